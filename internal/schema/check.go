@@ -1,0 +1,214 @@
+package schema
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"time"
+)
+
+// mask stands for the value of a secret wherever an input is shown.
+const mask = `"**********"`
+
+// Checked is an input that the model can take.
+type Checked struct {
+	// Input is what the runner gets: values coerced, unknown and repeated keys dropped. The order of keys and every
+	// digit are the client's. It is the bytes that were checked when nothing had to change.
+	Input json.RawMessage
+	// Echo is what the client sent, with stars for secrets. It is the bytes that were checked when there is no secret.
+	Echo json.RawMessage
+	// Files are the values that stand for files, in the order of Input.
+	Files []FileInput
+	// Unknown are the keys that were dropped.
+	Unknown []string
+}
+
+// FileInput is a value that stands for a file.
+type FileInput struct {
+	Pointer string // JSON pointer into Checked.Input
+	URL     string // http, https or data
+}
+
+// Check tells whether the model takes raw, a JSON object; nil and null mean {}. Either all problems come back, at most
+// 100, or the checked input. The result refers to raw, which must not change afterwards. Check may be called from any
+// goroutine and does not panic on any bytes.
+//
+// A repeated key means its last value. Text that is not Unicode (invalid UTF-8, half a surrogate pair), numbers that the
+// model's interpreter cannot represent and deep nesting are refused wherever they stand, also under unknown keys.
+func (i *Input) Check(raw json.RawMessage) (Checked, []Problem) {
+	if trimmed := bytes.TrimSpace(raw); len(trimmed) == 0 || string(trimmed) == "null" {
+		raw = json.RawMessage("{}")
+	}
+	w := walk{raw: raw}
+	w.root(i.root)
+	if len(w.problems) > 0 {
+		return Checked{}, w.problems
+	}
+	return Checked{apply(raw, w.input), apply(raw, w.echo), w.files, w.unknown}, nil
+}
+
+// rule is how far a value may be from its type.
+type rule int
+
+const (
+	exact   rule = iota // a member of a Union as it is
+	numeric             // 2.0 for an integer, 1 for a float
+	lenient             // also text for a number, and text, 0 and 1 for a boolean
+)
+
+// step is one level of a path: a key, or an index.
+type step struct {
+	key     string
+	index   int
+	inArray bool
+}
+
+// walk is one pass over an input. What it finds is meaningless once there is a problem.
+type walk struct {
+	raw      []byte
+	path     []step
+	problems []Problem
+	input    []edit
+	echo     []edit
+	files    []FileInput
+	unknown  []string
+	matching time.Duration // spent on patterns
+}
+
+func (w *walk) text(v span) []byte { return w.raw[v.start:v.end] }
+
+func (w *walk) add(kind, msg string) {
+	switch n := len(w.problems); {
+	case n < maxProblems-1:
+		w.problems = append(w.problems, newProblem(w.path, kind, msg))
+	case n == maxProblems-1:
+		w.problems = append(w.problems, newProblem(nil, "too_many_errors", "has more problems than are listed here"))
+	}
+}
+
+// refuse adds a problem that names what was got.
+func (w *walk) refuse(n *node, v span, kind, msg string) {
+	w.add(kind, msg+"; got "+describe(w.text(v), n.hides))
+}
+
+func (w *walk) value(n *node, v span, r rule) {
+	if n.secret && w.raw[v.start] == '"' {
+		w.echo = append(w.echo, edit{v, mask})
+	}
+	if w.raw[v.start] == 'n' && (n.nullable || n.kind == anyType && n.anyOf == nil && n.enum == nil) {
+		return
+	}
+	if n.anyOf != nil {
+		w.union(n, v, min(r, numeric))
+		return
+	}
+	switch n.kind {
+	case stringType:
+		w.string(n, v)
+	case integerType:
+		w.integer(n, v, r)
+	case numberType:
+		w.number(n, v, r)
+	case booleanType:
+		w.boolean(n, v, r)
+	case arrayType:
+		w.array(n, v, r)
+	case objectType:
+		w.object(n, v, r)
+	default:
+		w.choice(n, v, canonical(w.text(v)))
+	}
+}
+
+// choice checks the canonical text of a value against an enum.
+func (w *walk) choice(n *node, v span, canonical string) {
+	if n.enum != nil && !n.enum.known[canonical] {
+		w.refuse(n, v, "enum", "must be one of: "+n.enum.shown)
+	}
+}
+
+// union takes the first member that the value is exactly, else the first that is the same number in another form.
+func (w *walk) union(n *node, v span, r rule) {
+	if n.hides && w.raw[v.start] == '"' {
+		w.echo = append(w.echo, edit{v, mask})
+	}
+	for rule := exact; rule <= r; rule++ {
+		for _, member := range n.anyOf {
+			trial := w.try(member, v, rule)
+			if len(trial.problems) == 0 {
+				w.adopt(trial, !n.hides || w.raw[v.start] != '"')
+				return
+			}
+		}
+	}
+	w.refuseUnion(n, v, r)
+}
+
+// refuseUnion says what is wrong with the value for the one member that is of its JSON type, else names the types.
+func (w *walk) refuseUnion(n *node, v span, r rule) {
+	var near []*node
+	var names []string
+	for _, member := range n.anyOf {
+		if member.takes(w.raw[v.start]) {
+			near = append(near, member)
+		}
+		names = append(names, member.name())
+	}
+	if len(near) == 1 {
+		w.value(near[0], v, r)
+		return
+	}
+	w.refuse(n, v, "union", "must be "+strings.Join(names, " or "))
+}
+
+// try walks the value on its own, so that a member of a union that does not fit leaves nothing behind.
+func (w *walk) try(n *node, v span, r rule) walk {
+	trial := walk{raw: w.raw, path: w.path, matching: w.matching}
+	trial.value(n, v, r)
+	w.matching = trial.matching
+	return trial
+}
+
+func (w *walk) adopt(trial walk, echo bool) {
+	w.input = append(w.input, trial.input...)
+	w.files = append(w.files, trial.files...)
+	if echo {
+		w.echo = append(w.echo, trial.echo...)
+	}
+}
+
+// takes reports whether a value that starts with c is of n's JSON type.
+func (n *node) takes(c byte) bool {
+	switch c {
+	case '"':
+		return n.kind == stringType
+	case '{':
+		return n.kind == objectType
+	case '[':
+		return n.kind == arrayType
+	case 't', 'f':
+		return n.kind == booleanType
+	case 'n':
+		return false
+	default:
+		return n.kind == integerType || n.kind == numberType
+	}
+}
+
+// name returns the type with its article, for messages.
+func (n *node) name() string {
+	switch {
+	case n.file:
+		return fileName
+	case n.kind == anyType:
+		return "any value"
+	case n.kind == numberType, n.kind == booleanType:
+		return "a " + n.kind
+	case n.kind == arrayType:
+		return "a list"
+	case n.kind == stringType:
+		return "a string"
+	default:
+		return "an " + n.kind
+	}
+}

@@ -1,0 +1,131 @@
+package schema
+
+import (
+	"cmp"
+	"fmt"
+	"math/big"
+	"strconv"
+	"strings"
+)
+
+// decimal is a number's text taken apart. Numbers stay text so that no digit of a large integer is lost.
+type decimal struct {
+	negative                  bool
+	whole, fraction, exponent string
+}
+
+// parseDecimal reads a number as people type it: spaces around it, a plus sign, leading zeros, ".5" and "5." are fine.
+func parseDecimal(text string) (d decimal, ok bool) {
+	text = strings.TrimSpace(text)
+	d.negative, text = cutSign(text)
+	if at := strings.IndexAny(text, "eE"); at >= 0 {
+		d.exponent, text = text[at+1:], text[:at]
+		if _, digits := cutSign(d.exponent); !allDigits(digits) {
+			return d, false
+		}
+	}
+	d.whole, d.fraction, _ = strings.Cut(text, ".")
+	return d, allDigits(d.whole + d.fraction)
+}
+
+func cutSign(text string) (negative bool, rest string) {
+	if rest, negative = strings.CutPrefix(text, "-"); negative {
+		return true, rest
+	}
+	return false, strings.TrimPrefix(text, "+")
+}
+
+func allDigits(text string) bool {
+	for i := range len(text) {
+		if !isDigit(text[i]) {
+			return false
+		}
+	}
+	return text != ""
+}
+
+// integer returns d as the text of a JSON integer; ok is false when that would lose something or be too long.
+func (d decimal) integer() (text string, ok bool) {
+	digits := strings.TrimLeft(d.whole+d.fraction, "0")
+	if digits == "" {
+		return "0", true
+	}
+	exponent, err := strconv.Atoi(cmp.Or(d.exponent, "0"))
+	if err != nil {
+		return "", false
+	}
+	significant := strings.TrimRight(digits, "0")
+	zeros := len(digits) - len(significant) + exponent - len(d.fraction)
+	if zeros < 0 || zeros > maxDigits || len(significant)+zeros > maxDigits {
+		return "", false
+	}
+	if d.negative {
+		significant = "-" + significant
+	}
+	return significant + strings.Repeat("0", zeros), true
+}
+
+// float returns d as the text of a JSON number that every reader takes for a float.
+func (d decimal) float() string {
+	text := cmp.Or(strings.TrimLeft(d.whole, "0"), "0")
+	if d.negative {
+		text = "-" + text
+	}
+	switch {
+	case d.fraction != "":
+		text += "." + d.fraction
+	case d.exponent == "":
+		text += ".0"
+	}
+	if d.exponent != "" {
+		text += "e" + d.exponent
+	}
+	return text
+}
+
+// bound is a minimum or a maximum as the model's author wrote it.
+type bound struct {
+	text string
+	rat  *big.Rat
+	// The same number where these types hold it exactly, for a comparison without allocation.
+	int64   int64
+	isInt64 bool
+	float64 float64
+	isFloat bool
+}
+
+func newBound(text string) (*bound, error) {
+	b := &bound{text: text, rat: new(big.Rat)}
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return nil, fmt.Errorf("%s is not a finite number", text)
+	}
+	// A fraction means the float that Python makes of it, an integer means itself.
+	if strings.ContainsAny(text, ".eE") {
+		b.rat.SetFloat64(f)
+	} else if _, ok := b.rat.SetString(text); !ok {
+		return nil, fmt.Errorf("%s is not a number", text)
+	}
+	b.float64, b.isFloat = b.rat.Float64()
+	if b.rat.IsInt() && b.rat.Num().IsInt64() {
+		b.int64, b.isInt64 = b.rat.Num().Int64(), true
+	}
+	return b, nil
+}
+
+// compareInteger compares the text of an integer with b, as cmp.Compare does.
+func (b *bound) compareInteger(text string) int {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil && b.isInt64 {
+		return cmp.Compare(n, b.int64)
+	}
+	n, _ := new(big.Int).SetString(text, 10)
+	return new(big.Rat).SetInt(n).Cmp(b.rat)
+}
+
+// compareFloat compares a finite float with b, as cmp.Compare does.
+func (b *bound) compareFloat(f float64) int {
+	if b.isFloat {
+		return cmp.Compare(f, b.float64)
+	}
+	return new(big.Rat).SetFloat64(f).Cmp(b.rat)
+}

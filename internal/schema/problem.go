@@ -1,0 +1,63 @@
+package schema
+
+import (
+	"fmt"
+	"strconv"
+)
+
+const (
+	maxProblems = 100 // listed for one input
+	maxShown    = 60  // bytes of a client's value in a message
+)
+
+// Problem is one reason why an input is refused, in the form that the clients of Cog know. Its JSON never holds the value
+// of a secret.
+type Problem struct {
+	Loc  []any  `json:"loc"` // "body", "input", then keys and indexes
+	Msg  string `json:"msg"`
+	Type string `json:"type"` // as pydantic 2 names it where it has a name
+}
+
+// newProblem returns a problem at a path below the input.
+func newProblem(path []step, kind, msg string) Problem {
+	loc := make([]any, 0, len(path)+2)
+	loc = append(loc, "body", "input")
+	for _, s := range path {
+		if s.inArray {
+			loc = append(loc, s.index)
+		} else {
+			loc = append(loc, clip(s.key, 200))
+		}
+	}
+	return Problem{Loc: loc, Msg: msg, Type: kind}
+}
+
+// describe names a value for people. The text of a value that hides secrets is not in it.
+func describe(value []byte, hides bool) string {
+	switch c := value[0]; {
+	case c == '{':
+		return "an object"
+	case c == '[':
+		return "a list"
+	case c == 'n':
+		return "null"
+	case hides && c == '"':
+		return "a string"
+	case hides && (c == 't' || c == 'f'):
+		return "a boolean"
+	case hides:
+		return "a number"
+	case c == '"':
+		return strconv.Quote(clip(unquote(value), maxShown))
+	default:
+		return clip(string(value), maxShown)
+	}
+}
+
+// plural returns "1 item" or "2 items".
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

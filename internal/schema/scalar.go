@@ -1,0 +1,223 @@
+package schema
+
+import (
+	"bytes"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// fileName is what a file input has to be, for messages.
+const fileName = "an http://, https:// or data: URL"
+
+func (w *walk) string(n *node, v span) {
+	if w.raw[v.start] != '"' {
+		w.refuse(n, v, "string_type", "must be "+n.name())
+		return
+	}
+	if n.file {
+		w.file(n, v)
+		return
+	}
+	if n.minLength == nil && n.maxLength == nil && n.pattern == nil && n.enum == nil {
+		return
+	}
+	plain := unquote(w.text(v))
+	w.choice(n, v, `"`+plain)
+	w.length(n, plain)
+	w.match(n, v, plain)
+}
+
+func (w *walk) length(n *node, plain string) {
+	if n.minLength == nil && n.maxLength == nil {
+		return
+	}
+	count := utf8.RuneCountInString(plain)
+	if n.minLength != nil && count < *n.minLength {
+		w.add("string_too_short", fmt.Sprintf("must have at least %s, got %d", plural(*n.minLength, "character"), count))
+	}
+	if n.maxLength != nil && count > *n.maxLength {
+		w.add("string_too_long", fmt.Sprintf("must have at most %s, got %d", plural(*n.maxLength, "character"), count))
+	}
+}
+
+func (w *walk) match(n *node, v span, plain string) {
+	if n.pattern == nil {
+		return
+	}
+	found, err := w.search(n.pattern, plain)
+	switch {
+	case err != nil:
+		w.add("string_pattern_timeout", err.Error())
+	case !found:
+		w.refuse(n, v, "string_pattern_mismatch", "must match the pattern "+n.pattern.source)
+	}
+}
+
+// search fails when all patterns of this input together took too long.
+func (w *walk) search(p *pattern, plain string) (bool, error) {
+	var found bool
+	var err error
+	if w.matching < patternTime {
+		start := time.Now()
+		found, err = p.compiled.MatchString(plain)
+		w.matching += time.Since(start)
+	}
+	if w.matching >= patternTime || err != nil {
+		return false, fmt.Errorf("takes too long to match against the pattern %s", p.source)
+	}
+	return found, nil
+}
+
+func (w *walk) file(n *node, v span) {
+	address := unquote(w.text(v))
+	if !isFileURL(address) {
+		w.refuse(n, v, "url", "must be "+fileName)
+		return
+	}
+	w.files = append(w.files, FileInput{pointer(w.path), address})
+}
+
+// isFileURL reports whether text is a URL that the server can turn into a file.
+func isFileURL(text string) bool {
+	scheme, rest, _ := strings.Cut(text, ":")
+	switch {
+	case strings.EqualFold(scheme, "data"):
+		return strings.Contains(rest, ",")
+	case strings.EqualFold(scheme, "http"), strings.EqualFold(scheme, "https"):
+		parsed, err := url.Parse(text)
+		return err == nil && parsed.Hostname() != ""
+	default:
+		return false
+	}
+}
+
+// pointer returns the JSON pointer of a path.
+func pointer(path []step) string {
+	var out strings.Builder
+	for _, s := range path {
+		out.WriteByte('/')
+		if s.inArray {
+			out.WriteString(strconv.Itoa(s.index))
+		} else {
+			out.WriteString(strings.NewReplacer("~", "~0", "/", "~1").Replace(s.key))
+		}
+	}
+	return out.String()
+}
+
+func (w *walk) integer(n *node, v span, r rule) {
+	literal := w.text(v)
+	whole := string(literal)
+	if !isNumber(literal[0]) || bytes.ContainsAny(literal, ".eE") {
+		var problem string
+		if whole, problem = integerText(literal, r); problem != "" {
+			w.refuse(n, v, problem, "must be an integer")
+			return
+		}
+		w.input = append(w.input, edit{v, whole})
+	}
+	w.choice(n, v, whole)
+	if n.minimum != nil && n.minimum.compareInteger(whole) < 0 {
+		w.refuse(n, v, "greater_than_equal", "must be at least "+n.minimum.text)
+	}
+	if n.maximum != nil && n.maximum.compareInteger(whole) > 0 {
+		w.refuse(n, v, "less_than_equal", "must be at most "+n.maximum.text)
+	}
+}
+
+// isNumber reports whether a JSON value that starts with c is a number.
+func isNumber(c byte) bool { return c == '-' || isDigit(c) }
+
+// integerText returns what is not spelled as an integer as one, or the type of the problem.
+func integerText(literal []byte, r rule) (whole, problem string) {
+	source := string(literal)
+	switch c := literal[0]; {
+	case c == '"' && r == lenient:
+		if source = unquote(literal); strings.ContainsAny(source, "eE") {
+			return "", "int_parsing"
+		}
+		problem = "int_parsing"
+	case isNumber(c) && r >= numeric:
+		problem = "int_from_float"
+	default:
+		return "", "int_type"
+	}
+	if d, ok := parseDecimal(source); ok {
+		if whole, ok := d.integer(); ok {
+			return whole, ""
+		}
+	}
+	return "", problem
+}
+
+func (w *walk) number(n *node, v span, r rule) {
+	literal, problem := floatText(w.text(v), r)
+	if problem != "" {
+		w.refuse(n, v, problem, "must be a number")
+		return
+	}
+	f, err := strconv.ParseFloat(literal, 64)
+	if err != nil {
+		w.refuse(n, v, "finite_number", "must be a number that fits a 64-bit float")
+		return
+	}
+	if literal != string(w.text(v)) {
+		w.input = append(w.input, edit{v, literal})
+	}
+	w.choice(n, v, canonical([]byte(literal)))
+	if n.minimum != nil && n.minimum.compareFloat(f) < 0 {
+		w.refuse(n, v, "greater_than_equal", "must be at least "+n.minimum.text)
+	}
+	if n.maximum != nil && n.maximum.compareFloat(f) > 0 {
+		w.refuse(n, v, "less_than_equal", "must be at most "+n.maximum.text)
+	}
+}
+
+func floatText(literal []byte, r rule) (text, problem string) {
+	switch c := literal[0]; {
+	case c == '"' && r == lenient:
+		if d, ok := parseDecimal(unquote(literal)); ok {
+			return d.float(), ""
+		}
+		return "", "float_parsing"
+	case !isNumber(c):
+		return "", "float_type"
+	case bytes.ContainsAny(literal, ".eE"):
+		return string(literal), ""
+	case r == exact:
+		return "", "float_type"
+	default:
+		return string(literal) + ".0", ""
+	}
+}
+
+func (w *walk) boolean(n *node, v span, r rule) {
+	var value, problem string
+	switch c := w.raw[v.start]; {
+	case c == 't' || c == 'f':
+		w.choice(n, v, string(w.text(v)))
+		return
+	case r < lenient || c == '[' || c == '{' || c == 'n':
+		problem = "bool_type"
+	case c == '"':
+		value, problem = truth[strings.ToLower(strings.TrimSpace(clip(unquote(w.text(v)), maxShown)))], "bool_parsing"
+	default:
+		value, problem = truth[canonical(w.text(v))], "bool_parsing"
+	}
+	if value == "" {
+		w.refuse(n, v, problem, "must be true or false")
+		return
+	}
+	w.input = append(w.input, edit{v, value})
+	w.choice(n, v, value)
+}
+
+// truth holds the words for a boolean.
+var truth = map[string]string{
+	"true": "true", "t": "true", "yes": "true", "y": "true", "on": "true", "1": "true",
+	"false": "false", "f": "false", "no": "false", "n": "false", "off": "false", "0": "false",
+}
