@@ -122,9 +122,9 @@ func (w *walk) array(n *node, v span, r rule) {
 		count++
 	})
 	if n.minItems != nil && count < *n.minItems {
-		w.add("too_short", fmt.Sprintf("must have at least %s, got %d", plural(*n.minItems, "item"), count))
+		w.add("too_short", fmt.Sprintf("must have at least %s; got %d", plural(*n.minItems, "item"), count))
 	}
 	if n.maxItems != nil && count > *n.maxItems {
-		w.add("too_long", fmt.Sprintf("must have at most %s, got %d", plural(*n.maxItems, "item"), count))
+		w.add("too_long", fmt.Sprintf("must have at most %s; got %d", plural(*n.maxItems, "item"), count))
 	}
 }

@@ -1,13 +1,13 @@
 // Package schema answers one question: is this input valid? It reads the OpenAPI document of a model and checks inputs
 // against it, turning lossless text into numbers and booleans on the way.
 //
-// Checking and coercing are one walk over the raw text. A JSON Schema validator works on decoded values, so it needs a
-// coercing walk before it, decodes every string and cannot tell 1 from 1.0; measured against jsonschema/v6 on the same
-// machine, one walk took 1.0 µs for a small input where decoding and validating alone took BENCH1, and 6 ms for a string of
-// 16 MiB where they took BENCH2. The vocabulary is what a model's runner writes: type, format (uri, password), nullable,
-// enum, minimum, maximum, minLength, maxLength, minItems, maxItems, pattern, items, properties, required,
-// additionalProperties, anyOf, an allOf of one schema, and $ref to a component. As in JSON Schema, unknown keywords
-// assert nothing.
+// Checking and coercing are one walk over the raw text. A JSON Schema validator works on decoded values: it needs a
+// coercing walk before it, decodes every string, and takes 1 and 1.0 for the same. On one machine the walk took 1.3 µs and
+// 7 allocations for a small input and 7 ms without a copy for a data URL of 16 MiB; jsonschema/v6, without any coercion, took
+// 6.5 µs and 57 allocations, and 180 ms and 100 MB. The vocabulary is what a model's runner writes: type, format (uri,
+// password), nullable, enum, minimum, maximum, minLength, maxLength, minItems, maxItems, pattern, items, properties,
+// required, additionalProperties, anyOf, an allOf of one schema, $ref to a component, x-cog-secret, and x-cog-any for a
+// value of any type. As in JSON Schema, unknown keywords assert nothing.
 package schema
 
 import (

@@ -37,10 +37,10 @@ func (w *walk) length(n *node, plain string) {
 	}
 	count := utf8.RuneCountInString(plain)
 	if n.minLength != nil && count < *n.minLength {
-		w.add("string_too_short", fmt.Sprintf("must have at least %s, got %d", plural(*n.minLength, "character"), count))
+		w.add("string_too_short", fmt.Sprintf("must have at least %s; got %d", plural(*n.minLength, "character"), count))
 	}
 	if n.maxLength != nil && count > *n.maxLength {
-		w.add("string_too_long", fmt.Sprintf("must have at most %s, got %d", plural(*n.maxLength, "character"), count))
+		w.add("string_too_long", fmt.Sprintf("must have at most %s; got %d", plural(*n.maxLength, "character"), count))
 	}
 }
 
@@ -75,7 +75,7 @@ func (w *walk) search(p *pattern, plain string) (bool, error) {
 func (w *walk) file(n *node, v span) {
 	address := unquote(w.text(v))
 	if !isFileURL(address) {
-		w.refuse(n, v, "url", "must be "+fileName)
+		w.refuse(n, v, "url_parsing", "must be "+fileName)
 		return
 	}
 	w.files = append(w.files, FileInput{pointer(w.path), address})
@@ -121,10 +121,14 @@ func (w *walk) integer(n *node, v span, r rule) {
 		w.input = append(w.input, edit{v, whole})
 	}
 	w.choice(n, v, whole)
-	if n.minimum != nil && n.minimum.compareInteger(whole) < 0 {
+	w.bounds(n, v, func(b *bound) int { return b.compareInteger(whole) })
+}
+
+func (w *walk) bounds(n *node, v span, compare func(*bound) int) {
+	if n.minimum != nil && compare(n.minimum) < 0 {
 		w.refuse(n, v, "greater_than_equal", "must be at least "+n.minimum.text)
 	}
-	if n.maximum != nil && n.maximum.compareInteger(whole) > 0 {
+	if n.maximum != nil && compare(n.maximum) > 0 {
 		w.refuse(n, v, "less_than_equal", "must be at most "+n.maximum.text)
 	}
 }
@@ -169,12 +173,7 @@ func (w *walk) number(n *node, v span, r rule) {
 		w.input = append(w.input, edit{v, literal})
 	}
 	w.choice(n, v, canonical([]byte(literal)))
-	if n.minimum != nil && n.minimum.compareFloat(f) < 0 {
-		w.refuse(n, v, "greater_than_equal", "must be at least "+n.minimum.text)
-	}
-	if n.maximum != nil && n.maximum.compareFloat(f) > 0 {
-		w.refuse(n, v, "less_than_equal", "must be at most "+n.maximum.text)
-	}
+	w.bounds(n, v, func(b *bound) int { return b.compareFloat(f) })
 }
 
 func floatText(literal []byte, r rule) (text, problem string) {

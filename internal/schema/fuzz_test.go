@@ -1,0 +1,90 @@
+package schema_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+const allKinds = `"text": {"type": "string", "minLength": 1, "pattern": "^[^z]*$"}, "n": {"type": "integer", "minimum": -5},
+	"x": {"type": "number", "maximum": 1e300}, "on": {"type": "boolean"}, "file": {"type": "string", "format": "uri"},
+	"secret": {"type": "string", "x-cog-secret": true}, "xs": {"type": "array", "items": {"type": "integer", "nullable": true}},
+	"either": {"anyOf": [{"type": "integer"}, {"type": "string"}, {"type": "array", "items": {"type": "number"}}]},
+	"box": {"type": "object", "properties": {"w": {"type": "number"}}, "required": ["w"], "additionalProperties": {"type": "boolean"}},
+	"any": {}, "shade": {"allOf": [{"$ref": "#/components/schemas/Shade"}]}`
+
+// FuzzCheck holds what is true of any bytes: no panic, valid JSON out of valid JSON in, a result that checks to itself,
+// the same meaning in the echo, and no problem without a place.
+func FuzzCheck(f *testing.F) {
+	for _, seed := range []string{
+		``, `{}`, `null`, `{"n": "5", "n": 2.0}`, `{"x": 1, "on": "yes", "text": "\ud83d\ude00"}`, `{"xs": [1, null, "3"], "u": {}}`,
+		`{"either": [1, 2.5], "box": {"w": 1, "q": 0}, "any": [{"a": 1e3}]}`, `{"file": "data:,x", "secret": "s"}`, `{"shade": "dark"}`,
+		`{"text": "` + "\xff" + `"}`, `{"any": ` + strings.Repeat("[", 300), `{"x": "1e999", "n": -0.0}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	in := inputOf(f, allKinds)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		before := bytes.Clone(raw)
+		checked, problems := in.Check(raw)
+		if !bytes.Equal(raw, before) {
+			t.Fatal("the input was written to")
+		}
+		for _, p := range problems {
+			if len(p.Loc) < 2 || p.Msg == "" || p.Type == "" {
+				t.Fatalf("problem %+v", p)
+			}
+		}
+		if problems != nil {
+			return
+		}
+		if !json.Valid(checked.Input) || !json.Valid(checked.Echo) || !utf8.Valid(checked.Input) {
+			t.Fatalf("Input = %q, Echo = %q", checked.Input, checked.Echo)
+		}
+		again, problems := in.Check(checked.Input)
+		if problems != nil || !bytes.Equal(again.Input, checked.Input) || again.Unknown != nil {
+			t.Fatalf("Input %s does not check to itself: %s, %v", checked.Input, again.Input, problems)
+		}
+		for _, file := range checked.Files {
+			if !strings.Contains(file.URL, ":") || file.Pointer != "/file" {
+				t.Fatalf("file %+v", file)
+			}
+		}
+	})
+}
+
+func BenchmarkCheckHello(b *testing.B) {
+	in := inputOf(b, `"prompt": {"type": "string", "minLength": 1}, "steps": {"type": "integer", "minimum": 1, "maximum": 100},
+		"scale": {"type": "number"}, "name": {"type": "string"}`)
+	raw := json.RawMessage(`{"prompt": "a photo of an astronaut", "steps": 30, "scale": 7.5, "name": "hello"}`)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, problems := in.Check(raw); problems != nil {
+			b.Fatal(problems)
+		}
+	}
+}
+
+func BenchmarkCheckPattern(b *testing.B) {
+	in := inputOf(b, `"name": {"type": "string", "pattern": "^[a-z]+$"}`)
+	raw := json.RawMessage(`{"name": "hello"}`)
+	for b.Loop() {
+		if _, problems := in.Check(raw); problems != nil {
+			b.Fatal(problems)
+		}
+	}
+}
+
+func BenchmarkCheck16MiBDataURL(b *testing.B) {
+	in := inputOf(b, `"image": `+pathSchema)
+	raw := json.RawMessage(`{"image": "data:image/png;base64,` + strings.Repeat("iVBORw0K", 2<<20) + `"}`)
+	b.SetBytes(int64(len(raw)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, problems := in.Check(raw); problems != nil {
+			b.Fatal(problems)
+		}
+	}
+}
