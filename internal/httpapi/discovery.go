@@ -1,0 +1,43 @@
+package httpapi
+
+import (
+	"net/http"
+)
+
+// discovery lists where everything is.
+func (a *API) discovery(w http.ResponseWriter, r *http.Request) error {
+	links := map[string]string{
+		"coggo_version":              a.Version,
+		"cog_version":                a.Version,
+		"docs_url":                   "/docs",
+		"openapi_url":                "/openapi.json",
+		"shutdown_url":               "/shutdown",
+		"healthcheck_url":            "/health-check",
+		"predictions_url":            "/predictions",
+		"predictions_idempotent_url": "/predictions/{prediction_id}",
+		"predictions_cancel_url":     "/predictions/{prediction_id}/cancel",
+	}
+	if doc, err := a.Supervisor.Schema(); err == nil && doc.Train() != nil {
+		links["trainings_url"] = "/trainings"
+		links["trainings_idempotent_url"] = "/trainings/{training_id}"
+		links["trainings_cancel_url"] = "/trainings/{training_id}/cancel"
+	}
+	writeJSON(w, http.StatusOK, links)
+	return nil
+}
+
+func (a *API) openapi(w http.ResponseWriter, r *http.Request) error {
+	doc, err := a.Supervisor.Schema()
+	if err != nil {
+		return err
+	}
+	writeRaw(w, http.StatusOK, doc.JSON())
+	return nil
+}
+
+// shutdown answers before the server stops listening.
+func (a *API) shutdown(w http.ResponseWriter, r *http.Request) error {
+	writeRaw(w, http.StatusOK, []byte("{}"))
+	a.Shutdown()
+	return nil
+}

@@ -1,0 +1,93 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+
+	"github.com/coggo/coggo/internal/prediction"
+)
+
+// statusOf is the only place that knows which HTTP status a refusal has.
+var statusOf = map[prediction.Code]int{
+	prediction.Malformed:     http.StatusBadRequest,
+	prediction.Invalid:       http.StatusUnprocessableEntity,
+	prediction.TooLarge:      http.StatusRequestEntityTooLarge,
+	prediction.NotFound:      http.StatusNotFound,
+	prediction.NotAcceptable: http.StatusNotAcceptable,
+	prediction.Conflict:      http.StatusConflict,
+	prediction.Busy:          http.StatusConflict,
+	prediction.QueueFull:     http.StatusTooManyRequests,
+	prediction.NotReady:      http.StatusServiceUnavailable,
+	prediction.Draining:      http.StatusServiceUnavailable,
+}
+
+// httpError is a refusal that only HTTP knows.
+type httpError struct {
+	status  int
+	message string
+}
+
+func (e *httpError) Error() string { return e.message }
+
+// errorBody is what every error answer looks like. `detail` is FastAPI's field; `error` and `status` are where clients
+// of coglet look after a 409 or 503.
+type errorBody struct {
+	Detail any    `json:"detail"`
+	Error  string `json:"error,omitempty"`
+	Status string `json:"status,omitempty"`
+}
+
+// writeError answers with err. The text of an error that is not meant for clients stays in the log.
+func writeError(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
+	var refused *prediction.Error
+	var plain *httpError
+	switch {
+	case errors.As(err, &refused):
+		writeRefusal(w, refused)
+	case errors.As(err, &plain):
+		writeJSON(w, plain.status, errorBody{Detail: plain.message})
+	case r.Context().Err() != nil: // the client has gone; nobody reads an answer
+	default:
+		log.Error("request", "method", r.Method, "path", r.URL.Path, "error", err)
+		writeJSON(w, http.StatusInternalServerError, errorBody{Detail: "internal error"})
+	}
+}
+
+func writeRefusal(w http.ResponseWriter, e *prediction.Error) {
+	status := statusOf[e.Code]
+	body := errorBody{Detail: e.Message}
+	if e.Problems != nil {
+		body.Detail = e.Problems
+	}
+	switch status {
+	case http.StatusConflict, http.StatusServiceUnavailable, http.StatusTooManyRequests:
+		body.Error, body.Status = e.Message, string(prediction.Failed)
+	}
+	if e.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(e.RetryAfter.Seconds())))
+	}
+	writeJSON(w, status, body)
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		http.Error(w, `{"detail":"internal error"}`, http.StatusInternalServerError)
+		return
+	}
+	writeRaw(w, status, data)
+}
+
+// writeRaw answers with one whole JSON document.
+func writeRaw(w http.ResponseWriter, status int, data []byte) {
+	h := w.Header()
+	h["Content-Type"] = jsonType
+	h.Set("Content-Length", strconv.Itoa(len(data)))
+	w.WriteHeader(status)
+	_, _ = w.Write(data) // the client may have gone
+}
+
+var jsonType = []string{"application/json"}

@@ -1,0 +1,73 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/coggo/coggo/internal/prediction"
+	"github.com/coggo/coggo/internal/supervisor"
+)
+
+type healthBody struct {
+	Status      supervisor.Status `json:"status"`
+	Setup       setupBody         `json:"setup"`
+	Version     versionBody       `json:"version"`
+	Concurrency concurrencyBody   `json:"concurrency"`
+	Unhealthy   string            `json:"user_healthcheck_error,omitempty"`
+}
+
+type setupBody struct {
+	StartedAt   *string `json:"started_at"`
+	CompletedAt *string `json:"completed_at"`
+	Status      string  `json:"status"`
+	Logs        string  `json:"logs"`
+}
+
+type versionBody struct {
+	Coggo  string `json:"coggo"`
+	Coglet string `json:"coglet"` // clients of coglet look here
+	Cog    string `json:"cog,omitempty"`
+	Python string `json:"python,omitempty"`
+}
+
+type concurrencyBody struct {
+	Max     int `json:"max"`
+	Current int `json:"current"`
+}
+
+// health always answers 200: the state is in the body.
+func (a *API) health(w http.ResponseWriter, r *http.Request) error {
+	h := a.Supervisor.Health(r.Context())
+	body := healthBody{
+		Status:      h.Status,
+		Setup:       setupBody{Status: h.Setup.Status, Logs: h.Setup.Logs},
+		Version:     versionBody{Coggo: a.Version, Coglet: a.Version, Cog: h.Cog, Python: h.Python},
+		Concurrency: concurrencyBody{h.Max, h.Current},
+		Unhealthy:   h.Unhealthy,
+	}
+	if at := h.Setup.StartedAt; !at.IsZero() {
+		text := prediction.Time(at)
+		body.Setup.StartedAt = &text
+	}
+	if at := h.Setup.CompletedAt; !at.IsZero() {
+		text := prediction.Time(at)
+		body.Setup.CompletedAt = &text
+	}
+	writeJSON(w, http.StatusOK, body)
+	return nil
+}
+
+// live answers as long as the server does.
+func (a *API) live(w http.ResponseWriter, r *http.Request) error {
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	return nil
+}
+
+// ready answers 200 when predictions are taken, be it that they have to wait for a slot.
+func (a *API) ready(w http.ResponseWriter, r *http.Request) error {
+	status, code := a.Supervisor.Status(), http.StatusServiceUnavailable
+	if status == supervisor.Ready || status == supervisor.Busy {
+		code = http.StatusOK
+	}
+	writeJSON(w, code, map[string]supervisor.Status{"status": status})
+	return nil
+}

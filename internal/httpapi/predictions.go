@@ -1,0 +1,118 @@
+package httpapi
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/coggo/coggo/internal/prediction"
+	"github.com/coggo/coggo/internal/supervisor"
+)
+
+// create answers POST: always a new run.
+func (a *API) create(m prediction.Method) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		req, err := a.readRequest(w, r)
+		if err != nil {
+			return err
+		}
+		req.Method = m
+		return a.start(w, r, req, false)
+	}
+}
+
+// put answers PUT: one run for an id, however often it is asked for.
+func (a *API) put(m prediction.Method) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		req, err := a.readRequest(w, r)
+		if err != nil {
+			return err
+		}
+		id, err := prediction.ParseID(r.PathValue("id"), "path", "prediction_id")
+		if err != nil {
+			return err
+		}
+		if req.ID != "" && req.ID != id {
+			return prediction.InvalidRequest(prediction.Problem{
+				Loc: []any{"body", "id"}, Msg: "must be the id of the path, or absent", Type: "value_error",
+			})
+		}
+		req.ID, req.Method = id, m
+		return a.start(w, r, req, true)
+	}
+}
+
+// start creates a prediction and answers in the way that the headers ask for.
+func (a *API) start(w http.ResponseWriter, r *http.Request, req prediction.Request, idempotent bool) error {
+	stream, prefer := wantsStream(r.Header), preferred(r.Header)
+	if stream {
+		if err := a.streams(req.Method); err != nil {
+			return err
+		}
+	}
+	req.Attached = stream
+	req.Detached = !stream && (prefer.async || prefer.wait > 0)
+	p, created, err := a.Supervisor.Create(req, idempotent)
+	if err != nil {
+		return err
+	}
+	switch {
+	case stream:
+		return a.stream(w, r, p, 0, !created)
+	case !created && !p.Status().Terminal():
+		writePrediction(w, http.StatusAccepted, p)
+	case prefer.async && created:
+		writePrediction(w, http.StatusAccepted, p)
+	case prefer.wait > 0:
+		a.wait(w, r, p, prefer.wait)
+	default:
+		a.finish(w, r, p)
+	}
+	return nil
+}
+
+// finish answers when the prediction has ended. A client that leaves before cancels it.
+func (a *API) finish(w http.ResponseWriter, r *http.Request, p *prediction.Prediction) {
+	select {
+	case <-p.Done():
+	case <-r.Context().Done():
+		_ = a.Supervisor.Cancel(p.Request.ID, supervisor.ByDisconnect) // NotFound: it ended at this moment
+		return
+	}
+	writePrediction(w, http.StatusOK, p)
+}
+
+// wait answers when the prediction has ended, or after limit with its state of then.
+func (a *API) wait(w http.ResponseWriter, r *http.Request, p *prediction.Prediction, limit time.Duration) {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-p.Done():
+		writePrediction(w, http.StatusOK, p)
+	case <-timer.C:
+		writePrediction(w, http.StatusAccepted, p)
+	case <-r.Context().Done():
+	}
+}
+
+func (a *API) get(w http.ResponseWriter, r *http.Request) error {
+	p, err := a.Supervisor.Get(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	writePrediction(w, http.StatusOK, p)
+	return nil
+}
+
+func writePrediction(w http.ResponseWriter, status int, p *prediction.Prediction) {
+	writeRaw(w, status, p.Snapshot().AppendJSON(nil))
+}
+
+// training refuses what belongs to a train function when the model has none.
+func (a *API) training(next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if doc, err := a.Supervisor.Schema(); err == nil && doc.Train() == nil {
+			return prediction.Refuse(prediction.NotFound, "this model has no train")
+		}
+		return next(w, r)
+	}
+}

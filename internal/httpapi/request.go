@@ -1,0 +1,139 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/coggo/coggo/internal/prediction"
+)
+
+// maxWait is the longest time that `Prefer: wait` can ask for.
+const maxWait = 60 * time.Second
+
+// minCancelAfter is the shortest deadline that `Cancel-After` can set.
+const minCancelAfter = 5 * time.Second
+
+// readRequest reads the body and the headers of a create request. loc of a 422 tells which field, or which header.
+func (a *API) readRequest(w http.ResponseWriter, r *http.Request) (prediction.Request, error) {
+	body, err := a.readBody(w, r)
+	if err != nil {
+		return prediction.Request{}, err
+	}
+	if len(body) > 0 {
+		if err := jsonOnly(r.Header.Get("Content-Type")); err != nil {
+			return prediction.Request{}, err
+		}
+	}
+	req, err := prediction.ParseRequest(body)
+	if err != nil {
+		return req, err
+	}
+	req.TraceParent = r.Header.Get("Traceparent")
+	req.TraceState = r.Header.Get("Tracestate")
+	req.CancelAfter, err = cancelAfter(r.Header.Get("Cancel-After"))
+	return req, err
+}
+
+func (a *API) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.ContentLength > a.MaxBody {
+		return nil, a.tooLarge()
+	}
+	limited := http.MaxBytesReader(w, r.Body, a.MaxBody)
+	var body []byte
+	var err error
+	if n := r.ContentLength; n >= 0 {
+		body = make([]byte, n)
+		_, err = io.ReadFull(limited, body)
+	} else {
+		body, err = io.ReadAll(limited)
+	}
+	if errors.As(err, new(*http.MaxBytesError)) {
+		return nil, a.tooLarge()
+	}
+	if err != nil {
+		return nil, prediction.Refuse(prediction.Malformed, "the body ended early: "+err.Error())
+	}
+	return body, nil
+}
+
+func (a *API) tooLarge() error {
+	return prediction.Refuse(prediction.TooLarge, fmt.Sprintf("the body is larger than %d bytes, see --max-body; send large files by URL", a.MaxBody))
+}
+
+func jsonOnly(contentType string) error {
+	if contentType == "" {
+		return nil
+	}
+	media, _, err := mime.ParseMediaType(contentType)
+	if err == nil && (media == "application/json" || strings.HasSuffix(media, "+json")) {
+		return nil
+	}
+	return &httpError{http.StatusUnsupportedMediaType, fmt.Sprintf("Content-Type must be application/json, not %q", contentType)}
+}
+
+// cancelAfter reads "30s", "5m" or bare seconds.
+func cancelAfter(text string) (time.Duration, error) {
+	if text == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(text)
+	if seconds, bad := strconv.ParseFloat(text, 64); bad == nil {
+		d, err = time.Duration(seconds*float64(time.Second)), nil
+	}
+	if err != nil || d < minCancelAfter {
+		return 0, prediction.InvalidRequest(prediction.Problem{
+			Loc: []any{"header", "Cancel-After"}, Type: "value_error",
+			Msg: fmt.Sprintf("must be a time of at least %s, such as 30s, 5m or 90", minCancelAfter),
+		})
+	}
+	return d, nil
+}
+
+// preference is what the Prefer header asks for (RFC 7240).
+type preference struct {
+	async bool
+	wait  time.Duration // 0: not asked for
+}
+
+func preferred(h http.Header) (p preference) {
+	for _, line := range h.Values("Prefer") {
+		for _, item := range strings.Split(line, ",") {
+			item, _, _ = strings.Cut(item, ";")
+			name, value, _ := strings.Cut(item, "=")
+			switch strings.ToLower(strings.TrimSpace(name)) {
+			case "respond-async":
+				p.async = true
+			case "wait":
+				p.wait = waitFor(strings.Trim(strings.TrimSpace(value), `"`))
+			}
+		}
+	}
+	return p
+}
+
+func waitFor(text string) time.Duration {
+	seconds, err := strconv.Atoi(text)
+	if err != nil || seconds < 0 {
+		return maxWait
+	}
+	return max(time.Millisecond, min(maxWait, time.Duration(seconds)*time.Second))
+}
+
+// wantsStream reports whether the client asks for server-sent events.
+func wantsStream(h http.Header) bool {
+	for _, line := range h.Values("Accept") {
+		for _, item := range strings.Split(line, ",") {
+			media, _, _ := strings.Cut(item, ";")
+			if strings.EqualFold(strings.TrimSpace(media), "text/event-stream") {
+				return true
+			}
+		}
+	}
+	return false
+}

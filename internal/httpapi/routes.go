@@ -1,0 +1,118 @@
+// Package httpapi says what a client may ask. routes.go is the table of it; every noun has a file.
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/coggo/coggo/internal/prediction"
+	"github.com/coggo/coggo/internal/schema"
+	"github.com/coggo/coggo/internal/supervisor"
+)
+
+// Supervisor is what the API needs of the rest of the server.
+type Supervisor interface {
+	Create(r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error)
+	Cancel(id string, reason supervisor.Reason) error
+	Get(id string) (*prediction.Prediction, error)
+	List(cursor string, limit int) (page []*prediction.Prediction, next string)
+	Schema() (*schema.Document, error)
+	Status() supervisor.Status
+	Health(ctx context.Context) supervisor.Health
+}
+
+// Config is what an API needs to know and to use.
+type Config struct {
+	Supervisor  Supervisor
+	Shutdown    func() // begins the end of the server; returns at once
+	Metrics     http.Handler
+	Version     string // of the server
+	MaxBody     int64
+	AuthToken   string   // empty: everybody may ask
+	CORSOrigins []string // "*" or origins; empty: no other site may ask
+	KeepAlive   time.Duration
+	Log         *slog.Logger
+}
+
+// API serves the HTTP contract.
+type API struct {
+	Config
+	mux *http.ServeMux
+}
+
+// New returns the handler of the whole API.
+func New(c Config) http.Handler {
+	a := &API{Config: c, mux: http.NewServeMux()}
+	for pattern, h := range map[string]handler{
+		"GET /{$}":                      a.discovery,
+		"GET /health-check":             a.health,
+		"GET /livez":                    a.live,
+		"GET /readyz":                   a.ready,
+		"GET /openapi.json":             a.openapi,
+		"GET /docs":                     a.docs,
+		"POST /predictions":             a.create(prediction.Predict),
+		"GET /predictions":              a.list,
+		"PUT /predictions/{id}":         a.put(prediction.Predict),
+		"GET /predictions/{id}":         a.get,
+		"GET /predictions/{id}/stream":  a.attach,
+		"POST /predictions/{id}/cancel": a.cancel,
+		"POST /trainings":               a.training(a.create(prediction.Train)),
+		"PUT /trainings/{id}":           a.training(a.put(prediction.Train)),
+		"POST /trainings/{id}/cancel":   a.training(a.cancel),
+		"POST /shutdown":                a.shutdown,
+	} {
+		a.mux.HandleFunc(pattern, a.handle(h))
+	}
+	a.mux.Handle("GET /metrics", c.Metrics)
+	return a.outside(a.mux)
+}
+
+// outside is what every request passes before it reaches its route.
+func (a *API) outside(next http.Handler) http.Handler {
+	next = a.unrouted(next)
+	if a.AuthToken != "" {
+		next = a.authorized(next)
+	}
+	if len(a.CORSOrigins) > 0 {
+		next = a.cors(next)
+	}
+	return next
+}
+
+// handler is an HTTP handler that leaves the writing of its error to handle.
+type handler func(w http.ResponseWriter, r *http.Request) error
+
+func (a *API) handle(h handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			writeError(w, r, a.Log, err)
+		}
+	}
+}
+
+// unrouted answers in JSON where no route matches; the mux alone would answer in text.
+func (a *API) unrouted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, pattern := a.mux.Handler(r); pattern != "" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		refusal := statusOnly{header: w.Header(), status: http.StatusOK}
+		next.ServeHTTP(&refusal, r)
+		w.Header().Del("Content-Type")
+		w.Header().Del("X-Content-Type-Options")
+		writeError(w, r, a.Log, &httpError{refusal.status, http.StatusText(refusal.status)})
+	})
+}
+
+// statusOnly keeps the status and the headers of an answer and drops its body.
+type statusOnly struct {
+	header http.Header
+	status int
+}
+
+func (s *statusOnly) Header() http.Header         { return s.header }
+func (s *statusOnly) WriteHeader(status int)      { s.status = status }
+func (s *statusOnly) Write(b []byte) (int, error) { return len(b), nil }

@@ -1,0 +1,145 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/coggo/coggo/internal/prediction"
+	"github.com/coggo/coggo/internal/supervisor"
+)
+
+// streams refuses a stream of what is not streamed.
+func (a *API) streams(m prediction.Method) error {
+	if m == prediction.Train {
+		return prediction.Refuse(prediction.NotAcceptable, "trainings are not streamed")
+	}
+	doc, err := a.Supervisor.Schema()
+	if err != nil {
+		return err
+	}
+	if !doc.Streaming() {
+		return prediction.Refuse(prediction.NotAcceptable, "this model does not stream: its author has to add @cog.streaming")
+	}
+	return nil
+}
+
+// attach joins a live or retained prediction, after the event that Last-Event-ID names.
+func (a *API) attach(w http.ResponseWriter, r *http.Request) error {
+	p, err := a.Supervisor.Get(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	after, err := strconv.Atoi(r.Header.Get("Last-Event-ID"))
+	known := err == nil && after > 0
+	return a.stream(w, r, p, max(0, after), !known)
+}
+
+// stream writes the events after number until the prediction has ended or the client leaves. A late reader gets the
+// newest events that the history keeps, and is told how many it missed. The last reader that leaves a prediction which
+// was made for its readers cancels it.
+func (a *API) stream(w http.ResponseWriter, r *http.Request, p *prediction.Prediction, number int, late bool) error {
+	detach := p.Attach()
+	defer func() {
+		if detach() {
+			_ = a.Supervisor.Cancel(p.Request.ID, supervisor.ByDisconnect) // NotFound: it ended at this moment
+		}
+	}()
+	e := newEventWriter(w)
+	if late {
+		from := p.ReplayFrom()
+		e.skipped(from - number)
+		number = max(number, from)
+	}
+	quiet := time.NewTicker(a.KeepAlive)
+	defer quiet.Stop()
+	for {
+		events, lost, more := p.After(number)
+		e.skipped(lost)
+		for _, event := range events {
+			number = event.Number
+			if event.Kind == prediction.KindCompleted {
+				e.event(event, p.Snapshot().AppendJSON(nil))
+				return e.flush()
+			}
+			e.event(event, event.Data())
+		}
+		if err := e.flush(); err != nil {
+			return err
+		}
+		select {
+		case <-more:
+		case <-quiet.C:
+			e.comment("keep-alive")
+		case <-r.Context().Done():
+			return nil
+		}
+	}
+}
+
+// eventWriter writes server-sent events. The first error stays and is returned by flush.
+type eventWriter struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	buf     []byte
+}
+
+func newEventWriter(w http.ResponseWriter) *eventWriter {
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-cache")
+	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
+	w.WriteHeader(http.StatusOK)
+	return &eventWriter{w: w, control: http.NewResponseController(w)}
+}
+
+func (e *eventWriter) event(ev prediction.Event, data []byte) {
+	e.buf = append(e.buf, "id: "...)
+	e.buf = strconv.AppendInt(e.buf, int64(ev.Number), 10)
+	e.buf = append(e.buf, '\n')
+	e.named(string(ev.Kind), data)
+}
+
+func (e *eventWriter) named(name string, data []byte) {
+	e.buf = append(e.buf, "event: "...)
+	e.buf = append(e.buf, name...)
+	e.buf = append(e.buf, "\ndata: "...)
+	e.buf = appendLine(e.buf, data)
+	e.buf = append(e.buf, "\n\n"...)
+}
+
+// appendLine appends JSON on one line: line breaks in it can only be white space between tokens.
+func appendLine(dst, data []byte) []byte {
+	start := len(dst)
+	dst = append(dst, data...)
+	for i := start; i < len(dst); i++ {
+		if dst[i] == '\n' || dst[i] == '\r' {
+			dst[i] = ' '
+		}
+	}
+	return dst
+}
+
+// skipped says that n events are gone.
+func (e *eventWriter) skipped(n int) {
+	if n > 0 {
+		e.named("error", fmt.Appendf(nil, `{"error":"events were dropped: the history is bounded","skipped":%d}`, n))
+	}
+}
+
+func (e *eventWriter) comment(text string) {
+	e.buf = append(e.buf, ": "...)
+	e.buf = append(e.buf, text...)
+	e.buf = append(e.buf, "\n\n"...)
+}
+
+func (e *eventWriter) flush() error {
+	if len(e.buf) > 0 {
+		if _, err := e.w.Write(e.buf); err != nil {
+			return err
+		}
+		e.buf = e.buf[:0]
+	}
+	return e.control.Flush()
+}

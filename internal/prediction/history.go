@@ -1,0 +1,131 @@
+package prediction
+
+import (
+	"encoding/json"
+	"strconv"
+)
+
+// Kind names an event of the stream.
+type Kind string
+
+// The kinds, by their names on the wire.
+const (
+	KindStart     Kind = "start"
+	KindOutput    Kind = "output"
+	KindLog       Kind = "log"
+	KindMetric    Kind = "metric"
+	KindCompleted Kind = "completed"
+)
+
+// Event is one thing that happened, numbered from 1 without gaps. It refers to what the prediction holds anyway: its
+// JSON is made only when somebody reads it.
+type Event struct {
+	Number int
+	Kind   Kind
+
+	id     string          // start
+	chunk  json.RawMessage // output
+	index  int             // output
+	source string          // log
+	text   []byte          // log
+	metric Metric          // metric
+}
+
+// Data is the JSON object of the event; nil for KindCompleted, where the Snapshot says it all.
+func (e Event) Data() []byte {
+	d := make([]byte, 0, len(e.chunk)+len(e.text)+64)
+	switch e.Kind {
+	case KindStart:
+		d = AppendString(append(d, `{"id":`...), e.id)
+		d = append(d, `,"status":"`...)
+		d = append(d, Processing...)
+		return append(d, `"}`...)
+	case KindOutput:
+		d = append(append(d, `{"chunk":`...), e.chunk...)
+		d = strconv.AppendInt(append(d, `,"index":`...), int64(e.index), 10)
+		return append(d, '}')
+	case KindLog:
+		d = AppendString(append(d, `{"source":`...), e.source)
+		d = AppendString(append(d, `,"data":`...), string(e.text))
+		return append(d, '}')
+	case KindMetric:
+		d = AppendString(append(d, `{"name":`...), e.metric.Name)
+		d = appendRaw(append(d, `,"value":`...), e.metric.Value, "null")
+		d = AppendString(append(d, `,"mode":`...), e.metric.Mode)
+		return append(d, '}')
+	default:
+		return nil
+	}
+}
+
+// liveEvents is how far a connected reader may fall behind before it loses events: memory stays bounded by it and a
+// slow reader never holds up the model.
+const liveEvents = 8192
+
+// history keeps the newest events for readers that each have their own place in it, so that a reader costs nothing
+// while it is not reading.
+type history struct {
+	replay  int // events shown to a reader that comes late
+	next    int // number of the next event
+	events  []Event
+	changed chan struct{} // closed at the next event; made only while somebody waits
+}
+
+func (h *history) add(e Event) {
+	e.Number = h.next
+	h.next++
+	h.events = append(h.events, e)
+	if keep := max(h.replay, liveEvents); len(h.events) >= 2*keep {
+		h.events = append([]Event(nil), h.events[len(h.events)-keep:]...)
+	}
+	if h.changed != nil {
+		close(h.changed)
+		h.changed = nil
+	}
+}
+
+// After returns the events that follow number, how many between are lost, and a channel that is closed when there are
+// more.
+func (p *Prediction) After(number int) (events []Event, lost int, more <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h := &p.history
+	first := h.next - len(h.events)
+	if number+1 < first {
+		lost = first - number - 1
+		number = first - 1
+	}
+	if number+1 < h.next {
+		events = h.events[number+1-first : len(h.events) : len(h.events)]
+	}
+	if h.changed == nil {
+		h.changed = make(chan struct{})
+	}
+	return events, lost, h.changed
+}
+
+// ReplayFrom returns the number after which a late reader begins, so that it is shown no more than Limits.History
+// events of the past; the end of a prediction is always shown.
+func (p *Prediction) ReplayFrom() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	shown := p.history.replay
+	if p.status.Terminal() {
+		shown = max(shown, 1)
+	}
+	return max(0, p.history.next-1-shown)
+}
+
+// Attach notes a reader of the stream. The function it returns takes the reader off again and reports whether the
+// prediction lost its reason to go on: it was made for its readers and this was the last.
+func (p *Prediction) Attach() (detach func() (orphaned bool)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.readers++
+	return func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.readers--
+		return p.readers == 0 && p.Request.Attached && !p.status.Terminal()
+	}
+}

@@ -1,0 +1,239 @@
+// Package prediction answers one question: how is it going? It holds the state machine of one prediction, the request
+// that a client sent, the one JSON view of both, and the error codes of the domain. It does no I/O.
+package prediction
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Status is the state of a prediction as clients see it.
+type Status string
+
+// The states, in the order in which a prediction can reach them.
+const (
+	Starting   Status = "starting"
+	Processing Status = "processing"
+	Succeeded  Status = "succeeded"
+	Failed     Status = "failed"
+	Canceled   Status = "canceled"
+)
+
+// Terminal reports whether nothing can follow s.
+func (s Status) Terminal() bool { return s == Succeeded || s == Failed || s == Canceled }
+
+// Limits bounds what one prediction keeps in memory.
+type Limits struct {
+	LogBytes int // of Snapshot.Logs; 0 means no limit
+	History  int // events that a late subscriber is shown
+}
+
+// Result is how a prediction ended.
+type Result struct {
+	Status      Status
+	Output      json.RawMessage // nil keeps the list of items that were yielded
+	Streamed    bool            // the output is the list of yielded items, also when there are none
+	Error       string
+	Metrics     json.RawMessage // an object; nil keeps what was recorded so far
+	CompletedAt time.Time
+}
+
+// Prediction is one run, from acceptance to its end. All methods may be called from any goroutine.
+type Prediction struct {
+	Request Request
+
+	limits Limits
+	done   chan struct{}
+
+	mu          sync.Mutex // guards everything below
+	status      Status
+	startedAt   time.Time
+	completedAt time.Time
+	logs        []byte
+	logsCut     bool
+	items       []json.RawMessage
+	itemBytes   int
+	streamed    bool
+	output      json.RawMessage
+	errText     string
+	metrics     json.RawMessage
+	recorded    []metric
+	history     history
+	readers     int
+}
+
+// New returns an accepted prediction that has not started.
+func New(r Request, l Limits) *Prediction {
+	p := &Prediction{Request: r, limits: l, status: Starting, done: make(chan struct{})}
+	p.history = history{replay: l.History, next: 1}
+	return p
+}
+
+// Restore returns a prediction that ended in an earlier life of the server.
+func Restore(r Request, started time.Time, logs string, result Result) *Prediction {
+	p := New(r, Limits{})
+	p.startedAt = started
+	p.logs = []byte(logs)
+	p.Finish(result)
+	p.Announce()
+	return p
+}
+
+// Done is closed when the prediction has reached a terminal state.
+func (p *Prediction) Done() <-chan struct{} { return p.done }
+
+// Start moves an accepted prediction to Processing.
+func (p *Prediction) Start(at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.status != Starting {
+		return
+	}
+	p.status = Processing
+	p.startedAt = at
+	p.history.add(Event{Kind: KindStart, id: p.Request.ID})
+}
+
+// Yield appends one item of an iterator's output.
+func (p *Prediction) Yield(item json.RawMessage) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.status.Terminal() {
+		return
+	}
+	p.history.add(Event{Kind: KindOutput, chunk: item, index: len(p.items)})
+	p.items = append(p.items, item)
+	p.itemBytes += len(item) + 1
+	p.streamed = true
+}
+
+// Log appends text that the model wrote; source is "stdout" or "stderr". Past Limits.LogBytes one line says that the
+// rest is missing, and nothing more is kept.
+func (p *Prediction) Log(source string, text []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.status.Terminal() || p.logsCut || len(text) == 0 {
+		return
+	}
+	if limit := p.limits.LogBytes; limit > 0 && len(p.logs)+len(text) > limit {
+		p.logsCut = true
+		text = cutLog(text, limit-len(p.logs), limit)
+	}
+	at := len(p.logs)
+	p.logs = append(p.logs, text...)
+	p.history.add(Event{Kind: KindLog, source: source, text: p.logs[at:len(p.logs):len(p.logs)]})
+}
+
+// Record notes a metric while the prediction runs. key is the top-level name and total its value so far.
+func (p *Prediction) Record(m Metric) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.status.Terminal() {
+		return
+	}
+	p.history.add(Event{Kind: KindMetric, metric: m})
+	p.recorded = setMetric(p.recorded, m.Key, m.Total)
+}
+
+// Finish settles how the prediction ended; Snapshot shows it from now on. Only the first call counts, and it reports
+// whether it was this one. Nobody is told yet: see Announce.
+func (p *Prediction) Finish(r Result) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.status.Terminal() {
+		return false
+	}
+	p.status = r.Status
+	p.completedAt = r.CompletedAt
+	p.output = r.Output
+	p.streamed = (p.streamed || r.Streamed) && r.Output == nil
+	p.metrics = r.Metrics
+	p.errText = r.Error
+	if n := len(p.logs); n > 0 && p.logs[n-1] != '\n' {
+		p.logs = append(p.logs, '\n')
+	}
+	return true
+}
+
+// Announce closes Done and shows the end to the readers of the stream. It is apart from Finish so that the slot is
+// free, and the end noted on disk, before any client can know of it. It is called once, after Finish.
+func (p *Prediction) Announce() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.history.add(Event{Kind: KindCompleted})
+	close(p.done)
+}
+
+// Size is about the number of bytes that the prediction holds.
+func (p *Prediction) Size() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.Request.Echo) + len(p.logs) + len(p.output) + 2*p.itemBytes
+}
+
+// Snapshot is the state of this moment.
+func (p *Prediction) Snapshot() Snapshot {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return Snapshot{
+		ID:          p.Request.ID,
+		Status:      p.status,
+		Input:       p.Request.Echo,
+		Output:      p.outputLocked(),
+		Error:       p.errText,
+		Logs:        string(bytes.ToValidUTF8(p.logs, []byte("\uFFFD"))),
+		Metrics:     p.metricsLocked(),
+		CreatedAt:   p.Request.CreatedAt,
+		StartedAt:   p.startedAt,
+		CompletedAt: p.completedAt,
+	}
+}
+
+// Status is the state of this moment, without the cost of a Snapshot.
+func (p *Prediction) Status() Status {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.status
+}
+
+func (p *Prediction) outputLocked() json.RawMessage {
+	if p.output != nil || !p.streamed {
+		return p.output
+	}
+	out := make([]byte, 0, p.itemBytes+2)
+	out = append(out, '[')
+	for i, item := range p.items {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, item...)
+	}
+	return append(out, ']')
+}
+
+func (p *Prediction) metricsLocked() json.RawMessage {
+	if p.metrics != nil {
+		return p.metrics
+	}
+	recorded := p.recorded
+	if p.status.Terminal() {
+		seconds := max(0, p.completedAt.Sub(p.startedAt).Seconds())
+		if p.startedAt.IsZero() {
+			seconds = 0
+		}
+		recorded = setMetric(slices.Clone(recorded), "predict_time", appendSeconds(seconds))
+	}
+	return joinMetrics(recorded)
+}
+
+// cutLog keeps what fits of text, up to the end of a line where there is one, and says that the rest is missing.
+func cutLog(text []byte, room, limit int) []byte {
+	text = text[:max(0, min(room, len(text)))]
+	if i := bytes.LastIndexByte(text, '\n'); i >= 0 {
+		text = text[:i+1]
+	}
+	return appendCutNotice(slices.Clone(text), limit)
+}

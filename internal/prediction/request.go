@@ -1,0 +1,249 @@
+package prediction
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Method is what a prediction runs.
+type Method string
+
+// The methods of a model.
+const (
+	Predict Method = "predict"
+	Train   Method = "train"
+)
+
+// WebhookEvents are the events that a webhook can be asked for.
+var WebhookEvents = []string{"start", "output", "logs", "completed"}
+
+// Request is what a client asked for. The envelope is checked; Input is not, until the model's schema has seen it.
+type Request struct {
+	ID            string
+	Method        Method
+	Input         json.RawMessage // as sent; nil when absent
+	Echo          json.RawMessage // Input as shown to clients: secrets masked
+	Webhook       string
+	WebhookEvents []string // nil means all, empty means none
+	OutputPrefix  string   // where file outputs of this prediction are uploaded
+	Context       map[string]string
+	CreatedAt     string
+	TraceParent   string
+	TraceState    string
+	CancelAfter   time.Duration // 0: no deadline
+	Detached      bool          // nobody waits on the connection for the result
+	Attached      bool          // lives only as long as somebody reads its stream
+}
+
+// Wants reports whether the webhook is to hear of event.
+func (r Request) Wants(event string) bool {
+	return r.Webhook != "" && (r.WebhookEvents == nil || slices.Contains(r.WebhookEvents, event))
+}
+
+// MaxIDBytes is the length of the longest id.
+const MaxIDBytes = 512
+
+// NewID returns a random id of 26 lowercase letters and digits.
+func NewID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails, see crypto/rand
+	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:]))
+}
+
+// ParseID checks an id that stands at loc.
+func ParseID(id string, loc ...any) (string, error) {
+	if id == "" || len(id) > MaxIDBytes {
+		return "", InvalidRequest(Problem{loc, fmt.Sprintf("an id has 1 to %d bytes, this one %d", MaxIDBytes, len(id)), "value_error"})
+	}
+	return id, nil
+}
+
+// ParseRequest reads the JSON body of a create request; an empty body is a request with every default. It returns an
+// *Error with code Malformed or Invalid, the latter with every bad field of the envelope. ID stays empty when the
+// body has none.
+func ParseRequest(body []byte) (Request, error) {
+	r := Request{Method: Predict}
+	if len(bytes.TrimSpace(body)) == 0 {
+		return r, nil
+	}
+	p := envelope{request: &r}
+	if err := p.read(body); err != nil {
+		return Request{}, err
+	}
+	if len(p.problems) > 0 {
+		return Request{}, InvalidRequest(p.problems...)
+	}
+	return r, nil
+}
+
+type envelope struct {
+	request  *Request
+	problems []Problem
+}
+
+// read walks the top level of body. jsontext hands out slices of it: a large input is neither copied nor decoded here.
+func (e *envelope) read(body []byte) error {
+	dec := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true))
+	if dec.PeekKind() != '{' {
+		if _, err := dec.ReadValue(); err != nil {
+			return malformed(err)
+		}
+		return InvalidRequest(Problem{[]any{"body"}, "the body must be a JSON object", "dict_type"})
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return malformed(err)
+	}
+	for dec.PeekKind() != '}' {
+		name, err := dec.ReadToken()
+		if err != nil {
+			return malformed(err)
+		}
+		key := name.String()
+		value, err := dec.ReadValue()
+		if err != nil {
+			return malformed(err)
+		}
+		if value.Kind() != 'n' {
+			end := dec.InputOffset() // value itself lasts only until the next read
+			e.field(key, json.RawMessage(body[end-int64(len(value)):end]))
+		}
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return malformed(err)
+	}
+	if dec.PeekKind() != 0 {
+		return Refuse(Malformed, "the body has more than one JSON value")
+	}
+	return nil
+}
+
+func malformed(err error) error {
+	return Refuse(Malformed, "the body is not valid JSON: "+strings.TrimPrefix(err.Error(), "jsontext: "))
+}
+
+func (e *envelope) field(key string, value json.RawMessage) {
+	r := e.request
+	switch key {
+	case "input":
+		if value[0] != '{' {
+			e.bad("dict_type", "must be an object", key)
+			return
+		}
+		r.Input = value
+	case "id":
+		if id, ok := e.text(key, value); ok {
+			if _, err := ParseID(id); err != nil {
+				e.bad("value_error", err.(*Error).Problems[0].Msg, key)
+			}
+			r.ID = id
+		}
+	case "webhook":
+		r.Webhook = e.url(key, value)
+	case "output_file_prefix":
+		r.OutputPrefix = e.url(key, value)
+	case "webhook_events_filter":
+		e.events(key, value)
+	case "context":
+		e.context(key, value)
+	case "created_at":
+		e.created(key, value)
+	}
+}
+
+func (e *envelope) bad(kind, msg string, loc ...any) {
+	e.problems = append(e.problems, Problem{append([]any{"body"}, loc...), msg, kind})
+}
+
+func (e *envelope) text(key string, value json.RawMessage) (string, bool) {
+	var s string
+	if json.Unmarshal(value, &s) != nil {
+		e.bad("string_type", "must be a string", key)
+		return "", false
+	}
+	return s, true
+}
+
+func (e *envelope) url(key string, value json.RawMessage) string {
+	s, ok := e.text(key, value)
+	if !ok {
+		return ""
+	}
+	u, err := url.Parse(s)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
+		e.bad("url_parsing", "must be an http or https URL", key)
+	}
+	return s
+}
+
+func (e *envelope) events(key string, value json.RawMessage) {
+	var list []json.RawMessage
+	if json.Unmarshal(value, &list) != nil {
+		e.bad("list_type", "must be a list", key)
+		return
+	}
+	e.request.WebhookEvents = []string{}
+	for i, item := range list {
+		var s string
+		if json.Unmarshal(item, &s) != nil || !slices.Contains(WebhookEvents, s) {
+			e.bad("enum", "must be one of: "+strings.Join(WebhookEvents, ", "), key, i)
+			continue
+		}
+		e.request.WebhookEvents = append(e.request.WebhookEvents, s)
+	}
+}
+
+func (e *envelope) context(key string, value json.RawMessage) {
+	var object map[string]json.RawMessage
+	if json.Unmarshal(value, &object) != nil {
+		e.bad("dict_type", "must be an object of strings", key)
+		return
+	}
+	e.request.Context = make(map[string]string, len(object))
+	for name, item := range object {
+		var s *string
+		if json.Unmarshal(item, &s) != nil || s == nil {
+			e.bad("string_type", "must be a string", key, name)
+			continue
+		}
+		e.request.Context[name] = *s
+	}
+}
+
+// createdForms are the ISO 8601 forms that are understood; the text is echoed as it came.
+var createdForms = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02 15:04:05.999999999", "2006-01-02T15:04:05.999999999-0700", time.DateOnly}
+
+func (e *envelope) created(key string, value json.RawMessage) {
+	s, ok := e.text(key, value)
+	if !ok {
+		return
+	}
+	for _, form := range createdForms {
+		if _, err := time.Parse(form, s); err == nil {
+			e.request.CreatedAt = s
+			return
+		}
+	}
+	e.bad("datetime_parsing", "must be an ISO 8601 time such as 2026-01-02T03:04:05Z", key)
+}
+
+// TraceHeader returns the W3C trace context headers of the request.
+func (r Request) TraceHeader() http.Header {
+	h := http.Header{}
+	if r.TraceParent != "" {
+		h.Set("Traceparent", r.TraceParent)
+	}
+	if r.TraceState != "" {
+		h.Set("Tracestate", r.TraceState)
+	}
+	return h
+}

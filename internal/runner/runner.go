@@ -1,0 +1,170 @@
+// Package runner answers one question: is the child alive? It starts one runner process, drains its output and ends
+// its process group. It knows no predictions.
+package runner
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"syscall"
+)
+
+// Config says which process to start.
+type Config struct {
+	Python         string   // interpreter, a path or a name on PATH
+	PythonPath     string   // directory that holds the cog package; empty when it is installed
+	ModelDir       string   // current directory of the process
+	SpoolDir       string   // the shared directory
+	Predict        string   // FILE:NAME
+	Train          string   // FILE:NAME, empty to look beside Predict
+	MaxConcurrency int      // 0 leaves it to the model
+	Env            []string // the whole environment of the process
+}
+
+// Sink receives what the process writes, in order for each source ("stdout", "stderr"), cut only between characters.
+// It is called from one goroutine at a time.
+type Sink func(source string, text []byte)
+
+// Process is one runner process. Its methods may be called from any goroutine.
+type Process struct {
+	cmd    *exec.Cmd
+	stdout *stream
+	stderr *stream
+	done   chan struct{}
+	exit   Exit
+}
+
+// Start runs the process. It returns when the kernel has it; loading and setup come later, through the spool.
+func Start(c Config, sink Sink) (*Process, error) {
+	p := &Process{cmd: command(c), done: make(chan struct{})}
+	var err error
+	var gate serial
+	if p.stdout, err = openStream("stdout", gate.wrap(sink)); err != nil {
+		return nil, fmt.Errorf("start runner: %w", err)
+	}
+	if p.stderr, err = openStream("stderr", gate.wrap(sink)); err != nil {
+		p.stdout.close()
+		return nil, fmt.Errorf("start runner: %w", err)
+	}
+	p.cmd.Stdout = p.stdout.write
+	p.cmd.Stderr = p.stderr.write
+	started := make(chan error)
+	go p.live(started)
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("start runner: %w", err)
+	}
+	return p, nil
+}
+
+func command(c Config) *exec.Cmd {
+	args := []string{"-m", "cog.internal.file_runner", "--working-dir", c.SpoolDir, "--predict", c.Predict}
+	if c.Train != "" {
+		args = append(args, "--train", c.Train)
+	}
+	if c.MaxConcurrency > 0 {
+		args = append(args, "--max-concurrency", strconv.Itoa(c.MaxConcurrency))
+	}
+	cmd := exec.Command(c.Python, args...)
+	cmd.Dir = c.ModelDir
+	cmd.Env = c.Env
+	if c.PythonPath != "" {
+		cmd.Env = prependPath(cmd.Env, "PYTHONPATH", c.PythonPath)
+	}
+	// The group is the runner's own: Ctrl-C in a terminal reaches the server alone, and the whole group can be ended.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	dieWithParent(cmd.SysProcAttr)
+	return cmd
+}
+
+func prependPath(env []string, name, dir string) []string {
+	out := make([]string, 0, len(env)+1)
+	value := dir
+	for _, entry := range env {
+		if len(entry) > len(name) && entry[:len(name)+1] == name+"=" {
+			if old := entry[len(name)+1:]; old != "" {
+				value += string(filepath.ListSeparator) + old
+			}
+			continue
+		}
+		out = append(out, entry)
+	}
+	return append(out, name+"="+value)
+}
+
+// live starts the process and stays until it has ended. It keeps one OS thread for all that time, because the kernel
+// counts the death of the thread that started a child as the death of its parent (prctl(2), PR_SET_PDEATHSIG).
+func (p *Process) live(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := p.cmd.Start()
+	p.stdout.closeWrite()
+	p.stderr.closeWrite()
+	if err != nil {
+		p.stdout.close()
+		p.stderr.close()
+		started <- err
+		return
+	}
+	p.stdout.pump()
+	p.stderr.pump()
+	started <- nil
+	_ = p.cmd.Wait() // what it says is in ProcessState
+	p.exit = exitOf(p.cmd.ProcessState)
+	p.Kill()  // whatever the runner left in its group
+	p.Drain() // its last words
+	close(p.done)
+	p.stdout.close()
+	p.stderr.close()
+}
+
+// PID is the process id, which is also the id of its group.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Done is closed when the process has ended and everything that it wrote was given to the Sink.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Exit says how the process ended; it is valid once Done is closed.
+func (p *Process) Exit() Exit { return p.exit }
+
+// Drain gives everything that the process has written until now to the Sink before it returns.
+func (p *Process) Drain() {
+	p.stdout.drain()
+	p.stderr.drain()
+}
+
+// Ring rings the doorbell of a cancel file, see docs/protocol.md.
+func (p *Process) Ring() error { return p.cmd.Process.Signal(syscall.SIGUSR1) }
+
+// Kill ends the whole process group at once.
+func (p *Process) Kill() { _ = syscall.Kill(-p.PID(), syscall.SIGKILL) }
+
+// Exit is how a process ended.
+type Exit struct {
+	Code   int
+	Signal syscall.Signal // 0 when it left by itself
+}
+
+func exitOf(s *os.ProcessState) Exit {
+	if s == nil {
+		return Exit{Code: -1}
+	}
+	if ws, ok := s.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return Exit{Code: -1, Signal: ws.Signal()}
+	}
+	return Exit{Code: s.ExitCode()}
+}
+
+// String is a phrase for people: "exit status 3", "signal 9 (killed, out of memory?)".
+func (e Exit) String() string {
+	switch {
+	case e.Signal == syscall.SIGKILL:
+		return "signal 9 (killed, out of memory?)"
+	case e.Signal != 0:
+		return fmt.Sprintf("signal %d (%s)", int(e.Signal), e.Signal)
+	default:
+		return fmt.Sprintf("exit status %d", e.Code)
+	}
+}

@@ -1,0 +1,93 @@
+package spool
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// Event is a line of events-{id}.jsonl. Type says which of the other fields count.
+type Event struct {
+	Type string `json:"type"` // output, log or metric
+
+	Chunk json.RawMessage `json:"chunk"` // output
+	Files []File          `json:"files"` // output; pointers are relative to Chunk
+
+	Source string `json:"source"` // log
+	Data   string `json:"data"`   // log
+
+	Name  string          `json:"name"`  // metric
+	Value json.RawMessage `json:"value"` // metric
+	Mode  string          `json:"mode"`  // metric
+	Key   string          `json:"key"`   // metric
+	Total json.RawMessage `json:"total"` // metric
+}
+
+// Events reads the events of one prediction as they are appended. It belongs to one goroutine.
+type Events struct {
+	dir  *Dir
+	name string
+	file *os.File
+	rest []byte // a line whose end has not been written yet
+}
+
+// Events returns a reader for the events of id. The file may appear later or never.
+func (d *Dir) Events(id string) *Events {
+	return &Events{dir: d, name: eventsPrefix + FileID(id) + linesSuffix}
+}
+
+// Next returns the events that were appended since the last call. A line that is not an event is an error; the ones
+// around it are returned.
+func (e *Events) Next() ([]Event, error) {
+	if e.file == nil {
+		f, err := os.Open(e.dir.join(e.name))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read events: %w", err)
+		}
+		e.file = f
+	}
+	data, err := io.ReadAll(e.file)
+	if err != nil {
+		return nil, fmt.Errorf("read events: %w", err)
+	}
+	if len(data) == 0 {
+		return nil, nil
+	}
+	return e.parse(data)
+}
+
+func (e *Events) parse(data []byte) (events []Event, err error) {
+	if len(e.rest) > 0 {
+		data = append(e.rest, data...)
+	}
+	for {
+		line, after, whole := bytes.Cut(data, []byte{'\n'})
+		if !whole {
+			e.rest = data
+			return events, err
+		}
+		data = after
+		var event Event
+		if bad := json.Unmarshal(line, &event); bad != nil {
+			err = errors.Join(err, fmt.Errorf("read %s: %w", e.name, bad))
+			continue
+		}
+		e.dir.resolve(event.Files)
+		events = append(events, event)
+	}
+}
+
+// Close releases the file.
+func (e *Events) Close() error {
+	if e.file == nil {
+		return nil
+	}
+	return e.file.Close()
+}

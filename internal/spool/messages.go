@@ -1,0 +1,188 @@
+package spool
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Protocol is the version of the protocol that this server speaks.
+const Protocol = 1
+
+// File is an entry of a file table: contents that belong at a JSON pointer.
+type File struct {
+	Pointer   string `json:"pointer"`
+	Path      string `json:"path"` // absolute, or relative to the directory
+	Temporary bool   `json:"temporary,omitempty"`
+}
+
+// Request is request-{id}.json.
+type Request struct {
+	ID          string            `json:"id"`
+	Method      string            `json:"method"`
+	Input       json.RawMessage   `json:"input"`
+	Files       []File            `json:"files"`
+	Context     map[string]string `json:"context"`
+	CreatedAt   string            `json:"created_at"`
+	StartedAt   string            `json:"started_at"`
+	Deadline    string            `json:"deadline,omitempty"`
+	TraceParent string            `json:"traceparent,omitempty"`
+	TraceState  string            `json:"tracestate,omitempty"`
+	Server      json.RawMessage   `json:"server,omitempty"` // the server's own notes, for recovery
+}
+
+// Response is response-{id}.json.
+type Response struct {
+	ID          string          `json:"id"`
+	Status      string          `json:"status"`
+	Output      json.RawMessage `json:"output"`
+	OutputPath  string          `json:"output_path"`
+	Streamed    bool            `json:"streamed"`
+	Files       []File          `json:"files"`
+	Error       string          `json:"error"`
+	Traceback   string          `json:"traceback"`
+	Metrics     json.RawMessage `json:"metrics"`
+	CompletedAt time.Time       `json:"completed_at"`
+}
+
+// SetupResult is setup-result.json.
+type SetupResult struct {
+	Protocol       int       `json:"protocol"`
+	Status         string    `json:"status"`
+	StartedAt      time.Time `json:"started_at"`
+	CompletedAt    time.Time `json:"completed_at"`
+	Error          string    `json:"error"`
+	Traceback      string    `json:"traceback"`
+	Mode           string    `json:"mode"`
+	MaxConcurrency int       `json:"max_concurrency"`
+	Healthcheck    bool      `json:"healthcheck"`
+	Train          bool      `json:"train"`
+	Python         string    `json:"python"`
+	Cog            string    `json:"cog"`
+}
+
+// HealthResult is health/response.json.
+type HealthResult struct {
+	Sequence int    `json:"sequence"`
+	Healthy  bool   `json:"healthy"`
+	Error    string `json:"error"`
+}
+
+// PutRequest hands a prediction to the runner.
+func (d *Dir) PutRequest(r Request) error {
+	for i, f := range r.Files {
+		r.Files[i].Path = d.rel(f.Path)
+	}
+	data, err := encodeRequest(r)
+	if err == nil {
+		err = d.put(requestPrefix+FileID(r.ID)+jsonSuffix, data)
+	}
+	if err != nil {
+		return fmt.Errorf("put request %s: %w", r.ID, err)
+	}
+	return nil
+}
+
+// encodeRequest keeps Input byte for byte: json.Marshal would scan and compact a large one once more.
+func encodeRequest(r Request) ([]byte, error) {
+	input := r.Input
+	if input == nil {
+		input = json.RawMessage("{}")
+	}
+	r.Input = nil
+	if r.Files == nil {
+		r.Files = []File{}
+	}
+	if r.Context == nil {
+		r.Context = map[string]string{}
+	}
+	type envelope struct { // Request without Input
+		Request
+		Input json.RawMessage `json:"input,omitempty"`
+	}
+	head, err := json.Marshal(envelope{Request: r})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]byte, 0, len(head)+len(input)+16)
+	out = append(out, head[:len(head)-1]...)
+	out = append(out, `,"input":`...)
+	out = append(out, input...)
+	return append(out, '}'), nil
+}
+
+// Request reads a request back, after a restart of the server.
+func (d *Dir) Request(fileID string) (r Request, ok bool, err error) {
+	ok, err = d.getJSON(requestPrefix+fileID+jsonSuffix, &r)
+	return r, ok, err
+}
+
+// PutCancel tells the runner to end a prediction.
+func (d *Dir) PutCancel(id, reason string) error {
+	data, err := json.Marshal(map[string]string{"id": id, "reason": reason})
+	if err == nil {
+		err = d.put(cancelPrefix+FileID(id)+jsonSuffix, data)
+	}
+	if err != nil {
+		return fmt.Errorf("put cancel %s: %w", id, err)
+	}
+	return nil
+}
+
+// PutStop tells the runner that no more requests will come.
+func (d *Dir) PutStop() error {
+	if err := d.put(stopName, nil); err != nil {
+		return fmt.Errorf("put stop: %w", err)
+	}
+	return nil
+}
+
+// Response reads the end of a prediction, when it is there.
+func (d *Dir) Response(fileID string) (r Response, ok bool, err error) {
+	ok, err = d.getJSON(responsePrefix+fileID+jsonSuffix, &r)
+	if !ok || err != nil {
+		return Response{}, false, err
+	}
+	if r.OutputPath != "" {
+		data, found, err := d.get(r.OutputPath)
+		if err != nil || !found {
+			return Response{}, false, fmt.Errorf("read output of %s: missing %s: %w", r.ID, r.OutputPath, err)
+		}
+		r.Output = data
+	}
+	d.resolve(r.Files)
+	return r, true, nil
+}
+
+// SetupResult reads how setup ended, when it has.
+func (d *Dir) SetupResult() (r SetupResult, ok bool, err error) {
+	ok, err = d.getJSON(setupResultName, &r)
+	if ok && r.Protocol != Protocol {
+		return r, false, fmt.Errorf("the runner speaks protocol %d, the server %d: install the same version of both", r.Protocol, Protocol)
+	}
+	return r, ok, err
+}
+
+// Schema reads the model's OpenAPI document, when it is there.
+func (d *Dir) Schema() ([]byte, bool, error) { return d.get(schemaName) }
+
+// PutHealth asks the runner for one run of the model's healthcheck.
+func (d *Dir) PutHealth(sequence int) error {
+	data := fmt.Appendf(nil, `{"sequence": %d}`, sequence)
+	if err := d.put(healthDir+"/request.json", data); err != nil {
+		return fmt.Errorf("put health request: %w", err)
+	}
+	return nil
+}
+
+// Health reads the newest answer of the model's healthcheck.
+func (d *Dir) Health() (r HealthResult, ok bool, err error) {
+	ok, err = d.getJSON(healthDir+"/response.json", &r)
+	return r, ok, err
+}
+
+func (d *Dir) resolve(files []File) {
+	for i := range files {
+		files[i].Path = d.Abs(files[i].Path)
+	}
+}

@@ -1,0 +1,243 @@
+// Package spool is the Go half of the file protocol between the server and the runner, which docs/protocol.md
+// specifies. No other Go code spells the name of a protocol file.
+package spool
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	schemaName      = "openapi.json"
+	setupResultName = "setup-result.json"
+	stopName        = "stop"
+	lockName        = "lock"
+	requestPrefix   = "request-"
+	responsePrefix  = "response-"
+	cancelPrefix    = "cancel-"
+	eventsPrefix    = "events-"
+	jsonSuffix      = ".json"
+	linesSuffix     = ".jsonl"
+	tmpDir          = ".tmp"
+	inputsDir       = "inputs"
+	outputsDir      = "outputs"
+	healthDir       = "health"
+)
+
+// Dir is the directory that one runner shares with the server. Its methods may be called from any goroutine.
+type Dir struct {
+	path string
+}
+
+// Open makes the directory and its subdirectories, all with mode 0700.
+func Open(path string) (*Dir, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("open spool: %w", err)
+	}
+	for _, sub := range []string{"", tmpDir, inputsDir, outputsDir, healthDir} {
+		if err := os.MkdirAll(filepath.Join(path, sub), 0o700); err != nil {
+			return nil, fmt.Errorf("open spool: %w", err)
+		}
+	}
+	if err := os.Chmod(path, 0o700); err != nil {
+		return nil, fmt.Errorf("open spool: %w", err)
+	}
+	return &Dir{path: path}, nil
+}
+
+// Path is the absolute path of the directory.
+func (d *Dir) Path() string { return d.path }
+
+// FileID is the form of an id inside file names. An id of the harmless shape stands for itself; any other text, which
+// may hold separators, NUL or 512 bytes, is represented by its hash.
+func FileID(id string) string {
+	if harmless(id) {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return "~" + hex.EncodeToString(sum[:])
+}
+
+// harmless is the regular expression [A-Za-z0-9][A-Za-z0-9._-]{0,127}.
+func harmless(id string) bool {
+	if id == "" || len(id) > 128 {
+		return false
+	}
+	for i := range len(id) {
+		c := id[i]
+		alnum := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+		if !alnum && (i == 0 || c != '.' && c != '_' && c != '-') {
+			return false
+		}
+	}
+	return true
+}
+
+// Lock takes the directory for this process; it fails when another live server has it.
+func Lock(path string) (io.Closer, error) {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("lock working directory: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(path, lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock working directory: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("working directory %s is in use by another server", path)
+		}
+		return nil, fmt.Errorf("lock working directory: %w", err)
+	}
+	return f, nil
+}
+
+// Listing is what one look at the directory shows, by FileID.
+type Listing struct {
+	Responses map[string]bool
+	Events    map[string]bool
+	Requests  []string
+}
+
+// List reads the names in the directory once.
+func (d *Dir) List() (Listing, error) {
+	f, err := os.Open(d.path)
+	if err != nil {
+		return Listing{}, fmt.Errorf("list spool: %w", err)
+	}
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
+	if err != nil {
+		return Listing{}, fmt.Errorf("list spool: %w", err)
+	}
+	l := Listing{Responses: map[string]bool{}, Events: map[string]bool{}}
+	for _, name := range names {
+		if id, ok := cut(name, responsePrefix, jsonSuffix); ok {
+			l.Responses[id] = true
+		} else if id, ok := cut(name, eventsPrefix, linesSuffix); ok {
+			l.Events[id] = true
+		} else if id, ok := cut(name, requestPrefix, jsonSuffix); ok {
+			l.Requests = append(l.Requests, id)
+		}
+	}
+	return l, nil
+}
+
+func cut(name, prefix, suffix string) (string, bool) {
+	rest, ok := strings.CutPrefix(name, prefix)
+	if !ok {
+		return "", false
+	}
+	return strings.CutSuffix(rest, suffix)
+}
+
+// Remove deletes every file of a finished prediction: the request first, so that a runner which lists the directory
+// meanwhile never takes it for a new one.
+func (d *Dir) Remove(id string) error {
+	fid := FileID(id)
+	return errors.Join(
+		remove(d.join(requestPrefix+fid+jsonSuffix)),
+		remove(d.join(responsePrefix+fid+jsonSuffix)),
+		remove(d.join(eventsPrefix+fid+linesSuffix)),
+		remove(d.join(cancelPrefix+fid+jsonSuffix)),
+		removeTree(d.Inputs(id)),
+		removeTree(d.Outputs(id)),
+	)
+}
+
+// Clear removes what an earlier runner left about itself, before another one starts on the directory.
+func (d *Dir) Clear() error {
+	return errors.Join(
+		remove(d.join(schemaName)),
+		remove(d.join(setupResultName)),
+		remove(d.join(stopName)),
+		remove(d.join(healthDir, "request.json")),
+		remove(d.join(healthDir, "response.json")),
+	)
+}
+
+// Inputs is the directory of a prediction's downloaded inputs; the caller makes it when there are any.
+func (d *Dir) Inputs(id string) string { return d.join(inputsDir, FileID(id)) }
+
+// Outputs is the directory where the runner puts contents of a prediction's outputs.
+func (d *Dir) Outputs(id string) string { return d.join(outputsDir, FileID(id)) }
+
+// Abs resolves a path of a file table.
+func (d *Dir) Abs(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return d.join(path)
+}
+
+func (d *Dir) rel(path string) string {
+	if rel, err := filepath.Rel(d.path, path); err == nil {
+		return rel
+	}
+	return path
+}
+
+func (d *Dir) join(names ...string) string {
+	return filepath.Join(append([]string{d.path}, names...)...)
+}
+
+// put writes a whole file: readers see it complete or not at all.
+func (d *Dir) put(name string, data []byte) (err error) {
+	tmp := d.join(tmpDir, strings.ReplaceAll(name, "/", "-"))
+	defer func() {
+		if err != nil {
+			_ = os.Remove(tmp)
+		}
+	}()
+	if err := os.WriteFile(tmp, data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, d.join(name))
+}
+
+// get reads a file that may not be there yet.
+func (d *Dir) get(name string) ([]byte, bool, error) {
+	data, err := os.ReadFile(d.join(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, false, nil
+	}
+	return data, err == nil, err
+}
+
+func (d *Dir) getJSON(name string, v any) (bool, error) {
+	data, ok, err := d.get(name)
+	if !ok || err != nil {
+		return false, err
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return false, fmt.Errorf("read %s: %w", name, err)
+	}
+	return true, nil
+}
+
+func remove(path string) error {
+	if err := syscall.Unlink(path); err != nil && err != syscall.ENOENT {
+		return fmt.Errorf("remove %s: %w", path, err)
+	}
+	return nil
+}
+
+// removeTree is os.RemoveAll with one system call for the common case that there is nothing.
+func removeTree(path string) error {
+	if err := syscall.Rmdir(path); err == nil || err == syscall.ENOENT {
+		return nil
+	}
+	return os.RemoveAll(path)
+}

@@ -1,0 +1,68 @@
+package supervisor
+
+import (
+	"context"
+	"time"
+)
+
+// stopWait is how long a runner that was told to stop may take before its group is killed.
+const stopWait = 2 * time.Second
+
+// Drain ends the server's work: new predictions are refused, live ones have until ctx is done and fail then, webhooks
+// are delivered while flush is not done, the runners stop. What is still owed then stays on disk.
+func (s *Supervisor) Drain(ctx, flush context.Context) {
+	s.mu.Lock()
+	s.draining = true
+	s.mu.Unlock()
+	idle := make(chan struct{})
+	go func() {
+		s.idle.Wait()
+		close(idle)
+	}()
+	select {
+	case <-idle:
+	case <-ctx.Done():
+		s.cancelAll(ByShutdown)
+		<-idle // bounded by CancelGrace
+	}
+	if err := s.Webhooks.Drain(flush); err != nil {
+		s.Log.Warn("webhooks left undelivered", "error", err)
+	}
+	s.stop()
+	for _, w := range s.workers {
+		w.shut()
+	}
+	s.workersn.Wait()
+}
+
+func (s *Supervisor) cancelAll(r Reason) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.flights {
+		if !f.settled {
+			f.cancel(r)
+		}
+	}
+}
+
+// shut stops the worker's process, by word and then by force.
+func (w *worker) shut() {
+	w.s.mu.Lock()
+	process, p := w.process, w.phase
+	w.s.mu.Unlock()
+	if process == nil {
+		return
+	}
+	if p == phaseReady {
+		if err := w.dir.PutStop(); err != nil {
+			w.s.Log.Error("stop the runner", "error", err)
+		}
+		select {
+		case <-process.Done():
+			return
+		case <-time.After(stopWait):
+		}
+	}
+	process.Kill()
+	<-process.Done()
+}

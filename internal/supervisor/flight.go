@@ -1,0 +1,117 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/coggo/coggo/internal/files"
+	"github.com/coggo/coggo/internal/prediction"
+	"github.com/coggo/coggo/internal/schema"
+	"github.com/coggo/coggo/internal/spool"
+	"github.com/coggo/coggo/internal/webhook"
+)
+
+// Reason says why a prediction was canceled, in the words of the protocol.
+type Reason string
+
+// The reasons.
+const (
+	ByClient     Reason = "client"
+	ByDisconnect Reason = "disconnect"
+	ByDeadline   Reason = "deadline"
+	ByShutdown   Reason = "shutdown"
+)
+
+// Error makes a Reason the cause of a context.
+func (r Reason) Error() string { return "canceled: " + string(r) }
+
+// flight is one prediction with what belongs to its way through the server.
+type flight struct {
+	prediction *prediction.Prediction
+	checked    schema.Checked
+	accepted   time.Time
+
+	ctx       context.Context // done when the prediction must end, with a Reason as its cause
+	cancelBy  context.CancelCauseFunc
+	noted     chan struct{} // closed when a later server would know of the prediction
+	slot      chan *worker  // receives the worker whose slot it was given
+	look      chan struct{} // something to read
+	noteOnce  sync.Once
+	queued    bool // stands in the journal of the queue
+	unchecked bool // was taken up from an earlier server: its input is checked once there is a schema
+	deadline  time.Duration
+	final     []byte         // the terminal snapshot, while it is being delivered
+	hook      *webhook.Queue // nil without a webhook; set before the handover
+
+	handed    bool // guarded by Supervisor.mu: the runner has the request
+	settled   bool // guarded by Supervisor.mu: nothing of it is left in the spool, the slot is free
+	abandoned bool // guarded by Supervisor.mu: it ended, but its runner goes on with it
+}
+
+func (s *Supervisor) newFlight(r prediction.Request, checked schema.Checked) *flight {
+	f := &flight{
+		prediction: prediction.New(r, s.Limits),
+		checked:    checked,
+		accepted:   s.Now(),
+		noted:      make(chan struct{}),
+		slot:       make(chan *worker, 1),
+		look:       make(chan struct{}, 1),
+	}
+	f.ctx, f.cancelBy = context.WithCancelCause(context.Background())
+	return f
+}
+
+func target(r prediction.Request) webhook.Target {
+	t := webhook.Target{ID: r.ID, URL: r.Webhook, Header: r.TraceHeader()}
+	if r.WebhookEvents != nil {
+		t.Events = []webhook.Event{}
+		for _, e := range r.WebhookEvents {
+			t.Events = append(t.Events, webhook.Event(e))
+		}
+	}
+	return t
+}
+
+func (f *flight) id() string { return f.prediction.Request.ID }
+
+// cancel may be called often; the first reason counts.
+func (f *flight) cancel(r Reason) { f.cancelBy(r) }
+
+// reasonOf is the reason why the prediction of ctx must end, empty when it need not.
+func reasonOf(ctx context.Context) Reason { return asReason(context.Cause(ctx)) }
+
+func asReason(err error) Reason {
+	var r Reason
+	errors.As(err, &r)
+	return r
+}
+
+// note says that a later server would know of the prediction, or that it need not.
+func (f *flight) note() { f.noteOnce.Do(func() { close(f.noted) }) }
+
+// poke wakes the goroutine that follows the prediction.
+func (f *flight) poke() {
+	select {
+	case f.look <- struct{}{}:
+	default:
+	}
+}
+
+// log adds text that the model wrote.
+func (f *flight) log(source string, text []byte) {
+	f.prediction.Log(source, text)
+	if f.hook != nil {
+		f.hook.Changed("logs")
+	}
+}
+
+// entries turns a file table into what a Publisher takes.
+func entries(table []spool.File) []files.Entry {
+	out := make([]files.Entry, len(table))
+	for i, t := range table {
+		out[i] = files.Entry{Pointer: t.Pointer, Path: t.Path, Temporary: t.Temporary}
+	}
+	return out
+}

@@ -1,0 +1,189 @@
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/coggo/coggo/internal/prediction"
+	"github.com/coggo/coggo/internal/runner"
+	"github.com/coggo/coggo/internal/spool"
+)
+
+// process is what following a prediction needs of a runner process.
+type process interface {
+	Done() <-chan struct{}
+	Exit() runner.Exit
+	Drain()
+	Ring() error
+	Kill()
+}
+
+// follower watches one prediction that the runner has, until it ends. It belongs to the goroutine of the prediction.
+type follower struct {
+	s       *Supervisor
+	f       *flight
+	w       *worker
+	process process
+	events  *spool.Events
+
+	fault string           // why the prediction fails although the model may still run
+	grace <-chan time.Time // set once the runner was told to end it
+}
+
+// run returns how the prediction ended.
+func (o *follower) run(ctx context.Context) prediction.Result {
+	defer o.events.Close()
+	tick := time.NewTicker(rescan)
+	defer tick.Stop()
+	canceled := ctx.Done()
+	for {
+		select {
+		case <-o.f.look:
+		case <-tick.C:
+		case <-canceled:
+			canceled = nil
+			o.cancel(reasonOf(ctx))
+		case <-o.grace:
+			return o.giveUp(ctx)
+		case <-o.process.Done():
+			if result, ended := o.read(ctx); ended {
+				return result
+			}
+			return o.died(ctx)
+		}
+		if result, ended := o.read(ctx); ended {
+			return result
+		}
+	}
+}
+
+// read applies what is new and reports whether it was the end. It looks for the response before it reads the events:
+// all of them were written before it.
+func (o *follower) read(ctx context.Context) (prediction.Result, bool) {
+	response, ended, err := o.w.dir.Response(spool.FileID(o.f.id()))
+	if err != nil {
+		return o.failed("the model's answer could not be read: " + err.Error()), true
+	}
+	o.apply(ctx)
+	if !ended {
+		return prediction.Result{}, false
+	}
+	return o.conclude(ctx, response), true
+}
+
+// apply reads the new events.
+func (o *follower) apply(ctx context.Context) {
+	events, err := o.events.Next()
+	if err != nil {
+		o.s.Log.Warn("read events", "id", o.f.id(), "error", err)
+	}
+	for _, e := range events {
+		switch e.Type {
+		case "output":
+			o.yield(ctx, e)
+		case "log":
+			o.s.pass(e.Source, []byte(e.Data))
+			o.f.log(e.Source, []byte(e.Data))
+		case "metric":
+			o.f.prediction.Record(prediction.Metric{Name: e.Name, Value: e.Value, Mode: e.Mode, Key: e.Key, Total: e.Total})
+		}
+	}
+}
+
+// yield adds an item of the output. When its files can't be published the prediction has failed, and the model need
+// not go on.
+func (o *follower) yield(ctx context.Context, e spool.Event) {
+	chunk, err := o.publish(ctx, e.Chunk, e.Files)
+	if err != nil {
+		if o.fault == "" && ctx.Err() == nil {
+			o.fault = err.Error()
+			o.cancel(ByClient)
+		}
+		return
+	}
+	o.f.prediction.Yield(chunk)
+	if o.f.hook != nil {
+		o.f.hook.Changed("output")
+	}
+}
+
+// publish turns file outputs into data URLs or uploads.
+func (o *follower) publish(ctx context.Context, output []byte, table []spool.File) ([]byte, error) {
+	if len(table) == 0 {
+		return output, nil
+	}
+	if ctx.Err() != nil { // canceled: what was made until now is still wanted, but not for long
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), o.s.CancelGrace)
+		defer cancel()
+	}
+	r := o.f.prediction.Request
+	return o.s.Publisher.Publish(ctx, r.ID, output, entries(table), r.OutputPrefix, r.TraceHeader())
+}
+
+// conclude turns the runner's response into a result.
+func (o *follower) conclude(ctx context.Context, r spool.Response) prediction.Result {
+	o.process.Drain()
+	if r.Traceback != "" {
+		o.s.pass("stderr", []byte(r.Traceback))
+		o.f.log("stderr", []byte(r.Traceback))
+	}
+	result := prediction.Result{
+		Status: prediction.Status(r.Status), Streamed: r.Streamed, Error: r.Error, Metrics: r.Metrics, CompletedAt: r.CompletedAt,
+	}
+	if !r.Streamed {
+		output, err := o.publish(ctx, r.Output, r.Files)
+		if err != nil && ctx.Err() == nil {
+			return o.failed(err.Error())
+		}
+		result.Output = output
+	}
+	switch reason := reasonOf(ctx); {
+	case o.fault != "":
+		return o.failed(o.fault)
+	case reason != "" && result.Status == prediction.Canceled:
+		result.Status, result.Error = reason.ending(o.f)
+	}
+	return result
+}
+
+func (o *follower) failed(text string) prediction.Result {
+	return prediction.Result{Status: prediction.Failed, Error: text, CompletedAt: o.s.Now()}
+}
+
+// died ends a prediction whose runner has exited without an answer.
+func (o *follower) died(ctx context.Context) prediction.Result {
+	if reason := reasonOf(ctx); reason != "" && o.fault == "" {
+		return o.s.ended(o.f, reason)
+	}
+	return o.failed(fmt.Sprintf("the model process died: %s", o.process.Exit()))
+}
+
+// cancel tells the runner to end the prediction; it may take until grace.
+func (o *follower) cancel(r Reason) {
+	if o.grace != nil {
+		return
+	}
+	o.grace = time.After(o.s.CancelGrace)
+	if err := o.w.dir.PutCancel(o.f.id(), string(r)); err != nil {
+		o.s.Log.Error("cancel", "id", o.f.id(), "error", err)
+		return
+	}
+	_ = o.process.Ring() // an error means that the process has ended, which Done says too
+}
+
+// giveUp ends a prediction that did not heed its cancel. A runner that has nothing else to do is replaced at once;
+// otherwise the others may end first, and the slot stays taken until then.
+func (o *follower) giveUp(ctx context.Context) prediction.Result {
+	o.s.Log.Warn("prediction ignored its cancel", "id", o.f.id(), "grace", o.s.CancelGrace)
+	if o.w.abandon(o.f) {
+		o.process.Kill()
+		<-o.process.Done()
+	}
+	o.apply(ctx)
+	if o.fault != "" {
+		return o.failed(o.fault)
+	}
+	return o.s.ended(o.f, context.Cause(ctx))
+}

@@ -1,0 +1,202 @@
+package supervisor
+
+import (
+	"bytes"
+	"context"
+	"sync"
+	"time"
+)
+
+// Status is the state of the server, as GET /health-check names it.
+type Status string
+
+// The states.
+const (
+	Starting    Status = "STARTING"
+	Ready       Status = "READY"
+	Busy        Status = "BUSY"
+	SetupFailed Status = "SETUP_FAILED"
+	Defunct     Status = "DEFUNCT"
+	Unhealthy   Status = "UNHEALTHY"
+)
+
+// Health is what the server says of itself.
+type Health struct {
+	Status      Status
+	Setup       Setup
+	Max         int // slots
+	Current     int // slots that are taken
+	Unhealthy   string
+	Python, Cog string // versions in the runner, empty until setup has ended
+}
+
+// Setup is how loading and setup() went; of the first runner that is not well, else of the first.
+type Setup struct {
+	StartedAt   time.Time
+	CompletedAt time.Time // zero while it runs
+	Status      string    // starting, succeeded or failed
+	Logs        string    // what the model wrote, with the traceback of a failure
+}
+
+// checkLimit is how long the model's healthcheck may take. The runner keeps the same limit and answers in words of its
+// own; the rest covers a runner that can't answer.
+const checkLimit = 5*time.Second + 500*time.Millisecond
+
+// Health derives the state from the workers and, when the model has a healthcheck, asks it.
+func (s *Supervisor) Health(ctx context.Context) Health {
+	s.mu.Lock()
+	h := s.healthLocked()
+	var asked []*worker
+	for _, w := range s.workers {
+		if w.phase == phaseReady && w.setup.Healthcheck {
+			asked = append(asked, w)
+		}
+	}
+	s.mu.Unlock()
+	for _, w := range asked {
+		if text := w.healthcheck(ctx); text != "" {
+			h.Status, h.Unhealthy = Unhealthy, text
+			break
+		}
+	}
+	return h
+}
+
+// Status is the state without the model's own opinion.
+func (s *Supervisor) Status() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.statusLocked()
+}
+
+func (s *Supervisor) statusLocked() Status {
+	count := map[phase]int{}
+	free := 0
+	for _, w := range s.workers {
+		count[w.phase]++
+		free += w.freeLocked()
+	}
+	switch {
+	case free > 0:
+		return Ready
+	case count[phaseReady] > 0:
+		return Busy
+	case count[phaseStarting] > 0:
+		return Starting
+	case count[phaseSetupFailed] > 0:
+		return SetupFailed
+	default:
+		return Defunct
+	}
+}
+
+func (s *Supervisor) healthLocked() Health {
+	h := Health{Status: s.statusLocked()}
+	shown := s.workers[0]
+	for _, w := range s.workers {
+		if w.phase == phaseReady {
+			h.Max += w.setup.MaxConcurrency
+			h.Current += len(w.flights) + len(w.abandoned)
+		} else if shown.phase == phaseReady {
+			shown = w
+		}
+	}
+	h.Python, h.Cog = shown.setup.Python, shown.setup.Cog
+	h.Setup = Setup{StartedAt: shown.setup.StartedAt, CompletedAt: shown.setup.CompletedAt, Status: shown.setup.Status}
+	if h.Setup.Status == "" {
+		h.Setup.Status = "starting"
+	}
+	h.Setup.Logs = string(bytes.ToValidUTF8(shown.setupLogs, []byte("\uFFFD")))
+	return h
+}
+
+// whyNotLocked says to a client why no prediction is taken.
+func (s *Supervisor) whyNotLocked(status Status) string {
+	why := ""
+	for _, w := range s.workers {
+		if w.why != "" {
+			why = w.why
+		}
+	}
+	if status == SetupFailed {
+		return "setup failed: " + why
+	}
+	return why
+}
+
+// checker runs the model's healthcheck at most once at a time; everyone who asks meanwhile shares the answer.
+type checker struct {
+	look chan struct{}
+
+	mu       sync.Mutex // guards the rest
+	sequence int
+	running  *checkRun
+}
+
+type checkRun struct {
+	done chan struct{}
+	text string // why the model is unhealthy; valid once done is closed
+}
+
+func newChecker() *checker { return &checker{look: make(chan struct{}, 1)} }
+
+func (c *checker) poke() {
+	select {
+	case c.look <- struct{}{}:
+	default:
+	}
+}
+
+// healthcheck returns why the model says it is unhealthy, empty when it is well.
+func (w *worker) healthcheck(ctx context.Context) string {
+	c := w.check
+	c.mu.Lock()
+	run := c.running
+	if run == nil {
+		c.sequence++
+		run = &checkRun{done: make(chan struct{})}
+		c.running = run
+		go w.ask(run, c.sequence)
+	}
+	c.mu.Unlock()
+	select {
+	case <-run.done:
+		return run.text
+	case <-ctx.Done():
+		return ""
+	}
+}
+
+// ask sends one healthcheck to the runner and waits for the answer.
+func (w *worker) ask(run *checkRun, sequence int) {
+	run.text = w.answer(sequence)
+	w.check.mu.Lock()
+	w.check.running = nil
+	w.check.mu.Unlock()
+	close(run.done)
+}
+
+func (w *worker) answer(sequence int) string {
+	if err := w.dir.PutHealth(sequence); err != nil {
+		return "Healthcheck failed: " + err.Error()
+	}
+	tick := time.NewTicker(rescan)
+	defer tick.Stop()
+	late := time.After(checkLimit)
+	for {
+		if r, ok, err := w.dir.Health(); err == nil && ok && r.Sequence == sequence {
+			if r.Healthy {
+				return ""
+			}
+			return r.Error
+		}
+		select {
+		case <-w.check.look:
+		case <-tick.C:
+		case <-late:
+			return "Healthcheck failed: user-defined healthcheck timed out after 5.0 seconds"
+		case <-w.s.stopping.Done():
+			return ""
+		}
+	}
+}

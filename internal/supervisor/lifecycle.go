@@ -1,0 +1,249 @@
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/coggo/coggo/internal/files"
+	"github.com/coggo/coggo/internal/prediction"
+	"github.com/coggo/coggo/internal/spool"
+)
+
+// rescan is how often a prediction in flight is looked at without a signal: signals merge and may be lost.
+const rescan = time.Second
+
+// run takes an admitted prediction from top to bottom. It is the only place that finishes one.
+func (s *Supervisor) run(f *flight) {
+	defer s.idle.Done()
+	ctx, cancel := s.withDeadline(f)
+	defer cancel()
+	if r := f.prediction.Request; r.Webhook != "" {
+		f.hook = s.Webhooks.Open(target(r), func() []byte { return f.prediction.Snapshot().AppendJSON(nil) })
+	}
+	if len(f.checked.Unknown) > 0 {
+		f.log("stderr", []byte("ignored unknown input: "+strings.Join(f.checked.Unknown, ", ")+"\n"))
+	}
+	w, result := s.execute(ctx, f)
+	s.settle(f, w, result)
+}
+
+// execute returns how the prediction ended and which worker it had, nil if it never got one.
+func (s *Supervisor) execute(ctx context.Context, f *flight) (*worker, prediction.Result) {
+	w, err := s.await(ctx, f)
+	if err != nil {
+		return w, s.ended(f, err)
+	}
+	if err := s.check(f); err != nil {
+		return w, s.ended(f, err)
+	}
+	table, err := s.fetch(ctx, f, w)
+	if err != nil {
+		return w, s.ended(f, err)
+	}
+	process, err := s.handOver(ctx, f, w, table)
+	if err != nil {
+		return w, s.ended(f, err)
+	}
+	follow := follower{s: s, f: f, w: w, process: process, events: w.dir.Events(f.id())}
+	return w, follow.run(ctx)
+}
+
+// withDeadline bounds the prediction by its own deadline or the server's, whichever comes first.
+func (s *Supervisor) withDeadline(f *flight) (context.Context, context.CancelFunc) {
+	limit := f.prediction.Request.CancelAfter
+	if limit == 0 || s.PredictTimeout > 0 && s.PredictTimeout < limit {
+		limit = s.PredictTimeout
+	}
+	if limit == 0 {
+		return f.ctx, func() {}
+	}
+	f.deadline = limit
+	return context.WithTimeoutCause(f.ctx, limit, ByDeadline)
+}
+
+// await waits for a slot. What waits is noted on disk first, if somebody may ask for it after a crash.
+func (s *Supervisor) await(ctx context.Context, f *flight) (*worker, error) {
+	select {
+	case w := <-f.slot:
+		return w, nil
+	default:
+	}
+	if err := s.noteQueued(f); err != nil {
+		return nil, err
+	}
+	select {
+	case w := <-f.slot:
+		return w, nil
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	s.dequeueLocked(f)
+	s.mu.Unlock()
+	select {
+	case w := <-f.slot: // given in the meantime
+		return w, context.Cause(ctx)
+	default:
+		return nil, context.Cause(ctx)
+	}
+}
+
+// check checks the input of a prediction that was taken up before there was a schema.
+func (s *Supervisor) check(f *flight) error {
+	if !f.unchecked {
+		return nil
+	}
+	input, err := s.inputSchema(f.prediction.Request.Method)
+	if err != nil {
+		return err
+	}
+	checked, problems := input.Check(f.prediction.Request.Input)
+	if len(problems) > 0 {
+		return fmt.Errorf("the input no longer fits the model: %v %s", problems[0].Loc, problems[0].Msg)
+	}
+	f.checked = checked
+	return nil
+}
+
+// fetch downloads the file inputs and returns the file table of the request.
+func (s *Supervisor) fetch(ctx context.Context, f *flight, w *worker) ([]spool.File, error) {
+	if len(f.checked.Files) == 0 {
+		return nil, nil
+	}
+	if err := s.noteQueued(f); err != nil {
+		return nil, err
+	}
+	sources := make([]files.Source, len(f.checked.Files))
+	for i, in := range f.checked.Files {
+		sources[i] = files.Source(in)
+	}
+	placed, err := s.Fetcher.Fetch(ctx, w.dir.Inputs(f.id()), sources, f.prediction.Request.TraceHeader())
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	table := make([]spool.File, len(placed))
+	for i, p := range placed {
+		table[i] = spool.File{Pointer: p.Pointer, Path: p.Path}
+	}
+	return table, err
+}
+
+// ended is the result of a prediction that ended before the model ran, or without an answer of the runner.
+func (s *Supervisor) ended(f *flight, err error) prediction.Result {
+	r := prediction.Result{Status: prediction.Failed, Error: err.Error(), CompletedAt: s.Now()}
+	if reason := asReason(err); reason != "" {
+		r.Status, r.Error = reason.ending(f)
+	}
+	return r
+}
+
+// ending is the status and error of a prediction that was canceled for reason r.
+func (r Reason) ending(f *flight) (prediction.Status, string) {
+	switch r {
+	case ByDeadline:
+		return prediction.Canceled, fmt.Sprintf("canceled at its deadline of %s", f.deadline)
+	case ByShutdown:
+		return prediction.Failed, "the server shut down before the prediction ended"
+	default:
+		return prediction.Canceled, ""
+	}
+}
+
+// handOver gives the prediction to the runner of w.
+func (s *Supervisor) handOver(ctx context.Context, f *flight, w *worker, table []spool.File) (process, error) {
+	r := f.prediction.Request
+	p, err := w.hand(f)
+	if err != nil {
+		return nil, err
+	}
+	now := s.Now()
+	request := spool.Request{
+		ID: r.ID, Method: string(r.Method), Input: f.checked.Input, Files: table, Context: r.Context,
+		CreatedAt: r.CreatedAt, StartedAt: prediction.Time(now), TraceParent: r.TraceParent, TraceState: r.TraceState,
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		request.Deadline = prediction.Time(deadline)
+	}
+	if s.Durable {
+		request.Server = notesOf(f)
+	}
+	f.prediction.Start(now)
+	if err := w.dir.PutRequest(request); err != nil {
+		return nil, err
+	}
+	f.note()
+	if f.hook != nil {
+		f.hook.Start(f.prediction.Snapshot().AppendJSON(nil))
+	}
+	return p, nil
+}
+
+// settle finishes a prediction: note what is still owed, remove its files, free its slot, and only then tell anyone.
+func (s *Supervisor) settle(f *flight, w *worker, r prediction.Result) {
+	p := f.prediction
+	p.Finish(r)
+	if f.hook != nil || s.Durable && p.Request.Detached {
+		f.final = p.Snapshot().AppendJSON(nil)
+	}
+	if err := s.noteFinal(f); err != nil {
+		s.Log.Error("note the end of a prediction", "id", f.id(), "error", err)
+	}
+	s.clean(f, w)
+	f.note()
+	s.release(f, w)
+	p.Announce()
+	f.cancelBy(nil)
+	if f.hook != nil {
+		f.hook.Finish(f.final, func(bool) { s.paid(f.id()) })
+	}
+	f.final = nil
+	s.observe(f)
+}
+
+// clean removes what the prediction left in the spool, unless its runner may still write there.
+func (s *Supervisor) clean(f *flight, w *worker) {
+	if w == nil || f.abandoned {
+		return
+	}
+	if err := w.dir.Remove(f.id()); err != nil {
+		s.Log.Error("remove the files of a prediction", "id", f.id(), "error", err)
+	}
+}
+
+// release frees the slot and keeps the flight for those who ask later.
+func (s *Supervisor) release(f *flight, w *worker) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.settled = true
+	if w != nil {
+		w.freeSlotLocked(f)
+	}
+	s.dispatchLocked()
+	if s.retained.enabled() {
+		s.retained.add(f.id(), f.prediction.Size(), s.Now())
+		s.forgetLocked()
+	} else {
+		delete(s.flights, f.id())
+	}
+}
+
+// forgetLocked drops finished predictions that are too old or too many.
+func (s *Supervisor) forgetLocked() {
+	for _, id := range s.retained.expire(s.Now()) {
+		if f := s.flights[id]; f != nil && f.settled {
+			delete(s.flights, id)
+			s.forgetNote(id)
+		}
+	}
+}
+
+func (s *Supervisor) observe(f *flight) {
+	snap := f.prediction.Snapshot()
+	var ran, waited float64
+	if !snap.StartedAt.IsZero() {
+		ran = snap.CompletedAt.Sub(snap.StartedAt).Seconds()
+		waited = snap.StartedAt.Sub(f.accepted).Seconds()
+	}
+	s.Observer.PredictionFinished(string(snap.Status), ran, waited)
+}

@@ -1,0 +1,233 @@
+// Package supervisor answers: may I, and then what? It admits predictions, takes each from top to bottom (lifecycle.go),
+// keeps the runners alive (worker.go), and knows what is live and what is retained.
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/coggo/coggo/internal/files"
+	"github.com/coggo/coggo/internal/prediction"
+	"github.com/coggo/coggo/internal/runner"
+	"github.com/coggo/coggo/internal/schema"
+	"github.com/coggo/coggo/internal/spool"
+	"github.com/coggo/coggo/internal/webhook"
+)
+
+// Config is what a Supervisor needs to know and to use.
+type Config struct {
+	Runner     runner.Config // SpoolDir is filled in for each runner
+	Runners    int           // number of runner processes, at least 1
+	WorkingDir string
+	Durable    bool // a later server may be started on WorkingDir: note on disk what is owed
+	Rerun      bool // after a crash of the server, run again what it had in flight instead of failing it
+
+	SetupTimeout   time.Duration // 0: none
+	CancelGrace    time.Duration // from a cancel to the replacement of the runner
+	PredictTimeout time.Duration // 0: none
+	MaxRestarts    int           // of one runner within RestartWindow
+	MaxQueue       int
+	Retain         int           // finished predictions that are kept
+	RetainFor      time.Duration // how long they are kept
+	RetainBytes    int           // how much they may hold together
+	Limits         prediction.Limits
+
+	Fetcher   *files.Fetcher
+	Publisher *files.Publisher
+	Webhooks  *webhook.Sender
+	Observer  Observer
+	OnReady   func()    // called when a model is set up
+	Stdout    io.Writer // what models print is passed on to these
+	Stderr    io.Writer
+	Log       *slog.Logger
+	Now       func() time.Time
+}
+
+// Observer is told what operators count.
+type Observer interface {
+	PredictionFinished(status string, predictSeconds, queueSeconds float64)
+	Rejected(reason string)
+	SetupSeconds(seconds float64)
+	RunnerRestart()
+}
+
+// RestartWindow is the time over which MaxRestarts counts.
+const RestartWindow = 10 * time.Minute
+
+// Supervisor runs predictions. Create, Cancel, Get, List, Health, Schema and Drain are its whole surface, beside Look
+// for the signals of the runners.
+type Supervisor struct {
+	Config
+
+	root    *spool.Dir
+	queued  *spool.Journal
+	results *spool.Journal
+	outbox  *spool.Journal
+
+	look     chan struct{}
+	stop     context.CancelFunc // ends the watch and the workers
+	stopping context.Context
+	idle     sync.WaitGroup // one for each prediction under way
+	workersn sync.WaitGroup
+
+	mu       sync.Mutex // guards everything below, and the fields of workers and flights that say so
+	workers  []*worker
+	schema   *schema.Document
+	flights  map[string]*flight // by id: live and retained
+	queue    []*flight          // waiting for a slot, in order
+	retained retention
+	draining bool
+	defunct  chan struct{} // closed when no process will ever run again because they died too often
+}
+
+// New takes up what an earlier server left in the working directory. It starts no process: see Start.
+func New(c Config) (*Supervisor, error) {
+	root, err := spool.Open(c.WorkingDir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Supervisor{Config: c, root: root, look: make(chan struct{}, 1), flights: map[string]*flight{}, defunct: make(chan struct{})}
+	s.stopping, s.stop = context.WithCancel(context.Background())
+	s.retained.init(c.Retain, c.RetainFor, c.RetainBytes)
+	for name, journal := range map[string]**spool.Journal{spool.Queued: &s.queued, spool.Results: &s.results, spool.Outbox: &s.outbox} {
+		if *journal, err = root.Journal(name); err != nil {
+			return nil, err
+		}
+	}
+	for i := range c.Runners {
+		dir := root
+		if c.Runners > 1 {
+			if dir, err = spool.Open(filepath.Join(c.WorkingDir, "runner-"+strconv.Itoa(i))); err != nil {
+				return nil, err
+			}
+		}
+		s.workers = append(s.workers, newWorker(s, i, dir))
+	}
+	return s, nil
+}
+
+// Start recovers what is owed and starts the runners. The caller must have arranged for the runners' signals to call
+// Look before.
+func (s *Supervisor) Start() error {
+	if err := s.recover(); err != nil {
+		return fmt.Errorf("recover %s: %w", s.root.Path(), err)
+	}
+	s.workersn.Go(s.watch)
+	for _, w := range s.workers {
+		s.workersn.Go(w.keep)
+	}
+	return nil
+}
+
+// Create accepts a prediction and begins it; created is false when an idempotent request met the same id, running or
+// finished with the same input. A Detached request is on disk when Create returns. It returns a *prediction.Error with
+// code Draining, NotReady, NotFound, Invalid, Conflict, Busy or QueueFull; nothing is left behind then.
+func (s *Supervisor) Create(r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error) {
+	f, created, err := s.admit(r, idempotent)
+	if err != nil {
+		s.Observer.Rejected(string(err.(*prediction.Error).Code))
+		return nil, false, err
+	}
+	if !created {
+		return f.prediction, false, nil
+	}
+	go s.run(f)
+	if r.Detached {
+		<-f.noted
+	}
+	return f.prediction, true, nil
+}
+
+// Cancel asks a live prediction to end. It returns a *prediction.Error with code NotFound when there is none.
+func (s *Supervisor) Cancel(id string, r Reason) error {
+	s.mu.Lock()
+	f := s.flights[id]
+	s.mu.Unlock()
+	if f == nil || f.prediction.Status().Terminal() {
+		return prediction.Refuse(prediction.NotFound, "no running prediction has this id")
+	}
+	f.cancel(r)
+	return nil
+}
+
+// Get returns a live or retained prediction, or a *prediction.Error with code NotFound.
+func (s *Supervisor) Get(id string) (*prediction.Prediction, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forgetLocked()
+	if f := s.flights[id]; f != nil {
+		return f.prediction, nil
+	}
+	return nil, prediction.Refuse(prediction.NotFound, "no prediction has this id; finished ones are kept for a while, see --retain")
+}
+
+// Schema returns the model's OpenAPI document, or a *prediction.Error with code NotReady.
+func (s *Supervisor) Schema() (*schema.Document, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.schema == nil {
+		return nil, prediction.Refuse(prediction.NotReady, "the model is not loaded, so there is no schema yet; see /health-check")
+	}
+	return s.schema, nil
+}
+
+// Look says that a runner may have written something new. It never blocks and may be called from a signal loop.
+func (s *Supervisor) Look() {
+	select {
+	case s.look <- struct{}{}:
+	default:
+	}
+}
+
+// InFlight is the number of predictions that have not ended, waiting ones included.
+func (s *Supervisor) InFlight() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n = len(s.queue)
+	for _, w := range s.workers {
+		n += len(w.flights)
+	}
+	return n
+}
+
+// Defunct is closed when every runner died too often to be started again.
+func (s *Supervisor) Defunct() <-chan struct{} { return s.defunct }
+
+// hopelessLocked ends what waits for a slot once no worker will ever have one.
+func (s *Supervisor) hopelessLocked(err error) {
+	defunct := 0
+	for _, w := range s.workers {
+		switch w.phase {
+		case phaseStarting, phaseReady:
+			return
+		case phaseDefunct:
+			defunct++
+		}
+	}
+	for _, f := range s.queue {
+		f.cancelBy(err)
+	}
+	if defunct == len(s.workers) {
+		close(s.defunct)
+	}
+}
+
+// watch looks at the directories whenever a signal came.
+func (s *Supervisor) watch() {
+	for {
+		select {
+		case <-s.look:
+		case <-s.stopping.Done():
+			return
+		}
+		for _, w := range s.workers {
+			w.scan()
+		}
+	}
+}

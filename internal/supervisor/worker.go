@@ -1,0 +1,440 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/coggo/coggo/internal/prediction"
+	"github.com/coggo/coggo/internal/runner"
+	"github.com/coggo/coggo/internal/schema"
+	"github.com/coggo/coggo/internal/spool"
+)
+
+// phase is where a worker is in its life.
+type phase int
+
+const (
+	phaseStarting phase = iota
+	phaseReady
+	phaseSetupFailed
+	phaseDefunct
+)
+
+// setupLogBytes bounds the setup logs that health shows.
+const setupLogBytes = 1 << 20
+
+// worker is one runner process after the other on one directory.
+type worker struct {
+	s     *Supervisor
+	index int
+	dir   *spool.Dir
+	look  chan struct{} // something to read about setup
+	gone  chan struct{} // a flight has left
+	check *checker
+
+	// guarded by Supervisor.mu
+	phase     phase
+	process   *runner.Process
+	setup     spool.SetupResult
+	setupLogs []byte
+	why       string             // what keeps it from being ready
+	flights   map[string]*flight // that have a slot, by FileID
+	abandoned map[string]*flight // that ended, but the process goes on with them, by FileID
+	replaced  bool               // the process was killed by us
+	turned    chan struct{}      // closed at the next change of phase
+}
+
+func newWorker(s *Supervisor, index int, dir *spool.Dir) *worker {
+	return &worker{
+		s: s, index: index, dir: dir,
+		look:    make(chan struct{}, 1),
+		gone:    make(chan struct{}, 1),
+		check:   newChecker(),
+		flights: map[string]*flight{}, abandoned: map[string]*flight{},
+		turned: make(chan struct{}),
+	}
+}
+
+// keep runs one process after the other until the server stops, setup fails or the process dies too often.
+func (w *worker) keep() {
+	delay := backoff.NewExponentialBackOff()
+	delay.InitialInterval = 100 * time.Millisecond
+	delay.MaxInterval = 10 * time.Second
+	var restarts []time.Time
+	for {
+		process, err := w.boot()
+		if err != nil {
+			w.fail(phaseSetupFailed, err)
+			return
+		}
+		delay.Reset()
+		<-process.Done()
+		w.bury(process)
+		if w.s.stopping.Err() != nil {
+			return
+		}
+		if !w.wasReplaced() {
+			restarts = recent(append(restarts, w.s.Now()), w.s.Now().Add(-RestartWindow))
+			if len(restarts) > w.s.MaxRestarts {
+				w.fail(phaseDefunct, fmt.Errorf("the model process died %d times in %s, last by %s", len(restarts), RestartWindow, process.Exit()))
+				return
+			}
+			w.s.Observer.RunnerRestart()
+		}
+		w.s.Log.Warn("runner ended, starting it again", "runner", w.index, "pid", process.PID(), "exit", process.Exit().String())
+		select {
+		case <-time.After(delay.NextBackOff()):
+		case <-w.s.stopping.Done():
+			return
+		}
+	}
+}
+
+func recent(times []time.Time, since time.Time) []time.Time {
+	for len(times) > 0 && times[0].Before(since) {
+		times = times[1:]
+	}
+	return times
+}
+
+// boot starts a process and returns when its model is set up.
+func (w *worker) boot() (*runner.Process, error) {
+	if err := w.dir.Clear(); err != nil {
+		return nil, err
+	}
+	process, err := w.spawn()
+	if err != nil {
+		return nil, err
+	}
+	result, err := w.awaitSetup(process)
+	if err == nil {
+		err = w.ready(process, result)
+	}
+	if err != nil {
+		process.Kill()
+		<-process.Done()
+		return nil, err
+	}
+	w.s.OnReady()
+	return process, nil
+}
+
+func (w *worker) spawn() (*runner.Process, error) {
+	c := w.s.Runner
+	c.SpoolDir = w.dir.Path()
+	if w.s.Runners > 1 {
+		c.Env = append(c.Env[:len(c.Env):len(c.Env)], fmt.Sprintf("COGGO_RUNNER_INDEX=%d", w.index))
+	}
+	w.s.mu.Lock()
+	w.turnLocked(phaseStarting)
+	w.setup = spool.SetupResult{StartedAt: w.s.Now()}
+	w.setupLogs, w.why, w.replaced, w.process = nil, "the model is being set up", false, nil
+	w.s.mu.Unlock()
+	process, err := runner.Start(c, w.output)
+	if err != nil {
+		return nil, err
+	}
+	w.s.mu.Lock()
+	w.process = process
+	w.s.mu.Unlock()
+	w.s.Log.Info("runner started", "runner", w.index, "pid", process.PID())
+	return process, nil
+}
+
+// awaitSetup waits for setup-result.json, for the end of the process, or for the time that setup may take.
+func (w *worker) awaitSetup(process *runner.Process) (spool.SetupResult, error) {
+	tick := time.NewTicker(rescan)
+	defer tick.Stop()
+	var late <-chan time.Time
+	if w.s.SetupTimeout > 0 {
+		late = time.After(w.s.SetupTimeout)
+	}
+	schemaRead := false
+	for {
+		ended := false
+		select {
+		case <-w.look:
+		case <-tick.C:
+		case <-process.Done():
+			ended = true
+		case <-late:
+			return spool.SetupResult{}, fmt.Errorf("setup timed out after %s", w.s.SetupTimeout)
+		case <-w.s.stopping.Done():
+			return spool.SetupResult{}, errors.New("the server is shutting down")
+		}
+		if !schemaRead {
+			var err error
+			if schemaRead, err = w.readSchema(); err != nil {
+				return spool.SetupResult{}, err
+			}
+		}
+		result, ok, err := w.dir.SetupResult()
+		if ok || err != nil {
+			return result, err
+		}
+		if ended {
+			return result, fmt.Errorf("the model process ended during setup: %s", process.Exit())
+		}
+	}
+}
+
+// readSchema takes the OpenAPI document as soon as it is there: it can be served while setup runs.
+func (w *worker) readSchema() (bool, error) {
+	data, ok, err := w.dir.Schema()
+	if err != nil || !ok {
+		return false, err
+	}
+	doc, err := schema.Parse(data)
+	if err != nil {
+		return false, fmt.Errorf("read the model's schema: %w", err)
+	}
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	w.s.schema = doc
+	return true, nil
+}
+
+// ready opens the worker for predictions, or returns why setup failed.
+func (w *worker) ready(process *runner.Process, result spool.SetupResult) error {
+	process.Drain()
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	w.setup = result
+	if result.Status != string(prediction.Succeeded) {
+		if result.Traceback != "" {
+			w.setupLogs = append(w.setupLogs, result.Traceback...)
+		}
+		return setupError{result.Error}
+	}
+	if w.s.schema == nil {
+		return errors.New("the runner wrote no openapi.json")
+	}
+	w.why = ""
+	w.turnLocked(phaseReady)
+	w.s.dispatchLocked()
+	w.s.Observer.SetupSeconds(result.CompletedAt.Sub(result.StartedAt).Seconds())
+	w.s.Log.Info("model ready", "runner", w.index, "mode", result.Mode, "concurrency", result.MaxConcurrency,
+		"setup", result.CompletedAt.Sub(result.StartedAt).Round(time.Millisecond).String())
+	return nil
+}
+
+// setupError is a failure whose traceback the runner has given already.
+type setupError struct{ text string }
+
+func (e setupError) Error() string { return e.text }
+
+// fail ends the worker's life: no process will be started again.
+func (w *worker) fail(p phase, err error) {
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	if w.s.stopping.Err() != nil {
+		return
+	}
+	w.turnLocked(p)
+	w.why = err.Error()
+	if p == phaseSetupFailed {
+		w.setup.Status = string(prediction.Failed)
+		if w.setup.CompletedAt.IsZero() {
+			w.setup.CompletedAt = w.s.Now()
+		}
+		if !errors.As(err, new(setupError)) {
+			w.setupLogs = append(w.setupLogs, "\n"+err.Error()+"\n"...)
+		}
+	}
+	w.s.Log.Error("no runner", "runner", w.index, "error", err)
+	w.s.hopelessLocked(err)
+}
+
+// bury waits until the predictions of a dead process have ended: nobody may use the directory before.
+func (w *worker) bury(process *runner.Process) {
+	w.s.mu.Lock()
+	w.process = nil
+	w.why = "the model process died and is being started again"
+	w.turnLocked(phaseStarting)
+	left := w.abandoned
+	w.abandoned = map[string]*flight{}
+	w.s.mu.Unlock()
+	for w.handedFlights() > 0 {
+		<-w.gone
+	}
+	for _, f := range left {
+		if err := w.dir.Remove(f.id()); err != nil {
+			w.s.Log.Error("remove the files of a prediction", "id", f.id(), "error", err)
+		}
+	}
+}
+
+func (w *worker) handedFlights() (n int) {
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	for _, f := range w.flights {
+		if f.handed {
+			n++
+		}
+	}
+	return n
+}
+
+func (w *worker) wasReplaced() bool {
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	return w.replaced
+}
+
+// turnLocked changes the phase and tells who waits for that.
+func (w *worker) turnLocked(p phase) {
+	w.phase = p
+	close(w.turned)
+	w.turned = make(chan struct{})
+}
+
+// freeLocked is the number of free slots.
+func (w *worker) freeLocked() int {
+	if w.phase != phaseReady {
+		return 0
+	}
+	return w.setup.MaxConcurrency - len(w.flights) - len(w.abandoned)
+}
+
+// takeLocked gives f a slot.
+func (w *worker) takeLocked(f *flight) {
+	w.flights[spool.FileID(f.id())] = f
+	f.slot <- w
+}
+
+// freeSlotLocked ends what takeLocked began. A process that only goes on with abandoned predictions is replaced.
+func (w *worker) freeSlotLocked(f *flight) {
+	delete(w.flights, spool.FileID(f.id()))
+	select {
+	case w.gone <- struct{}{}:
+	default:
+	}
+	if len(w.flights) == 0 && len(w.abandoned) > 0 && w.process != nil {
+		w.replaced = true
+		w.process.Kill()
+	}
+}
+
+// abandon notes that f ends although its process goes on with it. It reports whether the process has nothing else to
+// do, so that the caller is to kill it.
+func (w *worker) abandon(f *flight) (alone bool) {
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	if len(w.flights) == 1 {
+		w.replaced = true
+		return true
+	}
+	f.abandoned = true
+	w.abandoned[spool.FileID(f.id())] = f
+	return false
+}
+
+// hand marks f as given to the process, once there is a ready one.
+func (w *worker) hand(ctx context.Context, f *flight) (*runner.Process, error) {
+	for {
+		w.s.mu.Lock()
+		p, why, process, turned := w.phase, w.why, w.process, w.turned
+		if p == phaseReady {
+			f.handed = true
+		}
+		w.s.mu.Unlock()
+		switch p {
+		case phaseReady:
+			return process, nil
+		case phaseSetupFailed, phaseDefunct:
+			return nil, errors.New(why)
+		}
+		select {
+		case <-turned:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// scan wakes those for whom there may be something to read.
+func (w *worker) scan() {
+	select {
+	case w.look <- struct{}{}:
+	default:
+	}
+	w.check.poke()
+	w.s.mu.Lock()
+	flights, abandoned := len(w.flights), len(w.abandoned)
+	w.s.mu.Unlock()
+	if flights+abandoned == 0 {
+		return
+	}
+	list, err := w.dir.List()
+	if err != nil {
+		w.s.Log.Error("look at the working directory", "error", err)
+		return
+	}
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	for id, f := range w.flights {
+		if list.Responses[id] || list.Events[id] {
+			f.poke()
+		}
+	}
+	for id, f := range w.abandoned {
+		if list.Responses[id] {
+			delete(w.abandoned, id)
+			go w.sweep(f)
+		}
+	}
+}
+
+// sweep removes the files of an abandoned prediction that has ended after all.
+func (w *worker) sweep(f *flight) {
+	if err := w.dir.Remove(f.id()); err != nil {
+		w.s.Log.Error("remove the files of a prediction", "id", f.id(), "error", err)
+	}
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	w.s.dispatchLocked()
+}
+
+// output receives what the process writes to its standard streams.
+func (w *worker) output(source string, text []byte) {
+	w.s.pass(source, text)
+	w.s.mu.Lock()
+	if w.phase == phaseStarting && len(w.setupLogs) < setupLogBytes {
+		w.setupLogs = append(w.setupLogs, text...)
+	}
+	f := w.onlyLocked()
+	w.s.mu.Unlock()
+	if f != nil {
+		f.log(source, text)
+	}
+}
+
+// onlyLocked is the prediction that the process runs, nil when it runs none or several.
+func (w *worker) onlyLocked() (only *flight) {
+	if w.phase != phaseReady {
+		return nil
+	}
+	for _, f := range w.flights {
+		if !f.handed {
+			continue
+		}
+		if only != nil {
+			return nil
+		}
+		only = f
+	}
+	return only
+}
+
+// pass hands model output on to the server's own streams, where `docker logs` shows it.
+func (s *Supervisor) pass(source string, text []byte) {
+	to := s.Stdout
+	if source == "stderr" {
+		to = s.Stderr
+	}
+	_, _ = to.Write(text) // nobody to tell
+}
