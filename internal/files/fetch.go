@@ -1,0 +1,127 @@
+// Package files moves the contents of files in and out: URLs of inputs become files, files of outputs become data URLs or
+// are uploaded. It knows nothing of predictions but their id.
+package files
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Fetcher turns http, https and data URLs into files. It may be used from several goroutines.
+type Fetcher struct {
+	Client    *http.Client // nil: http.DefaultClient; its redirect policy is replaced
+	UserAgent string
+	MaxBytes  int64         // of one file; 0: no limit
+	Attempts  uint          // for one file; 0: 4
+	RetryWait time.Duration // before the second attempt, growing after it; 0: 200 ms
+	Stall     time.Duration // without a byte after which a download is given up; 0: one minute
+}
+
+// Source is the URL of a file and the JSON pointer of the input that it belongs to.
+type Source struct{ Pointer, URL string }
+
+// Placed is a fetched file. Path is absolute.
+type Placed struct{ Pointer, Path string }
+
+// Fetch places the file of each source in a directory of its own, dir/0/name and so on, up to 8 at once, and returns them
+// in the order of sources. The name is the last part of the URL, made safe. header is sent with each request. On an error,
+// mostly an *Error, and when ctx ends nothing stays behind.
+func (f *Fetcher) Fetch(ctx context.Context, dir string, sources []Source, header http.Header) ([]Placed, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	slot := func(i int) string { return filepath.Join(dir, strconv.Itoa(i)) }
+	placed := make([]Placed, len(sources))
+	err = each(ctx, len(sources), func(ctx context.Context, i int) error {
+		path, err := f.place(ctx, slot(i), sources[i], header)
+		placed[i] = Placed{sources[i].Pointer, path}
+		return err
+	})
+	if err == nil {
+		return placed, nil
+	}
+	for i := range sources {
+		if remove := os.RemoveAll(slot(i)); remove != nil {
+			err = errors.Join(err, remove)
+		}
+	}
+	return nil, err
+}
+
+func (f *Fetcher) place(ctx context.Context, dir string, source Source, header http.Header) (string, error) {
+	file := label("input", source.Pointer)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", &Error{file, "write", "", cause(err)}
+	}
+	if scheme, rest, _ := strings.Cut(source.URL, ":"); strings.EqualFold(scheme, "data") {
+		path, err := f.decode(dir, rest)
+		if err != nil {
+			return "", &Error{file, "decode", "data: URL", cause(err)}
+		}
+		return path, nil
+	}
+	target, err := url.Parse(source.URL)
+	if err != nil || target.Host == "" || target.Scheme != "http" && target.Scheme != "https" {
+		return "", &Error{file, "fetch", "", errors.New("this is not an http://, https:// or data: URL")}
+	}
+	path, err := f.download(ctx, dir, target, header)
+	if err != nil {
+		return "", &Error{file, http.MethodGet, shown(target), err}
+	}
+	return path, nil
+}
+
+func (f *Fetcher) download(ctx context.Context, dir string, target *url.URL, header http.Header) (string, error) {
+	t := newTransfer(f.Client, f.UserAgent, f.Attempts, f.RetryWait, f.Stall)
+	return attempt(ctx, t, func() (path string, err error) {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
+		if err != nil {
+			return "", err
+		}
+		// The file is what the server keeps, not an encoding of it for the way; and its length can be checked.
+		r.Header.Set("Accept-Encoding", "identity")
+		err = t.send(r, header, func(response *http.Response) error {
+			if f.MaxBytes > 0 && response.ContentLength > f.MaxBytes {
+				return TooLargeError(f.MaxBytes)
+			}
+			path = filepath.Join(dir, downloadName(target, response.Header.Get("Content-Type")))
+			return f.write(path, response.Body)
+		})
+		return path, err
+	})
+}
+
+// decode places the file of a data URL, given without its scheme.
+func (f *Fetcher) decode(dir, text string) (string, error) {
+	mediaType, body, err := parseData(text)
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "file"+extension(mediaType))
+	return path, f.write(path, body)
+}
+
+func (f *Fetcher) write(path string, body io.Reader) (err error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	if f.MaxBytes > 0 {
+		body = io.LimitReader(body, f.MaxBytes+1)
+	}
+	n, err := io.Copy(file, body)
+	if err == nil && f.MaxBytes > 0 && n > f.MaxBytes {
+		return TooLargeError(f.MaxBytes)
+	}
+	return err
+}

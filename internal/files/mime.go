@@ -1,0 +1,73 @@
+package files
+
+import (
+	"io"
+	"mime"
+	"path"
+	"strings"
+
+	"github.com/gabriel-vasile/mimetype"
+)
+
+const unknownType = "application/octet-stream"
+
+// types are the media types that models exchange most. Written down here, they are the same on every machine; the
+// tables of the system, if there are any, know the others. The first extension of a type is the one that files get.
+var types = []struct{ extension, mediaType string }{
+	{".txt", "text/plain"}, {".log", "text/plain"}, {".md", "text/markdown"}, {".csv", "text/csv"}, {".html", "text/html"},
+	{".htm", "text/html"}, {".srt", "application/x-subrip"}, {".vtt", "text/vtt"}, {".json", "application/json"},
+	{".jsonl", "application/jsonl"}, {".yaml", "application/yaml"}, {".yml", "application/yaml"}, {".xml", "application/xml"},
+	{".pdf", "application/pdf"},
+	{".png", "image/png"}, {".jpg", "image/jpeg"}, {".jpeg", "image/jpeg"}, {".gif", "image/gif"}, {".webp", "image/webp"},
+	{".avif", "image/avif"}, {".heic", "image/heic"}, {".bmp", "image/bmp"}, {".tiff", "image/tiff"}, {".tif", "image/tiff"},
+	{".svg", "image/svg+xml"}, {".ico", "image/x-icon"}, {".exr", "image/x-exr"},
+	{".mp3", "audio/mpeg"}, {".wav", "audio/wav"}, {".flac", "audio/flac"}, {".ogg", "audio/ogg"}, {".opus", "audio/opus"},
+	{".m4a", "audio/mp4"}, {".aac", "audio/aac"}, {".mid", "audio/midi"}, {".mid", "audio/x-midi"}, {".wav", "audio/x-wav"},
+	{".wav", "audio/wave"}, {".mp3", "audio/mp3"}, {".m4a", "audio/x-m4a"},
+	{".mp4", "video/mp4"}, {".webm", "video/webm"}, {".mov", "video/quicktime"}, {".avi", "video/x-msvideo"}, {".mkv", "video/x-matroska"},
+	{".glb", "model/gltf-binary"}, {".gltf", "model/gltf+json"}, {".obj", "model/obj"}, {".stl", "model/stl"},
+	{".zip", "application/zip"}, {".gz", "application/gzip"}, {".tgz", "application/gzip"}, {".tar", "application/x-tar"},
+	{".jpg", "image/jpg"}, {".bin", unknownType}, {".pt", unknownType}, {".pth", unknownType}, {".ckpt", unknownType},
+	{".npy", unknownType}, {".npz", unknownType}, {".safetensors", unknownType},
+}
+
+// extension returns the extension of files of a media type, with its dot; "" when nobody knows one.
+func extension(mediaType string) string {
+	mediaType, _, _ = strings.Cut(mediaType, ";")
+	mediaType = strings.ToLower(strings.TrimSpace(mediaType))
+	for _, t := range types {
+		if t.mediaType == mediaType {
+			return t.extension
+		}
+	}
+	if known := mimetype.Lookup(mediaType); known != nil && known.Extension() != "" {
+		return known.Extension()
+	}
+	if all, err := mime.ExtensionsByType(mediaType); err == nil && len(all) > 0 {
+		return all[0]
+	}
+	return ""
+}
+
+// mediaTypeOf returns the media type of a file by its name, else by its contents; never "". It reads from the start of
+// contents.
+func mediaTypeOf(name string, contents io.Reader) (string, error) {
+	ext := strings.ToLower(path.Ext(name))
+	for _, t := range types {
+		if t.extension == ext {
+			return t.mediaType, nil
+		}
+	}
+	full := mime.TypeByExtension(ext)
+	if full == "" {
+		sniffed, err := mimetype.DetectReader(contents)
+		if err != nil {
+			return "", err
+		}
+		full = sniffed.String()
+	}
+	if bare, _, err := mime.ParseMediaType(full); err == nil {
+		return bare, nil
+	}
+	return unknownType, nil
+}

@@ -1,0 +1,142 @@
+package files
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"time"
+)
+
+// Publisher turns the files of an output into data URLs, or into the addresses of their uploads. It may be used from
+// several goroutines.
+type Publisher struct {
+	Client    *http.Client // nil: http.DefaultClient; its redirect policy is replaced
+	UploadURL string       // where files are uploaded; "": they become data URLs
+	MaxBytes  int64        // of one file; 0: no limit
+	UserAgent string
+	Attempts  uint          // for one file; 0: 4
+	RetryWait time.Duration // before the second attempt, growing after it; 0: 200 ms
+	Stall     time.Duration // without a byte after which an upload is given up; 0: one minute
+}
+
+// Entry is a file that belongs at a JSON pointer of the output. Path is absolute. A temporary file is removed once it was
+// published, and also when that failed.
+type Entry struct {
+	Pointer, Path string
+	Temporary     bool
+}
+
+// Publish returns output with each null that entries point at replaced by a data URL or an address; every other byte stays.
+// prefix is the upload URL of this request and goes before p.UploadURL. id and header are sent with each upload. Errors
+// about a file are an *Error.
+func (p *Publisher) Publish(ctx context.Context, id string, output json.RawMessage, entries []Entry, prefix string, header http.Header) (json.RawMessage, error) {
+	if len(entries) == 0 {
+		return output, nil
+	}
+	defer removeTemporary(entries)
+	offsets, err := locate(output, entries)
+	if err != nil {
+		return nil, err
+	}
+	var fillings []filling
+	if target := cmp.Or(prefix, p.UploadURL); target != "" {
+		fillings, err = p.upload(ctx, target, id, entries, header)
+	} else {
+		fillings, err = p.inline(entries)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for i := range fillings {
+		fillings[i].at = offsets[i]
+	}
+	return splice(ctx, output, fillings)
+}
+
+func removeTemporary(entries []Entry) {
+	for _, e := range entries {
+		if e.Temporary {
+			_ = os.Remove(e.Path) // what cannot be removed now goes with the directory that it is in
+		}
+	}
+}
+
+// contents is an output file whose size and media type are known.
+type contents struct {
+	Entry
+	size      int64
+	mediaType string
+}
+
+func (c *contents) fail(op, where string, err error) error {
+	return &Error{label("output", c.Pointer), op, where, err}
+}
+
+// inspect finds out what a file is.
+func (p *Publisher) inspect(e Entry) (*contents, error) {
+	c := &contents{Entry: e}
+	file, err := os.Open(e.Path)
+	if err != nil {
+		return nil, c.fail("read", e.Path, cause(err))
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	switch {
+	case err != nil:
+	case !info.Mode().IsRegular():
+		err = errors.New("this is not a regular file")
+	case p.MaxBytes > 0 && info.Size() > p.MaxBytes:
+		err = TooLargeError(p.MaxBytes)
+	default:
+		c.size = info.Size()
+		c.mediaType, err = mediaTypeOf(e.Path, file)
+	}
+	if err != nil {
+		return nil, c.fail("read", e.Path, cause(err))
+	}
+	return c, nil
+}
+
+// inline prepares data URLs.
+func (p *Publisher) inline(entries []Entry) ([]filling, error) {
+	fillings := make([]filling, len(entries))
+	for i, e := range entries {
+		c, err := p.inspect(e)
+		if err != nil {
+			return nil, err
+		}
+		head := `"data:` + c.mediaType + ";base64,"
+		size := len(head) + base64.StdEncoding.EncodedLen(int(c.size)) + len(`"`)
+		fillings[i] = filling{size: size, fill: func(dst []byte) error {
+			copy(dst, head)
+			dst[len(dst)-1] = '"'
+			return c.encode(dst[len(head) : len(dst)-1])
+		}}
+	}
+	return fillings, nil
+}
+
+// encode writes the file's base64 text to dst, which has exactly its size.
+func (c *contents) encode(dst []byte) error {
+	file, err := os.Open(c.Path)
+	if err != nil {
+		return c.fail("read", c.Path, cause(err))
+	}
+	defer file.Close()
+	chunk := make([]byte, min(c.size, 3<<14)) // a multiple of three needs no padding before the end
+	for left := c.size; left > 0; left -= int64(len(chunk)) {
+		chunk = chunk[:min(left, int64(len(chunk)))]
+		if _, err := io.ReadFull(file, chunk); err != nil {
+			return c.fail("read", c.Path, fmt.Errorf("the file changed meanwhile: %w", err))
+		}
+		base64.StdEncoding.Encode(dst, chunk)
+		dst = dst[base64.StdEncoding.EncodedLen(len(chunk)):]
+	}
+	return nil
+}

@@ -1,0 +1,114 @@
+package files
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// upload sends every file to target/name, several at once, and returns their addresses in the order of entries.
+func (p *Publisher) upload(ctx context.Context, target, id string, entries []Entry, header http.Header) ([]filling, error) {
+	base, err := url.Parse(target)
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
+		return nil, errors.New("output: the upload URL is not an http:// or https:// URL")
+	}
+	header = header.Clone()
+	if header == nil {
+		header = http.Header{}
+	}
+	header.Set("X-Prediction-ID", headerText(id))
+	names := uniqueNames(entries)
+	fillings := make([]filling, len(entries))
+	err = each(ctx, len(entries), func(ctx context.Context, i int) error {
+		c, err := p.inspect(entries[i])
+		if err != nil {
+			return err
+		}
+		to := base.JoinPath(url.PathEscape(names[i]))
+		address, err := p.put(ctx, c, to, header)
+		if err != nil {
+			return c.fail(http.MethodPut, shown(to), err)
+		}
+		quoted, err := jsontext.AppendQuote(nil, address)
+		fillings[i] = filling{size: len(quoted), fill: func(dst []byte) error { copy(dst, quoted); return nil }}
+		return err
+	})
+	return fillings, err
+}
+
+// put uploads one file and returns the address under which the receiver keeps it.
+func (p *Publisher) put(ctx context.Context, c *contents, to *url.URL, header http.Header) (string, error) {
+	t := newTransfer(p.Client, p.UserAgent, p.Attempts, p.RetryWait, p.Stall)
+	return attempt(ctx, t, func() (address string, err error) {
+		r, err := c.request(ctx, to)
+		if err != nil {
+			return "", err
+		}
+		err = t.send(r, header, func(response *http.Response) error {
+			_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 1<<16)) // lets the connection be used again
+			location, err := response.Location()
+			if err != nil {
+				location = response.Request.URL
+			}
+			address = shown(location)
+			return nil
+		})
+		return address, err
+	})
+}
+
+func (c *contents) request(ctx context.Context, to *url.URL) (*http.Request, error) {
+	body, err := c.body()
+	if err != nil {
+		return nil, err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPut, to.String(), body)
+	if err != nil {
+		return nil, errors.Join(err, body.Close())
+	}
+	r.GetBody = c.body // for a redirect
+	r.ContentLength = c.size
+	r.Header.Set("Content-Type", c.mediaType)
+	return r, nil
+}
+
+func (c *contents) body() (io.ReadCloser, error) {
+	if c.size == 0 {
+		return http.NoBody, nil // else net/http would send it chunked
+	}
+	return os.Open(c.Path)
+}
+
+// uniqueNames returns the base names of entries, with a number where two of them would overwrite each other.
+func uniqueNames(entries []Entry) []string {
+	names := make([]string, len(entries))
+	taken := map[string]bool{}
+	for i, e := range entries {
+		base := filepath.Base(e.Path)
+		ext := filepath.Ext(base)
+		names[i] = base
+		for n := 1; taken[names[i]]; n++ {
+			names[i] = fmt.Sprintf("%s-%d%s", strings.TrimSuffix(base, ext), n, ext)
+		}
+		taken[names[i]] = true
+	}
+	return names
+}
+
+// headerText returns id as the value of a header: as it is when it is printable ASCII, else percent-encoded.
+func headerText(id string) string {
+	for i := range len(id) {
+		if id[i] < ' ' || id[i] > '~' {
+			return url.PathEscape(id)
+		}
+	}
+	return id
+}
