@@ -97,9 +97,9 @@ const webhookGrace = 10 * time.Second
 
 // drain ends predictions, webhooks and runners; a second request to stop cuts the waiting short.
 func drain(c Config, b *built, stop *stop) {
-	grace, cancelGrace := context.WithTimeout(context.Background(), c.ShutdownGrace)
+	grace, cancelGrace := context.WithTimeout(context.Background(), time.Duration(c.ShutdownGrace))
 	defer cancelGrace()
-	flush, cancelFlush := context.WithTimeout(context.Background(), c.ShutdownGrace+c.CancelGrace+webhookGrace)
+	flush, cancelFlush := context.WithTimeout(context.Background(), time.Duration(c.ShutdownGrace+c.CancelGrace)+webhookGrace)
 	defer cancelFlush()
 	done := make(chan struct{})
 	defer close(done)

@@ -153,7 +153,7 @@ func (r Reason) ending(f *flight) (prediction.Status, string) {
 // handOver gives the prediction to the runner of w.
 func (s *Supervisor) handOver(ctx context.Context, f *flight, w *worker, table []spool.File) (process, error) {
 	r := f.prediction.Request
-	p, err := w.hand(f)
+	p, err := w.hand(ctx, f)
 	if err != nil {
 		return nil, err
 	}

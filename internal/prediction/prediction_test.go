@@ -1,0 +1,166 @@
+package prediction_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coggo/coggo/internal/prediction"
+)
+
+var t0 = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func newPrediction(l prediction.Limits) *prediction.Prediction {
+	return prediction.New(prediction.Request{ID: "abc", Echo: json.RawMessage(`{"n":1}`), CreatedAt: "2026-01-02T03:04:05Z"}, l)
+}
+
+func snapshot(t *testing.T, p *prediction.Prediction) map[string]any {
+	t.Helper()
+	var m map[string]any
+	if err := json.Unmarshal(p.Snapshot().AppendJSON(nil), &m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestOnlyTheFirstFinishCounts(t *testing.T) {
+	p := newPrediction(prediction.Limits{})
+	p.Start(t0)
+	if !p.Finish(prediction.Result{Status: prediction.Succeeded, Output: json.RawMessage(`1`), CompletedAt: t0.Add(time.Second)}) {
+		t.Fatal("first Finish did not count")
+	}
+	if p.Finish(prediction.Result{Status: prediction.Failed, Error: "late"}) {
+		t.Fatal("second Finish counted")
+	}
+	p.Announce()
+	p.Yield(json.RawMessage(`"late"`))
+	p.Log("stdout", []byte("late"))
+	got := snapshot(t, p)
+	if got["status"] != "succeeded" || got["output"] != 1.0 || got["error"] != nil || got["logs"] != "" {
+		t.Errorf("late news changed the end: %v", got)
+	}
+	select {
+	case <-p.Done():
+	default:
+		t.Error("Done is open after Announce")
+	}
+}
+
+func TestNobodyIsToldBeforeAnnounce(t *testing.T) {
+	p := newPrediction(prediction.Limits{})
+	p.Finish(prediction.Result{Status: prediction.Canceled, CompletedAt: t0})
+	select {
+	case <-p.Done():
+		t.Error("Done is closed before Announce")
+	default:
+	}
+	if events, _, _ := p.After(0); len(events) != 0 {
+		t.Errorf("events before Announce: %v", events)
+	}
+}
+
+func TestYieldedItemsAreTheOutputAndSurviveAFailure(t *testing.T) {
+	p := newPrediction(prediction.Limits{})
+	p.Start(t0)
+	p.Yield(json.RawMessage(`"a"`))
+	p.Yield(json.RawMessage(`{"z":1,"a":1180591620717411303424}`))
+	p.Finish(prediction.Result{Status: prediction.Failed, Error: "", CompletedAt: t0.Add(1500 * time.Millisecond)})
+	s := p.Snapshot()
+	if got := string(s.Output); got != `["a",{"z":1,"a":1180591620717411303424}]` {
+		t.Errorf("output = %s", got)
+	}
+	got := snapshot(t, p)
+	if got["error"] != "" {
+		t.Errorf("a failure with an empty message has error %v, want \"\"", got["error"])
+	}
+	if got["metrics"].(map[string]any)["predict_time"] != 1.5 {
+		t.Errorf("metrics = %v", got["metrics"])
+	}
+}
+
+func TestAnIteratorWithoutItemsHasAnEmptyList(t *testing.T) {
+	p := newPrediction(prediction.Limits{})
+	p.Start(t0)
+	p.Finish(prediction.Result{Status: prediction.Succeeded, Streamed: true, CompletedAt: t0})
+	if got := string(p.Snapshot().Output); got != "[]" {
+		t.Errorf("output = %s, want []", got)
+	}
+}
+
+func TestLogsAreTerminatedValidAndBounded(t *testing.T) {
+	p := newPrediction(prediction.Limits{LogBytes: 10})
+	p.Start(t0)
+	p.Log("stdout", []byte("one\n\xff"))
+	p.Log("stderr", []byte("\ntwo\nthree\n"))
+	p.Log("stdout", []byte("never\n"))
+	p.Finish(prediction.Result{Status: prediction.Succeeded, CompletedAt: t0})
+	got := p.Snapshot().Logs
+	if !strings.HasPrefix(got, "one\n\uFFFD\ntwo\n[logs cut") || strings.Contains(got, "never") || !strings.HasSuffix(got, "\n") {
+		t.Errorf("logs = %q", got)
+	}
+}
+
+func TestMetricsOfARunWithoutAnEnd(t *testing.T) {
+	p := newPrediction(prediction.Limits{})
+	p.Start(t0)
+	p.Record(prediction.Metric{Name: "a", Key: "a", Total: json.RawMessage(`1`)})
+	p.Record(prediction.Metric{Name: "t.x", Key: "t", Total: json.RawMessage(`{"x":2}`)})
+	p.Record(prediction.Metric{Name: "a", Key: "a", Total: nil})
+	if got := string(p.Snapshot().Metrics); got != `{"t":{"x":2}}` {
+		t.Errorf("metrics = %s", got)
+	}
+}
+
+func TestReadersSeeEveryEventOnceAndALateOneTheNewest(t *testing.T) {
+	p := newPrediction(prediction.Limits{History: 2})
+	p.Start(t0)
+	events, lost, more := p.After(0)
+	if len(events) != 1 || lost != 0 || events[0].Kind != prediction.KindStart {
+		t.Fatalf("events = %v, lost = %d", events, lost)
+	}
+	p.Yield(json.RawMessage(`1`))
+	select {
+	case <-more:
+	default:
+		t.Fatal("the reader was not woken")
+	}
+	p.Yield(json.RawMessage(`2`))
+	p.Yield(json.RawMessage(`3`))
+	events, _, _ = p.After(events[0].Number)
+	if len(events) != 3 || string(events[2].Data()) != `{"chunk":3,"index":2}` {
+		t.Fatalf("events = %v", events)
+	}
+	if from := p.ReplayFrom(); from != 2 {
+		t.Errorf("ReplayFrom = %d, want 2", from)
+	}
+	p.Finish(prediction.Result{Status: prediction.Succeeded, CompletedAt: t0})
+	p.Announce()
+	if events, _, _ := p.After(p.ReplayFrom()); events[len(events)-1].Kind != prediction.KindCompleted {
+		t.Error("a late reader does not see the end")
+	}
+}
+
+func TestAReaderThatFallsBehindIsToldWhatItLost(t *testing.T) {
+	p := newPrediction(prediction.Limits{})
+	for range 20000 {
+		p.Yield(json.RawMessage(`1`))
+	}
+	events, lost, _ := p.After(0)
+	if lost == 0 || lost+len(events) != 20000 || events[0].Number != lost+1 {
+		t.Errorf("lost %d, got %d from number %d", lost, len(events), events[0].Number)
+	}
+}
+
+func TestTheLastReaderOrphansOnlyWhatWasMadeForReaders(t *testing.T) {
+	for _, attached := range []bool{true, false} {
+		p := prediction.New(prediction.Request{ID: "x", Attached: attached}, prediction.Limits{})
+		first, second := p.Attach(), p.Attach()
+		if first() {
+			t.Error("orphaned while a reader is left")
+		}
+		if got := second(); got != attached {
+			t.Errorf("attached %v: orphaned = %v", attached, got)
+		}
+	}
+}

@@ -1,0 +1,190 @@
+package runner_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/coggo/coggo/internal/runner"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// output collects what a process writes.
+type output struct {
+	mu   sync.Mutex
+	text map[string][]byte
+}
+
+func (o *output) sink(source string, text []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.text == nil {
+		o.text = map[string][]byte{}
+	}
+	o.text[source] = append(o.text[source], text...)
+}
+
+func (o *output) of(source string) []byte {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return bytes.Clone(o.text[source])
+}
+
+// start runs a shell script in the place of the interpreter.
+func start(t *testing.T, script string) (*runner.Process, *output) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "python3")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	o := &output{}
+	p, err := runner.Start(runner.Config{Python: path, ModelDir: t.TempDir(), SpoolDir: t.TempDir(), Predict: "predict.py:Predictor", Env: os.Environ()}, o.sink)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		p.Kill()
+		<-p.Done()
+	})
+	return p, o
+}
+
+func wait(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !ok(); {
+		if time.Now().After(end) {
+			t.Fatal("timed out: " + what)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func TestEverythingWrittenArrivesBeforeDone(t *testing.T) {
+	p, o := start(t, `echo out; echo err >&2; printf 'no newline'; exit 3`)
+	<-p.Done()
+	if got := string(o.of("stdout")); got != "out\nno newline" {
+		t.Errorf("stdout = %q", got)
+	}
+	if got := string(o.of("stderr")); got != "err\n" {
+		t.Errorf("stderr = %q", got)
+	}
+	if e := p.Exit(); e.Code != 3 || e.String() != "exit status 3" {
+		t.Errorf("exit = %v", e)
+	}
+}
+
+func TestAHugeLineIsPassedOnWhole(t *testing.T) {
+	p, o := start(t, `head -c 3000000 /dev/zero | tr '\0' x; echo end`)
+	<-p.Done()
+	if got := o.of("stdout"); len(got) != 3000004 || !bytes.HasSuffix(got, []byte("xend\n")) {
+		t.Errorf("got %d bytes", len(got))
+	}
+}
+
+func TestCharactersAreNotCutApart(t *testing.T) {
+	var o output
+	var bad sync.Once
+	p, err := func() (*runner.Process, error) {
+		path := filepath.Join(t.TempDir(), "python3")
+		script := "#!/bin/sh\ni=0; while [ $i -lt 50 ]; do printf '\\303'; printf '\\251'; i=$((i+1)); done; printf '\\377end\\303'"
+		if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
+			return nil, err
+		}
+		return runner.Start(runner.Config{Python: path, ModelDir: t.TempDir(), Predict: "x"}, func(source string, text []byte) {
+			if text[0] == 0xa9 {
+				bad.Do(func() { t.Error("a chunk begins in the middle of a character") })
+			}
+			o.sink(source, text)
+		})
+	}()
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-p.Done()
+	if got := string(o.of("stdout")); got != strings.Repeat("é", 50)+"\xffend\xc3" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestDrainReturnsWhatWasWrittenBefore(t *testing.T) {
+	marker := filepath.Join(t.TempDir(), "written")
+	p, o := start(t, `echo before; : > `+marker+`; sleep 60`)
+	wait(t, "the script writes", func() bool { _, err := os.Stat(marker); return err == nil })
+	p.Drain()
+	if got := string(o.of("stdout")); got != "before\n" {
+		t.Errorf("after Drain: %q", got)
+	}
+}
+
+func TestTheWholeGroupEndsWithTheProcess(t *testing.T) {
+	p, o := start(t, `sleep 60 & echo $!; exit 0`)
+	<-p.Done()
+	child, err := strconv.Atoi(strings.TrimSpace(string(o.of("stdout"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "the grandchild ends", func() bool { return gone(child) })
+}
+
+// gone reports whether pid has ended; a zombie that nobody has reaped yet counts as ended.
+func gone(pid int) bool {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	return err != nil || strings.Contains(string(stat), ") Z ")
+}
+
+func TestTheExitSaysWhichSignal(t *testing.T) {
+	for signal, want := range map[syscall.Signal]string{
+		syscall.SIGKILL: "signal 9 (killed, out of memory?)",
+		syscall.SIGSEGV: "signal 11 (segmentation fault)",
+	} {
+		p, _ := start(t, `kill -`+strconv.Itoa(int(signal))+` $$; sleep 60`)
+		<-p.Done()
+		if got := p.Exit().String(); got != want {
+			t.Errorf("exit = %q, want %q", got, want)
+		}
+	}
+}
+
+func TestTheProcessHasItsOwnGroupAndArguments(t *testing.T) {
+	p, o := start(t, `echo "$@"; cat /proc/$$/stat | cut -d' ' -f5; echo "$PYTHONPATH"`)
+	<-p.Done()
+	lines := strings.Split(string(o.of("stdout")), "\n")
+	if !strings.HasPrefix(lines[0], "-m cog.internal.file_runner --working-dir ") || !strings.HasSuffix(lines[0], "--predict predict.py:Predictor") {
+		t.Errorf("arguments: %q", lines[0])
+	}
+	if lines[1] != strconv.Itoa(p.PID()) {
+		t.Errorf("group %q, pid %d", lines[1], p.PID())
+	}
+}
+
+func TestThePythonPathIsPutFirst(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "python3")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\necho \"$PYTHONPATH\""), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	var o output
+	p, err := runner.Start(runner.Config{Python: path, ModelDir: t.TempDir(), PythonPath: "/a", Env: []string{"PYTHONPATH=/b", "PATH=/usr/bin:/bin"}}, o.sink)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-p.Done()
+	if got := string(o.of("stdout")); got != "/a:/b\n" {
+		t.Errorf("PYTHONPATH = %q", got)
+	}
+}
+
+func TestAnInterpreterThatIsNotThereIsAnError(t *testing.T) {
+	_, err := runner.Start(runner.Config{Python: "/nonexistent/python3", ModelDir: t.TempDir()}, func(string, []byte) {})
+	if err == nil || !strings.Contains(err.Error(), "/nonexistent/python3") {
+		t.Errorf("err = %v", err)
+	}
+}
