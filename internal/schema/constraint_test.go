@@ -161,3 +161,9 @@ func TestProblemsAreBoundedInNumberAndLength(t *testing.T) {
 		}
 	}
 }
+
+func TestEscapesStandForTheirCharacters(t *testing.T) {
+	in := inputOf(t, `"v": {"enum": ["\u0008\u000c\n\r\t\"\\/é😀"]}`)
+	accept(t, in, `{"v": "\b\f\u000a\u000D\t\u0022\\\/\u00e9\uD83D\uDE00"}`)
+	refuse(t, in, `{"v": "\b\f\n\r\t\"\\\\/é😀"}`)
+}
