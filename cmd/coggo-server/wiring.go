@@ -26,6 +26,7 @@ import (
 type built struct {
 	supervisor *supervisor.Supervisor
 	metrics    *telemetry.Metrics
+	store      *files.Store
 }
 
 // build wires the rooms together. Nothing is started.
@@ -44,6 +45,9 @@ func build(c Config, dir *workingDir, log *slog.Logger) (*built, error) {
 	if err != nil {
 		return nil, err
 	}
+	store := &files.Store{
+		Dir: filepath.Join(dir.path, "uploads"), MaxBytes: int64(c.MaxInputFile), Keep: uploadsKeep, Now: time.Now, NewID: prediction.NewID,
+	}
 	s, err := supervisor.New(supervisor.Config{
 		Runner: runner.Config{
 			Python: c.Python, PythonPath: pythonPath(), ModelDir: c.ModelDir, Predict: c.Predict, Train: c.Train,
@@ -55,7 +59,7 @@ func build(c Config, dir *workingDir, log *slog.Logger) (*built, error) {
 		MaxRestarts: c.MaxRestarts, MaxQueue: c.MaxQueue,
 		Retain: c.Retain, RetainFor: c.RetainFor, RetainBytes: retainBytes,
 		Limits:    prediction.Limits{LogBytes: int(c.MaxLogBytes), History: historyCapacity(os.Getenv("COG_STREAM_HISTORY_CAPACITY"))},
-		Fetcher:   &files.Fetcher{Client: client, UserAgent: agent, MaxBytes: int64(c.MaxInputFile)},
+		Fetcher:   &files.Fetcher{Client: client, UserAgent: agent, MaxBytes: int64(c.MaxInputFile), Store: store},
 		Publisher: &files.Publisher{Client: client, UserAgent: agent, UploadURL: c.UploadURL, MaxBytes: int64(c.MaxOutputFile)},
 		Webhooks:  hooks, Observer: metrics, OnReady: markReady(log),
 		Stdout: os.Stdout, Stderr: os.Stderr, Log: log, Now: time.Now,
@@ -64,18 +68,22 @@ func build(c Config, dir *workingDir, log *slog.Logger) (*built, error) {
 		return nil, err
 	}
 	metrics.InFlight(func() float64 { return float64(s.InFlight()) })
-	return &built{supervisor: s, metrics: metrics}, nil
+	return &built{supervisor: s, metrics: metrics, store: store}, nil
 }
 
 // api is the configuration of the HTTP side.
 func (b *built) api(c Config, shutdown func(), log *slog.Logger) httpapi.Config {
 	return httpapi.Config{
 		Supervisor: b.supervisor, Shutdown: shutdown, Metrics: b.metrics.Handler(), Version: version,
+		Store: b.store, Model: "coggo/" + filepath.Base(c.ModelDir),
 		MaxBody: int64(c.MaxBody), AuthToken: c.AuthToken, CORSOrigins: c.CORSOrigin, KeepAlive: 15 * time.Second, Log: log,
 	}
 }
 
 func (b *built) close(context.Context) {}
+
+// uploadsKeep is how long an uploaded file can be named as an input.
+const uploadsKeep = 24 * time.Hour
 
 // retainBytes bounds the memory of finished predictions that are kept for GET.
 const retainBytes = 256 << 20

@@ -23,6 +23,7 @@ type Fetcher struct {
 	Attempts  uint          // for one file; 0: 4
 	RetryWait time.Duration // before the second attempt, growing after it; 0: 200 ms
 	Stall     time.Duration // without a byte after which a download is given up; 0: one minute
+	Store     *Store        // uploaded files, taken from here instead of over HTTP; may be nil
 }
 
 // Source is the URL of a file and the JSON pointer of the input that it belongs to.
@@ -72,6 +73,14 @@ func (f *Fetcher) place(ctx context.Context, dir string, source Source, header h
 	target, err := url.Parse(source.URL)
 	if err != nil || target.Host == "" || target.Scheme != "http" && target.Scheme != "https" {
 		return "", &Error{file, "fetch", "", errors.New("this is not an http://, https:// or data: URL")}
+	}
+	if about, contents, ok := f.Store.find(target); ok {
+		defer contents.Close()
+		path := filepath.Join(dir, about.Name)
+		if err := f.write(path, contents); err != nil {
+			return "", &Error{file, "write", "", cause(err)}
+		}
+		return path, nil
 	}
 	path, err := f.download(ctx, dir, target, header)
 	if err != nil {

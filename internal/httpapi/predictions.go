@@ -83,15 +83,24 @@ func (a *API) finish(w http.ResponseWriter, r *http.Request, p *prediction.Predi
 
 // wait answers when the prediction has ended, or after limit with its state of then.
 func (a *API) wait(w http.ResponseWriter, r *http.Request, p *prediction.Prediction, limit time.Duration) {
+	if a.waitDone(r, p, limit) {
+		writePrediction(w, http.StatusOK, p)
+	} else {
+		writePrediction(w, http.StatusAccepted, p)
+	}
+}
+
+// waitDone reports whether the prediction has ended before limit is over or the client has gone.
+func (a *API) waitDone(r *http.Request, p *prediction.Prediction, limit time.Duration) bool {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
 	case <-p.Done():
-		writePrediction(w, http.StatusOK, p)
+		return true
 	case <-timer.C:
-		writePrediction(w, http.StatusAccepted, p)
 	case <-r.Context().Done():
 	}
+	return false
 }
 
 func (a *API) get(w http.ResponseWriter, r *http.Request) error {

@@ -28,6 +28,8 @@ type Config struct {
 	Supervisor  Supervisor
 	Shutdown    func() // begins the end of the server; returns at once
 	Metrics     http.Handler
+	Store       Store
+	Model       string // owner/name, as clients of Replicate's API see it
 	Version     string // of the server
 	MaxBody     int64
 	AuthToken   string   // empty: everybody may ask
@@ -62,6 +64,20 @@ func New(c Config) http.Handler {
 		"PUT /trainings/{id}":           a.training(a.put(prediction.Train)),
 		"POST /trainings/{id}/cancel":   a.training(a.cancel),
 		"POST /shutdown":                a.shutdown,
+
+		"POST /v1/predictions":                             a.createV1,
+		"GET /v1/predictions":                              a.listV1,
+		"GET /v1/predictions/{id}":                         a.getV1,
+		"GET /v1/predictions/{id}/stream":                  a.streamV1,
+		"POST /v1/predictions/{id}/cancel":                 a.cancelV1,
+		"GET /v1/models/{owner}/{name}":                    a.modelV1,
+		"GET /v1/models/{owner}/{name}/versions":           a.versionsV1,
+		"GET /v1/models/{owner}/{name}/versions/{version}": a.versionV1,
+		"POST /v1/models/{owner}/{name}/predictions":       a.createV1,
+		"POST /v1/deployments/{owner}/{name}/predictions":  a.createV1,
+		"POST /v1/files":                                   a.upload,
+		"GET /v1/files/{id}":                               a.fileV1,
+		"GET /v1/files/{id}/download":                      a.download,
 	} {
 		a.mux.HandleFunc(pattern, a.handle(h))
 	}

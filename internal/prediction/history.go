@@ -1,6 +1,7 @@
 package prediction
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 )
@@ -57,6 +58,12 @@ func (e Event) Data() []byte {
 		return nil
 	}
 }
+
+// Chunk is the item of a KindOutput.
+func (e Event) Chunk() json.RawMessage { return e.chunk }
+
+// Text is what a KindLog adds.
+func (e Event) Text() string { return string(bytes.ToValidUTF8(e.text, []byte("\uFFFD"))) }
 
 // liveEvents is how far a connected reader may fall behind before it loses events: memory stays bounded by it and a
 // slow reader never holds up the model.

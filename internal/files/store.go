@@ -1,0 +1,146 @@
+package files
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Store keeps files that clients upload before they name them as inputs. Each has a directory of its own, with its
+// contents and what is known about them.
+type Store struct {
+	Dir      string
+	MaxBytes int64         // of one file; 0: no limit
+	Keep     time.Duration // after which a file is removed
+	Now      func() time.Time
+	NewID    func() string // of lowercase letters and digits, not to be guessed
+}
+
+// Stored describes an uploaded file.
+type Stored struct {
+	ID          string    `json:"id"`
+	Name        string    `json:"name"`
+	ContentType string    `json:"content_type"`
+	Size        int64     `json:"size"`
+	SHA256      string    `json:"sha256"`
+	CreatedAt   time.Time `json:"created_at"`
+	ExpiresAt   time.Time `json:"expires_at"`
+}
+
+const (
+	storedContents = "contents"
+	storedAbout    = "about.json"
+)
+
+// storedID keeps ids from being anything but names of directories.
+var storedID = regexp.MustCompile(`^[a-z0-9]{8,64}$`)
+
+// ErrNotStored says that no file has an id, or that it has expired.
+var ErrNotStored = errors.New("no file has this id; uploaded files are kept for a while")
+
+// Put stores body and removes what has expired.
+func (s *Store) Put(name, contentType string, body io.Reader) (_ Stored, err error) {
+	s.sweep()
+	now := s.Now().UTC()
+	about := Stored{ID: s.NewID(), Name: safeName(name), ContentType: contentType, CreatedAt: now, ExpiresAt: now.Add(s.Keep)}
+	if about.Name == "" {
+		about.Name = "file" + extension(contentType)
+	}
+	dir := filepath.Join(s.Dir, about.ID)
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("store an upload: %w", err), os.RemoveAll(dir))
+		}
+	}()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return about, err
+	}
+	sum := sha256.New()
+	f := Fetcher{MaxBytes: s.MaxBytes}
+	if err := f.write(filepath.Join(dir, storedContents), io.TeeReader(body, sum)); err != nil {
+		return about, err
+	}
+	about.SHA256 = hex.EncodeToString(sum.Sum(nil))
+	info, err := os.Stat(filepath.Join(dir, storedContents))
+	if err != nil {
+		return about, err
+	}
+	about.Size = info.Size()
+	data, err := json.Marshal(about)
+	if err != nil {
+		return about, err
+	}
+	return about, os.WriteFile(filepath.Join(dir, storedAbout), data, 0o600)
+}
+
+// Get describes the file with an id. It returns ErrNotStored when there is none.
+func (s *Store) Get(id string) (about Stored, err error) {
+	if !storedID.MatchString(id) {
+		return about, ErrNotStored
+	}
+	data, err := os.ReadFile(filepath.Join(s.Dir, id, storedAbout))
+	if errors.Is(err, fs.ErrNotExist) {
+		return about, ErrNotStored
+	}
+	if err != nil {
+		return about, fmt.Errorf("read an upload: %w", err)
+	}
+	if err := json.Unmarshal(data, &about); err != nil {
+		return about, fmt.Errorf("read an upload: %w", err)
+	}
+	if s.Now().After(about.ExpiresAt) {
+		return Stored{}, ErrNotStored
+	}
+	return about, nil
+}
+
+// Open opens the contents of the file with an id.
+func (s *Store) Open(id string) (*os.File, error) {
+	if _, err := s.Get(id); err != nil {
+		return nil, err
+	}
+	return os.Open(filepath.Join(s.Dir, id, storedContents))
+}
+
+// StoredPath is the path below which the API serves stored files.
+const StoredPath = "/v1/files/"
+
+// find opens the stored file that a URL means. The host does not count: it is whatever name the client has for this
+// server. Ids can't be guessed, so another server's URL does not meet one by chance.
+func (s *Store) find(target *url.URL) (Stored, *os.File, bool) {
+	id, ok := strings.CutPrefix(target.Path, StoredPath)
+	if s == nil || !ok {
+		return Stored{}, nil, false
+	}
+	about, err := s.Get(id)
+	if err != nil {
+		return Stored{}, nil, false
+	}
+	file, err := os.Open(filepath.Join(s.Dir, id, storedContents))
+	return about, file, err == nil
+}
+
+// sweep removes what has expired.
+func (s *Store) sweep() {
+	entries, err := os.ReadDir(s.Dir)
+	if err != nil {
+		return // nothing was ever stored
+	}
+	for _, entry := range entries {
+		if _, err := s.Get(entry.Name()); errors.Is(err, ErrNotStored) {
+			if info, err := entry.Info(); err == nil && s.Now().Sub(info.ModTime()) > s.Keep {
+				_ = os.RemoveAll(filepath.Join(s.Dir, entry.Name())) // tried again at the next upload
+			}
+		}
+	}
+}

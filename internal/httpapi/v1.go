@@ -1,0 +1,189 @@
+package httpapi
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/coggo/coggo/internal/prediction"
+	"github.com/coggo/coggo/internal/schema"
+	"github.com/coggo/coggo/internal/supervisor"
+)
+
+// The paths under /v1 speak the HTTP API of Replicate (https://replicate.com/docs/reference/http), as far as its published
+// clients need it: the same client code runs against this server and in production. There is one model here, so any
+// owner, name and version mean it.
+
+// cancelPatience is how long the answer to a cancel waits for the end, so that a client mostly sees it at once.
+const cancelPatience = time.Second
+
+// version is the id of the model's version: a hash of its interface, as long as Replicate's.
+func version(doc *schema.Document) string {
+	sum := sha256.Sum256(doc.JSON())
+	return hex.EncodeToString(sum[:])
+}
+
+// origin is how the client reached this server.
+func origin(r *http.Request) string {
+	scheme := "http"
+	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
+		scheme = "https"
+	}
+	return scheme + "://" + r.Host
+}
+
+// createV1 answers POST /v1/predictions and its twins: at once, unless the client prefers to wait.
+func (a *API) createV1(w http.ResponseWriter, r *http.Request) error {
+	req, err := a.readRequest(w, r)
+	if err != nil {
+		return err
+	}
+	req.ID = "" // Replicate chooses ids itself
+	req.Detached = true
+	p, _, err := a.Supervisor.Create(req, false)
+	if err != nil {
+		return err
+	}
+	if limit := preferred(r.Header).wait; limit > 0 {
+		a.waitDone(r, p, limit)
+	}
+	return a.writeV1(w, r, http.StatusCreated, p, true)
+}
+
+func (a *API) getV1(w http.ResponseWriter, r *http.Request) error {
+	p, err := a.Supervisor.Get(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	return a.writeV1(w, r, http.StatusOK, p, false)
+}
+
+// cancelV1 answers with the prediction, also when it had ended before.
+func (a *API) cancelV1(w http.ResponseWriter, r *http.Request) error {
+	p, err := a.Supervisor.Get(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	_ = a.Supervisor.Cancel(p.Request.ID, supervisor.ByClient) // NotFound: it has ended
+	a.waitDone(r, p, cancelPatience)
+	return a.writeV1(w, r, http.StatusOK, p, false)
+}
+
+func (a *API) listV1(w http.ResponseWriter, r *http.Request) error {
+	predictions, next := a.Supervisor.List(r.URL.Query().Get("cursor"), pageSize)
+	results := make([]json.RawMessage, 0, len(predictions))
+	for _, p := range predictions {
+		body, err := a.viewV1(r, p, false)
+		if err != nil {
+			return err
+		}
+		results = append(results, body)
+	}
+	page := struct {
+		Previous *string           `json:"previous"`
+		Next     *string           `json:"next"`
+		Results  []json.RawMessage `json:"results"`
+	}{Results: results}
+	if next != "" {
+		link := origin(r) + "/v1/predictions?cursor=" + url.QueryEscape(next)
+		page.Next = &link
+	}
+	writeJSON(w, http.StatusOK, page)
+	return nil
+}
+
+func (a *API) writeV1(w http.ResponseWriter, r *http.Request, status int, p *prediction.Prediction, created bool) error {
+	body, err := a.viewV1(r, p, created)
+	if err == nil {
+		writeRaw(w, status, body)
+	}
+	return err
+}
+
+// viewV1 is the prediction as Replicate shows it. Its clients take any answer to a create but "starting" for the end,
+// so a prediction that still runs is shown to them as starting.
+func (a *API) viewV1(r *http.Request, p *prediction.Prediction, created bool) ([]byte, error) {
+	doc, err := a.Supervisor.Schema()
+	if err != nil {
+		return nil, err
+	}
+	s := p.Snapshot()
+	if created && !s.Status.Terminal() {
+		s.Status = prediction.Starting
+	}
+	base := origin(r) + "/v1/predictions/" + url.PathEscape(s.ID)
+	links := map[string]string{"get": base, "cancel": base + "/cancel", "stream": base + "/stream", "web": origin(r) + "/docs"}
+	more, err := json.Marshal(map[string]any{"model": a.Model, "version": version(doc), "source": "api", "data_removed": false, "urls": links})
+	if err != nil {
+		return nil, err
+	}
+	body := append(s.AppendMembers(nil), ',')
+	return append(body, more[1:]...), nil
+}
+
+type modelV1 struct {
+	URL            string     `json:"url"`
+	Owner          string     `json:"owner"`
+	Name           string     `json:"name"`
+	Description    *string    `json:"description"`
+	Visibility     string     `json:"visibility"`
+	GithubURL      *string    `json:"github_url"`
+	PaperURL       *string    `json:"paper_url"`
+	LicenseURL     *string    `json:"license_url"`
+	RunCount       int        `json:"run_count"`
+	CoverImageURL  *string    `json:"cover_image_url"`
+	DefaultExample *string    `json:"default_example"`
+	LatestVersion  *versionV1 `json:"latest_version"`
+}
+
+type versionV1 struct {
+	ID         string          `json:"id"`
+	CreatedAt  string          `json:"created_at"`
+	CogVersion string          `json:"cog_version"`
+	Schema     json.RawMessage `json:"openapi_schema"`
+}
+
+func (a *API) modelV1(w http.ResponseWriter, r *http.Request) error {
+	v, err := a.theVersion(r)
+	if err != nil {
+		return err
+	}
+	owner, name := r.PathValue("owner"), r.PathValue("name")
+	writeJSON(w, http.StatusOK, modelV1{
+		URL: origin(r) + "/v1/models/" + url.PathEscape(owner) + "/" + url.PathEscape(name), Owner: owner, Name: name, Visibility: "private", LatestVersion: &v,
+	})
+	return nil
+}
+
+func (a *API) versionV1(w http.ResponseWriter, r *http.Request) error {
+	v, err := a.theVersion(r)
+	if err != nil {
+		return err
+	}
+	if id := r.PathValue("version"); id != "" {
+		v.ID = id // one model, whatever it is called
+	}
+	writeJSON(w, http.StatusOK, v)
+	return nil
+}
+
+func (a *API) versionsV1(w http.ResponseWriter, r *http.Request) error {
+	v, err := a.theVersion(r)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"previous": nil, "next": nil, "results": []versionV1{v}})
+	return nil
+}
+
+func (a *API) theVersion(r *http.Request) (versionV1, error) {
+	doc, err := a.Supervisor.Schema()
+	if err != nil {
+		return versionV1{}, err
+	}
+	h := a.Supervisor.Health(r.Context())
+	return versionV1{ID: version(doc), CreatedAt: prediction.Time(h.Setup.StartedAt), CogVersion: a.Version, Schema: doc.JSON()}, nil
+}

@@ -1,0 +1,92 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/coggo/coggo/internal/prediction"
+)
+
+// streamV1 writes the events in Replicate's form (https://replicate.com/docs/topics/predictions/streaming): `output` with
+// the bare text, `logs`, `error`, and `done` with an object that gives the reason of an end other than success.
+func (a *API) streamV1(w http.ResponseWriter, r *http.Request) error {
+	p, err := a.Supervisor.Get(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	number, _ := strconv.Atoi(r.Header.Get("Last-Event-ID")) // none: from the start
+	e := newEventWriter(w)
+	quiet := time.NewTicker(a.KeepAlive)
+	defer quiet.Stop()
+	items := 0
+	for {
+		events, _, more := p.After(max(0, number))
+		for _, event := range events {
+			number = event.Number
+			switch event.Kind {
+			case prediction.KindOutput:
+				items++
+				e.text(number, "output", plainText(event.Chunk()))
+			case prediction.KindLog:
+				e.text(number, "logs", event.Text())
+			case prediction.KindCompleted:
+				e.end(number, p.Snapshot(), items)
+				return e.flush()
+			}
+		}
+		if err := e.flush(); err != nil {
+			return err
+		}
+		select {
+		case <-more:
+		case <-quiet.C:
+			e.comment("keep-alive")
+		case <-r.Context().Done():
+			return nil
+		}
+	}
+}
+
+// end writes what follows the last item. A model that returns one value has it as its only item.
+func (e *eventWriter) end(number int, s prediction.Snapshot, items int) {
+	if items == 0 && s.Output != nil && s.Status == prediction.Succeeded && string(s.Output) != "[]" {
+		e.text(number, "output", plainText(s.Output))
+	}
+	switch s.Status {
+	case prediction.Failed:
+		e.text(number, "error", string(prediction.AppendString([]byte(`{"detail":`), s.Error))+"}")
+		e.text(number, "done", `{"reason":"error"}`)
+	case prediction.Canceled:
+		e.text(number, "done", `{"reason":"canceled"}`)
+	default:
+		e.text(number, "done", "{}")
+	}
+}
+
+// text writes an event whose data may have several lines.
+func (e *eventWriter) text(number int, name, data string) {
+	e.buf = append(e.buf, "event: "...)
+	e.buf = append(e.buf, name...)
+	e.buf = append(e.buf, "\nid: "...)
+	e.buf = strconv.AppendInt(e.buf, int64(number), 10)
+	e.buf = append(e.buf, "\ndata: "...)
+	for i := range len(data) {
+		if data[i] == '\n' {
+			e.buf = append(e.buf, "\ndata: "...)
+		} else if data[i] != '\r' {
+			e.buf = append(e.buf, data[i])
+		}
+	}
+	e.buf = append(e.buf, "\n\n"...)
+}
+
+// plainText is a JSON string's text, or the JSON itself of anything else.
+func plainText(value []byte) string {
+	var s string
+	if json.Unmarshal(value, &s) == nil {
+		return s
+	}
+	return string(value)
+}
