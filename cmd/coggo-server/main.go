@@ -112,7 +112,6 @@ func drain(c Config, b *built, stop *stop) {
 		}
 	}()
 	b.supervisor.Drain(grace, flush)
-	b.close(flush)
 }
 
 // closeServer gives answers under way a moment, and then closes what is still open.
@@ -149,11 +148,11 @@ func (s *stop) ask() {
 	}
 }
 
-// watchSignals tells the supervisor of the runner's signals and stop of the operator's. A terminal that hangs up sends
+// watchSignals lets the runner's signals reach the supervisor and tells stop of the operator's. A terminal that hangs up sends
 // SIGHUP too: it means "look" like the runner's, and harms nothing.
 func watchSignals(s *supervisor.Supervisor, stop *stop, await bool) (end func()) {
-	look, leave := make(chan os.Signal, 1), make(chan os.Signal, 2)
-	signal.Notify(look, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGHUP)
+	leave := make(chan os.Signal, 2)
+	signal.Notify(s.Signals(), syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGHUP)
 	signal.Notify(leave, syscall.SIGINT)
 	if await {
 		signal.Ignore(syscall.SIGTERM)
@@ -161,19 +160,13 @@ func watchSignals(s *supervisor.Supervisor, stop *stop, await bool) (end func())
 		signal.Notify(leave, syscall.SIGTERM)
 	}
 	go func() {
-		for range look {
-			s.Look()
-		}
-	}()
-	go func() {
 		for range leave {
 			stop.ask()
 		}
 	}()
 	return func() {
-		signal.Stop(look)
+		signal.Stop(s.Signals())
 		signal.Stop(leave)
-		close(look)
 		close(leave)
 	}
 }

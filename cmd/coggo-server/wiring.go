@@ -35,12 +35,12 @@ func build(c Config, dir *workingDir, log *slog.Logger) (*built, error) {
 	metrics := telemetry.NewMetrics(version)
 	agent := first(os.Getenv("COG_USER_AGENT"), "coggo/"+version)
 	hooks, err := webhook.NewSender(webhook.Options{
-		Client:    client,
+		Client:    outbound.NewClient(outbound.Options{DenyPrivate: c.DenyPrivateNetworks, MaxConns: webhookConns}),
 		Throttle:  throttle(os.Getenv("COG_THROTTLE_RESPONSE_INTERVAL")),
 		AuthToken: os.Getenv("WEBHOOK_AUTH_TOKEN"),
 		Secret:    c.WebhookSecret,
 		UserAgent: agent,
-		Observe:   metrics.Webhook,
+		Observe:   func(e webhook.Event, attempt int, result string) { metrics.Webhook(string(e), attempt, result) },
 	})
 	if err != nil {
 		return nil, err
@@ -67,20 +67,21 @@ func build(c Config, dir *workingDir, log *slog.Logger) (*built, error) {
 	if err != nil {
 		return nil, err
 	}
-	metrics.InFlight(func() float64 { return float64(s.InFlight()) })
+	metrics.Gauge("coggo_predictions_in_flight", "Predictions that have not ended.", func() float64 { return float64(s.InFlight()) })
 	return &built{supervisor: s, metrics: metrics, store: store}, nil
 }
 
 // api is the configuration of the HTTP side.
 func (b *built) api(c Config, shutdown func(), log *slog.Logger) httpapi.Config {
 	return httpapi.Config{
-		Supervisor: b.supervisor, Shutdown: shutdown, Metrics: b.metrics.Handler(), Version: version,
+		Supervisor: b.supervisor, Shutdown: shutdown, Metrics: b.metrics.Handler(), Bytes: b.metrics.Bytes, Version: version,
 		Store: b.store, Model: "coggo/" + filepath.Base(c.ModelDir),
 		MaxBody: int64(c.MaxBody), AuthToken: c.AuthToken, CORSOrigins: c.CORSOrigin, KeepAlive: 15 * time.Second, Log: log,
 	}
 }
 
-func (b *built) close(context.Context) {}
+// webhookConns bounds the connections to one receiver: thousands of predictions often have the same.
+const webhookConns = 64
 
 // uploadsKeep is how long an uploaded file can be named as an input.
 const uploadsKeep = 24 * time.Hour

@@ -28,6 +28,7 @@ type Config struct {
 	Supervisor  Supervisor
 	Shutdown    func() // begins the end of the server; returns at once
 	Metrics     http.Handler
+	Bytes       func(in, out int64) // told of each exchange
 	Store       Store
 	Model       string // owner/name, as clients of Replicate's API see it
 	Version     string // of the server
@@ -87,7 +88,7 @@ func New(c Config) http.Handler {
 
 // outside is what every request passes before it reaches its route.
 func (a *API) outside(next http.Handler) http.Handler {
-	next = a.unrouted(next)
+	next = a.counted(a.unrouted(next))
 	if a.AuthToken != "" {
 		next = a.authorized(next)
 	}

@@ -5,9 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // Event is a line of events-{id}.jsonl. Type says which of the other fields count.
@@ -31,7 +30,7 @@ type Event struct {
 type Events struct {
 	dir  *Dir
 	name string
-	file *os.File
+	fd   int    // 0 until the file is there
 	rest []byte // a line whose end has not been written yet
 }
 
@@ -43,19 +42,19 @@ func (d *Dir) Events(id string) *Events {
 // Next returns the events that were appended since the last call. A line that is not an event is an error; the ones
 // around it are returned.
 func (e *Events) Next() ([]Event, error) {
-	if e.file == nil {
-		f, err := os.Open(e.dir.join(e.name))
-		if errors.Is(err, fs.ErrNotExist) {
+	if e.fd == 0 {
+		fd, err := open(e.dir.join(e.name), unix.O_RDONLY, 0)
+		if err == unix.ENOENT {
 			return nil, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read events: %w", err)
+			return nil, fmt.Errorf("open %s: %w", e.name, err)
 		}
-		e.file = f
+		e.fd = fd
 	}
-	data, err := io.ReadAll(e.file)
+	data, err := readAll(e.fd)
 	if err != nil {
-		return nil, fmt.Errorf("read events: %w", err)
+		return nil, fmt.Errorf("read %s: %w", e.name, err)
 	}
 	if len(data) == 0 {
 		return nil, nil
@@ -86,8 +85,8 @@ func (e *Events) parse(data []byte) (events []Event, err error) {
 
 // Close releases the file.
 func (e *Events) Close() error {
-	if e.file == nil {
+	if e.fd == 0 {
 		return nil
 	}
-	return e.file.Close()
+	return unix.Close(e.fd)
 }

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -113,14 +112,9 @@ type Listing struct {
 
 // List reads the names in the directory once.
 func (d *Dir) List() (Listing, error) {
-	f, err := os.Open(d.path)
+	names, err := d.names()
 	if err != nil {
-		return Listing{}, fmt.Errorf("list spool: %w", err)
-	}
-	defer f.Close()
-	names, err := f.Readdirnames(-1)
-	if err != nil {
-		return Listing{}, fmt.Errorf("list spool: %w", err)
+		return Listing{}, err
 	}
 	l := Listing{Responses: map[string]bool{}, Events: map[string]bool{}}
 	for _, name := range names {
@@ -189,33 +183,6 @@ func (d *Dir) rel(path string) string {
 	return path
 }
 
-func (d *Dir) join(names ...string) string {
-	return filepath.Join(append([]string{d.path}, names...)...)
-}
-
-// put writes a whole file: readers see it complete or not at all.
-func (d *Dir) put(name string, data []byte) (err error) {
-	tmp := d.join(tmpDir, strings.ReplaceAll(name, "/", "-"))
-	defer func() {
-		if err != nil {
-			_ = os.Remove(tmp)
-		}
-	}()
-	if err := os.WriteFile(tmp, data, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(tmp, d.join(name))
-}
-
-// get reads a file that may not be there yet.
-func (d *Dir) get(name string) ([]byte, bool, error) {
-	data, err := os.ReadFile(d.join(name))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, false, nil
-	}
-	return data, err == nil, err
-}
-
 func (d *Dir) getJSON(name string, v any) (bool, error) {
 	data, ok, err := d.get(name)
 	if !ok || err != nil {
@@ -225,19 +192,4 @@ func (d *Dir) getJSON(name string, v any) (bool, error) {
 		return false, fmt.Errorf("read %s: %w", name, err)
 	}
 	return true, nil
-}
-
-func remove(path string) error {
-	if err := syscall.Unlink(path); err != nil && err != syscall.ENOENT {
-		return fmt.Errorf("remove %s: %w", path, err)
-	}
-	return nil
-}
-
-// removeTree is os.RemoveAll with one system call for the common case that there is nothing.
-func removeTree(path string) error {
-	if err := syscall.Rmdir(path); err == nil || err == syscall.ENOENT {
-		return nil
-	}
-	return os.RemoveAll(path)
 }

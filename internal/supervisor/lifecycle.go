@@ -195,7 +195,7 @@ func (s *Supervisor) settle(f *flight, w *worker, r prediction.Result) {
 	p.Announce()
 	f.cancelBy(nil)
 	if f.hook != nil {
-		f.hook.Finish(f.final, func(bool) { s.paid(f.id()) })
+		f.hook.Finish(f.final, func() { s.paid(f.id()) })
 	}
 	f.final = nil
 	s.observe(f)

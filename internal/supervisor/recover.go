@@ -188,7 +188,7 @@ func (s *Supervisor) recoverWebhook(data []byte) error {
 	if err := json.Unmarshal(data, &n); err != nil {
 		return err
 	}
-	s.Webhooks.Redeliver(target(n.request()), n.Final, func(bool) { s.paid(n.ID) })
+	s.Webhooks.Redeliver(target(n.request()), n.Final, func() { s.paid(n.ID) })
 	return nil
 }
 

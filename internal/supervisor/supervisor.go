@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -60,8 +61,8 @@ type Observer interface {
 // RestartWindow is the time over which MaxRestarts counts.
 const RestartWindow = 10 * time.Minute
 
-// Supervisor runs predictions. Create, Cancel, Get, List, Health, Schema and Drain are its whole surface, beside Look
-// for the signals of the runners.
+// Supervisor runs predictions. Create, Cancel, Get, List, Health, Schema and Drain are its whole surface, beside Signals
+// for what the runners send.
 type Supervisor struct {
 	Config
 
@@ -70,7 +71,7 @@ type Supervisor struct {
 	results *spool.Journal
 	outbox  *spool.Journal
 
-	look     chan struct{}
+	look     chan os.Signal
 	stop     context.CancelFunc // ends the watch and the workers
 	stopping context.Context
 	idle     sync.WaitGroup // one for each prediction under way
@@ -92,7 +93,7 @@ func New(c Config) (*Supervisor, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Supervisor{Config: c, root: root, look: make(chan struct{}, 1), flights: map[string]*flight{}, defunct: make(chan struct{})}
+	s := &Supervisor{Config: c, root: root, look: make(chan os.Signal, 1), flights: map[string]*flight{}, defunct: make(chan struct{})}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.retained.init(c.Retain, c.RetainFor, c.RetainBytes)
 	for name, journal := range map[string]**spool.Journal{spool.Queued: &s.queued, spool.Results: &s.results, spool.Outbox: &s.outbox} {
@@ -112,8 +113,8 @@ func New(c Config) (*Supervisor, error) {
 	return s, nil
 }
 
-// Start recovers what is owed and starts the runners. The caller must have arranged for the runners' signals to call
-// Look before.
+// Start recovers what is owed and starts the runners. The caller must have arranged for the runners' signals to reach
+// Signals before.
 func (s *Supervisor) Start() error {
 	if err := s.recover(); err != nil {
 		return fmt.Errorf("recover %s: %w", s.root.Path(), err)
@@ -177,13 +178,9 @@ func (s *Supervisor) Schema() (*schema.Document, error) {
 	return s.schema, nil
 }
 
-// Look says that a runner may have written something new. It never blocks and may be called from a signal loop.
-func (s *Supervisor) Look() {
-	select {
-	case s.look <- struct{}{}:
-	default:
-	}
-}
+// Signals is where the runners' signals belong (signal.Notify). It is watched directly: each goroutine more on this way
+// would be on the way of every answer.
+func (s *Supervisor) Signals() chan<- os.Signal { return s.look }
 
 // InFlight is the number of predictions that have not ended, waiting ones included.
 func (s *Supervisor) InFlight() (n int) {

@@ -1,0 +1,106 @@
+// Package telemetry is what operators see: metrics for Prometheus.
+package telemetry
+
+import (
+	"net/http"
+	"runtime"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Metrics counts what the server does. Names and units follow https://prometheus.io/docs/practices/naming.
+type Metrics struct {
+	registry    *prometheus.Registry
+	predictions *prometheus.CounterVec
+	rejected    *prometheus.CounterVec
+	predict     prometheus.Histogram
+	queue       prometheus.Histogram
+	setup       prometheus.Histogram
+	deliveries  *prometheus.CounterVec
+	retries     prometheus.Counter
+	restarts    prometheus.Counter
+	bytes       *prometheus.CounterVec
+}
+
+// seconds are the bounds of the histograms: a no-op takes a millisecond, a video an hour.
+var seconds = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600}
+
+// NewMetrics returns metrics in a registry of their own.
+func NewMetrics(version string) *Metrics {
+	m := &Metrics{
+		registry:    prometheus.NewRegistry(),
+		predictions: counters("coggo_predictions_total", "Predictions that ended, by their final status.", "status"),
+		rejected:    counters("coggo_predictions_rejected_total", "Predictions that were refused, by reason.", "reason"),
+		predict:     histogram("coggo_predict_seconds", "Time that predictions ran."),
+		queue:       histogram("coggo_queue_seconds", "Time between the acceptance of a prediction and its start."),
+		setup:       histogram("coggo_setup_seconds", "Time that loading and setup of the model took."),
+		deliveries:  counters("coggo_webhook_deliveries_total", "Webhook requests, by event and result.", "event", "result"),
+		retries:     prometheus.NewCounter(prometheus.CounterOpts{Name: "coggo_webhook_retries_total", Help: "Webhook requests after the first for the same event."}),
+		restarts:    prometheus.NewCounter(prometheus.CounterOpts{Name: "coggo_runner_restarts_total", Help: "Runner processes that died and were started again."}),
+		bytes:       counters("coggo_http_bytes_total", "Bytes of HTTP bodies, by direction.", "direction"),
+	}
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "coggo_build_info", Help: "Always 1; the labels say which build this is.",
+		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
+	})
+	info.Set(1)
+	for _, direction := range []string{"in", "out"} {
+		m.bytes.WithLabelValues(direction)
+	}
+	for _, status := range []string{"succeeded", "failed", "canceled"} {
+		m.predictions.WithLabelValues(status)
+	}
+	m.registry.MustRegister(m.predictions, m.rejected, m.predict, m.queue, m.setup, m.deliveries, m.retries, m.restarts, m.bytes, info,
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewGoCollector())
+	return m
+}
+
+func counters(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+}
+
+func histogram(name, help string) prometheus.Histogram {
+	return prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: seconds})
+}
+
+// Handler serves the metrics in Prometheus' text format.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// Gauge shows what f returns at each scrape.
+func (m *Metrics) Gauge(name, help string, f func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
+}
+
+// PredictionFinished counts an end. ran and waited are in seconds.
+func (m *Metrics) PredictionFinished(status string, ran, waited float64) {
+	m.predictions.WithLabelValues(status).Inc()
+	m.predict.Observe(ran)
+	m.queue.Observe(waited)
+}
+
+// Rejected counts a refusal.
+func (m *Metrics) Rejected(reason string) { m.rejected.WithLabelValues(reason).Inc() }
+
+// SetupSeconds notes how long a setup took.
+func (m *Metrics) SetupSeconds(s float64) { m.setup.Observe(s) }
+
+// RunnerRestart counts a runner that died and is started again.
+func (m *Metrics) RunnerRestart() { m.restarts.Inc() }
+
+// Webhook counts one attempt at delivering an event.
+func (m *Metrics) Webhook(event string, attempt int, result string) {
+	m.deliveries.WithLabelValues(event, result).Inc()
+	if attempt > 1 {
+		m.retries.Inc()
+	}
+}
+
+// Bytes counts the bodies of one HTTP exchange.
+func (m *Metrics) Bytes(in, out int64) {
+	m.bytes.WithLabelValues("in").Add(float64(in))
+	m.bytes.WithLabelValues("out").Add(float64(out))
+}

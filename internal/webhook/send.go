@@ -1,0 +1,122 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+// maxRetryWait bounds the time between two attempts, also when the receiver asks for more.
+const maxRetryWait = 30 * time.Second
+
+// drained is how much of an answer is read so that its connection can be used again.
+const drained = 16 << 10
+
+// statusError is an answer that does not acknowledge.
+type statusError struct {
+	status int
+	after  time.Duration // what Retry-After asks for
+}
+
+func (e *statusError) Error() string { return fmt.Sprintf("the receiver answered %d", e.status) }
+
+// again reports whether the receiver may answer better later.
+func (e *statusError) again() bool {
+	switch e.status {
+	case http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	default:
+		return false
+	}
+}
+
+// deliver sends the terminal event until the receiver has acknowledged or refused it, or attempts are used up. It
+// reports false when the sender was stopped before.
+func (s *Sender) deliver(t Target, body []byte) bool {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.Multiplier, wait.RandomizationFactor, wait.MaxInterval = s.RetryWait, 2, 0.1, maxRetryWait
+	attempt := 0
+	_, _ = backoff.Retry(s.stopping, func() (struct{}, error) {
+		attempt++
+		ctx, cancel := context.WithTimeout(s.stopping, s.Timeout)
+		defer cancel()
+		err := s.attempt(ctx, t, Completed, body, attempt)
+		var refused *statusError
+		if errors.As(err, &refused) {
+			switch {
+			case !refused.again():
+				err = backoff.Permanent(err)
+			case refused.after > 0:
+				err = backoff.RetryAfter(int(refused.after.Seconds()))
+			}
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(wait), backoff.WithMaxTries(s.Attempts), backoff.WithMaxElapsedTime(0))
+	return s.stopping.Err() == nil
+}
+
+// attempt posts body once.
+func (s *Sender) attempt(ctx context.Context, t Target, e Event, body []byte, number int) error {
+	err := s.post(ctx, t, e, body)
+	result := "delivered"
+	if err != nil {
+		result = "failed"
+	}
+	s.Observe(e, number, result)
+	return err
+}
+
+func (s *Sender) post(ctx context.Context, t Target, e Event, body []byte) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, t.URL, bytes.NewReader(body))
+	if err != nil {
+		return backoff.Permanent(err)
+	}
+	for name, values := range t.Header {
+		r.Header[name] = values
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("User-Agent", s.UserAgent)
+	if s.AuthToken != "" {
+		r.Header.Set("Authorization", "Bearer "+s.AuthToken)
+	}
+	s.sign(r.Header, t.ID, e, body)
+	response, err := s.client.Do(r)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	_, _ = io.CopyN(io.Discard, response.Body, drained) // its contents do not matter
+	if response.StatusCode >= 200 && response.StatusCode < 300 {
+		return nil
+	}
+	return &statusError{response.StatusCode, retryAfter(response.Header.Get("Retry-After"))}
+}
+
+func retryAfter(text string) time.Duration {
+	seconds, err := strconv.Atoi(text)
+	if err != nil || seconds < 0 {
+		return 0
+	}
+	return min(time.Duration(seconds)*time.Second, maxRetryWait)
+}
+
+// sameMethodOnly follows the redirects that keep a POST a POST, to where a webhook could have gone in the first place.
+// Any other redirect is the answer itself, and no acknowledgement.
+func sameMethodOnly(r *http.Request, via []*http.Request) error {
+	switch r.Response.StatusCode {
+	case http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+	default:
+		return http.ErrUseLastResponse
+	}
+	if len(via) >= 10 || r.URL.Scheme != "http" && r.URL.Scheme != "https" {
+		return http.ErrUseLastResponse
+	}
+	return nil
+}

@@ -1,0 +1,117 @@
+// Package webhook answers: who hears of it? It keeps one ordered queue for each prediction, off the way of its slot.
+package webhook
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Event is a kind of news that a receiver can ask for.
+type Event string
+
+// The events.
+const (
+	Start     Event = "start"
+	Output    Event = "output"
+	Logs      Event = "logs"
+	Completed Event = "completed"
+)
+
+// Options says how a Sender sends.
+type Options struct {
+	Client    *http.Client
+	Throttle  time.Duration // between two partial updates of one prediction; 0: none
+	AuthToken string        // sent as Authorization: Bearer
+	Secret    string        // whsec_ and base64: sign by the Standard Webhooks specification
+	UserAgent string
+	Observe   func(e Event, attempt int, result string) // called after each attempt; may be nil
+
+	Attempts  uint          // for the terminal event; 0: 12
+	RetryWait time.Duration // before the second attempt, doubling after it; 0: 100 ms
+	Timeout   time.Duration // of one attempt; 0: 10 s
+	Patience  time.Duration // of the terminal event with an earlier one that hangs; 0: 1 s
+}
+
+// Sender sends the webhooks of a server. Its methods may be called from any goroutine.
+type Sender struct {
+	Options
+	client *http.Client
+	key    []byte
+
+	queues   sync.WaitGroup
+	stopping context.Context // done when even terminal events are given up
+	stop     context.CancelFunc
+}
+
+// Target is who hears of one prediction.
+type Target struct {
+	ID     string
+	URL    string
+	Events []Event     // nil: all; empty: none
+	Header http.Header // traceparent and the like
+}
+
+func (t Target) wants(e Event) bool { return t.Events == nil || slices.Contains(t.Events, e) }
+
+// NewSender returns a Sender, or an error for a secret that is none.
+func NewSender(o Options) (*Sender, error) {
+	key, err := parseSecret(o.Secret)
+	if err != nil {
+		return nil, err
+	}
+	o.Attempts = orDefault(o.Attempts, 12)
+	o.RetryWait = orDefault(o.RetryWait, 100*time.Millisecond)
+	o.Timeout = orDefault(o.Timeout, 10*time.Second)
+	o.Patience = orDefault(o.Patience, time.Second)
+	if o.Observe == nil {
+		o.Observe = func(Event, int, string) {}
+	}
+	s := &Sender{Options: o, key: key}
+	client := *o.Client
+	client.CheckRedirect = sameMethodOnly
+	s.client = &client
+	s.stopping, s.stop = context.WithCancel(context.Background())
+	return s, nil
+}
+
+func orDefault[T comparable](value, otherwise T) T {
+	var zero T
+	if value == zero {
+		return otherwise
+	}
+	return value
+}
+
+// Open begins the queue of one prediction. snapshot renders its current state; it is called when a partial update goes
+// out, so that updates which a slow receiver has missed merge into the next by themselves.
+func (s *Sender) Open(t Target, snapshot func() []byte) *Queue {
+	q := &Queue{s: s, target: t, snapshot: snapshot, wake: make(chan struct{}, 1)}
+	s.queues.Go(q.run)
+	return q
+}
+
+// Redeliver sends the terminal event of a prediction that an earlier server has run.
+func (s *Sender) Redeliver(t Target, body []byte, settled func()) {
+	s.Open(t, nil).Finish(body, settled)
+}
+
+// Drain waits until every queue has ended. When ctx is done before, what is left is given up without its settled being
+// called: it is still owed.
+func (s *Sender) Drain(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() {
+		s.queues.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		s.stop()
+		<-done
+		return ctx.Err()
+	}
+}
