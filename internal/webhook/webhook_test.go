@@ -1,0 +1,355 @@
+package webhook_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+	"go.uber.org/goleak"
+
+	"github.com/coggo/coggo/internal/webhook"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// receiver is a real server that remembers what it got.
+type receiver struct {
+	*httptest.Server
+	mu     sync.Mutex
+	bodies []string
+	heads  []http.Header
+	answer func(n int, w http.ResponseWriter, r *http.Request) // n counts from 1
+}
+
+func newReceiver(t *testing.T, answer func(n int, w http.ResponseWriter, r *http.Request)) *receiver {
+	t.Helper()
+	rc := &receiver{answer: answer}
+	rc.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		rc.mu.Lock()
+		rc.bodies = append(rc.bodies, string(body))
+		rc.heads = append(rc.heads, r.Header.Clone())
+		n := len(rc.bodies)
+		rc.mu.Unlock()
+		if rc.answer != nil {
+			rc.answer(n, w, r)
+		}
+	}))
+	t.Cleanup(rc.Close)
+	return rc
+}
+
+func (rc *receiver) got() []string {
+	rc.mu.Lock()
+	defer rc.mu.Unlock()
+	return slices.Clone(rc.bodies)
+}
+
+func (rc *receiver) wait(t *testing.T, what string, ok func(got []string) bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !ok(rc.got()); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("timed out: %s; got %q", what, rc.got())
+		}
+	}
+}
+
+func newSender(t *testing.T, o webhook.Options) *webhook.Sender {
+	t.Helper()
+	transport := &http.Transport{}
+	o.Client = &http.Client{Transport: transport}
+	if o.RetryWait == 0 {
+		o.RetryWait = time.Millisecond
+	}
+	s, err := webhook.NewSender(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := s.Drain(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		transport.CloseIdleConnections()
+	})
+	return s
+}
+
+// settled returns a callback for Finish and a channel that is closed by it; a second call panics.
+func settled() (func(), <-chan struct{}) {
+	done := make(chan struct{})
+	return func() { close(done) }, done
+}
+
+func TestTheEndIsToldOnceAndLast(t *testing.T) {
+	rc := newReceiver(t, nil)
+	q := newSender(t, webhook.Options{}).Open(webhook.Target{ID: "a", URL: rc.URL}, func() []byte { return []byte("partial") })
+	q.Start([]byte("start"))
+	rc.wait(t, "start", func(got []string) bool { return len(got) == 1 })
+	q.Changed(webhook.Output)
+	rc.wait(t, "partial", func(got []string) bool { return len(got) == 2 })
+	done, ended := settled()
+	q.Finish([]byte("end"), done)
+	q.Finish([]byte("again"), func() { t.Error("the second Finish counted") })
+	q.Start([]byte("late"))
+	q.Changed(webhook.Logs)
+	<-ended
+	if got := strings.Join(rc.got(), " "); got != "start partial end" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestStartIsDeliveredBeforeAnEndThatFollowsAtOnce(t *testing.T) {
+	rc := newReceiver(t, nil)
+	done, ended := settled()
+	q := newSender(t, webhook.Options{}).Open(webhook.Target{ID: "a", URL: rc.URL}, nil)
+	q.Start([]byte("start"))
+	q.Finish([]byte("end"), done)
+	<-ended
+	if got := strings.Join(rc.got(), " "); got != "start end" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestFilter(t *testing.T) {
+	for _, row := range []struct {
+		events []webhook.Event
+		want   string
+	}{
+		{nil, "start partial end"},
+		{[]webhook.Event{}, ""},
+		{[]webhook.Event{webhook.Start}, "start"},
+		{[]webhook.Event{webhook.Completed}, "end"},
+		{[]webhook.Event{webhook.Output, webhook.Completed}, "partial end"},
+		{[]webhook.Event{webhook.Logs}, ""},
+	} {
+		t.Run(fmt.Sprint(row.events), func(t *testing.T) {
+			rc := newReceiver(t, nil)
+			done, ended := settled()
+			q := newSender(t, webhook.Options{}).Open(webhook.Target{ID: "a", URL: rc.URL, Events: row.events}, func() []byte { return []byte("partial") })
+			q.Start([]byte("start"))
+			q.Changed(webhook.Output)
+			if strings.Contains(row.want, "partial") {
+				rc.wait(t, "partial", func(got []string) bool { return slices.Contains(got, "partial") })
+			}
+			q.Finish([]byte("end"), done)
+			<-ended
+			if got := strings.Join(rc.got(), " "); got != row.want {
+				t.Errorf("got %q, want %q", got, row.want)
+			}
+		})
+	}
+}
+
+func TestUpdatesAreThrottledAtBothEdges(t *testing.T) {
+	rc := newReceiver(t, nil)
+	var mu sync.Mutex
+	state := 0
+	q := newSender(t, webhook.Options{Throttle: 50 * time.Millisecond}).Open(webhook.Target{ID: "a", URL: rc.URL, Events: []webhook.Event{webhook.Output}}, func() []byte {
+		mu.Lock()
+		defer mu.Unlock()
+		return fmt.Appendf(nil, "%d", state)
+	})
+	grow := func(n int) {
+		mu.Lock()
+		state = n
+		mu.Unlock()
+		q.Changed(webhook.Output)
+	}
+	grow(1)
+	rc.wait(t, "the leading edge", func(got []string) bool { return len(got) == 1 })
+	for n := 2; n <= 100; n++ {
+		grow(n)
+	}
+	rc.wait(t, "the trailing edge", func(got []string) bool { return got[len(got)-1] == "100" })
+	if got := rc.got(); len(got) > 20 {
+		t.Errorf("%d updates for 100 changes", len(got))
+	}
+	done, ended := settled()
+	q.Finish(nil, done)
+	<-ended
+}
+
+func TestRetries(t *testing.T) {
+	for status, want := range map[int]int{429: 3, 500: 3, 502: 3, 503: 3, 504: 3, 400: 1, 401: 1, 404: 1, 410: 1, 501: 1} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			rc := newReceiver(t, func(n int, w http.ResponseWriter, r *http.Request) {
+				if n < 3 {
+					w.WriteHeader(status)
+				}
+			})
+			done, ended := settled()
+			newSender(t, webhook.Options{}).Redeliver(webhook.Target{ID: "a", URL: rc.URL}, []byte("end"), done)
+			<-ended
+			if got := len(rc.got()); got != want {
+				t.Errorf("%d attempts, want %d", got, want)
+			}
+		})
+	}
+}
+
+func TestAttemptsEnd(t *testing.T) {
+	rc := newReceiver(t, func(n int, w http.ResponseWriter, r *http.Request) { w.WriteHeader(503) })
+	var mu sync.Mutex
+	var seen []string
+	observe := func(e webhook.Event, attempt int, result string) {
+		mu.Lock()
+		defer mu.Unlock()
+		seen = append(seen, fmt.Sprint(e, attempt, result))
+	}
+	done, ended := settled()
+	newSender(t, webhook.Options{Attempts: 3, Observe: observe}).Redeliver(webhook.Target{ID: "a", URL: rc.URL}, []byte("end"), done)
+	<-ended
+	mu.Lock()
+	defer mu.Unlock()
+	if got := strings.Join(seen, ","); got != "completed1failed,completed2failed,completed3failed" {
+		t.Errorf("observed %s", got)
+	}
+}
+
+func TestABrokenConnectionIsRetried(t *testing.T) {
+	rc := newReceiver(t, func(n int, w http.ResponseWriter, r *http.Request) {
+		if n == 1 {
+			panic(http.ErrAbortHandler)
+		}
+	})
+	done, ended := settled()
+	newSender(t, webhook.Options{}).Redeliver(webhook.Target{ID: "a", URL: rc.URL}, []byte("end"), done)
+	<-ended
+	if got := len(rc.got()); got != 2 {
+		t.Errorf("%d attempts", got)
+	}
+}
+
+func TestOnlyTheEndIsRetried(t *testing.T) {
+	rc := newReceiver(t, func(n int, w http.ResponseWriter, r *http.Request) { w.WriteHeader(500) })
+	done, ended := settled()
+	q := newSender(t, webhook.Options{Attempts: 2}).Open(webhook.Target{ID: "a", URL: rc.URL}, nil)
+	q.Start([]byte("start"))
+	q.Finish([]byte("end"), done)
+	<-ended
+	if got := strings.Join(rc.got(), " "); got != "start end end" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestAHangingUpdateDoesNotHoldUpTheEnd(t *testing.T) {
+	release := make(chan struct{})
+	rc := newReceiver(t, func(n int, w http.ResponseWriter, r *http.Request) {
+		if n == 1 {
+			<-release
+		}
+	})
+	defer close(release)
+	q := newSender(t, webhook.Options{Patience: time.Millisecond}).Open(webhook.Target{ID: "a", URL: rc.URL}, nil)
+	q.Start([]byte("start"))
+	rc.wait(t, "the hanging start", func(got []string) bool { return len(got) == 1 })
+	done, ended := settled()
+	q.Finish([]byte("end"), done)
+	<-ended
+}
+
+func TestAnEndlessAnswerIsCutOff(t *testing.T) {
+	rc := newReceiver(t, func(n int, w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			if _, err := w.Write(make([]byte, 1<<16)); err != nil {
+				return
+			}
+		}
+	})
+	done, ended := settled()
+	newSender(t, webhook.Options{}).Redeliver(webhook.Target{ID: "a", URL: rc.URL}, []byte("end"), done)
+	<-ended
+	if got := len(rc.got()); got != 1 {
+		t.Errorf("%d attempts", got)
+	}
+}
+
+func TestRedirects(t *testing.T) {
+	for status, want := range map[int]string{301: "end", 302: "end", 303: "end", 307: "end end", 308: "end end"} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			rc := newReceiver(t, nil)
+			rc.answer = func(n int, w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/" {
+					http.Redirect(w, r, "/moved", status)
+				}
+			}
+			done, ended := settled()
+			newSender(t, webhook.Options{}).Redeliver(webhook.Target{ID: "a", URL: rc.URL + "/"}, []byte("end"), done)
+			<-ended
+			if got := strings.Join(rc.got(), " "); got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+func TestARedirectToAnotherSchemeIsFinal(t *testing.T) {
+	rc := newReceiver(t, func(n int, w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", "file:///etc/passwd")
+		w.WriteHeader(307)
+	})
+	done, ended := settled()
+	newSender(t, webhook.Options{Attempts: 2}).Redeliver(webhook.Target{ID: "a", URL: rc.URL}, []byte("end"), done)
+	<-ended
+}
+
+func TestHeadersAndSignature(t *testing.T) {
+	const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	rc := newReceiver(t, func(n int, w http.ResponseWriter, r *http.Request) {
+		if n == 1 {
+			w.WriteHeader(500)
+		}
+	})
+	done, ended := settled()
+	s := newSender(t, webhook.Options{Secret: secret, AuthToken: "t0ken", UserAgent: "coggo/test"})
+	s.Redeliver(webhook.Target{ID: "é\n", URL: rc.URL, Header: http.Header{"Traceparent": {"00-a-b-01"}}}, []byte(`{"id":"a"}`), done)
+	<-ended
+	verifier, err := standardwebhooks.NewWebhook(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, h := range rc.heads {
+		if err := verifier.Verify([]byte(rc.bodies[i]), h); err != nil {
+			t.Errorf("attempt %d: %v", i+1, err)
+		}
+		for name, want := range map[string]string{"Authorization": "Bearer t0ken", "User-Agent": "coggo/test", "Content-Type": "application/json", "Traceparent": "00-a-b-01"} {
+			if got := h.Get(name); got != want {
+				t.Errorf("%s = %q, want %q", name, got, want)
+			}
+		}
+	}
+	if a, b := rc.heads[0].Get("Webhook-Id"), rc.heads[1].Get("Webhook-Id"); a == "" || a != b {
+		t.Errorf("ids of two attempts: %q, %q", a, b)
+	}
+}
+
+func TestABadSecretIsAnError(t *testing.T) {
+	for _, secret := range []string{"abc", "whsec_", "whsec_!!"} {
+		if _, err := webhook.NewSender(webhook.Options{Client: http.DefaultClient, Secret: secret}); err == nil {
+			t.Errorf("%q was accepted", secret)
+		}
+	}
+}
+
+func TestADrainThatRunsOutLeavesTheEndOwed(t *testing.T) {
+	rc := newReceiver(t, func(n int, w http.ResponseWriter, r *http.Request) { w.WriteHeader(503) })
+	s := newSender(t, webhook.Options{RetryWait: time.Hour})
+	s.Redeliver(webhook.Target{ID: "a", URL: rc.URL}, []byte("end"), func() { t.Error("settled although nothing was acknowledged") })
+	rc.wait(t, "the first attempt", func(got []string) bool { return len(got) == 1 })
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := s.Drain(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Drain = %v", err)
+	}
+}
