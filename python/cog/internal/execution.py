@@ -1,0 +1,259 @@
+"""Runs one prediction and turns every ending into one response."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator as _AsyncIterator
+from time import perf_counter as _clock
+from time import time as _time
+from typing import Any, Awaitable, Callable, Dict, List, NamedTuple, Optional, Protocol
+
+from cog.errors import CancelationException, CogError
+from cog.internal.cancelation import Doorbell
+from cog.internal.coding import FileTable, encode_output
+from cog.internal.endings import describe, trace
+from cog.internal.logs import Sink, sink
+from cog.internal.spool import Request, Spool, metric_event, output_event, timestamp
+from cog.scope import Scope, current
+
+
+class Method(Protocol):
+    """What is needed of the model's predict or train, see `cog.internal.signature`."""
+
+    is_async: bool
+    is_iterator: bool
+    output: Any
+
+    def call(self, kwargs: Dict[str, Any]) -> Any: ...
+
+    def decode(self, values: Any, files: Any) -> Dict[str, Any]: ...
+
+
+def method_of(model: Any, request: Request) -> Any:
+    """What a request runs."""
+    return model.train if request.method == "train" else model.predict
+
+
+def read_request(spool: Spool, fid: str) -> Optional[Request]:
+    """Read a request. One that can't be read is answered as failed; the loop goes on."""
+    try:
+        return spool.request(fid)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        head = {"id": fid, "status": "failed", "error": f"the request file could not be read: {error}", "metrics": {}}
+        spool.put_response(fid, {**head, "streamed": False, "files": [], "completed_at": timestamp()}, b"null")
+        spool.look_here()
+        return None
+
+
+class Response(NamedTuple):
+    """What goes into ``response-{id}.json``."""
+
+    status: str
+    output: bytes
+    streamed: bool
+    files: List[Dict[str, Any]]
+    error: Optional[str]
+    traceback: Optional[str]
+
+
+class Run:
+    """One prediction under way.
+
+    ``emit`` takes lines for its events; ``leave`` is called when there will be none any more, right before the response
+    is written.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        fid: str,
+        request: Request,
+        method: Method,
+        emit: Callable[[bytes], None],
+        leave: Callable[[], None],
+    ) -> None:
+        self.fid = fid
+        self.request = request
+        self.canceled = False  # told to end; whatever the model returns then does not count
+        self._spool = spool
+        self._method = method
+        self._emit = emit
+        self._leave = leave
+        self._ended = False
+        self._scope = Scope({**request.context}, self._record)
+        self._streamed = False
+        self._snapshots = 0
+        self._started = _time()
+        self._start = _clock()
+
+    def _record(self, name: str, value: Any, mode: str, key: str, total: Any) -> None:
+        self._emit(metric_event(name, value, mode, key, total))
+
+    # -- the two ways to run
+
+    def run_sync(self, user_code: Doorbell) -> None:
+        """Run to the end; ``user_code`` is entered around each call of the model's code."""
+        token = current.set(self._scope)
+        try:
+            response = self._sync(user_code)
+        except BaseException as error:  # whatever it is, it ends this prediction and nothing else
+            self.canceled = user_code.raised
+            response = self._failed(error)
+        finally:
+            current.reset(token)
+        self.canceled = user_code.raised
+        self._finish(response)
+
+    def _sync(self, user_code: Doorbell) -> Response:
+        kwargs = self._method.decode(self.request.input, self.request.files)
+        with user_code:
+            value = self._method.call(kwargs)
+            if hasattr(value, "__await__"):
+                value = _run_alone(value)
+        if not self._iterates(value):
+            return self._returned(value)
+        items = iter(value)
+        try:
+            while True:
+                try:
+                    with user_code:
+                        item = next(items)
+                except StopIteration:
+                    return self._streamed_out()
+                self._yielded(item)
+        finally:
+            _close(items)
+
+    async def run_async(self, log: Sink) -> None:
+        """Run to the end in the loop; the task is canceled to cancel the prediction."""
+        try:
+            current.set(self._scope)
+            sink.set(log)
+            response = await self._async()
+        except BaseException as error:
+            response = self._failed(error)
+        self._finish(response)
+
+    async def _async(self) -> Response:
+        kwargs = self._method.decode(self.request.input, self.request.files)
+        if not self._method.is_async:
+            value = await _in_thread(lambda: self._method.call(kwargs))
+        else:
+            value = self._method.call(kwargs)
+        if hasattr(value, "__await__"):
+            value = await value
+        if isinstance(value, _AsyncIterator):
+            return await self._follow(value)
+        if not self._iterates(value):
+            return self._returned(value)
+        for item in value:
+            self._yielded(item)
+        return self._streamed_out()
+
+    async def _follow(self, items: Any) -> Response:
+        """Take the items of an async generator as they come."""
+        if not self._method.is_iterator:
+            return self._returned([item async for item in items])
+        try:
+            async for item in items:
+                self._yielded(item)
+        finally:
+            close = getattr(items, "aclose", None)
+            if close is not None:
+                await close()
+        return self._streamed_out()
+
+    # -- what the model gives
+
+    def _iterates(self, value: Any) -> bool:
+        return self._method.is_iterator and value is not None and hasattr(value, "__iter__") and not isinstance(value, str)
+
+    def _yielded(self, item: Any) -> None:
+        files = FileTable(self._output_dir, self._started, snapshot=True, first=self._snapshots)
+        text = encode_output(self._method.output.check(item), files)
+        self._snapshots = files.next
+        self._streamed = True
+        self._emit(output_event(text, files.entries))
+
+    def _streamed_out(self) -> Response:
+        return Response("succeeded", b"null", True, [], None, None)
+
+    def _returned(self, value: Any) -> Response:
+        files = FileTable(self._output_dir, self._started)
+        text = encode_output(self._check(value), files)
+        return Response("succeeded", text, False, files.entries, None, None)
+
+    def _check(self, value: Any) -> Any:
+        if value is None:
+            return None
+        if self._method.is_iterator:  # declared as an iterator, but it returned one thing
+            value = [value] if isinstance(value, str) else list(value)
+            return [self._method.output.check(item) for item in value]
+        return self._method.output.check(value)
+
+    def _output_dir(self) -> str:
+        return self._spool.output_dir(self.fid)
+
+    # -- the end
+
+    def end_unstarted(self) -> None:
+        """Answer for a task that was canceled before its first step; does nothing after any other."""
+        if not self._ended:
+            self._finish(self._failed(CancelationException()))
+
+    def _failed(self, error: BaseException) -> Response:
+        """The ladder: every way in which a run can end early."""
+        if self.canceled:
+            return Response("canceled", b"null", self._streamed, [], None, None)
+        own = isinstance(error, CogError)  # our words for the author or the client: a traceback would only show us
+        return Response("failed", b"null", self._streamed, [], describe(error), None if own else trace(error))
+
+    def _finish(self, response: Response) -> None:
+        self._ended = True
+        if self.canceled and response.status == "succeeded":
+            response = response._replace(status="canceled")
+        metrics = {"predict_time": _clock() - self._start, **self._scope.metrics.nested()}
+        try:
+            self._leave()
+            self._put(response, metrics)
+        except OSError as error:  # most likely a full disk: a short answer may fit, and the loop must not end
+            self._put(Response("failed", b"null", self._streamed, [], f"the answer could not be written: {error}", None), metrics)
+
+    def _put(self, response: Response, metrics: Dict[str, Any]) -> None:
+        head = {
+            "id": self.request.id,
+            "status": response.status,
+            "streamed": response.streamed,
+            "files": response.files,
+            "error": response.error,
+            "traceback": response.traceback,
+            "metrics": metrics,
+            "completed_at": timestamp(),
+        }
+        self._spool.put_response(self.fid, head, response.output)
+
+
+def _run_alone(value: Awaitable[Any]) -> Any:
+    """Await something that a synchronous model returned, in a loop of its own."""
+    import asyncio
+
+    async def wait() -> Any:
+        value_of = await value
+        if isinstance(value_of, _AsyncIterator):
+            return [item async for item in value_of]
+        return value_of
+
+    return asyncio.run(wait())
+
+
+async def _in_thread(call: Callable[[], Any]) -> Any:
+    """A synchronous method beside an async one: it must not stop the loop."""
+    import asyncio
+
+    return await asyncio.to_thread(call)
+
+
+def _close(items: Any) -> None:
+    """End a generator that is not exhausted, so that its clean-up runs now."""
+    close = getattr(items, "close", None)
+    if close is not None:
+        close()

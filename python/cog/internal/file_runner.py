@@ -1,0 +1,198 @@
+"""The runner process: loads a model, sets it up, and runs the predictions that arrive as files.
+
+Started by the server as ``python3 -m cog.internal.file_runner``; docs/protocol.md says what the two exchange.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, Dict, List, Optional
+
+from cog.internal import libc
+from cog.internal.cancelation import Doorbell
+from cog.internal.endings import describe, trace
+from cog.internal.execution import Run, method_of, read_request
+from cog.internal.inotify import Watch, watch
+from cog.internal.logs import flush_streams, prepare_streams, route_streams
+from cog.internal.spool import Spool, sort_names, timestamp
+
+_USAGE = "usage: python3 -m cog.internal.file_runner --working-dir DIR --predict FILE:NAME [--train FILE:NAME] [--max-concurrency N]"
+
+
+def main(argv: List[str]) -> int:
+    """Live from start to stop; returns the exit status."""
+    options = parse(argv)
+    server = os.getppid()
+    follow_parent(server)
+    spool = Spool(os.path.abspath(options["working-dir"]), server)
+    prepare_streams()
+    names = watch(spool.path)  # before anything is announced: no request can come unseen
+    doorbell = Doorbell()  # from now on the signal is harmless
+    setup = Setup(spool)
+    model = setup.run(options)
+    spool.look_here()
+    if model is None:
+        return 1
+    spool.ready()
+    if setup.loop is not None and model.predict.is_async:
+        from cog.internal.loop import AsyncRunner, finish
+
+        route_streams()
+        return finish(setup.loop, AsyncRunner(setup.loop, spool, model, names).serve())
+    return SyncRunner(spool, model, names, doorbell).serve()
+
+
+def parse(argv: List[str]) -> Dict[str, str]:
+    """The options, without argparse, which costs several milliseconds of each cold start."""
+    options = dict(zip(argv[::2], argv[1::2]))
+    known = {"--working-dir", "--predict", "--train", "--max-concurrency"}
+    if len(argv) % 2 or not {"--working-dir", "--predict"} <= set(options) <= known:
+        sys.exit(_USAGE)
+    return {name[2:]: value for name, value in options.items()}
+
+
+def follow_parent(server: int) -> None:
+    """Die when the server dies, however it dies."""
+    try:
+        libc.die_with_parent()
+    except (OSError, AttributeError):
+        watch_parent(server)
+    if os.getppid() != server:
+        sys.exit("the server is gone")
+
+
+def watch_parent(server: int) -> None:
+    """Look for the parent once a second, where the kernel has no signal for its death."""
+    import threading
+    import time
+
+    getppid, leave, sleep = os.getppid, os._exit, time.sleep
+
+    def look() -> None:
+        while getppid() == server:
+            sleep(1)
+        leave(1)
+
+    threading.Thread(target=look, name="cog-parent", daemon=True).start()
+
+
+class Setup:
+    """Loads the model and runs its ``setup()``, and writes down how that went."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self._started = timestamp()
+        self.loop: Optional[Any] = None  # of an async model
+
+    def run(self, options: Dict[str, str]) -> Optional[Any]:
+        """The model, ready for predictions; None when it failed."""
+        model = None
+        try:
+            model = self._load(options)
+            self._spool.put_schema(model.openapi())
+            self._setup(model)
+        except BaseException as error:  # sys.exit() in a setup is a failed setup too
+            self._failed(model, error)
+            return None
+        self._put("succeeded", model, None, None)
+        return model
+
+    def _setup(self, model: Any) -> None:
+        if model.mode == "async":
+            from cog.internal.loop import new_loop, run_setup  # asyncio costs more than everything else together
+
+            self.loop = new_loop()
+            self.loop.run_until_complete(run_setup(model.setup))
+        else:
+            model.setup()
+
+    def _load(self, options: Dict[str, str]) -> Any:
+        from cog.internal.loader import load
+
+        limit = options.get("max-concurrency")
+        return load(options["predict"], options.get("train"), int(limit) if limit else None)
+
+    def _failed(self, model: Optional[Any], error: BaseException) -> None:
+        from cog.errors import LoadError
+
+        text = f"{error}\n" if isinstance(error, LoadError) else trace(error)
+        flush_streams([sys.stdout, sys.stderr])
+        self._put("failed", model, describe(error), text)
+
+    def _put(self, status: str, model: Optional[Any], error: Optional[str], traceback: Optional[str]) -> None:
+        from cog import __version__
+
+        flush_streams([sys.stdout, sys.stderr])
+        self._spool.put_setup_result(
+            {
+                "status": status,
+                "started_at": self._started,
+                "completed_at": timestamp(),
+                "error": error,
+                "traceback": traceback,
+                "mode": "async" if model and model.predict.is_async else "sync",
+                "max_concurrency": model.max_concurrency if model else 1,
+                "healthcheck": bool(model and model.has_healthcheck),
+                "train": bool(model and model.train),
+                "python": ".".join(map(str, sys.version_info[:3])),
+                "cog": __version__,
+            }
+        )
+
+
+class SyncRunner:
+    """Runs one prediction at a time in the main thread, with no loop and no thread of our own: models call
+    ``asyncio.run``, install signal handlers and talk to their GPU from there."""
+
+    def __init__(self, spool: Spool, model: Any, names: Watch, doorbell: Doorbell) -> None:
+        self._spool = spool
+        self._model = model
+        self._names = names
+        self._doorbell = doorbell
+        self._streams = [sys.stdout, sys.stderr]
+
+    def serve(self) -> int:
+        """Take requests until the server says stop."""
+        if self._model.has_healthcheck:
+            from cog.internal.health import serve_in_thread
+
+            serve_in_thread(self._spool, self._model.healthcheck)
+        found = self._spool.look()
+        while True:
+            for fid in found.requests:
+                self._take(fid)
+            if found.stop:
+                return 0
+            names = self._names.wait()
+            found = self._spool.look() if names is None else sort_names(names)
+
+    def _take(self, fid: str) -> None:
+        request = read_request(self._spool, fid)
+        if request is None:
+            return
+        self._spool.busy()
+        self._doorbell.begin(lambda: self._spool.canceled(fid))
+        events = self._spool.events(fid)
+
+        def emit(line: bytes) -> None:
+            events.append(line)
+            self._spool.look_here()
+
+        def leave() -> None:
+            events.close()
+            self._flush()
+
+        Run(self._spool, fid, request, method_of(self._model, request), emit, leave).run_sync(self._doorbell)
+        self._doorbell.end()
+        self._spool.look_here()
+        self._spool.ready()
+
+    def _flush(self) -> None:
+        """What was printed must be in the pipes before the response is there."""
+        flush_streams([*self._streams, sys.stdout, sys.stderr])
+        libc.flush_stdio(None)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,91 @@
+"""Learns of new files in a directory: by inotify, else by kqueue, else by looking every few milliseconds."""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+from time import sleep as _sleep
+from typing import List, Optional
+
+_read, _listdir = os.read, os.listdir
+_from_bytes, _unpack, _fsdecode = int.from_bytes, struct.unpack_from, os.fsdecode
+
+_IN_MOVED_TO = 0x80
+_IN_Q_OVERFLOW = 0x4000
+_IN_CLOEXEC = 0o2000000
+_HEAD = struct.calcsize("iIII")
+
+#: Seconds between two looks where the system can't tell of new files.
+SCAN_INTERVAL = 0.003
+
+
+class Watch:
+    """New names in one directory. ``fd`` is readable when there are some, or None where that is not known."""
+
+    fd: Optional[int] = None
+
+    def wait(self) -> Optional[List[str]]:
+        """Block until something is new and return the names; None means that names were lost and the directory has to
+        be listed."""
+        raise NotImplementedError
+
+
+class InotifyWatch(Watch):
+    """By the Linux kernel, see inotify(7)."""
+
+    def __init__(self, path: str) -> None:
+        from cog.internal import libc
+
+        self.fd = libc.call("inotify_init1", _IN_CLOEXEC)
+        libc.call("inotify_add_watch", self.fd, os.fsencode(path), _IN_MOVED_TO)
+
+    def wait(self) -> Optional[List[str]]:
+        assert self.fd is not None
+        data = _read(self.fd, 65536)
+        names, at = [], 0
+        while at < len(data):
+            _, mask, _, length = _unpack("iIII", data, at)
+            if mask & _IN_Q_OVERFLOW:
+                return None
+            start = at + _HEAD
+            names.append(_fsdecode(data[start : start + length].rstrip(b"\0")))
+            at = start + length
+        return names
+
+
+class KqueueWatch(Watch):
+    """By kqueue, which tells that the directory changed but not how."""
+
+    def __init__(self, path: str) -> None:
+        import select
+
+        kq = getattr(select, "kqueue")()  # noqa: B009 - typeshed has it for other systems only
+        event = getattr(select, "kevent")  # noqa: B009
+        self._dir = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        kq.control([event(self._dir, filter=-4, flags=0x1 | 0x20, fflags=0x2)], 0, 0)  # vnode, add and clear, write
+        self._kq = kq
+        self.fd = kq.fileno()
+
+    def wait(self) -> Optional[List[str]]:
+        self._kq.control([], 1, None)
+        return None
+
+
+class ScanWatch(Watch):
+    """By looking again and again; for systems and file systems that tell nothing."""
+
+    def wait(self) -> Optional[List[str]]:
+        _sleep(SCAN_INTERVAL)
+        return None
+
+
+def watch(path: str) -> Watch:
+    """The best watch that works here."""
+    kinds = (InotifyWatch,) if sys.platform.startswith("linux") else (KqueueWatch,)
+    for kind in kinds:
+        try:
+            return kind(path)
+        except (OSError, AttributeError):
+            continue  # no inotify instance left, or an odd kernel
+    return ScanWatch()

@@ -1,0 +1,32 @@
+"""The few functions of the C library that Python does not offer."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from typing import Any
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_get_errno = ctypes.get_errno
+_strerror = os.strerror
+
+_PR_SET_PDEATHSIG = 1
+_SIGKILL = 9
+
+
+def call(name: str, *args: Any) -> int:
+    """Call a function that returns a number below zero on failure; raises OSError then."""
+    result = int(getattr(_libc, name)(*args))
+    if result < 0:
+        number = _get_errno()
+        raise OSError(number, f"{name}: {_strerror(number)}")
+    return result
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent dies; AttributeError or OSError where it can't."""
+    call("prctl", _PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
+
+
+#: Writes out what C code has printed but not flushed.
+flush_stdio = _libc.fflush

@@ -1,0 +1,124 @@
+"""Tells apart what the predictions of an async model write.
+
+A synchronous model needs none of this: it runs alone, its streams stay what they are, and the server attributes what
+arrives through the pipes. With several predictions at once Python's streams are wrapped, and each piece of text goes to
+the prediction whose context wrote it.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from contextvars import ContextVar
+from typing import Any, Callable, Iterable, List, Optional, TextIO
+
+#: Receives the name of the stream and text of the prediction that runs in this context.
+Sink = Callable[[str, str], None]
+
+sink: ContextVar[Optional[Sink]] = ContextVar("cog_log_sink", default=None)
+
+
+class RoutedStream(io.TextIOBase):
+    """A text stream like the one it wraps, whose text goes to the current prediction where there is one."""
+
+    def __init__(self, name: str, inner: TextIO) -> None:
+        self._name = name
+        self._inner = inner
+        self.buffer = RoutedBuffer(self, inner)
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        to = sink.get()
+        if to is None:
+            return self._inner.write(text)
+        to(self._name, str(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:  # type: ignore[override]
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        if sink.get() is None:
+            self._inner.flush()
+
+    def close(self) -> None:
+        """A prediction that closes its stream must not close it for the others."""
+
+    def fileno(self) -> int:
+        return self._inner.fileno()
+
+    def isatty(self) -> bool:
+        return False
+
+    def writable(self) -> bool:
+        return True
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return "utf-8"
+
+    @property
+    def errors(self) -> str:  # type: ignore[override]
+        return "backslashreplace"
+
+    @property
+    def name(self) -> str:
+        return f"<{self._name}>"
+
+    def reconfigure(self, **_: Any) -> None:
+        """Accepted like on a standard stream; there is nothing to set."""
+
+
+class RoutedBuffer(io.RawIOBase):
+    """The bytes underneath, for those who write to ``sys.stdout.buffer``."""
+
+    def __init__(self, stream: RoutedStream, inner: TextIO) -> None:
+        self._stream = stream
+        self._inner = inner
+
+    def write(self, data: Any) -> int:
+        if sink.get() is None:
+            self._inner.flush()
+            return self._inner.buffer.write(data)
+        data = bytes(data)
+        self._stream.write(data.decode("utf-8", "replace"))
+        return len(data)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def close(self) -> None:
+        pass
+
+    def fileno(self) -> int:
+        return self._inner.fileno()
+
+    def writable(self) -> bool:
+        return True
+
+
+def prepare_streams() -> None:
+    """Make the standard streams take any text and pass on each line at once; a missing stream becomes a real one."""
+    for fd, name in ((1, "stdout"), (2, "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:  # started with a closed descriptor
+            continue
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+
+
+def route_streams() -> None:
+    """Wrap the standard streams."""
+    sys.stdout = RoutedStream("stdout", sys.stdout)  # type: ignore[assignment]
+    sys.stderr = RoutedStream("stderr", sys.stderr)  # type: ignore[assignment]
+
+
+def flush_streams(streams: List[Optional[TextIO]]) -> None:
+    """Flush what can be flushed; a model may have closed or replaced its streams."""
+    for stream in streams:
+        try:
+            if stream is not None:
+                stream.flush()
+        except Exception:
+            continue

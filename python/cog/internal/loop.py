@@ -1,0 +1,231 @@
+"""Runs the predictions of an async model: one task for each, in one loop in the main thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any, Awaitable, Callable, Dict, List, Optional, Tuple
+
+from cog.internal.execution import Run, method_of, read_request
+from cog.internal.health import check
+from cog.internal.inotify import SCAN_INTERVAL, Watch, watch
+from cog.internal.spool import Events, Names, Spool, log_event, sort_names
+
+_get_ident = threading.get_ident
+
+#: Text that a prediction may print without a turn of the loop before it is passed on, in characters.
+_PENDING_LOG = 64 << 10
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """The loop in which setup and all predictions run."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    return loop
+
+
+async def run_setup(setup: Callable[[], Any]) -> None:
+    """Run the model's setup inside the loop: it may start tasks, be it async itself or not."""
+    result = setup()
+    if hasattr(result, "__await__"):
+        await result
+
+
+class Turn:
+    """One turn of the loop. What its predictions have to say is written and announced at its end: one signal, however
+    many there are."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, spool: Spool) -> None:
+        self._loop = loop
+        self._spool = spool
+        self._thread = _get_ident()
+        self._pending = False
+        self._writers: Dict[Emitter, None] = {}
+        self._freed = False
+
+    def touch(self, writer: Optional[Emitter] = None, freed: bool = False) -> None:
+        """There is something to announce; any thread may say so."""
+        if writer is not None:
+            self._writers[writer] = None
+        self._freed = self._freed or freed
+        if self._pending:
+            return
+        self._pending = True
+        if _get_ident() == self._thread:
+            self._loop.call_soon(self._end)
+        else:
+            self._loop.call_soon_threadsafe(self._end)
+
+    def _end(self) -> None:
+        self._pending = False
+        writers, self._writers = self._writers, {}
+        for writer in writers:
+            writer.flush()
+        self._spool.look_here()
+        if self._freed:
+            self._freed = False
+            self._spool.ready()
+
+
+class Emitter:
+    """Collects the events of one prediction until the end of the turn. Threads of the model may log too."""
+
+    def __init__(self, events: Events, turn: Turn) -> None:
+        self._events = events
+        self._turn = turn
+        self._lock = threading.Lock()  # guards the rest
+        self._lines: List[bytes] = []
+        self._source = ""
+        self._text: List[str] = []
+        self._size = 0
+
+    def emit(self, line: bytes) -> None:
+        """Add one event."""
+        with self._lock:
+            self._end_log()
+            self._lines.append(line)
+        self._turn.touch(self)
+
+    def log(self, source: str, text: str) -> None:
+        """Add text that the model wrote; neighbours become one event."""
+        with self._lock:
+            if source != self._source:
+                self._end_log()
+                self._source = source
+            self._text.append(text)
+            self._size += len(text)
+            full = self._size > _PENDING_LOG
+        if full:
+            self.flush()
+        self._turn.touch(self)
+
+    def _end_log(self) -> None:
+        if self._text:
+            self._lines.append(log_event(self._source, "".join(self._text)))
+            self._text = []
+            self._size = 0
+
+    def flush(self) -> None:
+        """Write what was collected; what can't be written, because the disk is full, is tried again later."""
+        with self._lock:
+            self._end_log()
+            lines, self._lines = self._lines, []
+            if not lines:
+                return
+            try:
+                self._events.append(b"".join(lines))
+            except OSError:
+                self._lines = lines
+
+    def close(self) -> None:
+        """Write the rest and release the file."""
+        self.flush()
+        self._events.close()
+
+
+class AsyncRunner:
+    """Takes requests as they come; the server sends no more at once than the model takes."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, spool: Spool, model: Any, names: Watch) -> None:
+        self._loop = loop
+        self._spool = spool
+        self._model = model
+        self._names = names
+        self._turn = Turn(loop, spool)
+        self._running: Dict[str, Tuple[Run, asyncio.Task[None]]] = {}
+        self._stopped = loop.create_future()
+        self._draining = False
+        self._answered: Optional[int] = None
+
+    async def serve(self) -> int:
+        """Run until the server says stop and the last prediction has ended."""
+        self._follow(self._names, self._on_names)
+        if self._model.has_healthcheck:
+            health = watch(self._spool.absolute("health"))
+            self._follow(health, lambda: self._on_health(health))
+        self._act(self._spool.look())
+        await self._stopped
+        return 0
+
+    def _follow(self, names: Watch, act: Callable[[], None]) -> None:
+        if names.fd is not None:
+            self._loop.add_reader(names.fd, act)
+            return
+
+        def again() -> None:
+            act()
+            self._loop.call_later(SCAN_INTERVAL, again)
+
+        again()
+
+    def _on_names(self) -> None:
+        names = self._names.wait() if self._names.fd is not None else None
+        self._act(self._spool.look() if names is None else sort_names(names))
+
+    def _act(self, found: Names) -> None:
+        for fid in found.requests:
+            self._take(fid)
+        for fid in found.cancels:
+            self._cancel(fid)
+        self._draining = self._draining or found.stop
+        self._stop_when_idle()
+
+    def _take(self, fid: str) -> None:
+        if fid in self._running:
+            return
+        request = read_request(self._spool, fid)
+        if request is None:
+            return
+        emitter = Emitter(self._spool.events(fid), self._turn)
+        run = Run(self._spool, fid, request, method_of(self._model, request), emitter.emit, lambda: self._leave(fid, emitter))
+        task = self._loop.create_task(run.run_async(emitter.log))
+        self._running[fid] = run, task
+        task.add_done_callback(lambda _: self._done(run))
+        if len(self._running) == self._model.max_concurrency:
+            self._spool.busy()
+
+    def _cancel(self, fid: str) -> None:
+        run, task = self._running.get(fid, (None, None))
+        if run is not None and task is not None and not run.canceled:
+            run.canceled = True
+            task.cancel()
+
+    def _leave(self, fid: str, emitter: Emitter) -> None:
+        """The last thing before the response is written: from then on the id may come again."""
+        emitter.close()
+        full = len(self._running) == self._model.max_concurrency
+        del self._running[fid]
+        self._turn.touch(freed=full)
+
+    def _done(self, run: Run) -> None:
+        run.end_unstarted()
+        self._stop_when_idle()
+
+    def _stop_when_idle(self) -> None:
+        if self._draining and not self._running and not self._stopped.done():
+            self._stopped.set_result(None)
+
+    def _on_health(self, names: Watch) -> None:
+        if names.fd is not None:
+            names.wait()
+        sequence = self._spool.health_request()
+        if sequence is not None and sequence != self._answered:
+            self._answered = sequence
+            self._loop.create_task(self._answer(sequence))
+
+    async def _answer(self, sequence: int) -> None:
+        self._spool.put_health(sequence, await check(self._model.healthcheck))
+        self._turn.touch()
+
+
+def finish(loop: asyncio.AbstractEventLoop, main: Awaitable[int]) -> int:
+    """Run ``main`` to its end, then cancel what the model left running."""
+    try:
+        return loop.run_until_complete(main)
+    finally:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.wait(left, timeout=1))
+        loop.close()

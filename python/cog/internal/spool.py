@@ -1,0 +1,265 @@
+"""The Python half of the file protocol, which docs/protocol.md specifies.
+
+No other Python code spells the name of a protocol file. Functions of other modules are bound to private names at import:
+a model may replace ``os.rename`` or ``json.dumps`` and must not break its runner by that.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+from time import time as _time
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+
+_open, _close, _read, _write, _rename = os.open, os.close, os.read, os.write, os.rename
+_listdir, _mkdir, _exists, _join = os.listdir, os.mkdir, os.path.exists, os.path.join
+_unlink, _kill = os.unlink, os.kill
+_isabs, _fstat = os.path.isabs, os.fstat
+_divmod, _gmtime = divmod, __import__("time").gmtime
+
+#: The version of the protocol that this runner speaks.
+PROTOCOL = 1
+
+# The encoder and decoder are made once: json.dumps with options makes a new one for each call.
+_encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
+_decode = json.JSONDecoder().decode
+
+_HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}").fullmatch
+
+_REQUEST, _RESPONSE, _CANCEL, _EVENTS = "request-", "response-", "cancel-", "events-"
+_JSON, _LINES = ".json", ".jsonl"
+
+#: Output texts longer than this are handed over in a file of their own.
+LARGE_OUTPUT = 1 << 20
+
+
+def file_id(id: str) -> str:
+    """The form of an id inside file names: itself when it is harmless, else its hash."""
+    if _HARMLESS(id):
+        return id
+    import hashlib  # odd ids are rare
+
+    return "~" + hashlib.sha256(id.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def timestamp(seconds: Optional[float] = None) -> str:
+    """A moment as RFC 3339 in UTC with microseconds; now by default."""
+    micros = int((_time() if seconds is None else seconds) * 1_000_000)
+    whole, part = _divmod(micros, 1_000_000)
+    t = _gmtime(whole)
+    return f"{t[0]:04}-{t[1]:02}-{t[2]:02}T{t[3]:02}:{t[4]:02}:{t[5]:02}.{part:06}Z"
+
+
+class Request(NamedTuple):
+    """A prediction to run, read from ``request-{id}.json``."""
+
+    id: str
+    method: str
+    input: Dict[str, Any]
+    files: Dict[str, str]  # JSON pointer → absolute path
+    context: Dict[str, str]
+
+
+class Names(NamedTuple):
+    """What a look at the directory shows; ids in their form for file names."""
+
+    requests: List[str]
+    cancels: List[str]
+    stop: bool
+
+
+def sort_names(names: List[str]) -> Names:
+    """Pick what concerns the runner out of file names."""
+    requests, cancels, stop = [], [], False
+    for name in names:
+        if name.startswith(_REQUEST):
+            requests.append(name[len(_REQUEST) : -len(_JSON)])
+        elif name.startswith(_CANCEL):
+            cancels.append(name[len(_CANCEL) : -len(_JSON)])
+        elif name == "stop":
+            stop = True
+    return Names(requests, cancels, stop)
+
+
+class Spool:
+    """The directory that the runner shares with its server."""
+
+    def __init__(self, path: str, server: int) -> None:
+        self.path = path
+        self._server = server  # the parent at birth: the only process that is ever signalled
+        self._prefix = path + "/"
+        self._tmp = _join(path, ".tmp") + "/"
+
+    # -- reading
+
+    def look(self) -> Names:
+        """List the directory: every request that has no response yet, every cancel."""
+        names = _listdir(self.path)
+        found = sort_names(names)
+        there = set(names)
+        open_ = [i for i in found.requests if f"{_RESPONSE}{i}{_JSON}" not in there]
+        return Names(open_, found.cancels, found.stop)
+
+    def request(self, fid: str) -> Optional[Request]:
+        """Read a request; None when it is gone, ValueError when it is not one."""
+        raw = self._get(f"{_REQUEST}{fid}{_JSON}")
+        if raw is None:
+            return None
+        message = _decode(raw.decode("utf-8"))
+        files = {entry["pointer"]: self.absolute(entry["path"]) for entry in message.get("files") or ()}
+        return Request(
+            message["id"], message.get("method", "predict"), message.get("input") or {}, files, message.get("context") or {}
+        )
+
+    def canceled(self, fid: str) -> bool:
+        """Whether the server wants this prediction to end."""
+        return _exists(f"{self._prefix}{_CANCEL}{fid}{_JSON}")
+
+    def health_request(self) -> Optional[int]:
+        """The sequence number of the newest health request."""
+        raw = self._get("health/request.json")
+        return None if raw is None else int(_decode(raw.decode("utf-8"))["sequence"])
+
+    def absolute(self, path: str) -> str:
+        """Resolve a path of a file table."""
+        return path if _isabs(path) else self._prefix + path
+
+    # -- writing
+
+    def put_schema(self, document: Mapping[str, Any]) -> None:
+        """Write the model's OpenAPI document."""
+        self._put("openapi.json", _encode(document).encode("ascii"))
+
+    def put_setup_result(self, result: Mapping[str, Any]) -> None:
+        """Write how loading and setup ended."""
+        self._put("setup-result.json", _encode({"protocol": PROTOCOL, **result}).encode("ascii"))
+
+    def put_response(self, fid: str, head: Mapping[str, Any], output: bytes) -> None:
+        """Write how a prediction ended; ``output`` is JSON text."""
+        path: Optional[str] = None
+        if len(output) > LARGE_OUTPUT:
+            self.output_dir(fid)
+            path = f"outputs/{fid}/output.json"
+            self._put(path, output)
+            output = b"null"
+        text = _encode({**head, "output_path": path, "output": None})
+        self._put(f"{_RESPONSE}{fid}{_JSON}", text[: -len("null}")].encode("ascii") + output + b"}")
+
+    def put_health(self, sequence: int, error: Optional[str]) -> None:
+        """Answer a health request; ``error`` is None for a healthy model."""
+        message = {"sequence": sequence, "healthy": error is None, "error": error}
+        self._put("health/response.json", _encode(message).encode("ascii"))
+
+    def output_dir(self, fid: str) -> str:
+        """The directory for contents of a prediction's outputs, made when it is missing."""
+        path = f"{self._prefix}outputs/{fid}"
+        try:
+            _mkdir(path, 0o700)
+        except FileExistsError:
+            pass
+        return path
+
+    def events(self, fid: str) -> Events:
+        """The appender of a prediction's events."""
+        return Events(f"{self._prefix}{_EVENTS}{fid}{_LINES}")
+
+    def _put(self, name: str, data: bytes) -> None:
+        """Write a whole file: its reader sees it complete or not at all."""
+        tmp = self._tmp + name.replace("/", "-")
+        try:
+            fd = _open(tmp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            try:
+                _write_all(fd, data)
+            finally:
+                _close(fd)
+            _rename(tmp, self._prefix + name)
+        except OSError:
+            try:
+                _unlink(tmp)  # a full disk: do not keep what fills it
+            except OSError:
+                pass
+            raise
+
+    def _get(self, name: str) -> Optional[bytes]:
+        try:
+            fd = _open(self._prefix + name, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            size = _fstat(fd).st_size
+            data = _read(fd, size + 1)
+            while len(data) <= size:
+                more = _read(fd, size + 1 - len(data))
+                if not more:
+                    break
+                data += more
+            return data
+        finally:
+            _close(fd)
+
+    # -- signals to the server
+
+    def ready(self) -> None:
+        """Say that a slot became free."""
+        self._signal(signal.SIGUSR1)
+
+    def busy(self) -> None:
+        """Say that the last free slot was taken."""
+        self._signal(signal.SIGUSR2)
+
+    def look_here(self) -> None:
+        """Say that there is something new to read."""
+        self._signal(signal.SIGHUP)
+
+    def _signal(self, number: int) -> None:
+        try:
+            _kill(self._server, number)
+        except ProcessLookupError:
+            pass  # the server has gone; the kernel ends this process too
+
+
+class Events:
+    """Appends to one ``events-{id}.jsonl``; nothing is created before there is something to say."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._fd = -1
+
+    def append(self, lines: bytes) -> None:
+        """Append whole lines, each with its newline."""
+        if self._fd < 0:
+            self._fd = _open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        _write_all(self._fd, lines)
+
+    def close(self) -> None:
+        """Release the file."""
+        if self._fd >= 0:
+            _close(self._fd)
+            self._fd = -1
+
+
+def output_event(chunk: bytes, files: List[Dict[str, Any]]) -> bytes:
+    """The line for one yielded item; ``chunk`` is JSON text."""
+    table = _encode(files).encode("ascii") if files else b"[]"
+    return b'{"type":"output","chunk":' + chunk + b',"files":' + table + b"}\n"
+
+
+def log_event(source: str, text: str) -> bytes:
+    """The line for text that an async model wrote."""
+    return (_encode({"type": "log", "source": source, "data": text}) + "\n").encode("ascii")
+
+
+def metric_event(name: str, value: Any, mode: str, key: str, total: Tuple[Any, ...]) -> bytes:
+    """The line for a recorded metric; ``total`` holds the value of ``key`` after it, or nothing when it is gone."""
+    message = {"type": "metric", "name": name, "value": value, "mode": mode, "key": key}
+    if total:
+        message["total"] = total[0]
+    return (_encode(message) + "\n").encode("ascii")
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[_write(fd, view) :]
