@@ -1,0 +1,74 @@
+"""The package that a Cog model imports. It needs nothing outside the standard library.
+
+Names are imported when they are used, because a cold start is billed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Dict, List
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from cog.coder import Coder as Coder
+    from cog.errors import CancelationException as CancelationException
+    from cog.errors import ExperimentalFeatureWarning as ExperimentalFeatureWarning
+    from cog.input import FieldInfo as FieldInfo
+    from cog.input import Input as Input
+    from cog.model import BaseModel as BaseModel
+    from cog.predictor import BasePredictor as BasePredictor
+    from cog.predictor import BaseRunner as BaseRunner
+    from cog.predictor import concurrent as concurrent
+    from cog.predictor import streaming as streaming
+    from cog.scope import Scope as Scope
+    from cog.scope import current_scope as current_scope
+    from cog.scope import emit_metric as emit_metric
+    from cog.types import AsyncConcatenateIterator as AsyncConcatenateIterator
+    from cog.types import ConcatenateIterator as ConcatenateIterator
+    from cog.types import File as File
+    from cog.types import Opaque as Opaque
+    from cog.types import Path as Path
+    from cog.types import Secret as Secret
+    from cog.types import URLFile as URLFile
+    from cog.types import URLPath as URLPath
+
+_HOMES: Dict[str, str] = {
+    "AsyncConcatenateIterator": "types",
+    "BaseModel": "model",
+    "BasePredictor": "predictor",
+    "BaseRunner": "predictor",
+    "CancelationException": "errors",
+    "Coder": "coder",
+    "ConcatenateIterator": "types",
+    "ExperimentalFeatureWarning": "errors",
+    "FieldInfo": "input",
+    "File": "types",
+    "Input": "input",
+    "Opaque": "types",
+    "Path": "types",
+    "Scope": "scope",
+    "Secret": "types",
+    "URLFile": "types",
+    "URLPath": "types",
+    "concurrent": "predictor",
+    "current_scope": "scope",
+    "emit_metric": "scope",
+    "streaming": "predictor",
+}
+
+__all__: List[str] = sorted([*_HOMES, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'cog' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"cog.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> List[str]:
+    return __all__

@@ -1,0 +1,45 @@
+"""The errors of the runtime. A class says in ``code`` what kind of refusal it is."""
+
+from __future__ import annotations
+
+from typing import List, Sequence
+
+
+class CogError(Exception):
+    """Base of the errors whose text is meant for the reader as it stands."""
+
+    code = "error"
+
+
+class LoadError(CogError):
+    """The model can't be served as it is written. The text is for its author: every problem with its remedy."""
+
+    code = "load"
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems: List[str] = list(problems)
+
+
+class InputError(CogError):
+    """The input of a request does not fit the model. The text names every bad field."""
+
+    code = "invalid"
+
+
+class OutputError(CogError):
+    """The model returned something that is not what it declares, or has no form in JSON."""
+
+    code = "output"
+
+
+class CancelationException(BaseException):
+    """Raised inside ``predict()`` when its prediction is canceled.
+
+    It is not an Exception, so that ``except Exception`` does not swallow it by accident. Code that catches it to clean up
+    must raise it again.
+    """
+
+
+class ExperimentalFeatureWarning(Warning):
+    """Warned of features that may change; kept for models that filter it."""

@@ -1,0 +1,102 @@
+"""What a model says of one of its inputs."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, List, Optional, Union
+
+
+class _Unset:
+    """The default of an input without default; None is a default."""
+
+    def __repr__(self) -> str:
+        return "unset"
+
+    def __copy__(self) -> _Unset:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> _Unset:
+        return self
+
+    def __bool__(self) -> bool:
+        return False
+
+
+UNSET = _Unset()
+
+
+class FieldInfo:
+    """The arguments of `Input`, unchanged."""
+
+    __slots__ = (
+        "default",
+        "default_factory",
+        "description",
+        "ge",
+        "le",
+        "min_length",
+        "max_length",
+        "regex",
+        "choices",
+        "deprecated",
+        "accept",
+    )
+
+    default: Any
+    default_factory: Optional[Callable[[], Any]]
+    description: Optional[str]
+    ge: Optional[Union[int, float]]
+    le: Optional[Union[int, float]]
+    min_length: Optional[int]
+    max_length: Optional[int]
+    regex: Optional[str]
+    choices: Optional[List[Union[str, int]]]
+    deprecated: Optional[bool]
+    accept: Optional[str]
+
+    def __init__(self, **arguments: Any) -> None:
+        for name in self.__slots__:
+            object.__setattr__(self, name, arguments[name])
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("what Input() returned cannot be changed")
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{n}={getattr(self, n)!r}" for n in self.__slots__ if getattr(self, n) not in (None, UNSET))
+        return f"Input({told})"
+
+
+def Input(
+    default: Any = UNSET,
+    description: Optional[str] = None,
+    ge: Optional[Union[int, float]] = None,
+    le: Optional[Union[int, float]] = None,
+    min_length: Optional[int] = None,
+    max_length: Optional[int] = None,
+    regex: Optional[str] = None,
+    choices: Optional[List[Any]] = None,
+    deprecated: Optional[bool] = None,
+    *,
+    default_factory: Optional[Callable[[], Any]] = None,
+    accept: Optional[str] = None,
+) -> Any:
+    """Describe an input of ``predict``.
+
+    An input without ``default`` and ``default_factory`` is required. ``ge`` and ``le`` bound numbers, inclusively;
+    ``min_length`` and ``max_length`` count the characters of a text or the items of a list; ``regex`` is searched in a text;
+    ``choices`` are the only values allowed. ``accept`` tells a form which files fit, as in HTML.
+    """
+    if default is ...:
+        default = UNSET
+    return FieldInfo(
+        default=default,
+        default_factory=default_factory,
+        description=description,
+        ge=ge,
+        le=le,
+        min_length=min_length,
+        max_length=max_length,
+        regex=regex,
+        choices=choices,
+        deprecated=deprecated,
+        accept=accept,
+    )

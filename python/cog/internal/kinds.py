@@ -1,0 +1,528 @@
+"""The types of inputs and outputs as a small tree: each node knows its schema, reads JSON and checks what a model returns."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Type
+
+Schema = Dict[str, Any]
+
+_number = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*").fullmatch
+_integer = re.compile(r"\s*[+-]?\d+(\.0*)?\s*").fullmatch
+
+_WORDS = {
+    **dict.fromkeys(("true", "t", "yes", "y", "on", "1"), True),
+    **dict.fromkeys(("false", "f", "no", "n", "off", "0"), False),
+}
+
+
+class Mismatch(Exception):
+    """A value does not fit; ``where`` is the place inside the value, such as ``[0].x``."""
+
+    def __init__(self, text: str, where: str = "") -> None:
+        super().__init__(text)
+        self.text = text
+        self.where = where
+
+    def inside(self, step: str) -> Mismatch:
+        """The same, seen from one level further out."""
+        return Mismatch(self.text, step + self.where)
+
+
+def got(value: Any) -> str:
+    """A value for a message, bounded."""
+    try:
+        text = repr(value)
+    except Exception:
+        text = "a value"
+    return f"{text[:60]}{'…' if len(text) > 60 else ''}"
+
+
+class Files(NamedTuple):
+    """The downloaded files of a request, by JSON pointer, with the pointer of the value at hand."""
+
+    paths: Mapping[str, str]
+    pointer: str = ""
+
+    def at(self, step: object) -> Files:
+        """The same for a part of the value."""
+        text = str(step).replace("~", "~0").replace("/", "~1")
+        return Files(self.paths, f"{self.pointer}/{text}")
+
+
+class Kind:
+    """A type. ``decode`` makes a Python value of JSON, ``check`` makes sure of an output; both raise Mismatch."""
+
+    text = "any value"
+    is_number = False
+    is_text = False
+
+    def schema(self) -> Schema:
+        """The JSON schema of the type."""
+        return {}
+
+    def decode(self, value: Any, files: Files) -> Any:
+        """The Python value of a JSON value."""
+        return value
+
+    def check(self, value: Any) -> Any:
+        """The value, made exact where that loses nothing."""
+        return value
+
+    def jsonable(self, value: Any) -> Any:
+        """A default as it stands in the schema."""
+        return value
+
+
+class Anything(Kind):
+    """Any JSON value; ``object`` in the schema of an input, where forms have to show something."""
+
+    def __init__(self, schema: Optional[Schema] = None) -> None:
+        self._schema = {} if schema is None else schema
+
+    def schema(self) -> Schema:
+        return dict(self._schema)
+
+
+class Text(Kind):
+    text = "a text"
+    is_text = True
+
+    def schema(self) -> Schema:
+        return {"type": "string"}
+
+    def decode(self, value: Any, files: Files) -> Any:
+        if not isinstance(value, str):
+            raise Mismatch(f"expected a text, got {got(value)}")
+        return value
+
+    def check(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return value
+        inner = getattr(value, "value", None)
+        if isinstance(inner, str) or hasattr(value, "get_secret_value") or _as_text(value):
+            return value
+        raise Mismatch(f"expected a text, got {got(value)}")
+
+
+def _as_text(value: Any) -> bool:
+    """Whether the encoder writes the value as text: dates, UUIDs."""
+    return type(value).__module__ in ("datetime", "uuid")
+
+
+class Integer(Kind):
+    text = "an integer"
+    is_number = True
+
+    def schema(self) -> Schema:
+        return {"type": "integer"}
+
+    def decode(self, value: Any, files: Files) -> Any:
+        if isinstance(value, str) and _integer(value):
+            return int(value.strip().split(".")[0])
+        return self._exact(value)
+
+    def check(self, value: Any) -> Any:
+        value = scalar(value)
+        if isinstance(value, str) and _integer(value):
+            return int(value.strip().split(".")[0])
+        return self._exact(value)
+
+    def _exact(self, value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise Mismatch(f"expected an integer, got {got(value)}")
+        if isinstance(value, float):
+            if not value.is_integer():
+                raise Mismatch(f"expected an integer, got {got(value)}")
+            return int(value)
+        return value
+
+
+class Number(Kind):
+    text = "a number"
+    is_number = True
+
+    def schema(self) -> Schema:
+        return {"type": "number"}
+
+    def decode(self, value: Any, files: Files) -> Any:
+        if isinstance(value, str) and _number(value):
+            value = float(value)
+        return self._exact(value)
+
+    def check(self, value: Any) -> Any:
+        value = scalar(value)
+        if isinstance(value, str) and _number(value):
+            value = float(value)
+        return self._exact(value, finite=False)  # the encoder names the place of a NaN
+
+    def _exact(self, value: Any, finite: bool = True) -> Any:
+        if type(value).__name__ == "Decimal":
+            return value
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise Mismatch(f"expected a number, got {got(value)}")
+        try:
+            exact = float(value)
+        except OverflowError:
+            raise Mismatch("expected a number, got one that is too large for a float") from None
+        if finite and exact in (float("inf"), float("-inf")):
+            raise Mismatch(f"expected a finite number, got {got(value)}")
+        return exact
+
+
+class Boolean(Kind):
+    text = "a boolean"
+
+    def schema(self) -> Schema:
+        return {"type": "boolean"}
+
+    def decode(self, value: Any, files: Files) -> Any:
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, (int, float)) and value in (0, 1):
+            return bool(value)
+        if isinstance(value, str) and value.strip().lower() in _WORDS:
+            return _WORDS[value.strip().lower()]
+        raise Mismatch(f"expected a boolean, got {got(value)}")
+
+    def check(self, value: Any) -> Any:
+        value = scalar(value)
+        if not isinstance(value, bool):
+            raise Mismatch(f"expected a boolean, got {got(value)}")
+        return value
+
+
+def scalar(value: Any) -> Any:
+    """The Python number in a numpy or torch scalar."""
+    module = type(value).__module__.split(".")[0]
+    if module in ("numpy", "torch", "jax", "jaxlib", "tensorflow", "cupy") and hasattr(value, "item") and _single(value):
+        return value.item()
+    return value
+
+
+def _single(value: Any) -> bool:
+    return getattr(value, "ndim", 0) == 0
+
+
+class PathKind(Kind):
+    """A file as a path. ``make`` is the class that the model asks for."""
+
+    text = "a file URL"
+
+    def __init__(self, make: Callable[[str], Any]) -> None:
+        self._make = make
+
+    def schema(self) -> Schema:
+        return {"type": "string", "format": "uri"}
+
+    def decode(self, value: Any, files: Files) -> Any:
+        path = files.paths.get(files.pointer)
+        if path is None:
+            raise Mismatch(f"expected an http, https or data URL of a file, got {got(value)}")
+        return self._make(path)
+
+    def check(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._make(value)
+        if not hasattr(value, "__fspath__") and not hasattr(value, "read"):
+            raise Mismatch(f"expected a path, got {got(value)}")
+        return value
+
+    def jsonable(self, value: Any) -> Any:
+        return str(value)
+
+
+class FileKind(PathKind):
+    """A file as an open binary file."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda path: open(path, "rb"))
+
+
+class SecretKind(Kind):
+    text = "a text"
+
+    def schema(self) -> Schema:
+        return {"type": "string", "format": "password", "writeOnly": True, "x-cog-secret": True}
+
+    def decode(self, value: Any, files: Files) -> Any:
+        if not isinstance(value, str):
+            raise Mismatch("expected a text")  # never shown
+        from cog.types import Secret
+
+        return Secret(value)
+
+    def check(self, value: Any) -> Any:
+        from cog.types import Secret
+
+        return Secret(value) if isinstance(value, str) else value
+
+
+class ListOf(Kind):
+    def __init__(self, item: Kind) -> None:
+        self.item = item
+        self.text = f"a list of {item.text.split(' ', 1)[-1]}s"
+
+    def schema(self) -> Schema:
+        return {"type": "array", "items": self.item.schema()}
+
+    def decode(self, value: Any, files: Files) -> Any:
+        if not isinstance(value, (list, tuple)):
+            raise Mismatch(f"expected a list, got {got(value)}")
+        return _each(value, lambda i, item: self.item.decode(item, files.at(i)))
+
+    def check(self, value: Any) -> Any:
+        if isinstance(value, (str, bytes, dict)) or not hasattr(value, "__iter__"):
+            raise Mismatch(f"expected a list, got {got(value)}")
+        if type(self.item) is Anything:
+            return value
+        if isinstance(value, (set, frozenset)):
+            try:
+                value = sorted(value)
+            except TypeError:
+                value = list(value)
+        if hasattr(value, "tolist"):
+            value = value.tolist()
+        return _each(value, lambda i, item: self.item.check(item))
+
+    def jsonable(self, value: Any) -> Any:
+        return [self.item.jsonable(item) for item in value]
+
+
+def _each(values: Any, f: Callable[[int, Any], Any]) -> List[Any]:
+    out = []
+    for i, item in enumerate(values):
+        try:
+            out.append(f(i, item))
+        except Mismatch as error:
+            raise error.inside(f"[{i}]") from None
+    return out
+
+
+class DictOf(Kind):
+    """An object with any keys; ``value`` is None when nothing is said of its values."""
+
+    text = "an object"
+
+    def __init__(self, value: Optional[Kind] = None) -> None:
+        self.value = value
+
+    def schema(self) -> Schema:
+        if self.value is None or type(self.value) is Anything:
+            return {"type": "object"}
+        return {"type": "object", "additionalProperties": self.value.schema()}
+
+    def decode(self, value: Any, files: Files) -> Any:
+        if not isinstance(value, dict):
+            raise Mismatch(f"expected an object, got {got(value)}")
+        if self.value is None:
+            return value
+        kind = self.value
+        return _every(value, lambda key, item: kind.decode(item, files.at(key)))
+
+    def check(self, value: Any) -> Any:
+        if not hasattr(value, "items"):
+            if is_record(value):
+                return value
+            raise Mismatch(f"expected an object, got {got(value)}")
+        if self.value is None:
+            return value
+        kind = self.value
+        return _every(value, lambda key, item: kind.check(item))
+
+
+def _every(values: Mapping[str, Any], f: Callable[[str, Any], Any]) -> Dict[str, Any]:
+    out = {}
+    for key, item in values.items():
+        try:
+            out[key] = f(key, item)
+        except Mismatch as error:
+            raise error.inside(f".{key}") from None
+    return out
+
+
+def is_record(value: Any) -> bool:
+    """Whether a value knows its fields: a dataclass, our BaseModel, a pydantic model."""
+    kind = type(value)
+    return any(hasattr(kind, mark) for mark in ("__dataclass_fields__", "__cog_fields__", "model_fields", "__fields__"))
+
+
+class Nullable(Kind):
+    def __init__(self, inner: Kind) -> None:
+        self.inner = inner
+        self.text = f"{inner.text} or null"
+        self.is_number, self.is_text = inner.is_number, inner.is_text
+
+    def schema(self) -> Schema:
+        return {**self.inner.schema(), "nullable": True}
+
+    def decode(self, value: Any, files: Files) -> Any:
+        return None if value is None else self.inner.decode(value, files)
+
+    def check(self, value: Any) -> Any:
+        return None if value is None else self.inner.check(value)
+
+    def jsonable(self, value: Any) -> Any:
+        return None if value is None else self.inner.jsonable(value)
+
+
+class OneOf(Kind):
+    """A Union: the member that fits exactly, text is not made into anything else."""
+
+    def __init__(self, members: Sequence[Kind]) -> None:
+        self.members = members
+        self.text = " or ".join(member.text for member in members)
+
+    def schema(self) -> Schema:
+        return {"anyOf": [member.schema() for member in self.members]}
+
+    def decode(self, value: Any, files: Files) -> Any:
+        for kind in self.members:
+            if fits(kind, value, files):
+                return kind.decode(value, files)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            for kind in self.members:
+                if kind.is_number:
+                    try:
+                        return kind.decode(value, files)
+                    except Mismatch:
+                        continue
+        raise Mismatch(f"expected {self.text}, got {got(value)}")
+
+    def check(self, value: Any) -> Any:
+        for kind in self.members:
+            try:
+                return kind.check(value)
+            except Mismatch:
+                continue
+        raise Mismatch(f"expected {self.text}, got {got(value)}")
+
+    def jsonable(self, value: Any) -> Any:
+        return str(value) if hasattr(value, "__fspath__") else value
+
+
+_EXACT: Tuple[Tuple[Type[Kind], Tuple[Type[Any], ...]], ...] = (
+    (Text, (str,)),
+    (Integer, (int,)),
+    (Number, (float,)),
+    (Boolean, (bool,)),
+    (DictOf, (dict,)),
+)
+
+
+def fits(kind: Kind, value: Any, files: Files) -> bool:
+    """Whether a JSON value is of exactly this type."""
+    if isinstance(kind, PathKind):
+        return files.pointer in files.paths
+    for node, types in _EXACT:
+        if isinstance(kind, node):
+            return type(value) in types
+    try:
+        kind.decode(value, files)
+    except Mismatch:
+        return False
+    return True
+
+
+class Choice(Kind):
+    """One of a few values of one type."""
+
+    def __init__(self, values: Sequence[Any], base: Kind, make: Callable[[Any], Any] = lambda value: value) -> None:
+        self.values = list(values)
+        self.base = base
+        self._make = make
+        self.is_text, self.is_number = base.is_text, base.is_number
+        self.text = "one of " + ", ".join(map(repr, self.values))
+
+    def schema(self) -> Schema:
+        return {"enum": self.values, **self.base.schema()}
+
+    def decode(self, value: Any, files: Files) -> Any:
+        plain = self.base.decode(value, files)
+        if not any(type(plain) is type(v) and plain == v for v in self.values):
+            raise Mismatch(f"expected {self.text}, got {got(value)}")
+        return self._make(plain)
+
+    def check(self, value: Any) -> Any:
+        plain = getattr(value, "value", value)
+        if plain not in self.values:
+            raise Mismatch(f"expected {self.text}, got {got(value)}")
+        return value
+
+    def jsonable(self, value: Any) -> Any:
+        return getattr(value, "value", value)
+
+
+class Slot(NamedTuple):
+    """A field of a Record. ``default`` returns a fresh default; None when the field has none."""
+
+    name: str
+    kind: Kind
+    default: Optional[Callable[[], Any]]
+    shown: Any = None  # the default as the schema shows it
+
+
+class Record(Kind):
+    """An object with named fields: a dataclass, a BaseModel, a TypedDict, a pydantic model."""
+
+    def __init__(self, name: str, slots: Sequence[Slot], make: Callable[[Dict[str, Any]], Any], total: bool = True) -> None:
+        self.name = name
+        self.slots = list(slots)
+        self._make = make
+        self._total = total
+        self.text = f"an object of type {name}"
+
+    def schema(self) -> Schema:
+        properties = {}
+        for slot in self.slots:
+            shown = {"title": slot.name.replace("_", " ").title(), **slot.kind.schema()}
+            if slot.shown is not None:
+                shown["default"] = slot.kind.jsonable(slot.shown)
+            properties[slot.name] = shown
+        out: Schema = {"type": "object", "title": self.name, "properties": properties}
+        required = [slot.name for slot in self.slots if self._required(slot)]
+        if required:
+            out["required"] = required
+        return out
+
+    def _required(self, slot: Slot) -> bool:
+        return self._total and slot.default is None and not isinstance(slot.kind, Nullable)
+
+    def decode(self, value: Any, files: Files) -> Any:
+        if not isinstance(value, dict):
+            raise Mismatch(f"expected an object, got {got(value)}")
+        return self._build(value, lambda slot, item: slot.kind.decode(item, files.at(slot.name)))
+
+    def check(self, value: Any) -> Any:
+        if is_record(value):
+            return value
+        if not isinstance(value, dict):
+            raise Mismatch(f"expected {self.text}, got {got(value)}")
+        self._build(value, lambda slot, item: slot.kind.check(item))
+        return value
+
+    def _build(self, value: Mapping[str, Any], f: Callable[[Slot, Any], Any]) -> Any:
+        made = {}
+        for slot in self.slots:
+            if slot.name not in value:
+                if self._required(slot):
+                    raise Mismatch("field required", f".{slot.name}")
+                if slot.default is not None:
+                    made[slot.name] = slot.default()
+                continue
+            try:
+                made[slot.name] = f(slot, value[slot.name])
+            except Mismatch as error:
+                raise error.inside(f".{slot.name}") from None
+        try:
+            return self._make(made)
+        except Mismatch:
+            raise
+        except Exception as error:
+            raise Mismatch(f"cannot be made into {self.name}: {error}") from None
+
+
+def pydantic_in_use() -> Any:
+    """The model's own pydantic, if it has imported it; it is never imported here."""
+    return sys.modules.get("pydantic")

@@ -1,0 +1,258 @@
+"""Imports a model and finds out what it can do."""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from cog.errors import LoadError
+from cog.internal.method import Method, MethodReader, concurrency, innermost, is_async, signature
+from cog.internal.schema import document
+
+_HINT = "write FILE:NAME, such as predict.py:Predictor"
+
+
+def import_target(ref: str) -> Any:
+    """The class or function that a reference names. Raises LoadError; exceptions of the model's own code pass through."""
+    file, separator, name = ref.rpartition(":")
+    if not separator or not file or not name:
+        raise LoadError([f"{ref!r} is no reference to a predictor: {_HINT}"])
+    module = import_file(file)
+    try:
+        return getattr(module, name)
+    except AttributeError:
+        there = ", ".join(sorted(n for n, v in vars(module).items() if _defined_in(module, v))) or "nothing"
+        raise LoadError([f"{file}: there is no {name!r} in it; it defines {there}"]) from None
+
+
+def _defined_in(module: types.ModuleType, value: Any) -> bool:
+    return callable(value) and getattr(value, "__module__", None) == module.__name__
+
+
+def import_file(file: str) -> types.ModuleType:
+    """Import a file by its path, once. The model directory comes last in the search path, so that a model file named like a
+    standard module hides nothing."""
+    path = os.path.abspath(file)
+    if not os.path.isfile(path):
+        raise LoadError([f"{file}: no such file in {os.getcwd()}; {_HINT}"])
+    name = os.path.splitext(os.path.basename(path))[0]
+    known = sys.modules.get(name)
+    if known is not None and os.path.realpath(getattr(known, "__file__", None) or "") == os.path.realpath(path):
+        return known
+    if known is not None:
+        name = f"cog_model_{name}"
+    for directory in (os.path.dirname(path), os.getcwd()):
+        if directory not in sys.path:
+            sys.path.append(directory)
+    loader = SourceFileLoader(name, path)
+    spec = spec_from_loader(name, loader)
+    assert spec is not None
+    module = module_from_spec(spec)
+    sys.modules[name] = module  # before it runs: dataclasses and pickle look it up there
+    argv, sys.argv = sys.argv, [path]  # a module that parses its arguments must not see ours
+    try:
+        loader.exec_module(module)
+    except SystemExit as error:
+        raise LoadError([f"{file}: it calls sys.exit({error.code!r}) when it is imported; do that under if __name__ == '__main__'"]) from error
+    finally:
+        sys.argv = argv
+    return module
+
+
+class Model:
+    """A loaded model. Nothing of it has run yet but its import."""
+
+    def __init__(self, target: Any, predict: Method, train: Optional[Method], max_concurrency: int) -> None:
+        self._target = target
+        self.predict = predict
+        self.train = train
+        self.max_concurrency = max_concurrency
+        setup = getattr(target, "setup", None) if isinstance(target, type) else None
+        self.mode = "async" if predict.is_async or is_async(setup) else "sync"
+        self.has_healthcheck = isinstance(target, type) and callable(getattr(target, "healthcheck", None))
+        self._object: Any = None
+
+    def openapi(self) -> Dict[str, Any]:
+        """The OpenAPI document of the model."""
+        return document(self.predict, self.train)
+
+    def setup(self) -> Any:
+        """Make the object and run its ``setup()``; returns a coroutine when that is async."""
+        if not isinstance(self._target, type):
+            return None
+        self._object = self._target()
+        self.predict.target = getattr(self._object, self.predict.name)
+        if self.train is not None and _of_class(self._target, self.train):
+            self.train.target = getattr(self._object, self.train.name)
+        setup = getattr(self._object, "setup", None)
+        if setup is None:
+            return None
+        return setup(**_weights(setup))
+
+    def healthcheck(self) -> Any:
+        """What the model says of its own health; may be a coroutine."""
+        return self._object.healthcheck()
+
+
+def _of_class(target: type, method: Method) -> bool:
+    return getattr(target, method.name, None) is method.function
+
+
+def _weights(setup: Callable[..., Any]) -> Dict[str, Any]:
+    """The ``weights`` argument of setup: $COG_WEIGHTS, else ./weights, else None."""
+    function = innermost(getattr(setup, "__func__", setup), "setup")
+    try:
+        names = [p.name for p in signature(function).parameters]
+    except AttributeError:
+        return {}
+    if "weights" not in names:
+        return {}
+    return {"weights": _weights_value(function)}
+
+
+def _weights_value(function: Any) -> Any:
+    from cog.internal.annotations import Unresolved, raw, resolve
+    from cog.types import File, Path, URLFile
+
+    source = os.environ.get("COG_WEIGHTS", "")
+    if not source:
+        return Path("weights") if os.path.exists("weights") else None
+    try:
+        wanted = resolve(raw(function).get("weights"), function.__globals__)
+    except Unresolved:
+        wanted = None
+    if wanted is str:
+        return source
+    is_url = source.startswith(("http://", "https://", "data:"))
+    if wanted is File:
+        return URLFile(source) if is_url else open(source, "rb")
+    if not is_url:
+        return Path(source)
+    return _downloaded(source) if isinstance(wanted, type) and issubclass(wanted, os.PathLike) else source
+
+
+def _downloaded(url: str) -> Any:
+    """The weights as a local file; it lives as long as the process needs it."""
+    import shutil
+    import tempfile
+
+    from cog.types import Path, URLFile, get_filename
+
+    path = os.path.join(tempfile.mkdtemp(prefix="cog-weights-"), get_filename(url) or "weights")
+    with open(path, "wb") as out:
+        shutil.copyfileobj(URLFile(url), out)
+    return Path(path)
+
+
+class _Loader:
+    """Collects the problems of a model, so that its author sees all of them at once."""
+
+    def __init__(self) -> None:
+        self.problems: List[str] = []
+
+    def method(self, name: str, owner: Any, ref: str) -> Optional[Method]:
+        """Read ``name`` of a class, or a function itself."""
+        bound = isinstance(owner, type)
+        function = _raw_attribute(owner, name) if bound else owner
+        if not callable(function) and not isinstance(function, (staticmethod, classmethod)):
+            self._add(owner, ref, "", f"{name} is a {type(function).__name__}, not a method")
+            return None
+        is_static = isinstance(function, staticmethod)
+        scope = vars(sys.modules[owner.__module__]) if bound and owner.__module__ in sys.modules else {}
+        reader = MethodReader(name, getattr(owner, name) if bound else owner, bound and not is_static, scope)
+        method = reader.read()
+        for parameter, text in reader.problems:
+            self._add(innermost(getattr(function, "__func__", function), name), ref, parameter, text)
+        return method
+
+    def setup(self, owner: Any, ref: str) -> None:
+        """Check that setup can be called without arguments, or with weights."""
+        setup = getattr(owner, "setup", None)
+        if setup is None:
+            return
+        if not callable(setup):
+            self._add(owner, ref, "setup", f"setup is a {type(setup).__name__}, not a method")
+            return
+        function = innermost(setup, "setup")
+        if not hasattr(function, "__code__"):
+            return
+        found = signature(function)
+        if not found.parameters and not found.has_args:
+            self._add(function, ref, "self", "setup has no self: write def setup(self)")
+        from cog.input import UNSET
+
+        for parameter in found.parameters[1:]:
+            if parameter.default is UNSET and parameter.name != "weights":
+                self._add(function, ref, parameter.name, "setup can only have the parameter weights, or ones with a default")
+
+    def _add(self, target: Any, ref: str, parameter: str, text: str) -> None:
+        code = getattr(target, "__code__", None)
+        file = os.path.relpath(code.co_filename) if code else ref.rpartition(":")[0]
+        line = f":{code.co_firstlineno}" if code else ""
+        self.problems.append(f"{file}{line}: {parameter + ': ' if parameter else ''}{text}")
+
+
+def _raw_attribute(owner: type, name: str) -> Any:
+    for base in owner.__mro__:
+        if name in vars(base):
+            return vars(base)[name]
+    return None
+
+
+def _method_name(target: type, ref: str) -> str:
+    """``predict`` or ``run``."""
+    from cog.predictor import BasePredictor
+
+    has = [name for name in ("predict", "run") if getattr(target, name, None) is not None]
+    if not has:
+        raise LoadError([f"{ref}: the class {target.__name__} has no predict method: write def predict(self, …) -> …"])
+    if len(has) == 2 and not issubclass(target, BasePredictor):
+        raise LoadError([f"{ref}: the class {target.__name__} has predict and run: keep one of them"])
+    return has[0]
+
+
+def load(predict_ref: str, train_ref: Optional[str] = None, max_concurrency: Optional[int] = None) -> Model:
+    """Import a model and read its methods. Raises LoadError with every problem; exceptions of the model's own code pass
+    through."""
+    target = import_target(predict_ref)
+    if not callable(target):
+        raise LoadError([f"{predict_ref} is a {type(target).__name__}, not a class or function: {_HINT}"])
+    loader = _Loader()
+    if isinstance(target, type):
+        name = _method_name(target, predict_ref)
+        loader.setup(target, predict_ref)
+    else:
+        name = "predict"
+    predict = loader.method(name, target, predict_ref)
+    train = _train(loader, target, predict_ref, train_ref)
+    if loader.problems or predict is None:
+        raise LoadError(loader.problems or [f"{predict_ref} cannot be read"])
+    limit = max_concurrency or concurrency(predict.function, name) or 1
+    if limit > 1 and not predict.is_async:
+        raise LoadError(
+            [f"{predict_ref}: a concurrency of {limit} needs async def {name}; write it so, or set the concurrency to 1"]
+        )
+    return Model(target, predict, train, limit)
+
+
+def _train(loader: _Loader, target: Any, ref: str, train_ref: Optional[str]) -> Optional[Method]:
+    owner, name, where = _train_target(target, ref, train_ref)
+    return None if owner is None else loader.method(name, owner, where)
+
+
+def _train_target(target: Any, ref: str, train_ref: Optional[str]) -> Tuple[Any, str, str]:
+    """What ``train`` is: a reference of its own, a method of the class, a function beside it."""
+    if train_ref:
+        found = import_target(train_ref)
+        return found, "train", train_ref
+    if isinstance(target, type) and callable(getattr(target, "train", None)):
+        return target, "train", ref
+    module = sys.modules.get(getattr(target, "__module__", ""))
+    beside = getattr(module, "train", None)
+    if isinstance(beside, types.FunctionType) and beside.__module__ == getattr(target, "__module__", None) and beside is not target:
+        return beside, "train", ref
+    return None, "", ""

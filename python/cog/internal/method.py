@@ -1,0 +1,250 @@
+"""A method of a model: its inputs, its output, and how it is called."""
+
+from __future__ import annotations
+
+import functools
+import types
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
+
+from cog.errors import OutputError
+from cog.input import UNSET
+from cog.internal.annotations import raw
+from cog.internal.fields import Field, Problem, decode_all, read_field
+from cog.internal.kinds import Kind, Mismatch
+from cog.internal.reading import Reader, Result, Unsupported, read_result
+
+_VARARGS, _VARKEYWORDS, _COROUTINE, _GENERATOR, _ASYNC_GENERATOR = 0x04, 0x08, 0x80, 0x20, 0x200
+
+
+class Parameter(NamedTuple):
+    """A parameter of a function; ``default`` is UNSET when it has none."""
+
+    name: str
+    default: Any
+
+
+class Signature(NamedTuple):
+    """The parameters of a function, read from its code: importing ``inspect`` takes as long as everything else."""
+
+    parameters: List[Parameter]
+    positional_only: List[str]
+    has_args: bool
+    kwargs: str  # the name of **kwargs, empty without
+
+
+def signature(function: Any) -> Signature:
+    """Read the signature of a plain function; raises TypeError for other callables."""
+    code = function.__code__
+    count = code.co_argcount
+    names = code.co_varnames
+    defaults = function.__defaults__ or ()
+    first = count - len(defaults)
+    parameters = [Parameter(n, UNSET if i < first else defaults[i - first]) for i, n in enumerate(names[:count])]
+    keyword_defaults = function.__kwdefaults__ or {}
+    for name in names[count : count + code.co_kwonlyargcount]:
+        parameters.append(Parameter(name, keyword_defaults.get(name, UNSET)))
+    after = count + code.co_kwonlyargcount
+    has_args = bool(code.co_flags & _VARARGS)
+    kwargs = names[after + has_args] if code.co_flags & _VARKEYWORDS else ""
+    return Signature(parameters, list(names[: code.co_posonlyargcount]), has_args, kwargs)
+
+
+def innermost(function: Any, name: str) -> Any:
+    """The function that the author wrote, below decorators: by ``__wrapped__``, else, for a wrapper that takes anything, in its
+    closure."""
+    seen = set()
+    while id(function) not in seen:
+        seen.add(id(function))
+        if isinstance(function, (staticmethod, classmethod, functools.partial)):
+            function = getattr(function, "__func__", None) or function.func
+        elif hasattr(function, "__wrapped__"):
+            function = function.__wrapped__
+        elif isinstance(function, types.FunctionType) and _takes_anything(function):
+            function = _in_closure(function, name) or function
+    return function
+
+
+def _takes_anything(function: types.FunctionType) -> bool:
+    found = signature(function)
+    names = [p.name for p in found.parameters if p.name != "self"]
+    return found.has_args and bool(found.kwargs) and not names
+
+
+def _in_closure(function: types.FunctionType, name: str) -> Optional[Any]:
+    for cell in function.__closure__ or ():
+        try:
+            inner = cell.cell_contents
+        except ValueError:
+            continue
+        if isinstance(inner, types.FunctionType) and inner.__name__ == name:
+            return inner
+    return None
+
+
+def is_async(function: Any) -> bool:
+    """Whether calling it gives a coroutine or an async generator."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    function = getattr(function, "__func__", function)
+    code = getattr(function, "__code__", None)
+    if code is None:
+        call = getattr(type(function), "__call__", None)
+        return hasattr(call, "__code__") and is_async(call)
+    return bool(code.co_flags & (_COROUTINE | _ASYNC_GENERATOR))
+
+
+class OutputType:
+    """What a method returns, or what an iterator yields."""
+
+    def __init__(self, kind: Kind) -> None:
+        self._kind = kind
+
+    def check(self, value: Any) -> Any:
+        """The value, made exact; raises OutputError with the JSON path."""
+        if value is None:
+            return None
+        try:
+            return self._kind.check(value)
+        except Mismatch as error:
+            raise OutputError(f"output{error.where}: {error.text}") from None
+
+
+class Method:
+    """``predict`` or ``train``. ``target`` is what is called; it is set when the model has been set up."""
+
+    def __init__(self, name: str, function: Any, fields: List[Field], result: Result, open_ended: bool) -> None:
+        self.name = name
+        self.function = function
+        self.fields = fields
+        self.result = result
+        self.open_ended = open_ended
+        self.is_async = is_async(function) or is_async(innermost(function, name))
+        self.is_iterator = result.is_iterator
+        self.output = OutputType(result.kind)
+        self.streaming = bool(_mark(function, name, "__cog_streaming__"))
+        self.target: Callable[..., Any] = function
+
+    def call(self, arguments: Dict[str, Any]) -> Any:
+        """Run the user's code; whatever it returns."""
+        return self.target(**arguments)
+
+    def decode(self, values: Mapping[str, Any], files: Mapping[str, str]) -> Dict[str, Any]:
+        """The arguments for the input of a request; raises InputError."""
+        arguments = decode_all(self.fields, values, files)
+        if self.open_ended:
+            arguments.update({k: v for k, v in values.items() if k not in arguments})
+        return arguments
+
+
+def _mark(function: Any, name: str, attribute: str) -> Any:
+    found = getattr(function, attribute, None)
+    return found if found is not None else getattr(innermost(function, name), attribute, None)
+
+
+def concurrency(function: Any, name: str) -> Optional[int]:
+    """What ``@concurrent(max=N)`` says of a function."""
+    limit: Optional[int] = _mark(function, name, "__cog_concurrent__")
+    return limit
+
+
+class MethodReader:
+    """Reads one function of a model and collects everything that is wrong with it."""
+
+    def __init__(self, name: str, function: Any, bound: bool, scope: Mapping[str, Any]) -> None:
+        self._name = name
+        self._function = function
+        self._inner = innermost(function, name)
+        self._bound = bound  # the first parameter is the object
+        self._reader = Reader({**getattr(self._inner, "__globals__", {}), **_closure(self._inner), **scope})
+        self.problems: List[Tuple[str, str]] = []  # parameter, or "", and text
+
+    def read(self) -> Optional[Method]:
+        """The method; None when there are problems."""
+        found = self._signature()
+        if found is None:
+            return None
+        annotations = raw(self._inner) if hasattr(self._inner, "__code__") else _annotations_of(self._inner)
+        fields = []
+        for parameter in found.parameters:
+            field = self._field(parameter, annotations)
+            if field is not None:
+                fields.append(field)
+        result = self._result(annotations)
+        if self.problems or result is None:
+            return None
+        return Method(self._name, self._function, fields, result, bool(found.kwargs))
+
+    def _problem(self, text: str, parameter: str = "") -> None:
+        self.problems.append((parameter, text))
+
+    def _signature(self) -> Optional[Signature]:
+        try:
+            found = signature(self._inner)
+        except AttributeError:
+            found = _odd_signature(self._inner)
+        if self._bound:
+            if not found.parameters:
+                if not (found.has_args and found.kwargs):
+                    self._problem(f"{self._name} has no self: write def {self._name}(self, …)")
+                    return None
+            else:
+                found = found._replace(parameters=found.parameters[1:], positional_only=found.positional_only[1:])
+        for name in found.positional_only:
+            self._problem("is positional-only, but inputs are given by name: remove the /", name)
+        if found.has_args:
+            self._problem(f"{self._name} has *args: an input needs a name, write each one out")
+        if found.kwargs and found.parameters:
+            self._problem(f"{self._name} has **{found.kwargs} beside other inputs: write each one out")
+        return found
+
+    def _field(self, parameter: Parameter, annotations: Mapping[str, Any]) -> Optional[Field]:
+        if parameter.name not in annotations:
+            self._problem(f"has no type annotation: write {parameter.name}: str, for example", parameter.name)
+            return None
+        try:
+            return read_field(parameter.name, self._reader.input(annotations[parameter.name]), parameter.default)
+        except (Unsupported, Problem) as error:
+            self._problem(str(error), parameter.name)
+            return None
+
+    def _result(self, annotations: Mapping[str, Any]) -> Optional[Result]:
+        if "return" not in annotations:
+            self._problem(f"{self._name} needs an output type: write -> str, for example", "return")
+            return None
+        try:
+            return read_result(annotations["return"], self._reader)
+        except Unsupported as error:
+            self._problem(f"the output type of {self._name} does not work: {error}", "return")
+            return None
+
+
+def _closure(function: Any) -> Dict[str, Any]:
+    """The names that a function sees from the functions around it."""
+    code = getattr(function, "__code__", None)
+    out = {}
+    for name, cell in zip(code.co_freevars if code else (), getattr(function, "__closure__", None) or ()):
+        try:
+            out[name] = cell.cell_contents
+        except ValueError:
+            continue
+    return out
+
+
+def _annotations_of(target: Any) -> Dict[str, Any]:
+    call = getattr(type(target), "__call__", None)
+    return raw(call) if hasattr(call, "__code__") else {}
+
+
+def _odd_signature(target: Any) -> Signature:
+    """The signature of a callable that is no function."""
+    import inspect  # rare
+
+    parameters, args, kwargs = [], False, ""
+    for p in inspect.signature(target).parameters.values():
+        if p.kind is p.VAR_POSITIONAL:
+            args = True
+        elif p.kind is p.VAR_KEYWORD:
+            kwargs = p.name
+        else:
+            parameters.append(Parameter(p.name, UNSET if p.default is p.empty else p.default))
+    return Signature(parameters, [], args, kwargs)

@@ -1,0 +1,353 @@
+"""Reads annotations: which type is it, and is it one that Cog has?"""
+
+from __future__ import annotations
+
+import collections.abc
+import enum
+import os
+import pathlib
+import sys
+import typing
+from typing import Any, Dict, List, Literal, Mapping, Optional, Tuple
+
+from cog.internal.annotations import Unresolved, members, raw, resolve, show, strip
+from cog.internal.kinds import (
+    Anything,
+    Boolean,
+    Choice,
+    DictOf,
+    FileKind,
+    Integer,
+    Kind,
+    ListOf,
+    Nullable,
+    Number,
+    OneOf,
+    PathKind,
+    Record,
+    SecretKind,
+    Slot,
+    Text,
+)
+
+SUPPORTED = (
+    "str, int, float, bool, cog.Path, cog.File, cog.Secret, list, dict, Any, Literal, Enum of str or int, TypedDict, dataclass, "
+    "cog.BaseModel, and Optional or Union of these"
+)
+
+_SCALARS: Dict[Any, type] = {str: Text, int: Integer, float: Number, bool: Boolean}
+
+
+class Unsupported(Exception):
+    """An annotation that is no type of Cog."""
+
+
+class Reader:
+    """Reads the annotations of one module; ``scope`` is where its quoted names are looked up."""
+
+    def __init__(self, scope: Mapping[str, Any]) -> None:
+        self._scope = scope
+        self._reading: List[type] = []  # records being read, to notice one that contains itself
+
+    # -- inputs
+
+    def input(self, annotation: Any) -> Kind:
+        """The kind of an input; raises Unsupported with the reason."""
+        return self._read(annotation, output=False)
+
+    # -- outputs
+
+    def output(self, annotation: Any) -> Kind:
+        """The kind of an output or of a part of one; raises Unsupported with the reason."""
+        return self._read(annotation, output=True)
+
+    def _resolve(self, annotation: Any) -> Tuple[Any, Tuple[Any, ...]]:
+        try:
+            found, said = strip(resolve(annotation, self._scope))
+            return (resolve(found, self._scope) if isinstance(found, (str, typing.ForwardRef)) else found), said
+        except Unresolved as error:
+            raise Unsupported(f"{error}; import it in the model's file") from None
+
+    def _read(self, annotation: Any, output: bool) -> Kind:
+        found, said = self._resolve(annotation)
+        from cog.types import Opaque
+
+        if any(mark is Opaque or isinstance(mark, Opaque) for mark in said):
+            return Anything({"type": "object", "x-cog-any": True})
+        alternatives = members(found)
+        if alternatives:
+            return self._union(alternatives, output)
+        return self._generic(found, output) or self._plain(found, output)
+
+    def _union(self, alternatives: Tuple[Any, ...], output: bool) -> Kind:
+        kinds = [self._read(a, output) for a in alternatives if a is not type(None)]
+        kind = kinds[0] if len(kinds) == 1 else OneOf(kinds)
+        texts = [k for k in kinds if isinstance(k, (Text, Choice)) and k.is_text]
+        if len(kinds) > 1 and not output and texts and any(isinstance(k, PathKind) for k in kinds):
+            raise Unsupported("a Union of str and Path cannot tell a text from a file: use one of them")
+        return Nullable(kind) if type(None) in alternatives else kind
+
+    def _generic(self, found: Any, output: bool) -> Optional[Kind]:
+        origin, arguments = typing.get_origin(found), typing.get_args(found)
+        if origin is Literal:
+            return self._choices(arguments)
+        if origin is list:
+            return self._list(arguments[0], output)
+        if origin is dict:
+            return self._dict(arguments, output)
+        if origin in (set, frozenset) and output:
+            return self._list(arguments[0] if arguments else Any, output)
+        if origin is tuple and output:
+            raise Unsupported(f"{show(found)} has no schema: use a list or a BaseModel")
+        if origin is not None:
+            raise Unsupported(self._no(found))
+        return None
+
+    def _list(self, item: Any, output: bool) -> Kind:
+        if isinstance(item, typing.TypeVar):
+            return ListOf(Anything())
+        kind = self._read(item, output)
+        if isinstance(kind, Anything) and not output:
+            kind = Anything()
+        return ListOf(kind)
+
+    def _dict(self, arguments: Tuple[Any, ...], output: bool) -> Kind:
+        if not arguments or any(isinstance(a, typing.TypeVar) for a in arguments):
+            return DictOf()
+        key, _ = self._resolve(arguments[0])
+        if key is not str and key is not Any:
+            raise Unsupported(f"an object has texts as keys, not {show(key)}: use Dict[str, …]")
+        value = self._read(arguments[1], output)
+        return DictOf(None if isinstance(value, Anything) else value)
+
+    def _plain(self, found: Any, output: bool) -> Kind:
+        if found is Any:
+            return Anything() if output else Anything({"type": "object", "x-cog-any": True})
+        if found is list or found in (set, frozenset) and output:
+            return ListOf(Anything())
+        if found is dict:
+            return DictOf()
+        if not isinstance(found, type):
+            raise Unsupported(self._no(found))
+        return self._class(found, output)
+
+    def _class(self, found: type, output: bool) -> Kind:
+        from cog.types import File, Path, Secret, URLFile, URLPath
+
+        if found in _SCALARS:
+            kind: Kind = _SCALARS[found]()
+            return kind
+        if issubclass(found, enum.Enum):
+            return self._enum(found)
+        if issubclass(found, (URLPath, pathlib.PurePath)) or found is os.PathLike:
+            concrete = issubclass(found, type(pathlib.Path())) and found not in (pathlib.Path, type(pathlib.Path()))
+            return PathKind(found if concrete else Path)
+        if issubclass(found, (File, URLFile)):
+            return FileKind()
+        if issubclass(found, Secret) or found.__name__ == "SecretStr":
+            return SecretKind()
+        record = self._record(found, output)
+        if record is not None:
+            return record
+        if output and found.__module__ in ("datetime", "uuid", "decimal"):
+            return Number() if found.__name__ == "Decimal" else Text()
+        if output and found.__module__.split(".")[0] == "numpy":
+            return Anything()
+        raise Unsupported(self._no(found))
+
+    def _no(self, found: Any) -> str:
+        return f"the type {show(found)} is not supported: use one of {SUPPORTED}"
+
+    # -- choices
+
+    def _choices(self, values: Tuple[Any, ...]) -> Kind:
+        kinds = {type(v) for v in values}
+        if kinds not in ({str}, {int}):
+            raise Unsupported(f"Literal{list(values)!r} mixes types: all values must be str, or all int")
+        return Choice(values, Text() if kinds == {str} else Integer())
+
+    def _enum(self, found: Any) -> Kind:
+        values = [member.value for member in found]
+        if not issubclass(found, (str, int)) or not values:
+            raise Unsupported(f"the Enum {found.__name__} must also extend str or int: class {found.__name__}(str, Enum)")
+        return Choice(values, Text() if issubclass(found, str) else Integer(), found)
+
+    # -- records
+
+    def _record(self, found: Any, output: bool) -> Optional[Kind]:
+        if found in self._reading:
+            raise Unsupported(f"{found.__name__} contains itself, which has no schema here")
+        self._reading.append(found)
+        try:
+            return self._record_of(found, output)
+        finally:
+            self._reading.pop()
+
+    def _record_of(self, found: Any, output: bool) -> Optional[Kind]:
+        if hasattr(found, "__cog_fields__"):
+            return self._model(found, output)
+        if hasattr(found, "__dataclass_fields__"):
+            return self._dataclass(found, output)
+        if hasattr(found, "__total__") and issubclass(found, dict):
+            return self._typed_dict(found, output)
+        if hasattr(found, "model_fields") or hasattr(found, "__fields__"):
+            return _Pydantic(found)
+        return None
+
+    def _slot(self, owner: Any, name: str, annotation: Any, default: Any, shown: Any, output: bool) -> Slot:
+        module = sys.modules.get(getattr(owner, "__module__", ""))
+        reader = Reader({**(vars(module) if module else {}), **self._scope})
+        reader._reading = self._reading
+        try:
+            kind = reader._read(annotation, output)
+        except Unsupported as error:
+            raise Unsupported(f"field {name!r} of {owner.__name__}: {error}") from None
+        return Slot(name, kind, default, shown)
+
+    def _model(self, found: Any, output: bool) -> Kind:
+        slots = []
+        for name, field in found.__cog_fields__.items():
+            default = field.fresh if field.has_default else None
+            shown = field.fresh() if field.has_default else None
+            slots.append(self._slot(found, name, field.annotation, default, shown, output))
+        return Record(found.__name__, slots, lambda fields: found(**fields))
+
+    def _dataclass(self, found: Any, output: bool) -> Kind:
+        import dataclasses
+
+        slots = []
+        for field in dataclasses.fields(found):
+            default = None
+            shown = None
+            if field.default is not dataclasses.MISSING:
+                default, shown = (lambda value=field.default: value), field.default
+            elif field.default_factory is not dataclasses.MISSING:
+                default, shown = field.default_factory, field.default_factory()
+            slots.append(self._slot(found, field.name, field.type, default, shown, output))
+        return Record(found.__name__, slots, lambda fields: found(**fields))
+
+    def _typed_dict(self, found: Any, output: bool) -> Kind:
+        required = getattr(found, "__required_keys__", frozenset())
+        slots = []
+        for base in reversed([found]):
+            for name, annotation in raw(base).items():
+                annotation = _without_marks(annotation)
+                optional = None if name in required else (lambda: None)
+                slots.append(self._slot(found, name, annotation, optional, None, output))
+        return _TypedDict(found.__name__, slots, lambda fields: fields)
+
+
+def _without_marks(annotation: Any) -> Any:
+    """The type inside Required[...] and NotRequired[...]."""
+    if getattr(typing.get_origin(annotation), "_name", "") in ("Required", "NotRequired"):
+        return typing.get_args(annotation)[0]
+    return annotation
+
+
+class _TypedDict(Record):
+    """Keys that may be absent stay absent."""
+
+    def _build(self, value: Any, f: Any) -> Any:
+        made = super()._build(value, f)
+        return {name: item for name, item in made.items() if name in value}
+
+
+class _Pydantic(Kind):
+    """The user's own pydantic model, versions 1 and 2; it checks itself."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self.text = f"an object of type {model.__name__}"
+
+    def schema(self) -> Dict[str, Any]:
+        make = getattr(self._model, "model_json_schema", None) or self._model.schema
+        whole = make()
+        return _inline(whole, {**whole.get("$defs", {}), **whole.get("definitions", {})})
+
+    def decode(self, value: Any, files: Any) -> Any:
+        make = getattr(self._model, "model_validate", None) or self._model.parse_obj
+        return self._made(make, value)
+
+    def check(self, value: Any) -> Any:
+        if isinstance(value, self._model):
+            return value
+        return self.decode(value, None)
+
+    def _made(self, make: Any, value: Any) -> Any:
+        from cog.internal.kinds import Mismatch
+
+        try:
+            return make(value)
+        except Exception as error:
+            raise Mismatch(f"does not fit {self._model.__name__}: {error}") from None
+
+
+def _inline(schema: Any, definitions: Dict[str, Any]) -> Any:
+    """A JSON schema without references and with OpenAPI 3.0's way of saying that null is allowed."""
+    if isinstance(schema, list):
+        return [_inline(item, definitions) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        target = definitions.get(schema["$ref"].rsplit("/", 1)[-1], {})
+        return {**_inline(target, definitions), **{k: v for k, v in schema.items() if k != "$ref"}}
+    out = {k: _inline(v, definitions) for k, v in schema.items() if k not in ("$defs", "definitions")}
+    return _nullable(out)
+
+
+def _nullable(schema: Dict[str, Any]) -> Dict[str, Any]:
+    some = [s for s in schema.get("anyOf", []) if s != {"type": "null"}]
+    if len(some) == len(schema.get("anyOf", [])):
+        return schema
+    rest = {k: v for k, v in schema.items() if k != "anyOf" and not (k == "default" and v is None)}
+    inner = some[0] if len(some) == 1 else {"anyOf": some}
+    return {**rest, **inner, "nullable": True}
+
+
+_ITERATORS = (
+    collections.abc.Iterator,
+    collections.abc.AsyncIterator,
+    collections.abc.Generator,
+    collections.abc.AsyncGenerator,
+)
+
+
+class Result(typing.NamedTuple):
+    """What a method gives: one value of ``kind``, or many."""
+
+    kind: Kind
+    is_iterator: bool
+    concatenated: bool
+
+    def schema(self) -> Dict[str, Any]:
+        """The Output schema."""
+        if not self.is_iterator:
+            return {**self.kind.schema(), "title": "Output"}
+        out = {"title": "Output", "type": "array", "items": self.kind.schema(), "x-cog-array-type": "iterator"}
+        if self.concatenated:
+            out["x-cog-array-display"] = "concatenate"
+        return out
+
+
+def read_result(annotation: Any, reader: Reader) -> Result:
+    """Read a return annotation; raises Unsupported with the reason."""
+    from cog.types import AsyncConcatenateIterator, ConcatenateIterator
+
+    found, _ = reader._resolve(annotation)
+    if found is type(None):
+        raise Unsupported("the output type None says nothing: annotate what is returned")
+    origin = typing.get_origin(found) or found
+    if origin in (ConcatenateIterator, AsyncConcatenateIterator):
+        item = typing.get_args(found)[0] if typing.get_args(found) else str
+        kind = reader.output(item)
+        if not isinstance(kind, Text):
+            raise Unsupported(f"a ConcatenateIterator joins texts, so its item must be str, not {show(item)}")
+        return Result(kind, True, True)
+    if origin in _ITERATORS:
+        arguments = typing.get_args(found)
+        if not arguments or isinstance(arguments[0], typing.TypeVar):
+            raise Unsupported(f"{show(found)} does not say what it yields: write Iterator[str], for example")
+        return Result(reader.output(arguments[0]), True, False)
+    return Result(reader.output(found), False, False)
+
+

@@ -1,0 +1,295 @@
+"""The OpenAPI document of a model, in the form that Cog has given it since its first release."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional, Tuple
+
+from cog.internal.fields import Field
+from cog.internal.kinds import Choice, Kind, ListOf, Nullable, SecretKind, Text
+from cog.internal.method import Method
+
+Schema = Dict[str, Any]
+
+_CONSTRAINTS = (("ge", "minimum"), ("le", "maximum"), ("regex", "pattern"))
+
+
+def document(predict: Method, train: Optional[Method]) -> Schema:
+    """The whole document; ``/trainings`` only for a model with ``train``."""
+    schemas: Schema = dict(_envelopes("Prediction", "Input", "Output"))
+    schemas.update(_shared())
+    _add_method(schemas, predict, "Input", "Output")
+    paths = {**_server_paths(), **_run_paths("prediction", "Prediction", predict.streaming)}
+    if train is not None:
+        schemas.update(_envelopes("Training", "TrainingInput", "TrainingOutput"))
+        _add_method(schemas, train, "TrainingInput", "TrainingOutput")
+        paths.update(_run_paths("training", "Training", False))
+    return {
+        "openapi": "3.0.2",
+        "info": {"title": "Cog", "version": "0.1.0"},
+        "paths": paths,
+        "components": {"schemas": schemas},
+    }
+
+
+def _add_method(schemas: Schema, method: Method, input_name: str, output_name: str) -> None:
+    properties: Schema = {}
+    for order, field in enumerate(method.fields):
+        properties[field.name] = _property(field, order, schemas)
+    whole: Schema = {"title": input_name, "type": "object", "properties": properties}
+    required = [field.name for field in method.fields if field.required]
+    if required:
+        whole["required"] = required
+    if method.open_ended:
+        whole["additionalProperties"] = True
+    schemas[input_name] = whole
+    schemas[output_name] = {**method.result.schema(), "title": output_name}
+
+
+def _property(field: Field, order: int, schemas: Schema) -> Schema:
+    choices = _choices(field)
+    if choices is not None:
+        values, kind = choices
+        name = _component(field.name, values, kind, schemas)
+        shown: Schema = {"allOf": [{"$ref": f"#/components/schemas/{name}"}], "x-order": order}
+        if isinstance(field.kind, Nullable):
+            shown["nullable"] = True
+    else:
+        shown = {"title": _title(field.name), **field.kind.schema(), "x-order": order}
+        _constrain(shown, field, schemas)
+    _describe(shown, field)
+    return shown
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ").title()
+
+
+def _describe(shown: Schema, field: Field) -> None:
+    info = field.info
+    default = field.default() if not field.required else None
+    if default is not None and not _secret(field.kind):  # a secret's default is nobody's business
+        shown["default"] = field.kind.jsonable(default)
+    if info.description is not None:
+        shown["description"] = info.description
+    if info.deprecated:
+        shown["deprecated"] = True
+    if info.accept is not None:
+        shown["x-cog-accept"] = info.accept
+
+
+def _secret(kind: Kind) -> bool:
+    while isinstance(kind, (Nullable, ListOf)):
+        kind = kind.inner if isinstance(kind, Nullable) else kind.item
+    return isinstance(kind, SecretKind)
+
+
+def _choices(field: Field) -> Optional[Tuple[List[Any], Kind]]:
+    """The values of an input that is one of a few; those of a list stand with its items instead."""
+    kind = field.kind.inner if isinstance(field.kind, Nullable) else field.kind
+    if isinstance(kind, Choice):
+        return kind.values, kind.base
+    if field.choices is not None and not isinstance(kind, ListOf):
+        return field.choices, kind
+    return None
+
+
+def _component(name: str, values: List[Any], kind: Kind, schemas: Schema) -> str:
+    """Enter an enumeration and return the name that it got: its own, unless that is taken."""
+    type_name = "string" if isinstance(kind, Text) else "integer"
+    enumeration = {"title": name, "description": "An enumeration.", "enum": values, "type": type_name}
+    chosen, taken = name, 0
+    while chosen in _RESERVED or schemas.get(chosen, enumeration) != enumeration:
+        taken += 1
+        chosen = f"{name}Choices{taken if taken > 1 else ''}"
+    schemas[chosen] = enumeration
+    return chosen
+
+
+def _constrain(shown: Schema, field: Field, schemas: Schema) -> None:
+    """Write down what Input() demands: of the items of a list, or of the value itself."""
+    info = field.info
+    is_list = shown.get("type") == "array"
+    for argument, keyword in (("min_length", "minItems"), ("max_length", "maxItems")) if is_list else (
+        ("min_length", "minLength"),
+        ("max_length", "maxLength"),
+    ):
+        if getattr(info, argument) is not None:
+            shown[keyword] = getattr(info, argument)
+    place = shown["items"] = dict(shown["items"]) if is_list else shown
+    if not is_list:
+        shown.pop("items")
+    for argument, keyword in _CONSTRAINTS:
+        if getattr(info, argument) is not None:
+            place[keyword] = getattr(info, argument)
+    if field.choices is not None and is_list:
+        place["enum"] = field.choices
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _text(title: str, **more: Any) -> Schema:
+    return {"title": title, "type": "string", "nullable": True, **more}
+
+
+def _envelopes(kind: str, input_name: str, output_name: str) -> Schema:
+    """The request and response around input and output."""
+    object_of_texts = {"title": "Context", "type": "object", "additionalProperties": {"type": "string"}, "nullable": True}
+    request = {
+        "input": {"allOf": [_ref(input_name)], "nullable": True},
+        "id": _text("Id"),
+        "created_at": _text("Created At", format="date-time"),
+        "context": object_of_texts,
+        "output_file_prefix": _text("Output File Prefix"),
+        "webhook": _text("Webhook", format="uri", minLength=1, maxLength=65536),
+        "webhook_events_filter": {
+            "type": "array",
+            "items": _ref("WebhookEvent"),
+            "default": ["start", "output", "logs", "completed"],
+            "nullable": True,
+        },
+    }
+    response = {
+        "input": {"allOf": [_ref(input_name)], "nullable": True},
+        "output": {"allOf": [_ref(output_name)], "nullable": True},
+        "id": _text("Id"),
+        "version": _text("Version"),
+        "created_at": _text("Created At", format="date-time"),
+        "started_at": _text("Started At", format="date-time"),
+        "completed_at": _text("Completed At", format="date-time"),
+        "logs": {"title": "Logs", "type": "string", "default": ""},
+        "error": _text("Error"),
+        "status": {"allOf": [_ref("Status")], "nullable": True},
+        "metrics": {"title": "Metrics", "type": "object", "additionalProperties": True, "nullable": True},
+    }
+    return {
+        f"{kind}Request": {"title": f"{kind}Request", "type": "object", "properties": request},
+        f"{kind}Response": {"title": f"{kind}Response", "type": "object", "properties": response},
+    }
+
+
+def _shared() -> Schema:
+    location = {"type": "array", "title": "Location", "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]}}
+    return {
+        "Status": _enumeration("Status", "starting", "processing", "succeeded", "canceled", "failed"),
+        "WebhookEvent": _enumeration("WebhookEvent", "start", "output", "logs", "completed"),
+        "HTTPValidationError": {
+            "title": "HTTPValidationError",
+            "type": "object",
+            "properties": {"detail": {"title": "Detail", "type": "array", "items": _ref("ValidationError")}},
+        },
+        "ValidationError": {
+            "title": "ValidationError",
+            "type": "object",
+            "required": ["loc", "msg", "type"],
+            "properties": {
+                "loc": location,
+                "msg": {"title": "Message", "type": "string"},
+                "type": {"title": "Error Type", "type": "string"},
+            },
+        },
+        "Error": {
+            "title": "Error",
+            "type": "object",
+            "required": ["detail"],
+            "properties": {
+                "detail": {"title": "Detail", "type": "string"},
+                "error": {"title": "Error", "type": "string"},
+                "status": {"title": "Status", "type": "string"},
+            },
+        },
+    }
+
+
+def _enumeration(name: str, *values: str) -> Schema:
+    return {"title": name, "type": "string", "enum": list(values), "description": "An enumeration."}
+
+
+#: Names that no input can have for its enumeration.
+_RESERVED = frozenset(
+    ["Input", "Output", "TrainingInput", "TrainingOutput", *_shared()]
+    + [f"{kind}{end}" for kind in ("Prediction", "Training") for end in ("Request", "Response")]
+)
+
+
+def _answers(ok: Schema, **others: str) -> Schema:
+    """The responses of an operation; ``others`` maps ``_404`` and the like to the name of their schema."""
+    found = {"200": _answer("Successful Response", ok)}
+    for code, name in others.items():
+        found[code[1:]] = _answer(_REASONS[code], _ref(name) if name else {"type": "object"})
+    return found
+
+
+def _answer(description: str, schema: Schema) -> Schema:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+_REASONS = {
+    "_202": "Accepted",
+    "_400": "Malformed request",
+    "_404": "Not found",
+    "_406": "Not streamed",
+    "_409": "Busy, or the id is in use",
+    "_413": "Too large",
+    "_415": "Not JSON",
+    "_422": "Validation Error",
+    "_503": "No model is ready",
+}
+
+
+def _server_paths() -> Schema:
+    return {
+        "/": _simple("get", "Root", "root__get"),
+        "/health-check": _simple("get", "Healthcheck", "healthcheck_health_check_get"),
+        "/shutdown": _simple("post", "Start Shutdown", "start_shutdown_shutdown_post"),
+    }
+
+
+def _simple(verb: str, summary: str, operation: str) -> Schema:
+    return {verb: {"summary": summary, "operationId": operation, "responses": _answers({"title": f"Response {summary}"})}}
+
+
+def _run_paths(noun: str, kind: str, streaming: bool) -> Schema:
+    """The paths of predictions or trainings."""
+    verb = "predict" if noun == "prediction" else "train"
+    id_parameter = {
+        "name": f"{noun}_id",
+        "in": "path",
+        "required": True,
+        "schema": {"title": f"{kind} ID", "type": "string", "minLength": 1},
+    }
+    prefer = {"name": "prefer", "in": "header", "required": False, "schema": {"title": "Prefer", "type": "string"}}
+    body = {"content": {"application/json": {"schema": _ref(f"{kind}Request")}}}
+    refused = {f"_{code}": "Error" for code in (400, 404, 406, 409, 413, 415, 503)}
+    run = _answers(_ref(f"{kind}Response"), _202=f"{kind}Response", _422="HTTPValidationError", **refused)
+    post: Schema = {
+        "summary": verb.title(),
+        "description": f"Run a single {noun} on the model",
+        "operationId": f"{verb}_{noun}s_post",
+        "parameters": [prefer],
+        "requestBody": body,
+        "responses": run,
+    }
+    if streaming:
+        post["x-cog-streaming"] = True
+    put = {
+        "summary": f"{verb.title()} Idempotent",
+        "description": f"Run a single {noun} on the model (idempotent creation).",
+        "operationId": f"{verb}_idempotent_{noun}s__{noun}_id__put",
+        "parameters": [id_parameter, prefer],
+        "requestBody": body,
+        "responses": run,
+    }
+    cancel = {
+        "summary": "Cancel",
+        "description": f"Cancel a running {noun}",
+        "operationId": f"cancel_{noun}s__{noun}_id__cancel_post",
+        "parameters": [id_parameter],
+        "responses": _answers({"title": "Response Cancel"}, _404="", _422="HTTPValidationError"),
+    }
+    return {
+        f"/{noun}s": {"post": post},
+        f"/{noun}s/{{{noun}_id}}": {"put": put},
+        f"/{noun}s/{{{noun}_id}}/cancel": {"post": cancel},
+    }

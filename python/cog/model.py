@@ -1,0 +1,172 @@
+"""A base for structured outputs and inputs, with what models written for pydantic's base expect of it."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from typing import Any, Callable, ClassVar, Dict, Iterator, Optional, Tuple
+
+_MISSING = object()
+
+
+class _Field:
+    """One field: its name, annotation as written, and default."""
+
+    __slots__ = ("annotation", "default", "factory", "module", "name")
+
+    def __init__(self, name: str, annotation: Any, default: Any, module: str) -> None:
+        self.name = name
+        self.annotation = annotation
+        self.module = module
+        self.default = default
+        self.factory: Optional[Callable[[], Any]] = None
+        if type(default).__name__ == "Field" and hasattr(default, "default_factory"):  # dataclasses.field()
+            factory = default.default_factory
+            self.factory = factory if callable(factory) else None
+            self.default = _MISSING if type(default.default).__name__ == "_MISSING_TYPE" else default.default
+        elif type(default).__name__ == "FieldInfo" and hasattr(default, "default_factory"):  # Input()
+            from cog.input import UNSET
+
+            self.factory = default.default_factory
+            self.default = _MISSING if default.default is UNSET else default.default
+
+    @property
+    def has_default(self) -> bool:
+        return self.default is not _MISSING or self.factory is not None
+
+    def fresh(self) -> Any:
+        """The default, a copy for each object."""
+        return self.factory() if self.factory is not None else copy.deepcopy(self.default)
+
+
+class BaseModel:
+    """An object with typed fields::
+
+        class Output(BaseModel):
+            score: float
+            label: Optional[str]
+
+    Fields are given by keyword (or in order). Unknown keywords are ignored, numbers are made exact, an Optional field may be
+    left out. ``dict()``, ``model_dump()``, ``json()`` return the contents.
+    """
+
+    __cog_fields__: ClassVar[Dict[str, _Field]] = {}
+    __cog_frozen__: ClassVar[bool] = False
+
+    def __init_subclass__(
+        cls, auto_dataclass: bool = True, init: bool = True, frozen: bool = False, **options: Any
+    ) -> None:
+        super().__init_subclass__()
+        for base in cls.__mro__[1:]:
+            if "__dataclass_fields__" in vars(base) and not issubclass(base, BaseModel):
+                raise TypeError(f"{cls.__name__} mixes the dataclass {base.__name__} into a BaseModel: make it a BaseModel too")
+        cls.__cog_frozen__ = frozen or cls.__cog_frozen__
+        if auto_dataclass:
+            cls.__cog_fields__ = {**cls.__cog_fields__, **dict(_own_fields(cls))}
+
+    def __init__(self, *values: Any, **fields: Any) -> None:
+        names = list(self.__cog_fields__)
+        if len(values) > len(names):
+            raise TypeError(f"{type(self).__name__} has {len(names)} fields, but {len(values)} values were given")
+        given = {**dict(zip(names, values)), **fields}
+        kinds = _kinds(type(self))
+        for name, field in self.__cog_fields__.items():
+            if name in given:
+                value = _fit(type(self), name, kinds.get(name), given[name])
+            elif field.has_default:
+                value = field.fresh()
+            elif _optional(kinds.get(name)):
+                value = None
+            else:
+                raise TypeError(f"{type(self).__name__} needs the field {name!r}")
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self.__cog_frozen__:
+            raise AttributeError(f"{type(self).__name__} is frozen: {name!r} cannot be set")
+        object.__setattr__(self, name, value)
+
+    def _items(self) -> Iterator[Tuple[str, Any]]:
+        return ((name, getattr(self, name)) for name in self.__cog_fields__ if hasattr(self, name))
+
+    def model_dump(self, **_: Any) -> Dict[str, Any]:
+        """The fields as a dict, with nested models as dicts."""
+        return {name: _plain(value) for name, value in self._items()}
+
+    dict = model_dump
+
+    def model_dump_json(self, **_: Any) -> str:
+        """The fields as JSON text."""
+        import json
+
+        return json.dumps(self.model_dump(), default=str)
+
+    json = model_dump_json
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._items())})"
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return list(self._items()) == list(other._items())
+
+    def __hash__(self) -> int:
+        if not self.__cog_frozen__:
+            raise TypeError(f"unhashable type: {type(self).__name__!r}")
+        return hash(tuple(self._items()))
+
+
+def _own_fields(cls: type) -> Iterator[Tuple[str, _Field]]:
+    from cog.internal.annotations import raw
+
+    for name, annotation in raw(cls).items():
+        if name.startswith("__") or "ClassVar" in str(annotation):
+            continue
+        yield name, _Field(name, annotation, vars(cls).get(name, _MISSING), cls.__module__)
+        if name in vars(cls):
+            delattr(cls, name)  # or the default would be found where the field of an object is missing
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _kinds(cls: Any) -> Dict[str, Any]:
+    """The types of the fields, found out at the first object: then every name that they use exists."""
+    known = vars(cls).get("__cog_kinds__")
+    if known is None:
+        from cog.internal.reading import Reader, Unsupported
+
+        known = {}
+        for name, field in cls.__cog_fields__.items():
+            scope = vars(sys.modules[field.module]) if field.module in sys.modules else {}
+            try:
+                known[name] = Reader(scope).output(field.annotation)
+            except Unsupported:
+                known[name] = None  # said when the model is loaded, if the class is used there
+        cls.__cog_kinds__ = known
+    return known
+
+
+def _optional(kind: Any) -> bool:
+    from cog.internal.kinds import Nullable
+
+    return isinstance(kind, Nullable)
+
+
+def _fit(cls: type, name: str, kind: Any, value: Any) -> Any:
+    from cog.internal.kinds import Mismatch
+
+    if kind is None:
+        return value
+    try:
+        return kind.check(value)
+    except Mismatch as error:
+        raise ValueError(f"{cls.__name__}.{name}{error.where}: {error.text}") from None

@@ -1,0 +1,60 @@
+"""What a model derives from, and how it says what it can do."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Optional, TypeVar
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class BaseRunner:
+    """Base of a model with ``run()``."""
+
+    def setup(self, weights: Optional[Any] = None) -> Any:
+        """Prepare the model once, before the first prediction."""
+
+    def record_metric(self, name: str, value: Any, mode: str = "replace") -> None:
+        """Record a metric of the running prediction."""
+        self.scope.record_metric(name, value, mode)
+
+    @property
+    def scope(self) -> Any:
+        """The scope of the running prediction."""
+        from cog.scope import current_scope
+
+        return current_scope()
+
+
+class BasePredictor(BaseRunner):
+    """Base of a model with ``predict()``::
+
+    class Predictor(BasePredictor):
+        def predict(self, name: str) -> str:
+            return "hello " + name
+    """
+
+
+def streaming(function: _F) -> _F:
+    """Let clients read the output of an iterator as server-sent events, item by item."""
+    function.__cog_streaming__ = True  # type: ignore[attr-defined]
+    return function
+
+
+def concurrent(max: int) -> Callable[[_F], _F]:  # noqa: A002 - the field's name for it
+    """Say how many predictions an ``async def`` can run at once."""
+    if isinstance(max, bool) or not isinstance(max, int) or max < 1:
+        raise ValueError(f"@concurrent(max={max!r}): max must be a whole number of at least 1")
+
+    def mark(function: _F) -> _F:
+        function.__cog_concurrent__ = max  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+def load_predictor_from_ref(ref: str) -> Any:
+    """Import the predictor of a reference such as ``predict.py:Predictor`` and return an instance or the function."""
+    from cog.internal.loader import import_target
+
+    target = import_target(ref)
+    return target() if isinstance(target, type) else target

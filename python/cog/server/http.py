@@ -1,0 +1,32 @@
+"""Starts the server: ``python3 -m cog.server.http``, the command of an image that was built for Cog."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import List, NoReturn, Optional
+
+
+def find_server() -> Optional[str]:
+    """The ``coggo-server`` of this checkout or installation."""
+    import shutil
+
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    beside = os.path.join(os.path.dirname(os.path.dirname(package)), "bin", "coggo-server")
+    installed = os.path.join(os.path.dirname(sys.executable), "coggo-server")
+    for path in (beside, installed):
+        if os.access(path, os.X_OK):
+            return path
+    return shutil.which("coggo-server")
+
+
+def main(argv: List[str]) -> NoReturn:
+    """Become the server. Its flags include Cog's; the interpreter is this one."""
+    server = find_server()
+    if server is None:
+        sys.exit("coggo-server is not installed: build it with make build, or install the coggo wheel")
+    os.execv(server, [server, "--python", sys.executable, *argv])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

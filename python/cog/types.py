@@ -1,0 +1,285 @@
+"""The types that a model uses in its signatures."""
+
+from __future__ import annotations
+
+import io
+import os
+import pathlib
+import sys
+from typing import TYPE_CHECKING, Any, AsyncIterator, Iterator, List, Optional, TypeVar, Union
+
+from cog.errors import ExperimentalFeatureWarning
+from cog.input import Input
+
+_T = TypeVar("_T")
+
+_MASK = "**********"
+
+if TYPE_CHECKING:
+    ConcatenateIterator = Iterator
+    AsyncConcatenateIterator = AsyncIterator
+else:
+
+    class ConcatenateIterator(Iterator[_T]):
+        """An iterator of text whose items belong together, such as the tokens of one answer."""
+
+        @classmethod
+        def validate(cls, value: Any) -> Any:
+            """Accepted as it is; kept for models that call it."""
+            return value
+
+    class AsyncConcatenateIterator(AsyncIterator[_T]):
+        """`ConcatenateIterator` for ``async def``."""
+
+        @classmethod
+        def validate(cls, value: Any) -> Any:
+            """Accepted as it is; kept for models that call it."""
+            return value
+
+
+class Opaque:
+    """Marker for ``Annotated[T, Opaque]``: an input that is passed on as JSON without looking at T."""
+
+
+class _Described:
+    """Lets pydantic models of the user have fields of our types, in pydantic 1 and 2, without importing it."""
+
+    @classmethod
+    def _accept(cls, value: Any) -> Any:
+        raise NotImplementedError
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        core = sys.modules["pydantic_core"].core_schema
+        return core.no_info_plain_validator_function(
+            cls._accept, serialization=core.plain_serializer_function_ser_schema(lambda value: value)
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> Any:
+        return {"type": "string", "format": cls._format}
+
+    @classmethod
+    def __get_validators__(cls) -> Iterator[Any]:
+        yield cls._accept
+
+    @classmethod
+    def __modify_schema__(cls, field_schema: Any) -> None:
+        field_schema.update({"type": "string", "format": cls._format})
+
+    _format = "uri"
+
+
+class Path(_Described, type(pathlib.Path())):  # type: ignore[misc]
+    """A file. As an input it has been downloaded before ``predict`` is called; as an output its contents are sent."""
+
+    if sys.version_info < (3, 12):
+        # Only 3.12 and later call __init__ of subclasses with the arguments.
+        pass
+
+    @classmethod
+    def validate(cls, value: Any) -> Path:
+        """Make a Path of a path or its text."""
+        if isinstance(value, (str, os.PathLike)):
+            return cls(value)
+        raise ValueError(f"a path must be a text or a path, not {type(value).__name__}")
+
+    _accept = validate
+
+
+class URLPath(_Described, type(pathlib.PurePosixPath())):  # type: ignore[misc]
+    """A file that is known by its URL and downloaded when it is needed."""
+
+    source: str
+    filename: str
+
+    def __new__(cls, *args: Any, source: str = "", filename: str = "", fileobj: Any = None) -> URLPath:
+        made = super().__new__(cls, filename) if sys.version_info < (3, 12) else object.__new__(cls)
+        return made  # type: ignore[no-any-return]
+
+    def __init__(self, *args: Any, source: str = "", filename: str = "", fileobj: Any = None) -> None:
+        if sys.version_info >= (3, 12):
+            super().__init__(filename)
+        self.source = source
+        self.filename = filename
+        self._fileobj = fileobj
+        self._path: Optional[Path] = None
+
+    def convert(self) -> Path:
+        """Download it once; returns the path of the local file."""
+        if self._path is None:
+            import shutil
+            import tempfile
+
+            suffix = os.path.splitext(self.filename)[1]
+            with tempfile.NamedTemporaryFile(suffix=suffix, delete=False) as out:
+                shutil.copyfileobj(self._fileobj if self._fileobj is not None else URLFile(self.source), out)
+            self._path = Path(out.name)
+        return self._path
+
+    def unlink(self, missing_ok: bool = False) -> None:
+        """Remove the local file, if it was downloaded."""
+        if self._path is not None:
+            os.unlink(self._path)
+            self._path = None
+
+    def __str__(self) -> str:
+        return self.source
+
+
+class URLFile(io.IOBase):
+    """The contents of a URL as a binary file, opened when it is first read. It can be pickled."""
+
+    def __init__(self, url: str, filename: Optional[str] = None) -> None:
+        if not url.startswith(("http://", "https://", "data:")):
+            raise ValueError(f"an http, https or data URL is needed, not {url[:80]!r}")
+        self._url = url
+        self.name = filename or get_filename(url)
+        self._response: Any = None
+
+    def _open(self) -> Any:
+        if self._response is None:
+            from urllib.request import urlopen  # costs 30 ms, and most models never need it
+
+            self._response = urlopen(self._url)  # noqa: S310 - the scheme was checked
+        return self._response
+
+    def read(self, size: int = -1) -> bytes:
+        """Read from the response."""
+        data: bytes = self._open().read() if size is None or size < 0 else self._open().read(size)
+        return data
+
+    def readable(self) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._open())
+
+    def __next__(self) -> bytes:
+        line: bytes = next(self._open())
+        return line
+
+    def close(self) -> None:
+        """Close the response; a later read opens it anew."""
+        if getattr(self, "_response", None) is not None:
+            self._response.close()
+            self._response = None
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._open(), name)
+
+    def __getstate__(self) -> Any:
+        return {"url": self._url, "name": self.name}
+
+    def __setstate__(self, state: Any) -> None:
+        self.__init__(state["url"], state["name"])  # type: ignore[misc]
+
+    def __repr__(self) -> str:
+        return f"URLFile({self._url[:80]!r})"
+
+
+class File(_Described, io.IOBase):
+    """A file as an open binary file. Deprecated in favour of `Path`."""
+
+    @classmethod
+    def validate(cls, value: Any) -> Any:
+        """Make an open file of a URL; an open file is passed on."""
+        if isinstance(value, io.IOBase):
+            return value
+        if isinstance(value, str) and value.startswith("data:"):
+            from urllib.request import urlopen
+
+            return io.BytesIO(urlopen(value).read())  # noqa: S310 - a data URL stays in this process
+        if isinstance(value, str):
+            return URLFile(value)
+        raise ValueError(f"a file must be a URL or an open file, not {type(value).__name__}")
+
+    _accept = validate
+
+
+class Secret(_Described):
+    """A text that is never shown: not in logs, not in answers."""
+
+    __slots__ = ("_value",)
+    _format = "password"
+    _value: str
+
+    def __init__(self, secret_value: str) -> None:
+        object.__setattr__(self, "_value", secret_value)
+
+    def get_secret_value(self) -> str:
+        """The text itself."""
+        return self._value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("a Secret cannot be changed")
+
+    def __str__(self) -> str:
+        return _MASK if self._value else ""
+
+    def __repr__(self) -> str:
+        return f"Secret('{self}')"
+
+    def __len__(self) -> int:
+        return len(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __reduce__(self) -> Any:
+        return Secret, (self._value,)
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Secret:
+        return self
+
+    @classmethod
+    def _accept(cls, value: Any) -> Secret:
+        if isinstance(value, Secret):
+            return value
+        if isinstance(value, str):
+            return cls(value)
+        raise ValueError(f"a secret must be a text, not {type(value).__name__}")
+
+
+Weights = Union[str, Path, File]
+
+
+def get_filename(url: str) -> str:
+    """The name of the file that a URL means: its last part, percent-decoded, or ``file`` with an extension by MIME type
+    for a data URL."""
+    from urllib.parse import unquote, urlparse
+
+    parsed = urlparse(url)
+    if parsed.scheme == "data":
+        import mimetypes
+
+        return "file" + (mimetypes.guess_extension(parsed.path.split(",", 1)[0].split(";", 1)[0]) or "")
+    name = os.path.basename(unquote(parsed.path))
+    stem, extension = os.path.splitext(name)
+    while len((stem + extension).encode()) > 200 and stem:
+        stem = stem[:-1]
+    return stem + extension
+
+
+__all__: List[str] = [
+    "AsyncConcatenateIterator",
+    "ConcatenateIterator",
+    "ExperimentalFeatureWarning",
+    "File",
+    "Input",
+    "Opaque",
+    "Path",
+    "Secret",
+    "URLFile",
+    "URLPath",
+    "Weights",
+    "get_filename",
+]
