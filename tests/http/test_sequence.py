@@ -1,0 +1,327 @@
+"""The whole way, from boot to webhook, as a user and an operator see it."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import signal
+import sys
+import time
+
+import pytest
+
+from http_harness import alive, until
+
+HELLO = """
+from cog import BasePredictor, Input
+class Predictor(BasePredictor):
+    def setup(self):
+        print("loading")
+    def predict(self, name: str = Input(default="world")) -> str:
+        print("greeting", name)
+        return "hello " + name
+"""
+
+MOODY = """
+import os, sys, time
+from cog import BasePredictor
+class Predictor(BasePredictor):
+    def predict(self, mood: str = "calm") -> float:
+        if mood == "long line":
+            print("x" * 300_000)
+        if mood == "raise":
+            raise ValueError("boom")
+        if mood == "exit":
+            sys.exit(3)
+        if mood == "nan":
+            return float("nan")
+        while mood == "loop":
+            pass
+        if mood == "sleep":
+            time.sleep(60)
+        if mood == "die":
+            os.kill(os.getpid(), 9)
+        while mood == "stubborn":
+            try:
+                time.sleep(60)
+            except BaseException:
+                pass
+        return 1
+"""
+
+
+def test_boot_predict_and_webhook(start, receiver):
+    server = start(HELLO, ready=False)
+    until("it is ready", lambda: server.health()["status"] == "READY")
+    setup = server.health()["setup"]
+    assert setup["logs"] == "loading\n" and setup["status"] == "succeeded"
+    assert setup["started_at"] < setup["completed_at"]
+    answer = server.predict({"name": "you"}, id="first", webhook=receiver.url)
+    assert answer.status == 200
+    assert answer.json["output"] == "hello you"
+    assert answer.json["logs"] == "greeting you\n"
+    assert answer.json["metrics"]["predict_time"] >= 0
+    receiver.wait_terminal()
+    assert receiver.statuses()[0] == "processing" and receiver.statuses()[-1] == "succeeded"
+    assert receiver.got[-1] == answer.json
+    log = server.log()
+    assert log.index("listening") < log.index("runner started") < log.index("model ready") < log.index("greeting you")
+
+
+def test_2000_predictions_on_fresh_connections_leave_nothing(start, tmp_path):
+    server = start(HELLO, "--working-dir", str(tmp_path / "spool"))
+    statuses = {server.predict({"name": str(i)}).status for i in range(2000)}
+    assert statuses == {200}
+    left = [p.name for p in (tmp_path / "spool").rglob("*") if p.is_file()]
+    assert sorted(left) == ["lock", "openapi.json", "setup-result.json"]
+
+
+def ticks(pid: int) -> int:
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def test_idle_costs_no_cpu(start):
+    server = start(HELLO)
+    server.predict({})
+    time.sleep(1)  # the server's own housekeeping after a request
+    pids = server.process.pid, server.runner()
+    before = [ticks(pid) for pid in pids]
+    time.sleep(5)
+    after = [ticks(pid) for pid in pids]
+    assert sum(after) - sum(before) <= 1, "somebody polls"
+
+
+def test_a_killed_server_leaves_no_runner(start):
+    server = start(HELLO)
+    runner = server.runner()
+    server.kill()
+    until("the runner is gone", lambda: not alive(runner), 2)
+
+
+def test_a_killed_server_leaves_no_runner_that_computes(start):
+    server = start(MOODY)
+    runner = server.runner()
+    server.predict({"mood": "loop"}, {"Prefer": "respond-async"})
+    server.kill()
+    until("the runner is gone", lambda: not alive(runner), 2)
+
+
+@pytest.mark.parametrize(
+    ("mood", "status", "text"),
+    [
+        ("long line", "succeeded", None),
+        ("raise", "failed", "boom"),
+        ("exit", "failed", "3"),
+        ("nan", "failed", "NaN"),
+        ("die", "failed", "the model process died: signal 9"),
+    ],
+)
+def test_one_answer_and_the_next_prediction_works(start, mood, status, text):
+    server = start(MOODY)
+    answer = server.predict({"mood": mood})
+    assert answer.status == 200
+    assert answer.json["status"] == status
+    assert text is None or text in answer.json["error"]
+    if mood == "long line":
+        assert answer.json["logs"] == "x" * 300_000 + "\n"
+    if mood == "raise":
+        assert "Traceback" in answer.json["logs"]
+    server.wait_status("READY")
+    assert server.predict({}).json["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("mood", ["loop", "sleep", "stubborn"])
+def test_cancel_and_the_next_prediction_works(start, receiver, mood):
+    server = start(MOODY, "--cancel-grace", "300ms")
+    asked = server.predict({"mood": mood}, {"Prefer": "respond-async"}, id="it", webhook=receiver.url)
+    assert asked.status == 202
+    assert asked.json["status"] in ("starting", "processing")
+    assert server.health()["status"] == "BUSY"
+    assert server.predict({}).status == 409
+    assert server.ask("POST", "/predictions/it/cancel").status == 200
+    assert server.ended("it")["status"] == "canceled"
+    assert receiver.wait_terminal()["status"] == "canceled"
+    assert server.ask("POST", "/predictions/it/cancel").status == 404
+    server.wait_status("READY")
+    assert server.predict({}).json["status"] == "succeeded"
+
+
+def test_async_predictions_run_at_once_and_apart(start):
+    server = start(
+        """
+import asyncio
+from cog import BasePredictor
+class Predictor(BasePredictor):
+    async def setup(self):
+        self.running = 0
+    async def predict(self, n: int) -> int:
+        self.running += 1
+        while self.running < 8:
+            await asyncio.sleep(0.01)
+        print("I am", n)
+        return n
+""",
+        "--max-concurrency",
+        "8",
+    )
+    assert server.health()["concurrency"] == {"max": 8, "current": 0}
+    for n in range(8):
+        assert server.predict({"n": n}, {"Prefer": "respond-async"}, id=f"p{n}").status == 202
+    for n in range(8):
+        ended = server.ended(f"p{n}")
+        assert (ended["status"], ended["output"], ended["logs"]) == ("succeeded", n, f"I am {n}\n")
+
+
+def test_a_function_is_a_predictor(start):
+    server = start("def greet(name: str) -> str:\n    return 'hi ' + name\n", predict="predict.py:greet")
+    assert server.predict({"name": "you"}).json["output"] == "hi you"
+
+
+def test_cog_yaml_names_the_predictor_and_the_concurrency(start, tmp_path):
+    (tmp_path / "cog.yaml").write_text('predict: "model.py:Model"  # the class\nconcurrency:\n  max: 3\n')
+    (tmp_path / "model.py").write_text("class Model:\n    async def predict(self) -> int:\n        return 1\n")
+    server = start(model_dir=tmp_path)
+    assert server.health()["concurrency"]["max"] == 3
+    assert server.predict({}).json["output"] == 1
+    names = {p.name for p in tmp_path.iterdir() if not p.name.startswith("tmp")}
+    assert names - {"__pycache__"} == {"cog.yaml", "model.py"}, "the model directory was written to"
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("import nothing_like_it\n", "nothing_like_it"),
+        ("class Predictor:\n    def predict(self, x) -> str:\n        return x\n", "x: has no type annotation"),
+        ("class Predictor\n", "SyntaxError"),
+        ("class Predictor:\n    def setup(self): raise RuntimeError('no weights')\n    def predict(self) -> str: ...\n", "no weights"),
+        ("import os\nclass Predictor:\n    def setup(self): os._exit(7)\n    def predict(self) -> str: ...\n", "exit status 7"),
+    ],
+)
+def test_a_failed_setup_is_told_and_served(start, source, text):
+    server = start(source, ready=False)
+    server.wait_status("SETUP_FAILED")
+    health = server.health()
+    assert text in health["setup"]["logs"], health["setup"]["logs"]
+    assert health["setup"]["status"] == "failed"
+    refused = server.predict({})
+    assert refused.status == 503 and refused.json["status"] == "failed"
+
+
+def test_a_port_in_use_is_fatal(start):
+    server = start(HELLO)
+    import subprocess
+
+    other = subprocess.run(
+        [server.process.args[0], "--host", "127.0.0.1", "--port", str(server.port), "--predict", "x:y", "."],
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert other.returncode == 1 and "address already in use" in other.stderr
+
+
+def test_a_second_server_on_the_same_directory_is_refused(start, tmp_path):
+    server = start(HELLO, "--working-dir", str(tmp_path))
+    import subprocess
+
+    other = subprocess.run(
+        [server.process.args[0], "--port", "0", "--working-dir", str(tmp_path), "--predict", "x:y", "."],
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert other.returncode == 1 and "in use by another server" in other.stderr
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "shutdown"])
+def test_shutdown_waits_for_what_runs_and_tells_the_receiver(start, receiver, how):
+    server = start(
+        "import time\nclass Predictor:\n    def predict(self) -> str:\n        time.sleep(0.5)\n        return 'done'\n"
+    )
+    server.predict({}, {"Prefer": "respond-async"}, webhook=receiver.url)
+    if how == "shutdown":
+        assert server.ask("POST", "/shutdown").body == b"{}"
+    else:
+        server.process.send_signal(getattr(signal, how))
+    assert server.process.wait(20) == 0
+    assert receiver.wait_terminal()["output"] == "done"
+
+
+def test_shutdown_fails_what_does_not_end_in_time(start, receiver):
+    server = start(
+        "import time\nclass Predictor:\n    def predict(self) -> str:\n        time.sleep(60)\n        return 'done'\n",
+        "--runner-shutdown-grace-period",
+        "0.2",
+    )
+    server.predict({}, {"Prefer": "respond-async"}, webhook=receiver.url)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(20) == 0
+    assert receiver.wait_terminal()["status"] == "failed"
+
+
+def test_a_restarted_server_ends_what_was_in_flight(start, receiver, tmp_path):
+    flags = ("--working-dir", str(tmp_path / "spool"))
+    source = "import time\nclass Predictor:\n    def predict(self, s: float = 0) -> str:\n        time.sleep(s)\n        return 'done'\n"
+    first = start(source, *flags)
+    first.predict({"s": 60}, {"Prefer": "respond-async"}, id="lost", webhook=receiver.url, webhook_events_filter=["completed"])
+    first.predict  # noqa: B018
+    first.kill()
+    second = start(source, *flags)
+    ended = second.ended("lost")
+    assert ended["status"] == "failed" and "restarted" in ended["error"]
+    receiver.wait(1)
+    assert receiver.statuses() == ["failed"]
+
+
+def test_a_restarted_server_delivers_what_was_finished(start, receiver, tmp_path):
+    receiver.answer = lambda n: 503 if n == 1 else 200
+    flags = ("--working-dir", str(tmp_path / "spool"))
+    first = start(HELLO, *flags)
+    first.predict({}, {"Prefer": "respond-async"}, id="done", webhook=receiver.url, webhook_events_filter=["completed"])
+    receiver.wait(1)
+    first.kill()
+    second = start(HELLO, *flags)
+    receiver.wait(2)
+    assert receiver.statuses()[-1] == "succeeded"
+    assert second.get("/predictions/done").json["output"] == "hello world"
+
+
+def test_a_killed_runner_is_started_again_and_its_prediction_failed_once(start, receiver):
+    server = start(MOODY)
+    server.predict({"mood": "sleep"}, {"Prefer": "respond-async"}, id="it", webhook=receiver.url)
+    os.kill(server.runner(), signal.SIGKILL)
+    ended = server.ended("it", 2)
+    assert ended["status"] == "failed" and "signal 9" in ended["error"]
+    server.wait_status("READY")
+    assert server.predict({}).json["status"] == "succeeded"
+    assert [s for s in receiver.statuses() if s != "processing"] == ["failed"]
+
+
+def test_a_runner_that_dies_too_often_is_given_up(start):
+    server = start(MOODY, "--max-restarts", "1", expect_exit=1)
+    for _ in range(2):
+        server.wait_status("READY")
+        server.predict({"mood": "die"})
+    assert server.process.wait(20) == 1
+    assert "died 2 times" in server.log()
+
+
+def test_an_explicitly_awaited_shutdown_ignores_sigterm(start):
+    server = start(HELLO, "--await-explicit-shutdown", "true")
+    server.process.send_signal(signal.SIGTERM)
+    assert server.predict({}).status == 200
+    server.ask("POST", "/shutdown")
+    assert server.process.wait(20) == 0
+
+
+def test_help_and_version_are_for_people(start):
+    import subprocess
+
+    binary = start(HELLO).process.args[0]
+    version = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=20)
+    assert version.stdout.startswith("coggo-server 0.") and version.returncode == 0
+    shown = subprocess.run([binary, "--help"], capture_output=True, text=True, timeout=20)
+    for flag in ("--host", "--port", "--working-dir", "--predict", "--max-concurrency", "--await-explicit-shutdown", "--log-level", "--python"):
+        assert flag in shown.stdout
+    assert sys.version_info >= (3, 9)

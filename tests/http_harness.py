@@ -1,0 +1,204 @@
+"""What the HTTP tests drive: a server process and a webhook receiver."""
+
+from __future__ import annotations
+
+import http.client
+import http.server
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
+
+
+def until(what: str, ok: Callable[[], Any], seconds: float = 15) -> Any:
+    """Poll until ``ok`` returns something true, and return that."""
+    end = time.monotonic() + seconds
+    while True:
+        found = ok()
+        if found:
+            return found
+        assert time.monotonic() < end, f"timed out: {what}"
+        time.sleep(0.005)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rsplit(")", 1)[1].split()[0] != "Z"
+
+
+class Answer(NamedTuple):
+    """An HTTP answer, read whole."""
+
+    status: int
+    headers: Dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Server:
+    """One ``coggo-server`` process."""
+
+    def __init__(
+        self,
+        binary: pathlib.Path,
+        model_dir: pathlib.Path,
+        python: str,
+        flags: Sequence[str],
+        env: Optional[Dict[str, str]] = None,
+        predict: str = "predict.py:Predictor",
+        expect_exit: int = 0,
+    ) -> None:
+        assert binary.exists(), f"{binary} is missing: run make build"
+        self.expect_exit = expect_exit
+        self._log = tempfile.TemporaryFile()
+        refs = [] if (model_dir / "cog.yaml").exists() else ["--predict", predict]
+        self.process = subprocess.Popen(
+            [str(binary), "--host", "127.0.0.1", "--port", "0", "--python", python, *refs, *flags, str(model_dir)],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "TMPDIR": tempfile.mkdtemp(dir=model_dir), **(env or {})},
+        )
+        self.port = 0
+
+    def log(self) -> str:
+        """What the server and the model have written."""
+        size = os.fstat(self._log.fileno()).st_size
+        return os.pread(self._log.fileno(), size, 0).decode("utf-8", "replace")
+
+    def wait_listening(self) -> None:
+        def port() -> int:
+            assert self.process.poll() is None, self.log()
+            found = re.search(r"msg=listening address=\S+:(\d+)", self.log())
+            return int(found.group(1)) if found else 0
+
+        self.port = until("the server listens", port)
+
+    def wait_status(self, status: str, seconds: float = 20) -> None:
+        until(f"health is {status}: {self.log()}", lambda: self.health()["status"] == status, seconds)
+
+    def health(self) -> Any:
+        return self.get("/health-check").json
+
+    def ask(self, method: str, path: str, body: Any = None, timeout: float = 30, **headers: str) -> Answer:
+        """One request on a connection of its own; underscores in header names are dashes."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            given = {name.replace("_", "-"): value for name, value in headers.items()}
+            if body is not None and not isinstance(body, (bytes, str)):
+                body = json.dumps(body)
+                given.setdefault("Content-Type", "application/json")
+            connection.request(method, path, body, given)
+            response = connection.getresponse()
+            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+        finally:
+            connection.close()
+
+    def get(self, path: str, **headers: str) -> Answer:
+        return self.ask("GET", path, **headers)
+
+    def predict(self, input: Any = None, headers: Optional[Dict[str, str]] = None, **envelope: Any) -> Answer:
+        """POST /predictions."""
+        body = dict(envelope) if input is None else {"input": input, **envelope}
+        return self.ask("POST", "/predictions", body, **(headers or {}))
+
+    def ended(self, id: str, seconds: float = 15) -> Any:
+        """The prediction once it has ended."""
+
+        def look() -> Any:
+            found = self.get(f"/predictions/{id}").json
+            return found if found["status"] in ("succeeded", "failed", "canceled") else None
+
+        return until(f"{id} ends", look, seconds)
+
+    def runner(self) -> int:
+        """The pid of the runner."""
+
+        def find() -> int:
+            pid = self.process.pid
+            children = pathlib.Path(f"/proc/{pid}/task").glob("*/children")
+            pids = [int(c) for f in children for c in f.read_text().split()]
+            return pids[0] if pids else 0
+
+        return int(until("there is a runner", find))
+
+    def kill(self) -> None:
+        """End the server as nobody would like to be ended."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def close(self) -> None:
+        """Stop the server; it must end in order and leave no process."""
+        children = []
+        if self.process.poll() is None:
+            children = [self.runner()] if self.health()["status"] in ("READY", "BUSY") else []
+            self.process.send_signal(signal.SIGINT)
+            code = self.process.wait(30)
+            assert code == self.expect_exit, f"exit {code}: {self.log()}"
+        until("the runner is gone", lambda: not any(map(alive, children)), 5)
+        self._log.close()
+
+
+class Receiver:
+    """Remembers every webhook. ``answer(n)`` may return a status, None to hang up, or wait."""
+
+    def __init__(self) -> None:
+        self.answer: Callable[[int], Optional[int]] = lambda n: 200
+        self.got: List[Dict[str, Any]] = []
+        self.headers: List[Dict[str, str]] = []
+        receiver = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:  # noqa: N802 - the base class's name
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.got.append(json.loads(body))
+                receiver.headers.append({k.lower(): v for k, v in self.headers.items()})
+                status = receiver.answer(len(receiver.got))
+                if status is None:
+                    self.close_connection = True
+                    return
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/hook"
+        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread.start()
+
+    def statuses(self) -> List[str]:
+        return [body["status"] for body in self.got]
+
+    def wait(self, count: int) -> None:
+        until(f"{count} webhooks, got {self.statuses()}", lambda: len(self.got) >= count)
+
+    def wait_terminal(self) -> Dict[str, Any]:
+        def last() -> Any:
+            return next((b for b in self.got if b["status"] in ("succeeded", "failed", "canceled")), None)
+
+        found: Dict[str, Any] = until(f"a terminal webhook, got {self.statuses()}", last)
+        return found
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
