@@ -13,7 +13,8 @@ import subprocess
 import tempfile
 import threading
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
+from collections.abc import Sequence
+from typing import Any, Callable, NamedTuple
 
 
 def until(what: str, ok: Callable[[], Any], seconds: float = 15) -> Any:
@@ -40,7 +41,7 @@ class Answer(NamedTuple):
     """An HTTP answer, read whole."""
 
     status: int
-    headers: Dict[str, str]
+    headers: dict[str, str]
     body: bytes
 
     @property
@@ -57,7 +58,7 @@ class Server:
         model_dir: pathlib.Path,
         python: str,
         flags: Sequence[str],
-        env: Optional[Dict[str, str]] = None,
+        env: dict[str, str] | None = None,
         predict: str = "predict.py:Predictor",
         expect_exit: int = 0,
     ) -> None:
@@ -110,7 +111,7 @@ class Server:
     def get(self, path: str, **headers: str) -> Answer:
         return self.ask("GET", path, **headers)
 
-    def predict(self, input: Any = None, headers: Optional[Dict[str, str]] = None, **envelope: Any) -> Answer:
+    def predict(self, input: Any = None, headers: dict[str, str] | None = None, **envelope: Any) -> Answer:
         """POST /predictions."""
         body = dict(envelope) if input is None else {"input": input, **envelope}
         return self.ask("POST", "/predictions", body, **(headers or {}))
@@ -156,9 +157,9 @@ class Receiver:
     """Remembers every webhook. ``answer(n)`` may return a status, None to hang up, or wait."""
 
     def __init__(self) -> None:
-        self.answer: Callable[[int], Optional[int]] = lambda n: 200
-        self.got: List[Dict[str, Any]] = []
-        self.headers: List[Dict[str, str]] = []
+        self.answer: Callable[[int], int | None] = lambda n: 200
+        self.got: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
         receiver = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -185,17 +186,17 @@ class Receiver:
         self._thread = threading.Thread(target=self._server.serve_forever)
         self._thread.start()
 
-    def statuses(self) -> List[str]:
+    def statuses(self) -> list[str]:
         return [body["status"] for body in self.got]
 
     def wait(self, count: int) -> None:
         until(f"{count} webhooks, got {self.statuses()}", lambda: len(self.got) >= count)
 
-    def wait_terminal(self) -> Dict[str, Any]:
+    def wait_terminal(self) -> dict[str, Any]:
         def last() -> Any:
             return next((b for b in self.got if b["status"] in ("succeeded", "failed", "canceled")), None)
 
-        found: Dict[str, Any] = until(f"a terminal webhook, got {self.statuses()}", last)
+        found: dict[str, Any] = until(f"a terminal webhook, got {self.statuses()}", last)
         return found
 
     def close(self) -> None:

@@ -37,7 +37,7 @@ type flight struct {
 	cancelBy  context.CancelCauseFunc
 	noted     chan struct{} // closed when a later server would know of the prediction
 	slot      chan *worker  // receives the worker whose slot it was given
-	look      chan struct{} // something to read
+	look      bell          // something to read
 	noteOnce  sync.Once
 	queued    bool // stands in the journal of the queue
 	unchecked bool // was taken up from an earlier server: its input is checked once there is a schema
@@ -57,7 +57,7 @@ func (s *Supervisor) newFlight(r prediction.Request, checked schema.Checked) *fl
 		accepted:   s.Now(),
 		noted:      make(chan struct{}),
 		slot:       make(chan *worker, 1),
-		look:       make(chan struct{}, 1),
+		look:       newBell(),
 	}
 	f.ctx, f.cancelBy = context.WithCancelCause(context.Background())
 	return f
@@ -91,10 +91,14 @@ func asReason(err error) Reason {
 // note says that a later server would know of the prediction, or that it need not.
 func (f *flight) note() { f.noteOnce.Do(func() { close(f.noted) }) }
 
-// poke wakes the goroutine that follows the prediction.
-func (f *flight) poke() {
+// bell wakes the one goroutine that reads from it; a ring that nobody has heard yet stands for later ones too.
+type bell chan struct{}
+
+func newBell() bell { return make(bell, 1) }
+
+func (b bell) poke() {
 	select {
-	case f.look <- struct{}{}:
+	case b <- struct{}{}:
 	default:
 	}
 }

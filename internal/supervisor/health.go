@@ -126,7 +126,7 @@ func (s *Supervisor) whyNotLocked(status Status) string {
 
 // checker runs the model's healthcheck at most once at a time; everyone who asks meanwhile shares the answer.
 type checker struct {
-	look chan struct{}
+	look bell
 
 	mu       sync.Mutex // guards the rest
 	sequence int
@@ -138,14 +138,7 @@ type checkRun struct {
 	text string // why the model is unhealthy; valid once done is closed
 }
 
-func newChecker() *checker { return &checker{look: make(chan struct{}, 1)} }
-
-func (c *checker) poke() {
-	select {
-	case c.look <- struct{}{}:
-	default:
-	}
-}
+func newChecker() *checker { return &checker{look: newBell()} }
 
 // healthcheck returns why the model says it is unhealthy, empty when it is well.
 func (w *worker) healthcheck(ctx context.Context) string {

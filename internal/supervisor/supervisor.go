@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/coggo/coggo/internal/files"
@@ -93,7 +94,7 @@ func New(c Config) (*Supervisor, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Supervisor{Config: c, root: root, look: make(chan os.Signal, 1), flights: map[string]*flight{}, defunct: make(chan struct{})}
+	s := &Supervisor{Config: c, root: root, look: make(chan os.Signal, 16), flights: map[string]*flight{}, defunct: make(chan struct{})}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.retained.init(c.Retain, c.RetainFor, c.RetainBytes)
 	for name, journal := range map[string]**spool.Journal{spool.Queued: &s.queued, spool.Results: &s.results, spool.Outbox: &s.outbox} {
@@ -215,16 +216,20 @@ func (s *Supervisor) hopelessLocked(err error) {
 	}
 }
 
-// watch looks at the directories whenever a signal came.
+// watch looks at the directories whenever a signal came. Ready and busy tell nothing that the files of a running
+// prediction do not, so they cost no look at those.
 func (s *Supervisor) watch() {
 	for {
 		select {
-		case <-s.look:
+		case signal := <-s.look:
+			for _, w := range s.workers {
+				w.look.poke()
+				if signal == syscall.SIGHUP {
+					w.scan()
+				}
+			}
 		case <-s.stopping.Done():
 			return
-		}
-		for _, w := range s.workers {
-			w.scan()
 		}
 	}
 }

@@ -32,8 +32,8 @@ type worker struct {
 	s     *Supervisor
 	index int
 	dir   *spool.Dir
-	look  chan struct{} // something to read about setup
-	gone  chan struct{} // a flight has left
+	look  bell // something to read about setup
+	gone  bell // a flight has left
 	check *checker
 
 	// guarded by Supervisor.mu
@@ -51,8 +51,8 @@ type worker struct {
 func newWorker(s *Supervisor, index int, dir *spool.Dir) *worker {
 	return &worker{
 		s: s, index: index, dir: dir,
-		look:    make(chan struct{}, 1),
-		gone:    make(chan struct{}, 1),
+		look:    newBell(),
+		gone:    newBell(),
 		check:   newChecker(),
 		flights: map[string]*flight{}, abandoned: map[string]*flight{},
 		turned: make(chan struct{}),
@@ -309,10 +309,7 @@ func (w *worker) takeLocked(f *flight) {
 // freeSlotLocked ends what takeLocked began. A process that only goes on with abandoned predictions is replaced.
 func (w *worker) freeSlotLocked(f *flight) {
 	delete(w.flights, spool.FileID(f.id()))
-	select {
-	case w.gone <- struct{}{}:
-	default:
-	}
+	w.gone.poke()
 	if len(w.flights) == 0 && len(w.abandoned) > 0 && w.process != nil {
 		w.replaced = true
 		w.process.Kill()
@@ -358,11 +355,7 @@ func (w *worker) hand(ctx context.Context, f *flight) (*runner.Process, error) {
 
 // scan wakes those for whom there may be something to read.
 func (w *worker) scan() {
-	select {
-	case w.look <- struct{}{}:
-	default:
-	}
-	w.check.poke()
+	w.check.look.poke()
 	w.s.mu.Lock()
 	flights, abandoned := len(w.flights), len(w.abandoned)
 	w.s.mu.Unlock()
@@ -378,7 +371,7 @@ func (w *worker) scan() {
 	defer w.s.mu.Unlock()
 	for id, f := range w.flights {
 		if list.Responses[id] || list.Events[id] {
-			f.poke()
+			f.look.poke()
 		}
 	}
 	for id, f := range w.abandoned {

@@ -5,7 +5,7 @@ Names are imported when they are used, because a cold start is billed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, List
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from cog.types import URLFile as URLFile
     from cog.types import URLPath as URLPath
 
-_HOMES: Dict[str, str] = {
+_HOMES: dict[str, str] = {
     "AsyncConcatenateIterator": "types",
     "BaseModel": "model",
     "BasePredictor": "predictor",
@@ -56,7 +56,7 @@ _HOMES: Dict[str, str] = {
     "streaming": "predictor",
 }
 
-__all__: List[str] = sorted([*_HOMES, "__version__"])
+__all__: list[str] = sorted([*_HOMES, "__version__"])
 
 
 def __getattr__(name: str) -> Any:
@@ -70,5 +70,5 @@ def __getattr__(name: str) -> Any:
     return value
 
 
-def __dir__() -> List[str]:
+def __dir__() -> list[str]:
     return __all__

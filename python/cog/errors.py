@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List, Sequence
+from collections.abc import Sequence
 
 
 class CogError(Exception):
@@ -18,7 +18,7 @@ class LoadError(CogError):
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
-        self.problems: List[str] = list(problems)
+        self.problems: list[str] = list(problems)
 
 
 class InputError(CogError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, List, Optional, Union
+from typing import Any, Callable
 
 
 class _Unset:
@@ -42,16 +42,16 @@ class FieldInfo:
     )
 
     default: Any
-    default_factory: Optional[Callable[[], Any]]
-    description: Optional[str]
-    ge: Optional[Union[int, float]]
-    le: Optional[Union[int, float]]
-    min_length: Optional[int]
-    max_length: Optional[int]
-    regex: Optional[str]
-    choices: Optional[List[Union[str, int]]]
-    deprecated: Optional[bool]
-    accept: Optional[str]
+    default_factory: Callable[[], Any] | None
+    description: str | None
+    ge: int | float | None
+    le: int | float | None
+    min_length: int | None
+    max_length: int | None
+    regex: str | None
+    choices: list[str | int] | None
+    deprecated: bool | None
+    accept: str | None
 
     def __init__(self, **arguments: Any) -> None:
         for name in self.__slots__:
@@ -67,17 +67,17 @@ class FieldInfo:
 
 def Input(
     default: Any = UNSET,
-    description: Optional[str] = None,
-    ge: Optional[Union[int, float]] = None,
-    le: Optional[Union[int, float]] = None,
-    min_length: Optional[int] = None,
-    max_length: Optional[int] = None,
-    regex: Optional[str] = None,
-    choices: Optional[List[Any]] = None,
-    deprecated: Optional[bool] = None,
+    description: str | None = None,
+    ge: int | float | None = None,
+    le: int | float | None = None,
+    min_length: int | None = None,
+    max_length: int | None = None,
+    regex: str | None = None,
+    choices: list[Any] | None = None,
+    deprecated: bool | None = None,
     *,
-    default_factory: Optional[Callable[[], Any]] = None,
-    accept: Optional[str] = None,
+    default_factory: Callable[[], Any] | None = None,
+    accept: str | None = None,
 ) -> Any:
     """Describe an input of ``predict``.
 

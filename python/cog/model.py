@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
 import copy
 import sys
-from typing import Any, Callable, ClassVar, Dict, Iterator, Optional, Tuple
+from collections.abc import Iterator
+from typing import Any, Callable, ClassVar
 
 _MISSING = object()
 
@@ -19,7 +21,7 @@ class _Field:
         self.annotation = annotation
         self.module = module
         self.default = default
-        self.factory: Optional[Callable[[], Any]] = None
+        self.factory: Callable[[], Any] | None = None
         if type(default).__name__ == "Field" and hasattr(default, "default_factory"):  # dataclasses.field()
             factory = default.default_factory
             self.factory = factory if callable(factory) else None
@@ -50,7 +52,7 @@ class BaseModel:
     left out. ``dict()``, ``model_dump()``, ``json()`` return the contents.
     """
 
-    __cog_fields__: ClassVar[Dict[str, _Field]] = {}
+    __cog_fields__: ClassVar[builtins.dict[str, _Field]] = {}
     __cog_frozen__: ClassVar[bool] = False
 
     def __init_subclass__(
@@ -59,7 +61,9 @@ class BaseModel:
         super().__init_subclass__()
         for base in cls.__mro__[1:]:
             if "__dataclass_fields__" in vars(base) and not issubclass(base, BaseModel):
-                raise TypeError(f"{cls.__name__} mixes the dataclass {base.__name__} into a BaseModel: make it a BaseModel too")
+                raise TypeError(
+                    f"{cls.__name__} mixes the dataclass {base.__name__} into a BaseModel: make it a BaseModel too"
+                )
         cls.__cog_frozen__ = frozen or cls.__cog_frozen__
         if auto_dataclass:
             cls.__cog_fields__ = {**cls.__cog_fields__, **dict(_own_fields(cls))}
@@ -86,10 +90,10 @@ class BaseModel:
             raise AttributeError(f"{type(self).__name__} is frozen: {name!r} cannot be set")
         object.__setattr__(self, name, value)
 
-    def _items(self) -> Iterator[Tuple[str, Any]]:
+    def _items(self) -> Iterator[tuple[str, Any]]:
         return ((name, getattr(self, name)) for name in self.__cog_fields__ if hasattr(self, name))
 
-    def model_dump(self, **_: Any) -> Dict[str, Any]:
+    def model_dump(self, **_: Any) -> builtins.dict[str, Any]:
         """The fields as a dict, with nested models as dicts."""
         return {name: _plain(value) for name, value in self._items()}
 
@@ -117,7 +121,7 @@ class BaseModel:
         return hash(tuple(self._items()))
 
 
-def _own_fields(cls: type) -> Iterator[Tuple[str, _Field]]:
+def _own_fields(cls: type) -> Iterator[tuple[str, _Field]]:
     from cog.internal.annotations import raw
 
     for name, annotation in raw(cls).items():
@@ -138,7 +142,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _kinds(cls: Any) -> Dict[str, Any]:
+def _kinds(cls: Any) -> dict[str, Any]:
     """The types of the fields, found out at the first object: then every name that they use exists."""
     known = vars(cls).get("__cog_kinds__")
     if known is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional, TypeVar
+from typing import Any, Callable, TypeVar
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -10,7 +10,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 class BaseRunner:
     """Base of a model with ``run()``."""
 
-    def setup(self, weights: Optional[Any] = None) -> Any:
+    def setup(self, weights: Any | None = None) -> Any:
         """Prepare the model once, before the first prediction."""
 
     def record_metric(self, name: str, value: Any, mode: str = "replace") -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextvars import ContextVar
-from typing import Any, Callable, Dict, Iterator, List, Mapping, MutableMapping, Optional, Tuple
+from typing import Any, Callable
 
 _segment = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*").fullmatch
 
@@ -16,7 +17,7 @@ _MAX_SEGMENTS = 4
 _MODES = {"replace": "replace", "incr": "incr", "increment": "incr", "append": "append"}
 
 #: Called with each recording: name, value, mode, top-level key, and the value of that key afterwards (empty when gone).
-Listener = Callable[[str, Any, str, str, Tuple[Any, ...]], None]
+Listener = Callable[[str, Any, str, str, tuple[Any, ...]], None]
 
 
 def _kind(value: Any) -> str:
@@ -60,8 +61,8 @@ def _plain(name: str, value: Any) -> Any:
 class Metrics(MutableMapping[str, Any]):
     """The metrics of one prediction, by their dotted names."""
 
-    def __init__(self, listener: Optional[Listener] = None) -> None:
-        self._values: Dict[str, Any] = {}
+    def __init__(self, listener: Listener | None = None) -> None:
+        self._values: dict[str, Any] = {}
         self._listener = listener
 
     def record(self, name: str, value: Any, mode: str = "replace") -> None:
@@ -99,7 +100,9 @@ class Metrics(MutableMapping[str, Any]):
                 raise TypeError(f"metric {name!r}: incr needs numbers, not {_kind(value)} on {_kind(old)}")
             return (old or 0) + value
         if old is not None and _kind(old) != _kind(value):
-            raise TypeError(f"metric {name!r}: it is a {_kind(old)}, so it cannot become a {_kind(value)}; delete it first")
+            raise TypeError(
+                f"metric {name!r}: it is a {_kind(old)}, so it cannot become a {_kind(value)}; delete it first"
+            )
         return value
 
     def _tell(self, name: str, value: Any, mode: str) -> None:
@@ -109,9 +112,9 @@ class Metrics(MutableMapping[str, Any]):
         whole = self.nested()
         self._listener(name, value, mode, key, (whole[key],) if key in whole else ())
 
-    def nested(self) -> Dict[str, Any]:
+    def nested(self) -> dict[str, Any]:
         """The metrics as an object, with dotted names as objects in it."""
-        out: Dict[str, Any] = {}
+        out: dict[str, Any] = {}
         for name, value in self._values.items():
             place = out
             *parents, last = name.split(".")
@@ -148,8 +151,8 @@ class Scope:
     ``context`` is what the request sent along, a copy. ``metrics`` shows up in the prediction.
     """
 
-    def __init__(self, context: Optional[Mapping[str, str]] = None, listener: Optional[Listener] = None) -> None:
-        self.context: Dict[str, str] = dict(context or {})
+    def __init__(self, context: Mapping[str, str] | None = None, listener: Listener | None = None) -> None:
+        self.context: dict[str, str] = dict(context or {})
         self.metrics = Metrics(listener)
 
     def record_metric(self, name: str, value: Any, mode: str = "replace") -> None:
@@ -170,7 +173,7 @@ class _NoScope(Scope):
         self.metrics = _NoMetrics()
 
 
-current: ContextVar[Optional[Scope]] = ContextVar("cog_scope", default=None)
+current: ContextVar[Scope | None] = ContextVar("cog_scope", default=None)
 
 
 def current_scope() -> Scope:
@@ -186,4 +189,4 @@ def emit_metric(name: str, value: Any) -> None:
     current_scope().record_metric(name, value)
 
 
-__all__: List[str] = ["Metrics", "Scope", "current_scope", "emit_metric"]
+__all__: list[str] = ["Metrics", "Scope", "current_scope", "emit_metric"]

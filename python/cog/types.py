@@ -6,7 +6,8 @@ import io
 import os
 import pathlib
 import sys
-from typing import TYPE_CHECKING, Any, AsyncIterator, Iterator, List, Optional, TypeVar, Union
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar, Union
 
 from cog.errors import ExperimentalFeatureWarning
 from cog.input import Input
@@ -94,8 +95,7 @@ class URLPath(_Described, type(pathlib.PurePosixPath())):  # type: ignore[misc]
     filename: str
 
     def __new__(cls, *args: Any, source: str = "", filename: str = "", fileobj: Any = None) -> URLPath:
-        made = super().__new__(cls, filename) if sys.version_info < (3, 12) else object.__new__(cls)
-        return made  # type: ignore[no-any-return]
+        return super().__new__(cls, filename) if sys.version_info < (3, 12) else object.__new__(cls)
 
     def __init__(self, *args: Any, source: str = "", filename: str = "", fileobj: Any = None) -> None:
         if sys.version_info >= (3, 12):
@@ -103,7 +103,7 @@ class URLPath(_Described, type(pathlib.PurePosixPath())):  # type: ignore[misc]
         self.source = source
         self.filename = filename
         self._fileobj = fileobj
-        self._path: Optional[Path] = None
+        self._path: Path | None = None
 
     def convert(self) -> Path:
         """Download it once; returns the path of the local file."""
@@ -130,7 +130,7 @@ class URLPath(_Described, type(pathlib.PurePosixPath())):  # type: ignore[misc]
 class URLFile(io.IOBase):
     """The contents of a URL as a binary file, opened when it is first read. It can be pickled."""
 
-    def __init__(self, url: str, filename: Optional[str] = None) -> None:
+    def __init__(self, url: str, filename: str | None = None) -> None:
         if not url.startswith(("http://", "https://", "data:")):
             raise ValueError(f"an http, https or data URL is needed, not {url[:80]!r}")
         self._url = url
@@ -269,7 +269,7 @@ def get_filename(url: str) -> str:
     return stem + extension
 
 
-__all__: List[str] = [
+__all__: list[str] = [
     "AsyncConcatenateIterator",
     "ConcatenateIterator",
     "ExperimentalFeatureWarning",

@@ -194,8 +194,14 @@ def test_cog_yaml_names_the_predictor_and_the_concurrency(start, tmp_path):
         ("import nothing_like_it\n", "nothing_like_it"),
         ("class Predictor:\n    def predict(self, x) -> str:\n        return x\n", "x: has no type annotation"),
         ("class Predictor\n", "SyntaxError"),
-        ("class Predictor:\n    def setup(self): raise RuntimeError('no weights')\n    def predict(self) -> str: ...\n", "no weights"),
-        ("import os\nclass Predictor:\n    def setup(self): os._exit(7)\n    def predict(self) -> str: ...\n", "exit status 7"),
+        (
+            "class Predictor:\n    def setup(self): raise RuntimeError('no weights')\n    def predict(self) -> str: ...\n",
+            "no weights",
+        ),
+        (
+            "import os\nclass Predictor:\n    def setup(self): os._exit(7)\n    def predict(self) -> str: ...\n",
+            "exit status 7",
+        ),
     ],
 )
 def test_a_failed_setup_is_told_and_served(start, source, text):
@@ -264,7 +270,9 @@ def test_a_restarted_server_ends_what_was_in_flight(start, receiver, tmp_path):
     flags = ("--working-dir", str(tmp_path / "spool"))
     source = "import time\nclass Predictor:\n    def predict(self, s: float = 0) -> str:\n        time.sleep(s)\n        return 'done'\n"
     first = start(source, *flags)
-    first.predict({"s": 60}, {"Prefer": "respond-async"}, id="lost", webhook=receiver.url, webhook_events_filter=["completed"])
+    first.predict(
+        {"s": 60}, {"Prefer": "respond-async"}, id="lost", webhook=receiver.url, webhook_events_filter=["completed"]
+    )
     first.predict  # noqa: B018
     first.kill()
     second = start(source, *flags)
@@ -322,6 +330,15 @@ def test_help_and_version_are_for_people(start):
     version = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=20)
     assert version.stdout.startswith("coggo-server 0.") and version.returncode == 0
     shown = subprocess.run([binary, "--help"], capture_output=True, text=True, timeout=20)
-    for flag in ("--host", "--port", "--working-dir", "--predict", "--max-concurrency", "--await-explicit-shutdown", "--log-level", "--python"):
+    for flag in (
+        "--host",
+        "--port",
+        "--working-dir",
+        "--predict",
+        "--max-concurrency",
+        "--await-explicit-shutdown",
+        "--log-level",
+        "--python",
+    ):
         assert flag in shown.stdout
     assert sys.version_info >= (3, 9)

@@ -9,14 +9,13 @@ import json
 import os
 import re
 import sys
-from typing import List, Optional
 
 from cog.errors import LoadError
 from cog.internal.endings import trace
 from cog.internal.loader import load
 
 
-def predictor_in(path: str) -> Optional[str]:
+def predictor_in(path: str) -> str | None:
     """The value of ``predict`` or ``run`` in a cog.yaml. It is a plain text on one line in every model, so that no YAML
     parser is needed, which the standard library does not have."""
     try:
@@ -31,7 +30,7 @@ def predictor_in(path: str) -> Optional[str]:
     return None
 
 
-def main(argv: List[str]) -> int:
+def main(argv: list[str]) -> int:
     """Print the document on standard output, and nothing else there; returns the exit status."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what the model prints when it is imported is for people

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 import typing
-from typing import Any, Dict, Mapping, Tuple, Union
+from collections.abc import Mapping
+from typing import Any, Union
 
 _UNION = "__cog_union__"
 
@@ -17,7 +18,7 @@ class Unresolved(Exception):
     """An annotation names something that is not there."""
 
 
-def raw(target: Any) -> Dict[str, Any]:
+def raw(target: Any) -> dict[str, Any]:
     """The annotations of a function or class as they were written; strings stay strings."""
     if sys.version_info >= (3, 14):
         import annotationlib  # evaluates lazily: a name that only a type checker knows must not fail the others
@@ -47,7 +48,11 @@ def resolve(annotation: Any, scope: Mapping[str, Any]) -> Any:
         value = eval(code, {**vars(typing), **scope, _UNION: _union})  # noqa: S307 - the author's own annotation
     except Exception as error:
         raise Unresolved(f"{annotation!r} cannot be resolved: {error}") from None
-    return resolve(value, scope) if isinstance(value, (str, typing.ForwardRef)) else (type(None) if value is None else value)
+    return (
+        resolve(value, scope)
+        if isinstance(value, (str, typing.ForwardRef))
+        else (type(None) if value is None else value)
+    )
 
 
 def _union(left: Any, right: Any) -> Any:
@@ -74,7 +79,7 @@ def _union_rewriter() -> Any:
     return Rewriter()
 
 
-def members(annotation: Any) -> Tuple[Any, ...]:
+def members(annotation: Any) -> tuple[Any, ...]:
     """The members of a Union in either spelling; empty for any other type."""
     origin = typing.get_origin(annotation)
     if origin is Union or (sys.version_info >= (3, 10) and type(annotation).__name__ in ("UnionType", "Union")):
@@ -82,9 +87,9 @@ def members(annotation: Any) -> Tuple[Any, ...]:
     return ()
 
 
-def strip(annotation: Any) -> Tuple[Any, Tuple[Any, ...]]:
+def strip(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
     """The type inside ``Annotated`` and ``Final``-like wrappers, and what else was said there."""
-    said: Tuple[Any, ...] = ()
+    said: tuple[Any, ...] = ()
     while hasattr(annotation, "__metadata__"):
         said += tuple(annotation.__metadata__)
         annotation = annotation.__origin__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from types import FrameType, TracebackType
-from typing import Callable, Optional, Type
+from typing import Callable
 
 from cog.errors import CancelationException
 
@@ -42,11 +42,11 @@ class Doorbell:
             self._look()
 
     def __exit__(
-        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._armed = False
 
-    def _ring(self, number: int, frame: Optional[FrameType]) -> None:
+    def _ring(self, number: int, frame: FrameType | None) -> None:
         self._rung = True
         if self._armed:
             self._look()

@@ -7,7 +7,7 @@ import math
 import os
 import stat
 import sys
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable
 
 from cog.errors import OutputError
 
@@ -32,7 +32,7 @@ class FileTable:
     """
 
     def __init__(self, directory: Callable[[], str], started: float, snapshot: bool = False, first: int = 0) -> None:
-        self.entries: List[Dict[str, Any]] = []
+        self.entries: list[dict[str, Any]] = []
         self._directory = directory
         self._started = started
         self._snapshot = snapshot
@@ -141,7 +141,7 @@ class _Walk:
 
     def __init__(self, files: FileTable) -> None:
         self._files = files
-        self._open: List[int] = []  # ids of the containers around the current value
+        self._open: list[int] = []  # ids of the containers around the current value
 
     def plain(self, value: Any, where: str, pointer: str, depth: int) -> Any:
         if value is None or value is True or value is False:
@@ -181,9 +181,11 @@ class _Walk:
             return self.plain(inner, where, pointer, depth + 1)
         if hasattr(value, "__next__"):
             return self._list(list(value), where, pointer, depth)
-        raise OutputError(f"{where} is a {type(value).__module__}.{type(value).__qualname__}, which has no form in JSON")
+        raise OutputError(
+            f"{where} is a {type(value).__module__}.{type(value).__qualname__}, which has no form in JSON"
+        )
 
-    def _object(self, items: Any, where: str, pointer: str, depth: int) -> Dict[str, Any]:
+    def _object(self, items: Any, where: str, pointer: str, depth: int) -> dict[str, Any]:
         out = {}
         for key, item in items:
             name = _key(key, where)
@@ -191,11 +193,11 @@ class _Walk:
             out[name] = self.plain(item, f"{where}.{name}", f"{pointer}/{step}", depth + 1)
         return out
 
-    def _list(self, items: Any, where: str, pointer: str, depth: int) -> List[Any]:
+    def _list(self, items: Any, where: str, pointer: str, depth: int) -> list[Any]:
         return [self.plain(item, f"{where}[{i}]", f"{pointer}/{i}", depth + 1) for i, item in enumerate(items)]
 
 
-def _simple(value: Any) -> Tuple[Any, ...]:
+def _simple(value: Any) -> tuple[Any, ...]:
     """The plain form of a value without parts, as a tuple of one; empty for any other."""
     import datetime
     import decimal
@@ -222,7 +224,7 @@ def _simple(value: Any) -> Tuple[Any, ...]:
     return ()
 
 
-def _unwrap(value: Any) -> Tuple[bool, Any]:
+def _unwrap(value: Any) -> tuple[bool, Any]:
     """One layer less of objects that know their own parts: enums, models, dataclasses, arrays."""
     if isinstance(value, type):
         return False, None
@@ -250,7 +252,7 @@ def _key(key: Any, where: str) -> str:
     raise OutputError(f"a key of {where} is a {type(key).__qualname__}: JSON objects have texts as keys")
 
 
-def _sorted(values: Any) -> List[Any]:
+def _sorted(values: Any) -> list[Any]:
     try:
         return sorted(values)
     except TypeError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Optional
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
@@ -22,7 +21,7 @@ def describe(error: BaseException) -> str:
     return _cut(text, _MAX_ERROR) if text else type(error).__name__
 
 
-def trace(error: BaseException) -> Optional[str]:
+def trace(error: BaseException) -> str | None:
     """The traceback for the logs, from the first line of user code on."""
     import traceback  # only errors need it
 

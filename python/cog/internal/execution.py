@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator as _AsyncIterator
+from collections.abc import Awaitable
 from time import perf_counter as _clock
 from time import time as _time
-from typing import Any, Awaitable, Callable, Dict, List, NamedTuple, Optional, Protocol
+from typing import Any, Callable, NamedTuple, Protocol
 
 from cog.errors import CancelationException, CogError
 from cog.internal.cancelation import Doorbell
@@ -23,9 +24,9 @@ class Method(Protocol):
     is_iterator: bool
     output: Any
 
-    def call(self, kwargs: Dict[str, Any]) -> Any: ...
+    def call(self, kwargs: dict[str, Any]) -> Any: ...
 
-    def decode(self, values: Any, files: Any) -> Dict[str, Any]: ...
+    def decode(self, values: Any, files: Any) -> dict[str, Any]: ...
 
 
 def method_of(model: Any, request: Request) -> Any:
@@ -33,7 +34,7 @@ def method_of(model: Any, request: Request) -> Any:
     return model.train if request.method == "train" else model.predict
 
 
-def read_request(spool: Spool, fid: str) -> Optional[Request]:
+def read_request(spool: Spool, fid: str) -> Request | None:
     """Read a request. One that can't be read is answered as failed; the loop goes on."""
     try:
         return spool.request(fid)
@@ -50,9 +51,9 @@ class Response(NamedTuple):
     status: str
     output: bytes
     streamed: bool
-    files: List[Dict[str, Any]]
-    error: Optional[str]
-    traceback: Optional[str]
+    files: list[dict[str, Any]]
+    error: str | None
+    traceback: str | None
 
 
 class Run:
@@ -165,7 +166,9 @@ class Run:
     # -- what the model gives
 
     def _iterates(self, value: Any) -> bool:
-        return self._method.is_iterator and value is not None and hasattr(value, "__iter__") and not isinstance(value, str)
+        return (
+            self._method.is_iterator and value is not None and hasattr(value, "__iter__") and not isinstance(value, str)
+        )
 
     def _yielded(self, item: Any) -> None:
         files = FileTable(self._output_dir, self._started, snapshot=True, first=self._snapshots)
@@ -216,9 +219,12 @@ class Run:
             self._leave()
             self._put(response, metrics)
         except OSError as error:  # most likely a full disk: a short answer may fit, and the loop must not end
-            self._put(Response("failed", b"null", self._streamed, [], f"the answer could not be written: {error}", None), metrics)
+            self._put(
+                Response("failed", b"null", self._streamed, [], f"the answer could not be written: {error}", None),
+                metrics,
+            )
 
-    def _put(self, response: Response, metrics: Dict[str, Any]) -> None:
+    def _put(self, response: Response, metrics: dict[str, Any]) -> None:
         head = {
             "id": self.request.id,
             "status": response.status,

@@ -6,11 +6,26 @@ import copy
 import enum
 import os
 import re
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from cog.errors import InputError
 from cog.input import UNSET, FieldInfo
-from cog.internal.kinds import Anything, Boolean, Choice, Files, Integer, Kind, ListOf, Mismatch, Nullable, OneOf, PathKind, SecretKind, Text
+from cog.internal.kinds import (
+    Anything,
+    Boolean,
+    Choice,
+    Files,
+    Integer,
+    Kind,
+    ListOf,
+    Mismatch,
+    Nullable,
+    OneOf,
+    PathKind,
+    SecretKind,
+    Text,
+)
 
 _BOUNDS = ("ge", "le")
 _LENGTHS = ("min_length", "max_length")
@@ -26,8 +41,8 @@ class Field(NamedTuple):
     name: str
     kind: Kind
     info: FieldInfo
-    choices: Optional[List[Any]]  # plain values
-    pattern: Optional[Any]  # compiled
+    choices: list[Any] | None  # plain values
+    pattern: Any | None  # compiled
 
     @property
     def required(self) -> bool:
@@ -114,7 +129,7 @@ def read_field(name: str, kind: Kind, default: Any) -> Field:
 
 
 def _bare(default: Any) -> FieldInfo:
-    nothing: Dict[str, Any] = dict.fromkeys(FieldInfo.__slots__)
+    nothing: dict[str, Any] = dict.fromkeys(FieldInfo.__slots__)
     return FieldInfo(**{**nothing, "default": default})
 
 
@@ -133,7 +148,7 @@ def _check_bounds(info: FieldInfo, kind: Kind) -> None:
         raise Problem(f"ge={info.ge!r} is greater than le={info.le!r}: no number fits")
 
 
-def _check_text(info: FieldInfo, kind: Kind) -> Optional[Any]:
+def _check_text(info: FieldInfo, kind: Kind) -> Any | None:
     for name in _LENGTHS:
         length = getattr(info, name)
         if length is None:
@@ -176,7 +191,7 @@ def _strict_end(pattern: str) -> str:
     return "".join(out)
 
 
-def _check_choices(info: FieldInfo, kind: Kind) -> Optional[List[Any]]:
+def _check_choices(info: FieldInfo, kind: Kind) -> list[Any] | None:
     if info.choices is None:
         return None
     if isinstance(info.choices, (str, bytes)) or not hasattr(info.choices, "__iter__"):
@@ -269,7 +284,7 @@ def _first_fit(kind: OneOf, value: Any) -> Any:
     raise Mismatch(f"expected {kind.text}, got {value!r:.60}")
 
 
-def decode_all(fields: List[Field], values: Mapping[str, Any], files: Mapping[str, str]) -> Dict[str, Any]:
+def decode_all(fields: list[Field], values: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
     """The arguments of a call. Raises InputError that names every bad field."""
     arguments, wrong = {}, []
     for field in fields:
@@ -285,5 +300,3 @@ def decode_all(fields: List[Field], values: Mapping[str, Any], files: Mapping[st
     if wrong:
         raise InputError("; ".join(wrong))
     return arguments
-
-

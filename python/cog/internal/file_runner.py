@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 from cog.internal import libc
 from cog.internal.cancelation import Doorbell
@@ -17,10 +17,13 @@ from cog.internal.inotify import Watch, watch
 from cog.internal.logs import flush_streams, prepare_streams, route_streams
 from cog.internal.spool import Spool, sort_names, timestamp
 
-_USAGE = "usage: python3 -m cog.internal.file_runner --working-dir DIR --predict FILE:NAME [--train FILE:NAME] [--max-concurrency N]"
+_USAGE = (
+    "usage: python3 -m cog.internal.file_runner --working-dir DIR --predict FILE:NAME"
+    " [--train FILE:NAME] [--max-concurrency N]"
+)
 
 
-def main(argv: List[str]) -> int:
+def main(argv: list[str]) -> int:
     """Live from start to stop; returns the exit status."""
     options = parse(argv)
     server = os.getppid()
@@ -43,7 +46,7 @@ def main(argv: List[str]) -> int:
     return SyncRunner(spool, model, names, doorbell).serve()
 
 
-def parse(argv: List[str]) -> Dict[str, str]:
+def parse(argv: list[str]) -> dict[str, str]:
     """The options, without argparse, which costs several milliseconds of each cold start."""
     options = dict(zip(argv[::2], argv[1::2]))
     known = {"--working-dir", "--predict", "--train", "--max-concurrency"}
@@ -83,9 +86,9 @@ class Setup:
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
         self._started = timestamp()
-        self.loop: Optional[Any] = None  # of an async model
+        self.loop: Any | None = None  # of an async model
 
-    def run(self, options: Dict[str, str]) -> Optional[Any]:
+    def run(self, options: dict[str, str]) -> Any | None:
         """The model, ready for predictions; None when it failed."""
         model = None
         try:
@@ -107,20 +110,20 @@ class Setup:
         else:
             model.setup()
 
-    def _load(self, options: Dict[str, str]) -> Any:
+    def _load(self, options: dict[str, str]) -> Any:
         from cog.internal.loader import load
 
         limit = options.get("max-concurrency")
         return load(options["predict"], options.get("train"), int(limit) if limit else None)
 
-    def _failed(self, model: Optional[Any], error: BaseException) -> None:
+    def _failed(self, model: Any | None, error: BaseException) -> None:
         from cog.errors import LoadError
 
         text = f"{error}\n" if isinstance(error, LoadError) else trace(error)
         flush_streams([sys.stdout, sys.stderr])
         self._put("failed", model, describe(error), text)
 
-    def _put(self, status: str, model: Optional[Any], error: Optional[str], traceback: Optional[str]) -> None:
+    def _put(self, status: str, model: Any | None, error: str | None, traceback: str | None) -> None:
         from cog import __version__
 
         flush_streams([sys.stdout, sys.stderr])

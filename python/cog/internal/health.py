@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 from cog.internal.endings import describe
 from cog.internal.inotify import watch
@@ -15,7 +15,7 @@ _FAILED = "Healthcheck failed: "
 _TIMED_OUT = f"{_FAILED}user-defined healthcheck timed out after {LIMIT} seconds"
 
 
-def verdict(call: Callable[[], Any]) -> Optional[str]:
+def verdict(call: Callable[[], Any]) -> str | None:
     """Why the model is unhealthy, None when it is well."""
     try:
         return _judge(call())
@@ -23,7 +23,7 @@ def verdict(call: Callable[[], Any]) -> Optional[str]:
         return _FAILED + describe(error)
 
 
-def _judge(answer: Any) -> Optional[str]:
+def _judge(answer: Any) -> str | None:
     return None if answer else f"{_FAILED}user-defined healthcheck returned False"
 
 
@@ -46,7 +46,7 @@ def serve_in_thread(spool: Spool, healthcheck: Callable[[], Any]) -> None:
     threading.Thread(target=serve, name="cog-health", daemon=True).start()
 
 
-def _bounded(healthcheck: Callable[[], Any]) -> Optional[str]:
+def _bounded(healthcheck: Callable[[], Any]) -> str | None:
     """Run it in one more thread, so that one that hangs is left behind."""
     import threading
 
@@ -69,7 +69,7 @@ def _completed(answer: Any) -> Any:
     return answer
 
 
-async def check(healthcheck: Callable[[], Any]) -> Optional[str]:
+async def check(healthcheck: Callable[[], Any]) -> str | None:
     """Why the model is unhealthy, found out in the loop of an async model."""
     import asyncio
 

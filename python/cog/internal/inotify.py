@@ -6,7 +6,6 @@ import os
 import struct
 import sys
 from time import sleep as _sleep
-from typing import List, Optional
 
 _read, _listdir = os.read, os.listdir
 _from_bytes, _unpack, _fsdecode = int.from_bytes, struct.unpack_from, os.fsdecode
@@ -23,9 +22,9 @@ SCAN_INTERVAL = 0.003
 class Watch:
     """New names in one directory. ``fd`` is readable when there are some, or None where that is not known."""
 
-    fd: Optional[int] = None
+    fd: int | None = None
 
-    def wait(self) -> Optional[List[str]]:
+    def wait(self) -> list[str] | None:
         """Block until something is new and return the names; None means that names were lost and the directory has to
         be listed."""
         raise NotImplementedError
@@ -40,7 +39,7 @@ class InotifyWatch(Watch):
         self.fd = libc.call("inotify_init1", _IN_CLOEXEC)
         libc.call("inotify_add_watch", self.fd, os.fsencode(path), _IN_MOVED_TO)
 
-    def wait(self) -> Optional[List[str]]:
+    def wait(self) -> list[str] | None:
         assert self.fd is not None
         data = _read(self.fd, 65536)
         names, at = [], 0
@@ -67,7 +66,7 @@ class KqueueWatch(Watch):
         self._kq = kq
         self.fd = kq.fileno()
 
-    def wait(self) -> Optional[List[str]]:
+    def wait(self) -> list[str] | None:
         self._kq.control([], 1, None)
         return None
 
@@ -75,7 +74,7 @@ class KqueueWatch(Watch):
 class ScanWatch(Watch):
     """By looking again and again; for systems and file systems that tell nothing."""
 
-    def wait(self) -> Optional[List[str]]:
+    def wait(self) -> list[str] | None:
         _sleep(SCAN_INTERVAL)
         return None
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Type
+from collections.abc import Mapping, Sequence
+from typing import Any, Callable, NamedTuple
 
-Schema = Dict[str, Any]
+Schema = dict[str, Any]
 
 _number = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*").fullmatch
 _integer = re.compile(r"\s*[+-]?\d+(\.0*)?\s*").fullmatch
@@ -78,7 +79,7 @@ class Kind:
 class Anything(Kind):
     """Any JSON value; ``object`` in the schema of an input, where forms have to show something."""
 
-    def __init__(self, schema: Optional[Schema] = None) -> None:
+    def __init__(self, schema: Schema | None = None) -> None:
         self._schema = {} if schema is None else schema
 
     def schema(self) -> Schema:
@@ -196,7 +197,11 @@ class Boolean(Kind):
 def scalar(value: Any) -> Any:
     """The Python number in a numpy or torch scalar."""
     module = type(value).__module__.split(".")[0]
-    if module in ("numpy", "torch", "jax", "jaxlib", "tensorflow", "cupy") and hasattr(value, "item") and _single(value):
+    if (
+        module in ("numpy", "torch", "jax", "jaxlib", "tensorflow", "cupy")
+        and hasattr(value, "item")
+        and _single(value)
+    ):
         return value.item()
     return value
 
@@ -290,7 +295,7 @@ class ListOf(Kind):
         return [self.item.jsonable(item) for item in value]
 
 
-def _each(values: Any, f: Callable[[int, Any], Any]) -> List[Any]:
+def _each(values: Any, f: Callable[[int, Any], Any]) -> list[Any]:
     out = []
     for i, item in enumerate(values):
         try:
@@ -305,7 +310,7 @@ class DictOf(Kind):
 
     text = "an object"
 
-    def __init__(self, value: Optional[Kind] = None) -> None:
+    def __init__(self, value: Kind | None = None) -> None:
         self.value = value
 
     def schema(self) -> Schema:
@@ -332,7 +337,7 @@ class DictOf(Kind):
         return _every(value, lambda key, item: kind.check(item))
 
 
-def _every(values: Mapping[str, Any], f: Callable[[str, Any], Any]) -> Dict[str, Any]:
+def _every(values: Mapping[str, Any], f: Callable[[str, Any], Any]) -> dict[str, Any]:
     out = {}
     for key, item in values.items():
         try:
@@ -402,7 +407,7 @@ class OneOf(Kind):
         return str(value) if hasattr(value, "__fspath__") else value
 
 
-_EXACT: Tuple[Tuple[Type[Kind], Tuple[Type[Any], ...]], ...] = (
+_EXACT: tuple[tuple[type[Kind], tuple[type[Any], ...]], ...] = (
     (Text, (str,)),
     (Integer, (int,)),
     (Number, (float,)),
@@ -459,14 +464,16 @@ class Slot(NamedTuple):
 
     name: str
     kind: Kind
-    default: Optional[Callable[[], Any]]
+    default: Callable[[], Any] | None
     shown: Any = None  # the default as the schema shows it
 
 
 class Record(Kind):
     """An object with named fields: a dataclass, a BaseModel, a TypedDict, a pydantic model."""
 
-    def __init__(self, name: str, slots: Sequence[Slot], make: Callable[[Dict[str, Any]], Any], total: bool = True) -> None:
+    def __init__(
+        self, name: str, slots: Sequence[Slot], make: Callable[[dict[str, Any]], Any], total: bool = True
+    ) -> None:
         self.name = name
         self.slots = list(slots)
         self._make = make

@@ -7,7 +7,7 @@ import sys
 import types
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable
 
 from cog.errors import LoadError
 from cog.internal.method import Method, MethodReader, concurrency, innermost, is_async, signature
@@ -57,7 +57,9 @@ def import_file(file: str) -> types.ModuleType:
     try:
         loader.exec_module(module)
     except SystemExit as error:
-        raise LoadError([f"{file}: it calls sys.exit({error.code!r}) when it is imported; do that under if __name__ == '__main__'"]) from error
+        raise LoadError(
+            [f"{file}: it calls sys.exit({error.code!r}) when it is imported; do that under if __name__ == '__main__'"]
+        ) from error
     finally:
         sys.argv = argv
     return module
@@ -66,7 +68,7 @@ def import_file(file: str) -> types.ModuleType:
 class Model:
     """A loaded model. Nothing of it has run yet but its import."""
 
-    def __init__(self, target: Any, predict: Method, train: Optional[Method], max_concurrency: int) -> None:
+    def __init__(self, target: Any, predict: Method, train: Method | None, max_concurrency: int) -> None:
         self._target = target
         self.predict = predict
         self.train = train
@@ -76,7 +78,7 @@ class Model:
         self.has_healthcheck = isinstance(target, type) and callable(getattr(target, "healthcheck", None))
         self._object: Any = None
 
-    def openapi(self) -> Dict[str, Any]:
+    def openapi(self) -> dict[str, Any]:
         """The OpenAPI document of the model."""
         return document(self.predict, self.train)
 
@@ -102,7 +104,7 @@ def _of_class(target: type, method: Method) -> bool:
     return getattr(target, method.name, None) is method.function
 
 
-def _weights(setup: Callable[..., Any]) -> Dict[str, Any]:
+def _weights(setup: Callable[..., Any]) -> dict[str, Any]:
     """The ``weights`` argument of setup: $COG_WEIGHTS, else ./weights, else None."""
     function = innermost(getattr(setup, "__func__", setup), "setup")
     try:
@@ -152,9 +154,9 @@ class _Loader:
     """Collects the problems of a model, so that its author sees all of them at once."""
 
     def __init__(self) -> None:
-        self.problems: List[str] = []
+        self.problems: list[str] = []
 
-    def method(self, name: str, owner: Any, ref: str) -> Optional[Method]:
+    def method(self, name: str, owner: Any, ref: str) -> Method | None:
         """Read ``name`` of a class, or a function itself."""
         bound = isinstance(owner, type)
         function = _raw_attribute(owner, name) if bound else owner
@@ -187,7 +189,9 @@ class _Loader:
 
         for parameter in found.parameters[1:]:
             if parameter.default is UNSET and parameter.name != "weights":
-                self._add(function, ref, parameter.name, "setup can only have the parameter weights, or ones with a default")
+                self._add(
+                    function, ref, parameter.name, "setup can only have the parameter weights, or ones with a default"
+                )
 
     def _add(self, target: Any, ref: str, parameter: str, text: str) -> None:
         code = getattr(target, "__code__", None)
@@ -215,7 +219,7 @@ def _method_name(target: type, ref: str) -> str:
     return has[0]
 
 
-def load(predict_ref: str, train_ref: Optional[str] = None, max_concurrency: Optional[int] = None) -> Model:
+def load(predict_ref: str, train_ref: str | None = None, max_concurrency: int | None = None) -> Model:
     """Import a model and read its methods. Raises LoadError with every problem; exceptions of the model's own code pass
     through."""
     target = import_target(predict_ref)
@@ -234,17 +238,19 @@ def load(predict_ref: str, train_ref: Optional[str] = None, max_concurrency: Opt
     limit = max_concurrency or concurrency(predict.function, name) or 1
     if limit > 1 and not predict.is_async:
         raise LoadError(
-            [f"{predict_ref}: a concurrency of {limit} needs async def {name}; write it so, or set the concurrency to 1"]
+            [
+                f"{predict_ref}: a concurrency of {limit} needs async def {name}; write it so, or set the concurrency to 1"
+            ]
         )
     return Model(target, predict, train, limit)
 
 
-def _train(loader: _Loader, target: Any, ref: str, train_ref: Optional[str]) -> Optional[Method]:
+def _train(loader: _Loader, target: Any, ref: str, train_ref: str | None) -> Method | None:
     owner, name, where = _train_target(target, ref, train_ref)
     return None if owner is None else loader.method(name, owner, where)
 
 
-def _train_target(target: Any, ref: str, train_ref: Optional[str]) -> Tuple[Any, str, str]:
+def _train_target(target: Any, ref: str, train_ref: str | None) -> tuple[Any, str, str]:
     """What ``train`` is: a reference of its own, a method of the class, a function beside it."""
     if train_ref:
         found = import_target(train_ref)
@@ -253,6 +259,10 @@ def _train_target(target: Any, ref: str, train_ref: Optional[str]) -> Tuple[Any,
         return target, "train", ref
     module = sys.modules.get(getattr(target, "__module__", ""))
     beside = getattr(module, "train", None)
-    if isinstance(beside, types.FunctionType) and beside.__module__ == getattr(target, "__module__", None) and beside is not target:
+    if (
+        isinstance(beside, types.FunctionType)
+        and beside.__module__ == getattr(target, "__module__", None)
+        and beside is not target
+    ):
         return beside, "train", ref
     return None, "", ""

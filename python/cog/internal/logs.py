@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Iterable
 from contextvars import ContextVar
-from typing import Any, Callable, Iterable, List, Optional, TextIO
+from typing import Any, Callable, TextIO
 
 #: Receives the name of the stream and text of the prediction that runs in this context.
 Sink = Callable[[str, str], None]
 
-sink: ContextVar[Optional[Sink]] = ContextVar("cog_log_sink", default=None)
+sink: ContextVar[Sink | None] = ContextVar("cog_log_sink", default=None)
 
 
 class RoutedStream(io.TextIOBase):
@@ -101,7 +102,7 @@ class RoutedBuffer(io.RawIOBase):
 
 def prepare_streams() -> None:
     """Make the standard streams take any text and pass on each line at once; a missing stream becomes a real one."""
-    for fd, name in ((1, "stdout"), (2, "stderr")):
+    for _fd, name in ((1, "stdout"), (2, "stderr")):
         stream = getattr(sys, name)
         if stream is None:  # started with a closed descriptor
             continue
@@ -110,11 +111,11 @@ def prepare_streams() -> None:
 
 def route_streams() -> None:
     """Wrap the standard streams."""
-    sys.stdout = RoutedStream("stdout", sys.stdout)  # type: ignore[assignment]
-    sys.stderr = RoutedStream("stderr", sys.stderr)  # type: ignore[assignment]
+    sys.stdout = RoutedStream("stdout", sys.stdout)
+    sys.stderr = RoutedStream("stderr", sys.stderr)
 
 
-def flush_streams(streams: List[Optional[TextIO]]) -> None:
+def flush_streams(streams: list[TextIO | None]) -> None:
     """Flush what can be flushed; a model may have closed or replaced its streams."""
     for stream in streams:
         try:

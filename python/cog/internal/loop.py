@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import Any, Awaitable, Callable, Dict, List, Optional, Tuple
+from collections.abc import Awaitable
+from typing import Any, Callable
 
 from cog.internal.execution import Run, method_of, read_request
 from cog.internal.health import check
@@ -40,10 +41,10 @@ class Turn:
         self._spool = spool
         self._thread = _get_ident()
         self._pending = False
-        self._writers: Dict[Emitter, None] = {}
+        self._writers: dict[Emitter, None] = {}
         self._freed = False
 
-    def touch(self, writer: Optional[Emitter] = None, freed: bool = False) -> None:
+    def touch(self, writer: Emitter | None = None, freed: bool = False) -> None:
         """There is something to announce; any thread may say so."""
         if writer is not None:
             self._writers[writer] = None
@@ -74,9 +75,9 @@ class Emitter:
         self._events = events
         self._turn = turn
         self._lock = threading.Lock()  # guards the rest
-        self._lines: List[bytes] = []
+        self._lines: list[bytes] = []
         self._source = ""
-        self._text: List[str] = []
+        self._text: list[str] = []
         self._size = 0
 
     def emit(self, line: bytes) -> None:
@@ -132,10 +133,10 @@ class AsyncRunner:
         self._model = model
         self._names = names
         self._turn = Turn(loop, spool)
-        self._running: Dict[str, Tuple[Run, asyncio.Task[None]]] = {}
+        self._running: dict[str, tuple[Run, asyncio.Task[None]]] = {}
         self._stopped = loop.create_future()
         self._draining = False
-        self._answered: Optional[int] = None
+        self._answered: int | None = None
 
     async def serve(self) -> int:
         """Run until the server says stop and the last prediction has ended."""
@@ -177,7 +178,9 @@ class AsyncRunner:
         if request is None:
             return
         emitter = Emitter(self._spool.events(fid), self._turn)
-        run = Run(self._spool, fid, request, method_of(self._model, request), emitter.emit, lambda: self._leave(fid, emitter))
+        run = Run(
+            self._spool, fid, request, method_of(self._model, request), emitter.emit, lambda: self._leave(fid, emitter)
+        )
         task = self._loop.create_task(run.run_async(emitter.log))
         self._running[fid] = run, task
         task.add_done_callback(lambda _: self._done(run))

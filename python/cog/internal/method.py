@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import types
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from collections.abc import Mapping
+from typing import Any, Callable, NamedTuple
 
 from cog.errors import OutputError
 from cog.input import UNSET
@@ -26,8 +27,8 @@ class Parameter(NamedTuple):
 class Signature(NamedTuple):
     """The parameters of a function, read from its code: importing ``inspect`` takes as long as everything else."""
 
-    parameters: List[Parameter]
-    positional_only: List[str]
+    parameters: list[Parameter]
+    positional_only: list[str]
     has_args: bool
     kwargs: str  # the name of **kwargs, empty without
 
@@ -70,7 +71,7 @@ def _takes_anything(function: types.FunctionType) -> bool:
     return found.has_args and bool(found.kwargs) and not names
 
 
-def _in_closure(function: types.FunctionType, name: str) -> Optional[Any]:
+def _in_closure(function: types.FunctionType, name: str) -> Any | None:
     for cell in function.__closure__ or ():
         try:
             inner = cell.cell_contents
@@ -112,7 +113,7 @@ class OutputType:
 class Method:
     """``predict`` or ``train``. ``target`` is what is called; it is set when the model has been set up."""
 
-    def __init__(self, name: str, function: Any, fields: List[Field], result: Result, open_ended: bool) -> None:
+    def __init__(self, name: str, function: Any, fields: list[Field], result: Result, open_ended: bool) -> None:
         self.name = name
         self.function = function
         self.fields = fields
@@ -124,11 +125,11 @@ class Method:
         self.streaming = bool(_mark(function, name, "__cog_streaming__"))
         self.target: Callable[..., Any] = function
 
-    def call(self, arguments: Dict[str, Any]) -> Any:
+    def call(self, arguments: dict[str, Any]) -> Any:
         """Run the user's code; whatever it returns."""
         return self.target(**arguments)
 
-    def decode(self, values: Mapping[str, Any], files: Mapping[str, str]) -> Dict[str, Any]:
+    def decode(self, values: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
         """The arguments for the input of a request; raises InputError."""
         arguments = decode_all(self.fields, values, files)
         if self.open_ended:
@@ -141,9 +142,9 @@ def _mark(function: Any, name: str, attribute: str) -> Any:
     return found if found is not None else getattr(innermost(function, name), attribute, None)
 
 
-def concurrency(function: Any, name: str) -> Optional[int]:
+def concurrency(function: Any, name: str) -> int | None:
     """What ``@concurrent(max=N)`` says of a function."""
-    limit: Optional[int] = _mark(function, name, "__cog_concurrent__")
+    limit: int | None = _mark(function, name, "__cog_concurrent__")
     return limit
 
 
@@ -156,9 +157,9 @@ class MethodReader:
         self._inner = innermost(function, name)
         self._bound = bound  # the first parameter is the object
         self._reader = Reader({**getattr(self._inner, "__globals__", {}), **_closure(self._inner), **scope})
-        self.problems: List[Tuple[str, str]] = []  # parameter, or "", and text
+        self.problems: list[tuple[str, str]] = []  # parameter, or "", and text
 
-    def read(self) -> Optional[Method]:
+    def read(self) -> Method | None:
         """The method; None when there are problems."""
         found = self._signature()
         if found is None:
@@ -177,7 +178,7 @@ class MethodReader:
     def _problem(self, text: str, parameter: str = "") -> None:
         self.problems.append((parameter, text))
 
-    def _signature(self) -> Optional[Signature]:
+    def _signature(self) -> Signature | None:
         try:
             found = signature(self._inner)
         except AttributeError:
@@ -197,7 +198,7 @@ class MethodReader:
             self._problem(f"{self._name} has **{found.kwargs} beside other inputs: write each one out")
         return found
 
-    def _field(self, parameter: Parameter, annotations: Mapping[str, Any]) -> Optional[Field]:
+    def _field(self, parameter: Parameter, annotations: Mapping[str, Any]) -> Field | None:
         if parameter.name not in annotations:
             self._problem(f"has no type annotation: write {parameter.name}: str, for example", parameter.name)
             return None
@@ -207,7 +208,7 @@ class MethodReader:
             self._problem(str(error), parameter.name)
             return None
 
-    def _result(self, annotations: Mapping[str, Any]) -> Optional[Result]:
+    def _result(self, annotations: Mapping[str, Any]) -> Result | None:
         if "return" not in annotations:
             self._problem(f"{self._name} needs an output type: write -> str, for example", "return")
             return None
@@ -218,7 +219,7 @@ class MethodReader:
             return None
 
 
-def _closure(function: Any) -> Dict[str, Any]:
+def _closure(function: Any) -> dict[str, Any]:
     """The names that a function sees from the functions around it."""
     code = getattr(function, "__code__", None)
     out = {}
@@ -230,7 +231,7 @@ def _closure(function: Any) -> Dict[str, Any]:
     return out
 
 
-def _annotations_of(target: Any) -> Dict[str, Any]:
+def _annotations_of(target: Any) -> dict[str, Any]:
     call = getattr(type(target), "__call__", None)
     return raw(call) if hasattr(call, "__code__") else {}
 

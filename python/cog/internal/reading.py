@@ -8,7 +8,8 @@ import os
 import pathlib
 import sys
 import typing
-from typing import Any, Dict, List, Literal, Mapping, Optional, Tuple
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from cog.internal.annotations import Unresolved, members, raw, resolve, show, strip
 from cog.internal.kinds import (
@@ -35,7 +36,7 @@ SUPPORTED = (
     "cog.BaseModel, and Optional or Union of these"
 )
 
-_SCALARS: Dict[Any, type] = {str: Text, int: Integer, float: Number, bool: Boolean}
+_SCALARS: dict[Any, type] = {str: Text, int: Integer, float: Number, bool: Boolean}
 
 
 class Unsupported(Exception):
@@ -47,7 +48,7 @@ class Reader:
 
     def __init__(self, scope: Mapping[str, Any]) -> None:
         self._scope = scope
-        self._reading: List[type] = []  # records being read, to notice one that contains itself
+        self._reading: list[type] = []  # records being read, to notice one that contains itself
 
     # -- inputs
 
@@ -61,7 +62,7 @@ class Reader:
         """The kind of an output or of a part of one; raises Unsupported with the reason."""
         return self._read(annotation, output=True)
 
-    def _resolve(self, annotation: Any) -> Tuple[Any, Tuple[Any, ...]]:
+    def _resolve(self, annotation: Any) -> tuple[Any, tuple[Any, ...]]:
         try:
             found, said = strip(resolve(annotation, self._scope))
             return (resolve(found, self._scope) if isinstance(found, (str, typing.ForwardRef)) else found), said
@@ -79,7 +80,7 @@ class Reader:
             return self._union(alternatives, output)
         return self._generic(found, output) or self._plain(found, output)
 
-    def _union(self, alternatives: Tuple[Any, ...], output: bool) -> Kind:
+    def _union(self, alternatives: tuple[Any, ...], output: bool) -> Kind:
         kinds = [self._read(a, output) for a in alternatives if a is not type(None)]
         kind = kinds[0] if len(kinds) == 1 else OneOf(kinds)
         texts = [k for k in kinds if isinstance(k, (Text, Choice)) and k.is_text]
@@ -87,7 +88,7 @@ class Reader:
             raise Unsupported("a Union of str and Path cannot tell a text from a file: use one of them")
         return Nullable(kind) if type(None) in alternatives else kind
 
-    def _generic(self, found: Any, output: bool) -> Optional[Kind]:
+    def _generic(self, found: Any, output: bool) -> Kind | None:
         origin, arguments = typing.get_origin(found), typing.get_args(found)
         if origin is Literal:
             return self._choices(arguments)
@@ -111,7 +112,7 @@ class Reader:
             kind = Anything()
         return ListOf(kind)
 
-    def _dict(self, arguments: Tuple[Any, ...], output: bool) -> Kind:
+    def _dict(self, arguments: tuple[Any, ...], output: bool) -> Kind:
         if not arguments or any(isinstance(a, typing.TypeVar) for a in arguments):
             return DictOf()
         key, _ = self._resolve(arguments[0])
@@ -160,7 +161,7 @@ class Reader:
 
     # -- choices
 
-    def _choices(self, values: Tuple[Any, ...]) -> Kind:
+    def _choices(self, values: tuple[Any, ...]) -> Kind:
         kinds = {type(v) for v in values}
         if kinds not in ({str}, {int}):
             raise Unsupported(f"Literal{list(values)!r} mixes types: all values must be str, or all int")
@@ -169,12 +170,14 @@ class Reader:
     def _enum(self, found: Any) -> Kind:
         values = [member.value for member in found]
         if not issubclass(found, (str, int)) or not values:
-            raise Unsupported(f"the Enum {found.__name__} must also extend str or int: class {found.__name__}(str, Enum)")
+            raise Unsupported(
+                f"the Enum {found.__name__} must also extend str or int: class {found.__name__}(str, Enum)"
+            )
         return Choice(values, Text() if issubclass(found, str) else Integer(), found)
 
     # -- records
 
-    def _record(self, found: Any, output: bool) -> Optional[Kind]:
+    def _record(self, found: Any, output: bool) -> Kind | None:
         if found in self._reading:
             raise Unsupported(f"{found.__name__} contains itself, which has no schema here")
         self._reading.append(found)
@@ -183,7 +186,7 @@ class Reader:
         finally:
             self._reading.pop()
 
-    def _record_of(self, found: Any, output: bool) -> Optional[Kind]:
+    def _record_of(self, found: Any, output: bool) -> Kind | None:
         if hasattr(found, "__cog_fields__"):
             return self._model(found, output)
         if hasattr(found, "__dataclass_fields__"):
@@ -259,7 +262,7 @@ class _Pydantic(Kind):
         self._model = model
         self.text = f"an object of type {model.__name__}"
 
-    def schema(self) -> Dict[str, Any]:
+    def schema(self) -> dict[str, Any]:
         make = getattr(self._model, "model_json_schema", None) or self._model.schema
         whole = make()
         return _inline(whole, {**whole.get("$defs", {}), **whole.get("definitions", {})})
@@ -282,7 +285,7 @@ class _Pydantic(Kind):
             raise Mismatch(f"does not fit {self._model.__name__}: {error}") from None
 
 
-def _inline(schema: Any, definitions: Dict[str, Any]) -> Any:
+def _inline(schema: Any, definitions: dict[str, Any]) -> Any:
     """A JSON schema without references and with OpenAPI 3.0's way of saying that null is allowed."""
     if isinstance(schema, list):
         return [_inline(item, definitions) for item in schema]
@@ -295,7 +298,7 @@ def _inline(schema: Any, definitions: Dict[str, Any]) -> Any:
     return _nullable(out)
 
 
-def _nullable(schema: Dict[str, Any]) -> Dict[str, Any]:
+def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
     some = [s for s in schema.get("anyOf", []) if s != {"type": "null"}]
     if len(some) == len(schema.get("anyOf", [])):
         return schema
@@ -319,7 +322,7 @@ class Result(typing.NamedTuple):
     is_iterator: bool
     concatenated: bool
 
-    def schema(self) -> Dict[str, Any]:
+    def schema(self) -> dict[str, Any]:
         """The Output schema."""
         if not self.is_iterator:
             return {**self.kind.schema(), "title": "Output"}
@@ -349,5 +352,3 @@ def read_result(annotation: Any, reader: Reader) -> Result:
             raise Unsupported(f"{show(found)} does not say what it yields: write Iterator[str], for example")
         return Result(reader.output(arguments[0]), True, False)
     return Result(reader.output(found), False, False)
-
-

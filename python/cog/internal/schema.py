@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 from cog.internal.fields import Field
 from cog.internal.kinds import Choice, Kind, ListOf, Nullable, SecretKind, Text
 from cog.internal.method import Method
 
-Schema = Dict[str, Any]
+Schema = dict[str, Any]
 
 _CONSTRAINTS = (("ge", "minimum"), ("le", "maximum"), ("regex", "pattern"))
 
 
-def document(predict: Method, train: Optional[Method]) -> Schema:
+def document(predict: Method, train: Method | None) -> Schema:
     """The whole document; ``/trainings`` only for a model with ``train``."""
     schemas: Schema = dict(_envelopes("Prediction", "Input", "Output"))
     schemas.update(_shared())
@@ -83,7 +83,7 @@ def _secret(kind: Kind) -> bool:
     return isinstance(kind, SecretKind)
 
 
-def _choices(field: Field) -> Optional[Tuple[List[Any], Kind]]:
+def _choices(field: Field) -> tuple[list[Any], Kind] | None:
     """The values of an input that is one of a few; those of a list stand with its items instead."""
     kind = field.kind.inner if isinstance(field.kind, Nullable) else field.kind
     if isinstance(kind, Choice):
@@ -93,7 +93,7 @@ def _choices(field: Field) -> Optional[Tuple[List[Any], Kind]]:
     return None
 
 
-def _component(name: str, values: List[Any], kind: Kind, schemas: Schema) -> str:
+def _component(name: str, values: list[Any], kind: Kind, schemas: Schema) -> str:
     """Enter an enumeration and return the name that it got: its own, unless that is taken."""
     type_name = "string" if isinstance(kind, Text) else "integer"
     enumeration = {"title": name, "description": "An enumeration.", "enum": values, "type": type_name}
@@ -109,9 +109,13 @@ def _constrain(shown: Schema, field: Field, schemas: Schema) -> None:
     """Write down what Input() demands: of the items of a list, or of the value itself."""
     info = field.info
     is_list = shown.get("type") == "array"
-    for argument, keyword in (("min_length", "minItems"), ("max_length", "maxItems")) if is_list else (
-        ("min_length", "minLength"),
-        ("max_length", "maxLength"),
+    for argument, keyword in (
+        (("min_length", "minItems"), ("max_length", "maxItems"))
+        if is_list
+        else (
+            ("min_length", "minLength"),
+            ("max_length", "maxLength"),
+        )
     ):
         if getattr(info, argument) is not None:
             shown[keyword] = getattr(info, argument)
@@ -135,7 +139,12 @@ def _text(title: str, **more: Any) -> Schema:
 
 def _envelopes(kind: str, input_name: str, output_name: str) -> Schema:
     """The request and response around input and output."""
-    object_of_texts = {"title": "Context", "type": "object", "additionalProperties": {"type": "string"}, "nullable": True}
+    object_of_texts = {
+        "title": "Context",
+        "type": "object",
+        "additionalProperties": {"type": "string"},
+        "nullable": True,
+    }
     request = {
         "input": {"allOf": [_ref(input_name)], "nullable": True},
         "id": _text("Id"),
@@ -247,7 +256,9 @@ def _server_paths() -> Schema:
 
 
 def _simple(verb: str, summary: str, operation: str) -> Schema:
-    return {verb: {"summary": summary, "operationId": operation, "responses": _answers({"title": f"Response {summary}"})}}
+    return {
+        verb: {"summary": summary, "operationId": operation, "responses": _answers({"title": f"Response {summary}"})}
+    }
 
 
 def _run_paths(noun: str, kind: str, streaming: bool) -> Schema:

@@ -6,12 +6,14 @@ a model may replace ``os.rename`` or ``json.dumps`` and must not break its runne
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import signal
+from collections.abc import Mapping
 from time import time as _time
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, NamedTuple
 
 _open, _close, _read, _write, _rename = os.open, os.close, os.read, os.write, os.rename
 _listdir, _mkdir, _exists, _join = os.listdir, os.mkdir, os.path.exists, os.path.join
@@ -44,7 +46,7 @@ def file_id(id: str) -> str:
     return "~" + hashlib.sha256(id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def timestamp(seconds: Optional[float] = None) -> str:
+def timestamp(seconds: float | None = None) -> str:
     """A moment as RFC 3339 in UTC with microseconds; now by default."""
     micros = int((_time() if seconds is None else seconds) * 1_000_000)
     whole, part = _divmod(micros, 1_000_000)
@@ -57,20 +59,20 @@ class Request(NamedTuple):
 
     id: str
     method: str
-    input: Dict[str, Any]
-    files: Dict[str, str]  # JSON pointer → absolute path
-    context: Dict[str, str]
+    input: dict[str, Any]
+    files: dict[str, str]  # JSON pointer → absolute path
+    context: dict[str, str]
 
 
 class Names(NamedTuple):
     """What a look at the directory shows; ids in their form for file names."""
 
-    requests: List[str]
-    cancels: List[str]
+    requests: list[str]
+    cancels: list[str]
     stop: bool
 
 
-def sort_names(names: List[str]) -> Names:
+def sort_names(names: list[str]) -> Names:
     """Pick what concerns the runner out of file names."""
     requests, cancels, stop = [], [], False
     for name in names:
@@ -102,7 +104,7 @@ class Spool:
         open_ = [i for i in found.requests if f"{_RESPONSE}{i}{_JSON}" not in there]
         return Names(open_, found.cancels, found.stop)
 
-    def request(self, fid: str) -> Optional[Request]:
+    def request(self, fid: str) -> Request | None:
         """Read a request; None when it is gone, ValueError when it is not one."""
         raw = self._get(f"{_REQUEST}{fid}{_JSON}")
         if raw is None:
@@ -110,14 +112,18 @@ class Spool:
         message = _decode(raw.decode("utf-8"))
         files = {entry["pointer"]: self.absolute(entry["path"]) for entry in message.get("files") or ()}
         return Request(
-            message["id"], message.get("method", "predict"), message.get("input") or {}, files, message.get("context") or {}
+            message["id"],
+            message.get("method", "predict"),
+            message.get("input") or {},
+            files,
+            message.get("context") or {},
         )
 
     def canceled(self, fid: str) -> bool:
         """Whether the server wants this prediction to end."""
         return _exists(f"{self._prefix}{_CANCEL}{fid}{_JSON}")
 
-    def health_request(self) -> Optional[int]:
+    def health_request(self) -> int | None:
         """The sequence number of the newest health request."""
         raw = self._get("health/request.json")
         return None if raw is None else int(_decode(raw.decode("utf-8"))["sequence"])
@@ -138,7 +144,7 @@ class Spool:
 
     def put_response(self, fid: str, head: Mapping[str, Any], output: bytes) -> None:
         """Write how a prediction ended; ``output`` is JSON text."""
-        path: Optional[str] = None
+        path: str | None = None
         if len(output) > LARGE_OUTPUT:
             self.output_dir(fid)
             path = f"outputs/{fid}/output.json"
@@ -147,7 +153,7 @@ class Spool:
         text = _encode({**head, "output_path": path, "output": None})
         self._put(f"{_RESPONSE}{fid}{_JSON}", text[: -len("null}")].encode("ascii") + output + b"}")
 
-    def put_health(self, sequence: int, error: Optional[str]) -> None:
+    def put_health(self, sequence: int, error: str | None) -> None:
         """Answer a health request; ``error`` is None for a healthy model."""
         message = {"sequence": sequence, "healthy": error is None, "error": error}
         self._put("health/response.json", _encode(message).encode("ascii"))
@@ -155,10 +161,8 @@ class Spool:
     def output_dir(self, fid: str) -> str:
         """The directory for contents of a prediction's outputs, made when it is missing."""
         path = f"{self._prefix}outputs/{fid}"
-        try:
+        with contextlib.suppress(FileExistsError):
             _mkdir(path, 0o700)
-        except FileExistsError:
-            pass
         return path
 
     def events(self, fid: str) -> Events:
@@ -182,7 +186,7 @@ class Spool:
                 pass
             raise
 
-    def _get(self, name: str) -> Optional[bytes]:
+    def _get(self, name: str) -> bytes | None:
         try:
             fd = _open(self._prefix + name, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -240,7 +244,7 @@ class Events:
             self._fd = -1
 
 
-def output_event(chunk: bytes, files: List[Dict[str, Any]]) -> bytes:
+def output_event(chunk: bytes, files: list[dict[str, Any]]) -> bytes:
     """The line for one yielded item; ``chunk`` is JSON text."""
     table = _encode(files).encode("ascii") if files else b"[]"
     return b'{"type":"output","chunk":' + chunk + b',"files":' + table + b"}\n"
@@ -251,7 +255,7 @@ def log_event(source: str, text: str) -> bytes:
     return (_encode({"type": "log", "source": source, "data": text}) + "\n").encode("ascii")
 
 
-def metric_event(name: str, value: Any, mode: str, key: str, total: Tuple[Any, ...]) -> bytes:
+def metric_event(name: str, value: Any, mode: str, key: str, total: tuple[Any, ...]) -> bytes:
     """The line for a recorded metric; ``total`` holds the value of ``key`` after it, or nothing when it is gone."""
     message = {"type": "metric", "name": name, "value": value, "mode": mode, "key": key}
     if total:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import List, NoReturn, Optional
+from typing import NoReturn
 
 
-def find_server() -> Optional[str]:
+def find_server() -> str | None:
     """The ``coggo-server`` of this checkout or installation."""
     import shutil
 
@@ -20,7 +20,7 @@ def find_server() -> Optional[str]:
     return shutil.which("coggo-server")
 
 
-def main(argv: List[str]) -> NoReturn:
+def main(argv: list[str]) -> NoReturn:
     """Become the server. Its flags include Cog's; the interpreter is this one."""
     server = find_server()
     if server is None:
