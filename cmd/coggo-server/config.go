@@ -66,7 +66,7 @@ func parse(args []string) (Config, error) {
 	var c Config
 	parser, err := kong.New(&c,
 		kong.Name("coggo-server"),
-		kong.Description("Serve a Cog model over HTTP.\n\nExample: coggo-server --port 5000 examples/hello"),
+		kong.Description("Serve a Cog model over HTTP, or print its schema.\n\n  coggo-server --port 5000 examples/hello\n  coggo-server schema examples/hello"),
 		kong.Vars{"version": "coggo-server " + version},
 		kong.UsageOnError(),
 	)

@@ -23,14 +23,28 @@ var version = "0.1.0"
 var errDefunct = errors.New("the model process died too often")
 
 func main() {
-	config, err := parse(os.Args[1:])
-	if err == nil {
-		err = run(context.Background(), config)
-	}
+	status, err := command(os.Args[1:])
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "coggo-server: %v\n", err)
-		os.Exit(1)
+		status = 1
 	}
+	os.Exit(status)
+}
+
+// command does what the first argument says: `schema`, or to serve.
+func command(args []string) (int, error) {
+	if len(args) > 0 && args[0] == "schema" {
+		c, err := parse(args[1:])
+		if err != nil {
+			return 1, err
+		}
+		return printSchema(c)
+	}
+	c, err := parse(args)
+	if err != nil {
+		return 1, err
+	}
+	return 0, run(context.Background(), c)
 }
 
 // run serves until it is told to stop. The order of its steps is the order of boot and, backwards, of the end.

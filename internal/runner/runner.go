@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -69,29 +70,31 @@ func command(c Config) *exec.Cmd {
 	}
 	cmd := exec.Command(c.Python, args...)
 	cmd.Dir = c.ModelDir
-	cmd.Env = c.Env
-	if c.PythonPath != "" {
-		cmd.Env = prependPath(cmd.Env, "PYTHONPATH", c.PythonPath)
-	}
+	cmd.Env = WithPythonPath(c.Env, c.PythonPath)
 	// The group is the runner's own: Ctrl-C in a terminal reaches the server alone, and the whole group can be ended.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	dieWithParent(cmd.SysProcAttr)
 	return cmd
 }
 
-func prependPath(env []string, name, dir string) []string {
+// WithPythonPath returns env with dir in front of PYTHONPATH; an empty dir changes nothing.
+func WithPythonPath(env []string, dir string) []string {
+	if dir == "" {
+		return env
+	}
+	const name = "PYTHONPATH="
 	out := make([]string, 0, len(env)+1)
 	value := dir
 	for _, entry := range env {
-		if len(entry) > len(name) && entry[:len(name)+1] == name+"=" {
-			if old := entry[len(name)+1:]; old != "" {
-				value += string(filepath.ListSeparator) + old
-			}
-			continue
+		old, found := strings.CutPrefix(entry, name)
+		switch {
+		case !found:
+			out = append(out, entry)
+		case old != "":
+			value += string(filepath.ListSeparator) + old
 		}
-		out = append(out, entry)
 	}
-	return append(out, name+"="+value)
+	return append(out, name+value)
 }
 
 // live starts the process and stays until it has ended. It keeps one OS thread for all that time, because the kernel

@@ -83,6 +83,9 @@ func (e *Events) parse(data []byte) (events []Event, err error) {
 	}
 }
 
+// Found reports whether the runner has written any events.
+func (e *Events) Found() bool { return e.fd != 0 }
+
 // Close releases the file.
 func (e *Events) Close() error {
 	if e.fd == 0 {

@@ -247,7 +247,7 @@ func TestRemoveLeavesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := d.Remove(id); err != nil {
+		if err := d.Remove(id, false); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -40,6 +40,7 @@ type flight struct {
 	look      bell          // something to read
 	noteOnce  sync.Once
 	queued    bool // stands in the journal of the queue
+	plain     bool // left nothing but its request and response in the spool
 	unchecked bool // was taken up from an earlier server: its input is checked once there is a schema
 	deadline  time.Duration
 	final     []byte         // the terminal snapshot, while it is being delivered

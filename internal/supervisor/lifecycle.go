@@ -206,7 +206,7 @@ func (s *Supervisor) clean(f *flight, w *worker) {
 	if w == nil || f.abandoned {
 		return
 	}
-	if err := w.dir.Remove(f.id()); err != nil {
+	if err := w.dir.Remove(f.id(), f.plain); err != nil {
 		s.Log.Error("remove the files of a prediction", "id", f.id(), "error", err)
 	}
 }

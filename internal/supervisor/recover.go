@@ -219,7 +219,7 @@ func (s *Supervisor) recoverRequest(w *worker, fileID string) error {
 	known := s.flights[n.ID] != nil
 	s.mu.Unlock()
 	if known || s.outbox.Has(n.ID) { // its end was noted before the crash
-		return w.dir.Remove(n.ID)
+		return w.dir.Remove(n.ID, false)
 	}
 	return s.resume(w, n, request)
 }
@@ -264,7 +264,7 @@ func (s *Supervisor) leftBy(w *worker, f *flight, request spool.Request) (predic
 // rerun begins a prediction again; its inputs are checked and downloaded anew once the model is ready.
 func (s *Supervisor) rerun(w *worker, f *flight) error {
 	if w != nil {
-		if err := w.dir.Remove(f.id()); err != nil {
+		if err := w.dir.Remove(f.id(), false); err != nil {
 			return err
 		}
 	}

@@ -262,7 +262,7 @@ func (w *worker) bury(process *runner.Process) {
 		<-w.gone
 	}
 	for _, f := range left {
-		if err := w.dir.Remove(f.id()); err != nil {
+		if err := w.dir.Remove(f.id(), false); err != nil {
 			w.s.Log.Error("remove the files of a prediction", "id", f.id(), "error", err)
 		}
 	}
@@ -356,10 +356,7 @@ func (w *worker) hand(ctx context.Context, f *flight) (*runner.Process, error) {
 // scan wakes those for whom there may be something to read.
 func (w *worker) scan() {
 	w.check.look.poke()
-	w.s.mu.Lock()
-	flights, abandoned := len(w.flights), len(w.abandoned)
-	w.s.mu.Unlock()
-	if flights+abandoned == 0 {
+	if w.pokeOnly() {
 		return
 	}
 	list, err := w.dir.List()
@@ -382,9 +379,22 @@ func (w *worker) scan() {
 	}
 }
 
+// pokeOnly spares the look at the directory when there is at most one prediction that can have news.
+func (w *worker) pokeOnly() bool {
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	if len(w.abandoned) > 0 || len(w.flights) > 1 {
+		return false
+	}
+	for _, f := range w.flights {
+		f.look.poke()
+	}
+	return true
+}
+
 // sweep removes the files of an abandoned prediction that has ended after all.
 func (w *worker) sweep(f *flight) {
-	if err := w.dir.Remove(f.id()); err != nil {
+	if err := w.dir.Remove(f.id(), false); err != nil {
 		w.s.Log.Error("remove the files of a prediction", "id", f.id(), "error", err)
 	}
 	w.s.mu.Lock()
