@@ -1,0 +1,222 @@
+"""Drives one runner process the way the server does: by files and signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import threading
+import time
+from typing import Any, Callable
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+MODELS = ROOT / "tests" / "models"
+
+READY, BUSY, LOOK = signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP
+
+
+def until(what: str, ok: Callable[[], Any], seconds: float = 20) -> Any:
+    """Poll until ``ok`` returns something true, and return that."""
+    end = time.monotonic() + seconds
+    while True:
+        found = ok()
+        if found:
+            return found
+        assert time.monotonic() < end, f"timed out: {what}"
+        time.sleep(0.002)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def make_spool(path: pathlib.Path) -> pathlib.Path:
+    """The working directory as the server prepares it."""
+    path.mkdir(mode=0o700)
+    for name in (".tmp", "inputs", "outputs", "health"):
+        (path / name).mkdir(mode=0o700)
+    return path
+
+
+def environment(**more: str) -> dict[str, str]:
+    """What a runner starts with."""
+    return {**os.environ, "PYTHONPATH": str(ROOT / "python"), **more}
+
+
+def command(python: str, spool: pathlib.Path, ref: str, *options: str) -> list[str]:
+    """The command line of a runner; a warning of its own would be an error."""
+    runner = [python, "-W", "error", "-m", "cog.internal.file_runner"]
+    return [*runner, "--working-dir", str(spool), "--predict", ref, *options]
+
+
+class Pipe:
+    """Drains one of the runner's pipes, as the server does."""
+
+    def __init__(self, stream: Any) -> None:
+        self._data = bytearray()
+        self._stream = stream
+        self._thread = threading.Thread(target=self._drain)
+        self._thread.start()
+
+    def _drain(self) -> None:
+        with self._stream:
+            while True:
+                data = self._stream.read1(1 << 16)
+                if not data:
+                    return
+                self._data += data
+
+    @property
+    def text(self) -> str:
+        """What has arrived so far."""
+        return bytes(self._data).decode()
+
+    def join(self) -> None:
+        """Wait for the end of the pipe."""
+        self._thread.join(10)
+
+
+class Runner:
+    """A runner and its directory. Ids are taken to be harmless as file names; `put` takes any name."""
+
+    def __init__(
+        self,
+        python: str,
+        spool: pathlib.Path,
+        ref: str,
+        *options: str,
+        cwd: pathlib.Path = MODELS,
+        rung: list[int],
+        close: tuple[int, ...] = (),
+        env: dict[str, str] | None = None,
+    ) -> None:
+        self.path = make_spool(spool)
+        self.rung = rung
+        self._count = 0
+        line = command(python, spool, ref, *options)
+        if close:
+            line = ["sh", "-c", f'exec "$@" {" ".join(f"{fd}>&-" for fd in close)}', "sh", *line]
+        self.process = subprocess.Popen(
+            line,
+            cwd=cwd,
+            env=environment(**(env or {})),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        self.stdout = Pipe(self.process.stdout)
+        self.stderr = Pipe(self.process.stderr)
+
+    # -- files
+
+    def put(self, name: str, message: Any) -> None:
+        """Write a whole file, by rename; bytes as they are, anything else as JSON."""
+        data = message if isinstance(message, bytes) else json.dumps(message).encode()
+        half = self.path / ".tmp" / f"test-{name.replace('/', '-')}"
+        half.write_bytes(data)
+        half.rename(self.path / name)
+
+    def get(self, name: str) -> Any:
+        """A message that is there, None when it is not."""
+        try:
+            return json.loads((self.path / name).read_bytes())
+        except FileNotFoundError:
+            return None
+
+    def wait_for(self, name: str, seconds: float = 20) -> Any:
+        """Wait for a message of the runner; fails at once when the runner is dead."""
+
+        def look() -> Any:
+            dead = self.process.poll() is not None
+            message = self.get(name)
+            assert message is not None or not dead, (
+                f"the runner ended with {self.process.returncode} before {name}\n{self.stderr.text}"
+            )
+            return message
+
+        return until(f"{name} of {sorted(os.listdir(self.path))}\n{self.stderr.text}", look, seconds)
+
+    # -- predictions
+
+    def ready(self) -> Runner:
+        """Wait until the model is set up."""
+        result = self.wait_for("setup-result.json")
+        assert result["status"] == "succeeded", result["traceback"]
+        return self
+
+    def send(self, id: str, input: dict[str, Any] | None = None, **more: Any) -> str:
+        """Hand over a prediction."""
+        request = {"id": id, "method": "predict", "input": input or {}, "files": [], "context": {}, **more}
+        self.put(f"request-{id}.json", request)
+        return id
+
+    def cancel(self, id: str, ring: bool = True) -> None:
+        """Ask for the end of a prediction; without ``ring`` the doorbell stays silent."""
+        self.put(f"cancel-{id}.json", {"id": id, "reason": "client"})
+        if ring:
+            self.process.send_signal(signal.SIGUSR1)
+
+    def response(self, id: str, seconds: float = 20) -> Any:
+        """Wait for a response, and remove what belongs to it as the server does."""
+        response = self.wait_for(f"response-{id}.json", seconds)
+        for name in (f"request-{id}.json", f"cancel-{id}.json", f"response-{id}.json"):
+            (self.path / name).unlink(missing_ok=True)
+        return response
+
+    def predict(self, input: dict[str, Any] | None = None, **more: Any) -> Any:
+        """Run one prediction to its end; its response, with the id that it was given."""
+        self._count += 1
+        return self.response(self.send(f"p{self._count}", input, **more))
+
+    def events(self, id: str, kind: str | None = None) -> list[Any]:
+        """The events of a prediction, all or of one type."""
+        path = self.path / f"events-{id}.jsonl"
+        lines = path.read_bytes().split(b"\n") if path.exists() else [b""]
+        assert lines.pop() == b"", "the last line is not whole"
+        events = [json.loads(line) for line in lines]
+        return [event for event in events if kind in (None, event["type"])]
+
+    def chunks(self, id: str) -> list[Any]:
+        """What a prediction has yielded."""
+        return [event["chunk"] for event in self.events(id, "output")]
+
+    def log(self, id: str) -> str:
+        """What a prediction of an async model has written."""
+        return "".join(event["data"] for event in self.events(id, "log"))
+
+    def health(self, sequence: int, seconds: float = 20) -> Any:
+        """Ask for the model's health and wait for the answer."""
+        self.put("health/request.json", {"sequence": sequence})
+
+        def answer() -> Any:
+            found = self.get("health/response.json")
+            return found and found["sequence"] == sequence and found
+
+        return until(f"health {sequence}", answer, seconds)
+
+    # -- the end
+
+    def exit(self, seconds: float = 20) -> int:
+        """Wait for the end of the process; its status."""
+        status = self.process.wait(seconds)
+        self.stdout.join()
+        self.stderr.join()
+        return status
+
+    def stop(self) -> int:
+        """Say that no more requests will come, and wait for the end."""
+        self.put("stop", {})
+        return self.exit()
+
+    def kill(self) -> None:
+        """End the process whatever it does."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.exit()
