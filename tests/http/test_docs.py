@@ -1,0 +1,58 @@
+"""The commands in the README and the documents do what is printed under them."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import shutil
+import subprocess
+from typing import NamedTuple
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+class Block(NamedTuple):
+    """A console block: the example that it is about, and its commands with the answers printed there."""
+
+    document: str
+    example: str
+    commands: list[tuple[str, str]]
+
+
+def blocks(document: str) -> list[Block]:
+    text = (ROOT / document).read_text()
+    found = []
+    for example, body in re.findall(r"<!-- run: (\w+) -->\n```console\n(.*?)```", text, re.DOTALL):
+        commands = [part.partition("\n") for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]]
+        found.append(Block(document, example, [(command, answer.strip()) for command, _, answer in commands]))
+    return found
+
+
+ALL = [*blocks("README.md"), *blocks("docs/http-api.md")]
+
+
+@pytest.mark.parametrize("block", ALL, ids=lambda b: f"{b.document}-{b.commands[0][0][:60]}")
+def test_the_commands_answer_as_printed(start, tmp_path, block):
+    shutil.copytree(ROOT / "examples" / block.example, tmp_path / "model")
+    server = start(model_dir=tmp_path / "model")
+    for command, want in block.commands:
+        command = command.replace("localhost:5000", f"127.0.0.1:{server.port}")
+        shown = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=20)
+        assert shown.returncode == 0, shown.stderr
+        pattern = ".*".join(map(re.escape, want.split("…")))
+        assert re.fullmatch(pattern, shown.stdout.strip(), re.DOTALL), f"{command}\n{shown.stdout}\nwant {want}"
+
+
+def test_the_documents_have_examples():
+    assert len(ALL) >= 9 and sum(len(b.commands) for b in ALL) >= 25
+
+
+@pytest.mark.parametrize("example", ["hello", "stream"])
+def test_the_examples_run(start, tmp_path, example):
+    shutil.copytree(ROOT / "examples" / example, tmp_path / example)
+    server = start(model_dir=tmp_path / example)
+    inputs = {"hello": {"name": "you", "times": 2}, "stream": {"text": "a b", "pause": 0}}
+    outputs = {"hello": "hello you hello you", "stream": ["a ", "b "]}
+    assert server.predict(inputs[example]).json["output"] == outputs[example]
