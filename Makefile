@@ -8,7 +8,7 @@ SOURCES := go.mod go.sum $(shell find cmd internal -type f -not -name '*_test.go
 MODEL   ?= examples/hello
 PORT    ?= 5000
 
-.PHONY: build run test lint fmt fuzz clean
+.PHONY: build run test lint fmt compat clean
 .DELETE_ON_ERROR:
 
 build: bin/coggo-server
@@ -38,6 +38,15 @@ fmt: $(VENV)/.lint
 	$(GO)fmt -w cmd internal
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
+
+# The same models under cog from PyPI and here: the answers must be the same.
+compat: build .venv-compat/.done
+	.venv-compat/bin/python tests/compat/compare.py
+
+.venv-compat/.done: tests/compat/requirements.txt
+	python3 -m venv .venv-compat
+	.venv-compat/bin/python -m pip install --quiet -r tests/compat/requirements.txt
+	@touch $@
 
 clean:
 	rm -rf bin $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -114,6 +114,11 @@ func (c *Config) readModel() error {
 		return err
 	}
 	c.ModelDir = dir
+	if strings.ContainsRune(c.Python, filepath.Separator) { // the runner starts elsewhere: in the model's directory
+		if c.Python, err = filepath.Abs(c.Python); err != nil {
+			return err
+		}
+	}
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return fmt.Errorf("model directory %s: no such directory", dir)
 	}

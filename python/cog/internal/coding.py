@@ -231,8 +231,9 @@ def _unwrap(value: Any) -> tuple[bool, Any]:
     kind = type(value)
     if "enum" in _modules and isinstance(value, _modules["enum"].Enum):
         return True, value.value
-    if hasattr(kind, "__dataclass_fields__"):  # not asdict(), which copies Paths and shows Secrets
-        return True, {name: getattr(value, name) for name in kind.__dataclass_fields__}
+    for fields in ("__dataclass_fields__", "__cog_fields__"):
+        if hasattr(kind, fields):  # not asdict(), which copies Paths and shows Secrets
+            return True, {name: getattr(value, name) for name in getattr(kind, fields)}
     for dump in ("model_dump", "dict"):
         if hasattr(kind, dump) and (hasattr(kind, "model_fields") or hasattr(kind, "__fields__")):
             return True, getattr(value, dump)()
