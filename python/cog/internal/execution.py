@@ -29,18 +29,26 @@ class Method(Protocol):
     def decode(self, values: Any, files: Any) -> dict[str, Any]: ...
 
 
-def method_of(model: Any, request: Request) -> Any:
-    """What a request runs."""
-    return model.train if request.method == "train" else model.predict
+class Work(NamedTuple):
+    """A request and what it runs."""
+
+    request: Request
+    method: Method
 
 
-def read_request(spool: Spool, fid: str) -> Request | None:
-    """Read a request. One that can't be read is answered as failed; the loop goes on."""
+def take(spool: Spool, model: Any, fid: str) -> Work | None:
+    """Read a request. None when it is gone, or can't be run: then it was answered as failed, and the loop goes on."""
     try:
-        return spool.request(fid)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        head = {"id": fid, "status": "failed", "error": f"the request file could not be read: {error}", "metrics": {}}
-        spool.put_response(fid, {**head, "streamed": False, "files": [], "completed_at": timestamp()}, b"null")
+        request = spool.request(fid)
+        if request is None:
+            return None
+        method = {"predict": model.predict, "train": model.train}.get(request.method)
+        if method is None:
+            raise ValueError(f"the model has no method {request.method!r:.40}")
+        return Work(request, method)
+    except Exception as error:  # a file can be wrong in any way
+        text = f"the request file could not be read: {describe(error)}"
+        _put(spool, fid, fid, Response("failed", b"null", False, [], text, None), {})
         spool.look_here()
         return None
 
@@ -67,20 +75,19 @@ class Run:
         self,
         spool: Spool,
         fid: str,
-        request: Request,
-        method: Method,
+        work: Work,
         emit: Callable[[bytes], None],
         leave: Callable[[], None],
     ) -> None:
         self.fid = fid
-        self.request = request
+        self.request = work.request
         self.canceled = False  # told to end; whatever the model returns then does not count
         self._spool = spool
-        self._method = method
+        self._method = work.method
         self._emit = emit
         self._leave = leave
         self._ended = False
-        self._scope = Scope({**request.context}, self._record)
+        self._scope = Scope(self.request.context, self._record)
         self._streamed = False
         self._snapshots = 0
         self._started = _time()
@@ -219,23 +226,25 @@ class Run:
             self._leave()
             self._put(response, metrics)
         except OSError as error:  # most likely a full disk: a short answer may fit, and the loop must not end
-            self._put(
-                Response("failed", b"null", self._streamed, [], f"the answer could not be written: {error}", None),
-                metrics,
-            )
+            text = f"the answer could not be written: {error}"
+            self._put(Response("failed", b"null", self._streamed, [], text, None), metrics)
 
     def _put(self, response: Response, metrics: dict[str, Any]) -> None:
-        head = {
-            "id": self.request.id,
-            "status": response.status,
-            "streamed": response.streamed,
-            "files": response.files,
-            "error": response.error,
-            "traceback": response.traceback,
-            "metrics": metrics,
-            "completed_at": timestamp(),
-        }
-        self._spool.put_response(self.fid, head, response.output)
+        _put(self._spool, self.fid, self.request.id, response, metrics)
+
+
+def _put(spool: Spool, fid: str, id: str, response: Response, metrics: dict[str, Any]) -> None:
+    head = {
+        "id": id,
+        "status": response.status,
+        "streamed": response.streamed,
+        "files": response.files,
+        "error": response.error,
+        "traceback": response.traceback,
+        "metrics": metrics,
+        "completed_at": timestamp(),
+    }
+    spool.put_response(fid, head, response.output)
 
 
 def _run_alone(value: Awaitable[Any]) -> Any:

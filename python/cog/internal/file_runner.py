@@ -12,7 +12,7 @@ from typing import Any
 from cog.internal import libc
 from cog.internal.cancelation import Doorbell
 from cog.internal.endings import describe, trace
-from cog.internal.execution import Run, method_of, read_request
+from cog.internal.execution import Run, take
 from cog.internal.inotify import Watch, watch
 from cog.internal.logs import flush_streams, prepare_streams, route_streams
 from cog.internal.spool import Spool, sort_names, timestamp
@@ -171,8 +171,8 @@ class SyncRunner:
             found = self._spool.look() if names is None else sort_names(names)
 
     def _take(self, fid: str) -> None:
-        request = read_request(self._spool, fid)
-        if request is None:
+        work = take(self._spool, self._model, fid)
+        if work is None:
             return
         self._spool.busy()
         self._doorbell.begin(lambda: self._spool.canceled(fid))
@@ -186,7 +186,7 @@ class SyncRunner:
             events.close()
             self._flush()
 
-        Run(self._spool, fid, request, method_of(self._model, request), emit, leave).run_sync(self._doorbell)
+        Run(self._spool, fid, work, emit, leave).run_sync(self._doorbell)
         self._doorbell.end()
         self._spool.look_here()
         self._spool.ready()

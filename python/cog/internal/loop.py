@@ -7,7 +7,7 @@ import threading
 from collections.abc import Awaitable
 from typing import Any, Callable
 
-from cog.internal.execution import Run, method_of, read_request
+from cog.internal.execution import Run, take
 from cog.internal.health import check
 from cog.internal.inotify import SCAN_INTERVAL, Watch, watch
 from cog.internal.spool import Events, Names, Spool, log_event, sort_names
@@ -174,16 +174,14 @@ class AsyncRunner:
     def _take(self, fid: str) -> None:
         if fid in self._running:
             return
-        request = read_request(self._spool, fid)
-        if request is None:
+        work = take(self._spool, self._model, fid)
+        if work is None:
             return
         emitter = Emitter(self._spool.events(fid), self._turn)
-        run = Run(
-            self._spool, fid, request, method_of(self._model, request), emitter.emit, lambda: self._leave(fid, emitter)
-        )
+        run = Run(self._spool, fid, work, emitter.emit, lambda: self._leave(fid, emitter))
         task = self._loop.create_task(run.run_async(emitter.log))
         self._running[fid] = run, task
-        task.add_done_callback(lambda _: self._done(run))
+        task.add_done_callback(lambda task: self._done(run, task))
         if len(self._running) == self._model.max_concurrency:
             self._spool.busy()
 
@@ -200,9 +198,19 @@ class AsyncRunner:
         del self._running[fid]
         self._turn.touch(freed=full)
 
-    def _done(self, run: Run) -> None:
-        run.end_unstarted()
+    def _done(self, run: Run, task: asyncio.Task[None]) -> None:
+        try:
+            run.end_unstarted()
+            if not task.cancelled():
+                task.result()
+        except OSError as error:  # not even a short answer can be written
+            self._fail(error)
         self._stop_when_idle()
+
+    def _fail(self, error: OSError) -> None:
+        """End this process: the server learns in no other way that an answer will not come."""
+        if not self._stopped.done():
+            self._stopped.set_exception(error)
 
     def _stop_when_idle(self) -> None:
         if self._draining and not self._running and not self._stopped.done():

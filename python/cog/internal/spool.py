@@ -12,14 +12,16 @@ import os
 import re
 import signal
 from collections.abc import Mapping
+from time import gmtime as _gmtime
 from time import time as _time
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 _open, _close, _read, _write, _rename = os.open, os.close, os.read, os.write, os.rename
-_listdir, _mkdir, _exists, _join = os.listdir, os.mkdir, os.path.exists, os.path.join
+_listdir, _mkdir, _access, _join = os.listdir, os.mkdir, os.access, os.path.join
 _unlink, _kill = os.unlink, os.kill
 _isabs, _fstat = os.path.isabs, os.fstat
-_divmod, _gmtime = divmod, __import__("time").gmtime
+
+_T = TypeVar("_T")
 
 #: The version of the protocol that this runner speaks.
 PROTOCOL = 1
@@ -49,7 +51,7 @@ def file_id(id: str) -> str:
 def timestamp(seconds: float | None = None) -> str:
     """A moment as RFC 3339 in UTC with microseconds; now by default."""
     micros = int((_time() if seconds is None else seconds) * 1_000_000)
-    whole, part = _divmod(micros, 1_000_000)
+    whole, part = divmod(micros, 1_000_000)
     t = _gmtime(whole)
     return f"{t[0]:04}-{t[1]:02}-{t[2]:02}T{t[3]:02}:{t[4]:02}:{t[5]:02}.{part:06}Z"
 
@@ -97,31 +99,33 @@ class Spool:
     # -- reading
 
     def look(self) -> Names:
-        """List the directory: every request that has no response yet, every cancel."""
-        names = _listdir(self.path)
-        found = sort_names(names)
-        there = set(names)
-        open_ = [i for i in found.requests if f"{_RESPONSE}{i}{_JSON}" not in there]
-        return Names(open_, found.cancels, found.stop)
+        """List the directory."""
+        return sort_names(_listdir(self.path))
 
     def request(self, fid: str) -> Request | None:
-        """Read a request; None when it is gone, ValueError when it is not one."""
+        """Read a request; None when it is gone or was answered, ValueError when it is not one.
+
+        One can come twice: the first listing and inotify both tell of it. The server removes the request before the
+        response, so they are looked for in the other order.
+        """
+        if _access(f"{self._prefix}{_RESPONSE}{fid}{_JSON}", os.F_OK):
+            return None
         raw = self._get(f"{_REQUEST}{fid}{_JSON}")
         if raw is None:
             return None
         message = _decode(raw.decode("utf-8"))
-        files = {entry["pointer"]: self.absolute(entry["path"]) for entry in message.get("files") or ()}
+        files = _typed(message, "files", list)
         return Request(
-            message["id"],
-            message.get("method", "predict"),
-            message.get("input") or {},
-            files,
-            message.get("context") or {},
+            _typed(message, "id", str),
+            _typed(message, "method", str),
+            _typed(message, "input", dict),
+            {_typed(entry, "pointer", str): self.absolute(_typed(entry, "path", str)) for entry in files},
+            _typed(message, "context", dict),
         )
 
     def canceled(self, fid: str) -> bool:
         """Whether the server wants this prediction to end."""
-        return _exists(f"{self._prefix}{_CANCEL}{fid}{_JSON}")
+        return _access(f"{self._prefix}{_CANCEL}{fid}{_JSON}", os.F_OK)
 
     def health_request(self) -> int | None:
         """The sequence number of the newest health request."""
@@ -261,6 +265,13 @@ def metric_event(name: str, value: Any, mode: str, key: str, total: tuple[Any, .
     if total:
         message["total"] = total[0]
     return (_encode(message) + "\n").encode("ascii")
+
+
+def _typed(message: Any, key: str, kind: type[_T]) -> _T:
+    """A value of a message; raises ValueError when it is missing or of another type."""
+    if type(message) is not dict or type(message.get(key)) is not kind:
+        raise ValueError(f"{key!r} must be a {kind.__name__}")
+    return message[key]  # type: ignore[no-any-return]
 
 
 def _write_all(fd: int, data: bytes) -> None:
