@@ -68,7 +68,8 @@ func (s *Supervisor) register(f *flight, idempotent bool) (known *flight, err er
 	if s.draining {
 		return nil, prediction.Refuse(prediction.Draining, "the server is shutting down")
 	}
-	if old := s.flights[f.id()]; old != nil {
+	old := s.flights[f.id()]
+	if old != nil {
 		if !old.settled && !idempotent {
 			return nil, prediction.Refuse(prediction.Conflict, "a prediction with this id is running")
 		}
@@ -83,7 +84,9 @@ func (s *Supervisor) register(f *flight, idempotent bool) (known *flight, err er
 	} else {
 		return nil, s.fullLocked()
 	}
-	s.retained.remove(f.id())
+	if old != nil {
+		s.retained.remove(f.id())
+	}
 	s.flights[f.id()] = f
 	s.idle.Add(1)
 	return nil, nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/coggo/coggo/internal/files"
 	"github.com/coggo/coggo/internal/prediction"
+	"github.com/coggo/coggo/internal/schema"
 	"github.com/coggo/coggo/internal/spool"
 )
 
@@ -197,7 +198,7 @@ func (s *Supervisor) settle(f *flight, w *worker, r prediction.Result) {
 	if f.hook != nil {
 		f.hook.Finish(f.final, func() { s.paid(f.id()) })
 	}
-	f.final = nil
+	f.final, f.checked = nil, schema.Checked{} // a retained prediction needs neither
 	s.observe(f)
 }
 

@@ -48,7 +48,14 @@ def cases() -> dict[str, list[Any]]:
     return {
         "text": [
             {"text": "the cat and a dog and the cat"},
-            {"text": "the cat and a dog", "order": "word", "top": 2, "weight": 2, "skip": ["dog"], "keep_stop_words": True},
+            {
+                "text": "the cat and a dog",
+                "order": "word",
+                "top": 2,
+                "weight": 2,
+                "skip": ["dog"],
+                "keep_stop_words": True,
+            },
             {"text": "b a", "seed": 7, "top": "2", "keep_stop_words": "yes", "weight": "0.5"},
             {"text": "again: no shared default"},
             {"text": ""},

@@ -14,6 +14,9 @@ from http_harness import Receiver, Server
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
+#: The server under test; another build of it, with the race detector for example, can be named instead.
+BINARY = pathlib.Path(os.environ.get("COGGO_SERVER") or ROOT / "bin" / "coggo-server")
+
 
 def real_python() -> str:
     """The interpreter itself: a shim in front of it would cost more than the runner's whole boot."""
@@ -29,7 +32,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Se
         directory = options.pop("model_dir", None) or tmp_path_factory.mktemp("model")
         if source:
             (directory / "predict.py").write_text(source)
-        server = Server(ROOT / "bin" / "coggo-server", directory, real_python(), flags, **options)
+        server = Server(BINARY, directory, real_python(), flags, **options)
         servers.append(server)
         server.wait_listening()
         if ready:
