@@ -17,6 +17,10 @@ from cog.internal.spool import Request, Spool, metric_event, output_event, times
 from cog.scope import Scope, current
 
 
+#: Seconds that an async generator may go on yielding before the loop gets a turn.
+_TURN = 0.001
+
+
 class Method(Protocol):
     """What is needed of the model's predict or train, see `cog.internal.signature`."""
 
@@ -161,9 +165,13 @@ class Run:
         """Take the items of an async generator as they come."""
         if not self._method.is_iterator:
             return self._returned([item async for item in items])
+        turn = _clock()
         try:
             async for item in items:
                 self._yielded(item)
+                if _clock() - turn > _TURN:
+                    await _let_others_run()
+                    turn = _clock()
         finally:
             close = getattr(items, "aclose", None)
             if close is not None:
@@ -258,6 +266,14 @@ def _run_alone(value: Awaitable[Any]) -> Any:
         return value_of
 
     return asyncio.run(wait())
+
+
+async def _let_others_run() -> None:
+    """Give the loop a turn: a generator that computes between its items never waits for anything, and without a turn its
+    items would not be sent, no cancel would arrive, and the other predictions would stand still."""
+    import asyncio
+
+    await asyncio.sleep(0)
 
 
 async def _in_thread(call: Callable[[], Any]) -> Any:
