@@ -7,9 +7,13 @@ import os
 import pathlib
 import signal
 import subprocess
+import sys
 import threading
 import time
 from typing import Any, Callable
+
+if hasattr(sys, "set_int_max_str_digits"):
+    sys.set_int_max_str_digits(0)  # JSON numbers have any length
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODELS = ROOT / "tests" / "models"
@@ -172,8 +176,12 @@ class Runner:
 
     def predict(self, input: dict[str, Any] | None = None, **more: Any) -> Any:
         """Run one prediction to its end; its response, with the id that it was given."""
+        return self.response(self.send(f"p{self.next_number()}", input, **more))
+
+    def next_number(self) -> int:
+        """A number that no prediction of this runner has."""
         self._count += 1
-        return self.response(self.send(f"p{self._count}", input, **more))
+        return self._count
 
     def events(self, id: str, kind: str | None = None) -> list[Any]:
         """The events of a prediction, all or of one type."""

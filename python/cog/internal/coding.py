@@ -7,6 +7,7 @@ import math
 import os
 import stat
 import sys
+from collections.abc import Mapping, MappingView, Sequence
 from typing import Any, Callable
 
 from cog.errors import OutputError
@@ -20,7 +21,13 @@ _modules = sys.modules
 #: Nesting beyond this is refused: no client could read it.
 _MAX_DEPTH = 256
 
+#: A whole Decimal with more digits becomes a float.
+_MAX_DIGITS = 5000
+
 _MASK = "**********"
+
+_ATOMS = frozenset((str, int, bool, type(None)))
+_BYTES = (bytes, bytearray, memoryview)
 
 
 class FileTable:
@@ -66,7 +73,7 @@ class FileTable:
         name = getattr(stream, "name", None)
         path = self._place(_basename(name) if isinstance(name, str) else "file")
         try:
-            if stream.seekable():
+            if not hasattr(stream, "seekable") or stream.seekable():
                 stream.seek(0)
             with open(path, "wb") as out:
                 while True:
@@ -142,17 +149,20 @@ class _Walk:
     def __init__(self, files: FileTable) -> None:
         self._files = files
         self._open: list[int] = []  # ids of the containers around the current value
+        self._forms: dict[type, Callable[[Any], Any] | None] = {}  # found once for each type
 
     def plain(self, value: Any, where: str, pointer: str, depth: int) -> Any:
-        if value is None or value is True or value is False:
+        kind = type(value)
+        if kind in _ATOMS:
             return value
-        if isinstance(value, float):
-            if not _isfinite(value):
+        if kind not in self._forms:
+            self._forms[kind] = _form(kind)
+        form = self._forms[kind]
+        if form is not None:
+            value = form(value)
+            if type(value) is float and not _isfinite(value):
                 raise OutputError(f"not JSON: {_name(value)} at {where}")
-            return float(value)
-        simple = _simple(value)
-        if simple:
-            return simple[0]
+            return value
         if depth > _MAX_DEPTH:
             raise OutputError(f"the output is nested too deeply for JSON at {where:.200}")
         if id(value) in self._open:
@@ -164,7 +174,7 @@ class _Walk:
             self._open.pop()
 
     def _compound(self, value: Any, where: str, pointer: str, depth: int) -> Any:
-        if isinstance(value, dict):
+        if isinstance(value, Mapping):
             return self._object(value.items(), where, pointer, depth)
         if isinstance(value, (list, tuple)):
             return self._list(value, where, pointer, depth)
@@ -173,7 +183,7 @@ class _Walk:
         if isinstance(value, os.PathLike):
             self._files.add_path(pointer, os.fsdecode(_fspath(value)), where)
             return None
-        if hasattr(value, "read") and hasattr(value, "seekable"):
+        if hasattr(value, "read") and hasattr(value, "seek"):
             self._files.add_stream(pointer, value, where)
             return None
         found, inner = _unwrap(value)
@@ -181,6 +191,8 @@ class _Walk:
             return self.plain(inner, where, pointer, depth + 1)
         if hasattr(value, "__next__"):
             return self._list(list(value), where, pointer, depth)
+        if isinstance(value, (Sequence, MappingView)) and not isinstance(value, _BYTES):
+            return self._list(value, where, pointer, depth)
         raise OutputError(
             f"{where} is a {type(value).__module__}.{type(value).__qualname__}, which has no form in JSON"
         )
@@ -194,34 +206,57 @@ class _Walk:
         return out
 
     def _list(self, items: Any, where: str, pointer: str, depth: int) -> list[Any]:
-        return [self.plain(item, f"{where}[{i}]", f"{pointer}/{i}", depth + 1) for i, item in enumerate(items)]
+        return [
+            item if type(item) in _ATOMS else self.plain(item, f"{where}[{i}]", f"{pointer}/{i}", depth + 1)
+            for i, item in enumerate(items)
+        ]
 
 
-def _simple(value: Any) -> tuple[Any, ...]:
-    """The plain form of a value without parts, as a tuple of one; empty for any other."""
-    import datetime
-    import decimal
-    import enum
-    import uuid
+def _form(kind: type) -> Callable[[Any], Any] | None:
+    """How a value without parts becomes plain; None for other types.
 
-    if isinstance(value, enum.Enum):
-        return (value.value,) if isinstance(value.value, (str, int, float, bool)) else ()
-    if isinstance(value, str):
-        return (str(value),)
-    if isinstance(value, int):
-        return (int(value),)
-    if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
-        return (value.isoformat(),)
-    if isinstance(value, datetime.timedelta):
-        return (value.total_seconds(),)
-    if isinstance(value, uuid.UUID):
-        return (str(value),)
-    if isinstance(value, decimal.Decimal) and value.is_finite():
-        exponent = value.as_tuple().exponent
-        return (int(value) if isinstance(exponent, int) and exponent >= 0 else float(value),)
-    if hasattr(value, "get_secret_value"):
-        return (_MASK,)
-    return ()
+    The functions of the base class are called: a subclass of ``str`` may show itself differently.
+    """
+    if _is(kind, "enum", "Enum"):
+        return None
+    for base, form in ((str, str.__str__), (int, int.__int__), (float, float.__float__)):
+        if issubclass(kind, base):
+            return form
+    if any(_is(kind, "datetime", name) for name in ("date", "time")):
+        return _iso
+    if _is(kind, "datetime", "timedelta"):
+        return _seconds
+    if _is(kind, "uuid", "UUID"):
+        return str
+    if _is(kind, "decimal", "Decimal"):
+        return _number
+    return _stars if hasattr(kind, "get_secret_value") else None
+
+
+def _is(kind: type, module: str, name: str) -> bool:
+    """Whether a type is of a class whose module need not be there: then nothing can be of it."""
+    base = getattr(_modules.get(module), name, None)
+    return base is not None and issubclass(kind, base)
+
+
+def _iso(value: Any) -> str:
+    text: str = value.isoformat()
+    return text
+
+
+def _seconds(value: Any) -> float:
+    seconds: float = value.total_seconds()
+    return seconds
+
+
+def _number(value: Any) -> int | float:
+    """A Decimal, exact where it is whole; not 1E+999999999, which would fill the memory."""
+    whole = value.is_finite() and value.as_tuple().exponent >= 0 and value.adjusted() < _MAX_DIGITS
+    return int(value) if whole else float(value)
+
+
+def _stars(value: Any) -> str:
+    return _MASK
 
 
 def _unwrap(value: Any) -> tuple[bool, Any]:
@@ -229,7 +264,7 @@ def _unwrap(value: Any) -> tuple[bool, Any]:
     if isinstance(value, type):
         return False, None
     kind = type(value)
-    if "enum" in _modules and isinstance(value, _modules["enum"].Enum):
+    if _is(kind, "enum", "Enum"):
         return True, value.value
     for fields in ("__dataclass_fields__", "__cog_fields__"):
         if hasattr(kind, fields):  # not asdict(), which copies Paths and shows Secrets
