@@ -50,6 +50,7 @@ type Config struct {
 	MaxOutputFile       size          `default:"8GiB" help:"Largest output file."`
 	MaxLogBytes         size          `default:"16MiB" help:"Largest log of one prediction; the rest is dropped with a note."`
 	HeaderTimeout       time.Duration `default:"10s" help:"How long a client may take to send its headers."`
+	BodyTimeout         time.Duration `default:"30s" help:"How long a client may pause while it sends a body."`
 	IdleTimeout         time.Duration `default:"2m" help:"How long an idle connection is kept."`
 
 	LogLevel string           `default:"info" env:"COG_LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warning or error."`

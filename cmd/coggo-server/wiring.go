@@ -76,7 +76,7 @@ func (b *built) api(c Config, shutdown func(), log *slog.Logger) httpapi.Config 
 	return httpapi.Config{
 		Supervisor: b.supervisor, Shutdown: shutdown, Metrics: b.metrics.Handler(), Bytes: b.metrics.Bytes, Version: version,
 		Store: b.store, Model: "coggo/" + filepath.Base(c.ModelDir),
-		MaxBody: int64(c.MaxBody), AuthToken: c.AuthToken, CORSOrigins: c.CORSOrigin, KeepAlive: 15 * time.Second, Log: log,
+		MaxBody: int64(c.MaxBody), BodyTimeout: c.BodyTimeout, AuthToken: c.AuthToken, CORSOrigins: c.CORSOrigin, KeepAlive: 15 * time.Second, Log: log,
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -44,7 +45,7 @@ func (a *API) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength > a.MaxBody {
 		return nil, a.tooLarge()
 	}
-	limited := http.MaxBytesReader(w, r.Body, a.MaxBody)
+	limited := a.patiently(w, http.MaxBytesReader(w, r.Body, a.MaxBody))
 	var body []byte
 	var err error
 	if n := r.ContentLength; n >= 0 {
@@ -56,10 +57,34 @@ func (a *API) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if errors.As(err, new(*http.MaxBytesError)) {
 		return nil, a.tooLarge()
 	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		w.Header().Set("Connection", "close") // or net/http would wait for the rest before it answers
+		return nil, &httpError{http.StatusRequestTimeout, fmt.Sprintf("nothing more of the body came for %s, see --body-timeout", a.BodyTimeout)}
+	}
 	if err != nil {
 		return nil, prediction.Refuse(prediction.Malformed, "the body ended early: "+err.Error())
 	}
 	return body, nil
+}
+
+// patientReader gives up a body of which nothing comes for a while; one that is only slow may take its time.
+type patientReader struct {
+	io.Reader
+	control *http.ResponseController
+	limit   time.Duration
+}
+
+func (a *API) patiently(w http.ResponseWriter, body io.Reader) io.Reader {
+	return &patientReader{body, http.NewResponseController(w), a.BodyTimeout}
+}
+
+func (p *patientReader) Read(b []byte) (int, error) {
+	_ = p.control.SetReadDeadline(time.Now().Add(p.limit)) // not supported: then there is no limit
+	n, err := p.Reader.Read(b)
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		_ = p.control.SetReadDeadline(time.Time{})
+	}
+	return n, err
 }
 
 func (a *API) tooLarge() error {

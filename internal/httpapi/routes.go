@@ -33,8 +33,9 @@ type Config struct {
 	Model       string // owner/name, as clients of Replicate's API see it
 	Version     string // of the server
 	MaxBody     int64
-	AuthToken   string   // empty: everybody may ask
-	CORSOrigins []string // "*" or origins; empty: no other site may ask
+	BodyTimeout time.Duration // without a byte of a body
+	AuthToken   string        // empty: everybody may ask
+	CORSOrigins []string      // "*" or origins; empty: no other site may ask
 	KeepAlive   time.Duration
 	Log         *slog.Logger
 }

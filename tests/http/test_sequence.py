@@ -268,7 +268,13 @@ def test_shutdown_fails_what_does_not_end_in_time(start, receiver):
 
 def test_a_restarted_server_ends_what_was_in_flight(start, receiver, tmp_path):
     flags = ("--working-dir", str(tmp_path / "spool"))
-    source = "import time\nclass Predictor:\n    def predict(self, s: float = 0) -> str:\n        time.sleep(s)\n        return 'done'\n"
+    source = """
+import time
+class Predictor:
+    def predict(self, s: float = 0) -> str:
+        time.sleep(s)
+        return "done"
+"""
     first = start(source, *flags)
     first.predict(
         {"s": 60}, {"Prefer": "respond-async"}, id="lost", webhook=receiver.url, webhook_events_filter=["completed"]
