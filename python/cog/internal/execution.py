@@ -13,6 +13,7 @@ from cog.internal.cancelation import Doorbell
 from cog.internal.coding import FileTable, encode_output
 from cog.internal.endings import describe, trace
 from cog.internal.logs import Sink, sink
+from cog.internal.pulled import Pulled
 from cog.internal.spool import Request, Spool, metric_event, output_event, timestamp
 from cog.scope import Scope, current
 
@@ -108,7 +109,6 @@ class Run:
         try:
             response = self._sync(user_code)
         except BaseException as error:  # whatever it is, it ends this prediction and nothing else
-            self.canceled = user_code.raised
             response = self._failed(error)
         finally:
             current.reset(token)
@@ -121,6 +121,10 @@ class Run:
             value = self._method.call(kwargs)
             if hasattr(value, "__await__"):
                 value = _run_alone(value)
+            if hasattr(value, "__aiter__"):
+                value = Pulled(value)
+            if not self._method.is_iterator and hasattr(value, "__next__") and not hasattr(value, "read"):
+                value = _listed(value)  # here, where it can be canceled
         if not self._iterates(value):
             return self._returned(value)
         items = iter(value)
@@ -220,15 +224,13 @@ class Run:
 
     def _failed(self, error: BaseException) -> Response:
         """The ladder: every way in which a run can end early."""
-        if self.canceled:
-            return Response("canceled", b"null", self._streamed, [], None, None)
         own = isinstance(error, CogError)  # our words for the author or the client: a traceback would only show us
         return Response("failed", b"null", self._streamed, [], describe(error), None if own else trace(error))
 
     def _finish(self, response: Response) -> None:
         self._ended = True
-        if self.canceled and response.status == "succeeded":
-            response = response._replace(status="canceled")
+        if self.canceled:
+            response = Response("canceled", b"null", response.streamed, [], None, None)
         metrics = {"predict_time": _clock() - self._start, **self._scope.metrics.nested()}
         try:
             self._leave()
@@ -260,12 +262,16 @@ def _run_alone(value: Awaitable[Any]) -> Any:
     import asyncio
 
     async def wait() -> Any:
-        value_of = await value
-        if isinstance(value_of, _AsyncIterator):
-            return [item async for item in value_of]
-        return value_of
+        return await value
 
     return asyncio.run(wait())
+
+
+def _listed(items: Any) -> list[Any]:
+    try:
+        return list(items)
+    finally:
+        _close(items)
 
 
 async def _let_others_run() -> None:

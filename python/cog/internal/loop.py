@@ -184,6 +184,8 @@ class AsyncRunner:
         task.add_done_callback(lambda task: self._done(run, task))
         if len(self._running) == self._model.max_concurrency:
             self._spool.busy()
+        if self._spool.canceled(fid):  # that news may have come before the request
+            self._cancel(fid)
 
     def _cancel(self, fid: str) -> None:
         run, task = self._running.get(fid, (None, None))

@@ -1,0 +1,38 @@
+"""Takes the items of an asynchronous iterator where there is no loop: in a model whose ``predict()`` is synchronous."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Pulled:
+    """An iterator over the items of an asynchronous one, with a loop of its own until `close`."""
+
+    def __init__(self, items: Any) -> None:
+        import asyncio  # most synchronous models do without
+
+        self._asyncio = asyncio
+        self._loop = asyncio.new_event_loop()
+        self._items = items.__aiter__()
+
+    def __iter__(self) -> Pulled:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            return self._loop.run_until_complete(self._items.__anext__())
+        except StopAsyncIteration:
+            raise StopIteration from None
+
+    def close(self) -> None:
+        """End what is under way, a step that was interrupted too, and run the clean-up of the items."""
+        try:
+            left = self._asyncio.all_tasks(self._loop)
+            for task in left:
+                task.cancel()
+            if left:
+                self._loop.run_until_complete(self._asyncio.wait(left))
+            if hasattr(self._items, "aclose"):
+                self._loop.run_until_complete(self._items.aclose())
+        finally:
+            self._loop.close()
