@@ -17,7 +17,6 @@ from cog.internal.pulled import Pulled
 from cog.internal.spool import Request, Spool, metric_event, output_event, timestamp
 from cog.scope import Scope, current
 
-
 #: Seconds that an async generator may go on yielding before the loop gets a turn.
 _TURN = 0.001
 
