@@ -102,7 +102,7 @@ class Server:
             if body is not None and not isinstance(body, (bytes, str)):
                 body = json.dumps(body)
                 given.setdefault("Content-Type", "application/json")
-            connection.request(method, path, body, given)
+            connection.request(method, path, body.encode() if isinstance(body, str) else body, given)
             response = connection.getresponse()
             return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
         finally:

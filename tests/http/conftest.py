@@ -6,7 +6,7 @@ import os
 import pathlib
 import sys
 from collections.abc import Iterator
-from typing import Any, Callable
+from typing import Any
 
 import pytest
 
@@ -23,25 +23,44 @@ def real_python() -> str:
     return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 
 
-@pytest.fixture
-def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
-    """Start a server for the source of a model; all are stopped at the end and must leave nothing behind."""
-    servers = []
+class Starter:
+    """Starts servers and, at the end, stops them all: they must leave nothing behind."""
 
-    def start(source: str = "", *flags: str, ready: bool = True, **options: Any) -> Server:
-        directory = options.pop("model_dir", None) or tmp_path_factory.mktemp("model")
+    def __init__(self, directories: pytest.TempPathFactory) -> None:
+        self._directories = directories
+        self._servers: list[Server] = []
+
+    def __call__(self, source: str = "", *flags: str, ready: bool = True, **options: Any) -> Server:
+        """Start a server for the source of a model, or for a directory given as ``model_dir``."""
+        directory = options.pop("model_dir", None) or self._directories.mktemp("model")
         if source:
             (directory / "predict.py").write_text(source)
         server = Server(BINARY, directory, real_python(), flags, **options)
-        servers.append(server)
+        self._servers.append(server)
         server.wait_listening()
         if ready:
             server.wait_status("READY")
         return server
 
-    yield start
-    for server in servers:
-        server.close()
+    def close(self) -> None:
+        for server in self._servers:
+            server.close()
+
+
+@pytest.fixture
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
+    """Starts servers for one test."""
+    made = Starter(tmp_path_factory)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def start_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
+    """Starts servers that the tests of a module share, where their state does not matter."""
+    made = Starter(tmp_path_factory)
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -73,7 +73,9 @@ def test_nonsense_is_refused_and_the_next_request_served(start, data):
         answer = send(server.port, data, timeout=1)
     except ConnectionError:  # the server hung up before it had read all of it
         answer = b""
-    assert not answer or answer.split(b" ", 2)[1] in (b"400", b"404", b"408", b"413", b"414", b"431", b"501", b"505"), answer[:200]
+    assert not answer or answer.split(b" ", 2)[1] in (b"400", b"404", b"408", b"413", b"414", b"431", b"501", b"505"), (
+        answer[:200]
+    )
     assert server.predict({}).json["output"] == "hello you"
 
 

@@ -46,14 +46,15 @@ class Field(NamedTuple):
 
     @property
     def required(self) -> bool:
-        """Whether a request has to give it."""
-        return self.info.default is UNSET and self.info.default_factory is None
+        """Whether a request has to give it; an Optional without default may be left out and is None then."""
+        nothing = self.info.default is UNSET and self.info.default_factory is None
+        return nothing and not isinstance(self.kind, Nullable)
 
     def default(self) -> Any:
         """The default, a copy for each prediction."""
         if self.info.default_factory is not None:
             return self.info.default_factory()
-        value = self.info.default
+        value = None if self.info.default is UNSET else self.info.default
         if isinstance(value, enum.Enum) and isinstance(_element(self.kind), Text):
             return value.value
         return copy.deepcopy(value)
@@ -229,7 +230,7 @@ def _check_default(field: Field) -> None:
             raise Problem(f"default_factory raises {type(error).__name__}: {error}") from None
     else:
         value = field.info.default
-    if value is None:
+    if value is None or value is UNSET:
         return  # an input that may be left out; the model gets None
     shown = "the default" if isinstance(_element(field.kind), SecretKind) else f"default={value!r:.80}"
     try:
