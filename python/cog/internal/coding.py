@@ -11,6 +11,7 @@ from collections.abc import Mapping, MappingView, Sequence
 from typing import Any, Callable
 
 from cog.errors import OutputError
+from cog.internal.spool import utf8
 
 _stat, _fspath, _join, _basename, _realpath = os.stat, os.fspath, os.path.join, os.path.basename, os.path.realpath
 _mkdir, _fsencode = os.mkdir, os.fsencode
@@ -110,11 +111,11 @@ def encode_output(value: Any, files: FileTable) -> bytes:
     Raises OutputError with the place of what is not JSON, such as ``output.boxes[0].x``.
     """
     try:
-        return _bytes(_encode(value))
+        return utf8(_encode(value))
     except (TypeError, ValueError, RecursionError):
         pass  # not plain JSON values: walk through it
     try:
-        return _bytes(_dumps(_Walk(files).plain(value, "output", "", 0)))
+        return utf8(_dumps(_Walk(files).plain(value, "output", "", 0)))
     except RecursionError:
         raise OutputError("the output is nested too deeply for JSON") from None
 
@@ -133,14 +134,6 @@ def _dumps(value: Any) -> str:
             return _encode(value)
         finally:
             limit(old)
-
-
-def _bytes(text: str) -> bytes:
-    """UTF-8 of ``text``; lone surrogates, which no JSON reader has to accept, become U+FFFD."""
-    try:
-        return text.encode("utf-8")
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode("utf-8")
 
 
 class _Walk:

@@ -30,6 +30,7 @@ def main(argv: list[str]) -> int:
     follow_parent(server)
     spool = Spool(os.path.abspath(options["working-dir"]), server)
     prepare_streams()
+    unroute = route_streams()
     names = watch(spool.path)  # before anything is announced: no request can come unseen
     doorbell = Doorbell()  # from now on the signal is harmless
     setup = Setup(spool)
@@ -41,8 +42,8 @@ def main(argv: list[str]) -> int:
     if setup.loop is not None and model.predict.is_async:
         from cog.internal.loop import AsyncRunner, finish
 
-        route_streams()
         return finish(setup.loop, AsyncRunner(setup.loop, spool, model, names).serve())
+    unroute()
     return SyncRunner(spool, model, names, doorbell).serve()
 
 

@@ -109,10 +109,22 @@ def prepare_streams() -> None:
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
 
-def route_streams() -> None:
-    """Wrap the standard streams."""
-    sys.stdout = RoutedStream("stdout", sys.stdout)
-    sys.stderr = RoutedStream("stderr", sys.stderr)
+def route_streams() -> Callable[[], None]:
+    """Wrap the standard streams; what is returned puts them back.
+
+    Done before the model is imported, because loggers keep the stream that they find there. One that was kept by a
+    synchronous model is harmless: outside of async predictions all text is passed on.
+    """
+    streams = sys.stdout, sys.stderr
+    routed = RoutedStream("stdout", sys.stdout), RoutedStream("stderr", sys.stderr)
+    sys.stdout, sys.stderr = routed
+
+    def put_back() -> None:
+        for name, inner, wrapper in zip(("stdout", "stderr"), streams, routed):
+            if getattr(sys, name) is wrapper:
+                setattr(sys, name, inner)
+
+    return put_back
 
 
 def flush_streams(streams: list[TextIO | None]) -> None:

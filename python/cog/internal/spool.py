@@ -27,7 +27,7 @@ _T = TypeVar("_T")
 PROTOCOL = 1
 
 # The encoder and decoder are made once: json.dumps with options makes a new one for each call.
-_encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _decode = json.JSONDecoder().decode
 
 _HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}").fullmatch
@@ -140,11 +140,11 @@ class Spool:
 
     def put_schema(self, document: Mapping[str, Any]) -> None:
         """Write the model's OpenAPI document."""
-        self._put("openapi.json", _encode(document).encode("ascii"))
+        self._put("openapi.json", _json(document))
 
     def put_setup_result(self, result: Mapping[str, Any]) -> None:
         """Write how loading and setup ended."""
-        self._put("setup-result.json", _encode({"protocol": PROTOCOL, **result}).encode("ascii"))
+        self._put("setup-result.json", _json({"protocol": PROTOCOL, **result}))
 
     def put_response(self, fid: str, head: Mapping[str, Any], output: bytes) -> None:
         """Write how a prediction ended; ``output`` is JSON text."""
@@ -154,13 +154,13 @@ class Spool:
             path = f"outputs/{fid}/output.json"
             self._put(path, output)
             output = b"null"
-        text = _encode({**head, "output_path": path, "output": None})
-        self._put(f"{_RESPONSE}{fid}{_JSON}", text[: -len("null}")].encode("ascii") + output + b"}")
+        text = _json({**head, "output_path": path, "output": None})
+        self._put(f"{_RESPONSE}{fid}{_JSON}", text[: -len(b"null}")] + output + b"}")
 
     def put_health(self, sequence: int, error: str | None) -> None:
         """Answer a health request; ``error`` is None for a healthy model."""
         message = {"sequence": sequence, "healthy": error is None, "error": error}
-        self._put("health/response.json", _encode(message).encode("ascii"))
+        self._put("health/response.json", _json(message))
 
     def output_dir(self, fid: str) -> str:
         """The directory for contents of a prediction's outputs, made when it is missing."""
@@ -250,13 +250,13 @@ class Events:
 
 def output_event(chunk: bytes, files: list[dict[str, Any]]) -> bytes:
     """The line for one yielded item; ``chunk`` is JSON text."""
-    table = _encode(files).encode("ascii") if files else b"[]"
+    table = _json(files) if files else b"[]"
     return b'{"type":"output","chunk":' + chunk + b',"files":' + table + b"}\n"
 
 
 def log_event(source: str, text: str) -> bytes:
     """The line for text that an async model wrote."""
-    return (_encode({"type": "log", "source": source, "data": text}) + "\n").encode("ascii")
+    return _json({"type": "log", "source": source, "data": text}) + b"\n"
 
 
 def metric_event(name: str, value: Any, mode: str, key: str, total: tuple[Any, ...]) -> bytes:
@@ -264,7 +264,19 @@ def metric_event(name: str, value: Any, mode: str, key: str, total: tuple[Any, .
     message = {"type": "metric", "name": name, "value": value, "mode": mode, "key": key}
     if total:
         message["total"] = total[0]
-    return (_encode(message) + "\n").encode("ascii")
+    return _json(message) + b"\n"
+
+
+def _json(message: Any) -> bytes:
+    return utf8(_encode(message))
+
+
+def utf8(text: str) -> bytes:
+    """UTF-8 of JSON text; lone surrogates, which no reader has to accept, become U+FFFD."""
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode("utf-8")
 
 
 def _typed(message: Any, key: str, kind: type[_T]) -> _T:
