@@ -50,9 +50,7 @@ def server(start_once):
 
 def given(server, raw: str):
     """POST an input given as JSON text, so that numbers are exactly what is written."""
-    return server.ask(
-        "POST", "/predictions", '{"input": {%s}}' % raw, Content_Type="application/json"
-    )
+    return server.ask("POST", "/predictions", '{"input": {%s}}' % raw, Content_Type="application/json")
 
 
 def value(answer, name):

@@ -1,0 +1,117 @@
+"""Section 2, ids: client text that never becomes a path; and the same id again."""
+
+from __future__ import annotations
+
+import re
+import threading
+from urllib.parse import quote
+
+import pytest
+
+MODEL = """
+import os, time
+class Predictor:
+    def setup(self):
+        self.runs = 0
+    def predict(self, s: float = 0) -> int:
+        time.sleep(s)
+        self.runs += 1
+        return self.runs
+"""
+
+
+@pytest.fixture(scope="module")
+def server(start_once):
+    return start_once(MODEL)
+
+
+ODD = [
+    "a",
+    "A.b_c-9",
+    "../../x",
+    "/etc/passwd",
+    "..",
+    ".",
+    ".hidden",
+    "a b",
+    "a\nb",
+    "a\u0000b",
+    "é😀",
+    "a%2Fb",
+    "~abc",
+    "x" * 512,
+    "CON",
+    "-rf",
+    "request-1.json",
+    "a\\b",
+    "a;b&c=d?e#f",
+]
+
+
+@pytest.mark.parametrize("id", ODD, ids=lambda i: repr(i)[:20])
+def test_any_text_is_an_id(server, id):
+    answer = server.predict({}, id=id)
+    assert answer.status == 200 and answer.json["id"] == id
+    if id not in (".", ".."):  # a path of these alone is not sent by any client
+        assert server.get(f"/predictions/{quote(id, safe='')}").json["id"] == id
+        again = server.ask("PUT", f"/predictions/{quote(id, safe='')}", {"input": {}})
+        assert again.status == 200 and again.json["output"] == answer.json["output"]
+
+
+def test_nothing_is_written_outside_the_working_directory(start, tmp_path):
+    server = start(MODEL, "--working-dir", str(tmp_path / "spool"))
+    for id in ODD:
+        assert server.predict({}, id=id).status == 200
+    assert {p.name for p in tmp_path.iterdir()} == {"spool"}
+
+
+def test_a_made_id_is_26_lowercase_letters_and_digits(server):
+    first, second = (server.predict({}).json["id"] for _ in range(2))
+    assert re.fullmatch("[a-z2-7]{26}", first) and first != second
+
+
+def test_the_id_of_the_body_must_be_that_of_the_path(server):
+    answer = server.ask("PUT", "/predictions/one", {"id": "two"})
+    assert answer.status == 422 and answer.json["detail"][0]["loc"] == ["body", "id"]
+    assert server.ask("PUT", "/predictions/same", {"id": "same"}).status == 200
+
+
+def test_a_path_id_that_is_too_long_is_refused(server):
+    assert server.ask("PUT", "/predictions/" + "x" * 513, {}).status == 422
+
+
+def test_the_same_id_while_it_runs(server):
+    before = server.predict({}).json["output"]
+    first = server.ask("PUT", "/predictions/busy", {"input": {"s": 0.5}}, Prefer="respond-async")
+    assert first.status == 202
+    again = server.ask("PUT", "/predictions/busy", {"input": {"s": 0.5}})
+    assert again.status == 202 and again.json["id"] == "busy" and again.json["input"] == {"s": 0.5}
+    assert server.predict({}, id="busy").status == 409
+    assert server.ended("busy")["output"] == before + 1
+    assert server.predict({}).json["output"] == before + 2
+
+
+def test_the_same_id_after_its_end(server):
+    first = server.ask("PUT", "/predictions/over", {"input": {}}).json
+    again = server.ask("PUT", "/predictions/over", {"input": {}})
+    assert again.status == 200 and again.json == first
+    other = server.ask("PUT", "/predictions/over", {"input": {"s": 0.01}}).json
+    assert other["output"] == first["output"] + 1
+    assert server.get("/predictions/over").json == other
+    assert server.predict({}, id="over").json["output"] == first["output"] + 2
+
+
+def test_20_puts_of_one_id_at_once_run_once(server):
+    before = server.predict({}).json["output"]
+    statuses = []
+
+    def put() -> None:
+        statuses.append(server.ask("PUT", "/predictions/crowd", {"input": {"s": 0.3}}).status)
+
+    threads = [threading.Thread(target=put) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(set(statuses)) in ([200], [200, 202])
+    assert server.ended("crowd")["output"] == before + 1

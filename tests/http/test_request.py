@@ -1,0 +1,139 @@
+"""Section 2: content types, the envelope, and the Prefer header."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+MODEL = """
+import json
+from cog import BasePredictor, current_scope
+class Predictor(BasePredictor):
+    def predict(self, name: str = "you") -> str:
+        return json.dumps([name, current_scope().context])
+"""
+
+
+@pytest.fixture(scope="module")
+def server(start_once):
+    return start_once(MODEL)
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (None, {}),
+        ("", {}),
+        ("", JSON),
+        ("{}", JSON),
+        ('{"input": {}}', JSON),
+        ('{"input": null}', JSON),
+        ('{"input": {"name": "you"}}', {}),
+        ('{"input": {}}', {"Content-Type": "application/json; charset=utf-8"}),
+        ('{"input": {}}', {"Content-Type": "Application/JSON"}),
+        ('{"input": {}}', {"Content-Type": "application/vnd.api+json"}),
+        ('{"id": null, "webhook": null, "webhook_events_filter": null, "context": null, "created_at": null}', JSON),
+        ('{"unknown": [1, {"input": 5}]}', JSON),
+        (' \n{"input": {} }\n ', JSON),
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_request_with_every_default(server, method, body, headers):
+    path = "/predictions" if method == "POST" else f"/predictions/{abs(hash((body, str(headers))))}"
+    answer = server.ask(method, path, body, **headers)
+    assert answer.status == 200, answer.body
+    assert answer.json["output"] == '["you", {}]'
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "multipart/form-data", "application/x-www-form-urlencoded", "nonsense", "a/b/c"]
+)
+def test_another_content_type_is_refused(server, kind):
+    answer = server.ask("POST", "/predictions", '{"input": {}}', Content_Type=kind)
+    assert answer.status == 415
+    assert isinstance(answer.json["detail"], str)
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["{", '{"input": ', "nope", '{"a": 1,}', "{} {}", "{'input': {}}", '{"input": {"name": "\\ud800"}}', '{"x": NaN}'],
+)
+def test_malformed_json_is_refused(server, body):
+    answer = server.ask("POST", "/predictions", body, **JSON)
+    assert answer.status == 400
+    assert isinstance(answer.json["detail"], str)
+
+
+@pytest.mark.parametrize(
+    ("body", "loc"),
+    [
+        ("[]", ["body"]),
+        ('"text"', ["body"]),
+        ("5", ["body"]),
+        ("null", ["body"]),
+        ({"input": []}, ["body", "input"]),
+        ({"input": "x"}, ["body", "input"]),
+        ({"id": 5}, ["body", "id"]),
+        ({"id": ""}, ["body", "id"]),
+        ({"id": "x" * 513}, ["body", "id"]),
+        ({"context": []}, ["body", "context"]),
+        ({"context": {"a": 1}}, ["body", "context", "a"]),
+        ({"context": {"a": None}}, ["body", "context", "a"]),
+        ({"webhook": 5}, ["body", "webhook"]),
+        ({"webhook": "nope"}, ["body", "webhook"]),
+        ({"webhook": "ftp://example.com"}, ["body", "webhook"]),
+        ({"webhook": "http://"}, ["body", "webhook"]),
+        ({"webhook_events_filter": "start"}, ["body", "webhook_events_filter"]),
+        ({"webhook_events_filter": ["start", "nope"]}, ["body", "webhook_events_filter", 1]),
+        ({"webhook_events_filter": [3]}, ["body", "webhook_events_filter", 0]),
+        ({"created_at": "yesterday"}, ["body", "created_at"]),
+        ({"created_at": 5}, ["body", "created_at"]),
+        ({"output_file_prefix": "nope"}, ["body", "output_file_prefix"]),
+    ],
+)
+def test_a_bad_envelope_is_refused(server, body, loc):
+    text = body if isinstance(body, str) else json.dumps(body)
+    answer = server.ask("POST", "/predictions", text, **JSON)
+    assert answer.status == 422, answer.body
+    assert answer.json["detail"][0]["loc"] == loc
+
+
+def test_context_reaches_the_model(server):
+    answer = server.predict({}, context={"user": "u1", "é": "ü"})
+    assert json.loads(answer.json["output"]) == ["you", {"user": "u1", "é": "ü"}]
+
+
+def test_created_at_is_echoed(server):
+    assert server.predict({}, created_at="2026-01-02T03:04:05+02:00").json["created_at"] == "2026-01-02T03:04:05+02:00"
+
+
+@pytest.mark.parametrize(
+    ("prefer", "status"),
+    [
+        ("respond-async", 202),
+        ("Respond-Async", 202),
+        ("respond-async, wait=5", 202),
+        ("wait=5, respond-async", 202),
+        ("return=minimal, respond-async;foo=bar", 202),
+        ("wait", 200),
+        ("wait=5", 200),
+        ("return=minimal", 200),
+        ("respond-asynchronously", 200),
+        ("", 200),
+    ],
+)
+def test_prefer_is_a_list(server, prefer, status):
+    answer = server.predict({}, {"Prefer": prefer})
+    assert answer.status == status
+    assert server.ended(answer.json["id"])["status"] == "succeeded"
+
+
+def test_async_needs_no_webhook_and_a_webhook_no_async(server, receiver):
+    assert server.predict({}, {"Prefer": "respond-async"}).status == 202
+    server.wait_status("READY")
+    assert server.predict({}, webhook=receiver.url).json["status"] == "succeeded"
+    receiver.wait_terminal()

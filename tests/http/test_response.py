@@ -1,0 +1,140 @@
+"""Section 4: what a prediction looks like; and the bodies of errors."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+MODEL = """
+from typing import Any
+from cog import BasePredictor
+OUTPUTS = {
+    "zero": 0, "float zero": 0.0, "false": False, "empty": "", "empty list": [], "empty object": {}, "none": None,
+    "one item": ["x"], "big": 2**70, "ordered": {"z": 1, "a": 2}, "nested": {"l": [1, [2.5, None]]}, "text": "é😀\\n",
+    "nan": float("nan"), "inf": [1, {"x": float("inf")}], "unserialisable": object(), "bytes": b"x",
+}
+class Predictor(BasePredictor):
+    def predict(self, what: str = "text") -> Any:
+        print("log of", what)
+        if what == "raise":
+            raise ValueError("boom")
+        if what == "raise nothing":
+            raise ValueError
+        if what == "raise key":
+            raise KeyError("k")
+        return OUTPUTS[what]
+"""
+
+
+@pytest.fixture(scope="module")
+def server(start_once):
+    return start_once(MODEL)
+
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+
+
+def test_the_members(server):
+    body = server.predict({"what": "text"}).json
+    assert list(body) == [
+        "id", "status", "input", "output", "error", "logs", "metrics", "created_at", "started_at", "completed_at",
+    ]  # fmt: skip
+    assert body["input"] == {"what": "text"}
+    assert body["error"] is None
+    assert body["logs"] == "log of text\n"
+    assert body["metrics"]["predict_time"] >= 0
+    assert all(TIME.fullmatch(body[name]) for name in ("created_at", "started_at", "completed_at"))
+    assert body["created_at"] <= body["started_at"] <= body["completed_at"]
+
+
+@pytest.mark.parametrize(
+    ("what", "text"),
+    [
+        ("zero", b"0"),
+        ("float zero", b"0.0"),
+        ("false", b"false"),
+        ("empty", b'""'),
+        ("empty list", b"[]"),
+        ("empty object", b"{}"),
+        ("none", b"null"),
+        ("one item", b'["x"]'),
+        ("big", b"1180591620717411303424"),
+        ("ordered", b'{"z":1,"a":2}'),
+        ("nested", b'{"l":[1,[2.5,null]]}'),
+        ("text", '"é😀\\n"'.encode()),
+    ],
+)
+def test_outputs_are_exact(server, what, text):
+    answer = server.predict({"what": what})
+    assert answer.status == 200 and answer.json["status"] == "succeeded"
+    assert b'"output":' + text + b"," in answer.body
+
+
+@pytest.mark.parametrize(
+    ("what", "error"),
+    [
+        ("raise", "boom"),
+        ("raise nothing", "ValueError"),
+        ("raise key", "'k'"),
+        ("nan", "NaN"),
+        ("inf", "output[1].x"),
+        ("unserialisable", "object"),
+        ("bytes", "bytes"),
+    ],
+)
+def test_a_failure_is_an_answer(server, what, error):
+    answer = server.predict({"what": what})
+    assert answer.status == 200
+    body = answer.json
+    assert body["status"] == "failed" and error in body["error"]
+    assert body["output"] is None
+    assert body["logs"].startswith(f"log of {what}\n")
+    assert body["metrics"]["predict_time"] >= 0
+    assert ("Traceback" in body["logs"]) == what.startswith("raise")
+    if what == "raise":
+        assert body["error"] == "boom"
+
+
+def test_an_async_answer_says_at_least_what_was_asked(server):
+    body = server.predict({"what": "text"}, {"Prefer": "respond-async"}, id="async").json
+    assert body["id"] == "async" and body["status"] in ("starting", "processing")
+    assert body["input"] == {"what": "text"} and body["created_at"] and body["started_at"]
+    server.ended("async")
+
+
+def test_the_error_of_a_busy_server_serves_both_kinds_of_clients(start):
+    server = start(
+        "import time\nclass Predictor:\n    def predict(self) -> int:\n        time.sleep(1)\n        return 1\n"
+    )
+    server.predict({}, {"Prefer": "respond-async"})
+    body = server.predict({})
+    assert body.status == 409
+    assert body.json["detail"] == body.json["error"] and body.json["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("returns", "value", "status", "output"),
+    [
+        ("str", "None", "succeeded", None),
+        ("int", "5.0", "succeeded", 5),
+        ("int", "'5'", "succeeded", 5),
+        ("int", "5.5", "failed", None),
+        ("float", "1", "succeeded", 1.0),
+        ("str", "5", "failed", None),
+        ("bool", "1", "failed", None),
+        ("List[int]", "[1, '2']", "succeeded", [1, 2]),
+        ("List[int]", "[1, 'x']", "failed", None),
+        ("dict", "{'a': 1}", "succeeded", {"a": 1}),
+        ("dict", "[1]", "failed", None),
+        ("List[str]", "('a', 'b')", "succeeded", ["a", "b"]),
+    ],
+)
+def test_the_declared_output_type_is_checked(start, returns, value, status, output):
+    server = start(
+        f"from typing import List\nclass Predictor:\n    def predict(self) -> {returns}:\n        return {value}\n"
+    )
+    body = server.predict({}).json
+    assert (body["status"], body["output"]) == (status, output), body
+    if status == "failed":
+        assert body["error"].startswith("output")
