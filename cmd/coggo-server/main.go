@@ -106,26 +106,22 @@ func waitForEnd(stop *stop, defunct <-chan struct{}, serving <-chan error, await
 	}
 }
 
-// webhookGrace is how long undelivered webhooks are tried after the last prediction has ended.
-const webhookGrace = 10 * time.Second
-
-// drain ends predictions, webhooks and runners; a second request to stop cuts the waiting short.
+// drain ends predictions, webhooks and runners; a second wish to stop cuts the waiting short.
 func drain(c Config, b *built, stop *stop) {
-	grace, cancelGrace := context.WithTimeout(context.Background(), time.Duration(c.ShutdownGrace))
+	hurry, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	grace, cancelGrace := context.WithTimeout(hurry, time.Duration(c.ShutdownGrace))
 	defer cancelGrace()
-	flush, cancelFlush := context.WithTimeout(context.Background(), time.Duration(c.ShutdownGrace+c.CancelGrace)+webhookGrace)
-	defer cancelFlush()
 	done := make(chan struct{})
 	defer close(done)
 	go func() {
 		select {
 		case <-stop.hurried:
-			cancelGrace()
-			cancelFlush()
+			cancel()
 		case <-done:
 		}
 	}()
-	b.supervisor.Drain(grace, flush)
+	b.supervisor.Drain(grace, hurry)
 }
 
 // closeServer gives answers under way a moment, and then closes what is still open.

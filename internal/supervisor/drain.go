@@ -8,9 +8,12 @@ import (
 // stopWait is how long a runner that was told to stop may take before its group is killed.
 const stopWait = 2 * time.Second
 
-// Drain ends the server's work: new predictions are refused, live ones have until ctx is done and fail then, webhooks
-// are delivered while flush is not done, the runners stop. What is still owed then stays on disk.
-func (s *Supervisor) Drain(ctx, flush context.Context) {
+// flushWait is how long undelivered webhooks are tried after the last prediction has ended.
+const flushWait = 10 * time.Second
+
+// Drain ends the server's work: new predictions are refused, live ones have until grace is done and fail then, webhooks
+// are delivered for a while, the runners stop. What is still owed then stays on disk. Nothing waits once hurry is done.
+func (s *Supervisor) Drain(grace, hurry context.Context) {
 	s.mu.Lock()
 	s.draining = true
 	s.mu.Unlock()
@@ -21,10 +24,12 @@ func (s *Supervisor) Drain(ctx, flush context.Context) {
 	}()
 	select {
 	case <-idle:
-	case <-ctx.Done():
+	case <-grace.Done():
 		s.cancelAll(ByShutdown)
 		<-idle // bounded by CancelGrace
 	}
+	flush, cancel := context.WithTimeout(hurry, flushWait)
+	defer cancel()
 	if err := s.Webhooks.Drain(flush); err != nil {
 		s.Log.Warn("webhooks left undelivered", "error", err)
 	}

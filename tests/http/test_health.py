@@ -1,0 +1,170 @@
+"""Section 6: health."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import time
+
+import pytest
+
+from http_harness import alive, until
+
+HEALTHY = """
+import os, time
+class Predictor:
+    def setup(self):
+        print("to stdout")
+        os.write(2, b"to stderr, \\xff\\n")
+    def predict(self, s: float = 0) -> str:
+        time.sleep(s)
+        return "done"
+"""
+
+
+def test_the_members(start):
+    health = start(HEALTHY).health()
+    assert health["status"] == "READY"
+    assert health["setup"]["status"] == "succeeded"
+    assert health["setup"]["started_at"] < health["setup"]["completed_at"]
+    assert sorted(health["setup"]["logs"].splitlines()) == ["to stderr, \ufffd", "to stdout"]
+    assert health["concurrency"] == {"max": 1, "current": 0}
+    assert {"coggo", "cog", "coglet", "python"} <= set(health["version"])
+    assert "user_healthcheck_error" not in health
+
+
+def test_starting_then_ready_then_busy(start):
+    server = start(HEALTHY.replace('print("to stdout")', "time.sleep(1)"), ready=False)
+    assert server.health()["status"] == "STARTING"
+    assert server.health()["setup"]["status"] == "starting"
+    assert server.health()["setup"]["completed_at"] is None
+    server.wait_status("READY")
+    server.predict({"s": 1}, {"Prefer": "respond-async"})
+    health = server.health()
+    assert health["status"] == "BUSY" and health["concurrency"] == {"max": 1, "current": 1}
+    server.wait_status("READY")
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        (
+            "class Predictor:\n    def setup(self):\n        print('so far')\n        raise RuntimeError('no')\n    def predict(self) -> str: ...",
+            "so far",
+        ),
+        (
+            "import sys\nclass Predictor:\n    def setup(self): sys.exit(3)\n    def predict(self) -> str: ...",
+            "SystemExit",
+        ),
+        (
+            "import os\nclass Predictor:\n    def setup(self): os._exit(3)\n    def predict(self) -> str: ...",
+            "exit status 3",
+        ),
+        ("import nope", "No module named 'nope'"),
+        ("def (", "SyntaxError"),
+        ("x = 1", "Predictor"),
+        ("import os\nos.kill(os.getpid(), 11)", "signal 11"),
+    ],
+)
+def test_setup_failed(start, source, text):
+    server = start(source, ready=False)
+    server.wait_status("SETUP_FAILED")
+    health = server.health()
+    assert health["setup"]["status"] == "failed"
+    assert text in health["setup"]["logs"]
+    assert health["setup"]["completed_at"]
+
+
+def test_a_synchronous_model_with_concurrency_fails_its_setup(start):
+    server = start(HEALTHY, "--max-concurrency", "2", ready=False)
+    server.wait_status("SETUP_FAILED")
+    assert "async def" in server.health()["setup"]["logs"]
+
+
+def test_a_setup_that_takes_too_long_is_ended_and_killed(start):
+    server = start(
+        "import os, time\nclass Predictor:\n    def setup(self):\n        print(os.getpid(), flush=True)\n        time.sleep(60)\n    def predict(self) -> str: ...",
+        "--setup-timeout",
+        "1",
+        ready=False,
+    )
+    server.wait_status("SETUP_FAILED")
+    logs = server.health()["setup"]["logs"]
+    assert "timed out" in logs
+    until("the process is gone", lambda: not alive(int(logs.split()[0])), 5)
+
+
+@pytest.mark.parametrize("value", ["", "0", "-1", "nonsense"])
+def test_a_setup_timeout_that_is_none_means_none(start, value):
+    server = start(HEALTHY, env={"COG_SETUP_TIMEOUT": value})
+    assert server.health()["status"] == "READY"
+
+
+def test_the_setup_timeout_of_the_environment(start):
+    server = start(
+        "import time\nclass Predictor:\n    def setup(self): time.sleep(60)\n    def predict(self) -> str: ...",
+        ready=False,
+        env={"COG_SETUP_TIMEOUT": "0.5"},
+    )
+    server.wait_status("SETUP_FAILED")
+
+
+CHECKED = """
+import asyncio, pathlib, time
+class Predictor:
+    {kind} healthcheck(self):
+        how = pathlib.Path({path!r}).read_text()
+        if how == "raise":
+            raise RuntimeError("GPU lost")
+        if how == "hang":
+            {wait}
+        return how == "well"
+    {kind} predict(self, s: float = 0) -> str:
+        {sleep}
+        return "done"
+"""
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_the_models_own_healthcheck(start, tmp_path, kind):
+    how = tmp_path / "how"
+    how.write_text("well")
+    wait = "time.sleep(60)" if kind == "def" else "await asyncio.sleep(60)"
+    source = CHECKED.format(kind=kind, path=str(how), wait=wait, sleep=wait.replace("60", "s"))
+    server = start(source)
+    for state, text in (("ill", "returned False"), ("raise", "GPU lost"), ("hang", "timed out after 5.0 seconds")):
+        how.write_text(state)
+        health = server.health()
+        assert health["status"] == "UNHEALTHY" and text in health["user_healthcheck_error"], health
+        assert server.predict({}).json["status"] == "succeeded", "predictions are still taken"
+    how.write_text("well")
+    until("it is well again", lambda: server.health()["status"] == "READY")
+    server.predict({"s": 1}, {"Prefer": "respond-async"})
+    assert server.health()["status"] == "BUSY"
+    how.write_text("ill")
+    assert server.health()["status"] == "UNHEALTHY", "it wins over BUSY"
+
+
+def test_health_answers_at_once_while_the_model_computes(start):
+    server = start("class Predictor:\n    def predict(self) -> str:\n        while True: pass\n")
+    server.predict({}, {"Prefer": "respond-async"}, id="it")
+    before = time.monotonic()
+    for _ in range(20):
+        assert server.health()["status"] == "BUSY"
+    assert time.monotonic() - before < 5
+    server.ask("POST", "/predictions/it/cancel")
+    server.ended("it")
+
+
+@pytest.mark.skipif(
+    not os.access("/var/run", os.W_OK), reason="the file that Cog agreed on with Kubernetes needs /var/run"
+)
+def test_kubernetes_is_told_when_setup_has_succeeded(start):
+    ready = pathlib.Path("/var/run/cog/ready")
+    source = "import time\nclass Predictor:\n    def setup(self): time.sleep(1)\n    def predict(self) -> str: ...\n"
+    server = start(source, ready=False, env={"KUBERNETES_SERVICE_HOST": "10.0.0.1"})
+    server.health()
+    assert not ready.exists(), "told too early"
+    server.wait_status("READY")
+    until("the file is there", ready.exists)
+    ready.unlink()
