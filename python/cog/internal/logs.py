@@ -8,6 +8,7 @@ the prediction whose context wrote it.
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Iterable
 from contextvars import ContextVar
@@ -101,12 +102,19 @@ class RoutedBuffer(io.RawIOBase):
 
 
 def prepare_streams() -> None:
-    """Make the standard streams take any text and pass on each line at once; a missing stream becomes a real one."""
-    for _fd, name in ((1, "stdout"), (2, "stderr")):
-        stream = getattr(sys, name)
-        if stream is None:  # started with a closed descriptor
-            continue
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    """Make the standard streams take any text and pass on each line at once; a missing one becomes a real one that
+    leads nowhere, or else the next file would get its descriptor and the prints of native code."""
+    for fd, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number: this one
+            os.set_inheritable(fd, True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(fd, "w" if fd else "r", closefd=False))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
 
 def route_streams() -> Callable[[], None]:
