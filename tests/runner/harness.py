@@ -80,7 +80,7 @@ class Pipe:
     @property
     def text(self) -> str:
         """What has arrived so far."""
-        return bytes(self._data).decode()
+        return bytes(self._data).decode(errors="replace")
 
     def join(self) -> None:
         """Wait for the end of the pipe."""

@@ -9,13 +9,15 @@ from typing import Callable
 from cog.errors import CancelationException
 
 _signal, _SIGUSR1 = signal.signal, signal.SIGUSR1
+_sigmask, _SIG_UNBLOCK = signal.pthread_sigmask, signal.SIG_UNBLOCK
 
 
 class Doorbell:
     """SIGUSR1 from the server says: look whether the current prediction is canceled.
 
     The exception is raised only inside ``with``, which surrounds user code alone, and at most once for a prediction, so that
-    the model's own clean-up is not interrupted. The handler is installed anew each time: a model may have taken the signal.
+    the model's own clean-up is not interrupted. The handler is installed anew each time: a model may have taken the signal, or
+    blocked it.
     """
 
     def __init__(self) -> None:
@@ -28,6 +30,7 @@ class Doorbell:
     def begin(self, canceled: Callable[[], bool]) -> None:
         """A new prediction; ``canceled`` looks for its cancel file."""
         self._canceled = canceled
+        _sigmask(_SIG_UNBLOCK, (_SIGUSR1,))
         self._rung = True  # the bell may have rung before anyone listened: look once
         self.raised = False
 

@@ -6,6 +6,7 @@ from typing import Any, Callable
 
 from cog.internal.endings import describe
 from cog.internal.inotify import watch
+from cog.internal.method import is_async
 from cog.internal.spool import Spool
 
 #: Seconds that a healthcheck may take.
@@ -73,13 +74,34 @@ async def check(healthcheck: Callable[[], Any]) -> str | None:
     """Why the model is unhealthy, found out in the loop of an async model."""
     import asyncio
 
-    async def ask() -> Any:
-        answer = await asyncio.to_thread(healthcheck) if not asyncio.iscoroutinefunction(healthcheck) else healthcheck()
-        return await answer if hasattr(answer, "__await__") else answer
-
     try:
-        return _judge(await asyncio.wait_for(ask(), LIMIT))
+        if not is_async(healthcheck):
+            return await asyncio.wait_for(_from_thread(healthcheck), LIMIT)
+        return _judge(await asyncio.wait_for(healthcheck(), LIMIT))
     except asyncio.TimeoutError:
         return _TIMED_OUT
     except BaseException as error:
         return _FAILED + describe(error)
+
+
+def _from_thread(healthcheck: Callable[[], Any]) -> Any:
+    """A future of the verdict. The thread is none of the executor's: those that hang keep the process from its end."""
+    import asyncio
+    import threading
+
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[str | None] = loop.create_future()
+
+    def answer(found: str | None) -> None:
+        if not future.done():
+            future.set_result(found)
+
+    def run() -> None:
+        found = verdict(lambda: _completed(healthcheck()))
+        try:
+            loop.call_soon_threadsafe(answer, found)
+        except RuntimeError:
+            pass  # the loop has ended meanwhile
+
+    threading.Thread(target=run, name="cog-healthcheck", daemon=True).start()
+    return future

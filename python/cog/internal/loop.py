@@ -144,6 +144,7 @@ class AsyncRunner:
         if self._model.has_healthcheck:
             health = watch(self._spool.absolute("health"))
             self._follow(health, lambda: self._on_health(health))
+            self._answer_health()  # it may have asked already
         self._act(self._spool.look())
         await self._stopped
         return 0
@@ -221,6 +222,9 @@ class AsyncRunner:
     def _on_health(self, names: Watch) -> None:
         if names.fd is not None:
             names.wait()
+        self._answer_health()
+
+    def _answer_health(self) -> None:
         sequence = self._spool.health_request()
         if sequence is not None and sequence != self._answered:
             self._answered = sequence
@@ -233,8 +237,15 @@ class AsyncRunner:
 
 def finish(loop: asyncio.AbstractEventLoop, main: Awaitable[int]) -> int:
     """Run ``main`` to its end, then cancel what the model left running."""
+    task = asyncio.ensure_future(main, loop=loop)
     try:
-        return loop.run_until_complete(main)
+        while True:
+            try:
+                return loop.run_until_complete(task)
+            except (SystemExit, KeyboardInterrupt):
+                if task.done():
+                    raise
+                # A task of the model's own called sys.exit(). Whoever awaits it sees that; asyncio stops the loop besides.
     finally:
         left = asyncio.all_tasks(loop)
         for task in left:

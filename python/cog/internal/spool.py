@@ -128,9 +128,12 @@ class Spool:
         return _access(f"{self._prefix}{_CANCEL}{fid}{_JSON}", os.F_OK)
 
     def health_request(self) -> int | None:
-        """The sequence number of the newest health request."""
-        raw = self._get("health/request.json")
-        return None if raw is None else int(_decode(raw.decode("utf-8"))["sequence"])
+        """The sequence number of the newest health request; None when there is none that can be read."""
+        try:
+            raw = self._get("health/request.json")
+            return None if raw is None else _typed(_decode(raw.decode("utf-8")), "sequence", int)
+        except (OSError, ValueError):
+            return None
 
     def absolute(self, path: str) -> str:
         """Resolve a path of a file table."""

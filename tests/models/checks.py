@@ -1,0 +1,96 @@
+"""Models with a healthcheck."""
+
+import asyncio
+import time
+
+
+class Base:
+    def predict(self, seconds: float = 0) -> str:
+        time.sleep(seconds)
+        return "done"
+
+
+class Healthy(Base):
+    def healthcheck(self) -> bool:
+        return True
+
+
+class Unhealthy(Base):
+    def healthcheck(self) -> bool:
+        return False
+
+
+class Raises(Base):
+    def healthcheck(self) -> bool:
+        raise RuntimeError("GPU fell off the bus")
+
+
+class Exits(Base):
+    def healthcheck(self) -> bool:
+        raise SystemExit(3)
+
+
+class Hangs(Base):
+    def healthcheck(self) -> bool:
+        time.sleep(30)
+        return True
+
+
+class AsyncCheck(Base):
+    async def healthcheck(self) -> bool:
+        await asyncio.sleep(0)
+        return True
+
+
+class Wakes(Base):
+    """Healthy from the second time on."""
+
+    def setup(self) -> None:
+        self.asked = 0
+
+    def healthcheck(self) -> bool:
+        self.asked += 1
+        return self.asked > 1
+
+
+class AsyncBase:
+    async def predict(self, seconds: float = 0) -> str:
+        await asyncio.sleep(seconds)
+        return "done"
+
+
+class AsyncHealthy(AsyncBase):
+    async def healthcheck(self) -> bool:
+        return True
+
+
+class AsyncWithSyncCheck(AsyncBase):
+    def healthcheck(self) -> bool:
+        return True
+
+
+class AsyncUnhealthy(AsyncBase):
+    async def healthcheck(self) -> bool:
+        return False
+
+
+class AsyncRaises(AsyncBase):
+    async def healthcheck(self) -> bool:
+        raise RuntimeError("GPU fell off the bus")
+
+
+class AsyncExits(AsyncBase):
+    async def healthcheck(self) -> bool:
+        raise SystemExit(3)
+
+
+class AsyncHangs(AsyncBase):
+    async def healthcheck(self) -> bool:
+        await asyncio.sleep(30)
+        return True
+
+
+class AsyncWithHangingSyncCheck(AsyncBase):
+    def healthcheck(self) -> bool:
+        time.sleep(30)
+        return True

@@ -1,0 +1,81 @@
+"""The model's own healthcheck, beside its predictions."""
+
+from __future__ import annotations
+
+import pytest
+
+from runner.conftest import Start
+
+_FAILED = "Healthcheck failed: "
+
+ANSWERS = [
+    ("Healthy", None),
+    ("AsyncCheck", None),
+    ("AsyncHealthy", None),
+    ("AsyncWithSyncCheck", None),
+    ("Unhealthy", _FAILED + "user-defined healthcheck returned False"),
+    ("AsyncUnhealthy", _FAILED + "user-defined healthcheck returned False"),
+    ("Raises", _FAILED + "GPU fell off the bus"),
+    ("AsyncRaises", _FAILED + "GPU fell off the bus"),
+    ("Exits", _FAILED + "the model called sys.exit(3)"),
+    ("AsyncExits", _FAILED + "the model called sys.exit(3)"),
+]
+
+
+@pytest.mark.parametrize(("name", "error"), ANSWERS)
+def test_healthcheck_is_asked_each_time_and_says_why_not(shared: Start, name: str, error: str | None) -> None:
+    r = shared(f"checks.py:{name}")
+    assert r.get("setup-result.json")["healthcheck"] is True
+    for sequence in (1, 2, 3):
+        assert r.health(sequence) == {"sequence": sequence, "healthy": error is None, "error": error}
+    assert r.predict()["output"] == "done"
+
+
+def test_answer_is_the_one_of_now(runner: Start) -> None:
+    r = runner("checks.py:Wakes")
+    assert r.health(1)["healthy"] is False
+    assert r.health(2)["healthy"] is True
+
+
+HANGING = ["Hangs", "AsyncHangs", "AsyncWithHangingSyncCheck"]
+
+
+@pytest.mark.parametrize("name", HANGING)
+def test_healthcheck_that_hangs_times_out_and_the_next_prediction_works(runner: Start, name: str) -> None:
+    r = runner(f"checks.py:{name}")
+    answer = r.health(1)
+    assert answer["error"] == _FAILED + "user-defined healthcheck timed out after 5.0 seconds"
+    assert r.predict()["output"] == "done"
+
+
+@pytest.mark.parametrize("name", HANGING)
+def test_healthcheck_that_hangs_does_not_keep_the_runner_from_its_end(runner: Start, name: str) -> None:
+    r = runner(f"checks.py:{name}")
+    r.put("health/request.json", {"sequence": 1})
+    assert r.predict()["output"] == "done"
+    r.put("stop", {})
+    assert r.exit(10) == 0
+
+
+@pytest.mark.parametrize("name", ["Healthy", "AsyncHealthy", "AsyncWithSyncCheck"])
+def test_health_is_answered_during_a_prediction(shared: Start, name: str) -> None:
+    r = shared(f"checks.py:{name}")
+    r.send("long", {"seconds": 1})
+    assert r.health(100)["healthy"] is True
+    assert r.get("response-long.json") is None
+    assert r.response("long")["output"] == "done"
+
+
+@pytest.mark.parametrize("name", ["Healthy", "AsyncHealthy"])
+def test_request_that_was_there_before_the_model_is_answered(runner: Start, name: str) -> None:
+    r = runner(f"checks.py:{name}", ready=False)
+    assert r.health(1)["healthy"] is True
+
+
+@pytest.mark.parametrize("name", ["Healthy", "AsyncHealthy"])
+@pytest.mark.parametrize("message", [b"", b"{", b"[]", b'{"sequence": null}', b"{}", b'{"sequence": "x"}'])
+def test_malformed_health_request_is_ignored(shared: Start, name: str, message: bytes) -> None:
+    r = shared(f"checks.py:{name}")
+    r.put("health/request.json", message)
+    assert r.predict()["output"] == "done"
+    assert r.health(r.next_number() + 1000)["healthy"] is True

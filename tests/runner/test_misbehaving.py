@@ -1,0 +1,99 @@
+"""Models that break what the runner stands on: each gets one answer, and the next prediction works."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from runner.conftest import Start
+from runner.harness import until
+
+DEEDS = [
+    "chdir",
+    "environ",
+    "umask",
+    "json",
+    "os",
+    "os.path",
+    "open",
+    "time",
+    "signal",
+    "streams gone",
+    "streams replaced",
+    "streams closed",
+    "descriptors closed",
+    "every signal",
+    "blocked",
+    "ignored",
+    "long line",
+    "50 MB",
+    "native text",
+    "fork",
+    "fork and exit",
+    "late",
+    "thread",
+    "stdin",
+    "recursion limit",
+    "gc",
+    "modules",
+    "logging",
+    "excepthook",
+    "exits in a thread",
+    "int digits",
+]
+
+
+@pytest.mark.parametrize("name", ["misbehaves", "async_misbehaves"])
+@pytest.mark.parametrize("deed", DEEDS)
+def test_answer_comes_and_the_next_prediction_works(runner: Start, name: str, deed: str) -> None:
+    r = runner(f"misbehaves.py:{name}")
+    response = r.predict({"deed": deed})
+    assert (response["status"], response["output"]) == ("succeeded", "done"), response
+    assert response["metrics"]["predict_time"] >= 0
+    for _ in range(3):
+        response = r.predict({"deed": ""})
+        assert (response["status"], response["output"]) == ("succeeded", "done"), response
+    r.put("stop", {})
+    assert r.process.wait(20) == 0
+
+
+@pytest.mark.parametrize("close", [(1,), (2,), (1, 2), (0, 1, 2)])
+@pytest.mark.parametrize("name", ["misbehaves", "async_misbehaves"])
+def test_runner_that_starts_with_closed_descriptors_works(runner: Start, name: str, close: tuple[int, ...]) -> None:
+    r = runner(f"misbehaves.py:{name}", close=close)
+    assert r.predict({"deed": "long line"})["output"] == "done"
+    assert r.predict({"deed": "stdin"})["output"] == "done"
+    assert r.stop() == 0
+
+
+@pytest.mark.parametrize("deed", ["every signal", "ignored", "blocked", "os", "signal"])
+def test_cancel_works_in_the_next_prediction_all_the_same(runner: Start, deed: str) -> None:
+    r = runner("misbehaves.py:cancelable")
+    assert r.predict({"deed": deed, "seconds": 0})["output"] == "slept"
+    r.send("a", {"deed": "", "seconds": 60})
+    until("its code", lambda: r.stdout.text.count("sleeping") == 2)
+    r.cancel("a")
+    assert r.response("a")["status"] == "canceled"
+
+
+def test_50_mb_of_text_arrive_whole_on_the_pipe(runner: Start) -> None:
+    r = runner("misbehaves.py:misbehaves")
+    assert r.predict({"deed": "50 MB"})["output"] == "done"
+    until("the text", lambda: len(r.stdout.text) == 50_000_000)
+
+
+def test_task_that_calls_exit_fails_its_prediction_only(runner: Start) -> None:
+    r = runner("misbehaves.py:exits_in_a_task", "--max-concurrency", "2")
+    for _ in range(2):
+        response = r.predict({"deed": "exit"})
+        assert (response["status"], response["error"]) == ("failed", "the model called sys.exit(3)")
+        assert r.predict({"deed": ""})["output"] == "done"
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR2])
+def test_signals_that_a_model_takes_are_its_own(runner: Start, number: signal.Signals) -> None:
+    r = runner("misbehaves.py:misbehaves")
+    assert r.predict({"deed": "every signal"})["output"] == "done"
+    r.process.send_signal(number)
+    assert r.predict({"deed": ""})["output"] == "done"
