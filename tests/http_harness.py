@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Callable, NamedTuple
 
 
@@ -49,6 +49,19 @@ class Answer(NamedTuple):
         return json.loads(self.body)
 
 
+def processes(mark: str) -> list[int]:
+    """The processes that were born with ``mark`` in their environment, whatever became of their parents."""
+    found = []
+    for directory in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (directory / "environ").read_bytes()
+        except OSError:  # it has ended meanwhile
+            continue
+        if mark.encode() in environment.split(b"\0") and alive(int(directory.name)):
+            found.append(int(directory.name))
+    return found
+
+
 class Server:
     """One ``coggo-server`` process."""
 
@@ -66,12 +79,13 @@ class Server:
         self.expect_exit = expect_exit
         self._log = tempfile.TemporaryFile()
         refs = [] if (model_dir / "cog.yaml").exists() else ["--predict", predict]
+        self.temporary = pathlib.Path(tempfile.mkdtemp(dir=model_dir))
         self.process = subprocess.Popen(
             [str(binary), "--host", "127.0.0.1", "--port", "0", "--python", python, *refs, *flags, str(model_dir)],
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "TMPDIR": tempfile.mkdtemp(dir=model_dir), **(env or {})},
+            env={**os.environ, "TMPDIR": str(self.temporary), **(env or {})},
         )
         self.port = 0
 
@@ -136,30 +150,65 @@ class Server:
 
         return int(until("there is a runner", find))
 
+    def spool(self) -> pathlib.Path:
+        """The directory that server and runner share."""
+        words = pathlib.Path(f"/proc/{self.runner()}/cmdline").read_text().split("\0")
+        return pathlib.Path(words[words.index("--working-dir") + 1])
+
     def kill(self) -> None:
         """End the server as nobody would like to be ended."""
         self.process.kill()
         self.process.wait(10)
 
     def close(self) -> None:
-        """Stop the server; it must end in order and leave no process."""
-        children = []
+        """Stop the server; it must end in order, and leave neither a process nor a file."""
         if self.process.poll() is None:
-            children = [self.runner()] if self.health()["status"] in ("READY", "BUSY") else []
+            fresh = None
+            if "--working-dir" not in self.process.args and self.health()["status"] in ("READY", "BUSY", "UNHEALTHY"):
+                fresh = self.spool()
             self.process.send_signal(signal.SIGINT)
             code = self.process.wait(30)
             assert code == self.expect_exit, f"exit {code}: {self.log()}"
-        until("the runner is gone", lambda: not any(map(alive, children)), 5)
+            assert fresh is None or not fresh.exists(), "the working directory was left"
+            assert os.listdir(self.temporary) == [], "temporary files were left"
+        until("every process is gone", lambda: not processes(f"TMPDIR={self.temporary}"), 5)
         self._log.close()
 
 
+class Reply(NamedTuple):
+    """An HTTP answer as a test wants it: ``body`` may be endless."""
+
+    status: int
+    headers: dict[str, str]
+    body: Iterable[bytes] = ()
+
+
+def write_reply(handler: http.server.BaseHTTPRequestHandler, reply: Reply) -> None:
+    """Answer a request; a client that leaves meanwhile is nobody's concern."""
+    try:
+        handler.send_response(reply.status)
+        for name, value in reply.headers.items():
+            handler.send_header(name, value)
+        if "Content-Length" not in reply.headers:
+            handler.close_connection = True
+            handler.send_header("Connection", "close")
+        handler.end_headers()
+        for part in reply.body:
+            handler.wfile.write(part)
+    except OSError:
+        handler.close_connection = True
+
+
 class Receiver:
-    """Remembers every webhook. ``answer(n)`` may return a status, None to hang up, or wait."""
+    """Remembers every webhook. ``answer(n)`` may return a status, a whole reply, None to hang up, or wait."""
 
     def __init__(self) -> None:
-        self.answer: Callable[[int], int | None] = lambda n: 200
+        self.answer: Callable[[int], int | Reply | None] = lambda n: 200
         self.got: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.bodies: list[bytes] = []
+        self.paths: list[str] = []
+        self.times: list[float] = []
         receiver = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -167,15 +216,16 @@ class Receiver:
 
             def do_POST(self) -> None:  # noqa: N802 - the base class's name
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.got.append(json.loads(body))
+                receiver.times.append(time.monotonic())
+                receiver.bodies.append(body)
+                receiver.paths.append(self.path)
                 receiver.headers.append({k.lower(): v for k, v in self.headers.items()})
-                status = receiver.answer(len(receiver.got))
-                if status is None:
+                receiver.got.append(json.loads(body))
+                reply = receiver.answer(len(receiver.got))
+                if reply is None:
                     self.close_connection = True
                     return
-                self.send_response(status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
+                write_reply(self, Reply(reply, {"Content-Length": "0"}) if isinstance(reply, int) else reply)
 
             def log_message(self, *_: Any) -> None:
                 pass

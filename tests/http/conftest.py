@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from http_harness import Receiver, Server
+from http_store import Store
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -67,5 +68,13 @@ def start_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
 def receiver() -> Iterator[Receiver]:
     """A webhook receiver that remembers what it got."""
     made = Receiver()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    """A server of files and a taker of uploads."""
+    made = Store()
     yield made
     made.close()
