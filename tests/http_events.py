@@ -26,7 +26,13 @@ class Stream:
     """An open answer. Iterating gives its events; comments are kept aside."""
 
     def __init__(
-        self, port: int, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, timeout: float = 30
+        self,
+        port: int,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        timeout: float = 30,
     ) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
         given = {"Accept": "text/event-stream", **(headers or {})}
@@ -77,5 +83,7 @@ class Stream:
     def __enter__(self) -> Stream:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
