@@ -190,8 +190,7 @@ def write_reply(handler: http.server.BaseHTTPRequestHandler, reply: Reply) -> No
         for name, value in reply.headers.items():
             handler.send_header(name, value)
         if "Content-Length" not in reply.headers:
-            handler.close_connection = True
-            handler.send_header("Connection", "close")
+            handler.send_header("Connection", "close")  # which also sets handler.close_connection
         handler.end_headers()
         for part in reply.body:
             handler.wfile.write(part)

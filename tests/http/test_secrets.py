@@ -119,8 +119,8 @@ def test_nothing_of_it_is_on_disk_once_predictions_have_ended(server):
     for end in ("", "raise", "die"):
         for prefer in ("", "respond-async"):
             server.wait_status("READY")
-            server.predict({"token": HUSH, "end": end}, {"Prefer": prefer}, id=f"ended {end}{prefer}")
-            server.ended(f"ended {end}{prefer}")
+            server.predict({"token": HUSH, "end": end}, {"Prefer": prefer}, id=f"ended-{end}-{prefer}")
+            server.ended(f"ended-{end}-{prefer}")
     server.wait_status("READY")
     for file in server.spool().rglob("*"):
         assert not file.is_file() or HUSH.encode() not in file.read_bytes(), file
