@@ -144,7 +144,7 @@ def _plain(value: Any) -> Any:
 
 def _kinds(cls: Any) -> dict[str, Any]:
     """The types of the fields, found out at the first object: then every name that they use exists."""
-    known = vars(cls).get("__cog_kinds__")
+    known: dict[str, Any] | None = vars(cls).get("__cog_kinds__")
     if known is None:
         from cog.internal.reading import Reader, Unsupported
 

@@ -56,8 +56,10 @@ def innermost(function: Any, name: str) -> Any:
     seen = set()
     while id(function) not in seen:
         seen.add(id(function))
-        if isinstance(function, (staticmethod, classmethod, functools.partial)):
-            function = getattr(function, "__func__", None) or function.func
+        if isinstance(function, functools.partial):
+            function = function.func
+        elif isinstance(function, (staticmethod, classmethod)):
+            function = function.__func__
         elif hasattr(function, "__wrapped__"):
             function = function.__wrapped__
         elif isinstance(function, types.FunctionType) and _takes_anything(function):

@@ -142,7 +142,8 @@ class Reader:
             return self._enum(found)
         if issubclass(found, (URLPath, pathlib.PurePath)) or found is os.PathLike:
             concrete = issubclass(found, type(pathlib.Path())) and found not in (pathlib.Path, type(pathlib.Path()))
-            return PathKind(found if concrete else Path)
+            make: Any = found if concrete else Path
+            return PathKind(make)
         if issubclass(found, (File, URLFile)):
             return FileKind()
         if issubclass(found, Secret) or found.__name__ == "SecretStr":
@@ -220,7 +221,7 @@ class Reader:
 
         slots = []
         for field in dataclasses.fields(found):
-            default = None
+            default: Any = None
             shown = None
             if field.default is not dataclasses.MISSING:
                 default, shown = (lambda value=field.default: value), field.default
@@ -230,7 +231,7 @@ class Reader:
         return Record(found.__name__, slots, lambda fields: found(**fields))
 
     def _typed_dict(self, found: Any, output: bool) -> Kind:
-        required = getattr(found, "__required_keys__", frozenset())
+        required: frozenset[str] = getattr(found, "__required_keys__", frozenset())
         slots = []
         for base in reversed([found]):
             for name, annotation in raw(base).items():
@@ -265,7 +266,8 @@ class _Pydantic(Kind):
     def schema(self) -> dict[str, Any]:
         make = getattr(self._model, "model_json_schema", None) or self._model.schema
         whole = make()
-        return _inline(whole, {**whole.get("$defs", {}), **whole.get("definitions", {})})
+        inlined: dict[str, Any] = _inline(whole, {**whole.get("$defs", {}), **whole.get("definitions", {})})
+        return inlined
 
     def decode(self, value: Any, files: Any) -> Any:
         make = getattr(self._model, "model_validate", None) or self._model.parse_obj

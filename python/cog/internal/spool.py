@@ -199,12 +199,9 @@ class Spool:
         except FileNotFoundError:
             return None
         try:
-            size = _fstat(fd).st_size
-            data = _read(fd, size + 1)
-            while len(data) <= size:
-                more = _read(fd, size + 1 - len(data))
-                if not more:
-                    break
+            size = _fstat(fd).st_size  # final: the file was renamed into place
+            data = _read(fd, size)
+            while len(data) < size and (more := _read(fd, size - len(data))):
                 data += more
             return data
         finally:

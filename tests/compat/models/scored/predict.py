@@ -2,8 +2,9 @@
 
 from typing import List, Optional
 
-from cog import BasePredictor, Input
 from pydantic import BaseModel
+
+from cog import BasePredictor, Input
 
 
 class Label(BaseModel):
