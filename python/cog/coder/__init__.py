@@ -6,7 +6,7 @@ which define or register a coder load; a registered coder is not asked.
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any
 
 
 class Coder:
