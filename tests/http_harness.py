@@ -162,6 +162,12 @@ class Server:
 
     def close(self) -> None:
         """Stop the server; it must end in order, and leave neither a process nor a file."""
+        try:
+            self._stop()
+        finally:
+            self._log.close()
+
+    def _stop(self) -> None:
         if self.process.poll() is None:
             fresh = None
             if "--working-dir" not in self.process.args and self.health()["status"] in ("READY", "BUSY", "UNHEALTHY"):
@@ -170,9 +176,9 @@ class Server:
             code = self.process.wait(30)
             assert code == self.expect_exit, f"exit {code}: {self.log()}"
             assert fresh is None or not fresh.exists(), "the working directory was left"
-            assert os.listdir(self.temporary) == [], "temporary files were left"
+            left = [str(path) for path in self.temporary.rglob("*") if not path.is_dir()]
+            assert left == [], "temporary files were left"
         until("every process is gone", lambda: not processes(f"TMPDIR={self.temporary}"), 5)
-        self._log.close()
 
 
 class Reply(NamedTuple):

@@ -1,0 +1,388 @@
+"""Section 9, outputs: files become data URLs, or are uploaded; and what is removed afterwards."""
+
+from __future__ import annotations
+
+import base64
+import pathlib
+import threading
+
+import pytest
+
+from http_events import Stream
+from http_harness import Reply, until
+
+MODEL = """
+import io, json, os, tempfile, time
+from typing import Any, Iterator
+from cog import BasePredictor, Path, streaming
+
+def write(name, text="contents", directory=None):
+    path = os.path.join(directory or tempfile.mkdtemp(), name)
+    with open(path, "wb") as out:
+        out.write(text if isinstance(text, bytes) else text.encode())
+    return Path(path)
+
+class Predictor(BasePredictor):
+    def predict(self, what: str = "file", name: str = "out.txt", count: int = 3) -> Any:
+        if what == "file": return write(name)
+        if what == "binary": return write(name, bytes(range(256)) * 7 + b"x")
+        if what == "empty": return write(name, b"")
+        if what == "object": return {"a": write("a.txt", "a"), "n": 1, "deep": {"b": [write("b.txt", "b"), None]}}
+        if what == "list": return [write(f"{i}.txt", str(i)) for i in range(count)]
+        if what == "same name": return [write("same.txt", str(i)) for i in range(count)]
+        if what == "missing": return Path("/nowhere/at/all.txt")
+        if what == "directory": return Path(tempfile.mkdtemp())
+        if what == "given": return Path(name)
+        if what == "text": return name
+        if what == "bytes io": return io.BytesIO(b"in memory")
+        if what == "text io": return io.StringIO("in memory")
+        if what == "open file":
+            file = tempfile.TemporaryFile()
+            file.write(b"was open")
+            file.seek(0)
+            return file
+        if what == "pathlib":
+            import pathlib
+            return pathlib.Path(write("p.txt", "p"))
+        raise ValueError(what)
+"""
+
+
+@pytest.fixture(scope="module")
+def server(start_once):
+    return start_once(MODEL)
+
+
+def data(url):
+    """The contents of a data URL, and its media type."""
+    head, _, text = url.partition(",")
+    assert head.startswith("data:") and head.endswith(";base64"), url
+    return base64.b64decode(text, validate=True), head[len("data:") : -len(";base64")]
+
+
+TYPES = [("x.txt", "text/plain"), ("x.json", "application/json"), ("x.png", "image/png"), ("x.jpg", "image/jpeg"),
+         ("x.JPEG", "image/jpeg"), ("x.gif", "image/gif"), ("x.webp", "image/webp"), ("x.svg", "image/svg+xml"),
+         ("x.mp4", "video/mp4"), ("x.webm", "video/webm"), ("x.mp3", "audio/mpeg"), ("x.html", "text/html"),
+         ("x.csv", "text/csv"), ("x.pdf", "application/pdf"), ("x.zip", "application/zip")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "media"), TYPES)
+def test_the_extension_tells_the_media_type(server, name, media):
+    assert data(server.predict({"what": "file", "name": name}).json["output"]) == (b"contents", media)
+
+
+def test_wav_is_audio(server):
+    contents, media = data(server.predict({"what": "file", "name": "x.wav"}).json["output"])
+    assert contents == b"contents" and media in ("audio/wav", "audio/x-wav")
+
+
+@pytest.mark.parametrize("name", ["x.nobody-knows", "no-extension"])
+def test_an_unknown_file_is_a_stream_of_octets(server, name):
+    contents, media = data(server.predict({"what": "binary", "name": name}).json["output"])
+    assert contents == bytes(range(256)) * 7 + b"x"
+    assert media == "application/octet-stream"
+
+
+@pytest.mark.parametrize(
+    ("what", "contents"),
+    [
+        ("bytes io", b"in memory"),
+        ("text io", b"in memory"),
+        ("open file", b"was open"),
+        ("pathlib", b"p"),
+        ("empty", b""),
+    ],
+)
+def test_other_things_that_are_files(server, what, contents):
+    assert data(server.predict({"what": what}).json["output"])[0] == contents
+
+
+def test_files_inside_objects_and_lists(server):
+    output = server.predict({"what": "object"}).json["output"]
+    assert list(output) == ["a", "n", "deep"]
+    assert data(output["a"])[0] == b"a" and output["n"] == 1
+    assert data(output["deep"]["b"][0])[0] == b"b" and output["deep"]["b"][1] is None
+    listed = server.predict({"what": "list", "count": 12}).json["output"]
+    assert [data(url)[0] for url in listed] == [str(i).encode() for i in range(12)]
+
+
+@pytest.mark.parametrize("what", ["missing", "directory"])
+def test_a_file_that_is_none_fails_the_prediction(server, what):
+    body = server.predict({"what": what}).json
+    assert (body["status"], body["output"]) == ("failed", None)
+    assert "/" in body["error"], "the error names the path"
+    assert server.predict({}).json["status"] == "succeeded"
+
+
+def test_a_text_that_looks_like_a_file_stays_text_and_the_file_stays(server, tmp_path):
+    file = tmp_path / "mine.txt"
+    file.write_text("mine")
+    for text in (f"file://{file}", str(file), "data:,x", "https://example.com/x.png"):
+        assert server.predict({"what": "text", "name": text}).json["output"] == text
+    assert file.read_text() == "mine"
+
+
+def test_a_file_of_the_model_is_kept(server, tmp_path):
+    asset = tmp_path / "asset.txt"
+    asset.write_text("asset")
+    for _ in range(2):
+        assert data(server.predict({"what": "given", "name": str(asset)}).json["output"])[0] == b"asset"
+    assert asset.read_text() == "asset"
+
+
+@pytest.mark.parametrize("what", ["file", "binary", "empty", "object", "list", "bytes io", "open file", "pathlib"])
+def test_temporary_files_are_removed(server, what):
+    before = {p for p in server.temporary.rglob("*") if p.is_file()}
+    assert server.predict({"what": what}).json["status"] == "succeeded"
+    assert {p for p in server.temporary.rglob("*") if p.is_file()} == before
+    assert not any((server.spool() / "outputs").glob("*"))
+
+
+ITERATOR = """
+import os, tempfile, time
+from typing import Any, Iterator
+from cog import BasePredictor, Path, streaming
+class Predictor(BasePredictor):
+    @streaming
+    def predict(self, count: int = 3, end: str = "") -> Iterator[Path]:
+        path = os.path.join(tempfile.mkdtemp(), "frame.txt")
+        for i in range(count):
+            with open(path, "w") as out:
+                out.write(f"frame {i}")
+            yield Path(path)
+        if end == "raise":
+            raise ValueError("boom")
+        if end == "missing":
+            yield Path("/nowhere/at/all.txt")
+        if end == "hang":
+            time.sleep(60)
+"""
+
+FRAMES = [b"frame 0", b"frame 1", b"frame 2"]
+
+
+@pytest.fixture(scope="module")
+def frames(start_once):
+    return start_once(ITERATOR)
+
+
+def test_each_yielded_file_is_what_it_was_when_it_was_yielded(frames, receiver):
+    body = frames.predict({}, webhook=receiver.url).json
+    assert [data(url)[0] for url in body["output"]] == FRAMES
+    assert receiver.wait_terminal()["output"] == body["output"]
+
+
+def test_yielded_files_are_streamed(frames):
+    with Stream(frames.port, "POST", "/predictions", {"input": {}}) as stream:
+        events = list(stream)
+    assert [data(e.data["chunk"])[0] for e in events if e.name == "output"] == FRAMES
+    assert [data(url)[0] for url in events[-1].data["output"]] == FRAMES
+
+
+@pytest.mark.parametrize(("end", "status"), [("raise", "failed"), ("missing", "failed"), ("hang", "canceled")])
+def test_what_was_yielded_before_the_end_is_kept(frames, end, status):
+    frames.predict({"end": end}, {"Prefer": "respond-async"}, id=f"end-{end}")
+    if end == "hang":
+        until("all is there", lambda: len(frames.get("/predictions/end-hang").json["output"] or []) == 3)
+        frames.ask("POST", "/predictions/end-hang/cancel")
+    body = frames.ended(f"end-{end}")
+    assert body["status"] == status
+    assert [data(url)[0] for url in body["output"]] == FRAMES
+    frames.wait_status("READY")
+
+
+# Uploads. The store answers each PUT by its own rules.
+
+
+@pytest.fixture(scope="module")
+def uploading(start_once, module_store):
+    return start_once(MODEL, "--upload-url", module_store.url + "/up?token=s3cret")
+
+
+@pytest.fixture(scope="module")
+def module_store():
+    from http_store import Store
+
+    made = Store()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def uploads(module_store):
+    """The taker of uploads, as good as new for each test."""
+    module_store.got.clear()
+    module_store.put = lambda got: Reply(201, {"Content-Length": "0"})
+    return module_store
+
+
+def path_of(got):
+    return got.path.partition("?")[0]
+
+
+@pytest.mark.parametrize("prefer", ["", "respond-async"])
+def test_a_file_is_put_below_the_url(uploading, uploads, prefer):
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    id = f"up-{prefer}"
+    headers = {"Prefer": prefer, "traceparent": trace, "tracestate": "a=b"}
+    uploading.predict({"what": "file", "name": "out.png"}, headers, id=id)
+    body = uploading.ended(id)
+    assert body["status"] == "succeeded", body["error"]
+    (got,) = uploads.got
+    assert (got.method, path_of(got), got.body) == ("PUT", "/up/out.png", b"contents")
+    assert got.headers["content-type"] == "image/png"
+    assert got.headers["content-length"] == "8"
+    assert got.headers["x-prediction-id"] == id
+    assert got.headers["traceparent"].split("-")[1] == trace.split("-")[1]
+    assert got.headers["tracestate"] == "a=b"
+    assert body["output"] == uploads.url + "/up/out.png", "the address, without the query"
+
+
+def test_an_empty_file_has_a_length(uploading, uploads):
+    assert uploading.predict({"what": "empty"}).json["status"] == "succeeded"
+    assert (uploads.got[0].body, uploads.got[0].headers["content-length"]) == (b"", "0")
+
+
+@pytest.mark.parametrize(
+    ("location", "want"),
+    [
+        ("https://cdn.example.com/x.txt", "https://cdn.example.com/x.txt"),
+        ("https://cdn.example.com/x.txt?sig=s3cret", "https://cdn.example.com/x.txt"),
+        ("/elsewhere/x.txt", "{url}/elsewhere/x.txt"),
+    ],
+)
+def test_the_address_is_where_the_store_says_it_is(uploading, uploads, location, want):
+    uploads.put = lambda got: Reply(201, {"Location": location, "Content-Length": "0"})
+    assert uploading.predict({}).json["output"] == want.format(url=uploads.url)
+
+
+@pytest.mark.parametrize("status", [200, 201, 204])
+def test_any_success_is_one(uploading, uploads, status):
+    uploads.put = lambda got: Reply(status, {"Content-Length": "0"})
+    assert uploading.predict({}).json["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_an_upload_is_tried_again_three_times(uploading, uploads, status):
+    def answer(got):
+        return Reply(status if len(uploads.got) < 4 else 200, {"Content-Length": "0"})
+
+    uploads.put = answer
+    body = uploading.predict({}).json
+    assert body["status"] == "succeeded", body["error"]
+    assert len(uploads.got) == 4
+    assert {got.body for got in uploads.got} == {b"contents"}, "whole each time"
+
+
+def test_an_upload_that_never_works_fails_the_prediction(uploading, uploads):
+    uploads.put = lambda got: Reply(503, {"Content-Length": "0"})
+    body = uploading.predict({}).json
+    assert (body["status"], body["output"]) == ("failed", None) and "503" in body["error"]
+    assert "s3cret" not in body["error"]
+    assert len(uploads.got) == 4
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 413])
+def test_a_refused_upload_fails_at_once(uploading, uploads, status):
+    uploads.put = lambda got: Reply(status, {"Content-Length": "0"})
+    body = uploading.predict({}).json
+    assert body["status"] == "failed" and str(status) in body["error"]
+    assert len(uploads.got) == 1
+
+
+def test_a_redirect_that_keeps_the_method_is_followed(uploading, uploads):
+    def answer(got):
+        if path_of(got) == "/moved":
+            return Reply(200, {"Content-Length": "0"})
+        return Reply(307, {"Location": "/moved", "Content-Length": "0"})
+
+    uploads.put = answer
+    body = uploading.predict({}).json
+    assert body["output"] == uploads.url + "/moved", body["error"]
+    assert uploads.got[-1].body == b"contents"
+
+
+def test_files_inside_objects_are_uploaded(uploading, uploads):
+    output = uploading.predict({"what": "object"}).json["output"]
+    assert output == {
+        "a": f"{uploads.url}/up/a.txt",
+        "n": 1,
+        "deep": {"b": [f"{uploads.url}/up/b.txt", None]},
+    }
+    assert {path_of(got): got.body for got in uploads.got} == {"/up/a.txt": b"a", "/up/b.txt": b"b"}
+
+
+def test_the_order_of_a_list_is_kept_however_fast_each_upload_is(uploading, uploads):
+    others = threading.Event()
+
+    def answer(got):
+        if path_of(got) == "/up/0.txt":
+            others.wait(10)
+        elif len(uploads.got) == 6:
+            others.set()
+        return Reply(200, {"Content-Length": "0"})
+
+    uploads.put = answer
+    output = uploading.predict({"what": "list", "count": 6}).json["output"]
+    assert output == [f"{uploads.url}/up/{i}.txt" for i in range(6)]
+
+
+def test_files_of_one_name_do_not_overwrite_each_other(uploading, uploads):
+    output = uploading.predict({"what": "same name"}).json["output"]
+    kept = {uploads.url + path_of(got): got.body for got in uploads.got}
+    assert [kept[url] for url in output] == [b"0", b"1", b"2"]
+
+
+def test_yielded_files_of_one_name_do_not_overwrite_each_other(start, store):
+    server = start(ITERATOR, "--upload-url", store.url + "/up")
+    output = server.predict({}).json["output"]
+    kept = {store.url + got.path: got.body for got in store.got}
+    assert [kept.get(url) for url in output] == FRAMES, kept
+
+
+def test_a_name_is_encoded_in_the_url(uploading, uploads):
+    body = uploading.predict({"what": "file", "name": "é x#1?.txt"}).json
+    assert body["output"] == uploads.url + "/up/%C3%A9%20x%231%3F.txt"
+    assert path_of(uploads.got[0]) == "/up/%C3%A9%20x%231%3F.txt"
+
+
+def test_the_webhook_tells_the_address(uploading, uploads, receiver):
+    uploading.predict({}, webhook=receiver.url)
+    assert receiver.wait_terminal()["output"] == uploads.url + "/up/out.txt"
+
+
+def test_an_upload_that_hangs_can_be_canceled(uploading, uploads):
+    release = threading.Event()
+
+    def hang(got):
+        release.wait(30)
+        return Reply(200, {"Content-Length": "0"})
+
+    uploads.put = hang
+    uploading.predict({}, {"Prefer": "respond-async"}, id="hangs")
+    until("it uploads", lambda: uploads.got)
+    uploading.ask("POST", "/predictions/hangs/cancel")
+    body = uploading.ended("hangs", 15)
+    release.set()
+    assert body["status"] == "canceled", body
+    assert uploading.health()["status"] == "READY"
+
+
+def test_the_environment_can_name_the_url(start, store):
+    server = start(MODEL, env={"COG_UPLOAD_URL": store.url + "/from-env/"})
+    assert server.predict({}).json["output"] == store.url + "/from-env/out.txt"
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_a_request_can_name_the_url_itself(server, uploading, uploads, store, slash):
+    for one in (server, uploading):
+        store.got.clear()
+        output = one.predict({}, output_file_prefix=f"{store.url}/mine{slash}").json["output"]
+        assert output == store.url + "/mine/out.txt"
+        assert [got.body for got in store.got] == [b"contents"], "the raw body"
+    assert uploads.got == []
+
+
+def test_uploaded_temporary_files_are_removed(uploading, uploads):
+    uploading.predict({"what": "list"})
+    assert [p for p in pathlib.Path(uploading.temporary).rglob("*") if p.is_file()] == []
