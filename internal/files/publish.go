@@ -32,10 +32,18 @@ type Entry struct {
 	Temporary     bool
 }
 
+// Destination is where the files of one prediction go. It belongs to one goroutine.
+type Destination struct {
+	ID     string      // of the prediction, sent with each upload
+	URL    string      // where this prediction wants its files; "": the publisher's UploadURL
+	Header http.Header // sent with each upload
+
+	taken map[string]bool // names uploaded until now: no file of a prediction overwrites another
+}
+
 // Publish returns output with each null that entries point at replaced by a data URL or an address; every other byte stays.
-// prefix is the upload URL of this request and goes before p.UploadURL. id and header are sent with each upload. Errors
-// about a file are an *Error.
-func (p *Publisher) Publish(ctx context.Context, id string, output json.RawMessage, entries []Entry, prefix string, header http.Header) (json.RawMessage, error) {
+// A prediction that yields calls it for each item, with one Destination. Errors about a file are an *Error.
+func (p *Publisher) Publish(ctx context.Context, to *Destination, output json.RawMessage, entries []Entry) (json.RawMessage, error) {
 	if len(entries) == 0 {
 		return output, nil
 	}
@@ -45,8 +53,8 @@ func (p *Publisher) Publish(ctx context.Context, id string, output json.RawMessa
 		return nil, err
 	}
 	var fillings []filling
-	if target := cmp.Or(prefix, p.UploadURL); target != "" {
-		fillings, err = p.upload(ctx, target, id, entries, header)
+	if url := cmp.Or(to.URL, p.UploadURL); url != "" {
+		fillings, err = p.upload(ctx, url, to, entries)
 	} else {
 		fillings, err = p.inline(entries)
 	}

@@ -14,18 +14,21 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// upload sends every file to target/name, several at once, and returns their addresses in the order of entries.
-func (p *Publisher) upload(ctx context.Context, target, id string, entries []Entry, header http.Header) ([]filling, error) {
-	base, err := url.Parse(target)
+// upload sends every file to prefix/name, several at once, and returns their addresses in the order of entries.
+func (p *Publisher) upload(ctx context.Context, prefix string, d *Destination, entries []Entry) ([]filling, error) {
+	base, err := url.Parse(prefix)
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
 		return nil, errors.New("output: the upload URL is not an http:// or https:// URL")
 	}
-	header = header.Clone()
+	header := d.Header.Clone()
 	if header == nil {
 		header = http.Header{}
 	}
-	header.Set("X-Prediction-ID", headerText(id))
-	names := uniqueNames(entries)
+	header.Set("X-Prediction-ID", headerText(d.ID))
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = d.name(e)
+	}
 	fillings := make([]filling, len(entries))
 	err = each(ctx, len(entries), func(ctx context.Context, i int) error {
 		c, err := p.inspect(entries[i])
@@ -87,20 +90,19 @@ func (c *contents) body() (io.ReadCloser, error) {
 	return os.Open(c.Path)
 }
 
-// uniqueNames returns the base names of entries, with a number where two of them would overwrite each other.
-func uniqueNames(entries []Entry) []string {
-	names := make([]string, len(entries))
-	taken := map[string]bool{}
-	for i, e := range entries {
-		base := filepath.Base(e.Path)
-		ext := filepath.Ext(base)
-		names[i] = base
-		for n := 1; taken[names[i]]; n++ {
-			names[i] = fmt.Sprintf("%s-%d%s", strings.TrimSuffix(base, ext), n, ext)
-		}
-		taken[names[i]] = true
+// name returns the base name of e, with a number when the prediction has uploaded a file of that name before.
+func (d *Destination) name(e Entry) string {
+	if d.taken == nil {
+		d.taken = map[string]bool{}
 	}
-	return names
+	base := filepath.Base(e.Path)
+	ext := filepath.Ext(base)
+	name := base
+	for n := 1; d.taken[name]; n++ {
+		name = fmt.Sprintf("%s-%d%s", strings.TrimSuffix(base, ext), n, ext)
+	}
+	d.taken[name] = true
+	return name
 }
 
 // headerText returns id as the value of a header: as it is when it is printable ASCII, else percent-encoded.

@@ -13,7 +13,8 @@ const mask = `"**********"`
 // Checked is an input that the model can take.
 type Checked struct {
 	// Input is what the runner gets: values coerced, unknown and repeated keys dropped. The order of keys and every
-	// digit are the client's. It is the bytes that were checked when nothing had to change.
+	// digit are the client's. It is the bytes that were checked when nothing had to change. Long URLs of files are only
+	// in Files.
 	Input json.RawMessage
 	// Echo is what the client sent, with stars for secrets. It is the bytes that were checked when there is no secret.
 	Echo json.RawMessage

@@ -189,3 +189,15 @@ func TestAnInputThatIsNoObjectIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestALongDataURLIsHandedOnAsAFileOnly(t *testing.T) {
+	in := inputOf(t, `"image": {"type": "string", "format": "uri"}`)
+	url := "data:text/plain," + strings.Repeat("x", 5000)
+	checked := accept(t, in, `{"image":"`+url+`"}`)
+	if string(checked.Input) != `{"image":"data:"}` || string(checked.Echo) != `{"image":"`+url+`"}` {
+		t.Errorf("%.60s %.60s", checked.Input, checked.Echo)
+	}
+	if len(checked.Files) != 1 || checked.Files[0].URL != url {
+		t.Errorf("files: %.60v", checked.Files)
+	}
+}

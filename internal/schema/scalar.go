@@ -72,6 +72,10 @@ func (w *walk) search(p *pattern, plain string) (bool, error) {
 	return found, nil
 }
 
+// maxFileText is the length up to which Checked.Input keeps the URL of a file. The runner reads the file, not the URL, and
+// need not be handed megabytes of data: URL.
+const maxFileText = 4096
+
 func (w *walk) file(n *node, v span) {
 	address := unquote(w.text(v))
 	if !isFileURL(address) {
@@ -79,6 +83,9 @@ func (w *walk) file(n *node, v span) {
 		return
 	}
 	w.files = append(w.files, FileInput{pointer(w.path), address})
+	if len(address) > maxFileText {
+		w.input = append(w.input, edit{v, `"data:"`})
+	}
 }
 
 // isFileURL reports whether text is a URL that the server can turn into a file.

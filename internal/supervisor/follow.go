@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/coggo/coggo/internal/files"
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/runner"
 	"github.com/coggo/coggo/internal/spool"
@@ -26,6 +27,7 @@ type follower struct {
 	w       *worker
 	process process
 	events  *spool.Events
+	target  *files.Destination // of the output's files, once there are any
 
 	fault string           // why the prediction fails although the model may still run
 	grace <-chan time.Time // set once the runner was told to end it
@@ -118,8 +120,11 @@ func (o *follower) publish(ctx context.Context, output []byte, table []spool.Fil
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), o.s.CancelGrace)
 		defer cancel()
 	}
-	r := o.f.prediction.Request
-	return o.s.Publisher.Publish(ctx, r.ID, output, entries(table), r.OutputPrefix, r.TraceHeader())
+	if o.target == nil {
+		r := o.f.prediction.Request
+		o.target = &files.Destination{ID: r.ID, URL: r.OutputPrefix, Header: r.TraceHeader()}
+	}
+	return o.s.Publisher.Publish(ctx, o.target, output, entries(table))
 }
 
 // conclude turns the runner's response into a result.
@@ -135,10 +140,14 @@ func (o *follower) conclude(ctx context.Context, r spool.Response) prediction.Re
 	}
 	if !r.Streamed {
 		output, err := o.publish(ctx, r.Output, r.Files)
-		if err != nil && ctx.Err() == nil {
+		switch {
+		case err == nil:
+			result.Output = output
+		case ctx.Err() == nil:
 			return o.failed(err.Error())
+		default: // the cancel came while files were sent
+			result.Status = prediction.Canceled
 		}
-		result.Output = output
 	}
 	switch reason := reasonOf(ctx); {
 	case o.fault != "":

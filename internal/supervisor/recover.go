@@ -81,6 +81,7 @@ func (s *Supervisor) noteFinal(f *flight) error {
 	}
 	var err error
 	r := f.prediction.Request
+	r.Input = r.Echo // nothing will run again, so no secret need stay
 	if f.hook != nil && r.Wants("completed") {
 		err = s.outbox.Put(f.id(), noteOf(r, f.final))
 	}

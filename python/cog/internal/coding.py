@@ -7,6 +7,7 @@ import math
 import os
 import stat
 import sys
+import time
 from collections.abc import Mapping, MappingView, Sequence
 from typing import Any, Callable
 
@@ -14,7 +15,8 @@ from cog.errors import OutputError
 from cog.internal.spool import utf8
 
 _stat, _fspath, _join, _basename, _realpath = os.stat, os.fspath, os.path.join, os.path.basename, os.path.realpath
-_mkdir, _fsencode = os.mkdir, os.fsencode
+_mkdir, _unlink, _fstat, _samestat = os.mkdir, os.unlink, os.fstat, os.path.samestat
+_clock_gettime_ns, _time_ns = time.clock_gettime_ns, time.time_ns
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _isfinite = math.isfinite
 _modules = sys.modules
@@ -25,6 +27,9 @@ _MAX_DEPTH = 256
 #: A whole Decimal with more digits becomes a float.
 _MAX_DIGITS = 5000
 
+#: CLOCK_REALTIME_COARSE on Linux, for which Python has no name.
+_COARSE_CLOCK = 5 if sys.platform == "linux" else time.CLOCK_REALTIME
+
 _MASK = "**********"
 
 _ATOMS = frozenset((str, int, bool, type(None)))
@@ -34,13 +39,16 @@ _BYTES = (bytes, bytearray, memoryview)
 class FileTable:
     """The files of one output, by JSON pointer.
 
-    ``directory`` makes the prediction's output directory, ``started`` is when the run began (seconds since the epoch).
-    With ``snapshot`` contents are copied at once, because a model that yields may overwrite its file before anyone has
-    read it.
+    ``directory`` makes the prediction's output directory, ``started`` is the `file_clock` of when the run began. With
+    ``snapshot`` contents are copied at once, because a model that yields may overwrite its file before anyone has read
+    it; ``originals`` then names the files of this run that nobody needs when it has ended.
     """
 
-    def __init__(self, directory: Callable[[], str], started: float, snapshot: bool = False, first: int = 0) -> None:
+    def __init__(
+        self, directory: Callable[[], str], started: tuple[int, int], snapshot: bool = False, first: int = 0
+    ) -> None:
         self.entries: list[dict[str, Any]] = []
+        self.originals: list[str] = []
         self._directory = directory
         self._started = started
         self._snapshot = snapshot
@@ -60,18 +68,24 @@ class FileTable:
             raise OutputError(f"{where} is the file {path}, which cannot be read: {reason}") from None
         if not stat.S_ISREG(info.st_mode):
             raise OutputError(f"{where} is {path}, which is not a regular file")
-        if self._snapshot:
-            import shutil  # only iterators of files need it
-
-            copy = self._place(_basename(path))
-            shutil.copyfile(path, copy)
-            self._enter(pointer, copy, True)
-        else:
+        if not self._snapshot:
             self._enter(pointer, _realpath(path), self._made_here(path, info))
+            return
+        import shutil  # only iterators of files need it
+
+        copy = self._place(_basename(path))
+        shutil.copyfile(path, copy)
+        self._enter(pointer, copy, True)
+        if self._made_here(path, info):
+            self.originals.append(path)
 
     def add_stream(self, pointer: str, stream: Any, where: str) -> None:
         """Enter the contents of an open file or an in-memory one."""
         name = getattr(stream, "name", None)
+        if isinstance(name, str) and _shows(stream, name):
+            _flush(stream)
+            self.add_path(pointer, name, where)
+            return
         path = self._place(_basename(name) if isinstance(name, str) else "file")
         try:
             if not hasattr(stream, "seekable") or stream.seekable():
@@ -96,13 +110,51 @@ class FileTable:
         self.entries.append({"pointer": pointer, "path": path, "temporary": temporary})
 
     def _made_here(self, path: str, info: os.stat_result) -> bool:
-        """Whether the file was made by this run in the temporary directory: then nobody needs it afterwards."""
-        return info.st_ctime >= self._started and _realpath(path).startswith(_temporary_directory() + "/")
+        """Whether the file was made by this run in the temporary directory: then nobody needs it afterwards.
+
+        Stamps are coarse, so one from the moment when the run began may be older than it. Such a file is taken for the
+        run's own only if it, or its directory, bears a name that `tempfile` has made up: those pile up, others are
+        written over by the next run.
+        """
+        earliest, certain = self._started
+        if info.st_ctime_ns < earliest:
+            return False
+        tempfile = _modules.get("tempfile")
+        directory = _realpath(tempfile.gettempdir() if tempfile else os.environ.get("TMPDIR") or "/tmp") + "/"
+        path = _realpath(path)
+        if not path.startswith(directory):
+            return False
+        return info.st_ctime_ns >= certain or path.startswith(directory + "tmp")
 
 
-def _temporary_directory() -> str:
-    tempfile = _modules.get("tempfile")
-    return _realpath(tempfile.gettempdir() if tempfile else os.environ.get("TMPDIR") or "/tmp")
+def file_clock() -> tuple[int, int]:
+    """The stamps that a file can get now, the lowest and the highest, in nanoseconds since the epoch: kernels stamp files
+    by a clock that is up to some milliseconds behind."""
+    return _clock_gettime_ns(_COARSE_CLOCK), _time_ns()
+
+
+def remove(paths: list[str]) -> None:
+    """Remove files that may be gone already."""
+    for path in paths:
+        try:
+            _unlink(path)
+        except OSError:
+            pass  # it goes with the temporary directory
+
+
+def _shows(stream: Any, name: str) -> bool:
+    """Whether an open file is still the one that its name leads to."""
+    try:
+        return _samestat(_fstat(stream.fileno()), _stat(name))
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _flush(stream: Any) -> None:
+    try:
+        stream.flush()
+    except (OSError, ValueError, AttributeError):
+        pass  # nothing was written through it
 
 
 def encode_output(value: Any, files: FileTable) -> bytes:

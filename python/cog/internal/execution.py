@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator as _AsyncIterator
 from collections.abc import Awaitable
 from time import perf_counter as _clock
-from time import time as _time
 from typing import Any, Callable, NamedTuple, Protocol
 
 from cog.errors import CancelationException, CogError
 from cog.internal.cancelation import Doorbell
-from cog.internal.coding import FileTable, encode_output
+from cog.internal.coding import FileTable, encode_output, file_clock, remove
 from cog.internal.endings import describe, trace
 from cog.internal.logs import Sink, sink
 from cog.internal.pulled import Pulled
@@ -94,7 +93,8 @@ class Run:
         self._scope = Scope(self.request.context, self._record)
         self._streamed = False
         self._snapshots = 0
-        self._started = _time()
+        self._originals: list[str] = []  # files of the run that were copied when they were yielded
+        self._started = file_clock()
         self._start = _clock()
 
     def _record(self, name: str, value: Any, mode: str, key: str, total: Any) -> None:
@@ -192,6 +192,7 @@ class Run:
         files = FileTable(self._output_dir, self._started, snapshot=True, first=self._snapshots)
         text = encode_output(self._method.output.check(item), files)
         self._snapshots = files.next
+        self._originals += files.originals
         self._streamed = True
         self._emit(output_event(text, files.entries))
 
@@ -231,6 +232,7 @@ class Run:
         if self.canceled:
             response = Response("canceled", b"null", response.streamed, [], None, None)
         metrics = {"predict_time": _clock() - self._start, **self._scope.metrics.nested()}
+        remove(self._originals)
         try:
             self._leave()
             self._put(response, metrics)

@@ -1,0 +1,296 @@
+"""Section 10: cancel, by request and by leaving."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+
+import pytest
+
+from http_harness import alive, until
+
+MODEL = """
+import os, time
+from typing import Iterator
+from cog import BasePredictor
+import cog, cog.exceptions, cog.server.exceptions
+assert cog.CancelationException is cog.exceptions.CancelationException is cog.server.exceptions.CancelationException
+assert issubclass(cog.CancelationException, BaseException) and not issubclass(cog.CancelationException, Exception)
+
+class Predictor(BasePredictor):
+    def predict(self, how: str = "quick", n: int = 2) -> Iterator[str]:
+        for i in range(n):
+            print("item", i, flush=True)
+            yield str(i)
+        if how == "sleep":
+            time.sleep(60)
+        if how == "compute":
+            while True: pass
+        if how == "except exception":
+            while True:
+                try: time.sleep(60)
+                except Exception: pass
+        if how == "finally":
+            try: time.sleep(60)
+            finally: print("cleaned up")
+        if how == "named":
+            try: time.sleep(60)
+            except cog.CancelationException:
+                print("canceled by name")
+                raise
+        if how == "swallow":
+            try: time.sleep(60)
+            except BaseException: print("swallowed")
+            yield "after"
+        if how == "raises another":
+            try: time.sleep(60)
+            except BaseException: raise ValueError("on the way out")
+"""
+
+ASYNC = MODEL.replace("def predict", "async def predict").replace("time.sleep", "await asyncio.sleep")
+ASYNC = ASYNC.replace("import os, time", "import asyncio, os, time").replace("Iterator[str]", "AsyncIterator[str]")
+ASYNC = ASYNC.replace("import Iterator", "import AsyncIterator").replace(
+    "cog.CancelationException:", "asyncio.CancelledError:"
+)
+ASYNC = ASYNC.replace("while True: pass", "while True: await asyncio.sleep(0)")
+
+ASYNC_HEADER = {"Prefer": "respond-async"}
+
+
+@pytest.fixture(scope="module")
+def sync_server(start_once):
+    return start_once(MODEL)
+
+
+@pytest.fixture(scope="module")
+def async_server(start_once):
+    return start_once(ASYNC)
+
+
+@pytest.fixture(params=["sync", "async"])
+def server(request):
+    return request.getfixturevalue(f"{request.param}_server")
+
+
+def yielded(server, id, count=2):
+    until("it has yielded", lambda: len(server.get(f"/predictions/{id}").json["output"] or []) == count)
+
+
+def cancel(server, id):
+    return server.ask("POST", f"/predictions/{id}/cancel")
+
+
+class Waiting:
+    """A synchronous request in a thread of its own."""
+
+    def __init__(self, server, input, **envelope):
+        self.answer = None
+        self._thread = threading.Thread(target=self._ask, args=(server, input, envelope))
+        self._thread.start()
+
+    def _ask(self, server, input, envelope):
+        self.answer = server.predict(input, **envelope)
+
+    def result(self):
+        self._thread.join(20)
+        return self.answer
+
+
+HOWS = [
+    ("sleep", "item 0\nitem 1\n"),
+    ("compute", "item 0\nitem 1\n"),
+    ("except exception", "item 0\nitem 1\n"),
+    ("finally", "cleaned up\n"),
+    ("named", "canceled by name\n"),
+    ("swallow", "swallowed\n"),
+]
+
+
+@pytest.mark.parametrize(("how", "log"), HOWS, ids=[how for how, _ in HOWS])
+def test_a_canceled_prediction_ends_canceled_with_what_it_had(server, receiver, how, log):
+    id = f"how-{how.replace(' ', '-')}"
+    server.predict({"how": how}, ASYNC_HEADER, id=id, webhook=receiver.url)
+    yielded(server, id)
+    answer = cancel(server, id)
+    assert (answer.status, answer.json) == (200, {})
+    body = server.ended(id, 5)
+    assert body["status"] == "canceled", body
+    assert body["output"][:2] == ["0", "1"]
+    assert body["error"] is None
+    assert body["logs"].startswith("item 0\nitem 1\n") and log in body["logs"]
+    assert body["metrics"]["predict_time"] > 0 and body["completed_at"]
+    assert receiver.wait_terminal() == body
+    assert [s for s in receiver.statuses() if s not in ("starting", "processing")] == ["canceled"]
+    assert server.predict({}).json["output"] == ["0", "1"], "the next prediction works"
+
+
+def test_an_error_on_the_way_out_is_still_a_cancel_or_a_failure(server):
+    server.predict({"how": "raises another"}, ASYNC_HEADER, id="another")
+    yielded(server, "another")
+    cancel(server, "another")
+    body = server.ended("another", 5)
+    assert body["status"] in ("canceled", "failed") and body["output"] == ["0", "1"]
+    assert server.predict({}).json["status"] == "succeeded"
+
+
+def test_the_waiting_request_is_answered_canceled(server, receiver):
+    waiting = Waiting(server, {"how": "sleep"}, id="waited-for", webhook=receiver.url)
+    until("it runs", lambda: server.get("/predictions/waited-for").status == 200)
+    yielded(server, "waited-for")
+    assert cancel(server, "waited-for").status == 200
+    answer = waiting.result()
+    assert answer.status == 200
+    assert (answer.json["status"], answer.json["output"]) == ("canceled", ["0", "1"])
+    assert answer.json["logs"].startswith("item 0\nitem 1\n")
+    assert receiver.wait_terminal() == answer.json
+
+
+def test_cancels_can_be_repeated(server, receiver):
+    server.predict(
+        {"how": "sleep"}, ASYNC_HEADER, id="again", webhook=receiver.url, webhook_events_filter=["completed"]
+    )
+    yielded(server, "again")
+    statuses = [cancel(server, "again").status for _ in range(5)]
+    assert statuses[0] == 200 and set(statuses) <= {200, 404}
+    server.ended("again")
+    answer = cancel(server, "again")
+    assert (answer.status, answer.json) == (404, {})
+    server.predict({}, id="later", webhook=receiver.url, webhook_events_filter=["completed"])
+    until("the later one came", lambda: any(b["id"] == "later" for b in receiver.got))
+    assert [b["status"] for b in receiver.got if b["id"] == "again"] == ["canceled"]
+
+
+@pytest.mark.parametrize("id", ["..%2F..%2Fx", "a%20b", "%C3%A9%F0%9F%98%80", "a%3Fb%23c", "%7Ex", "x" * 512])
+def test_any_id_can_be_canceled(server, id):
+    server.ask("PUT", f"/predictions/{id}", {"input": {"how": "sleep"}}, Prefer="respond-async")
+    assert server.get(f"/predictions/{id}").json["status"] in ("starting", "processing")
+    assert cancel(server, id).status == 200
+    assert server.ended(id)["status"] == "canceled"
+
+
+@pytest.mark.parametrize("body", [None, "", "{}", "nonsense"])
+def test_a_cancel_needs_no_body(sync_server, body):
+    sync_server.predict({"how": "sleep"}, ASYNC_HEADER, id="bodied")
+    assert sync_server.ask("POST", "/predictions/bodied/cancel", body).status == 200
+    assert sync_server.ended("bodied")["status"] == "canceled"
+
+
+def test_a_cancel_at_once_never_hits_the_next_prediction(server):
+    for n in range(40):
+        server.predict({"how": "sleep" if n % 2 else "quick", "n": n % 3}, ASYNC_HEADER, id=f"early{n}")
+        if n % 4 >= 2:
+            time.sleep(0.001 * (n % 5))
+        cancel(server, f"early{n}")
+        assert server.ended(f"early{n}")["status"] in (("canceled",) if n % 2 else ("canceled", "succeeded"))
+        body = server.predict({"n": 3}).json
+        assert (body["status"], body["output"]) == ("succeeded", ["0", "1", "2"]), body
+
+
+def leave(server, method, path, body, **headers):
+    """Send a request and hang up before the answer."""
+    text = json.dumps(body).encode()
+    lines = [f"{method} {path} HTTP/1.1", "Host: x", "Content-Type: application/json", f"Content-Length: {len(text)}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    client = socket.create_connection(("127.0.0.1", server.port))
+    client.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + text)
+    return client
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_client_that_leaves_a_synchronous_request_cancels_it(server, receiver, method):
+    path = "/predictions" if method == "POST" else "/predictions/left"
+    body = {"id": "left", "input": {"how": "sleep"}, "webhook": receiver.url}
+    client = leave(server, method, path, body)
+    until("it runs", lambda: server.get("/predictions/left").status == 200)
+    yielded(server, "left")
+    client.close()
+    body = server.ended("left", 5)
+    assert (body["status"], body["output"]) == ("canceled", ["0", "1"])
+    assert receiver.wait_terminal()["status"] == "canceled"
+    server.predict({"n": 0}, id="left")  # forget it, for the next row
+
+
+def test_a_client_that_leaves_an_async_request_does_not_cancel_it(sync_server):
+    leave(sync_server, "PUT", "/predictions/stays", {"input": {"how": "sleep"}}, Prefer="respond-async").close()
+    until("it runs", lambda: sync_server.get("/predictions/stays").status == 200)
+    yielded(sync_server, "stays")
+    assert sync_server.get("/predictions/stays").json["status"] == "processing"
+    cancel(sync_server, "stays")
+    sync_server.ended("stays")
+
+
+def test_a_client_that_asked_to_wait_can_leave_and_come_back(sync_server):
+    client = leave(sync_server, "PUT", "/predictions/waits", {"input": {"how": "sleep"}}, Prefer="wait=60")
+    until("it runs", lambda: sync_server.get("/predictions/waits").status == 200)
+    yielded(sync_server, "waits")
+    client.close()
+    assert sync_server.predict({}).status == 409
+    assert sync_server.get("/predictions/waits").json["status"] == "processing"
+    cancel(sync_server, "waits")
+    sync_server.ended("waits")
+
+
+STUBBORN = """
+import os, signal, subprocess, time
+from cog import BasePredictor
+class Predictor(BasePredictor):
+    def predict(self, how: str = "quick") -> int:
+        print("working", flush=True)
+        if how == "blocks signals":
+            signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.Signals))
+            while True: time.sleep(1)
+        while how == "swallows":
+            try: time.sleep(60)
+            except BaseException: pass
+        if how == "child":
+            subprocess.run(["sleep", "61.25"])
+        return os.getpid()
+"""
+
+
+@pytest.mark.parametrize("how", ["blocks signals", "swallows"])
+def test_a_model_that_goes_on_is_replaced(start, receiver, how):
+    server = start(STUBBORN, "--cancel-grace", "300ms")
+    pid = server.predict({}).json["output"]
+    server.predict({"how": how}, ASYNC_HEADER, id="it", webhook=receiver.url)
+    until("it works", lambda: server.get("/predictions/it").json["logs"])
+    cancel(server, "it")
+    body = server.ended("it", 10)
+    assert (body["status"], body["logs"]) == ("canceled", "working\n")
+    assert receiver.wait_terminal()["status"] == "canceled"
+    until("the old process is gone", lambda: not alive(pid))
+    server.wait_status("READY")
+    assert server.predict({}).json["output"] != pid
+    assert [s for s in receiver.statuses() if s not in ("starting", "processing")] == ["canceled"]
+
+
+def test_a_model_that_waits_for_a_child_is_canceled(start):
+    server = start(STUBBORN)
+    server.predict({"how": "child"}, ASYNC_HEADER, id="it")
+    until("it works", lambda: server.get("/predictions/it").json["logs"])
+    cancel(server, "it")
+    assert server.ended("it", 5)["status"] == "canceled"
+
+
+def test_others_go_on_when_one_of_many_is_canceled(start):
+    server = start(ASYNC, "--max-concurrency", "4")
+    for n in range(4):
+        server.predict({"how": "sleep", "n": n}, ASYNC_HEADER, id=f"p{n}")
+    for n in range(4):
+        yielded(server, f"p{n}", n)
+    cancel(server, "p2")
+    assert server.ended("p2")["status"] == "canceled"
+    assert server.health()["concurrency"] == {"max": 4, "current": 3}
+    assert [server.get(f"/predictions/p{n}").json["status"] for n in (0, 1, 3)] == ["processing"] * 3
+    for n in (0, 1, 3):
+        cancel(server, f"p{n}")
+        server.ended(f"p{n}")
+
+
+@pytest.mark.parametrize("path", ["/predictions/unknown/cancel", "/predictions/..%2F..%2Fx/cancel"])
+def test_an_unknown_id_is_not_found(sync_server, path):
+    answer = sync_server.ask("POST", path)
+    assert (answer.status, answer.json) == (404, {})
+    assert answer.headers["content-type"] == "application/json"
