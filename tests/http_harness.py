@@ -16,25 +16,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Callable, NamedTuple
 
-
-def until(what: str, ok: Callable[[], Any], seconds: float = 15) -> Any:
-    """Poll until ``ok`` returns something true, and return that."""
-    end = time.monotonic() + seconds
-    while True:
-        found = ok()
-        if found:
-            return found
-        assert time.monotonic() < end, f"timed out: {what}"
-        time.sleep(0.005)
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; a zombie does not."""
-    try:
-        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return stat.rsplit(")", 1)[1].split()[0] != "Z"
+from waiting import alive, until
 
 
 class Answer(NamedTuple):

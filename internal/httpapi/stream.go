@@ -52,18 +52,29 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, p *prediction.Predi
 		e.skipped(from - number)
 		number = max(number, from)
 	}
+	return a.follow(r, p, number, e, e.skipped, func(ev prediction.Event) {
+		if ev.Kind == prediction.KindCompleted {
+			e.event(ev, p.Snapshot().AppendJSON(nil))
+		} else {
+			e.event(ev, ev.Data())
+		}
+	})
+}
+
+// follow gives write the events after number as they come, until the prediction has ended or the client leaves; skipped
+// hears how many a slow reader has missed.
+func (a *API) follow(r *http.Request, p *prediction.Prediction, number int, e *eventWriter, skipped func(int), write func(prediction.Event)) error {
 	quiet := time.NewTicker(a.KeepAlive)
 	defer quiet.Stop()
 	for {
 		events, lost, more := p.After(number)
-		e.skipped(lost)
+		skipped(lost)
 		for _, event := range events {
 			number = event.Number
+			write(event)
 			if event.Kind == prediction.KindCompleted {
-				e.event(event, p.Snapshot().AppendJSON(nil))
 				return e.flush()
 			}
-			e.event(event, event.Data())
 		}
 		if err := e.flush(); err != nil {
 			return err

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/coggo/coggo/internal/prediction"
 )
@@ -18,35 +17,19 @@ func (a *API) streamV1(w http.ResponseWriter, r *http.Request) error {
 	}
 	number, _ := strconv.Atoi(r.Header.Get("Last-Event-ID")) // none: from the start
 	e := newEventWriter(w)
-	quiet := time.NewTicker(a.KeepAlive)
-	defer quiet.Stop()
 	items := 0
-	for {
-		events, _, more := p.After(max(0, number))
-		for _, event := range events {
-			number = event.Number
-			switch event.Kind {
-			case prediction.KindOutput:
-				items++
-				e.text(number, "output", plainText(event.Chunk()))
-			case prediction.KindLog:
-				e.text(number, "logs", event.Text())
-			case prediction.KindCompleted:
-				e.end(number, p.Snapshot(), items)
-				return e.flush()
-			}
+	unsaid := func(int) {} // clients take any event of the name "error" for the end
+	return a.follow(r, p, max(0, number), e, unsaid, func(ev prediction.Event) {
+		switch ev.Kind {
+		case prediction.KindOutput:
+			items++
+			e.text(ev.Number, "output", plainText(ev.Chunk()))
+		case prediction.KindLog:
+			e.text(ev.Number, "logs", ev.Text())
+		case prediction.KindCompleted:
+			e.end(ev.Number, p.Snapshot(), items)
 		}
-		if err := e.flush(); err != nil {
-			return err
-		}
-		select {
-		case <-more:
-		case <-quiet.C:
-			e.comment("keep-alive")
-		case <-r.Context().Done():
-			return nil
-		}
-	}
+	})
 }
 
 // end writes what follows the last item. A model that returns one value has it as its only item.

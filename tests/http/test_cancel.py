@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from http_harness import alive, until
+from waiting import alive, until
 
 MODEL = """
 import os, time

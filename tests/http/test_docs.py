@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import pathlib
 import re
 import shutil
 import subprocess
+import sys
 from typing import NamedTuple
 
 import pytest
+from PIL import Image
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -56,3 +60,15 @@ def test_the_examples_run(start, tmp_path, example):
     inputs = {"hello": {"name": "you", "times": 2}, "stream": {"text": "a b", "pause": 0}}
     outputs = {"hello": "hello you hello you", "stream": ["a ", "b "]}
     assert server.predict(inputs[example]).json["output"] == outputs[example]
+
+
+def test_the_resize_example_takes_an_image_and_gives_one(start, tmp_path):
+    shutil.copytree(ROOT / "examples" / "resize", tmp_path / "resize")
+    server = start("", "--python", sys.executable, model_dir=tmp_path / "resize")
+    image = io.BytesIO()
+    Image.new("RGB", (200, 100), "red").save(image, "PNG")
+    sent = "data:image/png;base64," + base64.b64encode(image.getvalue()).decode()
+    body = server.predict({"image": sent, "width": 50}).json
+    assert body["output"].startswith("data:image/png;base64,"), body
+    resized = Image.open(io.BytesIO(base64.b64decode(body["output"].partition(",")[2])))
+    assert (resized.size, resized.getpixel((25, 12))) == ((50, 25), (255, 0, 0, 255))

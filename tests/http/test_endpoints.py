@@ -79,7 +79,7 @@ def test_the_schema_is_served_while_setup_runs(start):
         "import time\nclass Predictor:\n    def setup(self): time.sleep(1)\n    def predict(self) -> str: ...\n",
         ready=False,
     )
-    from http_harness import until
+    from waiting import until
 
     until("the schema is there", lambda: server.get("/openapi.json").status == 200)
     assert server.health()["status"] == "STARTING"

@@ -11,7 +11,8 @@ import threading
 
 import pytest
 
-from http_harness import Reply, until
+from http_harness import Reply
+from waiting import until
 
 MODEL = """
 import hashlib, os, time

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from http_harness import alive, until
+from waiting import alive, until
 
 HEALTHY = """
 import os, time

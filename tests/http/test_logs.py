@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from http_harness import until
+from waiting import until
 
 SYNC = """
 import logging, os, subprocess, sys, threading, time

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from http_harness import until
+from waiting import until
 
 MODEL = """
 import time

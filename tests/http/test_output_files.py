@@ -9,7 +9,8 @@ import threading
 import pytest
 
 from http_events import Stream
-from http_harness import Reply, until
+from http_harness import Reply
+from waiting import until
 
 MODEL = """
 import io, json, os, tempfile, time

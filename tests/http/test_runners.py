@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from http_harness import until
+from waiting import until
 
 MODEL = """
 import os, time

@@ -8,7 +8,7 @@ import stat
 import pytest
 
 from http_events import Stream
-from http_harness import until
+from waiting import until
 
 HUSH = "hush-hush-4711"
 STARS = "**********"

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from http_harness import alive, until
+from waiting import alive, until
 
 HELLO = """
 from cog import BasePredictor, Input

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from http_harness import until
+from waiting import until
 
 MODEL = "class Predictor:\n    def predict(self, name: str = 'you') -> str:\n        return 'hello ' + name\n"
 

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 
-from http_harness import until
+from waiting import until
 
 SLEEPY = """
 import os, time

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from http_harness import until
+from waiting import until
 
 MODEL = """
 import os, time

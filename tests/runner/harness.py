@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from typing import Any, Callable
+from typing import Any
+
+from waiting import until
 
 if hasattr(sys, "set_int_max_str_digits"):
     sys.set_int_max_str_digits(0)  # JSON numbers have any length
@@ -19,26 +20,6 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODELS = ROOT / "tests" / "models"
 
 READY, BUSY, LOOK = signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP
-
-
-def until(what: str, ok: Callable[[], Any], seconds: float = 20) -> Any:
-    """Poll until ``ok`` returns something true, and return that."""
-    end = time.monotonic() + seconds
-    while True:
-        found = ok()
-        if found:
-            return found
-        assert time.monotonic() < end, f"timed out: {what}"
-        time.sleep(0.002)
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; a zombie does not."""
-    try:
-        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return stat.rsplit(")", 1)[1].split()[0] != "Z"
 
 
 def make_spool(path: pathlib.Path) -> pathlib.Path:

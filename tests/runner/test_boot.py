@@ -12,7 +12,8 @@ import time
 import pytest
 
 from runner.conftest import Start
-from runner.harness import LOOK, MODELS, READY, alive, command, environment, make_spool, until
+from runner.harness import LOOK, MODELS, READY, command, environment, make_spool
+from waiting import alive, until
 
 FORMS = ["function", "async_function", "Plain", "WithSetup", "Async", "AsyncSetup", "AsyncSetupOnly"]
 

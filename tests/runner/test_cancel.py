@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from runner.conftest import Start
-from runner.harness import Runner, until
+from runner.harness import Runner
+from waiting import until
 
 
 class Marked:

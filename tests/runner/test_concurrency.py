@@ -7,7 +7,8 @@ import pathlib
 import pytest
 
 from runner.conftest import Start
-from runner.harness import BUSY, LOOK, READY, Runner, until
+from runner.harness import BUSY, LOOK, READY, Runner
+from waiting import until
 
 
 class Gates:

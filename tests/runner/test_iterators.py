@@ -7,7 +7,8 @@ import pathlib
 import pytest
 
 from runner.conftest import Start
-from runner.harness import LOOK, Runner, until
+from runner.harness import LOOK, Runner
+from waiting import until
 
 NUMBERS = [
     "numbers",

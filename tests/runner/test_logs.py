@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runner.conftest import Start
-from runner.harness import until
+from waiting import until
 
 
 def test_synchronous_model_writes_to_the_pipes_before_its_response(shared: Start) -> None:

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from runner.conftest import Start
-from runner.harness import until
+from waiting import until
 
 DEEDS = [
     "chdir",

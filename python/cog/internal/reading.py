@@ -25,11 +25,10 @@ from cog.internal.kinds import (
     Number,
     OneOf,
     PathKind,
-    Record,
     SecretKind,
-    Slot,
     Text,
 )
+from cog.internal.records import Record, Slot
 
 SUPPORTED = (
     "str, int, float, bool, cog.Path, cog.File, cog.Secret, list, dict, Any, Literal, Enum of str or int, TypedDict, dataclass, "

@@ -1,0 +1,79 @@
+"""Objects with named fields as a kind: dataclasses, BaseModels, TypedDicts and pydantic models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Callable, NamedTuple
+
+from cog.internal.kinds import Files, Kind, Mismatch, Nullable, Schema, got, is_record
+
+
+class Slot(NamedTuple):
+    """A field of a Record. ``default`` returns a fresh default; None when the field has none."""
+
+    name: str
+    kind: Kind
+    default: Callable[[], Any] | None
+    shown: Any = None  # the default as the schema shows it
+
+
+class Record(Kind):
+    """An object with named fields: a dataclass, a BaseModel, a TypedDict, a pydantic model."""
+
+    def __init__(
+        self, name: str, slots: Sequence[Slot], make: Callable[[dict[str, Any]], Any], total: bool = True
+    ) -> None:
+        self.name = name
+        self.slots = list(slots)
+        self._make = make
+        self._total = total
+        self.text = f"an object of type {name}"
+
+    def schema(self) -> Schema:
+        properties = {}
+        for slot in self.slots:
+            shown = {"title": slot.name.replace("_", " ").title(), **slot.kind.schema()}
+            if slot.shown is not None:
+                shown["default"] = slot.kind.jsonable(slot.shown)
+            properties[slot.name] = shown
+        out: Schema = {"type": "object", "title": self.name, "properties": properties}
+        required = [slot.name for slot in self.slots if self._required(slot)]
+        if required:
+            out["required"] = required
+        return out
+
+    def _required(self, slot: Slot) -> bool:
+        return self._total and slot.default is None and not isinstance(slot.kind, Nullable)
+
+    def decode(self, value: Any, files: Files) -> Any:
+        if not isinstance(value, dict):
+            raise Mismatch(f"expected an object, got {got(value)}")
+        return self._build(value, lambda slot, item: slot.kind.decode(item, files.at(slot.name)))
+
+    def check(self, value: Any) -> Any:
+        if is_record(value):
+            return value
+        if not isinstance(value, dict):
+            raise Mismatch(f"expected {self.text}, got {got(value)}")
+        self._build(value, lambda slot, item: slot.kind.check(item))
+        return value
+
+    def _build(self, value: Mapping[str, Any], f: Callable[[Slot, Any], Any]) -> Any:
+        made = {}
+        for slot in self.slots:
+            if slot.name not in value:
+                if self._required(slot):
+                    raise Mismatch("field required", f".{slot.name}")
+                if slot.default is not None:
+                    made[slot.name] = slot.default()
+                continue
+            try:
+                made[slot.name] = f(slot, value[slot.name])
+            except Mismatch as error:
+                raise error.inside(f".{slot.name}") from None
+        try:
+            return self._make(made)
+        except Mismatch:
+            raise
+        except Exception as error:
+            raise Mismatch(f"cannot be made into {self.name}: {error}") from None

@@ -1,0 +1,27 @@
+"""Waiting for something to become true, and for processes to go: what every kind of test needs."""
+
+from __future__ import annotations
+
+import pathlib
+import time
+from typing import Any, Callable
+
+
+def until(what: str, ok: Callable[[], Any], seconds: float = 20) -> Any:
+    """Poll until ``ok`` returns something true, and return that."""
+    end = time.monotonic() + seconds
+    while True:
+        found = ok()
+        if found:
+            return found
+        assert time.monotonic() < end, f"timed out: {what}"
+        time.sleep(0.002)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rsplit(")", 1)[1].split()[0] != "Z"
