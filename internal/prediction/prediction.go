@@ -48,21 +48,17 @@ type Prediction struct {
 	limits Limits
 	done   chan struct{}
 
-	mu          sync.Mutex // guards everything below
-	status      Status
-	startedAt   time.Time
-	completedAt time.Time
-	logs        []byte
-	logsCut     bool
-	items       []json.RawMessage
-	itemBytes   int
-	streamed    bool
-	output      json.RawMessage
-	errText     string
-	metrics     json.RawMessage
-	recorded    []metric
-	history     history
-	readers     int
+	mu        sync.Mutex // guards everything below
+	status    Status
+	ending    *Result // how it ended, from Finish on
+	startedAt time.Time
+	logs      []byte
+	logsCut   bool
+	items     []json.RawMessage
+	itemBytes int
+	recorded  []metric
+	history   history
+	readers   int
 }
 
 // New returns an accepted prediction that has not started.
@@ -101,13 +97,12 @@ func (p *Prediction) Start(at time.Time) {
 func (p *Prediction) Yield(item json.RawMessage) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.status.Terminal() {
+	if p.ending != nil {
 		return
 	}
 	p.history.add(Event{Kind: KindOutput, chunk: item, index: len(p.items)})
 	p.items = append(p.items, item)
 	p.itemBytes += len(item) + 1
-	p.streamed = true
 }
 
 // Log appends text that the model wrote; source is "stdout" or "stderr". Past Limits.LogBytes one line says that the
@@ -115,7 +110,7 @@ func (p *Prediction) Yield(item json.RawMessage) {
 func (p *Prediction) Log(source string, text []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.status.Terminal() || p.logsCut || len(text) == 0 {
+	if p.ending != nil || p.logsCut || len(text) == 0 {
 		return
 	}
 	if limit := p.limits.LogBytes; limit > 0 && len(p.logs)+len(text) > limit {
@@ -131,38 +126,35 @@ func (p *Prediction) Log(source string, text []byte) {
 func (p *Prediction) Record(m Metric) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.status.Terminal() {
+	if p.ending != nil {
 		return
 	}
 	p.history.add(Event{Kind: KindMetric, metric: m})
 	p.recorded = setMetric(p.recorded, m.Key, m.Total)
 }
 
-// Finish settles how the prediction ended; Snapshot shows it from now on. Only the first call counts, and it reports
-// whether it was this one. Nobody is told yet: see Announce.
+// Finish settles how the prediction ended. Only the first call counts, and it reports whether it was this one. Nobody
+// is told yet, see Announce; Final shows it from now on.
 func (p *Prediction) Finish(r Result) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.status.Terminal() {
+	if p.ending != nil {
 		return false
 	}
-	p.status = r.Status
-	p.completedAt = r.CompletedAt
-	p.output = r.Output
-	p.streamed = (p.streamed || r.Streamed) && r.Output == nil
-	p.metrics = r.Metrics
-	p.errText = r.Error
+	p.ending = &r
 	if n := len(p.logs); n > 0 && p.logs[n-1] != '\n' {
 		p.logs = append(p.logs, '\n')
 	}
 	return true
 }
 
-// Announce closes Done and shows the end to the readers of the stream. It is apart from Finish so that the slot is
-// free, and the end noted on disk, before any client can know of it. It is called once, after Finish.
+// Announce makes the end visible: to Snapshot, to those who wait for Done, and to the readers of the stream. It is apart
+// from Finish so that the slot is free, and the end noted on disk, before any client can know of it. It is called once,
+// after Finish.
 func (p *Prediction) Announce() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.status = p.ending.Status
 	p.history.add(Event{Kind: KindCompleted})
 	close(p.done)
 }
@@ -171,25 +163,63 @@ func (p *Prediction) Announce() {
 func (p *Prediction) Size() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.Request.Echo) + len(p.logs) + len(p.output) + 2*p.itemBytes
+	return len(p.Request.Echo) + len(p.logs) + p.outputBytesLocked() + 2*p.itemBytes
 }
 
-// Snapshot is the state of this moment.
+// Snapshot is the state of this moment; an end shows once it was announced.
 func (p *Prediction) Snapshot() Snapshot {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return Snapshot{
-		ID:          p.Request.ID,
-		Status:      p.status,
-		Input:       p.Request.Echo,
-		Output:      p.outputLocked(),
-		Error:       p.errText,
-		Logs:        string(bytes.ToValidUTF8(p.logs, []byte("\uFFFD"))),
-		Metrics:     p.metricsLocked(),
-		CreatedAt:   p.Request.CreatedAt,
-		StartedAt:   p.startedAt,
-		CompletedAt: p.completedAt,
+	if p.status.Terminal() {
+		return p.finalLocked()
 	}
+	return p.viewLocked()
+}
+
+// Partial is the state on the way, never a terminal one, however the prediction is going meanwhile.
+func (p *Prediction) Partial() Snapshot {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.viewLocked()
+	if s.Status.Terminal() {
+		s.Status = Processing
+	}
+	return s
+}
+
+// Final is the terminal state, between Finish and Announce too.
+func (p *Prediction) Final() Snapshot {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.finalLocked()
+}
+
+func (p *Prediction) viewLocked() Snapshot {
+	return Snapshot{
+		ID:        p.Request.ID,
+		Status:    p.status,
+		Input:     p.Request.Echo,
+		Output:    p.itemsLocked(),
+		Logs:      string(bytes.ToValidUTF8(p.logs, []byte("\uFFFD"))),
+		Metrics:   joinMetrics(p.recorded),
+		CreatedAt: p.Request.CreatedAt,
+		StartedAt: p.startedAt,
+	}
+}
+
+func (p *Prediction) finalLocked() Snapshot {
+	s := p.viewLocked()
+	s.Status, s.Error, s.CompletedAt = p.ending.Status, p.ending.Error, p.ending.CompletedAt
+	if p.ending.Output != nil {
+		s.Output = p.ending.Output
+	} else if s.Output == nil && p.ending.Streamed {
+		s.Output = json.RawMessage("[]")
+	}
+	s.Metrics = p.ending.Metrics
+	if s.Metrics == nil {
+		s.Metrics = p.ownMetricsLocked()
+	}
+	return s
 }
 
 // Status is the state of this moment, without the cost of a Snapshot.
@@ -199,9 +229,10 @@ func (p *Prediction) Status() Status {
 	return p.status
 }
 
-func (p *Prediction) outputLocked() json.RawMessage {
-	if p.output != nil || !p.streamed {
-		return p.output
+// itemsLocked is the list of what was yielded, nil when nothing was.
+func (p *Prediction) itemsLocked() json.RawMessage {
+	if len(p.items) == 0 {
+		return nil
 	}
 	out := make([]byte, 0, p.itemBytes+2)
 	out = append(out, '[')
@@ -214,19 +245,20 @@ func (p *Prediction) outputLocked() json.RawMessage {
 	return append(out, ']')
 }
 
-func (p *Prediction) metricsLocked() json.RawMessage {
-	if p.metrics != nil {
-		return p.metrics
+// ownMetricsLocked are the metrics of a run that has given none at its end.
+func (p *Prediction) ownMetricsLocked() json.RawMessage {
+	seconds := max(0, p.ending.CompletedAt.Sub(p.startedAt).Seconds())
+	if p.startedAt.IsZero() {
+		seconds = 0
 	}
-	recorded := p.recorded
-	if p.status.Terminal() {
-		seconds := max(0, p.completedAt.Sub(p.startedAt).Seconds())
-		if p.startedAt.IsZero() {
-			seconds = 0
-		}
-		recorded = setMetric(slices.Clone(recorded), "predict_time", appendSeconds(seconds))
+	return joinMetrics(setMetric(slices.Clone(p.recorded), "predict_time", appendSeconds(seconds)))
+}
+
+func (p *Prediction) outputBytesLocked() int {
+	if p.ending == nil {
+		return 0
 	}
-	return joinMetrics(recorded)
+	return len(p.ending.Output)
 }
 
 // cutLog keeps what fits of text, up to the end of a line where there is one, and says that the rest is missing.

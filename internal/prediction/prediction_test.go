@@ -58,6 +58,9 @@ func TestNobodyIsToldBeforeAnnounce(t *testing.T) {
 	if events, _, _ := p.After(0); len(events) != 0 {
 		t.Errorf("events before Announce: %v", events)
 	}
+	if p.Snapshot().Status.Terminal() || p.Status().Terminal() || !p.Final().Status.Terminal() {
+		t.Error("the end is visible before Announce")
+	}
 }
 
 func TestYieldedItemsAreTheOutputAndSurviveAFailure(t *testing.T) {
@@ -66,6 +69,7 @@ func TestYieldedItemsAreTheOutputAndSurviveAFailure(t *testing.T) {
 	p.Yield(json.RawMessage(`"a"`))
 	p.Yield(json.RawMessage(`{"z":1,"a":1180591620717411303424}`))
 	p.Finish(prediction.Result{Status: prediction.Failed, Error: "", CompletedAt: t0.Add(1500 * time.Millisecond)})
+	p.Announce()
 	s := p.Snapshot()
 	if got := string(s.Output); got != `["a",{"z":1,"a":1180591620717411303424}]` {
 		t.Errorf("output = %s", got)
@@ -83,6 +87,7 @@ func TestAnIteratorWithoutItemsHasAnEmptyList(t *testing.T) {
 	p := newPrediction(prediction.Limits{})
 	p.Start(t0)
 	p.Finish(prediction.Result{Status: prediction.Succeeded, Streamed: true, CompletedAt: t0})
+	p.Announce()
 	if got := string(p.Snapshot().Output); got != "[]" {
 		t.Errorf("output = %s, want []", got)
 	}
@@ -95,6 +100,7 @@ func TestLogsAreTerminatedValidAndBounded(t *testing.T) {
 	p.Log("stderr", []byte("\ntwo\nthree\n"))
 	p.Log("stdout", []byte("never\n"))
 	p.Finish(prediction.Result{Status: prediction.Succeeded, CompletedAt: t0})
+	p.Announce()
 	got := p.Snapshot().Logs
 	if !strings.HasPrefix(got, "one\n\uFFFD\ntwo\n[logs cut") || strings.Contains(got, "never") || !strings.HasSuffix(got, "\n") {
 		t.Errorf("logs = %q", got)

@@ -77,6 +77,9 @@ func target(r prediction.Request) webhook.Target {
 
 func (f *flight) id() string { return f.prediction.Request.ID }
 
+// partial is the body of a webhook on the way.
+func (f *flight) partial() []byte { return f.prediction.Partial().AppendJSON(nil) }
+
 // cancel may be called often; the first reason counts.
 func (f *flight) cancel(r Reason) { f.cancelBy(r) }
 

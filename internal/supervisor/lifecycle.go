@@ -21,7 +21,7 @@ func (s *Supervisor) run(f *flight) {
 	ctx, cancel := s.withDeadline(f)
 	defer cancel()
 	if r := f.prediction.Request; r.Webhook != "" {
-		f.hook = s.Webhooks.Open(target(r), func() []byte { return f.prediction.Snapshot().AppendJSON(nil) })
+		f.hook = s.Webhooks.Open(target(r), f.partial)
 	}
 	if len(f.checked.Unknown) > 0 {
 		f.log("stderr", []byte("ignored unknown input: "+strings.Join(f.checked.Unknown, ", ")+"\n"))
@@ -185,7 +185,7 @@ func (s *Supervisor) settle(f *flight, w *worker, r prediction.Result) {
 	p := f.prediction
 	p.Finish(r)
 	if f.hook != nil || s.Durable && p.Request.Detached {
-		f.final = p.Snapshot().AppendJSON(nil)
+		f.final = p.Final().AppendJSON(nil)
 	}
 	if err := s.noteFinal(f); err != nil {
 		s.Log.Error("note the end of a prediction", "id", f.id(), "error", err)

@@ -231,7 +231,7 @@ func (s *Supervisor) resume(w *worker, n note, request spool.Request) error {
 	f := s.newFlight(r, schema.Checked{Input: request.Input})
 	f.queued = true
 	if r.Webhook != "" {
-		f.hook = s.Webhooks.Open(target(r), func() []byte { return f.prediction.Snapshot().AppendJSON(nil) })
+		f.hook = s.Webhooks.Open(target(r), f.partial)
 	}
 	s.mu.Lock()
 	s.flights[n.ID] = f
