@@ -13,7 +13,7 @@ import pytest
 from http_harness import Receiver, Server
 from http_store import Store
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 #: The server under test; another build of it, with the race detector for example, can be named instead.
 BINARY = pathlib.Path(os.environ.get("COGGO_SERVER") or ROOT / "bin" / "coggo-server")
