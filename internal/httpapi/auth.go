@@ -19,6 +19,10 @@ func (a *API) authorized(next http.Handler) http.Handler {
 		known := strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(want[:], got[:]) == 1
 		if !known && !open[r.URL.Path] {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="coggo"`)
+			if r.URL.Path == "/docs" && strings.Contains(r.Header.Get("Accept"), "text/html") {
+				a.page().write(w, http.StatusUnauthorized) // it asks for the token
+				return
+			}
 			writeError(w, r, a.Log, &httpError{http.StatusUnauthorized, "this server needs Authorization: Bearer with its token"})
 			return
 		}

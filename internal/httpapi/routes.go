@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/coggo/coggo/internal/prediction"
@@ -43,12 +44,14 @@ type Config struct {
 // API serves the HTTP contract.
 type API struct {
 	Config
-	mux *http.ServeMux
+	mux  *http.ServeMux
+	page func() docsPage
 }
 
 // New returns the handler of the whole API.
 func New(c Config) http.Handler {
 	a := &API{Config: c, mux: http.NewServeMux()}
+	a.page = sync.OnceValue(a.makePage)
 	for pattern, h := range map[string]handler{
 		"GET /{$}":                      a.discovery,
 		"GET /health-check":             a.health,

@@ -1,0 +1,129 @@
+// Puts the page together: waits for the model, builds the form, keeps health and the list of predictions up to date.
+
+function signIn() {
+  show($("login"), true);
+  $("token").focus();
+}
+
+$("login").addEventListener("submit", (event) => {
+  event.preventDefault();
+  token.set($("token").value);
+  location.reload();
+});
+
+const KIND = { READY: "good", BUSY: "busy", STARTING: "busy" };
+
+/** The state of the server; shown at the top. */
+async function health() {
+  const state = await (await ask("/health-check")).json();
+  $("health").textContent = state.status;
+  $("health").className = `pill ${KIND[state.status] ?? "bad"}`;
+  $("health").title = state.user_healthcheck_error ?? "";
+  $("versions").textContent = [`Coggo ${state.version?.coggo ?? ""}`, state.version?.python && `Python ${state.version.python}`].filter(Boolean).join(" · ");
+  const unset = ["STARTING", "SETUP_FAILED", "DEFUNCT"].includes(state.status);
+  show($("setup"), unset);
+  if (unset) {
+    const starting = state.status === "STARTING";
+    $("setup-title").textContent = starting ? "The model is being set up" : "The model can't be used";
+    show($("setup").querySelector("progress"), starting);
+    $("setup-logs").textContent = state.setup.logs;
+  }
+  return state.status;
+}
+
+/** Look at the server's health: often while it is not ready, else now and then, and never in a hidden tab. */
+async function watchHealth() {
+  let pause = 1000;
+  if (!document.hidden) {
+    try {
+      const status = await health();
+      if (status === "READY" || status === "BUSY") pause = 10000;
+      show($("notice"), false);
+    } catch {
+      $("health").textContent = "unreachable";
+      $("health").className = "pill bad";
+      $("notice").textContent = "The server can't be reached. This page goes on when it is back.";
+      show($("notice"), true);
+    }
+  }
+  setTimeout(watchHealth, pause);
+}
+
+async function schema() {
+  for (;;) {
+    try {
+      return await (await ask("/openapi.json")).json();
+    } catch (error) {
+      if (error.status === 401) {
+        signIn();
+        throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  }
+}
+
+/** The newest predictions, each a button that shows it. */
+async function recent(open) {
+  const { results } = await (await ask("/predictions")).json();
+  $("recent").replaceChildren(
+    ...results.slice(0, 10).map((p) => {
+      const kind = { succeeded: "good", failed: "bad" }[p.status] ?? "busy";
+      const seconds = p.metrics?.predict_time;
+      const button = el(
+        "button",
+        { type: "button" },
+        el("span", { class: `pill ${kind}`, textContent: p.status }),
+        el("code", { textContent: p.id }),
+        el("span", { class: "quiet", textContent: seconds === undefined ? "" : `${seconds.toPrecision(3)} s` }),
+      );
+      button.addEventListener("click", () => open(p.id));
+      return el("li", {}, button);
+    }),
+  );
+  if (!results.length) $("recent").append(el("li", { class: "quiet", textContent: "None yet." }));
+}
+
+async function start() {
+  watchHealth();
+  const described = await schema();
+  const form = new Form($("fields"), described);
+  const code = new CodeBox(() => {
+    try {
+      return Object.fromEntries(form.fields.map(({ property, inner }) => [property.name, inner.read()]).filter(([, value]) => value !== undefined));
+    } catch {
+      return null; // half typed
+    }
+  });
+  const list = () => recent(open).catch(() => {}); // it is drawn again after the next prediction
+  const runner = new Runner(form, described, list);
+
+  async function open(id) {
+    try {
+      const prediction = await (await ask(`/predictions/${encodeURIComponent(id)}`)).json();
+      form.fill(prediction.input);
+      code.draw();
+      await runner.follow(id);
+    } catch (error) {
+      runner.refused(error);
+    }
+  }
+
+  $("inputs").addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (!$("run").disabled) runner.run();
+  });
+  $("inputs").addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("inputs").requestSubmit();
+  });
+  $("inputs").addEventListener("input", () => code.draw());
+  $("reset").addEventListener("click", () => {
+    form.reset();
+    code.draw();
+  });
+  show($("main"), true);
+  list();
+  if (location.hash.length > 1) open(decodeURIComponent(location.hash.slice(1))); // the page was loaded anew
+}
+
+start();
