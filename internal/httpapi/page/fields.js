@@ -50,10 +50,10 @@ const simple = (items) => items && (items.enum || ["string", "integer", "number"
 
 function textControl(property, id) {
   const node = el("textarea", { id, rows: 1, spellcheck: false, placeholder: property.nullable ? "none" : "" });
-  const optional = property.nullable || property.default === undefined;
   return {
     node,
-    read: () => (node.value === "" && optional && !property.required ? undefined : node.value),
+    // Where there is a default, nothing typed means the empty text; elsewhere it means nothing.
+    read: () => (node.value === "" && (property.nullable || property.default === undefined) ? undefined : node.value),
     write: (value) => (node.value = value ?? ""),
   };
 }
@@ -145,7 +145,7 @@ function listControl(property, id) {
   const rows = [];
   const list = el("div", { class: "items" });
   const add = el("button", { id, type: "button", textContent: "Add" });
-  const item = { ...property.items, required: true };
+  const item = { default: property.items.type === "string" ? "" : undefined, ...property.items, required: true };
   const append = (value) => {
     const inner = control(item, `${id}-${Date.now()}-${rows.length}`);
     inner.write(value === undefined ? item.default : value);
@@ -328,7 +328,6 @@ class Form {
   /** Show what the server says is wrong with which input; returns what belongs to none. */
   explain(problems) {
     const rest = [];
-    let first = null;
     for (const { loc, msg } of problems) {
       const field = loc[1] === "input" && this.fields.find(({ property }) => property.name === loc[2]);
       if (!field) {
@@ -337,9 +336,8 @@ class Form {
       }
       const within = loc.slice(3).join(".");
       this.#mark(field, within ? `${within}: ${msg}` : msg);
-      first ??= field;
     }
-    first?.target.focus();
+    this.fields.find(({ problem }) => !problem.hidden)?.target.focus();
     return rest;
   }
 }

@@ -49,15 +49,13 @@ async function watchHealth() {
   setTimeout(watchHealth, pause);
 }
 
+/** The model's schema once there is one; null when the server wants to know first who asks. */
 async function schema() {
   for (;;) {
     try {
       return await (await ask("/openapi.json")).json();
     } catch (error) {
-      if (error.status === 401) {
-        signIn();
-        throw error;
-      }
+      if (error.status === 401) return null;
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
   }
@@ -87,6 +85,7 @@ async function recent(open) {
 async function start() {
   watchHealth();
   const described = await schema();
+  if (!described) return signIn();
   const form = new Form($("fields"), described);
   const code = new CodeBox(() => {
     try {
@@ -123,7 +122,7 @@ async function start() {
   });
   show($("main"), true);
   list();
-  if (location.hash.length > 1) open(decodeURIComponent(location.hash.slice(1))); // the page was loaded anew
+  if (location.hash.length > 1) await open(decodeURIComponent(location.hash.slice(1))); // the page was loaded anew
 }
 
 start();
