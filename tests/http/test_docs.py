@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import pathlib
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 from typing import NamedTuple
@@ -34,12 +37,23 @@ def blocks(document: str) -> list[Block]:
     return found
 
 
+def write_files(document: str, directory: pathlib.Path) -> None:
+    """Write the files that a document shows."""
+    directory.mkdir()
+    text = (ROOT / document).read_text()
+    for name, content in re.findall(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", text, re.DOTALL):
+        (directory / name).write_text(content)
+
+
 ALL = [*blocks("README.md"), *blocks("docs/http-api.md")]
 
 
 @pytest.mark.parametrize("block", ALL, ids=lambda b: f"{b.document}-{b.commands[0][0][:60]}")
 def test_the_commands_answer_as_printed(start, tmp_path, block):
-    shutil.copytree(ROOT / "examples" / block.example, tmp_path / "model")
+    if block.example == "mine":
+        write_files(block.document, tmp_path / "model")
+    else:
+        shutil.copytree(ROOT / "examples" / block.example, tmp_path / "model")
     server = start(model_dir=tmp_path / "model")
     for command, want in block.commands:
         command = command.replace("localhost:5000", f"127.0.0.1:{server.port}")
@@ -60,6 +74,37 @@ def test_the_examples_run(start, tmp_path, example):
     inputs = {"hello": {"name": "you", "times": 2}, "stream": {"text": "a b", "pause": 0}}
     outputs = {"hello": "hello you hello you", "stream": ["a ", "b "]}
     assert server.predict(inputs[example]).json["output"] == outputs[example]
+
+
+def test_the_fractal_example_draws_a_picture(start, tmp_path):
+    shutil.copytree(ROOT / "examples" / "fractal", tmp_path / "fractal")
+    server = start(model_dir=tmp_path / "fractal")
+    body = server.predict({"width": 64, "iterations": 30, "zoom": 1}).json
+    drawn = Image.open(io.BytesIO(base64.b64decode(body["output"].partition(",")[2])))
+    assert (drawn.size, len(drawn.getcolors(4096)) > 5, body["metrics"]["pixels"]) == ((64, 40), True, 64 * 40)
+
+
+def test_make_run_serves_the_hello_example():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    made = subprocess.Popen(
+        ["make", "run", f"PORT={port}"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert made.stdout is not None
+        told = next(line for line in made.stdout if line.startswith("  curl"))
+        assert f"localhost:{port}/predictions" in told
+        ask = ["sh", "-c", told.replace("curl", "curl -sf --retry 50 --retry-delay 1 --retry-all-errors", 1)]
+        assert '"output":"hello world"' in subprocess.run(ask, capture_output=True, text=True, timeout=50).stdout
+    finally:
+        os.killpg(made.pid, signal.SIGINT)  # as Ctrl-C in a terminal does
+        rest, _ = made.communicate(timeout=20)
+    assert "msg=stopped" in rest
 
 
 def test_the_resize_example_takes_an_image_and_gives_one(start, tmp_path):
