@@ -7,13 +7,16 @@
 // 6.5 µs and 57 allocations, and 180 ms and 100 MB. The vocabulary is what a model's runner writes: type, format (uri,
 // password), nullable, enum, minimum, maximum, minLength, maxLength, minItems, maxItems, pattern, items, properties,
 // required, additionalProperties, anyOf, an allOf of one schema, $ref to a component, x-cog-secret, and x-cog-any for a
-// value of any type. As in JSON Schema, unknown keywords assert nothing.
+// value of any type. As in JSON Schema, unknown keywords assert nothing. Where a component says less than the model does, as
+// Cog has a plain object for Dict[str, int] and for Any, the top-level x-cog-exact has the schema to check under the
+// component's name.
 package schema
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 )
 
 // Document is a model's OpenAPI document.
@@ -39,17 +42,19 @@ func Parse(doc []byte) (*Document, error) {
 		Components struct {
 			Schemas map[string]json.RawMessage `json:"schemas"`
 		} `json:"components"`
+		Exact map[string]json.RawMessage `json:"x-cog-exact"`
 	}
 	if err := json.Unmarshal(doc, &parsed); err != nil {
 		return nil, fmt.Errorf("OpenAPI document: %w", err)
 	}
+	if _, ok := parsed.Components.Schemas["Input"]; !ok {
+		return nil, errors.New("OpenAPI document: components.schemas.Input is missing")
+	}
+	maps.Copy(parsed.Components.Schemas, parsed.Exact)
 	d := &Document{text: doc, streaming: parsed.Paths["/predictions"].Post.Streaming}
 	var err error
 	if d.predict, err = newInput(parsed.Components.Schemas, "Input"); err != nil {
 		return nil, err
-	}
-	if d.predict == nil {
-		return nil, errors.New("OpenAPI document: components.schemas.Input is missing")
 	}
 	d.train, err = newInput(parsed.Components.Schemas, "TrainingInput")
 	return d, err

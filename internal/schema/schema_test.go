@@ -73,6 +73,18 @@ func TestTrainingAndStreamingAreReadFromTheDocument(t *testing.T) {
 	accept(t, d.Predict(), `{}`)
 }
 
+func TestTheExactSchemaIsCheckedWhereTheComponentSaysLess(t *testing.T) {
+	d, err := schema.Parse([]byte(`{"components": {"schemas": {"Input": {"type": "object", "properties": {"d": {"type": "object"}}}}},
+		"x-cog-exact": {"Input": {"type": "object", "properties": {"d": {"type": "object", "additionalProperties": {"type": "integer"}}}}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(accept(t, d.Predict(), `{"d": {"a": "1"}}`).Input); got != `{"d": {"a": 1}}` {
+		t.Errorf("input = %s", got)
+	}
+	refuse(t, d.Predict(), `{"d": {"a": "x"}}`)
+}
+
 func TestADocumentThatCannotBeCheckedIsRefusedWithTheReason(t *testing.T) {
 	for _, row := range []struct{ name, schemas, reason string }{
 		{"no input", `{}`, "components.schemas.Input is missing"},

@@ -1,44 +1,24 @@
 from __future__ import annotations
 
-import os
 import pathlib
-import shutil
 import signal
-import sys
 from collections.abc import Iterator
 from typing import Any, Protocol
 
 import pytest
 
+from interpreters import NEWEST, OLDEST, interpreter
 from runner.harness import BUSY, LOOK, READY, Runner
 
 
-def _pyenv() -> pathlib.Path:
-    return pathlib.Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
-
-
-def _interpreter(minor: int) -> str | None:
-    """An installed Python 3.``minor``: of pyenv, or on the path."""
-    for found in sorted(_pyenv().glob(f"3.{minor}.*/bin/python")):
-        return str(found)
-    if sys.version_info[:2] == (3, minor):
-        return sys.executable
-    return shutil.which(f"python3.{minor}", path=_path_without_shims())
-
-
-def _path_without_shims() -> str:
-    """A shim of pyenv is there for versions too that are not active, and fails."""
-    return os.pathsep.join(p for p in os.environ["PATH"].split(os.pathsep) if not p.endswith("shims"))
-
-
 def _newest() -> str:
-    return next(found for found in map(_interpreter, range(14, 8, -1)) if found)
+    return next(found for found in map(interpreter, range(NEWEST, OLDEST - 1, -1)) if found)
 
 
 @pytest.fixture(scope="session", params=["oldest", "newest"])
 def python(request: Any) -> str:
     """An interpreter for the runner: Python 3.9 and the newest installed one."""
-    found = _interpreter(9) if request.param == "oldest" else _newest()
+    found = interpreter(OLDEST) if request.param == "oldest" else _newest()
     if found is None:
         pytest.skip("Python 3.9 is not installed")
     return found

@@ -89,8 +89,11 @@ class Text(Kind):
     text = "a text"
     is_text = True
 
+    def __init__(self, format: str | None = None) -> None:
+        self._format = format
+
     def schema(self) -> Schema:
-        return {"type": "string"}
+        return {"type": "string"} if self._format is None else {"type": "string", "format": self._format}
 
     def decode(self, value: Any, files: Files) -> Any:
         if not isinstance(value, str):
@@ -264,12 +267,14 @@ class SecretKind(Kind):
 
 
 class ListOf(Kind):
-    def __init__(self, item: Kind) -> None:
+    def __init__(self, item: Kind, unique: bool = False) -> None:
         self.item = item
+        self._unique = unique
         self.text = f"a list of {item.text.split(' ', 1)[-1]}s"
 
     def schema(self) -> Schema:
-        return {"type": "array", "items": self.item.schema()}
+        schema: Schema = {"type": "array", "items": self.item.schema()}
+        return {**schema, "uniqueItems": True} if self._unique else schema
 
     def decode(self, value: Any, files: Files) -> Any:
         if not isinstance(value, (list, tuple)):
@@ -313,9 +318,9 @@ class DictOf(Kind):
         self.value = value
 
     def schema(self) -> Schema:
-        if self.value is None or type(self.value) is Anything:
+        if self.value is None:
             return {"type": "object"}
-        return {"type": "object", "additionalProperties": self.value.schema()}
+        return {"type": "object", "additionalProperties": self.value.schema() or True}
 
     def decode(self, value: Any, files: Files) -> Any:
         if not isinstance(value, dict):
@@ -330,7 +335,7 @@ class DictOf(Kind):
             if is_record(value):
                 return value
             raise Mismatch(f"expected an object, got {got(value)}")
-        if self.value is None:
+        if self.value is None or type(self.value) is Anything:
             return value
         kind = self.value
         return _every(value, lambda key, item: kind.check(item))
@@ -432,15 +437,23 @@ def fits(kind: Kind, value: Any, files: Files) -> bool:
 class Choice(Kind):
     """One of a few values of one type."""
 
-    def __init__(self, values: Sequence[Any], base: Kind, make: Callable[[Any], Any] = lambda value: value) -> None:
+    def __init__(
+        self,
+        values: Sequence[Any],
+        base: Kind,
+        make: Callable[[Any], Any] = lambda value: value,
+        description: str | None = None,
+    ) -> None:
         self.values = list(values)
         self.base = base
         self._make = make
+        self._description = description
         self.is_text, self.is_number = base.is_text, base.is_number
         self.text = "one of " + ", ".join(map(repr, self.values))
 
     def schema(self) -> Schema:
-        return {"enum": self.values, **self.base.schema()}
+        described = {} if self._description is None else {"description": self._description}
+        return {"enum": self.values, **self.base.schema(), **described}
 
     def decode(self, value: Any, files: Files) -> Any:
         plain = self.base.decode(value, files)

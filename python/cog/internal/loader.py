@@ -68,15 +68,17 @@ def import_file(file: str) -> types.ModuleType:
 class Model:
     """A loaded model. Nothing of it has run yet but its import."""
 
-    def __init__(self, target: Any, predict: Method, train: Method | None, max_concurrency: int) -> None:
+    def __init__(
+        self, target: Any, predict: Method, train: Method | None, max_concurrency: int, made: Any | None = None
+    ) -> None:
         self._target = target
+        self._object = made
         self.predict = predict
         self.train = train
         self.max_concurrency = max_concurrency
         setup = getattr(target, "setup", None) if isinstance(target, type) else None
         self.mode = "async" if predict.is_async or is_async(setup) else "sync"
         self.has_healthcheck = isinstance(target, type) and callable(getattr(target, "healthcheck", None))
-        self._object: Any = None
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document of the model."""
@@ -86,7 +88,8 @@ class Model:
         """Make the object and run its ``setup()``; returns a coroutine when that is async."""
         if not isinstance(self._target, type):
             return None
-        self._object = self._target()
+        if self._object is None:
+            self._object = self._target()
         self.predict.target = getattr(self._object, self.predict.name)
         if self.train is not None and _of_class(self._target, self.train):
             self.train.target = getattr(self._object, self.train.name)
@@ -223,6 +226,9 @@ def load(predict_ref: str, train_ref: str | None = None, max_concurrency: int | 
     """Import a model and read its methods. Raises LoadError with every problem; exceptions of the model's own code pass
     through."""
     target = import_target(predict_ref)
+    made = target if _is_object(target) else None
+    if made is not None:
+        target = type(made)
     if not callable(target):
         raise LoadError([f"{predict_ref} is a {type(target).__name__}, not a class or function: {_HINT}"])
     loader = _Loader()
@@ -242,12 +248,27 @@ def load(predict_ref: str, train_ref: str | None = None, max_concurrency: int | 
                 f"{predict_ref}: a concurrency of {limit} needs async def {name}; write it so, or set the concurrency to 1"
             ]
         )
-    return Model(target, predict, train, limit)
+    return Model(target, predict, train, limit, made)
+
+
+def _is_object(target: Any) -> bool:
+    """Whether a reference names an object of a predictor class instead of the class."""
+    return not isinstance(target, type) and any(
+        callable(getattr(type(target), name, None)) for name in ("predict", "run")
+    )
 
 
 def _train(loader: _Loader, target: Any, ref: str, train_ref: str | None) -> Method | None:
     owner, name, where = _train_target(target, ref, train_ref)
-    return None if owner is None else loader.method(name, owner, where)
+    if owner is None:
+        return None
+    if train_ref:
+        return loader.method(name, owner, where)
+    found = _Loader()  # nobody asked for it: what only happens to be called train must not stop the model
+    train = found.method(name, owner, where)
+    for problem in found.problems:
+        print(f"{problem} (so train is not served; name it in cog.yaml to insist)", file=sys.stderr)
+    return train
 
 
 def _train_target(target: Any, ref: str, train_ref: str | None) -> tuple[Any, str, str]:

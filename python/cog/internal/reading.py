@@ -35,6 +35,8 @@ SUPPORTED = (
     "cog.BaseModel, and Optional or Union of these"
 )
 
+_FORMATS = {"datetime": "date-time", "date": "date", "time": "time", "UUID": "uuid"}
+
 _SCALARS: dict[Any, type] = {str: Text, int: Integer, float: Number, bool: Boolean}
 
 
@@ -92,11 +94,11 @@ class Reader:
         if origin is Literal:
             return self._choices(arguments)
         if origin is list:
-            return self._list(arguments[0], output)
+            return self._list(arguments[0] if arguments else Any, output)
         if origin is dict:
             return self._dict(arguments, output)
         if origin in (set, frozenset) and output:
-            return self._list(arguments[0] if arguments else Any, output)
+            return ListOf(self._read(arguments[0] if arguments else Any, output), unique=True)
         if origin is tuple and output:
             raise Unsupported(f"{show(found)} has no schema: use a list or a BaseModel")
         if origin is not None:
@@ -113,20 +115,22 @@ class Reader:
 
     def _dict(self, arguments: tuple[Any, ...], output: bool) -> Kind:
         if not arguments or any(isinstance(a, typing.TypeVar) for a in arguments):
-            return DictOf()
+            return DictOf(Anything() if output else None)
         key, _ = self._resolve(arguments[0])
         if key is not str and key is not Any:
             raise Unsupported(f"an object has texts as keys, not {show(key)}: use Dict[str, …]")
         value = self._read(arguments[1], output)
-        return DictOf(None if isinstance(value, Anything) else value)
+        if isinstance(value, Anything):
+            return DictOf(Anything() if output else None)
+        return DictOf(value)
 
     def _plain(self, found: Any, output: bool) -> Kind:
         if found is Any:
             return Anything() if output else Anything({"type": "object", "x-cog-any": True})
         if found is list or found in (set, frozenset) and output:
-            return ListOf(Anything())
+            return ListOf(Anything(), unique=found is not list)
         if found is dict:
-            return DictOf()
+            return DictOf(Anything() if output else None)
         if not isinstance(found, type):
             raise Unsupported(self._no(found))
         return self._class(found, output)
@@ -151,7 +155,7 @@ class Reader:
         if record is not None:
             return record
         if output and found.__module__ in ("datetime", "uuid", "decimal"):
-            return Number() if found.__name__ == "Decimal" else Text()
+            return Number() if found.__name__ == "Decimal" else Text(_FORMATS.get(found.__name__))
         if output and found.__module__.split(".")[0] == "numpy":
             return Anything()
         raise Unsupported(self._no(found))
@@ -173,7 +177,7 @@ class Reader:
             raise Unsupported(
                 f"the Enum {found.__name__} must also extend str or int: class {found.__name__}(str, Enum)"
             )
-        return Choice(values, Text() if issubclass(found, str) else Integer(), found)
+        return Choice(values, Text() if issubclass(found, str) else Integer(), found, "An enumeration.")
 
     # -- records
 
@@ -326,7 +330,8 @@ class Result(typing.NamedTuple):
     def schema(self) -> dict[str, Any]:
         """The Output schema."""
         if not self.is_iterator:
-            return {**self.kind.schema(), "title": "Output"}
+            described = {"description": "An enumeration."} if isinstance(self.kind, Choice) else {}
+            return {**self.kind.schema(), **described, "title": "Output"}
         out = {"title": "Output", "type": "array", "items": self.kind.schema(), "x-cog-array-type": "iterator"}
         if self.concatenated:
             out["x-cog-array-display"] = "concatenate"

@@ -17,21 +17,23 @@ def document(predict: Method, train: Method | None) -> Schema:
     """The whole document; ``/trainings`` only for a model with ``train``."""
     schemas: Schema = dict(_envelopes("Prediction", "Input", "Output"))
     schemas.update(_shared())
-    _add_method(schemas, predict, "Input", "Output")
+    exact: Schema = {}
+    _add_method(schemas, exact, predict, "Input", "Output")
     paths = {**_server_paths(), **_run_paths("prediction", "Prediction", predict.streaming)}
     if train is not None:
         schemas.update(_envelopes("Training", "TrainingInput", "TrainingOutput"))
-        _add_method(schemas, train, "TrainingInput", "TrainingOutput")
+        _add_method(schemas, exact, train, "TrainingInput", "TrainingOutput")
         paths.update(_run_paths("training", "Training", False))
-    return {
+    whole = {
         "openapi": "3.0.2",
         "info": {"title": "Cog", "version": "0.1.0"},
         "paths": paths,
         "components": {"schemas": schemas},
     }
+    return {**whole, "x-cog-exact": exact} if exact else whole
 
 
-def _add_method(schemas: Schema, method: Method, input_name: str, output_name: str) -> None:
+def _add_method(schemas: Schema, exact: Schema, method: Method, input_name: str, output_name: str) -> None:
     properties: Schema = {}
     for order, field in enumerate(method.fields):
         properties[field.name] = _property(field, order, schemas)
@@ -41,8 +43,23 @@ def _add_method(schemas: Schema, method: Method, input_name: str, output_name: s
         whole["required"] = required
     if method.open_ended:
         whole["additionalProperties"] = True
-    schemas[input_name] = whole
+    schemas[input_name] = _as_cog_shows_it(whole)
+    if schemas[input_name] != whole:
+        exact[input_name] = whole
     schemas[output_name] = {**method.result.schema(), "title": output_name}
+
+
+def _as_cog_shows_it(schema: Any) -> Any:
+    """A schema of inputs where a dict and a value of any type are plain objects, as forms expect of every Cog; what the
+    server checks stands in ``x-cog-exact``."""
+    if isinstance(schema, list):
+        return [_as_cog_shows_it(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    shown = {k: v if k == "default" else _as_cog_shows_it(v) for k, v in schema.items() if k != "x-cog-any"}
+    if shown.get("type") == "object" and "properties" not in shown:
+        shown.pop("additionalProperties", None)
+    return shown
 
 
 def _property(field: Field, order: int, schemas: Schema) -> Schema:
@@ -54,7 +71,7 @@ def _property(field: Field, order: int, schemas: Schema) -> Schema:
         if isinstance(field.kind, Nullable):
             shown["nullable"] = True
     else:
-        shown = {"title": _title(field.name), **field.kind.schema(), "x-order": order}
+        shown = {**field.kind.schema(), "title": _title(field.name), "x-order": order}
         _constrain(shown, field, schemas)
     _describe(shown, field)
     return shown
@@ -153,6 +170,7 @@ def _envelopes(kind: str, input_name: str, output_name: str) -> Schema:
         "output_file_prefix": _text("Output File Prefix"),
         "webhook": _text("Webhook", format="uri", minLength=1, maxLength=65536),
         "webhook_events_filter": {
+            "title": "Webhook Events Filter",
             "type": "array",
             "items": _ref("WebhookEvent"),
             "default": ["start", "output", "logs", "completed"],

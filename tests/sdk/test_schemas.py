@@ -1,0 +1,74 @@
+"""Models and the Input and Output that their OpenAPI documents must show, the same on every Python that is installed."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+import pytest
+
+from interpreters import ask_all
+from sdk.cases import Case, read
+
+TABLES = ["inputs", "arguments", "outputs", "shapes", "public"]
+CASES = [case for table in TABLES for case in read(f"schemas/{table}.txt")]
+
+#: Components of every document.
+ENVELOPE = {
+    *(f"{kind}{end}" for kind in ("Prediction", "Training") for end in ("Request", "Response")),
+    *("Status", "WebhookEvent", "HTTPValidationError", "ValidationError", "Error"),
+}
+
+
+@pytest.fixture(scope="module")
+def documents() -> dict[str, Any]:
+    """What became of each model, by version of Python and title."""
+    return ask_all(pathlib.Path(__file__).with_name("bulk.py"), {c.title: c.question() for c in CASES})
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)
+def test_schema(documents: dict[str, Any], case: Case) -> None:
+    for version, found in documents.items():
+        if tuple(map(int, version.split("."))) < case.since:
+            continue
+        assert "document" in found[case.title], f"{version}: {found[case.title]}"
+        document = found[case.title]["document"]
+        schemas = dict(document["components"]["schemas"])
+        for word, name in (
+            ("input", "Input"),
+            ("output", "Output"),
+            ("training-input", "TrainingInput"),
+            ("training-output", "TrainingOutput"),
+        ):
+            assert schemas.pop(name, None) == case.want(word), f"{version}: {name}"
+        others = {name: schema for name, schema in schemas.items() if name not in ENVELOPE}
+        assert others == (case.want("components") or {}), version
+        streams = document["paths"]["/predictions"]["post"].get("x-cog-streaming", False)
+        assert streams == bool(case.want("streaming")), version
+
+
+def test_the_table_is_as_long_as_it_should_be() -> None:
+    assert len(CASES) >= 120
+
+
+def test_properties_are_in_the_order_of_the_signature(documents: dict[str, Any]) -> None:
+    for found in documents.values():
+        for result in found.values():
+            if "document" not in result:
+                continue  # written for a later Python
+            properties = result["document"]["components"]["schemas"]["Input"]["properties"]
+            assert [p["x-order"] for p in properties.values()] == list(range(len(properties)))
+
+
+def test_every_reference_of_a_document_leads_somewhere(documents: dict[str, Any]) -> None:
+    def references(value: Any) -> list[str]:
+        if isinstance(value, dict):
+            own = [value["$ref"]] if isinstance(value.get("$ref"), str) else []
+            return own + [ref for part in value.values() for ref in references(part)]
+        return [ref for part in value for ref in references(part)] if isinstance(value, list) else []
+
+    for found in documents.values():
+        for title, result in found.items():
+            document = result.get("document", {})
+            known = {f"#/components/schemas/{name}" for name in document.get("components", {}).get("schemas", {})}
+            assert set(references(document)) <= known, title
