@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -23,33 +24,26 @@ var version = "0.1.0"
 var errDefunct = errors.New("the model process died too often")
 
 func main() {
-	status, err := command(os.Args[1:])
+	status, err := execute(os.Args[1:])
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "coggo-server: %v\n", err)
-		status = 1
+		complain("%v", err)
 	}
 	os.Exit(status)
 }
 
-// command does what the first argument says: `schema`, or to serve.
-func command(args []string) (int, error) {
-	if len(args) > 0 && args[0] == "schema" {
-		c, err := parse(args[1:])
-		if err != nil {
-			return 1, err
-		}
-		return printSchema(c)
+type serveCommand struct{ Config }
+
+// Run is the command.
+func (c *serveCommand) Run() error {
+	if err := c.complete(); err != nil {
+		return err
 	}
-	c, err := parse(args)
-	if err != nil {
-		return 1, err
-	}
-	return 0, run(context.Background(), c)
+	return run(context.Background(), c.Config, newConsole())
 }
 
 // run serves until it is told to stop. The order of its steps is the order of boot and, backwards, of the end.
-func run(ctx context.Context, c Config) error {
-	log := newLogger(c)
+func run(ctx context.Context, c Config, console *console) error {
+	log := newLogger(c.Model, console, console.terminal, slog.LevelInfo)
 	if err := waitForFile(ctx, os.Getenv("COG_WAIT_FILE")); err != nil {
 		return err
 	}
@@ -62,7 +56,7 @@ func run(ctx context.Context, c Config) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	built, err := build(c, dir, log)
+	built, err := build(c, dir, output{console.stdout(), console}, log)
 	if err != nil {
 		_ = listener.Close()
 		return err
@@ -82,7 +76,9 @@ func run(ctx context.Context, c Config) error {
 	if err := built.supervisor.Start(); err != nil {
 		return err
 	}
-
+	if console.terminal {
+		defer greet(console, built.supervisor, c, listener.Addr())()
+	}
 	err = waitForEnd(stop, built.supervisor.Defunct(), serving, c.AwaitExplicitShutdown)
 	log.Info("shutting down")
 	drain(c, built, stop)

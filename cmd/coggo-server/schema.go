@@ -7,14 +7,29 @@ import (
 	"github.com/coggo/coggo/internal/runner"
 )
 
-// printSchema prints the OpenAPI document of the model and returns the exit status: the model is loaded, not set up.
-func printSchema(c Config) (int, error) {
-	cmd := exec.Command(c.Python, "-m", "cog.command.openapi_schema", c.Predict)
+type schemaCommand struct{ Model }
+
+// Run prints the OpenAPI document of the model: the model is loaded, not set up.
+func (c *schemaCommand) Run(status *int) error {
+	if err := c.complete(); err != nil {
+		return err
+	}
+	work, err := os.MkdirTemp("", freshPrefix)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	path, err := pythonPath(c.Python, work)
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(c.Python, "-m", "cog.command.openapi_schema", c.Model.Predict)
 	cmd.Dir = c.ModelDir
-	cmd.Env = runner.WithPythonPath(modelEnv(os.Environ()), pythonPath())
+	cmd.Env = runner.WithPythonPath(modelEnv(os.Environ()), path)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Run(); cmd.ProcessState == nil {
-		return 1, err
+		return err
 	}
-	return cmd.ProcessState.ExitCode(), nil
+	*status = cmd.ProcessState.ExitCode()
+	return nil
 }

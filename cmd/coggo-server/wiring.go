@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -27,10 +28,14 @@ type built struct {
 	supervisor *supervisor.Supervisor
 	metrics    *telemetry.Metrics
 	store      *files.Store
+	publisher  *files.Publisher
 }
 
+// output is where the model's own words go.
+type output struct{ stdout, stderr io.Writer }
+
 // build wires the rooms together. Nothing is started.
-func build(c Config, dir *workingDir, log *slog.Logger) (*built, error) {
+func build(c Config, dir *workingDir, out output, log *slog.Logger) (*built, error) {
 	client := outbound.NewClient(outbound.Options{DenyPrivate: c.DenyPrivateNetworks})
 	metrics := telemetry.NewMetrics(version)
 	agent := first(os.Getenv("COG_USER_AGENT"), "coggo/"+version)
@@ -48,9 +53,14 @@ func build(c Config, dir *workingDir, log *slog.Logger) (*built, error) {
 	store := &files.Store{
 		Dir: filepath.Join(dir.path, "uploads"), MaxBytes: int64(c.MaxInputFile), Keep: uploadsKeep, Now: time.Now, NewID: prediction.NewID,
 	}
+	publisher := &files.Publisher{Client: client, UserAgent: agent, UploadURL: c.UploadURL, MaxBytes: int64(c.MaxOutputFile)}
+	path, err := pythonPath(c.Python, dir.path)
+	if err != nil {
+		return nil, err
+	}
 	s, err := supervisor.New(supervisor.Config{
 		Runner: runner.Config{
-			Python: c.Python, PythonPath: pythonPath(), ModelDir: c.ModelDir, Predict: c.Predict, Train: c.Train,
+			Python: c.Python, PythonPath: path, ModelDir: c.ModelDir, Predict: c.Predict, Train: c.Train,
 			MaxConcurrency: c.MaxConcurrency, Env: modelEnv(os.Environ()),
 		},
 		Runners:    c.Runners,
@@ -58,17 +68,17 @@ func build(c Config, dir *workingDir, log *slog.Logger) (*built, error) {
 		SetupTimeout: time.Duration(c.SetupTimeout), CancelGrace: time.Duration(c.CancelGrace), PredictTimeout: time.Duration(c.PredictTimeout),
 		MaxRestarts: c.MaxRestarts, MaxQueue: c.MaxQueue,
 		Retain: c.Retain, RetainFor: c.RetainFor, RetainBytes: retainBytes,
-		Limits:    prediction.Limits{LogBytes: int(c.MaxLogBytes), History: historyCapacity(os.Getenv("COG_STREAM_HISTORY_CAPACITY"))},
+		Limits:    prediction.Limits{LogBytes: int(c.MaxLogBytes), History: c.History},
 		Fetcher:   &files.Fetcher{Client: client, UserAgent: agent, MaxBytes: int64(c.MaxInputFile), Store: store},
-		Publisher: &files.Publisher{Client: client, UserAgent: agent, UploadURL: c.UploadURL, MaxBytes: int64(c.MaxOutputFile)},
+		Publisher: publisher,
 		Webhooks:  hooks, Observer: metrics, OnReady: markReady(log),
-		Stdout: os.Stdout, Stderr: os.Stderr, Log: log, Now: time.Now,
+		Stdout: out.stdout, Stderr: out.stderr, Log: log, Now: time.Now,
 	})
 	if err != nil {
 		return nil, err
 	}
 	metrics.Gauge("coggo_predictions_in_flight", "Predictions that have not ended.", func() float64 { return float64(s.InFlight()) })
-	return &built{supervisor: s, metrics: metrics, store: store}, nil
+	return &built{supervisor: s, metrics: metrics, store: store, publisher: publisher}, nil
 }
 
 // api is the configuration of the HTTP side.
@@ -97,13 +107,6 @@ func throttle(text string) time.Duration {
 	return 500 * time.Millisecond
 }
 
-func historyCapacity(text string) int {
-	if n, err := strconv.Atoi(text); err == nil && n >= 0 {
-		return n
-	}
-	return 1024
-}
-
 // secrets are variables of the server that no model gets to see.
 var secrets = []string{"WEBHOOK_AUTH_TOKEN", "COGGO_AUTH_TOKEN", "COGGO_WEBHOOK_SECRET"}
 
@@ -112,23 +115,6 @@ func modelEnv(env []string) []string {
 		name, _, _ := strings.Cut(entry, "=")
 		return slices.Contains(secrets, name)
 	})
-}
-
-// pythonPath is the directory of the cog package in the checkout that this binary was built in; empty when there is
-// none, and the package is installed.
-func pythonPath() string {
-	exe, err := os.Executable()
-	if err != nil {
-		return ""
-	}
-	if exe, err = filepath.EvalSymlinks(exe); err != nil {
-		return ""
-	}
-	dir := filepath.Join(filepath.Dir(filepath.Dir(exe)), "python")
-	if _, err := os.Stat(filepath.Join(dir, "cog", "internal", "file_runner.py")); err != nil {
-		return ""
-	}
-	return dir
 }
 
 // readyFile tells Kubernetes that setup has succeeded, at the path that Cog made a convention.

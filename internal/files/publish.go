@@ -13,11 +13,12 @@ import (
 	"time"
 )
 
-// Publisher turns the files of an output into data URLs, or into the addresses of their uploads. It may be used from
-// several goroutines.
+// Publisher turns the files of an output into data URLs, into the addresses of their uploads, or into paths. It may be used
+// from several goroutines.
 type Publisher struct {
 	Client    *http.Client // nil: http.DefaultClient; its redirect policy is replaced
 	UploadURL string       // where files are uploaded; "": they become data URLs
+	Local     *Local       // where files are put instead; nil: nowhere
 	MaxBytes  int64        // of one file; 0: no limit
 	UserAgent string
 	Attempts  uint          // for one file; 0: 4
@@ -53,9 +54,12 @@ func (p *Publisher) Publish(ctx context.Context, to *Destination, output json.Ra
 		return nil, err
 	}
 	var fillings []filling
-	if url := cmp.Or(to.URL, p.UploadURL); url != "" {
+	switch url := cmp.Or(to.URL, p.UploadURL); {
+	case p.Local != nil:
+		fillings, err = p.save(ctx, p.Local, to, entries)
+	case url != "":
 		fillings, err = p.upload(ctx, url, to, entries)
-	} else {
+	default:
 		fillings, err = p.inline(entries)
 	}
 	if err != nil {

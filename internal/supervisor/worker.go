@@ -27,6 +27,9 @@ const (
 // setupLogBytes bounds the setup logs that health shows.
 const setupLogBytes = 1 << 20
 
+// lookForSchema is how often openapi.json is looked for: no signal tells of it, and it can be served while setup runs.
+const lookForSchema = 25 * time.Millisecond
+
 // worker is one runner process after the other on one directory.
 type worker struct {
 	s     *Supervisor
@@ -147,7 +150,7 @@ func (w *worker) spawn() (*runner.Process, error) {
 
 // awaitSetup waits for setup-result.json, for the end of the process, or for the time that setup may take.
 func (w *worker) awaitSetup(process *runner.Process) (spool.SetupResult, error) {
-	tick := time.NewTicker(rescan)
+	tick := time.NewTicker(lookForSchema)
 	defer tick.Stop()
 	var late <-chan time.Time
 	if w.s.SetupTimeout > 0 {
@@ -170,6 +173,9 @@ func (w *worker) awaitSetup(process *runner.Process) (spool.SetupResult, error) 
 			var err error
 			if schemaRead, err = w.readSchema(); err != nil {
 				return spool.SetupResult{}, err
+			}
+			if schemaRead {
+				tick.Reset(rescan)
 			}
 		}
 		result, ok, err := w.dir.SetupResult()
@@ -201,6 +207,9 @@ func (w *worker) readSchema() (bool, error) {
 // ready opens the worker for predictions, or returns why setup failed.
 func (w *worker) ready(process *runner.Process, result spool.SetupResult) error {
 	process.Drain()
+	if result.Traceback != "" {
+		w.s.pass("stderr", []byte(result.Traceback))
+	}
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
 	w.setup = result

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/coggo/coggo/internal/schema"
+	"github.com/coggo/coggo/internal/supervisor"
+)
+
+type checkCommand struct{ Model }
+
+// Help stands below the flags.
+func (c *checkCommand) Help() string {
+	return `It imports the model, checks every input, default and output type, runs setup() and healthcheck(), and stops.
+
+Exit codes: 0 all is well, 1 there are problems, 130 interrupted.`
+}
+
+// Run is the command.
+func (c *checkCommand) Run(status *int) error {
+	if err := c.complete(); err != nil {
+		return err
+	}
+	row("model", "%s in %s", c.Model.Predict, c.ModelDir)
+	s, err := openSession(c.Model)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	err = s.check()
+	if errors.Is(err, errInterrupted) {
+		*status = exitCanceled
+		return nil
+	}
+	if err != nil {
+		*status = exitFailed
+		row("problems", "%s", strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "\n"+strings.Repeat(" ", rowIndent)))
+		return nil
+	}
+	row("result", "all is well")
+	return nil
+}
+
+// check prints what it finds out on the way. The error is every problem of the stage that has any.
+func (s *session) check() error {
+	stop := s.timer("importing the model")
+	defer stop()
+	document, err := s.loaded()
+	if err != nil {
+		return err
+	}
+	row("import", "%s, with the start of Python", seconds(stop()))
+	signature := signatureOf(document)
+	row("inputs", "%s", strings.TrimSpace(signature.table(strings.Repeat(" ", rowIndent))))
+	row("output", "%s", signature.output.kind())
+	stop = s.timer("setting up the model")
+	defer stop()
+	unfit := unfitDefaults(document, signature)
+	if err := s.ready(); err != nil {
+		return errors.Join(unfit, err)
+	}
+	row("setup", "%s", seconds(stop()))
+	h := s.supervisor.Health(context.Background())
+	row("runs", "%d at a time, Python %s", h.Max, h.Python)
+	if h.Status == supervisor.Unhealthy {
+		return errors.Join(unfit, errors.New(h.Unhealthy))
+	}
+	return unfit
+}
+
+// unfitDefaults says which defaults would be refused if a client sent them. The runner has compared them with the author's
+// own bounds already; this is the server's view of the published schema. A default that is a file need not be a URL.
+func unfitDefaults(document *schema.Document, s signature) error {
+	defaults := map[string]json.RawMessage{}
+	for _, p := range s.inputs {
+		if p.Default != nil && !p.file() {
+			defaults[p.name] = p.Default
+		}
+	}
+	input, _ := json.Marshal(defaults) // every value is JSON
+	_, problems := document.Predict().Check(input)
+	var unfit []error
+	for _, p := range problems {
+		if p.Type != "missing" {
+			unfit = append(unfit, fmt.Errorf("the default of %v does not fit its own schema: %s", p.Loc[len(p.Loc)-1], p.Msg))
+		}
+	}
+	return errors.Join(unfit...)
+}
+
+// rowIndent is the column where the values of the report stand.
+const rowIndent = 10
+
+func row(name, format string, args ...any) {
+	fmt.Printf("%-*s%s\n", rowIndent, name, fmt.Sprintf(format, args...))
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// console is standard error, and on a terminal one line at its end that changes: how long something has taken so far.
+// Whatever else goes to the terminal must go through it, so that the line gets out of the way.
+type console struct {
+	terminal bool
+
+	mu    sync.Mutex // guards the rest, and the order of writes
+	line  string     // shown at the end now
+	inner bool       // what was written last has not ended its line
+}
+
+func newConsole() *console { return &console{terminal: term.IsTerminal(int(os.Stderr.Fd()))} }
+
+// clear is the beginning of the line and "erase to its end".
+const clearLine = "\r\x1b[K"
+
+// tick is how often the line changes.
+const tick = 100 * time.Millisecond
+
+// Write writes to standard error.
+func (c *console) Write(p []byte) (int, error) { return c.write(os.Stderr, p) }
+
+// stdout is standard output; on the same terminal it has to mind the line.
+func (c *console) stdout() io.Writer {
+	if c.terminal && term.IsTerminal(int(os.Stdout.Fd())) {
+		return writerFunc(func(p []byte) (int, error) { return c.write(os.Stdout, p) })
+	}
+	return os.Stdout
+}
+
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+func (c *console) write(to io.Writer, p []byte) (int, error) {
+	if !c.terminal {
+		return to.Write(p)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.showLocked("")
+	n, err := to.Write(p)
+	if len(p) > 0 {
+		c.inner = !bytes.HasSuffix(p, []byte("\n"))
+	}
+	return n, err
+}
+
+// showLocked replaces the changing line. It stays away while somebody else's line is unfinished: a progress bar, say.
+func (c *console) showLocked(line string) {
+	if c.line != "" {
+		_, _ = io.WriteString(os.Stderr, clearLine)
+	}
+	if c.line = ""; line != "" && !c.inner {
+		c.line = line
+		_, _ = io.WriteString(os.Stderr, line)
+	}
+}
+
+// timer shows label and the time since now until stop is called, which returns that time.
+func (c *console) timer(label string) (stop func() time.Duration) {
+	begun := time.Now()
+	elapsed := func() time.Duration { return time.Since(begun) }
+	if !c.terminal {
+		return elapsed
+	}
+	done := make(chan struct{})
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		ticker := time.NewTicker(tick)
+		defer ticker.Stop()
+		for {
+			c.mu.Lock()
+			c.showLocked(fmt.Sprintf("%s %.1f s", label, elapsed().Seconds()))
+			c.mu.Unlock()
+			select {
+			case <-ticker.C:
+			case <-done:
+				return
+			}
+		}
+	})
+	var once sync.Once
+	return func() time.Duration {
+		once.Do(func() {
+			close(done)
+			ended.Wait()
+			c.mu.Lock()
+			c.showLocked("")
+			c.mu.Unlock()
+		})
+		return elapsed()
+	}
+}
+
+// say tells the person at the command line, also while a line changes.
+func (c *console) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(c, "coggo-server: "+format+"\n", args...) // nobody to tell
+}

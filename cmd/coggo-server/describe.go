@@ -1,0 +1,189 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/coggo/coggo/internal/schema"
+)
+
+// property is what an OpenAPI document says of one value, as far as people and the command line need it.
+type property struct {
+	Type        string            `json:"type"`
+	Format      string            `json:"format"`
+	Description string            `json:"description"`
+	Default     json.RawMessage   `json:"default"`
+	Nullable    bool              `json:"nullable"`
+	Order       int               `json:"x-order"`
+	Enum        []json.RawMessage `json:"enum"`
+	Items       *property         `json:"items"`
+	AllOf       []reference       `json:"allOf"`
+	AnyOf       []property        `json:"anyOf"`
+	Minimum     json.Number       `json:"minimum"`
+	Maximum     json.Number       `json:"maximum"`
+	Display     string            `json:"x-cog-array-display"`
+
+	name     string
+	required bool
+}
+
+type reference struct {
+	Ref string `json:"$ref"`
+}
+
+// signature is what a model takes and returns.
+type signature struct {
+	inputs []property // in the order of the author
+	output property
+}
+
+func signatureOf(document *schema.Document) signature {
+	var parsed struct {
+		Components struct {
+			Schemas map[string]json.RawMessage `json:"schemas"`
+		} `json:"components"`
+	}
+	var input struct {
+		Properties map[string]property `json:"properties"`
+		Required   []string            `json:"required"`
+	}
+	_ = json.Unmarshal(document.JSON(), &parsed) // the document was parsed before
+	schemas := parsed.Components.Schemas
+	_ = json.Unmarshal(schemas["Input"], &input)
+	s := signature{}
+	for name, p := range input.Properties {
+		p.name, p.required = name, slices.Contains(input.Required, name)
+		if len(p.AllOf) == 1 { // a choice: its values stand in a component of their own
+			var choices property
+			_ = json.Unmarshal(schemas[strings.TrimPrefix(p.AllOf[0].Ref, "#/components/schemas/")], &choices)
+			p.Type, p.Enum = choices.Type, choices.Enum
+		}
+		s.inputs = append(s.inputs, p)
+	}
+	slices.SortFunc(s.inputs, func(a, b property) int { return cmp.Compare(a.Order, b.Order) })
+	_ = json.Unmarshal(schemas["Output"], &s.output)
+	return s
+}
+
+func (s signature) input(name string) (property, bool) {
+	i := slices.IndexFunc(s.inputs, func(p property) bool { return p.name == name })
+	if i < 0 {
+		return property{}, false
+	}
+	return s.inputs[i], true
+}
+
+// file reports whether the value, or each item of it, is a file.
+func (p property) file() bool {
+	return p.Format == "uri" || p.Items != nil && p.Items.file() || slices.ContainsFunc(p.AnyOf, property.file)
+}
+
+// kind is the type in a word.
+func (p property) kind() string {
+	switch {
+	case p.Enum != nil:
+		return "one of " + string(bytes.Join(unwrap(p.Enum), []byte(", ")))
+	case p.Format == "uri":
+		return "file"
+	case p.Format == "password":
+		return "secret"
+	case p.Type == "string":
+		return "text"
+	case p.Type == "array" && p.Items != nil:
+		return "list of " + p.Items.kind()
+	case p.AnyOf != nil:
+		var kinds []string
+		for _, member := range p.AnyOf {
+			kinds = append(kinds, member.kind())
+		}
+		return strings.Join(kinds, " or ")
+	case p.Type == "":
+		return "anything"
+	default:
+		return p.Type
+	}
+}
+
+func unwrap(raw []json.RawMessage) [][]byte {
+	out := make([][]byte, len(raw))
+	for i, r := range raw {
+		out[i] = r
+	}
+	return out
+}
+
+// String says what the value may be: "integer = 3, 1 to 10".
+func (p property) String() string {
+	text := p.kind()
+	switch {
+	case p.required:
+		text += ", required"
+	case p.Default != nil:
+		text += " = " + string(p.Default)
+	default:
+		text += ", optional"
+	}
+	switch {
+	case p.Minimum != "" && p.Maximum != "":
+		text += fmt.Sprintf(", %s to %s", p.Minimum, p.Maximum)
+	case p.Minimum != "":
+		text += ", at least " + p.Minimum.String()
+	case p.Maximum != "":
+		text += ", at most " + p.Maximum.String()
+	}
+	return text
+}
+
+// table is one line for each input.
+func (s signature) table(indent string) string {
+	if len(s.inputs) == 0 {
+		return indent + "no inputs\n"
+	}
+	width := 0
+	for _, p := range s.inputs {
+		width = max(width, len(p.name))
+	}
+	var out strings.Builder
+	for _, p := range s.inputs {
+		fmt.Fprintf(&out, "%s%-*s  %s", indent, width, p.name, p)
+		if about, _, _ := strings.Cut(p.Description, "\n"); about != "" {
+			fmt.Fprintf(&out, "  (%s)", about)
+		}
+		out.WriteByte('\n')
+	}
+	return out.String()
+}
+
+// example is an input object with a value for each input that must be given.
+func (s signature) example() string {
+	var members []string
+	for _, p := range s.inputs {
+		if p.required {
+			members = append(members, fmt.Sprintf("%q: %s", p.name, p.sample()))
+		}
+	}
+	return "{" + strings.Join(members, ", ") + "}"
+}
+
+func (p property) sample() string {
+	switch {
+	case len(p.Enum) > 0:
+		return string(p.Enum[0])
+	case p.Format == "uri":
+		return `"https://…"`
+	case p.Type == "integer" || p.Type == "number":
+		return cmp.Or(p.Minimum.String(), p.Maximum.String(), "1")
+	case p.Type == "boolean":
+		return "true"
+	case p.Type == "array" && p.Items != nil:
+		return "[" + p.Items.sample() + "]"
+	case p.Type == "object":
+		return "{}"
+	default:
+		return `"…"`
+	}
+}

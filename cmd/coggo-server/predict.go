@@ -1,0 +1,245 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/coggo/coggo/internal/files"
+	"github.com/coggo/coggo/internal/prediction"
+	"github.com/coggo/coggo/internal/schema"
+	"github.com/coggo/coggo/internal/supervisor"
+)
+
+type predictCommand struct {
+	Model
+
+	Input  []string `group:"The prediction:" short:"i" sep:"none" placeholder:"NAME=VALUE" help:"An input; may be repeated, also with one name for the items of a list. NAME=@FILE gives a file, or its text to an input that is no file; @@ stands for an @ at the beginning."`
+	Output string   `group:"The prediction:" short:"o" placeholder:"PATH" help:"Where the output goes: a file, or a directory for the files of the output. Default: standard output, and files here under their own names."`
+	JSON   bool     `group:"The prediction:" help:"Print the whole prediction as the API answers it."`
+}
+
+// Help stands below the flags.
+func (c *predictCommand) Help() string {
+	return `The output goes to standard output, item by item if the model yields; what the model prints goes to standard error.
+Ctrl-C cancels.
+
+Exit codes: 0 succeeded, 1 failed, 2 the input does not fit the model, 130 canceled.`
+}
+
+// Run is the command.
+func (c *predictCommand) Run(status *int) error {
+	if err := c.complete(); err != nil {
+		return err
+	}
+	s, err := openSession(c.Model)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	*status, err = c.predict(s)
+	if errors.Is(err, errInterrupted) {
+		*status, err = exitCanceled, nil
+	}
+	return err
+}
+
+// predict runs the prediction and returns the exit code. The input is checked as soon as the model is imported: nobody
+// should wait for a long setup to hear of a typing error.
+func (c *predictCommand) predict(s *session) (int, error) {
+	stop := s.timer("setting up the model")
+	defer stop()
+	document, err := s.loaded()
+	if err != nil {
+		return exitFailed, err
+	}
+	signature := signatureOf(document)
+	input, err := readInputs(c.Input, signature, s.store)
+	if err != nil {
+		complain("%v", err)
+		return exitUsage, nil
+	}
+	request := prediction.Request{Method: prediction.Predict, Input: input.object(signature)}
+	if _, problems := document.Predict().Check(request.Input); len(problems) > 0 {
+		complainOf(problems)
+		return exitUsage, nil
+	}
+	if err := s.ready(); err != nil {
+		return exitFailed, err
+	}
+	stop()
+	local, err := c.local(s)
+	if err != nil {
+		return exitFailed, err
+	}
+	s.publisher.Local = local
+	p, _, err := s.supervisor.Create(request, false)
+	if err != nil {
+		return exitFailed, err
+	}
+	out := &printer{to: s.stdout(), quiet: c.JSON || named(local), joined: signature.output.Display == "concatenate"}
+	s.follow(p, out)
+	snapshot := p.Snapshot()
+	snapshot.Input = input.shown(snapshot.Input)
+	if err := c.print(snapshot, out, local); err != nil {
+		return exitFailed, err
+	}
+	return s.conclude(snapshot), nil
+}
+
+// named reports whether the output goes to one file.
+func named(l *files.Local) bool { return l != nil && l.Name != "" }
+
+func complainOf(problems []schema.Problem) {
+	for _, p := range problems {
+		where := make([]string, 0, len(p.Loc))
+		for _, step := range p.Loc[min(2, len(p.Loc)):] { // without body and input
+			where = append(where, fmt.Sprint(step))
+		}
+		complain("-i %s: %s", strings.Join(where, "."), p.Msg)
+	}
+}
+
+// local says where the files of the output go; nil leaves them in the output as data URLs.
+func (c *predictCommand) local(s *session) (*files.Local, error) {
+	l := &files.Local{Saved: func(path string) { s.say("wrote %s", path) }}
+	switch info, err := os.Stat(c.Output); {
+	case c.Output == "" && c.JSON:
+		return nil, nil
+	case c.Output == "":
+	case err == nil && info.IsDir():
+		l.Dir = c.Output
+	case strings.HasSuffix(c.Output, "/"):
+		l.Dir = c.Output
+		return l, os.MkdirAll(c.Output, 0o777)
+	default:
+		l.Dir, l.Name = filepath.Split(c.Output)
+	}
+	return l, nil
+}
+
+// follow shows the prediction until its end. The first Ctrl-C cancels it.
+func (s *session) follow(p *prediction.Prediction, out *printer) {
+	stop := s.timer("running")
+	defer stop()
+	asked := s.stop.asked
+	for seen := 0; ; {
+		events, _, more := p.After(seen)
+		for _, e := range events {
+			seen = e.Number
+			if e.Kind == prediction.KindOutput {
+				stop()
+				out.item(e.Chunk())
+			}
+			if e.Kind == prediction.KindCompleted {
+				return
+			}
+		}
+		select {
+		case <-more:
+		case <-asked:
+			asked = nil
+			s.say("canceling")
+			_ = s.supervisor.Cancel(p.Request.ID, supervisor.ByClient) // NotFound: it ended at this moment
+		}
+	}
+}
+
+// print shows what is not shown yet.
+func (c *predictCommand) print(p prediction.Snapshot, out *printer, local *files.Local) error {
+	switch {
+	case c.JSON:
+		_, err := fmt.Fprintf(out.to, "%s\n", p.AppendJSON(nil))
+		return err
+	case named(local) && local.Count == 0 && p.Output != nil:
+		return os.WriteFile(c.Output, out.render(p.Output), 0o666)
+	case named(local) && bytes.HasPrefix(p.Output, []byte{'"'}): // the name of the file that was asked for
+	default:
+		out.end(p.Output)
+	}
+	return nil
+}
+
+// conclude says how the prediction ended and returns the exit code.
+func (s *session) conclude(p prediction.Snapshot) int {
+	switch p.Status {
+	case prediction.Succeeded:
+		if s.terminal {
+			complain("succeeded in %.1f s", p.CompletedAt.Sub(p.StartedAt).Seconds())
+		}
+		return exitOK
+	case prediction.Canceled:
+		complain("%s", first(p.Error, "canceled"))
+		return exitCanceled
+	default:
+		complain("the prediction failed: %s", p.Error)
+		return exitFailed
+	}
+}
+
+// printer writes the output to standard output.
+type printer struct {
+	to     io.Writer
+	quiet  bool // the output goes elsewhere
+	joined bool // items are pieces of one text
+	items  int  // printed
+	inLine bool
+}
+
+// item prints one item of an iterator at once.
+func (o *printer) item(value json.RawMessage) {
+	if o.quiet {
+		return
+	}
+	o.items++
+	text := o.render(value)
+	if o.joined {
+		text = plain(value)
+	}
+	o.write(text)
+}
+
+func (o *printer) write(text []byte) {
+	if len(text) == 0 {
+		return
+	}
+	o.inLine = text[len(text)-1] != '\n'
+	_, _ = o.to.Write(text) // a reader that has gone ends the process by SIGPIPE
+}
+
+// end prints the output, unless its items were printed as they came.
+func (o *printer) end(output json.RawMessage) {
+	if o.items == 0 && output != nil {
+		o.write(o.render(output))
+	}
+	if o.inLine {
+		o.write([]byte("\n"))
+	}
+}
+
+// render is how a value looks to people: text as it is, everything else as JSON.
+func (o *printer) render(value json.RawMessage) []byte {
+	var items []string
+	if o.joined && json.Unmarshal(value, &items) == nil {
+		return []byte(strings.Join(items, "") + "\n")
+	}
+	if string(value) == "null" {
+		return nil
+	}
+	return append(plain(value), '\n')
+}
+
+func plain(value json.RawMessage) []byte {
+	var text string
+	if json.Unmarshal(value, &text) == nil {
+		return []byte(text)
+	}
+	var out bytes.Buffer
+	_ = json.Indent(&out, value, "", "  ") // it is JSON
+	return out.Bytes()
+}

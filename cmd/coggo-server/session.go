@@ -1,0 +1,103 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/coggo/coggo/internal/prediction"
+	"github.com/coggo/coggo/internal/schema"
+	"github.com/coggo/coggo/internal/supervisor"
+)
+
+// session is a model at work for one command: everything but HTTP.
+type session struct {
+	*built
+	*console
+	stop    *stop
+	dir     *workingDir
+	release func()
+	begun   time.Time
+}
+
+// errInterrupted says that the person at the keyboard has had enough.
+var errInterrupted = errors.New("interrupted")
+
+// silent is above every level: what matters of a session is said by its command.
+const silent = slog.LevelError + 1
+
+// openSession starts the model. Standard output is the command's own: what the model prints goes to standard error.
+func openSession(m Model) (*session, error) {
+	s := &session{console: newConsole(), stop: newStop()}
+	log := newLogger(m, s.console, s.terminal, silent)
+	var err error
+	if s.dir, err = openWorkingDir(""); err != nil {
+		return nil, err
+	}
+	// A reader of the output that is slow holds up the reading, and must miss nothing.
+	c := Config{Model: m, Runners: 1, Recover: "fail", Retain: 1, RetainFor: time.Hour, History: int(^uint(0) >> 2)}
+	if s.built, err = build(c, s.dir, output{s.console, s.console}, log); err != nil {
+		s.dir.close()
+		return nil, err
+	}
+	s.release = watchSignals(s.supervisor, s.stop, false)
+	s.begun = time.Now()
+	if err := s.supervisor.Start(); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// close ends what still runs, and leaves nothing behind.
+func (s *session) close() {
+	drain(Config{}, s.built, s.stop)
+	s.release()
+	s.dir.close()
+}
+
+// poll is how often a session looks how far the model is.
+const poll = 5 * time.Millisecond
+
+// loaded returns the model's document as soon as it is imported.
+func (s *session) loaded() (*schema.Document, error) {
+	var document *schema.Document
+	err := s.until(func() bool {
+		var err error
+		document, err = s.supervisor.Schema()
+		return err == nil
+	})
+	return document, err
+}
+
+// ready returns once the model is set up.
+func (s *session) ready() error {
+	return s.until(func() bool { return s.supervisor.Status() == supervisor.Ready })
+}
+
+func (s *session) until(ok func() bool) error {
+	ticker := time.NewTicker(poll)
+	defer ticker.Stop()
+	for !ok() {
+		if status := s.supervisor.Status(); status != supervisor.Starting && !ok() {
+			return s.notReady()
+		}
+		select {
+		case <-ticker.C:
+		case <-s.stop.asked:
+			return errInterrupted
+		}
+	}
+	return nil
+}
+
+// notReady says why no prediction can be made. The traceback is on standard error already.
+func (s *session) notReady() error {
+	_, _, err := s.supervisor.Create(prediction.Request{Method: prediction.Predict}, false)
+	var refused *prediction.Error
+	if errors.As(err, &refused) {
+		return errors.New(refused.Message)
+	}
+	return fmt.Errorf("the model is %s", s.supervisor.Status())
+}
