@@ -19,7 +19,7 @@ func newLogger(m Model, out io.Writer, terminal bool, otherwise slog.Level) *slo
 	case format == "json":
 		return slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: least}))
 	case format == "console" || format == "" && terminal:
-		return slog.New(tint.NewHandler(out, &tint.Options{
+		return slog.New(tint.NewTextHandler(out, &tint.Options{
 			Level: least, TimeFormat: time.TimeOnly, NoColor: !terminal || cmp.Or(os.Getenv("NO_COLOR"), "0") != "0",
 		}))
 	default:

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -247,4 +248,7 @@ func (s *Supervisor) observe(f *flight) {
 		waited = snap.StartedAt.Sub(f.accepted).Seconds()
 	}
 	s.Observer.PredictionFinished(string(snap.Status), ran, waited)
+	if s.Log.Enabled(context.Background(), slog.LevelDebug) {
+		s.Log.Debug("prediction ended", "id", snap.ID, "status", snap.Status, "seconds", ran, "error", snap.Error)
+	}
 }

@@ -1,0 +1,281 @@
+"""coggo-server predict, check and schema: a model at the command line, without a server."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+
+import pytest
+
+from conftest import BINARY, real_python
+from http_harness import processes
+from waiting import until
+
+MODEL = """
+import time
+from typing import List
+from cog import BasePredictor, Input, Path, Secret
+
+class Predictor(BasePredictor):
+    def setup(self):
+        print("model is set up")
+
+    def predict(
+        self,
+        prompt: str = Input(description="What to say"),
+        image: Path = None,
+        numbers: List[int] = [1],
+        steps: int = Input(default=3, ge=1, le=9),
+        loud: bool = False,
+        key: Secret = None,
+        how: str = Input(default="text", choices=["text", "file", "two files", "fail", "hang", "object"]),
+    ) -> object:
+        print("predicting")
+        if how == "hang":
+            print("hanging", flush=True)
+            time.sleep(60)
+        if how == "fail":
+            raise ValueError("no such luck")
+        if how in ("file", "two files"):
+            made = Path("result.txt").absolute()
+            made.write_bytes(image.read_bytes() if image else prompt.encode())
+            return made if how == "file" else [made, made]
+        if how == "object":
+            return {"prompt": prompt, "numbers": numbers, "steps": steps, "loud": loud}
+        return prompt + ("" if image is None else " " + image.name)
+""".replace("-> object", "-> 'Any'").replace("from typing import List", "from typing import Any, List")
+
+STREAM = """
+import time
+from cog import BasePredictor, ConcatenateIterator
+
+class Predictor(BasePredictor):
+    def predict(self, n: int = 3, wait: float = 0) -> ConcatenateIterator[str]:
+        for i in range(n):
+            yield f"{i} "
+            time.sleep(wait)
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A model beside a directory of a user's own, which is the current one."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "predict.py").write_text(MODEL)
+    (tmp_path / "here").mkdir()
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    yield tmp_path
+    assert list((tmp_path / "tmp").iterdir()) == [], "temporary files were left"
+    until("every process is gone", lambda: not processes(f"TMPDIR={tmp_path / 'tmp'}"), 5)
+
+
+def command(place, *words):
+    return [
+        str(BINARY),
+        words[0],
+        str(place / "model"),
+        "--predict",
+        "predict.py:Predictor",
+        "--python",
+        real_python(),
+        *words[1:],
+    ]
+
+
+def environment(place):
+    return {**os.environ, "TMPDIR": str(place / "tmp")}
+
+
+def run(place, *words, code=0):
+    done = subprocess.run(command(place, *words), capture_output=True, timeout=50, env=environment(place), text=True)
+    assert done.returncode == code, done.stderr + done.stdout
+    return done
+
+
+def predict(place, *inputs, flags=(), code=0):
+    words = [word for i in inputs for word in ("-i", i)]
+    return run(place, "predict", *words, *flags, code=code)
+
+
+def test_the_output_alone_goes_to_standard_output(place):
+    done = predict(place, "prompt=hi there")
+    assert done.stdout == "hi there\n"
+    assert done.stderr == "model is set up\npredicting\n"
+
+
+def test_inputs_become_what_the_model_wants(place):
+    pathlib.Path("long.txt").write_text("from a file")
+    done = predict(place, "prompt=@long.txt", "numbers=4", "numbers=5", "steps=7", "loud=yes", "how=object")
+    assert json.loads(done.stdout) == {"prompt": "from a file", "numbers": [4, 5], "steps": 7, "loud": True}
+    done = predict(place, "prompt=@@home = 1, 2", "numbers=[6, 7]", "how=object")
+    assert json.loads(done.stdout) == {"prompt": "@home = 1, 2", "numbers": [6, 7], "steps": 3, "loud": False}
+
+
+def test_a_file_goes_in_and_one_comes_out(place):
+    pathlib.Path("in.png").write_bytes(b"\x89PNG\x00\xff")
+    done = predict(place, "prompt=", "image=@in.png", "how=file", flags=["-o", "out.png"])
+    assert pathlib.Path("out.png").read_bytes() == b"\x89PNG\x00\xff"
+    assert "wrote out.png" in done.stderr and done.stdout == ""
+    assert predict(place, "prompt=", "image=@in.png").stdout == " in.png\n"
+
+
+def test_files_keep_their_names_and_overwrite_nothing_that_was_not_named(place):
+    pathlib.Path("result.txt").write_text("mine")
+    done = predict(place, "prompt=one", "how=file")
+    assert done.stdout == "result-1.txt\n"
+    assert sorted(p.name for p in pathlib.Path().iterdir()) == ["result-1.txt", "result.txt"]
+    assert pathlib.Path("result.txt").read_text() == "mine"
+    done = predict(place, "prompt=two", "how=two files", flags=["-o", "fresh/"])
+    assert json.loads(done.stdout) == ["fresh/result.txt", "fresh/result-1.txt"]
+    predict(place, "prompt=three", "how=two files", flags=["-o", "result.txt"])
+    assert pathlib.Path("result.txt").read_text() == "three"
+
+
+def test_text_can_go_to_a_file(place):
+    done = predict(place, "prompt=hi", flags=["-o", "said.txt"])
+    assert (done.stdout, pathlib.Path("said.txt").read_text()) == ("", "hi\n")
+
+
+def test_json_is_the_whole_prediction(place):
+    pathlib.Path("in.txt").write_text("x")
+    body = json.loads(predict(place, "prompt=p", "key=hush", "image=@in.txt", "how=file", flags=["--json"]).stdout)
+    assert body["status"] == "succeeded" and body["output"] == "data:text/plain;base64,eA=="
+    assert body["input"] == {"prompt": "p", "key": "**********", "image": "@in.txt", "how": "file"}
+    assert body["logs"] == "predicting\n" and body["metrics"]["predict_time"] > 0
+    failed = json.loads(predict(place, "prompt=p", "how=fail", flags=["--json"], code=1).stdout)
+    assert (failed["status"], failed["error"]) == ("failed", "no such luck")
+
+
+def test_a_failure_is_exit_code_1_with_the_traceback(place):
+    done = predict(place, "prompt=hi", "how=fail", code=1)
+    assert done.stdout == "" and 'raise ValueError("no such luck")' in done.stderr
+    assert done.stderr.endswith("coggo-server: the prediction failed: no such luck\n")
+
+
+WRONG = [
+    ([], "-i prompt: Field required"),
+    (["prompt=a", "steps=10", "loud=maybe"], "-i steps: must be at most 9; got 10"),
+    (["prompt=a", "stepz=1"], "-i stepz: the model has no such input; its inputs are:\n  prompt   text, required"),
+    (["prompt=a", "prompt=b"], "-i prompt: given more than once, but it is no list"),
+    (["prompt"], "-i prompt: write NAME=VALUE"),
+    (["prompt=@missing"], "-i prompt: open missing: no such file or directory"),
+    (["prompt=a", "image=/etc/passwd"], "-i image: "),
+]
+
+
+@pytest.mark.parametrize(("inputs", "text"), WRONG, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
+def test_wrong_inputs_are_exit_code_2(place, inputs, text):
+    done = predict(place, *inputs, code=2)
+    assert text in done.stderr and done.stdout == ""
+    assert "predicting" not in done.stderr
+
+
+def test_every_wrong_input_is_named_at_once(place):
+    stderr = predict(place, "steps=10", "loud=maybe", code=2).stderr
+    for name in ("prompt", "steps", "loud"):
+        assert f"-i {name}: " in stderr
+
+
+def test_ctrl_c_cancels(place):
+    process = subprocess.Popen(
+        command(place, "predict", "-i", "prompt=a", "-i", "how=hang"),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(place), text=True,
+    )  # fmt: skip
+    shown = ""
+    while "hanging\n" not in shown:
+        shown += process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=30)
+    assert (process.returncode, stdout) == (130, "")
+    assert "coggo-server: canceled\n" in stderr
+
+
+def test_ctrl_c_during_setup_ends_it(place):
+    (place / "model" / "predict.py").write_text(
+        "import time\nclass Predictor:\n    def setup(self):\n        print('in setup', flush=True)\n        time.sleep(60)\n"
+        "    def predict(self) -> str:\n        return ''\n"
+    )
+    process = subprocess.Popen(command(place, "predict"), stderr=subprocess.PIPE, env=environment(place), text=True)
+    assert process.stderr.readline() == "in setup\n"
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+
+
+def test_items_are_shown_as_they_come(place):
+    (place / "model" / "predict.py").write_text(STREAM)
+    process = subprocess.Popen(
+        command(place, "predict", "-i", "n=2", "-i", "wait=30"),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(place),
+    )  # fmt: skip
+    assert os.read(process.stdout.fileno(), 100) == b"0 "
+    process.send_signal(signal.SIGINT)
+    stdout, _ = process.communicate(timeout=30)
+    assert (process.returncode, stdout) == (130, b"\n")
+    assert predict(place, "n=3").stdout == "0 1 2 \n"
+    predict(place, "n=2", flags=["-o", "all.txt"])
+    assert pathlib.Path("all.txt").read_text() == "0 1 \n"
+
+
+def test_many_items_are_all_shown(place):
+    (place / "model" / "predict.py").write_text(STREAM)
+    assert predict(place, "n=30000").stdout == "".join(f"{i} " for i in range(30000)) + "\n"
+
+
+def test_a_failed_setup_is_exit_code_1(place):
+    (place / "model" / "predict.py").write_text(
+        "class Predictor:\n    def setup(self):\n        raise OSError('no weights')\n    def predict(self) -> str:\n        return ''\n"
+    )
+    done = predict(place, code=1)
+    assert "raise OSError('no weights')" in done.stderr and "setup failed: no weights" in done.stderr
+
+
+def test_check_shows_what_a_model_is(place):
+    shown = run(place, "check").stdout
+    for text in ("import    ", "prompt   text, required  (What to say)", "steps    integer = 3, 1 to 9", "numbers  list of integer = [1]",
+                 'how      one of "text", "file"', "setup     ", "runs      1 at a time, Python 3.", "result    all is well"):  # fmt: skip
+        assert text in shown
+
+
+def test_check_names_every_problem_with_its_remedy(place):
+    (place / "model" / "predict.py").write_text(
+        "from cog import BasePredictor, Input\nclass Predictor(BasePredictor):\n"
+        "    def predict(self, a: int = Input(default=9, le=5), b: complex = 3, c: str = Input(default='x', choices=['y'])) -> str:\n"
+        "        return ''\n"
+    )
+    shown = run(place, "check", code=1).stdout
+    for text in (
+        "a: default=9 does not fit: must be at most 5",
+        "b: the type complex is not supported: use one of",
+        "c: default='x'",
+    ):
+        assert text in shown
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("    def healthcheck(self):\n        return False\n", "user-defined healthcheck returned False"),
+        ("    def setup(self):\n        import nothing_like_it\n", "No module named 'nothing_like_it'"),
+        ("    def setup(self):\n        import os\n        os._exit(3)\n", "exit status 3"),
+    ],
+)
+def test_check_finds_what_is_wrong_at_run_time(place, body, text):
+    (place / "model" / "predict.py").write_text(
+        f"class Predictor:\n{body}    def predict(self) -> str:\n        return ''\n"
+    )
+    assert text in run(place, "check", code=1).stdout
+
+
+def test_schema_prints_the_document(place):
+    document = json.loads(run(place, "schema").stdout)
+    assert document["components"]["schemas"]["Input"]["properties"]["prompt"]["description"] == "What to say"
+
+
+def test_a_directory_without_a_model_is_an_error_with_a_remedy(place):
+    done = subprocess.run([BINARY, "check", "."], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1 and 'write `predict: "predict.py:Predictor"`' in done.stderr

@@ -1,0 +1,138 @@
+"""What people see who start the server in a terminal, and what programs see in its logs."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import time
+
+import pytest
+
+from conftest import BINARY, real_python
+
+SLOW = """
+import time
+from cog import BasePredictor, Input
+class Predictor(BasePredictor):
+    def setup(self):
+        print("loading the weights")
+        time.sleep(1)
+    def predict(self, prompt: str = Input(description="What to say"), steps: int = Input(default=3, ge=1)) -> str:
+        return prompt
+"""
+
+
+class Terminal:
+    """A process whose standard streams are a terminal."""
+
+    def __init__(self, words, **env):
+        self._master, slave = pty.openpty()
+        self.process = subprocess.Popen(words, stdin=slave, stdout=slave, stderr=slave, env={**os.environ, **env})
+        os.close(slave)
+        self.shown = ""
+
+    def wait(self, text, seconds=30):
+        end = time.monotonic() + seconds
+        while not re.search(text, self.shown):
+            assert time.monotonic() < end, f"no {text!r} in {self.shown!r}"
+            if select.select([self._master], [], [], 0.2)[0]:
+                try:
+                    self.shown += os.read(self._master, 65536).decode()
+                except OSError:  # the other side is closed
+                    self.process.wait(20)
+                    assert re.search(text, self.shown), f"no {text!r} in {self.shown!r}"
+
+    def close(self, code=0):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        try:
+            assert self.process.wait(30) == code, self.shown
+        finally:
+            os.close(self._master)
+
+
+@pytest.fixture
+def model(tmp_path):
+    (tmp_path / "predict.py").write_text(SLOW)
+    (tmp_path / "cog.yaml").write_text("predict: predict.py:Predictor\n")
+    return tmp_path
+
+
+def test_a_terminal_shows_a_timer_and_then_how_to_begin(model):
+    terminal = Terminal(
+        [BINARY, "--host", "127.0.0.1", "--port", "0", "--python", real_python(), model], COGGO_AUTH_TOKEN=""
+    )
+    terminal.wait("curl .*\n")
+    assert len(set(re.findall(r"setting up the model (\d+\.\d) s", terminal.shown))) >= 3
+    assert "loading the weights\r\n" in terminal.shown
+    assert re.search(
+        rf"Coggo 0\S+ serves {model.name} \(predict.py:Predictor\) at http://localhost:\d+", terminal.shown
+    )
+    assert "1 prediction at a time" in terminal.shown
+    assert "prompt  text, required  (What to say)" in terminal.shown
+    assert "steps   integer = 3, at least 1" in terminal.shown
+    curl = re.search(r"curl .*", terminal.shown).group().strip()
+    answer = json.loads(subprocess.run(["bash", "-c", curl], capture_output=True, timeout=20, check=True).stdout)
+    assert (answer["status"], answer["output"]) == ("succeeded", "…")
+    terminal.close()
+
+
+def test_predict_shows_how_long_it_takes_on_a_terminal(model):
+    terminal = Terminal([BINARY, "predict", model, "--python", real_python(), "-i", "prompt=hi"])
+    terminal.wait("succeeded in [0-9.]+ s")
+    assert "setting up the model 0." in terminal.shown and "hi\r\n" in terminal.shown
+    terminal.close()
+
+
+FORMATS = [
+    ({}, r"time=\S+ level=INFO msg=listening address=127.0.0.1:\d+ "),
+    ({"LOG_FORMAT": "text"}, r"time=\S+ level=INFO msg=listening address=127.0.0.1:\d+ "),
+    ({"LOG_FORMAT": "console"}, r"\d\d:\d\d:\d\d INF listening address=127.0.0.1:\d+ "),
+]
+
+
+def served(model, **env):
+    """What a server has logged until its model was ready."""
+    words = [BINARY, "--host", "127.0.0.1", "--port", "0", "--python", real_python(), model]
+    process = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **env}, text=True
+    )
+    lines = []
+    while not lines or "model ready" not in lines[-1]:
+        lines.append(process.stderr.readline())
+        assert lines[-1], lines
+    process.send_signal(signal.SIGINT)
+    stdout, rest = process.communicate(timeout=30)
+    assert process.returncode == 0 and stdout == "loading the weights\n"
+    return lines + rest.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("env", "pattern"), FORMATS, ids=lambda v: v.get("LOG_FORMAT", "default") if isinstance(v, dict) else ""
+)
+def test_the_logs_have_the_form_that_was_asked_for(model, env, pattern):
+    assert any(re.match(pattern, line) for line in served(model, **env))
+
+
+def test_json_logs_are_json_on_every_line(model):
+    lines = [json.loads(line) for line in served(model, LOG_FORMAT="json")]
+    assert {"listening", "runner started", "model ready", "stopped"} <= {line["msg"] for line in lines}
+
+
+def test_a_line_about_a_prediction_has_its_id(start):
+    model = "import time\ndef predict(stay: bool = False) -> str:\n    while stay:\n        try:\n            time.sleep(60)\n        except BaseException:\n            pass\n    return ''\n"
+    server = start(model, "--log-level", "debug", "--cancel-grace", "0.2", predict="predict.py:predict")
+    server.predict({}, id="quick one")
+    server.predict({"stay": True}, {"Prefer": "respond-async"}, id="stuck-one")
+    server.ask("POST", "/predictions/stuck-one/cancel")
+    assert server.ended("stuck-one")["status"] == "canceled"
+    about = [line for line in server.log().splitlines() if 'msg="prediction' in line]
+    assert any('msg="prediction ended" id="quick one" status=succeeded' in line for line in about), about
+    assert any('msg="prediction ignored its cancel" id=stuck-one' in line for line in about), about
+    assert all(" id=" in line for line in about)
+    server.wait_status("READY")
