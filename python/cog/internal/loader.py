@@ -72,7 +72,7 @@ class Model:
         self, target: Any, predict: Method, train: Method | None, max_concurrency: int, made: Any | None = None
     ) -> None:
         self._target = target
-        self._object = made
+        self._object: Any = made
         self.predict = predict
         self.train = train
         self.max_concurrency = max_concurrency
