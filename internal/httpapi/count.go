@@ -3,27 +3,48 @@ package httpapi
 import (
 	"io"
 	"net/http"
+	"time"
 )
 
-// counted tells Bytes how large the bodies of each exchange were.
+// counted tells Bytes how large the bodies of each exchange were. The request is copied: net/http looks at the body of its
+// own before it writes an answer, and would wait for the rest of one that it does not know.
 func (a *API) counted(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		out := countingWriter{ResponseWriter: w}
 		in := countingReader{ReadCloser: r.Body}
-		r.Body = &in
-		next.ServeHTTP(&out, r)
+		copied := *r
+		copied.Body = &in
+		next.ServeHTTP(&out, &copied)
+		if r.ContentLength != 0 && !in.ended {
+			linger(w, r)
+		}
 		a.Bytes(in.n, out.n)
 	})
 }
 
+// lingerTime bounds how long the rest of a refused body is awaited.
+const lingerTime = 10 * time.Second
+
+// linger sends the answer and throws away the rest of a body that nobody wants. A client that sends everything before it
+// reads would see a broken connection instead of the answer.
+func linger(w http.ResponseWriter, r *http.Request) {
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(lingerTime)) // not supported: then there is no limit
+	if control.Flush() == nil && r.Header.Get("Expect") == "" {
+		_, _ = io.Copy(io.Discard, r.Body) // the client may have gone
+	}
+}
+
 type countingReader struct {
 	io.ReadCloser
-	n int64
+	n     int64
+	ended bool // nothing more comes
 }
 
 func (c *countingReader) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
 	c.n += int64(n)
+	c.ended = c.ended || err != nil
 	return n, err
 }
 

@@ -27,7 +27,7 @@ func (a *API) put(m prediction.Method) handler {
 		if err != nil {
 			return err
 		}
-		id, err := prediction.ParseID(r.PathValue("id"), "path", "prediction_id")
+		id, err := prediction.ParseID(r.PathValue("id"), "path", m.Noun()+"_id")
 		if err != nil {
 			return err
 		}
@@ -61,7 +61,7 @@ func (a *API) start(w http.ResponseWriter, r *http.Request, req prediction.Reque
 	case !created && !p.Status().Terminal():
 		writePrediction(w, http.StatusAccepted, p)
 	case prefer.async && created:
-		writePrediction(w, http.StatusAccepted, p)
+		writeRaw(w, http.StatusAccepted, p.Accepted().AppendJSON(nil))
 	case prefer.wait > 0:
 		a.wait(w, r, p, prefer.wait)
 	default:

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"os"
@@ -13,9 +14,6 @@ import (
 
 	"github.com/coggo/coggo/internal/prediction"
 )
-
-// maxWait is the longest time that `Prefer: wait` can ask for.
-const maxWait = 60 * time.Second
 
 // minCancelAfter is the shortest deadline that `Cancel-After` can set.
 const minCancelAfter = 5 * time.Second
@@ -27,7 +25,7 @@ func (a *API) readRequest(w http.ResponseWriter, r *http.Request) (prediction.Re
 		return prediction.Request{}, err
 	}
 	if len(body) > 0 {
-		if err := jsonOnly(r.Header.Get("Content-Type")); err != nil {
+		if err := jsonOnly(r.Header); err != nil {
 			return prediction.Request{}, err
 		}
 	}
@@ -91,7 +89,11 @@ func (a *API) tooLarge() error {
 	return prediction.Refuse(prediction.TooLarge, fmt.Sprintf("the body is larger than %d bytes, see --max-body; send large files by URL", a.MaxBody))
 }
 
-func jsonOnly(contentType string) error {
+func jsonOnly(h http.Header) error {
+	if coding := h.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return &httpError{http.StatusUnsupportedMediaType, fmt.Sprintf("send the body as it is: Content-Encoding %q is not supported", coding)}
+	}
+	contentType := h.Get("Content-Type")
 	if contentType == "" {
 		return nil
 	}
@@ -109,7 +111,7 @@ func cancelAfter(text string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(text)
 	if seconds, bad := strconv.ParseFloat(text, 64); bad == nil {
-		d, err = time.Duration(seconds*float64(time.Second)), nil
+		d, err = inSeconds(seconds), nil
 	}
 	if err != nil || d < minCancelAfter {
 		return 0, prediction.InvalidRequest(prediction.Problem{
@@ -120,34 +122,12 @@ func cancelAfter(text string) (time.Duration, error) {
 	return d, nil
 }
 
-// preference is what the Prefer header asks for (RFC 7240).
-type preference struct {
-	async bool
-	wait  time.Duration // 0: not asked for
-}
-
-func preferred(h http.Header) (p preference) {
-	for _, line := range h.Values("Prefer") {
-		for _, item := range strings.Split(line, ",") {
-			item, _, _ = strings.Cut(item, ";")
-			name, value, _ := strings.Cut(item, "=")
-			switch strings.ToLower(strings.TrimSpace(name)) {
-			case "respond-async":
-				p.async = true
-			case "wait":
-				p.wait = waitFor(strings.Trim(strings.TrimSpace(value), `"`))
-			}
-		}
+// inSeconds is 0 for what no Duration can hold.
+func inSeconds(seconds float64) time.Duration {
+	if d := seconds * float64(time.Second); d >= 0 && d < math.MaxInt64 {
+		return time.Duration(d)
 	}
-	return p
-}
-
-func waitFor(text string) time.Duration {
-	seconds, err := strconv.Atoi(text)
-	if err != nil || seconds < 0 {
-		return maxWait
-	}
-	return max(time.Millisecond, min(maxWait, time.Duration(seconds)*time.Second))
+	return 0
 }
 
 // wantsStream reports whether the client asks for server-sent events.

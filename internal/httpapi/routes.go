@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -92,14 +93,14 @@ func New(c Config) http.Handler {
 
 // outside is what every request passes before it reaches its route.
 func (a *API) outside(next http.Handler) http.Handler {
-	next = a.counted(a.unrouted(next))
+	next = a.literal(a.unrouted(next))
 	if a.AuthToken != "" {
 		next = a.authorized(next)
 	}
 	if len(a.CORSOrigins) > 0 {
 		next = a.cors(next)
 	}
-	return next
+	return a.counted(next)
 }
 
 // handler is an HTTP handler that leaves the writing of its error to handle.
@@ -111,6 +112,35 @@ func (a *API) handle(h handler) http.HandlerFunc {
 			writeError(w, r, a.Log, err)
 		}
 	}
+}
+
+// literal makes the path mean what is written, where the mux alone would tidy it and redirect: an id may be "." or "..",
+// and a path with an empty segment is no path of ours.
+func (a *API) literal(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path := r.URL.EscapedPath()
+		if strings.Contains(path, "//") {
+			writeError(w, r, a.Log, &httpError{http.StatusNotFound, http.StatusText(http.StatusNotFound)})
+			return
+		}
+		if strings.Contains(path, "/.") {
+			copied, address := *r, *r.URL
+			address.RawPath = escapeDots(path)
+			copied.URL = &address
+			r = &copied
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func escapeDots(path string) string {
+	segments := strings.Split(path, "/")
+	for i, segment := range segments {
+		if segment == "." || segment == ".." {
+			segments[i] = strings.Repeat("%2E", len(segment))
+		}
+	}
+	return strings.Join(segments, "/")
 }
 
 // unrouted answers in JSON where no route matches; the mux alone would answer in text.

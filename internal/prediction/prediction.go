@@ -176,6 +176,13 @@ func (p *Prediction) Snapshot() Snapshot {
 	return p.viewLocked()
 }
 
+// Accepted is the state in which it was accepted, whatever has become of it meanwhile.
+func (p *Prediction) Accepted() Snapshot {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return Snapshot{ID: p.Request.ID, Status: Starting, Input: p.Request.Echo, CreatedAt: p.Request.CreatedAt, StartedAt: p.startedAt}
+}
+
 // Partial is the state on the way, never a terminal one, however the prediction is going meanwhile.
 func (p *Prediction) Partial() Snapshot {
 	p.mu.Lock()

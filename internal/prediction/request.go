@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -23,6 +25,14 @@ const (
 	Predict Method = "predict"
 	Train   Method = "train"
 )
+
+// Noun is what a run of the method is called.
+func (m Method) Noun() string {
+	if m == Train {
+		return "training"
+	}
+	return "prediction"
+}
 
 // WebhookEvents are the events that a webhook can be asked for.
 var WebhookEvents = []string{"start", "output", "logs", "completed"}
@@ -65,7 +75,28 @@ func ParseID(id string, loc ...any) (string, error) {
 	if id == "" || len(id) > MaxIDBytes {
 		return "", InvalidRequest(Problem{loc, fmt.Sprintf("an id has 1 to %d bytes, this one %d", MaxIDBytes, len(id)), "value_error"})
 	}
+	if !utf8.ValidString(id) {
+		return "", InvalidRequest(Problem{loc, "an id must be UTF-8 text", "value_error"})
+	}
 	return id, nil
+}
+
+// Same reports whether r asks for the same run as other: by the same method, with an input that differs in white space and
+// in the order of its members at most. No input at all is the same as an empty one.
+func (r Request) Same(other Request) bool {
+	return r.Method == other.Method && (bytes.Equal(r.Input, other.Input) || bytes.Equal(canonical(r.Input), canonical(other.Input)))
+}
+
+// canonical leaves numbers as they are written: as floats, large ones would become equal.
+func canonical(input json.RawMessage) []byte {
+	if input == nil {
+		return []byte("{}")
+	}
+	value := jsontext.Value(slices.Clone(input))
+	if value.Format(jsontext.AllowDuplicateNames(true), jsontext.ReorderRawObjects(true)) != nil {
+		return input
+	}
+	return value
 }
 
 // ParseRequest reads the JSON body of a create request; an empty body is a request with every default. It returns an
@@ -73,6 +104,7 @@ func ParseID(id string, loc ...any) (string, error) {
 // body has none.
 func ParseRequest(body []byte) (Request, error) {
 	r := Request{Method: Predict}
+	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")) // the mark that some Windows clients put before UTF-8
 	if len(bytes.TrimSpace(body)) == 0 {
 		return r, nil
 	}
@@ -178,11 +210,15 @@ func (e *envelope) url(key string, value json.RawMessage) string {
 	if !ok {
 		return ""
 	}
-	u, err := url.Parse(s)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
+	if u, err := url.Parse(s); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || !validPort(u.Port()) {
 		e.bad("url_parsing", "must be an http or https URL", key)
 	}
 	return s
+}
+
+func validPort(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 16)
+	return text == "" || err == nil
 }
 
 func (e *envelope) events(key string, value json.RawMessage) {
@@ -219,16 +255,20 @@ func (e *envelope) context(key string, value json.RawMessage) {
 	}
 }
 
-// createdForms are the ISO 8601 forms that are understood; the text is echoed as it came.
-var createdForms = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02 15:04:05.999999999", "2006-01-02T15:04:05.999999999-0700", time.DateOnly}
+// createdForms are the ISO 8601 forms that are understood, after a T in place of a space; the text is echoed as it came.
+var createdForms = []string{
+	"2006-01-02T15:04:05.999999999Z07:00", "2006-01-02T15:04:05.999999999Z0700", "2006-01-02T15:04:05.999999999",
+	"2006-01-02T15:04Z07:00", "2006-01-02T15:04", "20060102T150405Z0700", "20060102T150405", time.DateOnly,
+}
 
 func (e *envelope) created(key string, value json.RawMessage) {
 	s, ok := e.text(key, value)
 	if !ok {
 		return
 	}
+	upper := strings.Replace(strings.ToUpper(s), " ", "T", 1)
 	for _, form := range createdForms {
-		if _, err := time.Parse(form, s); err == nil {
+		if _, err := time.Parse(form, upper); err == nil {
 			e.request.CreatedAt = s
 			return
 		}

@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"bytes"
 	"time"
 
 	"github.com/coggo/coggo/internal/prediction"
@@ -70,10 +69,11 @@ func (s *Supervisor) register(f *flight, idempotent bool) (known *flight, err er
 	}
 	old := s.flights[f.id()]
 	if old != nil {
-		if !old.settled && !idempotent {
-			return nil, prediction.Refuse(prediction.Conflict, "a prediction with this id is running")
+		was, is := old.prediction.Request, f.prediction.Request
+		if !old.settled && (!idempotent || was.Method != is.Method) {
+			return nil, prediction.Refuse(prediction.Conflict, "a "+was.Method.Noun()+" with this id is running")
 		}
-		if !old.settled || idempotent && bytes.Equal(old.prediction.Request.Input, f.prediction.Request.Input) {
+		if !old.settled || idempotent && is.Same(was) {
 			return old, nil
 		}
 	}

@@ -40,6 +40,10 @@ ODD = [
     "a%2Fb",
     "~abc",
     "x" * 512,
+    "é" * 256,
+    "a/b/c",
+    "//",
+    "%",
     "CON",
     "-rf",
     "request-1.json",
@@ -52,10 +56,11 @@ ODD = [
 def test_any_text_is_an_id(server, id):
     answer = server.predict({}, id=id)
     assert answer.status == 200 and answer.json["id"] == id
-    if id not in (".", ".."):  # a path of these alone is not sent by any client
-        assert server.get(f"/predictions/{quote(id, safe='')}").json["id"] == id
-        again = server.ask("PUT", f"/predictions/{quote(id, safe='')}", {"input": {}})
-        assert again.status == 200 and again.json["output"] == answer.json["output"]
+    path = f"/predictions/{quote(id, safe='')}"
+    assert server.get(path).json["id"] == id
+    again = server.ask("PUT", path, {"input": {}})
+    assert again.status == 200 and again.json["output"] == answer.json["output"]
+    assert server.ask("POST", path + "/cancel").json == {}
 
 
 def test_nothing_is_written_outside_the_working_directory(start, tmp_path):
@@ -76,8 +81,11 @@ def test_the_id_of_the_body_must_be_that_of_the_path(server):
     assert server.ask("PUT", "/predictions/same", {"id": "same"}).status == 200
 
 
-def test_a_path_id_that_is_too_long_is_refused(server):
-    assert server.ask("PUT", "/predictions/" + "x" * 513, {}).status == 422
+@pytest.mark.parametrize("id", ["x" * 513, "%C3%A9" * 257, "%FF", "a%C3"])
+def test_a_path_id_that_is_too_long_or_no_text_is_refused(server, id):
+    answer = server.ask("PUT", f"/predictions/{id}", {})
+    assert answer.status == 422 and answer.json["detail"][0]["loc"] == ["path", "prediction_id"]
+    assert server.get(f"/predictions/{id}").status == 404
 
 
 def test_the_same_id_while_it_runs(server):
@@ -99,6 +107,29 @@ def test_the_same_id_after_its_end(server):
     assert other["output"] == first["output"] + 1
     assert server.get("/predictions/over").json == other
     assert server.predict({}, id="over").json["output"] == first["output"] + 2
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ('{"input": {"s": 0}}', '{"input":{ "s" :0} }'),
+        ('{"input": {"s": 0, "x": 1}}', '{"input": {"x": 1, "s": 0}}'),
+        ("{}", '{"input": {}}'),
+        ('{"input": null}', ""),
+        ('{"input": {"s": 0}}', '{"input": {"s": 0}, "webhook": "http://127.0.0.1:1/"}'),
+    ],
+)
+def test_what_counts_as_the_same_input(server, first, second):
+    path = f"/predictions/same-{abs(hash(first))}"
+    once = server.ask("PUT", path, first, Content_Type="application/json").json
+    assert server.ask("PUT", path, second, Content_Type="application/json").json == once
+
+
+@pytest.mark.parametrize("other", ['{"input": {"s": 0.0}}', '{"input": {"s": 0, "more": 1}}', "{}"])
+def test_what_counts_as_another_input(server, other):
+    path = f"/predictions/other-{abs(hash(other))}"
+    once = server.ask("PUT", path, '{"input": {"s": 0}}', Content_Type="application/json").json
+    assert server.ask("PUT", path, other, Content_Type="application/json").json["output"] == once["output"] + 1
 
 
 def test_20_puts_of_one_id_at_once_run_once(server):

@@ -39,6 +39,10 @@ JSON = {"Content-Type": "application/json"}
         ('{"id": null, "webhook": null, "webhook_events_filter": null, "context": null, "created_at": null}', JSON),
         ('{"unknown": [1, {"input": 5}]}', JSON),
         (' \n{"input": {} }\n ', JSON),
+        ('\ufeff{"input": {}}', JSON),
+        ('{"input": {}}', {**JSON, "Content-Encoding": "identity"}),
+        (None, {"Content-Type": "text/plain"}),
+        ('{"input": {"name": "first"}, "input": {}}', JSON),
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "PUT"])
@@ -87,11 +91,20 @@ def test_malformed_json_is_refused(server, body):
         ({"webhook": "nope"}, ["body", "webhook"]),
         ({"webhook": "ftp://example.com"}, ["body", "webhook"]),
         ({"webhook": "http://"}, ["body", "webhook"]),
+        ({"webhook": ""}, ["body", "webhook"]),
+        ({"webhook": "http://:80/"}, ["body", "webhook"]),
+        ({"webhook": "http://a b/"}, ["body", "webhook"]),
+        ({"webhook": "http://localhost:99999/"}, ["body", "webhook"]),
+        ({"webhook": "//example.com/hook"}, ["body", "webhook"]),
+        ({"webhook": "file:///etc/passwd"}, ["body", "webhook"]),
         ({"webhook_events_filter": "start"}, ["body", "webhook_events_filter"]),
         ({"webhook_events_filter": ["start", "nope"]}, ["body", "webhook_events_filter", 1]),
         ({"webhook_events_filter": [3]}, ["body", "webhook_events_filter", 0]),
         ({"created_at": "yesterday"}, ["body", "created_at"]),
         ({"created_at": 5}, ["body", "created_at"]),
+        ({"created_at": ""}, ["body", "created_at"]),
+        ({"created_at": "2026-02-30T03:04:05Z"}, ["body", "created_at"]),
+        ({"created_at": "2026-01-02T25:04:05Z"}, ["body", "created_at"]),
         ({"output_file_prefix": "nope"}, ["body", "output_file_prefix"]),
     ],
 )
@@ -107,8 +120,26 @@ def test_context_reaches_the_model(server):
     assert json.loads(answer.json["output"]) == ["you", {"user": "u1", "é": "ü"}]
 
 
-def test_created_at_is_echoed(server):
-    assert server.predict({}, created_at="2026-01-02T03:04:05+02:00").json["created_at"] == "2026-01-02T03:04:05+02:00"
+def test_a_compressed_body_is_refused(server):
+    answer = server.ask("POST", "/predictions", b"\x1f\x8b", Content_Encoding="gzip", **JSON)
+    assert answer.status == 415 and "gzip" in answer.json["detail"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-01-02T03:04:05+02:00",
+        "2026-01-02T03:04:05Z",
+        "2026-01-02t03:04:05z",
+        "2026-01-02T03:04:05.123456789Z",
+        "2026-01-02 03:04:05",
+        "2026-01-02T03:04",
+        "2026-01-02",
+        "20260102T030405Z",
+    ],
+)
+def test_created_at_is_echoed(server, text):
+    assert server.predict({}, created_at=text).json["created_at"] == text
 
 
 @pytest.mark.parametrize(
@@ -123,6 +154,10 @@ def test_created_at_is_echoed(server):
         ("wait=5", 200),
         ("return=minimal", 200),
         ("respond-asynchronously", 200),
+        ('foo="a, respond-async"', 200),
+        ('foo="a\\", b", respond-async', 202),
+        ("wait=nonsense", 200),
+        ("wait=100000", 200),
         ("", 200),
     ],
 )

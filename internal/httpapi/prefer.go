@@ -1,0 +1,62 @@
+package httpapi
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxWait is the longest time that `Prefer: wait` can ask for.
+const maxWait = 60 * time.Second
+
+// preference is what the Prefer header asks for (RFC 7240).
+type preference struct {
+	async bool
+	wait  time.Duration // 0: not asked for
+}
+
+// preferred reads the list: unknown preferences are ignored, and of one that stands there twice the first counts.
+func preferred(h http.Header) (p preference) {
+	for _, line := range h.Values("Prefer") {
+		for _, item := range splitQuoted(line, ',') {
+			item = splitQuoted(item, ';')[0]
+			name, value, _ := strings.Cut(item, "=")
+			switch strings.ToLower(strings.TrimSpace(name)) {
+			case "respond-async":
+				p.async = true
+			case "wait":
+				if p.wait == 0 {
+					p.wait = waitFor(strings.Trim(strings.TrimSpace(value), `"`))
+				}
+			}
+		}
+	}
+	return p
+}
+
+// splitQuoted splits text at separators that do not stand in a quoted string.
+func splitQuoted(text string, separator byte) (parts []string) {
+	start, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch {
+		case quoted && text[i] == '\\':
+			i++
+		case text[i] == '"':
+			quoted = !quoted
+		case text[i] == separator && !quoted:
+			parts = append(parts, text[start:i])
+			start = i + 1
+		}
+	}
+	return append(parts, text[start:])
+}
+
+// waitFor is as long as possible where text says no time, as for a bare `wait`.
+func waitFor(text string) time.Duration {
+	seconds, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(seconds >= 0 && seconds < maxWait.Seconds()) {
+		return maxWait
+	}
+	return max(time.Millisecond, time.Duration(seconds*float64(time.Second)))
+}
