@@ -15,14 +15,17 @@ from typing import Any
 def evaluate(case: Any) -> dict[str, Any]:
     """The document of one model, or what was said against it."""
     from cog.errors import LoadError
+    from cog.internal.endings import trace
     from cog.internal.loader import load
 
     try:
-        return {"document": load(case["ref"], case["train"]).openapi()}
+        document = load(case["ref"], case["train"]).openapi()
+        json.dumps(document, allow_nan=False)
+        return {"document": document}
     except LoadError as error:
         return {"refused": str(error)}
     except BaseException as error:
-        return {"raised": f"{type(error).__name__}: {error}"}
+        return {"raised": trace(error)}
 
 
 def alone(case: Any) -> dict[str, Any]:

@@ -21,6 +21,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+#: Words that JSON follows; after the others stands plain text.
+JSON = {"input", "output", "training-input", "training-output", "components"}
+
 HERE = pathlib.Path(__file__).resolve().parent
 
 HEADER = """import enum
@@ -94,4 +97,4 @@ def _expected(tail: str) -> Iterator[tuple[str, Any]]:
     for line in tail.splitlines():
         word, _, value = line.partition(" ")
         if word:
-            yield word, json.loads(value) if value[:1] in '{["' else value
+            yield word, json.loads(value) if word in JSON else value

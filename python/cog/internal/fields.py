@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import enum
+import json
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -26,6 +28,8 @@ from cog.internal.kinds import (
     SecretKind,
     Text,
 )
+
+_encode = json.JSONEncoder(allow_nan=False).encode
 
 _BOUNDS = ("ge", "le")
 _LENGTHS = ("min_length", "max_length")
@@ -121,6 +125,8 @@ def read_field(name: str, kind: Kind, default: Any) -> Field:
         raise Problem("default_factory must be a function")
     if info.description is not None and not isinstance(info.description, str):
         raise Problem(f"description must be a text, not {info.description!r}")
+    if info.accept is not None and not isinstance(info.accept, str):
+        raise Problem(f"accept must be a text such as 'image/*,.pdf', not {info.accept!r}")
     _check_bounds(info, kind)
     pattern = _check_text(info, kind)
     choices = _check_choices(info, kind)
@@ -141,6 +147,8 @@ def _check_bounds(info: FieldInfo, kind: Kind) -> None:
             continue
         if isinstance(bound, bool) or not isinstance(bound, (int, float)):
             raise Problem(f"{name}={bound!r} must be a number")
+        if not -math.inf < bound < math.inf:
+            raise Problem(f"{name}={bound!r} must be a finite number: leave it out where there is no bound")
         if not _element(kind).is_number or isinstance(_element(kind), Choice):
             raise Problem(f"{name}={bound!r} needs an int or float input, this is {kind.text}")
         if info.choices is not None:
@@ -237,6 +245,10 @@ def _check_default(field: Field) -> None:
         field.check(_default_of_kind(field.kind, value))
     except Mismatch as error:
         raise Problem(f"{shown}{' at ' + error.where if error.where else ''} does not fit: {error.text}") from None
+    try:
+        _encode(field.kind.jsonable(value))
+    except (TypeError, ValueError) as error:
+        raise Problem(f"{shown} has no form in JSON: {error}; use None, and make it in the method") from None
 
 
 def _default_of_kind(kind: Kind, value: Any) -> Any:

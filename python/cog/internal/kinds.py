@@ -17,6 +17,10 @@ _WORDS = {
 }
 
 
+#: What is shown of a secret.
+_STARS = "**********"
+
+
 class Mismatch(Exception):
     """A value does not fit; ``where`` is the place inside the value, such as ``[0].x``."""
 
@@ -72,7 +76,7 @@ class Kind:
 
     def jsonable(self, value: Any) -> Any:
         """A default as it stands in the schema."""
-        return value
+        return getattr(value, "value", value) if isinstance(value, (str, int)) else value
 
 
 class Anything(Kind):
@@ -265,6 +269,9 @@ class SecretKind(Kind):
 
         return Secret(value) if isinstance(value, str) else value
 
+    def jsonable(self, value: Any) -> Any:
+        return _STARS
+
 
 class ListOf(Kind):
     def __init__(self, item: Kind, unique: bool = False) -> None:
@@ -340,6 +347,10 @@ class DictOf(Kind):
         kind = self.value
         return _every(value, lambda key, item: kind.check(item))
 
+    def jsonable(self, value: Any) -> Any:
+        kind = self.value or Anything()
+        return _every(value, lambda key, item: kind.jsonable(item))
+
 
 def _every(values: Mapping[str, Any], f: Callable[[str, Any], Any]) -> dict[str, Any]:
     out = {}
@@ -408,7 +419,7 @@ class OneOf(Kind):
         raise Mismatch(f"expected {self.text}, got {got(value)}")
 
     def jsonable(self, value: Any) -> Any:
-        return str(value) if hasattr(value, "__fspath__") else value
+        return str(value) if hasattr(value, "__fspath__") else super().jsonable(value)
 
 
 _EXACT: tuple[tuple[type[Kind], tuple[type[Any], ...]], ...] = (

@@ -197,10 +197,20 @@ class _Loader:
                 )
 
     def _add(self, target: Any, ref: str, parameter: str, text: str) -> None:
-        code = getattr(target, "__code__", None)
-        file = os.path.relpath(code.co_filename) if code else ref.rpartition(":")[0]
-        line = f":{code.co_firstlineno}" if code else ""
-        self.problems.append(f"{file}{line}: {parameter + ': ' if parameter else ''}{text}")
+        self.problems.append(f"{_place(target, ref)}: {parameter + ': ' if parameter else ''}{text}")
+
+
+def _place(target: Any, ref: str) -> str:
+    """Where a class or function is written: its file and line, as far as they are known."""
+    code = getattr(target, "__code__", None)
+    if code is not None:
+        return f"{os.path.relpath(code.co_filename)}:{code.co_firstlineno}"
+    try:
+        import inspect  # nothing else is left to do when there is a problem
+
+        return f"{os.path.relpath(inspect.getsourcefile(target) or '')}:{inspect.getsourcelines(target)[1]}"
+    except (OSError, TypeError, ValueError):
+        return ref.rpartition(":")[0]
 
 
 def _raw_attribute(owner: type, name: str) -> Any:
@@ -216,9 +226,11 @@ def _method_name(target: type, ref: str) -> str:
 
     has = [name for name in ("predict", "run") if getattr(target, name, None) is not None]
     if not has:
-        raise LoadError([f"{ref}: the class {target.__name__} has no predict method: write def predict(self, …) -> …"])
+        text = f"the class {target.__name__} has no predict method: write def predict(self, …) -> …"
+        raise LoadError([f"{_place(target, ref)}: {text}"])
     if len(has) == 2 and not issubclass(target, BasePredictor):
-        raise LoadError([f"{ref}: the class {target.__name__} has predict and run: keep one of them"])
+        text = f"the class {target.__name__} has predict and run: keep one of them"
+        raise LoadError([f"{_place(target, ref)}: {text}"])
     return has[0]
 
 
@@ -243,11 +255,8 @@ def load(predict_ref: str, train_ref: str | None = None, max_concurrency: int | 
         raise LoadError(loader.problems or [f"{predict_ref} cannot be read"])
     limit = max_concurrency or concurrency(predict.function, name) or 1
     if limit > 1 and not predict.is_async:
-        raise LoadError(
-            [
-                f"{predict_ref}: a concurrency of {limit} needs async def {name}; write it so, or set the concurrency to 1"
-            ]
-        )
+        text = f"a concurrency of {limit} needs async def {name}; write it so, or set the concurrency to 1"
+        raise LoadError([f"{_place(predict.function, predict_ref)}: {text}"])
     return Model(target, predict, train, limit, made)
 
 

@@ -217,7 +217,7 @@ class MethodReader:
         try:
             return read_result(annotations["return"], self._reader)
         except Unsupported as error:
-            self._problem(f"the output type of {self._name} does not work: {error}", "return")
+            self._problem(f"{self._name} needs an output type that Cog has: {error}", "return")
             return None
 
 

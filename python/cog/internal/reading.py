@@ -344,7 +344,7 @@ def read_result(annotation: Any, reader: Reader) -> Result:
 
     found, _ = reader._resolve(annotation)
     if found is type(None):
-        raise Unsupported("the output type None says nothing: annotate what is returned")
+        raise Unsupported("None says nothing, annotate what is returned")
     origin = typing.get_origin(found) or found
     if origin in (ConcatenateIterator, AsyncConcatenateIterator):
         item = typing.get_args(found)[0] if typing.get_args(found) else str

@@ -58,6 +58,10 @@ class Record(Kind):
         self._build(value, lambda slot, item: slot.kind.check(item))
         return value
 
+    def jsonable(self, value: Any) -> Any:
+        given = value if isinstance(value, Mapping) else vars(value)
+        return {slot.name: slot.kind.jsonable(given[slot.name]) for slot in self.slots if slot.name in given}
+
     def _build(self, value: Mapping[str, Any], f: Callable[[Slot, Any], Any]) -> Any:
         made = {}
         for slot in self.slots:
