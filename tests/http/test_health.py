@@ -85,7 +85,7 @@ def test_a_setup_that_takes_too_long_is_ended_and_killed(start):
     server = start(
         "import os, time\nclass Predictor:\n    def setup(self):\n        print(os.getpid(), flush=True)\n        time.sleep(60)\n    def predict(self) -> str: ...",
         "--setup-timeout",
-        "1",
+        "4",
         ready=False,
     )
     server.wait_status("SETUP_FAILED")
