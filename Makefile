@@ -11,12 +11,20 @@ PORT    ?= 5000
 .PHONY: build run test test-browser lint fmt compat clean
 .DELETE_ON_ERROR:
 
-build: bin/coggo-server
+build: bin/coggo-server bin/.bytecode
 
 # Static, so that the binary runs in any image.
 bin/coggo-server: $(SOURCES) | $(GO_READY)
 	@mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $@ ./cmd/coggo-server
+
+# Where Python may not write bytecode (PYTHONDONTWRITEBYTECODE, a read-only image), each cold start would compile the runner
+# anew, which takes longer than all the rest of it. Pythons that are not there, or too old, are passed over.
+bin/.bytecode: $(shell find python/cog -name '*.py')
+	@mkdir -p bin
+	@for p in python3 $(VENV)/bin/python python3.9 python3.10 python3.11 python3.12 python3.13 python3.14; do \
+		$$p -m compileall -q python/cog >/dev/null 2>&1 || true; done
+	@touch $@
 
 run: build
 	@echo "Serving $(MODEL) on http://localhost:$(PORT). Try:"

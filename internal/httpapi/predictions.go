@@ -51,7 +51,13 @@ func (a *API) start(w http.ResponseWriter, r *http.Request, req prediction.Reque
 	}
 	req.Attached = stream
 	req.Detached = !stream && (prefer.async || prefer.wait > 0)
-	p, created, err := a.Supervisor.Create(req, idempotent)
+	create := a.Supervisor.Create
+	if !req.Attached && !req.Detached {
+		create = func(req prediction.Request, idempotent bool) (*prediction.Prediction, bool, error) {
+			return a.Supervisor.Perform(r.Context(), req, idempotent)
+		}
+	}
+	p, created, err := create(req, idempotent)
 	if err != nil {
 		return err
 	}

@@ -113,6 +113,7 @@ func (p *Process) live(started chan<- error) {
 	}
 	p.stdout.pump()
 	p.stderr.pump()
+	defer deafen()() // not earlier: the child would inherit it
 	started <- nil
 	_ = p.cmd.Wait() // what it says is in ProcessState
 	p.exit = exitOf(p.cmd.ProcessState)

@@ -75,6 +75,14 @@ func target(r prediction.Request) webhook.Target {
 	return t
 }
 
+// shown is what clients may know of f; f may be nil.
+func (f *flight) shown() *prediction.Prediction {
+	if f == nil {
+		return nil
+	}
+	return f.prediction
+}
+
 func (f *flight) id() string { return f.prediction.Request.ID }
 
 // partial is the body of a webhook on the way.

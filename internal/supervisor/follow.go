@@ -36,13 +36,10 @@ type follower struct {
 // run returns how the prediction ended.
 func (o *follower) run(ctx context.Context) prediction.Result {
 	defer o.events.Close()
-	tick := time.NewTicker(rescan)
-	defer tick.Stop()
 	canceled := ctx.Done()
 	for {
 		select {
 		case <-o.f.look:
-		case <-tick.C:
 		case <-canceled:
 			canceled = nil
 			o.cancel(reasonOf(ctx))

@@ -62,7 +62,7 @@ type Observer interface {
 // RestartWindow is the time over which MaxRestarts counts.
 const RestartWindow = 10 * time.Minute
 
-// Supervisor runs predictions. Create, Cancel, Get, List, Health, Schema and Drain are its whole surface, beside Signals
+// Supervisor runs predictions. Create, Perform, Cancel, Get, List, Health, Schema and Drain are its whole surface, beside Signals
 // for what the runners send.
 type Supervisor struct {
 	Config
@@ -73,6 +73,7 @@ type Supervisor struct {
 	outbox  *spool.Journal
 
 	look     chan os.Signal
+	rescan   *time.Timer        // runs while ticking
 	stop     context.CancelFunc // ends the watch and the workers
 	stopping context.Context
 	idle     sync.WaitGroup // one for each prediction under way
@@ -85,6 +86,7 @@ type Supervisor struct {
 	queue    []*flight          // waiting for a slot, in order
 	retained retention
 	draining bool
+	ticking  bool          // something is in flight: it is looked at without a signal too
 	defunct  chan struct{} // closed when no process will ever run again because they died too often
 }
 
@@ -94,7 +96,8 @@ func New(c Config) (*Supervisor, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Supervisor{Config: c, root: root, look: make(chan os.Signal, 16), flights: map[string]*flight{}, defunct: make(chan struct{})}
+	s := &Supervisor{Config: c, root: root, look: make(chan os.Signal, 16), flights: map[string]*flight{}, defunct: make(chan struct{}),
+		rescan: time.NewTimer(rescan), ticking: true}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.retained.init(c.Retain, c.RetainFor, c.RetainBytes)
 	for name, journal := range map[string]**spool.Journal{spool.Queued: &s.queued, spool.Results: &s.results, spool.Outbox: &s.outbox} {
@@ -131,19 +134,47 @@ func (s *Supervisor) Start() error {
 // finished with the same input. A Detached request is on disk when Create returns. It returns a *prediction.Error with
 // code Draining, NotReady, NotFound, Invalid, Conflict, Busy or QueueFull; nothing is left behind then.
 func (s *Supervisor) Create(r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error) {
-	f, created, err := s.admit(r, idempotent)
-	if err != nil {
-		s.Observer.Rejected(string(err.(*prediction.Error).Code))
-		return nil, false, err
-	}
-	if !created {
-		return f.prediction, false, nil
+	f, created, err := s.accept(r, idempotent)
+	if err != nil || !created {
+		return f.shown(), false, err
 	}
 	go s.run(f)
 	if r.Detached {
 		<-f.noted
 	}
 	return f.prediction, true, nil
+}
+
+// Perform is Create for a caller who waits for the end: a created prediction has ended when it returns, by itself or
+// because ctx was done (ByDisconnect). It runs in the caller's goroutine, which saves each answer two switches between
+// goroutines, and those are most of the server's part in a short prediction.
+func (s *Supervisor) Perform(ctx context.Context, r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error) {
+	f, created, err := s.accept(r, idempotent)
+	if err != nil || !created {
+		return f.shown(), false, err
+	}
+	defer context.AfterFunc(ctx, func() { f.cancel(ByDisconnect) })()
+	defer crash()
+	s.run(f)
+	return f.prediction, true, nil
+}
+
+// crash lets a panic end the process, as it would in a goroutine of ours: net/http recovers, and then the slot would stay
+// taken for ever.
+func crash() {
+	if v := recover(); v != nil {
+		go panic(v)
+		select {}
+	}
+}
+
+// accept is admit that counts refusals.
+func (s *Supervisor) accept(r prediction.Request, idempotent bool) (f *flight, created bool, err error) {
+	f, created, err = s.admit(r, idempotent)
+	if err != nil {
+		s.Observer.Rejected(string(err.(*prediction.Error).Code))
+	}
+	return f, created, err
 }
 
 // Cancel asks a live prediction to end. It returns a *prediction.Error with code NotFound when there is none.
@@ -216,8 +247,8 @@ func (s *Supervisor) hopelessLocked(err error) {
 	}
 }
 
-// watch looks at the directories whenever a signal came. Ready and busy tell nothing that the files of a running
-// prediction do not, so they cost no look at those.
+// watch looks at the directories whenever a signal came, and from time to time. Ready and busy tell nothing that the files
+// of a running prediction do not, so they cost no look at those.
 func (s *Supervisor) watch() {
 	for {
 		select {
@@ -228,8 +259,31 @@ func (s *Supervisor) watch() {
 					w.scan()
 				}
 			}
+		case <-s.rescan.C:
+			s.lookAtAll()
 		case <-s.stopping.Done():
 			return
 		}
+	}
+}
+
+// lookAtAll is for signals that got lost. One timer does for all predictions, and none runs when there are none.
+func (s *Supervisor) lookAtAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ticking = false
+	for _, w := range s.workers {
+		for _, f := range w.flights {
+			f.look.poke()
+			s.tickLocked()
+		}
+	}
+}
+
+// tickLocked starts the timer unless it runs.
+func (s *Supervisor) tickLocked() {
+	if !s.ticking {
+		s.ticking = true
+		s.rescan.Reset(rescan)
 	}
 }

@@ -312,6 +312,7 @@ func (w *worker) freeLocked() int {
 // takeLocked gives f a slot.
 func (w *worker) takeLocked(f *flight) {
 	w.flights[spool.FileID(f.id())] = f
+	w.s.tickLocked()
 	f.slot <- w
 }
 
