@@ -44,6 +44,14 @@ def processes(mark: str) -> list[int]:
     return found
 
 
+def leads_a_group(pid: int) -> bool:
+    """Whether a process is the first of its group."""
+    try:
+        return os.getpgid(pid) == pid
+    except ProcessLookupError:
+        return False
+
+
 class Server:
     """One ``coggo-server`` process."""
 
@@ -128,7 +136,7 @@ class Server:
             pid = self.process.pid
             children = pathlib.Path(f"/proc/{pid}/task").glob("*/children")
             pids = [int(c) for f in children for c in f.read_text().split()]
-            return pids[0] if pids else 0
+            return next((p for p in pids if leads_a_group(p)), 0)  # the others are what a runner left behind
 
         return int(until("there is a runner", find))
 

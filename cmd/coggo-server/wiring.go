@@ -18,6 +18,7 @@ import (
 	"github.com/coggo/coggo/internal/outbound"
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/runner"
+	"github.com/coggo/coggo/internal/runner/orphan"
 	"github.com/coggo/coggo/internal/supervisor"
 	"github.com/coggo/coggo/internal/telemetry"
 	"github.com/coggo/coggo/internal/webhook"
@@ -62,6 +63,7 @@ func build(c Config, dir *workingDir, out output, log *slog.Logger) (*built, err
 		Runner: runner.Config{
 			Python: c.Python, PythonPath: path, ModelDir: c.ModelDir, Predict: c.Predict, Train: c.Train,
 			MaxConcurrency: c.MaxConcurrency, Env: modelEnv(os.Environ()),
+			Mark: orphan.Own(dir.path),
 		},
 		Runners:    c.Runners,
 		WorkingDir: dir.path, Durable: dir.durable, Rerun: c.Recover == "rerun",

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/coggo/coggo/internal/runner/orphan"
 	"github.com/coggo/coggo/internal/spool"
 )
 
@@ -28,7 +29,11 @@ const minShm = 1 << 30
 func openWorkingDir(path string) (*workingDir, error) {
 	if path != "" {
 		lock, err := spool.Lock(path)
-		return &workingDir{path: path, durable: true, lock: lock}, err
+		if err != nil {
+			return nil, err
+		}
+		orphan.SweepMarked(orphan.Of(path)) // of a server whose guard was killed too
+		return &workingDir{path: path, durable: true, lock: lock}, nil
 	}
 	base := os.TempDir()
 	if roomy("/dev/shm") {
@@ -60,6 +65,7 @@ func sweepStale(base string) {
 			continue
 		}
 		if lock, err := spool.Lock(dir); err == nil {
+			orphan.SweepMarked(orphan.Of(dir))
 			_ = os.RemoveAll(dir)
 			_ = lock.Close()
 		}

@@ -1,5 +1,5 @@
-// Package runner answers one question: is the child alive? It starts one runner process, drains its output and ends
-// its process group. It knows no predictions.
+// Package runner answers one question: is the child alive? It starts one runner process, drains its output and ends it with
+// everything that it has started. It knows no predictions.
 package runner
 
 import (
@@ -10,7 +10,10 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
+
+	"github.com/coggo/coggo/internal/runner/orphan"
 )
 
 // Config says which process to start.
@@ -23,6 +26,8 @@ type Config struct {
 	Train          string   // FILE:NAME, empty to look beside Predict
 	MaxConcurrency int      // 0 leaves it to the model
 	Env            []string // the whole environment of the process
+
+	Mark orphan.Mark // by which a later server knows what this one has left; empty: not at all
 }
 
 // Sink receives what the process writes, in order for each source ("stdout", "stderr"), cut only between characters.
@@ -34,13 +39,21 @@ type Process struct {
 	cmd    *exec.Cmd
 	stdout *stream
 	stderr *stream
+	mark   orphan.Mark // of everything that descends from it
 	done   chan struct{}
 	exit   Exit
 }
 
+// births counts the processes, so that each has a mark of its own.
+var births atomic.Int64
+
 // Start runs the process. It returns when the kernel has it; loading and setup come later, through the spool.
 func Start(c Config, sink Sink) (*Process, error) {
 	p := &Process{cmd: command(c), done: make(chan struct{})}
+	if c.Mark != "" {
+		p.mark = c.Mark + orphan.Mark(strconv.FormatInt(births.Add(1), 10)) + "."
+		p.cmd.Env = append(p.cmd.Env, string(p.mark))
+	}
 	var err error
 	var gate serial
 	if p.stdout, err = openStream("stdout", gate.wrap(sink)); err != nil {
@@ -53,7 +66,7 @@ func Start(c Config, sink Sink) (*Process, error) {
 	p.cmd.Stdout = p.stdout.write
 	p.cmd.Stderr = p.stderr.write
 	started := make(chan error)
-	go p.live(started)
+	go p.live(c.Mark, started)
 	if err := <-started; err != nil {
 		return nil, fmt.Errorf("start runner: %w", err)
 	}
@@ -99,10 +112,10 @@ func WithPythonPath(env []string, dir string) []string {
 
 // live starts the process and stays until it has ended. It keeps one OS thread for all that time, because the kernel
 // counts the death of the thread that started a child as the death of its parent (prctl(2), PR_SET_PDEATHSIG).
-func (p *Process) live(started chan<- error) {
+func (p *Process) live(server orphan.Mark, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	err := p.cmd.Start()
+	err := start(p.cmd)
 	p.stdout.closeWrite()
 	p.stderr.closeWrite()
 	if err != nil {
@@ -115,9 +128,15 @@ func (p *Process) live(started chan<- error) {
 	p.stderr.pump()
 	defer deafen()() // not earlier: the child would inherit it
 	started <- nil
+	go buryUntil(p.done)
+	guard := guarded(server)
+	guard.Watch(p.PID())
 	_ = p.cmd.Wait() // what it says is in ProcessState
+	forget(p.PID())
 	p.exit = exitOf(p.cmd.ProcessState)
-	p.Kill()  // whatever the runner left in its group
+	p.Kill() // whatever the runner left in its group
+	p.endDescendants()
+	guard.Forget(p.PID())
 	p.Drain() // its last words
 	close(p.done)
 	p.stdout.close()

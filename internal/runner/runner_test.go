@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/coggo/coggo/internal/runner"
+	"github.com/coggo/coggo/internal/runner/orphan"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -47,7 +48,11 @@ func start(t *testing.T, script string) (*runner.Process, *output) {
 		t.Fatal(err)
 	}
 	o := &output{}
-	p, err := runner.Start(runner.Config{Python: path, ModelDir: t.TempDir(), SpoolDir: t.TempDir(), Predict: "predict.py:Predictor", Env: os.Environ()}, o.sink)
+	spool := t.TempDir()
+	c := runner.Config{
+		Python: path, ModelDir: t.TempDir(), SpoolDir: spool, Predict: "predict.py:Predictor", Env: os.Environ(), Mark: orphan.Own(spool),
+	}
+	p, err := runner.Start(c, o.sink)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,14 +130,26 @@ func TestDrainReturnsWhatWasWrittenBefore(t *testing.T) {
 	}
 }
 
-func TestTheWholeGroupEndsWithTheProcess(t *testing.T) {
-	p, o := start(t, `sleep 60 & echo $!; exit 0`)
-	<-p.Done()
-	child, err := strconv.Atoi(strings.TrimSpace(string(o.of("stdout"))))
-	if err != nil {
-		t.Fatal(err)
+func TestNothingOutlivesTheProcess(t *testing.T) {
+	for name, script := range map[string]string{
+		"child":                     `sleep 60 & echo $!`,
+		"session of its own":        `setsid sleep 60 & echo $!`,
+		"orphan":                    `(setsid sleep 60 & echo $!)`,
+		"orphan without a mark":     `(env -i setsid sleep 60 & echo $!)`,
+		"child that closed streams": `sleep 60 >&- 2>&- <&- & echo $!`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, o := start(t, script)
+			<-p.Done()
+			child, err := strconv.Atoi(strings.TrimSpace(string(o.of("stdout"))))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !gone(child) {
+				t.Error("it runs on")
+			}
+		})
 	}
-	wait(t, "the grandchild ends", func() bool { return gone(child) })
 }
 
 // gone reports whether pid has ended; a zombie that nobody has reaped yet counts as ended.

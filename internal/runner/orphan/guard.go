@@ -1,0 +1,111 @@
+package orphan
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"slices"
+	"strconv"
+	"syscall"
+)
+
+// The guard is a small process that outlives this one if it is killed, and then ends what the runners have started. The
+// kernel sees to the runners themselves, but not to their children. It is this binary under another name, and nobody's
+// child: its starter leaves at once.
+const (
+	guardName   = "coggo-guard"
+	starterName = "coggo-guard-starter"
+)
+
+// Guard tells the guard which process groups there are.
+type Guard struct{ pipe *os.File }
+
+// StartGuard starts the guard for mark m. run starts a command and waits for it.
+func StartGuard(m Mark, run func(*exec.Cmd) error) (*Guard, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("start the guard: %w", err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("start the guard: %w", err)
+	}
+	defer r.Close()
+	starter := &exec.Cmd{Path: self, Args: []string{starterName, string(m)}, Env: []string{}, Dir: "/", Stdin: r}
+	if err := run(starter); err != nil {
+		_ = w.Close()
+		return nil, fmt.Errorf("start the guard: %w", err)
+	}
+	return &Guard{w}, nil
+}
+
+// Watch adds a process group to what is ended after this process.
+func (g *Guard) Watch(group int) { g.say(group) }
+
+// Forget takes a group away: it is empty, and the kernel may give its number to others.
+func (g *Guard) Forget(group int) { g.say(-group) }
+
+func (g *Guard) say(group int) {
+	if g != nil {
+		_, _ = fmt.Fprintln(g.pipe, group) // a guard that was killed guards nothing
+	}
+}
+
+// init makes a process the guard before the rest of the program is initialized.
+func init() {
+	if len(os.Args) != 2 {
+		return
+	}
+	switch os.Args[0] {
+	case starterName:
+		os.Exit(spawnGuard())
+	case guardName:
+		guard(Mark(os.Args[1]))
+		os.Exit(0)
+	}
+}
+
+func spawnGuard() int {
+	self, err := os.Executable()
+	if err != nil {
+		return 1
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return 1
+	}
+	_, err = os.StartProcess(self, []string{guardName, os.Args[1]}, &os.ProcAttr{
+		Dir: "/", Env: []string{}, Files: []*os.File{os.Stdin, null, null},
+		Sys: &syscall.SysProcAttr{Setsid: true}, // whoever kills the server's group or session does not mean the guard
+	})
+	if err != nil {
+		return 1
+	}
+	return 0
+}
+
+// guard reads groups until the server is gone: then the pipe ends.
+func guard(m Mark) {
+	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
+	var groups []int
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		group, err := strconv.Atoi(lines.Text())
+		switch {
+		case err != nil:
+		case group > 0:
+			groups = append(groups, group)
+		default:
+			groups = slices.DeleteFunc(groups, func(g int) bool { return g == -group })
+		}
+	}
+	Sweep(func(all []Entry) (found []Entry) {
+		for _, e := range all {
+			if !e.Zombie && (slices.Contains(groups, e.Group) || e.Has(m)) {
+				found = append(found, e)
+			}
+		}
+		return found
+	})
+}
