@@ -46,9 +46,11 @@ def start(python: str, *command: str, **options: Any) -> subprocess.Popen[str]:
     return subprocess.Popen([python, "-W", "error", *command], env=env, **{**pipes, **options})
 
 
-def ask_all(script: pathlib.Path, question: Any) -> dict[str, Any]:
+def ask_all(
+    script: pathlib.Path, question: Any, *arguments: str, pythons: dict[str, str] | None = None
+) -> dict[str, Any]:
     """The answers of a script that reads JSON and writes JSON, by version; the interpreters run side by side."""
-    running = {version: start(python, str(script)) for version, python in every().items()}
+    running = {v: start(python, str(script), *arguments) for v, python in (pythons or every()).items()}
     answers = {}
     for version, process in running.items():
         out, errors = process.communicate(json.dumps(question), timeout=60)

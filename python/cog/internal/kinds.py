@@ -411,7 +411,8 @@ class OneOf(Kind):
         raise Mismatch(f"expected {self.text}, got {got(value)}")
 
     def check(self, value: Any) -> Any:
-        for kind in self.members:
+        exact = [kind for kind in self.members if _is_exactly(kind, value)]
+        for kind in (*exact, *self.members):
             try:
                 return kind.check(value)
             except Mismatch:
@@ -431,13 +432,18 @@ _EXACT: tuple[tuple[type[Kind], tuple[type[Any], ...]], ...] = (
 )
 
 
+def _is_exactly(kind: Kind, value: Any) -> bool | None:
+    """Whether a value is of the Python type of a simple kind; None for other kinds."""
+    return next((type(value) in types for node, types in _EXACT if isinstance(kind, node)), None)
+
+
 def fits(kind: Kind, value: Any, files: Files) -> bool:
     """Whether a JSON value is of exactly this type."""
     if isinstance(kind, PathKind):
         return files.pointer in files.paths
-    for node, types in _EXACT:
-        if isinstance(kind, node):
-            return type(value) in types
+    exactly = _is_exactly(kind, value)
+    if exactly is not None:
+        return exactly
     try:
         kind.decode(value, files)
     except Mismatch:

@@ -20,13 +20,10 @@ class Slot(NamedTuple):
 class Record(Kind):
     """An object with named fields: a dataclass, a BaseModel, a TypedDict, a pydantic model."""
 
-    def __init__(
-        self, name: str, slots: Sequence[Slot], make: Callable[[dict[str, Any]], Any], total: bool = True
-    ) -> None:
+    def __init__(self, name: str, slots: Sequence[Slot], make: Callable[[dict[str, Any]], Any]) -> None:
         self.name = name
         self.slots = list(slots)
         self._make = make
-        self._total = total
         self.text = f"an object of type {name}"
 
     def schema(self) -> Schema:
@@ -43,7 +40,7 @@ class Record(Kind):
         return out
 
     def _required(self, slot: Slot) -> bool:
-        return self._total and slot.default is None and not isinstance(slot.kind, Nullable)
+        return slot.default is None and not isinstance(slot.kind, Nullable)
 
     def decode(self, value: Any, files: Files) -> Any:
         if not isinstance(value, dict):
@@ -55,8 +52,7 @@ class Record(Kind):
             return value
         if not isinstance(value, dict):
             raise Mismatch(f"expected {self.text}, got {got(value)}")
-        self._build(value, lambda slot, item: slot.kind.check(item))
-        return value
+        return self._build(value, lambda slot, item: slot.kind.check(item))
 
     def jsonable(self, value: Any) -> Any:
         given = value if isinstance(value, Mapping) else vars(value)
@@ -68,8 +64,7 @@ class Record(Kind):
             if slot.name not in value:
                 if self._required(slot):
                     raise Mismatch("field required", f".{slot.name}")
-                if slot.default is not None:
-                    made[slot.name] = slot.default()
+                made[slot.name] = None if slot.default is None else slot.default()
                 continue
             try:
                 made[slot.name] = f(slot, value[slot.name])
