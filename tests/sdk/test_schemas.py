@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import sys
 from typing import Any
 
 import pytest
@@ -20,14 +21,36 @@ ENVELOPE = {
 }
 
 
+#: Models that need pydantic, which the interpreter of the tests has.
+PYDANTIC = read("schemas/pydantic.txt")
+
+
+def ask(cases: list[Case], **options: Any) -> dict[str, Any]:
+    """What became of each model, by version of Python and title."""
+    return ask_all(pathlib.Path(__file__).with_name("bulk.py"), {c.title: c.question() for c in cases}, **options)
+
+
 @pytest.fixture(scope="module")
 def documents() -> dict[str, Any]:
-    """What became of each model, by version of Python and title."""
-    return ask_all(pathlib.Path(__file__).with_name("bulk.py"), {c.title: c.question() for c in CASES})
+    return ask(CASES)
+
+
+@pytest.fixture(scope="module")
+def documents_with_pydantic() -> dict[str, Any]:
+    return ask(PYDANTIC, pythons={f"3.{sys.version_info[1]}": sys.executable})
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)
 def test_schema(documents: dict[str, Any], case: Case) -> None:
+    check(documents, case)
+
+
+@pytest.mark.parametrize("case", PYDANTIC, ids=lambda case: case.title)
+def test_schema_with_pydantic(documents_with_pydantic: dict[str, Any], case: Case) -> None:
+    check(documents_with_pydantic, case)
+
+
+def check(documents: dict[str, Any], case: Case) -> None:
     for version, found in documents.items():
         if tuple(map(int, version.split("."))) < case.since:
             continue
