@@ -63,6 +63,9 @@ func execute(args []string) (int, error) {
 	if err != nil {
 		return exitFailed, err
 	}
+	if err := unsetEmpty(parser); err != nil {
+		return exitFailed, err
+	}
 	chosen, err := parser.Parse(joinSwitch(args, "--await-explicit-shutdown"))
 	if err != nil {
 		return exitFailed, fmt.Errorf("%w; see coggo-server --help", err)
@@ -72,6 +75,20 @@ func execute(args []string) (int, error) {
 		return exitFailed, err
 	}
 	return status, nil
+}
+
+// unsetEmpty makes a variable that is set to nothing, as compose files and manifests often do, count as one that is not set.
+func unsetEmpty(parser *kong.Kong) error {
+	return kong.Visit(parser.Model, func(node kong.Visitable, next kong.Next) error {
+		if flag, ok := node.(*kong.Flag); ok {
+			for _, name := range flag.Envs {
+				if os.Getenv(name) == "" {
+					_ = os.Unsetenv(name) // the name is one of ours
+				}
+			}
+		}
+		return next(nil)
+	})
 }
 
 // joinSwitch lets a switch be written with a value as its next word, as Cog's own server has it.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -47,20 +49,20 @@ type Config struct {
 	CORSOrigin    []string `group:"Security:" name:"cors-origin" placeholder:"ORIGIN" help:"Let pages of this origin use the API from a browser; may be repeated."`
 	WebhookSecret string   `group:"Security:" env:"COGGO_WEBHOOK_SECRET" placeholder:"whsec_…" help:"Sign webhooks by the Standard Webhooks specification."`
 
-	Runners       int           `group:"Running:" default:"1" placeholder:"N" help:"Runner processes, each with the whole model."`
-	WorkingDir    string        `group:"Running:" placeholder:"DIR" help:"Directory shared with the runner. A server started on the same one takes up what an earlier one left. Default: a fresh one."`
-	Recover       string        `group:"Running:" enum:"fail,rerun" default:"fail" help:"What becomes of predictions that a killed server had in flight: fail or rerun."`
-	MaxRestarts   int           `group:"Running:" default:"3" placeholder:"N" help:"How often a crashed runner is started again within 10 minutes."`
-	MaxQueue      int           `group:"Running:" default:"0" placeholder:"N" help:"Predictions that may wait for a slot; beyond it 429. With 0 none waits: 409."`
-	Retain        int           `group:"Running:" default:"1000" placeholder:"N" help:"Finished predictions to keep for GET; 0 keeps none."`
-	RetainFor     time.Duration `group:"Running:" default:"1h" help:"How long they are kept."`
-	UploadURL     string        `group:"Running:" name:"upload-url" env:"COG_UPLOAD_URL" placeholder:"URL" help:"Upload output files with PUT below this URL instead of returning data URLs."`
-	ShutdownGrace span          `group:"Running:" name:"runner-shutdown-grace-period" default:"30s" help:"How long predictions may go on after the server was told to stop."`
+	Runners       int    `group:"Running:" default:"1" placeholder:"N" help:"Runner processes, each with the whole model."`
+	WorkingDir    string `group:"Running:" placeholder:"DIR" help:"Directory shared with the runner. A server started on the same one takes up what an earlier one left. Default: a fresh one."`
+	Recover       string `group:"Running:" enum:"fail,rerun" default:"fail" help:"What becomes of predictions that a killed server had in flight: fail or rerun."`
+	MaxRestarts   int    `group:"Running:" default:"3" placeholder:"N" help:"How often a crashed runner is started again within 10 minutes."`
+	MaxQueue      int    `group:"Running:" default:"0" placeholder:"N" help:"Predictions that may wait for a slot; beyond it 429. With 0 none waits: 409."`
+	Retain        int    `group:"Running:" default:"1000" placeholder:"N" help:"Finished predictions to keep for GET; 0 keeps none."`
+	RetainFor     span   `group:"Running:" default:"1h" help:"How long they are kept."`
+	UploadURL     string `group:"Running:" name:"upload-url" env:"COG_UPLOAD_URL" placeholder:"URL" help:"Upload output files with PUT below this URL instead of returning data URLs."`
+	ShutdownGrace span   `group:"Running:" name:"runner-shutdown-grace-period" default:"30s" help:"How long predictions may go on after the server was told to stop."`
 
-	MaxBody       size          `group:"Limits:" default:"128MiB" help:"Largest request body."`
-	HeaderTimeout time.Duration `group:"Limits:" default:"10s" help:"How long a client may take to send its headers."`
-	BodyTimeout   time.Duration `group:"Limits:" default:"30s" help:"How long a client may pause while it sends a body."`
-	IdleTimeout   time.Duration `group:"Limits:" default:"2m" help:"How long an idle connection is kept."`
+	MaxBody       size `group:"Limits:" default:"128MiB" help:"Largest request body."`
+	HeaderTimeout span `group:"Limits:" default:"10s" help:"How long a client may take to send its headers."`
+	BodyTimeout   span `group:"Limits:" default:"30s" help:"How long a client may pause while it sends a body."`
+	IdleTimeout   span `group:"Limits:" default:"2m" help:"How long an idle connection is kept."`
 
 	XMode   string `name:"x-mode" enum:"predict,train," default:"" hidden:"" help:"Accepted for Cog's sake: train is served beside predict."`
 	Threads int    `hidden:"" help:"Accepted for Cog's sake: a runner has one thread."`
@@ -77,12 +79,31 @@ func (c *Config) complete() error {
 	if err := c.readAuthToken(); err != nil {
 		return err
 	}
+	if err := c.checkAddresses(); err != nil {
+		return err
+	}
 	c.History = historyCapacity(os.Getenv("COG_STREAM_HISTORY_CAPACITY"))
 	switch {
 	case c.Runners < 1:
 		return fmt.Errorf("--runners is %d: it must be at least 1", c.Runners)
 	case c.MaxQueue < 0 || c.Retain < 0 || c.MaxRestarts < 0:
 		return errors.New("--max-queue, --retain and --max-restarts must not be negative")
+	}
+	return nil
+}
+
+// checkAddresses refuses addresses that would only be found out when they are used.
+func (c *Config) checkAddresses() error {
+	if n, err := strconv.Atoi(c.Port); err != nil || n < 0 || n > 65535 {
+		return fmt.Errorf("--port is %q: it must be a number from 0 to 65535", c.Port)
+	}
+	if u, err := url.Parse(c.UploadURL); c.UploadURL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		return fmt.Errorf("--upload-url is %q: it must be an http or https URL", c.UploadURL)
+	}
+	for _, origin := range c.CORSOrigin {
+		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Host == "" || u.Scheme+"://"+u.Host != origin) {
+			return fmt.Errorf("--cors-origin is %q: it must be a scheme and a host without a path, such as https://app.example.com, or *", origin)
+		}
 	}
 	return nil
 }
@@ -116,6 +137,9 @@ func (m *Model) complete() (err error) {
 	}
 	if m.MaxConcurrency < 0 {
 		return fmt.Errorf("--max-concurrency is %d: it must be at least 1", m.MaxConcurrency)
+	}
+	if _, known := levels[strings.ToLower(m.LogLevel)]; !known && m.LogLevel != "" {
+		return fmt.Errorf("--log-level is %q: it must be debug, info, warning or error", m.LogLevel)
 	}
 	return nil
 }
@@ -155,8 +179,8 @@ func first(values ...string) string {
 
 // readSetupTimeout reads Cog's variable, where anything that is no positive number of seconds means no limit.
 func (m *Model) readSetupTimeout() {
-	if seconds, err := strconv.ParseFloat(os.Getenv("COG_SETUP_TIMEOUT"), 64); err == nil && seconds > 0 && m.SetupTimeout == 0 {
-		m.SetupTimeout = span(seconds * float64(time.Second))
+	if limit, ok := inSeconds(os.Getenv("COG_SETUP_TIMEOUT")); ok && m.SetupTimeout == 0 {
+		m.SetupTimeout = span(limit)
 	}
 }
 
@@ -188,14 +212,21 @@ type span time.Duration
 // UnmarshalText reads "90", "1.5", "90s", "5m".
 func (s *span) UnmarshalText(text []byte) error {
 	d, err := time.ParseDuration(string(text))
-	if seconds, bad := strconv.ParseFloat(string(text), 64); bad == nil {
-		d, err = time.Duration(seconds*float64(time.Second)), nil
+	if bare, ok := inSeconds(string(text)); ok {
+		d, err = bare, nil
 	}
 	if err != nil || d < 0 {
 		return fmt.Errorf("%q is not a time: write 90, 90s or 5m", text)
 	}
 	*s = span(d)
 	return nil
+}
+
+// inSeconds reads a number of seconds that is not negative and that a Duration can hold.
+func inSeconds(text string) (time.Duration, bool) {
+	seconds, err := strconv.ParseFloat(text, 64)
+	d := seconds * float64(time.Second)
+	return time.Duration(d), err == nil && d >= 0 && d < math.MaxInt64
 }
 
 // size is a number of bytes.
@@ -210,7 +241,7 @@ func (s *size) UnmarshalText(text []byte) error {
 	number := strings.TrimRight(string(text), "kKmMgGiIbB ")
 	unit, known := units[strings.ToUpper(strings.TrimSpace(string(text)[len(number):]))]
 	n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
-	if err != nil || !known || n < 0 {
+	if err != nil || !known || !(n >= 0 && n*unit < math.MaxInt64) {
 		return fmt.Errorf("%q is not a size: write 1048576, 100MB or 8GiB", text)
 	}
 	*s = size(n * unit)

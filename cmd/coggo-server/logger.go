@@ -27,19 +27,17 @@ func newLogger(m Model, out io.Writer, terminal bool, otherwise slog.Level) *slo
 	}
 }
 
+// levels are the names that a level may have, Python's among them.
+var levels = map[string]slog.Level{
+	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "warning": slog.LevelWarn,
+	"error": slog.LevelError, "critical": slog.LevelError, "fatal": slog.LevelError,
+}
+
 func level(name string, otherwise slog.Level) slog.Level {
-	switch strings.ToLower(name) {
-	case "debug":
-		return slog.LevelDebug
-	case "info":
-		return slog.LevelInfo
-	case "warn", "warning":
-		return slog.LevelWarn
-	case "error", "critical", "fatal":
-		return slog.LevelError
-	default:
-		return otherwise
+	if l, known := levels[strings.ToLower(name)]; known {
+		return l
 	}
+	return otherwise
 }
 
 // quietLog takes what net/http says of broken clients: nothing for an operator to act on.

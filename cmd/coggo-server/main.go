@@ -38,15 +38,12 @@ func (c *serveCommand) Run() error {
 	if err := c.complete(); err != nil {
 		return err
 	}
-	return run(context.Background(), c.Config, newConsole())
+	return run(c.Config, newConsole())
 }
 
 // run serves until it is told to stop. The order of its steps is the order of boot and, backwards, of the end.
-func run(ctx context.Context, c Config, console *console) error {
+func run(c Config, console *console) error {
 	log := newLogger(c.Model, console, console.terminal, slog.LevelInfo)
-	if err := waitForFile(ctx, os.Getenv("COG_WAIT_FILE")); err != nil {
-		return err
-	}
 	dir, err := openWorkingDir(c.WorkingDir)
 	if err != nil {
 		return err
@@ -64,16 +61,16 @@ func run(ctx context.Context, c Config, console *console) error {
 	stop := newStop()
 	server := &http.Server{
 		Handler:           httpapi.New(built.api(c, stop.ask, log)),
-		ReadHeaderTimeout: c.HeaderTimeout,
-		IdleTimeout:       c.IdleTimeout,
+		ReadHeaderTimeout: time.Duration(c.HeaderTimeout),
+		IdleTimeout:       time.Duration(c.IdleTimeout),
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          quietLog(log),
 	}
 	defer watchSignals(built.supervisor, stop, c.AwaitExplicitShutdown)()
 	serving := make(chan error, 1)
-	go func() { serving <- server.Serve(listener) }()
+	go func() { serving <- server.Serve(httpapi.Listener(listener)) }()
 	log.Info("listening", "address", listener.Addr().String(), "model", c.ModelDir, "predict", c.Predict)
-	if err := built.supervisor.Start(); err != nil {
+	if err := begin(built.supervisor, stop); err != nil {
 		return err
 	}
 	if console.terminal {
@@ -81,10 +78,24 @@ func run(ctx context.Context, c Config, console *console) error {
 	}
 	err = waitForEnd(stop, built.supervisor.Defunct(), serving, c.AwaitExplicitShutdown)
 	log.Info("shutting down")
+	unmarkReady()
 	drain(c, built, stop)
 	closeServer(server)
 	log.Info("stopped")
 	return err
+}
+
+// begin starts the model once $COG_WAIT_FILE allows it; until then the server listens and its health is STARTING.
+func begin(s *supervisor.Supervisor, stop *stop) error {
+	if err := waitForFile(os.Getenv("COG_WAIT_FILE"), stop.asked); err != nil {
+		return err
+	}
+	select {
+	case <-stop.asked:
+		return nil
+	default:
+		return s.Start()
+	}
 }
 
 // waitForEnd returns when the server is to stop, with an error when that is not by request.

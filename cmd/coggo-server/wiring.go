@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -69,7 +67,7 @@ func build(c Config, dir *workingDir, out output, log *slog.Logger) (*built, err
 		WorkingDir: dir.path, Durable: dir.durable, Rerun: c.Recover == "rerun",
 		SetupTimeout: time.Duration(c.SetupTimeout), CancelGrace: time.Duration(c.CancelGrace), PredictTimeout: time.Duration(c.PredictTimeout),
 		MaxRestarts: c.MaxRestarts, MaxQueue: c.MaxQueue,
-		Retain: c.Retain, RetainFor: c.RetainFor, RetainBytes: retainBytes,
+		Retain: c.Retain, RetainFor: time.Duration(c.RetainFor), RetainBytes: retainBytes,
 		Limits:    prediction.Limits{LogBytes: int(c.MaxLogBytes), History: c.History},
 		Fetcher:   &files.Fetcher{Client: client, UserAgent: agent, MaxBytes: int64(c.MaxInputFile), Store: store},
 		Publisher: publisher,
@@ -88,7 +86,7 @@ func (b *built) api(c Config, shutdown func(), log *slog.Logger) httpapi.Config 
 	return httpapi.Config{
 		Supervisor: b.supervisor, Shutdown: shutdown, Metrics: b.metrics.Handler(), Bytes: b.metrics.Bytes, Version: version,
 		Store: b.store, Model: "coggo/" + filepath.Base(c.ModelDir),
-		MaxBody: int64(c.MaxBody), BodyTimeout: c.BodyTimeout, AuthToken: c.AuthToken, CORSOrigins: c.CORSOrigin, KeepAlive: 15 * time.Second, Log: log,
+		MaxBody: int64(c.MaxBody), BodyTimeout: time.Duration(c.BodyTimeout), AuthToken: c.AuthToken, CORSOrigins: c.CORSOrigin, KeepAlive: 15 * time.Second, Log: log,
 	}
 }
 
@@ -103,8 +101,8 @@ const retainBytes = 256 << 20
 
 // throttle is the time between two partial webhooks.
 func throttle(text string) time.Duration {
-	if seconds, err := strconv.ParseFloat(text, 64); err == nil && seconds >= 0 {
-		return time.Duration(seconds * float64(time.Second))
+	if interval, ok := inSeconds(text); ok {
+		return interval
 	}
 	return 500 * time.Millisecond
 }
@@ -126,7 +124,7 @@ func markReady(log *slog.Logger) func() {
 	if os.Getenv("KUBERNETES_SERVICE_HOST") == "" {
 		return func() {}
 	}
-	_ = os.Remove(readyFile) // of an earlier server in the same container
+	unmarkReady() // of an earlier server in the same container
 	return func() {
 		err := os.MkdirAll(filepath.Dir(readyFile), 0o755)
 		if err == nil {
@@ -138,8 +136,15 @@ func markReady(log *slog.Logger) func() {
 	}
 }
 
-// waitForFile holds the start until path exists; empty holds nothing.
-func waitForFile(ctx context.Context, path string) error {
+// unmarkReady takes the mark of markReady away: this server takes no more predictions.
+func unmarkReady() {
+	if os.Getenv("KUBERNETES_SERVICE_HOST") != "" {
+		_ = os.Remove(readyFile) // it may never have been there
+	}
+}
+
+// waitForFile holds the start until path exists, or until stop is closed; empty holds nothing.
+func waitForFile(path string, stop <-chan struct{}) error {
 	if path == "" {
 		return nil
 	}
@@ -153,8 +158,8 @@ func waitForFile(ctx context.Context, path string) error {
 		}
 		select {
 		case <-tick.C:
-		case <-ctx.Done():
-			return ctx.Err()
+		case <-stop:
+			return nil
 		}
 	}
 }

@@ -62,12 +62,21 @@ func (a *API) live(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+type readyBody struct {
+	Status supervisor.Status `json:"status"`
+	Detail string            `json:"detail,omitempty"`
+}
+
 // ready answers 200 when predictions are taken, be it that they have to wait for a slot.
 func (a *API) ready(w http.ResponseWriter, r *http.Request) error {
-	status, code := a.Supervisor.Status(), http.StatusServiceUnavailable
-	if status == supervisor.Ready || status == supervisor.Busy {
-		code = http.StatusOK
+	h := a.Supervisor.Health(r.Context())
+	body, code := readyBody{h.Status, h.Unhealthy}, http.StatusOK
+	if h.Draining {
+		body.Detail = "the server is shutting down"
 	}
-	writeJSON(w, code, map[string]supervisor.Status{"status": status})
+	if h.Draining || h.Status != supervisor.Ready && h.Status != supervisor.Busy {
+		code = http.StatusServiceUnavailable
+	}
+	writeJSON(w, code, body)
 	return nil
 }

@@ -3,11 +3,12 @@ package httpapi
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 )
 
 const (
 	pageSize  = 100
-	bodyLimit = 1 << 10 // of an input or output in a list
+	bodyLimit = 1 << 10 // of an input, output or log in a list
 )
 
 type page struct {
@@ -15,9 +16,12 @@ type page struct {
 	Next    *string           `json:"next"` // cursor of the next page
 }
 
-// list shows what is live and retained, newest first, without large inputs and outputs.
+// list shows what is live and retained, newest first, without large inputs and outputs, and with the ends of long logs.
 func (a *API) list(w http.ResponseWriter, r *http.Request) error {
-	predictions, next := a.Supervisor.List(r.URL.Query().Get("cursor"), pageSize)
+	predictions, next, err := a.Supervisor.List(r.URL.Query().Get("cursor"), pageSize)
+	if err != nil {
+		return err
+	}
 	body := page{Results: make([]json.RawMessage, 0, len(predictions))}
 	for _, p := range predictions {
 		s := p.Snapshot()
@@ -26,6 +30,9 @@ func (a *API) list(w http.ResponseWriter, r *http.Request) error {
 		}
 		if len(s.Output) > bodyLimit {
 			s.Output = nil
+		}
+		if cut := len(s.Logs) - bodyLimit; cut > 0 {
+			s.Logs = strings.ToValidUTF8(s.Logs[cut:], "")
 		}
 		body.Results = append(body.Results, s.AppendJSON(nil))
 	}

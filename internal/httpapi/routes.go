@@ -20,9 +20,8 @@ type Supervisor interface {
 	Perform(ctx context.Context, r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error)
 	Cancel(id string, reason supervisor.Reason) error
 	Get(id string) (*prediction.Prediction, error)
-	List(cursor string, limit int) (page []*prediction.Prediction, next string)
+	List(cursor string, limit int) (page []*prediction.Prediction, next string, err error)
 	Schema() (*schema.Document, error)
-	Status() supervisor.Status
 	Health(ctx context.Context) supervisor.Health
 }
 

@@ -73,7 +73,10 @@ func (a *API) cancelV1(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) listV1(w http.ResponseWriter, r *http.Request) error {
-	predictions, next := a.Supervisor.List(r.URL.Query().Get("cursor"), pageSize)
+	predictions, next, err := a.Supervisor.List(r.URL.Query().Get("cursor"), pageSize)
+	if err != nil {
+		return err
+	}
 	results := make([]json.RawMessage, 0, len(predictions))
 	for _, p := range predictions {
 		body, err := a.viewV1(r, p, false)

@@ -26,6 +26,7 @@ type Health struct {
 	Setup       Setup
 	Max         int // slots
 	Current     int // slots that are taken
+	Draining    bool
 	Unhealthy   string
 	Python, Cog string // versions in the runner, empty until setup has ended
 }
@@ -91,7 +92,7 @@ func (s *Supervisor) statusLocked() Status {
 }
 
 func (s *Supervisor) healthLocked() Health {
-	h := Health{Status: s.statusLocked()}
+	h := Health{Status: s.statusLocked(), Draining: s.draining}
 	shown := s.workers[0]
 	for _, w := range s.workers {
 		if w.phase == phaseReady {

@@ -1,17 +1,24 @@
 package supervisor
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/base64"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/coggo/coggo/internal/prediction"
 )
 
 // List returns up to limit predictions, live and retained, newest first, and a cursor for those that follow, empty at
-// the end. A cursor of another server or of no server at all starts at the beginning.
-func (s *Supervisor) List(cursor string, limit int) (page []*prediction.Prediction, next string) {
+// the end. It returns a *prediction.Error with code Invalid for a cursor that is none.
+func (s *Supervisor) List(after string, limit int) (page []*prediction.Prediction, next string, err error) {
+	from, ok := parseCursor(after)
+	if !ok {
+		return nil, "", prediction.InvalidRequest(prediction.Problem{
+			Loc: []any{"query", "cursor"}, Msg: "must be the `next` of an earlier page, or absent", Type: "value_error",
+		})
+	}
 	s.mu.Lock()
 	s.forgetLocked()
 	all := make([]*flight, 0, len(s.flights))
@@ -20,30 +27,51 @@ func (s *Supervisor) List(cursor string, limit int) (page []*prediction.Predicti
 	}
 	s.mu.Unlock()
 	slices.SortFunc(all, func(a, b *flight) int { return cmp.Or(b.accepted.Compare(a.accepted), cmp.Compare(a.id(), b.id())) })
-	if after, id, ok := parseCursor(cursor); ok {
-		all = all[position(all, after, id):]
+	if after != "" {
+		all = all[from.position(all):]
 	}
 	if len(all) > limit {
-		last := all[limit-1]
-		next = strconv.FormatInt(last.accepted.UnixNano(), 36) + "." + last.id()
+		next = cursorAt(all[limit-1]).String()
 		all = all[:limit]
 	}
 	for _, f := range all {
 		page = append(page, f.prediction)
 	}
-	return page, next
+	return page, next, nil
 }
 
-func parseCursor(cursor string) (nanos int64, id string, ok bool) {
-	head, id, ok := strings.Cut(cursor, ".")
-	nanos, err := strconv.ParseInt(head, 36, 64)
-	return nanos, id, ok && err == nil
+// cursor is the place of a prediction in the list, also when it is gone.
+type cursor struct {
+	nanos int64
+	id    string
 }
 
-// position is the index of the first flight that follows the one of the cursor, which may be gone.
-func position(all []*flight, nanos int64, id string) int {
+func cursorAt(f *flight) cursor { return cursor{f.accepted.UnixNano(), f.id()} }
+
+// String can stand in an address as it is, whatever the id is.
+func (c cursor) String() string {
+	return base64.RawURLEncoding.EncodeToString(strconv.AppendInt([]byte(c.id+"."), c.nanos, 36))
+}
+
+// parseCursor reads a cursor; an empty text is one for the beginning.
+func parseCursor(text string) (c cursor, ok bool) {
+	if text == "" {
+		return c, true
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	dot := bytes.LastIndexByte(raw, '.')
+	if err != nil || dot < 0 {
+		return c, false
+	}
+	c.id = string(raw[:dot])
+	c.nanos, err = strconv.ParseInt(string(raw[dot+1:]), 36, 64)
+	return c, err == nil
+}
+
+// position is the index of the first flight that follows c.
+func (c cursor) position(all []*flight) int {
 	for i, f := range all {
-		if at := f.accepted.UnixNano(); at < nanos || at == nanos && f.id() > id {
+		if at := f.accepted.UnixNano(); at < c.nanos || at == c.nanos && f.id() > c.id {
 			return i
 		}
 	}

@@ -1,0 +1,67 @@
+"""Section 15, poll: how long finished predictions are kept."""
+
+from __future__ import annotations
+
+from waiting import until
+
+MODEL = """
+import time
+class Predictor:
+    def setup(self):
+        self.runs = 0
+    def predict(self, s: float = 0) -> int:
+        time.sleep(s)
+        self.runs += 1
+        return self.runs
+"""
+
+
+def ids(server):
+    return [p["id"] for p in server.get("/predictions").json["results"]]
+
+
+def test_the_last_ones_are_kept(start):
+    server = start(MODEL, "--retain", "2")
+    for n in range(4):
+        server.predict({}, id=f"p{n}")
+    assert ids(server) == ["p3", "p2"]
+    assert server.get("/predictions/p1").status == 404
+    assert server.ask("PUT", "/predictions/p3", {"input": {}}).json["output"] == 4
+    assert server.ask("PUT", "/predictions/p1", {"input": {}}).json["output"] == 5, "what is forgotten runs again"
+
+
+def test_none_is_kept_with_retain_0(start, receiver):
+    server = start(MODEL, "--retain", "0")
+    assert server.predict({}, id="gone").json["output"] == 1
+    assert server.get("/predictions/gone").status == 404 and ids(server) == []
+    assert server.ask("PUT", "/predictions/gone", {"input": {}}).json["output"] == 2
+    server.predict({"s": 60}, {"Prefer": "respond-async"}, id="live", webhook=receiver.url)
+    assert server.get("/predictions/live").json["status"] in ("starting", "processing")
+    assert server.ask("PUT", "/predictions/live", {"input": {"s": 60}}).status == 202
+    server.ask("POST", "/predictions/live/cancel")
+    assert receiver.wait_terminal()["status"] == "canceled"
+    assert server.get("/predictions/live").status == 404
+
+
+def test_they_are_kept_for_a_time(start):
+    server = start(MODEL, "--retain-for", "0.5")
+    server.predict({}, id="old")
+    until("it is forgotten", lambda: server.get("/predictions/old").status == 404)
+    assert ids(server) == []
+
+
+def test_the_default_is_the_last_thousand(start):
+    server = start(MODEL)
+    for n in range(1001):
+        server.predict({}, id=f"p{n}")
+    assert server.get("/predictions/p0").status == 404
+    assert server.get("/predictions/p1").status == 200
+
+
+def test_one_that_runs_again_replaces_the_one_that_was_kept(start):
+    server = start(MODEL)
+    server.predict({}, id="again")
+    server.predict({}, id="other")
+    assert server.predict({}, id="again").json["output"] == 3
+    assert ids(server) == ["again", "other"]
+    assert server.get("/predictions/again").json["output"] == 3
