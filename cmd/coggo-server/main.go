@@ -113,6 +113,9 @@ func waitForEnd(stop *stop, defunct <-chan struct{}, serving <-chan error, await
 	}
 }
 
+// tracesWait is how long the last traces are sent.
+const tracesWait = 2 * time.Second
+
 // drain ends predictions, webhooks and runners; a second wish to stop cuts the waiting short.
 func drain(c Config, b *built, stop *stop) {
 	hurry, cancel := context.WithCancel(context.Background())
@@ -129,6 +132,9 @@ func drain(c Config, b *built, stop *stop) {
 		}
 	}()
 	b.supervisor.Drain(grace, hurry)
+	last, cancelLast := context.WithTimeout(hurry, tracesWait)
+	defer cancelLast()
+	b.tracer.Close(last)
 }
 
 // closeServer gives answers under way a moment, and then closes what is still open.

@@ -28,6 +28,7 @@ type built struct {
 	metrics    *telemetry.Metrics
 	store      *files.Store
 	publisher  *files.Publisher
+	tracer     *telemetry.Tracer
 }
 
 // output is where the model's own words go.
@@ -52,6 +53,11 @@ func build(c Config, dir *workingDir, out output, log *slog.Logger) (*built, err
 	store := &files.Store{
 		Dir: filepath.Join(dir.path, "uploads"), MaxBytes: int64(c.MaxInputFile), Keep: uploadsKeep, Now: time.Now, NewID: prediction.NewID,
 	}
+	// The collector is the operator's own, so it may well be in a private network.
+	tracer, err := telemetry.NewTracer(version, outbound.NewClient(outbound.Options{}), log)
+	if err != nil {
+		log.Warn("no traces", "error", err)
+	}
 	publisher := &files.Publisher{Client: client, UserAgent: agent, UploadURL: c.UploadURL, MaxBytes: int64(c.MaxOutputFile)}
 	path, err := pythonPath(c.Python, dir.path)
 	if err != nil {
@@ -71,14 +77,14 @@ func build(c Config, dir *workingDir, out output, log *slog.Logger) (*built, err
 		Limits:    prediction.Limits{LogBytes: int(c.MaxLogBytes), History: c.History},
 		Fetcher:   &files.Fetcher{Client: client, UserAgent: agent, MaxBytes: int64(c.MaxInputFile), Store: store},
 		Publisher: publisher,
-		Webhooks:  hooks, Observer: metrics, OnReady: markReady(log),
+		Webhooks:  hooks, Observer: metrics, Tracer: tracer, OnReady: markReady(log),
 		Stdout: out.stdout, Stderr: out.stderr, Log: log, Now: time.Now,
 	})
 	if err != nil {
 		return nil, err
 	}
 	metrics.Gauge("coggo_predictions_in_flight", "Predictions that have not ended.", func() float64 { return float64(s.InFlight()) })
-	return &built{supervisor: s, metrics: metrics, store: store, publisher: publisher}, nil
+	return &built{supervisor: s, metrics: metrics, store: store, publisher: publisher, tracer: tracer}, nil
 }
 
 // api is the configuration of the HTTP side.

@@ -54,7 +54,7 @@ func (p *Publisher) Publish(ctx context.Context, to *Destination, output json.Ra
 		return nil, err
 	}
 	var fillings []filling
-	switch url := cmp.Or(to.URL, p.UploadURL); {
+	switch url := p.uploadURL(to); {
 	case p.Local != nil:
 		fillings, err = p.save(ctx, p.Local, to, entries)
 	case url != "":
@@ -70,6 +70,11 @@ func (p *Publisher) Publish(ctx context.Context, to *Destination, output json.Ra
 	}
 	return splice(ctx, output, fillings)
 }
+
+// Uploads reports whether files of that destination are sent to another host.
+func (p *Publisher) Uploads(to *Destination) bool { return p.Local == nil && p.uploadURL(to) != "" }
+
+func (p *Publisher) uploadURL(to *Destination) string { return cmp.Or(to.URL, p.UploadURL) }
 
 func removeTemporary(entries []Entry) {
 	for _, e := range entries {

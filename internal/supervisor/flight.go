@@ -3,13 +3,18 @@ package supervisor
 import (
 	"context"
 	"errors"
+	"net/http"
 	"sync"
 	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/coggo/coggo/internal/files"
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/schema"
 	"github.com/coggo/coggo/internal/spool"
+	"github.com/coggo/coggo/internal/telemetry"
 	"github.com/coggo/coggo/internal/webhook"
 )
 
@@ -43,8 +48,10 @@ type flight struct {
 	plain     bool // left nothing but its request and response in the spool
 	unchecked bool // was taken up from an earlier server: its input is checked once there is a schema
 	deadline  time.Duration
-	final     []byte         // the terminal snapshot, while it is being delivered
-	hook      *webhook.Queue // nil without a webhook; set before the handover
+	final     []byte          // the terminal snapshot, while it is being delivered
+	hook      *webhook.Queue  // nil without a webhook; set before the handover
+	span      *telemetry.Span // of the whole prediction; nil without traces
+	predict   *telemetry.Span // of the run itself
 
 	handed    bool // guarded by Supervisor.mu: the runner has the request
 	settled   bool // guarded by Supervisor.mu: nothing of it is left in the spool, the slot is free
@@ -62,6 +69,26 @@ func (s *Supervisor) newFlight(r prediction.Request, checked schema.Checked) *fl
 	}
 	f.ctx, f.cancelBy = context.WithCancelCause(context.Background())
 	return f
+}
+
+// target says who hears of f, and makes a span of each attempt to tell them.
+func (f *flight) target() webhook.Target {
+	t := target(f.prediction.Request)
+	if span := f.span; span != nil {
+		t.Trace = func(e webhook.Event, attempt int) (http.Header, func(error)) {
+			child := span.Child("webhook", trace.SpanKindClient, attribute.String("coggo.webhook.event", string(e)), attribute.Int("coggo.webhook.attempt", attempt))
+			return child.Header(nil), func(err error) { child.End(text(err)) }
+		}
+	}
+	return t
+}
+
+// text is what err says, empty for none.
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
 
 func target(r prediction.Request) webhook.Target {

@@ -5,10 +5,14 @@ import (
 	"fmt"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/coggo/coggo/internal/files"
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/runner"
 	"github.com/coggo/coggo/internal/spool"
+	"github.com/coggo/coggo/internal/telemetry"
 )
 
 // process is what following a prediction needs of a runner process.
@@ -117,11 +121,18 @@ func (o *follower) publish(ctx context.Context, output []byte, table []spool.Fil
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), o.s.CancelGrace)
 		defer cancel()
 	}
+	r := o.f.prediction.Request
 	if o.target == nil {
-		r := o.f.prediction.Request
-		o.target = &files.Destination{ID: r.ID, URL: r.OutputPrefix, Header: r.TraceHeader()}
+		o.target = &files.Destination{ID: r.ID, URL: r.OutputPrefix}
 	}
-	return o.s.Publisher.Publish(ctx, o.target, output, entries(table))
+	var span *telemetry.Span
+	if o.s.Publisher.Uploads(o.target) {
+		span = o.f.span.Child("upload", trace.SpanKindClient, attribute.Int("coggo.files", len(table)))
+	}
+	o.target.Header = span.Header(r.TraceHeader())
+	published, err := o.s.Publisher.Publish(ctx, o.target, output, entries(table))
+	span.End(text(err))
+	return published, err
 }
 
 // conclude turns the runner's response into a result.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/coggo/coggo/internal/files"
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/schema"
@@ -21,8 +23,10 @@ func (s *Supervisor) run(f *flight) {
 	defer s.idle.Done()
 	ctx, cancel := s.withDeadline(f)
 	defer cancel()
-	if r := f.prediction.Request; r.Webhook != "" {
-		f.hook = s.Webhooks.Open(target(r), f.partial)
+	r := f.prediction.Request
+	f.span = s.Tracer.Prediction(r.ID, string(r.Method), r.TraceHeader(), f.accepted)
+	if r.Webhook != "" {
+		f.hook = s.Webhooks.Open(f.target(), f.partial)
 	}
 	if len(f.checked.Unknown) > 0 {
 		f.log("stderr", []byte("ignored unknown input: "+strings.Join(f.checked.Unknown, ", ")+"\n"))
@@ -46,10 +50,13 @@ func (s *Supervisor) execute(ctx context.Context, f *flight) (*worker, predictio
 	}
 	process, err := s.handOver(ctx, f, w, table)
 	if err != nil {
+		f.predict.End(err.Error())
 		return w, s.ended(f, err)
 	}
 	follow := follower{s: s, f: f, w: w, process: process, events: w.dir.Events(f.id())}
-	return w, follow.run(ctx)
+	result := follow.run(ctx)
+	f.predict.EndAt(result.CompletedAt, result.Error)
+	return w, result
 }
 
 // withDeadline bounds the prediction by its own deadline or the server's, whichever comes first.
@@ -120,7 +127,9 @@ func (s *Supervisor) fetch(ctx context.Context, f *flight, w *worker) ([]spool.F
 	for i, in := range f.checked.Files {
 		sources[i] = files.Source(in)
 	}
-	placed, err := s.Fetcher.Fetch(ctx, w.dir.Inputs(f.id()), sources, f.prediction.Request.TraceHeader())
+	span := f.span.Child("download", trace.SpanKindClient)
+	placed, err := s.Fetcher.Fetch(ctx, w.dir.Inputs(f.id()), sources, span.Header(f.prediction.Request.TraceHeader()))
+	span.End(text(err))
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -159,10 +168,12 @@ func (s *Supervisor) handOver(ctx context.Context, f *flight, w *worker, table [
 	if err != nil {
 		return nil, err
 	}
+	f.predict = f.span.Child("predict", trace.SpanKindInternal)
+	header := f.predict.Header(r.TraceHeader())
 	now := s.Now()
 	request := spool.Request{
 		ID: r.ID, Method: string(r.Method), Input: f.checked.Input, Files: table, Context: r.Context,
-		CreatedAt: r.CreatedAt, StartedAt: prediction.Time(now), TraceParent: r.TraceParent, TraceState: r.TraceState,
+		CreatedAt: r.CreatedAt, StartedAt: prediction.Time(now), TraceParent: header.Get("Traceparent"), TraceState: header.Get("Tracestate"),
 	}
 	if deadline, ok := ctx.Deadline(); ok {
 		request.Deadline = prediction.Time(deadline)
@@ -185,6 +196,8 @@ func (s *Supervisor) handOver(ctx context.Context, f *flight, w *worker, table [
 func (s *Supervisor) settle(f *flight, w *worker, r prediction.Result) {
 	p := f.prediction
 	p.Finish(r)
+	f.span.Status(string(r.Status))
+	f.span.EndAt(r.CompletedAt, r.Error)
 	if f.hook != nil || s.Durable && p.Request.Detached {
 		f.final = p.Final().AppendJSON(nil)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/coggo/coggo/internal/runner"
 	"github.com/coggo/coggo/internal/schema"
 	"github.com/coggo/coggo/internal/spool"
+	"github.com/coggo/coggo/internal/telemetry"
 	"github.com/coggo/coggo/internal/webhook"
 )
 
@@ -44,8 +45,9 @@ type Config struct {
 	Publisher *files.Publisher
 	Webhooks  *webhook.Sender
 	Observer  Observer
-	OnReady   func()    // called when a model is set up
-	Stdout    io.Writer // what models print is passed on to these
+	Tracer    *telemetry.Tracer // nil: no traces
+	OnReady   func()            // called when a model is set up
+	Stdout    io.Writer         // what models print is passed on to these
 	Stderr    io.Writer
 	Log       *slog.Logger
 	Now       func() time.Time

@@ -64,7 +64,12 @@ func (s *Sender) deliver(t Target, body []byte) bool {
 
 // attempt posts body once.
 func (s *Sender) attempt(ctx context.Context, t Target, e Event, body []byte, number int) error {
+	end := func(error) {}
+	if t.Trace != nil {
+		t.Header, end = t.Trace(e, number)
+	}
 	err := s.post(ctx, t, e, body)
+	end(err)
 	result := "delivered"
 	if err != nil {
 		result = "failed"

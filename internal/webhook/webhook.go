@@ -52,6 +52,10 @@ type Target struct {
 	URL    string
 	Events []Event     // nil: all; empty: none
 	Header http.Header // traceparent and the like
+
+	// Trace, when it is set, begins the trace of one attempt: what it returns is sent in place of Header, and end is called
+	// with the outcome.
+	Trace func(e Event, attempt int) (header http.Header, end func(error))
 }
 
 func (t Target) wants(e Event) bool { return t.Events == nil || slices.Contains(t.Events, e) }

@@ -149,11 +149,20 @@ class Scope:
     """The surroundings of one run.
 
     ``context`` is what the request sent along, a copy. ``metrics`` shows up in the prediction.
+    ``traceparent`` and ``tracestate`` continue the trace that the request belongs to (W3C Trace Context); None without one.
     """
 
-    def __init__(self, context: Mapping[str, str] | None = None, listener: Listener | None = None) -> None:
+    def __init__(
+        self,
+        context: Mapping[str, str] | None = None,
+        listener: Listener | None = None,
+        traceparent: str | None = None,
+        tracestate: str | None = None,
+    ) -> None:
         self.context: dict[str, str] = dict(context or {})
         self.metrics = Metrics(listener)
+        self.traceparent = traceparent
+        self.tracestate = tracestate
 
     def record_metric(self, name: str, value: Any, mode: str = "replace") -> None:
         """Record a metric, see `Metrics.record`."""

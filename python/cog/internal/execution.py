@@ -90,7 +90,7 @@ class Run:
         self._emit = emit
         self._leave = leave
         self._ended = False
-        self._scope = Scope(self.request.context, self._record)
+        self._scope = Scope(self.request.context, self._record, *self.request.trace)
         self._streamed = False
         self._snapshots = 0
         self._originals: list[str] = []  # files of the run that were copied when they were yielded

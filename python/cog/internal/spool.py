@@ -64,6 +64,7 @@ class Request(NamedTuple):
     input: dict[str, Any]
     files: dict[str, str]  # JSON pointer → absolute path
     context: dict[str, str]
+    trace: tuple[str | None, str | None] = (None, None)  # traceparent and tracestate
 
 
 class Names(NamedTuple):
@@ -121,6 +122,7 @@ class Spool:
             _typed(message, "input", dict),
             {_typed(entry, "pointer", str): self.absolute(_typed(entry, "path", str)) for entry in files},
             _typed(message, "context", dict),
+            (message.get("traceparent"), message.get("tracestate")),
         )
 
     def canceled(self, fid: str) -> bool:

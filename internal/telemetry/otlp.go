@@ -1,0 +1,123 @@
+package telemetry
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
+)
+
+// target is a collector that takes traces by OTLP over HTTP. The SDK's own client does the same, but it links gRPC, whose
+// initialisation alone costs every server, traced or not, 2 MiB of memory.
+type target struct {
+	client  *http.Client
+	url     string
+	header  http.Header
+	timeout time.Duration
+	gzip    bool
+}
+
+// targetFromEnv returns nil when the environment names no endpoint.
+func targetFromEnv(client *http.Client) (*target, error) {
+	endpoint, err := endpointFromEnv()
+	if endpoint == "" || err != nil || off() {
+		return nil, err
+	}
+	t := &target{client: client, url: endpoint, header: http.Header{}, timeout: 10 * time.Second, gzip: signalEnv("COMPRESSION") == "gzip"}
+	t.header.Set("Content-Type", "application/x-protobuf")
+	for pair := range strings.SplitSeq(signalEnv("HEADERS"), ",") {
+		name, value, found := strings.Cut(pair, "=")
+		if !found {
+			continue
+		}
+		if plain, err := url.PathUnescape(strings.TrimSpace(value)); err == nil {
+			t.header.Set(strings.TrimSpace(name), plain)
+		}
+	}
+	if ms, err := strconv.Atoi(signalEnv("TIMEOUT")); err == nil && ms > 0 {
+		t.timeout = time.Duration(ms) * time.Millisecond
+	}
+	return t, nil
+}
+
+// endpointFromEnv follows the specification: the variable for traces is the whole address, the one for every signal lacks
+// its path.
+func endpointFromEnv() (string, error) {
+	name, text, path := "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"), ""
+	if text == "" {
+		name, text, path = "OTEL_EXPORTER_OTLP_ENDPOINT", os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"), "v1/traces"
+	}
+	if text == "" {
+		return "", nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return "", fmt.Errorf("%s is %q: it must be an http or https URL", name, text)
+	}
+	return u.JoinPath(path).String(), nil
+}
+
+// Start belongs to the interface of the exporter.
+func (t *target) Start(context.Context) error { return nil }
+
+// Stop belongs to the interface of the exporter.
+func (t *target) Stop(context.Context) error { return nil }
+
+// UploadTraces sends one batch, several times if need be, until the timeout.
+func (t *target) UploadTraces(ctx context.Context, spans []*tracepb.ResourceSpans) error {
+	ctx, cancel := context.WithTimeout(ctx, t.timeout)
+	defer cancel()
+	body, err := proto.Marshal(&tracepb.TracesData{ResourceSpans: spans}) // the same on the wire as ExportTraceServiceRequest
+	if err != nil {
+		return err
+	}
+	if t.gzip {
+		body = compressed(body)
+	}
+	_, err = backoff.Retry(ctx, func() (struct{}, error) { return struct{}{}, t.post(ctx, body) }, backoff.WithMaxTries(5))
+	return err
+}
+
+func compressed(body []byte) []byte {
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	_, _ = w.Write(body) // a Buffer takes everything
+	_ = w.Close()
+	return out.Bytes()
+}
+
+func (t *target) post(ctx context.Context, body []byte) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url, bytes.NewReader(body))
+	if err != nil {
+		return backoff.Permanent(err)
+	}
+	r.Header = t.header.Clone()
+	if t.gzip {
+		r.Header.Set("Content-Encoding", "gzip")
+	}
+	response, err := t.client.Do(r)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	_, _ = io.CopyN(io.Discard, response.Body, 1<<16) // its contents do not matter
+	switch {
+	case response.StatusCode < 300:
+		return nil
+	case response.StatusCode == http.StatusTooManyRequests || response.StatusCode >= 502 && response.StatusCode <= 504:
+		return fmt.Errorf("%s answered %d", t.url, response.StatusCode)
+	default:
+		return backoff.Permanent(fmt.Errorf("%s answered %d", t.url, response.StatusCode))
+	}
+}

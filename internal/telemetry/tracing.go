@@ -1,0 +1,147 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Tracer makes a span for each prediction. A nil Tracer makes nil Spans, and those cost nothing.
+type Tracer struct {
+	tracer   trace.Tracer
+	provider *sdktrace.TracerProvider
+}
+
+// NewTracer returns a Tracer that exports as the OTEL_ variables of the environment say, nil when they name no endpoint.
+// Sampling, batching and the resource are the SDK's, with its variables. An export that fails is a line in log, at most one a
+// minute, and nothing else.
+func NewTracer(version string, client *http.Client, log *slog.Logger) (*Tracer, error) {
+	target, err := targetFromEnv(client)
+	if err != nil || target == nil {
+		return nil, err
+	}
+	if protocol := signalEnv("PROTOCOL"); protocol != "" && protocol != "http/protobuf" {
+		log.Warn("traces are exported by http/protobuf, not by the protocol that is set", "OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+	}
+	exporter, err := otlptrace.New(context.Background(), target)
+	if err != nil {
+		return nil, fmt.Errorf("traces: %w", err)
+	}
+	about, err := resource.New(context.Background(),
+		resource.WithAttributes(attribute.String("service.name", "coggo"), attribute.String("service.version", version)),
+		resource.WithFromEnv(), resource.WithTelemetrySDK())
+	if err != nil && !errors.Is(err, resource.ErrPartialResource) {
+		return nil, fmt.Errorf("traces: %w", err)
+	}
+	otel.SetErrorHandler(sparingly(log))
+	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about))
+	return &Tracer{provider.Tracer("coggo"), provider}, nil
+}
+
+// sparingly logs the errors of the exporter, the first of each minute.
+func sparingly(log *slog.Logger) otel.ErrorHandler {
+	var next atomic.Int64
+	return otel.ErrorHandlerFunc(func(err error) {
+		now := time.Now()
+		if due := next.Load(); now.UnixNano() >= due && next.CompareAndSwap(due, now.Add(time.Minute).UnixNano()) {
+			log.Warn("export traces", "error", err)
+		}
+	})
+}
+
+// signalEnv is the value of a variable for traces, else of the one for every signal.
+func signalEnv(name string) string {
+	if value := os.Getenv("OTEL_EXPORTER_OTLP_TRACES_" + name); value != "" {
+		return value
+	}
+	return os.Getenv("OTEL_EXPORTER_OTLP_" + name)
+}
+
+// off reports whether the environment forbids traces although there is an endpoint.
+func off() bool {
+	return strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true") || os.Getenv("OTEL_TRACES_EXPORTER") == "none"
+}
+
+// Close exports what is left, as long as ctx allows.
+func (t *Tracer) Close(ctx context.Context) {
+	if t == nil {
+		return
+	}
+	if err := t.provider.Shutdown(ctx); err != nil {
+		otel.Handle(err)
+	}
+}
+
+// Span is one span; a nil Span is none.
+type Span struct {
+	tracer trace.Tracer
+	ctx    context.Context
+	span   trace.Span
+}
+
+// Prediction begins the span of a prediction that was accepted at that time. parent are the trace context headers of its
+// request.
+func (t *Tracer) Prediction(id, method string, parent http.Header, at time.Time) *Span {
+	if t == nil {
+		return nil
+	}
+	ctx := propagation.TraceContext{}.Extract(context.Background(), propagation.HeaderCarrier(parent))
+	ctx, span := t.tracer.Start(ctx, "prediction", trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(at),
+		trace.WithAttributes(attribute.String("coggo.prediction.id", id), attribute.String("coggo.method", method)))
+	return &Span{t.tracer, ctx, span}
+}
+
+// Child begins a span below s.
+func (s *Span) Child(name string, kind trace.SpanKind, attributes ...attribute.KeyValue) *Span {
+	if s == nil {
+		return nil
+	}
+	ctx, span := s.tracer.Start(s.ctx, name, trace.WithSpanKind(kind), trace.WithAttributes(attributes...))
+	return &Span{s.tracer, ctx, span}
+}
+
+// Header is the trace context that whoever works for s is told: own when there is no span.
+func (s *Span) Header(own http.Header) http.Header {
+	if s == nil {
+		return own
+	}
+	h := http.Header{}
+	propagation.TraceContext{}.Inject(s.ctx, propagation.HeaderCarrier(h))
+	return h
+}
+
+// Status notes how a prediction ended.
+func (s *Span) Status(status string) {
+	if s != nil {
+		s.span.SetAttributes(attribute.String("coggo.prediction.status", status))
+	}
+}
+
+// End ends s now. A problem that is not empty makes it an error.
+func (s *Span) End(problem string) { s.EndAt(time.Now(), problem) }
+
+// EndAt ends s at a time. Only the first end counts.
+func (s *Span) EndAt(at time.Time, problem string) {
+	if s == nil {
+		return
+	}
+	if problem != "" {
+		s.span.SetStatus(codes.Error, problem)
+	}
+	s.span.End(trace.WithTimestamp(at))
+}
