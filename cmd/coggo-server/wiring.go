@@ -83,14 +83,23 @@ func build(c Config, dir *workingDir, out output, log *slog.Logger) (*built, err
 	if err != nil {
 		return nil, err
 	}
-	metrics.Gauge("coggo_predictions_in_flight", "Predictions that have not ended.", func() float64 { return float64(s.InFlight()) })
+	for name, gauge := range map[string]struct {
+		help  string
+		value func() int
+	}{
+		"coggo_predictions_in_flight": {"Predictions that have not ended, waiting ones included.", s.InFlight},
+		"coggo_predictions_queued":    {"Predictions that wait for a slot.", s.Waiting},
+		"coggo_slots":                 {"Predictions that can run at once; 0 until the model is set up.", s.Slots},
+	} {
+		metrics.Gauge(name, gauge.help, func() float64 { return float64(gauge.value()) })
+	}
 	return &built{supervisor: s, metrics: metrics, store: store, publisher: publisher, tracer: tracer}, nil
 }
 
 // api is the configuration of the HTTP side.
 func (b *built) api(c Config, shutdown func(), log *slog.Logger) httpapi.Config {
 	return httpapi.Config{
-		Supervisor: b.supervisor, Shutdown: shutdown, Metrics: b.metrics.Handler(), Bytes: b.metrics.Bytes, Version: version,
+		Supervisor: b.supervisor, Shutdown: shutdown, Metrics: b.metrics.Handler(), Bytes: b.metrics.Bytes, Rejected: b.metrics.Rejected, Version: version,
 		Store: b.store, Model: "coggo/" + filepath.Base(c.ModelDir),
 		MaxBody: int64(c.MaxBody), BodyTimeout: time.Duration(c.BodyTimeout), AuthToken: c.AuthToken, CORSOrigins: c.CORSOrigin, KeepAlive: 15 * time.Second, Log: log,
 	}

@@ -1,9 +1,13 @@
 package httpapi
 
 import (
+	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"time"
+
+	"github.com/coggo/coggo/internal/prediction"
 )
 
 // counted tells Bytes how large the bodies of each exchange were. The request is copied: net/http looks at the body of its
@@ -20,6 +24,24 @@ func (a *API) counted(next http.Handler) http.Handler {
 		}
 		a.Bytes(in.n, out.n)
 	})
+}
+
+// rejecting tells Rejected why a request for a prediction was refused.
+func (a *API) rejecting(next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		err := next(w, r)
+		var refused *prediction.Error
+		var plain *httpError
+		switch {
+		case errors.As(err, &refused):
+			a.Rejected(string(refused.Code))
+		case errors.As(err, &plain):
+			a.Rejected(strings.ReplaceAll(strings.ToLower(http.StatusText(plain.status)), " ", "_"))
+		case err != nil && r.Context().Err() == nil:
+			a.Rejected("internal")
+		}
+		return err
+	}
 }
 
 // lingerTime bounds how long the rest of a refused body is awaited.

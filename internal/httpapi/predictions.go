@@ -10,19 +10,19 @@ import (
 
 // create answers POST: always a new run.
 func (a *API) create(m prediction.Method) handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
+	return a.rejecting(func(w http.ResponseWriter, r *http.Request) error {
 		req, err := a.readRequest(w, r)
 		if err != nil {
 			return err
 		}
 		req.Method = m
 		return a.start(w, r, req, false)
-	}
+	})
 }
 
 // put answers PUT: one run for an id, however often it is asked for.
 func (a *API) put(m prediction.Method) handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
+	return a.rejecting(func(w http.ResponseWriter, r *http.Request) error {
 		req, err := a.readRequest(w, r)
 		if err != nil {
 			return err
@@ -38,7 +38,7 @@ func (a *API) put(m prediction.Method) handler {
 		}
 		req.ID, req.Method = id, m
 		return a.start(w, r, req, true)
-	}
+	})
 }
 
 // start creates a prediction and answers in the way that the headers ask for.

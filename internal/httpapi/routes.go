@@ -31,6 +31,7 @@ type Config struct {
 	Shutdown    func() // begins the end of the server; returns at once
 	Metrics     http.Handler
 	Bytes       func(in, out int64) // told of each exchange
+	Rejected    func(reason string) // told of each prediction that is not accepted
 	Store       Store
 	Model       string // owner/name, as clients of Replicate's API see it
 	Version     string // of the server
@@ -71,7 +72,7 @@ func New(c Config) http.Handler {
 		"POST /trainings/{id}/cancel":   a.training(a.cancel),
 		"POST /shutdown":                a.shutdown,
 
-		"POST /v1/predictions":                             a.createV1,
+		"POST /v1/predictions":                             a.rejecting(a.createV1),
 		"GET /v1/predictions":                              a.listV1,
 		"GET /v1/predictions/{id}":                         a.getV1,
 		"GET /v1/predictions/{id}/stream":                  a.streamV1,
@@ -79,8 +80,8 @@ func New(c Config) http.Handler {
 		"GET /v1/models/{owner}/{name}":                    a.modelV1,
 		"GET /v1/models/{owner}/{name}/versions":           a.versionsV1,
 		"GET /v1/models/{owner}/{name}/versions/{version}": a.versionV1,
-		"POST /v1/models/{owner}/{name}/predictions":       a.createV1,
-		"POST /v1/deployments/{owner}/{name}/predictions":  a.createV1,
+		"POST /v1/models/{owner}/{name}/predictions":       a.rejecting(a.createV1),
+		"POST /v1/deployments/{owner}/{name}/predictions":  a.rejecting(a.createV1),
 		"POST /v1/files":                                   a.upload,
 		"GET /v1/files/{id}":                               a.fileV1,
 		"GET /v1/files/{id}/download":                      a.download,

@@ -255,12 +255,12 @@ func (s *Supervisor) forgetLocked() {
 
 func (s *Supervisor) observe(f *flight) {
 	snap := f.prediction.Snapshot()
-	var ran, waited float64
+	ran := 0.0
 	if !snap.StartedAt.IsZero() {
 		ran = snap.CompletedAt.Sub(snap.StartedAt).Seconds()
-		waited = snap.StartedAt.Sub(f.accepted).Seconds()
+		s.Observer.PredictionRan(ran, snap.StartedAt.Sub(f.accepted).Seconds())
 	}
-	s.Observer.PredictionFinished(string(snap.Status), ran, waited)
+	s.Observer.PredictionFinished(string(snap.Status))
 	if s.Log.Enabled(context.Background(), slog.LevelDebug) {
 		s.Log.Debug("prediction ended", "id", snap.ID, "status", snap.Status, "seconds", ran, "error", snap.Error)
 	}

@@ -55,8 +55,8 @@ type Config struct {
 
 // Observer is told what operators count.
 type Observer interface {
-	PredictionFinished(status string, predictSeconds, queueSeconds float64)
-	Rejected(reason string)
+	PredictionFinished(status string)
+	PredictionRan(predictSeconds, queueSeconds float64)
 	SetupSeconds(seconds float64)
 	RunnerRestart()
 }
@@ -136,7 +136,7 @@ func (s *Supervisor) Start() error {
 // finished with the same input. A Detached request is on disk when Create returns. It returns a *prediction.Error with
 // code Draining, NotReady, NotFound, Invalid, Conflict, Busy or QueueFull; nothing is left behind then.
 func (s *Supervisor) Create(r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error) {
-	f, created, err := s.accept(r, idempotent)
+	f, created, err := s.admit(r, idempotent)
 	if err != nil || !created {
 		return f.shown(), false, err
 	}
@@ -151,7 +151,7 @@ func (s *Supervisor) Create(r prediction.Request, idempotent bool) (p *predictio
 // because ctx was done (ByDisconnect). It runs in the caller's goroutine, which saves each answer two switches between
 // goroutines, and those are most of the server's part in a short prediction.
 func (s *Supervisor) Perform(ctx context.Context, r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error) {
-	f, created, err := s.accept(r, idempotent)
+	f, created, err := s.admit(r, idempotent)
 	if err != nil || !created {
 		return f.shown(), false, err
 	}
@@ -168,15 +168,6 @@ func crash() {
 		go panic(v)
 		select {}
 	}
-}
-
-// accept is admit that counts refusals.
-func (s *Supervisor) accept(r prediction.Request, idempotent bool) (f *flight, created bool, err error) {
-	f, created, err = s.admit(r, idempotent)
-	if err != nil {
-		s.Observer.Rejected(string(err.(*prediction.Error).Code))
-	}
-	return f, created, err
 }
 
 // Cancel asks a live prediction to end. It returns a *prediction.Error with code NotFound when there is none.
@@ -215,6 +206,25 @@ func (s *Supervisor) Schema() (*schema.Document, error) {
 // Signals is where the runners' signals belong (signal.Notify). It is watched directly: each goroutine more on this way
 // would be on the way of every answer.
 func (s *Supervisor) Signals() chan<- os.Signal { return s.look }
+
+// Waiting is the number of predictions that wait for a slot.
+func (s *Supervisor) Waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.queue)
+}
+
+// Slots is how many predictions can run at once now.
+func (s *Supervisor) Slots() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range s.workers {
+		if w.phase == phaseReady {
+			n += w.setup.MaxConcurrency
+		}
+	}
+	return n
+}
 
 // InFlight is the number of predictions that have not ended, waiting ones included.
 func (s *Supervisor) InFlight() (n int) {

@@ -49,8 +49,15 @@ func NewMetrics(version string) *Metrics {
 	for _, direction := range []string{"in", "out"} {
 		m.bytes.WithLabelValues(direction)
 	}
+	// What has not happened yet is a zero: a rate needs a first value to rise from.
 	for _, status := range []string{"succeeded", "failed", "canceled"} {
 		m.predictions.WithLabelValues(status)
+	}
+	for _, reason := range []string{"busy", "queue_full", "not_ready", "draining", "invalid"} {
+		m.rejected.WithLabelValues(reason)
+	}
+	for _, result := range []string{"delivered", "failed"} {
+		m.deliveries.WithLabelValues("completed", result)
 	}
 	m.registry.MustRegister(m.predictions, m.rejected, m.predict, m.queue, m.setup, m.deliveries, m.retries, m.restarts, m.bytes, info,
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewGoCollector())
@@ -75,9 +82,11 @@ func (m *Metrics) Gauge(name, help string, f func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
 }
 
-// PredictionFinished counts an end. ran and waited are in seconds.
-func (m *Metrics) PredictionFinished(status string, ran, waited float64) {
-	m.predictions.WithLabelValues(status).Inc()
+// PredictionFinished counts an end.
+func (m *Metrics) PredictionFinished(status string) { m.predictions.WithLabelValues(status).Inc() }
+
+// PredictionRan notes how long a prediction ran and how long it had waited for that, in seconds.
+func (m *Metrics) PredictionRan(ran, waited float64) {
 	m.predict.Observe(ran)
 	m.queue.Observe(waited)
 }

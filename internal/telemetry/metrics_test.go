@@ -13,8 +13,10 @@ import (
 func TestMetricsAreReadByPrometheus(t *testing.T) {
 	m := telemetry.NewMetrics("1.2.3")
 	m.Gauge("coggo_predictions_in_flight", "Predictions under way.", func() float64 { return 4 })
-	m.PredictionFinished("succeeded", 0.5, 0.001)
-	m.PredictionFinished("failed", 2, 0)
+	m.PredictionFinished("succeeded")
+	m.PredictionRan(0.5, 0.001)
+	m.PredictionFinished("failed")
+	m.PredictionRan(2, 0)
 	m.Rejected("busy")
 	m.SetupSeconds(3)
 	m.RunnerRestart()

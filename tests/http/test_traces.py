@@ -73,7 +73,9 @@ class Collector:
         """The spans of a prediction by name, once there are that many: its own first."""
 
         def look():
-            root = next((s for s in self.spans if s.name == "prediction" and attributes(s)["coggo.prediction.id"] == id), None)
+            root = next(
+                (s for s in self.spans if s.name == "prediction" and attributes(s)["coggo.prediction.id"] == id), None
+            )
             children = [s for s in self.spans if root and s.parent_span_id == root.span_id]
             return (root, children) if root and len(children) >= count else None
 
@@ -111,11 +113,19 @@ def server(start_once, collector):
 def test_a_prediction_is_a_span_with_children(server, collector, store, receiver):
     prefix = store.url + "/up/"
     body = {"image": store.add("/in.txt", b"x"), "make": True}
-    server.predict(body, {"traceparent": PARENT, "tracestate": "a=b"}, id="all", webhook=receiver.url, output_file_prefix=prefix)
+    server.predict(
+        body, {"traceparent": PARENT, "tracestate": "a=b"}, id="all", webhook=receiver.url, output_file_prefix=prefix
+    )
     receiver.wait_terminal()
     root, children = collector.prediction("all", 5)
-    assert root.trace_id.hex() == TRACE and root.parent_span_id.hex() == PARENT.split("-")[2] and root.trace_state == "a=b"
-    assert attributes(root) == {"coggo.prediction.id": "all", "coggo.method": "predict", "coggo.prediction.status": "succeeded"}
+    assert (
+        root.trace_id.hex() == TRACE and root.parent_span_id.hex() == PARENT.split("-")[2] and root.trace_state == "a=b"
+    )
+    assert attributes(root) == {
+        "coggo.prediction.id": "all",
+        "coggo.method": "predict",
+        "coggo.prediction.status": "succeeded",
+    }
     names = [s.name for s in children]
     assert sorted(set(names)) == ["download", "predict", "upload", "webhook"]
     assert all(s.trace_id == root.trace_id and s.start_time_unix_nano <= s.end_time_unix_nano for s in children)
@@ -130,7 +140,9 @@ def test_a_prediction_is_a_span_with_children(server, collector, store, receiver
 
 
 def test_the_model_sees_the_span_that_it_runs_in(server, collector):
-    traceparent, tracestate = server.predict({}, {"traceparent": PARENT, "tracestate": "a=b"}, id="scope").json["output"]
+    traceparent, tracestate = server.predict({}, {"traceparent": PARENT, "tracestate": "a=b"}, id="scope").json[
+        "output"
+    ]
     _, [predict] = collector.prediction("scope", 1)
     assert parents(traceparent) == [TRACE, predict.span_id.hex()] and tracestate == "a=b"
 
@@ -175,7 +187,11 @@ def test_a_collector_that_fails_affects_no_prediction(start, answer):
         collector.close()
     else:
         collector.answer = answer
-    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "20", "OTEL_EXPORTER_OTLP_TIMEOUT": "300"}
+    env = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+        "OTEL_BSP_SCHEDULE_DELAY": "20",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "300",
+    }
     server = start(MODEL, env=env)
     for _ in range(20):
         assert server.predict({}).json["status"] == "succeeded"
@@ -187,7 +203,9 @@ def test_a_collector_that_fails_affects_no_prediction(start, answer):
 
 
 @pytest.mark.parametrize(
-    "env", [{}, {"OTEL_SDK_DISABLED": "true"}, {"OTEL_TRACES_EXPORTER": "none"}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "nowhere"}], ids=str
+    "env",
+    [{}, {"OTEL_SDK_DISABLED": "true"}, {"OTEL_TRACES_EXPORTER": "none"}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "nowhere"}],
+    ids=str,
 )
 def test_without_traces_the_context_of_the_request_goes_on_as_it_came(start, env):
     server = start(MODEL, env={"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1" if env else "", **env})
