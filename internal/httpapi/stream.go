@@ -31,9 +31,25 @@ func (a *API) attach(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	after, err := strconv.Atoi(r.Header.Get("Last-Event-ID"))
-	known := err == nil && after > 0
-	return a.stream(w, r, p, max(0, after), !known)
+	number, over := resume(r, p)
+	if over {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	return a.stream(w, r, p, number, number == 0)
+}
+
+// resume returns the number of the last event that a reader has seen, 0 when it comes for the first time or names one
+// that there never was. over says that nothing can follow: 204 keeps an EventSource, which comes back after each end,
+// from coming back for ever.
+func resume(r *http.Request, p *prediction.Prediction) (number int, over bool) {
+	number, err := strconv.Atoi(r.Header.Get("Last-Event-ID"))
+	ended := p.Status().Terminal() // asked first: no event follows then
+	last := p.LastEvent()
+	if err != nil || number < 1 || number > last {
+		return 0, false
+	}
+	return number, ended && number == last
 }
 
 // stream writes the events after number until the prediction has ended or the client leaves. A late reader gets the
@@ -46,11 +62,11 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, p *prediction.Predi
 			_ = a.Supervisor.Cancel(p.Request.ID, supervisor.ByDisconnect) // NotFound: it ended at this moment
 		}
 	}()
-	e := newEventWriter(w)
+	e := a.newEventWriter(w)
 	if late {
-		from := p.ReplayFrom()
-		e.skipped(from - number)
-		number = max(number, from)
+		var skipped int
+		number, skipped = p.ReplayFrom()
+		e.skipped(skipped)
 	}
 	return a.follow(r, p, number, e, e.skipped, func(ev prediction.Event) {
 		if ev.Kind == prediction.KindCompleted {
@@ -66,6 +82,7 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, p *prediction.Predi
 func (a *API) follow(r *http.Request, p *prediction.Prediction, number int, e *eventWriter, skipped func(int), write func(prediction.Event)) error {
 	quiet := time.NewTicker(a.KeepAlive)
 	defer quiet.Stop()
+	defer e.release()
 	for {
 		events, lost, more := p.After(number)
 		skipped(lost)
@@ -74,6 +91,9 @@ func (a *API) follow(r *http.Request, p *prediction.Prediction, number int, e *e
 			write(event)
 			if event.Kind == prediction.KindCompleted {
 				return e.flush()
+			}
+			if err := e.spill(); err != nil {
+				return err
 			}
 		}
 		if err := e.flush(); err != nil {
@@ -89,20 +109,25 @@ func (a *API) follow(r *http.Request, p *prediction.Prediction, number int, e *e
 	}
 }
 
-// eventWriter writes server-sent events. The first error stays and is returned by flush.
+// spillBytes is how much of events is collected before it is written: what a reader has not taken yet is held once, by the
+// prediction, and not once more for each reader.
+const spillBytes = 64 << 10
+
+// eventWriter writes server-sent events. Its errors mean that the reader has gone, or took nothing for too long.
 type eventWriter struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
+	stall   time.Duration
 	buf     []byte
 }
 
-func newEventWriter(w http.ResponseWriter) *eventWriter {
+func (a *API) newEventWriter(w http.ResponseWriter) *eventWriter {
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-cache")
 	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
 	w.WriteHeader(http.StatusOK)
-	return &eventWriter{w: w, control: http.NewResponseController(w)}
+	return &eventWriter{w: w, control: http.NewResponseController(w), stall: a.ReaderTimeout}
 }
 
 func (e *eventWriter) event(ev prediction.Event, data []byte) {
@@ -145,12 +170,30 @@ func (e *eventWriter) comment(text string) {
 	e.buf = append(e.buf, "\n\n"...)
 }
 
+// flush sends what was collected.
 func (e *eventWriter) flush() error {
-	if len(e.buf) > 0 {
-		if _, err := e.w.Write(e.buf); err != nil {
-			return err
-		}
-		e.buf = e.buf[:0]
+	if err := e.write(); err != nil {
+		return err
 	}
 	return e.control.Flush()
+}
+
+// release takes the deadline of the last write off: the connection may be used again.
+func (e *eventWriter) release() { _ = e.control.SetWriteDeadline(time.Time{}) }
+
+// spill sends what was collected once it is much.
+func (e *eventWriter) spill() error {
+	if len(e.buf) < spillBytes {
+		return nil
+	}
+	return e.write()
+}
+
+func (e *eventWriter) write() error {
+	if err := e.control.SetWriteDeadline(time.Now().Add(e.stall)); err != nil {
+		return err
+	}
+	_, err := e.w.Write(e.buf)
+	e.buf = e.buf[:0]
+	return err
 }

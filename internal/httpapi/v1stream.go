@@ -15,11 +15,15 @@ func (a *API) streamV1(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	number, _ := strconv.Atoi(r.Header.Get("Last-Event-ID")) // none: from the start
-	e := newEventWriter(w)
+	number, over := resume(r, p)
+	if over {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	e := a.newEventWriter(w)
 	items := 0
 	unsaid := func(int) {} // clients take any event of the name "error" for the end
-	return a.follow(r, p, max(0, number), e, unsaid, func(ev prediction.Event) {
+	return a.follow(r, p, number, e, unsaid, func(ev prediction.Event) {
 		switch ev.Kind {
 		case prediction.KindOutput:
 			items++

@@ -24,30 +24,31 @@ type Event struct {
 	Number int
 	Kind   Kind
 
-	id     string          // start
-	chunk  json.RawMessage // output
-	index  int             // output
-	source string          // log
-	text   []byte          // log
-	metric Metric          // metric
+	name   string  // of start: the id; of log: the source
+	raw    []byte  // of output: the chunk; of log: the text
+	index  int     // of output
+	metric *Metric // of metric
 }
+
+// eventBytes is about what an Event holds beside what it refers to.
+const eventBytes = 80
 
 // Data is the JSON object of the event; nil for KindCompleted, where the Snapshot says it all.
 func (e Event) Data() []byte {
-	d := make([]byte, 0, len(e.chunk)+len(e.text)+64)
+	d := make([]byte, 0, len(e.raw)+64)
 	switch e.Kind {
 	case KindStart:
-		d = AppendString(append(d, `{"id":`...), e.id)
+		d = AppendString(append(d, `{"id":`...), e.name)
 		d = append(d, `,"status":"`...)
 		d = append(d, Processing...)
 		return append(d, `"}`...)
 	case KindOutput:
-		d = append(append(d, `{"chunk":`...), e.chunk...)
+		d = append(append(d, `{"chunk":`...), e.raw...)
 		d = strconv.AppendInt(append(d, `,"index":`...), int64(e.index), 10)
 		return append(d, '}')
 	case KindLog:
-		d = AppendString(append(d, `{"source":`...), e.source)
-		d = AppendString(append(d, `,"data":`...), string(e.text))
+		d = AppendString(append(d, `{"source":`...), e.name)
+		d = AppendString(append(d, `,"data":`...), string(e.raw))
 		return append(d, '}')
 	case KindMetric:
 		d = AppendString(append(d, `{"name":`...), e.metric.Name)
@@ -60,19 +61,24 @@ func (e Event) Data() []byte {
 }
 
 // Chunk is the item of a KindOutput.
-func (e Event) Chunk() json.RawMessage { return e.chunk }
+func (e Event) Chunk() json.RawMessage { return e.raw }
 
 // Text is what a KindLog adds.
-func (e Event) Text() string { return string(bytes.ToValidUTF8(e.text, []byte("\uFFFD"))) }
+func (e Event) Text() string { return string(bytes.ToValidUTF8(e.raw, []byte("\uFFFD"))) }
 
 // liveEvents is how far a connected reader may fall behind before it loses events: memory stays bounded by it and a
 // slow reader never holds up the model.
-const liveEvents = 8192
+const liveEvents = 32 << 10
+
+// restoredEvent numbers the end of a prediction that an earlier server has run: it follows every event that a reader can
+// have seen there.
+const restoredEvent = 1 << 40
 
 // history keeps the newest events for readers that each have their own place in it, so that a reader costs nothing
 // while it is not reading.
 type history struct {
 	replay  int // events shown to a reader that comes late
+	before  int // number before that of the first event there ever was
 	next    int // number of the next event
 	events  []Event
 	changed chan struct{} // closed at the next event; made only while somebody waits
@@ -97,6 +103,7 @@ func (p *Prediction) After(number int) (events []Event, lost int, more <-chan st
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	h := &p.history
+	number = max(number, h.before)
 	first := h.next - len(h.events)
 	if number+1 < first {
 		lost = first - number - 1
@@ -111,16 +118,25 @@ func (p *Prediction) After(number int) (events []Event, lost int, more <-chan st
 	return events, lost, h.changed
 }
 
-// ReplayFrom returns the number after which a late reader begins, so that it is shown no more than Limits.History
-// events of the past; the end of a prediction is always shown.
-func (p *Prediction) ReplayFrom() int {
+// LastEvent is the number of the newest event, 0 when there is none.
+func (p *Prediction) LastEvent() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	shown := p.history.replay
+	return p.history.next - 1
+}
+
+// ReplayFrom returns the number after which a late reader begins, so that it is shown no more than Limits.History
+// events of the past, and how many it is not shown. The end of a prediction is always shown.
+func (p *Prediction) ReplayFrom() (number, skipped int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h := &p.history
+	shown := h.replay
 	if p.status.Terminal() {
 		shown = max(shown, 1)
 	}
-	return max(0, p.history.next-1-shown)
+	number = max(h.before, h.next-1-shown)
+	return number, number - h.before
 }
 
 // Attach notes a reader of the stream. The function it returns takes the reader off again and reports whether the

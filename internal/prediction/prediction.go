@@ -71,6 +71,7 @@ func New(r Request, l Limits) *Prediction {
 // Restore returns a prediction that ended in an earlier life of the server.
 func Restore(r Request, started time.Time, logs string, result Result) *Prediction {
 	p := New(r, Limits{})
+	p.history.before, p.history.next = restoredEvent-1, restoredEvent
 	p.startedAt = started
 	p.logs = []byte(logs)
 	p.Finish(result)
@@ -90,7 +91,7 @@ func (p *Prediction) Start(at time.Time) {
 	}
 	p.status = Processing
 	p.startedAt = at
-	p.history.add(Event{Kind: KindStart, id: p.Request.ID})
+	p.history.add(Event{Kind: KindStart, name: p.Request.ID})
 }
 
 // Yield appends one item of an iterator's output.
@@ -100,7 +101,7 @@ func (p *Prediction) Yield(item json.RawMessage) {
 	if p.ending != nil {
 		return
 	}
-	p.history.add(Event{Kind: KindOutput, chunk: item, index: len(p.items)})
+	p.history.add(Event{Kind: KindOutput, raw: item, index: len(p.items)})
 	p.items = append(p.items, item)
 	p.itemBytes += len(item) + 1
 }
@@ -119,7 +120,7 @@ func (p *Prediction) Log(source string, text []byte) {
 	}
 	at := len(p.logs)
 	p.logs = append(p.logs, text...)
-	p.history.add(Event{Kind: KindLog, source: source, text: p.logs[at:len(p.logs):len(p.logs)]})
+	p.history.add(Event{Kind: KindLog, name: source, raw: p.logs[at:len(p.logs):len(p.logs)]})
 }
 
 // Record notes a metric while the prediction runs. key is the top-level name and total its value so far.
@@ -129,7 +130,7 @@ func (p *Prediction) Record(m Metric) {
 	if p.ending != nil {
 		return
 	}
-	p.history.add(Event{Kind: KindMetric, metric: m})
+	p.history.add(Event{Kind: KindMetric, metric: &m})
 	p.recorded = setMetric(p.recorded, m.Key, m.Total)
 }
 
@@ -163,7 +164,7 @@ func (p *Prediction) Announce() {
 func (p *Prediction) Size() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.Request.Echo) + len(p.logs) + p.outputBytesLocked() + 2*p.itemBytes
+	return len(p.Request.Echo) + len(p.logs) + p.outputBytesLocked() + 2*p.itemBytes + eventBytes*len(p.history.events)
 }
 
 // Snapshot is the state of this moment; an end shows once it was announced.

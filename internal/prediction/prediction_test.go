@@ -137,24 +137,37 @@ func TestReadersSeeEveryEventOnceAndALateOneTheNewest(t *testing.T) {
 	if len(events) != 3 || string(events[2].Data()) != `{"chunk":3,"index":2}` {
 		t.Fatalf("events = %v", events)
 	}
-	if from := p.ReplayFrom(); from != 2 {
-		t.Errorf("ReplayFrom = %d, want 2", from)
+	from, skipped := p.ReplayFrom()
+	if from != 2 || skipped != 2 {
+		t.Errorf("ReplayFrom = %d, %d, want 2, 2", from, skipped)
 	}
 	p.Finish(prediction.Result{Status: prediction.Succeeded, CompletedAt: t0})
 	p.Announce()
-	if events, _, _ := p.After(p.ReplayFrom()); events[len(events)-1].Kind != prediction.KindCompleted {
+	from, _ = p.ReplayFrom()
+	if events, _, _ := p.After(from); events[len(events)-1].Kind != prediction.KindCompleted {
 		t.Error("a late reader does not see the end")
 	}
 }
 
 func TestAReaderThatFallsBehindIsToldWhatItLost(t *testing.T) {
 	p := newPrediction(prediction.Limits{})
-	for range 20000 {
+	for range 200000 {
 		p.Yield(json.RawMessage(`1`))
 	}
 	events, lost, _ := p.After(0)
-	if lost == 0 || lost+len(events) != 20000 || events[0].Number != lost+1 {
+	if lost == 0 || lost+len(events) != 200000 || events[0].Number != lost+1 {
 		t.Errorf("lost %d, got %d from number %d", lost, len(events), events[0].Number)
+	}
+}
+
+func TestTheEndOfARestoredPredictionFollowsAllThatAReaderCanHaveSeen(t *testing.T) {
+	p := prediction.Restore(prediction.Request{ID: "x"}, t0, "", prediction.Result{Status: prediction.Succeeded, CompletedAt: t0})
+	from, skipped := p.ReplayFrom()
+	for _, number := range []int{0, 1, 57, from} {
+		events, lost, _ := p.After(number)
+		if len(events) != 1 || events[0].Kind != prediction.KindCompleted || lost+skipped != 0 {
+			t.Errorf("after %d: %v, lost %d, skipped %d", number, events, lost, skipped)
+		}
 	}
 }
 

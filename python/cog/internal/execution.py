@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator as _AsyncIterator
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Generator
 from time import perf_counter as _clock
+from types import coroutine as _coroutine
 from typing import Any, Callable, NamedTuple, Protocol
 
 from cog.errors import CancelationException, CogError
@@ -15,9 +16,6 @@ from cog.internal.logs import Sink, sink
 from cog.internal.pulled import Pulled
 from cog.internal.spool import Request, Spool, metric_event, output_event, timestamp
 from cog.scope import Scope, current
-
-#: Seconds that an async generator may go on yielding before the loop gets a turn.
-_TURN = 0.001
 
 
 class Method(Protocol):
@@ -162,19 +160,17 @@ class Run:
             return self._returned(value)
         for item in value:
             self._yielded(item)
+            await _let_others_run()
         return self._streamed_out()
 
     async def _follow(self, items: Any) -> Response:
         """Take the items of an async generator as they come."""
         if not self._method.is_iterator:
             return self._returned([item async for item in items])
-        turn = _clock()
         try:
             async for item in items:
                 self._yielded(item)
-                if _clock() - turn > _TURN:
-                    await _let_others_run()
-                    turn = _clock()
+                await _let_others_run()
         finally:
             close = getattr(items, "aclose", None)
             if close is not None:
@@ -275,12 +271,11 @@ def _listed(items: Any) -> list[Any]:
         _close(items)
 
 
-async def _let_others_run() -> None:
+@_coroutine
+def _let_others_run() -> Generator[None, None, None]:
     """Give the loop a turn: a generator that computes between its items never waits for anything, and without a turn its
-    items would not be sent, no cancel would arrive, and the other predictions would stand still."""
-    import asyncio
-
-    await asyncio.sleep(0)
+    items would not leave when they are yielded, no cancel would arrive, and the other predictions would stand still."""
+    yield
 
 
 async def _in_thread(call: Callable[[], Any]) -> Any:
