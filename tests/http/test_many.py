@@ -23,6 +23,7 @@ class Predictor(BasePredictor):
         self.running = 0
         self.most = 0
         self.gate = asyncio.Event()
+        self.all = asyncio.Event()
 
     @concurrent(max=256)
     async def predict(self, id: str, lines: int = 0, wait: int = 0, end: str = "") -> list:
@@ -34,12 +35,14 @@ class Predictor(BasePredictor):
         self.running += 1
         self.most = max(self.most, self.running)
         try:
-            while self.running < wait:
-                await asyncio.sleep(0.005)
+            if self.running == wait:
+                self.all.set()
+            if wait:
+                await self.all.wait()
             for n in range(lines):
                 print(id)
-                self.record_metric("printed", 1, mode="incr")
-                if n % 10 == 0:
+                if n % 10 == 9:
+                    self.record_metric("printed", 10, mode="incr")
                     await asyncio.sleep(0)
             self.record_metric("mine", id)
             if end == "gate":
