@@ -53,7 +53,7 @@ def leads_a_group(pid: int) -> bool:
 
 
 class Server:
-    """One ``coggo-server`` process."""
+    """One ``coggo-server`` process. ``command`` starts it in another way, in the directory of the model."""
 
     def __init__(
         self,
@@ -64,14 +64,29 @@ class Server:
         env: dict[str, str] | None = None,
         predict: str = "predict.py:Predictor",
         expect_exit: int = 0,
+        command: Sequence[str] = (),
     ) -> None:
         assert binary.exists(), f"{binary} is missing: run make build"
         self.expect_exit = expect_exit
         self._log = tempfile.TemporaryFile()
-        refs = [] if (model_dir / "cog.yaml").exists() else ["--predict", predict]
+        if not command:
+            refs = [] if (model_dir / "cog.yaml").exists() else ["--predict", predict]
+            command = [
+                str(binary),
+                "--host",
+                "127.0.0.1",
+                "--port",
+                "0",
+                "--python",
+                python,
+                *refs,
+                *flags,
+                str(model_dir),
+            ]
         self.temporary = pathlib.Path(tempfile.mkdtemp(dir=model_dir))
         self.process = subprocess.Popen(
-            [str(binary), "--host", "127.0.0.1", "--port", "0", "--python", python, *refs, *flags, str(model_dir)],
+            command,
+            cwd=model_dir,
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,

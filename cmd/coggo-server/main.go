@@ -66,7 +66,7 @@ func run(c Config, console *console) error {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          quietLog(log),
 	}
-	defer watchSignals(built.supervisor, stop, c.AwaitExplicitShutdown)()
+	defer watchSignals(built.supervisor, stop, c.AwaitExplicitShutdown, log)()
 	serving := make(chan error, 1)
 	go func() { serving <- server.Serve(httpapi.Listener(listener)) }()
 	log.Info("listening", "address", listener.Addr().String(), "model", c.ModelDir, "predict", c.Predict)
@@ -173,17 +173,16 @@ func (s *stop) ask() {
 
 // watchSignals lets the runner's signals reach the supervisor and tells stop of the operator's. A terminal that hangs up sends
 // SIGHUP too: it means "look" like the runner's, and harms nothing.
-func watchSignals(s *supervisor.Supervisor, stop *stop, await bool) (end func()) {
+func watchSignals(s *supervisor.Supervisor, stop *stop, await bool, log *slog.Logger) (end func()) {
 	leave := make(chan os.Signal, 2)
 	signal.Notify(s.Signals(), syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGHUP)
-	signal.Notify(leave, syscall.SIGINT)
-	if await {
-		signal.Ignore(syscall.SIGTERM)
-	} else {
-		signal.Notify(leave, syscall.SIGTERM)
-	}
+	signal.Notify(leave, syscall.SIGINT, syscall.SIGTERM) // not signal.Ignore, which the model's processes would inherit
 	go func() {
-		for range leave {
+		for got := range leave {
+			if await && got == syscall.SIGTERM {
+				log.Info("SIGTERM ignored: waiting for POST /shutdown or SIGINT")
+				continue
+			}
 			stop.ask()
 		}
 	}()

@@ -23,7 +23,11 @@ func (c *schemaCommand) Run(status *int) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(c.Python, "-m", "cog.command.openapi_schema", c.Model.Predict)
+	refs := []string{c.Model.Predict}
+	if c.Train != "" {
+		refs = append(refs, c.Train)
+	}
+	cmd := exec.Command(c.Python, append([]string{"-m", "cog.command.openapi_schema"}, refs...)...)
 	cmd.Dir = c.ModelDir
 	cmd.Env = runner.WithPythonPath(modelEnv(os.Environ()), path)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr

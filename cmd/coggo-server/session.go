@@ -41,7 +41,7 @@ func openSession(m Model) (*session, error) {
 		s.dir.close()
 		return nil, err
 	}
-	s.release = watchSignals(s.supervisor, s.stop, false)
+	s.release = watchSignals(s.supervisor, s.stop, false, log)
 	s.begun = time.Now()
 	if err := s.supervisor.Start(); err != nil {
 		s.close()

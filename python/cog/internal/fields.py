@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import enum
-import json
 import math
 import os
 import re
@@ -27,9 +26,8 @@ from cog.internal.kinds import (
     PathKind,
     SecretKind,
     Text,
+    is_json,
 )
-
-_encode = json.JSONEncoder(allow_nan=False).encode
 
 _BOUNDS = ("ge", "le")
 _LENGTHS = ("min_length", "max_length")
@@ -245,10 +243,8 @@ def _check_default(field: Field) -> None:
         field.check(_default_of_kind(field.kind, value))
     except Mismatch as error:
         raise Problem(f"{shown}{' at ' + error.where if error.where else ''} does not fit: {error.text}") from None
-    try:
-        _encode(field.kind.jsonable(value))
-    except (TypeError, ValueError) as error:
-        raise Problem(f"{shown} has no form in JSON: {error}; use None, and make it in the method") from None
+    if not is_json(field.kind.jsonable(value)):
+        raise Problem(f"{shown} has no form in JSON: use None, and make it in the method")
 
 
 def _default_of_kind(kind: Kind, value: Any) -> Any:

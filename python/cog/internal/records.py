@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, NamedTuple
 
-from cog.internal.kinds import Files, Kind, Mismatch, Nullable, Schema, got, is_record
+from cog.internal.kinds import Files, Kind, Mismatch, Nullable, Schema, got, is_json, is_record
 
 
 class Slot(NamedTuple):
@@ -30,7 +30,7 @@ class Record(Kind):
         properties = {}
         for slot in self.slots:
             shown = {"title": slot.name.replace("_", " ").title(), **slot.kind.schema()}
-            if slot.shown is not None:
+            if slot.shown is not None and is_json(slot.kind.jsonable(slot.shown)):
                 shown["default"] = slot.kind.jsonable(slot.shown)
             properties[slot.name] = shown
         out: Schema = {"type": "object", "title": self.name, "properties": properties}

@@ -25,7 +25,8 @@ def main(argv: list[str]) -> NoReturn:
     server = find_server()
     if server is None:
         sys.exit("coggo-server is not installed: build it with make build, or install the coggo wheel")
-    os.execv(server, [server, "--python", sys.executable, *argv])
+    words = ["--version" if word == "-v" else word for word in argv]
+    os.execv(server, [server, "--python", sys.executable, *words])
 
 
 if __name__ == "__main__":
