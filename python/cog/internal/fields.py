@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import enum
 import math
 import os
@@ -31,6 +30,7 @@ from cog.internal.kinds import (
 
 _BOUNDS = ("ge", "le")
 _LENGTHS = ("min_length", "max_length")
+_IMMUTABLE = frozenset((str, int, float, bool))
 
 
 class Problem(Exception):
@@ -59,7 +59,11 @@ class Field(NamedTuple):
         value = None if self.info.default is UNSET else self.info.default
         if isinstance(value, enum.Enum) and isinstance(_element(self.kind), Text):
             return value.value
-        return copy.deepcopy(value)
+        if value is None or type(value) in _IMMUTABLE:
+            return value
+        from copy import deepcopy  # few defaults need it
+
+        return deepcopy(value)
 
     def decode(self, value: Any, files: Files) -> Any:
         """The argument for a JSON value; raises Mismatch."""

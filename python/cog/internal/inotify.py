@@ -14,6 +14,7 @@ _IN_MOVED_TO = 0x80
 _IN_Q_OVERFLOW = 0x4000
 _IN_CLOEXEC = 0o2000000
 _HEAD = struct.calcsize("iIII")
+_ROOM = 16384  # for some 60 of the longest names; the rest is read the next time
 
 #: Seconds between two looks where the system can't tell of new files.
 SCAN_INTERVAL = 0.003
@@ -41,7 +42,7 @@ class InotifyWatch(Watch):
 
     def wait(self) -> list[str] | None:
         assert self.fd is not None
-        data = _read(self.fd, 65536)
+        data = _read(self.fd, _ROOM)
         names, at = [], 0
         while at < len(data):
             _, mask, _, length = _unpack("iIII", data, at)

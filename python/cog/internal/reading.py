@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections.abc
 import enum
 import os
-import pathlib
 import sys
 import typing
 from collections.abc import Mapping
@@ -72,9 +71,7 @@ class Reader:
 
     def _read(self, annotation: Any, output: bool) -> Kind:
         found, said = self._resolve(annotation)
-        from cog.types import Opaque
-
-        if any(mark is Opaque or isinstance(mark, Opaque) for mark in said):
+        if said and _is_opaque(said):
             return Anything({"type": "object", "x-cog-any": True})
         alternatives = members(found)
         if alternatives:
@@ -136,11 +133,13 @@ class Reader:
         return self._class(found, output)
 
     def _class(self, found: type, output: bool) -> Kind:
-        from cog.types import File, Path, Secret, URLFile, URLPath
-
         if found in _SCALARS:
             kind: Kind = _SCALARS[found]()
             return kind
+        import pathlib  # not for models of plain values: with what it imports it takes a tenth of a cold start
+
+        from cog.types import File, Path, Secret, URLFile, URLPath
+
         if issubclass(found, enum.Enum):
             return self._enum(found)
         if issubclass(found, (URLPath, pathlib.PurePath)) or found is os.PathLike:
@@ -244,6 +243,12 @@ class Reader:
         return _TypedDict(found.__name__, slots, lambda fields: fields)
 
 
+def _is_opaque(said: tuple[Any, ...]) -> bool:
+    from cog.types import Opaque
+
+    return any(mark is Opaque or isinstance(mark, Opaque) for mark in said)
+
+
 def _without_marks(annotation: Any) -> Any:
     """The type inside Required[...] and NotRequired[...]."""
     if getattr(typing.get_origin(annotation), "_name", "") in ("Required", "NotRequired"):
@@ -338,15 +343,19 @@ class Result(typing.NamedTuple):
         return out
 
 
-def read_result(annotation: Any, reader: Reader) -> Result:
-    """Read a return annotation; raises Unsupported with the reason."""
+def _concatenates(found: Any) -> bool:
     from cog.types import AsyncConcatenateIterator, ConcatenateIterator
 
+    return found in (ConcatenateIterator, AsyncConcatenateIterator)
+
+
+def read_result(annotation: Any, reader: Reader) -> Result:
+    """Read a return annotation; raises Unsupported with the reason."""
     found, _ = reader._resolve(annotation)
     if found is type(None):
         raise Unsupported("None says nothing, annotate what is returned")
     origin = typing.get_origin(found) or found
-    if origin in (ConcatenateIterator, AsyncConcatenateIterator):
+    if getattr(origin, "__module__", "") == "cog.types" and _concatenates(origin):
         item = typing.get_args(found)[0] if typing.get_args(found) else str
         kind = reader.output(item)
         if not isinstance(kind, Text):

@@ -35,6 +35,9 @@ _HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}").fullmatch
 _REQUEST, _RESPONSE, _CANCEL, _EVENTS = "request-", "response-", "cancel-", "events-"
 _JSON, _LINES = ".json", ".jsonl"
 
+#: Bytes within which most messages fit.
+_MOST = 4096
+
 #: Output texts longer than this are handed over in a file of their own.
 LARGE_OUTPUT = 1 << 20
 
@@ -52,8 +55,18 @@ def timestamp(seconds: float | None = None) -> str:
     """A moment as RFC 3339 in UTC with microseconds; now by default."""
     micros = int((_time() if seconds is None else seconds) * 1_000_000)
     whole, part = divmod(micros, 1_000_000)
-    t = _gmtime(whole)
-    return f"{t[0]:04}-{t[1]:02}-{t[2]:02}T{t[3]:02}:{t[4]:02}:{t[5]:02}.{part:06}Z"
+    return f"{_second(whole)}.{part:06}Z"
+
+
+def _second(whole: int) -> str:
+    global _last_second
+    if _last_second[0] != whole:
+        t = _gmtime(whole)
+        _last_second = whole, f"{t[0]:04}-{t[1]:02}-{t[2]:02}T{t[3]:02}:{t[4]:02}:{t[5]:02}"
+    return _last_second[1]
+
+
+_last_second = -1, ""
 
 
 class Request(NamedTuple):
@@ -96,20 +109,23 @@ class Spool:
         self._server = server  # the parent at birth: the only process that is ever signalled
         self._prefix = path + "/"
         self._tmp = _join(path, ".tmp") + "/"
+        self._listed: frozenset[str] = frozenset()
 
     # -- reading
 
     def look(self) -> Names:
         """List the directory."""
-        return sort_names(_listdir(self.path))
+        names = sort_names(_listdir(self.path))
+        self._listed = frozenset(names.requests)
+        return names
 
     def request(self, fid: str) -> Request | None:
         """Read a request; None when it is gone or was answered, ValueError when it is not one.
 
-        One can come twice: the first listing and inotify both tell of it. The server removes the request before the
-        response, so they are looked for in the other order.
+        One that was listed can come twice: inotify tells of it too. The server removes the request before the response,
+        so they are looked for in the other order.
         """
-        if _access(f"{self._prefix}{_RESPONSE}{fid}{_JSON}", os.F_OK):
+        if fid in self._listed and _access(f"{self._prefix}{_RESPONSE}{fid}{_JSON}", os.F_OK):
             return None
         raw = self._get(f"{_REQUEST}{fid}{_JSON}")
         if raw is None:
@@ -201,8 +217,10 @@ class Spool:
         except FileNotFoundError:
             return None
         try:
+            data = _read(fd, _MOST)
+            if len(data) < _MOST:
+                return data  # a short read of a regular file is its end
             size = _fstat(fd).st_size  # final: the file was renamed into place
-            data = _read(fd, size)
             while len(data) < size and (more := _read(fd, size - len(data))):
                 data += more
             return data
