@@ -63,6 +63,7 @@ func build(c Config, dir *workingDir, out output, log *slog.Logger) (*built, err
 	if err != nil {
 		return nil, err
 	}
+	var settle *time.Timer
 	s, err := supervisor.New(supervisor.Config{
 		Runner: runner.Config{
 			Python: c.Python, PythonPath: path, ModelDir: c.ModelDir, Predict: c.Predict, Train: c.Train,
@@ -77,12 +78,13 @@ func build(c Config, dir *workingDir, out output, log *slog.Logger) (*built, err
 		Limits:    prediction.Limits{LogBytes: int(c.MaxLogBytes), History: c.History},
 		Fetcher:   &files.Fetcher{Client: client, UserAgent: agent, MaxBytes: int64(c.MaxInputFile), Store: store},
 		Publisher: publisher,
-		Webhooks:  hooks, Observer: metrics, Tracer: tracer, OnReady: markReady(log),
+		Webhooks:  hooks, Observer: metrics, Tracer: tracer, OnReady: markReady(log), OnIdle: func() { settle.Reset(settleAfter) },
 		Stdout: out.stdout, Stderr: out.stderr, Log: log, Now: time.Now,
 	})
 	if err != nil {
 		return nil, err
 	}
+	settle = time.AfterFunc(settleAfter, settler(func() bool { return s.InFlight() == 0 }))
 	for name, gauge := range map[string]struct {
 		help  string
 		value func() int
@@ -108,6 +110,9 @@ func (b *built) api(c Config, shutdown func(), log *slog.Logger) httpapi.Config 
 
 // webhookConns bounds the connections to one receiver: thousands of predictions often have the same.
 const webhookConns = 64
+
+// settleAfter is how long nothing must be in flight before memory is given back: the next prediction pays a little for it.
+const settleAfter = 2 * time.Second
 
 // uploadsKeep is how long an uploaded file can be named as an input.
 const uploadsKeep = 24 * time.Hour

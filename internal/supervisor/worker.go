@@ -123,6 +123,7 @@ func (w *worker) boot() (*runner.Process, error) {
 		return nil, err
 	}
 	w.s.OnReady()
+	w.s.OnIdle()
 	return process, nil
 }
 
