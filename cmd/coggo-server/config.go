@@ -64,8 +64,8 @@ type Config struct {
 	BodyTimeout   span `group:"Limits:" default:"30s" help:"How long a client may pause while it sends a body."`
 	IdleTimeout   span `group:"Limits:" default:"2m" help:"How long an idle connection is kept."`
 
-	StreamKeepAlive time.Duration `group:"Limits:" default:"15s" help:"How often a stream gets a comment, so that no proxy takes it for dead."`
-	StreamTimeout   time.Duration `group:"Limits:" default:"1m" help:"How long the reader of a stream may take nothing of what is sent to it."`
+	StreamKeepAlive span `group:"Limits:" default:"15s" help:"How often a stream gets a comment, so that no proxy takes it for dead."`
+	StreamTimeout   span `group:"Limits:" default:"1m" help:"How long the reader of a stream may take nothing of what is sent to it."`
 
 	XMode   string `name:"x-mode" enum:"predict,train," default:"" hidden:"" help:"Accepted for Cog's sake: train is served beside predict."`
 	Threads int    `hidden:"" help:"Accepted for Cog's sake: a runner has one thread."`

@@ -104,7 +104,7 @@ func (b *built) api(c Config, shutdown func(), log *slog.Logger) httpapi.Config 
 		Supervisor: b.supervisor, Shutdown: shutdown, Metrics: b.metrics.Handler(), Bytes: b.metrics.Bytes, Rejected: b.metrics.Rejected, Version: version,
 		Store: b.store, Model: "coggo/" + filepath.Base(c.ModelDir),
 		MaxBody: int64(c.MaxBody), BodyTimeout: time.Duration(c.BodyTimeout), AuthToken: c.AuthToken, CORSOrigins: c.CORSOrigin, Log: log,
-		KeepAlive: c.StreamKeepAlive, ReaderTimeout: c.StreamTimeout,
+		KeepAlive: time.Duration(c.StreamKeepAlive), ReaderTimeout: time.Duration(c.StreamTimeout),
 	}
 }
 
