@@ -10,15 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// settler gives memory back while the server has nothing to do: garbage, and the pages of this program's own file, which
-// are half of the memory after boot. The kernel maps those again, from its page cache, when they are used.
-func settler(idle func() bool) func() {
-	return func() {
-		if idle() {
-			debug.FreeOSMemory()
-			unmapProgram()
-		}
-	}
+// settle gives back what only the boot needed: its garbage, and the pages of this program's own file, which are most of the
+// memory of a server after boot. The kernel maps those again, from its page cache, when they are used.
+func settle() {
+	debug.FreeOSMemory()
+	unmapProgram()
 }
 
 // unmapProgram drops the pages of the program's read-only mappings. They are never written, so nothing is lost.

@@ -63,7 +63,7 @@ func build(c Config, dir *workingDir, out output, log *slog.Logger) (*built, err
 	if err != nil {
 		return nil, err
 	}
-	var settle *time.Timer
+	ready := markReady(log)
 	s, err := supervisor.New(supervisor.Config{
 		Runner: runner.Config{
 			Python: c.Python, PythonPath: path, ModelDir: c.ModelDir, Predict: c.Predict, Train: c.Train,
@@ -78,13 +78,12 @@ func build(c Config, dir *workingDir, out output, log *slog.Logger) (*built, err
 		Limits:    prediction.Limits{LogBytes: int(c.MaxLogBytes), History: c.History},
 		Fetcher:   &files.Fetcher{Client: client, UserAgent: agent, MaxBytes: int64(c.MaxInputFile), Store: store},
 		Publisher: publisher,
-		Webhooks:  hooks, Observer: metrics, Tracer: tracer, OnReady: markReady(log), OnIdle: func() { settle.Reset(settleAfter) },
+		Webhooks:  hooks, Observer: metrics, Tracer: tracer, OnReady: func() { ready(); time.AfterFunc(settleAfter, settle) },
 		Stdout: out.stdout, Stderr: out.stderr, Log: log, Now: time.Now,
 	})
 	if err != nil {
 		return nil, err
 	}
-	settle = time.AfterFunc(settleAfter, settler(func() bool { return s.InFlight() == 0 }))
 	for name, gauge := range map[string]struct {
 		help  string
 		value func() int
@@ -111,8 +110,8 @@ func (b *built) api(c Config, shutdown func(), log *slog.Logger) httpapi.Config 
 // webhookConns bounds the connections to one receiver: thousands of predictions often have the same.
 const webhookConns = 64
 
-// settleAfter is how long nothing must be in flight before memory is given back: the next prediction pays a little for it.
-const settleAfter = 2 * time.Second
+// settleAfter is how long after setup the boot is over, and what only it needed is given back.
+const settleAfter = 500 * time.Millisecond
 
 // uploadsKeep is how long an uploaded file can be named as an input.
 const uploadsKeep = 24 * time.Hour

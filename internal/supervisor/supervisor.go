@@ -47,7 +47,6 @@ type Config struct {
 	Observer  Observer
 	Tracer    *telemetry.Tracer // nil: no traces
 	OnReady   func()            // called when a model is set up
-	OnIdle    func()            // called after setup, and when nothing has been in flight for about a second
 	Stdout    io.Writer         // what models print is passed on to these
 	Stderr    io.Writer
 	Log       *slog.Logger
@@ -282,13 +281,6 @@ func (s *Supervisor) watch() {
 
 // lookAtAll is for signals that got lost. One timer does for all predictions, and none runs when there are none.
 func (s *Supervisor) lookAtAll() {
-	if !s.pokeAll() {
-		s.OnIdle()
-	}
-}
-
-// pokeAll reports whether anything is in flight.
-func (s *Supervisor) pokeAll() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ticking = false
@@ -298,7 +290,6 @@ func (s *Supervisor) pokeAll() bool {
 			s.tickLocked()
 		}
 	}
-	return s.ticking
 }
 
 // tickLocked starts the timer unless it runs.

@@ -123,7 +123,6 @@ func (w *worker) boot() (*runner.Process, error) {
 		return nil, err
 	}
 	w.s.OnReady()
-	w.s.OnIdle()
 	return process, nil
 }
 
