@@ -5,7 +5,7 @@ Names are imported when they are used, because a cold start is billed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # not from typing: a model's file of that name could stand in for it this early
 
 __version__ = "0.1.0"
 
@@ -59,13 +59,13 @@ _HOMES: dict[str, str] = {
 __all__: list[str] = sorted([*_HOMES, "__version__"])
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'cog' has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(f"cog.{home}"), name)
+    value: object = getattr(import_module(f"cog.{home}"), name)
     globals()[name] = value
     return value
 

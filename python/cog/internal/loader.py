@@ -34,8 +34,7 @@ def _defined_in(module: types.ModuleType, value: Any) -> bool:
 
 
 def import_file(file: str) -> types.ModuleType:
-    """Import a file by its path, once. The model directory comes last in the search path, so that a model file named like a
-    standard module hides nothing."""
+    """Import a file by its path, once."""
     path = os.path.abspath(file)
     if not os.path.isfile(path):
         raise LoadError([f"{file}: no such file in {os.getcwd()}; {_HINT}"])
@@ -45,9 +44,8 @@ def import_file(file: str) -> types.ModuleType:
         return known
     if known is not None:
         name = f"cog_model_{name}"
-    for directory in (os.path.dirname(path), os.getcwd()):
-        if directory not in sys.path:
-            sys.path.append(directory)
+    _search(os.path.dirname(path))
+    _search(os.getcwd())
     loader = SourceFileLoader(name, path)
     spec = spec_from_loader(name, loader)
     assert spec is not None
@@ -63,6 +61,14 @@ def import_file(file: str) -> types.ModuleType:
     finally:
         sys.argv = argv
     return module
+
+
+def _search(directory: str) -> None:
+    """Let a directory of the model be searched: after the standard library, which its files must not hide, and before what is
+    installed, which must not hide them."""
+    if directory not in sys.path:
+        installed = (i for i, p in enumerate(sys.path) if os.path.basename(p) in ("site-packages", "dist-packages"))
+        sys.path.insert(next(installed, len(sys.path)), directory)
 
 
 class Model:

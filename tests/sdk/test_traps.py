@@ -1,0 +1,64 @@
+"""Each trap of reading annotations at run time, on every Python that is installed."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from interpreters import ROOT, ask_all
+
+SCRIPT = pathlib.Path(__file__).with_name("traps.py")
+TRAPS = re.findall(r"^def (trap_\w+)", SCRIPT.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def results() -> dict[str, Any]:
+    return ask_all(SCRIPT, None)
+
+
+@pytest.mark.parametrize("name", TRAPS)
+def test_trap(results: dict[str, Any], name: str) -> None:
+    for version, found in results.items():
+        assert found[name] == "", f"{version}: {found[name]}"
+
+
+def test_there_are_eighteen() -> None:
+    assert {name[5:7] for name in TRAPS} == {f"{number:02}" for number in range(1, 19)}
+
+
+FIELDS_OF_OURS = """
+import sys
+import cog
+import {module} as pydantic
+class Result(pydantic.BaseModel):
+    file: cog.Path
+    key: cog.Secret
+    many: list = []
+made = Result(file="a/b", key="hush")
+assert type(made.file) is cog.Path and type(made.key) is cog.Secret and "hush" not in repr(made)
+schema = (getattr(Result, "model_json_schema", None) or Result.schema)()
+assert schema["properties"]["file"]["format"] == "uri" and schema["properties"]["key"]["format"] == "password"
+try:
+    Result(file=5, key="x")
+except ValueError as error:
+    assert "path" in str(error)
+else:
+    raise AssertionError("accepted")
+"""
+
+
+@pytest.mark.parametrize("module", ["pydantic", "pydantic.v1"])
+def test_trap_14_models_of_pydantic_have_fields_of_our_types(module: str) -> None:
+    code = FIELDS_OF_OURS.format(module=module)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env={"PYTHONPATH": str(ROOT / "python")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
