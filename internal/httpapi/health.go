@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"net/http"
 
 	"github.com/coggo/coggo/internal/prediction"
@@ -37,6 +38,26 @@ type concurrencyBody struct {
 // health always answers 200: the state is in the body.
 func (a *API) health(w http.ResponseWriter, r *http.Request) error {
 	h := a.Supervisor.Health(r.Context())
+	last := a.lastHealth.Load()
+	if last == nil || last.health != h {
+		data, err := json.Marshal(a.healthBody(h))
+		if err != nil {
+			return err
+		}
+		last = &healthAnswer{h, data}
+		a.lastHealth.Store(last)
+	}
+	writeRaw(w, http.StatusOK, last.body)
+	return nil
+}
+
+// healthAnswer is kept, because probes ask often and the answer seldom changes.
+type healthAnswer struct {
+	health supervisor.Health
+	body   []byte
+}
+
+func (a *API) healthBody(h supervisor.Health) healthBody {
 	body := healthBody{
 		Status:      h.Status,
 		Setup:       setupBody{Status: h.Setup.Status, Logs: h.Setup.Logs},
@@ -52,8 +73,7 @@ func (a *API) health(w http.ResponseWriter, r *http.Request) error {
 		text := prediction.Time(at)
 		body.Setup.CompletedAt = &text
 	}
-	writeJSON(w, http.StatusOK, body)
-	return nil
+	return body
 }
 
 // live answers as long as the server does.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coggo/coggo/internal/prediction"
@@ -47,8 +48,9 @@ type Config struct {
 // API serves the HTTP contract.
 type API struct {
 	Config
-	mux  *http.ServeMux
-	page func() docsPage
+	mux        *http.ServeMux
+	page       func() docsPage
+	lastHealth atomic.Pointer[healthAnswer]
 }
 
 // New returns the handler of the whole API.
