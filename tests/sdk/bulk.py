@@ -53,7 +53,7 @@ def main() -> None:
     os.dup2(2, 1)
     sys.dont_write_bytecode = True
     with out:
-        json.dump({title: alone(case) for title, case in json.load(sys.stdin).items()}, out)
+        out.write(json.dumps({title: alone(case) for title, case in json.load(sys.stdin).items()}))
 
 
 if __name__ == "__main__":

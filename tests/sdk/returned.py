@@ -104,7 +104,7 @@ def main() -> None:
     sys.dont_write_bytecode = True
     with tempfile.TemporaryDirectory() as directory:
         write(os.path.join(directory, "declared_types.py"), HEADER + (RICH if "rich" in sys.argv else ""))
-        json.dump([answer(directory, number, *row) for number, row in enumerate(rows)], sys.stdout)
+        sys.stdout.write(json.dumps([answer(directory, number, *row) for number, row in enumerate(rows)]))
 
 
 if __name__ == "__main__":

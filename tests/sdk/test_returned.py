@@ -10,6 +10,9 @@ import pytest
 
 from interpreters import ask_all
 
+#: All models are loaded before the first test, in every Python side by side.
+pytestmark = pytest.mark.timeout(300)
+
 SCRIPT = pathlib.Path(__file__).with_name("returned.py")
 
 #: Annotation, what is returned, and the JSON text of the answer, or ``!`` and words of the error.

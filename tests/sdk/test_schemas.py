@@ -11,6 +11,9 @@ import pytest
 from interpreters import ask_all
 from sdk.cases import Case, read
 
+#: All models are loaded before the first test, in every Python side by side.
+pytestmark = pytest.mark.timeout(300)
+
 TABLES = ["inputs", "arguments", "outputs", "shapes", "public"]
 CASES = [case for table in TABLES for case in read(f"schemas/{table}.txt")]
 

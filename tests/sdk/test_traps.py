@@ -12,6 +12,9 @@ import pytest
 
 from interpreters import ROOT, ask_all
 
+#: All models are loaded before the first test, in every Python side by side.
+pytestmark = pytest.mark.timeout(300)
+
 SCRIPT = pathlib.Path(__file__).with_name("traps.py")
 TRAPS = re.findall(r"^def (trap_\w+)", SCRIPT.read_text(encoding="utf-8"), re.MULTILINE)
 
