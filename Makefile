@@ -5,6 +5,7 @@ PY      := $(VENV)/bin/python
 GO      := $(shell sh scripts/find-go $(VENV))
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' python/cog/__init__.py)
 SOURCES := go.mod go.sum $(shell find cmd internal -type f -not -name '*_test.go')
+JS_CLIENT := $(if $(shell command -v npm),tests/v1js/node_modules/.package-lock.json)
 MODEL   ?= examples/hello
 PORT    ?= 5000
 
@@ -31,7 +32,7 @@ run: build
 	@echo "  curl -X POST localhost:$(PORT)/predictions -H 'Content-Type: application/json' -d '{\"input\": {\"name\": \"world\"}}'"
 	@exec bin/coggo-server --port $(PORT) $(MODEL)
 
-test: build $(VENV)/.tests
+test: build $(VENV)/.tests $(JS_CLIENT)
 	@GO="$(GO)" VENV=$(VENV) sh scripts/test
 
 # The page at /docs in a real browser: Debian's chromium, or CHROMIUM=/path/to/one.
@@ -73,6 +74,11 @@ endif
 
 $(PY):
 	python3 -m venv $(VENV)
+
+# Replicate's JavaScript client, where npm is: its tests are skipped elsewhere.
+tests/v1js/node_modules/.package-lock.json: tests/v1js/package-lock.json
+	npm ci --prefix tests/v1js --silent --no-audit --no-fund
+	@touch $@
 
 $(VENV)/.tests: tests/requirements.txt | $(PY)
 	$(PY) -m pip install --quiet -r tests/requirements.txt

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -28,13 +29,14 @@ type Store struct {
 
 // Stored describes an uploaded file.
 type Stored struct {
-	ID          string    `json:"id"`
-	Name        string    `json:"name"`
-	ContentType string    `json:"content_type"`
-	Size        int64     `json:"size"`
-	SHA256      string    `json:"sha256"`
-	CreatedAt   time.Time `json:"created_at"`
-	ExpiresAt   time.Time `json:"expires_at"`
+	ID          string          `json:"id"`
+	Name        string          `json:"name"`
+	ContentType string          `json:"content_type"`
+	Metadata    json.RawMessage `json:"metadata,omitempty"` // an object of the client's own
+	Size        int64           `json:"size"`
+	SHA256      string          `json:"sha256"`
+	CreatedAt   time.Time       `json:"created_at"`
+	ExpiresAt   time.Time       `json:"expires_at"`
 }
 
 const (
@@ -76,11 +78,7 @@ func (s *Store) Put(name, contentType string, body io.Reader) (_ Stored, err err
 		return about, err
 	}
 	about.Size = info.Size()
-	data, err := json.Marshal(about)
-	if err != nil {
-		return about, err
-	}
-	return about, os.WriteFile(filepath.Join(dir, storedAbout), data, 0o600)
+	return about, s.note(about)
 }
 
 // Get describes the file with an id. It returns ErrNotStored when there is none.
@@ -128,6 +126,41 @@ func (s *Store) find(target *url.URL) (Stored, *os.File, bool) {
 	}
 	file, err := os.Open(filepath.Join(s.Dir, id, storedContents))
 	return about, file, err == nil
+}
+
+// Describe adds the client's own object to what is known about a stored file.
+func (s *Store) Describe(about Stored, metadata json.RawMessage) (Stored, error) {
+	about.Metadata = metadata
+	return about, s.note(about)
+}
+
+func (s *Store) note(about Stored) error {
+	data, err := json.Marshal(about)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(s.Dir, about.ID, storedAbout), data, 0o600)
+}
+
+// List describes every stored file, the newest first.
+func (s *Store) List() []Stored {
+	entries, _ := os.ReadDir(s.Dir) // an error means that nothing was ever stored
+	var all []Stored
+	for _, entry := range entries {
+		if about, err := s.Get(entry.Name()); err == nil {
+			all = append(all, about)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Stored) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	return all
+}
+
+// Delete removes the file with an id. It returns ErrNotStored when there is none.
+func (s *Store) Delete(id string) error {
+	if _, err := s.Get(id); err != nil {
+		return err
+	}
+	return os.RemoveAll(filepath.Join(s.Dir, id))
 }
 
 // sweep removes what has expired.

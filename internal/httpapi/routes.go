@@ -86,9 +86,14 @@ func New(c Config) http.Handler {
 		"POST /v1/models/{owner}/{name}/predictions":       a.rejecting(a.createV1),
 		"POST /v1/deployments/{owner}/{name}/predictions":  a.rejecting(a.createV1),
 		"POST /v1/files":                                   a.upload,
+		"GET /v1/files":                                    a.filesV1,
+		"DELETE /v1/files/{id}":                            a.deleteV1,
 		"GET /v1/files/{id}":                               a.fileV1,
 		"GET /v1/files/{id}/download":                      a.download,
 	} {
+		if strings.Contains(pattern, " /v1/") {
+			h = a.problem(h)
+		}
 		a.mux.HandleFunc(pattern, a.handle(h))
 	}
 	a.mux.Handle("GET /metrics", c.Metrics)

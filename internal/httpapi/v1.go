@@ -20,6 +20,10 @@ import (
 // cancelPatience is how long the answer to a cancel waits for the end, so that a client mostly sees it at once.
 const cancelPatience = time.Second
 
+// schemaVersion is the version of Cog whose schemas ours are like. Clients look at it: before 0.3.9 every list was an
+// iterator.
+const schemaVersion = "0.16.12"
+
 // version is the id of the model's version: a hash of its interface, as long as Replicate's.
 func version(doc *schema.Document) string {
 	sum := sha256.Sum256(doc.JSON())
@@ -41,8 +45,11 @@ func (a *API) createV1(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	req.ID = "" // Replicate chooses ids itself
+	req.ID = prediction.NewID() // Replicate chooses ids itself
 	req.Detached = true
+	if req.More, err = a.moreV1(r, req.ID); err != nil {
+		return err
+	}
 	p, _, err := a.Supervisor.Create(req, false)
 	if err != nil {
 		return err
@@ -50,7 +57,12 @@ func (a *API) createV1(w http.ResponseWriter, r *http.Request) error {
 	if limit := preferred(r.Header).wait; limit > 0 {
 		a.waitDone(r, p, limit)
 	}
-	return a.writeV1(w, r, http.StatusCreated, p, true)
+	s := p.Snapshot()
+	if !s.Status.Terminal() {
+		// The clients take any answer but "starting" for the end, and what it holds of the output for seen.
+		s.Status, s.Output = prediction.Starting, nil
+	}
+	return a.writeV1(w, r, http.StatusCreated, s)
 }
 
 func (a *API) getV1(w http.ResponseWriter, r *http.Request) error {
@@ -58,7 +70,7 @@ func (a *API) getV1(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.writeV1(w, r, http.StatusOK, p, false)
+	return a.writeV1(w, r, http.StatusOK, p.Snapshot())
 }
 
 // cancelV1 answers with the prediction, also when it had ended before.
@@ -69,7 +81,7 @@ func (a *API) cancelV1(w http.ResponseWriter, r *http.Request) error {
 	}
 	_ = a.Supervisor.Cancel(p.Request.ID, supervisor.ByClient) // NotFound: it has ended
 	a.waitDone(r, p, cancelPatience)
-	return a.writeV1(w, r, http.StatusOK, p, false)
+	return a.writeV1(w, r, http.StatusOK, p.Snapshot())
 }
 
 func (a *API) listV1(w http.ResponseWriter, r *http.Request) error {
@@ -79,7 +91,7 @@ func (a *API) listV1(w http.ResponseWriter, r *http.Request) error {
 	}
 	results := make([]json.RawMessage, 0, len(predictions))
 	for _, p := range predictions {
-		body, err := a.viewV1(r, p, false)
+		body, err := a.viewV1(r, p.Snapshot())
 		if err != nil {
 			return err
 		}
@@ -98,33 +110,48 @@ func (a *API) listV1(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (a *API) writeV1(w http.ResponseWriter, r *http.Request, status int, p *prediction.Prediction, created bool) error {
-	body, err := a.viewV1(r, p, created)
+func (a *API) writeV1(w http.ResponseWriter, r *http.Request, status int, s prediction.Snapshot) error {
+	body, err := a.viewV1(r, s)
 	if err == nil {
 		writeRaw(w, status, body)
 	}
 	return err
 }
 
-// viewV1 is the prediction as Replicate shows it. Its clients take any answer to a create but "starting" for the end,
-// so a prediction that still runs is shown to them as starting.
-func (a *API) viewV1(r *http.Request, p *prediction.Prediction, created bool) ([]byte, error) {
+// viewV1 is the prediction as Replicate shows it, also one that was not asked for in its way.
+func (a *API) viewV1(r *http.Request, s prediction.Snapshot) ([]byte, error) {
+	if s.More == nil {
+		var err error
+		if s.More, err = a.moreV1(r, s.ID); err != nil {
+			return nil, err
+		}
+	}
+	return s.AppendJSON(nil), nil
+}
+
+// moreV1 is what Replicate's object has beyond ours. Predictions that are asked for under /v1 have it everywhere, in
+// their webhooks too.
+func (a *API) moreV1(r *http.Request, id string) (json.RawMessage, error) {
 	doc, err := a.Supervisor.Schema()
 	if err != nil {
 		return nil, err
 	}
-	s := p.Snapshot()
-	if created && !s.Status.Terminal() {
-		s.Status = prediction.Starting
+	model := a.Model
+	if owner, name := r.PathValue("owner"), r.PathValue("name"); name != "" {
+		model = owner + "/" + name
 	}
-	base := origin(r) + "/v1/predictions/" + url.PathEscape(s.ID)
-	links := map[string]string{"get": base, "cancel": base + "/cancel", "stream": base + "/stream", "web": origin(r) + "/docs"}
-	more, err := json.Marshal(map[string]any{"model": a.Model, "version": version(doc), "source": "api", "data_removed": false, "urls": links})
-	if err != nil {
-		return nil, err
+	base := origin(r) + "/v1/predictions/" + url.PathEscape(id)
+	stream := base + "/stream"
+	if key := a.streamKey(id); key != "" {
+		stream += "?key=" + key
 	}
-	body := append(s.AppendMembers(nil), ',')
-	return append(body, more[1:]...), nil
+	return json.Marshal(struct {
+		Model   string            `json:"model"`
+		Version string            `json:"version"`
+		Source  string            `json:"source"`
+		Removed bool              `json:"data_removed"`
+		URLs    map[string]string `json:"urls"`
+	}{model, version(doc), "api", false, map[string]string{"get": base, "cancel": base + "/cancel", "stream": stream, "web": origin(r) + "/docs"}})
 }
 
 type modelV1 struct {
@@ -188,5 +215,5 @@ func (a *API) theVersion(r *http.Request) (versionV1, error) {
 		return versionV1{}, err
 	}
 	h := a.Supervisor.Health(r.Context())
-	return versionV1{ID: version(doc), CreatedAt: prediction.Time(h.Setup.StartedAt), CogVersion: a.Version, Schema: doc.JSON()}, nil
+	return versionV1{ID: version(doc), CreatedAt: prediction.Time(h.Setup.StartedAt), CogVersion: schemaVersion, Schema: doc.JSON()}, nil
 }

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,9 @@ type Store interface {
 	Put(name, contentType string, body io.Reader) (files.Stored, error)
 	Get(id string) (files.Stored, error)
 	Open(id string) (*os.File, error)
+	Describe(about files.Stored, metadata json.RawMessage) (files.Stored, error)
+	List() []files.Stored
+	Delete(id string) error
 }
 
 type fileV1 struct {
@@ -27,54 +31,129 @@ type fileV1 struct {
 	Size        int64             `json:"size"`
 	ETag        string            `json:"etag"`
 	Checksums   map[string]string `json:"checksums"`
-	Metadata    map[string]any    `json:"metadata"`
+	Metadata    json.RawMessage   `json:"metadata"`
 	CreatedAt   string            `json:"created_at"`
 	ExpiresAt   string            `json:"expires_at"`
 	URLs        map[string]string `json:"urls"`
 }
 
 func showFile(r *http.Request, f files.Stored) fileV1 {
+	if f.Metadata == nil {
+		f.Metadata = json.RawMessage("{}")
+	}
 	return fileV1{
 		ID: f.ID, Name: f.Name, ContentType: f.ContentType, Size: f.Size, ETag: f.SHA256,
-		Checksums: map[string]string{"sha256": f.SHA256}, Metadata: map[string]any{},
+		Checksums: map[string]string{"sha256": f.SHA256}, Metadata: f.Metadata,
 		CreatedAt: prediction.Time(f.CreatedAt), ExpiresAt: prediction.Time(f.ExpiresAt),
 		URLs: map[string]string{"get": origin(r) + files.StoredPath + f.ID},
 	}
 }
 
-// upload stores the part called `content` of a multipart form.
+// maxMetadata bounds what a client can say about its file.
+const maxMetadata = 64 << 10
+
+// upload stores the part called `content` of a multipart form. The part `metadata`, an object, comes before or after it.
 func (a *API) upload(w http.ResponseWriter, r *http.Request) error {
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{a.patiently(w, r.Body), r.Body}
 	form, err := r.MultipartReader()
 	if err != nil {
 		return &httpError{http.StatusUnsupportedMediaType, "send the file as the part `content` of multipart/form-data: " + err.Error()}
 	}
+	var stored files.Stored
+	var metadata json.RawMessage
 	for {
 		part, err := form.NextPart()
 		if errors.Is(err, io.EOF) {
-			return prediction.InvalidRequest(prediction.Problem{Loc: []any{"body", "content"}, Msg: "Field required", Type: "missing"})
+			break
 		}
 		if err != nil {
-			return prediction.Refuse(prediction.Malformed, "the form ended early: "+err.Error())
+			return errors.Join(prediction.Refuse(prediction.Malformed, "the form ended early: "+err.Error()), a.discard(stored))
 		}
-		if part.FormName() == "content" {
-			return a.store(w, r, part)
+		switch part.FormName() {
+		case "content":
+			if err := a.discard(stored); err != nil { // the last one counts
+				return err
+			}
+			if stored, err = a.store(part); err != nil {
+				return err // and nothing is stored
+			}
+		case "metadata":
+			if metadata, err = readMetadata(part); err != nil {
+				return errors.Join(err, a.discard(stored))
+			}
 		}
 	}
+	if stored.ID == "" {
+		return invalidForm("content", "Field required", "missing")
+	}
+	if metadata != nil {
+		if stored, err = a.Store.Describe(stored, metadata); err != nil {
+			return err
+		}
+	}
+	writeJSON(w, http.StatusCreated, showFile(r, stored))
+	return nil
 }
 
-func (a *API) store(w http.ResponseWriter, r *http.Request, part *multipart.Part) error {
+func invalidForm(part, text, kind string) error {
+	return prediction.InvalidRequest(prediction.Problem{Loc: []any{"body", part}, Msg: text, Type: kind})
+}
+
+// discard removes what a form has stored before it turned out to be wrong.
+func (a *API) discard(stored files.Stored) error {
+	if stored.ID == "" {
+		return nil
+	}
+	return a.Store.Delete(stored.ID)
+}
+
+func (a *API) store(part *multipart.Part) (files.Stored, error) {
 	contentType := part.Header.Get("Content-Type")
 	if contentType == "" {
 		contentType = "application/octet-stream"
 	}
 	stored, err := a.Store.Put(part.FileName(), contentType, part)
-	if errors.As(err, new(files.TooLargeError)) {
-		return prediction.Refuse(prediction.TooLarge, fmt.Sprintf("the file is too large: %v, see --max-input-file", err))
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return stored, prediction.Refuse(prediction.Malformed, "the form ended early")
 	}
+	if errors.As(err, new(files.TooLargeError)) {
+		return stored, prediction.Refuse(prediction.TooLarge, fmt.Sprintf("the file is too large: %v, see --max-input-file", err))
+	}
+	return stored, err
+}
+
+func readMetadata(part *multipart.Part) (json.RawMessage, error) {
+	data, err := io.ReadAll(io.LimitReader(part, maxMetadata+1))
+	if err != nil {
+		return nil, prediction.Refuse(prediction.Malformed, "the form ended early: "+err.Error())
+	}
+	if len(data) > maxMetadata || json.Unmarshal(data, new(map[string]json.RawMessage)) != nil {
+		return nil, invalidForm("metadata", fmt.Sprintf("must be a JSON object of at most %d bytes", maxMetadata), "dict_type")
+	}
+	return data, nil
+}
+
+func (a *API) filesV1(w http.ResponseWriter, r *http.Request) error {
+	results := []fileV1{}
+	for _, stored := range a.Store.List() {
+		results = append(results, showFile(r, stored))
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"previous": nil, "next": nil, "results": results})
+	return nil
+}
+
+func (a *API) deleteV1(w http.ResponseWriter, r *http.Request) error {
+	stored, err := a.stored(r)
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusCreated, showFile(r, stored))
+	if err := a.Store.Delete(stored.ID); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 

@@ -60,9 +60,11 @@ func (e *eventWriter) text(number int, name, data string) {
 	e.buf = strconv.AppendInt(e.buf, int64(number), 10)
 	e.buf = append(e.buf, "\ndata: "...)
 	for i := range len(data) {
-		if data[i] == '\n' {
+		switch {
+		case data[i] == '\r' && i+1 < len(data) && data[i+1] == '\n': // the line ends with the next character
+		case data[i] == '\r' || data[i] == '\n':
 			e.buf = append(e.buf, "\ndata: "...)
-		} else if data[i] != '\r' {
+		default:
 			e.buf = append(e.buf, data[i])
 		}
 	}

@@ -181,7 +181,7 @@ func (p *Prediction) Snapshot() Snapshot {
 func (p *Prediction) Accepted() Snapshot {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return Snapshot{ID: p.Request.ID, Status: Starting, Input: p.Request.Echo, CreatedAt: p.Request.CreatedAt, StartedAt: p.startedAt}
+	return Snapshot{ID: p.Request.ID, Status: Starting, Input: p.Request.Echo, CreatedAt: p.Request.CreatedAt, StartedAt: p.startedAt, More: p.Request.More}
 }
 
 // Partial is the state on the way, never a terminal one, however the prediction is going meanwhile.
@@ -212,6 +212,7 @@ func (p *Prediction) viewLocked() Snapshot {
 		Metrics:   joinMetrics(p.recorded),
 		CreatedAt: p.Request.CreatedAt,
 		StartedAt: p.startedAt,
+		More:      p.Request.More,
 	}
 }
 

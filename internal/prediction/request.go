@@ -43,6 +43,7 @@ type Request struct {
 	Method        Method
 	Input         json.RawMessage // as sent; nil when absent
 	Echo          json.RawMessage // Input as shown to clients: secrets masked
+	More          json.RawMessage // an object whose members every view gains: of a client that knows another API; may be nil
 	Webhook       string
 	WebhookEvents []string // nil means all, empty means none
 	OutputPrefix  string   // where file outputs of this prediction are uploaded

@@ -26,17 +26,15 @@ type Snapshot struct {
 	CreatedAt   string // the client's own text where it sent one
 	StartedAt   time.Time
 	CompletedAt time.Time
+	More        json.RawMessage // a non-empty object whose members are appended; may be nil
 }
 
 // MarshalJSON keeps Input, Output and Metrics byte for byte.
 func (s Snapshot) MarshalJSON() ([]byte, error) { return s.AppendJSON(nil), nil }
 
 // AppendJSON appends the JSON object to dst.
-func (s Snapshot) AppendJSON(dst []byte) []byte { return append(s.AppendMembers(dst), '}') }
-
-// AppendMembers appends the object without its closing brace, for views that add members of their own.
-func (s Snapshot) AppendMembers(dst []byte) []byte {
-	if need := len(s.Input) + len(s.Output) + len(s.Logs) + 512; cap(dst)-len(dst) < need {
+func (s Snapshot) AppendJSON(dst []byte) []byte {
+	if need := len(s.Input) + len(s.Output) + len(s.Logs) + len(s.More) + 512; cap(dst)-len(dst) < need {
 		dst = append(make([]byte, 0, len(dst)+need), dst...)
 	}
 	dst = append(dst, `{"id":`...)
@@ -62,7 +60,11 @@ func (s Snapshot) AppendMembers(dst []byte) []byte {
 	dst = append(dst, `,"started_at":`...)
 	dst = appendTime(dst, s.StartedAt)
 	dst = append(dst, `,"completed_at":`...)
-	return appendTime(dst, s.CompletedAt)
+	dst = appendTime(dst, s.CompletedAt)
+	if len(s.More) > 0 {
+		dst = append(append(dst, ','), s.More[1:len(s.More)-1]...)
+	}
+	return append(dst, '}')
 }
 
 // AppendString appends s as a JSON string.

@@ -18,6 +18,7 @@ type note struct {
 	Method        prediction.Method `json:"method"`
 	Input         json.RawMessage   `json:"input,omitempty"` // as sent
 	Echo          json.RawMessage   `json:"echo,omitempty"`  // only when it differs from Input
+	More          json.RawMessage   `json:"more,omitempty"`
 	Webhook       string            `json:"webhook,omitempty"`
 	WebhookEvents []string          `json:"webhook_events_filter"` // null means all
 	OutputPrefix  string            `json:"output_file_prefix,omitempty"`
@@ -32,7 +33,7 @@ type note struct {
 
 func noteOf(r prediction.Request, final []byte) note {
 	n := note{
-		ID: r.ID, Method: r.Method, Input: r.Input, Webhook: r.Webhook, WebhookEvents: r.WebhookEvents, OutputPrefix: r.OutputPrefix,
+		ID: r.ID, Method: r.Method, Input: r.Input, More: r.More, Webhook: r.Webhook, WebhookEvents: r.WebhookEvents, OutputPrefix: r.OutputPrefix,
 		Context: r.Context, CreatedAt: r.CreatedAt, TraceParent: r.TraceParent, TraceState: r.TraceState,
 		CancelAfter: r.CancelAfter, Detached: r.Detached, Final: final,
 	}
@@ -44,7 +45,7 @@ func noteOf(r prediction.Request, final []byte) note {
 
 func (n note) request() prediction.Request {
 	r := prediction.Request{
-		ID: n.ID, Method: n.Method, Input: n.Input, Echo: n.Echo, Webhook: n.Webhook, WebhookEvents: n.WebhookEvents, OutputPrefix: n.OutputPrefix,
+		ID: n.ID, Method: n.Method, Input: n.Input, Echo: n.Echo, More: n.More, Webhook: n.Webhook, WebhookEvents: n.WebhookEvents, OutputPrefix: n.OutputPrefix,
 		Context: n.Context, CreatedAt: n.CreatedAt, TraceParent: n.TraceParent, TraceState: n.TraceState,
 		CancelAfter: n.CancelAfter, Detached: n.Detached,
 	}
