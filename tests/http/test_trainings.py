@@ -1,6 +1,8 @@
-"""Section 13: trainings, for a model with `train`."""
+"""Section 13: trainings run `train`, beside the predictions and by the same rules."""
 
 from __future__ import annotations
+
+import base64
 
 import pytest
 
@@ -8,23 +10,35 @@ from waiting import until
 
 MODEL = """
 import time
-from cog import BasePredictor, BaseModel
+from typing import Optional
+from cog import BaseModel, BasePredictor, Input, Path, current_scope
+
+class TrainingOutput(BaseModel):
+    weights: Path
+    loss: float
+    note: Optional[str]
+
 class Predictor(BasePredictor):
-    def predict(self, text: str = "p") -> str:
-        return "predicted " + text
-    def train(self, steps: int, s: float = 0) -> str:
-        print("training")
-        time.sleep(s)
-        if steps < 0:
-            raise ValueError("negative")
-        return f"trained {steps}"
-"""
-FUNCTION = """
-class Predictor:
-    def predict(self) -> str:
+    def predict(self, n: int = 1, wait: bool = False) -> str:
+        while wait:
+            time.sleep(0.01)
         return "predicted"
-def train(n: int = 1) -> int:
-    return n
+
+def train(
+    data: Path = Input(description="Examples", default=None),
+    steps: int = Input(default=2, ge=1, le=9),
+    mode: str = Input(default="good", choices=["good", "bad", "endless"]),
+) -> TrainingOutput:
+    for step in range(steps):
+        print("step", step)
+    if mode == "bad":
+        raise ValueError("diverged")
+    while mode == "endless":
+        time.sleep(0.01)
+    current_scope().record_metric("steps", steps)
+    with open("weights.txt", "w") as out:
+        out.write(data.read_text() if data else "none")
+    return TrainingOutput(weights="weights.txt", loss=steps)
 """
 
 
@@ -33,89 +47,155 @@ def server(start_once):
     return start_once(MODEL)
 
 
-def train(server, input, method="POST", path="/trainings", **headers):
-    return server.ask(method, path, {"input": input}, **headers)
+def train(server, input=None, method="POST", path="/trainings", headers=None, **envelope):
+    body = {**({} if input is None else {"input": input}), **envelope}
+    return server.ask(method, path, body, **(headers or {}))
 
 
-def test_they_run_train(server):
-    answer = train(server, {"steps": 3})
+def test_a_training_runs_train(server):
+    answer = train(server, {"data": "data:text/plain,examples", "steps": "3"})
     body = answer.json
-    assert answer.status == 200
-    assert (body["status"], body["output"], body["logs"]) == ("succeeded", "trained 3", "training\n")
-    assert body["metrics"]["predict_time"] >= 0 and body["input"] == {"steps": 3}
-    assert server.predict({}).json["output"] == "predicted p"
+    assert (answer.status, body["status"]) == (200, "succeeded")
+    weights = "data:text/plain;base64," + base64.b64encode(b"examples").decode()
+    assert body["output"] == {"weights": weights, "loss": 3.0, "note": None}
+    assert body["logs"] == "step 0\nstep 1\nstep 2\n"
+    assert body["metrics"]["steps"] == 3 and body["metrics"]["predict_time"] > 0
+    assert body["input"] == {"data": "data:text/plain,examples", "steps": "3"}
 
 
-def test_a_failure_is_an_answer(server):
-    body = train(server, {"steps": -1}).json
-    assert (body["status"], body["error"]) == ("failed", "negative")
+def test_predictions_still_run_predict(server):
+    assert server.predict({}).json["output"] == "predicted"
 
 
-@pytest.mark.parametrize("path", ["/trainings", "/trainings/x"])
-def test_their_input_is_checked(server, path):
-    answer = train(server, {"steps": "x"}, "PUT" if path.endswith("x") else "POST", path)
-    assert answer.status == 422 and answer.json["detail"][0]["loc"] == ["body", "input", "steps"]
+@pytest.mark.parametrize("body", [None, {}, {"input": None}, {"input": {}}])
+def test_defaults(server, body):
+    answer = server.ask("POST", "/trainings", body)
+    assert (answer.status, answer.json["output"]["loss"]) == (200, 2.0)
 
 
-def test_a_put_is_idempotent_and_can_be_polled_and_canceled(server):
-    first = train(server, {"steps": 1, "s": 60}, "PUT", "/trainings/long", Prefer="respond-async")
-    assert first.status == 202
-    assert train(server, {"steps": 1, "s": 60}, "PUT", "/trainings/long").status == 202
-    assert server.ask("PUT", "/predictions/long", {"input": {}}).status == 409, "the id is taken by a training"
-    assert server.predict({}).status == 409, "they share the slots"
-    until("it runs", lambda: server.get("/predictions/long").json["logs"])
-    assert server.ask("POST", "/trainings/long/cancel").json == {}
+def test_the_input_is_checked_against_the_schema_of_train(server):
+    answer = train(server, {"steps": 10, "mode": "odd", "data": "/etc/passwd"})
+    assert answer.status == 422
+    assert sorted(problem["loc"] for problem in answer.json["detail"]) == [
+        ["body", "input", name] for name in ("data", "mode", "steps")
+    ]
+
+
+def test_an_input_of_predict_is_unknown(server):
+    body = train(server, {"n": 5}).json
+    assert body["status"] == "succeeded"
+    assert "n" in body["logs"].splitlines()[0]
+
+
+def test_a_failed_training_has_the_error_and_the_traceback(server):
+    body = train(server, {"mode": "bad"}).json
+    assert (body["status"], body["error"], body["output"]) == ("failed", "diverged", None)
+    assert "ValueError: diverged" in body["logs"]
+
+
+def test_an_asynchronous_training_tells_its_webhook(server, receiver):
+    answer = train(server, {"steps": 1}, headers={"Prefer": "respond-async"}, webhook=receiver.url, id="told")
+    assert (answer.status, answer.json["id"], answer.json["status"]) == (202, "told", "starting")
+    last = receiver.wait_terminal()
+    assert (last["id"], last["status"], last["output"]["loss"]) == ("told", "succeeded", 1.0)
+
+
+def test_put_is_idempotent(server):
+    first = train(server, {"steps": 1}, "PUT", "/trainings/again").json
+    again = train(server, {"steps": 1}, "PUT", "/trainings/again").json
+    assert (first["status"], again["completed_at"]) == ("succeeded", first["completed_at"])
+
+
+def test_put_during_the_run_shows_its_state_and_cancel_ends_it(server):
+    body = {"input": {"mode": "endless"}}
+    assert server.ask("PUT", "/trainings/long", body, Prefer="respond-async").status == 202
+    shown = server.ask("PUT", "/trainings/long", body, Prefer="respond-async")
+    assert (shown.status, shown.json["id"]) == (202, "long")
+    assert train(server, {}).status == 409, "a training takes a slot"
+    assert server.predict({}).status == 409, "the same one that predictions take"
+    canceled = server.ask("POST", "/trainings/long/cancel", {})
+    assert (canceled.status, canceled.json) == (200, {})
     assert server.ended("long")["status"] == "canceled"
-    again = train(server, {"steps": 1}, "PUT", "/trainings/short").json
-    assert train(server, {"steps": 1}, "PUT", "/trainings/short").json == again
-    assert server.ask("PUT", "/predictions/short", {"input": {}}).json["output"] == "predicted p"
 
 
-def test_an_id_of_the_path_and_of_the_body(server):
-    answer = server.ask("PUT", "/trainings/one", {"id": "two", "input": {"steps": 1}})
-    assert answer.status == 422 and answer.json["detail"][0]["loc"] == ["body", "id"]
-    assert server.ask("PUT", "/trainings/" + "x" * 513, {"input": {"steps": 1}}).status == 422
+def test_an_id_that_is_not_the_one_of_the_path_is_refused(server):
+    answer = train(server, {}, "PUT", "/trainings/one", id="two")
+    assert (answer.status, answer.json["detail"][0]["loc"]) == (422, ["body", "id"])
 
 
-def test_they_are_no_streams(server):
-    assert train(server, {"steps": 1}, Accept="text/event-stream").status == 406
-
-
-def test_a_webhook_hears_of_one(server, receiver):
-    server.ask("POST", "/trainings", {"input": {"steps": 2}, "webhook": receiver.url}, Prefer="respond-async")
-    assert receiver.wait_terminal()["output"] == "trained 2"
-
-
-@pytest.mark.parametrize("id", ["unknown", "..%2Fx"])
-def test_a_cancel_of_none(server, id):
-    answer = server.ask("POST", f"/trainings/{id}/cancel")
+def test_cancel_of_nothing(server):
+    answer = server.ask("POST", "/trainings/nobody/cancel", {})
     assert (answer.status, answer.json) == (404, {})
 
 
+def test_trainings_are_not_streamed(server):
+    assert train(server, {}, headers={"Accept": "text/event-stream"}).status == 406
+
+
 def test_discovery_and_schema_name_them(server):
-    found = server.get("/").json
-    assert found["trainings_url"] == "/trainings"
-    assert found["trainings_idempotent_url"] == "/trainings/{training_id}"
-    assert found["trainings_cancel_url"] == "/trainings/{training_id}/cancel"
+    links = server.get("/").json
+    assert links["trainings_url"] == "/trainings"
+    assert links["trainings_idempotent_url"] == "/trainings/{training_id}"
+    assert links["trainings_cancel_url"] == "/trainings/{training_id}/cancel"
     document = server.get("/openapi.json").json
     assert {"/trainings", "/trainings/{training_id}", "/trainings/{training_id}/cancel"} <= set(document["paths"])
-    assert {"TrainingInput", "TrainingOutput"} <= set(document["components"]["schemas"])
-
-
-@pytest.mark.parametrize(
-    "flags", [["--x-mode", "train"], ["--x-mode=predict", "--threads", "2"], ["--train", "predict.py:train"]]
-)
-def test_a_function_beside_the_predictor_trains_in_every_mode(start_once, flags):
-    server = start_once(FUNCTION, *flags)
-    assert train(server, {"n": 5}).json["output"] == 5
-    assert server.predict({}).json["output"] == "predicted"
+    schemas = document["components"]["schemas"]
+    assert list(schemas["TrainingInput"]["properties"]) == ["data", "steps", "mode"]
+    assert schemas["TrainingOutput"]["title"] == "TrainingOutput"
+    assert schemas["TrainingOutput"]["required"] == ["weights", "loss"]
+    assert {"TrainingRequest", "TrainingResponse"} <= set(schemas)
 
 
 @pytest.mark.parametrize(
     ("method", "path"), [("POST", "/trainings"), ("PUT", "/trainings/x"), ("POST", "/trainings/x/cancel")]
 )
-def test_404_without_train(start_once, method, path):
-    server = start_once("class Predictor:\n    def predict(self) -> str: ...\n")
-    answer = server.ask(method, path, {})
-    assert answer.status == 404 and answer.headers["content-type"] == "application/json"
-    assert not [p for p in server.get("/openapi.json").json["paths"] if "training" in p]
+def test_a_model_without_train_has_no_trainings(start, method, path):
+    server = start("def predict(s: str = 'a') -> str:\n    return s\n", predict="predict.py:predict")
+    assert server.ask(method, path, {"input": {}}).status == 404
+    assert "trainings_url" not in server.get("/").json
+
+
+CLASS = """
+class Trainer:
+    def setup(self):
+        print("trainer is set up")
+        self.runs = 0
+    def train(self, n: int) -> int:
+        self.runs += 1
+        return n + self.runs
+"""
+
+
+def test_train_of_cog_yaml_may_be_a_class_with_a_setup_of_its_own(start, tmp_path):
+    (tmp_path / "predict.py").write_text("class Predictor:\n    def predict(self) -> str:\n        return 'p'\n")
+    (tmp_path / "learn.py").write_text(CLASS)
+    (tmp_path / "cog.yaml").write_text("predict: predict.py:Predictor\ntrain: learn.py:Trainer\n")
+    server = start("", "--x-mode", "train", model_dir=tmp_path)
+    first = train(server, {"n": 10}).json
+    assert (first["output"], first["logs"]) == (11, "trainer is set up\n")
+    second = train(server, {"n": 10}).json
+    assert (second["output"], second["logs"]) == (12, "")
+    assert train(server, {}).status == 422
+
+
+def test_train_as_a_method_shares_the_object(start):
+    server = start(
+        "class Predictor:\n    def setup(self):\n        self.k = 5\n    def predict(self) -> int:\n        return self.k\n    async def train(self, n: int) -> int:\n        self.k = n\n        return n\n"
+    )
+    assert train(server, {"n": 7}).json["output"] == 7
+    assert server.predict({}).json["output"] == 7
+
+
+def test_a_bad_train_that_was_asked_for_stops_the_model(start, tmp_path):
+    (tmp_path / "predict.py").write_text("def predict() -> str:\n    return 'p'\n\ndef train(data): ...\n")
+    (tmp_path / "cog.yaml").write_text("predict: predict.py:predict\ntrain: predict.py:train\n")
+    server = start("", ready=False, model_dir=tmp_path)
+    server.wait_status("SETUP_FAILED")
+    assert "predict.py:4: data: has no type annotation" in server.health()["setup"]["logs"]
+
+
+def test_a_function_that_is_only_called_train_does_no_harm(start):
+    server = start("def predict() -> str:\n    return 'p'\n\ndef train(data): ...\n", predict="predict.py:predict")
+    assert server.predict({}).json["output"] == "p"
+    assert train(server, {}).status == 404
+    until("the log says so", lambda: "train is not served" in server.log())

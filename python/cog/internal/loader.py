@@ -278,12 +278,36 @@ def _train(loader: _Loader, target: Any, ref: str, train_ref: str | None) -> Met
     if owner is None:
         return None
     if train_ref:
-        return loader.method(name, owner, where)
+        train = loader.method(name, owner, where)
+        if train is not None and isinstance(owner, type) and owner is not target:
+            loader.setup(owner, where)
+            train.target = _made_when_called(owner, name)
+        return train
     found = _Loader()  # nobody asked for it: what only happens to be called train must not stop the model
     train = found.method(name, owner, where)
     for problem in found.problems:
         print(f"{problem} (so train is not served; name it in cog.yaml to insist)", file=sys.stderr)
     return train
+
+
+def _made_when_called(owner: type, name: str) -> Callable[..., Any]:
+    """A method of a class of its own, whose object is made and set up by the first call: most servers never train."""
+    import threading  # trainings beside an async predict run in threads
+
+    lock = threading.Lock()
+    made: list[Any] = []
+
+    def call(**arguments: Any) -> Any:
+        with lock:
+            if not made:
+                trainer = owner()
+                setup = getattr(trainer, "setup", None)
+                if setup is not None:
+                    setup(**_weights(setup))
+                made.append(trainer)
+        return getattr(made[0], name)(**arguments)
+
+    return call
 
 
 def _train_target(target: Any, ref: str, train_ref: str | None) -> tuple[Any, str, str]:
