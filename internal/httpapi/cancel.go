@@ -8,9 +8,10 @@ import (
 	"github.com/coggo/coggo/internal/supervisor"
 )
 
-// cancel answers at once; the end comes by the prediction's own channels. An id that does not run gets an empty
-// object, as on Cog.
+// cancel answers at once, unless the client prefers to wait; the end comes by the prediction's own channels. An id that
+// does not run gets an empty object, as on Cog.
 func (a *API) cancel(w http.ResponseWriter, r *http.Request) error {
+	p, _ := a.Supervisor.Get(r.PathValue("id")) // NotFound: Cancel says so too
 	err := a.Supervisor.Cancel(r.PathValue("id"), supervisor.ByClient)
 	var refused *prediction.Error
 	if errors.As(err, &refused) && refused.Code == prediction.NotFound {
@@ -18,6 +19,9 @@ func (a *API) cancel(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	if err == nil {
+		if limit := preferred(r.Header).wait; limit > 0 {
+			a.waitDone(r, p, limit)
+		}
 		writeRaw(w, http.StatusOK, []byte("{}"))
 	}
 	return err

@@ -211,8 +211,12 @@ func (e *envelope) url(key string, value json.RawMessage) string {
 	if !ok {
 		return ""
 	}
-	if u, err := url.Parse(s); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || !validPort(u.Port()) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || !validPort(u.Port()):
 		e.bad("url_parsing", "must be an http or https URL", key)
+	case strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }):
+		e.bad("url_parsing", "must be percent-encoded, and its host in punycode, where it is not ASCII", key)
 	}
 	return s
 }

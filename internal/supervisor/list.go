@@ -11,13 +11,11 @@ import (
 )
 
 // List returns up to limit predictions, live and retained, newest first, and a cursor for those that follow, empty at
-// the end. It returns a *prediction.Error with code Invalid for a cursor that is none.
+// the end. It returns a *prediction.Error with code NotFound for a cursor that is none.
 func (s *Supervisor) List(after string, limit int) (page []*prediction.Prediction, next string, err error) {
 	from, ok := parseCursor(after)
 	if !ok {
-		return nil, "", prediction.InvalidRequest(prediction.Problem{
-			Loc: []any{"query", "cursor"}, Msg: "must be the `next` of an earlier page, or absent", Type: "value_error",
-		})
+		return nil, "", prediction.Refuse(prediction.NotFound, "no page has this cursor: it must be the `next` of an earlier page")
 	}
 	s.mu.Lock()
 	s.forgetLocked()

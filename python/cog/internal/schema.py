@@ -15,15 +15,16 @@ _CONSTRAINTS = (("ge", "minimum"), ("le", "maximum"), ("regex", "pattern"))
 
 def document(predict: Method, train: Method | None) -> Schema:
     """The whole document; ``/trainings`` only for a model with ``train``."""
-    schemas: Schema = dict(_envelopes("Prediction", "Input", "Output"))
+    schemas: Schema = dict(_envelopes("Prediction", "Input", "Output", _demanding(predict)))
     schemas.update(_shared())
     exact: Schema = {}
     _add_method(schemas, exact, predict, "Input", "Output")
-    paths = {**_server_paths(), **_run_paths("prediction", "Prediction", predict.streaming)}
+    paths = {**_server_paths(), **_run_paths("prediction", "Prediction", predict, schemas["PredictionRequest"])}
+    _add_polling(paths, train is not None)
     if train is not None:
-        schemas.update(_envelopes("Training", "TrainingInput", "TrainingOutput"))
+        schemas.update(_envelopes("Training", "TrainingInput", "TrainingOutput", _demanding(train)))
         _add_method(schemas, exact, train, "TrainingInput", "TrainingOutput")
-        paths.update(_run_paths("training", "Training", False))
+        paths.update(_run_paths("training", "Training", train, schemas["TrainingRequest"]))
     whole = {
         "openapi": "3.0.2",
         "info": {"title": "Cog", "version": "0.1.0"},
@@ -154,8 +155,17 @@ def _text(title: str, **more: Any) -> Schema:
     return {"title": title, "type": "string", "nullable": True, **more}
 
 
-def _envelopes(kind: str, input_name: str, output_name: str) -> Schema:
-    """The request and response around input and output."""
+def _demanding(method: Method) -> bool:
+    """Whether there is an input that a request can't leave out."""
+    return any(field.required for field in method.fields)
+
+
+#: Which addresses the server takes.
+_URL: Schema = {"format": "uri", "pattern": "^https?://[A-Za-z0-9]"}
+
+
+def _envelopes(kind: str, input_name: str, output_name: str, demanding: bool) -> Schema:
+    """The request and response around input and output. A request with all defaults needs no input."""
     object_of_texts = {
         "title": "Context",
         "type": "object",
@@ -163,12 +173,12 @@ def _envelopes(kind: str, input_name: str, output_name: str) -> Schema:
         "nullable": True,
     }
     request = {
-        "input": {"allOf": [_ref(input_name)], "nullable": True},
-        "id": _text("Id"),
+        "input": {"allOf": [_ref(input_name)], **({} if demanding else {"nullable": True})},
+        "id": _text("Id", minLength=1),
         "created_at": _text("Created At", format="date-time"),
         "context": object_of_texts,
-        "output_file_prefix": _text("Output File Prefix"),
-        "webhook": _text("Webhook", format="uri", minLength=1, maxLength=65536),
+        "output_file_prefix": _text("Output File Prefix", **_URL),
+        "webhook": _text("Webhook", **_URL, minLength=1, maxLength=65536),
         "webhook_events_filter": {
             "title": "Webhook Events Filter",
             "type": "array",
@@ -178,7 +188,8 @@ def _envelopes(kind: str, input_name: str, output_name: str) -> Schema:
         },
     }
     response = {
-        "input": {"allOf": [_ref(input_name)], "nullable": True},
+        # As it was sent: before text became a number, with unknown names, and with stars for secrets.
+        "input": {"anyOf": [_ref(input_name), {"type": "object"}], "nullable": True},
         "output": {"allOf": [_ref(output_name)], "nullable": True},
         "id": _text("Id"),
         "version": _text("Version"),
@@ -190,8 +201,9 @@ def _envelopes(kind: str, input_name: str, output_name: str) -> Schema:
         "status": {"allOf": [_ref("Status")], "nullable": True},
         "metrics": {"title": "Metrics", "type": "object", "additionalProperties": True, "nullable": True},
     }
+    need: Schema = {"required": ["input"]} if demanding else {}
     return {
-        f"{kind}Request": {"title": f"{kind}Request", "type": "object", "properties": request},
+        f"{kind}Request": {"title": f"{kind}Request", "type": "object", "properties": request, **need},
         f"{kind}Response": {"title": f"{kind}Response", "type": "object", "properties": response},
     }
 
@@ -255,12 +267,15 @@ def _answer(description: str, schema: Schema) -> Schema:
 _REASONS = {
     "_202": "Accepted",
     "_400": "Malformed request",
+    "_401": "No token",
     "_404": "Not found",
     "_406": "Not streamed",
+    "_408": "The body stopped coming",
     "_409": "Busy, or the id is in use",
     "_413": "Too large",
     "_415": "Not JSON",
     "_422": "Validation Error",
+    "_429": "The queue is full",
     "_503": "No model is ready",
 }
 
@@ -279,46 +294,83 @@ def _simple(verb: str, summary: str, operation: str) -> Schema:
     }
 
 
-def _run_paths(noun: str, kind: str, streaming: bool) -> Schema:
-    """The paths of predictions or trainings."""
-    verb = "predict" if noun == "prediction" else "train"
-    id_parameter = {
+_PREFER: Schema = {"name": "prefer", "in": "header", "required": False, "schema": {"title": "Prefer", "type": "string"}}
+
+
+def _id_parameter(noun: str, kind: str) -> Schema:
+    return {
         "name": f"{noun}_id",
         "in": "path",
         "required": True,
         "schema": {"title": f"{kind} ID", "type": "string", "minLength": 1},
     }
-    prefer = {"name": "prefer", "in": "header", "required": False, "schema": {"title": "Prefer", "type": "string"}}
-    body = {"content": {"application/json": {"schema": _ref(f"{kind}Request")}}}
-    refused = {f"_{code}": "Error" for code in (400, 404, 406, 409, 413, 415, 503)}
+
+
+def _body(schema: Schema, demanding: bool) -> Schema:
+    return {"content": {"application/json": {"schema": schema}}, **({"required": True} if demanding else {})}
+
+
+def _run_paths(noun: str, kind: str, method: Method, request: Schema) -> Schema:
+    """The paths of predictions or trainings, for requests of that form."""
+    verb = "predict" if noun == "prediction" else "train"
+    # The id stands in the path: in the body it could only be the same.
+    without_id = {**request, "properties": {k: v for k, v in request["properties"].items() if k != "id"}}
+    refused = {f"_{code}": "Error" for code in (400, 401, 404, 406, 408, 409, 413, 415, 429, 503)}
     run = _answers(_ref(f"{kind}Response"), _202=f"{kind}Response", _422="HTTPValidationError", **refused)
     post: Schema = {
         "summary": verb.title(),
         "description": f"Run a single {noun} on the model",
         "operationId": f"{verb}_{noun}s_post",
-        "parameters": [prefer],
-        "requestBody": body,
+        "parameters": [_PREFER],
+        "requestBody": _body(_ref(f"{kind}Request"), _demanding(method)),
         "responses": run,
     }
-    if streaming:
+    if method.streaming and noun == "prediction":
         post["x-cog-streaming"] = True
     put = {
         "summary": f"{verb.title()} Idempotent",
         "description": f"Run a single {noun} on the model (idempotent creation).",
         "operationId": f"{verb}_idempotent_{noun}s__{noun}_id__put",
-        "parameters": [id_parameter, prefer],
-        "requestBody": body,
+        "parameters": [_id_parameter(noun, kind), _PREFER],
+        "requestBody": _body(without_id, _demanding(method)),
         "responses": run,
     }
     cancel = {
         "summary": "Cancel",
         "description": f"Cancel a running {noun}",
         "operationId": f"cancel_{noun}s__{noun}_id__cancel_post",
-        "parameters": [id_parameter],
-        "responses": _answers({"title": "Response Cancel"}, _404="", _422="HTTPValidationError"),
+        "parameters": [_id_parameter(noun, kind), _PREFER],
+        "responses": _answers({"title": "Response Cancel"}, _401="Error", _404="", _422="HTTPValidationError"),
     }
     return {
         f"/{noun}s": {"post": post},
         f"/{noun}s/{{{noun}_id}}": {"put": put},
         f"/{noun}s/{{{noun}_id}}/cancel": {"post": cancel},
+    }
+
+
+def _add_polling(paths: Schema, trains: bool) -> None:
+    """What can be asked about predictions, and trainings among them; Cog has nothing of the kind."""
+    found = _ref("PredictionResponse")
+    if trains:
+        found = {"anyOf": [found, _ref("TrainingResponse")]}
+    page = {
+        "type": "object",
+        "required": ["results", "next"],
+        "properties": {"results": {"type": "array", "items": found}, "next": {"type": "string", "nullable": True}},
+    }
+    cursor = {"name": "cursor", "in": "query", "required": False, "schema": {"title": "Cursor", "type": "string"}}
+    paths["/predictions"]["get"] = {
+        "summary": "List",
+        "description": "What runs and what has ended lately, newest first",
+        "operationId": "list_predictions_get",
+        "parameters": [cursor],
+        "responses": _answers(page, _401="Error", _404="Error"),
+    }
+    paths["/predictions/{prediction_id}"]["get"] = {
+        "summary": "Get",
+        "description": "The state or the result of a prediction",
+        "operationId": "get_predictions__prediction_id__get",
+        "parameters": [_id_parameter("prediction", "Prediction")],
+        "responses": _answers(found, _401="Error", _404="Error"),
     }
