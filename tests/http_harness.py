@@ -44,11 +44,13 @@ def processes(mark: str) -> list[int]:
     return found
 
 
-def leads_a_group(pid: int) -> bool:
-    """Whether a process is the first of its group."""
+def is_runner(pid: int) -> bool:
+    """Whether a process is a runner itself, and not a copy that the model has forked."""
     try:
-        return os.getpgid(pid) == pid
-    except ProcessLookupError:
+        return (
+            os.getpgid(pid) == pid and b"cog.internal.file_runner" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+        )
+    except (ProcessLookupError, FileNotFoundError):
         return False
 
 
@@ -151,7 +153,7 @@ class Server:
             pid = self.process.pid
             children = pathlib.Path(f"/proc/{pid}/task").glob("*/children")
             pids = [int(c) for f in children for c in f.read_text().split()]
-            return next((p for p in pids if leads_a_group(p)), 0)  # the others are what a runner left behind
+            return next((p for p in pids if is_runner(p)), 0)  # the others are what a runner left behind
 
         return int(until("there is a runner", find))
 

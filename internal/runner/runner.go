@@ -40,6 +40,7 @@ type Process struct {
 	stdout *stream
 	stderr *stream
 	mark   orphan.Mark // of everything that descends from it
+	gone   chan struct{}
 	done   chan struct{}
 	exit   Exit
 }
@@ -49,7 +50,7 @@ var births atomic.Int64
 
 // Start runs the process. It returns when the kernel has it; loading and setup come later, through the spool.
 func Start(c Config, sink Sink) (*Process, error) {
-	p := &Process{cmd: command(c), done: make(chan struct{})}
+	p := &Process{cmd: command(c), gone: make(chan struct{}), done: make(chan struct{})}
 	if c.Mark != "" {
 		p.mark = c.Mark + orphan.Mark(strconv.FormatInt(births.Add(1), 10)) + "."
 		p.cmd.Env = append(p.cmd.Env, string(p.mark))
@@ -134,6 +135,7 @@ func (p *Process) live(server orphan.Mark, started chan<- error) {
 	_ = p.cmd.Wait() // what it says is in ProcessState
 	forget(p.PID())
 	p.exit = exitOf(p.cmd.ProcessState)
+	close(p.gone)
 	p.Kill() // whatever the runner left in its group
 	p.endDescendants()
 	guard.Forget(p.PID())
@@ -146,10 +148,14 @@ func (p *Process) live(server orphan.Mark, started chan<- error) {
 // PID is the process id, which is also the id of its group.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Done is closed when the process has ended and everything that it wrote was given to the Sink.
+// Gone is closed when the process has ended; what it has started may still run.
+func (p *Process) Gone() <-chan struct{} { return p.gone }
+
+// Done is closed when everything that the process has started has ended too, and everything that was written was given to
+// the Sink.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Exit says how the process ended; it is valid once Done is closed.
+// Exit says how the process ended; it is valid once Gone is closed.
 func (p *Process) Exit() Exit { return p.exit }
 
 // Drain gives everything that the process has written until now to the Sink before it returns.

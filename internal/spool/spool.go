@@ -157,15 +157,46 @@ func (d *Dir) Remove(id string, plain bool) error {
 	)
 }
 
-// Clear removes what an earlier runner left about itself, before another one starts on the directory.
+// Withdraw deletes the request of a prediction that has ended although its runner goes on with it.
+func (d *Dir) Withdraw(id string, _ bool) error {
+	return remove(d.join(requestPrefix + FileID(id) + jsonSuffix))
+}
+
+// Clear removes what an earlier runner left, before another one starts on the directory. No runner has a prediction then,
+// but the server may be downloading inputs.
 func (d *Dir) Clear() error {
-	return errors.Join(
-		remove(d.join(schemaName)),
-		remove(d.join(setupResultName)),
-		remove(d.join(stopName)),
-		remove(d.join(healthDir, "request.json")),
-		remove(d.join(healthDir, "response.json")),
-	)
+	names, err := d.names()
+	for _, name := range names {
+		if ofRunner(name) {
+			err = errors.Join(err, remove(d.join(name)))
+		}
+	}
+	half, bad := filepath.Glob(d.join(tmpDir, responsePrefix+"*")) // it may have been killed in the middle of one
+	for _, path := range half {
+		bad = errors.Join(bad, remove(path))
+	}
+	return errors.Join(err, bad, d.emptySub(outputsDir), d.emptySub(healthDir))
+}
+
+// ofRunner reports whether a file concerns one run of a runner.
+func ofRunner(name string) bool {
+	for _, prefix := range []string{requestPrefix, responsePrefix, cancelPrefix, eventsPrefix} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return name == schemaName || name == setupResultName || name == stopName
+}
+
+// Empty removes everything but the journals, before anything runs.
+func (d *Dir) Empty() error { return errors.Join(d.Clear(), d.emptySub(inputsDir), d.emptySub(tmpDir)) }
+
+func (d *Dir) emptySub(name string) error {
+	entries, err := os.ReadDir(d.join(name))
+	for _, entry := range entries {
+		err = errors.Join(err, os.RemoveAll(d.join(name, entry.Name())))
+	}
+	return err
 }
 
 // Inputs is the directory of a prediction's downloaded inputs; the caller makes it when there are any.

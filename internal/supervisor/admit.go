@@ -86,6 +86,7 @@ func (s *Supervisor) register(f *flight, idempotent bool) (known *flight, err er
 	}
 	if old != nil {
 		s.retained.remove(f.id())
+		f.again = true
 	}
 	s.flights[f.id()] = f
 	s.idle.Add(1)

@@ -35,8 +35,11 @@ func (r Reason) Error() string { return "canceled: " + string(r) }
 // flight is one prediction with what belongs to its way through the server.
 type flight struct {
 	prediction *prediction.Prediction
+	run        string // of the runs of the same id, this one; empty when no later server will ask
 	checked    schema.Checked
 	accepted   time.Time
+	dir        *spool.Dir // where its files are, from the moment it has a slot
+	again      bool       // the id was run before, and the result of that is noted
 
 	ctx       context.Context // done when the prediction must end, with a Reason as its cause
 	cancelBy  context.CancelCauseFunc
@@ -66,6 +69,9 @@ func (s *Supervisor) newFlight(r prediction.Request, checked schema.Checked) *fl
 		noted:      make(chan struct{}),
 		slot:       make(chan *worker, 1),
 		look:       newBell(),
+	}
+	if s.Durable {
+		f.run = prediction.NewID()
 	}
 	f.ctx, f.cancelBy = context.WithCancelCause(context.Background())
 	return f

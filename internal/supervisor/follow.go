@@ -29,6 +29,7 @@ type follower struct {
 	s       *Supervisor
 	f       *flight
 	w       *worker
+	dir     *spool.Dir
 	process process
 	events  *spool.Events
 	target  *files.Destination // of the output's files, once there are any
@@ -64,7 +65,7 @@ func (o *follower) run(ctx context.Context) prediction.Result {
 // read applies what is new and reports whether it was the end. It looks for the response before it reads the events:
 // all of them were written before it.
 func (o *follower) read(ctx context.Context) (prediction.Result, bool) {
-	response, ended, err := o.w.dir.Response(spool.FileID(o.f.id()))
+	response, ended, err := o.dir.Response(spool.FileID(o.f.id()))
 	if err != nil {
 		return o.failed("the model's answer could not be read: " + err.Error()), true
 	}
@@ -184,7 +185,7 @@ func (o *follower) cancel(r Reason) {
 		return
 	}
 	o.grace = time.After(o.s.CancelGrace)
-	if err := o.w.dir.PutCancel(o.f.id(), string(r)); err != nil {
+	if err := o.dir.PutCancel(o.f.id(), string(r)); err != nil {
 		o.s.Log.Error("cancel", "id", o.f.id(), "error", err)
 		return
 	}

@@ -82,7 +82,7 @@ func (s *Supervisor) statusLocked() Status {
 		return Ready
 	case count[phaseReady] > 0:
 		return Busy
-	case count[phaseStarting] > 0:
+	case count[phaseStarting]+count[phaseEnding] > 0:
 		return Starting
 	case count[phaseSetupFailed] > 0:
 		return SetupFailed

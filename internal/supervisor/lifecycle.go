@@ -28,6 +28,9 @@ func (s *Supervisor) run(f *flight) {
 	if r.Webhook != "" {
 		f.hook = s.Webhooks.Open(f.target(), f.partial)
 	}
+	if f.again {
+		s.forgetNote(f.id())
+	}
 	if len(f.checked.Unknown) > 0 {
 		f.log("stderr", []byte("ignored unknown input: "+strings.Join(f.checked.Unknown, ", ")+"\n"))
 	}
@@ -53,7 +56,7 @@ func (s *Supervisor) execute(ctx context.Context, f *flight) (*worker, predictio
 		f.predict.End(err.Error())
 		return w, s.ended(f, err)
 	}
-	follow := follower{s: s, f: f, w: w, process: process, events: w.dir.Events(f.id())}
+	follow := follower{s: s, f: f, w: w, dir: w.dir, process: process, events: w.dir.Events(f.id())}
 	result := follow.run(ctx)
 	f.predict.EndAt(result.CompletedAt, result.Error)
 	return w, result
@@ -79,22 +82,23 @@ func (s *Supervisor) await(ctx context.Context, f *flight) (*worker, error) {
 		return w, nil
 	default:
 	}
-	if err := s.noteQueued(f); err != nil {
-		return nil, err
-	}
-	select {
-	case w := <-f.slot:
-		return w, nil
-	case <-ctx.Done():
+	err := s.noteQueued(f)
+	if err == nil {
+		select {
+		case w := <-f.slot:
+			return w, nil
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
 	}
 	s.mu.Lock()
 	s.dequeueLocked(f)
 	s.mu.Unlock()
 	select {
 	case w := <-f.slot: // given in the meantime
-		return w, context.Cause(ctx)
+		return w, err
 	default:
-		return nil, context.Cause(ctx)
+		return nil, err
 	}
 }
 
@@ -204,24 +208,29 @@ func (s *Supervisor) settle(f *flight, w *worker, r prediction.Result) {
 	if err := s.noteFinal(f); err != nil {
 		s.Log.Error("note the end of a prediction", "id", f.id(), "error", err)
 	}
-	s.clean(f, w)
+	s.clean(f)
 	f.note()
 	s.release(f, w)
 	p.Announce()
 	f.cancelBy(nil)
 	if f.hook != nil {
-		f.hook.Finish(f.final, func() { s.paid(f.id()) })
+		f.hook.Finish(f.final, func() { s.paid(f.run) })
 	}
 	f.final, f.checked = nil, schema.Checked{} // a retained prediction needs neither
 	s.observe(f)
 }
 
-// clean removes what the prediction left in the spool, unless its runner may still write there.
-func (s *Supervisor) clean(f *flight, w *worker) {
-	if w == nil || f.abandoned {
+// clean removes what the prediction left in the spool. Where its runner may still write, only the request goes, so that a
+// later server does not end the prediction once more.
+func (s *Supervisor) clean(f *flight) {
+	if f.dir == nil {
 		return
 	}
-	if err := w.dir.Remove(f.id(), f.plain); err != nil {
+	remove := f.dir.Remove
+	if f.abandoned {
+		remove = f.dir.Withdraw
+	}
+	if err := remove(f.id(), f.plain); err != nil {
 		s.Log.Error("remove the files of a prediction", "id", f.id(), "error", err)
 	}
 }

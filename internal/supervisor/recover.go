@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 // note is what the server writes down of a prediction for a later server.
 type note struct {
 	ID            string            `json:"id"`
+	Run           string            `json:"run"` // the same id can be run again: this tells the runs apart
 	Method        prediction.Method `json:"method"`
 	Input         json.RawMessage   `json:"input,omitempty"` // as sent
 	Echo          json.RawMessage   `json:"echo,omitempty"`  // only when it differs from Input
@@ -31,9 +34,9 @@ type note struct {
 	Final         json.RawMessage   `json:"final,omitempty"` // the terminal snapshot
 }
 
-func noteOf(r prediction.Request, final []byte) note {
+func noteOf(r prediction.Request, run string, final []byte) note {
 	n := note{
-		ID: r.ID, Method: r.Method, Input: r.Input, More: r.More, Webhook: r.Webhook, WebhookEvents: r.WebhookEvents, OutputPrefix: r.OutputPrefix,
+		ID: r.ID, Run: run, Method: r.Method, Input: r.Input, More: r.More, Webhook: r.Webhook, WebhookEvents: r.WebhookEvents, OutputPrefix: r.OutputPrefix,
 		Context: r.Context, CreatedAt: r.CreatedAt, TraceParent: r.TraceParent, TraceState: r.TraceState,
 		CancelAfter: r.CancelAfter, Detached: r.Detached, Final: final,
 	}
@@ -57,7 +60,7 @@ func (n note) request() prediction.Request {
 
 // notesOf is what the request file says to a later server.
 func notesOf(f *flight) json.RawMessage {
-	data, err := json.Marshal(noteOf(f.prediction.Request, nil))
+	data, err := json.Marshal(noteOf(f.prediction.Request, f.run, nil))
 	if err != nil {
 		return nil // every member was valid JSON when it came
 	}
@@ -71,7 +74,7 @@ func (s *Supervisor) noteQueued(f *flight) error {
 		return nil
 	}
 	f.queued = true
-	return s.queued.Put(f.id(), noteOf(f.prediction.Request, nil))
+	return s.queued.Put(f.id(), noteOf(f.prediction.Request, f.run, nil))
 }
 
 // noteFinal writes down what is still owed of a finished prediction: the result, for those who did not wait for it,
@@ -84,10 +87,10 @@ func (s *Supervisor) noteFinal(f *flight) error {
 	r := f.prediction.Request
 	r.Input = r.Echo // nothing will run again, so no secret need stay
 	if f.hook != nil && r.Wants("completed") {
-		err = s.outbox.Put(f.id(), noteOf(r, f.final))
+		err = s.outbox.Put(f.run, noteOf(r, f.run, f.final))
 	}
 	if r.Detached && s.retained.enabled() {
-		err = errors.Join(err, s.results.Put(f.id(), noteOf(r, f.final)))
+		err = errors.Join(err, s.results.Put(f.id(), noteOf(r, f.run, f.final)))
 	}
 	if f.queued {
 		err = errors.Join(err, s.queued.Remove(f.id()))
@@ -95,13 +98,13 @@ func (s *Supervisor) noteFinal(f *flight) error {
 	return err
 }
 
-// paid forgets a terminal webhook that was delivered or refused for good.
-func (s *Supervisor) paid(id string) {
+// paid forgets the terminal webhook of a run that was delivered or refused for good.
+func (s *Supervisor) paid(run string) {
 	if !s.Durable {
 		return
 	}
-	if err := s.outbox.Remove(id); err != nil {
-		s.Log.Error("forget a delivered webhook", "id", id, "error", err)
+	if err := s.outbox.Remove(run); err != nil {
+		s.Log.Error("forget a delivered webhook", "run", run, "error", err)
 	}
 }
 
@@ -115,26 +118,84 @@ func (s *Supervisor) forgetNote(id string) {
 	}
 }
 
-// recover takes up what an earlier server left: results and undelivered webhooks as they are, finished responses by
-// delivering them, everything else by ending it as failed, or by running it again with Rerun.
-func (s *Supervisor) recover() error {
+// left is a prediction that an earlier server had not ended.
+type left struct {
+	*flight
+	dir     *spool.Dir // where its request is; nil when no runner had it
+	request spool.Request
+}
+
+// readLeft registers what an earlier server left: finished predictions as they are, the others until settleLeft ends them.
+// One bad file must not keep the server from serving: it is told and passed over.
+func (s *Supervisor) readLeft() error {
 	if !s.Durable {
 		return nil
 	}
-	err := s.recoverResults()
-	err = errors.Join(err, s.outbox.Each(s.recoverWebhook))
-	for _, w := range s.workers {
-		list, bad := w.dir.List()
-		err = errors.Join(err, bad)
+	dirs, err := s.leftDirs()
+	bad := s.recoverResults()
+	for _, dir := range dirs {
+		list, unread := dir.List()
+		bad = errors.Join(bad, unread)
 		for _, id := range list.Requests {
-			err = errors.Join(err, s.recoverRequest(w, id))
+			bad = errors.Join(bad, s.readRequest(dir, id))
 		}
 	}
-	err = errors.Join(err, s.queued.Each(s.recoverQueued))
-	if err != nil {
-		s.Log.Error("recover", "error", err) // one bad file must not keep the server from serving
+	bad = errors.Join(bad, s.queued.Each(s.readQueued))
+	if bad != nil {
+		s.Log.Error("recover", "error", bad)
 	}
-	return nil
+	return err
+}
+
+// leftDirs are the directories where earlier servers had runners; they may have had more of them than this one.
+func (s *Supervisor) leftDirs() ([]*spool.Dir, error) {
+	paths, _ := filepath.Glob(filepath.Join(s.WorkingDir, runnerPrefix+"*")) // the pattern is valid
+	dirs := []*spool.Dir{s.root}
+	for _, path := range paths {
+		dir, err := spool.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		dirs = append(dirs, dir)
+	}
+	return dirs, nil
+}
+
+// settleLeft ends what readLeft has registered: finished responses by delivering them, everything else as failed, or by
+// running it again with Rerun. What no runner had yet runs now. No file of a prediction is left then.
+func (s *Supervisor) settleLeft() error {
+	if !s.Durable {
+		return nil
+	}
+	bad := s.outbox.Each(s.recoverWebhook)
+	var again []*flight
+	for _, l := range s.left {
+		if f, err := s.resume(l); err != nil {
+			bad = errors.Join(bad, err)
+		} else if f != nil {
+			again = append(again, f)
+		}
+	}
+	s.left = nil
+	if bad != nil {
+		s.Log.Error("recover", "error", bad)
+	}
+	dirs, err := s.leftDirs()
+	for _, dir := range dirs {
+		if dir == s.root || s.uses(dir) {
+			err = errors.Join(err, dir.Empty())
+		} else {
+			err = errors.Join(err, os.RemoveAll(dir.Path()))
+		}
+	}
+	for _, f := range again {
+		s.enqueue(f)
+	}
+	return err
+}
+
+func (s *Supervisor) uses(dir *spool.Dir) bool {
+	return slices.ContainsFunc(s.workers, func(w *worker) bool { return w.dir.Path() == dir.Path() })
 }
 
 // snapshotNote reads back what Snapshot wrote.
@@ -159,8 +220,6 @@ func (s *Supervisor) recoverResults() error {
 		return err
 	})
 	slices.SortFunc(found, func(a, b *flight) int { return a.accepted.Compare(b.accepted) })
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	for _, f := range found {
 		s.flights[f.id()] = f
 		s.retained.add(f.id(), f.prediction.Size(), f.accepted)
@@ -178,6 +237,7 @@ func (s *Supervisor) readResult(data []byte) (*flight, error) {
 		return nil, err
 	}
 	f := s.newFlight(n.request(), schema.Checked{})
+	f.run = n.Run
 	f.prediction = prediction.Restore(n.request(), final.StartedAt, final.Logs, prediction.Result{
 		Status: final.Status, Output: final.Output, Error: final.Error, Metrics: final.Metrics, CompletedAt: final.CompletedAt,
 	})
@@ -190,26 +250,25 @@ func (s *Supervisor) recoverWebhook(data []byte) error {
 	if err := json.Unmarshal(data, &n); err != nil {
 		return err
 	}
-	s.Webhooks.Redeliver(target(n.request()), n.Final, func() { s.paid(n.ID) })
+	s.Webhooks.Redeliver(target(n.request()), n.Final, func() { s.paid(n.Run) })
 	return nil
 }
 
-func (s *Supervisor) recoverQueued(data []byte) error {
+// readQueued registers a prediction that no runner had, unless readRequest knows better.
+func (s *Supervisor) readQueued(data []byte) error {
 	var n note
 	if err := json.Unmarshal(data, &n); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	known := s.flights[n.ID] != nil
-	s.mu.Unlock()
-	if known { // it was handed over before the crash
+	if s.knows(n) {
 		return s.queued.Remove(n.ID)
 	}
-	return s.resume(nil, n, spool.Request{})
+	s.takeUp(left{flight: s.flightOf(n)})
+	return nil
 }
 
-func (s *Supervisor) recoverRequest(w *worker, fileID string) error {
-	request, ok, err := w.dir.Request(fileID)
+func (s *Supervisor) readRequest(dir *spool.Dir, fileID string) error {
+	request, ok, err := dir.Request(fileID)
 	if err != nil || !ok {
 		return err
 	}
@@ -217,71 +276,81 @@ func (s *Supervisor) recoverRequest(w *worker, fileID string) error {
 	if err := json.Unmarshal(request.Server, &n); err != nil {
 		return fmt.Errorf("request %s has no notes: %w", request.ID, err)
 	}
-	s.mu.Lock()
-	known := s.flights[n.ID] != nil
-	s.mu.Unlock()
-	if known || s.outbox.Has(n.ID) { // its end was noted before the crash
-		return w.dir.Remove(n.ID, false)
+	if s.knows(n) { // its end was noted before the crash
+		return dir.Remove(n.ID, false)
 	}
-	return s.resume(w, n, request)
-}
-
-// resume ends or repeats a prediction that an earlier server had in flight.
-func (s *Supervisor) resume(w *worker, n note, request spool.Request) error {
-	r := n.request()
-	f := s.newFlight(r, schema.Checked{Input: request.Input})
-	f.queued = true
-	if r.Webhook != "" {
-		f.hook = s.Webhooks.Open(target(r), f.partial)
-	}
-	s.mu.Lock()
-	s.flights[n.ID] = f
-	s.mu.Unlock()
-	result, finished := s.leftBy(w, f, request)
-	if !finished && s.Rerun {
-		return s.rerun(w, f)
-	}
-	s.settle(f, w, result)
-	s.Log.Info("recovered", "id", n.ID, "status", result.Status)
-	return nil
-}
-
-// leftBy is the result that the runner of an earlier server left, or the one that says there is none.
-func (s *Supervisor) leftBy(w *worker, f *flight, request spool.Request) (prediction.Result, bool) {
-	lost := prediction.Result{Status: prediction.Failed, Error: "the server restarted before the prediction ended", CompletedAt: s.Now()}
-	if w == nil {
-		return lost, false
-	}
+	f := s.flightOf(n)
+	f.checked.Input = request.Input
 	if started, err := time.Parse(time.RFC3339Nano, request.StartedAt); err == nil {
 		f.prediction.Start(started)
 	}
-	o := follower{s: s, f: f, w: w, process: buried{}, events: w.dir.Events(f.id())}
-	defer o.events.Close()
-	if result, ended := o.read(f.ctx); ended {
-		return result, true
-	}
-	return lost, false
+	s.takeUp(left{f, dir, request})
+	return nil
 }
 
-// rerun begins a prediction again; its inputs are checked and downloaded anew once the model is ready.
-func (s *Supervisor) rerun(w *worker, f *flight) error {
-	if w != nil {
-		if err := w.dir.Remove(f.id(), false); err != nil {
-			return err
-		}
+// knows reports whether this run was registered, or has ended and is still owed to its receiver.
+func (s *Supervisor) knows(n note) bool {
+	f := s.flights[n.ID]
+	return f != nil && f.run == n.Run || s.outbox.Has(n.Run)
+}
+
+func (s *Supervisor) flightOf(n note) *flight {
+	f := s.newFlight(n.request(), schema.Checked{})
+	f.run = n.Run
+	return f
+}
+
+// takeUp registers l; nothing else runs yet.
+func (s *Supervisor) takeUp(l left) {
+	s.retained.remove(l.id())
+	s.flights[l.id()] = l.flight
+	s.left = append(s.left, l)
+}
+
+// resume ends a prediction that an earlier server had in flight, or returns what runs in its place.
+func (s *Supervisor) resume(l left) (again *flight, err error) {
+	if l.dir == nil {
+		return s.again(l)
 	}
-	fresh := s.newFlight(f.prediction.Request, schema.Checked{})
-	fresh.unchecked = true
-	if err := s.noteQueued(fresh); err != nil {
-		return err
+	result, finished := s.leftBy(l)
+	if !finished && s.Rerun {
+		return s.again(l)
 	}
+	f := l.flight
+	f.dir, f.queued = l.dir, true
+	if r := f.prediction.Request; r.Webhook != "" {
+		f.hook = s.Webhooks.Open(f.target(), f.partial)
+	}
+	s.settle(f, nil, result)
+	s.Log.Info("recovered", "id", f.id(), "status", result.Status)
+	return nil, nil
+}
+
+// leftBy is the result that the runner of an earlier server left, or the one that says there is none.
+func (s *Supervisor) leftBy(l left) (prediction.Result, bool) {
+	o := follower{s: s, f: l.flight, dir: l.dir, process: buried{}, events: l.dir.Events(l.id())}
+	defer o.events.Close()
+	if result, ended := o.read(l.ctx); ended {
+		return result, true
+	}
+	return o.failed("the server restarted before the prediction ended"), false
+}
+
+// again notes that a prediction is to run from its beginning; its inputs are checked and downloaded once the model is ready.
+func (s *Supervisor) again(l left) (*flight, error) {
+	f := s.newFlight(l.prediction.Request, schema.Checked{})
+	f.run, f.unchecked = l.run, true
+	return f, s.noteQueued(f)
+}
+
+// enqueue lets a prediction wait for a slot, however many wait already.
+func (s *Supervisor) enqueue(f *flight) {
 	s.mu.Lock()
-	s.flights[fresh.id()] = fresh
-	s.queue = append(s.queue, fresh)
+	s.flights[f.id()] = f
+	s.queue = append(s.queue, f)
 	s.idle.Add(1)
 	s.mu.Unlock()
-	go s.run(fresh)
-	return nil
+	go s.run(f)
 }
 
 // buried stands for the process of an earlier server: the kernel ended it with its parent.

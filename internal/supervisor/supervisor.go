@@ -73,6 +73,7 @@ type Supervisor struct {
 	queued  *spool.Journal
 	results *spool.Journal
 	outbox  *spool.Journal
+	left    []left // between New and Start: what an earlier server had in flight
 
 	look     chan os.Signal
 	rescan   *time.Timer        // runs while ticking
@@ -92,6 +93,9 @@ type Supervisor struct {
 	defunct  chan struct{} // closed when no process will ever run again because they died too often
 }
 
+// runnerPrefix begins the names of the runners' directories where there are several.
+const runnerPrefix = "runner-"
+
 // New takes up what an earlier server left in the working directory. It starts no process: see Start.
 func New(c Config) (*Supervisor, error) {
 	root, err := spool.Open(c.WorkingDir)
@@ -110,19 +114,22 @@ func New(c Config) (*Supervisor, error) {
 	for i := range c.Runners {
 		dir := root
 		if c.Runners > 1 {
-			if dir, err = spool.Open(filepath.Join(c.WorkingDir, "runner-"+strconv.Itoa(i))); err != nil {
+			if dir, err = spool.Open(filepath.Join(c.WorkingDir, runnerPrefix+strconv.Itoa(i))); err != nil {
 				return nil, err
 			}
 		}
 		s.workers = append(s.workers, newWorker(s, i, dir))
 	}
+	if err := s.readLeft(); err != nil {
+		return nil, fmt.Errorf("recover %s: %w", s.root.Path(), err)
+	}
 	return s, nil
 }
 
-// Start recovers what is owed and starts the runners. The caller must have arranged for the runners' signals to reach
+// Start ends or goes on with what an earlier server had in flight, and starts the runners. The caller must have arranged for the runners' signals to reach
 // Signals before.
 func (s *Supervisor) Start() error {
-	if err := s.recover(); err != nil {
+	if err := s.settleLeft(); err != nil {
 		return fmt.Errorf("recover %s: %w", s.root.Path(), err)
 	}
 	s.workersn.Go(s.watch)
@@ -245,7 +252,7 @@ func (s *Supervisor) hopelessLocked(err error) {
 	defunct := 0
 	for _, w := range s.workers {
 		switch w.phase {
-		case phaseStarting, phaseReady:
+		case phaseStarting, phaseReady, phaseEnding:
 			return
 		case phaseDefunct:
 			defunct++

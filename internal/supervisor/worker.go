@@ -20,6 +20,7 @@ type phase int
 const (
 	phaseStarting phase = iota
 	phaseReady
+	phaseEnding // the process has died; its last words may still come
 	phaseSetupFailed
 	phaseDefunct
 )
@@ -75,8 +76,10 @@ func (w *worker) keep() {
 			return
 		}
 		delay.Reset()
+		<-process.Gone()
+		w.close()
 		<-process.Done()
-		w.bury(process)
+		w.bury()
 		if w.s.stopping.Err() != nil {
 			return
 		}
@@ -258,12 +261,18 @@ func (w *worker) fail(p phase, err error) {
 	w.s.hopelessLocked(err)
 }
 
-// bury waits until the predictions of a dead process have ended: nobody may use the directory before.
-func (w *worker) bury(process *runner.Process) {
+// close lets no prediction in any more: the process has ended.
+func (w *worker) close() {
 	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
 	w.process = nil
 	w.why = "the model process died and is being started again"
-	w.turnLocked(phaseStarting)
+	w.turnLocked(phaseEnding)
+}
+
+// bury waits until the predictions of a dead process have ended: nobody may use the directory before.
+func (w *worker) bury() {
+	w.s.mu.Lock()
 	left := w.abandoned
 	w.abandoned = map[string]*flight{}
 	w.s.mu.Unlock()
@@ -312,6 +321,7 @@ func (w *worker) freeLocked() int {
 // takeLocked gives f a slot.
 func (w *worker) takeLocked(f *flight) {
 	w.flights[spool.FileID(f.id())] = f
+	f.dir = w.dir
 	w.s.tickLocked()
 	f.slot <- w
 }
@@ -428,7 +438,7 @@ func (w *worker) output(source string, text []byte) {
 
 // onlyLocked is the prediction that the process runs, nil when it runs none or several.
 func (w *worker) onlyLocked() (only *flight) {
-	if w.phase != phaseReady {
+	if w.phase != phaseReady && w.phase != phaseEnding {
 		return nil
 	}
 	for _, f := range w.flights {

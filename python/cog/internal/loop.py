@@ -14,7 +14,7 @@ from cog.internal.spool import Events, Names, Spool, log_event, sort_names
 
 _get_ident = threading.get_ident
 
-#: Text that a prediction may print without a turn of the loop before it is passed on, in characters.
+#: Text without a newline that a prediction may print before it is passed on, in characters.
 _PENDING_LOG = 64 << 10
 
 
@@ -33,8 +33,8 @@ async def run_setup(setup: Callable[[], Any]) -> None:
 
 
 class Turn:
-    """One turn of the loop. What its predictions have to say is written and announced at its end: one signal, however
-    many there are."""
+    """One turn of the loop. What its predictions have to say is announced at its end: one signal, however many there are.
+    What could not be written before, such as the beginning of a line, is written then."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, spool: Spool) -> None:
         self._loop = loop
@@ -69,7 +69,7 @@ class Turn:
 
 
 class Emitter:
-    """Collects the events of one prediction until the end of the turn. Threads of the model may log too."""
+    """Writes the events of one prediction, and announces them at the end of the turn. Threads of the model may log too."""
 
     def __init__(self, events: Events, turn: Turn) -> None:
         self._events = events
@@ -85,6 +85,7 @@ class Emitter:
         with self._lock:
             self._end_log()
             self._lines.append(line)
+        self.flush()  # at once: what the model does next may be its last
         self._turn.touch(self)
 
     def log(self, source: str, text: str) -> None:
@@ -95,8 +96,8 @@ class Emitter:
                 self._source = source
             self._text.append(text)
             self._size += len(text)
-            full = self._size > _PENDING_LOG
-        if full:
+            whole = text.endswith("\n") or self._size > _PENDING_LOG
+        if whole:
             self.flush()
         self._turn.touch(self)
 

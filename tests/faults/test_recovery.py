@@ -1,0 +1,271 @@
+"""The server is killed. The next one on the same directory loses nothing, and nobody is told two different ends."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import random
+import signal
+import threading
+import time
+
+import pytest
+
+from faults_models import ASYNC, ASYNC_MODEL, MODEL, TERMINAL, asked, begun, ends, files_in
+from http_harness import processes
+from waiting import alive, until
+
+QUIET = {"webhook_events_filter": ["completed"]}
+
+
+@pytest.fixture
+def where(tmp_path):
+    return ("--working-dir", str(tmp_path / "spool"))
+
+
+def idle_files(where):
+    return [name for name in files_in(pathlib.Path(where[1])) if not name.startswith("results/")]
+
+
+BARE = ["lock", "openapi.json", "setup-result.json"]
+
+
+@pytest.mark.parametrize("deed", ["", "child,session,daemon", "stubborn,child", "gil"])
+def test_a_killed_server_leaves_no_process(start, deed):
+    hold = "ctypes.PyDLL(None).sleep(600)" if deed == "gil" else "None"
+    server = start(MODEL.replace("DEEDS = {", "DEEDS = {'gil': lambda: " + hold + ","))
+    asked(server, {"deed": deed, "s": 600}, id="it")
+    if deed != "gil":
+        begun(server, "it")
+    mark = f"TMPDIR={server.temporary}"
+    count = 2 + len([d for d in deed.split(",") if d in ("child", "daemon")])
+    until("all run", lambda: len(processes(mark)) >= count)
+    time.sleep(0.1)  # let the model get to its deed
+    pids = processes(mark)
+    server.kill()
+    until("all are gone", lambda: not any(map(alive, pids)), 5)
+
+
+def test_the_next_server_ends_what_a_killed_guard_left(start, where, tmp_path):
+    first = start(MODEL, *where)
+    first.predict({"deed": "daemon"})
+    guards = [
+        int(p) for p in os.listdir("/proc") if p.isdigit() and f"/{first.process.pid:x}-".encode() in command(int(p))
+    ]
+    assert len(guards) == 1
+    os.kill(guards[0], signal.SIGKILL)
+    first.kill()
+    left = processes(f"TMPDIR={first.temporary}")
+    assert left, "the daemon outlives both"
+    start(MODEL, *where)
+    assert not any(map(alive, left))
+
+
+def command(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            line = file.read()
+    except OSError:
+        return b""
+    return line if line.startswith(b"coggo-guard\0") else b""
+
+
+@pytest.mark.parametrize("recover", ["fail", "rerun"])
+def test_what_was_in_flight_is_ended_or_run_again(start, receiver, where, tmp_path, recover):
+    gate = tmp_path / "gate"
+    first = start(ASYNC_MODEL, *where, "--max-concurrency", "8")
+    for n in range(8):
+        asked(first, {"gate": str(gate), "n": n}, id=f"p{n}", webhook=receiver.url, **QUIET)
+    for n in range(8):
+        begun(first, f"p{n}")
+    first.kill()
+    gate.touch()
+    second = start(ASYNC_MODEL, *where, "--max-concurrency", "8", "--recover", recover, ready=False)
+    for n in range(8):
+        body = second.ended(f"p{n}")
+        if recover == "fail":
+            assert body["status"] == "failed" and "restarted" in body["error"]
+            assert body["output"] == [f"part {n}"] and body["logs"] == f"line {n}\n"
+        else:
+            assert body["status"] == "succeeded" and body["output"] == [f"part {n}"]
+    until("all were told", lambda: len(ends(receiver)) == 8)
+    assert {len(told) for told in ends(receiver).values()} == {1}
+    until("nothing is left", lambda: idle_files(where) == BARE)
+
+
+def test_what_waited_for_a_slot_runs(start, receiver, where, tmp_path):
+    gate = tmp_path / "gate"
+    first = start(MODEL, *where, "--max-queue", "10")
+    for n in range(4):
+        asked(first, {"gate": str(gate), "n": n}, id=f"p{n}", webhook=receiver.url, **QUIET)
+    begun(first, "p0")
+    first.kill()
+    gate.touch()
+    second = start(MODEL, *where, ready=False)
+    assert second.ended("p0")["status"] == "failed"
+    for n in range(1, 4):
+        body = second.ended(f"p{n}")
+        assert body["output"] == [f"part {n}"], (body, second.log())
+    until("all were told", lambda: len(ends(receiver)) == 4)
+    until("nothing is left", lambda: idle_files(where) == BARE)
+
+
+def test_an_answer_that_nobody_has_read_is_delivered(start, receiver, where, tmp_path):
+    gate = tmp_path / "gate"
+    first = start(MODEL, *where)
+    asked(first, {"gate": str(gate), "n": 5}, id="it", webhook=receiver.url, **QUIET)
+    begun(first, "it")
+    first.process.send_signal(signal.SIGSTOP)
+    gate.touch()
+    until("the runner has answered", (tmp_path / "spool" / "response-it.json").exists)
+    first.kill()
+    second = start(MODEL, *where, ready=False)
+    body = second.ended("it")
+    assert (body["status"], body["output"], body["logs"]) == ("succeeded", ["part 5"], body["logs"])
+    assert receiver.wait_terminal() == body
+    assert ends(receiver) == {"it": ["succeeded"]}
+
+
+def test_a_second_run_of_an_id_is_not_mistaken_for_the_first(start, receiver, where):
+    first = start(MODEL, *where)
+    asked(first, {"n": 1}, id="it", webhook=receiver.url, **QUIET)
+    until("the first run was told", lambda: ends(receiver) == {"it": ["succeeded"]})
+    asked(first, {"n": 2, "s": 600}, id="it", webhook=receiver.url, **QUIET)
+    begun(first, "it")
+    first.kill()
+    second = start(MODEL, *where, ready=False)
+    body = second.ended("it")
+    assert body["status"] == "failed" and body["output"] == ["part 2"]
+    until("the second run was told", lambda: ends(receiver) == {"it": ["succeeded", "failed"]})
+
+
+def test_a_webhook_that_is_owed_twice_for_an_id_is_delivered_twice(start, receiver, where):
+    receiver.answer = lambda n: 503
+    first = start(MODEL, *where)
+    for n in range(2):
+        asked(first, {"n": n}, id="it", webhook=receiver.url, **QUIET)
+        until("it has ended", lambda: first.health()["status"] == "READY")
+    first.kill()
+    receiver.got.clear()
+    receiver.answer = lambda n: 200
+    second = start(MODEL, *where)
+    until("both came", lambda: {body["output"][0] for body in receiver.got} == {"part 0", "part 1"})
+    assert second.get("/predictions/it").json["output"] == ["part 1"]
+    until("nothing is left", lambda: idle_files(where) == BARE)
+
+
+def test_a_cancel_that_was_ignored_is_not_told_again_as_a_failure(start, receiver, where):
+    stubborn = ASYNC_MODEL.replace("await asyncio.sleep(0.01)", "time.sleep(0.001)")
+    stubborn = stubborn.replace(
+        "        end = time.monotonic()",
+        """        while deed == "stay":
+            try: await asyncio.sleep(0.01)
+            except asyncio.CancelledError: pass
+        end = time.monotonic()""",
+    ).replace("filter(None, deed.split", "filter(DEEDS.get, deed.split")
+    first = start(stubborn, *where, "--max-concurrency", "4", "--cancel-grace", "100ms")
+    asked(first, {"deed": "stay", "n": 1}, id="other")
+    first.ask("PUT", "/predictions/it", {"input": {"deed": "stay"}, "webhook": receiver.url, **QUIET}, **ASYNC)
+    begun(first, "it")
+    first.ask("POST", "/predictions/it/cancel")
+    until("the end was told", lambda: ends(receiver) == {"it": ["canceled"]})
+    until("it is not owed any more", lambda: not list((first.spool() / "outbox").iterdir()))
+    first.kill()
+    second = start(MODEL, *where, ready=False)
+    assert second.ended("other")["status"] == "failed"
+    assert second.get("/predictions/it").json["status"] == "canceled"
+    assert ends(receiver) == {"it": ["canceled"]}
+
+
+def test_another_number_of_runners_takes_up_all(start, receiver, where, tmp_path):
+    first = start(MODEL, *where, "--runners", "3")
+    until("all are ready", lambda: first.health()["concurrency"]["max"] == 3)
+    for n in range(3):
+        asked(first, {"s": 600, "n": n}, id=f"p{n}", webhook=receiver.url, **QUIET)
+    for n in range(3):
+        begun(first, f"p{n}")
+    first.kill()
+    second = start(MODEL, *where, ready=False)
+    for n in range(3):
+        assert second.ended(f"p{n}")["status"] == "failed"
+    until("all were told", lambda: len(ends(receiver)) == 3)
+    until("nothing is left", lambda: idle_files(where) == BARE)
+
+
+def test_garbage_of_a_crash_keeps_nobody_from_serving(start, where, tmp_path):
+    spool = tmp_path / "spool"
+    first = start(MODEL, *where)
+    first.kill()
+    for name in (
+        "request-broken.json",
+        "request-empty.json",
+        "response-alone.json",
+        "events-alone.jsonl",
+        "cancel-alone.json",
+        ".tmp/response-half.json",
+        "results/broken.json",
+        "queued/broken.json",
+        "outbox/broken.json",
+    ):
+        (spool / name).write_bytes(b"" if "empty" in name else b'{"id": ')
+    second = start(MODEL, *where)
+    assert second.predict({}).json["status"] == "succeeded"
+    for name in ("request-broken", "results/broken", "queued/broken", "outbox/broken"):
+        assert name in second.log(), name
+    broken = {"results/broken.json", "queued/broken.json", "outbox/broken.json"}
+    assert set(files_in(spool)) - broken == set(BARE)
+
+
+def test_kills_under_load_lose_and_double_nothing(start, receiver, where):
+    """Each accepted id has one end, and its receiver hears of it at least once and never of two different ones."""
+    acknowledged, rolls = [], random.Random(4)
+
+    def answer(n):
+        if rolls.random() < 0.3:
+            return 503
+        acknowledged.append(n - 1)
+        return 200
+
+    receiver.answer = answer
+    flags = (*where, "--max-concurrency", "16", "--max-restarts", "1000", "--retain", "100000", "--recover", "rerun")
+    accepted: list[str] = []
+    holder = [start(ASYNC_MODEL, *flags)]
+    stop = threading.Event()
+
+    def load(name):
+        for n in range(10_000):
+            if stop.is_set():
+                return
+            id = f"{name}-{n}"
+            try:
+                body = {"id": id, "input": {"s": (n % 5) / 50, "n": n}, "webhook": receiver.url, **QUIET}
+                if holder[0].ask("POST", "/predictions", body, timeout=5, **ASYNC).status == 202:
+                    accepted.append(id)
+                else:
+                    time.sleep(0.01)
+            except OSError:
+                time.sleep(0.02)
+            except Exception:  # an answer cut short by a kill: it may have been accepted or not
+                time.sleep(0.02)
+
+    threads = [threading.Thread(target=load, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for turn in range(6):
+        time.sleep(rolls.uniform(0.1, 0.4))
+        if turn % 2:
+            holder[0].kill()
+            holder[0] = start(ASYNC_MODEL, *flags)
+        else:
+            os.kill(holder[0].runner(), signal.SIGKILL)
+            holder[0].wait_status("READY")
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert len(accepted) > 50
+    last = holder[0]
+    for id in accepted:
+        assert last.ended(id)["status"] in TERMINAL
+    until("each was acknowledged", lambda: {receiver.got[i]["id"] for i in acknowledged} >= set(accepted), 30)
+    assert {id: told for id, told in ends(receiver).items() if len(set(told)) > 1} == {}
+    until("nothing is left", lambda: idle_files(where) == BARE)

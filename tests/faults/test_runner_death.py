@@ -1,0 +1,131 @@
+"""The runner dies: what it had in flight fails at once, and the next prediction works."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+from faults_models import ASYNC_MODEL, MODEL, asked, begun, ends, family
+from http_harness import processes
+from waiting import alive, until
+
+DEATHS = {
+    "kill": "signal 9",
+    "term": "signal 15",
+    "segfault": "signal 11",
+    "abort": "signal 6",
+    "exit": "exit status 7",
+    "exit 0": "exit status 0",
+    "memory": "memory",
+}
+MANY = ("--max-restarts", "1000")
+
+
+@pytest.fixture(scope="module")
+def sync_server(start_once):
+    return start_once(MODEL, *MANY)
+
+
+@pytest.fixture(scope="module")
+def async_server(start_once):
+    return start_once(ASYNC_MODEL, *MANY, "--max-concurrency", "64")
+
+
+@pytest.fixture(params=["sync", "async"])
+def server(request):
+    found = request.getfixturevalue(f"{request.param}_server")
+    found.wait_status("READY")
+    return found
+
+
+@pytest.mark.parametrize("deed", DEATHS)
+def test_a_prediction_fails_with_the_reason_and_what_it_had(server, receiver, deed):
+    answer = server.predict({"deed": deed, "n": 3}, webhook=receiver.url)
+    assert answer.status == 200
+    body = answer.json
+    assert body["status"] == "failed" and DEATHS[deed] in body["error"].lower() + body["logs"].lower(), body
+    assert body["output"] == ["part 3"] and body["logs"].startswith("line 3\n")
+    assert body["completed_at"] and body["metrics"] is not None
+    assert receiver.wait_terminal() == body
+    server.wait_status("READY")
+    assert server.predict({"n": 1}, webhook=receiver.url, id="next").json["status"] == "succeeded"
+    until("the next one was told", lambda: "next" in ends(receiver))
+    assert ends(receiver)[body["id"]] == ["failed"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGABRT])
+def test_it_is_killed_while_idle(server, number):
+    old = server.runner()
+    os.kill(old, number)
+    until("there is another one", lambda: server.runner() not in (0, old))
+    server.wait_status("READY")
+    assert server.predict({}).json["status"] == "succeeded"
+    assert family(server) == []
+
+
+@pytest.mark.parametrize("count", [8, 64])
+def test_all_that_run_at_once_fail_once(async_server, receiver, count):
+    async_server.wait_status("READY")
+    ids = [f"{count}-{n}" for n in range(count)]
+    for n, id in enumerate(ids):
+        asked(async_server, {"s": 600, "n": n}, id=id, webhook=receiver.url, webhook_events_filter=["completed"])
+    for id in ids:
+        begun(async_server, id)
+    os.kill(async_server.runner(), signal.SIGKILL)
+    bodies = [async_server.ended(id) for id in ids]
+    for n, body in enumerate(bodies):
+        assert body["status"] == "failed" and "signal 9" in body["error"]
+        assert body["output"] == [f"part {n}"] and body["logs"] == f"line {n}\n"
+    until("all were told", lambda: len(ends(receiver)) == count)
+    async_server.wait_status("READY")
+    assert async_server.predict({}).json["status"] == "succeeded"
+    assert set(map(tuple, ends(receiver).values())) == {("failed",)}
+
+
+def test_what_it_has_started_ends_with_it(server):
+    server.predict({"deed": "child,session,silent,daemon"})
+    runner = server.runner()
+    mark = f"TMPDIR={server.temporary}"
+    started = [p for p in processes(mark) if p not in (runner, server.process.pid)]
+    assert len(started) >= 3
+    os.kill(runner, signal.SIGKILL)
+    until("there is another one", lambda: server.runner() not in (0, runner))
+    assert [p for p in started if alive(p)] == []
+    assert family(server) == []
+
+
+def test_orphans_of_a_living_runner_leave_no_zombies(server):
+    server.predict({"deed": "brief"})
+    until("the orphan was buried", lambda: family(server) == [])
+    assert server.predict({}).json["status"] == "succeeded"
+
+
+def test_a_runner_without_descriptors_is_replaced(server):
+    server.predict({"deed": "descriptors"})
+    until("predictions work again", lambda: server.predict({}).json.get("status") == "succeeded")
+
+
+def test_death_in_setup_is_told(start):
+    server = start(MODEL, env={"IN_SETUP": "segfault"}, ready=False)
+    server.wait_status("SETUP_FAILED")
+    assert "signal 11" in server.health()["setup"]["logs"]
+    assert server.predict({}).status == 503
+
+
+def test_twenty_kills_in_a_row(sync_server, receiver):
+    """`make kills` has a thousand."""
+    late = []
+    for n in range(20):
+        sync_server.wait_status("READY")
+        asked(sync_server, {"s": 600}, id=f"kill{n}", webhook=receiver.url, webhook_events_filter=["completed"])
+        os.kill(sync_server.runner(), signal.SIGKILL)
+        begin = time.monotonic()
+        assert sync_server.ended(f"kill{n}")["status"] == "failed"
+        late.append(time.monotonic() - begin)
+    until("all were told", lambda: len(ends(receiver)) == 20)
+    assert set(map(tuple, ends(receiver).values())) == {("failed",)}
+    assert sorted(late)[10] < 1
+    assert family(sync_server) == []
