@@ -18,6 +18,7 @@ type Event struct {
 
 	Source string `json:"source"` // log
 	Data   string `json:"data"`   // log
+	Copy   bool   `json:"copy"`   // log: another prediction has the same text
 
 	Name  string          `json:"name"`  // metric
 	Value json.RawMessage `json:"value"` // metric

@@ -203,17 +203,17 @@ func TestEventsAreReadLineByLineAsTheyGrow(t *testing.T) {
 		}
 		got = append(got, events...)
 	}
-	if len(got) != 6 {
+	if len(got) != 7 {
 		t.Fatalf("got %d events", len(got))
 	}
 	if string(got[0].Chunk) != `"Hel"` || got[1].Files[0].Path != filepath.Join(d.Path(), "outputs/abc/0/mask.png") {
 		t.Errorf("outputs: %+v", got[:2])
 	}
-	if got[2].Data != "step 1\n" || got[3].Data != "\x00 café 😀" || got[3].Source != "stderr" {
-		t.Errorf("logs: %+v", got[2:4])
+	if got[2].Data != "step 1\n" || got[3].Data != "\x00 café 😀" || got[3].Source != "stderr" || got[3].Copy || !got[4].Copy {
+		t.Errorf("logs: %+v", got[2:5])
 	}
-	if got[4].Key != "tokens" || string(got[4].Total) != "3" || string(got[5].Value) != "null" {
-		t.Errorf("metrics: %+v", got[4:])
+	if got[5].Key != "tokens" || string(got[5].Total) != "3" || string(got[6].Value) != "null" {
+		t.Errorf("metrics: %+v", got[5:])
 	}
 }
 

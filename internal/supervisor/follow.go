@@ -87,7 +87,9 @@ func (o *follower) apply(ctx context.Context) {
 		case "output":
 			o.yield(ctx, e)
 		case "log":
-			o.s.pass(e.Source, []byte(e.Data))
+			if !e.Copy {
+				o.s.pass(e.Source, []byte(e.Data))
+			}
 			o.f.log(e.Source, []byte(e.Data))
 		case "metric":
 			o.f.prediction.Record(prediction.Metric{Name: e.Name, Value: e.Value, Mode: e.Mode, Key: e.Key, Total: e.Total})

@@ -10,6 +10,7 @@ TYPE_CHECKING = False  # not from typing: a model's file of that name could stan
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from cog.batch import batch as batch
     from cog.coder import Coder as Coder
     from cog.errors import CancelationException as CancelationException
     from cog.errors import ExperimentalFeatureWarning as ExperimentalFeatureWarning
@@ -50,6 +51,7 @@ _HOMES: dict[str, str] = {
     "Secret": "types",
     "URLFile": "types",
     "URLPath": "types",
+    "batch": "batch",
     "concurrent": "predictor",
     "current_scope": "scope",
     "emit_metric": "scope",

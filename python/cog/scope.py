@@ -149,6 +149,8 @@ class Scope:
     """The surroundings of one run.
 
     ``context`` is what the request sent along, a copy. ``metrics`` shows up in the prediction.
+    ``members`` are the scopes of the predictions that the running call answers, in the order of its lists: more than this one
+    only with ``@cog.batch``.
     ``traceparent`` and ``tracestate`` continue the trace that the request belongs to (W3C Trace Context); None without one.
     """
 
@@ -163,6 +165,7 @@ class Scope:
         self.metrics = Metrics(listener)
         self.traceparent = traceparent
         self.tracestate = tracestate
+        self.members: list[Scope] = [self]
 
     def record_metric(self, name: str, value: Any, mode: str = "replace") -> None:
         """Record a metric, see `Metrics.record`."""

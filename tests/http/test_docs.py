@@ -45,7 +45,7 @@ def write_files(document: str, directory: pathlib.Path) -> None:
         (directory / name).write_text(content)
 
 
-ALL = [*blocks("README.md"), *blocks("docs/http-api.md")]
+ALL = [block for document in ("README.md", "docs/http-api.md", "docs/batching.md") for block in blocks(document)]
 
 
 @pytest.mark.parametrize("block", ALL, ids=lambda b: f"{b.document}-{b.commands[0][0][:60]}")

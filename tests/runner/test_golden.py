@@ -107,7 +107,7 @@ def test_events_are_written(spool: Spool) -> None:
         if message["type"] == "output":
             events.append(output_event(json.dumps(message["chunk"]).encode(), message["files"]))
         elif message["type"] == "log":
-            events.append(log_event(message["source"], message["data"]))
+            events.append(log_event(message["source"], message["data"], message.get("copy", False)))
         else:
             total = (message["total"],) if "total" in message else ()
             events.append(metric_event(message["name"], message["value"], message["mode"], message["key"], total))

@@ -14,7 +14,7 @@ from sdk.cases import Case, read
 #: All models are loaded before the first test, in every Python side by side.
 pytestmark = pytest.mark.timeout(300)
 
-TABLES = ["inputs", "arguments", "outputs", "shapes", "public"]
+TABLES = ["inputs", "arguments", "outputs", "shapes", "public", "batch"]
 CASES = [case for table in TABLES for case in read(f"schemas/{table}.txt")]
 
 #: Components of every document.

@@ -23,6 +23,7 @@ class Method(Protocol):
 
     is_async: bool
     is_iterator: bool
+    batching: Any
     output: Any
 
     def call(self, kwargs: dict[str, Any]) -> Any: ...
@@ -85,10 +86,10 @@ class Run:
         self.canceled = False  # told to end; whatever the model returns then does not count
         self._spool = spool
         self._method = work.method
-        self._emit = emit
+        self.emit = emit
         self._leave = leave
         self._ended = False
-        self._scope = Scope(self.request.context, self._record, *self.request.trace)
+        self.scope = Scope(self.request.context, self._record, *self.request.trace)
         self._streamed = False
         self._snapshots = 0
         self._originals: list[str] = []  # files of the run that were copied when they were yielded
@@ -96,13 +97,13 @@ class Run:
         self._start = _clock()
 
     def _record(self, name: str, value: Any, mode: str, key: str, total: Any) -> None:
-        self._emit(metric_event(name, value, mode, key, total))
+        self.emit(metric_event(name, value, mode, key, total))
 
     # -- the two ways to run
 
     def run_sync(self, user_code: Doorbell) -> None:
         """Run to the end; ``user_code`` is entered around each call of the model's code."""
-        token = current.set(self._scope)
+        token = current.set(self.scope)
         try:
             response = self._sync(user_code)
         except BaseException as error:  # whatever it is, it ends this prediction and nothing else
@@ -113,7 +114,7 @@ class Run:
         self._finish(response)
 
     def _sync(self, user_code: Doorbell) -> Response:
-        kwargs = self._method.decode(self.request.input, self.request.files)
+        kwargs = self.decode()
         with user_code:
             value = self._method.call(kwargs)
             if hasattr(value, "__await__"):
@@ -139,7 +140,7 @@ class Run:
     async def run_async(self, log: Sink) -> None:
         """Run to the end in the loop; the task is canceled to cancel the prediction."""
         try:
-            current.set(self._scope)
+            current.set(self.scope)
             sink.set(log)
             response = await self._async()
         except BaseException as error:
@@ -147,7 +148,7 @@ class Run:
         self._finish(response)
 
     async def _async(self) -> Response:
-        kwargs = self._method.decode(self.request.input, self.request.files)
+        kwargs = self.decode()
         if not self._method.is_async:
             value = await _in_thread(lambda: self._method.call(kwargs))
         else:
@@ -177,6 +178,20 @@ class Run:
                 await close()
         return self._streamed_out()
 
+    # -- as one of a batch, see `cog.internal.batch_runner`
+
+    def decode(self) -> dict[str, Any]:
+        """The arguments of the call; raises InputError."""
+        return self._method.decode(self.request.input, self.request.files)
+
+    def end(self, result: Any) -> None:
+        """Answer with what the model gave; an exception stands for itself."""
+        try:
+            response = self._failed(result) if isinstance(result, BaseException) else self._returned(result)
+        except BaseException as error:
+            response = self._failed(error)
+        self._finish(response)
+
     # -- what the model gives
 
     def _iterates(self, value: Any) -> bool:
@@ -190,7 +205,7 @@ class Run:
         self._snapshots = files.next
         self._originals += files.originals
         self._streamed = True
-        self._emit(output_event(text, files.entries))
+        self.emit(output_event(text, files.entries))
 
     def _streamed_out(self) -> Response:
         return Response("succeeded", b"null", True, [], None, None)
@@ -227,7 +242,9 @@ class Run:
         self._ended = True
         if self.canceled:
             response = Response("canceled", b"null", response.streamed, [], None, None)
-        metrics = {"predict_time": _clock() - self._start, **self._scope.metrics.nested()}
+        metrics = {"predict_time": _clock() - self._start, **self.scope.metrics.nested()}
+        if self._method.batching:
+            metrics.setdefault("batch_size", len(self.scope.members))
         remove(self._originals)
         try:
             self._leave()

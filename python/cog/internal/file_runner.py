@@ -42,7 +42,15 @@ def main(argv: list[str]) -> int:
     if setup.loop is not None and model.predict.is_async:
         from cog.internal.loop import AsyncRunner, finish
 
+        if model.predict.batching:
+            from cog.internal.batch_loop import batched
+
+            model.predict.target = batched(setup.loop, model)
         return finish(setup.loop, AsyncRunner(setup.loop, spool, model, names).serve())
+    if model.predict.batching:
+        from cog.internal.batch_runner import BatchRunner
+
+        return BatchRunner(spool, model, names, doorbell).serve()
     unroute()
     return SyncRunner(spool, model, names, doorbell).serve()
 

@@ -30,6 +30,14 @@ class Watch:
         be listed."""
         raise NotImplementedError
 
+    def wait_for(self, seconds: float) -> list[str] | None:
+        """Like `wait`, but return no names when nothing was new for that long."""
+        import select  # batches alone need it
+
+        poll = select.poll()
+        poll.register(self.fd or 0, select.POLLIN)
+        return self.wait() if poll.poll(max(seconds, 0) * 1000) else []
+
 
 class InotifyWatch(Watch):
     """By the Linux kernel, see inotify(7)."""
@@ -77,6 +85,12 @@ class ScanWatch(Watch):
 
     def wait(self) -> list[str] | None:
         _sleep(SCAN_INTERVAL)
+        return None
+
+    def wait_for(self, seconds: float) -> list[str] | None:
+        if seconds <= 0:
+            return []
+        _sleep(min(SCAN_INTERVAL, seconds))
         return None
 
 

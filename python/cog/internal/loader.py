@@ -259,9 +259,12 @@ def load(predict_ref: str, train_ref: str | None = None, max_concurrency: int | 
     train = _train(loader, target, predict_ref, train_ref)
     if loader.problems or predict is None:
         raise LoadError(loader.problems or [f"{predict_ref} cannot be read"])
-    limit = max_concurrency or concurrency(predict.function, name) or 1
-    if limit > 1 and not predict.is_async:
-        text = f"a concurrency of {limit} needs async def {name}; write it so, or set the concurrency to 1"
+    size = predict.batching.max_size if predict.batching else 1
+    limit = max_concurrency or concurrency(predict.function, name) or size
+    if limit > 1 and not predict.is_async and not predict.batching:
+        text = (
+            f"a concurrency of {limit} needs async def {name} or @cog.batch; write it so, or set the concurrency to 1"
+        )
         raise LoadError([f"{_place(predict.function, predict_ref)}: {text}"])
     return Model(target, predict, train, limit, made)
 

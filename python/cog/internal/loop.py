@@ -76,7 +76,7 @@ class Emitter:
         self._turn = turn
         self._lock = threading.Lock()  # guards the rest
         self._lines: list[bytes] = []
-        self._source = ""
+        self._source = ("", False)
         self._text: list[str] = []
         self._size = 0
 
@@ -88,12 +88,12 @@ class Emitter:
         self.flush()  # at once: what the model does next may be its last
         self._turn.touch(self)
 
-    def log(self, source: str, text: str) -> None:
-        """Add text that the model wrote; neighbours become one event."""
+    def log(self, source: str, text: str, copy: bool = False) -> None:
+        """Add text that the model wrote; neighbours become one event. A ``copy`` goes to another prediction too."""
         with self._lock:
-            if source != self._source:
+            if (source, copy) != self._source:
                 self._end_log()
-                self._source = source
+                self._source = source, copy
             self._text.append(text)
             self._size += len(text)
             whole = text.endswith("\n") or self._size > _PENDING_LOG
@@ -103,7 +103,8 @@ class Emitter:
 
     def _end_log(self) -> None:
         if self._text:
-            self._lines.append(log_event(self._source, "".join(self._text)))
+            source, copy = self._source
+            self._lines.append(log_event(source, "".join(self._text), copy))
             self._text = []
             self._size = 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import types
 from collections.abc import Mapping
-from typing import Any, Callable, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from cog.errors import OutputError
 from cog.input import UNSET
@@ -13,6 +13,9 @@ from cog.internal.annotations import raw
 from cog.internal.fields import Field, Problem, decode_all, read_field
 from cog.internal.kinds import Kind, Mismatch
 from cog.internal.reading import Reader, Result, Unsupported, read_result
+
+if TYPE_CHECKING:
+    from cog.batch import Batching
 
 _VARARGS, _VARKEYWORDS, _COROUTINE, _GENERATOR, _ASYNC_GENERATOR = 0x04, 0x08, 0x80, 0x20, 0x200
 
@@ -125,6 +128,7 @@ class Method:
         self.is_iterator = result.is_iterator
         self.output = OutputType(result.kind)
         self.streaming = bool(_mark(function, name, "__cog_streaming__"))
+        self.batching = batching(function, name)
         self.target: Callable[..., Any] = function
 
     def call(self, arguments: dict[str, Any]) -> Any:
@@ -150,6 +154,12 @@ def concurrency(function: Any, name: str) -> int | None:
     return limit
 
 
+def batching(function: Any, name: str) -> Batching | None:
+    """What ``@batch`` says of a function."""
+    found: Batching | None = _mark(function, name, "__cog_batch__")
+    return found
+
+
 class MethodReader:
     """Reads one function of a model and collects everything that is wrong with it."""
 
@@ -158,6 +168,7 @@ class MethodReader:
         self._function = function
         self._inner = innermost(function, name)
         self._bound = bound  # the first parameter is the object
+        self._batched = batching(function, name) is not None
         self._reader = Reader({**getattr(self._inner, "__globals__", {}), **_closure(self._inner), **scope})
         self.problems: list[tuple[str, str]] = []  # parameter, or "", and text
 
@@ -198,14 +209,29 @@ class MethodReader:
             self._problem(f"{self._name} has *args: an input needs a name, write each one out")
         if found.kwargs and found.parameters:
             self._problem(f"{self._name} has **{found.kwargs} beside other inputs: write each one out")
+        if self._batched:
+            self._check_batched(found)
         return found
+
+    def _check_batched(self, found: Signature) -> None:
+        if self._name == "train":
+            self._problem("train cannot be batched: remove @batch")
+        if found.kwargs or not found.parameters:
+            self._problem(f"{self._name} with @batch needs inputs with names: their lists say how large a batch is")
+        if getattr(getattr(self._inner, "__code__", None), "co_flags", 0) & (_GENERATOR | _ASYNC_GENERATOR):
+            self._problem(f"{self._name} with @batch cannot yield: return a list with one result for each prediction")
+        if _mark(self._function, self._name, "__cog_streaming__"):
+            self._problem(f"{self._name} has @batch and @streaming: a batch is answered as a whole, keep one of them")
 
     def _field(self, parameter: Parameter, annotations: Mapping[str, Any]) -> Field | None:
         if parameter.name not in annotations:
             self._problem(f"has no type annotation: write {parameter.name}: str, for example", parameter.name)
             return None
         try:
-            return read_field(parameter.name, self._reader.input(annotations[parameter.name]), parameter.default)
+            annotation = annotations[parameter.name]
+            if self._batched:
+                annotation = self._reader.item_of_batch(annotation, f"{parameter.name}: ")
+            return read_field(parameter.name, self._reader.input(annotation), parameter.default)
         except (Unsupported, Problem) as error:
             self._problem(str(error), parameter.name)
             return None
@@ -215,10 +241,18 @@ class MethodReader:
             self._problem(f"{self._name} needs an output type: write -> str, for example", "return")
             return None
         try:
+            if self._batched:
+                return self._result_of_batch(annotations["return"])
             return read_result(annotations["return"], self._reader)
         except Unsupported as error:
             self._problem(f"{self._name} needs an output type that Cog has: {error}", "return")
             return None
+
+    def _result_of_batch(self, annotation: Any) -> Result | None:
+        result = read_result(self._reader.item_of_batch(annotation, "-> ", failures=True), self._reader)
+        if result.is_iterator:
+            self._problem(f"{self._name} with @batch cannot yield: write -> list[str], for example", "return")
+        return result
 
 
 def _closure(function: Any) -> dict[str, Any]:

@@ -62,6 +62,22 @@ class Reader:
         """The kind of an output or of a part of one; raises Unsupported with the reason."""
         return self._read(annotation, output=True)
 
+    # -- batches
+
+    def item_of_batch(self, annotation: Any, place: str, failures: bool = False) -> Any:
+        """The annotation of one item, where a whole batch is a list of them; with ``failures`` exceptions may stand among
+        them. Raises Unsupported."""
+        found, _ = self._resolve(annotation)
+        arguments = typing.get_args(found)
+        if typing.get_origin(found) is not list or isinstance(arguments[0], typing.TypeVar):
+            raise Unsupported(
+                f"with @batch it is a list with one value for each prediction, not {show(found)}: "
+                f"write {place}list[{show(found) if found is not list else 'str'}]"
+            )
+        item, _ = self._resolve(arguments[0])
+        results = [a for a in members(item) if not _is_failure(a)] if failures else []
+        return typing.Union[tuple(results)] if results else arguments[0]
+
     def _resolve(self, annotation: Any) -> tuple[Any, tuple[Any, ...]]:
         try:
             found, said = strip(resolve(annotation, self._scope))
@@ -315,6 +331,10 @@ def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
     rest = {k: v for k, v in schema.items() if k != "anyOf" and not (k == "default" and v is None)}
     inner = some[0] if len(some) == 1 else {"anyOf": some}
     return {**rest, **inner, "nullable": True}
+
+
+def _is_failure(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseException)
 
 
 _ITERATORS = (

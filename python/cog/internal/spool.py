@@ -274,9 +274,10 @@ def output_event(chunk: bytes, files: list[dict[str, Any]]) -> bytes:
     return b'{"type":"output","chunk":' + chunk + b',"files":' + table + b"}\n"
 
 
-def log_event(source: str, text: str) -> bytes:
-    """The line for text that an async model wrote."""
-    return _json({"type": "log", "source": source, "data": text}) + b"\n"
+def log_event(source: str, text: str, copy: bool = False) -> bytes:
+    """The line for text that an async or batched model wrote; a ``copy`` stands in the events of another prediction too."""
+    message = {"type": "log", "source": source, "data": text}
+    return _json({**message, "copy": True} if copy else message) + b"\n"
 
 
 def metric_event(name: str, value: Any, mode: str, key: str, total: tuple[Any, ...]) -> bytes:

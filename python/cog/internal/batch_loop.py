@@ -1,0 +1,113 @@
+"""Brings the predictions of an async model with ``@batch`` together in calls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Callable, NamedTuple
+
+from cog.internal.batching import BatchScope, columns, results
+from cog.internal.logs import sink
+from cog.scope import Scope, current
+
+
+class _Member(NamedTuple):
+    arguments: Mapping[str, Any]
+    scope: Scope
+    log: Callable[..., None]
+    since: float
+    result: asyncio.Future[Any]  # what the model gave, or an exception
+
+
+class Batcher:
+    """Stands where the model's method stood: called by each prediction, it calls the method once for many.
+
+    One call runs at a time; who comes meanwhile has a place in the next.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, call: Callable[..., Any], size: int, wait: float) -> None:
+        self._loop = loop
+        self._call = call
+        self._size = size
+        self._wait = wait
+        self._waiting: list[_Member] = []
+        self._running: list[_Member] = []
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def __call__(self, **arguments: Any) -> Any:
+        """The result of one prediction."""
+        scope, log = current.get(), sink.get()
+        assert scope is not None and log is not None  # they are those of a run
+        member = _Member(arguments, scope, log, self._loop.time(), self._loop.create_future())
+        self._waiting.append(member)
+        self._look()
+        try:
+            found = await member.result
+        except asyncio.CancelledError:
+            await self._leave(member)
+            raise
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    async def _leave(self, member: _Member) -> None:
+        """A prediction is canceled. The call goes on for the others; it has the files of all, so wait for its end."""
+        if member in self._waiting:
+            self._waiting.remove(member)
+        elif member in self._running and self._task is not None:
+            if all(m.result.cancelled() for m in self._running):
+                self._task.cancel()
+            await asyncio.wait([self._task])
+
+    def _look(self) -> None:
+        """Begin the next call if it is time, else see to it that it will be."""
+        if self._task is not None or not self._waiting:
+            return
+        if len(self._waiting) >= self._size:
+            self._begin()
+        elif self._timer is None:
+            self._timer = self._loop.call_at(self._waiting[0].since + self._wait, self._late)
+
+    def _late(self) -> None:
+        self._timer = None
+        if self._task is None and self._waiting:
+            self._begin()
+
+    def _begin(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._running, self._waiting = self._waiting[: self._size], self._waiting[self._size :]
+        self._task = self._loop.create_task(self._run(self._running))
+
+    async def _run(self, members: list[_Member]) -> None:
+        current.set(BatchScope([member.scope for member in members]))
+        sink.set(_to_each(members))
+        found: list[Any]
+        try:
+            value = self._call(**columns([member.arguments for member in members]))
+            found = results(await value if hasattr(value, "__await__") else value, len(members))
+        except BaseException as error:  # whatever it is, it ends these predictions and nothing else
+            found = [error] * len(members)
+        for member, result in zip(members, found):
+            if not member.result.done():  # it was not canceled
+                member.result.set_result(result)
+        self._running, self._task = [], None
+        self._look()
+
+
+def batched(loop: asyncio.AbstractEventLoop, model: Any) -> Batcher:
+    """What a model's predict is called through."""
+    batching = model.predict.batching
+    return Batcher(loop, model.predict.target, min(batching.max_size, model.max_concurrency), batching.max_wait)
+
+
+def _to_each(members: list[_Member]) -> Callable[[str, str], None]:
+    """What a call prints belongs to each of its predictions."""
+
+    def log(source: str, text: str) -> None:
+        for member in members:
+            member.log(source, text, copy=member is not members[0])
+
+    return log

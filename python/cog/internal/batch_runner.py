@@ -1,0 +1,198 @@
+"""Runs a synchronous model with ``@batch``: one call after the other, each for all predictions that are there."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from time import monotonic as _clock
+from typing import Any
+
+from cog.errors import CancelationException
+from cog.internal import libc
+from cog.internal.batching import BatchScope, columns, results
+from cog.internal.cancelation import Doorbell
+from cog.internal.execution import Run, take
+from cog.internal.inotify import Watch
+from cog.internal.logs import flush_streams, sink
+from cog.internal.spool import Spool, log_event, sort_names
+from cog.scope import current
+
+
+class BatchRunner:
+    """Takes requests and calls the model in the main thread, with no loop and no thread of our own."""
+
+    def __init__(self, spool: Spool, model: Any, names: Watch, doorbell: Doorbell) -> None:
+        self._spool = spool
+        self._model = model
+        self._method = model.predict
+        self._names = names
+        self._doorbell = doorbell
+        self._size = min(model.predict.batching.max_size, model.max_concurrency)
+        self._found: dict[str, None] = {}  # requests that were seen, in order
+        self._batch: dict[str, Run] = {}  # those that wait for the next call, or are in it
+        self._stop = False
+        self._streams = [sys.stdout, sys.stderr]
+
+    def serve(self) -> int:
+        """Answer batches until the server says stop."""
+        if self._model.has_healthcheck:
+            from cog.internal.health import serve_in_thread
+
+            serve_in_thread(self._spool, self._model.healthcheck)
+        self._note(None)
+        while self._fill():
+            self._answer()
+        return 0
+
+    # -- before the call
+
+    def _fill(self) -> bool:
+        """Take what is there and wait for others; False when there is nothing and the server says stop."""
+        while True:
+            self._take()
+            if self._batch:
+                self._wait_for_others()
+            if self._batch:
+                return True
+            if self._stop:
+                return False
+            self._note(self._names.wait())
+
+    def _wait_for_others(self) -> None:
+        """Until the batch is full, or its first has waited long enough, or everyone has been canceled."""
+        end = _clock() + self._method.batching.max_wait
+        while self._batch and len(self._batch) < self._size and not self._stop:
+            names = self._names.wait_for(end - _clock())
+            if names == [] and _clock() >= end:
+                return
+            self._note(names)
+            self._take()
+
+    def _note(self, names: list[str] | None) -> None:
+        """See what is new; who is canceled before the call has no part in it."""
+        found = self._spool.look() if names is None else sort_names(names)
+        for fid in found.requests:
+            if fid not in self._batch:
+                self._found[fid] = None
+        for fid in found.cancels:
+            if fid in self._batch:
+                self._cancel(self._batch[fid])
+        self._stop = self._stop or found.stop
+
+    def _take(self) -> None:
+        while self._found and len(self._batch) < self._size:
+            fid = next(iter(self._found))
+            del self._found[fid]
+            work = take(self._spool, self._model, fid)
+            if work is None:
+                continue
+            run = self._run(fid, work)
+            if work.method is not self._method:  # train, which has the model for itself
+                self._doorbell.begin(lambda fid=fid: self._spool.canceled(fid))  # type: ignore[misc]
+                run.run_sync(self._doorbell)
+                self._spool.look_here()
+                continue
+            self._batch[fid] = run
+            if self._spool.canceled(fid):
+                self._cancel(run)
+
+    def _run(self, fid: str, work: Any) -> Run:
+        events = self._spool.events(fid)
+
+        def emit(line: bytes) -> None:
+            events.append(line)
+            self._spool.look_here()
+
+        def leave() -> None:
+            events.close()
+            self._batch.pop(fid, None)
+
+        return Run(self._spool, fid, work, emit, leave)
+
+    def _cancel(self, run: Run) -> None:
+        run.canceled = True
+        run.end(CancelationException())
+        self._spool.look_here()
+
+    # -- the call
+
+    def _answer(self) -> None:
+        if self._model.max_concurrency > self._size:  # others may wait for their turn
+            self._note(self._names.wait_for(0))
+        full = len(self._batch) + len(self._found) >= self._model.max_concurrency
+        if full:
+            self._spool.busy()
+        runs, arguments = self._decoded()
+        if runs:
+            found = self._call(runs, arguments)
+            flush_streams([*self._streams, sys.stdout, sys.stderr])  # in the pipes before the first response is there
+            libc.flush_stdio(None)
+            for run, result in zip(runs, found):
+                run.end(result)
+        self._spool.look_here()
+        if full:
+            self._spool.ready()
+
+    def _decoded(self) -> tuple[list[Run], list[dict[str, Any]]]:
+        """Those that have their part in the call, with their arguments; an input that does not fit ends its own run."""
+        runs, arguments = [], []
+        for run in list(self._batch.values()):
+            try:
+                arguments.append(run.decode())
+                runs.append(run)
+            except BaseException as error:
+                run.end(error)
+        return runs, arguments
+
+    def _call(self, runs: list[Run], arguments: list[dict[str, Any]]) -> list[Any]:
+        """What each run is answered with, be it an exception."""
+        lines = Lines(runs)
+        scope = current.set(BatchScope([run.scope for run in runs]))
+        log = sink.set(lines.write)
+        self._doorbell.begin(lambda: self._nobody_waits(runs))
+        try:
+            with self._doorbell:
+                value = self._method.call(columns(arguments))
+                return results(value, len(runs))
+        except BaseException as error:  # whatever it is, it ends these predictions and nothing else
+            return [error] * len(runs)
+        finally:
+            self._doorbell.end()
+            sink.reset(log)
+            current.reset(scope)
+            lines.end()
+
+    def _nobody_waits(self, runs: list[Run]) -> bool:
+        """Note who is canceled; the call goes on for the others. It has the files of all, so all are answered at its end."""
+        for run in runs:
+            run.canceled = run.canceled or self._spool.canceled(run.fid)
+        return all(run.canceled for run in runs)
+
+
+class Lines:
+    """What a call prints belongs to each of its predictions. Threads of the model may print too."""
+
+    def __init__(self, runs: list[Run]) -> None:
+        self._runs = runs
+        self._lock = threading.Lock()  # guards the rest
+        self._rest = {"stdout": "", "stderr": ""}  # lines without an end
+
+    def write(self, source: str, text: str) -> None:
+        """Pass on whole lines."""
+        with self._lock:
+            lines, end, rest = (self._rest[source] + text).rpartition("\n")
+            self._rest[source] = rest
+            if end:
+                self._emit(source, lines + end)
+
+    def end(self) -> None:
+        """Pass on the rest."""
+        with self._lock:
+            for source, rest in self._rest.items():
+                if rest:
+                    self._emit(source, rest)
+            self._rest = {"stdout": "", "stderr": ""}
+
+    def _emit(self, source: str, text: str) -> None:
+        for run in self._runs:
+            run.emit(log_event(source, text, copy=run is not self._runs[0]))

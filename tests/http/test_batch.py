@@ -1,0 +1,295 @@
+"""Models whose author wrote @cog.batch: one call answers several predictions."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from http_harness import Answer, Server
+from waiting import until
+
+#: A model that does what its inputs say. Each kind of function gets the same body.
+MODEL = """
+import asyncio, os, sys, time
+from typing import List, Union
+import cog
+from cog import BasePredictor, Input, Path, current_scope
+
+calls = 0
+
+class Predictor(BasePredictor):
+    @cog.batch(max_size=4, max_wait_ms={ms})
+    {kind} predict(
+        self,
+        s: List[str],
+        do: List[str] = Input(default="", description="what this item does", choices=["", "fail", "all fail", "few", "text", "wait", "print", "exit"]),
+        path: List[str] = Input(default=""),
+        file: List[Path] = Input(default=None),
+    ) -> List[Union[str, Exception]]:
+        global calls
+        calls += 1
+        assert all(len(column) == len(s) for column in (do, path, file))
+        members = current_scope().members
+        assert len(members) == len(s)
+        if "print" in do:
+            print("call for", *s)
+            print("no end", end="")
+            print("to stderr", file=sys.stderr)
+        for member, text in zip(members, s):
+            member.record_metric("mine", text)
+        current_scope().record_metric("call", calls)
+        for d, p in zip(do, path):
+            open(p + ".running", "w").close() if p else None
+            while d == "wait" and not os.path.exists(p):
+                {sleep}(0.005)
+        if "all fail" in do:
+            raise RuntimeError("the whole batch failed")
+        if "exit" in do:
+            sys.exit(3)
+        if "text" in do:
+            return "not a list"
+        out = []
+        for text, d, f in zip(s, do, file):
+            if d == "fail":
+                out.append(ValueError("bad " + text))
+            elif f:
+                out.append(text + ":" + f.read_text())
+            else:
+                out.append(text + " of " + str(len(s)))
+        return out[1:] if "few" in do else out
+"""
+
+KINDS = {
+    "sync": MODEL.replace("{kind}", "def").replace("{sleep}", "time.sleep"),
+    "async": MODEL.replace("{kind}", "async def").replace("{sleep}", "await asyncio.sleep"),
+}
+
+
+def source(kind: str, ms: int) -> str:
+    """The model, whose batches wait so long for others."""
+    return KINDS[kind].replace("{ms}", str(ms))
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def server(request: pytest.FixtureRequest, start_once: Any) -> Server:
+    """Waits until its batches are full: however busy the machine is, four predictions are one call."""
+    return start_once(source(request.param, 60_000))
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def hasty(request: pytest.FixtureRequest, start_once: Any) -> Server:
+    """Calls with what is there."""
+    return start_once(source(request.param, 0))
+
+
+def together(server: Server, *inputs: dict[str, Any], **more: Any) -> list[Answer]:
+    """Predictions that are answered by one call: four of them fill a batch."""
+    with ThreadPoolExecutor(len(inputs)) as pool:
+        return list(pool.map(lambda given: server.predict(given, **more), inputs))
+
+
+def items(*do: str) -> list[dict[str, Any]]:
+    return [{"s": f"s{n}", "do": one} for n, one in enumerate(do)]
+
+
+def begin(server: Server, id: str, **input: Any) -> None:
+    answer = server.predict({"s": id, **input}, {"Prefer": "respond-async"}, id=id)
+    assert answer.status == 202, answer.body
+
+
+def test_the_schema_is_that_of_one_item(server: Server) -> None:
+    schemas = server.get("/openapi.json").json["components"]["schemas"]
+    properties = schemas["Input"]["properties"]
+    assert properties["s"] == {"title": "S", "type": "string", "x-order": 0}
+    assert (properties["file"]["type"], properties["file"]["format"]) == ("string", "uri")
+    assert schemas["Input"]["required"] == ["s"]
+    assert schemas["Output"] == {"title": "Output", "type": "string"}
+    assert server.predict({"s": ["a", "b"]}).status == 422
+
+
+def test_concurrency_is_the_size_of_a_batch(server: Server) -> None:
+    assert server.health()["concurrency"] == {"max": 4, "current": 0}
+
+
+def test_each_member_gets_its_own_result(server: Server) -> None:
+    answers = together(server, *items("", "", "", ""))
+    assert [a.json["output"] for a in answers] == [f"s{n} of 4" for n in range(4)]
+    for n, answer in enumerate(answers):
+        assert answer.json["metrics"]["mine"] == f"s{n}"
+        assert answer.json["metrics"]["batch_size"] == 4
+    assert len({a.json["metrics"]["call"] for a in answers}) == 1, "it was more than one call"
+    until("all slots are free", lambda: server.health()["concurrency"] == {"max": 4, "current": 0})
+
+
+def test_a_batch_of_one_goes_at_once_without_a_wait(hasty: Server) -> None:
+    found = hasty.predict({"s": "alone"}).json
+    assert (found["output"], found["metrics"]["batch_size"]) == ("alone of 1", 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_batch_of_one_goes_when_it_has_waited(start: Any, kind: str) -> None:
+    assert start(source(kind, 20)).predict({"s": "alone"}).json["output"] == "alone of 1"
+
+
+def test_an_exception_in_the_list_fails_its_own_member(server: Server) -> None:
+    answers = together(server, *items("", "fail", "", ""))
+    assert [a.json["status"] for a in answers] == ["succeeded", "failed", "succeeded", "succeeded"]
+    assert answers[1].json["error"] == "bad s1"
+
+
+def test_an_exception_of_the_call_fails_every_member(server: Server) -> None:
+    for do, error in (("all fail", "the whole batch failed"), ("exit", "the model called sys.exit(3)")):
+        answers = together(server, *items("", do, "", ""))
+        assert {(a.json["status"], a.json["error"]) for a in answers} == {("failed", error)}
+        assert all("in predict" in a.json["logs"] for a in answers)
+
+
+@pytest.mark.parametrize(
+    ("do", "words"),
+    [("few", ["a batch of 4 got 3 results", "one for each prediction"]), ("text", ["a list", "not str"])],
+)
+def test_a_wrong_number_of_results_is_a_clear_error(server: Server, do: str, words: list[str]) -> None:
+    for answer in together(server, *items("", do, "", "")):
+        assert answer.json["status"] == "failed"
+        assert all(word in answer.json["error"] for word in words), answer.json["error"]
+
+
+def test_an_input_that_does_not_fit_takes_no_place(server: Server) -> None:
+    answers = together(server, *items("", "", "nonsense", "", ""))
+    assert [a.status for a in answers] == [200, 200, 422, 200, 200]
+    assert [a.json.get("output") for a in answers] == ["s0 of 4", "s1 of 4", None, "s3 of 4", "s4 of 4"]
+
+
+def test_what_a_call_prints_is_in_the_logs_of_each_member_and_once_in_the_servers(server: Server) -> None:
+    before = server.log().count("call for")
+    answers = together(server, *items("print", "", "", ""))
+    for answer in answers:
+        logs = answer.json["logs"]
+        assert sorted(logs.split("\n")[0].split()[2:]) == ["s0", "s1", "s2", "s3"]
+        assert "no end" in logs
+        assert "to stderr\n" in logs
+    until("the server has passed it on", lambda: server.log().count("call for") > before)
+    assert server.log().count("call for") == before + 1
+    assert {a.json["logs"] for a in together(server, *items("", "", "", ""))} == {""}
+
+
+def test_cancel_before_the_call_removes_the_member(server: Server) -> None:
+    for n in range(3):
+        begin(server, f"c{n}")
+    server.ask("POST", "/predictions/c1/cancel")
+    assert server.ended("c1")["status"] == "canceled"
+    for n in range(3, 5):
+        begin(server, f"c{n}")
+    assert [server.ended(f"c{n}")["output"] for n in (0, 2, 3, 4)] == [f"c{n} of 4" for n in (0, 2, 3, 4)]
+
+
+def test_cancel_during_the_call_lets_the_others_finish(server: Server, tmp_path: Any) -> None:
+    gate = str(tmp_path / "gate")
+    begin(server, "c0", do="wait", path=gate)
+    for n in range(1, 4):
+        begin(server, f"c{n}")
+    until("the call runs", lambda: os.path.exists(gate + ".running"))
+    assert server.predict({"s": "late"}).status == 409
+    server.ask("POST", "/predictions/c2/cancel")
+    open(gate, "w").close()
+    ended = [server.ended(f"c{n}") for n in range(4)]
+    assert [e["status"] for e in ended] == ["succeeded", "succeeded", "canceled", "succeeded"]
+    assert ended[3]["output"] == "c3 of 4"
+
+
+def test_a_call_whose_members_are_all_canceled_is_interrupted(server: Server, tmp_path: Any) -> None:
+    gate = str(tmp_path / "never")
+    for n in range(4):
+        begin(server, f"c{n}", do="wait", path=gate)
+    until("the call runs", lambda: os.path.exists(gate + ".running"))
+    for n in range(4):
+        server.ask("POST", f"/predictions/c{n}/cancel")
+    assert {server.ended(f"c{n}")["status"] for n in range(4)} == {"canceled"}
+    assert together(server, *items("", "", "", ""))[0].json["output"] == "s0 of 4"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_deadline_ends_a_call_for_nobody_else(start: Any, kind: str) -> None:
+    server = start(source(kind, 60_000), "--predict-timeout", "1")
+    never = str(server.temporary / "never")
+    for answer in together(server, *({"s": f"s{n}", "do": "wait", "path": never} for n in range(4))):
+        assert answer.json["status"] == "canceled"
+        assert "deadline" in answer.json["error"]
+    os.remove(never + ".running")
+    assert {a.json["status"] for a in together(server, *items("", "", "", ""))} == {"succeeded"}
+
+
+def test_a_client_that_leaves_is_canceled_alone(server: Server, tmp_path: Any) -> None:
+    gate = str(tmp_path / "gate")
+    leaving = http.client.HTTPConnection("127.0.0.1", server.port)
+    body = '{"id": "leaving", "input": {"s": "x", "do": "wait", "path": "%s"}}' % gate
+    leaving.request("POST", "/predictions", body, {"Content-Type": "application/json"})
+    with ThreadPoolExecutor(3) as pool:
+        rest = [pool.submit(server.predict, {"s": f"s{n}"}) for n in range(3)]
+        until("the call runs", lambda: os.path.exists(gate + ".running"))
+        leaving.close()
+        open(gate, "w").close()
+        assert {r.result().json["status"] for r in rest} == {"succeeded"}
+    assert server.ended("leaving")["status"] in ("canceled", "succeeded")
+
+
+def test_files_of_each_member(server: Server) -> None:
+    given = [{"s": f"s{n}", "file": f"data:text/plain,text-{n}"} for n in range(4)]
+    assert [a.json["output"] for a in together(server, *given)] == [f"s{n}:text-{n}" for n in range(4)]
+
+
+def test_a_crash_fails_every_member_and_the_next_batch_runs(start: Any) -> None:
+    server = start(source("sync", 100))
+    gate = str(server.temporary / "gate")
+    for n in range(4):  # the last ones may wait for the next call
+        begin(server, f"c{n}", do="wait", path=gate)
+    until("the call runs", lambda: os.path.exists(gate + ".running"))
+    os.remove(gate + ".running")
+    os.kill(server.runner(), signal.SIGKILL)
+    for n in range(4):
+        assert "signal 9" in server.ended(f"c{n}")["error"]
+    server.wait_status("READY")
+    assert server.predict({"s": "next"}).json["output"] == "next of 1"
+
+
+def test_train_runs_beside_a_batched_predict(start: Any) -> None:
+    server = start(
+        """
+import cog
+class Predictor(cog.BasePredictor):
+    @cog.batch(max_size=2, max_wait_ms=0)
+    @cog.concurrent(max=8)
+    def predict(self, n: list[int]) -> list[int]:
+        return [-i for i in n]
+    def train(self, n: int) -> int:
+        return n + 1
+"""
+    )
+    assert server.health()["concurrency"]["max"] == 8
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda n: server.predict({"n": n}).json, range(40)))
+    assert [a["output"] for a in answers] == [-n for n in range(40)]
+    assert {a["metrics"]["batch_size"] for a in answers} <= {1, 2}
+    assert server.ask("POST", "/trainings", {"input": {"n": 1}}).json["output"] == 2
+
+
+def test_fewer_slots_than_the_batch_could_hold_do_not_make_it_wait(start: Any) -> None:
+    server = start(
+        "import cog\n@cog.batch(max_size=64, max_wait_ms=60000)\ndef predict(s: list[str]) -> list[str]: return s\n",
+        "--max-concurrency",
+        "2",
+        predict="predict.py:predict",
+    )
+    assert [a.json["output"] for a in together(server, {"s": "a"}, {"s": "b"})] == ["a", "b"]
+
+
+def test_a_failing_setup_says_so(start: Any) -> None:
+    broken = source("sync", 0) + "\n    def setup(self):\n        raise RuntimeError('no weights')\n"
+    server = start(broken, ready=False)
+    server.wait_status("SETUP_FAILED")
+    assert "no weights" in server.health()["setup"]["logs"]
