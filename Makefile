@@ -62,6 +62,7 @@ fmt: $(VENV)/.lint
 
 # The same models under cog from PyPI and here: the answers must be the same.
 compat: build .venv-compat/.done
+	.venv-compat/bin/python tests/compat/schemas.py
 	.venv-compat/bin/python tests/compat/compare.py
 
 .venv-compat/.done: tests/compat/requirements.txt

@@ -137,7 +137,7 @@ def essence(answer: tuple[int, Any]) -> Any:
     status, body = answer
     if status == 422:
         return status, sorted({str(problem["loc"][:3]) for problem in body["detail"]})
-    shown = {key: body.get(key) for key in ("status", "output")}
+    shown = {key: body.get(key) for key in ("status", "output", "error")}
     return status, shown
 
 

@@ -180,7 +180,6 @@ def _envelopes(kind: str, input_name: str, output_name: str, demanding: bool) ->
         "output_file_prefix": _text("Output File Prefix", **_URL),
         "webhook": _text("Webhook", **_URL, minLength=1, maxLength=65536),
         "webhook_events_filter": {
-            "title": "Webhook Events Filter",
             "type": "array",
             "items": _ref("WebhookEvent"),
             "default": ["start", "output", "logs", "completed"],
