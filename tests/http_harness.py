@@ -214,7 +214,7 @@ def write_reply(handler: http.server.BaseHTTPRequestHandler, reply: Reply) -> No
 class Receiver:
     """Remembers every webhook. ``answer(n)`` may return a status, a whole reply, None to hang up, or wait."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
         self.answer: Callable[[int], int | Reply | None] = lambda n: 200
         self.got: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
@@ -242,9 +242,9 @@ class Receiver:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = http.server.ThreadingHTTPServer((host, 0), Handler)
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/hook"
+        self.url = f"http://{host}:{self._server.server_address[1]}/hook"
         self._thread = threading.Thread(target=self._server.serve_forever, args=[0.01])
         self._thread.start()
 

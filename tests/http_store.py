@@ -21,7 +21,7 @@ class Got(NamedTuple):
 class Store:
     """Answers by path: ``routes[path](n)`` for the n-th request of a path, counted from 1; 404 where there is none."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
         self.routes: dict[str, Callable[[int], Reply]] = {}
         self.put: Callable[[Got], Reply] = lambda got: Reply(201, {"Content-Length": "0"})
         self.got: list[Got] = []
@@ -60,9 +60,9 @@ class Store:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = http.server.ThreadingHTTPServer((host, 0), Handler)
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.url = f"http://{host}:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=[0.01])
         self._thread.start()
 

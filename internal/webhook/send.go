@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"github.com/coggo/coggo/internal/outbound"
 )
 
 // maxRetryWait bounds the time between two attempts, also when the receiver asks for more.
@@ -93,6 +95,9 @@ func (s *Sender) post(ctx context.Context, t Target, e Event, body []byte) error
 	}
 	s.sign(r.Header, t.ID, e, body)
 	response, err := s.client.Do(r)
+	if errors.As(err, new(*outbound.PrivateAddressError)) {
+		return backoff.Permanent(err)
+	}
 	if err != nil {
 		return err
 	}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pathlib
 import time
 
 import pytest
@@ -154,17 +152,3 @@ def test_health_answers_at_once_while_the_model_computes(start):
     assert time.monotonic() - before < 5
     server.ask("POST", "/predictions/it/cancel")
     server.ended("it")
-
-
-@pytest.mark.skipif(
-    not os.access("/var/run", os.W_OK), reason="the file that Cog agreed on with Kubernetes needs /var/run"
-)
-def test_kubernetes_is_told_when_setup_has_succeeded(start):
-    ready = pathlib.Path("/var/run/cog/ready")
-    source = "import time\nclass Predictor:\n    def setup(self): time.sleep(1)\n    def predict(self) -> str: ...\n"
-    server = start(source, ready=False, env={"KUBERNETES_SERVICE_HOST": "10.0.0.1"})
-    server.health()
-    assert not ready.exists(), "told too early"
-    server.wait_status("READY")
-    until("the file is there", ready.exists)
-    ready.unlink()

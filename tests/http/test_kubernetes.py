@@ -1,0 +1,9 @@
+"""Section 6, Kubernetes: /var/run/cog/ready appears once setup has succeeded, and not before."""
+
+from __future__ import annotations
+
+from namespaces import run_inside
+
+
+def test_the_ready_file():
+    run_inside("kubernetes.py")

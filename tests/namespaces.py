@@ -1,0 +1,43 @@
+"""Tests that need a machine of their own run in new namespaces of Linux: with mounts and a network that nobody else sees."""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import pathlib
+import socket
+import struct
+import subprocess
+import sys
+
+import pytest
+
+UNSHARE = ["unshare", "--map-root-user", "--mount", "--net"]
+
+
+@functools.cache
+def _possible() -> bool:
+    try:
+        return subprocess.run([*UNSHARE, "true"], capture_output=True, timeout=20).returncode == 0
+    except OSError:
+        return False
+
+
+def run_inside(name: str) -> None:
+    """Run the tests of ``tests/http/inside/{name}`` in new namespaces; they must pass."""
+    if not _possible():
+        pytest.skip("this machine lets nobody make namespaces: unshare --map-root-user --mount --net")
+    root = pathlib.Path(__file__).resolve().parents[1]
+    command = [*UNSHARE, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    done = subprocess.run([*command, f"tests/http/inside/{name}"], cwd=root, capture_output=True, text=True, timeout=50)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def loopback(*addresses: str) -> None:
+    """Bring up the loopback interface of a new network, with more addresses than its own; inside only."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        set_flags, set_address, is_up = 0x8914, 0x8916, 1
+        fcntl.ioctl(control, set_flags, struct.pack("16sh14x", b"lo", is_up))
+        for n, address in enumerate(addresses):
+            packed = struct.pack("16sHH4s8x", f"lo:{n}".encode(), socket.AF_INET, 0, socket.inet_aton(address))
+            fcntl.ioctl(control, set_address, packed)

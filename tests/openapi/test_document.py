@@ -1,0 +1,72 @@
+"""The document at /openapi.json tells the truth: schemathesis asks what it promises, and what it forbids."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+
+import pytest
+
+SCHEMATHESIS = pathlib.Path(__file__).resolve().parents[2] / ".venv-openapi" / "bin" / "schemathesis"
+
+HELLO = """
+from cog import BasePredictor, Input
+class Predictor(BasePredictor):
+    def predict(
+        self,
+        name: str = Input(description="Whom to greet"),
+        times: int = Input(description="How often", default=1, ge=1, le=10),
+    ) -> str:
+        return " ".join(["hello " + name] * times)
+"""
+
+# Without a bool: what is converted without loss, such as 0 for false, is accepted although the document can't say so.
+FILES = """
+import pathlib, tempfile
+from typing import List, Optional
+from cog import BaseModel, BasePredictor, Input, Path, Secret
+class Output(BaseModel):
+    file: Path
+    words: List[str]
+class Predictor(BasePredictor):
+    def predict(
+        self,
+        image: Optional[Path] = None,
+        images: Optional[List[Path]] = None,
+        words: List[str] = Input(default=[], max_length=3),
+        pick: str = Input(default="a", choices=["a", "b"]),
+        number: int = Input(default=1, choices=[1, 2]),
+        scale: float = Input(default=0.5, ge=0, le=1),
+        token: Secret = Secret("none"),
+        word: str = Input(default="a", regex="^[a-z]+$"),
+    ) -> Output:
+        made = pathlib.Path(tempfile.mkdtemp()) / "out.txt"
+        made.write_text(pick)
+        return Output(file=Path(made), words=words)
+"""
+
+ITERATOR = """
+from cog import BasePredictor, ConcatenateIterator, Input, streaming
+class Predictor(BasePredictor):
+    @streaming
+    def predict(self, text: str = "a b", count: int = Input(default=2, ge=0, le=5)) -> ConcatenateIterator[str]:
+        for _ in range(count):
+            yield text
+    def train(self, steps: int = 1) -> str:
+        return "trained"
+"""
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("model", [HELLO, FILES, ITERATOR], ids=["hello", "files", "iterator"])
+def test_schemathesis_finds_nothing(start, tmp_path, model):
+    server = start(model)
+    address = f"http://127.0.0.1:{server.port}/openapi.json"
+    found = subprocess.run(
+        [SCHEMATHESIS, "run", address, "--checks", "all", "--exclude-path", "/shutdown", "--max-examples", "50"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert server.health()["status"] == "READY"
