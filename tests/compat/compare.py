@@ -12,6 +12,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import socket
 import struct
 import subprocess
@@ -137,8 +138,10 @@ def essence(answer: tuple[int, Any]) -> Any:
     status, body = answer
     if status == 422:
         return status, sorted({str(problem["loc"][:3]) for problem in body["detail"]})
-    shown = {key: body.get(key) for key in ("status", "output", "error")}
-    return status, shown
+    shown = {key: body.get(key) for key in ("status", "output")}
+    # Temporary files have names of their own; of an exception without text cog shows nothing, and Coggo its class.
+    error = re.sub(r"'/[^']*'", "a file", body.get("error") or "")
+    return status, {**shown, "error": "" if re.fullmatch(r"\w*", error) else error}
 
 
 def main() -> int:

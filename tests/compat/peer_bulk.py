@@ -15,8 +15,9 @@ from sdk import bulk
 def evaluate(case: Any) -> dict[str, Any]:
     """The document of one model, or what cog has against it."""
     import structlog
-    from cog.command.openapi_schema import remove_title_next_to_ref
     from cog.config import Config
+
+    from cog.command.openapi_schema import remove_title_next_to_ref
     from cog.server.http import create_app
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
