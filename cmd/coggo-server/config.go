@@ -50,6 +50,7 @@ type Config struct {
 	WebhookSecret string   `group:"Security:" env:"COGGO_WEBHOOK_SECRET" placeholder:"whsec_…" help:"Sign webhooks by the Standard Webhooks specification."`
 
 	Runners       int    `group:"Running:" default:"1" placeholder:"N" help:"Runner processes, each with the whole model."`
+	RunnerDevices string `group:"Running:" placeholder:"LISTS" help:"GPUs of each runner as CUDA_VISIBLE_DEVICES, such as '0;1;2,3' for three. Default: several runners share those that the server sees."`
 	WorkingDir    string `group:"Running:" placeholder:"DIR" help:"Directory shared with the runner. A server started on the same one takes up what an earlier one left. Default: a fresh one."`
 	Recover       string `group:"Running:" enum:"fail,rerun" default:"fail" help:"What becomes of predictions that a killed server had in flight: fail or rerun."`
 	MaxRestarts   int    `group:"Running:" default:"3" placeholder:"N" help:"How often a crashed runner is started again within 10 minutes."`

@@ -64,6 +64,10 @@ func build(c Config, dir *workingDir, out output, log *slog.Logger) (*built, err
 		return nil, err
 	}
 	ready := markReady(log)
+	devices, err := runnerDevices(c.RunnerDevices, c.Runners)
+	if err != nil {
+		return nil, err
+	}
 	s, err := supervisor.New(supervisor.Config{
 		Runner: runner.Config{
 			Python: c.Python, PythonPath: path, ModelDir: c.ModelDir, Predict: c.Predict, Train: c.Train,
@@ -71,6 +75,7 @@ func build(c Config, dir *workingDir, out output, log *slog.Logger) (*built, err
 			Mark: orphan.Own(dir.path),
 		},
 		Runners:    c.Runners,
+		Devices:    devices,
 		WorkingDir: dir.path, Durable: dir.durable, Rerun: c.Recover == "rerun",
 		SetupTimeout: time.Duration(c.SetupTimeout), CancelGrace: time.Duration(c.CancelGrace), PredictTimeout: time.Duration(c.PredictTimeout),
 		MaxRestarts: c.MaxRestarts, MaxQueue: c.MaxQueue,

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/supervisor"
@@ -13,6 +14,7 @@ type healthBody struct {
 	Setup       setupBody         `json:"setup"`
 	Version     versionBody       `json:"version"`
 	Concurrency concurrencyBody   `json:"concurrency"`
+	Runners     []runnerBody      `json:"runners,omitempty"`
 	Unhealthy   string            `json:"user_healthcheck_error,omitempty"`
 }
 
@@ -30,6 +32,14 @@ type versionBody struct {
 	Python string `json:"python,omitempty"`
 }
 
+// runnerBody is one of several runners.
+type runnerBody struct {
+	Status      supervisor.Status `json:"status"`
+	PID         int               `json:"pid,omitempty"`
+	Devices     string            `json:"devices,omitempty"`
+	Concurrency concurrencyBody   `json:"concurrency"`
+}
+
 type concurrencyBody struct {
 	Max     int `json:"max"`
 	Current int `json:"current"`
@@ -39,7 +49,7 @@ type concurrencyBody struct {
 func (a *API) health(w http.ResponseWriter, r *http.Request) error {
 	h := a.Supervisor.Health(r.Context())
 	last := a.lastHealth.Load()
-	if last == nil || last.health != h {
+	if last == nil || last.health.Summary != h.Summary || !slices.Equal(last.health.Runners, h.Runners) {
 		data, err := json.Marshal(a.healthBody(h))
 		if err != nil {
 			return err
@@ -64,6 +74,9 @@ func (a *API) healthBody(h supervisor.Health) healthBody {
 		Version:     versionBody{Coggo: a.Version, Coglet: a.Version, Cog: h.Cog, Python: h.Python},
 		Concurrency: concurrencyBody{h.Max, h.Current},
 		Unhealthy:   h.Unhealthy,
+	}
+	for _, r := range h.Runners {
+		body.Runners = append(body.Runners, runnerBody{r.Status, r.PID, r.Devices, concurrencyBody{r.Max, r.Current}})
 	}
 	if at := h.Setup.StartedAt; !at.IsZero() {
 		text := prediction.Time(at)

@@ -35,7 +35,7 @@ func (s *Supervisor) Drain(grace, hurry context.Context) {
 	}
 	s.stop()
 	for _, w := range s.workers {
-		w.shut()
+		s.workersn.Go(w.shut) // side by side: each may take stopWait
 	}
 	s.workersn.Wait()
 }

@@ -22,6 +22,20 @@ const (
 
 // Health is what the server says of itself.
 type Health struct {
+	Summary
+	Runners []RunnerHealth // of each, when there are several
+}
+
+// RunnerHealth is how one of several runners is.
+type RunnerHealth struct {
+	Status       Status
+	PID          int // 0 while there is no process
+	Devices      string
+	Max, Current int // its slots, and those that are taken
+}
+
+// Summary is the health of all runners together.
+type Summary struct {
 	Status      Status
 	Setup       Setup
 	Max         int // slots
@@ -54,13 +68,24 @@ func (s *Supervisor) Health(ctx context.Context) Health {
 		}
 	}
 	s.mu.Unlock()
-	for _, w := range asked {
-		if text := w.healthcheck(ctx); text != "" {
+	for _, text := range healthchecks(ctx, asked) {
+		if text != "" {
 			h.Status, h.Unhealthy = Unhealthy, text
 			break
 		}
 	}
 	return h
+}
+
+// healthchecks asks workers side by side why they are unhealthy.
+func healthchecks(ctx context.Context, asked []*worker) []string {
+	texts := make([]string, len(asked))
+	var all sync.WaitGroup
+	for i, w := range asked {
+		all.Go(func() { texts[i] = w.healthcheck(ctx) })
+	}
+	all.Wait()
+	return texts
 }
 
 // Status is the state without the model's own opinion.
@@ -71,9 +96,14 @@ func (s *Supervisor) Status() Status {
 }
 
 func (s *Supervisor) statusLocked() Status {
+	return statusOf(s.workers...)
+}
+
+// statusOf is the state of workers together, whose lock is held.
+func statusOf(workers ...*worker) Status {
 	count := map[phase]int{}
 	free := 0
-	for _, w := range s.workers {
+	for _, w := range workers {
 		count[w.phase]++
 		free += w.freeLocked()
 	}
@@ -92,12 +122,12 @@ func (s *Supervisor) statusLocked() Status {
 }
 
 func (s *Supervisor) healthLocked() Health {
-	h := Health{Status: s.statusLocked(), Draining: s.draining}
+	h := Health{Summary: Summary{Status: s.statusLocked(), Draining: s.draining}}
 	shown := s.workers[0]
 	for _, w := range s.workers {
 		if w.phase == phaseReady {
 			h.Max += w.setup.MaxConcurrency
-			h.Current += len(w.flights) + len(w.abandoned)
+			h.Current += w.takenLocked()
 		} else if shown.phase == phaseReady {
 			shown = w
 		}
@@ -108,6 +138,22 @@ func (s *Supervisor) healthLocked() Health {
 		h.Setup.Status = "starting"
 	}
 	h.Setup.Logs = string(bytes.ToValidUTF8(shown.setupLogs, []byte("\uFFFD")))
+	if len(s.workers) > 1 {
+		for _, w := range s.workers {
+			h.Runners = append(h.Runners, w.healthLocked())
+		}
+	}
+	return h
+}
+
+func (w *worker) healthLocked() RunnerHealth {
+	h := RunnerHealth{Status: statusOf(w), Devices: w.devices()}
+	if w.process != nil {
+		h.PID = w.process.PID()
+	}
+	if w.phase == phaseReady {
+		h.Max, h.Current = w.setup.MaxConcurrency, w.takenLocked()
+	}
 	return h
 }
 

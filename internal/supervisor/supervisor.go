@@ -27,6 +27,7 @@ import (
 type Config struct {
 	Runner     runner.Config // SpoolDir is filled in for each runner
 	Runners    int           // number of runner processes, at least 1
+	Devices    []string      // CUDA_VISIBLE_DEVICES of each runner, nil to leave it as it is
 	WorkingDir string
 	Durable    bool // a later server may be started on WorkingDir: note on disk what is owed
 	Rerun      bool // after a crash of the server, run again what it had in flight instead of failing it

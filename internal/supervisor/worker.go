@@ -132,8 +132,9 @@ func (w *worker) boot() (*runner.Process, error) {
 func (w *worker) spawn() (*runner.Process, error) {
 	c := w.s.Runner
 	c.SpoolDir = w.dir.Path()
-	if w.s.Runners > 1 {
-		c.Env = append(c.Env[:len(c.Env):len(c.Env)], fmt.Sprintf("COGGO_RUNNER_INDEX=%d", w.index))
+	c.Env = append(c.Env[:len(c.Env):len(c.Env)], fmt.Sprintf("COGGO_RUNNER_INDEX=%d", w.index))
+	if devices := w.devices(); devices != "" {
+		c.Env = append(c.Env, "CUDA_VISIBLE_DEVICES="+devices)
 	}
 	w.s.mu.Lock()
 	w.turnLocked(phaseStarting)
@@ -149,6 +150,14 @@ func (w *worker) spawn() (*runner.Process, error) {
 	w.s.mu.Unlock()
 	w.s.Log.Info("runner started", "runner", w.index, "pid", process.PID())
 	return process, nil
+}
+
+// devices are the GPUs that this runner is restricted to, empty when it is not.
+func (w *worker) devices() string {
+	if w.s.Devices == nil {
+		return ""
+	}
+	return w.s.Devices[w.index]
 }
 
 // awaitSetup waits for setup-result.json, for the end of the process, or for the time that setup may take.
@@ -315,8 +324,11 @@ func (w *worker) freeLocked() int {
 	if w.phase != phaseReady {
 		return 0
 	}
-	return w.setup.MaxConcurrency - len(w.flights) - len(w.abandoned)
+	return w.setup.MaxConcurrency - w.takenLocked()
 }
+
+// takenLocked is the number of slots that are taken.
+func (w *worker) takenLocked() int { return len(w.flights) + len(w.abandoned) }
 
 // takeLocked gives f a slot.
 func (w *worker) takeLocked(f *flight) {

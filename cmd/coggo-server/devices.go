@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// cudaDevices is the variable by which CUDA is told which GPUs a process may use.
+const cudaDevices = "CUDA_VISIBLE_DEVICES"
+
+// deviceFiles are there for each GPU that the NVIDIA driver shows in this container.
+const deviceFiles = "/dev/nvidia[0-9]*"
+
+// runnerDevices is what each runner gets as CUDA_VISIBLE_DEVICES. What --runner-devices says counts; else several runners
+// share what the server may use. It is nil when there is nothing to say.
+func runnerDevices(chosen string, runners int) ([]string, error) {
+	if chosen != "" {
+		devices := strings.Split(chosen, ";")
+		if len(devices) != runners {
+			return nil, fmt.Errorf("--runner-devices names the devices of %d runners and --runners is %d: write them as in '0;1;2,3', one list for each runner", len(devices), runners)
+		}
+		return devices, nil
+	}
+	if runners == 1 {
+		return nil, nil
+	}
+	return deal(visibleDevices(), runners), nil
+}
+
+// visibleDevices are the GPUs that this server may use, in the words of CUDA_VISIBLE_DEVICES.
+func visibleDevices() []string {
+	if text, set := os.LookupEnv(cudaDevices); set {
+		if text == "" || strings.HasPrefix(text, "-") { // that is how GPUs are switched off
+			return nil
+		}
+		return strings.Split(text, ",")
+	}
+	files, _ := filepath.Glob(deviceFiles) // the pattern is valid
+	devices := make([]string, len(files))
+	for i := range files {
+		devices[i] = strconv.Itoa(i) // CUDA counts what it sees, whatever the files are called
+	}
+	return devices
+}
+
+// deal gives neighbours to the same runner: they are often linked. With fewer devices than runners they are shared in turn.
+func deal(devices []string, runners int) []string {
+	n := len(devices)
+	if n == 0 {
+		return nil
+	}
+	dealt := make([]string, runners)
+	for i := range dealt {
+		if n < runners {
+			dealt[i] = devices[i%n]
+		} else {
+			dealt[i] = strings.Join(devices[i*n/runners:(i+1)*n/runners], ",")
+		}
+	}
+	return dealt
+}
