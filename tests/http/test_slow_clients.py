@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 
 import pytest
@@ -77,6 +78,23 @@ def test_nonsense_is_refused_and_the_next_request_served(start, data):
         answer[:200]
     )
     assert server.predict({}).json["output"] == "hello you"
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"GET /\r\n\r\n", b"400 Bad Request"),
+        (b"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n", b"400 Bad Request"),
+        (b"GET / HTTP/1.1\r\n\r\n", b"400 Bad Request: missing required Host header"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 70_000 + b"\r\n\r\n", b"431 Request Header Fields Too Large"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", b"501 Unsupported transfer encoding"),
+    ],
+)
+def test_a_refusal_of_what_is_no_request_is_json_too(start, data, status):
+    head, _, body = send(start(MODEL).port, data).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 " + status[:3]) and b"Content-Type: application/json" in head
+    assert f"Content-Length: {len(body)}".encode() in head
+    assert json.loads(body)["detail"].startswith(status[:3].decode())
 
 
 def test_a_request_with_two_lengths_has_one_answer(start):

@@ -1,0 +1,244 @@
+"""Section 14: flags, environment, and what a start refuses."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import signal
+import subprocess
+
+import pytest
+
+from conftest import BINARY
+from waiting import until
+
+MODEL = """
+import os
+class Predictor:
+    def predict(self, name: str = "you") -> str:
+        return "hello " + name
+class Other:
+    def predict(self) -> str:
+        return "other"
+def train(n: int = 1) -> int:
+    return n
+"""
+YAML = "predict: predict.py:Predictor\n"
+OURS = ("PORT", "COG_", "COGGO_", "LOG_FORMAT", "KUBERNETES_", "WEBHOOK_AUTH_TOKEN")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("operated")
+    (directory / "predict.py").write_text(MODEL)
+    (directory / "cog.yaml").write_text(YAML)
+    return directory
+
+
+def environment(**given: str) -> dict[str, str]:
+    return {**{k: v for k, v in os.environ.items() if not k.startswith(OURS)}, **given}
+
+
+class Started:
+    """A server started with nothing but what a test gives it."""
+
+    def __init__(self, model: pathlib.Path, *flags: str, **env: str) -> None:
+        self.process = subprocess.Popen(
+            [str(BINARY), *flags, str(model)], env=environment(**env), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        os.set_blocking(self.process.stdout.fileno(), False)
+        self.log = ""
+
+    def says(self, text: str) -> str:
+        def look() -> bool:
+            self.log += (self.process.stdout.read() or b"").decode()
+            return text in self.log
+
+        until(f"it says {text}: {self.log}", look)
+        return self.log
+
+    def __enter__(self) -> Started:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.wait(20) == 0
+        self.rest = self.process.stdout.read() or b""
+        self.process.stdout.close()
+
+
+@pytest.mark.parametrize(
+    ("flags", "env", "address"),
+    [
+        (["--host", "127.0.0.1", "--port", "0"], {}, "127.0.0.1:"),
+        (["--host=127.0.0.1", "--port=0"], {"PORT": "1", "COG_HOST": "192.0.2.1"}, "127.0.0.1:"),
+        (["--host", "127.0.0.1"], {"PORT": "0"}, "127.0.0.1:"),
+        ([], {"COG_PORT": "0", "COG_HOST": "127.0.0.1"}, "127.0.0.1:"),
+        ([], {"PORT": "0", "COG_PORT": "1", "COG_HOST": "127.0.0.1"}, "127.0.0.1:"),
+        ([], {"PORT": "", "COG_PORT": "0", "COG_HOST": "127.0.0.1"}, "127.0.0.1:"),
+        ([], {"PORT": "0"}, "[::]:"),
+        (["--port", "0", "--host", "::1"], {}, "[::1]:"),
+    ],
+)
+def test_where_it_listens(model, flags, env, address):
+    with Started(model, *flags, **env) as server:
+        assert f"address={address}" in server.says("msg=listening")
+
+
+LOCAL = ("--host", "127.0.0.1", "--port", "0")
+
+
+@pytest.mark.parametrize(
+    ("flags", "ignored"),
+    [
+        (["--await-explicit-shutdown"], True),
+        (["--await-explicit-shutdown", "true"], True),
+        (["--await-explicit-shutdown", "True"], True),
+        (["--await-explicit-shutdown=true"], True),
+        (["--await-explicit-shutdown=1"], True),
+        (["--await-explicit-shutdown", "false"], False),
+        (["--await-explicit-shutdown=false"], False),
+        ([], False),
+    ],
+)
+def test_whether_sigterm_is_ignored(model, flags, ignored):
+    with Started(model, *LOCAL, *flags) as server:
+        server.says("msg=listening")
+        server.process.send_signal(signal.SIGTERM)
+        server.says("SIGTERM ignored" if ignored else "shutting down")
+        if ignored:
+            assert server.process.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "env"),
+    [
+        (["--x-mode", "predict"], {}),
+        (["--x-mode=train", "--threads", "4"], {}),
+        (["--upload-url", "http://127.0.0.1:1/"], {}),
+        (["--runner-shutdown-grace-period", "600"], {}),
+        (["--runner-shutdown-grace-period", "1m30s"], {}),
+        (["--retain-for", "60", "--idle-timeout", "5", "--header-timeout", "1.5"], {}),
+        (["--max-body", "1GB", "--max-log-bytes", "1024", "--max-input-file", "0.5GiB"], {}),
+        (["--cors-origin", "http://localhost:3000"], {}),
+        ([], {"COG_UPLOAD_URL": "http://127.0.0.1:1/", "COG_USER_AGENT": "me", "COG_SETUP_TIMEOUT": "60"}),
+        ([], {"COG_MAX_CONCURRENCY": "1", "COG_LOG_LEVEL": "info"}),
+        ([], {"COG_MAX_CONCURRENCY": "", "COG_LOG_LEVEL": "", "LOG_FORMAT": "", "COG_UPLOAD_URL": ""}),
+        ([], {"COG_THROTTLE_RESPONSE_INTERVAL": "0.1", "COG_STREAM_HISTORY_CAPACITY": "0", "WEBHOOK_AUTH_TOKEN": "t"}),
+        ([], {"COG_THROTTLE_RESPONSE_INTERVAL": "x", "COG_STREAM_HISTORY_CAPACITY": "x", "COG_SETUP_TIMEOUT": "x"}),
+    ],
+)
+def test_what_is_accepted(model, flags, env):
+    with Started(model, *LOCAL, *flags, **env) as server:
+        server.says("model ready")
+
+
+@pytest.mark.parametrize(
+    ("flags", "env", "names"),
+    [
+        (["--port", "http"], {}, "--port"),
+        ([], {"PORT": "99999"}, "--port"),
+        (["--upload-url", "ftp://example.com"], {}, "--upload-url"),
+        ([], {"COG_UPLOAD_URL": "nope"}, "--upload-url"),
+        (["--cors-origin", "https://app.example.com/"], {}, "--cors-origin"),
+        (["--cors-origin", "app.example.com"], {}, "--cors-origin"),
+        (["--log-level", "loud"], {}, "--log-level"),
+        ([], {"COG_MAX_CONCURRENCY": "many"}, "COG_MAX_CONCURRENCY"),
+        (["--max-concurrency=-1"], {}, "--max-concurrency"),
+        (["--max-queue=-1"], {}, "--max-queue"),
+        (["--retain=-1"], {}, "--retain"),
+        (["--max-body", "big"], {}, "--max-body"),
+        (["--max-body", "1e300"], {}, "--max-body"),
+        (["--predict-timeout", "soon"], {}, "--predict-timeout"),
+        (["--predict-timeout", "inf"], {}, "--predict-timeout"),
+        (["--x-mode", "other"], {}, "--x-mode"),
+        (["--auth-token-file", "/nowhere/token"], {}, "--auth-token-file"),
+        (["--auth-token-file", "/dev/null"], {}, "--auth-token-file"),
+        (["--webhook-secret", "nope"], {}, "whsec_"),
+        (["--nonsense"], {}, "--nonsense"),
+    ],
+)
+def test_what_is_refused_and_named(model, flags, env, names):
+    done = subprocess.run(
+        [str(BINARY), "--host", "127.0.0.1", *flags, str(model)],
+        env=environment(**{"PORT": "0", **env}),
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert done.returncode != 0
+    assert names in done.stderr and "Traceback" not in done.stderr and "goroutine" not in done.stderr
+
+
+def test_the_predictor_and_the_train_function_of_the_environment(start, tmp_path):
+    env = {"COG_PREDICT_TYPE_STUB": "predict.py:Other", "COG_TRAIN_TYPE_STUB": "predict.py:train"}
+    (tmp_path / "predict.py").write_text(MODEL)
+    (tmp_path / "cog.yaml").write_text(YAML)  # the environment wins
+    server = start(model_dir=tmp_path, env=env)
+    assert server.predict({}).json["output"] == "other"
+    assert server.ask("POST", "/trainings", {"input": {"n": 3}}).json["output"] == 3
+
+
+@pytest.mark.parametrize("kind", ["json", "text"])
+def test_the_form_of_the_log(model, kind):
+    with Started(model, *LOCAL, LOG_FORMAT=kind) as server:
+        log = server.says("model ready")
+        assert log.startswith("{" if kind == "json" else "time=")
+
+
+@pytest.mark.parametrize(("level", "shown"), [("debug", True), ("info", True), ("WARNING", False), ("error", False)])
+def test_the_level_of_the_log(model, level, shown):
+    with Started(model, *LOCAL, "--await-explicit-shutdown", COG_LOG_LEVEL=level, LOG_FORMAT="json") as server:
+        until("the runner was started", lambda: children(server.process.pid))
+    assert (b"listening" in server.rest) == shown
+
+
+def children(pid: int) -> str:
+    return "".join(f.read_text() for f in pathlib.Path(f"/proc/{pid}/task").glob("*/children"))
+
+
+WEIGHTS = """
+class Predictor:
+    def setup(self, weights: str = None):
+        self.weights = weights
+    def predict(self) -> str:
+        return str(self.weights)
+"""
+
+
+def test_the_weights_of_the_environment(start):
+    assert (
+        start(WEIGHTS, env={"COG_WEIGHTS": "https://example.com/w"}).predict({}).json["output"]
+        == "https://example.com/w"
+    )
+
+
+def test_the_weights_beside_the_model(start, tmp_path):
+    (tmp_path / "predict.py").write_text(
+        WEIGHTS.replace(": str", ": cog.Path").replace("class", "import cog\nclass", 1)
+    )
+    (tmp_path / "weights").mkdir()
+    assert start(model_dir=tmp_path).predict({}).json["output"].endswith("weights")
+
+
+def test_without_weights_they_are_none(start):
+    assert start(WEIGHTS).predict({}).json["output"] == "None"
+
+
+def test_a_port_in_use_is_fatal(model):
+    with Started(model, *LOCAL) as server:
+        port = server.says("msg=listening").split("127.0.0.1:")[1].split()[0]
+        command = [str(BINARY), "--host", "127.0.0.1", "--port", port, str(model)]
+        other = subprocess.run(command, capture_output=True, text=True, timeout=20, env=environment())
+        assert other.returncode == 1 and "address already in use" in other.stderr
+
+
+def test_nothing_is_left_in_the_directory_of_the_model(start, tmp_path):
+    (tmp_path / "predict.py").write_text(MODEL)
+    (tmp_path / "cog.yaml").write_text(YAML)
+    server = start(model_dir=tmp_path)
+    server.predict({})
+    server.ask("POST", "/shutdown")
+    server.process.wait(20)
+    names = {p.name for p in tmp_path.iterdir()} - {server.temporary.name}
+    assert names <= {"predict.py", "cog.yaml", "__pycache__"}, names

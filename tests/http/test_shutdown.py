@@ -1,0 +1,96 @@
+"""Section 14, shutdown: what runs is waited for, everybody is told, nothing is left."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import pytest
+
+from waiting import alive, until
+
+MODEL = """
+import time
+class Predictor:
+    def predict(self, s: float = 0) -> str:
+        print("working", flush=True)
+        time.sleep(s)
+        return "done"
+"""
+ASYNC = {"Prefer": "respond-async"}
+
+
+def stop(server, how):
+    if how == "shutdown":
+        assert server.ask("POST", "/shutdown").json == {}
+    else:
+        server.process.send_signal(getattr(signal, how))
+
+
+def waiting(server, s, id):
+    """A synchronous request in a thread, once it runs."""
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(server.predict({"s": s}, id=id)))
+    thread.start()
+    until("it runs", lambda: server.get(f"/predictions/{id}").status == 200)
+    until("it works", lambda: server.get(f"/predictions/{id}").json["logs"])
+    return thread, answers
+
+
+@pytest.mark.parametrize("how", ["shutdown", "SIGTERM", "SIGINT"])
+def test_a_synchronous_request_under_way_is_answered_and_new_ones_are_refused(start, how):
+    server = start(MODEL)
+    runner = server.runner()
+    thread, answers = waiting(server, 1, "last")
+    stop(server, how)
+    until("new ones are refused", lambda: server.predict({}).status == 503)
+    refused = server.predict({})
+    assert refused.json["status"] == "failed" and "shutting down" in refused.json["error"]
+    assert server.get("/health-check").status == 200
+    thread.join()
+    assert answers[0].status == 200 and answers[0].json["output"] == "done"
+    assert server.process.wait(20) == 0
+    until("the runner is gone", lambda: not alive(runner))
+
+
+def test_what_outlives_the_grace_period_fails_and_its_client_and_webhook_are_told(start, receiver):
+    server = start(MODEL, "--runner-shutdown-grace-period", "0.3", "--max-queue", "1")
+    thread, answers = waiting(server, 60, "long")
+    server.predict({}, ASYNC, id="queued", webhook=receiver.url, webhook_events_filter=["completed"])
+    stop(server, "SIGTERM")
+    thread.join()
+    body = answers[0].json
+    assert (answers[0].status, body["status"], body["logs"]) == (200, "failed", "working\n")
+    assert "shut down" in body["error"]
+    assert server.process.wait(20) == 0
+    assert receiver.statuses() == ["failed"]
+
+
+def test_a_second_signal_hurries(start):
+    server = start(MODEL)
+    server.predict({"s": 60}, ASYNC)
+    stop(server, "SIGTERM")
+    until("it refuses", lambda: server.predict({}).status == 503)
+    stop(server, "SIGTERM")
+    assert server.process.wait(20) == 0
+
+
+@pytest.mark.parametrize("how", ["shutdown", "SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(
+    "source",
+    ["1/0", "import time\nclass Predictor:\n    def setup(self): time.sleep(60)\n    def predict(self) -> str: ...\n"],
+)
+def test_it_ends_in_order_in_every_state(start, source, how):
+    server = start(source, ready=False)
+    until("there is a state", lambda: server.health()["status"] in ("SETUP_FAILED", "STARTING"))
+    stop(server, how)
+    assert server.process.wait(20) == 0
+
+
+def test_an_awaited_shutdown_heeds_sigint_and_the_request_but_not_sigterm(start):
+    for how in ("SIGINT", "shutdown"):
+        server = start(MODEL, "--await-explicit-shutdown")
+        stop(server, "SIGTERM")
+        assert server.predict({}).json["output"] == "done"
+        stop(server, how)
+        assert server.process.wait(20) == 0
