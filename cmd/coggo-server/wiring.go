@@ -58,7 +58,7 @@ func build(c Config, dir *workingDir, out output, log *slog.Logger) (*built, err
 	if err != nil {
 		log.Warn("no traces", "error", err)
 	}
-	publisher := &files.Publisher{Client: client, UserAgent: agent, UploadURL: c.UploadURL, MaxBytes: int64(c.MaxOutputFile)}
+	publisher := &files.Publisher{Client: client, UserAgent: agent, UploadURL: c.UploadURL, MaxBytes: int64(c.MaxOutputFile), KeepOpen: keepOpen}
 	path, err := pythonPath(c.Python, dir.path)
 	if err != nil {
 		return nil, err
@@ -120,6 +120,9 @@ const settleAfter = 500 * time.Millisecond
 
 // uploadsKeep is how long an uploaded file can be named as an input.
 const uploadsKeep = 24 * time.Hour
+
+// keepOpen is the size from which an output file stays on disk until its data URL is written.
+const keepOpen = 1 << 20
 
 // retainBytes bounds the memory of finished predictions that are kept for GET.
 const retainBytes = 256 << 20

@@ -20,6 +20,7 @@ type Publisher struct {
 	UploadURL string       // where files are uploaded; "": they become data URLs
 	Local     *Local       // where files are put instead; nil: nowhere
 	MaxBytes  int64        // of one file; 0: no limit
+	KeepOpen  int64        // Open leaves files of at least this size on disk; 0: none
 	UserAgent string
 	Attempts  uint          // for one file; 0: 4
 	RetryWait time.Duration // before the second attempt, growing after it; 0: 200 ms
@@ -45,13 +46,24 @@ type Destination struct {
 // Publish returns output with each null that entries point at replaced by a data URL or an address; every other byte stays.
 // A prediction that yields calls it for each item, with one Destination. Errors about a file are an *Error.
 func (p *Publisher) Publish(ctx context.Context, to *Destination, output json.RawMessage, entries []Entry) (json.RawMessage, error) {
+	text, _, err := p.publish(ctx, to, output, entries, 0)
+	return text, err
+}
+
+// Open is Publish for an output that may be large: the data URLs of large files are left out of the text, and are made of
+// the files whenever they are written. These have no names; their space is free again when nothing refers to the inserts.
+func (p *Publisher) Open(ctx context.Context, to *Destination, output json.RawMessage, entries []Entry) (json.RawMessage, []Insert, error) {
+	return p.publish(ctx, to, output, entries, p.KeepOpen)
+}
+
+func (p *Publisher) publish(ctx context.Context, to *Destination, output json.RawMessage, entries []Entry, keepOpen int64) (json.RawMessage, []Insert, error) {
 	if len(entries) == 0 {
-		return output, nil
+		return output, nil, nil
 	}
 	defer removeTemporary(entries)
 	offsets, err := locate(output, entries)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var fillings []filling
 	switch url := p.uploadURL(to); {
@@ -60,10 +72,10 @@ func (p *Publisher) Publish(ctx context.Context, to *Destination, output json.Ra
 	case url != "":
 		fillings, err = p.upload(ctx, url, to, entries)
 	default:
-		fillings, err = p.inline(entries)
+		fillings, err = p.inline(entries, keepOpen)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for i := range fillings {
 		fillings[i].at = offsets[i]
@@ -121,14 +133,22 @@ func (p *Publisher) inspect(e Entry) (*contents, error) {
 }
 
 // inline prepares data URLs.
-func (p *Publisher) inline(entries []Entry) ([]filling, error) {
+func (p *Publisher) inline(entries []Entry, keepOpen int64) ([]filling, error) {
 	fillings := make([]filling, len(entries))
 	for i, e := range entries {
 		c, err := p.inspect(e)
 		if err != nil {
 			return nil, err
 		}
-		head := `"data:` + c.mediaType + ";base64,"
+		if keepOpen > 0 && c.size >= keepOpen {
+			file, err := c.keep()
+			if err != nil {
+				return nil, c.fail("read", c.Path, cause(err))
+			}
+			fillings[i] = filling{left: &DataURL{c.head(), file, c.size}}
+			continue
+		}
+		head := c.head()
 		size := len(head) + base64.StdEncoding.EncodedLen(int(c.size)) + len(`"`)
 		fillings[i] = filling{size: size, fill: func(dst []byte) error {
 			copy(dst, head)
@@ -138,6 +158,31 @@ func (p *Publisher) inline(entries []Entry) ([]filling, error) {
 	}
 	return fillings, nil
 }
+
+// keep opens the file for later: a temporary one, which is about to lose its name, itself; of any other, which the model may
+// write over, a copy without a name.
+func (c *contents) keep() (*os.File, error) {
+	file, err := os.Open(c.Path)
+	if err != nil || c.Temporary {
+		return file, err
+	}
+	defer file.Close()
+	kept, err := os.CreateTemp("", "coggo-output-")
+	if err != nil {
+		return nil, err
+	}
+	err = os.Remove(kept.Name())
+	if err == nil {
+		_, err = io.CopyN(kept, file, c.size)
+	}
+	if err != nil {
+		return nil, errors.Join(err, kept.Close())
+	}
+	return kept, nil
+}
+
+// head is what comes before the contents.
+func (c *contents) head() string { return `"data:` + c.mediaType + ";base64," }
 
 // encode writes the file's base64 text to dst, which has exactly its size.
 func (c *contents) encode(dst []byte) error {

@@ -17,35 +17,42 @@ import (
 const hole = "null"
 
 // filling is a JSON value of a known size that takes the place of the hole at an offset. fill writes it to a slice of
-// that size.
+// that size; left is set instead for one that stays out of the text.
 type filling struct {
 	at   int
 	size int
 	fill func(dst []byte) error
+	left *DataURL
 }
 
-// splice returns text with its holes filled, in one allocation: an output can be as large as its files.
-func splice(ctx context.Context, text []byte, fillings []filling) (json.RawMessage, error) {
+// splice returns text with its holes filled, in one allocation: an output can be as large as its files. It returns what
+// was left out besides.
+func splice(ctx context.Context, text []byte, fillings []filling) (json.RawMessage, []Insert, error) {
 	slices.SortFunc(fillings, func(a, b filling) int { return cmp.Compare(a.at, b.at) })
 	size := len(text)
 	for _, f := range fillings {
 		size += f.size - len(hole)
 	}
 	out := make([]byte, 0, size)
+	var inserts []Insert
 	from := 0
 	for _, f := range fillings {
 		if err := context.Cause(ctx); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		out = append(out, text[from:f.at]...)
+		from = f.at + len(hole)
+		if f.left != nil {
+			inserts = append(inserts, Insert{len(out), f.left})
+			continue
+		}
 		start := len(out)
 		out = out[:start+f.size]
 		if err := f.fill(out[start:]); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		from = f.at + len(hole)
 	}
-	return append(out, text[from:]...), nil
+	return append(out, text[from:]...), inserts, nil
 }
 
 // place is a node of the tree of all pointers.

@@ -90,4 +90,19 @@ func writeRaw(w http.ResponseWriter, status int, data []byte) {
 	_, _ = w.Write(data) // the client may have gone
 }
 
+// writeSnapshot answers with a prediction, whose files may be read only now.
+func writeSnapshot(w http.ResponseWriter, status int, s prediction.Snapshot) {
+	if !s.Large() {
+		writeRaw(w, status, s.AppendJSON(nil))
+		return
+	}
+	h := w.Header()
+	h["Content-Type"] = jsonType
+	// Where it fails the answer is shorter than announced, which no client takes for a whole one.
+	_ = s.WriteJSON(w, func(n int) {
+		h.Set("Content-Length", strconv.Itoa(n))
+		w.WriteHeader(status)
+	})
+}
+
 var jsonType = []string{"application/json"}

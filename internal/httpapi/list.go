@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+
+	"github.com/coggo/coggo/internal/prediction"
 )
 
 const (
@@ -24,21 +26,25 @@ func (a *API) list(w http.ResponseWriter, r *http.Request) error {
 	}
 	body := page{Results: make([]json.RawMessage, 0, len(predictions))}
 	for _, p := range predictions {
-		s := p.Snapshot()
-		if len(s.Input) > bodyLimit {
-			s.Input = json.RawMessage("null")
-		}
-		if len(s.Output) > bodyLimit {
-			s.Output = nil
-		}
-		if cut := len(s.Logs) - bodyLimit; cut > 0 {
-			s.Logs = strings.ToValidUTF8(s.Logs[cut:], "")
-		}
-		body.Results = append(body.Results, s.AppendJSON(nil))
+		body.Results = append(body.Results, short(p.Snapshot()).AppendJSON(nil))
 	}
 	if next != "" {
 		body.Next = &next
 	}
 	writeJSON(w, http.StatusOK, body)
 	return nil
+}
+
+// short leaves out what is large.
+func short(s prediction.Snapshot) prediction.Snapshot {
+	if len(s.Input) > bodyLimit {
+		s.Input = json.RawMessage("null")
+	}
+	if s.OutputLen() > bodyLimit {
+		s.Output, s.Inserts = nil, nil
+	}
+	if cut := len(s.Logs) - bodyLimit; cut > 0 {
+		s.Logs = strings.ToValidUTF8(s.Logs[cut:], "")
+	}
+	return s
 }

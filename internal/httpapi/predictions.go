@@ -119,7 +119,7 @@ func (a *API) get(w http.ResponseWriter, r *http.Request) error {
 }
 
 func writePrediction(w http.ResponseWriter, status int, p *prediction.Prediction) {
-	writeRaw(w, status, p.Snapshot().AppendJSON(nil))
+	writeSnapshot(w, status, p.Snapshot())
 }
 
 // training refuses what belongs to a train function when the model has none.

@@ -91,11 +91,11 @@ func (a *API) listV1(w http.ResponseWriter, r *http.Request) error {
 	}
 	results := make([]json.RawMessage, 0, len(predictions))
 	for _, p := range predictions {
-		body, err := a.viewV1(r, p.Snapshot())
+		s, err := a.viewV1(r, short(p.Snapshot()))
 		if err != nil {
 			return err
 		}
-		results = append(results, body)
+		results = append(results, s.AppendJSON(nil))
 	}
 	page := struct {
 		Previous *string           `json:"previous"`
@@ -111,22 +111,19 @@ func (a *API) listV1(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) writeV1(w http.ResponseWriter, r *http.Request, status int, s prediction.Snapshot) error {
-	body, err := a.viewV1(r, s)
+	s, err := a.viewV1(r, s)
 	if err == nil {
-		writeRaw(w, status, body)
+		writeSnapshot(w, status, s)
 	}
 	return err
 }
 
 // viewV1 is the prediction as Replicate shows it, also one that was not asked for in its way.
-func (a *API) viewV1(r *http.Request, s prediction.Snapshot) ([]byte, error) {
+func (a *API) viewV1(r *http.Request, s prediction.Snapshot) (_ prediction.Snapshot, err error) {
 	if s.More == nil {
-		var err error
-		if s.More, err = a.moreV1(r, s.ID); err != nil {
-			return nil, err
-		}
+		s.More, err = a.moreV1(r, s.ID)
 	}
-	return s.AppendJSON(nil), nil
+	return s, err
 }
 
 // moreV1 is what Replicate's object has beyond ours. Predictions that are asked for under /v1 have it everywhere, in

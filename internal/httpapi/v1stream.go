@@ -38,8 +38,8 @@ func (a *API) streamV1(w http.ResponseWriter, r *http.Request) error {
 
 // end writes what follows the last item. A model that returns one value has it as its only item.
 func (e *eventWriter) end(number int, s prediction.Snapshot, items int) {
-	if items == 0 && s.Output != nil && s.Status == prediction.Succeeded && string(s.Output) != "[]" {
-		e.text(number, "output", plainText(s.Output))
+	if items == 0 && s.OutputLen() > 0 && s.Status == prediction.Succeeded && string(s.Output) != "[]" {
+		e.text(number, "output", plainText(s.AppendOutput(nil)))
 	}
 	switch s.Status {
 	case prediction.Failed:

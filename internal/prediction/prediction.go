@@ -35,6 +35,7 @@ type Limits struct {
 type Result struct {
 	Status      Status
 	Output      json.RawMessage // nil keeps the list of items that were yielded
+	Inserts     []Insert        // what belongs into Output besides, in order
 	Streamed    bool            // the output is the list of yielded items, also when there are none
 	Error       string
 	Metrics     json.RawMessage // an object; nil keeps what was recorded so far
@@ -220,7 +221,7 @@ func (p *Prediction) finalLocked() Snapshot {
 	s := p.viewLocked()
 	s.Status, s.Error, s.CompletedAt = p.ending.Status, p.ending.Error, p.ending.CompletedAt
 	if p.ending.Output != nil {
-		s.Output = p.ending.Output
+		s.Output, s.Inserts = p.ending.Output, p.ending.Inserts
 	} else if s.Output == nil && p.ending.Streamed {
 		s.Output = json.RawMessage("[]")
 	}
@@ -267,7 +268,7 @@ func (p *Prediction) outputBytesLocked() int {
 	if p.ending == nil {
 		return 0
 	}
-	return len(p.ending.Output)
+	return outputLen(p.ending.Output, p.ending.Inserts)
 }
 
 // cutLog keeps what fits of text, up to the end of a line where there is one, and says that the rest is missing.

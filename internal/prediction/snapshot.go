@@ -20,6 +20,7 @@ type Snapshot struct {
 	Status      Status
 	Input       json.RawMessage // what the client sent, secrets masked
 	Output      json.RawMessage // nil means null
+	Inserts     []Insert        // what belongs into Output besides, in order
 	Error       string
 	Logs        string
 	Metrics     json.RawMessage
@@ -34,17 +35,30 @@ func (s Snapshot) MarshalJSON() ([]byte, error) { return s.AppendJSON(nil), nil 
 
 // AppendJSON appends the JSON object to dst.
 func (s Snapshot) AppendJSON(dst []byte) []byte {
-	if need := len(s.Input) + len(s.Output) + len(s.Logs) + len(s.More) + 512; cap(dst)-len(dst) < need {
+	if need := s.bodies() + len(s.Logs) + len(s.More) + 512; cap(dst)-len(dst) < need {
 		dst = append(make([]byte, 0, len(dst)+need), dst...)
 	}
+	dst = s.appendHead(dst)
+	dst = appendRaw(dst, s.Input, "{}")
+	dst = append(dst, outputKey...)
+	dst = s.AppendOutput(dst)
+	return s.appendTail(dst)
+}
+
+// bodies is the length of what can be large.
+func (s Snapshot) bodies() int { return len(s.Input) + s.OutputLen() }
+
+const outputKey = `,"output":`
+
+func (s Snapshot) appendHead(dst []byte) []byte {
 	dst = append(dst, `{"id":`...)
 	dst = AppendString(dst, s.ID)
 	dst = append(dst, `,"status":"`...)
 	dst = append(dst, s.Status...)
-	dst = append(dst, `","input":`...)
-	dst = appendRaw(dst, s.Input, "{}")
-	dst = append(dst, `,"output":`...)
-	dst = appendRaw(dst, s.Output, "null")
+	return append(dst, `","input":`...)
+}
+
+func (s Snapshot) appendTail(dst []byte) []byte {
 	dst = append(dst, `,"error":`...)
 	if s.Status == Failed || s.Error != "" {
 		dst = AppendString(dst, s.Error)

@@ -121,6 +121,10 @@ func (f *flight) id() string { return f.prediction.Request.ID }
 // partial is the body of a webhook on the way.
 func (f *flight) partial() []byte { return f.prediction.Partial().AppendJSON(nil) }
 
+// terminal is the body of the last webhook. It is made for each attempt anew: a receiver that is down for long holds no
+// memory that way.
+func (f *flight) terminal() []byte { return f.prediction.Final().AppendJSON(nil) }
+
 // cancel may be called often; the first reason counts.
 func (f *flight) cancel(r Reason) { f.cancelBy(r) }
 

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -100,7 +101,7 @@ func (o *follower) apply(ctx context.Context) {
 // yield adds an item of the output. When its files can't be published the prediction has failed, and the model need
 // not go on.
 func (o *follower) yield(ctx context.Context, e spool.Event) {
-	chunk, err := o.publish(ctx, e.Chunk, e.Files)
+	chunk, _, err := o.publish(ctx, e.Chunk, e.Files, false)
 	if err != nil {
 		if o.fault == "" && ctx.Err() == nil {
 			o.fault = err.Error()
@@ -114,10 +115,10 @@ func (o *follower) yield(ctx context.Context, e spool.Event) {
 	}
 }
 
-// publish turns file outputs into data URLs or uploads.
-func (o *follower) publish(ctx context.Context, output []byte, table []spool.File) ([]byte, error) {
+// publish turns file outputs into data URLs or uploads. Large ones may be left open, as inserts.
+func (o *follower) publish(ctx context.Context, output []byte, table []spool.File, open bool) ([]byte, []files.Insert, error) {
 	if len(table) == 0 {
-		return output, nil
+		return output, nil, nil
 	}
 	if ctx.Err() != nil { // canceled: what was made until now is still wanted, but not for long
 		var cancel context.CancelFunc
@@ -133,9 +134,16 @@ func (o *follower) publish(ctx context.Context, output []byte, table []spool.Fil
 		span = o.f.span.Child("upload", trace.SpanKindClient, attribute.Int("coggo.files", len(table)))
 	}
 	o.target.Header = span.Header(r.TraceHeader())
-	published, err := o.s.Publisher.Publish(ctx, o.target, output, entries(table))
+	var published json.RawMessage
+	var inserts []files.Insert
+	var err error
+	if open {
+		published, inserts, err = o.s.Publisher.Open(ctx, o.target, output, entries(table))
+	} else {
+		published, err = o.s.Publisher.Publish(ctx, o.target, output, entries(table))
+	}
 	span.End(text(err))
-	return published, err
+	return published, inserts, err
 }
 
 // conclude turns the runner's response into a result.
@@ -150,10 +158,13 @@ func (o *follower) conclude(ctx context.Context, r spool.Response) prediction.Re
 		Status: prediction.Status(r.Status), Streamed: r.Streamed, Error: r.Error, Metrics: r.Metrics, CompletedAt: r.CompletedAt,
 	}
 	if !r.Streamed {
-		output, err := o.publish(ctx, r.Output, r.Files)
+		output, inserts, err := o.publish(ctx, r.Output, r.Files, true)
 		switch {
 		case err == nil:
 			result.Output = output
+			for _, in := range inserts {
+				result.Inserts = append(result.Inserts, prediction.Insert{At: in.At, Text: in.Text})
+			}
 		case ctx.Err() == nil:
 			return o.failed(err.Error())
 		default: // the cancel came while files were sent

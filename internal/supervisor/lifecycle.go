@@ -202,7 +202,7 @@ func (s *Supervisor) settle(f *flight, w *worker, r prediction.Result) {
 	p.Finish(r)
 	f.span.Status(string(r.Status))
 	f.span.EndAt(r.CompletedAt, r.Error)
-	if f.hook != nil || s.Durable && p.Request.Detached {
+	if s.Durable && (f.hook != nil || p.Request.Detached) {
 		f.final = p.Final().AppendJSON(nil)
 	}
 	if err := s.noteFinal(f); err != nil {
@@ -214,7 +214,7 @@ func (s *Supervisor) settle(f *flight, w *worker, r prediction.Result) {
 	p.Announce()
 	f.cancelBy(nil)
 	if f.hook != nil {
-		f.hook.Finish(f.final, func() { s.paid(f.run) })
+		f.hook.Finish(f.terminal, func() { s.paid(f.run) })
 	}
 	f.final, f.checked = nil, schema.Checked{} // a retained prediction needs neither
 	s.observe(f)

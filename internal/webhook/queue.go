@@ -16,7 +16,7 @@ type Queue struct {
 	mu      sync.Mutex // guards the rest
 	start   []byte
 	changed Event // what grew since the last partial update, empty if nothing did
-	final   []byte
+	final   func() []byte
 	settled func()
 	ended   bool
 	hanging context.CancelFunc // gives up the attempt under way, nil when there is none
@@ -51,9 +51,9 @@ func (q *Queue) Changed(e Event) {
 	}
 }
 
-// Finish tells of the end, last and once: later calls of any method do nothing. settled is called when the receiver has
+// Finish tells of the end, last and once: later calls of any method do nothing. body is called for each attempt. settled is called when the receiver has
 // acknowledged or refused, or after the last attempt; it is not called when the sender is stopped before.
-func (q *Queue) Finish(body []byte, settled func()) {
+func (q *Queue) Finish(body func() []byte, settled func()) {
 	q.mu.Lock()
 	if q.ended {
 		q.mu.Unlock()

@@ -41,7 +41,7 @@ func (e *statusError) again() bool {
 
 // deliver sends the terminal event until the receiver has acknowledged or refused it, or attempts are used up. It
 // reports false when the sender was stopped before.
-func (s *Sender) deliver(t Target, body []byte) bool {
+func (s *Sender) deliver(t Target, body func() []byte) bool {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.Multiplier, wait.RandomizationFactor, wait.MaxInterval = s.RetryWait, 2, 0.1, maxRetryWait
 	attempt := 0
@@ -49,7 +49,7 @@ func (s *Sender) deliver(t Target, body []byte) bool {
 		attempt++
 		ctx, cancel := context.WithTimeout(s.stopping, s.Timeout)
 		defer cancel()
-		err := s.attempt(ctx, t, Completed, body, attempt)
+		err := s.attempt(ctx, t, Completed, body(), attempt)
 		var refused *statusError
 		if errors.As(err, &refused) {
 			switch {

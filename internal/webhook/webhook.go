@@ -99,7 +99,7 @@ func (s *Sender) Open(t Target, snapshot func() []byte) *Queue {
 
 // Redeliver sends the terminal event of a prediction that an earlier server has run.
 func (s *Sender) Redeliver(t Target, body []byte, settled func()) {
-	s.Open(t, nil).Finish(body, settled)
+	s.Open(t, nil).Finish(func() []byte { return body }, settled)
 }
 
 // Drain waits until every queue has ended. When ctx is done before, what is left is given up without its settled being

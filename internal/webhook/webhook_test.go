@@ -85,6 +85,8 @@ func newSender(t *testing.T, o webhook.Options) *webhook.Sender {
 	return s
 }
 
+func body(text string) func() []byte { return func() []byte { return []byte(text) } }
+
 // settled returns a callback for Finish and a channel that is closed by it; a second call panics.
 func settled() (func(), <-chan struct{}) {
 	done := make(chan struct{})
@@ -99,8 +101,8 @@ func TestTheEndIsToldOnceAndLast(t *testing.T) {
 	q.Changed(webhook.Output)
 	rc.wait(t, "partial", func(got []string) bool { return len(got) == 2 })
 	done, ended := settled()
-	q.Finish([]byte("end"), done)
-	q.Finish([]byte("again"), func() { t.Error("the second Finish counted") })
+	q.Finish(body("end"), done)
+	q.Finish(body("again"), func() { t.Error("the second Finish counted") })
 	q.Start([]byte("late"))
 	q.Changed(webhook.Logs)
 	<-ended
@@ -114,7 +116,7 @@ func TestStartIsDeliveredBeforeAnEndThatFollowsAtOnce(t *testing.T) {
 	done, ended := settled()
 	q := newSender(t, webhook.Options{}).Open(webhook.Target{ID: "a", URL: rc.URL}, nil)
 	q.Start([]byte("start"))
-	q.Finish([]byte("end"), done)
+	q.Finish(body("end"), done)
 	<-ended
 	if got := strings.Join(rc.got(), " "); got != "start end" {
 		t.Errorf("got %q", got)
@@ -142,7 +144,7 @@ func TestFilter(t *testing.T) {
 			if strings.Contains(row.want, "partial") {
 				rc.wait(t, "partial", func(got []string) bool { return slices.Contains(got, "partial") })
 			}
-			q.Finish([]byte("end"), done)
+			q.Finish(body("end"), done)
 			<-ended
 			if got := strings.Join(rc.got(), " "); got != row.want {
 				t.Errorf("got %q, want %q", got, row.want)
@@ -176,7 +178,7 @@ func TestUpdatesAreThrottledAtBothEdges(t *testing.T) {
 		t.Errorf("%d updates for 100 changes", len(got))
 	}
 	done, ended := settled()
-	q.Finish(nil, done)
+	q.Finish(body(""), done)
 	<-ended
 }
 
@@ -236,7 +238,7 @@ func TestOnlyTheEndIsRetried(t *testing.T) {
 	done, ended := settled()
 	q := newSender(t, webhook.Options{Attempts: 2}).Open(webhook.Target{ID: "a", URL: rc.URL}, nil)
 	q.Start([]byte("start"))
-	q.Finish([]byte("end"), done)
+	q.Finish(body("end"), done)
 	<-ended
 	if got := strings.Join(rc.got(), " "); got != "start end end" {
 		t.Errorf("got %q", got)
@@ -255,7 +257,7 @@ func TestAHangingUpdateDoesNotHoldUpTheEnd(t *testing.T) {
 	q.Start([]byte("start"))
 	rc.wait(t, "the hanging start", func(got []string) bool { return len(got) == 1 })
 	done, ended := settled()
-	q.Finish([]byte("end"), done)
+	q.Finish(body("end"), done)
 	<-ended
 }
 

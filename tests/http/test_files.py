@@ -343,3 +343,15 @@ class Predictor(BasePredictor):
     for _ in range(2):
         assert server.predict({}).json["output"] == "of the model"
     assert asset.exists()
+
+
+def test_a_large_data_url_is_in_memory_once(start):
+    server = start(MODEL)
+    server.predict({"one": "data:,x"})
+    body = json.dumps(
+        {"input": {"one": "data:application/octet-stream;base64," + base64.b64encode(bytes(36 << 20)).decode()}}
+    )
+    before = rss(server.process.pid)
+    answer = server.ask("POST", "/predictions", body, Content_Type="application/json")
+    assert answer.json["output"]["one"]["size"] == 36 << 20, answer.json["error"]
+    assert rss(server.process.pid) - before < len(body) + (20 << 20)

@@ -387,3 +387,91 @@ def test_a_request_can_name_the_url_itself(server, uploading, uploads, store, sl
 def test_uploaded_temporary_files_are_removed(uploading, uploads):
     uploading.predict({"what": "list"})
     assert [p for p in pathlib.Path(uploading.temporary).rglob("*") if p.is_file()] == []
+
+
+# Large files: they must not pass through memory.
+
+LARGE = """
+import os, tempfile
+from typing import Any
+from cog import BasePredictor, Path
+class Predictor(BasePredictor):
+    def predict(self, mebibytes: int = 64, many: bool = False, here: bool = False) -> Any:
+        path = "large.bin" if here else os.path.join(tempfile.mkdtemp(), "large.bin")
+        part = bytes(range(256)) * 4096
+        with open(path, "wb") as out:
+            for _ in range(mebibytes):
+                out.write(part)
+            out.write(b"end")
+        return {"before": [1, None], "é": [Path(path), "x"], "after": None} if many else Path(path)
+"""
+
+
+@pytest.fixture
+def large(start):
+    return start(LARGE)
+
+
+def peaks(server):
+    """The most memory that the server and its runner have had together."""
+    total = 0
+    for pid in (server.process.pid, server.runner()):
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+        total += int(status.split("VmHWM:")[1].split()[0]) * 1024
+    return total
+
+
+def large_contents(mebibytes):
+    return bytes(range(256)) * 4096 * mebibytes + b"end"
+
+
+def test_a_large_file_becomes_a_data_url_without_being_in_memory(large):
+    url = large.predict({}).json["output"]
+    assert data(url) == (large_contents(64), "application/octet-stream")
+    assert peaks(large) < 120 << 20
+    assert [p for p in large.temporary.rglob("*") if p.is_file()] == []
+
+
+def test_a_large_file_that_the_model_writes_over_stays_what_it_was(large):
+    first = large.predict({"here": True}, id="first").json["output"]
+    large.predict({"here": True, "mebibytes": 2}, id="second")
+    assert data(large.get("/predictions/first").json["output"])[0] == data(first)[0] == large_contents(64)
+    assert data(large.get("/predictions/second").json["output"])[0] == large_contents(2)
+    assert peaks(large) < 120 << 20
+
+
+def test_a_large_file_is_uploaded_without_being_in_memory(large, store):
+    assert large.predict({}, output_file_prefix=store.url + "/up").json["output"] == store.url + "/up/large.bin"
+    assert store.got[0].body == large_contents(64)
+    assert peaks(large) < 60 << 20
+
+
+def test_a_large_file_is_there_however_often_it_is_asked_for(large, receiver):
+    body = {"input": {"mebibytes": 2, "many": True}, "webhook": receiver.url}
+    first = large.ask("PUT", "/predictions/often", body)
+    output = first.json["output"]
+    assert list(output) == ["before", "é", "after"] and output["before"] == [1, None] and output["after"] is None
+    assert data(output["é"][0])[0] == large_contents(2) and output["é"][1] == "x"
+    assert int(first.headers["content-length"]) == len(first.body)
+    for again in (
+        large.get("/predictions/often"),
+        large.ask("PUT", "/predictions/often", body),
+        large.ask("PUT", "/predictions/often", body, Prefer="wait=5"),
+    ):
+        assert again.json == first.json
+    assert receiver.wait_terminal() == first.json
+    assert large.get("/v1/predictions/often").json["output"] == output
+    (listed,) = large.get("/predictions").json["results"]
+    assert listed["output"] is None
+    with Stream(large.port, "GET", "/predictions/often/stream") as stream:
+        assert list(stream)[-1].data == first.json
+
+
+def test_a_large_file_outlives_the_server(start, tmp_path):
+    flags = ["--working-dir", str(tmp_path / "dir")]
+    server = start(LARGE, *flags)
+    server.predict({"mebibytes": 2}, {"Prefer": "respond-async"}, id="kept")
+    output = server.ended("kept")["output"]
+    server.kill()
+    again = start(LARGE, *flags)
+    assert again.get("/predictions/kept").json["output"] == output

@@ -1,0 +1,54 @@
+package files
+
+import (
+	"encoding/base64"
+	"io"
+	"os"
+)
+
+// Insert is JSON text that belongs at an offset of an output.
+type Insert struct {
+	At   int
+	Text *DataURL
+}
+
+// DataURL is the JSON string of a file that has no name any more. It may be written from several goroutines at once, each
+// time out of the file.
+type DataURL struct {
+	head string
+	file *os.File // closed when nothing refers to it
+	size int64
+}
+
+// Len is the length of the text.
+func (d *DataURL) Len() int {
+	return len(d.head) + base64.StdEncoding.EncodedLen(int(d.size)) + len(`"`)
+}
+
+// encodedAtOnce is how much of a file is in memory at a time; a multiple of three needs no padding before the end.
+const encodedAtOnce = 3 << 16
+
+// WriteTo writes the text.
+func (d *DataURL) WriteTo(w io.Writer) (written int64, err error) {
+	put := func(text []byte) {
+		if err == nil {
+			var n int
+			n, err = w.Write(text)
+			written += int64(n)
+		}
+	}
+	put([]byte(d.head))
+	chunk := make([]byte, min(d.size, encodedAtOnce))
+	text := make([]byte, base64.StdEncoding.EncodedLen(len(chunk)))
+	for at := int64(0); at < d.size && err == nil; at += int64(len(chunk)) {
+		chunk = chunk[:min(d.size-at, int64(len(chunk)))]
+		if _, failed := d.file.ReadAt(chunk, at); failed != nil {
+			return written, failed
+		}
+		text = text[:base64.StdEncoding.EncodedLen(len(chunk))]
+		base64.StdEncoding.Encode(text, chunk)
+		put(text)
+	}
+	put([]byte{'"'})
+	return written, err
+}
