@@ -39,14 +39,13 @@ func (d *DataURL) WriteTo(w io.Writer) (written int64, err error) {
 	}
 	put([]byte(d.head))
 	chunk := make([]byte, min(d.size, encodedAtOnce))
-	text := make([]byte, base64.StdEncoding.EncodedLen(len(chunk)))
+	var text []byte
 	for at := int64(0); at < d.size && err == nil; at += int64(len(chunk)) {
 		chunk = chunk[:min(d.size-at, int64(len(chunk)))]
 		if _, failed := d.file.ReadAt(chunk, at); failed != nil {
 			return written, failed
 		}
-		text = text[:base64.StdEncoding.EncodedLen(len(chunk))]
-		base64.StdEncoding.Encode(text, chunk)
+		text = base64.StdEncoding.AppendEncode(text[:0], chunk)
 		put(text)
 	}
 	put([]byte{'"'})
