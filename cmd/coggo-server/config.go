@@ -33,6 +33,8 @@ type Model struct {
 
 	DenyPrivateNetworks bool `group:"Security:" help:"Refuse downloads, uploads and webhooks to loopback, link-local and private addresses."`
 
+	RunnerEnv []string `group:"Security:" sep:"none" placeholder:"NAME" help:"Give the model this variable of the environment, or those of a pattern such as HF_*, or NAME=VALUE; may be repeated. Default: all but the server's own secrets."`
+
 	LogLevel  string `group:"Logs:" env:"COG_LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warning or error. Default: info for the server; other commands log nothing."`
 	LogFormat string `group:"Logs:" env:"LOG_FORMAT" placeholder:"FORMAT" help:"text, json, or console for people. Default: console on a terminal, else text."`
 }
@@ -48,6 +50,8 @@ type Config struct {
 	AuthTokenFile string   `group:"Security:" type:"existingfile" placeholder:"FILE" help:"File with the token that clients must send as Authorization: Bearer. Without it: $$COGGO_AUTH_TOKEN."`
 	CORSOrigin    []string `group:"Security:" name:"cors-origin" placeholder:"ORIGIN" help:"Let pages of this origin use the API from a browser; may be repeated."`
 	WebhookSecret string   `group:"Security:" env:"COGGO_WEBHOOK_SECRET" placeholder:"whsec_…" help:"Sign webhooks by the Standard Webhooks specification."`
+
+	RunnerUser string `group:"Security:" placeholder:"USER[:GROUP]" help:"Run the model, and everything else once the port is open, as this user. For a server that is started as root."`
 
 	Runners       int    `group:"Running:" default:"1" placeholder:"N" help:"Runner processes, each with the whole model."`
 	RunnerDevices string `group:"Running:" placeholder:"LISTS" help:"GPUs of each runner as CUDA_VISIBLE_DEVICES, such as '0;1;2,3' for three. Default: several runners share those that the server sees."`
@@ -71,8 +75,9 @@ type Config struct {
 	XMode   string `name:"x-mode" enum:"predict,train," default:"" hidden:"" help:"Accepted for Cog's sake: train is served beside predict."`
 	Threads int    `hidden:"" help:"Accepted for Cog's sake: a runner has one thread."`
 
-	AuthToken string `kong:"-"` // from AuthTokenFile or the environment
-	History   int    `kong:"-"` // events that a late reader of a stream is shown
+	Account   account `kong:"-"` // of RunnerUser
+	AuthToken string  `kong:"-"` // from AuthTokenFile or the environment
+	History   int     `kong:"-"` // events that a late reader of a stream is shown
 }
 
 // complete reads what is neither flag nor environment, and refuses what no default can mend.
@@ -86,6 +91,13 @@ func (c *Config) complete() error {
 	if err := c.checkAddresses(); err != nil {
 		return err
 	}
+	if c.RunnerUser != "" {
+		var err error
+		if c.Account, err = lookUpAccount(c.RunnerUser); err != nil {
+			return err
+		}
+	}
+	c.WebhookSecret = strings.Clone(c.WebhookSecret) // it may be a part of the command line, which is wiped
 	c.History = historyCapacity(os.Getenv("COG_STREAM_HISTORY_CAPACITY"))
 	switch {
 	case c.Runners < 1:
@@ -147,7 +159,7 @@ func (m *Model) complete() (err error) {
 	if _, known := levels[strings.ToLower(m.LogLevel)]; !known && m.LogLevel != "" {
 		return fmt.Errorf("--log-level is %q: it must be debug, info, warning or error", m.LogLevel)
 	}
-	return nil
+	return checkRunnerEnv(m.RunnerEnv)
 }
 
 func (m *Model) readManifest() error {

@@ -44,15 +44,25 @@ func (c *serveCommand) Run() error {
 // run serves until it is told to stop. The order of its steps is the order of boot and, backwards, of the end.
 func run(c Config, console *console) error {
 	log := newLogger(c.Model, console, console.terminal, slog.LevelInfo)
-	dir, err := openWorkingDir(c.WorkingDir)
-	if err != nil {
-		return err
+	if c.hasSecrets() {
+		if err := hideSecrets(c.WebhookSecret); err != nil {
+			return err
+		}
 	}
-	defer dir.close()
 	listener, err := net.Listen("tcp", net.JoinHostPort(c.Host, c.Port))
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
+	if err := c.stepDown(); err != nil {
+		_ = listener.Close()
+		return err
+	}
+	dir, err := openWorkingDir(c.WorkingDir)
+	if err != nil {
+		_ = listener.Close()
+		return err
+	}
+	defer dir.close()
 	built, err := build(c, dir, output{console.stdout(), console}, log)
 	if err != nil {
 		_ = listener.Close()
@@ -96,6 +106,23 @@ func begin(s *supervisor.Supervisor, stop *stop) error {
 	default:
 		return s.Start()
 	}
+}
+
+// stepDown takes the rights of --runner-user, once everything is done that needs more: reading tokens, opening the port, and
+// making the directories that will be the user's.
+func (c Config) stepDown() error {
+	if c.RunnerUser == "" {
+		return nil
+	}
+	if c.WorkingDir != "" {
+		if err := c.Account.own(c.WorkingDir); err != nil {
+			return fmt.Errorf("--runner-user %s: %w", c.RunnerUser, err)
+		}
+	}
+	if err := prepareReady(c.Account); err != nil {
+		return fmt.Errorf("--runner-user %s: %w", c.RunnerUser, err)
+	}
+	return c.Account.become()
 }
 
 // waitForEnd returns when the server is to stop, with an error when that is not by request.

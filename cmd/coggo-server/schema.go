@@ -29,7 +29,7 @@ func (c *schemaCommand) Run(status *int) error {
 	}
 	cmd := exec.Command(c.Python, append([]string{"-m", "cog.command.openapi_schema"}, refs...)...)
 	cmd.Dir = c.ModelDir
-	cmd.Env = runner.WithPythonPath(modelEnv(os.Environ()), path)
+	cmd.Env = runner.WithPythonPath(modelEnv(os.Environ(), c.RunnerEnv), path)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Run(); cmd.ProcessState == nil {
 		return err

@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/coggo/coggo/internal/files"
@@ -71,7 +69,7 @@ func build(c Config, dir *workingDir, out output, log *slog.Logger) (*built, err
 	s, err := supervisor.New(supervisor.Config{
 		Runner: runner.Config{
 			Python: c.Python, PythonPath: path, ModelDir: c.ModelDir, Predict: c.Predict, Train: c.Train,
-			MaxConcurrency: c.MaxConcurrency, Env: modelEnv(os.Environ()),
+			MaxConcurrency: c.MaxConcurrency, Env: c.Account.environment(modelEnv(os.Environ(), c.RunnerEnv)),
 			Mark: orphan.Own(dir.path),
 		},
 		Runners:    c.Runners,
@@ -135,18 +133,20 @@ func throttle(text string) time.Duration {
 	return 500 * time.Millisecond
 }
 
-// secrets are variables of the server that no model gets to see.
-var secrets = []string{"WEBHOOK_AUTH_TOKEN", "COGGO_AUTH_TOKEN", "COGGO_WEBHOOK_SECRET"}
-
-func modelEnv(env []string) []string {
-	return slices.DeleteFunc(slices.Clone(env), func(entry string) bool {
-		name, _, _ := strings.Cut(entry, "=")
-		return slices.Contains(secrets, name)
-	})
-}
-
 // readyFile tells Kubernetes that setup has succeeded, at the path that Cog made a convention.
 const readyFile = "/var/run/cog/ready"
+
+// prepareReady lets an account write there.
+func prepareReady(a account) error {
+	if os.Getenv("KUBERNETES_SERVICE_HOST") == "" {
+		return nil
+	}
+	_ = os.Remove(readyFile) // of an earlier server in the same container
+	if err := os.MkdirAll(filepath.Dir(readyFile), 0o755); err != nil {
+		return err
+	}
+	return os.Chown(filepath.Dir(readyFile), a.uid, a.gid)
+}
 
 func markReady(log *slog.Logger) func() {
 	if os.Getenv("KUBERNETES_SERVICE_HOST") == "" {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -110,7 +111,7 @@ func (c *contents) fail(op, where string, err error) error {
 // inspect finds out what a file is.
 func (p *Publisher) inspect(e Entry) (*contents, error) {
 	c := &contents{Entry: e}
-	file, err := os.Open(e.Path)
+	file, err := open(e.Path)
 	if err != nil {
 		return nil, c.fail("read", e.Path, cause(err))
 	}
@@ -130,6 +131,11 @@ func (p *Publisher) inspect(e Entry) (*contents, error) {
 		return nil, c.fail("read", e.Path, cause(err))
 	}
 	return c, nil
+}
+
+// open does not wait for a writer where a model has put a pipe in the place of its file.
+func open(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }
 
 // inline prepares data URLs.
@@ -186,7 +192,7 @@ func (c *contents) head() string { return `"data:` + c.mediaType + ";base64," }
 
 // encode writes the file's base64 text to dst, which has exactly its size.
 func (c *contents) encode(dst []byte) error {
-	file, err := os.Open(c.Path)
+	file, err := open(c.Path)
 	if err != nil {
 		return c.fail("read", c.Path, cause(err))
 	}

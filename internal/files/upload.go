@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -87,7 +86,7 @@ func (c *contents) body() (io.ReadCloser, error) {
 	if c.size == 0 {
 		return http.NoBody, nil // else net/http would send it chunked
 	}
-	return os.Open(c.Path)
+	return open(c.Path)
 }
 
 // name returns the base name of e, with a number when the prediction has uploaded a file of that name before.

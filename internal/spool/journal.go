@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,8 +35,14 @@ func (d *Dir) Journal(name string) (*Journal, error) {
 // Put writes the note of id.
 func (j *Journal) Put(id string, note any) error {
 	data, err := json.Marshal(note)
+	name := filepath.Join(j.name, FileID(id)+jsonSuffix)
 	if err == nil {
-		err = j.dir.put(filepath.Join(j.name, FileID(id)+jsonSuffix), data)
+		err = j.dir.put(name, data)
+	}
+	if errors.Is(err, fs.ErrNotExist) { // a model removes what it can
+		if err = errors.Join(j.dir.make(), os.MkdirAll(j.dir.join(j.name), 0o700)); err == nil {
+			err = j.dir.put(name, data)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("note %s in %s: %w", id, j.name, err)

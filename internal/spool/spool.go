@@ -45,15 +45,20 @@ func Open(path string) (*Dir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
-	for _, sub := range []string{"", tmpDir, inputsDir, outputsDir, healthDir} {
-		if err := os.MkdirAll(filepath.Join(path, sub), 0o700); err != nil {
-			return nil, fmt.Errorf("open spool: %w", err)
-		}
-	}
-	if err := os.Chmod(path, 0o700); err != nil {
+	d := &Dir{path: path}
+	if err := d.make(); err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
-	return &Dir{path: path}, nil
+	return d, nil
+}
+
+func (d *Dir) make() error {
+	for _, sub := range []string{"", tmpDir, inputsDir, outputsDir, healthDir} {
+		if err := os.MkdirAll(d.join(sub), 0o700); err != nil {
+			return err
+		}
+	}
+	return os.Chmod(d.path, 0o700)
 }
 
 // Path is the absolute path of the directory.
@@ -163,8 +168,11 @@ func (d *Dir) Withdraw(id string, _ bool) error {
 }
 
 // Clear removes what an earlier runner left, before another one starts on the directory. No runner has a prediction then,
-// but the server may be downloading inputs.
+// but the server may be downloading inputs. What a model has removed of the directory itself is made anew.
 func (d *Dir) Clear() error {
+	if err := d.make(); err != nil {
+		return err
+	}
 	names, err := d.names()
 	for _, name := range names {
 		if ofRunner(name) {

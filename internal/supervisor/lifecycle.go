@@ -2,7 +2,9 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"strings"
 	"time"
@@ -187,6 +189,10 @@ func (s *Supervisor) handOver(ctx context.Context, f *flight, w *worker, table [
 	}
 	f.prediction.Start(now)
 	if err := w.dir.PutRequest(request); err != nil {
+		if errors.Is(err, fs.ErrNotExist) { // a model removes what it can
+			p.Kill()
+			err = fmt.Errorf("the working directory is gone, and the model is being started again: %w", err)
+		}
 		return nil, err
 	}
 	f.note()

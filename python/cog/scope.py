@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from contextvars import ContextVar
 from typing import Any, Callable
 
+from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+
 _segment = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*").fullmatch
 
 _encode = json.JSONEncoder(allow_nan=False).encode

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from time import monotonic as _clock
 from typing import Any
 
 from cog.errors import CancelationException
-from cog.internal import libc
+from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.batching import BatchScope, columns, results
 from cog.internal.cancelation import Doorbell
 from cog.internal.execution import Run, take
 from cog.internal.inotify import Watch
-from cog.internal.logs import flush_streams, sink
+from cog.internal.logs import Streams, sink
 from cog.internal.spool import Spool, log_event, sort_names
 from cog.scope import current
 
@@ -21,7 +20,7 @@ from cog.scope import current
 class BatchRunner:
     """Takes requests and calls the model in the main thread, with no loop and no thread of our own."""
 
-    def __init__(self, spool: Spool, model: Any, names: Watch, doorbell: Doorbell) -> None:
+    def __init__(self, spool: Spool, model: Any, names: Watch, doorbell: Doorbell, streams: Streams) -> None:
         self._spool = spool
         self._model = model
         self._method = model.predict
@@ -31,7 +30,7 @@ class BatchRunner:
         self._found: dict[str, None] = {}  # requests that were seen, in order
         self._batch: dict[str, Run] = {}  # those that wait for the next call, or are in it
         self._stop = False
-        self._streams = [sys.stdout, sys.stderr]
+        self._streams = streams
 
     def serve(self) -> int:
         """Answer batches until the server says stop."""
@@ -124,9 +123,9 @@ class BatchRunner:
             self._spool.busy()
         runs, arguments = self._decoded()
         if runs:
+            self._streams.mend()
             found = self._call(runs, arguments)
-            flush_streams([*self._streams, sys.stdout, sys.stderr])  # in the pipes before the first response is there
-            libc.flush_stdio(None)
+            self._streams.flush()
             for run, result in zip(runs, found):
                 run.end(result)
         self._spool.look_here()

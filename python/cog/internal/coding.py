@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import stat
@@ -12,12 +11,15 @@ from collections.abc import Mapping, MappingView, Sequence
 from typing import Any, Callable
 
 from cog.errors import OutputError
-from cog.internal.spool import utf8
+from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.spool import encode, utf8
 
 _stat, _fspath, _join, _basename, _realpath = os.stat, os.fspath, os.path.join, os.path.basename, os.path.realpath
 _mkdir, _unlink, _fstat, _samestat = os.mkdir, os.unlink, os.fstat, os.path.samestat
+_open, _close, _read, _write, _environ = os.open, os.close, os.read, os.write, os.environ
+_S_ISREG, _PathLike = stat.S_ISREG, os.PathLike
+_FILE_NAMES = "utf-8", "surrogateescape"
 _clock_gettime_ns, _time_ns = time.clock_gettime_ns, time.time_ns
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _isfinite = math.isfinite
 _modules = sys.modules
 
@@ -66,15 +68,13 @@ class FileTable:
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise OutputError(f"{where} is the file {path}, which cannot be read: {reason}") from None
-        if not stat.S_ISREG(info.st_mode):
+        if not _S_ISREG(info.st_mode):
             raise OutputError(f"{where} is {path}, which is not a regular file")
         if not self._snapshot:
             self._enter(pointer, _realpath(path), self._made_here(path, info))
             return
-        import shutil  # only iterators of files need it
-
         copy = self._place(_basename(path))
-        shutil.copyfile(path, copy)
+        _copy(path, copy)
         self._enter(pointer, copy, True)
         if self._made_here(path, info):
             self.originals.append(path)
@@ -119,8 +119,8 @@ class FileTable:
         earliest, certain = self._started
         if info.st_ctime_ns < earliest:
             return False
-        tempfile = _modules.get("tempfile")
-        directory = _realpath(tempfile.gettempdir() if tempfile else os.environ.get("TMPDIR") or "/tmp") + "/"
+        chosen = getattr(_modules.get("tempfile"), "tempdir", None)  # None until the model has used tempfile
+        directory = _realpath(chosen or _environ.get("TMPDIR") or "/tmp") + "/"
         path = _realpath(path)
         if not path.startswith(directory):
             return False
@@ -140,6 +140,21 @@ def remove(paths: list[str]) -> None:
             _unlink(path)
         except OSError:
             pass  # it goes with the temporary directory
+
+
+def _copy(path: str, to: str) -> None:
+    """Copy the contents of a regular file; one that has become a pipe meanwhile does not block."""
+    source = _open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        target = _open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            while data := memoryview(_read(source, 1 << 20)):
+                while data:
+                    data = data[_write(target, data) :]
+        finally:
+            _close(target)
+    finally:
+        _close(source)
 
 
 def _shows(stream: Any, name: str) -> bool:
@@ -163,7 +178,7 @@ def encode_output(value: Any, files: FileTable) -> bytes:
     Raises OutputError with the place of what is not JSON, such as ``output.boxes[0].x``.
     """
     try:
-        return utf8(_encode(value))
+        return utf8(encode(value))
     except (TypeError, ValueError, RecursionError):
         pass  # not plain JSON values: walk through it
     try:
@@ -174,7 +189,7 @@ def encode_output(value: Any, files: FileTable) -> bytes:
 
 def _dumps(value: Any) -> str:
     try:
-        return _encode(value)
+        return encode(value)
     except ValueError:
         # Python 3.11 and later refuse to write integers of more than 4300 digits, as a guard against slow input.
         limit = getattr(sys, "set_int_max_str_digits", None)
@@ -183,7 +198,7 @@ def _dumps(value: Any) -> str:
         old = sys.get_int_max_str_digits()
         limit(0)
         try:
-            return _encode(value)
+            return encode(value)
         finally:
             limit(old)
 
@@ -225,8 +240,9 @@ class _Walk:
             return self._list(value, where, pointer, depth)
         if isinstance(value, (set, frozenset)):
             return self._list(_sorted(value), where, pointer, depth)
-        if isinstance(value, os.PathLike):
-            self._files.add_path(pointer, os.fsdecode(_fspath(value)), where)
+        if isinstance(value, _PathLike):
+            path = _fspath(value)
+            self._files.add_path(pointer, path if isinstance(path, str) else path.decode(*_FILE_NAMES), where)
             return None
         if hasattr(value, "read") and hasattr(value, "seek"):
             self._files.add_stream(pointer, value, where)
@@ -329,7 +345,7 @@ def _key(key: Any, where: str) -> str:
     if isinstance(key, str):
         return key.value if hasattr(key, "value") and isinstance(key.value, str) else str(key)
     if key is None or isinstance(key, (bool, int, float)):
-        return _encode({key: None})[2:-7]
+        return encode({key: None})[2:-7]
     raise OutputError(f"a key of {where} is a {type(key).__qualname__}: JSON objects have texts as keys")
 
 

@@ -1,37 +1,73 @@
-"""Says in bounded words how user code ended."""
+"""Says in bounded words how user code ended. Nothing here raises, whatever the exception is made of."""
 
 from __future__ import annotations
 
 import os
+from types import TracebackType
+from typing import Callable, NoReturn
+
+from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 _MAX_ERROR = 16 << 10
 _MAX_TRACE = 64 << 10
 
+_write, _exit = os.write, os._exit
+_text_of = str.__str__
+_frames_of = BaseException.__dict__["__traceback__"].__get__
+_name_of: Callable[[type], str] = type.__dict__["__name__"].__get__
+
 
 def describe(error: BaseException) -> str:
-    """What the error says, or its kind when it says nothing. Never raises."""
-    if isinstance(error, SystemExit):
-        return f"the model called sys.exit({error.code!r:.200})"
+    """What the error says, or its kind when it says nothing."""
+    kind = _name_of(type(error))
     try:
-        text = str(error)
-    except BaseException:  # a __str__ of the model's own can do anything
-        text = ""
-    return _cut(text, _MAX_ERROR) if text else type(error).__name__
+        if is_a(error, SystemExit):
+            return f"the model called sys.exit({error.code!r:.200})"  # type: ignore[attr-defined]
+        text = _text_of(str(error))  # of a subclass of str the plain text
+    except BaseException:  # a method of the model's own can do anything
+        text = "the model called sys.exit()" if is_a(error, SystemExit) else ""
+    return _cut(text, _MAX_ERROR) if text else kind
+
+
+def is_a(error: BaseException, kind: type[BaseException]) -> bool:
+    """isinstance for exceptions that may lie about their class."""
+    return issubclass(type(error), kind)
 
 
 def trace(error: BaseException) -> str | None:
-    """The traceback for the logs, from the first line of user code on."""
-    import traceback  # only errors need it
+    """The traceback for the logs, from the first line of user code on; None when there is no telling."""
+    frames = user_frames(error)
+    try:
+        import traceback  # only errors need it
 
-    frames = error.__traceback__
+        return _cut("".join(traceback.format_exception(type(error), error, frames)), _MAX_TRACE)
+    except BaseException:  # again its __str__, or its __cause__'s, or traceback itself was replaced
+        pass
+    try:
+        return _cut("".join(traceback.format_tb(frames)), _MAX_TRACE) + _name_of(type(error)) + "\n"
+    except BaseException:
+        return None
+
+
+def user_frames(error: BaseException) -> TracebackType | None:
+    """The traceback from the first line of user code on."""
+    frames: TracebackType | None = _frames_of(error)
     while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_HERE):
         frames = frames.tb_next
-    try:
-        return _cut("".join(traceback.format_exception(type(error), error, frames)), _MAX_TRACE)
-    except BaseException:  # again its __str__, or its __cause__'s
-        return "".join(traceback.format_tb(frames)) + type(error).__name__ + "\n"
+    return frames
+
+
+def leave_fork(error: BaseException | None) -> NoReturn:
+    """End a child that the model has forked and that came back from user code: it is not the runner, and must neither answer
+    nor take requests. The status is what Python itself would leave with."""
+    code: object = 0
+    if error is not None:
+        code = getattr(error, "code", 1) if is_a(error, SystemExit) else 1
+        if code == 1:
+            _write(2, (trace(error) or "").encode("utf-8", "backslashreplace"))
+    _exit(code & 0xFF if isinstance(code, int) else 0 if code is None else 1)
 
 
 def _cut(text: str, limit: int) -> str:

@@ -9,9 +9,10 @@ from types import coroutine as _coroutine
 from typing import Any, Callable, NamedTuple, Protocol
 
 from cog.errors import CancelationException, CogError
+from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.cancelation import Doorbell
 from cog.internal.coding import FileTable, encode_output, file_clock, remove
-from cog.internal.endings import describe, trace
+from cog.internal.endings import describe, is_a, leave_fork, trace
 from cog.internal.logs import Sink, sink
 from cog.internal.pulled import Pulled
 from cog.internal.spool import Request, Spool, metric_event, output_event, timestamp
@@ -200,6 +201,8 @@ class Run:
         )
 
     def _yielded(self, item: Any) -> None:
+        if self._spool.forked:
+            leave_fork(None)
         files = FileTable(self._output_dir, self._started, snapshot=True, first=self._snapshots)
         text = encode_output(self._method.output.check(item), files)
         self._snapshots = files.next
@@ -235,22 +238,26 @@ class Run:
 
     def _failed(self, error: BaseException) -> Response:
         """The ladder: every way in which a run can end early."""
-        own = isinstance(error, CogError)  # our words for the author or the client: a traceback would only show us
+        if self._spool.forked:
+            leave_fork(error)
+        own = is_a(error, CogError)  # our words for the author or the client: a traceback would only show us
         return Response("failed", b"null", self._streamed, [], describe(error), None if own else trace(error))
 
     def _finish(self, response: Response) -> None:
+        if self._spool.forked:
+            leave_fork(None)
         self._ended = True
         if self.canceled:
             response = Response("canceled", b"null", response.streamed, [], None, None)
-        metrics = {"predict_time": _clock() - self._start, **self.scope.metrics.nested()}
+        metrics = {"predict_time": _clock() - self._start}
         if self._method.batching:
-            metrics.setdefault("batch_size", len(self.scope.members))
+            metrics["batch_size"] = len(self.scope.members)
         remove(self._originals)
         try:
             self._leave()
-            self._put(response, metrics)
-        except OSError as error:  # most likely a full disk: a short answer may fit, and the loop must not end
-            text = f"the answer could not be written: {error}"
+            self._put(response, {**metrics, **self.scope.metrics.nested()})
+        except Exception as error:  # most likely a full disk: a short answer may fit, and the loop must not end
+            text = f"the answer could not be written: {describe(error)}"
             self._put(Response("failed", b"null", self._streamed, [], text, None), metrics)
 
     def _put(self, response: Response, metrics: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from cog.errors import InputError
 from cog.input import UNSET, FieldInfo
+from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.kinds import (
     Anything,
     Boolean,

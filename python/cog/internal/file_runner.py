@@ -10,11 +10,12 @@ import sys
 from typing import Any
 
 from cog.internal import libc
+from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.cancelation import Doorbell
-from cog.internal.endings import describe, trace
+from cog.internal.endings import describe, is_a, leave_fork, trace
 from cog.internal.execution import Run, take
 from cog.internal.inotify import Watch, watch
-from cog.internal.logs import flush_streams, prepare_streams, route_streams
+from cog.internal.logs import Streams, flush_streams
 from cog.internal.spool import Spool, sort_names, timestamp
 
 _USAGE = (
@@ -29,8 +30,8 @@ def main(argv: list[str]) -> int:
     server = os.getppid()
     follow_parent(server)
     spool = Spool(os.path.abspath(options["working-dir"]), server)
-    prepare_streams()
-    unroute = route_streams()
+    streams = Streams()
+    streams.route()  # before the model is imported, because loggers keep the stream that they find there
     names = watch(spool.path)  # before anything is announced: no request can come unseen
     doorbell = Doorbell()  # from now on the signal is harmless
     setup = Setup(spool)
@@ -40,19 +41,19 @@ def main(argv: list[str]) -> int:
         return 1
     spool.ready()
     if setup.loop is not None and model.predict.is_async:
-        from cog.internal.loop import AsyncRunner, finish
+        from cog.internal.loop import AsyncRunner
 
         if model.predict.batching:
             from cog.internal.batch_loop import batched
 
             model.predict.target = batched(setup.loop, model)
-        return finish(setup.loop, AsyncRunner(setup.loop, spool, model, names).serve())
+        return AsyncRunner(setup.loop, spool, model, names, streams).serve()
     if model.predict.batching:
         from cog.internal.batch_runner import BatchRunner
 
-        return BatchRunner(spool, model, names, doorbell).serve()
-    unroute()
-    return SyncRunner(spool, model, names, doorbell).serve()
+        return BatchRunner(spool, model, names, doorbell, streams).serve()
+    streams.unroute()
+    return SyncRunner(spool, model, names, doorbell, streams).serve()
 
 
 def parse(argv: list[str]) -> dict[str, str]:
@@ -105,6 +106,8 @@ class Setup:
             self._spool.put_schema(model.openapi())
             self._setup(model)
         except BaseException as error:  # sys.exit() in a setup is a failed setup too
+            if self._spool.forked:
+                leave_fork(error)
             self._failed(model, error)
             return None
         self._put("succeeded", model, None, None)
@@ -128,14 +131,14 @@ class Setup:
     def _failed(self, model: Any | None, error: BaseException) -> None:
         from cog.errors import LoadError
 
-        text = f"{error}\n" if isinstance(error, LoadError) else trace(error)
-        flush_streams([sys.stdout, sys.stderr])
+        text = f"{error}\n" if is_a(error, LoadError) else trace(error)
+        flush_streams()
         self._put("failed", model, describe(error), text)
 
     def _put(self, status: str, model: Any | None, error: str | None, traceback: str | None) -> None:
         from cog import __version__
 
-        flush_streams([sys.stdout, sys.stderr])
+        flush_streams()
         self._spool.put_setup_result(
             {
                 "status": status,
@@ -157,12 +160,12 @@ class SyncRunner:
     """Runs one prediction at a time in the main thread, with no loop and no thread of our own: models call
     ``asyncio.run``, install signal handlers and talk to their GPU from there."""
 
-    def __init__(self, spool: Spool, model: Any, names: Watch, doorbell: Doorbell) -> None:
+    def __init__(self, spool: Spool, model: Any, names: Watch, doorbell: Doorbell, streams: Streams) -> None:
         self._spool = spool
         self._model = model
         self._names = names
         self._doorbell = doorbell
-        self._streams = [sys.stdout, sys.stderr]
+        self._streams = streams
 
     def serve(self) -> int:
         """Take requests until the server says stop."""
@@ -176,14 +179,22 @@ class SyncRunner:
                 self._take(fid)
             if found.stop:
                 return 0
-            names = self._names.wait()
+            names = self._wait()
             found = self._spool.look() if names is None else sort_names(names)
+
+    def _wait(self) -> list[str] | None:
+        try:
+            return self._names.wait()
+        except OSError:  # the model has closed it, with every other descriptor that it found
+            self._names = watch(self._spool.path)
+            return None
 
     def _take(self, fid: str) -> None:
         work = take(self._spool, self._model, fid)
         if work is None:
             return
         self._spool.busy()
+        self._streams.mend()
         self._doorbell.begin(lambda: self._spool.canceled(fid))
         events = self._spool.events(fid)
 
@@ -193,17 +204,12 @@ class SyncRunner:
 
         def leave() -> None:
             events.close()
-            self._flush()
+            self._streams.flush()
 
         Run(self._spool, fid, work, emit, leave).run_sync(self._doorbell)
         self._doorbell.end()
         self._spool.look_here()
         self._spool.ready()
-
-    def _flush(self) -> None:
-        """What was printed must be in the pipes before the response is there."""
-        flush_streams([*self._streams, sys.stdout, sys.stderr])
-        libc.flush_stdio(None)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
+from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.endings import describe
 from cog.internal.inotify import watch
 from cog.internal.method import is_async

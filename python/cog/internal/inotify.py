@@ -7,11 +7,15 @@ import struct
 import sys
 from time import sleep as _sleep
 
-_read, _listdir = os.read, os.listdir
-_from_bytes, _unpack, _fsdecode = int.from_bytes, struct.unpack_from, os.fsdecode
+from cog.internal import libc
+from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+
+_read, _fstat, _samestat = os.read, os.fstat, os.path.samestat
+_unpack = struct.unpack_from
 
 _IN_MOVED_TO = 0x80
 _IN_Q_OVERFLOW = 0x4000
+_IN_IGNORED = 0x8000
 _IN_CLOEXEC = 0o2000000
 _HEAD = struct.calcsize("iIII")
 _ROOM = 16384  # for some 60 of the longest names; the rest is read the next time
@@ -27,7 +31,7 @@ class Watch:
 
     def wait(self) -> list[str] | None:
         """Block until something is new and return the names; None means that names were lost and the directory has to
-        be listed."""
+        be listed. OSError when the watch or the directory is gone."""
         raise NotImplementedError
 
     def wait_for(self, seconds: float) -> list[str] | None:
@@ -43,21 +47,24 @@ class InotifyWatch(Watch):
     """By the Linux kernel, see inotify(7)."""
 
     def __init__(self, path: str) -> None:
-        from cog.internal import libc
-
         self.fd = libc.call("inotify_init1", _IN_CLOEXEC)
+        self._info = os.fstat(self.fd)
         libc.call("inotify_add_watch", self.fd, os.fsencode(path), _IN_MOVED_TO)
 
     def wait(self) -> list[str] | None:
         assert self.fd is not None
+        if not _samestat(_fstat(self.fd), self._info):
+            raise OSError("the model has closed the watch, and its descriptor is another file's now")
         data = _read(self.fd, _ROOM)
         names, at = [], 0
         while at < len(data):
             _, mask, _, length = _unpack("iIII", data, at)
             if mask & _IN_Q_OVERFLOW:
                 return None
+            if mask & _IN_IGNORED:
+                raise FileNotFoundError("the working directory is gone")
             start = at + _HEAD
-            names.append(_fsdecode(data[start : start + length].rstrip(b"\0")))
+            names.append(data[start : start + length].rstrip(b"\0").decode("utf-8", "surrogateescape"))
             at = start + length
         return names
 

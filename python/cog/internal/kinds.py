@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, NamedTuple
 
+from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+
 Schema = dict[str, Any]
 
 _number = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*").fullmatch

@@ -6,6 +6,8 @@ import ctypes
 import os
 from typing import Any
 
+from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _get_errno = ctypes.get_errno
 _strerror = os.strerror

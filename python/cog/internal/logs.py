@@ -14,6 +14,12 @@ from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Any, Callable, TextIO
 
+from cog.internal import libc
+from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+
+_fstat, _open, _close, _dup, _dup2, _samestat = os.fstat, os.open, os.close, os.dup, os.dup2, os.path.samestat
+_set_inheritable, _DEVNULL, _RDWR = os.set_inheritable, os.devnull, os.O_RDWR
+
 #: Receives the name of the stream and text of the prediction that runs in this context.
 Sink = Callable[[str, str], None]
 
@@ -34,7 +40,7 @@ class RoutedStream(io.TextIOBase):
         to = sink.get()
         if to is None:
             return self._inner.write(text)
-        to(self._name, str(text))
+        to(self._name, str.__str__(text))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:  # type: ignore[override]
@@ -101,43 +107,97 @@ class RoutedBuffer(io.RawIOBase):
         return True
 
 
-def prepare_streams() -> None:
-    """Make the standard streams take any text and pass on each line at once; a missing one becomes a real one that
-    leads nowhere, or else the next file would get its descriptor and the prints of native code."""
-    for fd, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
-        try:
-            os.fstat(fd)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number: this one
-            os.set_inheritable(fd, True)
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(fd, "w" if fd else "r", closefd=False))
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+_NAMES = ("stdin", "stdout", "stderr")
 
 
-def route_streams() -> Callable[[], None]:
-    """Wrap the standard streams; what is returned puts them back.
+class Streams:
+    """The standard streams: they take any text, pass on each line at once, and stay. What is missing at the start, or what a
+    prediction has closed, is there again for the next one; or else the next file would get its descriptor, and with it the
+    prints of native code."""
 
-    Done before the model is imported, because loggers keep the stream that they find there. One that was kept by a
-    synchronous model is harmless: outside of async predictions all text is passed on.
-    """
-    streams = sys.stdout, sys.stderr
-    routed = RoutedStream("stdout", sys.stdout), RoutedStream("stderr", sys.stderr)
-    sys.stdout, sys.stderr = routed
+    def __init__(self) -> None:
+        self._kept: list[tuple[int, os.stat_result]] = []  # duplicates of the descriptors, and what they are
+        self._current: list[TextIO] = []
+        self._routed: list[Any] = []
+        for fd, name in enumerate(_NAMES):
+            if not _is_open(fd):
+                _open_null(fd)
+            self._kept.append((_dup(fd), _fstat(fd)))
+            stream: TextIO = getattr(sys, name) or _new_stream(fd)
+            if fd and isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+            setattr(sys, name, stream)
+            self._current.append(stream)
 
-    def put_back() -> None:
-        for name, inner, wrapper in zip(("stdout", "stderr"), streams, routed):
+    def route(self) -> None:
+        """Tell apart what the predictions of an async model write. A logger of a synchronous model that keeps such a stream
+        does no harm: outside of async predictions all text is passed on."""
+        self._routed = [RoutedStream(name, inner) for name, inner in zip(_NAMES[1:], self._current[1:])]
+        sys.stdout, sys.stderr = self._routed
+
+    def unroute(self) -> None:
+        """Put back what `route` has replaced, where it is still there."""
+        routed, self._routed = self._routed, []
+        for name, inner, wrapper in zip(_NAMES[1:], self._current[1:], routed):
             if getattr(sys, name) is wrapper:
                 setattr(sys, name, inner)
 
-    return put_back
+    def mend(self) -> None:
+        """Before a prediction: put back what an earlier one has closed. A stream of the model's own is left alone."""
+        for fd, name in enumerate(_NAMES):
+            if not _is_open(fd):
+                self._reopen(fd)
+            if _is_closed(getattr(sys, name, None)):
+                if _is_closed(self._current[fd]):
+                    self._current[fd] = _new_stream(fd)
+                setattr(sys, name, self._routed[fd - 1] if fd and self._routed else self._current[fd])
+
+    def _reopen(self, fd: int) -> None:
+        kept, info = self._kept[fd]
+        if _is_open(kept) and _samestat(_fstat(kept), info):
+            _dup2(kept, fd)
+        else:  # it was closed too, with everything else
+            _open_null(fd)
+
+    def flush(self) -> None:
+        """What was printed must be in the pipes before the response is there."""
+        flush_streams(*self._current[1:])
+        libc.flush_stdio(None)
 
 
-def flush_streams(streams: list[TextIO | None]) -> None:
-    """Flush what can be flushed; a model may have closed or replaced its streams."""
-    for stream in streams:
+def _is_open(fd: int) -> bool:
+    try:
+        _fstat(fd)
+    except OSError:
+        return False
+    return True
+
+
+def _is_closed(stream: Any) -> bool:
+    try:
+        return stream is None or bool(stream.closed)
+    except Exception:  # a thing of the model's own that has no such attribute
+        return False
+
+
+def _open_null(fd: int) -> None:
+    """Let a descriptor lead nowhere."""
+    made = _open(_DEVNULL, _RDWR)  # mostly gets the lowest free number: this one
+    if made != fd:
+        _dup2(made, fd)
+        _close(made)
+    _set_inheritable(fd, True)
+
+
+def _new_stream(fd: int) -> TextIO:
+    if fd == 0:
+        return open(fd, closefd=False)
+    return open(fd, "w", 1, "utf-8", "backslashreplace", closefd=False)
+
+
+def flush_streams(*more: TextIO) -> None:
+    """Flush the standard streams; a model may have closed or replaced them."""
+    for stream in (*more, sys.stdout, sys.stderr):
         try:
             if stream is not None:
                 stream.flush()

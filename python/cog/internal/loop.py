@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable
+from time import monotonic as _monotonic
 from typing import Any, Callable
 
+from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.execution import Run, take
 from cog.internal.health import check
 from cog.internal.inotify import SCAN_INTERVAL, Watch, watch
+from cog.internal.logs import Streams
 from cog.internal.spool import Events, Names, Spool, log_event, sort_names
 
 _get_ident = threading.get_ident
@@ -18,9 +20,15 @@ _get_ident = threading.get_ident
 _PENDING_LOG = 64 << 10
 
 
+#: What asyncio says when the model has called ``loop.stop()``.
+_STOPPED = "Event loop stopped before Future completed."
+
+
 def new_loop() -> asyncio.AbstractEventLoop:
     """The loop in which setup and all predictions run."""
     loop = asyncio.new_event_loop()
+    if type(loop).__module__.startswith("asyncio."):
+        loop.time = _monotonic  # type: ignore[method-assign]  # a model may replace time.monotonic
     asyncio.set_event_loop(loop)
     return loop
 
@@ -89,8 +97,11 @@ class Emitter:
         self._turn.touch(self)
 
     def log(self, source: str, text: str, copy: bool = False) -> None:
-        """Add text that the model wrote; neighbours become one event. A ``copy`` goes to another prediction too."""
+        """Add text that the model wrote; neighbours become one event. A ``copy`` goes to another prediction too. What a
+        thread writes after the end is dropped: it must not show up in another prediction."""
         with self._lock:
+            if self._events.closed:
+                return
             if (source, copy) != self._source:
                 self._end_log()
                 self._source = source, copy
@@ -129,27 +140,30 @@ class Emitter:
 class AsyncRunner:
     """Takes requests as they come; the server sends no more at once than the model takes."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, spool: Spool, model: Any, names: Watch) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, spool: Spool, model: Any, names: Watch, streams: Streams
+    ) -> None:
         self._loop = loop
+        self._streams = streams
         self._spool = spool
         self._model = model
         self._names = names
         self._turn = Turn(loop, spool)
         self._running: dict[str, tuple[Run, asyncio.Task[None]]] = {}
-        self._stopped = loop.create_future()
+        self._stopped: asyncio.Future[int] = loop.create_future()
         self._draining = False
         self._answered: int | None = None
 
-    async def serve(self) -> int:
-        """Run until the server says stop and the last prediction has ended."""
+    def serve(self) -> int:
+        """Run until the server says stop and the last prediction has ended. Nothing here is a task: a model may cancel all
+        that there are."""
         self._follow(self._names, self._on_names)
         if self._model.has_healthcheck:
             health = watch(self._spool.absolute("health"))
             self._follow(health, lambda: self._on_health(health))
             self._answer_health()  # it may have asked already
         self._act(self._spool.look())
-        await self._stopped
-        return 0
+        return finish(self._loop, self._stopped)
 
     def _follow(self, names: Watch, act: Callable[[], None]) -> None:
         if names.fd is not None:
@@ -163,8 +177,11 @@ class AsyncRunner:
         again()
 
     def _on_names(self) -> None:
-        names = self._names.wait() if self._names.fd is not None else None
-        self._act(self._spool.look() if names is None else sort_names(names))
+        try:
+            names = self._names.wait() if self._names.fd is not None else None
+            self._act(self._spool.look() if names is None else sort_names(names))
+        except OSError as error:  # the directory is gone, or the watch
+            self._fail(error)
 
     def _act(self, found: Names) -> None:
         for fid in found.requests:
@@ -180,6 +197,7 @@ class AsyncRunner:
         work = take(self._spool, self._model, fid)
         if work is None:
             return
+        self._streams.mend()
         emitter = Emitter(self._spool.events(fid), self._turn)
         run = Run(self._spool, fid, work, emitter.emit, lambda: self._leave(fid, emitter))
         task = self._loop.create_task(run.run_async(emitter.log))
@@ -219,7 +237,7 @@ class AsyncRunner:
 
     def _stop_when_idle(self) -> None:
         if self._draining and not self._running and not self._stopped.done():
-            self._stopped.set_result(None)
+            self._stopped.set_result(0)
 
     def _on_health(self, names: Watch) -> None:
         if names.fd is not None:
@@ -237,17 +255,19 @@ class AsyncRunner:
         self._turn.touch()
 
 
-def finish(loop: asyncio.AbstractEventLoop, main: Awaitable[int]) -> int:
-    """Run ``main`` to its end, then cancel what the model left running."""
-    task = asyncio.ensure_future(main, loop=loop)
+def finish(loop: asyncio.AbstractEventLoop, ended: asyncio.Future[int]) -> int:
+    """Run until ``ended``, then cancel what the model left running."""
     try:
         while True:
             try:
-                return loop.run_until_complete(task)
+                return loop.run_until_complete(ended)
             except (SystemExit, KeyboardInterrupt):
-                if task.done():
+                if ended.done():
                     raise
                 # A task of the model's own called sys.exit(). Whoever awaits it sees that; asyncio stops the loop besides.
+            except RuntimeError as error:
+                if str(error) != _STOPPED:
+                    raise
     finally:
         left = asyncio.all_tasks(loop)
         for task in left:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from cog.errors import OutputError
 from cog.input import UNSET
+from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.annotations import raw
 from cog.internal.fields import Field, Problem, decode_all, read_field
 from cog.internal.kinds import Kind, Mismatch

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+
 
 class Pulled:
     """An iterator over the items of an asynchronous one, with a loop of its own until `close`."""

@@ -6,29 +6,64 @@ a model may replace ``os.rename`` or ``json.dumps`` and must not break its runne
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import signal
+from _thread import allocate_lock as _lock
 from collections.abc import Mapping
 from time import gmtime as _gmtime
 from time import time as _time
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Callable, NamedTuple, TypeVar
+
+from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 
 _open, _close, _read, _write, _rename = os.open, os.close, os.read, os.write, os.rename
 _listdir, _mkdir, _access, _join = os.listdir, os.mkdir, os.access, os.path.join
-_unlink, _kill = os.unlink, os.kill
+_unlink, _kill, _exit = os.unlink, os.kill, os._exit
 _isabs, _fstat = os.path.isabs, os.fstat
+_READ = os.O_RDONLY | os.O_CLOEXEC
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+_EXISTS = os.F_OK
+_SIGUSR1, _SIGUSR2, _SIGHUP = signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP
 
 _T = TypeVar("_T")
 
 #: The version of the protocol that this runner speaks.
 PROTOCOL = 1
 
-# The encoder and decoder are made once: json.dumps with options makes a new one for each call.
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-_decode = json.JSONDecoder().decode
+_scan = getattr(json.JSONDecoder(), "scan_once")  # noqa: B009 - typeshed does not have it
+
+
+def _refuse(value: Any) -> Any:
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+
+def _make_encode() -> Callable[[Any], str]:
+    """A function like json.dumps. It is the C code underneath, bound here: json.dumps makes an encoder for each call, and what
+    lies between is written in Python, where a model can reach it. A value that contains itself is a RecursionError."""
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+    text = json.encoder.encode_basestring
+    iterate = make(None, _refuse, text, None, ":", ",", False, False, False)
+    return lambda value: "".join(iterate(value, 0))
+
+
+encode = _make_encode()
+
+
+def decode(text: str) -> Any:
+    """The value of JSON text; ValueError when it is none."""
+    try:
+        value, end = _scan(text, 0)
+    except StopIteration:
+        raise ValueError("not JSON") from None
+    if text[end:].strip():
+        raise ValueError("more than one JSON value")
+    return value
+
 
 _HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}").fullmatch
 
@@ -107,9 +142,14 @@ class Spool:
     def __init__(self, path: str, server: int) -> None:
         self.path = path
         self._server = server  # the parent at birth: the only process that is ever signalled
+        self.forked = False  # in a child that the model forked, which must not speak for the runner
+        os.register_at_fork(after_in_child=self._in_child)
         self._prefix = path + "/"
         self._tmp = _join(path, ".tmp") + "/"
         self._listed: frozenset[str] = frozenset()
+
+    def _in_child(self) -> None:
+        self.forked = True
 
     # -- reading
 
@@ -125,12 +165,12 @@ class Spool:
         One that was listed can come twice: inotify tells of it too. The server removes the request before the response,
         so they are looked for in the other order.
         """
-        if fid in self._listed and _access(f"{self._prefix}{_RESPONSE}{fid}{_JSON}", os.F_OK):
+        if fid in self._listed and _access(f"{self._prefix}{_RESPONSE}{fid}{_JSON}", _EXISTS):
             return None
         raw = self._get(f"{_REQUEST}{fid}{_JSON}")
         if raw is None:
             return None
-        message = _decode(raw.decode("utf-8"))
+        message = decode(raw.decode("utf-8"))
         files = _typed(message, "files", list)
         return Request(
             _typed(message, "id", str),
@@ -143,13 +183,13 @@ class Spool:
 
     def canceled(self, fid: str) -> bool:
         """Whether the server wants this prediction to end."""
-        return _access(f"{self._prefix}{_CANCEL}{fid}{_JSON}", os.F_OK)
+        return _access(f"{self._prefix}{_CANCEL}{fid}{_JSON}", _EXISTS)
 
     def health_request(self) -> int | None:
         """The sequence number of the newest health request; None when there is none that can be read."""
         try:
             raw = self._get("health/request.json")
-            return None if raw is None else _typed(_decode(raw.decode("utf-8")), "sequence", int)
+            return None if raw is None else _typed(decode(raw.decode("utf-8")), "sequence", int)
         except (OSError, ValueError):
             return None
 
@@ -186,8 +226,10 @@ class Spool:
     def output_dir(self, fid: str) -> str:
         """The directory for contents of a prediction's outputs, made when it is missing."""
         path = f"{self._prefix}outputs/{fid}"
-        with contextlib.suppress(FileExistsError):
+        try:
             _mkdir(path, 0o700)
+        except FileExistsError:
+            pass
         return path
 
     def events(self, fid: str) -> Events:
@@ -196,9 +238,11 @@ class Spool:
 
     def _put(self, name: str, data: bytes) -> None:
         """Write a whole file: its reader sees it complete or not at all."""
+        if self.forked:
+            _exit(1)
         tmp = self._tmp + name.replace("/", "-")
         try:
-            fd = _open(tmp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            fd = _open(tmp, _WRITE, 0o600)
             try:
                 _write_all(fd, data)
             finally:
@@ -213,7 +257,7 @@ class Spool:
 
     def _get(self, name: str) -> bytes | None:
         try:
-            fd = _open(self._prefix + name, os.O_RDONLY | os.O_CLOEXEC)
+            fd = _open(self._prefix + name, _READ)
         except FileNotFoundError:
             return None
         try:
@@ -231,17 +275,19 @@ class Spool:
 
     def ready(self) -> None:
         """Say that a slot became free."""
-        self._signal(signal.SIGUSR1)
+        self._signal(_SIGUSR1)
 
     def busy(self) -> None:
         """Say that the last free slot was taken."""
-        self._signal(signal.SIGUSR2)
+        self._signal(_SIGUSR2)
 
     def look_here(self) -> None:
         """Say that there is something new to read."""
-        self._signal(signal.SIGHUP)
+        self._signal(_SIGHUP)
 
     def _signal(self, number: int) -> None:
+        if self.forked:
+            _exit(1)
         try:
             _kill(self._server, number)
         except ProcessLookupError:
@@ -249,23 +295,31 @@ class Spool:
 
 
 class Events:
-    """Appends to one ``events-{id}.jsonl``; nothing is created before there is something to say."""
+    """Appends to one ``events-{id}.jsonl``; nothing is created before there is something to say. Threads of the model may
+    append too, also when the prediction has ended: then it is dropped, since the id may be another prediction's by now."""
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._guard = _lock()  # guards the rest
         self._fd = -1
+        self.closed = False
 
     def append(self, lines: bytes) -> None:
         """Append whole lines, each with its newline."""
-        if self._fd < 0:
-            self._fd = _open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        _write_all(self._fd, lines)
+        with self._guard:
+            if self.closed:
+                return
+            if self._fd < 0:
+                self._fd = _open(self._path, _APPEND, 0o600)
+            _write_all(self._fd, lines)
 
     def close(self) -> None:
         """Release the file."""
-        if self._fd >= 0:
-            _close(self._fd)
-            self._fd = -1
+        with self._guard:
+            self.closed = True
+            if self._fd >= 0:
+                _close(self._fd)
+                self._fd = -1
 
 
 def output_event(chunk: bytes, files: list[dict[str, Any]]) -> bytes:
@@ -289,7 +343,7 @@ def metric_event(name: str, value: Any, mode: str, key: str, total: tuple[Any, .
 
 
 def _json(message: Any) -> bytes:
-    return utf8(_encode(message))
+    return utf8(encode(message))
 
 
 def utf8(text: str) -> bytes:

@@ -1,0 +1,98 @@
+"""Models that misuse what they can reach, through the real server: one answer each, and the next prediction works."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+
+from models import hostile
+from waiting import until
+
+pytestmark = pytest.mark.timeout(240)
+
+SOURCE = pathlib.Path(hostile.__file__).read_text()
+
+
+@pytest.fixture(scope="module", params=["Predictor", "AsyncPredictor"])
+def server(request, start_once):
+    """A server whose model lives through all tests, or is started again by those that kill it."""
+    made = start_once(SOURCE, "--max-restarts", "100", predict=f"predict.py:{request.param}")
+    made.asynchronous = request.param == "AsyncPredictor"
+    return made
+
+
+def works(server):
+    """The next prediction works, with nothing left of the one before."""
+    answer = server.predict({"deed": ""}).json
+    assert (answer["status"], answer["output"], answer["error"]) == ("succeeded", "done", None), answer
+    answer = server.predict({"deed": "restore"}).json
+    assert answer["status"] == "succeeded", answer
+
+
+#: What an event loop, which is the model's as much as ours, does not outlive. Its process is started again.
+NOT_WITH_A_LOOP = {"builtins", "every descriptor but three"}
+
+
+@pytest.mark.parametrize("deed", hostile.BENIGN)
+def test_a_deed_that_leaves_a_value_is_answered_with_it(server, deed):
+    runner = server.runner()
+    answer = server.predict({"deed": deed}).json
+    assert (answer["status"], answer["error"]) == ("succeeded", None), answer
+    assert answer["metrics"]["predict_time"] >= 0
+    if server.asynchronous and deed in NOT_WITH_A_LOOP:
+        until("the process is another", lambda: server.runner() != runner)
+        server.wait_status("READY")
+    works(server)
+
+
+@pytest.mark.parametrize("deed", hostile.FAILING)
+def test_a_deed_that_fails_is_answered_as_failed(server, deed):
+    runner = server.runner()
+    answer = server.predict({"deed": deed}).json
+    assert answer["status"] == "failed" and hostile.FAILING[deed][1] in answer["error"], answer
+    assert len(answer["error"]) < 20_000 and len(answer["logs"]) < 100_000
+    works(server)
+    assert server.runner() == runner, "the process goes on"
+
+
+@pytest.mark.parametrize("deed", hostile.DEADLY)
+def test_a_deed_that_ends_the_process_is_answered_and_another_takes_its_place(server, deed):
+    answer = server.predict({"deed": deed}).json
+    assert answer["status"] == "failed" and hostile.DEADLY[deed][1] in answer["error"], answer
+    server.wait_status("READY")
+    works(server)
+
+
+@pytest.mark.parametrize("deed", ["streams closed", "streams gone", "descriptors closed", "stdin closed"])
+def test_streams_that_were_closed_are_there_again(server, deed):
+    assert server.predict({"deed": deed}).json["status"] == "succeeded"
+    answer = server.predict({"deed": "print"}).json
+    assert answer["status"] == "succeeded" and sorted(answer["logs"].splitlines()) == ["printed", "printed too"], answer
+
+
+def test_large_outputs_are_whole(server):
+    for deed, value in hostile.LARGE.items():
+        answer = server.ask("POST", "/predictions", {"input": {"deed": deed}}, timeout=120)
+        assert answer.json["output"] == value()
+    works(server)
+
+
+def test_what_json_cannot_hold_becomes_what_it_can(server):
+    assert server.predict({"deed": "good link"}).json["output"] == "data:text/plain;base64,bGlua2Vk"
+    assert server.predict({"deed": "surrogate"}).json["output"] == "\ufffd alone"
+    assert server.predict({"deed": "nul"}).json["output"] == "a\x00b"
+    assert server.predict({"deed": "text of a class"}).json["output"] == "plain"
+    works(server)
+
+
+def test_odd_bytes_become_text(server):
+    logs = server.predict({"deed": "odd bytes"}).json["logs"]
+    assert "\ufffd" in logs and "tail" in logs and "lone" in logs
+
+
+def test_a_flood_is_cut_with_a_note(start):
+    server = start(SOURCE, "--max-log-bytes", "1MiB", predict="predict.py:AsyncPredictor")
+    for deed in ("flood", "native flood"):
+        logs = server.predict({"deed": deed}).json["logs"]
+        assert len(logs) < 1.1 * (1 << 20) and "--max-log-bytes" in logs[-300:], logs[-300:]
