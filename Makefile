@@ -73,7 +73,7 @@ fmt: $(VENV)/.lint
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-# The same models under cog from PyPI and here: the answers must be the same.
+# The same models under cog from PyPI and here: schemas and answers must be the same.
 compat: build .venv-compat/.done
 	.venv-compat/bin/python tests/compat/schemas.py
 	.venv-compat/bin/python tests/compat/compare.py

@@ -30,8 +30,18 @@ ENVELOPE = [
     "ValidationError",
 ]
 
-#: A failed prediction has no output.
-BETTER_HERE = "PredictionResponse/properties/output/nullable: "
+#: Where Coggo's document says more about itself: what it demands, how an input is echoed, and that predictions can be polled.
+MORE_HERE = (
+    "PredictionRequest/required: ",
+    "PredictionRequest/properties/id/",
+    "PredictionRequest/properties/input/nullable: ",
+    "PredictionRequest/properties/output_file_prefix/",
+    "PredictionRequest/properties/webhook/",
+    "PredictionResponse/properties/input/",
+    "PredictionResponse/properties/output/nullable: ",
+    "/predictions/get: ",
+    "/predictions/{prediction_id}/get: ",
+)
 
 #: Written by one side in a form that says nothing more.
 EMPTY: Any = ([], {})
@@ -101,7 +111,7 @@ def envelope(theirs: Any, ours: Any) -> list[str]:
             for d in (theirs, ours)
         ]
         out += difference(*operations, path)
-    return [line for line in out if not line.startswith(BETTER_HERE)]
+    return [line for line in out if not line.startswith(MORE_HERE)]
 
 
 def judge(case: Case, theirs: Any, ours: Any) -> list[str]:
