@@ -21,19 +21,21 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 class Block(NamedTuple):
-    """A console block: the example that it is about, and its commands with the answers printed there."""
+    """A console block: the example that it is about, how that is served, and commands with the answers printed there."""
 
     document: str
     example: str
+    options: list[str]  # flags and NAME=VALUE
     commands: list[tuple[str, str]]
 
 
 def blocks(document: str) -> list[Block]:
     text = (ROOT / document).read_text()
     found = []
-    for example, body in re.findall(r"<!-- run: (\w+) -->\n```console\n(.*?)```", text, re.DOTALL):
+    for example, options, body in re.findall(r"<!-- run: (\w+)(.*?) -->\n```console\n(.*?)```", text, re.DOTALL):
         commands = [part.partition("\n") for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]]
-        found.append(Block(document, example, [(command, answer.strip()) for command, _, answer in commands]))
+        shown = [(command, answer.strip()) for command, _, answer in commands]
+        found.append(Block(document, example, options.split(), shown))
     return found
 
 
@@ -54,7 +56,9 @@ def test_the_commands_answer_as_printed(start, tmp_path, block):
         write_files(block.document, tmp_path / "model")
     else:
         shutil.copytree(ROOT / "examples" / block.example, tmp_path / "model")
-    server = start(model_dir=tmp_path / "model")
+    env = dict(option.split("=", 1) for option in block.options if not option.startswith("--"))
+    flags = [option for option in block.options if option.startswith("--")]
+    server = start("", *flags, model_dir=tmp_path / "model", env=env)
     for command, want in block.commands:
         command = command.replace("localhost:5000", f"127.0.0.1:{server.port}")
         shown = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=20)
