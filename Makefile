@@ -53,8 +53,10 @@ docs:
 	$(GO) test ./cmd/coggo-server -run TestTheTableOfFlags -update
 
 # Wheels for every platform in dist/.
-dist: | $(PY)
+dist: $(VENV)/.tests $(VENV)/.dist
+	rm -rf dist
 	$(PY) scripts/dist --go $(GO)
+	WHEELS=dist $(PY) -m pytest -q tests/packaging -k every_wheel
 
 # The wheel in fresh environments, the image, and what is in deploy/ against the schemas of those who read it.
 test-dist: build $(VENV)/.tests $(VENV)/.dist
