@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -53,7 +54,7 @@ func Start(c Config, sink Sink) (*Process, error) {
 	p := &Process{cmd: command(c), gone: make(chan struct{}), done: make(chan struct{})}
 	if c.Mark != "" {
 		p.mark = c.Mark + orphan.Mark(strconv.FormatInt(births.Add(1), 10)) + "."
-		p.cmd.Env = append(p.cmd.Env, string(p.mark))
+		p.cmd.Env = slices.Concat(p.cmd.Env, []string{string(p.mark)})
 	}
 	var err error
 	var gate serial
@@ -84,11 +85,19 @@ func command(c Config) *exec.Cmd {
 	}
 	cmd := exec.Command(c.Python, args...)
 	cmd.Dir = c.ModelDir
-	cmd.Env = WithPythonPath(c.Env, c.PythonPath)
+	cmd.Env = slices.Concat(WithPythonPath(c.Env, c.PythonPath), noBytecode(c.Env))
 	// The group is the runner's own: Ctrl-C in a terminal reaches the server alone, and the whole group can be ended.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	dieWithParent(cmd.SysProcAttr)
 	return cmd
+}
+
+// noBytecode keeps Python from writing __pycache__ into the model's directory, unless it has another place for it.
+func noBytecode(env []string) []string {
+	if slices.ContainsFunc(env, func(entry string) bool { return strings.HasPrefix(entry, "PYTHONPYCACHEPREFIX=") }) {
+		return nil
+	}
+	return []string{"PYTHONDONTWRITEBYTECODE=1"}
 }
 
 // WithPythonPath returns env with dir in front of PYTHONPATH; an empty dir changes nothing.

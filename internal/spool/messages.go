@@ -2,8 +2,11 @@ package spool
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Protocol is the version of the protocol that this server speaks.
@@ -122,6 +125,9 @@ func (d *Dir) PutCancel(id, reason string) error {
 	data, err := json.Marshal(map[string]string{"id": id, "reason": reason})
 	if err == nil {
 		err = d.put(cancelPrefix+FileID(id)+jsonSuffix, data)
+	}
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		err = d.put(cancelPrefix+FileID(id)+jsonSuffix, nil) // it is there that counts
 	}
 	if err != nil {
 		return fmt.Errorf("put cancel %s: %w", id, err)

@@ -21,6 +21,7 @@ const (
 	schemaName      = "openapi.json"
 	setupResultName = "setup-result.json"
 	stopName        = "stop"
+	reserveName     = "reserve"
 	lockName        = "lock"
 	requestPrefix   = "request-"
 	responsePrefix  = "response-"
@@ -193,7 +194,14 @@ func ofRunner(name string) bool {
 			return true
 		}
 	}
-	return name == schemaName || name == setupResultName || name == stopName
+	return name == schemaName || name == setupResultName || name == stopName || name == reserveName
+}
+
+// Probe reports why size bytes can't be written to the directory, nil when they can.
+func (d *Dir) Probe(size int) error {
+	path := d.join(tmpDir, "probe")
+	err := write(path, make([]byte, size))
+	return errors.Join(err, remove(path))
 }
 
 // Empty removes everything but the journals, before anything runs.

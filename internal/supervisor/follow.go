@@ -189,6 +189,9 @@ func (o *follower) died(ctx context.Context) prediction.Result {
 	if reason := reasonOf(ctx); reason != "" && o.fault == "" {
 		return o.s.ended(o.f, reason)
 	}
+	if o.process.Exit().Code == unwritableStatus {
+		return o.failed("the answer could not be written to the working directory")
+	}
 	return o.failed(fmt.Sprintf("the model process died: %s", o.process.Exit()))
 }
 

@@ -57,7 +57,8 @@ type Setup struct {
 // own; the rest covers a runner that can't answer.
 const checkLimit = 5*time.Second + 500*time.Millisecond
 
-// Health derives the state from the workers and, when the model has a healthcheck, asks it.
+// Health derives the state from the workers, tries whether the directory can be written and, when the model has a
+// healthcheck, asks it.
 func (s *Supervisor) Health(ctx context.Context) Health {
 	s.mu.Lock()
 	h := s.healthLocked()
@@ -68,6 +69,15 @@ func (s *Supervisor) Health(ctx context.Context) Health {
 		}
 	}
 	s.mu.Unlock()
+	for _, w := range s.workers {
+		if err := w.dir.Probe(healthRoom); err != nil {
+			h.Unhealthy = unwritable(err).Error()
+			if h.Status == Ready || h.Status == Busy {
+				h.Status = Unhealthy
+			}
+			return h
+		}
+	}
 	for _, text := range healthchecks(ctx, asked) {
 		if text != "" {
 			h.Status, h.Unhealthy = Unhealthy, text

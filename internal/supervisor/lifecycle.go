@@ -191,9 +191,9 @@ func (s *Supervisor) handOver(ctx context.Context, f *flight, w *worker, table [
 	if err := w.dir.PutRequest(request); err != nil {
 		if errors.Is(err, fs.ErrNotExist) { // a model removes what it can
 			p.Kill()
-			err = fmt.Errorf("the working directory is gone, and the model is being started again: %w", err)
+			return nil, fmt.Errorf("the working directory is gone, and the model is being started again: %w", err)
 		}
-		return nil, err
+		return nil, unwritable(err)
 	}
 	f.note()
 	if f.hook != nil {

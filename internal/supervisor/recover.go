@@ -74,7 +74,10 @@ func (s *Supervisor) noteQueued(f *flight) error {
 		return nil
 	}
 	f.queued = true
-	return s.queued.Put(f.id(), noteOf(f.prediction.Request, f.run, nil))
+	if err := s.queued.Put(f.id(), noteOf(f.prediction.Request, f.run, nil)); err != nil {
+		return unwritable(err)
+	}
+	return nil
 }
 
 // noteFinal writes down what is still owed of a finished prediction: the result, for those who did not wait for it,

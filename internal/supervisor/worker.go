@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -30,6 +31,15 @@ const setupLogBytes = 1 << 20
 
 // lookForSchema is how often openapi.json is looked for: no signal tells of it, and it can be served while setup runs.
 const lookForSchema = 25 * time.Millisecond
+
+// bootRoom is the room that the documents of a runner take; healthRoom is what one small answer takes.
+const (
+	bootRoom   = 64 << 10
+	healthRoom = 4 << 10
+)
+
+// unwritableStatus is the exit status of a runner that could not write its answer.
+const unwritableStatus = 74
 
 // worker is one runner process after the other on one directory.
 type worker struct {
@@ -83,7 +93,7 @@ func (w *worker) keep() {
 		if w.s.stopping.Err() != nil {
 			return
 		}
-		if !w.wasReplaced() {
+		if !w.wasReplaced() && process.Exit().Code != unwritableStatus {
 			restarts = recent(append(restarts, w.s.Now()), w.s.Now().Add(-RestartWindow))
 			if len(restarts) > w.s.MaxRestarts {
 				w.fail(phaseDefunct, fmt.Errorf("the model process died %d times in %s, last by %s", len(restarts), RestartWindow, process.Exit()))
@@ -109,9 +119,7 @@ func recent(times []time.Time, since time.Time) []time.Time {
 
 // boot starts a process and returns when its model is set up.
 func (w *worker) boot() (*runner.Process, error) {
-	if err := w.dir.Clear(); err != nil {
-		return nil, err
-	}
+	w.prepare()
 	process, err := w.spawn()
 	if err != nil {
 		return nil, err
@@ -127,6 +135,39 @@ func (w *worker) boot() (*runner.Process, error) {
 	}
 	w.s.OnReady()
 	return process, nil
+}
+
+// prepare clears the directory, and waits until it can be written: without that no setup can succeed.
+func (w *worker) prepare() {
+	for told := false; ; told = true {
+		err := w.dir.Clear()
+		if err == nil {
+			err = w.dir.Probe(bootRoom)
+		}
+		if err == nil {
+			return
+		}
+		err = unwritable(err)
+		w.s.mu.Lock()
+		w.why = err.Error()
+		w.s.mu.Unlock()
+		if !told {
+			w.s.Log.Error("no runner can start", "runner", w.index, "error", err)
+		}
+		select {
+		case <-time.After(rescan):
+		case <-w.s.stopping.Done():
+			return
+		}
+	}
+}
+
+// unwritable says that the working directory, which is our own affair, can't be written.
+func unwritable(err error) error {
+	if number := syscall.Errno(0); errors.As(err, &number) {
+		err = number
+	}
+	return fmt.Errorf("the working directory can't be written: %w", err)
 }
 
 func (w *worker) spawn() (*runner.Process, error) {

@@ -45,6 +45,7 @@ def take(spool: Spool, model: Any, fid: str) -> Work | None:
         request = spool.request(fid)
         if request is None:
             return None
+        spool.keep_room()
         method = {"predict": model.predict, "train": model.train}.get(request.method)
         if method is None:
             raise ValueError(f"the model has no method {request.method!r:.40}")
@@ -258,13 +259,14 @@ class Run:
             self._put(response, {**metrics, **self.scope.metrics.nested()})
         except Exception as error:  # most likely a full disk: a short answer may fit, and the loop must not end
             text = f"the answer could not be written: {describe(error)}"
-            self._put(Response("failed", b"null", self._streamed, [], text, None), metrics)
+            failed = Response("failed", b"null", self._streamed, [], text, None)
+            self._put(response if self.canceled else failed, metrics, must=True)
 
-    def _put(self, response: Response, metrics: dict[str, Any]) -> None:
-        _put(self._spool, self.fid, self.request.id, response, metrics)
+    def _put(self, response: Response, metrics: dict[str, Any], must: bool = False) -> None:
+        _put(self._spool, self.fid, self.request.id, response, metrics, must)
 
 
-def _put(spool: Spool, fid: str, id: str, response: Response, metrics: dict[str, Any]) -> None:
+def _put(spool: Spool, fid: str, id: str, response: Response, metrics: dict[str, Any], must: bool = False) -> None:
     head = {
         "id": id,
         "status": response.status,
@@ -275,7 +277,7 @@ def _put(spool: Spool, fid: str, id: str, response: Response, metrics: dict[str,
         "metrics": metrics,
         "completed_at": timestamp(),
     }
-    spool.put_response(fid, head, response.output)
+    spool.put_response(fid, head, response.output, must)
 
 
 def _run_alone(value: Awaitable[Any]) -> Any:

@@ -23,6 +23,9 @@ _USAGE = (
     " [--train FILE:NAME] [--max-concurrency N]"
 )
 
+#: Exit status of a runner that can't write its answers.
+UNWRITABLE = 74
+
 
 def main(argv: list[str]) -> int:
     """Live from start to stop; returns the exit status."""
@@ -30,6 +33,15 @@ def main(argv: list[str]) -> int:
     server = os.getppid()
     follow_parent(server)
     spool = Spool(os.path.abspath(options["working-dir"]), server)
+    try:
+        return live(options, spool)
+    except OSError as error:  # of the working directory: the model's own are answers
+        os.write(2, f"the working directory can't be used: {error}\n".encode())
+        return UNWRITABLE
+
+
+def live(options: dict[str, str], spool: Spool) -> int:
+    """Set the model up and take requests until the server says stop."""
     streams = Streams()
     streams.route()  # before the model is imported, because loggers keep the stream that they find there
     names = watch(spool.path)  # before anything is announced: no request can come unseen

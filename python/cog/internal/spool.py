@@ -6,6 +6,7 @@ a model may replace ``os.rename`` or ``json.dumps`` and must not break its runne
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -13,6 +14,8 @@ import signal
 from _thread import allocate_lock as _lock
 from collections.abc import Mapping
 from time import gmtime as _gmtime
+from time import monotonic as _clock
+from time import sleep as _sleep
 from time import time as _time
 from typing import Any, Callable, NamedTuple, TypeVar
 
@@ -21,10 +24,11 @@ from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef] 
 _open, _close, _read, _write, _rename = os.open, os.close, os.read, os.write, os.rename
 _listdir, _mkdir, _access, _join = os.listdir, os.mkdir, os.access, os.path.join
 _unlink, _kill, _exit = os.unlink, os.kill, os._exit
-_isabs, _fstat = os.path.isabs, os.fstat
+_isabs, _fstat, _truncate = os.path.isabs, os.fstat, os.ftruncate
 _READ = os.O_RDONLY | os.O_CLOEXEC
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+_OVER = os.O_WRONLY | os.O_CLOEXEC
 _EXISTS = os.F_OK
 _SIGUSR1, _SIGUSR2, _SIGHUP = signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP
 
@@ -69,6 +73,12 @@ _HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}").fullmatch
 
 _REQUEST, _RESPONSE, _CANCEL, _EVENTS = "request-", "response-", "cancel-", "events-"
 _JSON, _LINES = ".json", ".jsonl"
+_RESERVE = "reserve"
+
+#: Bytes that are set aside for an answer on a full disk, and seconds that one is tried for without them.
+_ROOM = 4096
+_PATIENCE = 5.0
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 #: Bytes within which most messages fit.
 _MOST = 4096
@@ -146,6 +156,7 @@ class Spool:
         os.register_at_fork(after_in_child=self._in_child)
         self._prefix = path + "/"
         self._tmp = _join(path, ".tmp") + "/"
+        self._room = False
         self._listed: frozenset[str] = frozenset()
 
     def _in_child(self) -> None:
@@ -207,8 +218,9 @@ class Spool:
         """Write how loading and setup ended."""
         self._put("setup-result.json", _json({"protocol": PROTOCOL, **result}))
 
-    def put_response(self, fid: str, head: Mapping[str, Any], output: bytes) -> None:
-        """Write how a prediction ended; ``output`` is JSON text."""
+    def put_response(self, fid: str, head: Mapping[str, Any], output: bytes, must: bool = False) -> None:
+        """Write how a prediction ended; ``output`` is JSON text. A short answer that ``must`` be written takes the room that
+        was kept for it when the disk is full."""
         path: str | None = None
         if len(output) > LARGE_OUTPUT:
             self.output_dir(fid)
@@ -216,7 +228,41 @@ class Spool:
             self._put(path, output)
             output = b"null"
         text = _json({**head, "output_path": path, "output": None})
-        self._put(f"{_RESPONSE}{fid}{_JSON}", text[: -len(b"null}")] + output + b"}")
+        (self._put_somehow if must else self._put)(f"{_RESPONSE}{fid}{_JSON}", text[: -len(b"null}")] + output + b"}")
+
+    def keep_room(self) -> None:
+        """Set aside room for one short answer, unless there is some. Without it answers are only less sure."""
+        if self._room:
+            return
+        try:
+            fd = _open(self._prefix + _RESERVE, _WRITE, 0o600)
+            try:
+                _write_all(fd, bytes(_ROOM))
+            finally:
+                _close(fd)
+            self._room = True
+        except OSError:
+            pass
+
+    def _put_somehow(self, name: str, data: bytes) -> None:
+        """Write into the room that was set aside, or wait until the server has made some by reading other answers."""
+        late = _clock() + _PATIENCE
+        while True:
+            try:
+                return self._put(name, data)
+            except OSError as error:
+                if error.errno not in _FULL or _clock() > late:
+                    raise
+            if self._room and len(data) <= _ROOM:
+                self._room = False
+                fd = _open(self._prefix + _RESERVE, _OVER)
+                try:
+                    _write_all(fd, data)
+                    _truncate(fd, len(data))
+                finally:
+                    _close(fd)
+                return _rename(self._prefix + _RESERVE, self._prefix + name)
+            _sleep(0.02)
 
     def put_health(self, sequence: int, error: str | None) -> None:
         """Answer a health request; ``error`` is None for a healthy model."""
