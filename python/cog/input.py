@@ -53,9 +53,13 @@ class FieldInfo:
     deprecated: bool | None
     accept: str | None
 
-    def __init__(self, **arguments: Any) -> None:
-        for name in self.__slots__:
-            object.__setattr__(self, name, arguments[name])
+    def __init__(self, default: Any = UNSET, **arguments: Any) -> None:
+        unknown = sorted(set(arguments) - set(self.__slots__))
+        if unknown:
+            raise TypeError(f"FieldInfo() got an unexpected keyword argument {unknown[0]!r}")
+        object.__setattr__(self, "default", default)
+        for name in self.__slots__[1:]:
+            object.__setattr__(self, name, arguments.get(name))
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError("what Input() returned cannot be changed")

@@ -26,11 +26,11 @@ class _Field:
             factory = default.default_factory
             self.factory = factory if callable(factory) else None
             self.default = _MISSING if type(default.default).__name__ == "_MISSING_TYPE" else default.default
-        elif type(default).__name__ == "FieldInfo" and hasattr(default, "default_factory"):  # Input()
-            from cog.input import UNSET
-
+        elif type(default).__name__ == "FieldInfo" and hasattr(
+            default, "default_factory"
+        ):  # Input(), pydantic's Field()
             self.factory = default.default_factory
-            self.default = _MISSING if default.default is UNSET else default.default
+            self.default = _MISSING if _says_nothing(default.default) else default.default
 
     @property
     def has_default(self) -> bool:
@@ -39,6 +39,11 @@ class _Field:
     def fresh(self) -> Any:
         """The default, a copy for each object."""
         return self.factory() if self.factory is not None else copy.deepcopy(self.default)
+
+
+def _says_nothing(default: Any) -> bool:
+    """Whether it is what our Input and the Fields of both pydantics have in place of a default."""
+    return default is ... or type(default).__name__ in ("_Unset", "PydanticUndefinedType", "UndefinedType")
 
 
 class BaseModel:
@@ -125,8 +130,8 @@ def _own_fields(cls: type) -> Iterator[tuple[str, _Field]]:
     from cog.internal.annotations import raw
 
     for name, annotation in raw(cls).items():
-        if name.startswith("__") or "ClassVar" in str(annotation):
-            continue
+        if name.startswith("_") or "ClassVar" in str(annotation):
+            continue  # no field, as with pydantic
         yield name, _Field(name, annotation, vars(cls).get(name, _MISSING), cls.__module__)
         if name in vars(cls):
             delattr(cls, name)  # or the default would be found where the field of an object is missing

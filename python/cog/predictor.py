@@ -7,8 +7,19 @@ from typing import Any, Callable, TypeVar
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
+class _ScopeOf:
+    """The scope of the running prediction. No property: a model may have an attribute of that name."""
+
+    def __get__(self, model: Any, owner: Any) -> Any:
+        from cog.scope import current_scope
+
+        return current_scope()
+
+
 class BaseRunner:
     """Base of a model with ``run()``."""
+
+    scope = _ScopeOf()
 
     def setup(self, weights: Any | None = None) -> Any:
         """Prepare the model once, before the first prediction."""
@@ -16,13 +27,6 @@ class BaseRunner:
     def record_metric(self, name: str, value: Any, mode: str = "replace") -> None:
         """Record a metric of the running prediction."""
         self.scope.record_metric(name, value, mode)
-
-    @property
-    def scope(self) -> Any:
-        """The scope of the running prediction."""
-        from cog.scope import current_scope
-
-        return current_scope()
 
 
 class BasePredictor(BaseRunner):

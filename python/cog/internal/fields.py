@@ -60,6 +60,8 @@ class Field(NamedTuple):
         value = None if self.info.default is UNSET else self.info.default
         if isinstance(value, enum.Enum) and isinstance(_element(self.kind), Text):
             return value.value
+        if isinstance(value, str) and isinstance(self.kind, PathKind) and "://" not in value:
+            return self.kind.check(value)  # a file of the model, named by a text
         if value is None or type(value) in _IMMUTABLE:
             return value
         from copy import deepcopy  # few defaults need it
@@ -139,8 +141,7 @@ def read_field(name: str, kind: Kind, default: Any) -> Field:
 
 
 def _bare(default: Any) -> FieldInfo:
-    nothing: dict[str, Any] = dict.fromkeys(FieldInfo.__slots__)
-    return FieldInfo(**{**nothing, "default": default})
+    return FieldInfo(default)
 
 
 def _check_bounds(info: FieldInfo, kind: Kind) -> None:

@@ -126,7 +126,7 @@ def _weights(setup: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _weights_value(function: Any) -> Any:
-    from cog.internal.annotations import Unresolved, raw, resolve
+    from cog.internal.annotations import Unresolved, members, raw, resolve
     from cog.types import File, Path, URLFile
 
     source = os.environ.get("COG_WEIGHTS", "")
@@ -134,6 +134,8 @@ def _weights_value(function: Any) -> Any:
         return Path("weights") if os.path.exists("weights") else None
     try:
         wanted = resolve(raw(function).get("weights"), function.__globals__)
+        some = [resolve(m, function.__globals__) for m in members(wanted) if m is not type(None)]
+        wanted = some[0] if len(some) == 1 else wanted  # Optional[Path] and the like
     except Unresolved:
         wanted = None
     if wanted is str:

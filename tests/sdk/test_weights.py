@@ -1,0 +1,42 @@
+"""`setup(weights)` gets $COG_WEIGHTS by its annotation, else ./weights, else None."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+import pytest
+
+from interpreters import ask_all
+
+pytestmark = pytest.mark.timeout(300)
+
+URL = "data:text/plain,remote"
+
+#: The parameter, $COG_WEIGHTS, whether ./weights is there; the type and the contents that setup gets.
+ROWS = [
+    ("weights: str", URL, True, "str", None),
+    ("weights: Path", URL, True, "Path", "remote"),
+    ("weights: Optional[Path] = None", URL, True, "Path", "remote"),
+    ("weights: 'Optional[Path]'", URL, False, "Path", "remote"),
+    ("weights: File", URL, True, "URLFile", "remote"),
+    ("weights: Optional[File] = None", URL, False, "URLFile", "remote"),
+    ("weights", URL, False, "str", None),
+    ("weights: Union[str, Path] = None", URL, False, "str", None),
+    ("weights: Path", None, True, "Path", "local"),
+    ("weights: Optional[Path] = None", None, True, "Path", "local"),
+    ("weights=None", None, True, "Path", "local"),
+    ("weights: Path", None, False, "NoneType", None),
+    ("weights", None, False, "NoneType", None),
+]
+
+
+@pytest.fixture(scope="module")
+def answers() -> dict[str, Any]:
+    return ask_all(pathlib.Path(__file__).with_name("setups.py"), [row[:3] for row in ROWS])
+
+
+@pytest.mark.parametrize("row", range(len(ROWS)), ids=[f"{r[0]}, {r[1]}, {r[2]}" for r in ROWS])
+def test_weights(answers: dict[str, Any], row: int) -> None:
+    for version, found in answers.items():
+        assert found[row][:2] == list(ROWS[row][3:]), f"{version}: {found[row]}"
