@@ -36,7 +36,7 @@ class Starter:
         directory = options.pop("model_dir", None) or self._directories.mktemp("model")
         if source:
             (directory / "predict.py").write_text(source)
-        server = Server(BINARY, directory, real_python(), flags, **options)
+        server = Server(BINARY, directory, options.pop("python", None) or real_python(), flags, **options)
         self._servers.append(server)
         server.wait_listening()
         if ready:
