@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 import threading
 from urllib.parse import quote
 
 import pytest
+
+from waiting import until
 
 MODEL = """
 import os, time
@@ -130,6 +133,24 @@ def test_what_counts_as_another_input(server, other):
     path = f"/predictions/other-{abs(hash(other))}"
     once = server.ask("PUT", path, '{"input": {"s": 0}}', Content_Type="application/json").json
     assert server.ask("PUT", path, other, Content_Type="application/json").json["output"] == once["output"] + 1
+
+
+def test_a_client_that_was_cut_off_and_asks_again_has_it_run_again(server):
+    cut = http.client.HTTPConnection("127.0.0.1", server.port)
+    body = '{"input": {"s": 1}}'
+    cut.request("PUT", "/predictions/cut", body, {"Content-Type": "application/json"})
+    until("it runs", lambda: server.get("/predictions/cut").json.get("status") == "processing")
+    cut.close()
+    assert server.ended("cut")["status"] == "canceled"
+    again = server.ask("PUT", "/predictions/cut", body, Content_Type="application/json")
+    assert again.status == 200 and again.json["status"] == "succeeded"
+
+
+def test_what_was_canceled_by_request_stays_canceled(server):
+    asked = {"input": {"s": 60}}
+    server.ask("PUT", "/predictions/stopped", asked, Prefer="respond-async")
+    server.ask("POST", "/predictions/stopped/cancel", Prefer="wait")
+    assert server.ask("PUT", "/predictions/stopped", asked).json["status"] == "canceled"
 
 
 def test_20_puts_of_one_id_at_once_run_once(server):
