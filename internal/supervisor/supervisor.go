@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -268,14 +269,14 @@ func (s *Supervisor) hopelessLocked(err error) {
 }
 
 // watch looks at the directories whenever a signal came, and from time to time. Ready and busy tell nothing that the files
-// of a running prediction do not, so they cost no look at those.
+// of a running prediction do not, so they cost no look at those, see heedLocked.
 func (s *Supervisor) watch() {
 	for {
 		select {
-		case signal := <-s.look:
+		case got := <-s.look:
 			for _, w := range s.workers {
 				w.look.poke()
-				if signal == syscall.SIGHUP {
+				if got == syscall.SIGHUP {
 					w.scan()
 				}
 			}
@@ -285,6 +286,18 @@ func (s *Supervisor) watch() {
 			return
 		}
 	}
+}
+
+// heedLocked says which signals are worth a wakeup. Ready and busy tell of a runner that works nothing that its files do
+// not, and two wakeups for each prediction are a good part of a short one: they are heard while a runner is being set up.
+func (s *Supervisor) heedLocked() {
+	for _, w := range s.workers {
+		if w.phase == phaseStarting {
+			signal.Notify(s.look, syscall.SIGUSR1, syscall.SIGUSR2)
+			return
+		}
+	}
+	signal.Ignore(syscall.SIGUSR1, syscall.SIGUSR2)
 }
 
 // lookAtAll is for signals that got lost. One timer does for all predictions, and none runs when there are none.

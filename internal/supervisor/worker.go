@@ -356,6 +356,7 @@ func (w *worker) wasReplaced() bool {
 // turnLocked changes the phase and tells who waits for that.
 func (w *worker) turnLocked(p phase) {
 	w.phase = p
+	w.s.heedLocked()
 	close(w.turned)
 	w.turned = make(chan struct{})
 }
