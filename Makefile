@@ -9,7 +9,7 @@ JS_CLIENT := $(if $(shell command -v npm),tests/v1js/node_modules/.package-lock.
 MODEL   ?= examples/hello
 PORT    ?= 5000
 
-.PHONY: build run test test-browser test-openapi test-dist dist docs lint fmt compat clean
+.PHONY: bench bench-quick build run test test-browser test-openapi test-dist dist docs lint fmt compat clean
 .DELETE_ON_ERROR:
 
 build: bin/coggo-server bin/.bytecode
@@ -83,6 +83,16 @@ compat: build .venv-compat/.done
 .venv-compat/.done: tests/compat/requirements.txt
 	python3 -m venv .venv-compat
 	.venv-compat/bin/python -m pip install --quiet -r tests/compat/requirements.txt
+	@touch $@
+
+# Coggo and its peers side by side; each has an environment of its own. bench-quick takes less than three minutes.
+bench bench-quick: build $(addprefix bench/.venv-,$(addsuffix /.done,coggo coglet fastapi mosec litserve))
+	$(GO) build -o bin/bench ./bench
+	bin/bench $(if $(filter bench-quick,$@),-quick) $(BENCH)
+
+bench/.venv-%/.done: bench/requirements/%.txt
+	python3 -m venv bench/.venv-$*
+	bench/.venv-$*/bin/python -m pip install --quiet -r $<
 	@touch $@
 
 clean:

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// send makes one request and returns the body of a 2xx answer.
+func (s *server) send(method, path, body string, header ...string) (string, error) {
+	req, err := http.NewRequest(method, s.base+path, bytes.NewReader([]byte(body)))
+	if err != nil {
+		return "", err
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	var data bytes.Buffer
+	if resp.ContentLength > 0 {
+		data.Grow(int(resp.ContentLength) + bytes.MinRead)
+	}
+	_, err = io.Copy(&data, resp.Body)
+	if err == nil && resp.StatusCode/100 != 2 {
+		err = fmt.Errorf("%s: %.200s", resp.Status, data.String())
+	}
+	return data.String(), err
+}
+
+func (s *server) get(path string) (string, error) { return s.send("GET", path, "") }
+
+// predict sends one prediction and wants text in its answer.
+func (s *server) predict(input any, want string, header ...string) (string, error) {
+	body, err := json.Marshal(map[string]any{"input": input})
+	if err != nil {
+		return "", err
+	}
+	answer, err := s.send("POST", s.path, string(body), header...)
+	if err == nil && !strings.Contains(answer, want) {
+		err = fmt.Errorf("wrong answer: %.200s", answer)
+	}
+	return answer, err
+}
+
+// tally is what a load saw.
+type tally struct {
+	took    []time.Duration // of right answers, sorted
+	wrong   int
+	first   error
+	elapsed time.Duration
+}
+
+// load shares n calls of f among clients that each send the next one when they have the answer.
+func load(clients, n int, f func() error) tally {
+	work := make(chan struct{}, n)
+	for range n {
+		work <- struct{}{}
+	}
+	close(work)
+	var t tally
+	var mu sync.Mutex // guards t
+	var wg sync.WaitGroup
+	start := time.Now()
+	for range clients {
+		wg.Go(func() {
+			var mine tally
+			for range work {
+				began := time.Now()
+				if err := f(); err != nil {
+					mine.wrong++
+					mine.first = err
+				} else {
+					mine.took = append(mine.took, time.Since(began))
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			t.took = append(t.took, mine.took...)
+			t.wrong += mine.wrong
+			if t.first == nil {
+				t.first = mine.first
+			}
+		})
+	}
+	wg.Wait()
+	t.elapsed = time.Since(start)
+	slices.Sort(t.took)
+	return t
+}
+
+// at is the latency in milliseconds that a part q of the right answers did not exceed.
+func (t tally) at(q float64) float64 {
+	if len(t.took) == 0 {
+		return 0
+	}
+	return ms(t.took[min(len(t.took)-1, int(q*float64(len(t.took))))])
+}
+
+// rate is the number of right answers in a second.
+func (t tally) rate() float64 { return float64(len(t.took)) / t.elapsed.Seconds() }
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

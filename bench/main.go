@@ -1,0 +1,59 @@
+// Command bench compares Coggo with other runtimes, side by side and in turns. `make bench` sets up what it needs.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"regexp"
+	"time"
+)
+
+func main() {
+	quick := flag.Bool("quick", false, "fewer rounds with fewer requests")
+	rounds := flag.Int("rounds", 0, "rounds of each workload; 0: 7, or 3 with -quick")
+	only := flag.String("only", "", "regular expression for the names of workloads")
+	out := flag.String("out", "bench/results", "directory for the table, its JSON and the plots")
+	port := flag.String("serve", "", "be the bare server on this port")
+	flag.Parse()
+	if *port != "" {
+		exit(serveBare(*port))
+	}
+	if *rounds == 0 {
+		*rounds = map[bool]int{true: 3, false: 7}[*quick]
+	}
+	exit(run(*quick, *rounds, regexp.MustCompile(*only), *out))
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func run(quick bool, rounds int, only *regexp.Regexp, out string) error {
+	k, err := newSink()
+	if err != nil {
+		return err
+	}
+	b := &bench{quick: quick, rounds: rounds, up: map[served]*server{}, idle: map[string]rest{}}
+	defer b.stop()
+	all := append(append([]workload{}, bootWorkloads...), requestWorkloads...)
+	all = append(append(append(all, streamWorkloads...), controlWorkloads(k)...), largeWorkloads(k)...)
+	report := report{Began: time.Now().UTC().Format(time.RFC3339), Rounds: rounds, Quick: quick}
+	for _, w := range all {
+		if !only.MatchString(w.name) {
+			continue
+		}
+		start := time.Now()
+		r := b.measure(w)
+		report.Results = append(report.Results, r)
+		fmt.Printf("%s (%s, %s)\n%s\n", w.name, w.unit, time.Since(start).Round(time.Second), r.line())
+		if err := report.write(out); err != nil { // each time: a run that is cut short has a table too
+			return err
+		}
+	}
+	return nil
+}

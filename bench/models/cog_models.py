@@ -1,0 +1,152 @@
+"""The models of the benchmark for every runtime that serves Cog models. Each workload serves one of these classes."""
+
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+
+from cog import BasePredictor, Path
+
+try:
+    from cog import streaming
+except ImportError:  # cog 0.16 has no server-sent events
+
+    def streaming(function):
+        return function
+
+
+class Noop(BasePredictor):
+    def predict(self, name: str) -> str:
+        return "hello " + name
+
+
+class AsyncNoop(BasePredictor):
+    async def setup(self) -> None:
+        pass
+
+    async def predict(self, name: str) -> str:
+        return "hello " + name
+
+
+class AsyncSleep(BasePredictor):
+    async def setup(self) -> None:
+        pass
+
+    async def predict(self, name: str, seconds: float = 0.05) -> str:
+        await asyncio.sleep(seconds)
+        return "hello " + name
+
+
+class Sleep(BasePredictor):
+    def predict(self, seconds: float) -> str:
+        time.sleep(seconds)
+        return "slept"
+
+
+class Burn(BasePredictor):
+    """Holds the interpreter's lock for as long as it can."""
+
+    def predict(self, seconds: float) -> str:
+        end = time.time() + seconds
+        while time.time() < end:
+            sum(range(2_000_000))
+        return "burnt"
+
+
+class Items(BasePredictor):
+    def predict(self, count: int) -> Iterator[str]:
+        for i in range(count):
+            yield f"item {i}"
+
+
+class Burst(BasePredictor):
+    """Tokens as fast as they can be yielded; the last one says when it was."""
+
+    @streaming
+    def predict(self, count: int) -> Iterator[str]:
+        for i in range(count):
+            yield f"token{i} "
+        yield f"at {time.time():.6f}"
+
+
+class Stamped(BasePredictor):
+    """Tokens that say when they were yielded, 5 ms apart."""
+
+    @streaming
+    def predict(self, count: int) -> Iterator[str]:
+        for _ in range(count):
+            time.sleep(0.005)
+            yield f"at {time.time():.6f}"
+
+
+class AsyncTokens(BasePredictor):
+    async def setup(self) -> None:
+        pass
+
+    @streaming
+    async def predict(self, count: int) -> AsyncIterator[str]:
+        for i in range(count):
+            await asyncio.sleep(0.004)
+            yield f"token{i} "
+
+
+class Engine(BasePredictor):
+    """Continuous batching: one step of 4 ms makes a token for each request that is there, whenever it came."""
+
+    async def setup(self) -> None:
+        self.waiting = []
+        self.task = None
+
+    async def steps(self) -> None:
+        while self.waiting:
+            await asyncio.sleep(0.004)
+            joined, self.waiting = self.waiting, []
+            for future in joined:
+                if not future.done():
+                    future.set_result(None)
+            await asyncio.sleep(0)
+
+    @streaming
+    async def predict(self, count: int) -> AsyncIterator[str]:
+        for i in range(count):
+            future = asyncio.get_running_loop().create_future()
+            self.waiting.append(future)
+            if self.task is None or self.task.done():
+                self.task = asyncio.get_running_loop().create_task(self.steps())
+            await future
+            yield f"token{i} "
+
+
+class TextIn(BasePredictor):
+    def predict(self, text: str) -> str:
+        return str(len(text))
+
+
+class TextOut(BasePredictor):
+    def predict(self, size: int) -> str:
+        return "x" * size
+
+
+class FileIn(BasePredictor):
+    def predict(self, file: Path) -> str:
+        return str(os.path.getsize(file))
+
+
+class FileOut(BasePredictor):
+    def setup(self) -> None:
+        self.block = os.urandom(1 << 20)
+
+    def predict(self, mib: int) -> Path:
+        path = Path(tempfile.mkdtemp()) / "out.bin"
+        with open(path, "wb") as f:
+            for _ in range(mib):
+                f.write(self.block)
+        return path
+
+
+class Logs(BasePredictor):
+    def predict(self, count: int) -> str:
+        for i in range(count):
+            print(f"line {i}")
+        return "printed"

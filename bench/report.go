@@ -1,0 +1,126 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// report is all of one run.
+type report struct {
+	Began   string   `json:"began"`
+	Rounds  int      `json:"rounds"`
+	Quick   bool     `json:"quick"`
+	Results []result `json:"results"`
+}
+
+// write makes results.json, results.md and the plots.
+func (r report) write(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	data, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return err
+	}
+	files := map[string][]byte{"results.json": append(data, '\n'), "results.md": []byte(r.markdown())}
+	for name, wanted := range plots {
+		files[name] = []byte(plot(r.Results, wanted))
+	}
+	for name, data := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// markdown is the table: for each system the median and, in brackets, the smallest and the largest figure of a round.
+func (r report) markdown() string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "%s, %d processors, %d rounds in turns.\n\n", r.Began, runtime.NumCPU(), r.Rounds)
+	out.WriteString("| workload | unit | to reach | ")
+	for _, sys := range systems {
+		out.WriteString(sys.name + " | ")
+	}
+	out.WriteString("Coggo / coglet | Coggo / best peer |\n|---|---|---|" + strings.Repeat("---|", len(systems)+2) + "\n")
+	for _, w := range r.Results {
+		fmt.Fprintf(&out, "| %s | %s | %s | ", w.Workload, w.Unit, w.Target)
+		for _, sys := range systems {
+			out.WriteString(w.cell(sys.name) + " | ")
+		}
+		coglet := "–"
+		if own, other := w.Samples["coggo"], w.Samples["coglet"]; len(own) > 0 && len(other) > 0 {
+			coglet = fmt.Sprintf("%.2f", against(own, other))
+		}
+		out.WriteString(coglet + " | " + w.ratio() + " |\n")
+	}
+	return out.String()
+}
+
+func (w result) cell(name string) string {
+	text := "–"
+	if samples := w.Samples[name]; len(samples) > 0 {
+		text = fmt.Sprintf("%s (%s … %s)", short(middle(samples)), short(slices.Min(samples)), short(slices.Max(samples)))
+	} else if w.Errors[name] != "" {
+		text = "failed"
+	}
+	if w.Wrong[name] > 0 {
+		text += fmt.Sprintf(", %d wrong", w.Wrong[name])
+	}
+	return text
+}
+
+// ratio is the median over the rounds of Coggo's figure and that of the best other runtime in the same round.
+func (w result) ratio() string {
+	own := w.Samples["coggo"]
+	best := ""
+	for _, sys := range systems {
+		other := w.Samples[sys.name]
+		if sys.name == "coggo" || sys.name == "bare" && len(w.Samples["coglet"]) > 0 && !strings.HasPrefix(w.Workload, "health, 8") || len(other) == 0 {
+			continue
+		}
+		if best == "" || w.Higher == (middle(other) > middle(w.Samples[best])) {
+			best = sys.name
+		}
+	}
+	if best == "" || len(own) == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.2f × %s", against(own, w.Samples[best]), best)
+}
+
+// against is the median of the ratios round by round, so that it holds while the machine's speed drifts.
+func against(a, b []float64) float64 {
+	var ratios []float64
+	for i := range min(len(a), len(b)) {
+		if b[i] != 0 {
+			ratios = append(ratios, a[i]/b[i])
+		}
+	}
+	return middle(ratios)
+}
+
+func (w result) line() string {
+	var out strings.Builder
+	for _, sys := range systems {
+		if cell := w.cell(sys.name); cell != "–" {
+			fmt.Fprintf(&out, "  %-9s %s\n", sys.name, cell)
+		}
+	}
+	return out.String() + "  " + w.ratio()
+}
+
+// short writes three figures.
+func short(v float64) string {
+	digits := 0
+	for limit := 100.0; digits < 3 && v < limit; limit /= 10 {
+		digits++
+	}
+	return strconv.FormatFloat(v, 'f', digits, 64)
+}

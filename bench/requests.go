@@ -1,0 +1,130 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// requestWorkloads are about many small predictions.
+var requestWorkloads = []workload{
+	latency("sync latency p50, one client", 0.5, "≤ 0.5 × coglet"),
+	latency("sync latency p90", 0.9, ""),
+	latency("sync latency p99", 0.99, ""),
+	throughput("sync no-op, 1 client", 1, 800, "≥ 3 × coglet", options{}, everyone("Noop", "Noop", "Noop")),
+	throughput("async no-op, 8 clients", 8, 1600, "", options{concurrency: 64}, everyone("AsyncNoop", "Batched", "AsyncNoop")),
+	throughput("async no-op, 32 clients", 32, 3000, "≥ 3 × coglet", options{concurrency: 64}, everyone("AsyncNoop", "Batched", "AsyncNoop")),
+	throughput("async no-op, 64 clients", 64, 3000, "", options{concurrency: 64}, everyone("AsyncNoop", "Batched", "AsyncNoop")),
+	throughput("async sleep(0.05), 64 clients (ideal 1280)", 64, 2000, "≥ 1200", options{concurrency: 64}, everyone("AsyncSleep", "BatchedSleep", "AsyncSleep")),
+	{
+		name: "200-item sync iterator, JSON answer", unit: "ms", target: "≤ 5", limit: 5, models: platforms("Items"),
+		run: func(s *server, b *bench) (float64, int, error) {
+			return median(s, b.n(20), map[string]any{"count": 200}, `"item 199"`)
+		},
+	},
+	{
+		name: "health, 8 clients", unit: "/s", higher: true, target: "≥ 0.9 × bare", models: with(platforms("Noop"), "bare", ""),
+		run: func(s *server, b *bench) (float64, int, error) {
+			t := load(8, b.n(8000), func() error {
+				body, err := s.get("/health-check")
+				if err == nil && !strings.Contains(body, "READY") {
+					err = fmt.Errorf("wrong answer: %.100s", body)
+				}
+				return err
+			})
+			return t.rate(), t.wrong, tooManyWrong(t)
+		},
+	},
+	{
+		name: "health p99 while the model holds the GIL", unit: "ms", target: "≤ 2", limit: 2, models: platforms("Burn"), rounds: 3,
+		run: func(s *server, b *bench) (float64, int, error) {
+			done := make(chan error, 1)
+			go func() {
+				_, err := s.predict(map[string]any{"seconds": 2}, "burnt")
+				done <- err
+			}()
+			pause(200 * time.Millisecond)
+			t := load(1, 300, func() error {
+				_, err := s.get("/health-check")
+				pause(5 * time.Millisecond)
+				return err
+			})
+			return t.at(0.99) - 5, t.wrong, <-done
+		},
+	},
+	{
+		name: "20,000 log lines, all in order", unit: "ms", target: "≤ 100", limit: 100, models: platforms("Logs"), rounds: 5,
+		run: func(s *server, b *bench) (float64, int, error) {
+			start := time.Now()
+			answer, err := s.predict(map[string]any{"count": 20000}, "printed")
+			took := ms(time.Since(start))
+			if err != nil {
+				return 0, 0, err
+			}
+			return took, missingLines(answer, 20000), nil
+		},
+	},
+}
+
+func everyone(cog, mosec, litserve string) map[string]string {
+	return with(platforms(cog), "mosec", mosec, "litserve", litserve, "bare", "")
+}
+
+func hello(s *server) func() error {
+	return func() error {
+		_, err := s.predict(map[string]any{"name": "x"}, "hello x")
+		return err
+	}
+}
+
+func latency(name string, q float64, target string) workload {
+	return workload{
+		name: name, unit: "ms", target: target, models: everyone("Noop", "Noop", "Noop"),
+		run: func(s *server, b *bench) (float64, int, error) {
+			t := load(1, b.n(400), hello(s))
+			return t.at(q), t.wrong, tooManyWrong(t)
+		},
+	}
+}
+
+func throughput(name string, clients, n int, target string, o options, models map[string]string) workload {
+	return workload{
+		name: name, unit: "/s", higher: true, target: target, models: models, options: o,
+		run: func(s *server, b *bench) (float64, int, error) {
+			t := load(clients, b.n(n), hello(s))
+			return t.rate(), t.wrong, tooManyWrong(t)
+		},
+	}
+}
+
+// tooManyWrong is the first error of a load in which nothing was right.
+func tooManyWrong(t tally) error {
+	if len(t.took) == 0 {
+		return t.first
+	}
+	return nil
+}
+
+// median is the middle latency of n predictions, one after the other.
+func median(s *server, n int, input any, want string) (float64, int, error) {
+	t := load(1, n, func() error {
+		_, err := s.predict(input, want)
+		return err
+	})
+	return t.at(0.5), t.wrong, tooManyWrong(t)
+}
+
+// missingLines is how many of the lines are not where they belong.
+func missingLines(answer string, count int) (missing int) {
+	at := 0
+	for i := range count {
+		line := fmt.Sprintf(`line %d\n`, i)
+		found := strings.Index(answer[at:min(len(answer), at+4096)], line)
+		if found < 0 {
+			missing++
+			continue
+		}
+		at += found + len(line)
+	}
+	return missing
+}

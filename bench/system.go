@@ -1,0 +1,204 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// system is a runtime under test. Each has an environment of its own below bench/.
+type system struct {
+	name    string
+	path    string // of predictions
+	ready   func(s *server) bool
+	command func(model string, port int, o options) (*exec.Cmd, error)
+	slow    bool // takes seconds to start: left out of a quick run
+}
+
+// options are what a workload asks of a server.
+type options struct {
+	concurrency int
+	uploadURL   string
+}
+
+var systems = []*system{
+	{name: "coggo", path: "/predictions", ready: saysReady, command: coggo},
+	{name: "coglet", path: "/predictions", ready: saysReady, command: cogHTTP("coglet")},
+	{name: "fastapi", path: "/predictions", ready: saysReady, command: cogHTTP("fastapi"), slow: true},
+	{name: "mosec", path: "/inference", ready: answers("/"), command: script("mosec", func(port int) []string {
+		return []string{"--address", "127.0.0.1", "--port", strconv.Itoa(port)}
+	})},
+	{name: "litserve", path: "/predict", slow: true, ready: answers("/health"), command: script("litserve", func(port int) []string {
+		return []string{strconv.Itoa(port)}
+	})},
+	{name: "bare", path: "/", ready: answers("/"), command: bareServer},
+}
+
+func python(system string) string {
+	path, _ := filepath.Abs("bench/.venv-" + system + "/bin/python") // fails only without a current directory
+	return path
+}
+
+// modelDir makes a directory with a cog.yaml that names class.
+func modelDir(class string, o options) (string, error) {
+	dir, err := os.MkdirTemp("", "bench-model-")
+	if err != nil {
+		return "", err
+	}
+	text := "predict: \"predict.py:" + class + "\"\n"
+	if o.concurrency > 1 {
+		text += fmt.Sprintf("concurrency:\n  max: %d\n", o.concurrency)
+	}
+	source, err := os.ReadFile("bench/models/cog_models.py")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "predict.py"), source, 0o600)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "cog.yaml"), []byte(text), 0o600)
+	}
+	return dir, err
+}
+
+func coggo(model string, port int, o options) (*exec.Cmd, error) {
+	dir, err := modelDir(model, o)
+	args := []string{"--host", "127.0.0.1", "--port", strconv.Itoa(port), "--python", python("coggo")}
+	if o.uploadURL != "" {
+		args = append(args, "--upload-url", o.uploadURL)
+	}
+	return exec.Command("bin/coggo-server", append(args, dir)...), err
+}
+
+// cogHTTP is the server of a cog release, started as the image that `cog build` makes would.
+func cogHTTP(name string) func(string, int, options) (*exec.Cmd, error) {
+	return func(model string, port int, o options) (*exec.Cmd, error) {
+		dir, err := modelDir(model, o)
+		args := []string{"-m", "cog.server.http", "--host", "127.0.0.1"}
+		if o.uploadURL != "" {
+			args = append(args, "--upload-url", o.uploadURL)
+		}
+		cmd := exec.Command(python(name), args...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "PORT="+strconv.Itoa(port), "COG_PREDICT_TYPE_STUB=predict.py:"+model, "COG_LOG_LEVEL=warning", "COG_NO_UPDATE_CHECK=1",
+			"PATH="+filepath.Dir(python(name))+":"+os.Getenv("PATH")) // it starts `python`
+		if o.concurrency > 1 {
+			cmd.Env = append(cmd.Env, "COG_MAX_CONCURRENCY="+strconv.Itoa(o.concurrency))
+		}
+		return cmd, err
+	}
+}
+
+func script(name string, args func(port int) []string) func(string, int, options) (*exec.Cmd, error) {
+	return func(model string, port int, o options) (*exec.Cmd, error) {
+		cmd := exec.Command(python(name), append([]string{"bench/models/" + name + "_models.py"}, args(port)...)...)
+		cmd.Env = append(os.Environ(), "MODEL="+model)
+		return cmd, nil
+	}
+}
+
+// server is a running system.
+type server struct {
+	*system
+	cmd    *exec.Cmd
+	base   string
+	client *http.Client
+	began  time.Time // of exec
+}
+
+// launch starts a system without waiting for it.
+func (sys *system) launch(model string, o options) (*server, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	port := listener.Addr().(*net.TCPAddr).Port
+	_ = listener.Close()
+	cmd, err := sys.command(model, port, o)
+	if err != nil {
+		return nil, err
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	s := &server{
+		system: sys, cmd: cmd, base: "http://127.0.0.1:" + strconv.Itoa(port), began: time.Now(),
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 512, DisableCompression: true}, Timeout: time.Minute},
+	}
+	return s, cmd.Start()
+}
+
+// start returns when the system takes predictions.
+func (sys *system) start(model string, o options) (*server, error) {
+	s, err := sys.launch(model, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.await(5*time.Millisecond, time.Minute); err != nil {
+		s.stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *server) await(every, limit time.Duration) error {
+	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(every) {
+		if s.ready(s) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s is not ready after %s", s.name, limit)
+}
+
+// stop ends the process group and waits for its first process.
+func (s *server) stop() {
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() { _ = s.cmd.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(3 * time.Second):
+	}
+	_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
+	<-done
+	s.client.CloseIdleConnections()
+	for _, dir := range []string{s.cmd.Dir, s.cmd.Args[len(s.cmd.Args)-1]} {
+		if strings.HasPrefix(filepath.Base(dir), "bench-model-") {
+			_ = os.RemoveAll(dir)
+		}
+	}
+}
+
+func saysReady(s *server) bool {
+	body, err := s.get("/health-check")
+	return err == nil && strings.Contains(body, `"READY"`)
+}
+
+func answers(path string) func(*server) bool {
+	return func(s *server) bool {
+		_, err := s.get(path)
+		return err == nil
+	}
+}
+
+// bareServer is net/http with a handler that does nothing: what the load generator and the loopback cost by themselves.
+func bareServer(_ string, port int, _ options) (*exec.Cmd, error) {
+	self, err := os.Executable()
+	return exec.Command(self, "-serve", strconv.Itoa(port)), err
+}
+
+const bareAnswer = `{"status":"READY","output":"hello x","setup":{"started_at":"2026-01-02T03:04:05.000000Z","completed_at":"2026-01-02T03:04:05.100000Z","status":"succeeded","logs":""},"version":{"coggo":"0.1.0","python":"3.11.7"},"concurrency":{"max":1,"current":0}}`
+
+func serveBare(port string) error {
+	return http.ListenAndServe("127.0.0.1:"+port, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		buf := make([]byte, 512)
+		for n := 1; n > 0; {
+			n, _ = r.Body.Read(buf)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(bareAnswer))
+	}))
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"time"
+)
+
+// workload is one row of the table: the same work for each system that can do it.
+type workload struct {
+	name   string
+	unit   string
+	higher bool   // more is better
+	target string // what Coggo has to reach
+	limit  float64
+	models map[string]string // by name of the system; a system that is not there can't do this
+	options
+	rounds int // 0: as many as usual
+	// run does one round and returns its figure, and how many answers were wrong.
+	run func(s *server, b *bench) (figure float64, wrong int, err error)
+	// boots says that run starts the systems itself.
+	boots bool
+}
+
+// bench is one run of everything.
+type bench struct {
+	quick  bool
+	rounds int
+	up     map[served]*server // what the workload before has left running
+	idle   map[string]rest
+}
+
+// served names a running system.
+type served struct {
+	system, model string
+	options
+}
+
+// n is how many times something is done in a round.
+func (b *bench) n(n int) int {
+	if b.quick {
+		return max(1, n/4)
+	}
+	return n
+}
+
+// result is what a workload gave.
+type result struct {
+	Workload string               `json:"workload"`
+	Unit     string               `json:"unit"`
+	Higher   bool                 `json:"higher_is_better"`
+	Target   string               `json:"target"`
+	Limit    float64              `json:"limit,omitempty"`
+	Samples  map[string][]float64 `json:"samples"`
+	Wrong    map[string]int       `json:"wrong"`
+	Errors   map[string]string    `json:"errors,omitempty"`
+}
+
+// serve has the systems of a workload running, and no other.
+func (b *bench) serve(w workload, r *result) map[string]*server {
+	wanted := map[served]*system{}
+	for _, sys := range systems {
+		if model, able := w.models[sys.name]; able && !(b.quick && sys.slow) {
+			wanted[served{sys.name, model, w.options}] = sys
+		}
+	}
+	servers := map[string]*server{}
+	for key, s := range b.up {
+		if wanted[key] == nil || w.boots {
+			s.stop()
+			delete(b.up, key)
+		}
+	}
+	var mu sync.Mutex // guards the maps
+	var wg sync.WaitGroup
+	for key, sys := range wanted {
+		mu.Lock()
+		s := b.up[key]
+		if w.boots {
+			s = &server{system: sys}
+		}
+		if s != nil {
+			servers[sys.name] = s
+		}
+		mu.Unlock()
+		if s == nil {
+			wg.Go(func() {
+				s, err := sys.start(key.model, key.options)
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil {
+					r.Errors[sys.name] = err.Error()
+					return
+				}
+				b.up[key], servers[sys.name] = s, s
+			})
+		}
+	}
+	wg.Wait()
+	return servers
+}
+
+// stop ends what the last workload has left.
+func (b *bench) stop() {
+	for _, s := range b.up {
+		s.stop()
+	}
+}
+
+// measure runs a workload: all systems are up, and each round asks one after the other.
+func (b *bench) measure(w workload) result {
+	r := result{w.name, w.unit, w.higher, w.target, w.limit, map[string][]float64{}, map[string]int{}, map[string]string{}}
+	servers := b.serve(w, &r)
+	rounds := b.rounds
+	if w.rounds > 0 {
+		rounds = min(rounds, w.rounds)
+	}
+	for round := range rounds + 1 {
+		for _, sys := range systems {
+			s := servers[sys.name]
+			if s == nil || r.Errors[sys.name] != "" {
+				continue
+			}
+			figure, wrong, err := w.run(s, b)
+			if err != nil {
+				r.Errors[sys.name] = err.Error()
+				continue
+			}
+			r.Wrong[sys.name] += wrong
+			if round > 0 { // the first one warms up
+				r.Samples[sys.name] = append(r.Samples[sys.name], figure)
+			}
+		}
+	}
+	for name, text := range r.Errors {
+		fmt.Fprintf(os.Stderr, "  %s: %s\n", name, text)
+	}
+	return r
+}
+
+// each is models for several systems that serve the same class.
+func each(class string, names ...string) map[string]string {
+	models := map[string]string{}
+	for _, name := range names {
+		models[name] = class
+	}
+	return models
+}
+
+func with(models map[string]string, more ...string) map[string]string {
+	for i := 0; i < len(more); i += 2 {
+		models[more[i]] = more[i+1]
+	}
+	return models
+}
+
+func platforms(class string) map[string]string { return each(class, "coggo", "coglet", "fastapi") }
+
+// pause lets a server come to rest.
+func pause(d time.Duration) { time.Sleep(d) }
