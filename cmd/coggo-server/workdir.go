@@ -40,12 +40,32 @@ func openWorkingDir(path string) (*workingDir, error) {
 		base = "/dev/shm"
 	}
 	sweepStale(base)
+	var err error
+	for range 10 {
+		var d *workingDir
+		if d, err = freshDir(base); err == nil {
+			return d, nil
+		}
+	}
+	return nil, fmt.Errorf("make a working directory: %w; choose one with --working-dir", err)
+}
+
+// freshDir makes a directory and takes it. In between, another server that starts at this moment may take it for a stale one
+// and sweep it away.
+func freshDir(base string) (*workingDir, error) {
 	path, err := os.MkdirTemp(base, freshPrefix)
 	if err != nil {
-		return nil, fmt.Errorf("make a working directory: %w; choose one with --working-dir", err)
+		return nil, err
 	}
 	lock, err := spool.Lock(path)
-	return &workingDir{path: path, lock: lock}, err
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(path, "lock")); err != nil {
+		_ = lock.Close()
+		return nil, err
+	}
+	return &workingDir{path: path, lock: lock}, nil
 }
 
 // roomy reports whether dir is writable and has room for files.
