@@ -185,13 +185,17 @@ func (p *Prediction) Accepted() Snapshot {
 	return Snapshot{ID: p.Request.ID, Status: Starting, Input: p.Request.Echo, CreatedAt: p.Request.CreatedAt, StartedAt: p.startedAt, More: p.Request.More}
 }
 
-// Partial is the state on the way, never a terminal one, however the prediction is going meanwhile.
+// Partial is the state on the way, never a terminal one, however the prediction is going meanwhile. What a finished run has
+// returned is in it.
 func (p *Prediction) Partial() Snapshot {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.viewLocked()
 	if s.Status.Terminal() {
 		s.Status = Processing
+	}
+	if p.ending != nil && p.ending.Output != nil {
+		s.Output, s.Inserts = p.ending.Output, p.ending.Inserts
 	}
 	return s
 }

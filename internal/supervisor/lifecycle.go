@@ -188,6 +188,10 @@ func (s *Supervisor) handOver(ctx context.Context, f *flight, w *worker, table [
 		request.Server = notesOf(f)
 	}
 	f.prediction.Start(now)
+	var begun []byte // before the run can have said anything
+	if f.hook != nil {
+		begun = f.partial()
+	}
 	if err := w.dir.PutRequest(request); err != nil {
 		if errors.Is(err, fs.ErrNotExist) { // a model removes what it can
 			p.Kill()
@@ -197,7 +201,7 @@ func (s *Supervisor) handOver(ctx context.Context, f *flight, w *worker, table [
 	}
 	f.note()
 	if f.hook != nil {
-		f.hook.Start(f.prediction.Snapshot().AppendJSON(nil))
+		f.hook.Start(begun)
 	}
 	return p, nil
 }
@@ -220,6 +224,9 @@ func (s *Supervisor) settle(f *flight, w *worker, r prediction.Result) {
 	p.Announce()
 	f.cancelBy(nil)
 	if f.hook != nil {
+		if r.Output != nil && string(r.Output) != "null" {
+			f.hook.Returned()
+		}
 		f.hook.Finish(f.terminal, func() { s.paid(f.run) })
 	}
 	f.final, f.checked = nil, schema.Checked{} // a retained prediction needs neither

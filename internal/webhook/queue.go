@@ -14,22 +14,35 @@ type Queue struct {
 	wake     chan struct{}
 
 	mu      sync.Mutex // guards the rest
-	start   []byte
-	changed Event // what grew since the last partial update, empty if nothing did
+	waiting []piece    // to go out as they are
+	size    int        // of the bodies in waiting
+	changed Event      // what grew since the last partial update, empty if nothing did
 	final   func() []byte
 	settled func()
+	begun   bool
 	ended   bool
+	until   time.Time          // once it ended: how long what came before may still hold it up
 	hanging context.CancelFunc // gives up the attempt under way, nil when there is none
 }
 
-// Start tells of the start of the run, with body as it was at that moment.
+// piece is an event that is not the last; without a body it gets one when it goes out.
+type piece struct {
+	event Event
+	body  []byte
+}
+
+// What a receiver may fall behind when updates are not throttled; beyond it they are merged.
+const (
+	maxWaiting      = 64
+	maxWaitingBytes = 1 << 20
+)
+
+// Start tells of the start of the run, with body as it was at that moment. Nothing goes out before.
 func (q *Queue) Start(body []byte) {
-	if !q.target.wants(Start) {
-		return
-	}
 	q.mu.Lock()
-	if !q.ended {
-		q.start = body
+	q.begun = true
+	if !q.ended && q.target.wants(Start) {
+		q.waiting = append(q.waiting, piece{Start, body})
 	}
 	q.mu.Unlock()
 	q.poke()
@@ -40,26 +53,53 @@ func (q *Queue) Changed(e Event) {
 	if !q.target.wants(e) {
 		return
 	}
+	var body []byte
+	if q.s.Throttle == 0 && q.room() {
+		body = q.snapshot()
+	}
 	q.mu.Lock()
-	first := q.changed == "" && !q.ended
-	if first {
+	defer q.mu.Unlock()
+	switch {
+	case q.ended || q.changed != "":
+		return
+	case body != nil && q.size+len(body) <= maxWaitingBytes:
+		q.waiting = append(q.waiting, piece{e, body})
+		q.size += len(body)
+	default:
 		q.changed = e
 	}
-	q.mu.Unlock()
-	if first {
-		q.poke()
+	q.poke()
+}
+
+// room reports whether another update can wait as it is.
+func (q *Queue) room() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.begun && !q.ended && q.changed == "" && len(q.waiting) < maxWaiting
+}
+
+// Returned tells that the run ended with one value. That is in the terminal event; only who does not hear of the end is
+// told of it as output.
+func (q *Queue) Returned() {
+	if !q.target.wants(Completed) {
+		q.Changed(Output)
 	}
 }
 
-// Finish tells of the end, last and once: later calls of any method do nothing. body is called for each attempt. settled is called when the receiver has
-// acknowledged or refused, or after the last attempt; it is not called when the sender is stopped before.
+// Finish tells of the end, last and once: later calls of any method do nothing. body is called for each attempt. settled
+// is called when the receiver has acknowledged or refused, or after the last attempt; it is not called when the sender is
+// stopped before.
 func (q *Queue) Finish(body func() []byte, settled func()) {
 	q.mu.Lock()
 	if q.ended {
 		q.mu.Unlock()
 		return
 	}
-	q.ended, q.final, q.settled, q.changed = true, body, settled, ""
+	q.ended, q.final, q.settled = true, body, settled
+	q.until = time.Now().Add(q.s.Patience)
+	if q.target.wants(Completed) {
+		q.changed = "" // the terminal event says it too
+	}
 	hanging := q.hanging
 	q.mu.Unlock()
 	q.poke()
@@ -79,13 +119,13 @@ func (q *Queue) poke() {
 func (q *Queue) run() {
 	var due time.Time // when the next partial update may go out
 	for {
-		start, changed, ended := q.take(due)
+		next, ended := q.take(due)
 		switch {
-		case start != nil:
-			q.once(Start, start)
-		case changed != "":
-			q.once(changed, q.snapshot())
-			due = time.Now().Add(q.s.Throttle)
+		case next.event != "":
+			q.once(next)
+			if next.event != Start {
+				due = time.Now().Add(q.s.Throttle)
+			}
 		case ended:
 			q.finish()
 			return
@@ -95,24 +135,32 @@ func (q *Queue) run() {
 	}
 }
 
-// take returns what to send next: the start, a partial update that is due, or the end.
-func (q *Queue) take(due time.Time) (start []byte, changed Event, ended bool) {
+// take returns what to send next, or that only the end is left. After the end nothing is held back, and what is late is
+// dropped.
+func (q *Queue) take(due time.Time) (next piece, ended bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.start != nil {
-		start, q.start = q.start, nil
-		return start, "", false
+	now := time.Now()
+	if q.ended && now.After(q.until) {
+		q.waiting, q.changed = nil, ""
 	}
-	if q.changed != "" && !time.Now().Before(due) {
-		changed, q.changed = q.changed, ""
+	switch {
+	case len(q.waiting) > 0:
+		next = q.waiting[0]
+		q.waiting = q.waiting[1:]
+		if next.event != Start {
+			q.size -= len(next.body)
+		}
+	case q.changed != "" && (q.ended || q.begun && !now.Before(due)):
+		next.event, q.changed = q.changed, ""
 	}
-	return nil, changed, q.ended
+	return next, q.ended
 }
 
 // sleep waits for news, or for the time when held-back news may go out.
 func (q *Queue) sleep(due time.Time) {
 	q.mu.Lock()
-	held := q.changed != ""
+	held := q.changed != "" && q.begun
 	q.mu.Unlock()
 	if !held {
 		<-q.wake
@@ -127,17 +175,20 @@ func (q *Queue) sleep(due time.Time) {
 }
 
 // once makes the only attempt at an event that is not the last. When the end is there already it has little time.
-func (q *Queue) once(e Event, body []byte) {
+func (q *Queue) once(p piece) {
+	if p.body == nil {
+		p.body = q.snapshot()
+	}
 	ctx, cancel := context.WithTimeout(q.s.stopping, q.s.Timeout)
 	defer cancel()
 	q.mu.Lock()
 	q.hanging = cancel
-	late := q.ended
+	late, until := q.ended, q.until
 	q.mu.Unlock()
 	if late {
-		time.AfterFunc(q.s.Patience, cancel)
+		time.AfterFunc(time.Until(until), cancel)
 	}
-	_ = q.s.attempt(ctx, q.target, e, body, 1) // observed there; nobody waits for it
+	_ = q.s.attempt(ctx, q.target, p.event, p.body, 1) // observed there; nobody waits for it
 	q.mu.Lock()
 	q.hanging = nil
 	q.mu.Unlock()

@@ -162,6 +162,7 @@ func TestUpdatesAreThrottledAtBothEdges(t *testing.T) {
 		defer mu.Unlock()
 		return fmt.Appendf(nil, "%d", state)
 	})
+	q.Start(nil)
 	grow := func(n int) {
 		mu.Lock()
 		state = n
@@ -354,4 +355,85 @@ func TestADrainThatRunsOutLeavesTheEndOwed(t *testing.T) {
 	if err := s.Drain(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Drain = %v", err)
 	}
+}
+
+func TestNothingGoesOutBeforeTheStart(t *testing.T) {
+	rc := newReceiver(t, nil)
+	q := newSender(t, webhook.Options{}).Open(webhook.Target{ID: "a", URL: rc.URL}, func() []byte { return []byte("partial") })
+	q.Changed(webhook.Logs)
+	q.Start([]byte("start"))
+	rc.wait(t, "both", func(got []string) bool { return len(got) == 2 })
+	done, ended := settled()
+	q.Finish(body("end"), done)
+	<-ended
+	if got := strings.Join(rc.got(), " "); got != "start partial end" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestWithoutAThrottleEachUpdateIsSentUntilTheReceiverIsFarBehind(t *testing.T) {
+	release := make(chan struct{})
+	rc := newReceiver(t, func(n int, w http.ResponseWriter, r *http.Request) {
+		if n == 1 {
+			<-release
+		}
+	})
+	state := 0 // of this goroutine until the end: updates are rendered when they are told, up to a limit
+	q := newSender(t, webhook.Options{Patience: time.Minute}).Open(webhook.Target{ID: "a", URL: rc.URL}, func() []byte { return fmt.Appendf(nil, "%d", state) })
+	q.Start([]byte("start"))
+	for state = 1; state <= 40; state++ {
+		q.Changed(webhook.Output)
+	}
+	state = 40
+	close(release)
+	done, ended := settled()
+	q.Finish(body("end"), done)
+	<-ended
+	got := rc.got()
+	if len(got) != 42 || got[1] != "1" || got[40] != "40" || got[41] != "end" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestWhoDoesNotHearOfTheEndHearsOfTheLastOutput(t *testing.T) {
+	for _, row := range []struct {
+		events []webhook.Event
+		want   string
+	}{
+		{[]webhook.Event{webhook.Output}, "value"},
+		{[]webhook.Event{webhook.Output, webhook.Completed}, "end"},
+		{[]webhook.Event{webhook.Logs}, ""},
+	} {
+		rc := newReceiver(t, nil)
+		q := newSender(t, webhook.Options{Throttle: time.Hour}).Open(webhook.Target{ID: "a", URL: rc.URL, Events: row.events}, func() []byte { return []byte("value") })
+		q.Start(nil)
+		q.Returned()
+		done, ended := settled()
+		q.Finish(body("end"), done)
+		<-ended
+		if got := strings.Join(rc.got(), " "); got != row.want {
+			t.Errorf("%v: got %q, want %q", row.events, got, row.want)
+		}
+	}
+}
+
+func TestManyUpdatesThatHangHoldUpTheEndOnlyOnce(t *testing.T) {
+	release := make(chan struct{})
+	rc := newReceiver(t, func(n int, w http.ResponseWriter, r *http.Request) {
+		<-release
+	})
+	q := newSender(t, webhook.Options{Patience: 20 * time.Millisecond}).Open(webhook.Target{ID: "a", URL: rc.URL}, func() []byte { return []byte("partial") })
+	q.Start([]byte("start"))
+	for range 50 {
+		q.Changed(webhook.Output)
+	}
+	done, ended := settled()
+	rc.wait(t, "the start", func(got []string) bool { return len(got) == 1 })
+	q.Finish(body("end"), done)
+	rc.wait(t, "the end", func(got []string) bool { return got[len(got)-1] == "end" })
+	if got := len(rc.got()); got > 10 {
+		t.Errorf("%d updates were tried before the end", got-1)
+	}
+	close(release)
+	<-ended
 }

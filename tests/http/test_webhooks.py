@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import pathlib
 import socket
 import threading
 import time
 
 import pytest
+from standardwebhooks import Webhook
 
+from http_harness import Reply
 from waiting import until
 
 MODEL = """
@@ -70,10 +74,44 @@ def test_the_last_partial_state_is_sent_when_the_interval_ends(server, receiver)
     until("it has ended", lambda: server.health()["status"] == "READY")
 
 
-def test_no_throttle(start, receiver):
-    server = start(MODEL, env={"COG_THROTTLE_RESPONSE_INTERVAL": "0"})
-    server.predict({"n": 5, "pause": 0.05}, webhook=receiver.url, webhook_events_filter=["output"])
-    until("each was sent", lambda: [len(b["output"]) for b in receiver.got] == [1, 2, 3, 4, 5])
+@pytest.fixture(scope="module")
+def unthrottled(start_once):
+    return start_once(MODEL, env={"COG_THROTTLE_RESPONSE_INTERVAL": "0"})
+
+
+@pytest.mark.parametrize("pause", [0, 0.02])
+def test_without_a_throttle_each_item_is_sent(unthrottled, receiver, pause):
+    unthrottled.predict({"n": 5, "pause": pause}, webhook=receiver.url, webhook_events_filter=["output", "completed"])
+    receiver.wait_terminal()
+    *partial, last = [body["output"] for body in receiver.got]
+    assert [len(output) for output in partial] == [1, 2, 3, 4, 5] and last == partial[-1]
+
+
+def test_the_throttle_can_be_long(start, receiver):
+    server = start(MODEL, env={"COG_THROTTLE_RESPONSE_INTERVAL": "60"})
+    server.predict({"n": 20, "pause": 0.02}, webhook=receiver.url)
+    receiver.wait_terminal()
+    assert receiver.statuses() == ["processing", "processing", "succeeded"], "start, the leading edge, the end"
+
+
+def test_who_hears_only_of_output_hears_the_last_of_it(server, receiver):
+    server.predict({"n": 4}, webhook=receiver.url, webhook_events_filter=["output"])
+    until("the last item was sent", lambda: receiver.got and receiver.got[-1]["output"] == ["0", "1", "2", "3"])
+    assert set(receiver.statuses()) == {"processing"}
+
+
+def test_logs_are_sent_when_they_grow(server, receiver):
+    server.predict({"n": 2, "pause": 0.8}, ASYNC, webhook=receiver.url, webhook_events_filter=["logs"])
+    until("the second line came", lambda: receiver.got and receiver.got[-1]["logs"] == "line 0\nline 1\n")
+    assert set(receiver.statuses()) == {"processing"}
+    server.wait_status("READY")
+
+
+def test_nothing_comes_before_the_start(server, receiver):
+    server.predict({"unknown": 1}, webhook=receiver.url)
+    receiver.wait_terminal()
+    assert (receiver.got[0]["status"], receiver.got[0]["output"]) == ("processing", None)
+    assert "unknown" in receiver.got[-1]["logs"]
 
 
 @pytest.mark.parametrize(("end", "status"), [("raise", "failed"), ("die", "failed")])
@@ -89,10 +127,28 @@ def test_completed_comes_once_however_it_ends(server, receiver, end, status):
     assert [s for s in ours if s != "processing"] == [status] and ours[-1] == status
 
 
-def test_a_single_value_is_sent_as_itself(start, receiver):
-    server = start("class Predictor:\n    def predict(self) -> str:\n        return 'one'\n")
-    server.predict({}, webhook=receiver.url)
-    assert receiver.wait_terminal()["output"] == "one"
+VALUE = """
+from typing import Any, List
+from cog import BasePredictor
+class Predictor(BasePredictor):
+    def predict(self, value: str = "one") -> Any:
+        return {"one": "one", "list": [1], "none": None, "zero": 0, "empty": ""}[value]
+"""
+
+
+@pytest.fixture(scope="module")
+def value(start_once):
+    return start_once(VALUE)
+
+
+@pytest.mark.parametrize(("name", "want"), [("one", "one"), ("list", [1]), ("zero", 0), ("empty", "")])
+@pytest.mark.parametrize("event", ["output", "completed"])
+def test_a_single_value_is_sent_as_itself(value, receiver, event, name, want):
+    value.predict({"value": name}, webhook=receiver.url, webhook_events_filter=[event])
+    receiver.wait(1)
+    (got,) = receiver.got
+    assert got["output"] == want and type(got["output"]) is type(want)
+    assert got["status"] == ("succeeded" if event == "completed" else "processing")
 
 
 def test_headers(server, receiver):
@@ -171,3 +227,111 @@ def test_many_predictions_with_a_receiver_that_often_fails(start, receiver):
     until("each refusal was made good", lambda: len(receiver.got) >= len(accepted) + len(refused), 30)
     for body in receiver.got:
         assert body["status"] == "succeeded" and body["id"] == f"p{body['output']}"
+
+
+def test_a_partial_update_never_says_that_it_has_ended(unthrottled, receiver):
+    for n in range(60):
+        unthrottled.predict({"n": 3}, webhook=receiver.url, id=f"p{n}")
+    until("all ends were told", lambda: sum(b["status"] == "succeeded" for b in receiver.got) == 60)
+    by_id = itertools.groupby(sorted(receiver.got, key=lambda b: int(b["id"][1:])), key=lambda b: b["id"])
+    for id, bodies in by_id:
+        statuses = [body["status"] for body in bodies]
+        assert statuses[-1] == "succeeded" and set(statuses[:-1]) == {"processing"}, (id, statuses)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303])
+def test_a_redirect_that_drops_the_body_is_a_refusal(server, receiver, status):
+    receiver.answer = lambda n: Reply(status, {"Location": receiver.url + "/moved", "Content-Length": "0"})
+    server.predict({}, webhook=receiver.url, webhook_events_filter=["completed"])
+    server.predict({}, id="later", webhook=receiver.url, webhook_events_filter=["completed"])
+    until("the later one has come", lambda: any(b["id"] == "later" for b in receiver.got))
+    assert receiver.paths == ["/hook", "/hook"]
+
+
+@pytest.mark.parametrize("status", [307, 308])
+def test_a_redirect_that_keeps_the_body_is_followed(server, receiver, status):
+    def answer(n):
+        if receiver.paths[n - 1] == "/hook":
+            return Reply(status, {"Location": receiver.url + "/moved", "Content-Length": "0"})
+        return 200
+
+    receiver.answer = answer
+    server.predict({}, webhook=receiver.url, webhook_events_filter=["completed"])
+    receiver.wait(2)
+    assert receiver.paths == ["/hook", "/hook/moved"] and receiver.bodies[0] == receiver.bodies[1]
+
+
+def endless():
+    while True:
+        yield b"x" * 65536
+
+
+@pytest.mark.parametrize("body", ["endless", "broken"])
+def test_an_answer_that_is_no_answer_holds_nothing(server, receiver, body):
+    replies = {"endless": Reply(200, {}, endless()), "broken": Reply(200, {"Content-Length": "100"}, [b"half"])}
+    receiver.answer = lambda n: replies[body]
+    for n in range(3):
+        assert server.predict({}, webhook=receiver.url, id=f"{body}{n}").json["status"] == "succeeded"
+    until("all ends were told", lambda: sum(b["status"] == "succeeded" for b in receiver.got) == 3)
+    assert server.health()["status"] == "READY"
+
+
+def test_a_receiver_that_is_down_costs_no_memory(start):
+    server = start(
+        "class Predictor:\n    def predict(self, size: int) -> str:\n        return 'x' * size\n", "--retain", "0"
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        hook = f"http://127.0.0.1:{free.getsockname()[1]}/"
+    server.predict({"size": 1}, webhook=hook)
+    for _ in range(40):
+        assert server.predict({"size": 4 << 20}, webhook=hook).json["status"] == "succeeded"
+    status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
+    assert int(status.split("VmRSS:")[1].split()[0]) < 400 << 10, "40 results of 4 MiB wait, once each"
+
+
+def test_what_runs_at_the_shutdown_is_told_of(start, receiver):
+    server = start(MODEL, "--runner-shutdown-grace-period", "0.2")
+    server.predict({"n": 2, "pause": 60}, ASYNC, id="long", webhook=receiver.url, webhook_events_filter=["completed"])
+    until("it runs", lambda: server.get("/predictions/long").json["output"])
+    assert server.ask("POST", "/shutdown").status == 200
+    assert server.process.wait(20) == 0
+    (body,) = receiver.got
+    assert (body["status"], body["output"]) == ("failed", ["0"]) and "shut" in body["error"]
+
+
+def test_a_receiver_that_hangs_does_not_hold_up_a_shutdown_for_long(start, receiver):
+    release = threading.Event()
+    receiver.answer = lambda n: 200 if release.wait(60) else 200
+    server = start(MODEL, "--runner-shutdown-grace-period", "1")
+    server.predict({}, webhook=receiver.url)
+    receiver.wait(1)
+    server.ask("POST", "/shutdown")
+    assert server.process.wait(20) == 0
+    release.set()
+
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+@pytest.mark.parametrize("how", ["flag", "environment"])
+def test_signed_by_the_specification(start, receiver, how):
+    flags = ["--webhook-secret", SECRET] if how == "flag" else []
+    server = start(MODEL, *flags, env={} if flags else {"COGGO_WEBHOOK_SECRET": SECRET})
+    receiver.answer = lambda n: 503 if receiver.got[n - 1]["status"] == "succeeded" and n < 6 else 200
+    server.predict({"n": 1}, id="é \n", webhook=receiver.url)
+    until("the end was tried again", lambda: receiver.statuses().count("succeeded") >= 2)
+    ids = {}
+    for headers, body in zip(receiver.headers, receiver.bodies):
+        assert Webhook(SECRET).verify(body.decode(), headers)["id"] == "é \n"
+        ids.setdefault(body, set()).add(headers["webhook-id"])
+        with pytest.raises(Exception, match="No matching signature"):
+            Webhook("whsec_" + "A" * 32).verify(body.decode(), headers)
+    assert all(len(of_one) == 1 for of_one in ids.values()), "attempts at one message have one id"
+    assert len(ids) == len(set.union(*ids.values())), "messages have different ids"
+
+
+def test_not_signed_without_a_secret(server, receiver):
+    server.predict({}, webhook=receiver.url)
+    receiver.wait_terminal()
+    assert not any(name.startswith("webhook-") for headers in receiver.headers for name in headers)
