@@ -109,6 +109,7 @@ class Run:
         try:
             response = self._sync(user_code)
         except BaseException as error:  # whatever it is, it ends this prediction and nothing else
+            self.canceled = user_code.raised
             response = self._failed(error)
         finally:
             current.reset(token)
@@ -241,6 +242,8 @@ class Run:
         """The ladder: every way in which a run can end early."""
         if self._spool.forked:
             leave_fork(error)
+        if self.canceled:  # nobody will read why: a traceback takes longer than all the rest of a cancel
+            return Response("canceled", b"null", self._streamed, [], None, None)
         own = is_a(error, CogError)  # our words for the author or the client: a traceback would only show us
         return Response("failed", b"null", self._streamed, [], describe(error), None if own else trace(error))
 
