@@ -41,6 +41,23 @@ class _Field:
         return self.factory() if self.factory is not None else copy.deepcopy(self.default)
 
 
+class _DataclassFields:
+    """Makes a model a dataclass for whoever asks, such as ``dataclasses.asdict``; not before, because that module takes long to
+    import."""
+
+    def __get__(self, model: Any, owner: Any) -> builtins.dict[str, Any]:
+        import dataclasses
+
+        fields = owner.__cog_fields__.values()
+        shown = [(field.name, field.annotation, dataclasses.field(default=None)) for field in fields]
+        twin: Any = dataclasses.make_dataclass(owner.__name__, shown)
+        made: builtins.dict[str, Any] = twin.__dataclass_fields__
+        for field in fields:
+            made[field.name].default = dataclasses.MISSING if field.default is _MISSING else field.default
+            made[field.name].default_factory = field.factory or dataclasses.MISSING
+        return made
+
+
 def _says_nothing(default: Any) -> bool:
     """Whether it is what our Input and the Fields of both pydantics have in place of a default."""
     return default is ... or type(default).__name__ in ("_Unset", "PydanticUndefinedType", "UndefinedType")
@@ -59,6 +76,7 @@ class BaseModel:
 
     __cog_fields__: ClassVar[builtins.dict[str, _Field]] = {}
     __cog_frozen__: ClassVar[bool] = False
+    __dataclass_fields__ = _DataclassFields()
 
     def __init_subclass__(
         cls, auto_dataclass: bool = True, init: bool = True, frozen: bool = False, **options: Any

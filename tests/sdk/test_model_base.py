@@ -138,3 +138,13 @@ def test_a_union_takes_the_exact_member() -> None:
         v: Union[int, str]
 
     assert (Either(v="5").v, Either(v=5).v) == ("5", 5)
+
+
+def test_a_model_is_a_dataclass_for_whoever_asks() -> None:
+    import dataclasses
+
+    assert dataclasses.is_dataclass(Child) and dataclasses.is_dataclass(Child(x=1))
+    made = Child(x=1, more={"a": {"x": 2}})
+    assert dataclasses.asdict(made) == made.model_dump()
+    assert [(f.name, f.default is dataclasses.MISSING) for f in dataclasses.fields(Late)] == [("a", False), ("b", True)]
+    assert dataclasses.replace(made, x=5).x == 5.0

@@ -327,7 +327,7 @@ def _unwrap(value: Any) -> tuple[bool, Any]:
     kind = type(value)
     if _is(kind, "enum", "Enum"):
         return True, value.value
-    for fields in ("__dataclass_fields__", "__cog_fields__"):
+    for fields in ("__cog_fields__", "__dataclass_fields__"):
         if hasattr(kind, fields):  # not asdict(), which copies Paths and shows Secrets
             return True, {name: getattr(value, name) for name in getattr(kind, fields)}
     for dump in ("model_dump", "dict"):

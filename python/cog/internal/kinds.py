@@ -377,7 +377,7 @@ def _every(values: Mapping[str, Any], f: Callable[[str, Any], Any]) -> dict[str,
 def is_record(value: Any) -> bool:
     """Whether a value knows its fields: a dataclass, our BaseModel, a pydantic model."""
     kind = type(value)
-    return any(hasattr(kind, mark) for mark in ("__dataclass_fields__", "__cog_fields__", "model_fields", "__fields__"))
+    return any(hasattr(kind, mark) for mark in ("__cog_fields__", "__dataclass_fields__", "model_fields", "__fields__"))
 
 
 class Nullable(Kind):

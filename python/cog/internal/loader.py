@@ -194,11 +194,12 @@ class _Loader:
         if not hasattr(function, "__code__"):
             return
         found = signature(function)
-        if not found.parameters and not found.has_args:
+        is_static = isinstance(_raw_attribute(owner, "setup"), staticmethod)
+        if not found.parameters and not found.has_args and not is_static:
             self._add(function, ref, "self", "setup has no self: write def setup(self)")
         from cog.input import UNSET
 
-        for parameter in found.parameters[1:]:
+        for parameter in found.parameters[0 if is_static else 1 :]:
             if parameter.default is UNSET and parameter.name != "weights":
                 self._add(
                     function, ref, parameter.name, "setup can only have the parameter weights, or ones with a default"
