@@ -9,7 +9,7 @@ JS_CLIENT := $(if $(shell command -v npm),tests/v1js/node_modules/.package-lock.
 MODEL   ?= examples/hello
 PORT    ?= 5000
 
-.PHONY: bench bench-quick build run test test-browser test-openapi test-dist dist docs lint fmt compat clean
+.PHONY: bench bench-quick build run test test-browser test-openapi test-dist dist docs lint fmt compat clean chaos kills soak
 .DELETE_ON_ERROR:
 
 build: bin/coggo-server bin/.bytecode
@@ -61,6 +61,16 @@ dist: $(VENV)/.tests $(VENV)/.dist
 # The wheel in fresh environments, the image, and what is in deploy/ against the schemas of those who read it.
 test-dist: build $(VENV)/.tests $(VENV)/.dist
 	GO=$(GO) $(PY) -m pytest -q -n 2 --dist loadfile --timeout 600 tests/packaging
+
+# What docs/reliability.md measures: requests of all sorts while server and runner are killed, for three minutes.
+chaos: build $(VENV)/.tests
+	PYTHONPATH=tests $(PY) tests/faults_load.py chaos 180
+
+kills: build $(VENV)/.tests
+	PYTHONPATH=tests $(PY) tests/faults_load.py kills 1000
+
+soak: build $(VENV)/.tests
+	PYTHONPATH=tests $(PY) tests/faults_load.py soak 20000
 
 lint: $(VENV)/.lint
 	@test -z "$$($(GO)fmt -l cmd internal bench 2>/dev/null)" || { $(GO)fmt -l cmd internal bench; echo "gofmt: run make fmt"; exit 1; }

@@ -51,6 +51,7 @@ DEEDS = {
     "silent": lambda: subprocess.Popen(["sleep", "600"], start_new_session=True, stdout=-3, stderr=-3),
     "daemon": daemon,
     "brief": brief,
+    "pause": lambda: time.sleep(0.5),
     "stubborn": lambda: signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.Signals)),
 }
 

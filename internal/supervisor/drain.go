@@ -26,7 +26,12 @@ func (s *Supervisor) Drain(grace, hurry context.Context) {
 	case <-idle:
 	case <-grace.Done():
 		s.cancelAll(ByShutdown)
-		<-idle // bounded by CancelGrace
+		select {
+		case <-idle: // bounded by CancelGrace
+		case <-hurry.Done():
+			s.killAll()
+			<-idle
+		}
 	}
 	flush, cancel := context.WithTimeout(hurry, flushWait)
 	defer cancel()
@@ -46,6 +51,17 @@ func (s *Supervisor) cancelAll(r Reason) {
 	for _, f := range s.flights {
 		if !f.settled {
 			f.cancel(r)
+		}
+	}
+}
+
+// killAll ends the processes of models that do not heed a cancel.
+func (s *Supervisor) killAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range s.workers {
+		if w.process != nil {
+			w.process.Kill()
 		}
 	}
 }

@@ -79,13 +79,17 @@ func (w *worker) keep() {
 	delay.InitialInterval = 100 * time.Millisecond
 	delay.MaxInterval = 10 * time.Second
 	var restarts []time.Time
+	worked := false
 	for {
 		process, err := w.boot()
-		if err != nil {
+		switch {
+		case err == nil:
+			worked = true
+			delay.Reset()
+		case !worked || !errors.As(err, new(diedInSetup)): // a setup that has worked may have met with an accident
 			w.fail(phaseSetupFailed, err)
 			return
 		}
-		delay.Reset()
 		<-process.Gone()
 		w.close()
 		<-process.Done()
@@ -117,7 +121,12 @@ func recent(times []time.Time, since time.Time) []time.Time {
 	return times
 }
 
-// boot starts a process and returns when its model is set up.
+// diedInSetup is the end of a process before it has said how its setup went.
+type diedInSetup struct{ exit runner.Exit }
+
+func (e diedInSetup) Error() string { return "the model process ended during setup: " + e.exit.String() }
+
+// boot starts a process and returns when its model is set up. With a diedInSetup it returns the process too.
 func (w *worker) boot() (*runner.Process, error) {
 	w.prepare()
 	process, err := w.spawn()
@@ -131,7 +140,7 @@ func (w *worker) boot() (*runner.Process, error) {
 	if err != nil {
 		process.Kill()
 		<-process.Done()
-		return nil, err
+		return process, err
 	}
 	w.s.OnReady()
 	return process, nil
@@ -236,7 +245,7 @@ func (w *worker) awaitSetup(process *runner.Process) (spool.SetupResult, error) 
 			return result, err
 		}
 		if ended {
-			return result, fmt.Errorf("the model process ended during setup: %s", process.Exit())
+			return result, diedInSetup{process.Exit()}
 		}
 	}
 }

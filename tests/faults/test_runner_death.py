@@ -129,3 +129,16 @@ def test_twenty_kills_in_a_row(sync_server, receiver):
     assert set(map(tuple, ends(receiver).values())) == {("failed",)}
     assert sorted(late)[10] < 1
     assert family(sync_server) == []
+
+
+def test_death_in_the_setup_of_a_restart_is_one_more_crash(start):
+    """A setup that has worked before gets another try, within --max-restarts."""
+    server = start(MODEL, env={"IN_SETUP": "pause"}, ready=False)
+    server.wait_status("READY")
+    os.kill(server.runner(), signal.SIGKILL)
+    server.wait_status("STARTING")
+    second = until("there is another one", server.runner)
+    os.kill(second, signal.SIGKILL)
+    until("there is a third one", lambda: server.runner() not in (0, second))
+    server.wait_status("READY")
+    assert server.predict({}).json["status"] == "succeeded"

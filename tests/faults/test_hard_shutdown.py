@@ -1,0 +1,77 @@
+"""Shutdown when everything is against it: stubborn models, threads, daemons, slow receivers, half-open connections."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+
+import pytest
+
+from faults_models import ASYNC_MODEL, MODEL, asked, begun, ends, files_in
+from http_harness import processes
+from waiting import until
+
+THREADED = MODEL.replace(
+    "class Predictor(BasePredictor):",
+    """import threading
+class Predictor(BasePredictor):
+    def healthcheck(self):
+        threading.Thread(target=time.sleep, args=[600]).start()
+        return True
+""",
+)
+
+
+def test_everything_at_once(start, receiver, tmp_path):
+    server = start(
+        ASYNC_MODEL, "--max-concurrency", "16", "--working-dir", str(tmp_path), "--runner-shutdown-grace-period", "1"
+    )
+    receiver.answer = lambda n: time.sleep(0.5) or 200
+    server.predict({"deed": "child,session,daemon"})
+    for n in range(8):
+        asked(server, {"s": 600 if n % 2 else 0.5, "n": n}, id=f"p{n}", webhook=receiver.url)
+    for n in range(8):
+        begun(server, f"p{n}")
+    with socket.create_connection(("127.0.0.1", server.port)) as slow:
+        slow.sendall(b"POST /predictions HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(30) == 0
+    want = {f"p{n}": ["failed" if n % 2 else "succeeded"] for n in range(8)}
+    assert ends(receiver) == want
+    until("every process is gone", lambda: not processes(f"TMPDIR={server.temporary}"), 5)
+    left = [name for name in files_in(tmp_path) if not name.startswith("results/")]
+    assert set(left) <= {"lock", "openapi.json", "setup-result.json", "reserve", "stop"}, left
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGINT"])
+def test_a_second_signal_ends_a_model_that_heeds_nothing(start, receiver, how):
+    server = start(MODEL)
+    asked(server, {"deed": "stubborn,child", "s": 600}, id="it", webhook=receiver.url)
+    begun(server, "it")
+    for _ in range(2):
+        server.process.send_signal(getattr(signal, how))
+        until("it is shutting down", lambda: "shutting down" in server.log())
+    begin = time.monotonic()
+    assert server.process.wait(30) == 0
+    assert time.monotonic() - begin < 8, "the grace for cancels was not waited for"
+    until("every process is gone", lambda: not processes(f"TMPDIR={server.temporary}"), 5)
+
+
+def test_threads_that_never_end_hold_nothing(start):
+    server = start(THREADED)
+    assert server.health()["status"] == "READY"
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(20) == 0
+
+
+def test_what_setup_has_started_ends_too(start):
+    source = MODEL.replace('if os.environ.get("IN_SETUP"):', 'if os.environ.get("IN_SETUP") and not DEEDS["daemon"]():')
+    server = start(
+        source.replace('DEEDS[os.environ["IN_SETUP"]]()', "time.sleep(600)"), env={"IN_SETUP": "1"}, ready=False
+    )
+    mark = f"TMPDIR={server.temporary}"
+    until("the daemon runs", lambda: len(processes(mark)) >= 3)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(20) == 0
+    until("every process is gone", lambda: not processes(mark), 5)
