@@ -47,8 +47,7 @@ func (a *API) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	var body []byte
 	var err error
 	if n := r.ContentLength; n >= 0 {
-		body = make([]byte, n)
-		_, err = io.ReadFull(limited, body)
+		body, err = readSized(limited, int(n))
 	} else {
 		body, err = io.ReadAll(limited)
 	}
@@ -63,6 +62,20 @@ func (a *API) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, prediction.Refuse(prediction.Malformed, "the body ended early: "+err.Error())
 	}
 	return body, nil
+}
+
+// readSized reads n bytes. Memory for a large body is taken once its beginning has come: to announce one costs a client
+// nothing.
+func readSized(r io.Reader, n int) ([]byte, error) {
+	const beginning = 1 << 20
+	body := make([]byte, min(n, beginning))
+	got, err := io.ReadFull(r, body)
+	if err != nil || got == n {
+		return body, err
+	}
+	body = append(make([]byte, 0, n), body...)[:n]
+	_, err = io.ReadFull(r, body[got:])
+	return body, err
 }
 
 // patientReader gives up a body of which nothing comes for a while; one that is only slow may take its time.
