@@ -20,6 +20,7 @@ func (s *Supervisor) admit(r prediction.Request, idempotent bool) (f *flight, cr
 	}
 	s.complete(&r, checked)
 	f = s.newFlight(r, checked)
+	f.lasting = r.Detached || idempotent
 	known, err := s.register(f, idempotent)
 	if err != nil || known != nil {
 		f.cancelBy(nil)

@@ -212,7 +212,7 @@ func (s *Supervisor) settle(f *flight, w *worker, r prediction.Result) {
 	p.Finish(r)
 	f.span.Status(string(r.Status))
 	f.span.EndAt(r.CompletedAt, r.Error)
-	if s.Durable && (f.hook != nil || p.Request.Detached) {
+	if s.Durable && (f.hook != nil || f.lasting) {
 		f.final = p.Final().AppendJSON(nil)
 	}
 	if err := s.noteFinal(f); err != nil {

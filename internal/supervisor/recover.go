@@ -92,7 +92,7 @@ func (s *Supervisor) noteFinal(f *flight) error {
 	if f.hook != nil && r.Wants("completed") {
 		err = s.outbox.Put(f.run, noteOf(r, f.run, f.final))
 	}
-	if r.Detached && s.retained.enabled() {
+	if f.lasting && s.retained.enabled() {
 		err = errors.Join(err, s.results.Put(f.id(), noteOf(r, f.run, f.final)))
 	}
 	if f.queued {
@@ -299,7 +299,7 @@ func (s *Supervisor) knows(n note) bool {
 
 func (s *Supervisor) flightOf(n note) *flight {
 	f := s.newFlight(n.request(), schema.Checked{})
-	f.run = n.Run
+	f.run, f.lasting = n.Run, true
 	return f
 }
 
@@ -342,7 +342,7 @@ func (s *Supervisor) leftBy(l left) (prediction.Result, bool) {
 // again notes that a prediction is to run from its beginning; its inputs are checked and downloaded once the model is ready.
 func (s *Supervisor) again(l left) (*flight, error) {
 	f := s.newFlight(l.prediction.Request, schema.Checked{})
-	f.run, f.unchecked = l.run, true
+	f.run, f.lasting, f.unchecked = l.run, true, true
 	return f, s.noteQueued(f)
 }
 

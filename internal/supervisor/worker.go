@@ -124,7 +124,9 @@ func recent(times []time.Time, since time.Time) []time.Time {
 // diedInSetup is the end of a process before it has said how its setup went.
 type diedInSetup struct{ exit runner.Exit }
 
-func (e diedInSetup) Error() string { return "the model process ended during setup: " + e.exit.String() }
+func (e diedInSetup) Error() string {
+	return "the model process ended during setup: " + e.exit.String()
+}
 
 // boot starts a process and returns when its model is set up. With a diedInSetup it returns the process too.
 func (w *worker) boot() (*runner.Process, error) {

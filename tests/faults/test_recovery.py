@@ -177,6 +177,19 @@ def test_a_cancel_that_was_ignored_is_not_told_again_as_a_failure(start, receive
     assert ends(receiver) == {"it": ["canceled"]}
 
 
+def test_a_result_of_a_put_outlives_the_server(start, where):
+    """What is asked for once more after a lost answer does not run again."""
+    first = start(MODEL, *where)
+    body = {"input": {"n": 3}}
+    once = first.ask("PUT", "/predictions/it", body).json
+    first.kill()
+    second = start(MODEL, *where)
+    assert second.get("/predictions/it").json == once
+    again = second.ask("PUT", "/predictions/it", body)
+    assert (again.status, again.json) == (200, once)
+    assert second.ask("PUT", "/predictions/it", {"input": {"n": 4}}).json["output"] == ["part 4"]
+
+
 def test_another_number_of_runners_takes_up_all(start, receiver, where, tmp_path):
     first = start(MODEL, *where, "--runners", "3")
     until("all are ready", lambda: first.health()["concurrency"]["max"] == 3)
