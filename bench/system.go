@@ -33,7 +33,7 @@ var systems = []*system{
 	{name: "coglet", path: "/predictions", ready: saysReady, command: cogHTTP("coglet")},
 	{name: "fastapi", path: "/predictions", ready: saysReady, command: cogHTTP("fastapi"), slow: true},
 	{name: "mosec", path: "/inference", ready: answers("/"), command: script("mosec", func(port int) []string {
-		return []string{"--address", "127.0.0.1", "--port", strconv.Itoa(port)}
+		return []string{"--address", "127.0.0.1", "--port", strconv.Itoa(port), "--max-request-size", "100000000"}
 	})},
 	{name: "litserve", path: "/predict", slow: true, ready: answers("/health"), command: script("litserve", func(port int) []string {
 		return []string{strconv.Itoa(port)}
@@ -83,6 +83,9 @@ func cogHTTP(name string) func(string, int, options) (*exec.Cmd, error) {
 		if o.uploadURL != "" {
 			args = append(args, "--upload-url", o.uploadURL)
 		}
+		if err == nil {
+			err = buildSchema(dir)
+		}
 		cmd := exec.Command(python(name), args...)
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "PORT="+strconv.Itoa(port), "COG_PREDICT_TYPE_STUB=predict.py:"+model, "COG_LOG_LEVEL=warning", "COG_NO_UPDATE_CHECK=1",
@@ -92,6 +95,18 @@ func cogHTTP(name string) func(string, int, options) (*exec.Cmd, error) {
 		}
 		return cmd, err
 	}
+}
+
+// buildSchema puts the schema where `cog build` does: coglet reads there whether a model streams.
+func buildSchema(dir string) error {
+	schema, err := exec.Command("bin/coggo-server", "schema", "--python", python("coggo"), dir).Output()
+	if err == nil {
+		err = os.Mkdir(filepath.Join(dir, ".cog"), 0o700)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, ".cog", "openapi_schema.json"), schema, 0o600)
+	}
+	return err
 }
 
 func script(name string, args func(port int) []string) func(string, int, options) (*exec.Cmd, error) {
