@@ -32,8 +32,8 @@ func (a *API) attach(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	number, over := resume(r, p)
-	if over {
-		w.WriteHeader(http.StatusNoContent)
+	if over || r.Method == http.MethodHead {
+		headOnly(w, over)
 		return nil
 	}
 	return a.stream(w, r, p, number, number == 0)
@@ -50,6 +50,15 @@ func resume(r *http.Request, p *prediction.Prediction) (number int, over bool) {
 		return 0, false
 	}
 	return number, ended && number == last
+}
+
+// headOnly answers without events.
+func headOnly(w http.ResponseWriter, over bool) {
+	if over {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	streamHeader(w)
 }
 
 // stream writes the events after number until the prediction has ended or the client leaves. A late reader gets the
@@ -121,12 +130,16 @@ type eventWriter struct {
 	buf     []byte
 }
 
-func (a *API) newEventWriter(w http.ResponseWriter) *eventWriter {
+func streamHeader(w http.ResponseWriter) {
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-cache")
 	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
 	w.WriteHeader(http.StatusOK)
+}
+
+func (a *API) newEventWriter(w http.ResponseWriter) *eventWriter {
+	streamHeader(w)
 	return &eventWriter{w: w, control: http.NewResponseController(w), stall: a.ReaderTimeout}
 }
 

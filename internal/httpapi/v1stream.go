@@ -16,8 +16,8 @@ func (a *API) streamV1(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	number, over := resume(r, p)
-	if over {
-		w.WriteHeader(http.StatusNoContent)
+	if over || r.Method == http.MethodHead {
+		headOnly(w, over)
 		return nil
 	}
 	e := a.newEventWriter(w)

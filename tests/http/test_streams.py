@@ -279,6 +279,17 @@ def test_an_id_that_there_never_was_begins_at_the_start(server, last):
         assert list(s)[0].name == "start"
 
 
+def test_head_does_not_wait_for_events(server, gate):
+    name, go = gate
+    with stream(server, {"wait": name}, "PUT", "/predictions/head") as s:
+        s.until("output")
+        for path in ("/predictions/head/stream", "/v1/predictions/head/stream"):
+            answer = server.ask("HEAD", path)
+            assert (answer.status, answer.headers["content-type"], answer.body) == (200, "text/event-stream", b"")
+        go()
+        assert s.until("completed")[-1].data["status"] == "succeeded", "nobody has left"
+
+
 def test_who_has_seen_the_end_is_told_not_to_come_again(server):
     with stream(server, {"n": 1}, id="ended") as s:
         last = list(s)[-1].id
