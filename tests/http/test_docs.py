@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+CLIENT = ROOT / "tests" / "v1js" / "node_modules" / "replicate"
 
 
 class Block(NamedTuple):
@@ -67,7 +68,35 @@ def test_the_commands_answer_as_printed(start, tmp_path, block):
         assert re.fullmatch(pattern, shown.stdout.strip(), re.DOTALL), f"{command}\n{shown.stdout}\nwant {want}"
 
 
+def programs(language: str) -> list[tuple[str, str, str]]:
+    """The programs of a language in the document of the API: example, code, and what the comments say that it prints."""
+    text = (ROOT / "docs/http-api.md").read_text()
+    found = re.findall(rf"<!-- run: (\w+) -->\n```{language}\n(.*?)```", text, re.DOTALL)
+    return [(example, code, "\n".join(re.findall(r"  ?(?:#|//) (.*)", code))) for example, code in found]
+
+
+def check_program(start, tmp_path, example: str, code: str, want: str, command: list[str], cwd: pathlib.Path) -> None:
+    shutil.copytree(ROOT / "examples" / example, tmp_path / "model")
+    server = start(model_dir=tmp_path / "model")
+    code = code.replace("localhost:5000", f"127.0.0.1:{server.port}")
+    shown = subprocess.run([*command, code], cwd=cwd, capture_output=True, text=True, timeout=30)
+    assert (shown.stdout.strip(), shown.returncode) == (want, 0), shown.stderr
+
+
+@pytest.mark.parametrize(("example", "code", "want"), programs("python"))
+def test_the_python_programs_print_what_they_say(start, tmp_path, example, code, want):
+    check_program(start, tmp_path, example, code, want, [sys.executable, "-c"], tmp_path)
+
+
+@pytest.mark.skipif(not CLIENT.exists(), reason="make test installs the client where npm is")
+@pytest.mark.parametrize(("example", "code", "want"), programs("javascript"))
+def test_the_javascript_programs_print_what_they_say(start, tmp_path, example, code, want):
+    command = ["node", "--input-type=module", "-e"]
+    check_program(start, tmp_path, example, code, want, command, ROOT / "tests" / "v1js")
+
+
 def test_the_documents_have_examples():
+    assert programs("python") and programs("javascript")
     assert len(ALL) >= 9 and sum(len(b.commands) for b in ALL) >= 25
 
 
