@@ -49,8 +49,8 @@ func extension(mediaType string) string {
 	return ""
 }
 
-// mediaTypeOf returns the media type of a file by its name, else by its contents; never "". It reads from the start of
-// contents.
+// mediaTypeOf returns the media type of a file by its extension; never "". Where that says nothing, pictures, sounds and films are
+// recognized by their contents, read from the start: what else these suggest is a guess.
 func mediaTypeOf(name string, contents io.Reader) (string, error) {
 	ext := strings.ToLower(path.Ext(name))
 	for _, t := range types {
@@ -58,15 +58,20 @@ func mediaTypeOf(name string, contents io.Reader) (string, error) {
 			return t.mediaType, nil
 		}
 	}
-	full := mime.TypeByExtension(ext)
-	if full == "" {
-		sniffed, err := mimetype.DetectReader(contents)
-		if err != nil {
-			return "", err
-		}
-		full = sniffed.String()
+	if bare, _, err := mime.ParseMediaType(mime.TypeByExtension(ext)); err == nil {
+		return bare, nil
 	}
-	if bare, _, err := mime.ParseMediaType(full); err == nil {
+	return recognized(contents)
+}
+
+func recognized(contents io.Reader) (string, error) {
+	sniffed, err := mimetype.DetectReader(contents)
+	if err != nil {
+		return "", err
+	}
+	bare, _, _ := strings.Cut(sniffed.String(), ";")
+	switch kind, _, _ := strings.Cut(bare, "/"); kind {
+	case "image", "audio", "video":
 		return bare, nil
 	}
 	return unknownType, nil

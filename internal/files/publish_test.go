@@ -59,7 +59,7 @@ func TestTheMediaTypeComesFromTheNameElseFromTheContents(t *testing.T) {
 		{"a.safetensors", "", "application/octet-stream"},
 		{"noname", png, "image/png"},
 		{"a.x-unknown", png, "image/png"},
-		{"noname", "just text", "text/plain"},
+		{"noname", "just text", "application/octet-stream"},
 		{"noname", "\x00\x01\x02\x03", "application/octet-stream"},
 	} {
 		path := write(t, filepath.Join(t.TempDir(), row.name), row.data)

@@ -78,10 +78,10 @@ def test_wav_is_audio(server):
 
 
 @pytest.mark.parametrize("name", ["x.nobody-knows", "no-extension"])
-def test_an_unknown_file_is_a_stream_of_octets(server, name):
-    contents, media = data(server.predict({"what": "binary", "name": name}).json["output"])
-    assert contents == bytes(range(256)) * 7 + b"x"
-    assert media == "application/octet-stream"
+@pytest.mark.parametrize(("what", "contents"), [("binary", bytes(range(256)) * 7 + b"x"), ("file", b"contents")])
+def test_an_unknown_file_is_a_stream_of_octets(server, name, what, contents):
+    output = server.predict({"what": what, "name": name}).json["output"]
+    assert data(output) == (contents, "application/octet-stream")
 
 
 @pytest.mark.parametrize(
