@@ -14,10 +14,14 @@ func main() {
 	rounds := flag.Int("rounds", 0, "rounds of each workload; 0: 7, or 3 with -quick")
 	only := flag.String("only", "", "regular expression for the names of workloads")
 	out := flag.String("out", "bench/results", "directory for the table, its JSON and the plots")
+	publish := flag.Bool("publish", false, "run nothing: put the table and the plots of -out into docs/performance.md")
 	port := flag.String("serve", "", "be the bare server on this port")
 	flag.Parse()
 	if *port != "" {
 		exit(serveBare(*port))
+	}
+	if *publish {
+		exit(publishResults(*out))
 	}
 	if *rounds == 0 {
 		*rounds = map[bool]int{true: 3, false: 7}[*quick]
@@ -43,13 +47,18 @@ func run(quick bool, rounds int, only *regexp.Regexp, out string) error {
 	all := append(append([]workload{}, bootWorkloads...), requestWorkloads...)
 	all = append(append(append(all, streamWorkloads...), controlWorkloads(k)...), largeWorkloads(k)...)
 	report := report{Began: time.Now().UTC().Format(time.RFC3339), Rounds: rounds, Quick: quick}
+	if only.String() != "" { // some workloads anew: keep the others
+		if old, err := readReport(out); err == nil {
+			report.Results = old.Results
+		}
+	}
 	for _, w := range all {
 		if !only.MatchString(w.name) {
 			continue
 		}
 		start := time.Now()
 		r := b.measure(w)
-		report.Results = append(report.Results, r)
+		report.add(r)
 		fmt.Printf("%s (%s, %s)\n%s\n", w.name, w.unit, time.Since(start).Round(time.Second), r.line())
 		if err := report.write(out); err != nil { // each time: a run that is cut short has a table too
 			return err

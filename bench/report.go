@@ -19,6 +19,55 @@ type report struct {
 	Results []result `json:"results"`
 }
 
+// add puts in a result, in place of an earlier one of the same workload.
+func (r *report) add(w result) {
+	at := slices.IndexFunc(r.Results, func(old result) bool { return old.Workload == w.Workload })
+	if at < 0 {
+		r.Results = append(r.Results, w)
+	} else {
+		r.Results[at] = w
+	}
+}
+
+func readReport(dir string) (r report, err error) {
+	data, err := os.ReadFile(filepath.Join(dir, "results.json"))
+	if err == nil {
+		err = json.Unmarshal(data, &r)
+	}
+	return r, err
+}
+
+// The table stands between these lines of docs/performance.md.
+const (
+	tableBegins = "<!-- results of make bench -->\n"
+	tableEnds   = "<!-- end of results -->\n"
+)
+
+// publishResults puts a run into the documentation.
+func publishResults(dir string) error {
+	const page, pictures = "docs/performance.md", "docs/performance"
+	r, err := readReport(dir)
+	if err != nil {
+		return err
+	}
+	if err := r.write(pictures); err != nil {
+		return err
+	}
+	if err := os.Remove(filepath.Join(pictures, "results.md")); err != nil {
+		return err
+	}
+	text, err := os.ReadFile(page)
+	if err != nil {
+		return err
+	}
+	before, rest, found := strings.Cut(string(text), tableBegins)
+	_, after, ended := strings.Cut(rest, tableEnds)
+	if !found || !ended {
+		return fmt.Errorf("%s has no place for the table", page)
+	}
+	return os.WriteFile(page, []byte(before+tableBegins+r.markdown()+tableEnds+after), 0o644)
+}
+
 // write makes results.json, results.md and the plots.
 func (r report) write(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
