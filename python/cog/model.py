@@ -14,7 +14,7 @@ _MISSING = object()
 class _Field:
     """One field: its name, annotation as written, and default."""
 
-    __slots__ = ("annotation", "default", "factory", "module", "name")
+    __slots__ = ("annotation", "default", "description", "factory", "module", "name")
 
     def __init__(self, name: str, annotation: Any, default: Any, module: str) -> None:
         self.name = name
@@ -22,6 +22,7 @@ class _Field:
         self.module = module
         self.default = default
         self.factory: Callable[[], Any] | None = None
+        self.description: str | None = None
         if type(default).__name__ == "Field" and hasattr(default, "default_factory"):  # dataclasses.field()
             factory = default.default_factory
             self.factory = factory if callable(factory) else None
@@ -30,6 +31,7 @@ class _Field:
             default, "default_factory"
         ):  # Input(), pydantic's Field()
             self.factory = default.default_factory
+            self.description = getattr(default, "description", None)
             self.default = _MISSING if _says_nothing(default.default) else default.default
 
     @property

@@ -26,8 +26,8 @@ from cog.internal.kinds import (
     PathKind,
     SecretKind,
     Text,
-    is_json,
 )
+from cog.internal.records import is_json
 
 _BOUNDS = ("ge", "le")
 _LENGTHS = ("min_length", "max_length")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, NamedTuple
@@ -44,15 +43,6 @@ def got(value: Any) -> str:
     except Exception:
         text = "a value"
     return f"{text[:60]}{'…' if len(text) > 60 else ''}"
-
-
-def is_json(value: Any) -> bool:
-    """Whether a value has a form in JSON as it is."""
-    try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError, RecursionError):
-        return False
-    return True
 
 
 class Files(NamedTuple):

@@ -39,6 +39,9 @@ _FORMATS = {"datetime": "date-time", "date": "date", "time": "time", "UUID": "uu
 _SCALARS: dict[Any, type] = {str: Text, int: Integer, float: Number, bool: Boolean}
 
 
+_SEQUENCES = (collections.abc.Sequence, collections.abc.Iterable, collections.abc.Collection)
+
+
 class Unsupported(Exception):
     """An annotation that is no type of Cog."""
 
@@ -110,6 +113,8 @@ class Reader:
             return self._list(arguments[0] if arguments else Any, output)
         if origin is dict:
             return self._dict(arguments, output)
+        if origin in _SEQUENCES and output:
+            return self._list(arguments[0], output)
         if origin in (set, frozenset) and output:
             return ListOf(self._read(arguments[0] if arguments else Any, output), unique=True)
         if origin is tuple and output:
@@ -138,6 +143,8 @@ class Reader:
         return DictOf(value)
 
     def _plain(self, found: Any, output: bool) -> Kind:
+        if found is object and output:
+            return Anything()
         if found is Any:
             return Anything() if output else Anything({"type": "object", "x-cog-any": True})
         if found is list or found in (set, frozenset) and output:
@@ -231,8 +238,9 @@ class Reader:
         for name, field in found.__cog_fields__.items():
             default = field.fresh if field.has_default else None
             shown = field.fresh() if field.has_default else None
-            slots.append(self._slot(found, name, field.annotation, default, shown, output))
-        return Record(found.__name__, slots, lambda fields: found(**fields))
+            slot = self._slot(found, name, field.annotation, default, shown, output)
+            slots.append(slot._replace(description=field.description))
+        return Record(found.__name__, slots, lambda fields: found(**fields), _docstring(found))
 
     def _dataclass(self, found: Any, output: bool) -> Kind:
         import dataclasses
@@ -263,6 +271,16 @@ def _is_opaque(said: tuple[Any, ...]) -> bool:
     from cog.types import Opaque
 
     return any(mark is Opaque or isinstance(mark, Opaque) for mark in said)
+
+
+def _docstring(found: type) -> str | None:
+    """What its author wrote about a class, without the indentation."""
+    text = vars(found).get("__doc__")
+    if not isinstance(text, str):
+        return None
+    import inspect  # few models have one
+
+    return inspect.cleandoc(text)
 
 
 def _without_marks(annotation: Any) -> Any:

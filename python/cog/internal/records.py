@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, NamedTuple
 
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
-from cog.internal.kinds import Files, Kind, Mismatch, Nullable, Schema, got, is_json, is_record
+from cog.internal.kinds import Files, Kind, Mismatch, Nullable, Schema, got, is_record
 
 
 class Slot(NamedTuple):
@@ -16,28 +17,54 @@ class Slot(NamedTuple):
     kind: Kind
     default: Callable[[], Any] | None
     shown: Any = None  # the default as the schema shows it
+    description: str | None = None
+
+
+def is_json(value: Any) -> bool:
+    """Whether a value has a form in JSON as it is."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def title_of(name: str) -> str:
+    """The title of an input or a field."""
+    return name.replace("_", " ").title().strip()
 
 
 class Record(Kind):
     """An object with named fields: a dataclass, a BaseModel, a TypedDict, a pydantic model."""
 
-    def __init__(self, name: str, slots: Sequence[Slot], make: Callable[[dict[str, Any]], Any]) -> None:
+    def __init__(
+        self,
+        name: str,
+        slots: Sequence[Slot],
+        make: Callable[[dict[str, Any]], Any],
+        description: str | None = None,
+    ) -> None:
         self.name = name
         self.slots = list(slots)
         self._make = make
+        self._description = description
         self.text = f"an object of type {name}"
 
     def schema(self) -> Schema:
         properties = {}
         for slot in self.slots:
-            shown = {"title": slot.name.replace("_", " ").title(), **slot.kind.schema()}
+            shown = {"title": title_of(slot.name), **slot.kind.schema()}
             if slot.shown is not None and is_json(slot.kind.jsonable(slot.shown)):
                 shown["default"] = slot.kind.jsonable(slot.shown)
+            if slot.description is not None:
+                shown["description"] = slot.description
             properties[slot.name] = shown
         out: Schema = {"type": "object", "title": self.name, "properties": properties}
         required = [slot.name for slot in self.slots if self._required(slot)]
         if required:
             out["required"] = required
+        if self._description is not None:
+            out["description"] = self._description
         return out
 
     def _required(self, slot: Slot) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 from cog.internal.fields import Field
 from cog.internal.kinds import Choice, Kind, ListOf, Nullable, SecretKind, Text
 from cog.internal.method import Method
+from cog.internal.records import title_of
 
 Schema = dict[str, Any]
 
@@ -72,14 +73,10 @@ def _property(field: Field, order: int, schemas: Schema) -> Schema:
         if isinstance(field.kind, Nullable):
             shown["nullable"] = True
     else:
-        shown = {**field.kind.schema(), "title": _title(field.name), "x-order": order}
+        shown = {**field.kind.schema(), "title": title_of(field.name), "x-order": order}
         _constrain(shown, field, schemas)
     _describe(shown, field)
     return shown
-
-
-def _title(name: str) -> str:
-    return name.replace("_", " ").title()
 
 
 def _describe(shown: Schema, field: Field) -> None:
