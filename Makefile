@@ -9,7 +9,7 @@ JS_CLIENT := $(if $(shell command -v npm),tests/v1js/node_modules/.package-lock.
 MODEL   ?= examples/hello
 PORT    ?= 5000
 
-.PHONY: bench bench-quick build run test test-browser test-openapi test-dist dist docs lint fmt compat clean chaos kills soak
+.PHONY: audit fuzz bench bench-quick build run test test-browser test-openapi test-dist dist docs lint fmt compat clean chaos kills soak
 .DELETE_ON_ERROR:
 
 build: bin/coggo-server bin/.bytecode
@@ -104,6 +104,13 @@ bench/.venv-%/.done: bench/requirements/%.txt
 	python3 -m venv bench/.venv-$*
 	bench/.venv-$*/bin/python -m pip install --quiet -r $<
 	@touch $@
+# 30 seconds for every reader of what clients and models send.
+fuzz: build $(VENV)/.tests
+	@GO="$(GO)" VENV=$(VENV) sh scripts/fuzz
+
+# Known vulnerabilities and changed modules in what is built and tested with.
+audit: | $(GO_READY) $(VENV)/.tests
+	@GO="$(GO)" VENV=$(VENV) sh scripts/audit
 
 clean:
 	rm -rf bin dist $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

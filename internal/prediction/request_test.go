@@ -1,7 +1,6 @@
 package prediction_test
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -88,17 +87,6 @@ func TestParseRequestRefuses(t *testing.T) {
 			}
 		})
 	}
-}
-
-func FuzzParseRequest(f *testing.F) {
-	f.Add([]byte(`{"id":"a","input":{"x":[1,2]},"webhook":"http://h","webhook_events_filter":["logs"],"context":{"k":"v"}}`))
-	f.Add([]byte(`{"input":{"x":"\ud83d\ude00"}} `))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		r, err := prediction.ParseRequest(body)
-		if err == nil && r.Input != nil && !json.Valid(r.Input) {
-			t.Errorf("input %q is not JSON", r.Input)
-		}
-	})
 }
 
 func TestNewIDsAreLowercaseAndDistinct(t *testing.T) {

@@ -328,38 +328,3 @@ func TestJournalKeepsNotesUntilTheyAreRemoved(t *testing.T) {
 		t.Errorf("notes = %v", notes)
 	}
 }
-
-func FuzzEvents(f *testing.F) {
-	f.Add([]byte(`{"type":"output","chunk":1}` + "\n"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		d, err := spool.Open(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(d.Path(), "events-x.jsonl"), data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		reader := d.Events("x")
-		defer reader.Close()
-		events, _ := reader.Next()
-		if len(events) > strings.Count(string(data), "\n") {
-			t.Errorf("%d events in %q", len(events), data)
-		}
-	})
-}
-
-func FuzzResponse(f *testing.F) {
-	f.Add([]byte(`{"id":"x","status":"succeeded","output":[1]}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		d, err := spool.Open(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(d.Path(), "response-x.json"), data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, ok, err := d.Response("x"); ok && err != nil {
-			t.Errorf("ok with error %v", err)
-		}
-	})
-}

@@ -20,7 +20,7 @@ _open, _close, _read, _write, _environ = os.open, os.close, os.read, os.write, o
 _S_ISREG, _PathLike = stat.S_ISREG, os.PathLike
 _FILE_NAMES = "utf-8", "surrogateescape"
 _clock_gettime_ns, _time_ns = time.clock_gettime_ns, time.time_ns
-_isfinite = math.isfinite
+_isfinite, _NAN = math.isfinite, math.nan
 _modules = sys.modules
 
 #: Nesting beyond this is refused: no client could read it.
@@ -312,6 +312,8 @@ def _seconds(value: Any) -> float:
 
 def _number(value: Any) -> int | float:
     """A Decimal, exact where it is whole; not 1E+999999999, which would fill the memory."""
+    if value.is_nan():  # one that signals can't be a float
+        return _NAN
     whole = value.is_finite() and value.as_tuple().exponent >= 0 and value.adjusted() < _MAX_DIGITS
     return int(value) if whole else float(value)
 
