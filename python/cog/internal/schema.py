@@ -20,11 +20,13 @@ def document(predict: Method, train: Method | None) -> Schema:
     schemas.update(_shared())
     exact: Schema = {}
     _add_method(schemas, exact, predict, "Input", "Output")
+    _loosen(schemas["PredictionRequest"], schemas["Input"])
     paths = {**_server_paths(), **_run_paths("prediction", "Prediction", predict, schemas["PredictionRequest"])}
     _add_polling(paths, train is not None)
     if train is not None:
         schemas.update(_envelopes("Training", "TrainingInput", "TrainingOutput", _demanding(train)))
         _add_method(schemas, exact, train, "TrainingInput", "TrainingOutput")
+        _loosen(schemas["TrainingRequest"], schemas["TrainingInput"])
         paths.update(_run_paths("training", "Training", train, schemas["TrainingRequest"]))
     whole = {
         "openapi": "3.0.2",
@@ -202,6 +204,23 @@ def _envelopes(kind: str, input_name: str, output_name: str, demanding: bool) ->
         f"{kind}Request": {"title": f"{kind}Request", "type": "object", "properties": request, **need},
         f"{kind}Response": {"title": f"{kind}Response", "type": "object", "properties": response},
     }
+
+
+#: Other words for a boolean that the server takes, as forms send them.
+_BOOLEAN: Schema = {"anyOf": [{"type": "boolean"}, {"enum": [0, 1, "0", "1", "true", "false", "yes", "no", "on", "off"]}]}
+
+
+def _loosen(request: Schema, whole: Schema) -> None:
+    """Let a request say booleans in other words. ``whole`` is what the model gets, and says nothing of them."""
+    loose: Schema = {}
+    for name, shown in whole["properties"].items():
+        if shown.get("type") == "boolean":
+            loose[name] = {**{k: v for k, v in shown.items() if k != "type"}, **_BOOLEAN}
+        elif shown.get("items", {}).get("type") == "boolean":
+            loose[name] = {**shown, "items": _BOOLEAN}
+    if loose:
+        nullable = {"nullable": True} if "nullable" in request["properties"]["input"] else {}
+        request["properties"]["input"] = {**whole, "properties": {**whole["properties"], **loose}, **nullable}
 
 
 def _shared() -> Schema:

@@ -1,0 +1,69 @@
+"""Section 1, /openapi.json: what the document says of requests and answers is what the server does."""
+
+from __future__ import annotations
+
+import pytest
+
+MODEL = """
+from typing import List
+from cog import BasePredictor, Input
+class Predictor(BasePredictor):
+    def predict(self, {name}flag: bool = False, flags: List[bool] = Input(default=[])) -> str:
+        return str([flag, *flags])
+"""
+
+
+def document(server):
+    return server.get("/openapi.json").json
+
+
+def body_of(document, method, path):
+    body = document["paths"][path][method]["requestBody"]
+    schema = body["content"]["application/json"]["schema"]
+    name = schema.get("$ref", "").rpartition("/")[2]
+    return body, document["components"]["schemas"][name] if name else schema
+
+
+@pytest.fixture(scope="module")
+def server(start_once):
+    return start_once(MODEL.format(name=""))
+
+
+@pytest.fixture(scope="module")
+def demanding(start_once):
+    return start_once(MODEL.format(name="name: str, "))
+
+
+def test_an_input_is_needed_when_there_is_one_without_a_default(server, demanding):
+    for method, path in (("post", "/predictions"), ("put", "/predictions/{prediction_id}")):
+        body, schema = body_of(document(demanding), method, path)
+        assert body["required"] and schema["required"] == ["input"]
+        assert "nullable" not in schema["properties"]["input"]
+        body, schema = body_of(document(server), method, path)
+        assert "required" not in body and "required" not in schema
+        assert schema["properties"]["input"]["nullable"] is True
+    assert demanding.predict().status == 422 and server.predict().status == 200
+
+
+def test_the_id_of_a_put_stands_in_its_path_alone(server):
+    assert "id" not in body_of(document(server), "put", "/predictions/{prediction_id}")[1]["properties"]
+    assert "id" in body_of(document(server), "post", "/predictions")[1]["properties"]
+
+
+def test_the_other_words_for_a_boolean_are_those_that_are_taken(server):
+    _, schema = body_of(document(server), "post", "/predictions")
+    loose = schema["properties"]["input"]["properties"]
+    words = loose["flag"]["anyOf"][1]["enum"]
+    assert words == loose["flags"]["items"]["anyOf"][1]["enum"]
+    for word in words:
+        assert server.predict({"flag": word, "flags": [word]}).status == 200
+    assert document(server)["components"]["schemas"]["Input"]["properties"]["flag"]["type"] == "boolean"
+
+
+def test_every_route_of_predictions_is_there(server):
+    paths = document(server)["paths"]
+    assert set(paths["/predictions"]) == {"get", "post"}
+    assert set(paths["/predictions/{prediction_id}"]) == {"get", "put"}
+    assert set(paths["/predictions/{prediction_id}/cancel"]) == {"post"}
+    for status in ("200", "202", "400", "401", "406", "408", "409", "413", "415", "422", "429", "503"):
+        assert status in paths["/predictions"]["post"]["responses"]
