@@ -33,7 +33,7 @@ class Block(NamedTuple):
 def blocks(document: str) -> list[Block]:
     text = (ROOT / document).read_text()
     found = []
-    for example, options, body in re.findall(r"<!-- run: (\w+)(.*?) -->\n```console\n(.*?)```", text, re.DOTALL):
+    for example, options, body in re.findall(r"<!-- run: (\w+)([^\n]*?) -->\n```console\n(.*?)```", text, re.DOTALL):
         commands = [part.partition("\n") for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]]
         shown = [(command, answer.strip()) for command, _, answer in commands]
         found.append(Block(document, example, options.split(), shown))
