@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os/exec"
 	"strings"
 	"time"
 
@@ -27,6 +28,11 @@ func (c *checkCommand) Run(status *int) error {
 		return err
 	}
 	row("model", "%s in %s", c.Model.Predict, c.ModelDir)
+	if err := checkPython(c.Python); err != nil {
+		*status = exitFailed
+		row("problems", "%v", err)
+		return nil
+	}
 	s, err := openSession(c.Model)
 	if err != nil {
 		return err
@@ -45,6 +51,26 @@ func (c *checkCommand) Run(status *int) error {
 	row("result", "all is well")
 	return nil
 }
+
+// checkPython finds out whether the interpreter is one that the runner works with.
+func checkPython(python string) error {
+	out, err := exec.Command(python, "-c", "import sys; print(*sys.version_info[:3])").Output()
+	var major, minor, micro int
+	if err == nil {
+		_, err = fmt.Sscan(string(out), &major, &minor, &micro)
+	}
+	if err != nil {
+		return fmt.Errorf("%s is no Python that runs (%w): name another with --python", python, err)
+	}
+	row("python", "%d.%d.%d, %s", major, minor, micro, python)
+	if major != 3 || minor < oldestPython {
+		return fmt.Errorf("this is Python %d.%d, it must be 3.%d or newer: name another with --python", major, minor, oldestPython)
+	}
+	return nil
+}
+
+// oldestPython is the oldest minor version of Python 3 that the runner is written for.
+const oldestPython = 9
 
 // check prints what it finds out on the way. The error is every problem of the stage that has any.
 func (s *session) check() error {
@@ -66,7 +92,7 @@ func (s *session) check() error {
 	}
 	row("setup", "%s", seconds(stop()))
 	h := s.supervisor.Health(context.Background())
-	row("runs", "%d at a time, Python %s", h.Max, h.Python)
+	row("runs", "%d at a time", h.Max)
 	if h.Status == supervisor.Unhealthy {
 		return errors.Join(unfit, errors.New(h.Unhealthy))
 	}

@@ -61,12 +61,12 @@ func (c *predictCommand) predict(s *session) (int, error) {
 	signature := signatureOf(document)
 	input, err := readInputs(c.Input, signature, s.store)
 	if err != nil {
-		complain("%v", err)
+		s.say("%v", err)
 		return exitUsage, nil
 	}
 	request := prediction.Request{Method: prediction.Predict, Input: input.object(signature)}
 	if _, problems := document.Predict().Check(request.Input); len(problems) > 0 {
-		complainOf(problems)
+		s.sayProblems(problems)
 		return exitUsage, nil
 	}
 	if err := s.ready(); err != nil {
@@ -95,13 +95,14 @@ func (c *predictCommand) predict(s *session) (int, error) {
 // named reports whether the output goes to one file.
 func named(l *files.Local) bool { return l != nil && l.Name != "" }
 
-func complainOf(problems []schema.Problem) {
+// sayProblems says what is wrong with the input in the words of the command line.
+func (s *session) sayProblems(problems []schema.Problem) {
 	for _, p := range problems {
 		where := make([]string, 0, len(p.Loc))
 		for _, step := range p.Loc[min(2, len(p.Loc)):] { // without body and input
 			where = append(where, fmt.Sprint(step))
 		}
-		complain("-i %s: %s", strings.Join(where, "."), p.Msg)
+		s.say("-i %s: %s", strings.Join(where, "."), p.Msg)
 	}
 }
 
@@ -170,14 +171,14 @@ func (s *session) conclude(p prediction.Snapshot) int {
 	switch p.Status {
 	case prediction.Succeeded:
 		if s.terminal {
-			complain("succeeded in %.1f s", p.CompletedAt.Sub(p.StartedAt).Seconds())
+			s.say("succeeded in %.1f s", p.CompletedAt.Sub(p.StartedAt).Seconds())
 		}
 		return exitOK
 	case prediction.Canceled:
-		complain("%s", first(p.Error, "canceled"))
+		s.say("%s", first(p.Error, "canceled"))
 		return exitCanceled
 	default:
-		complain("the prediction failed: %s", p.Error)
+		s.say("the prediction failed: %s", p.Error)
 		return exitFailed
 	}
 }

@@ -26,7 +26,7 @@ func (s *Supervisor) run(f *flight) {
 	ctx, cancel := s.withDeadline(f)
 	defer cancel()
 	r := f.prediction.Request
-	f.span = s.Tracer.Prediction(r.ID, string(r.Method), r.TraceHeader(), f.accepted)
+	f.span = s.Tracer.Prediction(r.ID, string(r.Method), r.TraceParent, r.TraceState, f.accepted)
 	if r.Webhook != "" {
 		f.hook = s.Webhooks.Open(f.target(), f.partial)
 	}
@@ -175,11 +175,11 @@ func (s *Supervisor) handOver(ctx context.Context, f *flight, w *worker, table [
 		return nil, err
 	}
 	f.predict = f.span.Child("predict", trace.SpanKindInternal)
-	header := f.predict.Header(r.TraceHeader())
+	traceParent, traceState := f.predict.Context(r.TraceParent, r.TraceState)
 	now := s.Now()
 	request := spool.Request{
 		ID: r.ID, Method: string(r.Method), Input: f.checked.Input, Files: table, Context: r.Context,
-		CreatedAt: r.CreatedAt, StartedAt: prediction.Time(now), TraceParent: header.Get("Traceparent"), TraceState: header.Get("Tracestate"),
+		CreatedAt: r.CreatedAt, StartedAt: prediction.Time(now), TraceParent: traceParent, TraceState: traceState,
 	}
 	if deadline, ok := ctx.Deadline(); ok {
 		request.Deadline = prediction.Time(deadline)

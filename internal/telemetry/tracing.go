@@ -94,13 +94,13 @@ type Span struct {
 	span   trace.Span
 }
 
-// Prediction begins the span of a prediction that was accepted at that time. parent are the trace context headers of its
-// request.
-func (t *Tracer) Prediction(id, method string, parent http.Header, at time.Time) *Span {
+// Prediction begins the span of a prediction that was accepted at that time, with the trace context of its request.
+func (t *Tracer) Prediction(id, method, traceparent, tracestate string, at time.Time) *Span {
 	if t == nil {
 		return nil
 	}
-	ctx := propagation.TraceContext{}.Extract(context.Background(), propagation.HeaderCarrier(parent))
+	parent := propagation.MapCarrier{"traceparent": traceparent, "tracestate": tracestate}
+	ctx := propagation.TraceContext{}.Extract(context.Background(), parent)
 	ctx, span := t.tracer.Start(ctx, "prediction", trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(at),
 		trace.WithAttributes(attribute.String("coggo.prediction.id", id), attribute.String("coggo.method", method)))
 	return &Span{t.tracer, ctx, span}
@@ -115,7 +115,17 @@ func (s *Span) Child(name string, kind trace.SpanKind, attributes ...attribute.K
 	return &Span{s.tracer, ctx, span}
 }
 
-// Header is the trace context that whoever works for s is told: own when there is no span.
+// Context is the trace context that whoever works for s is told: that of the request when there is no span.
+func (s *Span) Context(traceparent, tracestate string) (parent, state string) {
+	if s == nil {
+		return traceparent, tracestate
+	}
+	own := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(s.ctx, own)
+	return own["traceparent"], own["tracestate"]
+}
+
+// Header is Context for HTTP: own when there is no span.
 func (s *Span) Header(own http.Header) http.Header {
 	if s == nil {
 		return own

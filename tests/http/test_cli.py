@@ -237,7 +237,7 @@ def test_a_failed_setup_is_exit_code_1(place):
 def test_check_shows_what_a_model_is(place):
     shown = run(place, "check").stdout
     for text in ("import    ", "prompt   text, required  (What to say)", "steps    integer = 3, 1 to 9", "numbers  list of integer = [1]",
-                 'how      one of "text", "file"', "setup     ", "runs      1 at a time, Python 3.", "result    all is well"):  # fmt: skip
+                 'how      one of "text", "file"', "setup     ", "python    3.", "runs      1 at a time", "result    all is well"):  # fmt: skip
         assert text in shown
 
 
@@ -279,3 +279,25 @@ def test_schema_prints_the_document(place):
 def test_a_directory_without_a_model_is_an_error_with_a_remedy(place):
     done = subprocess.run([BINARY, "check", "."], capture_output=True, text=True, timeout=20)
     assert done.returncode == 1 and 'write `predict: "predict.py:Predictor"`' in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("python", "text"),
+    [
+        ("/no/such/python", "/no/such/python is no Python that runs"),
+        ("#!/bin/sh\necho 3 8 18\n", "this is Python 3.8, it must be 3.9 or newer"),
+        ("#!/bin/sh\nexit 3\n", "is no Python that runs"),
+    ],
+    ids=["missing", "too old", "not one"],
+)
+def test_check_says_what_is_wrong_with_the_interpreter(place, python, text):
+    if python.startswith("#!"):
+        stand_in = place / "python"
+        stand_in.write_text(python)
+        stand_in.chmod(0o755)
+        python = str(stand_in)
+    done = subprocess.run(
+        [BINARY, "check", place / "model", "--predict", "predict.py:Predictor", "--python", python],
+        capture_output=True, text=True, timeout=30, env=environment(place),
+    )  # fmt: skip
+    assert done.returncode == 1 and text in done.stdout and "name another with --python" in done.stdout
