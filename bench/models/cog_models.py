@@ -92,29 +92,33 @@ class AsyncTokens(BasePredictor):
 
 
 class Engine(BasePredictor):
-    """Continuous batching: one step of 4 ms makes a token for each request that is there, whenever it came."""
+    """Continuous batching: a step every 4 ms makes a token for each request that is there, whenever it came. As on a GPU, the
+    next step does not wait until the tokens of the last one have been sent."""
 
     async def setup(self) -> None:
-        self.waiting = []
+        self.live = {}
         self.task = None
 
     async def steps(self) -> None:
-        while self.waiting:
-            await asyncio.sleep(0.004)
-            joined, self.waiting = self.waiting, []
-            for future in joined:
-                if not future.done():
-                    future.set_result(None)
-            await asyncio.sleep(0)
+        loop = asyncio.get_running_loop()
+        end = loop.time()
+        while self.live:
+            end = max(end + 0.004, loop.time())
+            await asyncio.sleep(end - loop.time())
+            for queue, left in list(self.live.items()):
+                queue.put_nowait(left)
+                self.live[queue] -= 1
+                if left == 1:
+                    del self.live[queue]
 
     @streaming
     async def predict(self, count: int) -> AsyncIterator[str]:
+        queue = asyncio.Queue()
+        self.live[queue] = count
+        if self.task is None or self.task.done():
+            self.task = asyncio.get_running_loop().create_task(self.steps())
         for i in range(count):
-            future = asyncio.get_running_loop().create_future()
-            self.waiting.append(future)
-            if self.task is None or self.task.done():
-                self.task = asyncio.get_running_loop().create_task(self.steps())
-            await future
+            await queue.get()
             yield f"token{i} "
 
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -42,20 +43,21 @@ type flight struct {
 	again      bool       // the id was run before, and the result of that is noted
 	lasting    bool       // somebody may ask for the result after a restart: they did not wait, or may ask once more
 
-	ctx       context.Context // done when the prediction must end, with a Reason as its cause
-	cancelBy  context.CancelCauseFunc
-	noted     chan struct{} // closed when a later server would know of the prediction
-	slot      chan *worker  // receives the worker whose slot it was given
-	look      bell          // something to read
-	noteOnce  sync.Once
-	queued    bool // stands in the journal of the queue
-	plain     bool // left nothing but its request and response in the spool
-	unchecked bool // was taken up from an earlier server: its input is checked once there is a schema
-	deadline  time.Duration
-	final     []byte          // the terminal snapshot, while it is being delivered
-	hook      *webhook.Queue  // nil without a webhook; set before the handover
-	span      *telemetry.Span // of the whole prediction; nil without traces
-	predict   *telemetry.Span // of the run itself
+	ctx        context.Context // done when the prediction must end, with a Reason as its cause
+	cancelBy   context.CancelCauseFunc
+	noted      chan struct{} // closed when a later server would know of the prediction
+	slot       chan *worker  // receives the worker whose slot it was given
+	look       bell          // something to read
+	eventsOnly atomic.Bool   // what there is to read are events: it saves a stream of tokens a look for its response at each
+	noteOnce   sync.Once
+	queued     bool // stands in the journal of the queue
+	plain      bool // left nothing but its request and response in the spool
+	unchecked  bool // was taken up from an earlier server: its input is checked once there is a schema
+	deadline   time.Duration
+	final      []byte          // the terminal snapshot, while it is being delivered
+	hook       *webhook.Queue  // nil without a webhook; set before the handover
+	span       *telemetry.Span // of the whole prediction; nil without traces
+	predict    *telemetry.Span // of the run itself
 
 	handed    bool // guarded by Supervisor.mu: the runner has the request
 	settled   bool // guarded by Supervisor.mu: nothing of it is left in the spool, the slot is free
@@ -157,6 +159,12 @@ func (b bell) poke() {
 	case b <- struct{}{}:
 	default:
 	}
+}
+
+// news wakes the flight's goroutine; with eventsOnly there was no response when the directory was listed.
+func (f *flight) news(eventsOnly bool) {
+	f.eventsOnly.Store(eventsOnly)
+	f.look.poke()
 }
 
 // log adds text that the model wrote.

@@ -57,7 +57,9 @@ func (o *follower) run(ctx context.Context) prediction.Result {
 			}
 			return o.died(ctx)
 		}
-		if result, ended := o.read(ctx); ended {
+		if o.f.eventsOnly.Swap(false) {
+			o.apply(ctx)
+		} else if result, ended := o.read(ctx); ended {
 			return result
 		}
 	}

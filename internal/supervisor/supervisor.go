@@ -307,7 +307,7 @@ func (s *Supervisor) lookAtAll() {
 	s.ticking = false
 	for _, w := range s.workers {
 		for _, f := range w.flights {
-			f.look.poke()
+			f.news(false)
 			s.tickLocked()
 		}
 	}

@@ -453,7 +453,7 @@ func (w *worker) scan() {
 	defer w.s.mu.Unlock()
 	for id, f := range w.flights {
 		if list.Responses[id] || list.Events[id] {
-			f.look.poke()
+			f.news(!list.Responses[id])
 		}
 	}
 	for id, f := range w.abandoned {
@@ -472,7 +472,7 @@ func (w *worker) pokeOnly() bool {
 		return false
 	}
 	for _, f := range w.flights {
-		f.look.poke()
+		f.news(false)
 	}
 	return true
 }
