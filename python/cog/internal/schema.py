@@ -207,7 +207,9 @@ def _envelopes(kind: str, input_name: str, output_name: str, demanding: bool) ->
 
 
 #: Other words for a boolean that the server takes, as forms send them.
-_BOOLEAN: Schema = {"anyOf": [{"type": "boolean"}, {"enum": [0, 1, "0", "1", "true", "false", "yes", "no", "on", "off"]}]}
+_BOOLEAN: Schema = {
+    "anyOf": [{"type": "boolean"}, {"enum": [0, 1, "0", "1", "true", "false", "yes", "no", "on", "off"]}]
+}
 
 
 def _loosen(request: Schema, whole: Schema) -> None:
