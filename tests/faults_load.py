@@ -50,6 +50,7 @@ class Chaos:
         self._receiver = receiver
         self._random = random.Random(seed)
         self._stop = threading.Event()
+        self._pace = 0.0  # seconds between two requests of a client, at most
         self._count = threading.Lock()
         self.sent = 0
         self.kills = 0
@@ -68,6 +69,7 @@ class Chaos:
 
     def run(self, seconds: float, requests: int, clients: int = 4) -> Ledger:
         """Until time is over or all was sent; then wait for every end."""
+        self._pace = seconds * clients / requests
         threads = [threading.Thread(target=self._client, args=(n, requests // clients)) for n in range(clients)]
         for thread in threads:
             thread.start()
@@ -100,6 +102,7 @@ class Chaos:
                 self._ask(f"c{name}-{number}", dice)
             except (OSError, http.client.HTTPException, ValueError):
                 time.sleep(0.01)  # killed in the middle
+            time.sleep(self._pace * dice.random())
 
     def _ask(self, id: str, dice: random.Random) -> None:
         kind = dice.random()
@@ -271,8 +274,16 @@ def main(what: str, amount: int) -> int:
         start = Starter(Directories())  # type: ignore[arg-type]
         try:
             if what == "chaos":
-                ledger = Chaos(start, pathlib.Path(base, "spool"), receiver, seed=amount).run(amount, 10_000)
+                chaos = Chaos(start, pathlib.Path(base, "spool"), receiver, seed=amount)
+                ledger = chaos.run(amount, 10_000)
                 print(ledger)
+                for id in ledger.lost:
+                    print(
+                        "lost",
+                        id,
+                        "acknowledged" if id in chaos.acknowledged else "",
+                        chaos.server.get(f"/predictions/{id}"),
+                    )
                 return int(bool(ledger.lost or ledger.doubled))
             if what == "kills":
                 server = start(ASYNC_MODEL, "--max-restarts", "1000000")

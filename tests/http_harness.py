@@ -221,6 +221,7 @@ class Receiver:
         self.bodies: list[bytes] = []
         self.paths: list[str] = []
         self.times: list[float] = []
+        self._lock = threading.Lock()  # guards the order of the lists
         receiver = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -228,12 +229,14 @@ class Receiver:
 
             def do_POST(self) -> None:  # noqa: N802 - the base class's name
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.times.append(time.monotonic())
-                receiver.bodies.append(body)
-                receiver.paths.append(self.path)
-                receiver.headers.append({k.lower(): v for k, v in self.headers.items()})
-                receiver.got.append(json.loads(body))
-                reply = receiver.answer(len(receiver.got))
+                with receiver._lock:
+                    receiver.times.append(time.monotonic())
+                    receiver.bodies.append(body)
+                    receiver.paths.append(self.path)
+                    receiver.headers.append({k.lower(): v for k, v in self.headers.items()})
+                    receiver.got.append(json.loads(body))
+                    number = len(receiver.got)
+                reply = receiver.answer(number)
                 if reply is None:
                     self.close_connection = True
                     return
@@ -244,6 +247,7 @@ class Receiver:
 
         self._server = http.server.ThreadingHTTPServer((host, 0), Handler)
         self._server.daemon_threads = True
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a server that was killed hangs up
         self.url = f"http://{host}:{self._server.server_address[1]}/hook"
         self._thread = threading.Thread(target=self._server.serve_forever, args=[0.01])
         self._thread.start()

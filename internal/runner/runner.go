@@ -28,7 +28,8 @@ type Config struct {
 	MaxConcurrency int      // 0 leaves it to the model
 	Env            []string // the whole environment of the process
 
-	Mark orphan.Mark // by which a later server knows what this one has left; empty: not at all
+	Mark   orphan.Mark // by which a later server knows what this one has left; empty: not at all
+	OnGone func()      // called once, before Gone is closed; may be nil
 }
 
 // Sink receives what the process writes, in order for each source ("stdout", "stderr"), cut only between characters.
@@ -68,7 +69,7 @@ func Start(c Config, sink Sink) (*Process, error) {
 	p.cmd.Stdout = p.stdout.write
 	p.cmd.Stderr = p.stderr.write
 	started := make(chan error)
-	go p.live(c.Mark, started)
+	go p.live(c, started)
 	if err := <-started; err != nil {
 		return nil, fmt.Errorf("start runner: %w", err)
 	}
@@ -122,7 +123,7 @@ func WithPythonPath(env []string, dir string) []string {
 
 // live starts the process and stays until it has ended. It keeps one OS thread for all that time, because the kernel
 // counts the death of the thread that started a child as the death of its parent (prctl(2), PR_SET_PDEATHSIG).
-func (p *Process) live(server orphan.Mark, started chan<- error) {
+func (p *Process) live(c Config, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	err := start(p.cmd)
@@ -139,16 +140,20 @@ func (p *Process) live(server orphan.Mark, started chan<- error) {
 	defer deafen()() // not earlier: the child would inherit it
 	started <- nil
 	go buryUntil(p.done)
-	guard := guarded(server)
+	guard := guarded(c.Mark)
 	guard.Watch(p.PID())
 	_ = p.cmd.Wait() // what it says is in ProcessState
 	forget(p.PID())
 	p.exit = exitOf(p.cmd.ProcessState)
+	p.Kill()  // whatever the runner left in its group
+	p.Drain() // its last words
+	if c.OnGone != nil {
+		c.OnGone()
+	}
 	close(p.gone)
-	p.Kill() // whatever the runner left in its group
 	p.endDescendants()
 	guard.Forget(p.PID())
-	p.Drain() // its last words
+	p.Drain() // those of others
 	close(p.done)
 	p.stdout.close()
 	p.stderr.close()
@@ -157,11 +162,11 @@ func (p *Process) live(server orphan.Mark, started chan<- error) {
 // PID is the process id, which is also the id of its group.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Gone is closed when the process has ended; what it has started may still run.
+// Gone is closed when the process has ended and everything that it wrote was given to the Sink; what it has started may
+// still run.
 func (p *Process) Gone() <-chan struct{} { return p.gone }
 
-// Done is closed when everything that the process has started has ended too, and everything that was written was given to
-// the Sink.
+// Done is closed when everything that the process has started has ended too.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
 // Exit says how the process ended; it is valid once Gone is closed.

@@ -18,6 +18,7 @@ import (
 
 // process is what following a prediction needs of a runner process.
 type process interface {
+	Gone() <-chan struct{}
 	Done() <-chan struct{}
 	Exit() runner.Exit
 	Drain()
@@ -51,7 +52,7 @@ func (o *follower) run(ctx context.Context) prediction.Result {
 			o.cancel(reasonOf(ctx))
 		case <-o.grace:
 			return o.giveUp(ctx)
-		case <-o.process.Done():
+		case <-o.process.Gone():
 			if result, ended := o.read(ctx); ended {
 				return result
 			}

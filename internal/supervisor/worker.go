@@ -90,8 +90,6 @@ func (w *worker) keep() {
 			w.fail(phaseSetupFailed, err)
 			return
 		}
-		<-process.Gone()
-		w.close()
 		<-process.Done()
 		w.bury()
 		if w.s.stopping.Err() != nil {
@@ -184,6 +182,7 @@ func unwritable(err error) error {
 func (w *worker) spawn() (*runner.Process, error) {
 	c := w.s.Runner
 	c.SpoolDir = w.dir.Path()
+	c.OnGone = w.close
 	c.Env = append(c.Env[:len(c.Env):len(c.Env)], fmt.Sprintf("COGGO_RUNNER_INDEX=%d", w.index))
 	if devices := w.devices(); devices != "" {
 		c.Env = append(c.Env, "CUDA_VISIBLE_DEVICES="+devices)
@@ -322,7 +321,8 @@ func (w *worker) fail(p phase, err error) {
 	w.s.hopelessLocked(err)
 }
 
-// close lets no prediction in any more: the process has ended.
+// close lets no prediction in any more: the process has ended. It comes before those that it had hear of that, so that who
+// sees one of them ended is not told READY.
 func (w *worker) close() {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
@@ -334,6 +334,7 @@ func (w *worker) close() {
 // bury waits until the predictions of a dead process have ended: nobody may use the directory before.
 func (w *worker) bury() {
 	w.s.mu.Lock()
+	w.process = nil
 	left := w.abandoned
 	w.abandoned = map[string]*flight{}
 	w.s.mu.Unlock()
