@@ -9,7 +9,7 @@ JS_CLIENT := $(if $(shell command -v npm),tests/v1js/node_modules/.package-lock.
 MODEL   ?= examples/hello
 PORT    ?= 5000
 
-.PHONY: audit fuzz bench bench-quick build run test test-browser test-openapi test-dist dist docs lint fmt compat clean chaos kills soak
+.PHONY: audit fuzz bench bench-quick bench-batching build run test test-browser test-openapi test-dist dist docs lint fmt compat clean chaos kills soak
 .DELETE_ON_ERROR:
 
 build: bin/coggo-server bin/.bytecode
@@ -111,6 +111,16 @@ fuzz: build $(VENV)/.tests
 # Known vulnerabilities and changed modules in what is built and tested with.
 audit: | $(GO_READY) $(VENV)/.tests
 	@GO="$(GO)" VENV=$(VENV) sh scripts/audit
+
+# Tokens per second of examples/continuous-batching for 1 to 64 clients, and the plot of it. OPENBLAS_CORETYPE, where it is
+# set for the sake of other tools, would choose slower kernels.
+bench-batching: build .venv-batching/.done
+	env -u OPENBLAS_CORETYPE $(GO) run ./bench/batching --python .venv-batching/bin/python
+
+.venv-batching/.done: examples/continuous-batching/requirements.txt
+	python3 -m venv .venv-batching
+	.venv-batching/bin/python -m pip install --quiet -r $<
+	@touch $@
 
 clean:
 	rm -rf bin dist $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

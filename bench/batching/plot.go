@@ -1,0 +1,50 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+)
+
+// The plot in pixels: the margins hold the labels.
+const (
+	width, height            = 720, 400
+	left, right, top, bottom = 80, 20, 50, 60
+)
+
+// draw is the plot of tokens per second against clients, as SVG. The clients have a logarithmic axis.
+func draw(results []result) []byte {
+	most := 0.0
+	for _, r := range results {
+		most = math.Max(most, r.rate)
+	}
+	step := math.Pow(10, math.Floor(math.Log10(most)))
+	if most/step < 4 {
+		step /= 2
+	}
+	ceiling := math.Ceil(most*1.05/step) * step
+	x := func(i int) float64 { return left + float64(i)/float64(len(results)-1)*(width-left-right) }
+	y := func(rate float64) float64 { return height - bottom - rate/ceiling*(height-top-bottom) }
+
+	var out bytes.Buffer
+	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="13" fill="#333">`+"\n", width, height)
+	fmt.Fprintf(&out, `<rect width="%d" height="%d" fill="#fff"/>`+"\n", width, height)
+	fmt.Fprintf(&out, `<text x="%d" y="28" font-size="16">Continuous batching: tokens/s of all clients together</text>`+"\n", left)
+	for rate := 0.0; rate <= ceiling; rate += step {
+		fmt.Fprintf(&out, `<path d="M%d %.1fH%d" stroke="#ddd"/><text x="%d" y="%.1f" text-anchor="end">%.0f</text>`+"\n",
+			left, y(rate), width-right, left-8, y(rate)+4, rate)
+	}
+	line := ""
+	for i, r := range results {
+		fmt.Fprintf(&out, `<text x="%.1f" y="%d" text-anchor="middle">%d</text>`+"\n", x(i), height-bottom+22, r.clients)
+		line += fmt.Sprintf(" %.1f,%.1f", x(i), y(r.rate))
+	}
+	fmt.Fprintf(&out, `<text x="%d" y="%d" text-anchor="middle">clients</text>`+"\n", (left+width-right)/2, height-16)
+	fmt.Fprintf(&out, `<polyline points="%s" fill="none" stroke="#2563eb" stroke-width="2"/>`+"\n", line[1:])
+	for i, r := range results {
+		fmt.Fprintf(&out, `<circle cx="%.1f" cy="%.1f" r="4" fill="#2563eb"/>`+"\n", x(i), y(r.rate))
+		fmt.Fprintf(&out, `<text x="%.1f" y="%.1f" text-anchor="middle" font-size="12">%.1f×</text>`+"\n", x(i), y(r.rate)-10, r.rate/results[0].rate)
+	}
+	out.WriteString("</svg>\n")
+	return out.Bytes()
+}
