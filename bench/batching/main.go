@@ -5,7 +5,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 	"os/exec"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,6 +30,7 @@ const tokens = 128
 type result struct {
 	clients int
 	rate    float64 // tokens per second, all clients together
+	perCPU  float64 // tokens per second of CPU time of the model's process: the rate, where it has a core of its own
 	first   time.Duration
 }
 
@@ -47,7 +48,7 @@ func main() {
 }
 
 func run(server, python, plot string, length time.Duration, rounds int) error {
-	address, stop, err := start(server, python)
+	address, pid, stop, err := start(server, python)
 	if err != nil {
 		return err
 	}
@@ -56,7 +57,7 @@ func run(server, python, plot string, length time.Duration, rounds int) error {
 	found := make([][]result, len(levels))
 	for round := range rounds + 1 { // the first one warms up
 		for i, clients := range levels {
-			r, err := measure(url, clients, length)
+			r, err := measure(url, pid, clients, length)
 			if err != nil {
 				return fmt.Errorf("%d clients: %w", clients, err)
 			}
@@ -69,62 +70,68 @@ func run(server, python, plot string, length time.Duration, rounds int) error {
 	for i := range found {
 		slices.SortFunc(found[i], func(a, b result) int { return int(a.rate - b.rate) })
 		results[i] = found[i][len(found[i])/2]
-		fmt.Printf("clients %2d  tokens/s %6.0f  (%.0f to %.0f)  × one client %5.1f  first token %s\n", results[i].clients, results[i].rate,
-			found[i][0].rate, found[i][len(found[i])-1].rate, results[i].rate/results[0].rate, results[i].first.Round(10*time.Microsecond))
+		r, one := results[i], results[0]
+		fmt.Printf("clients %2d  tokens/s %6.0f  (%.0f to %.0f)  × one client %5.1f  per CPU second %6.0f  × one client %5.1f  first token %s\n",
+			r.clients, r.rate, found[i][0].rate, found[i][len(found[i])-1].rate, r.rate/one.rate, r.perCPU, r.perCPU/one.perCPU,
+			r.first.Round(10*time.Microsecond))
 	}
 	return os.WriteFile(plot, draw(results), 0o644)
 }
 
 // start runs the server and waits until it is ready.
-func start(server, python string) (address string, stop func(), err error) {
+func start(server, python string) (address string, pid int, stop func(), err error) {
 	cmd := exec.Command(server, "--host", "127.0.0.1", "--port", "0", "--python", python, "--log-format", "text", "examples/continuous-batching")
 	out, err := cmd.StderrPipe()
 	if err != nil {
-		return "", nil, err
+		return "", 0, nil, err
 	}
 	cmd.Stdout = io.Discard
 	if err := cmd.Start(); err != nil {
-		return "", nil, err
+		return "", 0, nil, err
 	}
 	stop = func() {
 		_ = cmd.Process.Signal(syscall.SIGINT)
 		_ = cmd.Wait()
 	}
 	listening := regexp.MustCompile(`msg=listening address=(\S+)`)
+	started := regexp.MustCompile(`msg="runner started".* pid=(\d+)`)
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		if m := listening.FindStringSubmatch(lines.Text()); m != nil {
 			address = m[1]
 		}
+		if m := started.FindStringSubmatch(lines.Text()); m != nil {
+			pid, _ = strconv.Atoi(m[1])
+		}
 		if address != "" && strings.Contains(lines.Text(), "model ready") {
 			go func() { _, _ = io.Copy(io.Discard, out) }()
-			return address, stop, nil
+			return address, pid, stop, nil
 		}
 	}
 	stop()
-	return "", nil, errors.New("the server ended before it was ready; does its Python have numpy?")
+	return "", 0, nil, errors.New("the server ended before it was ready; does its Python have numpy?")
 }
 
-// measure lets clients stream one prediction after the other and counts what arrives within length.
-func measure(url string, clients int, length time.Duration) (result, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), length)
-	defer cancel()
+// measure lets clients stream one prediction after the other and counts what arrives within length. All are read to their ends: the
+// next measurement begins with an empty batch.
+func measure(url string, pid, clients int, length time.Duration) (result, error) {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
 	counts, errs := make([]int, clients), make([]error, clients)
 	firsts := make([][]time.Duration, clients)
-	began := time.Now()
+	end := time.Now().Add(length)
+	used := cpuTime(pid)
 	var all sync.WaitGroup
 	for i := range clients {
 		all.Go(func() {
-			for n := 0; ctx.Err() == nil && errs[i] == nil; n++ {
+			for n := 0; time.Now().Before(end) && errs[i] == nil; n++ {
 				var first time.Duration
-				first, errs[i] = stream(ctx, client, url, i*1000+n, &counts[i])
+				first, errs[i] = stream(client, url, i*1000+n, end, &counts[i])
 				firsts[i] = append(firsts[i], first)
 			}
 		})
 	}
 	all.Wait()
-	took := time.Since(began)
+	used = cpuTime(pid) - used
 	client.CloseIdleConnections()
 	sum := 0
 	for _, n := range counts {
@@ -132,13 +139,31 @@ func measure(url string, clients int, length time.Duration) (result, error) {
 	}
 	waits := slices.Concat(firsts...)
 	slices.Sort(waits)
-	return result{clients, float64(sum) / took.Seconds(), waits[len(waits)/2]}, errors.Join(errs...)
+	return result{
+		clients: clients, rate: float64(sum) / length.Seconds(), perCPU: float64(len(waits)*tokens) / used.Seconds(), first: waits[len(waits)/2],
+	}, errors.Join(errs...)
 }
 
-// stream reads one prediction and adds its tokens to count. An answer that is not whole is an error, unless ctx ended it.
-func stream(ctx context.Context, client *http.Client, url string, seed int, count *int) (first time.Duration, err error) {
+// cpuTime is what a process has used until now.
+func cpuTime(pid int) time.Duration {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	const user, system, tick = 11, 12, 10 * time.Millisecond // counted behind the name, see proc(5)
+	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+	sum := 0
+	for _, i := range []int{user, system} {
+		n, _ := strconv.Atoi(fields[i])
+		sum += n
+	}
+	return time.Duration(sum) * tick
+}
+
+// stream reads one prediction and adds the tokens that come before end to count.
+func stream(client *http.Client, url string, seed int, end time.Time, count *int) (first time.Duration, err error) {
 	body := fmt.Sprintf(`{"input": {"prompt": "The ", "max_tokens": %d, "seed": %d}}`, tokens, seed)
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
+	r, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
 		return 0, err
 	}
@@ -147,7 +172,7 @@ func stream(ctx context.Context, client *http.Client, url string, seed int, coun
 	began := time.Now()
 	resp, err := client.Do(r)
 	if err != nil {
-		return 0, unlessOver(ctx, err)
+		return 0, err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -157,28 +182,23 @@ func stream(ctx context.Context, client *http.Client, url string, seed int, coun
 	lines := bufio.NewReader(resp.Body)
 	for {
 		line, err := lines.ReadSlice('\n')
-		if errors.Is(err, bufio.ErrBufferFull) {
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			break
+		}
+		if !bytes.HasPrefix(line, []byte("event: output")) {
 			continue
 		}
-		if bytes.HasPrefix(line, []byte("event: output")) {
-			if got == 0 {
-				first = time.Since(began)
-			}
-			got++
+		now := time.Now()
+		if got == 0 {
+			first = now.Sub(began)
+		}
+		got++
+		if now.Before(end) {
 			*count++
 		}
-		switch {
-		case errors.Is(err, io.EOF) && got == tokens:
-			return first, nil
-		case err != nil:
-			return first, unlessOver(ctx, fmt.Errorf("%d of %d tokens: %w", got, tokens, err))
-		}
 	}
-}
-
-func unlessOver(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+	if got != tokens {
+		return first, fmt.Errorf("%d of %d tokens", got, tokens)
 	}
-	return err
+	return first, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"strings"
 )
 
 // The plot in pixels: the margins hold the labels.
@@ -16,7 +17,7 @@ const (
 func draw(results []result) []byte {
 	most := 0.0
 	for _, r := range results {
-		most = math.Max(most, r.rate)
+		most = max(most, r.rate, r.perCPU)
 	}
 	step := math.Pow(10, math.Floor(math.Log10(most)))
 	if most/step < 4 {
@@ -34,16 +35,25 @@ func draw(results []result) []byte {
 		fmt.Fprintf(&out, `<path d="M%d %.1fH%d" stroke="#ddd"/><text x="%d" y="%.1f" text-anchor="end">%.0f</text>`+"\n",
 			left, y(rate), width-right, left-8, y(rate)+4, rate)
 	}
-	line := ""
 	for i, r := range results {
 		fmt.Fprintf(&out, `<text x="%.1f" y="%d" text-anchor="middle">%d</text>`+"\n", x(i), height-bottom+22, r.clients)
-		line += fmt.Sprintf(" %.1f,%.1f", x(i), y(r.rate))
 	}
 	fmt.Fprintf(&out, `<text x="%d" y="%d" text-anchor="middle">clients</text>`+"\n", (left+width-right)/2, height-16)
-	fmt.Fprintf(&out, `<polyline points="%s" fill="none" stroke="#2563eb" stroke-width="2"/>`+"\n", line[1:])
-	for i, r := range results {
-		fmt.Fprintf(&out, `<circle cx="%.1f" cy="%.1f" r="4" fill="#2563eb"/>`+"\n", x(i), y(r.rate))
-		fmt.Fprintf(&out, `<text x="%.1f" y="%.1f" text-anchor="middle" font-size="12">%.1f×</text>`+"\n", x(i), y(r.rate)-10, r.rate/results[0].rate)
+	for n, l := range []struct {
+		name, color string
+		value       func(result) float64
+	}{
+		{"tokens/s of CPU time of the model's process", "#9ca3af", func(r result) float64 { return r.perCPU }},
+		{"tokens/s", "#2563eb", func(r result) float64 { return r.rate }},
+	} {
+		var line, labels strings.Builder
+		for i, r := range results {
+			fmt.Fprintf(&line, "%.1f,%.1f ", x(i), y(l.value(r)))
+			fmt.Fprintf(&labels, `<text x="%.1f" y="%.1f" text-anchor="middle" font-size="12" fill="%s">%.1f×</text>`+"\n",
+				x(i), y(l.value(r))-10, l.color, l.value(r)/l.value(results[0]))
+		}
+		fmt.Fprintf(&out, `<polyline points="%s" fill="none" stroke="%s" stroke-width="2"/>`+"\n%s", line.String(), l.color, labels.String())
+		fmt.Fprintf(&out, `<text x="%d" y="%d" fill="%s">%s</text>`+"\n", left+10, top+20+20*n, l.color, l.name)
 	}
 	out.WriteString("</svg>\n")
 	return out.Bytes()

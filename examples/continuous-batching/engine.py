@@ -3,7 +3,7 @@
 import asyncio
 
 import numpy as np
-from model import MAX_LENGTH, Cache, sample
+from model import Cache, sample
 
 
 class Sequence:
@@ -90,7 +90,7 @@ class Engine:
 
     async def generate(self, prompt, most, temperature, seed):
         """Yield new tokens as they come. Whoever stops reading, because it was canceled, leaves the batch."""
-        sequence = Sequence(prompt[-(MAX_LENGTH - most) :], most, temperature, seed)
+        sequence = Sequence(prompt, most, temperature, seed)
         self.waiting.append(sequence)
         self.work.set()
         try:

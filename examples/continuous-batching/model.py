@@ -13,7 +13,7 @@ LAYERS = 8
 HEADS = 4
 WIDTH = 64
 HEAD = WIDTH // HEADS
-MAX_LENGTH = 256
+WINDOW = 32  # tokens that attention reaches back
 UNKNOWN = " "
 
 #: How many tokens back the heads look, and how sharply: the first layers at the last tokens, the later ones wider.
@@ -22,20 +22,21 @@ LOOK_OF_LAYER = [0, 0, 1, 1, 1, 2, 2, 2]
 
 
 def place_bias():
-    """What is added to the attention for each distance, -inf for what is not there yet: look, distance, head."""
-    distance = np.arange(-MAX_LENGTH, MAX_LENGTH)[:, None]
+    """What is added to the attention for each distance: look, distance, head. The last entry is for what is not there yet."""
+    distance = np.arange(WINDOW + 1)[:, None]
     biases = [-sharpness * np.abs(distance - np.array(reach)) for reach, sharpness in LOOKS]
-    return np.where(distance < 0, -np.inf, biases)
+    return np.where(distance == WINDOW, -np.inf, biases)
 
 
 BIAS = place_bias()
 
 
 class Cache:
-    """Keys and values of the sequences that are under way: one row for each, the first ``count`` rows are in use."""
+    """The last keys and values of the sequences that are under way, each in a ring: one row for each sequence, the first
+    ``count`` rows are in use."""
 
     def __init__(self, rows):
-        self.keys = np.zeros((LAYERS, rows, HEADS, MAX_LENGTH, HEAD))
+        self.keys = np.zeros((LAYERS, rows, HEADS, WINDOW, HEAD))
         self.values = np.zeros_like(self.keys)
         self.lengths = np.zeros(rows, dtype=int)
         self.count = 0
@@ -51,10 +52,9 @@ class Cache:
         """Give a row back. The last one takes its place, so that those in use stay together."""
         self.count -= 1
         if row != self.count:
-            length = self.lengths[self.count]
+            self.lengths[row] = self.lengths[self.count]
             for stored in (self.keys, self.values):
-                stored[:, row, :, :length] = stored[:, self.count, :, :length]
-            self.lengths[row] = length
+                stored[:, row] = stored[:, self.count]
 
 
 class Transformer:
@@ -85,25 +85,22 @@ class Transformer:
         rows = np.arange(len(tokens))
         places = cache.lengths[: len(tokens)].copy()
         cache.lengths[: len(tokens)] += 1
-        longest = places.max() + 1
-        back = (
-            places[:, None] - np.arange(longest) + MAX_LENGTH
-        )  # how far back each stored token is, as an index of BIAS
+        back = (places[:, None] - np.arange(WINDOW)) % WINDOW  # how far back each stored token is
+        back[back > places[:, None]] = WINDOW  # not there yet
         biases = [np.ascontiguousarray(bias[back].transpose(0, 2, 1)) for bias in BIAS]  # row, head, token
         x = normal(self.embedding[tokens])
         seen = [x]
         for layer in range(LAYERS):
-            x = x + self.attention(layer, cache, normal(x), rows, places, biases[LOOK_OF_LAYER[layer]])
+            x = x + self.attention(layer, cache, normal(x), rows, places % WINDOW, biases[LOOK_OF_LAYER[layer]])
             x = x + np.maximum(normal(x) @ self.widen[layer], 0) @ self.narrow[layer]
             seen.append(normal(x))
         return np.concatenate(seen, axis=1)
 
-    def attention(self, layer, cache, x, rows, places, bias):
+    def attention(self, layer, cache, x, rows, slots, bias):
         made = (x @ self.attend[layer]).reshape(len(rows), 3, HEADS, HEAD)
-        cache.keys[layer, rows, :, places] = made[:, 1]
-        cache.values[layer, rows, :, places] = made[:, 2]
-        keys = cache.keys[layer, : len(rows), :, : bias.shape[2]]
-        values = cache.values[layer, : len(rows), :, : bias.shape[2]]
+        cache.keys[layer, rows, :, slots] = made[:, 1]
+        cache.values[layer, rows, :, slots] = made[:, 2]
+        keys, values = cache.keys[layer, : len(rows)], cache.values[layer, : len(rows)]
         scores = np.matmul(keys, made[:, 0, :, :, None] / np.sqrt(HEAD))[..., 0]
         scores += bias
         scores -= scores.max(axis=-1, keepdims=True)
