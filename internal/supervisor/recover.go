@@ -135,7 +135,7 @@ func (s *Supervisor) readLeft() error {
 		return nil
 	}
 	dirs, err := s.leftDirs()
-	bad := s.recoverResults()
+	bad := errors.Join(s.recoverResults(), s.outbox.Each(s.recoverOwed))
 	for _, dir := range dirs {
 		list, unread := dir.List()
 		bad = errors.Join(bad, unread)
@@ -228,6 +228,21 @@ func (s *Supervisor) recoverResults() error {
 		s.retained.add(f.id(), f.prediction.Size(), f.accepted)
 	}
 	return err
+}
+
+// recoverOwed retains the result of a run whose webhook is owed, where the crash came before that was noted too.
+func (s *Supervisor) recoverOwed(data []byte) error {
+	f, err := s.readResult(data)
+	if err != nil || !s.retained.enabled() {
+		return err
+	}
+	if known := s.flights[f.id()]; known != nil && (known.run == f.run || known.accepted.After(f.accepted)) {
+		return nil
+	}
+	s.retained.remove(f.id())
+	s.flights[f.id()] = f
+	s.retained.add(f.id(), f.prediction.Size(), f.accepted)
+	return s.results.Put(f.id(), json.RawMessage(data))
 }
 
 func (s *Supervisor) readResult(data []byte) (*flight, error) {

@@ -139,6 +139,21 @@ def test_a_second_run_of_an_id_is_not_mistaken_for_the_first(start, receiver, wh
     until("the second run was told", lambda: ends(receiver) == {"it": ["succeeded", "failed"]})
 
 
+def test_a_crash_between_two_notes_of_an_end_loses_neither(start, receiver, where, tmp_path):
+    receiver.answer = lambda n: 503
+    first = start(MODEL, *where)
+    asked(first, {"n": 1}, id="it", webhook=receiver.url, **QUIET)
+    want = first.ended("it")
+    first.kill()
+    (tmp_path / "spool" / "results" / "it.json").unlink()  # as if it had not come to that
+    receiver.answer = lambda n: 200
+    second = start(MODEL, *where)
+    assert second.get("/predictions/it").json == want
+    until("it was delivered", lambda: not list((tmp_path / "spool" / "outbox").iterdir()))
+    second.kill()
+    assert start(MODEL, *where).get("/predictions/it").json == want
+
+
 def test_a_webhook_that_is_owed_twice_for_an_id_is_delivered_twice(start, receiver, where):
     receiver.answer = lambda n: 503
     first = start(MODEL, *where)
