@@ -83,8 +83,9 @@ class Record(Kind):
         return self._build(value, lambda slot, item: slot.kind.check(item))
 
     def jsonable(self, value: Any) -> Any:
-        given = value if isinstance(value, Mapping) else vars(value)
-        return {slot.name: slot.kind.jsonable(given[slot.name]) for slot in self.slots if slot.name in given}
+        if not isinstance(value, Mapping):
+            value = {slot.name: getattr(value, slot.name) for slot in self.slots if hasattr(value, slot.name)}
+        return {slot.name: slot.kind.jsonable(value[slot.name]) for slot in self.slots if slot.name in value}
 
     def _build(self, value: Mapping[str, Any], f: Callable[[Slot, Any], Any]) -> Any:
         made = {}
