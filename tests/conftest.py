@@ -12,6 +12,7 @@ import pytest
 
 from http_harness import Receiver, Server
 from http_store import Store
+from left_behind import nothing_left
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -46,6 +47,16 @@ class Starter:
     def close(self) -> None:
         for server in self._servers:
             server.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever breaks in the tests of faults, nothing of it stays."""
+    if request.path.parent.name != "faults":
+        yield
+        return
+    with nothing_left():
+        yield
 
 
 @pytest.fixture
