@@ -12,6 +12,8 @@ var requestWorkloads = []workload{
 	latency("sync latency p90", 0.9, ""),
 	latency("sync latency p99", 0.99, ""),
 	throughput("sync no-op, 1 client", 1, 800, "≥ 3 × coglet", options{}, everyone("Noop", "Noop", "Noop")),
+	work("CPU of the tree for a sync no-op", 1, 800, options{}, everyone("Noop", "Noop", "Noop")),
+	work("CPU of the tree for an async no-op, 32 clients", 32, 2400, options{concurrency: 64}, everyone("AsyncNoop", "Batched", "AsyncNoop")),
 	throughput("async no-op, 8 clients", 8, 1600, "", options{concurrency: 64}, everyone("AsyncNoop", "Batched", "AsyncNoop")),
 	throughput("async no-op, 32 clients", 32, 3000, "≥ 3 × coglet", options{concurrency: 64}, everyone("AsyncNoop", "Batched", "AsyncNoop")),
 	throughput("async no-op, 64 clients", 64, 3000, "", options{concurrency: 64}, everyone("AsyncNoop", "Batched", "AsyncNoop")),
@@ -93,6 +95,19 @@ func throughput(name string, clients, n int, target string, o options, models ma
 		run: func(s *server, b *bench) (float64, int, error) {
 			t := load(clients, b.n(n), hello(s))
 			return t.rate(), t.wrong, tooManyWrong(t)
+		},
+	}
+}
+
+// work is the CPU time for each right answer: it says what a runtime costs where the machine is too busy to show its speed.
+func work(name string, clients, n int, o options, models map[string]string) workload {
+	return workload{
+		name: name, unit: "ms", models: models, options: o,
+		run: func(s *server, b *bench) (float64, int, error) {
+			before, _ := s.activity()
+			t := load(clients, b.n(n), hello(s))
+			after, _ := s.activity()
+			return (after - before) / max(1, float64(len(t.took))), t.wrong, tooManyWrong(t)
 		},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -49,6 +50,7 @@ type worker struct {
 	look  bell // something to read about setup
 	gone  bell // a flight has left
 	check *checker
+	probe atomic.Pointer[probed]
 
 	// guarded by Supervisor.mu
 	phase     phase
