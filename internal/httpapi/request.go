@@ -147,10 +147,22 @@ func inSeconds(seconds float64) time.Duration {
 func wantsStream(h http.Header) bool {
 	for _, line := range h.Values("Accept") {
 		for _, item := range strings.Split(line, ",") {
-			media, _, _ := strings.Cut(item, ";")
+			media, parameters, _ := strings.Cut(item, ";")
 			if strings.EqualFold(strings.TrimSpace(media), "text/event-stream") {
-				return true
+				return !unwanted(parameters)
 			}
+		}
+	}
+	return false
+}
+
+// unwanted reports whether the parameters of a media type say "not this one": q=0.
+func unwanted(parameters string) bool {
+	for _, p := range strings.Split(parameters, ";") {
+		name, value, _ := strings.Cut(p, "=")
+		if strings.EqualFold(strings.TrimSpace(name), "q") {
+			weight, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			return err == nil && weight == 0
 		}
 	}
 	return false

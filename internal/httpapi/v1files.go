@@ -130,7 +130,8 @@ func readMetadata(part *multipart.Part) (json.RawMessage, error) {
 	if err != nil {
 		return nil, prediction.Refuse(prediction.Malformed, "the form ended early: "+err.Error())
 	}
-	if len(data) > maxMetadata || json.Unmarshal(data, new(map[string]json.RawMessage)) != nil {
+	var object map[string]json.RawMessage
+	if len(data) > maxMetadata || json.Unmarshal(data, &object) != nil || object == nil {
 		return nil, invalidForm("metadata", fmt.Sprintf("must be a JSON object of at most %d bytes", maxMetadata), "dict_type")
 	}
 	return data, nil

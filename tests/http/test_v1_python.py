@@ -274,3 +274,36 @@ def test_other_headers_than_the_clients_own(server):
     assert (answer.status, answer.json["output"]) == (201, "hi")
     answer = server.ask("POST", "/v1/files", b"x", Content_Type="text/plain")
     assert answer.status == 415 and answer.json["title"]
+
+
+FORM = """--b\r
+Content-Disposition: form-data; name="{name}"; filename="a.txt"\r
+\r
+contents\r
+{more}--b--\r
+"""
+
+METADATA = """--b\r
+Content-Disposition: form-data; name="metadata"\r
+\r
+{value}\r
+"""
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "field"),
+    [
+        (FORM.format(name="content", more=METADATA.format(value='{"a": 1}')), 201, ""),
+        (FORM.format(name="other", more=""), 422, "content"),
+        (FORM.format(name="content", more=METADATA.format(value="null")), 422, "metadata"),
+        (FORM.format(name="content", more=METADATA.format(value="[1]")), 422, "metadata"),
+        (FORM.format(name="content", more="")[:-8], 400, ""),
+    ],
+)
+def test_forms_of_files(server, form, status, field):
+    before = len(server.get("/v1/files").json["results"])
+    answer = server.ask("POST", "/v1/files", form, Content_Type="multipart/form-data; boundary=b")
+    assert answer.status == status, answer.body
+    assert [f["field"] for f in answer.json.get("invalid_fields", [])] == ([field] if field else [])
+    after = len(server.get("/v1/files").json["results"])
+    assert after - before == (status == 201), "what is refused is not kept"
