@@ -133,7 +133,9 @@ def test_accept_is_a_list_with_parameters(server, accept):
         assert s.until("completed")
 
 
-@pytest.mark.parametrize("accept", ["*/*", "application/json", "text/*", "text/event-streams", "", "text/event-stream;q=0"])
+@pytest.mark.parametrize(
+    "accept", ["*/*", "application/json", "text/*", "text/event-streams", "", "text/event-stream;q=0"]
+)
 def test_without_it_the_answer_is_json(server, accept):
     answer = server.predict({}, {"Accept": accept})
     assert answer.headers["content-type"] == "application/json" and answer.json["output"] == ["0", "1", "2"]
