@@ -54,13 +54,10 @@ func (a *API) createV1(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if limit := preferred(r.Header).wait; limit > 0 {
-		a.waitDone(r, p, limit)
-	}
-	s := p.Snapshot()
-	if !s.Status.Terminal() {
-		// The clients take any answer but "starting" for the end, and what it holds of the output for seen.
-		s.Status, s.Output = prediction.Starting, nil
+	// The clients take any answer but "starting" for the end, and what it holds of the output for seen.
+	s := p.Accepted()
+	if limit := preferred(r.Header).wait; limit > 0 && a.waitDone(r, p, limit) {
+		s = p.Snapshot()
 	}
 	return a.writeV1(w, r, http.StatusCreated, s)
 }
