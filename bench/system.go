@@ -56,7 +56,11 @@ func modelDir(class string, o options) (string, error) {
 	if o.concurrency > 1 {
 		text += fmt.Sprintf("concurrency:\n  max: %d\n", o.concurrency)
 	}
-	source, err := os.ReadFile("bench/models/cog_models.py")
+	file := "bench/models/cog_models.py"
+	if class == "Noop" {
+		file = "bench/models/cog_noop.py"
+	}
+	source, err := os.ReadFile(file)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, "predict.py"), source, 0o600)
 	}

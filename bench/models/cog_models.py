@@ -16,11 +16,6 @@ except ImportError:  # cog 0.16 has no server-sent events
         return function
 
 
-class Noop(BasePredictor):
-    def predict(self, name: str) -> str:
-        return "hello " + name
-
-
 class AsyncNoop(BasePredictor):
     async def setup(self) -> None:
         pass
