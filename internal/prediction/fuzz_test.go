@@ -83,7 +83,7 @@ func FuzzSnapshot(f *testing.F) {
 		p := prediction.New(prediction.Request{ID: id, Input: input, Echo: input}, prediction.Limits{LogBytes: 1 << 10, History: 4})
 		p.Log("stdout", []byte(log))
 		p.Finish(prediction.Result{Status: prediction.Failed, Error: text})
-		shown := p.Snapshot().AppendJSON(nil)
+		shown := p.Final().AppendJSON(nil)
 		if !json.Valid(shown) || !utf8.Valid(shown) {
 			t.Fatalf("shown as %q", shown)
 		}

@@ -441,7 +441,7 @@ DEADLY: Dict[str, Any] = {
     "_exit 0": (lambda: os._exit(0), "exit status 0"),
     "group": (lambda: os.killpg(0, signal.SIGKILL), "signal 9"),
     "segfault": (lambda: ctypes.string_at(0), "signal 11"),
-    "working directory": (lambda: shutil.rmtree(spool()), "the model process died"),
+    "working directory": (lambda: shutil.rmtree(spool()), "could not be written to the working directory"),
 }
 
 

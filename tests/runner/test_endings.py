@@ -172,5 +172,5 @@ def test_answer_that_cannot_be_written_ends_the_runner_so_that_the_server_learns
     half.write_text(json.dumps({"id": "a", "method": "predict", "input": {"name": "x"}, "files": [], "context": {}}))
     (r.path / ".tmp").rename(r.path / "gone")
     (r.path / "gone" / "request").rename(r.path / "request-a.json")
-    assert r.exit() == 1
-    assert "FileNotFoundError" in r.stderr.text
+    assert r.exit() == 74
+    assert "the working directory can't be used" in r.stderr.text
