@@ -290,6 +290,8 @@ func (s *Supervisor) watch() {
 
 // heedLocked says which signals are worth a wakeup. Ready and busy tell of a runner that works nothing that its files do
 // not, and two wakeups for each prediction are a good part of a short one: they are heard while a runner is being set up.
+// Afterwards they are caught by Go's own handler, which does nothing with them. To ignore them would be cheaper still, but one
+// that is just being delivered at that moment would end the process.
 func (s *Supervisor) heedLocked() {
 	for _, w := range s.workers {
 		if w.phase == phaseStarting {
@@ -297,7 +299,7 @@ func (s *Supervisor) heedLocked() {
 			return
 		}
 	}
-	signal.Ignore(syscall.SIGUSR1, syscall.SIGUSR2)
+	signal.Reset(syscall.SIGUSR1, syscall.SIGUSR2)
 }
 
 // lookAtAll is for signals that got lost. One timer does for all predictions, and none runs when there are none.

@@ -6,6 +6,7 @@ import os
 import pathlib
 import signal
 import sys
+import threading
 import time
 
 import pytest
@@ -319,6 +320,30 @@ def test_a_runner_that_dies_too_often_is_given_up(start):
         server.predict({"mood": "die"})
     assert server.process.wait(20) == 1
     assert "died 2 times" in server.log()
+
+
+def test_signals_of_the_runner_do_no_harm_at_any_moment(start):
+    server = start(HELLO, "--max-restarts", "100", ready=False)
+    over = threading.Event()
+
+    def flood():
+        while not over.is_set():
+            for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
+                os.kill(server.process.pid, number)
+
+    flooding = threading.Thread(target=flood)
+    flooding.start()
+    try:
+        for _ in range(4):
+            server.wait_status("READY")
+            runner = server.runner()
+            os.kill(runner, signal.SIGKILL)
+            until("the runner is gone", lambda runner=runner: not alive(runner))
+        server.wait_status("READY")
+        assert server.predict({}).json["output"] == "hello world"
+    finally:
+        over.set()
+        flooding.join()
 
 
 def test_an_explicitly_awaited_shutdown_ignores_sigterm(start):
