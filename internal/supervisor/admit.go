@@ -1,10 +1,12 @@
 package supervisor
 
 import (
+	"slices"
 	"time"
 
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/schema"
+	"github.com/coggo/coggo/internal/spool"
 )
 
 // admit decides whether r may run and registers it if so, before anything is written: an answer can never find nobody
@@ -78,6 +80,9 @@ func (s *Supervisor) register(f *flight, idempotent bool) (known *flight, err er
 			return old, nil
 		}
 	}
+	if s.goesOnLocked(f.id()) {
+		return nil, prediction.Refuse(prediction.Conflict, "the model still goes on with the canceled prediction that had this id; try again later")
+	}
 	if w := s.freeWorkerLocked(); w != nil && len(s.queue) == 0 {
 		w.takeLocked(f)
 	} else if len(s.queue) < s.MaxQueue {
@@ -92,6 +97,11 @@ func (s *Supervisor) register(f *flight, idempotent bool) (known *flight, err er
 	s.flights[f.id()] = f
 	s.idle.Add(1)
 	return nil, nil
+}
+
+// goesOnLocked reports whether a runner goes on with an ended prediction of this id: what it says would count for a new one.
+func (s *Supervisor) goesOnLocked(id string) bool {
+	return slices.ContainsFunc(s.workers, func(w *worker) bool { return w.abandoned[spool.FileID(id)] != nil })
 }
 
 func (s *Supervisor) fullLocked() *prediction.Error {

@@ -22,7 +22,7 @@ type phase int
 const (
 	phaseStarting phase = iota
 	phaseReady
-	phaseEnding // the process has died; its last words may still come
+	phaseEnding // the process has died or is about to; its last words may still come
 	phaseSetupFailed
 	phaseDefunct
 )
@@ -399,9 +399,16 @@ func (w *worker) freeSlotLocked(f *flight) {
 	delete(w.flights, spool.FileID(f.id()))
 	w.gone.poke()
 	if len(w.flights) == 0 && len(w.abandoned) > 0 && w.process != nil {
-		w.replaced = true
+		w.replaceLocked()
 		w.process.Kill()
 	}
+}
+
+// replaceLocked is for a process that is about to be killed by us: from now on it gets no prediction any more.
+func (w *worker) replaceLocked() {
+	w.replaced = true
+	w.why = "the model process went on with a canceled prediction and is being replaced"
+	w.turnLocked(phaseEnding)
 }
 
 // abandon notes that f ends although its process goes on with it. It reports whether the process has nothing else to
@@ -410,7 +417,7 @@ func (w *worker) abandon(f *flight) (alone bool) {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
 	if len(w.flights) == 1 {
-		w.replaced = true
+		w.replaceLocked()
 		return true
 	}
 	f.abandoned = true
@@ -439,55 +446,6 @@ func (w *worker) hand(ctx context.Context, f *flight) (*runner.Process, error) {
 			return nil, context.Cause(ctx)
 		}
 	}
-}
-
-// scan wakes those for whom there may be something to read.
-func (w *worker) scan() {
-	w.check.look.poke()
-	if w.pokeOnly() {
-		return
-	}
-	list, err := w.dir.List()
-	if err != nil {
-		w.s.Log.Error("look at the working directory", "error", err)
-		return
-	}
-	w.s.mu.Lock()
-	defer w.s.mu.Unlock()
-	for id, f := range w.flights {
-		if list.Responses[id] || list.Events[id] {
-			f.news(!list.Responses[id])
-		}
-	}
-	for id, f := range w.abandoned {
-		if list.Responses[id] {
-			delete(w.abandoned, id)
-			go w.sweep(f)
-		}
-	}
-}
-
-// pokeOnly spares the look at the directory when there is at most one prediction that can have news.
-func (w *worker) pokeOnly() bool {
-	w.s.mu.Lock()
-	defer w.s.mu.Unlock()
-	if len(w.abandoned) > 0 || len(w.flights) > 1 {
-		return false
-	}
-	for _, f := range w.flights {
-		f.news(false)
-	}
-	return true
-}
-
-// sweep removes the files of an abandoned prediction that has ended after all.
-func (w *worker) sweep(f *flight) {
-	if err := w.dir.Remove(f.id(), false); err != nil {
-		w.s.Log.Error("remove the files of a prediction", "id", f.id(), "error", err)
-	}
-	w.s.mu.Lock()
-	defer w.s.mu.Unlock()
-	w.s.dispatchLocked()
 }
 
 // output receives what the process writes to its standard streams.

@@ -198,7 +198,6 @@ func (q *Queue) once(p piece) {
 func (q *Queue) finish() {
 	q.mu.Lock()
 	body, settled := q.final, q.settled
-	q.final, q.snapshot = nil, nil
 	q.mu.Unlock()
 	if q.target.wants(Completed) && !q.s.deliver(q.target, body) {
 		return // stopped: still owed

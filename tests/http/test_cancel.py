@@ -294,3 +294,50 @@ def test_an_unknown_id_is_not_found(sync_server, path):
     answer = sync_server.ask("POST", path)
     assert (answer.status, answer.json) == (404, {})
     assert answer.headers["content-type"] == "application/json"
+
+
+STUBBORN_BESIDE_OTHERS = """
+import asyncio, os
+class Predictor:
+    async def predict(self, until: str, stubborn: bool = False) -> str:
+        print("working")
+        while not os.path.exists(until):
+            try:
+                await asyncio.sleep(0.01)
+            except asyncio.CancelledError:
+                if not stubborn:
+                    raise
+        return until
+"""
+
+
+def test_a_replaced_runner_gets_no_prediction_any_more(start, tmp_path):
+    server = start(STUBBORN_BESIDE_OTHERS, "--cancel-grace", "100ms", "--max-concurrency", "2", "--max-queue", "1")
+    end, there, never = tmp_path / "end", tmp_path / "there", str(tmp_path / "never")
+    there.touch()
+    for id, given in {"stuck": {"until": never, "stubborn": True}, "last": {"until": str(end)}}.items():
+        assert server.predict(given, ASYNC_HEADER, id=id).status == 202
+    assert server.predict({"until": str(there)}, ASYNC_HEADER, id="waits").status == 202
+    until("it works", lambda: server.get("/predictions/stuck").json["logs"])
+    cancel(server, "stuck")
+    assert server.ended("stuck")["status"] == "canceled"
+    end.touch()  # now the runner has nothing else to do, and there is one that waits
+    assert server.ended("waits")["error"] is None
+    assert server.ended("last")["status"] == "succeeded"
+
+
+def test_the_id_of_a_canceled_prediction_is_refused_while_the_model_goes_on_with_it(start, tmp_path):
+    server = start(STUBBORN_BESIDE_OTHERS, "--cancel-grace", "100ms", "--max-concurrency", "3")
+    old, never, there = tmp_path / "old", str(tmp_path / "never"), tmp_path / "there"
+    there.touch()
+    for id, given in {"keeps": {"until": never}, "it": {"until": str(old), "stubborn": True}}.items():
+        assert server.predict(given, ASYNC_HEADER, id=id).status == 202
+    until("it works", lambda: server.get("/predictions/it").json["logs"])
+    cancel(server, "it")
+    assert server.ended("it")["status"] == "canceled"
+    refused = server.predict({"until": str(there)}, id="it")
+    assert refused.status == 409 and "still goes on" in refused.json["error"]
+    old.touch()
+    until("the model has ended it", lambda: server.health()["concurrency"]["current"] == 1)
+    assert server.predict({"until": str(there)}, id="it").json["output"] == str(there), "not what the old one answered"
+    cancel(server, "keeps")
