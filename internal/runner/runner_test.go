@@ -43,16 +43,21 @@ func (o *output) of(source string) []byte {
 // start runs a shell script in the place of the interpreter.
 func start(t *testing.T, script string) (*runner.Process, *output) {
 	t.Helper()
+	o := &output{}
+	return startInto(t, script, o.sink), o
+}
+
+func startInto(t *testing.T, script string, sink runner.Sink) *runner.Process {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "python3")
 	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	o := &output{}
 	spool := t.TempDir()
 	c := runner.Config{
 		Python: path, ModelDir: t.TempDir(), SpoolDir: spool, Predict: "predict.py:Predictor", Env: os.Environ(), Mark: orphan.Own(spool),
 	}
-	p, err := runner.Start(c, o.sink)
+	p, err := runner.Start(c, sink)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +65,7 @@ func start(t *testing.T, script string) (*runner.Process, *output) {
 		p.Kill()
 		<-p.Done()
 	})
-	return p, o
+	return p
 }
 
 func wait(t *testing.T, what string, ok func() bool) {
@@ -203,5 +208,27 @@ func TestAnInterpreterThatIsNotThereIsAnError(t *testing.T) {
 	_, err := runner.Start(runner.Config{Python: "/nonexistent/python3", ModelDir: t.TempDir()}, func(string, []byte) {})
 	if err == nil || !strings.Contains(err.Error(), "/nonexistent/python3") {
 		t.Errorf("err = %v", err)
+	}
+}
+
+func TestDrainEndsAlthoughTheProcessPrintsFasterThanItIsHeard(t *testing.T) {
+	heard := make(chan struct{}, 1)
+	p := startInto(t, "exec yes", func(string, []byte) {
+		time.Sleep(time.Millisecond)
+		select {
+		case heard <- struct{}{}:
+		default:
+		}
+	})
+	<-heard
+	drained := make(chan struct{})
+	go func() {
+		p.Drain()
+		close(drained)
+	}()
+	select {
+	case <-drained:
+	case <-time.After(20 * time.Second):
+		t.Error("Drain did not return")
 	}
 }

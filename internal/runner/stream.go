@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"math"
 	"os"
 	"sync"
 	"syscall"
@@ -41,32 +42,44 @@ func openStream(source string, sink Sink) (*stream, error) {
 // pump passes on what arrives until the stream is closed or every writer is gone.
 func (s *stream) pump() {
 	go func() {
-		_ = s.raw.Read(func(fd uintptr) bool { return s.take(int(fd)) })
+		_ = s.raw.Read(func(fd uintptr) bool { return s.take(int(fd), math.MaxInt) })
 	}()
 }
 
-// drain takes everything that was written before the call.
+// drain takes everything that was written before the call. That is no more than a pipe holds: what a noisy model writes
+// meanwhile must not hold up the caller.
 func (s *stream) drain() {
-	_ = s.raw.Control(func(fd uintptr) { s.take(int(fd)) })
+	_ = s.raw.Control(func(fd uintptr) { s.take(int(fd), pipeSize) })
 }
 
-// take reads until the pipe is empty. It reports whether the stream has ended.
-func (s *stream) take(fd int) bool {
+// take reads until the pipe is empty, or most bytes were read. It reports whether the stream has ended.
+func (s *stream) take(fd, most int) bool {
+	for most > 0 {
+		n, err := s.step(fd)
+		if n <= 0 {
+			return err != syscall.EAGAIN
+		}
+		most -= n
+	}
+	return false
+}
+
+// step reads once and passes on what there was. The lock is free between two steps, so that pump and drain take turns.
+func (s *stream) step(fd int) (n int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
-		n, err := syscall.Read(fd, s.buf[s.carry:])
-		switch {
-		case err == syscall.EINTR:
-			continue
-		case err == syscall.EAGAIN:
-			return false
-		case err != nil || n == 0:
-			s.pass(s.carry, true)
-			return true
+		if n, err = syscall.Read(fd, s.buf[s.carry:]); err != syscall.EINTR {
+			break
 		}
-		s.pass(s.carry+n, false)
 	}
+	switch {
+	case n > 0:
+		s.pass(s.carry+n, false)
+	case err != syscall.EAGAIN:
+		s.pass(s.carry, true)
+	}
+	return n, err
 }
 
 // pass gives the first n bytes of the buffer to the sink, but keeps the beginning of an unfinished character.
