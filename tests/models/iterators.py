@@ -1,6 +1,7 @@
 """Models that yield."""
 
 import os
+import resource
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from typing import Any
@@ -107,3 +108,14 @@ def in_memory_files() -> Iterator[Any]:
 
     yield [io.BytesIO(b"a"), io.BytesIO(b"b")]
     yield io.BytesIO(b"c")
+
+
+async def no_room(ever: bool) -> AsyncIterator[str]:
+    """The second item fits into its file only in part, until there is room for it, if ever."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield "first"
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
+    yield "second" * 500
+    if ever:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    yield "third"

@@ -104,3 +104,13 @@ def test_server_is_told_of_items(runner: Start, name: str) -> None:
     r = runner(f"iterators.py:{name}")
     r.rung.clear()
     _rings_while_running(r, "a")
+
+
+def test_what_a_full_disk_has_cut_is_completed_once_there_is_room(runner: Start) -> None:
+    r = runner("iterators.py:no_room")
+    assert r.chunks(r.predict({"ever": True})["id"]) == ["first", "second" * 500, "third"]
+
+
+def test_a_prediction_has_not_succeeded_when_items_are_missing(runner: Start) -> None:
+    response = runner("iterators.py:no_room").predict({"ever": False})
+    assert response["status"] == "failed" and "could not be written" in response["error"]

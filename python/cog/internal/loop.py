@@ -121,20 +121,24 @@ class Emitter:
 
     def flush(self) -> None:
         """Write what was collected; what can't be written, because the disk is full, is tried again later."""
+        try:
+            self._write()
+        except OSError:
+            pass
+
+    def _write(self) -> None:
         with self._lock:
             self._end_log()
             lines, self._lines = self._lines, []
-            if not lines:
-                return
-            try:
+            if lines or self._events.unwritten:
                 self._events.append(b"".join(lines))
-            except OSError:
-                self._lines = lines
 
     def close(self) -> None:
-        """Write the rest and release the file."""
-        self.flush()
-        self._events.close()
+        """Write the rest and release the file. OSError when something is missing: then the prediction has not succeeded."""
+        try:
+            self._write()
+        finally:
+            self._events.close()
 
 
 class AsyncRunner:
@@ -216,10 +220,10 @@ class AsyncRunner:
 
     def _leave(self, fid: str, emitter: Emitter) -> None:
         """The last thing before the response is written: from then on the id may come again."""
-        emitter.close()
         full = len(self._running) == self._model.max_concurrency
         del self._running[fid]
         self._turn.touch(freed=full)
+        emitter.close()
 
     def _done(self, run: Run, task: asyncio.Task[None]) -> None:
         try:

@@ -342,22 +342,27 @@ class Spool:
 
 class Events:
     """Appends to one ``events-{id}.jsonl``; nothing is created before there is something to say. Threads of the model may
-    append too, also when the prediction has ended: then it is dropped, since the id may be another prediction's by now."""
+    append too, also when the prediction has ended: then it is dropped, since the id may be another prediction's by now.
+
+    What can't be written, because the disk is full, goes before the next lines: half a line may be there already."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._guard = _lock()  # guards the rest
         self._fd = -1
         self.closed = False
+        self.unwritten = b""
 
     def append(self, lines: bytes) -> None:
         """Append whole lines, each with its newline."""
         with self._guard:
             if self.closed:
                 return
+            self.unwritten += lines
             if self._fd < 0:
                 self._fd = _open(self._path, _APPEND, 0o600)
-            _write_all(self._fd, lines)
+            while self.unwritten:
+                self.unwritten = self.unwritten[_write(self._fd, self.unwritten) :]
 
     def close(self) -> None:
         """Release the file."""
