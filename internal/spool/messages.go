@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -151,8 +152,11 @@ func (d *Dir) Response(fileID string) (r Response, ok bool, err error) {
 	}
 	if r.OutputPath != "" {
 		data, found, err := d.get(r.OutputPath)
-		if err != nil || !found {
-			return Response{}, false, fmt.Errorf("read output of %s: missing %s: %w", r.ID, r.OutputPath, err)
+		if err == nil && !found {
+			err = fs.ErrNotExist
+		}
+		if err != nil {
+			return Response{}, false, fmt.Errorf("read output of %s: %s: %w", r.ID, r.OutputPath, err)
 		}
 		r.Output = data
 	}

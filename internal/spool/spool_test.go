@@ -2,6 +2,8 @@ package spool_test
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -139,8 +141,8 @@ func TestResponses(t *testing.T) {
 func TestLargeOutputIsReadFromItsFile(t *testing.T) {
 	d := open(t)
 	place(t, d, "response.large.json", "response-abc.json")
-	if _, _, err := d.Response("abc"); err == nil {
-		t.Fatal("no error although the output is missing")
+	if _, _, err := d.Response("abc"); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("the output is missing, but the error says %v", err)
 	}
 	if err := os.MkdirAll(d.Outputs("abc"), 0o700); err != nil {
 		t.Fatal(err)
