@@ -41,6 +41,11 @@ func (s *Supervisor) inputSchema(m prediction.Method) (*schema.Input, error) {
 	if status := s.statusLocked(); status != Ready && status != Busy {
 		return nil, prediction.Refuse(prediction.NotReady, s.whyNotLocked(status))
 	}
+	return s.inputLocked(m)
+}
+
+// inputLocked is inputSchema once there is a model.
+func (s *Supervisor) inputLocked(m prediction.Method) (*schema.Input, error) {
 	if m == prediction.Train {
 		if in := s.schema.Train(); in != nil {
 			return in, nil

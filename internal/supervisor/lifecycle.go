@@ -109,7 +109,9 @@ func (s *Supervisor) check(f *flight) error {
 	if !f.unchecked {
 		return nil
 	}
-	input, err := s.inputSchema(f.prediction.Request.Method)
+	s.mu.Lock()
+	input, err := s.inputLocked(f.prediction.Request.Method) // it was accepted already: also while the server drains
+	s.mu.Unlock()
 	if err != nil {
 		return err
 	}

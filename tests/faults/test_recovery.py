@@ -297,3 +297,19 @@ def test_kills_under_load_lose_and_double_nothing(start, receiver, where):
     until("each was acknowledged", lambda: {receiver.got[i]["id"] for i in acknowledged} >= set(accepted), 30)
     assert {id: told for id, told in ends(receiver).items() if len(set(told)) > 1} == {}
     until("nothing is left", lambda: idle_files(where) == BARE)
+
+
+def test_what_waited_before_the_crash_also_runs_while_the_server_drains(start, receiver, where, tmp_path):
+    gate = tmp_path / "gate"
+    model = f"import os, time\ndef predict() -> int:\n    while not os.path.exists({str(gate)!r}): time.sleep(0.01)\n    return 1\n"
+    more = (*where, "--max-queue", "1", "--recover", "rerun")
+    first = start(model, *more, predict="predict.py:predict")
+    first.ask("PUT", "/predictions/runs", {"input": {}}, **ASYNC)
+    first.ask("PUT", "/predictions/waits", {"input": {}, "webhook": receiver.url, **QUIET}, **ASYNC)
+    first.kill()
+    second = start(model, *more, predict="predict.py:predict", ready=False)
+    until("it runs again", lambda: second.get("/predictions/runs").json["status"] == "processing")
+    os.kill(second.process.pid, signal.SIGTERM)
+    until("the server drains", lambda: "shutting down" in second.log())
+    gate.touch()
+    until("the end was told", lambda: ends(receiver) == {"waits": ["succeeded"]})
