@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/alecthomas/kong"
 )
@@ -104,5 +105,7 @@ func joinSwitch(args []string, name string) []string {
 
 // complain tells the person at the command line.
 func complain(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "coggo-server: "+format+"\n", args...)
+	o := newOutlet(os.Stderr, new(sync.Mutex))
+	_, _ = fmt.Fprintf(o, "coggo-server: "+format+"\n", args...) // nobody to tell
+	o.flush()
 }

@@ -15,13 +15,27 @@ import (
 // Whatever else goes to the terminal must go through it, so that the line gets out of the way.
 type console struct {
 	terminal bool
+	out, err io.Writer // the standard streams
 
 	mu    sync.Mutex // guards the rest, and the order of writes
 	line  string     // shown at the end now
 	inner bool       // what was written last has not ended its line
 }
 
-func newConsole() *console { return &console{terminal: term.IsTerminal(int(os.Stderr.Fd()))} }
+func newConsole() *console {
+	return &console{terminal: term.IsTerminal(int(os.Stderr.Fd())), out: os.Stdout, err: os.Stderr}
+}
+
+// neverBlock lets the process go on when nobody reads its streams. What is behind then is written, for a moment, by flush.
+func (c *console) neverBlock() (flush func()) {
+	var order sync.Mutex
+	out, err := newOutlet(os.Stdout, &order), newOutlet(os.Stderr, &order)
+	c.out, c.err = out, err
+	return func() {
+		err.flush()
+		out.flush()
+	}
+}
 
 // clear is the beginning of the line and "erase to its end".
 const clearLine = "\r\x1b[K"
@@ -30,14 +44,14 @@ const clearLine = "\r\x1b[K"
 const tick = 100 * time.Millisecond
 
 // Write writes to standard error.
-func (c *console) Write(p []byte) (int, error) { return c.write(os.Stderr, p) }
+func (c *console) Write(p []byte) (int, error) { return c.write(c.err, p) }
 
 // stdout is standard output; on the same terminal it has to mind the line.
 func (c *console) stdout() io.Writer {
 	if c.terminal && term.IsTerminal(int(os.Stdout.Fd())) {
-		return writerFunc(func(p []byte) (int, error) { return c.write(os.Stdout, p) })
+		return writerFunc(func(p []byte) (int, error) { return c.write(c.out, p) })
 	}
-	return os.Stdout
+	return c.out
 }
 
 type writerFunc func(p []byte) (int, error)
@@ -61,11 +75,11 @@ func (c *console) write(to io.Writer, p []byte) (int, error) {
 // showLocked replaces the changing line. It stays away while somebody else's line is unfinished: a progress bar, say.
 func (c *console) showLocked(line string) {
 	if c.line != "" {
-		_, _ = io.WriteString(os.Stderr, clearLine)
+		_, _ = io.WriteString(c.err, clearLine)
 	}
 	if c.line = ""; line != "" && !c.inner {
 		c.line = line
-		_, _ = io.WriteString(os.Stderr, line)
+		_, _ = io.WriteString(c.err, line)
 	}
 }
 

@@ -43,12 +43,14 @@ func (c *serveCommand) Run() error {
 
 // run serves until it is told to stop. The order of its steps is the order of boot and, backwards, of the end.
 func run(c Config, console *console) error {
+	defer console.neverBlock()()
 	log := newLogger(c.Model, console, console.terminal, slog.LevelInfo)
 	if c.hasSecrets() {
 		if err := hideSecrets(c.WebhookSecret); err != nil {
 			return err
 		}
 	}
+	surviveFileSizeLimit()
 	listener, err := net.Listen("tcp", net.JoinHostPort(c.Host, c.Port))
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
@@ -197,6 +199,10 @@ func (s *stop) ask() {
 	default:
 	}
 }
+
+// surviveFileSizeLimit makes a file that grows past RLIMIT_FSIZE an error of its write. Go ends the process at the signal unless
+// somebody is told of it.
+func surviveFileSizeLimit() { signal.Notify(make(chan os.Signal, 1), syscall.SIGXFSZ) }
 
 // watchSignals lets the runner's signals reach the supervisor and tells stop of the operator's. A terminal that hangs up sends
 // SIGHUP too: it means "look" like the runner's, and harms nothing.

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// What an outlet holds for a reader that is behind, how much of that it writes at once, and how long the end of the process waits
+// for such a reader. A pipe that can take anything takes atomicWrite bytes without blocking.
+const (
+	mostHeld    = 1 << 20
+	atomicWrite = 4 << 10
+	flushWait   = time.Second
+)
+
+// outlet writes to a standard stream and never blocks. Whoever reads it may have stopped: that must not stop the answers to
+// clients, which wait for the logs that belong to them. What does not fit into the outlet is lost, and it says how much.
+type outlet struct {
+	fd int
+
+	mu      *sync.Mutex // guards the rest, and the order of writes; shared by streams that may be the same pipe
+	held    []byte
+	lost    int
+	drained chan struct{} // closed when nothing is held any more; nil while nothing is
+}
+
+func newOutlet(file *os.File, mu *sync.Mutex) *outlet { return &outlet{fd: int(file.Fd()), mu: mu} }
+
+// Write takes all of p and returns at once.
+func (o *outlet) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	rest := p
+	if o.drained == nil {
+		rest = p[o.pushLocked(p):]
+	}
+	switch {
+	case len(rest) == 0:
+		return len(p), nil
+	case o.lost > 0 || len(o.held)+len(rest) > mostHeld:
+		o.lost += len(rest)
+	default:
+		o.held = append(o.held, rest...)
+	}
+	if o.drained == nil {
+		o.drained = make(chan struct{})
+		go o.drain()
+	}
+	return len(p), nil
+}
+
+// pushLocked writes what can be written without waiting and returns how much that was. What fails counts as written: there
+// is nobody to tell.
+func (o *outlet) pushLocked(p []byte) (n int) {
+	for n < len(p) && o.ready(0) {
+		written, err := unix.Write(o.fd, p[n:min(len(p), n+atomicWrite)])
+		switch err {
+		case nil:
+			n += written
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return n
+		default:
+			return len(p)
+		}
+	}
+	return n
+}
+
+// ready waits for up to limit milliseconds, for ever below 0, and reports whether a write would not block.
+func (o *outlet) ready(limit int) bool {
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(o.fd), Events: unix.POLLOUT}}, limit)
+		if err != unix.EINTR {
+			return n > 0 || err != nil
+		}
+	}
+}
+
+// drain writes what is held as it is read. It ends with the process if it is not read any more.
+func (o *outlet) drain() {
+	for {
+		o.ready(-1)
+		o.mu.Lock()
+		o.held = o.held[o.pushLocked(o.held):]
+		if len(o.held) == 0 && o.lost > 0 {
+			o.held = fmt.Appendf(nil, "\ncoggo-server: %d bytes of output are missing here, because nobody read it\n", o.lost)
+			o.lost = 0
+		}
+		if len(o.held) == 0 {
+			o.held = nil
+			close(o.drained)
+			o.drained = nil
+			o.mu.Unlock()
+			return
+		}
+		o.mu.Unlock()
+	}
+}
+
+// flush gives a reader that is behind a moment to take what is held.
+func (o *outlet) flush() {
+	o.mu.Lock()
+	drained := o.drained
+	o.mu.Unlock()
+	if drained == nil {
+		return
+	}
+	select {
+	case <-drained:
+	case <-time.After(flushWait):
+	}
+}
