@@ -193,7 +193,11 @@ func (o *follower) died(ctx context.Context) prediction.Result {
 		return o.s.ended(o.f, reason)
 	}
 	if o.process.Exit().Code == unwritableStatus {
-		return o.failed("the answer could not be written to the working directory")
+		text := "the answer could not be written to the working directory"
+		if err := o.dir.Probe(healthRoom); err != nil {
+			text += ": " + reasonFor(err).Error()
+		}
+		return o.failed(text)
 	}
 	return o.failed(fmt.Sprintf("the model process died: %s", o.process.Exit()))
 }

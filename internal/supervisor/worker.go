@@ -175,10 +175,15 @@ func (w *worker) prepare() {
 
 // unwritable says that the working directory, which is our own affair, can't be written.
 func unwritable(err error) error {
+	return fmt.Errorf("the working directory can't be written: %w", reasonFor(err))
+}
+
+// reasonFor is what the kernel said, without the names of files that mean nothing to a client.
+func reasonFor(err error) error {
 	if number := syscall.Errno(0); errors.As(err, &number) {
-		err = number
+		return number
 	}
-	return fmt.Errorf("the working directory can't be written: %w", err)
+	return err
 }
 
 func (w *worker) spawn() (*runner.Process, error) {

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import pathlib
+import resource
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,14 +17,16 @@ from http_harness import Receiver, Server
 from waiting import until
 
 FULL = "the working directory can't be written: no space left on device"
+READ_ONLY = "the working directory can't be written: read-only file system"
+TOO_LARGE = "the working directory can't be written: file too large"
 
 
 class Disk:
     """A small filesystem that can be filled, and made read-only."""
 
-    def __init__(self, path: pathlib.Path) -> None:
+    def __init__(self, path: pathlib.Path, options: str) -> None:
         self.path = path
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "coggo-test", str(path)], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "coggo-test", str(path)], check=True)
 
     def fill(self) -> None:
         with open(self.path / "fill", "ab", 0) as file, pytest.raises(OSError, match="No space"):
@@ -34,18 +40,65 @@ class Disk:
         mode = "rw" if yes else "ro"
         subprocess.run(["mount", "-o", f"remount,{mode}", str(self.path)], check=True)
 
+    @contextlib.contextmanager
+    def read_only(self, path: pathlib.Path) -> Iterator[None]:
+        """As a kernel makes a broken disk: also below those who write on it, which a remount refuses."""
+        subprocess.run(["mount", "--bind", str(path), str(path)], check=True)
+        try:
+            subprocess.run(["mount", "-o", "remount,bind,ro", str(path)], check=True)
+            yield
+        finally:
+            subprocess.run(["umount", "-l", str(path)], check=True)
+
+    def take_names(self) -> None:
+        """Use up the inodes: there is room, but not for one more file."""
+        with pytest.raises(OSError, match="No space"):
+            for n in itertools.count():
+                (self.path / f"name-{n}").touch()
+
+    def give_names(self) -> None:
+        for path in self.path.glob("name-*"):
+            path.unlink()
+
     def close(self) -> None:
         subprocess.run(["umount", "-l", str(self.path)], check=True)
 
 
+#: Writes a temporary file of so many bytes and returns it.
+WRITES = """
+import os, tempfile
+from cog import BasePredictor, Path
+class Predictor(BasePredictor):
+    def predict(self, size: int = 0) -> Path:
+        if not size:
+            return Path(__file__)
+        out = tempfile.NamedTemporaryFile(suffix=".bin", delete=False, dir=os.environ["TMPDIR"])
+        out.write(bytes(size))
+        out.close()
+        return Path(out.name)
+"""
+
+
 @pytest.fixture
-def disk(tmp_path):
-    try:
-        made = Disk(tmp_path)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("only a user who may mount can make a small disk")
-    yield made
-    made.close()
+def small(tmp_path):
+    """Makes a small disk."""
+    made: list[Disk] = []
+
+    def mount(options: str) -> Disk:
+        try:
+            made.append(Disk(tmp_path, options))
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip("only a user who may mount can make a small disk")
+        return made[-1]
+
+    yield mount
+    for disk in made:
+        disk.close()
+
+
+@pytest.fixture
+def disk(small):
+    return small("size=1m")
 
 
 @pytest.fixture(params=[MODEL, ASYNC_MODEL], ids=["sync", "async"])
@@ -61,6 +114,12 @@ def well(server: Server) -> None:
     assert body["status"] == "succeeded", body
 
 
+def unhealthy(server: Server, why: str) -> None:
+    """Health says it; an answer can be ten milliseconds old."""
+    until("health says why", lambda: server.health().get("user_healthcheck_error") == why)
+    assert server.health()["status"] == "UNHEALTHY"
+
+
 def test_new_predictions_fail_with_the_reason_and_health_says_it(
     server: Server, disk: Disk, receiver: Receiver
 ) -> None:
@@ -70,8 +129,7 @@ def test_new_predictions_fail_with_the_reason_and_health_says_it(
     assert (waited.status, waited.json["status"], waited.json["error"]) == (200, "failed", FULL)
     server.predict({}, ASYNC, id="detached", webhook=receiver.url)
     assert server.ended("detached")["error"] == FULL
-    health = server.health()
-    assert (health["status"], health["user_healthcheck_error"]) == ("UNHEALTHY", FULL)
+    unhealthy(server, FULL)
     assert server.get("/readyz").status == 503 and server.get("/livez").status == 200
     until("both were told", lambda: ends(receiver) == {"waited": ["failed"], "detached": ["failed"]})
     runner = server.runner()
@@ -119,18 +177,112 @@ def test_a_runner_that_dies_on_a_full_disk_comes_back_with_the_room(start, disk:
     server.close()
 
 
+def test_a_working_directory_that_becomes_read_only_is_told_until_it_is_writable(
+    server: Server, disk: Disk, receiver: Receiver
+) -> None:
+    well(server)
+    runner = server.runner()
+    with disk.read_only(disk.path / "spool"):
+        waited = server.predict({}, id="waited", webhook=receiver.url)
+        assert (waited.status, waited.json["status"], waited.json["error"]) == (200, "failed", READ_ONLY)
+        server.predict({}, ASYNC, id="detached", webhook=receiver.url)
+        assert server.ended("detached")["error"] == READ_ONLY
+        unhealthy(server, READ_ONLY)
+        assert server.get("/readyz").status == 503 and server.get("/livez").status == 200
+        until("both were told", lambda: ends(receiver) == {"waited": ["failed"], "detached": ["failed"]})
+    well(server)
+    assert server.runner() == runner, "it was not restarted"
+
+
+def test_a_prediction_that_ends_on_a_read_only_disk_says_so(server: Server, disk: Disk, receiver: Receiver) -> None:
+    """Its answer can't be written, so the model's process ends; it is there again with the first room, and not counted."""
+    gate = disk.path.parent / f"{disk.path.name}-gate"
+    asked(server, {"gate": str(gate)}, id="it", webhook=receiver.url)
+    begun(server, "it")
+    with disk.read_only(disk.path / "spool"):
+        gate.touch()
+        body = server.ended("it")
+        gate.unlink()
+        assert body["status"] == "failed" and "read-only file system" in body["error"], body
+        until("it was told", lambda: ends(receiver) == {"it": ["failed"]})
+        until("health says why", lambda: server.health().get("user_healthcheck_error") == READ_ONLY)
+        until("a client is told why", lambda: READ_ONLY in server.predict({}).body.decode())
+    well(server)
+    again = server.ask("PUT", "/predictions/it", {"input": {"n": 4}})
+    assert again.json["output"] == ["part 4"], "nothing of the first run was left"
+
+
+def test_a_cancel_on_a_read_only_disk_ends_the_prediction(start, disk: Disk) -> None:
+    server = start(MODEL, "--working-dir", str(disk.path / "spool"), "--cancel-grace", "300ms")
+    asked(server, {"s": 600}, id="it")
+    begun(server, "it")
+    with disk.read_only(disk.path / "spool"):
+        assert server.ask("POST", "/predictions/it/cancel").status == 200
+        assert server.ended("it")["status"] == "canceled"
+    well(server)
+    server.close()
+
+
+def test_read_only_directories_of_the_model_and_for_temporary_files_are_the_models_affair(start, disk: Disk) -> None:
+    (disk.path / "model").mkdir()
+    (disk.path / "temporary").mkdir()
+    server = start(WRITES, model_dir=disk.path / "model", env={"TMPDIR": str(disk.path / "temporary")})
+    with disk.read_only(disk.path / "model"), disk.read_only(disk.path / "temporary"):
+        body = server.predict({"size": 1}).json
+        assert body["status"] == "failed" and "Read-only file system" in body["error"], body
+        assert server.predict({}).json["status"] == "succeeded"
+        assert server.health()["status"] == "READY"
+        os.kill(server.runner(), 9)
+        until("the next one works", lambda: server.predict({}).json.get("status") == "succeeded")
+    assert server.predict({"size": 1}).json["status"] == "succeeded"
+    server.close()
+
+
+def test_a_disk_without_names_is_full(start, tmp_path: pathlib.Path, receiver: Receiver, small) -> None:
+    disk = small("nr_inodes=60")
+    server = start(MODEL, "--working-dir", str(disk.path / "spool"), "--cancel-grace", "300ms")
+    runner = server.runner()
+    disk.take_names()
+    waited = server.predict({}, id="waited", webhook=receiver.url)
+    assert (waited.status, waited.json["status"], waited.json["error"]) == (200, "failed", FULL)
+    unhealthy(server, FULL)
+    disk.give_names()
+    well(server)
+    assert server.runner() == runner, "it was not restarted"
+    asked(server, {"s": 600}, id="it")
+    begun(server, "it")
+    disk.take_names()
+    server.ask("POST", "/predictions/it/cancel")
+    assert server.ended("it")["status"] == "canceled"
+    disk.give_names()
+    well(server)
+    server.close()
+
+
+@pytest.mark.parametrize("source", [MODEL, ASYNC_MODEL], ids=["sync", "async"])
+def test_a_limit_of_the_size_of_files_fails_what_is_larger(start, tmp_path: pathlib.Path, source: str) -> None:
+    """RLIMIT_FSIZE, as `ulimit -f` or LimitFSIZE of systemd set it, of both processes."""
+    server = start(source.replace('yield f"part {n}"', 'yield f"part {n}" + "x" * (n << 10)'))
+    pids = server.process.pid, server.runner()
+    for pid in pids:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (256 << 10, resource.RLIM_INFINITY))
+    given = server.predict({"gate": "x" * (300 << 10)}).json
+    assert (given["status"], given["error"]) == ("failed", TOO_LARGE)
+    made = server.predict({"n": 300}).json
+    assert made["status"] == "failed" and "File too large" in made["error"], made
+    well(server)
+    for pid in pids:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    assert server.predict({}).json["error"] == TOO_LARGE
+    unhealthy(server, TOO_LARGE)
+    for pid in pids:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    well(server)
+    assert (server.process.pid, server.runner()) == pids, "neither was restarted"
+
+
 def test_a_temporary_directory_without_room_is_the_predictions_own_affair(start, disk: Disk) -> None:
-    source = """
-import tempfile
-from cog import BasePredictor, Path
-class Predictor(BasePredictor):
-    def predict(self, size: int = 1) -> Path:
-        out = tempfile.NamedTemporaryFile(suffix=".bin", delete=False)
-        out.write(bytes(size))
-        out.close()
-        return Path(out.name)
-"""
-    server = start(source, env={"TMPDIR": str(disk.path)})
+    server = start(WRITES, env={"TMPDIR": str(disk.path)})
     body = server.predict({"size": 4 << 20}).json
     assert body["status"] == "failed" and "No space left on device" in body["error"]
     for path in disk.path.iterdir():
