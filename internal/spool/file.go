@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -13,15 +12,15 @@ import (
 // The functions here make the system calls themselves. Package os offers every file to the poller first, which for a
 // regular file costs five more calls for nothing; a prediction opens three.
 
-// put writes a whole file: readers see it complete or not at all.
-func (d *Dir) put(name string, data []byte) (err error) {
+// put writes a whole file of these parts: readers see it complete or not at all.
+func (d *Dir) put(name string, parts ...[]byte) (err error) {
 	tmp := d.join(tmpDir, strings.ReplaceAll(name, "/", "-"))
 	defer func() {
 		if err != nil {
 			_ = unix.Unlink(tmp)
 		}
 	}()
-	if err := write(tmp, data); err != nil {
+	if err := write(tmp, parts...); err != nil {
 		return &fs.PathError{Op: "write", Path: tmp, Err: err}
 	}
 	if err := retry(func() error { return unix.Rename(tmp, d.join(name)) }); err != nil {
@@ -30,18 +29,20 @@ func (d *Dir) put(name string, data []byte) (err error) {
 	return nil
 }
 
-func write(path string, data []byte) error {
+func write(path string, parts ...[]byte) error {
 	fd, err := open(path, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	for len(data) > 0 && err == nil {
-		var n int
-		n, err = unix.Write(fd, data)
-		if err == unix.EINTR {
-			n, err = 0, nil
+	for _, part := range parts {
+		for len(part) > 0 && err == nil {
+			var n int
+			n, err = unix.Write(fd, part)
+			if err == unix.EINTR {
+				n, err = 0, nil
+			}
+			part = part[max(0, n):]
 		}
-		data = data[max(0, n):]
 	}
 	return errors.Join(err, unix.Close(fd))
 }
@@ -153,6 +154,4 @@ func removeTree(path string) error {
 	return os.RemoveAll(path)
 }
 
-func (d *Dir) join(names ...string) string {
-	return filepath.Join(append([]string{d.path}, names...)...)
-}
+func (d *Dir) join(names ...string) string { return d.path + "/" + strings.Join(names, "/") }

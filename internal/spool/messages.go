@@ -42,6 +42,7 @@ type Response struct {
 	Output      json.RawMessage `json:"output"`
 	OutputPath  string          `json:"output_path"`
 	Streamed    bool            `json:"streamed"`
+	Silent      bool            `json:"silent"` // there are no events
 	Files       []File          `json:"files"`
 	Error       string          `json:"error"`
 	Traceback   string          `json:"traceback"`
@@ -77,9 +78,9 @@ func (d *Dir) PutRequest(r Request) error {
 	for i, f := range r.Files {
 		r.Files[i].Path = d.rel(f.Path)
 	}
-	data, err := encodeRequest(r)
+	parts, err := encodeRequest(r)
 	if err == nil {
-		err = d.put(requestPrefix+FileID(r.ID)+jsonSuffix, data)
+		err = d.put(requestPrefix+FileID(r.ID)+jsonSuffix, parts...)
 	}
 	if err != nil {
 		return fmt.Errorf("put request %s: %w", r.ID, err)
@@ -87,8 +88,11 @@ func (d *Dir) PutRequest(r Request) error {
 	return nil
 }
 
+// longInput is the size from which an Input is written by itself: to copy a large one takes longer than a system call.
+const longInput = 64 << 10
+
 // encodeRequest keeps Input byte for byte: json.Marshal would scan and compact a large one once more.
-func encodeRequest(r Request) ([]byte, error) {
+func encodeRequest(r Request) (parts [][]byte, err error) {
 	input := r.Input
 	if input == nil {
 		input = json.RawMessage("{}")
@@ -108,11 +112,11 @@ func encodeRequest(r Request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([]byte, 0, len(head)+len(input)+16)
-	out = append(out, head[:len(head)-1]...)
-	out = append(out, `,"input":`...)
-	out = append(out, input...)
-	return append(out, '}'), nil
+	head = append(head[:len(head)-1], `,"input":`...)
+	if len(input) < longInput {
+		return [][]byte{append(append(head, input...), '}')}, nil
+	}
+	return [][]byte{head, input, {'}'}}, nil
 }
 
 // Request reads a request back, after a restart of the server.

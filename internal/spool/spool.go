@@ -226,7 +226,7 @@ func (d *Dir) Abs(path string) string {
 	if filepath.IsAbs(path) {
 		return path
 	}
-	return d.join(path)
+	return filepath.Join(d.path, path)
 }
 
 func (d *Dir) rel(path string) string {

@@ -73,7 +73,9 @@ func (o *follower) read(ctx context.Context) (prediction.Result, bool) {
 	if err != nil {
 		return o.failed("the model's answer could not be read: " + err.Error()), true
 	}
-	o.apply(ctx)
+	if !response.Silent {
+		o.apply(ctx)
+	}
 	if !ended {
 		return prediction.Result{}, false
 	}

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 
-from cog import CancelationException
+from cog import CancelationException, batch
 
 
 def begun(mark: str, what: str = "begun") -> None:
@@ -141,3 +141,10 @@ async def async_blocks(mark: str) -> str:
     while not os.path.exists(mark + ".go"):
         time.sleep(0.005)
     return "went on"
+
+
+@batch(max_size=4)
+def batched(mark: list[str]) -> list[str]:
+    for one in mark:
+        begun(one)
+    return ["answered"] * len(mark)

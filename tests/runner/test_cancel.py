@@ -90,7 +90,7 @@ def test_canceled_iterator_keeps_its_items_and_is_closed(runner: Start, tmp_path
     assert m.marks("a")[-1] == "finally"
 
 
-@pytest.mark.parametrize("name", ["sleeps", "async_sleeps"])
+@pytest.mark.parametrize("name", ["sleeps", "async_sleeps", "batched"])
 def test_cancel_that_was_there_before_the_request_ends_it(runner: Start, tmp_path: pathlib.Path, name: str) -> None:
     r = runner(f"cancels.py:{name}")
     r.cancel("a", ring=False)
@@ -98,7 +98,7 @@ def test_cancel_that_was_there_before_the_request_ends_it(runner: Start, tmp_pat
     assert r.response("a")["status"] == "canceled"
 
 
-@pytest.mark.parametrize("name", ["sleeps", "async_sleeps"])
+@pytest.mark.parametrize("name", ["sleeps", "async_sleeps", "batched"])
 def test_cancel_that_was_there_before_the_start_ends_it(runner: Start, tmp_path: pathlib.Path, name: str) -> None:
     r = runner(f"cancels.py:{name}", ready=False)
     r.cancel("a", ring=False)

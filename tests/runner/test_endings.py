@@ -46,6 +46,7 @@ def test_value_is_the_output(endings: Runner) -> None:
         "status": "succeeded",
         "output": {"answer": 42},
         "streamed": False,
+        "silent": True,
         "output_path": None,
         "files": [],
         "error": None,

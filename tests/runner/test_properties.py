@@ -17,7 +17,7 @@ from cog.internal.coding import FileTable, encode_output, file_clock
 from cog.internal.endings import describe, trace
 from cog.internal.kinds import Files, Mismatch
 from cog.internal.reading import Reader, Unsupported
-from cog.internal.spool import Spool, decode, encode, file_id, utf8
+from cog.internal.spool import Spool, decode, encode, file_id, text_json, utf8
 
 #: `make fuzz` asks for more.
 EXAMPLES = int(os.environ.get("COGGO_FUZZ_EXAMPLES") or 15)
@@ -95,6 +95,13 @@ def test_an_output_of_any_kind_is_json_or_refused_with_its_place(value):
 @quick
 def test_an_output_of_plain_json_comes_out_as_it_is(value):
     assert json.loads(encode_output(value, FileTable(lambda: "/nowhere", file_clock()))) == value
+
+
+@given(TEXT)
+@quick
+def test_a_long_text_is_encoded_like_a_short_one(text):
+    long = "é" * 5000 + text
+    assert text_json(long) == utf8(encode(long))
 
 
 @given(TEXT)

@@ -9,7 +9,7 @@ from typing import Any
 from cog.errors import CancelationException
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.batching import BatchScope, columns, results
-from cog.internal.cancelation import Doorbell
+from cog.internal.cancelation import Doorbell, Early
 from cog.internal.execution import Run, take
 from cog.internal.inotify import Watch
 from cog.internal.logs import Streams, sink
@@ -29,6 +29,7 @@ class BatchRunner:
         self._size = min(model.predict.batching.max_size, model.max_concurrency)
         self._found: dict[str, None] = {}  # requests that were seen, in order
         self._batch: dict[str, Run] = {}  # those that wait for the next call, or are in it
+        self._early = Early(spool.canceled)
         self._stop = False
         self._streams = streams
 
@@ -38,6 +39,7 @@ class BatchRunner:
             from cog.internal.health import serve_in_thread
 
             serve_in_thread(self._spool, self._model.healthcheck)
+        self._doorbell.listen()
         self._note(None)
         while self._fill():
             self._answer()
@@ -76,6 +78,8 @@ class BatchRunner:
         for fid in found.cancels:
             if fid in self._batch:
                 self._cancel(self._batch[fid])
+            else:
+                self._early.note(fid)
         self._stop = self._stop or found.stop
 
     def _take(self) -> None:
@@ -87,12 +91,15 @@ class BatchRunner:
                 continue
             run = self._run(fid, work)
             if work.method is not self._method:  # train, which has the model for itself
+                if self._early.pop(fid):
+                    self._doorbell.ring()
                 self._doorbell.begin(lambda fid=fid: self._spool.canceled(fid))  # type: ignore[misc]
                 run.run_sync(self._doorbell)
+                self._doorbell.end()
                 self._spool.look_here()
                 continue
             self._batch[fid] = run
-            if self._spool.canceled(fid):
+            if self._early.pop(fid):
                 self._cancel(run)
 
     def _run(self, fid: str, work: Any) -> Run:
@@ -102,9 +109,9 @@ class BatchRunner:
             events.append(line)
             self._spool.look_here()
 
-        def leave() -> None:
-            events.close()
+        def leave() -> bool:
             self._batch.pop(fid, None)
+            return events.close()
 
         return Run(self._spool, fid, work, emit, leave)
 

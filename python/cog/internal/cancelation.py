@@ -1,4 +1,4 @@
-"""How a cancel reaches synchronous user code: an exception in the main thread, raised by a signal handler."""
+"""How a cancel is noticed. It reaches synchronous code as an exception in the main thread, raised by a signal handler."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Doorbell:
     """SIGUSR1 from the server says: look whether the current prediction is canceled.
 
     The exception is raised only inside ``with``, which surrounds user code alone, and at most once for a prediction, so that
-    the model's own clean-up is not interrupted. The handler is installed anew each time: a model may have taken the signal, or
-    blocked it.
+    the model's own clean-up is not interrupted. A model may take the signal or block it: then the bell may have rung unheard,
+    and the next time it looks once without having heard it.
     """
 
     def __init__(self) -> None:
@@ -27,21 +27,36 @@ class Doorbell:
         self._armed = False
         self._rung = False
         self.raised = False
-        _handle(_SIGUSR1, self._ring)
+        self.listen()
+
+    def listen(self) -> None:
+        """Be able to hear, whatever the model has done to the signal: after setup and each prediction, when nobody waits."""
+        self._take()
+        _sigmask(_SIG_UNBLOCK, (_SIGUSR1,))
+        self._listening = True
+
+    def _take(self) -> None:
+        if _handle(_SIGUSR1, self._ring) != self._ring:
+            self._rung = True
+
+    def ring(self) -> None:
+        """There is a cancel file that the bell may not have rung for: it was there before the request."""
+        self._rung = True
 
     def begin(self, canceled: Callable[[], bool]) -> None:
         """A new prediction; ``canceled`` looks for its cancel file."""
         self._canceled = canceled
-        _sigmask(_SIG_UNBLOCK, (_SIGUSR1,))
-        self._rung = True  # the bell may have rung before anyone listened: look once
         self.raised = False
 
     def end(self) -> None:
         """No prediction runs."""
         self._canceled = _never
+        self.listen()
 
     def __enter__(self) -> None:
-        _handle(_SIGUSR1, self._ring)
+        if not self._listening:  # the model has run since
+            self._take()
+        self._listening = False
         self._armed = True
         if self._rung:
             self._look()
@@ -66,3 +81,29 @@ class Doorbell:
 
 def _never() -> bool:
     return False
+
+
+#: So many cancels of unknown predictions are kept before those are forgotten whose file has gone.
+_KEPT = 256
+
+
+class Early:
+    """Cancels of predictions whose request has not been seen. Most are late in truth: the prediction has ended. So the file
+    decides, but it is looked for only where there was one: a look costs each prediction a system call."""
+
+    def __init__(self, canceled: Callable[[str], bool]) -> None:
+        self._canceled = canceled
+        self._ids: set[str] = set()
+
+    def note(self, fid: str) -> None:
+        """There was a cancel file."""
+        if len(self._ids) >= _KEPT:
+            self._ids = {known for known in self._ids if self._canceled(known)}
+        self._ids.add(fid)
+
+    def pop(self, fid: str) -> bool:
+        """Whether the prediction that is about to run is canceled already."""
+        if fid not in self._ids:
+            return False
+        self._ids.discard(fid)
+        return self._canceled(fid)

@@ -12,7 +12,7 @@ from typing import Any, Callable
 
 from cog.errors import OutputError
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
-from cog.internal.spool import encode, utf8
+from cog.internal.spool import encode, text_json, utf8
 
 _stat, _fspath, _join, _basename, _realpath = os.stat, os.fspath, os.path.join, os.path.basename, os.path.realpath
 _mkdir, _unlink, _fstat, _samestat = os.mkdir, os.unlink, os.fstat, os.path.samestat
@@ -178,7 +178,7 @@ def encode_output(value: Any, files: FileTable) -> bytes:
     Raises OutputError with the place of what is not JSON, such as ``output.boxes[0].x``.
     """
     try:
-        return utf8(encode(value))
+        return text_json(value) if type(value) is str else utf8(encode(value))
     except (TypeError, ValueError, RecursionError):
         pass  # not plain JSON values: walk through it
     try:

@@ -72,7 +72,7 @@ class Run:
     """One prediction under way.
 
     ``emit`` takes lines for its events; ``leave`` is called when there will be none any more, right before the response
-    is written.
+    is written, and says whether there were any.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Run:
         fid: str,
         work: Work,
         emit: Callable[[bytes], None],
-        leave: Callable[[], None],
+        leave: Callable[[], bool],
     ) -> None:
         self.fid = fid
         self.request = work.request
@@ -91,6 +91,7 @@ class Run:
         self.emit = emit
         self._leave = leave
         self._ended = False
+        self._silent = False  # no event was written
         self.scope = Scope(self.request.context, self._record, *self.request.trace)
         self._streamed = False
         self._snapshots = 0
@@ -258,7 +259,7 @@ class Run:
             metrics["batch_size"] = len(self.scope.members)
         remove(self._originals)
         try:
-            self._leave()
+            self._silent = not self._leave()
             self._put(response, {**metrics, **self.scope.metrics.nested()})
         except Exception as error:  # most likely a full disk: a short answer may fit, and the loop must not end
             text = f"the answer could not be written: {describe(error)}"
@@ -266,12 +267,21 @@ class Run:
             self._put(response if self.canceled else failed, metrics, must=True)
 
     def _put(self, response: Response, metrics: dict[str, Any], must: bool = False) -> None:
-        _put(self._spool, self.fid, self.request.id, response, metrics, must)
+        _put(self._spool, self.fid, self.request.id, response, metrics, must, self._silent)
 
 
-def _put(spool: Spool, fid: str, id: str, response: Response, metrics: dict[str, Any], must: bool = False) -> None:
+def _put(
+    spool: Spool,
+    fid: str,
+    id: str,
+    response: Response,
+    metrics: dict[str, Any],
+    must: bool = False,
+    silent: bool = True,
+) -> None:
     head = {
         "id": id,
+        "silent": silent,
         "status": response.status,
         "streamed": response.streamed,
         "files": response.files,

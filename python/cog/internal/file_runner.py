@@ -185,8 +185,11 @@ class SyncRunner:
             from cog.internal.health import serve_in_thread
 
             serve_in_thread(self._spool, self._model.healthcheck)
+        self._tidy()
         found = self._spool.look()
         while True:
+            if found.cancels:
+                self._doorbell.ring()
             for fid in found.requests:
                 self._take(fid)
             if found.stop:
@@ -206,7 +209,6 @@ class SyncRunner:
         if work is None:
             return
         self._spool.busy()
-        self._streams.mend()
         self._doorbell.begin(lambda: self._spool.canceled(fid))
         events = self._spool.events(fid)
 
@@ -214,14 +216,19 @@ class SyncRunner:
             events.append(line)
             self._spool.look_here()
 
-        def leave() -> None:
-            events.close()
+        def leave() -> bool:
             self._streams.flush()
+            return events.close()
 
         Run(self._spool, fid, work, emit, leave).run_sync(self._doorbell)
-        self._doorbell.end()
         self._spool.look_here()
         self._spool.ready()
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Make good what the model has done to this process; not before a prediction, which would wait for it."""
+        self._doorbell.end()
+        self._streams.mend()
 
 
 if __name__ == "__main__":

@@ -143,7 +143,7 @@ class Streams:
                 setattr(sys, name, inner)
 
     def mend(self) -> None:
-        """Before a prediction: put back what an earlier one has closed. A stream of the model's own is left alone."""
+        """Between predictions: put back what one has closed. A stream of the model's own is left alone."""
         for fd, name in enumerate(_NAMES):
             if not _is_open(fd):
                 self._reopen(fd)

@@ -8,6 +8,7 @@ from time import monotonic as _monotonic
 from typing import Any, Callable
 
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.cancelation import Early
 from cog.internal.execution import Run, take
 from cog.internal.health import check
 from cog.internal.inotify import SCAN_INTERVAL, Watch, watch
@@ -133,12 +134,15 @@ class Emitter:
             if lines or self._events.unwritten:
                 self._events.append(b"".join(lines))
 
-    def close(self) -> None:
-        """Write the rest and release the file. OSError when something is missing: then the prediction has not succeeded."""
+    def close(self) -> bool:
+        """Write the rest and release the file; whether there is one. OSError when something is missing: then the prediction has
+        not succeeded."""
+        written = False
         try:
             self._write()
         finally:
-            self._events.close()
+            written = self._events.close()
+        return written
 
 
 class AsyncRunner:
@@ -154,6 +158,7 @@ class AsyncRunner:
         self._names = names
         self._turn = Turn(loop, spool)
         self._running: dict[str, tuple[Run, asyncio.Task[None]]] = {}
+        self._early = Early(spool.canceled)
         self._stopped: asyncio.Future[int] = loop.create_future()
         self._draining = False
         self._answered: int | None = None
@@ -188,6 +193,8 @@ class AsyncRunner:
             self._fail(error)
 
     def _act(self, found: Names) -> None:
+        if found.requests:
+            self._streams.mend()
         for fid in found.requests:
             self._take(fid)
         for fid in found.cancels:
@@ -201,7 +208,6 @@ class AsyncRunner:
         work = take(self._spool, self._model, fid)
         if work is None:
             return
-        self._streams.mend()
         emitter = Emitter(self._spool.events(fid), self._turn)
         run = Run(self._spool, fid, work, emitter.emit, lambda: self._leave(fid, emitter))
         task = self._loop.create_task(run.run_async(emitter.log))
@@ -209,21 +215,23 @@ class AsyncRunner:
         task.add_done_callback(lambda task: self._done(run, task))
         if len(self._running) == self._model.max_concurrency:
             self._spool.busy()
-        if self._spool.canceled(fid):  # that news may have come before the request
+        if self._early.pop(fid):
             self._cancel(fid)
 
     def _cancel(self, fid: str) -> None:
         run, task = self._running.get(fid, (None, None))
-        if run is not None and task is not None and not run.canceled:
+        if run is None or task is None:
+            self._early.note(fid)
+        elif not run.canceled:
             run.canceled = True
             task.cancel()
 
-    def _leave(self, fid: str, emitter: Emitter) -> None:
+    def _leave(self, fid: str, emitter: Emitter) -> bool:
         """The last thing before the response is written: from then on the id may come again."""
         full = len(self._running) == self._model.max_concurrency
         del self._running[fid]
         self._turn.touch(freed=full)
-        emitter.close()
+        return emitter.close()
 
     def _done(self, run: Run, task: asyncio.Task[None]) -> None:
         try:
