@@ -16,6 +16,9 @@ from left_behind import nothing_left
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
+# With it Python would write each print at once, and no test could see one that is left in a buffer.
+os.environ.pop("PYTHONUNBUFFERED", None)
+
 #: The server under test; another build of it, with the race detector for example, can be named instead.
 BINARY = pathlib.Path(os.environ.get("COGGO_SERVER") or ROOT / "bin" / "coggo-server")
 

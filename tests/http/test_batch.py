@@ -267,6 +267,7 @@ class Predictor(cog.BasePredictor):
     def predict(self, n: list[int]) -> list[int]:
         return [-i for i in n]
     def train(self, n: int) -> int:
+        print("training", n, end="")
         return n + 1
 """
     )
@@ -275,7 +276,10 @@ class Predictor(cog.BasePredictor):
         answers = list(pool.map(lambda n: server.predict({"n": n}).json, range(40)))
     assert [a["output"] for a in answers] == [-n for n in range(40)]
     assert {a["metrics"]["batch_size"] for a in answers} <= {1, 2}
-    assert server.ask("POST", "/trainings", {"input": {"n": 1}}).json["output"] == 2
+    for n in range(3):
+        training = server.ask("POST", "/trainings", {"input": {"n": n}}).json
+        assert (training["output"], training["logs"]) == (n + 1, f"training {n}\n")
+    assert server.predict({"n": 1}).json["logs"] == ""
 
 
 def test_fewer_slots_than_the_batch_could_hold_do_not_make_it_wait(start: Any) -> None:

@@ -91,6 +91,7 @@ class BatchRunner:
                 continue
             run = self._run(fid, work)
             if work.method is not self._method:  # train, which has the model for itself
+                self._streams.mend()
                 if self._early.pop(fid):
                     self._doorbell.ring()
                 self._doorbell.begin(lambda fid=fid: self._spool.canceled(fid))  # type: ignore[misc]
@@ -111,6 +112,8 @@ class BatchRunner:
 
         def leave() -> bool:
             self._batch.pop(fid, None)
+            if work.method is not self._method:  # a batch has flushed for all of its runs at once
+                self._streams.flush()
             return events.close()
 
         return Run(self._spool, fid, work, emit, leave)
