@@ -165,7 +165,7 @@ func (p *Prediction) Announce() {
 func (p *Prediction) Size() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.Request.Echo) + len(p.logs) + p.outputBytesLocked() + 2*p.itemBytes + eventBytes*len(p.history.events)
+	return p.Request.size() + len(p.logs) + p.outputBytesLocked() + 2*p.itemBytes + eventBytes*len(p.history.events)
 }
 
 // Snapshot is the state of this moment; an end shows once it was announced.

@@ -183,3 +183,21 @@ func TestTheLastReaderOrphansOnlyWhatWasMadeForReaders(t *testing.T) {
 		}
 	}
 }
+
+func TestTheSizeCountsEverythingThatARequestCanMakeLarge(t *testing.T) {
+	large := strings.Repeat("x", 1<<20)
+	input := json.RawMessage(`"` + large + `"`)
+	for name, r := range map[string]prediction.Request{
+		"input":              {Input: input, Echo: input},
+		"a secret input":     {Input: input, Echo: json.RawMessage(`"**********"`)},
+		"context":            {Context: map[string]string{"a": large}},
+		"a name in context":  {Context: map[string]string{large: ""}},
+		"webhook":            {Webhook: "http://h/" + large},
+		"output_file_prefix": {OutputPrefix: "http://h/" + large},
+		"created_at":         {CreatedAt: large},
+	} {
+		if n := prediction.New(r, prediction.Limits{}).Size(); n < 1<<20 || n > 1<<20+1024 {
+			t.Errorf("%s: %d bytes", name, n)
+		}
+	}
+}

@@ -61,6 +61,21 @@ func (r Request) Wants(event string) bool {
 	return r.Webhook != "" && (r.WebhookEvents == nil || slices.Contains(r.WebhookEvents, event))
 }
 
+// contextBytes is about what an entry of Context takes beside its texts.
+const contextBytes = 64
+
+// size is about the number of bytes that the request holds.
+func (r Request) size() int {
+	n := len(r.Echo) + len(r.More) + len(r.Webhook) + len(r.OutputPrefix) + len(r.CreatedAt) + len(r.TraceParent) + len(r.TraceState)
+	if len(r.Input) > 0 && (len(r.Echo) == 0 || &r.Input[0] != &r.Echo[0]) { // with secrets the two are not the same bytes
+		n += len(r.Input)
+	}
+	for name, value := range r.Context {
+		n += len(name) + len(value) + contextBytes
+	}
+	return n
+}
+
 // MaxIDBytes is the length of the longest id.
 const MaxIDBytes = 512
 
@@ -116,13 +131,26 @@ func ParseRequest(body []byte) (Request, error) {
 	if len(p.problems) > 0 {
 		return Request{}, InvalidRequest(p.problems...)
 	}
+	if len(body)-len(r.Input) > besideInput {
+		r.Input = bytes.Clone(r.Input)
+	}
 	return r, nil
 }
+
+// besideInput is how much of a body beside its input may live as long as the input, which is a part of it. A prediction is
+// kept long after its end, and what nobody reads can be as large as a body may be.
+const besideInput = 4 << 10
+
+// maxProblems is how many problems of an envelope are listed.
+const maxProblems = 100
 
 type envelope struct {
 	request  *Request
 	problems []Problem
 }
+
+// full reports whether so much is wrong that the rest is not looked at.
+func (e *envelope) full() bool { return len(e.problems) >= maxProblems }
 
 // read walks the top level of body. jsontext hands out slices of it: a large input is neither copied nor decoded here.
 func (e *envelope) read(body []byte) error {
@@ -226,20 +254,26 @@ func validPort(text string) bool {
 	return text == "" || err == nil
 }
 
+// events reads the list item by item: decoded as a whole, one of a million items would take many times its length.
 func (e *envelope) events(key string, value json.RawMessage) {
-	var list []json.RawMessage
-	if json.Unmarshal(value, &list) != nil {
+	if value[0] != '[' {
 		e.bad("list_type", "must be a list", key)
 		return
 	}
 	e.request.WebhookEvents = []string{}
-	for i, item := range list {
+	dec := jsontext.NewDecoder(bytes.NewBuffer(value))
+	_, _ = dec.ReadToken() // the value was read before
+	for i := 0; dec.PeekKind() != ']'; i++ {
+		item, _ := dec.ReadValue()
 		var s string
-		if json.Unmarshal(item, &s) != nil || !slices.Contains(WebhookEvents, s) {
-			e.bad("enum", "must be one of: "+strings.Join(WebhookEvents, ", "), key, i)
-			continue
+		switch {
+		case json.Unmarshal(item, &s) != nil || !slices.Contains(WebhookEvents, s):
+			if e.bad("enum", "must be one of: "+strings.Join(WebhookEvents, ", "), key, i); e.full() {
+				return
+			}
+		case !slices.Contains(e.request.WebhookEvents, s):
+			e.request.WebhookEvents = append(e.request.WebhookEvents, s)
 		}
-		e.request.WebhookEvents = append(e.request.WebhookEvents, s)
 	}
 }
 
@@ -253,7 +287,9 @@ func (e *envelope) context(key string, value json.RawMessage) {
 	for name, item := range object {
 		var s *string
 		if json.Unmarshal(item, &s) != nil || s == nil {
-			e.bad("string_type", "must be a string", key, name)
+			if e.bad("string_type", "must be a string", key, name); e.full() {
+				return
+			}
 			continue
 		}
 		e.request.Context[name] = *s

@@ -95,3 +95,46 @@ func TestNewIDsAreLowercaseAndDistinct(t *testing.T) {
 		t.Errorf("ids %q and %q", a, b)
 	}
 }
+
+func TestParseRequestListsABoundedNumberOfProblems(t *testing.T) {
+	many := strings.Repeat("1,", 100000) + "1"
+	for name, body := range map[string]string{
+		"events":  `{"webhook_events_filter":[` + many + `]}`,
+		"context": `{"context":{` + manyMembers(100000) + `}}`,
+	} {
+		_, err := prediction.ParseRequest([]byte(body))
+		var refused *prediction.Error
+		if !errors.As(err, &refused) || refused.Code != prediction.Invalid {
+			t.Fatalf("%s: got %v", name, err)
+		}
+		if n := len(refused.Problems); n == 0 || n > 100 {
+			t.Errorf("%s: %d problems are listed", name, n)
+		}
+	}
+}
+
+func manyMembers(n int) string {
+	members := make([]string, n)
+	for i := range members {
+		members[i] = fmt.Sprintf(`"k%d":1`, i)
+	}
+	return strings.Join(members, ",")
+}
+
+func TestAWebhookEventIsAskedForOnce(t *testing.T) {
+	r, err := prediction.ParseRequest([]byte(`{"webhook_events_filter":["logs","start","logs"]}`))
+	if err != nil || fmt.Sprint(r.WebhookEvents) != "[logs start]" {
+		t.Errorf("got %v, %v", r.WebhookEvents, err)
+	}
+}
+
+func TestTheInputDoesNotKeepALargeBody(t *testing.T) {
+	junk := strings.Repeat("x", 1<<20)
+	r, err := prediction.ParseRequest([]byte(`{"input":{"a":1},"junk":"` + junk + `"}`))
+	if err != nil || string(r.Input) != `{"a":1}` {
+		t.Fatalf("got %s, %v", r.Input, err)
+	}
+	if cap(r.Input) > 64<<10 {
+		t.Errorf("%d bytes are kept for the %d of the input", cap(r.Input), len(r.Input))
+	}
+}

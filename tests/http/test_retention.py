@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pathlib
+
 from waiting import until
 
 MODEL = """
@@ -65,3 +67,12 @@ def test_one_that_runs_again_replaces_the_one_that_was_kept(start):
     assert server.predict({}, id="again").json["output"] == 3
     assert ids(server) == ["again", "other"]
     assert server.get("/predictions/again").json["output"] == 3
+
+
+def test_what_nobody_reads_of_a_large_body_is_not_kept(start):
+    server = start(MODEL)
+    body = b'{"unknown": "' + b"x" * (8 << 20) + b'", "input": {}}'
+    for n in range(40):
+        assert server.ask("PUT", f"/predictions/p{n}", body, Content_Type="application/json").json["output"] == n + 1
+    status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
+    assert int(status.split("VmRSS:")[1].split()[0]) << 10 < 40 * len(body) / 2
