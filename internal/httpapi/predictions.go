@@ -65,7 +65,7 @@ func (a *API) start(w http.ResponseWriter, r *http.Request, req prediction.Reque
 	case stream:
 		return a.stream(w, r, p, 0, !created)
 	case !created && !p.Status().Terminal():
-		writePrediction(w, http.StatusAccepted, p)
+		writeCurrent(w, p)
 	case prefer.async && created:
 		writeRaw(w, http.StatusAccepted, p.Accepted().AppendJSON(nil))
 	case prefer.wait > 0:
@@ -89,11 +89,8 @@ func (a *API) finish(w http.ResponseWriter, r *http.Request, p *prediction.Predi
 
 // wait answers when the prediction has ended, or after limit with its state of then.
 func (a *API) wait(w http.ResponseWriter, r *http.Request, p *prediction.Prediction, limit time.Duration) {
-	if a.waitDone(r, p, limit) {
-		writePrediction(w, http.StatusOK, p)
-	} else {
-		writePrediction(w, http.StatusAccepted, p)
-	}
+	a.waitDone(r, p, limit)
+	writeCurrent(w, p)
 }
 
 // waitDone reports whether the prediction has ended before limit is over or the client has gone.
@@ -116,6 +113,16 @@ func (a *API) get(w http.ResponseWriter, r *http.Request) error {
 	}
 	writePrediction(w, http.StatusOK, p)
 	return nil
+}
+
+// writeCurrent answers with the state of this moment; 202 says that it is not the last one.
+func writeCurrent(w http.ResponseWriter, p *prediction.Prediction) {
+	s := p.Snapshot()
+	status := http.StatusAccepted
+	if s.Status.Terminal() {
+		status = http.StatusOK
+	}
+	writeSnapshot(w, status, s)
 }
 
 func writePrediction(w http.ResponseWriter, status int, p *prediction.Prediction) {
