@@ -90,6 +90,8 @@ func (s *Supervisor) register(f *flight, idempotent bool) (known *flight, err er
 	}
 	if w := s.freeWorkerLocked(); w != nil && len(s.queue) == 0 {
 		w.takeLocked(f)
+	} else if status := s.statusLocked(); status != Ready && status != Busy { // it was, before the input was checked
+		return nil, prediction.Refuse(prediction.NotReady, s.whyNotLocked(status))
 	} else if len(s.queue) < s.MaxQueue {
 		s.queue = append(s.queue, f)
 	} else {
