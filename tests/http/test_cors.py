@@ -36,7 +36,13 @@ def preflight(server, origin, method="POST", path="/predictions"):
 
 @pytest.mark.parametrize("origin", [APP, OTHER])
 @pytest.mark.parametrize(
-    ("method", "path"), [("POST", "/predictions"), ("PUT", "/predictions/x"), ("GET", "/health-check")]
+    ("method", "path"),
+    [
+        ("POST", "/predictions"),
+        ("PUT", "/predictions/x"),
+        ("GET", "/health-check"),
+        ("DELETE", "/v1/files/abcdefgh"),
+    ],
 )
 def test_a_page_of_the_origin_may_ask_before(server, origin, method, path):
     answer = preflight(server, origin, method, path)
