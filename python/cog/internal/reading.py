@@ -223,9 +223,13 @@ class Reader:
             return _Pydantic(found)
         return None
 
-    def _slot(self, owner: Any, name: str, annotation: Any, default: Any, shown: Any, output: bool) -> Slot:
+    def _scope_of(self, owner: Any) -> dict[str, Any]:
+        """Where the quoted names of a class are looked up."""
         module = sys.modules.get(getattr(owner, "__module__", ""))
-        reader = Reader({**(vars(module) if module else {}), **self._scope})
+        return {**(vars(module) if module else {}), **self._scope}
+
+    def _slot(self, owner: Any, name: str, annotation: Any, default: Any, shown: Any, output: bool) -> Slot:
+        reader = Reader(self._scope_of(owner))
         reader._reading = self._reading
         try:
             kind = reader._read(annotation, output)
@@ -259,11 +263,9 @@ class Reader:
     def _typed_dict(self, found: Any, output: bool) -> Kind:
         required: frozenset[str] = getattr(found, "__required_keys__", frozenset())
         slots = []
-        for base in reversed([found]):
-            for name, annotation in raw(base).items():
-                annotation = _without_marks(annotation)
-                optional = None if name in required else (lambda: None)
-                slots.append(self._slot(found, name, annotation, optional, None, output))
+        for name, annotation in raw(found).items():
+            annotation, needed = _without_marks(annotation, self._scope_of(found), name in required)
+            slots.append(self._slot(found, name, annotation, None if needed else (lambda: None), None, output))
         return _TypedDict(found.__name__, slots, lambda fields: fields)
 
 
@@ -283,11 +285,17 @@ def _docstring(found: type) -> str | None:
     return inspect.cleandoc(text)
 
 
-def _without_marks(annotation: Any) -> Any:
-    """The type inside Required[...] and NotRequired[...]."""
-    if getattr(typing.get_origin(annotation), "_name", "") in ("Required", "NotRequired"):
-        return typing.get_args(annotation)[0]
-    return annotation
+def _without_marks(annotation: Any, scope: Mapping[str, Any], required: bool) -> tuple[Any, bool]:
+    """The type inside Required[...] and NotRequired[...], and whether the key has to be there: as the mark says, which the class
+    itself does not know of a postponed annotation, else as ``required`` says."""
+    try:
+        found = resolve(annotation, scope)
+    except Unresolved:
+        return annotation, required  # told where the type is read
+    while (mark := getattr(typing.get_origin(found), "_name", "")) in ("Required", "NotRequired", "ReadOnly"):
+        required = required if mark == "ReadOnly" else mark == "Required"
+        found = typing.get_args(found)[0]
+    return found, required
 
 
 class _TypedDict(Record):
