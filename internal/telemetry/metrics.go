@@ -1,4 +1,4 @@
-// Package telemetry is what operators see: metrics for Prometheus.
+// Package telemetry is what operators see: metrics for Prometheus, and traces by OTLP.
 package telemetry
 
 import (

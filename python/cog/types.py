@@ -74,10 +74,6 @@ class _Described:
 class Path(_Described, type(pathlib.Path())):  # type: ignore[misc]
     """A file. As an input it has been downloaded before ``predict`` is called; as an output its contents are sent."""
 
-    if sys.version_info < (3, 12):
-        # Only 3.12 and later call __init__ of subclasses with the arguments.
-        pass
-
     @classmethod
     def validate(cls, value: Any) -> Path:
         """Make a Path of a path or its text."""

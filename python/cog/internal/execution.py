@@ -20,7 +20,7 @@ from cog.scope import Scope, current
 
 
 class Method(Protocol):
-    """What is needed of the model's predict or train, see `cog.internal.signature`."""
+    """What is needed of the model's predict or train, see `cog.internal.method`."""
 
     is_async: bool
     is_iterator: bool
