@@ -38,6 +38,7 @@ type reference struct {
 // signature is what a model takes and returns.
 type signature struct {
 	inputs []property // in the order of the author
+	open   bool       // it takes inputs of any name
 	output property
 }
 
@@ -50,11 +51,12 @@ func signatureOf(document *schema.Document) signature {
 	var input struct {
 		Properties map[string]property `json:"properties"`
 		Required   []string            `json:"required"`
+		Additional any                 `json:"additionalProperties"`
 	}
 	_ = json.Unmarshal(document.JSON(), &parsed) // the document was parsed before
 	schemas := parsed.Components.Schemas
 	_ = json.Unmarshal(schemas["Input"], &input)
-	s := signature{}
+	s := signature{open: input.Additional == true}
 	for name, p := range input.Properties {
 		p.name, p.required = name, slices.Contains(input.Required, name)
 		if len(p.AllOf) == 1 { // a choice: its values stand in a component of their own
@@ -140,7 +142,7 @@ func (p property) String() string {
 
 // table is one line for each input.
 func (s signature) table(indent string) string {
-	if len(s.inputs) == 0 {
+	if len(s.inputs) == 0 && !s.open {
 		return indent + "no inputs\n"
 	}
 	width := 0
@@ -154,6 +156,9 @@ func (s signature) table(indent string) string {
 			fmt.Fprintf(&out, "  (%s)", about)
 		}
 		out.WriteByte('\n')
+	}
+	if s.open {
+		out.WriteString(indent + "inputs of any name\n")
 	}
 	return out.String()
 }

@@ -32,7 +32,7 @@ func readInputs(words []string, s signature, store *files.Store) (*given, error)
 		case !found:
 			wrong = append(wrong, fmt.Errorf("-i %s: write NAME=VALUE", word))
 			continue
-		case !known && len(s.inputs) > 0:
+		case !known && !s.open:
 			wrong = append(wrong, fmt.Errorf("-i %s: the model has no such input; its inputs are:\n%s", name, strings.TrimRight(s.table("  "), "\n")))
 			continue
 		}

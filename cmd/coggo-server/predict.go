@@ -27,7 +27,7 @@ type predictCommand struct {
 // Help stands below the flags.
 func (c *predictCommand) Help() string {
 	return `The output goes to standard output, item by item if the model yields; what the model prints goes to standard error.
-Ctrl-C cancels.
+Ctrl-C cancels, and once more kills a model that does not heed it.
 
 Exit codes: 0 succeeded, 1 failed, 2 the input does not fit the model, 130 canceled.`
 }
@@ -83,7 +83,9 @@ func (c *predictCommand) predict(s *session) (int, error) {
 		return exitFailed, err
 	}
 	out := &printer{to: s.stdout(), quiet: c.JSON || named(local), joined: signature.output.Display == "concatenate"}
-	s.follow(p, out)
+	if !s.follow(p, out) {
+		return exitCanceled, nil
+	}
 	snapshot := p.Snapshot()
 	snapshot.Input = input.shown(snapshot.Input)
 	if err := c.print(snapshot, out, local); err != nil {
@@ -124,8 +126,9 @@ func (c *predictCommand) local(s *session) (*files.Local, error) {
 	return l, nil
 }
 
-// follow shows the prediction until its end. The first Ctrl-C cancels it.
-func (s *session) follow(p *prediction.Prediction, out *printer) {
+// follow shows the prediction until its end. The first Ctrl-C cancels it; after the second nobody waits for a model that does
+// not heed the cancel: false, and closing the session kills it.
+func (s *session) follow(p *prediction.Prediction, out *printer) bool {
 	stop := s.timer("running")
 	defer stop()
 	asked := s.stop.asked
@@ -138,7 +141,7 @@ func (s *session) follow(p *prediction.Prediction, out *printer) {
 				out.item(e.Chunk())
 			}
 			if e.Kind == prediction.KindCompleted {
-				return
+				return true
 			}
 		}
 		select {
@@ -147,6 +150,9 @@ func (s *session) follow(p *prediction.Prediction, out *printer) {
 			asked = nil
 			s.say("canceling")
 			_ = s.supervisor.Cancel(p.Request.ID, supervisor.ByClient) // NotFound: it ended at this moment
+		case <-s.stop.hurried:
+			s.say("killed")
+			return false
 		}
 	}
 }

@@ -1,12 +1,8 @@
 package httpapi
 
 import (
-	"errors"
 	"io"
 	"net/http"
-	"strings"
-
-	"github.com/coggo/coggo/internal/prediction"
 )
 
 // counted tells Bytes how large the bodies of each exchange were. The request is copied: net/http looks at the body of its
@@ -29,14 +25,9 @@ func (a *API) counted(next http.Handler) http.Handler {
 func (a *API) rejecting(next handler) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		err := next(w, r)
-		var refused *prediction.Error
-		var plain *httpError
-		switch {
-		case errors.As(err, &refused):
+		if refused, _ := refusal(err); refused != nil {
 			a.Rejected(string(refused.Code))
-		case errors.As(err, &plain):
-			a.Rejected(strings.ReplaceAll(strings.ToLower(http.StatusText(plain.status)), " ", "_"))
-		case err != nil && r.Context().Err() == nil:
+		} else if err != nil && r.Context().Err() == nil {
 			a.Rejected("internal")
 		}
 		return err

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/coggo/coggo/internal/prediction"
 )
@@ -42,13 +43,10 @@ type errorBody struct {
 
 // writeError answers with err. The text of an error that is not meant for clients stays in the log.
 func writeError(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
-	var refused *prediction.Error
-	var plain *httpError
+	refused, status := refusal(err)
 	switch {
-	case errors.As(err, &refused):
-		writeRefusal(w, refused)
-	case errors.As(err, &plain):
-		writeJSON(w, plain.status, errorBody{Detail: plain.message})
+	case refused != nil:
+		writeRefusal(w, status, refused)
 	case r.Context().Err() != nil: // the client has gone; nobody reads an answer
 	default:
 		log.Error("request", "method", r.Method, "path", r.URL.Path, "error", err)
@@ -56,8 +54,27 @@ func writeError(w http.ResponseWriter, r *http.Request, log *slog.Logger, err er
 	}
 }
 
-func writeRefusal(w http.ResponseWriter, e *prediction.Error) {
-	status := statusOf[e.Code]
+// refusal takes an error apart into what a client is told and the status of it; nil when err is nil or not for clients. The
+// code of one that only HTTP knows is its status in words.
+func refusal(err error) (refused *prediction.Error, status int) {
+	var plain *httpError
+	switch {
+	case errors.As(err, &refused):
+		return refused, statusOf[refused.Code]
+	case errors.As(err, &plain):
+		code := strings.ReplaceAll(strings.ToLower(http.StatusText(plain.status)), " ", "_")
+		return &prediction.Error{Code: prediction.Code(code), Message: plain.message}, plain.status
+	}
+	return nil, 0
+}
+
+func retryAfter(w http.ResponseWriter, e *prediction.Error) {
+	if e.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(e.RetryAfter.Seconds())))
+	}
+}
+
+func writeRefusal(w http.ResponseWriter, status int, e *prediction.Error) {
 	body := errorBody{Detail: e.Message}
 	if e.Problems != nil {
 		body.Detail = e.Problems
@@ -66,9 +83,7 @@ func writeRefusal(w http.ResponseWriter, e *prediction.Error) {
 	case http.StatusConflict, http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		body.Error, body.Status = e.Message, string(prediction.Failed)
 	}
-	if e.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(e.RetryAfter.Seconds())))
-	}
+	retryAfter(w, e)
 	writeJSON(w, status, body)
 }
 

@@ -27,16 +27,26 @@ func (a *API) streams(m prediction.Method) error {
 
 // attach joins a live or retained prediction, after the event that Last-Event-ID names.
 func (a *API) attach(w http.ResponseWriter, r *http.Request) error {
+	p, number, err := a.join(w, r)
+	if p == nil {
+		return err
+	}
+	return a.stream(w, r, p, number, number == 0)
+}
+
+// join finds the prediction that a reader wants to follow and the last event that it has seen; nil when it has its answer
+// already, or gets an error.
+func (a *API) join(w http.ResponseWriter, r *http.Request) (*prediction.Prediction, int, error) {
 	p, err := a.Supervisor.Get(r.PathValue("id"))
 	if err != nil {
-		return err
+		return nil, 0, err
 	}
 	number, over := resume(r, p)
 	if over || r.Method == http.MethodHead {
 		headOnly(w, over)
-		return nil
+		return nil, 0, nil
 	}
-	return a.stream(w, r, p, number, number == 0)
+	return p, number, nil
 }
 
 // resume returns the number of the last event that a reader has seen, 0 when it comes for the first time or names one

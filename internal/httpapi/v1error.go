@@ -1,10 +1,8 @@
 package httpapi
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/coggo/coggo/internal/prediction"
@@ -28,19 +26,12 @@ type fieldV1 struct {
 func (a *API) problem(h handler) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		err := h(w, r)
-		var refused *prediction.Error
-		var plain *httpError
-		switch {
-		case errors.As(err, &refused):
-			if refused.RetryAfter > 0 {
-				w.Header().Set("Retry-After", strconv.Itoa(int(refused.RetryAfter.Seconds())))
-			}
-			writeProblem(w, statusOf[refused.Code], refused)
-		case errors.As(err, &plain):
-			writeProblem(w, plain.status, &prediction.Error{Message: plain.message})
-		default:
+		refused, status := refusal(err)
+		if refused == nil {
 			return err
 		}
+		retryAfter(w, refused)
+		writeProblem(w, status, refused)
 		return nil
 	}
 }

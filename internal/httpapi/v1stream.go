@@ -11,14 +11,9 @@ import (
 // streamV1 writes the events in Replicate's form (https://replicate.com/docs/topics/predictions/streaming): `output` with
 // the bare text, `logs`, `error`, and `done` with an object that gives the reason of an end other than success.
 func (a *API) streamV1(w http.ResponseWriter, r *http.Request) error {
-	p, err := a.Supervisor.Get(r.PathValue("id"))
-	if err != nil {
+	p, number, err := a.join(w, r)
+	if p == nil {
 		return err
-	}
-	number, over := resume(r, p)
-	if over || r.Method == http.MethodHead {
-		headOnly(w, over)
-		return nil
 	}
 	e := a.newEventWriter(w)
 	items := 0

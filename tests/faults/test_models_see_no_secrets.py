@@ -79,12 +79,18 @@ def test_the_model_gets_the_variables_that_are_allowed(start):
     assert {"OTHER": "x"}.items() <= eval(ask(start(MODEL, env=env), "environment", {})).items()
 
 
+def refused(directory, *flags) -> str:
+    """What a start says that must not succeed."""
+    line = [str(BINARY), "--predict", "predict.py:Predictor", "--port", "0", *flags, str(directory)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=30)
+    assert done.returncode != 0, done.stderr
+    return done.stderr
+
+
 @pytest.mark.parametrize("entry", ["COGGO_AUTH_TOKEN", "WEBHOOK_AUTH_TOKEN=x", "=x", "[", ""])
 def test_an_entry_that_makes_no_sense_is_refused(tmp_path, entry):
     (tmp_path / "predict.py").write_text(MODEL)
-    line = [str(BINARY), "--predict", "predict.py:Predictor", "--port", "0", "--runner-env", entry, str(tmp_path)]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=30)
-    assert done.returncode != 0 and "--runner-env" in done.stderr
+    assert "--runner-env" in refused(tmp_path, "--runner-env", entry)
 
 
 def test_the_working_directory_and_its_files_are_private(start, tmp_path):
@@ -118,18 +124,7 @@ def test_the_model_runs_as_another_user(start, public):
     """As root the real thing; any other user is told that it takes root."""
     (public / "model" / "predict.py").write_text(MODEL)
     if os.geteuid() != 0:
-        line = [
-            str(BINARY),
-            "--predict",
-            "predict.py:Predictor",
-            "--port",
-            "0",
-            "--runner-user",
-            "nobody",
-            str(public / "model"),
-        ]
-        done = subprocess.run(line, capture_output=True, text=True, timeout=30)
-        assert done.returncode != 0 and "root" in done.stderr
+        assert "root" in refused(public / "model", "--runner-user", "nobody")
         return
     server = start("", "--runner-user", "nobody", "--working-dir", str(public / "spool"), **nobody(public))
     ids = eval(ask(server, "ids"))
@@ -181,25 +176,11 @@ def test_a_directory_of_another_user_is_refused(public):
     (public / "model" / "predict.py").write_text(MODEL)
     (public / "spool").mkdir()
     (public / "spool" / "old").write_text("")
-    line = [
-        str(BINARY),
-        "--predict",
-        "predict.py:Predictor",
-        "--port",
-        "0",
-        "--runner-user",
-        "nobody",
-        "--working-dir",
-        str(public / "spool"),
-        str(public / "model"),
-    ]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=30)
-    assert done.returncode != 0 and ("chown" in done.stderr or "root" in done.stderr)
+    said = refused(public / "model", "--runner-user", "nobody", "--working-dir", str(public / "spool"))
+    assert "chown" in said or "root" in said
 
 
 def test_a_user_who_is_not_there_is_refused(tmp_path):
     (tmp_path / "predict.py").write_text(MODEL)
     for user in ("nobody-of-that-name", "nobody:no-group-of-that-name", "-1", "4242424"):
-        line = [str(BINARY), "--predict", "predict.py:Predictor", "--port", "0", f"--runner-user={user}", str(tmp_path)]
-        done = subprocess.run(line, capture_output=True, text=True, timeout=30)
-        assert done.returncode != 0 and "--runner-user" in done.stderr, done.stderr
+        assert "--runner-user" in refused(tmp_path, f"--runner-user={user}")

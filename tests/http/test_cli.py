@@ -194,6 +194,34 @@ def test_ctrl_c_cancels(place):
     assert "coggo-server: canceled\n" in stderr
 
 
+def test_a_second_ctrl_c_waits_for_nothing(place):
+    (place / "model" / "predict.py").write_text(
+        "import time\nfrom cog import CancelationException\nclass Predictor:\n    def predict(self) -> str:\n"
+        "        while True:\n            try:\n                print('busy', flush=True)\n                time.sleep(600)\n"
+        "            except CancelationException:\n                print('not now', flush=True)\n"
+    )
+    words = command(place, "predict", "--cancel-grace", "10m")
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, env=environment(place), text=True)
+    assert process.stderr.readline() == "busy\n"
+    process.send_signal(signal.SIGINT)
+    while process.stderr.readline() != "not now\n":
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130 and "coggo-server: killed\n" in stderr
+
+
+def test_a_model_with_keywords_takes_any_name(place):
+    (place / "model" / "predict.py").write_text(
+        "from typing import Any\nclass Predictor:\n    def predict(self, **given: Any) -> Any:\n        return given\n"
+    )
+    given = predict(place, "size=2", "name=x y", "flags=[true]").stdout
+    assert json.loads(given) == {"size": 2, "name": "x y", "flags": [True]}
+    assert "inputs of any name" in run(place, "check").stdout
+    (place / "model" / "predict.py").write_text("class Predictor:\n    def predict(self) -> int:\n        return 1\n")
+    assert "-i size: the model has no such input" in predict(place, "size=2", code=2).stderr
+
+
 def test_ctrl_c_during_setup_ends_it(place):
     (place / "model" / "predict.py").write_text(
         "import time\nclass Predictor:\n    def setup(self):\n        print('in setup', flush=True)\n        time.sleep(60)\n"

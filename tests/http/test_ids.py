@@ -9,18 +9,10 @@ from urllib.parse import quote
 
 import pytest
 
+from conftest import ROOT
 from waiting import until
 
-MODEL = """
-import os, time
-class Predictor:
-    def setup(self):
-        self.runs = 0
-    def predict(self, s: float = 0) -> int:
-        time.sleep(s)
-        self.runs += 1
-        return self.runs
-"""
+MODEL = (ROOT / "tests/models/counts.py").read_text()
 
 
 @pytest.fixture(scope="module")

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 import pathlib
 
+from conftest import ROOT
 from waiting import until
 
-MODEL = """
-import time
-class Predictor:
-    def setup(self):
-        self.runs = 0
-    def predict(self, s: float = 0) -> int:
-        time.sleep(s)
-        self.runs += 1
-        return self.runs
-"""
+MODEL = (ROOT / "tests/models/counts.py").read_text()
 
 
 def ids(server):
