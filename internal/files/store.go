@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -25,6 +26,9 @@ type Store struct {
 	Keep     time.Duration // after which a file is removed
 	Now      func() time.Time
 	NewID    func() string // of lowercase letters and digits, not to be guessed
+
+	mu    sync.Mutex // guards swept
+	swept time.Time  // when expired files were looked for last
 }
 
 // Stored describes an uploaded file.
@@ -50,7 +54,7 @@ var storedID = regexp.MustCompile(`^[a-z0-9]{8,64}$`)
 // ErrNotStored says that no file has an id, or that it has expired.
 var ErrNotStored = errors.New("no file has this id; uploaded files are kept for a while")
 
-// Put stores body and removes what has expired.
+// Put stores body; from time to time it removes what has expired.
 func (s *Store) Put(name, contentType string, body io.Reader) (_ Stored, err error) {
 	s.sweep()
 	now := s.Now().UTC()
@@ -163,8 +167,26 @@ func (s *Store) Delete(id string) error {
 	return os.RemoveAll(filepath.Join(s.Dir, id))
 }
 
+// sweepEvery is how often expired files are looked for: the look reads about every file, and uploads may come by the thousand.
+const sweepEvery = time.Minute
+
+// due reports whether it is time for a sweep.
+func (s *Store) due() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.Now()
+	if now.Sub(s.swept) < sweepEvery {
+		return false
+	}
+	s.swept = now
+	return true
+}
+
 // sweep removes what has expired.
 func (s *Store) sweep() {
+	if !s.due() {
+		return
+	}
 	entries, err := os.ReadDir(s.Dir)
 	if err != nil {
 		return // nothing was ever stored
