@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from waiting import until
+from waiting import alive, until
 
 MODEL = """
 import time
@@ -199,3 +199,52 @@ def test_a_function_that_is_only_called_train_does_no_harm(start):
     assert server.predict({}).json["output"] == "p"
     assert train(server, {}).status == 404
     until("the log says so", lambda: "train is not served" in server.log())
+
+
+#: The training is synchronous and must not stop the loop, so it runs in a thread.
+BESIDE_ASYNC = """
+import os, time
+class Predictor:
+    async def predict(self) -> int:
+        return os.getpid()
+    def train(self, path: str, deaf: bool = False) -> str:
+        open(path, "w").close()
+        try:
+            while not deaf or os.path.exists(path):
+                time.sleep(0.01)
+                with open(path + ".steps", "a") as steps:
+                    steps.write(".")
+        except BaseException as error:
+            if deaf:
+                time.sleep(600)
+            open(path + ".end", "w").write(type(error).__name__)
+            raise
+        return "done"
+"""
+
+
+def test_a_cancel_ends_a_synchronous_training_beside_an_async_predict(start, tmp_path):
+    server = start(BESIDE_ASYNC, "--max-concurrency", "2")
+    path = tmp_path / "training"
+    assert train(server, {"path": str(path)}, headers={"Prefer": "respond-async"}, id="t").status == 202
+    until("it trains", path.exists)
+    pid = server.predict({}).json["output"]
+    server.ask("POST", "/trainings/t/cancel")
+    ended = server.ended("t")
+    assert (ended["status"], ended["output"], ended["error"]) == ("canceled", None, None)
+    end = path.with_name("training.end")
+    assert end.exists() and end.read_text() == "CancelationException", "it is answered once the training has ended"
+    assert server.predict({}).json["output"] == pid, "the process is the same"
+
+
+def test_a_synchronous_training_that_goes_on_costs_its_process(start, tmp_path):
+    server = start(BESIDE_ASYNC, "--cancel-grace", "1s")
+    path = tmp_path / "training"
+    pid = server.predict({}).json["output"]
+    train(server, {"path": str(path), "deaf": True}, headers={"Prefer": "respond-async"}, id="t")
+    until("it trains", path.exists)
+    server.ask("POST", "/trainings/t/cancel")
+    assert server.ended("t")["status"] == "canceled"
+    until("the training is gone", lambda: not alive(pid))
+    server.wait_status("READY")
+    assert server.predict({}).json["output"] != pid

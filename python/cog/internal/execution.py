@@ -154,7 +154,9 @@ class Run:
     async def _async(self) -> Response:
         kwargs = self.decode()
         if not self._method.is_async:
-            value = await _in_thread(lambda: self._method.call(kwargs))
+            from cog.internal.threaded import Threaded
+
+            value = await Threaded(lambda: self._method.call(kwargs)).run()
         else:
             value = self._method.call(kwargs)
         if hasattr(value, "__await__"):
@@ -315,13 +317,6 @@ def _let_others_run() -> Generator[None, None, None]:
     """Give the loop a turn: a generator that computes between its items never waits for anything, and without a turn its
     items would not leave when they are yielded, no cancel would arrive, and the other predictions would stand still."""
     yield
-
-
-async def _in_thread(call: Callable[[], Any]) -> Any:
-    """A synchronous method beside an async one: it must not stop the loop."""
-    import asyncio
-
-    return await asyncio.to_thread(call)
 
 
 def _close(items: Any) -> None:
