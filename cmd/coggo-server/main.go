@@ -51,10 +51,11 @@ func run(c Config, console *console) error {
 		}
 	}
 	surviveFileSizeLimit()
-	listener, err := net.Listen("tcp", net.JoinHostPort(c.Host, c.Port))
+	open, err := net.Listen("tcp", net.JoinHostPort(c.Host, c.Port))
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
+	listener := &httpapi.Listener{Listener: open}
 	if err := c.stepDown(); err != nil {
 		_ = listener.Close()
 		return err
@@ -80,7 +81,7 @@ func run(c Config, console *console) error {
 	}
 	defer watchSignals(built.supervisor, stop, c.AwaitExplicitShutdown, log)()
 	serving := make(chan error, 1)
-	go func() { serving <- server.Serve(httpapi.Listener(listener)) }()
+	go func() { serving <- server.Serve(listener) }()
 	log.Info("listening", "address", listener.Addr().String(), "model", c.ModelDir, "predict", c.Predict)
 	if err := begin(built.supervisor, stop); err != nil {
 		return err
@@ -91,8 +92,9 @@ func run(c Config, console *console) error {
 	err = waitForEnd(stop, built.supervisor.Defunct(), serving, c.AwaitExplicitShutdown)
 	log.Info("shutting down")
 	unmarkReady()
+	late := time.Now().Add(time.Duration(c.ShutdownGrace))
 	drain(c, built, stop)
-	closeServer(server)
+	closeServer(server, listener, stop, late)
 	log.Info("stopped")
 	return err
 }
@@ -166,13 +168,27 @@ func drain(c Config, b *built, stop *stop) {
 	b.tracer.Close(last)
 }
 
-// closeServer gives answers under way a moment, and then closes what is still open.
-func closeServer(server *http.Server) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	if server.Shutdown(ctx) != nil {
-		_ = server.Close()
+// pauses is for how many seconds a client may take nothing of its answer while the server ends.
+const pauses = 3
+
+// closeServer lets clients go on taking the answers under way until late, and then closes what is still open.
+func closeServer(server *http.Server, listener *httpapi.Listener, stop *stop, late time.Time) {
+	for idle := 0; idle < pauses; idle++ {
+		taken := listener.Sent()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		err := server.Shutdown(ctx)
+		cancel()
+		if err == nil {
+			return
+		}
+		if stop.inAHurry() || time.Now().After(late) {
+			break
+		}
+		if listener.Sent() > taken {
+			idle = -1
+		}
 	}
+	_ = server.Close()
 }
 
 // stop carries the wish to end the server; the second one hurries.
@@ -203,6 +219,16 @@ func (s *stop) ask() {
 // surviveFileSizeLimit makes a file that grows past RLIMIT_FSIZE an error of its write. Go ends the process at the signal unless
 // somebody is told of it.
 func surviveFileSizeLimit() { signal.Notify(make(chan os.Signal, 1), syscall.SIGXFSZ) }
+
+// inAHurry reports whether there was a second wish.
+func (s *stop) inAHurry() bool {
+	select {
+	case <-s.hurried:
+		return true
+	default:
+		return false
+	}
+}
 
 // watchSignals lets the runner's signals reach the supervisor and tells stop of the operator's. A terminal that hangs up sends
 // SIGHUP too: it means "look" like the runner's, and harms nothing.

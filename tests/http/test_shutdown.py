@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
+import time
 
 import pytest
 
@@ -64,6 +66,39 @@ def test_what_outlives_the_grace_period_fails_and_its_client_and_webhook_are_tol
     assert "shut down" in body["error"]
     assert server.process.wait(20) == 0
     assert receiver.statuses() == ["failed"]
+
+
+LARGE = "class Predictor:\n    def predict(self) -> str:\n        return 'x' * (24 << 20)\n"
+
+
+def asked(server):
+    """A connection whose client takes little at a time and has had the beginning of a large answer."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
+    client.connect(("127.0.0.1", server.port))
+    client.sendall(b"POST /predictions HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n")
+    assert client.recv(100).startswith(b"HTTP/1.1 200")
+    return client
+
+
+def test_an_answer_under_way_reaches_a_slow_client(start):
+    server = start(LARGE)
+    with asked(server) as client:
+        stop(server, "SIGTERM")
+        size, end = 0, b""
+        while data := client.recv(1 << 20):
+            size += len(data)
+            end = (end + data)[-100:]
+            time.sleep(len(data) / (8 << 20))  # three seconds for all of it
+    assert size > 24 << 20 and end.endswith(b'"}')
+    assert server.process.wait(20) == 0
+
+
+def test_a_client_that_takes_nothing_holds_up_no_end(start):
+    server = start(LARGE, "--runner-shutdown-grace-period", "10m")
+    with asked(server):
+        stop(server, "SIGTERM")
+        assert server.process.wait(60) == 0
 
 
 def test_a_second_signal_hurries(start):
