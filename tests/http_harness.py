@@ -101,6 +101,11 @@ class Server:
         size = os.fstat(self._log.fileno()).st_size
         return os.pread(self._log.fileno(), size, 0).decode("utf-8", "replace")
 
+    def memory(self, kind: str = "VmHWM") -> int:
+        """Bytes that the server itself has had at most; with VmRSS those that it has now."""
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split(f"{kind}:")[1].split()[0]) << 10
+
     def wait_listening(self) -> None:
         def port() -> int:
             assert self.process.poll() is None, self.log()

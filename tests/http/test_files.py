@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import pathlib
 import socket
 import threading
 
@@ -305,19 +304,14 @@ def test_a_client_that_leaves_during_the_download_cancels(server, store):
     release.set()
 
 
-def rss(pid):
-    status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) * 1024
-
-
 def test_a_large_file_does_not_pass_through_the_memory_of_the_server(start, store):
     server = start(MODEL)
     server.predict({"one": store.add("/small", b"x")})
-    before = rss(server.process.pid)
+    before = server.memory()
     part = os.urandom(1 << 20)
     store.routes["/large"] = lambda n: Reply(200, {"Content-Length": str(64 << 20)}, [part] * 64)
     assert one(server, store.url + "/large")["size"] == 64 << 20
-    assert rss(server.process.pid) - before < 20 << 20
+    assert server.memory() - before < 20 << 20
 
 
 def test_a_large_data_url_arrives_whole(start):
@@ -351,7 +345,7 @@ def test_a_large_data_url_is_in_memory_once(start):
     body = json.dumps(
         {"input": {"one": "data:application/octet-stream;base64," + base64.b64encode(bytes(36 << 20)).decode()}}
     )
-    before = rss(server.process.pid)
+    before = server.memory()
     answer = server.ask("POST", "/predictions", body, Content_Type="application/json")
     assert answer.json["output"]["one"]["size"] == 36 << 20, answer.json["error"]
-    assert rss(server.process.pid) - before < len(body) + (20 << 20)
+    assert server.memory() - before < len(body) + (20 << 20)

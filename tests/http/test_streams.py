@@ -348,11 +348,6 @@ def test_a_cancel_ends_the_stream(server):
         assert s.until("completed")[-1].data["status"] == "canceled"
 
 
-def rss(pid):
-    status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) * 1024
-
-
 def test_a_reader_that_takes_nothing_holds_nothing_up_and_is_given_up(start):
     server = start(MODEL, "--stream-timeout", "1s")
     body = json.dumps({"id": "slow", "input": {"n": 100, "size": 200_000, "wait": "never"}})
@@ -367,12 +362,12 @@ def test_a_reader_that_takes_nothing_holds_nothing_up_and_is_given_up(start):
 def test_many_slow_readers_share_one_memory(start):
     server = start(MODEL)
     server.predict({"n": 100, "size": 150_000}, id="big")
-    before = rss(server.process.pid)
+    before = server.memory()
     readers = [join(server, "big") for _ in range(20)]
     for reader in readers:
         assert reader.until("output")
     assert server.health()["status"] == "READY"
-    grown = rss(server.process.pid) - before
+    grown = server.memory() - before
     for reader in readers:
         reader.close()
     assert grown < 150 << 20, f"20 readers of 30 MB made the server grow by {grown >> 20} MB"
