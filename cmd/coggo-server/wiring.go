@@ -104,7 +104,8 @@ func build(c Config, dir *workingDir, out output, log *slog.Logger) (*built, err
 func (b *built) api(c Config, shutdown func(), log *slog.Logger) httpapi.Config {
 	return httpapi.Config{
 		Supervisor: b.supervisor, Shutdown: shutdown, Metrics: b.metrics.Handler(), Bytes: b.metrics.Bytes, Rejected: b.metrics.Rejected, Version: version,
-		Store: b.store, Model: "coggo/" + filepath.Base(c.ModelDir),
+		Started: time.Now(),
+		Store:   b.store, Model: "coggo/" + filepath.Base(c.ModelDir),
 		MaxBody: int64(c.MaxBody), BodyTimeout: time.Duration(c.BodyTimeout), AuthToken: c.AuthToken, CORSOrigins: c.CORSOrigin, Log: log,
 		KeepAlive: time.Duration(c.StreamKeepAlive), ReaderTimeout: time.Duration(c.StreamTimeout),
 	}
@@ -159,7 +160,7 @@ func markReady(log *slog.Logger) func() {
 			err = os.WriteFile(readyFile, nil, 0o644)
 		}
 		if err != nil {
-			log.Error("mark the container ready", "error", err)
+			log.Warn("the container can't be marked as ready: probe /readyz instead of the file", "error", err)
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/coggo/coggo/internal/prediction"
-	"github.com/coggo/coggo/internal/supervisor"
 )
 
 // create answers POST: always a new run.
@@ -64,33 +63,15 @@ func (a *API) start(w http.ResponseWriter, r *http.Request, req prediction.Reque
 	switch {
 	case stream:
 		return a.stream(w, r, p, 0, !created)
-	case !created && !p.Status().Terminal():
-		writeCurrent(w, p)
-	case prefer.async && created:
+	case created && prefer.async:
 		writeRaw(w, http.StatusAccepted, p.Accepted().AppendJSON(nil))
-	case prefer.wait > 0:
-		a.wait(w, r, p, prefer.wait)
+	case created && prefer.wait > 0:
+		a.waitDone(r, p, prefer.wait)
+		writeCurrent(w, p)
 	default:
-		a.finish(w, r, p)
+		writeCurrent(w, p)
 	}
 	return nil
-}
-
-// finish answers when the prediction has ended. A client that leaves before cancels it.
-func (a *API) finish(w http.ResponseWriter, r *http.Request, p *prediction.Prediction) {
-	select {
-	case <-p.Done():
-	case <-r.Context().Done():
-		_ = a.Supervisor.Cancel(p.Request.ID, supervisor.ByDisconnect) // NotFound: it ended at this moment
-		return
-	}
-	writePrediction(w, http.StatusOK, p)
-}
-
-// wait answers when the prediction has ended, or after limit with its state of then.
-func (a *API) wait(w http.ResponseWriter, r *http.Request, p *prediction.Prediction, limit time.Duration) {
-	a.waitDone(r, p, limit)
-	writeCurrent(w, p)
 }
 
 // waitDone reports whether the prediction has ended before limit is over or the client has gone.
@@ -111,7 +92,7 @@ func (a *API) get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writePrediction(w, http.StatusOK, p)
+	writeSnapshot(w, http.StatusOK, p.Snapshot())
 	return nil
 }
 
@@ -123,10 +104,6 @@ func writeCurrent(w http.ResponseWriter, p *prediction.Prediction) {
 		status = http.StatusOK
 	}
 	writeSnapshot(w, status, s)
-}
-
-func writePrediction(w http.ResponseWriter, status int, p *prediction.Prediction) {
-	writeSnapshot(w, status, p.Snapshot())
 }
 
 // training refuses what belongs to a train function when the model has none.

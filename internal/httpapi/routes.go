@@ -34,8 +34,9 @@ type Config struct {
 	Bytes         func(in, out int64) // told of each exchange
 	Rejected      func(reason string) // told of each prediction that is not accepted
 	Store         Store
-	Model         string // owner/name, as clients of Replicate's API see it
-	Version       string // of the server
+	Model         string    // owner/name, as clients of Replicate's API see it
+	Version       string    // of the server
+	Started       time.Time // of the server: since when there is the one version of the model, as those clients see it
 	MaxBody       int64
 	BodyTimeout   time.Duration // without a byte of a body
 	AuthToken     string        // empty: everybody may ask

@@ -171,7 +171,7 @@ type versionV1 struct {
 }
 
 func (a *API) modelV1(w http.ResponseWriter, r *http.Request) error {
-	v, err := a.theVersion(r)
+	v, err := a.theVersion()
 	if err != nil {
 		return err
 	}
@@ -183,7 +183,7 @@ func (a *API) modelV1(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) versionV1(w http.ResponseWriter, r *http.Request) error {
-	v, err := a.theVersion(r)
+	v, err := a.theVersion()
 	if err != nil {
 		return err
 	}
@@ -195,7 +195,7 @@ func (a *API) versionV1(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) versionsV1(w http.ResponseWriter, r *http.Request) error {
-	v, err := a.theVersion(r)
+	v, err := a.theVersion()
 	if err != nil {
 		return err
 	}
@@ -203,11 +203,10 @@ func (a *API) versionsV1(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (a *API) theVersion(r *http.Request) (versionV1, error) {
+func (a *API) theVersion() (versionV1, error) {
 	doc, err := a.Supervisor.Schema()
 	if err != nil {
 		return versionV1{}, err
 	}
-	h := a.Supervisor.Health(r.Context())
-	return versionV1{ID: version(doc), CreatedAt: prediction.Time(h.Setup.StartedAt), CogVersion: schemaVersion, Schema: doc.JSON()}, nil
+	return versionV1{ID: version(doc), CreatedAt: prediction.Time(a.Started), CogVersion: schemaVersion, Schema: doc.JSON()}, nil
 }

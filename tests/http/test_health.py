@@ -152,3 +152,19 @@ def test_health_answers_at_once_while_the_model_computes(start):
     assert time.monotonic() - before < 5
     server.ask("POST", "/predictions/it/cancel")
     server.ended("it")
+
+
+def test_only_health_asks_the_model(start, tmp_path):
+    asked = tmp_path / "asked"
+    server = start(
+        "import pathlib\nclass Predictor:\n"
+        f"    def healthcheck(self):\n        pathlib.Path({str(asked)!r}).open('a').write('.')\n        return True\n"
+        "    def predict(self) -> str:\n        return 'done'\n"
+    )
+    before = len(asked.read_text())
+    for path in ("/v1/models/a/b", "/v1/models/a/b/versions", "/v1/predictions", "/predictions", "/openapi.json", "/"):
+        assert server.get(path).status == 200
+    assert server.predict({}).json["output"] == "done"
+    assert len(asked.read_text()) == before
+    server.health()
+    assert len(asked.read_text()) > before
