@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"mime/multipart"
 	"net/http"
 	"os"
@@ -121,6 +122,9 @@ func (a *API) store(part *multipart.Part) (files.Stored, error) {
 	}
 	if errors.As(err, new(files.TooLargeError)) {
 		return stored, prediction.Refuse(prediction.TooLarge, fmt.Sprintf("the file is too large: %v, see --max-input-file", err))
+	}
+	if disk, ok := errors.AsType[*fs.PathError](err); ok {
+		return stored, &httpError{http.StatusInsufficientStorage, "the working directory can't be written: " + disk.Err.Error()}
 	}
 	return stored, err
 }

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from faults_models import ASYNC, ASYNC_MODEL, MODEL, asked, begun, ends, files_in
-from http_harness import Receiver, Server
+from http_harness import Answer, Receiver, Server
 from waiting import until
 
 FULL = "the working directory can't be written: no space left on device"
@@ -162,6 +162,25 @@ def test_a_cancel_needs_no_room(server: Server, disk: Disk) -> None:
     assert server.ask("POST", "/predictions/it/cancel").status == 200
     assert server.ended("it", 8)["status"] == "canceled", "well before the grace is over"
     disk.free()
+    well(server)
+
+
+def test_an_upload_that_finds_no_room_says_so(server: Server, disk: Disk) -> None:
+    well(server)
+
+    def upload(size: int) -> Answer:
+        part = b'--b\r\nContent-Disposition: form-data; name="content"; filename="a.bin"\r\n\r\n'
+        form = part + bytes(size) + b"\r\n--b--\r\n"
+        return server.ask("POST", "/v1/files", form, Content_Type="multipart/form-data; boundary=b")
+
+    for size in (100, 2 << 20):  # before its contents, and in the middle of them
+        if size == 100:
+            disk.fill()
+        refused = upload(size)
+        assert (refused.status, refused.json["detail"]) == (507, FULL)
+        disk.free()
+    assert server.get("/v1/files").json["results"] == []
+    assert upload(100).status == 201
     well(server)
 
 
