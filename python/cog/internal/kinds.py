@@ -218,6 +218,10 @@ def _single(value: Any) -> bool:
     return getattr(value, "ndim", 0) == 0
 
 
+#: A text that begins so is not the path of a file but where there is one: what clients get of a file anyway.
+_ADDRESS = ("http://", "https://", "data:")
+
+
 class PathKind(Kind):
     """A file as a path. ``make`` is the class that the model asks for."""
 
@@ -237,7 +241,7 @@ class PathKind(Kind):
 
     def check(self, value: Any) -> Any:
         if isinstance(value, str):
-            return self._make(value)
+            return value if value.startswith(_ADDRESS) else self._make(value)
         if not hasattr(value, "__fspath__") and not hasattr(value, "read"):
             raise Mismatch(f"expected a path, got {got(value)}")
         return value
