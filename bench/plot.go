@@ -17,7 +17,7 @@ var plots = map[string][]string{
 }
 
 var colors = map[string]string{
-	"coggo": "#2f7d4f", "coglet": "#b3541e", "fastapi": "#3b6ea5", "mosec": "#8a5fa8", "litserve": "#8c8c3a", "bare": "#777777",
+	"coggo": "#2f7d4f", "coglet": "#b3541e", "fastapi": "#3b6ea5", "mosec": "#8a5fa8", "litserve": "#8c8c3a", "floor": "#b0a040", "bare": "#777777",
 }
 
 const (

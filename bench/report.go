@@ -131,7 +131,7 @@ func (w result) ratio() string {
 	best := ""
 	for _, sys := range systems {
 		other := w.Samples[sys.name]
-		if sys.name == "coggo" || sys.name == "bare" && len(w.Samples["coglet"]) > 0 && !strings.HasPrefix(w.Workload, "health, 8") || len(other) == 0 {
+		if sys.name == "coggo" || sys.bound && !strings.HasPrefix(w.Workload, "health, 8") || len(other) == 0 {
 			continue
 		}
 		if best == "" || w.Higher == (middle(other) > middle(w.Samples[best])) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -20,6 +22,7 @@ type system struct {
 	ready   func(s *server) bool
 	command func(model string, port int, o options) (*exec.Cmd, error)
 	slow    bool // takes seconds to start: left out of a quick run
+	bound   bool // no runtime, but what bounds them
 }
 
 // options are what a workload asks of a server.
@@ -38,7 +41,8 @@ var systems = []*system{
 	{name: "litserve", path: "/predict", slow: true, ready: answers("/health"), command: script("litserve", func(port int) []string {
 		return []string{strconv.Itoa(port)}
 	})},
-	{name: "bare", path: "/", ready: answers("/"), command: bareServer},
+	{name: "floor", path: "/", ready: answers("/"), command: floorServer, bound: true},
+	{name: "bare", path: "/", ready: answers("/"), command: bareServer, bound: true},
 }
 
 func python(system string) string {
@@ -57,8 +61,11 @@ func modelDir(class string, o options) (string, error) {
 		text += fmt.Sprintf("concurrency:\n  max: %d\n", o.concurrency)
 	}
 	file := "bench/models/cog_models.py"
-	if class == "Noop" {
+	switch class {
+	case "Noop":
 		file = "bench/models/cog_noop.py"
+	case "Batched":
+		file = "bench/models/cog_batch.py"
 	}
 	source, err := os.ReadFile(file)
 	if err == nil {
@@ -132,12 +139,10 @@ type server struct {
 
 // launch starts a system without waiting for it.
 func (sys *system) launch(model string, o options) (*server, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	_ = listener.Close()
 	cmd, err := sys.command(model, port, o)
 	if err != nil {
 		return nil, err
@@ -148,6 +153,20 @@ func (sys *system) launch(model string, o options) (*server, error) {
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 512, DisableCompression: true}, Timeout: time.Minute},
 	}
 	return s, cmd.Start()
+}
+
+// lastPort is below those that the kernel gives to connections: one of them must not take a port before its server listens.
+var lastPort atomic.Int64
+
+func freePort() (int, error) {
+	for range 1000 {
+		port := 20000 + int(lastPort.Add(1))%10000
+		listener, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+		if err == nil {
+			return port, listener.Close()
+		}
+	}
+	return 0, errors.New("no free port from 20000 to 30000")
 }
 
 // start returns when the system takes predictions.

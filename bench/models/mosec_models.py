@@ -16,6 +16,10 @@ class Batched(Worker):
         return [{"output": "hello " + item["input"]["name"]} for item in data]
 
 
+class Batched16(Batched):
+    pass
+
+
 class BatchedSleep(Worker):
     def forward(self, data):
         time.sleep(0.05)
@@ -36,7 +40,7 @@ if __name__ == "__main__":
     model = os.environ["MODEL"]
     server = Server()
     if model.startswith("Batched"):
-        server.append_worker(globals()[model], max_batch_size=64, max_wait_time=5)
+        server.append_worker(globals()[model], max_batch_size=16 if model == "Batched16" else 64, max_wait_time=5)
     else:
         server.append_worker(globals()[model])
     server.run()

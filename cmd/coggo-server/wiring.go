@@ -44,6 +44,9 @@ func build(c Config, dir *workingDir, out output, log *slog.Logger) (*built, err
 		Secret:    c.WebhookSecret,
 		UserAgent: agent,
 		Observe:   func(e webhook.Event, attempt int, result string) { metrics.Webhook(string(e), attempt, result) },
+		GaveUp: func(id, host string, reason error) {
+			log.Warn("webhook given up", "id", id, "host", host, "error", reason)
+		},
 	})
 	if err != nil {
 		return nil, err

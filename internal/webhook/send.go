@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -45,11 +46,13 @@ func (s *Sender) deliver(t Target, body func() []byte) bool {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.Multiplier, wait.RandomizationFactor, wait.MaxInterval = s.RetryWait, 2, 0.1, maxRetryWait
 	attempt := 0
+	var last error
 	_, _ = backoff.Retry(s.stopping, func() (struct{}, error) {
 		attempt++
 		ctx, cancel := context.WithTimeout(s.stopping, s.Timeout)
 		defer cancel()
 		err := s.attempt(ctx, t, Completed, body(), attempt)
+		last = err
 		var refused *statusError
 		if errors.As(err, &refused) {
 			switch {
@@ -61,7 +64,31 @@ func (s *Sender) deliver(t Target, body func() []byte) bool {
 		}
 		return struct{}{}, err
 	}, backoff.WithBackOff(wait), backoff.WithMaxTries(s.Attempts), backoff.WithMaxElapsedTime(0))
-	return s.stopping.Err() == nil
+	if s.stopping.Err() != nil {
+		return false
+	}
+	if last != nil {
+		s.GaveUp(t.ID, host(t.URL), bare(last))
+	}
+	return true
+}
+
+// host is as much of an address as a log may show: the rest may hold what only the receiver is to know.
+func host(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+// bare drops the wrapping in which net/http repeats the whole address.
+func bare(err error) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		return wrapped.Err
+	}
+	return err
 }
 
 // attempt posts body once.

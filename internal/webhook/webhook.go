@@ -28,6 +28,7 @@ type Options struct {
 	Secret    string        // whsec_ and base64: sign by the Standard Webhooks specification
 	UserAgent string
 	Observe   func(e Event, attempt int, result string) // called after each attempt; may be nil
+	GaveUp    func(id, host string, reason error)       // called when a terminal event is given up; may be nil
 
 	Attempts  uint          // for the terminal event; 0: 12
 	RetryWait time.Duration // before the second attempt, doubling after it; 0: 100 ms
@@ -72,6 +73,9 @@ func NewSender(o Options) (*Sender, error) {
 	o.Patience = orDefault(o.Patience, time.Second)
 	if o.Observe == nil {
 		o.Observe = func(Event, int, string) {}
+	}
+	if o.GaveUp == nil {
+		o.GaveUp = func(string, string, error) {}
 	}
 	s := &Sender{Options: o, key: key}
 	client := *o.Client

@@ -220,6 +220,23 @@ func TestAttemptsEnd(t *testing.T) {
 	}
 }
 
+func TestWhatIsGivenUpIsToldWithoutTheAddress(t *testing.T) {
+	refusing := newReceiver(t, func(n int, w http.ResponseWriter, r *http.Request) { w.WriteHeader(404) })
+	gone := newReceiver(t, nil)
+	gone.Close()
+	told := make(chan string, 2)
+	s := newSender(t, webhook.Options{Attempts: 2, GaveUp: func(id, host string, reason error) { told <- id + " " + host + " " + reason.Error() }})
+	for id, rc := range map[string]*receiver{"refused": refusing, "gone": gone} {
+		done, ended := settled()
+		s.Redeliver(webhook.Target{ID: id, URL: rc.URL + "/path?token=secret"}, []byte("end"), done)
+		<-ended
+		text := <-told
+		if !strings.HasPrefix(text, id+" "+strings.TrimPrefix(rc.URL, "http://")+" ") || strings.Contains(text, "secret") || strings.Contains(text, "/path") {
+			t.Errorf("told %q", text)
+		}
+	}
+}
+
 func TestABrokenConnectionIsRetried(t *testing.T) {
 	rc := newReceiver(t, func(n int, w http.ResponseWriter, r *http.Request) {
 		if n == 1 {

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import configparser
 import json
+import os
 import pathlib
 import re
 import shutil
 import subprocess
 import sys
 
+import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
@@ -84,7 +87,57 @@ def test_both_autoscalers_look_at_a_metric_that_there_is():
     assert f'"{metric}"' in wiring and metric in KEDA["spec"]["triggers"][0]["metadata"]["query"]
 
 
+#: Where KEDA and Knative publish the schemas of their resources: with their sources.
+PUBLISHED = {
+    "ScaledObject": ("github.com/kedacore/keda/v2@v2.21.0", "config/crd/bases/keda.sh_scaledobjects.yaml"),
+    "Service": ("knative.dev/serving@v0.51.0", "config/core/300-resources/service.yaml"),
+}
+
+
+@pytest.fixture(scope="module")
+def schemas(tmp_path_factory):
+    """The published schemas, by kind; as strict as the API server with fieldValidation=Strict, which refuses unknown fields."""
+    found = {}
+    for kind, (module, path) in PUBLISHED.items():
+        fetch = [os.environ.get("GO", "go"), "mod", "download", "-json", module]
+        done = subprocess.run(fetch, cwd=tmp_path_factory.mktemp("go"), capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+        definition = yaml.safe_load((pathlib.Path(json.loads(done.stdout)["Dir"]) / path).read_text())
+        assert definition["kind"] == "CustomResourceDefinition" and definition["spec"]["names"]["kind"] == kind
+        for version in definition["spec"]["versions"]:
+            name = f"{definition['spec']['group']}/{version['name']}"
+            found[name, kind] = closed(version["schema"]["openAPIV3Schema"])
+    return found
+
+
+def closed(schema):
+    """The schema with objects that take no other fields than those it names."""
+    if isinstance(schema, list):
+        return [closed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {key: closed(value) for key, value in schema.items()}
+    if isinstance(made.get("properties"), dict) and not made.get("x-kubernetes-preserve-unknown-fields"):
+        made.setdefault("additionalProperties", False)
+    return made
+
+
+@pytest.mark.parametrize("document", [KEDA, KNATIVE], ids=lambda d: d["kind"])
+def test_the_published_schema_takes_it(document, schemas):
+    schema = schemas[document["apiVersion"], document["kind"]]
+    jsonschema.validate(document, schema)
+    for path in (["spec", "unknown"], ["spec", next(iter(document["spec"])), "unknown"]):
+        wrong = json.loads(json.dumps(document))
+        place = wrong
+        for step in path[:-1]:
+            place = place[step]
+        place[path[-1]] = 1
+        with pytest.raises(jsonschema.ValidationError, match="unknown"):
+            jsonschema.validate(wrong, schema)
+
+
 def test_the_pod_of_knative_is_one():
+    """Knative's own schema leaves out most of a pod's; what stands here is also what Kubernetes takes."""
     assert KNATIVE["apiVersion"] == "serving.knative.dev/v1"
     spec = {**KNATIVE["spec"]["template"]["spec"]}
     assert spec.pop("timeoutSeconds") >= 600
@@ -109,17 +162,68 @@ def test_compose_takes_it():
     assert done.returncode == 0, done.stdout
 
 
-def test_systemd_takes_it(tmp_path):
-    if not (verify := shutil.which("systemd-analyze")):
-        return  # macOS, and containers without it: the other platforms look at it
+UNIT = (DEPLOY / "systemd/coggo.service").read_text()
+
+#: What systemd.unit(5), systemd.service(5), systemd.exec(5) and systemd.kill(5) name; those that the unit may want.
+UNIT_KEYS = {
+    "Unit": {"Description", "Documentation", "After", "Wants", "Requires", "StartLimitIntervalSec", "StartLimitBurst"},
+    "Service": {
+        *("Type", "ExecStart", "Environment", "EnvironmentFile", "Restart", "RestartSec", "KillMode", "TimeoutStopSec"),
+        *("User", "Group", "DynamicUser", "StateDirectory", "StateDirectoryMode", "NoNewPrivileges", "PrivateTmp"),
+        *("ProtectSystem", "ProtectHome", "ProtectKernelTunables", "ProtectControlGroups", "RestrictSUIDSGID"),
+        *("LockPersonality", "LimitNOFILE", "MemoryMax", "CPUQuota"),
+    },
+    "Install": {"WantedBy", "Alias"},
+}
+
+
+def unit_settings():
+    """The unit by section and key. Keys are written as systemd writes them: with another case it would pass over them."""
+    unit = configparser.ConfigParser(delimiters="=", comment_prefixes="#", interpolation=None)
+    unit.optionxform = str
+    unit.read_string(UNIT)
+    return {name: dict(unit[name]) for name in unit.sections()}
+
+
+def test_the_unit_has_keys_that_systemd_knows():
+    settings = unit_settings()
+    assert {name: set(keys) - UNIT_KEYS[name] for name, keys in settings.items()} == {name: set() for name in UNIT_KEYS}
+
+
+def test_the_unit_drains_in_time_and_keeps_its_directory():
+    service = unit_settings()["Service"]
+    assert f"--working-dir %S/{service['StateDirectory']} " in service["ExecStart"]
+    help = subprocess.run([SERVER, "--help"], capture_output=True, text=True, timeout=20).stdout
+    [grace] = re.findall(r"--runner-shutdown-grace-period=(\d+)s", help)
+    assert int(service["TimeoutStopSec"]) >= int(grace) + 20
+    assert (service["KillMode"], service["Restart"]) == ("mixed", "on-failure")
+
+
+@pytest.fixture
+def verify(tmp_path):
+    """What systemd says of the text of a unit."""
+    if not (command := shutil.which("systemd-analyze")):
+        pytest.skip("systemd-analyze is missing: Debian has it in the package systemd")
     for name in ("bin", "model"):
         (tmp_path / name).mkdir()
     (tmp_path / "bin/coggo-server").symlink_to(SERVER)
-    text = (DEPLOY / "systemd/coggo.service").read_text()
-    unit = tmp_path / "coggo.service"
-    unit.write_text(text.replace("/opt/coggo", str(tmp_path)))
-    done = subprocess.run([verify, "verify", "--man=no", unit], capture_output=True, text=True, timeout=60)
+
+    def ask(text):
+        unit = tmp_path / "coggo.service"
+        unit.write_text(text.replace("/opt/coggo", str(tmp_path)))
+        return subprocess.run([command, "verify", "--man=no", unit], capture_output=True, text=True, timeout=60)
+
+    return ask
+
+
+def test_systemd_takes_it(verify):
+    done = verify(UNIT)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_systemd_would_notice(verify):
+    assert "'KillModes'" in verify(UNIT.replace("KillMode=", "KillModes=")).stderr
+    assert "is not executable" in verify(UNIT.replace("bin/coggo-server", "bin/coggo")).stderr
 
 
 def flags_of(words):

@@ -1,0 +1,73 @@
+"""`make audit`: what was not looked up is no success. The databases are a file and a port where nobody listens, the rest is real."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+from packages import ROOT
+
+
+def audit(**env):
+    tools = {"GO": os.environ.get("GO", "go"), "VENV": sys.prefix}
+    command = ["sh", ROOT / "scripts/audit"]
+    return subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **tools, **env}, capture_output=True, text=True, timeout=500
+    )
+
+
+@pytest.fixture
+def nobody():
+    """The address of a port where nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+def test_a_database_that_cannot_be_reached_is_loud_and_no_success(nobody):
+    done = audit(GOVULNDB=nobody)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "all modules verified" in done.stdout
+    assert "NOT CHECKED: govulncheck: the database cannot be reached from here" in done.stderr
+
+
+def test_so_is_one_for_python(nobody):
+    done = audit(GO="true", HTTPS_PROXY=nobody, https_proxy=nobody, NO_PROXY="", no_proxy="")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "NOT CHECKED: pip-audit: the database cannot be reached from here" in done.stderr
+
+
+def test_what_is_found_is_status_1(tmp_path):
+    """A database that knows of one hole, in the library of the command line."""
+    module = "github.com/alecthomas/kong"
+    time = "2026-01-01T00:00:00Z"
+    hole = {
+        "schema_version": "1.3.1", "id": "GO-2026-0001", "modified": time, "published": time, "details": "made up",
+        "affected": [{
+            "package": {"name": module, "ecosystem": "Go"},
+            "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}]}],
+            "ecosystem_specific": {"imports": [{"path": module}]},
+        }],
+    }  # fmt: skip
+    files = {
+        "index/db.json": {"modified": time},
+        "index/modules.json": [{"path": module, "vulns": [{"id": hole["id"], "modified": time}]}],
+        f"ID/{hole['id']}.json": hole,
+    }
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(json.dumps(content))
+    done = audit(GOVULNDB=tmp_path.as_uri())
+    assert done.returncode == 1 and "GO-2026-0001" in done.stdout, done.stdout + done.stderr
+
+
+def test_what_the_database_does_not_know_is_no_success():
+    """pip-audit itself calls it one."""
+    done = audit(GO="true")
+    assert done.returncode in (0, 1, 2), done.stderr
+    unknown = "could not be audited" in done.stdout or "cannot be reached" in done.stderr
+    assert unknown == ("NOT CHECKED: pip-audit" in done.stderr) and (done.returncode != 0 or not unknown)
