@@ -9,7 +9,7 @@ import pathlib
 import string
 import tempfile
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from cog.errors import CogError
@@ -56,6 +56,7 @@ def test_what_is_encoded_is_decoded_to_the_same(value):
 
 
 @given(st.text())
+@example("0\x0c")
 @quick
 def test_text_that_is_no_json_is_a_value_error(text):
     try:

@@ -64,7 +64,7 @@ def decode(text: str) -> Any:
         value, end = _scan(text, 0)
     except StopIteration:
         raise ValueError("not JSON") from None
-    if text[end:].strip():
+    if text[end:].strip(" \t\n\r"):
         raise ValueError("more than one JSON value")
     return value
 
