@@ -16,13 +16,13 @@ func main() {
 	out := flag.String("out", "bench/results", "directory for the table, its JSON and the plots")
 	publish := flag.Bool("publish", false, "run nothing: put the table and the plots of -out into docs/performance.md")
 	port := flag.String("serve", "", "be the bare server on this port")
-	floor := flag.String("floor", "", "be the server of the bare protocol on this port")
+	least := flag.String("floor", "", "be the server of the bare protocol on this port")
 	flag.Parse()
 	if *port != "" {
 		exit(serveBare(*port))
 	}
-	if *floor != "" {
-		exit(serveFloor(*floor))
+	if *least != "" {
+		exit(serveFloor(*least))
 	}
 	if *publish {
 		exit(publishResults(*out))

@@ -99,6 +99,10 @@ func run(c Config, console *console) error {
 	return err
 }
 
+// surviveFileSizeLimit makes a file that grows past RLIMIT_FSIZE an error of its write. Go ends the process at the signal unless
+// somebody is told of it.
+func surviveFileSizeLimit() { signal.Notify(make(chan os.Signal, 1), syscall.SIGXFSZ) }
+
 // begin starts the model once $COG_WAIT_FILE allows it; until then the server listens and its health is STARTING.
 func begin(s *supervisor.Supervisor, stop *stop) error {
 	if err := waitForFile(os.Getenv("COG_WAIT_FILE"), stop.asked); err != nil {
@@ -215,10 +219,6 @@ func (s *stop) ask() {
 	default:
 	}
 }
-
-// surviveFileSizeLimit makes a file that grows past RLIMIT_FSIZE an error of its write. Go ends the process at the signal unless
-// somebody is told of it.
-func surviveFileSizeLimit() { signal.Notify(make(chan os.Signal, 1), syscall.SIGXFSZ) }
 
 // inAHurry reports whether there was a second wish.
 func (s *stop) inAHurry() bool {

@@ -3,6 +3,7 @@ package prediction_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -76,9 +77,10 @@ func refused(t *testing.T, err error) {
 func FuzzSnapshot(f *testing.F) {
 	f.Add("id", []byte(`{"a": 1}`), "log\xff\x00", "error \xed\xa0\x80")
 	f.Add("\x00\n../..", []byte(`{}`), strings.Repeat("\r", 10), "")
+	f.Add("a", []byte("{\"\xb7\": 0}"), "", "")
 	f.Fuzz(func(t *testing.T, id string, input []byte, log, text string) {
-		if !json.Valid(input) || !utf8.ValidString(id) {
-			return
+		if _, err := prediction.ParseRequest(fmt.Appendf(nil, `{"input": %s}`, input)); err != nil || !json.Valid(input) || !utf8.ValidString(id) {
+			return // no client gets that far: invalid UTF-8, for one
 		}
 		p := prediction.New(prediction.Request{ID: id, Input: input, Echo: input}, prediction.Limits{LogBytes: 1 << 10, History: 4})
 		p.Log("stdout", []byte(log))

@@ -120,18 +120,23 @@ def unhealthy(server: Server, why: str) -> None:
     assert server.health()["status"] == "UNHEALTHY"
 
 
+def nothing_runs(server: Server, receiver: Receiver, why: str) -> None:
+    """Whoever asks is told why, by answer, by webhook and by health; the process lives."""
+    waited = server.predict({}, id="waited", webhook=receiver.url)
+    assert (waited.status, waited.json["status"], waited.json["error"]) == (200, "failed", why)
+    server.predict({}, ASYNC, id="detached", webhook=receiver.url)
+    assert server.ended("detached")["error"] == why
+    unhealthy(server, why)
+    assert server.get("/readyz").status == 503 and server.get("/livez").status == 200
+    until("both were told", lambda: ends(receiver) == {"waited": ["failed"], "detached": ["failed"]})
+
+
 def test_new_predictions_fail_with_the_reason_and_health_says_it(
     server: Server, disk: Disk, receiver: Receiver
 ) -> None:
     well(server)
     disk.fill()
-    waited = server.predict({}, id="waited", webhook=receiver.url)
-    assert (waited.status, waited.json["status"], waited.json["error"]) == (200, "failed", FULL)
-    server.predict({}, ASYNC, id="detached", webhook=receiver.url)
-    assert server.ended("detached")["error"] == FULL
-    unhealthy(server, FULL)
-    assert server.get("/readyz").status == 503 and server.get("/livez").status == 200
-    until("both were told", lambda: ends(receiver) == {"waited": ["failed"], "detached": ["failed"]})
+    nothing_runs(server, receiver, FULL)
     runner = server.runner()
     disk.free()
     well(server)
@@ -202,13 +207,7 @@ def test_a_working_directory_that_becomes_read_only_is_told_until_it_is_writable
     well(server)
     runner = server.runner()
     with disk.read_only(disk.path / "spool"):
-        waited = server.predict({}, id="waited", webhook=receiver.url)
-        assert (waited.status, waited.json["status"], waited.json["error"]) == (200, "failed", READ_ONLY)
-        server.predict({}, ASYNC, id="detached", webhook=receiver.url)
-        assert server.ended("detached")["error"] == READ_ONLY
-        unhealthy(server, READ_ONLY)
-        assert server.get("/readyz").status == 503 and server.get("/livez").status == 200
-        until("both were told", lambda: ends(receiver) == {"waited": ["failed"], "detached": ["failed"]})
+        nothing_runs(server, receiver, READ_ONLY)
     well(server)
     assert server.runner() == runner, "it was not restarted"
 

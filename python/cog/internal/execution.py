@@ -52,7 +52,7 @@ def take(spool: Spool, model: Any, fid: str) -> Work | None:
         return Work(request, method)
     except Exception as error:  # a file can be wrong in any way
         text = f"the request file could not be read: {describe(error)}"
-        _put(spool, fid, fid, Response("failed", b"null", False, [], text, None), {})
+        _put(spool, fid, fid, Response("failed", b"null", False, [], text, None), {}, silent=True)
         spool.look_here()
         return None
 
@@ -91,7 +91,6 @@ class Run:
         self.emit = emit
         self._leave = leave
         self._ended = False
-        self._silent = False  # no event was written
         self.scope = Scope(self.request.context, self._record, *self.request.trace)
         self._streamed = False
         self._snapshots = 0
@@ -260,26 +259,21 @@ class Run:
         if self._method.batching:
             metrics["batch_size"] = len(self.scope.members)
         remove(self._originals)
+        silent = False  # whether no event was written
         try:
-            self._silent = not self._leave()
-            self._put(response, {**metrics, **self.scope.metrics.nested()})
+            silent = not self._leave()
+            self._put(response, {**metrics, **self.scope.metrics.nested()}, silent)
         except Exception as error:  # most likely a full disk: a short answer may fit, and the loop must not end
             text = f"the answer could not be written: {describe(error)}"
             failed = Response("failed", b"null", self._streamed, [], text, None)
-            self._put(response if self.canceled else failed, metrics, must=True)
+            self._put(response if self.canceled else failed, metrics, silent, must=True)
 
-    def _put(self, response: Response, metrics: dict[str, Any], must: bool = False) -> None:
-        _put(self._spool, self.fid, self.request.id, response, metrics, must, self._silent)
+    def _put(self, response: Response, metrics: dict[str, Any], silent: bool, must: bool = False) -> None:
+        _put(self._spool, self.fid, self.request.id, response, metrics, silent, must)
 
 
 def _put(
-    spool: Spool,
-    fid: str,
-    id: str,
-    response: Response,
-    metrics: dict[str, Any],
-    must: bool = False,
-    silent: bool = True,
+    spool: Spool, fid: str, id: str, response: Response, metrics: dict[str, Any], silent: bool, must: bool = False
 ) -> None:
     head = {
         "id": id,

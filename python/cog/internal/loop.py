@@ -137,12 +137,12 @@ class Emitter:
     def close(self) -> bool:
         """Write the rest and release the file; whether there is one. OSError when something is missing: then the prediction has
         not succeeded."""
-        written = False
         try:
             self._write()
-        finally:
-            written = self._events.close()
-        return written
+        except OSError:
+            self._events.close()
+            raise
+        return self._events.close()
 
 
 class AsyncRunner:
