@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Callable, NamedTuple
 
+from http_peer import Peer
 from waiting import alive, until
 
 
@@ -250,12 +251,9 @@ class Receiver:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = http.server.ThreadingHTTPServer((host, 0), Handler)
-        self._server.daemon_threads = True
+        self._server = Peer(Handler, host)
         self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a server that was killed hangs up
-        self.url = f"http://{host}:{self._server.server_address[1]}/hook"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=[0.01])
-        self._thread.start()
+        self.url = self._server.url + "/hook"
 
     def statuses(self) -> list[str]:
         return [body["status"] for body in self.got]
@@ -271,6 +269,4 @@ class Receiver:
         return found
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._server.close()

@@ -7,6 +7,7 @@ import threading
 from typing import Callable, NamedTuple
 
 from http_harness import Reply, write_reply
+from http_peer import Peer
 
 
 class Got(NamedTuple):
@@ -60,11 +61,8 @@ class Store:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = http.server.ThreadingHTTPServer((host, 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://{host}:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=[0.01])
-        self._thread.start()
+        self._server = Peer(Handler, host)
+        self.url = self._server.url
 
     def add(self, path: str, body: bytes, **headers: str) -> str:
         """Serve ``body`` at ``path``, and return its URL."""
@@ -77,6 +75,4 @@ class Store:
         return self.url + path
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._server.close()

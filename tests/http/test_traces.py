@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import gzip
 import http.server
-import threading
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from http_peer import Peer
 from waiting import until
 
 MODEL = """
@@ -58,16 +58,11 @@ class Collector:
             def log_message(self, *_) -> None:
                 pass
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=[0.01])
-        self._thread.start()
+        self._server = Peer(Handler)
+        self.url = self._server.url
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._server.close()
 
     def prediction(self, id, count):
         """The spans of a prediction by name, once there are that many: its own first."""
