@@ -21,7 +21,7 @@ import (
 var version = "0.1.0"
 
 // errDefunct makes the exit code of a server whose model can't be kept alive.
-var errDefunct = errors.New("the model process died too often")
+var errDefunct = errors.New("no model process can be kept alive")
 
 func main() {
 	status, err := execute(os.Args[1:])

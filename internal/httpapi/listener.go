@@ -51,10 +51,12 @@ func (c conn) Write(p []byte) (int, error) {
 	}
 }
 
-// plainError returns the status of an answer that comes from net/http itself: the only ones that begin like this.
+// plainError returns the status of an answer that comes from net/http itself: the only ones that begin like this, or have
+// this status, which it sends without a body.
 func plainError(p []byte) (string, bool) {
 	const most = 512
 	status, is := bytes.CutPrefix(p[:min(most, len(p))], []byte("HTTP/1.1 "))
 	line, rest, _ := bytes.Cut(status, []byte("\r\n"))
-	return string(line), is && bytes.HasPrefix(rest, []byte("Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"))
+	text := bytes.HasPrefix(rest, []byte("Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"))
+	return string(line), is && (text || bytes.HasPrefix(line, []byte("417 ")))
 }

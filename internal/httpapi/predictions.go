@@ -48,10 +48,9 @@ func (a *API) start(w http.ResponseWriter, r *http.Request, req prediction.Reque
 			return err
 		}
 	}
-	req.Attached = stream
 	req.Detached = !stream && (prefer.async || prefer.wait > 0)
 	create := a.Supervisor.Create
-	if !req.Attached && !req.Detached {
+	if !stream && !req.Detached {
 		create = func(req prediction.Request, idempotent bool) (*prediction.Prediction, bool, error) {
 			return a.Supervisor.Perform(r.Context(), req, idempotent)
 		}
@@ -68,6 +67,8 @@ func (a *API) start(w http.ResponseWriter, r *http.Request, req prediction.Reque
 	case created && prefer.wait > 0:
 		a.waitDone(r, p, prefer.wait)
 		writeCurrent(w, p)
+	case !created && !p.Keep():
+		return prediction.Refuse(prediction.Conflict, "the "+p.Request.Method.Noun()+" with this id is being canceled, because its client has left; try again later")
 	default:
 		writeCurrent(w, p)
 	}

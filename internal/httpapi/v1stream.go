@@ -17,8 +17,12 @@ func (a *API) streamV1(w http.ResponseWriter, r *http.Request) error {
 	}
 	e := a.newEventWriter(w)
 	items := 0
-	unsaid := func(int) {} // clients take any event of the name "error" for the end
-	return a.follow(r, p, number, e, unsaid, func(ev prediction.Event) {
+	aside := func(lost int) { // clients take any event of the name "error" for the end
+		if lost > 0 {
+			e.comment(strconv.Itoa(lost) + " events were dropped: the history is bounded")
+		}
+	}
+	return a.follow(r, p, number, e, aside, func(ev prediction.Event) {
 		switch ev.Kind {
 		case prediction.KindOutput:
 			items++

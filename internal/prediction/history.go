@@ -139,8 +139,8 @@ func (p *Prediction) ReplayFrom() (number, skipped int) {
 	return number, number - h.before
 }
 
-// Attach notes a reader of the stream. The function it returns takes the reader off again and reports whether the
-// prediction lost its reason to go on: it was made for its readers and this was the last.
+// Attach notes somebody who waits on a connection, for the stream or for the end. The function it returns takes them off
+// again and reports whether the prediction lost its reason to go on: it is not detached, and this was the last.
 func (p *Prediction) Attach() (detach func() (orphaned bool)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -149,6 +149,16 @@ func (p *Prediction) Attach() (detach func() (orphaned bool)) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.readers--
-		return p.readers == 0 && p.Request.Attached && !p.status.Terminal()
+		p.orphaned = p.readers == 0 && !p.Request.Detached && !p.kept && !p.status.Terminal()
+		return p.orphaned
 	}
+}
+
+// Keep lets the prediction go on whoever leaves, for somebody who will ask for its result. It reports false when all have
+// left already, so that it is being canceled.
+func (p *Prediction) Keep() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.kept = true
+	return !p.orphaned || p.status.Terminal()
 }

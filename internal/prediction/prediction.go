@@ -60,6 +60,8 @@ type Prediction struct {
 	recorded  []metric
 	history   history
 	readers   int
+	kept      bool
+	orphaned  bool // the last reader has left, which ends it
 }
 
 // New returns an accepted prediction that has not started.

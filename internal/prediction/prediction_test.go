@@ -171,15 +171,22 @@ func TestTheEndOfARestoredPredictionFollowsAllThatAReaderCanHaveSeen(t *testing.
 	}
 }
 
-func TestTheLastReaderOrphansOnlyWhatWasMadeForReaders(t *testing.T) {
-	for _, attached := range []bool{true, false} {
-		p := prediction.New(prediction.Request{ID: "x", Attached: attached}, prediction.Limits{})
+func TestTheLastReaderOrphansWhatIsNeitherDetachedNorKept(t *testing.T) {
+	for _, row := range []struct{ detached, kept bool }{{false, false}, {true, false}, {false, true}} {
+		p := prediction.New(prediction.Request{ID: "x", Detached: row.detached}, prediction.Limits{})
 		first, second := p.Attach(), p.Attach()
 		if first() {
 			t.Error("orphaned while a reader is left")
 		}
-		if got := second(); got != attached {
-			t.Errorf("attached %v: orphaned = %v", attached, got)
+		if row.kept && !p.Keep() {
+			t.Error("not kept while a reader is left")
+		}
+		orphaned := !row.detached && !row.kept
+		if got := second(); got != orphaned {
+			t.Errorf("%+v: orphaned = %v", row, got)
+		}
+		if got := p.Keep(); got == orphaned {
+			t.Errorf("%+v: kept = %v after all have left", row, got)
 		}
 	}
 }

@@ -52,8 +52,7 @@ type Request struct {
 	TraceParent   string
 	TraceState    string
 	CancelAfter   time.Duration // 0: no deadline
-	Detached      bool          // nobody waits on the connection for the result
-	Attached      bool          // lives only as long as somebody reads its stream
+	Detached      bool          // goes on without anybody who waits for it on a connection, see Prediction.Attach
 }
 
 // Wants reports whether the webhook is to hear of event.

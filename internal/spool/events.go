@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"golang.org/x/sys/unix"
 )
@@ -40,8 +41,8 @@ func (d *Dir) Events(id string) *Events {
 	return &Events{dir: d, name: eventsPrefix + FileID(id) + linesSuffix}
 }
 
-// Next returns the events that were appended since the last call. A line that is not an event is an error; the ones
-// around it are returned.
+// Next returns the events that were appended since the last call. A line that is not an event is an error, and so is a file
+// that can't be read (an fs.PathError): the events around it are returned.
 func (e *Events) Next() ([]Event, error) {
 	if e.fd == 0 {
 		fd, err := open(e.dir.join(e.name), unix.O_RDONLY, 0)
@@ -49,18 +50,19 @@ func (e *Events) Next() ([]Event, error) {
 			return nil, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("open %s: %w", e.name, err)
+			return nil, &fs.PathError{Op: "open", Path: e.name, Err: err}
 		}
 		e.fd = fd
 	}
 	data, err := readAll(e.fd)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", e.name, err)
+		err = &fs.PathError{Op: "read", Path: e.name, Err: err}
 	}
 	if len(data) == 0 {
-		return nil, nil
+		return nil, err
 	}
-	return e.parse(data)
+	events, bad := e.parse(data)
+	return events, errors.Join(err, bad)
 }
 
 func (e *Events) parse(data []byte) (events []Event, err error) {

@@ -65,7 +65,7 @@ func (d *Dir) get(name string) ([]byte, bool, error) {
 	return data, true, nil
 }
 
-// readAll reads what is between the offset of fd and the end of the file.
+// readAll reads what is between the offset of fd and the end of the file. With an error it returns what came before it.
 func readAll(fd int) ([]byte, error) {
 	buf := make([]byte, 0, 1024)
 	for {
@@ -76,7 +76,7 @@ func readAll(fd int) ([]byte, error) {
 		switch {
 		case err == unix.EINTR:
 		case err != nil:
-			return nil, err
+			return buf, err
 		case n == 0:
 			return buf, nil
 		default:

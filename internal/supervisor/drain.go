@@ -27,7 +27,7 @@ func (s *Supervisor) Drain(grace, hurry context.Context) {
 	case <-grace.Done():
 		s.cancelAll(ByShutdown)
 		select {
-		case <-idle: // bounded by CancelGrace
+		case <-idle: // bounded by CancelGrace and endWait
 		case <-hurry.Done():
 			s.killAll()
 			<-idle
@@ -84,6 +84,8 @@ func (w *worker) shut() {
 		case <-time.After(stopWait):
 		}
 	}
-	process.Kill()
-	<-process.Done()
+	if p == phaseDefunct || !w.end(process) { // a defunct one that has a process has tried to end it
+		w.s.Log.Error("the model process does not end", "runner", w.index)
+		close(w.left)
+	}
 }

@@ -131,10 +131,10 @@ func (f *flight) terminal() []byte { return f.prediction.Final().AppendJSON(nil)
 // cancel may be called often; the first reason counts.
 func (f *flight) cancel(r Reason) { f.cancelBy(r) }
 
-// deserted reports whether it was canceled because its client was gone. That is no result for a client that comes back and
+// deserted reports whether it ended canceled because its client was gone. That is no result for a client that comes back and
 // asks for the same again.
 func (f *flight) deserted() bool {
-	return reasonOf(f.ctx) == ByDisconnect && f.prediction.Status() == prediction.Canceled
+	return reasonOf(f.ctx) == ByDisconnect && f.prediction.Final().Status == prediction.Canceled
 }
 
 // reasonOf is the reason why the prediction of ctx must end, empty when it need not.

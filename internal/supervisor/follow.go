@@ -3,7 +3,9 @@ package supervisor
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -38,55 +40,100 @@ type follower struct {
 
 	fault string           // why the prediction fails although the model may still run
 	grace <-chan time.Time // set once the runner was told to end it
+
+	gone   <-chan struct{}  // of the process, nil once that is known
+	again  <-chan time.Time // when to read what could not be read, nil when all could
+	unread time.Time        // since when there is something like that
 }
+
+// What can't be read now, because the server or the machine has too many files open or a disk has trouble, is tried again
+// every readAgain until readLimit is over.
+const (
+	readAgain = 100 * time.Millisecond
+	readLimit = 10 * time.Second
+)
 
 // run returns how the prediction ended.
 func (o *follower) run(ctx context.Context) prediction.Result {
 	defer o.events.Close()
 	canceled := ctx.Done()
+	o.gone = o.process.Gone()
 	for {
 		select {
 		case <-o.f.look:
+		case <-o.again:
 		case <-canceled:
 			canceled = nil
 			o.cancel(reasonOf(ctx))
 		case <-o.grace:
 			return o.giveUp(ctx)
-		case <-o.process.Gone():
-			if result, ended := o.read(ctx); ended {
-				return result
-			}
-			return o.died(ctx)
+		case <-o.gone:
+			o.gone = nil
 		}
-		if o.f.eventsOnly.Swap(false) {
-			o.apply(ctx)
-		} else if result, ended := o.read(ctx); ended {
+		dead := o.gone == nil
+		result, ended, err := o.read(ctx, o.f.eventsOnly.Swap(false) && !dead)
+		if ended {
 			return result
+		}
+		lasting := o.unreadable(err)
+		switch {
+		case dead && lasting:
+			return o.failed(o.fault)
+		case dead && err == nil:
+			return o.died(ctx)
 		}
 	}
 }
 
 // read applies what is new and reports whether it was the end. It looks for the response before it reads the events:
-// all of them were written before it.
-func (o *follower) read(ctx context.Context) (prediction.Result, bool) {
-	response, ended, err := o.dir.Response(spool.FileID(o.f.id()))
-	if err != nil {
-		return o.failed("the model's answer could not be read: " + err.Error()), true
+// all of them were written before it. An error may pass; what was not read then, the next call reads.
+func (o *follower) read(ctx context.Context, eventsOnly bool) (result prediction.Result, ended bool, err error) {
+	var response spool.Response
+	if !eventsOnly {
+		response, ended, err = o.dir.Response(spool.FileID(o.f.id()))
 	}
-	if !response.Silent {
-		o.apply(ctx)
+	if err != nil && !passing(err) {
+		return o.failed("the model's answer could not be read: " + err.Error()), true, nil
 	}
-	if !ended {
-		return prediction.Result{}, false
+	if err == nil && !response.Silent {
+		err = o.apply(ctx)
 	}
-	return o.conclude(ctx, response), true
+	if err != nil || !ended {
+		return result, false, err
+	}
+	return o.conclude(ctx, response), true, nil
 }
 
-// apply reads the new events.
-func (o *follower) apply(ctx context.Context) {
+// passing reports whether an error is the kernel's, about a file, and not about what is in it.
+func passing(err error) bool { return errors.As(err, new(*fs.PathError)) }
+
+// unreadable arranges for another look after an error that may pass. It reports whether that has lasted too long: the
+// prediction fails then, and the runner is told to end it.
+func (o *follower) unreadable(err error) (lasting bool) {
+	if err == nil {
+		o.again = nil
+		return false
+	}
+	now := o.s.Now()
+	if o.again == nil {
+		o.unread = now
+		o.s.Log.Warn("trying again", "id", o.f.id(), "error", illegible(err))
+	}
+	o.again = time.After(readAgain)
+	lasting = now.Sub(o.unread) >= readLimit
+	if lasting && o.fault == "" {
+		o.fault = illegible(err).Error()
+		o.cancel(ByClient)
+	}
+	return lasting
+}
+
+// apply reads the new events. An error may pass, see read.
+func (o *follower) apply(ctx context.Context) error {
 	events, err := o.events.Next()
-	if err != nil {
+	if err != nil && !passing(err) {
 		o.s.Log.Warn("read events", "id", o.f.id(), "error", err)
+		err = nil
 	}
 	for _, e := range events {
 		switch e.Type {
@@ -101,6 +148,7 @@ func (o *follower) apply(ctx context.Context) {
 			o.f.prediction.Record(prediction.Metric{Name: e.Name, Value: e.Value, Mode: e.Mode, Key: e.Key, Total: e.Total})
 		}
 	}
+	return err
 }
 
 // yield adds an item of the output. When its files can't be published the prediction has failed, and the model need
@@ -222,10 +270,11 @@ func (o *follower) cancel(r Reason) {
 func (o *follower) giveUp(ctx context.Context) prediction.Result {
 	o.s.Log.Warn("prediction ignored its cancel", "id", o.f.id(), "grace", o.s.CancelGrace)
 	if o.w.abandon(o.f) {
-		o.process.Kill()
-		<-o.process.Done()
+		o.w.end(o.process)
 	}
-	o.apply(ctx)
+	if err := o.apply(ctx); err != nil {
+		o.s.Log.Warn("events are missing", "id", o.f.id(), "error", illegible(err))
+	}
 	if o.fault != "" {
 		return o.failed(o.fault)
 	}

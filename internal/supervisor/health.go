@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -60,42 +61,40 @@ const checkLimit = 5*time.Second + 500*time.Millisecond
 // Health derives the state from the workers, tries whether the directory can be written and, when the model has a
 // healthcheck, asks it.
 func (s *Supervisor) Health(ctx context.Context) Health {
+	unhealthy := s.unhealthy(ctx)
 	s.mu.Lock()
-	h := s.healthLocked()
-	var asked []*worker
-	for _, w := range s.workers {
-		if w.phase == phaseReady && w.setup.Healthcheck {
-			asked = append(asked, w)
-		}
-	}
-	s.mu.Unlock()
-	for _, w := range s.workers {
-		if err := w.room(); err != nil {
-			h.Unhealthy = unwritable(err).Error()
-			if h.Status == Ready || h.Status == Busy {
-				h.Status = Unhealthy
-			}
-			return h
-		}
-	}
-	for _, text := range healthchecks(ctx, asked) {
-		if text != "" {
-			h.Status, h.Unhealthy = Unhealthy, text
-			break
-		}
+	defer s.mu.Unlock()
+	h := s.healthLocked() // now, because a runner may have died while it was asked
+	h.Unhealthy = unhealthy
+	if unhealthy != "" && (h.Status == Ready || h.Status == Busy) {
+		h.Status = Unhealthy
 	}
 	return h
 }
 
-// healthchecks asks workers side by side why they are unhealthy.
-func healthchecks(ctx context.Context, asked []*worker) []string {
-	texts := make([]string, len(asked))
+// unhealthy is why predictions would fail although there are runners for them, empty when nothing is known.
+func (s *Supervisor) unhealthy(ctx context.Context) string {
+	for _, w := range s.workers {
+		if err := w.room(); err != nil {
+			return unwritable(err).Error()
+		}
+	}
+	texts := make([]string, len(s.workers))
 	var all sync.WaitGroup
-	for i, w := range asked {
-		all.Go(func() { texts[i] = w.healthcheck(ctx) })
+	for i, w := range s.workers {
+		if left, asks := w.hasHealthcheck(); asks {
+			all.Go(func() { texts[i] = w.healthcheck(ctx, left) })
+		}
 	}
 	all.Wait()
-	return texts
+	return cmp.Or(texts...)
+}
+
+// hasHealthcheck reports whether a model is ready to be asked; left is closed when it no longer is.
+func (w *worker) hasHealthcheck() (left <-chan struct{}, asks bool) {
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	return w.turned, w.phase == phaseReady && w.setup.Healthcheck
 }
 
 // Status is the state without the model's own opinion.
@@ -217,8 +216,8 @@ type checkRun struct {
 
 func newChecker() *checker { return &checker{look: newBell()} }
 
-// healthcheck returns why the model says it is unhealthy, empty when it is well.
-func (w *worker) healthcheck(ctx context.Context) string {
+// healthcheck returns why the model says it is unhealthy, empty when it is well or was left.
+func (w *worker) healthcheck(ctx context.Context, left <-chan struct{}) string {
 	c := w.check
 	c.mu.Lock()
 	run := c.running
@@ -226,7 +225,7 @@ func (w *worker) healthcheck(ctx context.Context) string {
 		c.sequence++
 		run = &checkRun{done: make(chan struct{})}
 		c.running = run
-		go w.ask(run, c.sequence)
+		go w.ask(run, c.sequence, left)
 	}
 	c.mu.Unlock()
 	select {
@@ -238,15 +237,15 @@ func (w *worker) healthcheck(ctx context.Context) string {
 }
 
 // ask sends one healthcheck to the runner and waits for the answer.
-func (w *worker) ask(run *checkRun, sequence int) {
-	run.text = w.answer(sequence)
+func (w *worker) ask(run *checkRun, sequence int, left <-chan struct{}) {
+	run.text = w.answer(sequence, left)
 	w.check.mu.Lock()
 	w.check.running = nil
 	w.check.mu.Unlock()
 	close(run.done)
 }
 
-func (w *worker) answer(sequence int) string {
+func (w *worker) answer(sequence int, left <-chan struct{}) string {
 	if err := w.dir.PutHealth(sequence); err != nil {
 		return "Healthcheck failed: " + err.Error()
 	}
@@ -265,6 +264,8 @@ func (w *worker) answer(sequence int) string {
 		case <-tick.C:
 		case <-late:
 			return "Healthcheck failed: user-defined healthcheck timed out after 5.0 seconds"
+		case <-left:
+			return ""
 		case <-w.s.stopping.Done():
 			return ""
 		}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/coggo/coggo/internal/prediction"
@@ -170,17 +171,16 @@ func (s *Supervisor) settleLeft() error {
 	if !s.Durable {
 		return nil
 	}
-	bad := s.outbox.Each(s.recoverWebhook)
-	var again []*flight
-	for _, l := range s.left {
-		if f, err := s.resume(l); err != nil {
-			bad = errors.Join(bad, err)
-		} else if f != nil {
-			again = append(again, f)
-		}
+	owed := s.outbox.Each(s.recoverWebhook)
+	again := make([]*flight, len(s.left))
+	failed := make([]error, len(s.left))
+	var all sync.WaitGroup // side by side: outputs may have to be uploaded
+	for i, l := range s.left {
+		all.Go(func() { again[i], failed[i] = s.resume(l) })
 	}
+	all.Wait()
 	s.left = nil
-	if bad != nil {
+	if bad := errors.Join(owed, errors.Join(failed...)); bad != nil {
 		s.Log.Error("recover", "error", bad)
 	}
 	dirs, err := s.leftDirs()
@@ -191,8 +191,10 @@ func (s *Supervisor) settleLeft() error {
 			err = errors.Join(err, os.RemoveAll(dir.Path()))
 		}
 	}
-	for _, f := range again {
-		s.enqueue(f)
+	for i, f := range again {
+		if f != nil && failed[i] == nil {
+			s.enqueue(f)
+		}
 	}
 	return err
 }
@@ -348,8 +350,12 @@ func (s *Supervisor) resume(l left) (again *flight, err error) {
 func (s *Supervisor) leftBy(l left) (prediction.Result, bool) {
 	o := follower{s: s, f: l.flight, dir: l.dir, process: buried{}, events: l.dir.Events(l.id())}
 	defer o.events.Close()
-	if result, ended := o.read(l.ctx); ended {
+	result, ended, err := o.read(l.ctx, false)
+	switch {
+	case ended:
 		return result, true
+	case err != nil:
+		return o.failed(illegible(err).Error()), false
 	}
 	return o.failed("the server restarted before the prediction ended"), false
 }

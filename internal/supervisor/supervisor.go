@@ -92,7 +92,8 @@ type Supervisor struct {
 	retained retention
 	draining bool
 	ticking  bool          // something is in flight: it is looked at without a signal too
-	defunct  chan struct{} // closed when no process will ever run again because they died too often
+	defunct  chan struct{} // closed when no process will run again because they died too often or do not end
+	giveUp   sync.Once     // closes it
 }
 
 // runnerPrefix begins the names of the runners' directories where there are several.
@@ -157,14 +158,19 @@ func (s *Supervisor) Create(r prediction.Request, idempotent bool) (p *predictio
 }
 
 // Perform is Create for a caller who waits for the end: a created prediction has ended when it returns, by itself or
-// because ctx was done (ByDisconnect). It runs in the caller's goroutine, which saves each answer two switches between
+// because ctx was done and nobody else waits for it (ByDisconnect). It runs in the caller's goroutine, which saves each answer two switches between
 // goroutines, and those are most of the server's part in a short prediction.
 func (s *Supervisor) Perform(ctx context.Context, r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error) {
 	f, created, err := s.admit(r, idempotent)
 	if err != nil || !created {
 		return f.shown(), false, err
 	}
-	defer context.AfterFunc(ctx, func() { f.cancel(ByDisconnect) })()
+	leave := f.prediction.Attach()
+	defer context.AfterFunc(ctx, func() {
+		if leave() {
+			f.cancel(ByDisconnect)
+		}
+	})()
 	defer crash()
 	s.run(f)
 	return f.prediction, true, nil
@@ -246,7 +252,7 @@ func (s *Supervisor) InFlight() (n int) {
 	return n
 }
 
-// Defunct is closed when every runner died too often to be started again.
+// Defunct is closed when every runner died too often to be started again, or does not end.
 func (s *Supervisor) Defunct() <-chan struct{} { return s.defunct }
 
 // hopelessLocked ends what waits for a slot once no worker will ever have one.
@@ -264,7 +270,7 @@ func (s *Supervisor) hopelessLocked(err error) {
 		f.cancelBy(err)
 	}
 	if defunct == len(s.workers) {
-		close(s.defunct)
+		s.giveUp.Do(func() { close(s.defunct) })
 	}
 }
 

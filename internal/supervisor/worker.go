@@ -62,7 +62,13 @@ type worker struct {
 	abandoned map[string]*flight // that ended, but the process goes on with them, by FileID
 	replaced  bool               // the process was killed by us
 	turned    chan struct{}      // closed at the next change of phase
+
+	left chan struct{} // closed when the server leaves a process behind that does not end
 }
+
+// endWait is how long a killed process may take to end: to give much memory back takes some seconds. One that takes longer
+// hangs in the kernel, usually in the driver of a device, and only a restart of the machine or the container helps.
+const endWait = 15 * time.Second
 
 func newWorker(s *Supervisor, index int, dir *spool.Dir) *worker {
 	return &worker{
@@ -72,6 +78,7 @@ func newWorker(s *Supervisor, index int, dir *spool.Dir) *worker {
 		check:   newChecker(),
 		flights: map[string]*flight{}, abandoned: map[string]*flight{},
 		turned: make(chan struct{}),
+		left:   make(chan struct{}),
 	}
 }
 
@@ -88,30 +95,44 @@ func (w *worker) keep() {
 		case err == nil:
 			worked = true
 			delay.Reset()
-		case !worked || !errors.As(err, new(diedInSetup)): // a setup that has worked may have met with an accident
+		case !worked || process != nil && !errors.As(err, new(diedInSetup)): // a setup that has worked may have met with an accident
 			w.fail(phaseSetupFailed, err)
 			return
 		}
-		<-process.Done()
-		w.bury()
-		if w.s.stopping.Err() != nil {
+		if process == nil {
+			w.s.Log.Error("no runner could be started, trying again", "runner", w.index, "error", err)
+		} else if !w.mayRestart(process, &restarts) {
 			return
 		}
-		if !w.wasReplaced() && process.Exit().Code != unwritableStatus {
-			restarts = recent(append(restarts, w.s.Now()), w.s.Now().Add(-RestartWindow))
-			if len(restarts) > w.s.MaxRestarts {
-				w.fail(phaseDefunct, fmt.Errorf("the model process died %d times in %s, last by %s", len(restarts), RestartWindow, process.Exit()))
-				return
-			}
-			w.s.Observer.RunnerRestart()
-		}
-		w.s.Log.Warn("runner ended, starting it again", "runner", w.index, "pid", process.PID(), "exit", process.Exit().String())
 		select {
 		case <-time.After(delay.NextBackOff()):
 		case <-w.s.stopping.Done():
 			return
 		}
 	}
+}
+
+// mayRestart waits for the end of a process and reports whether another one is to follow it.
+func (w *worker) mayRestart(process *runner.Process, restarts *[]time.Time) bool {
+	select {
+	case <-process.Done():
+	case <-w.left:
+		return false
+	}
+	w.bury()
+	if w.s.stopping.Err() != nil {
+		return false
+	}
+	if !w.wasReplaced() && process.Exit().Code != unwritableStatus {
+		*restarts = recent(append(*restarts, w.s.Now()), w.s.Now().Add(-RestartWindow))
+		if len(*restarts) > w.s.MaxRestarts {
+			w.fail(phaseDefunct, fmt.Errorf("the model process died %d times in %s, last by %s", len(*restarts), RestartWindow, process.Exit()))
+			return false
+		}
+		w.s.Observer.RunnerRestart()
+	}
+	w.s.Log.Warn("runner ended, starting it again", "runner", w.index, "pid", process.PID(), "exit", process.Exit().String())
+	return true
 }
 
 func recent(times []time.Time, since time.Time) []time.Time {
@@ -140,12 +161,24 @@ func (w *worker) boot() (*runner.Process, error) {
 		err = w.ready(process, result)
 	}
 	if err != nil {
-		process.Kill()
-		<-process.Done()
+		w.end(process)
 		return process, err
 	}
 	w.s.OnReady()
 	return process, nil
+}
+
+// end kills a process and waits until it has ended. It reports false when it does not end; should it do so later, it is
+// replaced then.
+func (w *worker) end(p process) bool {
+	p.Kill()
+	select {
+	case <-p.Done():
+		return true
+	case <-time.After(endWait):
+	}
+	w.fail(phaseDefunct, fmt.Errorf("the model process was killed and has not ended for %s: it hangs in the kernel", endWait))
+	return false
 }
 
 // prepare clears the directory, and waits until it can be written: without that no setup can succeed.
@@ -176,6 +209,11 @@ func (w *worker) prepare() {
 // unwritable says that the working directory, which is our own affair, can't be written.
 func unwritable(err error) error {
 	return fmt.Errorf("the working directory can't be written: %w", reasonFor(err))
+}
+
+// illegible says that what the model has written, which is there, can't be read.
+func illegible(err error) error {
+	return fmt.Errorf("what the model has written can't be read: %w", reasonFor(err))
 }
 
 // reasonFor is what the kernel said, without the names of files that mean nothing to a client.
@@ -405,7 +443,7 @@ func (w *worker) freeSlotLocked(f *flight) {
 	w.gone.poke()
 	if len(w.flights) == 0 && len(w.abandoned) > 0 && w.process != nil {
 		w.replaceLocked()
-		w.process.Kill()
+		go w.end(w.process)
 	}
 }
 

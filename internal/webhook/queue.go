@@ -25,7 +25,7 @@ type Queue struct {
 	hanging context.CancelFunc // gives up the attempt under way, nil when there is none
 }
 
-// piece is an event that is not the last; without a body it gets one when it goes out.
+// piece is an event that is not the last.
 type piece struct {
 	event Event
 	body  []byte
@@ -53,30 +53,25 @@ func (q *Queue) Changed(e Event) {
 	if !q.target.wants(e) {
 		return
 	}
-	var body []byte
-	if q.s.Throttle == 0 && q.room() {
-		body = q.snapshot()
-	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	switch {
-	case q.ended || q.changed != "":
+	if q.ended || q.changed != "" {
 		return
-	case body != nil && q.size+len(body) <= maxWaitingBytes:
-		q.waiting = append(q.waiting, piece{e, body})
-		q.size += len(body)
-	default:
-		q.changed = e
+	}
+	q.changed = e
+	if q.s.Throttle == 0 && q.begun && len(q.waiting) < maxWaiting {
+		if next := q.updateLocked(); q.size+len(next.body) <= maxWaitingBytes {
+			q.waiting = append(q.waiting, next)
+			q.size += len(next.body)
+			q.changed = ""
+		}
 	}
 	q.poke()
 }
 
-// room reports whether another update can wait as it is.
-func (q *Queue) room() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.begun && !q.ended && q.changed == "" && len(q.waiting) < maxWaiting
-}
+// updateLocked is the update for what has changed. It is made under the lock: two that are made side by side could go out
+// the wrong way round.
+func (q *Queue) updateLocked() piece { return piece{q.changed, q.snapshot()} }
 
 // Returned tells that the run ended with one value. That is in the terminal event; only who does not hear of the end is
 // told of it as output.
@@ -152,7 +147,7 @@ func (q *Queue) take(due time.Time) (next piece, ended bool) {
 			q.size -= len(next.body)
 		}
 	case q.changed != "" && (q.ended || q.begun && !now.Before(due)):
-		next.event, q.changed = q.changed, ""
+		next, q.changed = q.updateLocked(), ""
 	}
 	return next, q.ended
 }
@@ -176,9 +171,6 @@ func (q *Queue) sleep(due time.Time) {
 
 // once makes the only attempt at an event that is not the last. When the end is there already it has little time.
 func (q *Queue) once(p piece) {
-	if p.body == nil {
-		p.body = q.snapshot()
-	}
 	ctx, cancel := context.WithTimeout(q.s.stopping, q.s.Timeout)
 	defer cancel()
 	q.mu.Lock()

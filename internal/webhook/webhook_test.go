@@ -8,8 +8,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -409,6 +411,38 @@ func TestWithoutAThrottleEachUpdateIsSentUntilTheReceiverIsFarBehind(t *testing.
 	got := rc.got()
 	if len(got) != 42 || got[1] != "1" || got[40] != "40" || got[41] != "end" {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestUpdatesGoOutInTheOrderOfWhatTheySay(t *testing.T) {
+	rc := newReceiver(t, nil)
+	var state atomic.Int64
+	q := newSender(t, webhook.Options{Patience: time.Minute}).Open(webhook.Target{ID: "a", URL: rc.URL}, func() []byte {
+		n := state.Load()
+		time.Sleep(time.Duration(n%7) * 100 * time.Microsecond) // the next may be rendered sooner
+		return fmt.Appendf(nil, "%d", n)
+	})
+	q.Start([]byte("0"))
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 25 {
+				state.Add(1)
+				q.Changed(webhook.Logs)
+			}
+		})
+	}
+	all.Wait()
+	done, ended := settled()
+	q.Finish(body("100"), done)
+	<-ended
+	last := -1
+	for _, got := range rc.got() {
+		n, err := strconv.Atoi(got)
+		if err != nil || n < last {
+			t.Fatalf("got %q after %d", got, last)
+		}
+		last = n
 	}
 }
 

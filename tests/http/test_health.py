@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import time
 
 import pytest
@@ -141,6 +144,24 @@ def test_the_models_own_healthcheck(start, tmp_path, kind):
     assert server.health()["status"] == "BUSY"
     how.write_text("ill")
     assert server.health()["status"] == "UNHEALTHY", "it wins over BUSY"
+
+
+def test_a_check_under_way_ends_with_its_runner(start, tmp_path):
+    how = tmp_path / "how"
+    how.write_text("hang")
+    server = start(CHECKED.format(kind="def", path=str(how), wait="time.sleep(60)", sleep="pass"), ready=False)
+    until("the model is set up", lambda: "model ready" in server.log())
+    answers = []
+    asker = threading.Thread(target=lambda: answers.append(server.health()))
+    asker.start()
+    until("the model is asked", lambda: list((server.spool() / "health").glob("request*")))
+    before = time.monotonic()
+    os.kill(server.runner(), signal.SIGKILL)
+    how.write_text("well")
+    asker.join()
+    assert time.monotonic() - before < 3, "a check may take five seconds, but not of a process that is gone"
+    assert answers[0]["status"] == "STARTING" and "user_healthcheck_error" not in answers[0]
+    server.wait_status("READY")
 
 
 def test_health_answers_at_once_while_the_model_computes(start):

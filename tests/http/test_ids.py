@@ -127,15 +127,43 @@ def test_what_counts_as_another_input(server, other):
     assert server.ask("PUT", path, other, Content_Type="application/json").json["output"] == once["output"] + 1
 
 
+def put_and_cut_off(server, id, body, cut_off):
+    """A PUT whose client leaves once ``cut_off`` has returned."""
+    client = http.client.HTTPConnection("127.0.0.1", server.port)
+    client.request("PUT", f"/predictions/{id}", body, {"Content-Type": "application/json"})
+    until("it runs", lambda: server.get(f"/predictions/{id}").json.get("status") == "processing")
+    cut_off()
+    client.close()
+
+
 def test_a_client_that_was_cut_off_and_asks_again_has_it_run_again(server):
-    cut = http.client.HTTPConnection("127.0.0.1", server.port)
     body = '{"input": {"s": 1}}'
-    cut.request("PUT", "/predictions/cut", body, {"Content-Type": "application/json"})
-    until("it runs", lambda: server.get("/predictions/cut").json.get("status") == "processing")
-    cut.close()
+    put_and_cut_off(server, "cut", body, lambda: None)
     assert server.ended("cut")["status"] == "canceled"
     again = server.ask("PUT", "/predictions/cut", body, Content_Type="application/json")
     assert again.status == 200 and again.json["status"] == "succeeded"
+
+
+def test_what_somebody_else_was_told_of_goes_on_when_the_first_client_leaves(server):
+    body = '{"input": {"s": 1}}'
+
+    def ask_too():
+        told = server.ask("PUT", "/predictions/shared", body, Content_Type="application/json")
+        assert (told.status, told.json["status"]) == (202, "processing")
+
+    put_and_cut_off(server, "shared", body, ask_too)
+    assert server.ended("shared")["status"] == "succeeded"
+
+
+def test_nobody_is_told_of_what_is_being_canceled_for_its_client_has_left(start):
+    model = "import time\nclass Predictor:\n    def predict(self) -> str:\n        while True:\n"
+    server = start(
+        model + "            try: time.sleep(60)\n            except BaseException: pass\n", "--cancel-grace", "2s"
+    )
+    put_and_cut_off(server, "left", "{}", lambda: None)
+    refused = until("it is being canceled", lambda: server.ask("PUT", "/predictions/left", "{}").json.get("detail"))
+    assert "being canceled" in refused, refused
+    assert server.ended("left")["status"] == "canceled"
 
 
 def test_what_was_canceled_by_request_stays_canceled(server):

@@ -88,6 +88,7 @@ def test_nonsense_is_refused_and_the_next_request_served(start, data):
         (b"GET / HTTP/1.1\r\n\r\n", b"400 Bad Request: missing required Host header"),
         (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 70_000 + b"\r\n\r\n", b"431 Request Header Fields Too Large"),
         (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", b"501 Unsupported transfer encoding"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\n\r\n", b"417 Expectation Failed"),
     ],
 )
 def test_a_refusal_of_what_is_no_request_is_json_too(start, data, status):

@@ -316,6 +316,16 @@ def test_the_history_is_as_long_as_it_is_told(start, capacity, replayed):
     assert seen[-1].name == "completed" and len(seen[-1].data["output"]) == 201
 
 
+def test_a_reader_in_the_form_of_replicate_is_told_in_a_comment_what_it_misses(server):
+    """Its clients take any event that is called "error" for the end."""
+    server.predict({"n": 70_000}, id="forgotten")
+    with Stream(server.port, "GET", "/v1/predictions/forgotten/stream") as s:
+        seen = list(s)
+    missed = [int(comment.split()[0]) for comment in s.comments if "events were dropped" in comment]
+    assert len(missed) == 1 and missed[0] == int(seen[0].id) - 1 > 0
+    assert (seen[-2].text, seen[-1].name) == ("69999", "done")
+
+
 # Readers that leave, and readers that are slow
 
 

@@ -1,0 +1,134 @@
+"""The kernel lets the server down: files can't be opened, and a killed process does not end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from http_harness import Server
+from waiting import alive, until
+
+MODEL = """
+import os, time
+from cog import BasePredictor, ConcatenateIterator
+class Predictor(BasePredictor):
+    def predict(self, go: str = "", die: bool = False) -> ConcatenateIterator[str]:
+        yield "first "
+        while go and not os.path.exists(go): time.sleep(0.01)
+        yield "last"
+        if die: os._exit(3)
+"""
+
+
+@contextlib.contextmanager
+def no_more_files(server: Server) -> Iterator[None]:
+    """The server can open no file and take no connection."""
+    pid = server.process.pid
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+
+
+def begun(server: Server, id: str, **input: object) -> None:
+    server.predict(input, {"Prefer": "respond-async"}, id=id)
+    until("it has begun", lambda: server.get(f"/predictions/{id}").json["output"] == ["first "])
+
+
+@pytest.mark.parametrize("die", [False, True])
+def test_what_can_not_be_read_now_is_read_later(start, tmp_path, die):
+    server, go = start(MODEL), tmp_path / "go"
+    spool, runner = server.spool(), server.runner()
+    begun(server, "later", go=str(go), die=die)
+    with no_more_files(server):
+        go.touch()
+        if die:
+            until("the model process has ended", lambda: not os.path.exists(f"/proc/{runner}"))
+        else:
+            until("the model has answered", lambda: (spool / "response-later.json").exists())
+        until("the server has tried", lambda: "can't be read: too many open files" in server.log())
+    end = server.ended("later")
+    assert end["output"] == ["first ", "last"]
+    if die:
+        assert (end["status"], end["error"]) == ("failed", "the model process died: exit status 3")
+    else:
+        assert (end["status"], end["error"]) == ("succeeded", None)
+    server.wait_status("READY")
+
+
+def test_what_can_not_be_read_for_long_fails_and_the_model_is_replaced(start, tmp_path):
+    server, go = start(MODEL, "--cancel-grace", "500ms"), tmp_path / "go"
+    spool, runner = server.spool(), server.runner()
+    begun(server, "never", go=str(go))
+    with no_more_files(server):
+        go.touch()
+        until("the model has answered", lambda: (spool / "response-never.json").exists())
+        until("its process is replaced", lambda: not alive(runner), 30)
+        until(
+            "it can't be", lambda: "no runner could be started" in server.log() or "no runner can start" in server.log()
+        )
+    end = server.ended("never")
+    assert (end["status"], end["error"]) == ("failed", "what the model has written can't be read: too many open files")
+    assert end["output"] == ["first ", "last"], "the file of the events was open already"
+    server.wait_status("READY")
+    assert server.predict({}).json["output"] == ["first ", "last"]
+
+
+@contextlib.contextmanager
+def undying(pid: int) -> Iterator[None]:
+    """
+    A process does not end although it is killed: as one that hangs in a driver does. Here the kernel keeps it because a
+    debugger, which has been stopped, has not heard of its end yet.
+    """
+    seize = "import ctypes, os, sys; assert ctypes.CDLL(None).ptrace(0x4206, int(sys.argv[1]), 0, 0) == 0; print(flush=True)"
+    command = [sys.executable, "-c", seize + "; sys.stdin.read()", str(pid)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as debugger:
+        try:
+            if debugger.stdout and debugger.stdout.read(1) != b"\n":
+                pytest.skip("this machine lets nobody debug a process that is not a child")
+            yield
+        finally:
+            debugger.kill()
+
+
+STUBBORN = """
+import time
+class Predictor:
+    def predict(self, s: float = 0) -> str:
+        end = time.monotonic() + s
+        while time.monotonic() < end:
+            try: time.sleep(0.1)
+            except BaseException: pass
+        return "done"
+"""
+
+
+def test_a_process_that_does_not_end_holds_up_neither_its_prediction_nor_the_end_of_the_server(start, receiver):
+    server = start(STUBBORN, "--cancel-grace", "300ms", expect_exit=1)
+    with undying(server.runner()):
+        server.predict({"s": 60}, {"Prefer": "respond-async"}, id="stuck", webhook=receiver.url)
+        server.ask("POST", "/predictions/stuck/cancel")
+        assert server.process.wait(30) == 1, "a container is to be restarted then"
+    assert receiver.statuses() == ["processing", "canceled"]
+    assert "killed and has not ended for 15s: it hangs in the kernel" in server.log()
+
+
+def test_one_of_several_that_does_not_end_is_replaced_once_it_does(start):
+    server = start(STUBBORN, "--cancel-grace", "300ms", "--runners", "2")
+    first, second = (runner["pid"] for runner in server.health()["runners"])
+    with undying(first), undying(second):
+        server.predict({"s": 60}, {"Prefer": "respond-async"}, id="stuck")
+        server.ask("POST", "/predictions/stuck/cancel")
+        assert server.ended("stuck", 30)["status"] == "canceled"
+        assert sorted(runner["status"] for runner in server.health()["runners"]) == ["DEFUNCT", "READY"]
+        assert server.predict({}).json["output"] == "done"
+    until("both are ready", lambda: {runner["status"] for runner in server.health()["runners"]} == {"READY"})
+    assert len({first, second} & {runner["pid"] for runner in server.health()["runners"]}) == 1
