@@ -19,7 +19,7 @@ var requestWorkloads = []workload{
 	throughput("async no-op, 32 clients", 32, 3000, "≥ 3 × coglet", options{concurrency: 64}, everyone("AsyncNoop", "Batched", "AsyncNoop")),
 	throughput("async no-op, 64 clients", 64, 3000, "", options{concurrency: 64}, everyone("AsyncNoop", "Batched", "AsyncNoop")),
 	throughput("@batch of 16, no-op, 32 clients", 32, 3000, "≥ mosec", options{concurrency: 64}, map[string]string{"coggo": "Batched", "mosec": "Batched16", "floor": "", "bare": ""}),
-	throughput("async sleep(0.05), 64 clients (ideal 1280)", 64, 2000, "≥ 1200", options{concurrency: 64},
+	throughput("async sleep(0.05), 64 clients (ideal 1280)", 64, 6400, "≥ 1200", options{concurrency: 64},
 		with(platforms("AsyncSleep"), "mosec", "BatchedSleep", "litserve", "AsyncSleep", "bare", "")),
 	{
 		name: "200-item sync iterator, JSON answer", unit: "ms", target: "≤ 5", limit: 5, models: platforms("Items"),

@@ -39,6 +39,13 @@ class Sleep(BasePredictor):
         return "slept"
 
 
+class Ended(BasePredictor):
+    """Returns when it ended, in nanoseconds."""
+
+    def predict(self, name: str) -> str:
+        return str(time.time_ns())
+
+
 class Burn(BasePredictor):
     """Holds the interpreter's lock for as long as it can."""
 

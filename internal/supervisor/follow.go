@@ -262,7 +262,7 @@ func (o *follower) cancel(r Reason) {
 		o.s.Log.Error("cancel", "id", o.f.id(), "error", err)
 		return
 	}
-	_ = o.process.Ring() // an error means that the process has ended, which Done says too
+	o.w.ring(o.process)
 }
 
 // giveUp ends a prediction that did not heed its cancel. A runner that has nothing else to do is replaced at once;

@@ -404,6 +404,16 @@ func (w *worker) handedFlights() (n int) {
 	return n
 }
 
+// ring tells a synchronous model of a cancel file. The loop of an async one hears of the file itself, and would be woken twice.
+func (w *worker) ring(p process) {
+	w.s.mu.Lock()
+	async := w.setup.Mode == "async"
+	w.s.mu.Unlock()
+	if !async {
+		_ = p.Ring() // an error means that the process has ended, which Done says too
+	}
+}
+
 func (w *worker) wasReplaced() bool {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
