@@ -42,6 +42,7 @@ DEEDS = {
     "term": lambda: os.kill(os.getpid(), 15),
     "segfault": lambda: ctypes.string_at(0),
     "abort": os.abort,
+    "overflow": lambda: ctypes.CDLL(None).regcomp(ctypes.create_string_buffer(256), b"(" * 5_000_000, 1),
     "exit": lambda: os._exit(7),
     "exit 0": lambda: os._exit(0),
     "memory": too_much,

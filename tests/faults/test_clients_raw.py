@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import threading
+import time
 from urllib.parse import quote
 
 import pytest
@@ -254,13 +255,29 @@ def test_pipelined_requests_are_all_answered_in_order(server):
     assert re.findall(rb'"id":"(pipe-\d+)"', answer) == [id.encode() for id in ids]
 
 
-def test_a_client_that_leaves_frees_its_slot(server):
-    for _ in range(5):
+@pytest.fixture(scope="module")
+def async_server(start_once):
+    return start_once(
+        MODEL.replace("import os", "import asyncio, os")
+        .replace("    def predict", "    async def predict")
+        .replace("time.sleep(s)", "await asyncio.sleep(s)")
+    )
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_client_that_leaves_frees_its_slot(request, server, kind):
+    server = server if kind == "sync" else request.getfixturevalue("async_server")
+    late = []
+    for _ in range(9):
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
             connection.sendall(post(b'{"id": "left", "input": {"s": 60}}'))
             until("it runs", lambda: "begun" in server.get("/predictions/left").json.get("logs", ""))
-        assert server.ended("left")["status"] == "canceled"
+        begin = time.monotonic()
+        until("the slot is free", lambda: server.health()["concurrency"]["current"] == 0)
+        late.append(time.monotonic() - begin)
         works(server)
+        assert server.ended("left")["status"] == "canceled"
+    assert sorted(late)[len(late) // 2] < 0.1, late
 
 
 @pytest.mark.parametrize("how", ["half closed", "reset", "in the middle of the body"])

@@ -31,7 +31,7 @@ def act(deed):
     print("begun", flush=True)
     if deed == "swallow": sleep_on()
     if deed == "hold the gil": hold_the_gil(60)
-    if deed == "hold the gil for a moment": hold_the_gil(3)
+    if deed == "hold the gil for ten seconds": hold_the_gil(10)
     if deed == "stop": os.kill(os.getpid(), signal.SIGSTOP)
     if deed == "stop the group": os.killpg(0, signal.SIGSTOP)
     if deed == "every signal": handle_every_signal(); time.sleep(60)
@@ -204,9 +204,10 @@ def test_what_an_async_model_does_to_its_tasks_fails_it_alone(async_server, deed
     assert async_server.runner() == runner
 
 
-def test_the_server_answers_while_a_model_holds_the_interpreter(start):
-    server = start(SYNC)
-    id = server.predict({"deed": "hold the gil for a moment"}, {"Prefer": "respond-async"}).json["id"]
+@pytest.mark.parametrize("source", [SYNC, ASYNC], ids=["sync", "async"])
+def test_the_server_answers_while_a_model_holds_the_interpreter(start, source):
+    server = start(source)
+    id = server.predict({"deed": "hold the gil for ten seconds"}, {"Prefer": "respond-async"}).json["id"]
     until("it has begun", lambda: "begun" in server.get(f"/predictions/{id}").json["logs"])
     assert server.health()["status"] == "BUSY"
     assert server.predict({"deed": ""}).status == 409

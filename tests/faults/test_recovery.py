@@ -43,7 +43,7 @@ def test_a_killed_server_leaves_no_process(start, deed):
     time.sleep(0.1)  # let the model get to its deed
     pids = processes(mark)
     server.kill()
-    until("all are gone", lambda: not any(map(alive, pids)), 5)
+    until("all are gone", lambda: not any(map(alive, pids)), 2)
 
 
 def test_the_next_server_ends_what_a_killed_guard_left(start, where, tmp_path):

@@ -16,6 +16,7 @@ DEATHS = {
     "kill": "signal 9",
     "term": "signal 15",
     "segfault": "signal 11",
+    "overflow": "signal 11",  # of the stack, in C
     "abort": "signal 6",
     "exit": "exit status 7",
     "exit 0": "exit status 0",
@@ -56,7 +57,10 @@ def test_a_prediction_fails_with_the_reason_and_what_it_had(server, receiver, de
     assert ends(receiver)[body["id"]] == ["failed"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGABRT])
+FROM_OUTSIDE = [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGABRT]
+
+
+@pytest.mark.parametrize("number", FROM_OUTSIDE)
 def test_it_is_killed_while_idle(server, number):
     old = server.runner()
     os.kill(old, number)
@@ -66,23 +70,31 @@ def test_it_is_killed_while_idle(server, number):
     assert family(server) == []
 
 
-@pytest.mark.parametrize("count", [8, 64])
-def test_all_that_run_at_once_fail_once(async_server, receiver, count):
-    async_server.wait_status("READY")
-    ids = [f"{count}-{n}" for n in range(count)]
+@pytest.mark.parametrize("number", FROM_OUTSIDE)
+@pytest.mark.parametrize(("kind", "count"), [("sync", 1), ("async", 8), ("async", 64)])
+def test_all_that_run_at_once_fail_once(request, receiver, kind, count, number):
+    server = request.getfixturevalue(f"{kind}_server")
+    server.wait_status("READY")
+    runner = server.runner()
+    ids = [f"{count}-{number:d}-{n}" for n in range(count)]
     for n, id in enumerate(ids):
-        asked(async_server, {"s": 600, "n": n}, id=id, webhook=receiver.url, webhook_events_filter=["completed"])
+        deed = "child,session" if n == 0 else ""
+        asked(
+            server, {"s": 600, "n": n, "deed": deed}, id=id, webhook=receiver.url, webhook_events_filter=["completed"]
+        )
     for id in ids:
-        begun(async_server, id)
-    os.kill(async_server.runner(), signal.SIGKILL)
-    bodies = [async_server.ended(id) for id in ids]
+        begun(server, id)
+    os.kill(runner, number)
+    bodies = [server.ended(id) for id in ids]
     for n, body in enumerate(bodies):
-        assert body["status"] == "failed" and "signal 9" in body["error"]
+        assert body["status"] == "failed" and f"signal {number:d}" in body["error"]
         assert body["output"] == [f"part {n}"] and body["logs"] == f"line {n}\n"
     until("all were told", lambda: len(ends(receiver)) == count)
-    async_server.wait_status("READY")
-    assert async_server.predict({}).json["status"] == "succeeded"
+    server.wait_status("READY")
+    assert server.runner() != runner
+    assert server.predict({}).json["status"] == "succeeded"
     assert set(map(tuple, ends(receiver).values())) == {("failed",)}
+    assert family(server) == [], "what the first one has started is gone, and no zombie is left"
 
 
 def test_what_it_has_started_ends_with_it(server):
@@ -108,11 +120,22 @@ def test_a_runner_without_descriptors_is_replaced(server):
     until("predictions work again", lambda: server.predict({}).json.get("status") == "succeeded")
 
 
-def test_death_in_setup_is_told(start):
-    server = start(MODEL, env={"IN_SETUP": "segfault"}, ready=False)
+@pytest.mark.parametrize("deed", DEATHS)
+def test_death_in_setup_is_told(start, deed):
+    server = start(MODEL, env={"IN_SETUP": deed}, ready=False)
     server.wait_status("SETUP_FAILED")
-    assert "signal 11" in server.health()["setup"]["logs"]
+    assert DEATHS[deed] in server.health()["setup"]["logs"].lower()
     assert server.predict({}).status == 503
+    assert family(server) == []
+
+
+@pytest.mark.parametrize("number", FROM_OUTSIDE)
+def test_it_is_killed_in_setup(start, number):
+    server = start(MODEL, env={"IN_SETUP": "pause"}, ready=False)
+    os.kill(server.runner(), number)
+    server.wait_status("SETUP_FAILED")
+    assert f"signal {number:d}" in server.health()["setup"]["logs"]
+    assert family(server) == []
 
 
 def test_twenty_kills_in_a_row(sync_server, receiver):
