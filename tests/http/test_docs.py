@@ -7,6 +7,7 @@ import io
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -16,6 +17,8 @@ from typing import NamedTuple
 
 import pytest
 from PIL import Image
+
+from conftest import BINARY, real_python
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CLIENT = ROOT / "tests" / "v1js" / "node_modules" / "replicate"
@@ -98,6 +101,32 @@ def test_the_javascript_programs_print_what_they_say(start, tmp_path, example, c
 def test_the_documents_have_examples():
     assert programs("python") and programs("javascript")
     assert len(ALL) >= 9 and sum(len(b.commands) for b in ALL) >= 25
+
+
+def shell_blocks() -> dict[str, list[str]]:
+    """The blocks of the README that are typed into a shell, by their first words: the words of each line."""
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    lines = [[shlex.split(line, comments=True) for line in block.splitlines()] for block in blocks]
+    return {" ".join(block[0][:2]): block for block in lines}
+
+
+def test_every_shell_block_of_the_readme_is_tried():
+    here, in_packaging, itself = {"make run", "bin/coggo-server path/to/model"}, {"make dist"}, {"make test"}
+    assert set(shell_blocks()) == here | in_packaging | itself
+
+
+@pytest.mark.parametrize("words", shell_blocks()["bin/coggo-server path/to/model"], ids=lambda words: " ".join(words))
+def test_each_way_to_serve_a_model(start, tmp_path, words):
+    write_files("README.md", tmp_path / "model")
+    if "--predict" in words:
+        (tmp_path / "model" / "cog.yaml").unlink()
+    stands_for = {"bin/coggo-server": BINARY, "path/to/model": tmp_path / "model", "venv/bin/python": real_python()}
+    command = [str(stands_for.get(word, word)) for word in words]
+    if "--help" in words:
+        assert "--port" in subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
+        return
+    server = start(model_dir=tmp_path / "model", command=[*command, "--host", "127.0.0.1", "--port", "0"])
+    assert server.predict({"text": "a queue of audio", "limit": 1}).json["output"] == ["queue"]
 
 
 @pytest.mark.parametrize("example", ["hello", "stream"])

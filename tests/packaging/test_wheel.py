@@ -7,7 +7,9 @@ import hashlib
 import json
 import os
 import pathlib
+import platform
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -117,6 +119,22 @@ def test_cog_itself_in_the_same_environment_is_an_error_that_says_what_to_do(env
             assert "pip uninstall cog" in done.stderr
     finally:
         cog.rmdir()
+
+
+def test_the_readme_installs_it(tmp_path, wheel, model):
+    [block] = re.findall(r"```sh\n(make dist.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    make, install, start = (shlex.split(line, comments=True) for line in block.splitlines())
+    planned = subprocess.run([*make, "-n"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert re.search(r"scripts/dist --go \S+$", planned, re.MULTILINE), "it would build all of them, into dist"
+    (tmp_path / "dist").mkdir()
+    shutil.copy(wheel, tmp_path / "dist")
+    environment = Environment(tmp_path / "v", list(PYTHONS.values())[-1])
+    typed = " ".join(install).replace("x86_64", platform.machine())
+    done = environment.run("sh", "-c", typed, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert start == ["coggo-server", "path/to/model"]
+    prediction, _ = serve(environment, start[0], "--host", "127.0.0.1", "--port", "0", model)
+    assert prediction["output"] == "hello wheel"
 
 
 def test_uninstalling_leaves_nothing(tmp_path, wheel):
