@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 
-from cog import BasePredictor, Path
+from cog import AsyncConcatenateIterator, BasePredictor, Path
 
 try:
     from cog import streaming
@@ -114,7 +114,7 @@ class Engine(BasePredictor):
                     del self.live[queue]
 
     @streaming
-    async def predict(self, count: int) -> AsyncIterator[str]:
+    async def predict(self, count: int) -> AsyncConcatenateIterator[str]:
         queue = asyncio.Queue()
         self.live[queue] = count
         if self.task is None or self.task.done():
