@@ -161,8 +161,10 @@ def test_nobody_is_told_of_what_is_being_canceled_for_its_client_has_left(start)
         model + "            try: time.sleep(60)\n            except BaseException: pass\n", "--cancel-grace", "2s"
     )
     put_and_cut_off(server, "left", "{}", lambda: None)
-    refused = until("it is being canceled", lambda: server.ask("PUT", "/predictions/left", "{}").json.get("detail"))
-    assert "being canceled" in refused, refused
+    canceled = server.spool() / "cancel-left.json"
+    until("the server has noticed", canceled.exists)
+    refused = server.ask("PUT", "/predictions/left", "{}")
+    assert refused.status == 409 and "being canceled" in refused.json["detail"]
     assert server.ended("left")["status"] == "canceled"
 
 
