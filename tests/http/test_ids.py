@@ -155,14 +155,25 @@ def test_what_somebody_else_was_told_of_goes_on_when_the_first_client_leaves(ser
     assert server.ended("shared")["status"] == "succeeded"
 
 
+STUBBORN = """
+import time
+class Predictor:
+    def predict(self) -> str:
+        print("begun", flush=True)
+        while True:
+            try: time.sleep(60)
+            except BaseException: pass
+"""
+
+
 def test_nobody_is_told_of_what_is_being_canceled_for_its_client_has_left(start):
-    model = "import time\nclass Predictor:\n    def predict(self) -> str:\n        while True:\n"
-    server = start(
-        model + "            try: time.sleep(60)\n            except BaseException: pass\n", "--cancel-grace", "2s"
-    )
-    put_and_cut_off(server, "left", "{}", lambda: None)
-    canceled = server.spool() / "cancel-left.json"
-    until("the server has noticed", canceled.exists)
+    server = start(STUBBORN, "--cancel-grace", "2s")
+
+    def begun():
+        until("the model runs", lambda: "begun" in server.get("/predictions/left").json["logs"])
+
+    put_and_cut_off(server, "left", "{}", begun)
+    until("the server has noticed", (server.spool() / "cancel-left.json").exists)
     refused = server.ask("PUT", "/predictions/left", "{}")
     assert refused.status == 409 and "being canceled" in refused.json["detail"]
     assert server.ended("left")["status"] == "canceled"
