@@ -44,7 +44,12 @@ func (s *server) get(path string) (string, error) { return s.send("GET", path, "
 
 // predict sends one prediction and wants text in its answer.
 func (s *server) predict(input any, want string, header ...string) (string, error) {
-	body, err := json.Marshal(map[string]any{"input": input})
+	return s.request(map[string]any{"input": input}, want, header...)
+}
+
+// request is predict with other members beside the input.
+func (s *server) request(members map[string]any, want string, header ...string) (string, error) {
+	body, err := json.Marshal(members)
 	if err != nil {
 		return "", err
 	}

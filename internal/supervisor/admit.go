@@ -99,7 +99,7 @@ func (s *Supervisor) register(f *flight, idempotent bool) (known *flight, err er
 	}
 	if old != nil {
 		s.retained.remove(f.id())
-		f.again = true
+		f.replaces = old.run
 	}
 	s.flights[f.id()] = f
 	s.idle.Add(1)

@@ -2,11 +2,15 @@ package supervisor
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
 // stopWait is how long a runner that was told to stop may take before its group is killed.
 const stopWait = 2 * time.Second
+
+// leaveWait is how long the server waits for what a killed runner has started, before it leaves it to the kernel and the guard.
+const leaveWait = 5 * time.Second
 
 // flushWait is how long undelivered webhooks are tried after the last prediction has ended.
 const flushWait = 10 * time.Second
@@ -17,11 +21,7 @@ func (s *Supervisor) Drain(grace, hurry context.Context) {
 	s.mu.Lock()
 	s.draining = true
 	s.mu.Unlock()
-	idle := make(chan struct{})
-	go func() {
-		s.idle.Wait()
-		close(idle)
-	}()
+	idle := closed(&s.idle)
 	select {
 	case <-idle:
 	case <-grace.Done():
@@ -39,10 +39,26 @@ func (s *Supervisor) Drain(grace, hurry context.Context) {
 		s.Log.Warn("webhooks left undelivered", "error", err)
 	}
 	s.stop()
+	var shut sync.WaitGroup
 	for _, w := range s.workers {
-		s.workersn.Go(w.shut) // side by side: each may take stopWait
+		shut.Go(w.shut) // side by side: each may take stopWait
 	}
-	s.workersn.Wait()
+	shut.Wait()
+	select {
+	case <-closed(&s.workersn):
+	case <-time.After(leaveWait):
+		s.Log.Error("a model process, or what it has started, does not end")
+	}
+}
+
+// closed returns a channel that is closed when the group is done.
+func closed(group *sync.WaitGroup) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		group.Wait()
+		close(done)
+	}()
+	return done
 }
 
 func (s *Supervisor) cancelAll(r Reason) {
@@ -84,8 +100,7 @@ func (w *worker) shut() {
 		case <-time.After(stopWait):
 		}
 	}
-	if p == phaseDefunct || !w.end(process) { // a defunct one that has a process has tried to end it
-		w.s.Log.Error("the model process does not end", "runner", w.index)
-		close(w.left)
+	if p != phaseDefunct { // else it was tried: it has a process because that does not end
+		w.end(process)
 	}
 }

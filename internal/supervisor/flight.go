@@ -40,7 +40,7 @@ type flight struct {
 	checked    schema.Checked
 	accepted   time.Time
 	dir        *spool.Dir // where its files are, from the moment it has a slot
-	again      bool       // the id was run before, and the result of that is noted
+	replaces   string     // the run of the same id before, whose result is noted; empty when there is none
 	lasting    bool       // somebody may ask for the result after a restart: they did not wait, or may ask once more
 
 	ctx        context.Context // done when the prediction must end, with a Reason as its cause

@@ -41,7 +41,6 @@ type follower struct {
 	fault string           // why the prediction fails although the model may still run
 	grace <-chan time.Time // set once the runner was told to end it
 
-	gone   <-chan struct{}  // of the process, nil once that is known
 	again  <-chan time.Time // when to read what could not be read, nil when all could
 	unread time.Time        // since when there is something like that
 }
@@ -57,7 +56,7 @@ const (
 func (o *follower) run(ctx context.Context) prediction.Result {
 	defer o.events.Close()
 	canceled := ctx.Done()
-	o.gone = o.process.Gone()
+	gone := o.process.Gone() // nil once that is known
 	for {
 		select {
 		case <-o.f.look:
@@ -67,10 +66,10 @@ func (o *follower) run(ctx context.Context) prediction.Result {
 			o.cancel(reasonOf(ctx))
 		case <-o.grace:
 			return o.giveUp(ctx)
-		case <-o.gone:
-			o.gone = nil
+		case <-gone:
+			gone = nil
 		}
-		dead := o.gone == nil
+		dead := gone == nil
 		result, ended, err := o.read(ctx, o.f.eventsOnly.Swap(false) && !dead)
 		if ended {
 			return result

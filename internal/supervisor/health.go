@@ -82,16 +82,16 @@ func (s *Supervisor) unhealthy(ctx context.Context) string {
 	texts := make([]string, len(s.workers))
 	var all sync.WaitGroup
 	for i, w := range s.workers {
-		if left, asks := w.hasHealthcheck(); asks {
-			all.Go(func() { texts[i] = w.healthcheck(ctx, left) })
+		if turned, asks := w.hasHealthcheck(); asks {
+			all.Go(func() { texts[i] = w.healthcheck(ctx, turned) })
 		}
 	}
 	all.Wait()
 	return cmp.Or(texts...)
 }
 
-// hasHealthcheck reports whether a model is ready to be asked; left is closed when it no longer is.
-func (w *worker) hasHealthcheck() (left <-chan struct{}, asks bool) {
+// hasHealthcheck reports whether a model is ready to be asked; turned is closed when it no longer is.
+func (w *worker) hasHealthcheck() (turned <-chan struct{}, asks bool) {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
 	return w.turned, w.phase == phaseReady && w.setup.Healthcheck
@@ -216,8 +216,8 @@ type checkRun struct {
 
 func newChecker() *checker { return &checker{look: newBell()} }
 
-// healthcheck returns why the model says it is unhealthy, empty when it is well or was left.
-func (w *worker) healthcheck(ctx context.Context, left <-chan struct{}) string {
+// healthcheck returns why the model says it is unhealthy, empty when it is well or no longer there.
+func (w *worker) healthcheck(ctx context.Context, turned <-chan struct{}) string {
 	c := w.check
 	c.mu.Lock()
 	run := c.running
@@ -225,7 +225,7 @@ func (w *worker) healthcheck(ctx context.Context, left <-chan struct{}) string {
 		c.sequence++
 		run = &checkRun{done: make(chan struct{})}
 		c.running = run
-		go w.ask(run, c.sequence, left)
+		go w.ask(run, c.sequence, turned)
 	}
 	c.mu.Unlock()
 	select {
@@ -237,15 +237,15 @@ func (w *worker) healthcheck(ctx context.Context, left <-chan struct{}) string {
 }
 
 // ask sends one healthcheck to the runner and waits for the answer.
-func (w *worker) ask(run *checkRun, sequence int, left <-chan struct{}) {
-	run.text = w.answer(sequence, left)
+func (w *worker) ask(run *checkRun, sequence int, turned <-chan struct{}) {
+	run.text = w.answer(sequence, turned)
 	w.check.mu.Lock()
 	w.check.running = nil
 	w.check.mu.Unlock()
 	close(run.done)
 }
 
-func (w *worker) answer(sequence int, left <-chan struct{}) string {
+func (w *worker) answer(sequence int, turned <-chan struct{}) string {
 	if err := w.dir.PutHealth(sequence); err != nil {
 		return "Healthcheck failed: " + err.Error()
 	}
@@ -264,7 +264,7 @@ func (w *worker) answer(sequence int, left <-chan struct{}) string {
 		case <-tick.C:
 		case <-late:
 			return "Healthcheck failed: user-defined healthcheck timed out after 5.0 seconds"
-		case <-left:
+		case <-turned:
 			return ""
 		case <-w.s.stopping.Done():
 			return ""

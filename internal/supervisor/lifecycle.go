@@ -30,8 +30,8 @@ func (s *Supervisor) run(f *flight) {
 	if r.Webhook != "" {
 		f.hook = s.Webhooks.Open(f.target(), f.partial)
 	}
-	if f.again {
-		s.forgetNote(f.id())
+	if f.replaces != "" {
+		s.forgetNotes(f.replaces)
 	}
 	if len(f.checked.Unknown) > 0 {
 		f.log("stderr", []byte("ignored unknown input: "+strings.Join(f.checked.Unknown, ", ")+"\n"))
@@ -267,13 +267,20 @@ func (s *Supervisor) release(f *flight, w *worker) {
 	}
 }
 
-// forgetLocked drops finished predictions that are too old or too many.
+// forgetLocked drops finished predictions that are too old or too many. Their notes go without the lock: they are named by
+// their runs, so the id may come again meanwhile.
 func (s *Supervisor) forgetLocked() {
+	var noted []string
 	for _, id := range s.retained.expire(s.Now()) {
 		if f := s.flights[id]; f != nil && f.settled {
 			delete(s.flights, id)
-			s.forgetNote(id)
+			if s.Durable && f.lasting {
+				noted = append(noted, f.run)
+			}
 		}
+	}
+	if len(noted) > 0 {
+		go s.forgetNotes(noted...)
 	}
 }
 

@@ -94,7 +94,7 @@ func (s *Supervisor) noteFinal(f *flight) error {
 		err = s.outbox.Put(f.run, noteOf(r, f.run, f.final))
 	}
 	if f.lasting && s.retained.enabled() {
-		err = errors.Join(err, s.results.Put(f.id(), noteOf(r, f.run, f.final)))
+		err = errors.Join(err, s.results.Put(f.run, noteOf(r, f.run, f.final)))
 	}
 	if f.queued {
 		err = errors.Join(err, s.queued.Remove(f.id()))
@@ -112,13 +112,12 @@ func (s *Supervisor) paid(run string) {
 	}
 }
 
-// forgetNote removes the note of a result that is not retained any more.
-func (s *Supervisor) forgetNote(id string) {
-	if !s.Durable {
-		return
-	}
-	if err := s.results.Remove(id); err != nil {
-		s.Log.Error("forget a result", "id", id, "error", err)
+// forgetNotes removes the notes of results that are not retained any more.
+func (s *Supervisor) forgetNotes(runs ...string) {
+	for _, run := range runs {
+		if err := s.results.Remove(run); err != nil {
+			s.Log.Error("forget a result", "run", run, "error", err)
+		}
 	}
 }
 
@@ -226,10 +225,24 @@ func (s *Supervisor) recoverResults() error {
 	})
 	slices.SortFunc(found, func(a, b *flight) int { return a.accepted.Compare(b.accepted) })
 	for _, f := range found {
-		s.flights[f.id()] = f
-		s.retained.add(f.id(), f.prediction.Size(), f.accepted)
+		s.retainAgain(f)
 	}
 	return err
+}
+
+// retainAgain retains f in place of an earlier result of its id.
+func (s *Supervisor) retainAgain(f *flight) {
+	s.supersede(f)
+	s.retained.add(f.id(), f.prediction.Size(), f.accepted)
+}
+
+// supersede registers f in place of an earlier result of its id.
+func (s *Supervisor) supersede(f *flight) {
+	if old := s.flights[f.id()]; old != nil {
+		s.retained.remove(f.id())
+		s.forgetNotes(old.run)
+	}
+	s.flights[f.id()] = f
 }
 
 // recoverOwed retains the result of a run whose webhook is owed, where the crash came before that was noted too.
@@ -241,10 +254,8 @@ func (s *Supervisor) recoverOwed(data []byte) error {
 	if known := s.flights[f.id()]; known != nil && (known.run == f.run || known.accepted.After(f.accepted)) {
 		return nil
 	}
-	s.retained.remove(f.id())
-	s.flights[f.id()] = f
-	s.retained.add(f.id(), f.prediction.Size(), f.accepted)
-	return s.results.Put(f.id(), json.RawMessage(data))
+	s.retainAgain(f)
+	return s.results.Put(f.run, json.RawMessage(data))
 }
 
 func (s *Supervisor) readResult(data []byte) (*flight, error) {
@@ -261,7 +272,7 @@ func (s *Supervisor) readResult(data []byte) (*flight, error) {
 	f.prediction = prediction.Restore(n.request(), final.StartedAt, final.Logs, prediction.Result{
 		Status: final.Status, Output: final.Output, Error: final.Error, Metrics: final.Metrics, CompletedAt: final.CompletedAt,
 	})
-	f.accepted, f.settled = final.CompletedAt, true
+	f.accepted, f.settled, f.lasting = final.CompletedAt, true, true
 	return f, nil
 }
 
@@ -322,8 +333,7 @@ func (s *Supervisor) flightOf(n note) *flight {
 
 // takeUp registers l; nothing else runs yet.
 func (s *Supervisor) takeUp(l left) {
-	s.retained.remove(l.id())
-	s.flights[l.id()] = l.flight
+	s.supersede(l.flight)
 	s.left = append(s.left, l)
 }
 

@@ -63,7 +63,7 @@ type worker struct {
 	replaced  bool               // the process was killed by us
 	turned    chan struct{}      // closed at the next change of phase
 
-	left chan struct{} // closed when the server leaves a process behind that does not end
+	crashes []time.Time // within RestartWindow; belongs to the goroutine of keep
 }
 
 // endWait is how long a killed process may take to end: to give much memory back takes some seconds. One that takes longer
@@ -78,7 +78,6 @@ func newWorker(s *Supervisor, index int, dir *spool.Dir) *worker {
 		check:   newChecker(),
 		flights: map[string]*flight{}, abandoned: map[string]*flight{},
 		turned: make(chan struct{}),
-		left:   make(chan struct{}),
 	}
 }
 
@@ -87,7 +86,6 @@ func (w *worker) keep() {
 	delay := backoff.NewExponentialBackOff()
 	delay.InitialInterval = 100 * time.Millisecond
 	delay.MaxInterval = 10 * time.Second
-	var restarts []time.Time
 	worked := false
 	for {
 		process, err := w.boot()
@@ -101,7 +99,7 @@ func (w *worker) keep() {
 		}
 		if process == nil {
 			w.s.Log.Error("no runner could be started, trying again", "runner", w.index, "error", err)
-		} else if !w.mayRestart(process, &restarts) {
+		} else if !w.mayRestart(process) {
 			return
 		}
 		select {
@@ -113,20 +111,16 @@ func (w *worker) keep() {
 }
 
 // mayRestart waits for the end of a process and reports whether another one is to follow it.
-func (w *worker) mayRestart(process *runner.Process, restarts *[]time.Time) bool {
-	select {
-	case <-process.Done():
-	case <-w.left:
-		return false
-	}
+func (w *worker) mayRestart(process *runner.Process) bool {
+	<-process.Done()
 	w.bury()
 	if w.s.stopping.Err() != nil {
 		return false
 	}
 	if !w.wasReplaced() && process.Exit().Code != unwritableStatus {
-		*restarts = recent(append(*restarts, w.s.Now()), w.s.Now().Add(-RestartWindow))
-		if len(*restarts) > w.s.MaxRestarts {
-			w.fail(phaseDefunct, fmt.Errorf("the model process died %d times in %s, last by %s", len(*restarts), RestartWindow, process.Exit()))
+		w.crashes = recent(append(w.crashes, w.s.Now()), w.s.Now().Add(-RestartWindow))
+		if len(w.crashes) > w.s.MaxRestarts {
+			w.fail(phaseDefunct, fmt.Errorf("the model process died %d times in %s, last by %s", len(w.crashes), RestartWindow, process.Exit()))
 			return false
 		}
 		w.s.Observer.RunnerRestart()

@@ -48,7 +48,7 @@ func (q *Queue) Start(body []byte) {
 	q.poke()
 }
 
-// Changed tells that output or logs grew. It never blocks.
+// Changed tells that output or logs grew. It waits for no receiver.
 func (q *Queue) Changed(e Event) {
 	if !q.target.wants(e) {
 		return

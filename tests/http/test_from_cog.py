@@ -104,35 +104,6 @@ def test_every_name_can_be_imported(name):
     importlib.import_module(name)
 
 
-#: What `from cog import *` gives with cog 0.16.12 and 0.23.1.
-COGS = [
-    "AsyncConcatenateIterator",
-    "BaseModel",
-    "BasePredictor",
-    "BaseRunner",
-    "CancelationException",
-    "ConcatenateIterator",
-    "ExperimentalFeatureWarning",
-    "FieldInfo",
-    "File",
-    "Input",
-    "Opaque",
-    "Path",
-    "Secret",
-    "URLFile",
-    "URLPath",
-    "__version__",
-    "concurrent",
-    "current_scope",
-    "emit_metric",
-    "streaming",
-]
-
-
-def test_no_name_of_cog_is_missing():
-    assert set(COGS) <= set(cog.__all__)
-
-
 def test_no_public_name_is_missing():
     public = {name for name in cog.__all__ if not name.startswith("_")}
     assert public <= {name.removeprefix("cog.") for name in NAMES}

@@ -92,11 +92,12 @@ def test_an_answer_under_way_reaches_a_slow_client(start, what):
         request = b"GET " + urllib.parse.urlsplit(made.json["urls"]["get"]).path.encode() + b"/download"
     with asked(server, request) as client:
         stop(server, "SIGTERM")
-        size = 0
+        size, end = 0, b""
         while data := client.recv(1 << 20):
             size += len(data)
+            end = (end + data)[-100:]
             time.sleep(len(data) / (4 << 20))  # six seconds for all of it
-    assert size > 24 << 20
+    assert size > 24 << 20 and end.endswith(b'"}' if what == "output" else bytes(100))
     assert server.process.wait(20) == 0
 
 
