@@ -129,8 +129,8 @@ func New(c Config) (*Supervisor, error) {
 	return s, nil
 }
 
-// Start ends or goes on with what an earlier server had in flight, and starts the runners. The caller must have arranged for the runners' signals to reach
-// Signals before.
+// Start ends or goes on with what an earlier server had in flight, and starts the runners. The caller must have arranged for
+// the runners' signals to reach Signals before.
 func (s *Supervisor) Start() error {
 	if err := s.settleLeft(); err != nil {
 		return fmt.Errorf("recover %s: %w", s.root.Path(), err)
@@ -158,8 +158,8 @@ func (s *Supervisor) Create(r prediction.Request, idempotent bool) (p *predictio
 }
 
 // Perform is Create for a caller who waits for the end: a created prediction has ended when it returns, by itself or
-// because ctx was done and nobody else waits for it (ByDisconnect). It runs in the caller's goroutine, which saves each answer two switches between
-// goroutines, and those are most of the server's part in a short prediction.
+// because ctx was done and nobody else waits for it (ByDisconnect). It runs in the caller's goroutine, which saves each answer
+// two switches between goroutines, and those are most of the server's part in a short prediction.
 func (s *Supervisor) Perform(ctx context.Context, r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error) {
 	f, created, err := s.admit(r, idempotent)
 	if err != nil || !created {

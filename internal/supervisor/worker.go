@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -162,17 +161,15 @@ func (w *worker) boot() (*runner.Process, error) {
 	return process, nil
 }
 
-// end kills a process and waits until it has ended. It reports false when it does not end; should it do so later, it is
+// end kills a process and waits until it has ended. The worker is defunct when it does not end; should it do so later, it is
 // replaced then.
-func (w *worker) end(p process) bool {
+func (w *worker) end(p process) {
 	p.Kill()
 	select {
 	case <-p.Done():
-		return true
 	case <-time.After(endWait):
+		w.fail(phaseDefunct, fmt.Errorf("the model process was killed and has not ended for %s: it hangs in the kernel", endWait))
 	}
-	w.fail(phaseDefunct, fmt.Errorf("the model process was killed and has not ended for %s: it hangs in the kernel", endWait))
-	return false
 }
 
 // prepare clears the directory, and waits until it can be written: without that no setup can succeed.
@@ -387,17 +384,6 @@ func (w *worker) bury() {
 	}
 }
 
-func (w *worker) handedFlights() (n int) {
-	w.s.mu.Lock()
-	defer w.s.mu.Unlock()
-	for _, f := range w.flights {
-		if f.handed {
-			n++
-		}
-	}
-	return n
-}
-
 // ring tells a synchronous model of a cancel file. The loop of an async one hears of the file itself, and would be woken twice.
 func (w *worker) ring(p process) {
 	w.s.mu.Lock()
@@ -422,79 +408,6 @@ func (w *worker) turnLocked(p phase) {
 	w.turned = make(chan struct{})
 }
 
-// freeLocked is the number of free slots.
-func (w *worker) freeLocked() int {
-	if w.phase != phaseReady {
-		return 0
-	}
-	return w.setup.MaxConcurrency - w.takenLocked()
-}
-
-// takenLocked is the number of slots that are taken.
-func (w *worker) takenLocked() int { return len(w.flights) + len(w.abandoned) }
-
-// takeLocked gives f a slot.
-func (w *worker) takeLocked(f *flight) {
-	w.flights[spool.FileID(f.id())] = f
-	f.dir = w.dir
-	w.s.tickLocked()
-	f.slot <- w
-}
-
-// freeSlotLocked ends what takeLocked began. A process that only goes on with abandoned predictions is replaced.
-func (w *worker) freeSlotLocked(f *flight) {
-	delete(w.flights, spool.FileID(f.id()))
-	w.gone.poke()
-	if len(w.flights) == 0 && len(w.abandoned) > 0 && w.process != nil {
-		w.replaceLocked()
-		go w.end(w.process)
-	}
-}
-
-// replaceLocked is for a process that is about to be killed by us: from now on it gets no prediction any more.
-func (w *worker) replaceLocked() {
-	w.replaced = true
-	w.why = "the model process went on with a canceled prediction and is being replaced"
-	w.turnLocked(phaseEnding)
-}
-
-// abandon notes that f ends although its process goes on with it. It reports whether the process has nothing else to
-// do, so that the caller is to kill it.
-func (w *worker) abandon(f *flight) (alone bool) {
-	w.s.mu.Lock()
-	defer w.s.mu.Unlock()
-	if len(w.flights) == 1 {
-		w.replaceLocked()
-		return true
-	}
-	f.abandoned = true
-	w.abandoned[spool.FileID(f.id())] = f
-	return false
-}
-
-// hand marks f as given to the process, once there is a ready one.
-func (w *worker) hand(ctx context.Context, f *flight) (*runner.Process, error) {
-	for {
-		w.s.mu.Lock()
-		p, why, process, turned := w.phase, w.why, w.process, w.turned
-		if p == phaseReady {
-			f.handed = true
-		}
-		w.s.mu.Unlock()
-		switch p {
-		case phaseReady:
-			return process, nil
-		case phaseSetupFailed, phaseDefunct:
-			return nil, errors.New(why)
-		}
-		select {
-		case <-turned:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
-}
-
 // output receives what the process writes to its standard streams.
 func (w *worker) output(source string, text []byte) {
 	w.s.pass(source, text)
@@ -507,23 +420,6 @@ func (w *worker) output(source string, text []byte) {
 	if f != nil {
 		f.log(source, text)
 	}
-}
-
-// onlyLocked is the prediction that the process runs, nil when it runs none or several.
-func (w *worker) onlyLocked() (only *flight) {
-	if w.phase != phaseReady && w.phase != phaseEnding {
-		return nil
-	}
-	for _, f := range w.flights {
-		if !f.handed {
-			continue
-		}
-		if only != nil {
-			return nil
-		}
-		only = f
-	}
-	return only
 }
 
 // pass hands model output on to the server's own streams, where `docker logs` shows it.
