@@ -19,12 +19,17 @@ func largeWorkloads(k *sink) []workload {
 		return workload{
 			name: name, unit: map[bool]string{false: "ms", true: "MiB"}[peak], target: target, limit: limit, models: platforms("FileOut"), options: o, rounds: 5,
 			run: func(s *server, b *bench) (float64, int, error) {
-				s.forgetPeak()
-				k.got.Store(0)
 				members := map[string]any{"input": map[string]any{"mib": 64}}
 				if o.uploadURL != "" { // FastAPI uploads with --upload-url only where nobody waits
 					members["output_file_prefix"] = o.uploadURL
 				}
+				// Where the host has not given the memory of the file to this machine yet, the model's own write takes 125 ms and not
+				// 11: whoever comes after a system that holds much would pay for it.
+				if _, err := s.request(members, `"succeeded"`); err != nil {
+					return 0, 1, err
+				}
+				s.forgetPeak()
+				k.got.Store(0)
 				start := time.Now()
 				answer, err := s.request(members, `"succeeded"`)
 				took := ms(time.Since(start))
