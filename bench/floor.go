@@ -10,10 +10,12 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // floorServer is the least that two processes can do which exchange files and are told of them by inotify and a signal: it
@@ -99,6 +101,7 @@ func (f *floor) run(body []byte) ([]byte, error) {
 	look := make(chan struct{}, 1)
 	f.mu.Lock()
 	f.waiting[id] = look
+	alone := len(f.waiting) == 1
 	f.mu.Unlock()
 	defer func() {
 		f.mu.Lock()
@@ -113,12 +116,24 @@ func (f *floor) run(body []byte) ([]byte, error) {
 	if err := os.Rename(draft, request); err != nil {
 		return nil, err
 	}
-	for range look {
+	for begun := time.Now(); ; {
 		answer, err := os.ReadFile(response)
 		if errors.Is(err, fs.ErrNotExist) {
+			if alone && time.Since(begun) < awake {
+				yield()
+			} else {
+				<-look
+			}
 			continue
 		}
 		return answer, errors.Join(err, os.Remove(request), os.Remove(response))
 	}
-	return nil, nil
+}
+
+// awake is for how long one request that runs alone is looked for before its goroutine sleeps, see models/floor.py.
+const awake = 500 * time.Microsecond
+
+func yield() {
+	runtime.Gosched()
+	_, _, _ = syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0)
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/coggo/coggo/internal/files"
@@ -73,7 +74,8 @@ func build(c Config, dir *workingDir, out output, log *slog.Logger) (*built, err
 		Runner: runner.Config{
 			Python: c.Python, PythonPath: path, ModelDir: c.ModelDir, Predict: c.Predict, Train: c.Train,
 			MaxConcurrency: c.MaxConcurrency, Env: c.Account.environment(modelEnv(os.Environ(), c.RunnerEnv)),
-			Mark: orphan.Own(dir.path),
+			BusyPoll: busyPoll(c),
+			Mark:     orphan.Own(dir.path),
 		},
 		Runners:    c.Runners,
 		Devices:    devices,
@@ -112,6 +114,14 @@ func (b *built) api(c Config, shutdown func(), log *slog.Logger) httpapi.Config 
 		MaxBody: int64(c.MaxBody), BodyTimeout: time.Duration(c.BodyTimeout), AuthToken: c.AuthToken, CORSOrigins: c.CORSOrigin, Log: log,
 		KeepAlive: time.Duration(c.StreamKeepAlive), ReaderTimeout: time.Duration(c.StreamTimeout),
 	}
+}
+
+// busyPoll is zero where the process that polls would keep the one it waits for from running.
+func busyPoll(c Config) time.Duration {
+	if runtime.GOMAXPROCS(0) < 2*c.Runners { // which knows of the container's limit too
+		return 0
+	}
+	return time.Duration(c.BusyPoll)
 }
 
 // webhookConns bounds the connections to one receiver: thousands of predictions often have the same.

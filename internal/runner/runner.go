@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/coggo/coggo/internal/runner/orphan"
 )
@@ -27,6 +28,8 @@ type Config struct {
 	Train          string   // FILE:NAME, empty to look beside Predict
 	MaxConcurrency int      // 0 leaves it to the model
 	Env            []string // the whole environment of the process
+
+	BusyPoll time.Duration // for how long it looks for the next request before it sleeps, where they come that fast; 0: not at all
 
 	Mark   orphan.Mark // by which a later server knows what this one has left; empty: not at all
 	OnGone func()      // called once, before Gone is closed; may be nil
@@ -83,6 +86,9 @@ func command(c Config) *exec.Cmd {
 	}
 	if c.MaxConcurrency > 0 {
 		args = append(args, "--max-concurrency", strconv.Itoa(c.MaxConcurrency))
+	}
+	if c.BusyPoll > 0 {
+		args = append(args, "--busy-poll", strconv.FormatFloat(c.BusyPoll.Seconds(), 'f', -1, 64))
 	}
 	cmd := exec.Command(c.Python, args...)
 	cmd.Dir = c.ModelDir

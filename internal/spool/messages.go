@@ -168,6 +168,13 @@ func (d *Dir) Response(fileID string) (r Response, ok bool, err error) {
 	return r, true, nil
 }
 
+// Answered returns a function that reports whether there is a response: a look that is cheap enough to be repeated without a
+// pause.
+func (d *Dir) Answered(fileID string) func() bool {
+	path := d.join(responsePrefix + fileID + jsonSuffix)
+	return func() bool { return unix.Access(path, unix.F_OK) == nil }
+}
+
 // SetupResult reads how setup ended, when it has.
 func (d *Dir) SetupResult() (r SetupResult, ok bool, err error) {
 	ok, err = d.getJSON(setupResultName, &r)

@@ -52,6 +52,8 @@ type flight struct {
 	noteOnce   sync.Once
 	queued     bool // stands in the journal of the queue
 	plain      bool // left nothing but its request and response in the spool
+	soon       bool // set at the handover: the prediction before it was brief, so its end is expected at once
+	brief      bool // took less than BusyPoll from the handover to the end
 	unchecked  bool // was taken up from an earlier server: its input is checked once there is a schema
 	deadline   time.Duration
 	final      []byte          // the terminal snapshot, while it is being delivered

@@ -55,6 +55,11 @@ const (
 // run returns how the prediction ended.
 func (o *follower) run(ctx context.Context) prediction.Result {
 	defer o.events.Close()
+	begun := o.s.Now()
+	defer func() { o.f.brief = o.s.Now().Sub(begun) < o.s.Runner.BusyPoll }()
+	if o.f.soon {
+		o.poll(ctx, begun.Add(o.s.Runner.BusyPoll))
+	}
 	canceled := ctx.Done()
 	gone := o.process.Gone() // nil once that is known
 	for {
@@ -82,6 +87,19 @@ func (o *follower) run(ctx context.Context) prediction.Result {
 			return o.died(ctx)
 		}
 	}
+}
+
+// poll looks for a response that is expected at once instead of going to sleep: to be woken takes longer than to run a short
+// prediction. The signal of the response still comes; whatever comes before it ends the poll.
+func (o *follower) poll(ctx context.Context, until time.Time) {
+	answered := o.dir.Answered(spool.FileID(o.f.id()))
+	for !answered() {
+		if len(o.f.look) > 0 || ctx.Err() != nil || o.s.Now().After(until) {
+			return
+		}
+		yield()
+	}
+	o.f.look.poke()
 }
 
 // read applies what is new and reports whether it was the end. It looks for the response before it reads the events:

@@ -35,7 +35,7 @@ func (w *worker) hand(ctx context.Context, f *flight) (*runner.Process, error) {
 		w.s.mu.Lock()
 		p, why, process, turned := w.phase, w.why, w.process, w.turned
 		if p == phaseReady {
-			f.handed = true
+			f.handed, f.soon = true, w.brief
 		}
 		w.s.mu.Unlock()
 		switch p {
@@ -97,6 +97,7 @@ func (w *worker) abandon(f *flight) (alone bool) {
 // freeSlotLocked ends what takeLocked began. A process that only goes on with abandoned predictions is replaced.
 func (w *worker) freeSlotLocked(f *flight) {
 	delete(w.flights, spool.FileID(f.id()))
+	w.brief = f.brief && w.setup.MaxConcurrency == 1
 	w.gone.poke()
 	if len(w.flights) == 0 && len(w.abandoned) > 0 && w.process != nil {
 		w.replaceLocked()

@@ -60,6 +60,7 @@ type worker struct {
 	flights   map[string]*flight // that have a slot, by FileID
 	abandoned map[string]*flight // that ended, but the process goes on with them, by FileID
 	replaced  bool               // the process was killed by us
+	brief     bool               // it runs one prediction at a time, and the last was brief
 	turned    chan struct{}      // closed at the next change of phase
 
 	crashes []time.Time // within RestartWindow; belongs to the goroutine of keep

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import pathlib
 import signal
@@ -12,6 +14,8 @@ import time
 import pytest
 
 from waiting import alive, until
+
+JSON = {"Content-Type": "application/json"}
 
 HELLO = """
 from cog import BasePredictor, Input
@@ -91,6 +95,43 @@ def test_idle_costs_no_cpu(start):
     time.sleep(5)
     after = [ticks(pid) for pid in pids]
     assert sum(after) - sum(before) <= 1, "somebody polls"
+
+
+def in_a_row(server, count):
+    """The outputs of predictions that follow each other as fast as one client can ask for them."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    outputs = []
+    for i in range(count):
+        connection.request("POST", "/predictions", json.dumps({"input": {"name": str(i)}}), JSON)
+        outputs.append(json.loads(connection.getresponse().read())["output"])
+    connection.close()
+    return outputs
+
+
+@pytest.mark.parametrize("flags", [[], ["--busy-poll", "0"], ["--busy-poll", "2s"]], ids=["default", "off", "long"])
+def test_predictions_in_a_row(start, flags):
+    assert in_a_row(start(HELLO, *flags), 500) == [f"hello {i}" for i in range(500)]
+
+
+def test_a_runner_that_stays_awake_falls_asleep(start):
+    server = start(HELLO, "--busy-poll", "1s", env={"GOMAXPROCS": "2"})
+    runner = server.runner()
+    in_a_row(server, 3)
+    before = ticks(runner)
+    until("it looks for the next request", lambda: ticks(runner) > before)
+    time.sleep(1.5)
+    before = ticks(runner)
+    time.sleep(2)
+    assert ticks(runner) - before <= 1, "it looks for ever"
+
+
+@pytest.mark.parametrize(
+    ("processors", "runners", "awake"), [("1", "1", False), ("2", "1", True), ("3", "2", False), ("4", "2", True)]
+)
+def test_nobody_stays_awake_at_the_cost_of_whom_it_waits_for(start, processors, runners, awake):
+    server = start(HELLO, "--runners", runners, env={"GOMAXPROCS": processors})
+    assert ("--busy-poll" in pathlib.Path(f"/proc/{server.runner()}/cmdline").read_text()) == awake
+    assert in_a_row(server, 20) == [f"hello {i}" for i in range(20)]
 
 
 def test_a_killed_server_leaves_no_runner(start):

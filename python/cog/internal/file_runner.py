@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from time import monotonic as _clock
 from typing import Any
 
 from cog.internal import libc
@@ -14,14 +15,17 @@ from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef] 
 from cog.internal.cancelation import Doorbell
 from cog.internal.endings import describe, is_a, leave_fork, trace
 from cog.internal.execution import Run, take
-from cog.internal.inotify import Watch, watch
+from cog.internal.inotify import Watch, let_others_run, watch
 from cog.internal.logs import Streams, flush_streams
 from cog.internal.spool import Spool, sort_names, timestamp
 
 _USAGE = (
     "usage: python3 -m cog.internal.file_runner --working-dir DIR --predict FILE:NAME"
-    " [--train FILE:NAME] [--max-concurrency N]"
+    " [--train FILE:NAME] [--max-concurrency N] [--busy-poll SECONDS]"
 )
+
+#: Seconds within which a server that looks for a response has taken it.
+_TAKING = 0.0001
 
 #: Exit status of a runner that can't write its answers.
 UNWRITABLE = 74
@@ -65,13 +69,13 @@ def live(options: dict[str, str], spool: Spool) -> int:
 
         return BatchRunner(spool, model, names, doorbell, streams).serve()
     streams.unroute()
-    return SyncRunner(spool, model, names, doorbell, streams).serve()
+    return SyncRunner(spool, model, names, doorbell, streams, float(options.get("busy-poll", 0))).serve()
 
 
 def parse(argv: list[str]) -> dict[str, str]:
     """The options, without argparse, which costs several milliseconds of each cold start."""
     options = dict(zip(argv[::2], argv[1::2]))
-    known = {"--working-dir", "--predict", "--train", "--max-concurrency"}
+    known = {"--working-dir", "--predict", "--train", "--max-concurrency", "--busy-poll"}
     if len(argv) % 2 or not {"--working-dir", "--predict"} <= set(options) <= known:
         sys.exit(_USAGE)
     return {name[2:]: value for name, value in options.items()}
@@ -168,16 +172,48 @@ class Setup:
         )
 
 
+class Pace:
+    """Knows whether predictions follow each other so fast that it pays to stay awake between them: to be woken takes longer than
+    a short one. Moments and durations in seconds, by the monotonic clock."""
+
+    def __init__(self, busy_poll: float) -> None:
+        self._busy_poll = busy_poll
+        self._begun = 0.0
+        self._ended = 0.0
+        self._prompt = False  # the last one came within busy_poll of the end of the one before
+
+    def begin(self) -> None:
+        """There is a request."""
+        self._begun = _clock()
+        self._prompt = self._begun - self._ended < self._busy_poll
+
+    def end(self) -> None:
+        """It is done with."""
+        self._ended = _clock()
+
+    def brief(self) -> bool:
+        """Whether the server, which follows the same rule, looks for the end of this one too."""
+        return self._prompt and _clock() - self._begun < self._busy_poll
+
+    @property
+    def awake_until(self) -> float:
+        """Until when to look for the next one without going to sleep."""
+        return self._ended + self._busy_poll if self._prompt else 0.0
+
+
 class SyncRunner:
     """Runs one prediction at a time in the main thread, with no loop and no thread of our own: models call
     ``asyncio.run``, install signal handlers and talk to their GPU from there."""
 
-    def __init__(self, spool: Spool, model: Any, names: Watch, doorbell: Doorbell, streams: Streams) -> None:
+    def __init__(
+        self, spool: Spool, model: Any, names: Watch, doorbell: Doorbell, streams: Streams, busy_poll: float
+    ) -> None:
         self._spool = spool
         self._model = model
         self._names = names
         self._doorbell = doorbell
         self._streams = streams
+        self._pace = Pace(busy_poll)
 
     def serve(self) -> int:
         """Take requests until the server says stop."""
@@ -199,31 +235,45 @@ class SyncRunner:
 
     def _wait(self) -> list[str] | None:
         try:
-            return self._names.wait()
+            return self._names.wait(self._pace.awake_until)
         except OSError:  # the model has closed it, with every other descriptor that it found
             self._names = watch(self._spool.path)
             return None
 
     def _take(self, fid: str) -> None:
+        self._pace.begin()
         work = take(self._spool, self._model, fid)
         if work is None:
             return
         self._spool.busy()
         self._doorbell.begin(lambda: self._spool.canceled(fid))
         events = self._spool.events(fid)
+        told = False
 
         def emit(line: bytes) -> None:
             events.append(line)
             self._spool.look_here()
 
         def leave() -> bool:
+            nonlocal told
             self._streams.flush()
-            return events.close()
+            told = events.close()
+            return told
 
         Run(self._spool, fid, work, emit, leave).run_sync(self._doorbell)
-        self._spool.look_here()
+        if told or not self._taken(fid):
+            self._spool.look_here()
         self._spool.ready()
+        self._pace.end()
         self._tidy()
+
+    def _taken(self, fid: str) -> bool:
+        """Whether the server needs no signal for a response, because it has taken it: it looks for those of brief predictions
+        without being told, and a signal would only keep it from what it does then."""
+        late = _clock() + _TAKING if self._pace.brief() else 0.0
+        while not (taken := self._spool.taken(fid)) and _clock() < late:
+            let_others_run()
+        return taken
 
     def _tidy(self) -> None:
         """Make good what the model has done to this process; not before a prediction, which would wait for it."""

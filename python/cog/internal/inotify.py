@@ -5,20 +5,25 @@ from __future__ import annotations
 import os
 import struct
 import sys
+from time import monotonic as _clock
 from time import sleep as _sleep
 
 from cog.internal import libc
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 
-_read, _fstat, _samestat = os.read, os.fstat, os.path.samestat
+_read, _fstat, _samestat, _set_blocking = os.read, os.fstat, os.path.samestat, os.set_blocking
 _unpack = struct.unpack_from
 
 _IN_MOVED_TO = 0x80
 _IN_Q_OVERFLOW = 0x4000
 _IN_IGNORED = 0x8000
 _IN_CLOEXEC = 0o2000000
+_IN_NONBLOCK = 0o4000
 _HEAD = struct.calcsize("iIII")
 _ROOM = 16384  # for some 60 of the longest names; the rest is read the next time
+
+#: What to do between two looks at something that is about to come: whoever makes it may need this processor.
+let_others_run = getattr(os, "sched_yield", lambda: None)  # Linux has it
 
 #: Seconds between two looks where the system can't tell of new files.
 SCAN_INTERVAL = 0.003
@@ -29,9 +34,10 @@ class Watch:
 
     fd: int | None = None
 
-    def wait(self) -> list[str] | None:
+    def wait(self, awake_until: float = 0.0) -> list[str] | None:
         """Block until something is new and return the names; None means that names were lost and the directory has to
-        be listed. OSError when the watch or the directory is gone."""
+        be listed. OSError when the watch or the directory is gone. Until the moment ``awake_until`` of time.monotonic() it looks
+        again and again instead of sleeping, where that is possible: to be woken takes longer."""
         raise NotImplementedError
 
     def wait_for(self, seconds: float) -> list[str] | None:
@@ -47,15 +53,15 @@ class InotifyWatch(Watch):
     """By the Linux kernel, see inotify(7)."""
 
     def __init__(self, path: str) -> None:
-        self.fd = libc.call("inotify_init1", _IN_CLOEXEC)
+        self.fd = libc.call("inotify_init1", _IN_CLOEXEC | _IN_NONBLOCK)
         self._info = os.fstat(self.fd)
         libc.call("inotify_add_watch", self.fd, os.fsencode(path), _IN_MOVED_TO)
 
-    def wait(self) -> list[str] | None:
+    def wait(self, awake_until: float = 0.0) -> list[str] | None:
         assert self.fd is not None
         if not _samestat(_fstat(self.fd), self._info):
             raise OSError("the model has closed the watch, and its descriptor is another file's now")
-        data = _read(self.fd, _ROOM)
+        data = _next(self.fd, awake_until)
         names, at = [], 0
         while at < len(data):
             _, mask, _, length = _unpack("iIII", data, at)
@@ -67,6 +73,21 @@ class InotifyWatch(Watch):
             names.append(data[start : start + length].rstrip(b"\0").decode("utf-8", "surrogateescape"))
             at = start + length
         return names
+
+
+def _next(fd: int, awake_until: float) -> bytes:
+    while True:
+        try:
+            return _read(fd, _ROOM)
+        except BlockingIOError:
+            if _clock() > awake_until:
+                break
+        let_others_run()
+    _set_blocking(fd, True)
+    try:
+        return _read(fd, _ROOM)
+    finally:
+        _set_blocking(fd, False)
 
 
 class KqueueWatch(Watch):
@@ -82,7 +103,7 @@ class KqueueWatch(Watch):
         self._kq = kq
         self.fd = kq.fileno()
 
-    def wait(self) -> list[str] | None:
+    def wait(self, awake_until: float = 0.0) -> list[str] | None:
         self._kq.control([], 1, None)
         return None
 
@@ -90,7 +111,7 @@ class KqueueWatch(Watch):
 class ScanWatch(Watch):
     """By looking again and again; for systems and file systems that tell nothing."""
 
-    def wait(self) -> list[str] | None:
+    def wait(self, awake_until: float = 0.0) -> list[str] | None:
         _sleep(SCAN_INTERVAL)
         return None
 

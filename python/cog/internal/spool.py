@@ -200,6 +200,10 @@ class Spool:
         """Whether the server wants this prediction to end."""
         return _access(f"{self._prefix}{_CANCEL}{fid}{_JSON}", _EXISTS)
 
+    def taken(self, fid: str) -> bool:
+        """Whether the server has taken the response: it removes the request then."""
+        return not _access(f"{self._prefix}{_REQUEST}{fid}{_JSON}", _EXISTS)
+
     def health_request(self) -> int | None:
         """The sequence number of the newest health request; None when there is none that can be read."""
         try:
