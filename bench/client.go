@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,7 +13,7 @@ import (
 
 // send makes one request and returns the body of a 2xx answer.
 func (s *server) send(method, path, body string, header ...string) (string, error) {
-	req, err := http.NewRequest(method, s.base+path, bytes.NewReader([]byte(body)))
+	req, err := http.NewRequest(method, s.base+path, strings.NewReader(body))
 	if err != nil {
 		return "", err
 	}
@@ -29,9 +28,9 @@ func (s *server) send(method, path, body string, header ...string) (string, erro
 		return "", err
 	}
 	defer resp.Body.Close()
-	var data bytes.Buffer
+	var data strings.Builder // large answers are not copied once more
 	if resp.ContentLength > 0 {
-		data.Grow(int(resp.ContentLength) + bytes.MinRead)
+		data.Grow(int(resp.ContentLength))
 	}
 	_, err = io.Copy(&data, resp.Body)
 	if err == nil && resp.StatusCode/100 != 2 {
@@ -53,7 +52,12 @@ func (s *server) request(members map[string]any, want string, header ...string) 
 	if err != nil {
 		return "", err
 	}
-	answer, err := s.send("POST", s.path, string(body), header...)
+	return s.ask(string(body), want, header...)
+}
+
+// ask is request with a body that is encoded already.
+func (s *server) ask(body, want string, header ...string) (string, error) {
+	answer, err := s.send("POST", s.path, body, header...)
 	if err == nil && !strings.Contains(answer, want) {
 		err = fmt.Errorf("wrong answer: %.200s", answer)
 	}
