@@ -9,6 +9,7 @@ import pathlib
 import string
 import tempfile
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -101,8 +102,15 @@ def test_an_output_of_plain_json_comes_out_as_it_is(value):
 @given(TEXT)
 @quick
 def test_a_long_text_is_encoded_like_a_short_one(text):
-    long = "é" * 5000 + text
+    long = "é" * (0x10000 - len(text) // 2) + text  # where one piece ends and the next begins
     assert text_json(long) == utf8(encode(long))
+
+
+@pytest.mark.parametrize("text", ["\ud83d\ude00", "\ud83d", "\ude00\ud83d", '\n"\\\x00'])
+def test_a_character_that_is_two_surrogates_stays_whole(text):
+    for before in range(0xFFFB, 0x10003):
+        long = "x" * before + text + "y"
+        assert text_json(long) == utf8(encode(long))
 
 
 @given(TEXT)

@@ -61,7 +61,7 @@ class Response(NamedTuple):
     """What goes into ``response-{id}.json``."""
 
     status: str
-    output: bytes
+    output: bytes | str  # JSON text, or a text that is yet to be encoded
     streamed: bool
     files: list[dict[str, Any]]
     error: str | None
@@ -219,8 +219,9 @@ class Run:
 
     def _returned(self, value: Any) -> Response:
         files = FileTable(self._output_dir, self._started)
-        text = encode_output(self._check(value), files)
-        return Response("succeeded", text, False, files.entries, None, None)
+        value = self._check(value)
+        output = value if type(value) is str else encode_output(value, files)
+        return Response("succeeded", output, False, files.entries, None, None)
 
     def _check(self, value: Any) -> Any:
         if value is None:

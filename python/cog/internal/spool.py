@@ -12,7 +12,7 @@ import os
 import re
 import signal
 from _thread import allocate_lock as _lock
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from time import gmtime as _gmtime
 from time import monotonic as _clock
 from time import sleep as _sleep
@@ -83,9 +83,10 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 #: Bytes within which most messages fit.
 _MOST = 4096
 
-#: Texts of more characters are looked through before they are encoded, for these bytes.
+#: Texts of more characters are encoded in pieces of this many, and those looked through first for bytes that need an escape.
 _LONG = 4096
-_ESCAPED = bytes(range(0x20)) + b'"\\'
+_PIECE = 64 << 10
+_UNESCAPED = bytes(0x20 if byte < 0x20 or byte in b'"\\' else byte for byte in range(256))
 
 #: Output texts longer than this are handed over in a file of their own.
 LARGE_OUTPUT = 1 << 20
@@ -226,14 +227,16 @@ class Spool:
         """Write how loading and setup ended."""
         self._put("setup-result.json", _json({"protocol": PROTOCOL, **result}))
 
-    def put_response(self, fid: str, head: Mapping[str, Any], output: bytes, must: bool = False) -> None:
-        """Write how a prediction ended; ``output`` is JSON text. A short answer that ``must`` be written takes the room that
-        was kept for it when the disk is full."""
+    def put_response(self, fid: str, head: Mapping[str, Any], output: bytes | str, must: bool = False) -> None:
+        """Write how a prediction ended; ``output`` is JSON text, or a text that is yet to be encoded. A short answer that
+        ``must`` be written takes the room that was kept for it when the disk is full."""
         path: str | None = None
-        if len(output) > LARGE_OUTPUT:
+        if isinstance(output, str) and len(output) < LARGE_OUTPUT:
+            output = text_json(output)
+        if isinstance(output, str) or len(output) > LARGE_OUTPUT:
             self.output_dir(fid)
             path = f"outputs/{fid}/output.json"
-            self._put(path, output)
+            self._put_parts(path, text_pieces(output) if isinstance(output, str) else (output,))
             output = b"null"
         text = _json({**head, "output_path": path, "output": None})
         (self._put_somehow if must else self._put)(f"{_RESPONSE}{fid}{_JSON}", text[: -len(b"null}")] + output + b"}")
@@ -291,6 +294,9 @@ class Spool:
         return Events(f"{self._prefix}{_EVENTS}{fid}{_LINES}")
 
     def _put(self, name: str, data: bytes) -> None:
+        self._put_parts(name, (data,))
+
+    def _put_parts(self, name: str, parts: Iterable[bytes]) -> None:
         """Write a whole file: its reader sees it complete or not at all."""
         if self.forked:
             _exit(1)
@@ -298,7 +304,8 @@ class Spool:
         try:
             fd = _open(tmp, _WRITE, 0o600)
             try:
-                _write_all(fd, data)
+                for part in parts:
+                    _write_all(fd, part)
             finally:
                 _close(fd)
             _rename(tmp, self._prefix + name)
@@ -409,13 +416,25 @@ def _json(message: Any) -> bytes:
 
 
 def text_json(text: str) -> bytes:
-    """The JSON text of a text in UTF-8. The encoder goes through a long one twice, character by character; most have nothing to
-    escape, which is found out in a quarter of that time."""
-    if len(text) > _LONG:
-        raw = utf8(text)
-        if len(raw.translate(None, _ESCAPED)) == len(raw):
-            return b'"%b"' % raw
-    return utf8(encode(text))
+    """The JSON text of a text in UTF-8."""
+    return b"".join(text_pieces(text)) if len(text) > _LONG else utf8(encode(text))
+
+
+def text_pieces(text: str) -> Iterator[bytes]:
+    """The JSON text of a long text. The encoder goes through a text twice, character by character; most pieces have nothing to
+    escape, which is found out in a quarter of that time. Nor is there ever a copy of the whole: new memory takes longer to get
+    than to fill."""
+    yield b'"'
+    at = 0
+    while at < len(text):
+        end = at + _PIECE
+        if "\ud800" <= text[end - 1 : end] <= "\udbff":
+            end += 1  # two surrogates may be one character
+        piece = text[at:end]
+        raw = utf8(piece)
+        yield raw if raw.translate(_UNESCAPED) == raw else utf8(encode(piece))[1:-1]
+        at = end
+    yield b'"'
 
 
 def utf8(text: str) -> bytes:
