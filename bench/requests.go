@@ -22,6 +22,14 @@ var requestWorkloads = []workload{
 	throughput("async sleep(0.05), 64 clients (ideal 1280)", 64, 6400, "≥ 1200", options{concurrency: 64},
 		with(platforms("AsyncSleep"), "mosec", "BatchedSleep", "litserve", "AsyncSleep", "bare", "")),
 	{
+		name: "async sleep(0.05), 64 clients: latency p99", unit: "ms", target: "≤ 75", limit: 75,
+		models: with(platforms("AsyncSleep"), "mosec", "BatchedSleep", "litserve", "AsyncSleep"), options: options{concurrency: 64},
+		run: func(s *server, b *bench) (float64, int, error) {
+			t := load(64, b.n(2560), hello(s))
+			return t.at(0.99), t.wrong, tooManyWrong(t)
+		},
+	},
+	{
 		name: "200-item sync iterator, JSON answer", unit: "ms", target: "≤ 5", limit: 5, models: platforms("Items"),
 		run: func(s *server, b *bench) (float64, int, error) {
 			return median(s, b.n(20), `{"input": {"count": 200}}`, `"item 199"`)

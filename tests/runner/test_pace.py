@@ -25,8 +25,9 @@ def test_every_answer_that_nobody_has_taken_is_announced(runner: Start) -> None:
     r = runner("boot.py:Plain", "--busy-poll", "5")
     for i in range(20):
         before = r.rung.count(LOOK)
-        assert r.predict({"name": str(i)})["output"] == f"hello {i}"
-        until("it is announced", lambda before=before: r.rung.count(LOOK) > before)
+        id = r.send(f"p{i}", {"name": str(i)})
+        until("it is announced", lambda before=before: r.rung.count(LOOK) > before)  # a look at it would take it
+        assert r.response(id)["output"] == f"hello {i}"
     assert r.stop() == 0
 
 
@@ -37,30 +38,43 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     yield now
 
 
+def predict(pace: file_runner.Pace, clock: list[float], begun: float, ended: float) -> None:
+    clock[0] = begun
+    pace.begin()
+    clock[0] = ended
+    pace.end()
+
+
 def test_it_stays_awake_where_requests_come_fast(clock: list[float]) -> None:
     pace = file_runner.Pace(0.5)
-    pace.begin()
-    assert not pace.brief()
-    pace.end()
+    predict(pace, clock, 100, 100.1)
     assert pace.awake_until == 0, "one alone says nothing"
-    clock[0] = 100.4
-    pace.begin()
-    assert pace.brief()
-    clock[0] = 101.0
-    assert not pace.brief(), "the server looks for no longer than that either"
-    pace.end()
-    assert pace.awake_until == 101.5
-    clock[0] = 101.6
-    pace.begin()
-    pace.end()
+    predict(pace, clock, 100.5, 101.5)
+    assert pace.awake_until == 102
+    predict(pace, clock, 102.1, 102.2)
     assert pace.awake_until == 0, "it came too late"
+
+
+def test_the_server_looks_where_the_last_one_was_brief(clock: list[float]) -> None:
+    pace = file_runner.Pace(0.5)
+    pace.begin()
+    assert not pace.watched(), "nothing is known of the first one"
+    pace.end()
+    clock[0] = 200
+    pace.begin()
+    assert pace.watched(), "however long ago that was"
+    clock[0] = 200.6
+    assert not pace.watched(), "the server looks for no longer than that"
+    pace.end()
+    pace.begin()
+    assert not pace.watched(), "the last one took long"
 
 
 def test_without_it_nothing_is_awaited(clock: list[float]) -> None:
     pace = file_runner.Pace(0.0)
     for _ in range(3):
         pace.begin()
-        assert not pace.brief()
+        assert not pace.watched()
         pace.end()
         assert pace.awake_until == 0
 
