@@ -40,6 +40,7 @@ type follower struct {
 
 	fault string           // why the prediction fails although the model may still run
 	grace <-chan time.Time // set once the runner was told to end it
+	deaf  <-chan time.Time // when it is told again, as it may not have heard; nil before
 
 	again  <-chan time.Time // when to read what could not be read, nil when all could
 	unread time.Time        // since when there is something like that
@@ -51,6 +52,9 @@ const (
 	readAgain = 100 * time.Millisecond
 	readLimit = 10 * time.Second
 )
+
+// ringAgain is how often a runner is told of the same cancel. One that has heard is not disturbed: it raises once.
+const ringAgain = 200 * time.Millisecond
 
 // run returns how the prediction ended.
 func (o *follower) run(ctx context.Context) prediction.Result {
@@ -69,6 +73,8 @@ func (o *follower) run(ctx context.Context) prediction.Result {
 		case <-canceled:
 			canceled = nil
 			o.cancel(reasonOf(ctx))
+		case <-o.deaf:
+			o.ring()
 		case <-o.grace:
 			return o.giveUp(ctx)
 		case <-gone:
@@ -279,7 +285,14 @@ func (o *follower) cancel(r Reason) {
 		o.s.Log.Error("cancel", "id", o.f.id(), "error", err)
 		return
 	}
+	o.ring()
+}
+
+// ring tells the runner of the cancel file, now and again until the prediction has ended: a bell that rings right before the
+// model goes into a system call wakes nothing there.
+func (o *follower) ring() {
 	o.w.ring(o.process)
+	o.deaf = time.After(ringAgain)
 }
 
 // giveUp ends a prediction that did not heed its cancel. A runner that has nothing else to do is replaced at once;

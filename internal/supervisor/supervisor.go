@@ -8,8 +8,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -91,6 +91,8 @@ type Supervisor struct {
 	queue    []*flight          // waiting for a slot, in order
 	retained retention
 	draining bool
+	ready    deafness      // of SIGUSR1
+	busy     deafness      // of SIGUSR2
 	ticking  bool          // something is in flight: it is looked at without a signal too
 	defunct  chan struct{} // closed when no process will run again because they died too often or do not end
 	giveUp   sync.Once     // closes it
@@ -106,6 +108,7 @@ func New(c Config) (*Supervisor, error) {
 		return nil, err
 	}
 	s := &Supervisor{Config: c, root: root, look: make(chan os.Signal, 16), flights: map[string]*flight{}, defunct: make(chan struct{}),
+		ready: deafness{signal: syscall.SIGUSR1}, busy: deafness{signal: syscall.SIGUSR2},
 		rescan: time.NewTimer(rescan), ticking: true}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.retained.init(c.Retain, c.RetainFor, c.RetainBytes)
@@ -296,16 +299,10 @@ func (s *Supervisor) watch() {
 
 // heedLocked says which signals are worth a wakeup. Ready and busy tell of a runner that works nothing that its files do
 // not, and two wakeups for each prediction are a good part of a short one: they are heard while a runner is being set up.
-// Afterwards they are caught by Go's own handler, which does nothing with them. To ignore them would be cheaper still, but one
-// that is just being delivered at that moment would end the process.
 func (s *Supervisor) heedLocked() {
-	for _, w := range s.workers {
-		if w.phase == phaseStarting {
-			signal.Notify(s.look, syscall.SIGUSR1, syscall.SIGUSR2)
-			return
-		}
-	}
-	signal.Reset(syscall.SIGUSR1, syscall.SIGUSR2)
+	starting := slices.ContainsFunc(s.workers, func(w *worker) bool { return w.phase == phaseStarting })
+	s.ready.set(!starting)
+	s.busy.set(!starting)
 }
 
 // lookAtAll is for signals that got lost. One timer does for all predictions, and none runs when there are none.

@@ -341,3 +341,25 @@ def test_the_id_of_a_canceled_prediction_is_refused_while_the_model_goes_on_with
     until("the model has ended it", lambda: server.health()["concurrency"]["current"] == 1)
     assert server.predict({"until": str(there)}, id="it").json["output"] == str(there), "not what the old one answered"
     cancel(server, "keeps")
+
+
+def test_a_model_that_did_not_hear_of_its_cancel_is_told_again(start):
+    """As where the signal comes right before a system call of the model, which then waits all the same."""
+    server = start(
+        """
+import signal, time
+class Predictor:
+    def predict(self) -> str:
+        hear = signal.getsignal(signal.SIGUSR1)
+        signal.signal(signal.SIGUSR1, lambda *_: signal.signal(signal.SIGUSR1, hear))
+        print("begun", flush=True)
+        time.sleep(60)
+        return "slept"
+"""
+    )
+    runner = server.runner()
+    server.predict({}, {"Prefer": "respond-async"}, id="it")
+    until("it runs", lambda: "begun" in server.get("/predictions/it").json["logs"])
+    assert server.ask("POST", "/predictions/it/cancel").status == 200
+    assert server.ended("it")["status"] == "canceled"
+    assert server.runner() == runner, "it was killed instead"
