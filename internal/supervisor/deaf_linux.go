@@ -19,7 +19,7 @@ type deafness struct {
 	deaf   bool
 }
 
-// sigaction is what rt_sigaction(2) takes, the same on every 64-bit Linux that Go knows but MIPS.
+// sigaction is what rt_sigaction(2) takes. What comes after the handler differs between architectures; it is only given back.
 type sigaction struct {
 	handler, flags, restorer uintptr
 	mask                     uint64

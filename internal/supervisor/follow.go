@@ -38,9 +38,9 @@ type follower struct {
 	events  *spool.Events
 	target  *files.Destination // of the output's files, once there are any
 
-	fault string           // why the prediction fails although the model may still run
-	grace <-chan time.Time // set once the runner was told to end it
-	deaf  <-chan time.Time // when it is told again, as it may not have heard; nil before
+	fault    string           // why the prediction fails although the model may still run
+	grace    <-chan time.Time // set once the runner was told to end it
+	ringNext <-chan time.Time // when it is told again, as it may not have heard; nil before
 
 	again  <-chan time.Time // when to read what could not be read, nil when all could
 	unread time.Time        // since when there is something like that
@@ -73,7 +73,7 @@ func (o *follower) run(ctx context.Context) prediction.Result {
 		case <-canceled:
 			canceled = nil
 			o.cancel(reasonOf(ctx))
-		case <-o.deaf:
+		case <-o.ringNext:
 			o.ring()
 		case <-o.grace:
 			return o.giveUp(ctx)
@@ -292,7 +292,7 @@ func (o *follower) cancel(r Reason) {
 // model goes into a system call wakes nothing there.
 func (o *follower) ring() {
 	o.w.ring(o.process)
-	o.deaf = time.After(ringAgain)
+	o.ringNext = time.After(ringAgain)
 }
 
 // giveUp ends a prediction that did not heed its cancel. A runner that has nothing else to do is replaced at once;
