@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -13,17 +12,7 @@ import (
 
 // send makes one request and returns the body of a 2xx answer.
 func (s *server) send(method, path, body string, header ...string) (string, error) {
-	req, err := http.NewRequest(method, s.base+path, strings.NewReader(body))
-	if err != nil {
-		return "", err
-	}
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	for i := 0; i < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
-	}
-	resp, err := s.client.Do(req)
+	resp, err := s.wires.do(method, path, body, header...)
 	if err != nil {
 		return "", err
 	}

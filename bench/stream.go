@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -98,14 +97,8 @@ func (s *server) stream(count int) (out streamed, err error) {
 	if err != nil {
 		return out, err
 	}
-	req, err := http.NewRequest("POST", s.base+s.path, bytes.NewReader(body))
-	if err != nil {
-		return out, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "text/event-stream")
 	start := time.Now()
-	resp, err := s.client.Do(req)
+	resp, err := s.wires.do("POST", s.path, string(body), "Accept", "text/event-stream")
 	if err != nil {
 		return out, err
 	}

@@ -131,10 +131,9 @@ func script(name string, args func(port int) []string) func(string, int, options
 // server is a running system.
 type server struct {
 	*system
-	cmd    *exec.Cmd
-	base   string
-	client *http.Client
-	began  time.Time // of exec
+	cmd   *exec.Cmd
+	wires wires
+	began time.Time // of exec
 }
 
 // launch starts a system without waiting for it.
@@ -149,8 +148,7 @@ func (sys *system) launch(model string, o options) (*server, error) {
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	s := &server{
-		system: sys, cmd: cmd, base: "http://127.0.0.1:" + strconv.Itoa(port), began: time.Now(),
-		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 512, DisableCompression: true}, Timeout: time.Minute},
+		system: sys, cmd: cmd, wires: wires{address: "127.0.0.1:" + strconv.Itoa(port)}, began: time.Now(),
 	}
 	return s, cmd.Start()
 }
@@ -202,7 +200,7 @@ func (s *server) stop() {
 	}
 	_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
 	<-done
-	s.client.CloseIdleConnections()
+	s.wires.close()
 	for _, dir := range []string{s.cmd.Dir, s.cmd.Args[len(s.cmd.Args)-1]} {
 		if strings.HasPrefix(filepath.Base(dir), "bench-model-") {
 			_ = os.RemoveAll(dir)
