@@ -156,24 +156,39 @@ func escapeDots(path string) string {
 // unrouted answers in JSON where no route matches; the mux alone would answer in text.
 func (a *API) unrouted(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, pattern := a.mux.Handler(r); pattern != "" {
-			next.ServeHTTP(w, r)
+		out := routedWriter{ResponseWriter: w, request: r}
+		next.ServeHTTP(&out, r)
+		if out.refused == 0 {
 			return
 		}
-		refusal := statusOnly{header: w.Header(), status: http.StatusOK}
-		next.ServeHTTP(&refusal, r)
 		w.Header().Del("Content-Type")
 		w.Header().Del("X-Content-Type-Options")
-		writeError(w, r, a.Log, &httpError{refusal.status, http.StatusText(refusal.status)})
+		writeError(w, r, a.Log, &httpError{out.refused, http.StatusText(out.refused)})
 	})
 }
 
-// statusOnly keeps the status and the headers of an answer and drops its body.
-type statusOnly struct {
-	header http.Header
-	status int
+// routedWriter keeps the status of an answer that the mux gives by itself and drops its body. It knows one by the pattern
+// that the mux has noted in the request: to ask for the route first would cost a short answer a tenth of its time.
+type routedWriter struct {
+	http.ResponseWriter
+	request *http.Request
+	refused int // the status, 0 for an answer of a route
 }
 
-func (s *statusOnly) Header() http.Header         { return s.header }
-func (s *statusOnly) WriteHeader(status int)      { s.status = status }
-func (s *statusOnly) Write(b []byte) (int, error) { return len(b), nil }
+func (w *routedWriter) WriteHeader(status int) {
+	if w.request.Pattern == "" {
+		w.refused = status
+		return
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *routedWriter) Write(p []byte) (int, error) {
+	if w.refused != 0 {
+		return len(p), nil
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap lets http.ResponseController reach what is underneath.
+func (w *routedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
