@@ -44,7 +44,7 @@ func (p *wires) do(method, path, body string, header ...string) (*http.Response,
 	if body != "" {
 		head = append(head, "Content-Type: application/json\r\n"...)
 	}
-	if body != "" || method != http.MethodGet {
+	if method != http.MethodGet {
 		head = fmt.Appendf(head, "Content-Length: %d\r\n", len(body))
 	}
 	head = append(head, "\r\n"...)

@@ -49,14 +49,13 @@ type Config struct {
 // API serves the HTTP contract.
 type API struct {
 	Config
-	mux        *http.ServeMux
 	page       func() docsPage
 	lastHealth atomic.Pointer[healthAnswer]
 }
 
 // New returns the handler of the whole API.
 func New(c Config) http.Handler {
-	a := &API{Config: c, mux: http.NewServeMux()}
+	a, mux := &API{Config: c}, http.NewServeMux()
 	a.page = sync.OnceValue(a.makePage)
 	for pattern, h := range map[string]handler{
 		"GET /{$}":                      a.discovery,
@@ -95,10 +94,10 @@ func New(c Config) http.Handler {
 		if strings.Contains(pattern, " /v1/") {
 			h = a.problem(h)
 		}
-		a.mux.HandleFunc(pattern, a.handle(h))
+		mux.HandleFunc(pattern, a.handle(h))
 	}
-	a.mux.Handle("GET /metrics", c.Metrics)
-	return a.outside(a.mux)
+	mux.Handle("GET /metrics", c.Metrics)
+	return a.outside(mux)
 }
 
 // outside is what every request passes before it reaches its route.

@@ -40,7 +40,7 @@ type follower struct {
 
 	fault    string           // why the prediction fails although the model may still run
 	grace    <-chan time.Time // set once the runner was told to end it
-	ringNext <-chan time.Time // when it is told again, as it may not have heard; nil before
+	ringNext <-chan time.Time // when a synchronous model is told again, as it may not have heard; nil before
 
 	again  <-chan time.Time // when to read what could not be read, nil when all could
 	unread time.Time        // since when there is something like that
@@ -291,8 +291,9 @@ func (o *follower) cancel(r Reason) {
 // ring tells the runner of the cancel file, now and again until the prediction has ended: a bell that rings right before the
 // model goes into a system call wakes nothing there.
 func (o *follower) ring() {
-	o.w.ring(o.process)
-	o.ringNext = time.After(ringAgain)
+	if o.w.ring(o.process) {
+		o.ringNext = time.After(ringAgain)
+	}
 }
 
 // giveUp ends a prediction that did not heed its cancel. A runner that has nothing else to do is replaced at once;

@@ -385,14 +385,16 @@ func (w *worker) bury() {
 	}
 }
 
-// ring tells a synchronous model of a cancel file. The loop of an async one hears of the file itself, and would be woken twice.
-func (w *worker) ring(p process) {
+// ring tells a synchronous model of a cancel file and reports whether it did. The loop of an async one hears of the file
+// itself, and would be woken twice.
+func (w *worker) ring(p process) bool {
 	w.s.mu.Lock()
 	async := w.setup.Mode == "async"
 	w.s.mu.Unlock()
 	if !async {
 		_ = p.Ring() // an error means that the process has ended, which Done says too
 	}
+	return !async
 }
 
 func (w *worker) wasReplaced() bool {
