@@ -62,7 +62,8 @@ type tally struct {
 }
 
 // load shares n calls of f among clients that each send the next one when they have the answer.
-func load(clients, n int, f func() error) tally {
+func (s *server) load(clients, n int, f func() error) tally {
+	s.wires.block(clients == 1)
 	work := make(chan struct{}, n)
 	for range n {
 		work <- struct{}{}

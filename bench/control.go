@@ -64,6 +64,7 @@ var nextID = time.Now().UnixNano()
 
 // cancels is the median time from a cancel to the answer of the prediction that waits for it.
 func cancels(s *server, n int) (float64, int, error) {
+	s.wires.block(true) // two clients, who wait for each other
 	var all []float64
 	for refused := 0; len(all) < n; {
 		nextID++
@@ -102,6 +103,7 @@ func cancels(s *server, n int) (float64, int, error) {
 // afterPause is the median time of a prediction when nothing has run for as long as before a cancel: what bounds a cancel, which
 // is a request, an exchange with the runner and an answer too.
 func afterPause(s *server, n int) (float64, int, error) {
+	s.wires.block(true)
 	var all []float64
 	for range n {
 		pause(60 * time.Millisecond)

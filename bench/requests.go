@@ -25,7 +25,7 @@ var requestWorkloads = []workload{
 		name: "async sleep(0.05), 64 clients: latency p99", unit: "ms", target: "≤ 75", limit: 75,
 		models: with(platforms("AsyncSleep"), "mosec", "BatchedSleep", "litserve", "AsyncSleep"), options: options{concurrency: 64},
 		run: func(s *server, b *bench) (float64, int, error) {
-			t := load(64, b.n(2560), hello(s))
+			t := s.load(64, b.n(2560), hello(s))
 			return t.at(0.99), t.wrong, tooManyWrong(t)
 		},
 	},
@@ -38,7 +38,7 @@ var requestWorkloads = []workload{
 	{
 		name: "health, 8 clients", unit: "/s", higher: true, target: "≥ 0.9 × bare", models: with(platforms("Noop"), "bare", ""),
 		run: func(s *server, b *bench) (float64, int, error) {
-			t := load(8, b.n(8000), func() error {
+			t := s.load(8, b.n(8000), func() error {
 				body, err := s.get("/health-check")
 				if err == nil && !strings.Contains(body, "READY") {
 					err = fmt.Errorf("wrong answer: %.100s", body)
@@ -60,7 +60,7 @@ var requestWorkloads = []workload{
 			var t tally
 			for range 300 {
 				pause(5 * time.Millisecond)
-				one := load(1, 1, func() error {
+				one := s.load(1, 1, func() error {
 					_, err := s.get("/health-check")
 					return err
 				})
@@ -90,7 +90,7 @@ func everyone(cog, mosec, litserve string) map[string]string {
 
 func hello(s *server) func() error {
 	return func() error {
-		_, err := s.predict(map[string]any{"name": "x"}, "hello x")
+		_, err := s.ask(`{"input": {"name": "x"}}`, "hello x")
 		return err
 	}
 }
@@ -99,7 +99,7 @@ func latency(name string, q float64, target string) workload {
 	return workload{
 		name: name, unit: "ms", target: target, models: everyone("Noop", "Noop", "Noop"),
 		run: func(s *server, b *bench) (float64, int, error) {
-			t := load(1, b.n(400), hello(s))
+			t := s.load(1, b.n(400), hello(s))
 			return t.at(q), t.wrong, tooManyWrong(t)
 		},
 	}
@@ -109,7 +109,7 @@ func throughput(name string, clients, n int, target string, o options, models ma
 	return workload{
 		name: name, unit: "/s", higher: true, target: target, models: models, options: o,
 		run: func(s *server, b *bench) (float64, int, error) {
-			t := load(clients, b.n(n), hello(s))
+			t := s.load(clients, b.n(n), hello(s))
 			return t.rate(), t.wrong, tooManyWrong(t)
 		},
 	}
@@ -121,7 +121,7 @@ func work(name string, clients, n int, o options, models map[string]string) work
 		name: name, unit: "ms", models: models, options: o,
 		run: func(s *server, b *bench) (float64, int, error) {
 			before, _ := s.activity()
-			t := load(clients, b.n(n), hello(s))
+			t := s.load(clients, b.n(n), hello(s))
 			after, _ := s.activity()
 			return (after - before) / max(1, float64(len(t.took))), t.wrong, tooManyWrong(t)
 		},
@@ -139,7 +139,7 @@ func tooManyWrong(t tally) error {
 // median is the middle latency of n predictions, one after the other. To encode a large body would take the client longer than some
 // servers take to answer it.
 func median(s *server, n int, body, want string) (float64, int, error) {
-	t := load(1, n, func() error {
+	t := s.load(1, n, func() error {
 		_, err := s.ask(body, want)
 		return err
 	})

@@ -50,14 +50,14 @@ var streamWorkloads = []workload{
 		name: "continuous batching, SSE, 32 clients, 4 ms step (ideal 8000)", unit: "tokens/s", higher: true, target: "≥ 7400", limit: 7400,
 		models: each("Engine", "coggo", "coglet"), options: options{concurrency: 32},
 		run: func(s *server, b *bench) (float64, int, error) {
-			return batching(func() (int, error) { seen, err := s.stream(64); return seen.tokens, err }, b)
+			return s.batching(func() (int, error) { seen, err := s.stream(64); return seen.tokens, err }, b)
 		},
 	},
 	{
 		name: "continuous batching, JSON, 32 clients, 4 ms step (ideal 8000)", unit: "tokens/s", higher: true,
 		models: platforms("Engine"), options: options{concurrency: 32},
 		run: func(s *server, b *bench) (float64, int, error) {
-			return batching(func() (int, error) {
+			return s.batching(func() (int, error) {
 				answer, err := s.predict(map[string]any{"count": 64}, "token63")
 				return strings.Count(answer, "token"), err
 			}, b)
@@ -66,10 +66,10 @@ var streamWorkloads = []workload{
 }
 
 // batching keeps 32 clients busy and counts tokens.
-func batching(one func() (int, error), b *bench) (float64, int, error) {
+func (s *server) batching(one func() (int, error), b *bench) (float64, int, error) {
 	var mu sync.Mutex // guards tokens
 	tokens := 0
-	t := load(32, b.n(256), func() error {
+	t := s.load(32, b.n(256), func() error {
 		n, err := one()
 		if err == nil && n != 64 {
 			err = fmt.Errorf("%d tokens", n)

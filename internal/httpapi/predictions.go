@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -10,18 +11,20 @@ import (
 // create answers POST: always a new run.
 func (a *API) create(m prediction.Method) handler {
 	return a.rejecting(func(w http.ResponseWriter, r *http.Request) error {
+		watch := deferWatch(r)
 		req, err := a.readRequest(w, r)
 		if err != nil {
 			return err
 		}
 		req.Method = m
-		return a.start(w, r, req, false)
+		return a.start(w, r, req, false, watch)
 	})
 }
 
 // put answers PUT: one run for an id, however often it is asked for.
 func (a *API) put(m prediction.Method) handler {
 	return a.rejecting(func(w http.ResponseWriter, r *http.Request) error {
+		watch := deferWatch(r)
 		req, err := a.readRequest(w, r)
 		if err != nil {
 			return err
@@ -36,12 +39,12 @@ func (a *API) put(m prediction.Method) handler {
 			})
 		}
 		req.ID, req.Method = id, m
-		return a.start(w, r, req, true)
+		return a.start(w, r, req, true, watch)
 	})
 }
 
-// start creates a prediction and answers in the way that the headers ask for.
-func (a *API) start(w http.ResponseWriter, r *http.Request, req prediction.Request, idempotent bool) error {
+// start creates a prediction and answers in the way that the headers ask for. watch is r's, see deferWatch.
+func (a *API) start(w http.ResponseWriter, r *http.Request, req prediction.Request, idempotent bool, watch func() context.Context) error {
 	stream, prefer := wantsStream(r.Header), preferred(r.Header)
 	if stream {
 		if err := a.streams(req.Method); err != nil {
@@ -49,13 +52,15 @@ func (a *API) start(w http.ResponseWriter, r *http.Request, req prediction.Reque
 		}
 	}
 	req.Detached = !stream && (prefer.async || prefer.wait > 0)
-	create := a.Supervisor.Create
-	if !stream && !req.Detached {
-		create = func(req prediction.Request, idempotent bool) (*prediction.Prediction, bool, error) {
-			return a.Supervisor.Perform(r.Context(), req, idempotent)
-		}
+	var p *prediction.Prediction
+	var created bool
+	var err error
+	if stream || req.Detached {
+		watch()
+		p, created, err = a.Supervisor.Create(req, idempotent)
+	} else {
+		p, created, err = a.Supervisor.Perform(watch, req, idempotent)
 	}
-	p, created, err := create(req, idempotent)
 	if err != nil {
 		return err
 	}

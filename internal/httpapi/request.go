@@ -91,11 +91,7 @@ func (a *API) patiently(w http.ResponseWriter, body io.Reader) io.Reader {
 
 func (p *patientReader) Read(b []byte) (int, error) {
 	_ = p.control.SetReadDeadline(time.Now().Add(p.limit)) // not supported: then there is no limit
-	n, err := p.Reader.Read(b)
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		_ = p.control.SetReadDeadline(time.Time{})
-	}
-	return n, err
+	return p.Reader.Read(b)                                // net/http sets its own for what it reads afterwards
 }
 
 func (a *API) tooLarge() error {

@@ -18,7 +18,7 @@ import (
 // Supervisor is what the API needs of the rest of the server.
 type Supervisor interface {
 	Create(r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error)
-	Perform(ctx context.Context, r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error)
+	Perform(watch func() context.Context, r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error)
 	Cancel(id string, reason supervisor.Reason) error
 	Get(id string) (*prediction.Prediction, error)
 	List(cursor string, limit int) (page []*prediction.Prediction, next string, err error)

@@ -32,7 +32,8 @@ type Request struct {
 	Deadline    string            `json:"deadline,omitempty"`
 	TraceParent string            `json:"traceparent,omitempty"`
 	TraceState  string            `json:"tracestate,omitempty"`
-	Server      json.RawMessage   `json:"server,omitempty"` // the server's own notes, for recovery
+	Watched     bool              `json:"watched,omitempty"` // the server looks for the response; no signal need tell of it
+	Server      json.RawMessage   `json:"server,omitempty"`  // the server's own notes, for recovery
 }
 
 // Response is response-{id}.json.

@@ -47,6 +47,7 @@ type flight struct {
 	cancelBy   context.CancelCauseFunc
 	noted      chan struct{} // closed when a later server would know of the prediction
 	slot       chan *worker  // receives the worker whose slot it was given
+	watch      func()        // begins to watch whether the client leaves; nil when nobody waits, or once it was called
 	look       bell          // something to read
 	eventsOnly atomic.Bool   // what there is to read are events: it saves a stream of tokens a look for its response at each
 	noteOnce   sync.Once
@@ -132,6 +133,14 @@ func (f *flight) terminal() []byte { return f.prediction.Final().AppendJSON(nil)
 
 // cancel may be called often; the first reason counts.
 func (f *flight) cancel(r Reason) { f.cancelBy(r) }
+
+// mayLast is called before the prediction waits for anything.
+func (f *flight) mayLast() {
+	if f.watch != nil {
+		f.watch()
+		f.watch = nil
+	}
+}
 
 // deserted reports whether it ended canceled because its client was gone. That is no result for a client that comes back and
 // asks for the same again.

@@ -53,22 +53,28 @@ const (
 	readLimit = 10 * time.Second
 )
 
+// watchAfter is how long a prediction runs before anybody looks whether its client leaves: to begin with that and to end it costs
+// more than the server's part of a short prediction.
+const watchAfter = 10 * time.Millisecond
+
 // ringAgain is how often a runner is told of the same cancel. One that has heard is not disturbed: it raises once.
 const ringAgain = 200 * time.Millisecond
 
 // run returns how the prediction ended.
 func (o *follower) run(ctx context.Context) prediction.Result {
 	defer o.events.Close()
-	begun := o.s.Now()
-	defer func() { o.f.brief = o.s.Now().Sub(begun) < o.s.Runner.BusyPoll }()
 	if o.f.soon {
-		o.poll(ctx, begun.Add(o.s.Runner.BusyPoll))
+		o.poll(ctx, o.s.Now().Add(o.s.Runner.BusyPoll))
 	}
+	lasts := time.After(watchAfter)
 	canceled := ctx.Done()
 	gone := o.process.Gone() // nil once that is known
 	for {
 		select {
 		case <-o.f.look:
+		case <-lasts:
+			o.f.mayLast()
+			continue
 		case <-o.again:
 		case <-canceled:
 			canceled = nil

@@ -59,7 +59,9 @@ func (s *Supervisor) execute(ctx context.Context, f *flight) (*worker, predictio
 		return w, s.ended(f, err)
 	}
 	follow := follower{s: s, f: f, w: w, dir: w.dir, process: process, events: w.dir.Events(f.id())}
+	begun := s.Now()
 	result := follow.run(ctx)
+	f.brief = result.CompletedAt.Sub(begun) < s.Runner.BusyPoll
 	f.predict.EndAt(result.CompletedAt, result.Error)
 	return w, result
 }
@@ -84,6 +86,7 @@ func (s *Supervisor) await(ctx context.Context, f *flight) (*worker, error) {
 		return w, nil
 	default:
 	}
+	f.mayLast()
 	err := s.noteQueued(f)
 	if err == nil {
 		select {
@@ -128,6 +131,7 @@ func (s *Supervisor) fetch(ctx context.Context, f *flight, w *worker) ([]spool.F
 	if len(f.checked.Files) == 0 {
 		return nil, nil
 	}
+	f.mayLast()
 	if err := s.noteQueued(f); err != nil {
 		return nil, err
 	}
@@ -182,6 +186,7 @@ func (s *Supervisor) handOver(ctx context.Context, f *flight, w *worker, table [
 	request := spool.Request{
 		ID: r.ID, Method: string(r.Method), Input: f.checked.Input, Files: table, Context: r.Context,
 		CreatedAt: r.CreatedAt, StartedAt: prediction.Time(now), TraceParent: traceParent, TraceState: traceState,
+		Watched: f.soon,
 	}
 	if deadline, ok := ctx.Deadline(); ok {
 		request.Deadline = prediction.Time(deadline)

@@ -44,6 +44,7 @@ func (w *worker) hand(ctx context.Context, f *flight) (*runner.Process, error) {
 		case phaseSetupFailed, phaseDefunct:
 			return nil, errors.New(why)
 		}
+		f.mayLast()
 		select {
 		case <-turned:
 		case <-ctx.Done():

@@ -161,19 +161,24 @@ func (s *Supervisor) Create(r prediction.Request, idempotent bool) (p *predictio
 }
 
 // Perform is Create for a caller who waits for the end: a created prediction has ended when it returns, by itself or
-// because ctx was done and nobody else waits for it (ByDisconnect). It runs in the caller's goroutine, which saves each answer
-// two switches between goroutines, and those are most of the server's part in a short prediction.
-func (s *Supervisor) Perform(ctx context.Context, r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error) {
+// because its client has left and nobody else waits for it (ByDisconnect). It runs in the caller's goroutine, which saves each
+// answer two switches between goroutines, and those are most of the server's part in a short prediction. For the same reason
+// watch, whose context is done when the client has left, is called only when the prediction may take a while, at most once.
+func (s *Supervisor) Perform(watch func() context.Context, r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error) {
 	f, created, err := s.admit(r, idempotent)
 	if err != nil || !created {
 		return f.shown(), false, err
 	}
 	leave := f.prediction.Attach()
-	defer context.AfterFunc(ctx, func() {
-		if leave() {
-			f.cancel(ByDisconnect)
-		}
-	})()
+	stop := func() bool { return true }
+	f.watch = func() {
+		stop = context.AfterFunc(watch(), func() {
+			if leave() {
+				f.cancel(ByDisconnect)
+			}
+		})
+	}
+	defer func() { stop() }()
 	defer crash()
 	s.run(f)
 	return f.prediction, true, nil

@@ -212,6 +212,14 @@ def test_a_client_that_leaves_a_synchronous_request_cancels_it(server, receiver,
     server.predict({"n": 0}, id="left")  # forget it, for the next row
 
 
+def test_a_client_that_leaves_right_away_is_noticed_after_short_predictions_too(server):
+    for n in range(20):  # server and runner stay awake now
+        server.predict({"n": 0}, id=f"short{n}")
+    leave(server, "POST", "/predictions", {"id": "gone", "input": {"how": "sleep"}}).close()
+    until("it is there", lambda: server.get("/predictions/gone").status == 200)
+    assert server.ended("gone", 5)["status"] == "canceled"
+
+
 def test_a_client_that_leaves_an_async_request_does_not_cancel_it(sync_server):
     leave(sync_server, "PUT", "/predictions/stays", {"input": {"how": "sleep"}}, Prefer="respond-async").close()
     until("it runs", lambda: sync_server.get("/predictions/stays").status == 200)

@@ -57,6 +57,7 @@ def test_request_is_read(spool: Spool) -> None:
         {"/image": f"{spool.path}/inputs/abc/0/in.png"},
         {"user": "u1"},
         ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "a=b"),
+        True,
     )
 
 

@@ -21,11 +21,12 @@ from cog.internal import file_runner  # noqa: E402
 from cog.internal.inotify import Watch, watch  # noqa: E402
 
 
-def test_every_answer_that_nobody_has_taken_is_announced(runner: Start) -> None:
+@pytest.mark.parametrize("watched", [False, True])
+def test_every_answer_that_nobody_has_taken_is_announced(runner: Start, watched: bool) -> None:
     r = runner("boot.py:Plain", "--busy-poll", "5")
     for i in range(20):
         before = r.rung.count(LOOK)
-        id = r.send(f"p{i}", {"name": str(i)})
+        id = r.send(f"p{i}", {"name": str(i)}, watched=watched)
         until("it is announced", lambda before=before: r.rung.count(LOOK) > before)  # a look at it would take it
         assert r.response(id)["output"] == f"hello {i}"
     assert r.stop() == 0
@@ -55,26 +56,19 @@ def test_it_stays_awake_where_requests_come_fast(clock: list[float]) -> None:
     assert pace.awake_until == 0, "it came too late"
 
 
-def test_the_server_looks_where_the_last_one_was_brief(clock: list[float]) -> None:
+def test_the_server_looks_for_no_longer_than_that(clock: list[float]) -> None:
     pace = file_runner.Pace(0.5)
     pace.begin()
-    assert not pace.watched(), "nothing is known of the first one"
-    pace.end()
-    clock[0] = 200
-    pace.begin()
-    assert pace.watched(), "however long ago that was"
-    clock[0] = 200.6
-    assert not pace.watched(), "the server looks for no longer than that"
-    pace.end()
-    pace.begin()
-    assert not pace.watched(), "the last one took long"
+    assert pace.brief()
+    clock[0] += 0.6
+    assert not pace.brief()
 
 
 def test_without_it_nothing_is_awaited(clock: list[float]) -> None:
     pace = file_runner.Pace(0.0)
     for _ in range(3):
         pace.begin()
-        assert not pace.watched()
+        assert not pace.brief()
         pace.end()
         assert pace.awake_until == 0
 

@@ -173,15 +173,14 @@ class Setup:
 
 
 class Pace:
-    """Knows whether it pays to stay awake until the next prediction comes, and whether the server does so until this one has
-    ended: to be woken takes longer than a short one. Moments and durations in seconds, by the monotonic clock."""
+    """Knows whether it pays to stay awake until the next prediction comes: to be woken takes longer than a short one. Moments
+    and durations in seconds, by the monotonic clock."""
 
     def __init__(self, busy_poll: float) -> None:
         self._busy_poll = busy_poll
         self._begun = 0.0
         self._ended = 0.0
         self._prompt = False  # the last one came within busy_poll of the end of the one before
-        self._brief = False  # the last one that ended took less than busy_poll
 
     def begin(self) -> None:
         """There is a request."""
@@ -191,11 +190,10 @@ class Pace:
     def end(self) -> None:
         """It is done with."""
         self._ended = _clock()
-        self._brief = self._ended - self._begun < self._busy_poll
 
-    def watched(self) -> bool:
-        """Whether the server looks for the response now: it does so for busy_poll where the prediction before was brief."""
-        return self._brief and _clock() - self._begun < self._busy_poll
+    def brief(self) -> bool:
+        """Whether the one that runs has taken less than busy_poll: for that long the server looks for a response."""
+        return _clock() - self._begun < self._busy_poll
 
     @property
     def awake_until(self) -> float:
@@ -263,16 +261,16 @@ class SyncRunner:
             return told
 
         Run(self._spool, fid, work, emit, leave).run_sync(self._doorbell)
-        if told or not self._taken(fid):
+        if told or not self._taken(fid, work.request.watched and self._pace.brief()):
             self._spool.look_here()
         self._spool.ready()
         self._pace.end()
         self._tidy()
 
-    def _taken(self, fid: str) -> bool:
+    def _taken(self, fid: str, watched: bool) -> bool:
         """Whether the server needs no signal for a response, because it has taken it: one that looks for it does so before it
         hears a signal, which would only keep it from what it does then."""
-        late = _clock() + _TAKING if self._pace.watched() else 0.0
+        late = _clock() + _TAKING if watched else 0.0
         while not (taken := self._spool.taken(fid)) and _clock() < late:
             let_others_run()
         return taken

@@ -128,6 +128,7 @@ class Request(NamedTuple):
     files: dict[str, str]  # JSON pointer → absolute path
     context: dict[str, str]
     trace: tuple[str | None, str | None] = (None, None)  # traceparent and tracestate
+    watched: bool = False  # the server looks for the response for a while, and needs no signal then
 
 
 class Names(NamedTuple):
@@ -195,6 +196,7 @@ class Spool:
             {_typed(entry, "pointer", str): self.absolute(_typed(entry, "path", str)) for entry in files},
             _typed(message, "context", dict),
             (message.get("traceparent"), message.get("tracestate")),
+            message.get("watched") is True,
         )
 
     def canceled(self, fid: str) -> bool:
