@@ -21,7 +21,7 @@ func controlWorkloads(k *sink) []workload {
 			name: "cancel of an async model → terminal", unit: "ms", target: "≤ 1", limit: 1, models: with(platforms("AsyncSleep"), "floor", "", "bare", ""),
 			options: options{concurrency: 8},
 			run: func(s *server, b *bench) (float64, int, error) {
-				if s.system.bound {
+				if s.system.name == "bare" {
 					return afterPause(s, b.n(12))
 				}
 				return cancels(s, b.n(12))
@@ -100,8 +100,7 @@ func cancels(s *server, n int) (float64, int, error) {
 	return middle(all), 0, nil
 }
 
-// afterPause is the median time of a prediction when nothing has run for as long as before a cancel: what bounds a cancel, which
-// is a request, an exchange with the runner and an answer too.
+// afterPause is the median time of a request when nothing has run for as long as before a cancel.
 func afterPause(s *server, n int) (float64, int, error) {
 	s.wires.block(true)
 	var all []float64

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -19,7 +20,7 @@ import (
 )
 
 // floorServer is the least that two processes can do which exchange files and are told of them by inotify and a signal: it
-// bounds what Coggo can reach. It checks nothing, cancels nothing and keeps nothing.
+// bounds what Coggo can reach. It checks nothing and keeps nothing.
 func floorServer(_ string, port int, _ options) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	return exec.Command(self, "-floor", strconv.Itoa(port)), err
@@ -83,11 +84,21 @@ func (f *floor) tell(heard <-chan os.Signal) {
 }
 
 func (f *floor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if id, ok := strings.CutSuffix(r.URL.Path, "/cancel"); ok {
+		if err := f.put("cancel-"+filepath.Base(id), nil); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+		return
+	}
 	body, err := io.ReadAll(r.Body)
 	if len(body) == 0 || err != nil { // whether it is up
 		return
 	}
-	answer, err := f.run(body)
+	id := strconv.FormatInt(f.last.Add(1), 36)
+	if r.Method == http.MethodPut {
+		id = filepath.Base(r.URL.Path)
+	}
+	answer, err := f.run(id, body)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -96,8 +107,16 @@ func (f *floor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(answer)
 }
 
-func (f *floor) run(body []byte) ([]byte, error) {
-	id := strconv.FormatInt(f.last.Add(1), 36)
+// put writes a file that its readers see whole.
+func (f *floor) put(name string, data []byte) error {
+	draft := filepath.Join(f.dir, "tmp", name)
+	if err := os.WriteFile(draft, data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(draft, filepath.Join(f.dir, name))
+}
+
+func (f *floor) run(id string, body []byte) ([]byte, error) {
 	look := make(chan struct{}, 1)
 	f.mu.Lock()
 	f.waiting[id] = look
@@ -109,11 +128,7 @@ func (f *floor) run(body []byte) ([]byte, error) {
 		delete(f.waiting, id)
 	}()
 	request, response := filepath.Join(f.dir, "request-"+id), filepath.Join(f.dir, "response-"+id)
-	draft := filepath.Join(f.dir, "tmp", id)
-	if err := os.WriteFile(draft, body, 0o600); err != nil {
-		return nil, err
-	}
-	if err := os.Rename(draft, request); err != nil {
+	if err := f.put("request-"+id, body); err != nil {
 		return nil, err
 	}
 	for begun := time.Now(); ; {

@@ -1,4 +1,4 @@
-"""The least that a runner of the protocol can do: read a request, write an answer, and say so. No checks, no cancel, no logs."""
+"""The least that a runner of the protocol can do: read a request, write an answer, and say so. No checks, no logs."""
 
 import json
 import os
@@ -16,19 +16,33 @@ AWAKE = 0.0005  # seconds for which both sides look for the next message before 
 names = watch(directory)
 print("ready", flush=True)
 last = 0.0
+sleeping = set()  # requests that wait for their cancel
 while True:
-    requests = [name for name in names.wait(last + AWAKE) or () if name.startswith("request-")]
+    requests = []
+    for name in names.wait(last + AWAKE) or ():
+        if name.startswith("request-"):
+            requests.append(name)
+        elif name.startswith("cancel-"):
+            os.unlink(f"{directory}/{name}")
+            requests.append("request-" + name[7:])
     for name in requests:
         with open(f"{directory}/{name}", "rb", buffering=0) as file:
             given = json.loads(file.read())["input"]
-        if "name" in given:
+        status = "succeeded"
+        if "seconds" in given and name not in sleeping:
+            sleeping.add(name)
+            continue
+        if "seconds" in given:
+            sleeping.remove(name)
+            status, output = "canceled", None
+        elif "name" in given:
             output = "hello " + given["name"]
         elif "text" in given:
             output = str(len(given["text"]))
         else:
             output = "x" * given["size"]
         with open(f"{directory}/tmp/{name}", "wb", buffering=0) as file:
-            file.write(json.dumps({"status": "succeeded", "output": output}).encode())
+            file.write(json.dumps({"status": status, "output": output}).encode())
         os.rename(f"{directory}/tmp/{name}", f"{directory}/response-{name[8:]}")
         last = time.monotonic()
         while (waits := os.access(f"{directory}/{name}", os.F_OK)) and len(requests) == 1:

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -202,6 +203,7 @@ func (s *Supervisor) Cancel(id string, r Reason) error {
 		return prediction.Refuse(prediction.NotFound, "no running prediction has this id")
 	}
 	f.cancel(r)
+	runtime.Gosched() // the prediction's goroutine first: it tells the runner, and the caller has only to say that it was told
 	return nil
 }
 
