@@ -15,6 +15,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/coggo/coggo/internal/jsonscan"
 )
 
 // Method is what a prediction runs.
@@ -151,45 +153,44 @@ type envelope struct {
 // full reports whether so much is wrong that the rest is not looked at.
 func (e *envelope) full() bool { return len(e.problems) >= maxProblems }
 
-// read walks the top level of body. jsontext hands out slices of it: a large input is neither copied nor decoded here.
+// maxDepth bounds the nesting of a body whose input may still be refused for less, with its place.
+const maxDepth = 10000
+
+// read walks the top level of body: a large input is neither copied nor decoded here.
 func (e *envelope) read(body []byte) error {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true))
-	if dec.PeekKind() != '{' {
-		if _, err := dec.ReadValue(); err != nil {
-			return malformed(err)
-		}
+	scan := jsonscan.Scanner{Text: body, MaxDepth: maxDepth}
+	scan.Space()
+	object := scan.Peek() == '{'
+	var err error
+	var flaw *jsonscan.Flaw
+	if object {
+		err = scan.Object(func(m jsonscan.Member) {
+			value := body[m.Value.Start:m.Value.End]
+			switch {
+			case m.Flaw == jsonscan.NotUnicode:
+				flaw = m.Flaw
+			case value[0] != 'n':
+				e.field(jsonscan.Unquote(body[m.Key.Start:m.Key.End]), value)
+			}
+		})
+	} else {
+		_, err = scan.Value()
+	}
+	scan.Space()
+	switch {
+	case err != nil:
+		return malformed(err.Error())
+	case scan.Pos < len(body):
+		return malformed("there is more after its end: " + scan.Unexpected().Error())
+	case flaw != nil:
+		return malformed("it " + flaw.Msg)
+	case !object:
 		return InvalidRequest(Problem{[]any{"body"}, "the body must be a JSON object", "dict_type"})
-	}
-	if _, err := dec.ReadToken(); err != nil {
-		return malformed(err)
-	}
-	for dec.PeekKind() != '}' {
-		name, err := dec.ReadToken()
-		if err != nil {
-			return malformed(err)
-		}
-		key := name.String()
-		value, err := dec.ReadValue()
-		if err != nil {
-			return malformed(err)
-		}
-		if value.Kind() != 'n' {
-			end := dec.InputOffset() // value itself lasts only until the next read
-			e.field(key, json.RawMessage(body[end-int64(len(value)):end]))
-		}
-	}
-	if _, err := dec.ReadToken(); err != nil {
-		return malformed(err)
-	}
-	if dec.PeekKind() != 0 {
-		return Refuse(Malformed, "the body has more than one JSON value")
 	}
 	return nil
 }
 
-func malformed(err error) error {
-	return Refuse(Malformed, "the body is not valid JSON: "+strings.TrimPrefix(err.Error(), "jsontext: "))
-}
+func malformed(why string) error { return Refuse(Malformed, "the body is not valid JSON: "+why) }
 
 func (e *envelope) field(key string, value json.RawMessage) {
 	r := e.request
@@ -260,20 +261,19 @@ func (e *envelope) events(key string, value json.RawMessage) {
 		return
 	}
 	e.request.WebhookEvents = []string{}
-	dec := jsontext.NewDecoder(bytes.NewBuffer(value))
-	_, _ = dec.ReadToken() // the value was read before
-	for i := 0; dec.PeekKind() != ']'; i++ {
-		item, _ := dec.ReadValue()
+	i := 0
+	scan := jsonscan.Scanner{Text: value, MaxDepth: maxDepth}
+	_ = scan.Array(func(at jsonscan.Span) { // it was read before
 		var s string
 		switch {
-		case json.Unmarshal(item, &s) != nil || !slices.Contains(WebhookEvents, s):
-			if e.bad("enum", "must be one of: "+strings.Join(WebhookEvents, ", "), key, i); e.full() {
-				return
-			}
+		case e.full():
+		case json.Unmarshal(value[at.Start:at.End], &s) != nil || !slices.Contains(WebhookEvents, s):
+			e.bad("enum", "must be one of: "+strings.Join(WebhookEvents, ", "), key, i)
 		case !slices.Contains(e.request.WebhookEvents, s):
 			e.request.WebhookEvents = append(e.request.WebhookEvents, s)
 		}
-	}
+		i++
+	})
 }
 
 func (e *envelope) context(key string, value json.RawMessage) {

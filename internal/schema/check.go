@@ -5,7 +5,13 @@ import (
 	"encoding/json"
 	"strings"
 	"time"
+
+	"github.com/coggo/coggo/internal/jsonscan"
 )
+
+// maxDepth bounds the nesting of an input. The runner's interpreter refuses about 1,000 levels with an exception in the
+// middle of reading a request, so the edge must refuse fewer, with a margin for the request around the input.
+const maxDepth = 256
 
 // mask stands for the value of a secret wherever an input is shown.
 const mask = `"**********"`
@@ -76,7 +82,7 @@ type walk struct {
 	matching time.Duration // spent on patterns
 }
 
-func (w *walk) text(v span) []byte { return w.raw[v.start:v.end] }
+func (w *walk) text(v jsonscan.Span) []byte { return w.raw[v.Start:v.End] }
 
 func (w *walk) add(kind, msg string) {
 	switch n := len(w.problems); {
@@ -88,15 +94,15 @@ func (w *walk) add(kind, msg string) {
 }
 
 // refuse adds a problem that names what was got.
-func (w *walk) refuse(n *node, v span, kind, msg string) {
+func (w *walk) refuse(n *node, v jsonscan.Span, kind, msg string) {
 	w.add(kind, msg+"; got "+describe(w.text(v), n.hides))
 }
 
-func (w *walk) value(n *node, v span, r rule) {
-	if n.secret && w.raw[v.start] == '"' {
+func (w *walk) value(n *node, v jsonscan.Span, r rule) {
+	if n.secret && w.raw[v.Start] == '"' {
 		w.echo = append(w.echo, edit{v, mask})
 	}
-	if w.raw[v.start] == 'n' && (n.nullable || n.kind == anyType && n.anyOf == nil && n.enum == nil) {
+	if w.raw[v.Start] == 'n' && (n.nullable || n.kind == anyType && n.anyOf == nil && n.enum == nil) {
 		return
 	}
 	if n.anyOf != nil {
@@ -122,22 +128,22 @@ func (w *walk) value(n *node, v span, r rule) {
 }
 
 // choice checks the canonical text of a value against an enum.
-func (w *walk) choice(n *node, v span, canonical string) {
+func (w *walk) choice(n *node, v jsonscan.Span, canonical string) {
 	if n.enum != nil && !n.enum.known[canonical] {
 		w.refuse(n, v, "enum", "must be one of: "+n.enum.shown)
 	}
 }
 
 // union takes the first member that the value is exactly, else the first that is the same number in another form.
-func (w *walk) union(n *node, v span, r rule) {
-	if n.hides && w.raw[v.start] == '"' {
+func (w *walk) union(n *node, v jsonscan.Span, r rule) {
+	if n.hides && w.raw[v.Start] == '"' {
 		w.echo = append(w.echo, edit{v, mask})
 	}
 	for rule := exact; rule <= r; rule++ {
 		for _, member := range n.anyOf {
 			trial := w.try(member, v, rule)
 			if len(trial.problems) == 0 {
-				w.adopt(trial, !n.hides || w.raw[v.start] != '"')
+				w.adopt(trial, !n.hides || w.raw[v.Start] != '"')
 				return
 			}
 		}
@@ -146,11 +152,11 @@ func (w *walk) union(n *node, v span, r rule) {
 }
 
 // refuseUnion says what is wrong with the value for the one member that is of its JSON type, else names the types.
-func (w *walk) refuseUnion(n *node, v span, r rule) {
+func (w *walk) refuseUnion(n *node, v jsonscan.Span, r rule) {
 	var near []*node
 	var names []string
 	for _, member := range n.anyOf {
-		if member.takes(w.raw[v.start]) {
+		if member.takes(w.raw[v.Start]) {
 			near = append(near, member)
 		}
 		names = append(names, member.name())
@@ -163,7 +169,7 @@ func (w *walk) refuseUnion(n *node, v span, r rule) {
 }
 
 // try walks the value on its own, so that a member of a union that does not fit leaves nothing behind.
-func (w *walk) try(n *node, v span, r rule) walk {
+func (w *walk) try(n *node, v jsonscan.Span, r rule) walk {
 	trial := walk{raw: w.raw, path: w.path, matching: w.matching}
 	trial.value(n, v, r)
 	w.matching = trial.matching

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/coggo/coggo/internal/jsonscan"
 )
 
 // choices is the set of values of an enum.
@@ -34,7 +36,7 @@ func newChoices(values []json.RawMessage) (*choices, error) {
 // and 1 differ.
 func canonical(value []byte) string {
 	if value[0] == '"' {
-		return `"` + unquote(value)
+		return `"` + jsonscan.Unquote(value)
 	}
 	if d, ok := parseDecimal(string(value)); ok {
 		if whole, ok := d.integer(); ok {

@@ -1,10 +1,14 @@
 package schema
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"github.com/coggo/coggo/internal/jsonscan"
+)
 
 // edit replaces a part of the text. Edits of one text do not overlap and are in its order.
 type edit struct {
-	span
+	jsonscan.Span
 	text string
 }
 
@@ -15,14 +19,14 @@ func apply(raw []byte, edits []edit) json.RawMessage {
 	}
 	size := len(raw)
 	for _, e := range edits {
-		size += len(e.text) - (e.end - e.start)
+		size += len(e.text) - (e.End - e.Start)
 	}
 	out := make([]byte, 0, size)
 	at := 0
 	for _, e := range edits {
-		out = append(out, raw[at:e.start]...)
+		out = append(out, raw[at:e.Start]...)
 		out = append(out, e.text...)
-		at = e.end
+		at = e.End
 	}
 	return append(out, raw[at:]...)
 }

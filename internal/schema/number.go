@@ -6,6 +6,8 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
+
+	"github.com/coggo/coggo/internal/jsonscan"
 )
 
 // decimal is a number's text taken apart. Numbers stay text so that no digit of a large integer is lost.
@@ -37,7 +39,7 @@ func cutSign(text string) (negative bool, rest string) {
 
 func allDigits(text string) bool {
 	for i := range len(text) {
-		if !isDigit(text[i]) {
+		if !jsonscan.IsDigit(text[i]) {
 			return false
 		}
 	}
@@ -56,7 +58,7 @@ func (d decimal) integer() (text string, ok bool) {
 	}
 	significant := strings.TrimRight(digits, "0")
 	zeros := len(digits) - len(significant) + exponent - len(d.fraction)
-	if zeros < 0 || zeros > maxDigits || len(significant)+zeros > maxDigits {
+	if zeros < 0 || zeros > jsonscan.MaxDigits || len(significant)+zeros > jsonscan.MaxDigits {
 		return "", false
 	}
 	if d.negative {

@@ -3,6 +3,8 @@ package schema
 import (
 	"fmt"
 	"strconv"
+
+	"github.com/coggo/coggo/internal/jsonscan"
 )
 
 const (
@@ -48,7 +50,7 @@ func describe(value []byte, hides bool) string {
 	case hides:
 		return "a number"
 	case c == '"':
-		return strconv.Quote(clip(unquote(value), maxShown))
+		return strconv.Quote(clip(jsonscan.Unquote(value), maxShown))
 	default:
 		return clip(string(value), maxShown)
 	}

@@ -8,13 +8,15 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/coggo/coggo/internal/jsonscan"
 )
 
 // fileName is what a file input has to be, for messages.
 const fileName = "an http://, https:// or data: URL"
 
-func (w *walk) string(n *node, v span) {
-	if w.raw[v.start] != '"' {
+func (w *walk) string(n *node, v jsonscan.Span) {
+	if w.raw[v.Start] != '"' {
 		w.refuse(n, v, "string_type", "must be "+n.name())
 		return
 	}
@@ -25,7 +27,7 @@ func (w *walk) string(n *node, v span) {
 	if n.minLength == nil && n.maxLength == nil && n.pattern == nil && n.enum == nil {
 		return
 	}
-	plain := unquote(w.text(v))
+	plain := jsonscan.Unquote(w.text(v))
 	w.choice(n, v, `"`+plain)
 	w.length(n, plain)
 	w.match(n, v, plain)
@@ -44,7 +46,7 @@ func (w *walk) length(n *node, plain string) {
 	}
 }
 
-func (w *walk) match(n *node, v span, plain string) {
+func (w *walk) match(n *node, v jsonscan.Span, plain string) {
 	if n.pattern == nil {
 		return
 	}
@@ -76,8 +78,8 @@ func (w *walk) search(p *pattern, plain string) (bool, error) {
 // need not be handed megabytes of data: URL.
 const maxFileText = 4096
 
-func (w *walk) file(n *node, v span) {
-	address := unquote(w.text(v))
+func (w *walk) file(n *node, v jsonscan.Span) {
+	address := jsonscan.Unquote(w.text(v))
 	if !isFileURL(address) {
 		w.refuse(n, v, "url_parsing", "must be "+fileName)
 		return
@@ -116,7 +118,7 @@ func pointer(path []step) string {
 	return out.String()
 }
 
-func (w *walk) integer(n *node, v span, r rule) {
+func (w *walk) integer(n *node, v jsonscan.Span, r rule) {
 	literal := w.text(v)
 	whole := string(literal)
 	if !isNumber(literal[0]) || bytes.ContainsAny(literal, ".eE") {
@@ -131,7 +133,7 @@ func (w *walk) integer(n *node, v span, r rule) {
 	w.bounds(n, v, func(b *bound) int { return b.compareInteger(whole) })
 }
 
-func (w *walk) bounds(n *node, v span, compare func(*bound) int) {
+func (w *walk) bounds(n *node, v jsonscan.Span, compare func(*bound) int) {
 	if n.minimum != nil && compare(n.minimum) < 0 {
 		w.refuse(n, v, "greater_than_equal", "must be at least "+n.minimum.text)
 	}
@@ -141,14 +143,14 @@ func (w *walk) bounds(n *node, v span, compare func(*bound) int) {
 }
 
 // isNumber reports whether a JSON value that starts with c is a number.
-func isNumber(c byte) bool { return c == '-' || isDigit(c) }
+func isNumber(c byte) bool { return c == '-' || jsonscan.IsDigit(c) }
 
 // integerText returns what is not spelled as an integer as one, or the type of the problem.
 func integerText(literal []byte, r rule) (whole, problem string) {
 	source := string(literal)
 	switch c := literal[0]; {
 	case c == '"' && r == lenient:
-		if source = unquote(literal); strings.ContainsAny(source, "eE") {
+		if source = jsonscan.Unquote(literal); strings.ContainsAny(source, "eE") {
 			return "", "int_parsing"
 		}
 		problem = "int_parsing"
@@ -165,7 +167,7 @@ func integerText(literal []byte, r rule) (whole, problem string) {
 	return "", problem
 }
 
-func (w *walk) number(n *node, v span, r rule) {
+func (w *walk) number(n *node, v jsonscan.Span, r rule) {
 	literal, problem := floatText(w.text(v), r)
 	if problem != "" {
 		w.refuse(n, v, problem, "must be a number")
@@ -186,7 +188,7 @@ func (w *walk) number(n *node, v span, r rule) {
 func floatText(literal []byte, r rule) (text, problem string) {
 	switch c := literal[0]; {
 	case c == '"' && r == lenient:
-		if d, ok := parseDecimal(unquote(literal)); ok {
+		if d, ok := parseDecimal(jsonscan.Unquote(literal)); ok {
 			return d.float(), ""
 		}
 		return "", "float_parsing"
@@ -201,16 +203,16 @@ func floatText(literal []byte, r rule) (text, problem string) {
 	}
 }
 
-func (w *walk) boolean(n *node, v span, r rule) {
+func (w *walk) boolean(n *node, v jsonscan.Span, r rule) {
 	var value, problem string
-	switch c := w.raw[v.start]; {
+	switch c := w.raw[v.Start]; {
 	case c == 't' || c == 'f':
 		w.choice(n, v, string(w.text(v)))
 		return
 	case r < lenient || c == '[' || c == '{' || c == 'n':
 		problem = "bool_type"
 	case c == '"':
-		value, problem = truth[strings.ToLower(strings.TrimSpace(clip(unquote(w.text(v)), maxShown)))], "bool_parsing"
+		value, problem = truth[strings.ToLower(strings.TrimSpace(clip(jsonscan.Unquote(w.text(v)), maxShown)))], "bool_parsing"
 	default:
 		value, problem = truth[canonical(w.text(v))], "bool_parsing"
 	}

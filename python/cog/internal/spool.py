@@ -20,6 +20,7 @@ from time import time as _time
 from typing import Any, Callable, NamedTuple, TypeVar
 
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.large import decode_file
 
 _open, _close, _read, _write, _rename = os.open, os.close, os.read, os.write, os.rename
 _listdir, _mkdir, _access, _join = os.listdir, os.mkdir, os.access, os.path.join
@@ -87,6 +88,9 @@ _MOST = 4096
 _LONG = 4096
 _PIECE = 64 << 10
 _UNESCAPED = bytes(0x20 if byte < 0x20 or byte in b'"\\' else byte for byte in range(256))
+
+#: Messages of more bytes are mapped and not read.
+LARGE_INPUT = 256 << 10
 
 #: Output texts longer than this are handed over in a file of their own.
 LARGE_OUTPUT = 1 << 20
@@ -184,10 +188,9 @@ class Spool:
         """
         if fid in self._listed and _access(f"{self._prefix}{_RESPONSE}{fid}{_JSON}", _EXISTS):
             return None
-        raw = self._get(f"{_REQUEST}{fid}{_JSON}")
-        if raw is None:
+        message = self._message(f"{_REQUEST}{fid}{_JSON}")
+        if message is None:
             return None
-        message = decode(raw.decode("utf-8"))
         files = _typed(message, "files", list)
         return Request(
             _typed(message, "id", str),
@@ -210,8 +213,8 @@ class Spool:
     def health_request(self) -> int | None:
         """The sequence number of the newest health request; None when there is none that can be read."""
         try:
-            raw = self._get("health/request.json")
-            return None if raw is None else _typed(decode(raw.decode("utf-8")), "sequence", int)
+            message = self._message("health/request.json")
+            return None if message is None else _typed(message, "sequence", int)
         except (OSError, ValueError):
             return None
 
@@ -318,7 +321,8 @@ class Spool:
                 pass
             raise
 
-    def _get(self, name: str) -> bytes | None:
+    def _message(self, name: str) -> Any:
+        """The value of a file; None when it is not there."""
         try:
             fd = _open(self._prefix + name, _READ)
         except FileNotFoundError:
@@ -326,12 +330,17 @@ class Spool:
         try:
             data = _read(fd, _MOST)
             if len(data) < _MOST:
-                return data  # a short read of a regular file is its end
+                return decode(data.decode("utf-8"))  # a short read of a regular file is its end
             size = _fstat(fd).st_size  # final: the file was renamed into place
+            if size > LARGE_INPUT:
+                try:
+                    return decode_file(fd, size)
+                except (OSError, ImportError):
+                    pass  # some file systems map nothing
             data = _pread(fd, size, 0)
             while len(data) < size and (more := _pread(fd, size - len(data), len(data))):
                 data += more  # the kernel reads at most 2 GiB at once
-            return data
+            return decode(data.decode("utf-8"))
         finally:
             _close(fd)
 
