@@ -151,8 +151,6 @@ class Scope:
     """The surroundings of one run.
 
     ``context`` is what the request sent along, a copy. ``metrics`` shows up in the prediction.
-    ``members`` are the scopes of the predictions that the running call answers, in the order of its lists: more than this one
-    only with ``@cog.batch``.
     ``traceparent`` and ``tracestate`` continue the trace that the request belongs to (W3C Trace Context); None without one.
     """
 
@@ -167,7 +165,17 @@ class Scope:
         self.metrics = Metrics(listener)
         self.traceparent = traceparent
         self.tracestate = tracestate
-        self.members: list[Scope] = [self]
+        self._members: list[Scope] | None = None  # None: only this one
+
+    @property
+    def members(self) -> list[Scope]:
+        """The scopes of the predictions that the running call answers, in the order of its lists: more than this one only
+        with ``@cog.batch``."""
+        return [self] if self._members is None else self._members
+
+    @members.setter
+    def members(self, members: list[Scope]) -> None:
+        self._members = members
 
     def record_metric(self, name: str, value: Any, mode: str = "replace") -> None:
         """Record a metric, see `Metrics.record`."""

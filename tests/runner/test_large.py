@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from runner.conftest import Start
 from runner.harness import ROOT
 
 sys.path.insert(0, str(ROOT / "python"))
@@ -117,3 +118,18 @@ def test_a_request_is_the_same_where_nothing_can_be_mapped(
     found = Spool(str(tmp_path), os.getpid()).request("big")
     assert found is not None
     assert found.input == value
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the model reads /proc")
+@pytest.mark.parametrize("model", ["Sync", "Sequence", "Fails", "Async", "AsyncSequence", "AsyncFails", "Batch"])
+@pytest.mark.parametrize("escaped", [False, True], ids=["plain", "escaped"])
+def test_no_input_outlives_its_prediction(runner: Start, model: str, escaped: bool) -> None:
+    r = runner(f"keeps.py:{model}")
+    sizes = []
+    for i in range(14):
+        text = ("\n" if escaped else "") + str(i % 10) * (8 << 20)
+        response = r.response(r.send(f"p{i}", {"text": text}))
+        told = response["error"] or response["output"] or r.chunks(f"p{i}")[0]
+        sizes.append(int(str(told).split()[0]))
+    assert sizes[-1] - sizes[3] < 24, sizes
+    assert r.stop() == 0

@@ -68,8 +68,14 @@ class Response(NamedTuple):
     traceback: str | None
 
 
+def _recorder(emit: Callable[[bytes], None]) -> Callable[[str, Any, str, str, Any], None]:
+    """The listener of a scope. It does not know the run, which knows the scope: a ring of the two would keep the input, however large,
+    until Python's collector comes by."""
+    return lambda name, value, mode, key, total: emit(metric_event(name, value, mode, key, total))
+
+
 class Run:
-    """One prediction under way.
+    """One prediction under way. Nothing that it holds may hold it: it has to go when it has ended, and its input with it.
 
     ``emit`` takes lines for its events; ``leave`` is called when there will be none any more, right before the response
     is written, and says whether there were any.
@@ -91,15 +97,12 @@ class Run:
         self.emit = emit
         self._leave = leave
         self._ended = False
-        self.scope = Scope(self.request.context, self._record, *self.request.trace)
+        self.scope = Scope(self.request.context, _recorder(emit), *self.request.trace)
         self._streamed = False
         self._snapshots = 0
         self._originals: list[str] = []  # files of the run that were copied when they were yielded
         self._started = file_clock()
         self._start = _clock()
-
-    def _record(self, name: str, value: Any, mode: str, key: str, total: Any) -> None:
-        self.emit(metric_event(name, value, mode, key, total))
 
     # -- the two ways to run
 
