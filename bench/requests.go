@@ -90,8 +90,7 @@ func everyone(cog, mosec, litserve string) map[string]string {
 
 func hello(s *server) func() error {
 	return func() error {
-		_, err := s.ask(`{"input": {"name": "x"}}`, "hello x")
-		return err
+		return s.check(`{"input": {"name": "x"}}`, "hello x")
 	}
 }
 
@@ -140,8 +139,7 @@ func tooManyWrong(t tally) error {
 // servers take to answer it.
 func median(s *server, n int, body, want string) (float64, int, error) {
 	t := s.load(1, n, func() error {
-		_, err := s.ask(body, want)
-		return err
+		return s.check(body, want)
 	})
 	return t.at(0.5), t.wrong, tooManyWrong(t)
 }

@@ -188,8 +188,9 @@ class Spool:
         """
         if fid in self._listed and _access(f"{self._prefix}{_RESPONSE}{fid}{_JSON}", _EXISTS):
             return None
-        message = self._message(f"{_REQUEST}{fid}{_JSON}")
-        if message is None:
+        try:
+            message = self._message(f"{_REQUEST}{fid}{_JSON}")
+        except FileNotFoundError:
             return None
         files = _typed(message, "files", list)
         return Request(
@@ -213,8 +214,7 @@ class Spool:
     def health_request(self) -> int | None:
         """The sequence number of the newest health request; None when there is none that can be read."""
         try:
-            message = self._message("health/request.json")
-            return None if message is None else _typed(message, "sequence", int)
+            return _typed(self._message("health/request.json"), "sequence", int)
         except (OSError, ValueError):
             return None
 
@@ -322,11 +322,8 @@ class Spool:
             raise
 
     def _message(self, name: str) -> Any:
-        """The value of a file; None when it is not there."""
-        try:
-            fd = _open(self._prefix + name, _READ)
-        except FileNotFoundError:
-            return None
+        """The value of a file; FileNotFoundError when it is not there."""
+        fd = _open(self._prefix + name, _READ)
         try:
             data = _read(fd, _MOST)
             if len(data) < _MOST:
