@@ -169,11 +169,25 @@ func (d *Dir) Response(fileID string) (r Response, ok bool, err error) {
 	return r, true, nil
 }
 
+// lookAnyway is how often Answered looks for the name although the directory seems to be as it was: some file systems note a change
+// by the clock's tick.
+const lookAnyway = 16
+
 // Answered returns a function that reports whether there is a response: a look that is cheap enough to be repeated without a
-// pause.
+// pause. To look for a name that is not there takes the directory's lock, which the runner needs to put it there, so it is done
+// where size or time of the directory has changed.
 func (d *Dir) Answered(fileID string) func() bool {
 	path := d.join(responsePrefix + fileID + jsonSuffix)
-	return func() bool { return unix.Access(path, unix.F_OK) == nil }
+	self := d.self()
+	var last unix.Stat_t
+	looks := 0
+	return func() bool {
+		var now unix.Stat_t
+		seen := unix.Fstat(self, &now) == nil && looks%lookAnyway != 0 && now.Size == last.Size && now.Mtim == last.Mtim
+		last = now
+		looks++
+		return !seen && unix.Access(path, unix.F_OK) == nil
+	}
 }
 
 // SetupResult reads how setup ended, when it has.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -38,6 +39,7 @@ const (
 // Dir is the directory that one runner shares with the server. Its methods may be called from any goroutine.
 type Dir struct {
 	path string
+	self func() int // a descriptor of the directory, -1 if there is none; for as long as the process lives
 }
 
 // Open makes the directory and its subdirectories, all with mode 0700.
@@ -47,6 +49,13 @@ func Open(path string) (*Dir, error) {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
 	d := &Dir{path: path}
+	d.self = sync.OnceValue(func() int {
+		fd, err := open(path, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+		if err != nil {
+			return -1
+		}
+		return fd
+	})
 	if err := d.make(); err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}

@@ -94,6 +94,34 @@ func TestRequestIsReadBack(t *testing.T) {
 	}
 }
 
+func TestAnAnswerIsSeenSoon(t *testing.T) {
+	d := open(t)
+	for i := range 40 {
+		answered := d.Answered("abc")
+		for range i {
+			if answered() {
+				t.Fatal("it is not there")
+			}
+		}
+		place(t, d, "request.json", "request-other.json") // the directory changes and there is still no answer
+		if answered() {
+			t.Fatal("it is not there")
+		}
+		draft, final := filepath.Join(d.Path(), ".tmp", "response"), filepath.Join(d.Path(), "response-abc.json")
+		if err := errors.Join(os.WriteFile(draft, nil, 0o600), os.Rename(draft, final)); err != nil {
+			t.Fatal(err)
+		}
+		for looks := 1; !answered(); looks++ {
+			if looks == 16 { // some file systems note a change by the clock's tick
+				t.Fatalf("not seen after %d looks and then %d", i, looks)
+			}
+		}
+		if err := os.Remove(final); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestCancelAndHealthAreWrittenLikeTheGoldenOnes(t *testing.T) {
 	d := open(t)
 	if err := d.PutCancel("abc", "client"); err != nil {
