@@ -20,7 +20,13 @@ func (d *Dir) put(name string, parts ...[]byte) (err error) {
 			_ = unix.Unlink(tmp)
 		}
 	}()
-	if err := write(tmp, parts...); err != nil {
+	err = write(tmp, parts...)
+	if errors.Is(err, unix.ENOSPC) {
+		d.closing.Lock() // what is being closed may make room
+		err = write(tmp, parts...)
+		d.closing.Unlock()
+	}
+	if err != nil {
 		return &fs.PathError{Op: "write", Path: tmp, Err: err}
 	}
 	if err := retry(func() error { return unix.Rename(tmp, d.join(name)) }); err != nil {

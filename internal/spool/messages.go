@@ -80,8 +80,12 @@ func (d *Dir) PutRequest(r Request) error {
 		r.Files[i].Path = d.rel(f.Path)
 	}
 	parts, err := encodeRequest(r)
+	fid := FileID(r.ID)
 	if err == nil {
-		err = d.put(requestPrefix+FileID(r.ID)+jsonSuffix, parts...)
+		err = d.put(requestPrefix+fid+jsonSuffix, parts...)
+	}
+	if err == nil && len(parts) > 1 {
+		d.hold(fid)
 	}
 	if err != nil {
 		return fmt.Errorf("put request %s: %w", r.ID, err)

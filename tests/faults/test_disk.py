@@ -310,6 +310,26 @@ def test_a_temporary_directory_without_room_is_the_predictions_own_affair(start,
     assert server.process.wait(20) == 0
 
 
+TAKES = """
+from cog import BasePredictor
+class Predictor(BasePredictor):
+    def predict(self, text: str) -> int:
+        return len(text)
+"""
+
+
+def test_the_room_of_a_large_input_is_there_for_the_next_one(start, small) -> None:
+    disk = small("size=20m")  # a request, and its note: not a third
+    server = start(TAKES, "--working-dir", str(disk.path / "spool"))
+    text = "x" * (8 << 20)
+    try:
+        for _ in range(20):
+            body = server.predict({"text": text}).json
+            assert (body["status"], body["output"]) == ("succeeded", len(text)), body["error"]
+    finally:
+        server.close()  # before the disk goes
+
+
 def test_a_working_directory_that_can_not_be_made_is_told_at_once(disk: Disk, start) -> None:
     running = start(MODEL)
     disk.writable(False)
