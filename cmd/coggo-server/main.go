@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -44,6 +45,7 @@ func (c *serveCommand) Run() error {
 // run serves until it is told to stop. The order of its steps is the order of boot and, backwards, of the end.
 func run(c Config, console *console) error {
 	defer console.neverBlock()()
+	defer runtime.KeepAlive(make([]byte, ballastBytes))
 	log := newLogger(c.Model, console, console.terminal, slog.LevelInfo)
 	if c.hasSecrets() {
 		if err := hideSecrets(c.WebhookSecret); err != nil {

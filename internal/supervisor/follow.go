@@ -66,7 +66,10 @@ func (o *follower) run(ctx context.Context) prediction.Result {
 	if o.f.soon {
 		o.poll(ctx, o.s.Now().Add(o.s.Runner.BusyPoll))
 	}
-	lasts := time.After(watchAfter)
+	var lasts <-chan time.Time
+	if o.f.watch != nil {
+		lasts = time.After(watchAfter)
+	}
 	canceled := ctx.Done()
 	gone := o.process.Gone() // nil once that is known
 	for {

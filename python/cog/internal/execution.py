@@ -69,8 +69,8 @@ class Response(NamedTuple):
 
 
 def _recorder(emit: Callable[[bytes], None]) -> Callable[[str, Any, str, str, Any], None]:
-    """The listener of a scope. It does not know the run, which knows the scope: a ring of the two would keep the input, however large,
-    until Python's collector comes by."""
+    """The listener of a scope. It does not know the run, which knows the scope: a ring of the two would keep the input,
+    however large, until Python's collector comes by."""
     return lambda name, value, mode, key, total: emit(metric_event(name, value, mode, key, total))
 
 

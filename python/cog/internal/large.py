@@ -27,8 +27,8 @@ _scan = getattr(json.JSONDecoder(parse_constant=_next_text), "scan_once")  # noq
 def decode_file(fd: int, size: int) -> Any:
     """The value of a file of ``size`` bytes of JSON text in UTF-8; ValueError when it is none, OSError when it can't be mapped.
 
-    New memory takes longer to get than to fill, and the ordinary way takes three times a long text's size of it: for the bytes, for
-    their text, for the value. Here the file is mapped and only the value is new. Not for several threads at once.
+    New memory takes longer to get than to fill, and the ordinary way takes three times a long text's size of it: for the
+    bytes, for their text, for the value. Here the file is mapped and only the value is new. Not for several threads at once.
     """
     import mmap  # most models never need it
 
@@ -45,8 +45,8 @@ def decode_file(fd: int, size: int) -> Any:
 
 
 def _without_long_texts(data: Any) -> tuple[str, list[str]]:
-    """The message with ``NaN``, which no message has, in place of each long text, and these texts. Where nothing is escaped, quotes
-    are where texts begin and end and nowhere else."""
+    """The message with ``NaN``, which no message has, in place of each long text, and these texts. Where nothing is escaped,
+    quotes are where texts begin and end and nowhere else."""
     if data.find(b"\\") >= 0:
         return str(data, "utf-8"), []
     parts, texts, done, at = [], [], 0, 0
