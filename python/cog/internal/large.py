@@ -39,6 +39,8 @@ def decode_file(fd: int, size: int) -> Any:
         value, end = _scan(text, 0)
     except (StopIteration, IndexError):
         raise ValueError("not JSON") from None
+    finally:
+        _texts.clear()
     if text[end:].strip(" \t\n\r"):
         raise ValueError("more than one JSON value")
     return value
