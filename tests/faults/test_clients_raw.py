@@ -51,7 +51,8 @@ def statuses(answer: bytes) -> list[int]:
 
 
 def works(server):
-    assert server.predict({}).json["output"].startswith("run ")
+    answer = server.predict({}).json
+    assert answer.get("output", "").startswith("run "), answer
 
 
 def post(body: bytes, *headers: str, method: str = "POST", path: str = "/predictions") -> bytes:
@@ -268,33 +269,35 @@ def async_server(start_once):
 def test_a_client_that_leaves_frees_its_slot(request, server, kind):
     server = server if kind == "sync" else request.getfixturevalue("async_server")
     late = []
-    for _ in range(9):
+    for n in range(9):
+        id = f"left{n}"
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
-            connection.sendall(post(b'{"id": "left", "input": {"s": 60}}'))
-            until("it runs", lambda: "begun" in server.get("/predictions/left").json.get("logs", ""))
+            connection.sendall(post(b'{"id": "%s", "input": {"s": 60}}' % id.encode()))
+            until("it runs", lambda id=id: "begun" in server.get(f"/predictions/{id}").json.get("logs", ""))
         begin = time.monotonic()
         until("the slot is free", lambda: server.health()["concurrency"]["current"] == 0)
         late.append(time.monotonic() - begin)
         works(server)
-        assert server.ended("left")["status"] == "canceled"
+        assert server.ended(id)["status"] == "canceled"
     assert sorted(late)[len(late) // 2] < 0.1, late
 
 
 @pytest.mark.parametrize("how", ["half closed", "reset", "in the middle of the body"])
 def test_a_client_that_leaves_in_any_way_is_no_trouble(server, how):
+    id = "gone-" + how.replace(" ", "-")
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
-        data = post(b'{"id": "gone", "input": {"s": 60}}')
+        data = post(b'{"id": "%s", "input": {"s": 60}}' % id.encode())
         connection.sendall(data[:-5] if how.startswith("in the middle") else data)
         if how.startswith("in the middle"):
             connection.close()
             works(server)
             return
-        until("it runs", lambda: "begun" in server.get("/predictions/gone").json.get("logs", ""))
+        until("it runs", lambda: "begun" in server.get(f"/predictions/{id}").json.get("logs", ""))
         if how == "reset":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
         else:
             connection.shutdown(socket.SHUT_WR)
-    assert server.ended("gone")["status"] == "canceled"
+    assert server.ended(id)["status"] == "canceled"
     works(server)
 
 
