@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -278,7 +279,7 @@ def test_a_running_prediction_shows_its_progress_and_can_be_canceled(page, shows
     page.fill("#input-what", "sleep")
     run(page)
     ended(page, "processing")
-    expect(page.locator("#progress")).to_have_attribute("value", "0.01")
+    expect(page.locator("#progress")).to_have_attribute("value", re.compile(r"^0\.\d+$"))  # it goes on meanwhile
     expect(page.locator("#logs")).to_contain_text("working on sleep")
     expect(page.locator("#run")).to_be_disabled()
     page.click("#cancel")
