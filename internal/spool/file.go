@@ -21,10 +21,9 @@ func (d *Dir) put(name string, parts ...[]byte) (err error) {
 		}
 	}()
 	err = write(tmp, parts...)
-	if errors.Is(err, unix.ENOSPC) {
-		d.closing.Lock() // what is being closed may make room
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		d.awaitClosing() // which may make room
 		err = write(tmp, parts...)
-		d.closing.Unlock()
 	}
 	if err != nil {
 		return &fs.PathError{Op: "write", Path: tmp, Err: err}

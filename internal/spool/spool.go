@@ -189,6 +189,12 @@ func (d *Dir) Withdraw(id string, _ bool) error {
 	return err
 }
 
+// awaitClosing returns when no memory of a removed request is about to be given back.
+func (d *Dir) awaitClosing() {
+	d.closing.Lock()
+	defer d.closing.Unlock()
+}
+
 // hold keeps the memory of a file until Withdraw has removed it and nobody waits any more: to give back 16 MiB takes 2 ms.
 func (d *Dir) hold(fid string) {
 	if fd, err := open(d.join(requestPrefix+fid+jsonSuffix), unix.O_RDONLY, 0); err == nil {

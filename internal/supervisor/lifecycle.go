@@ -236,7 +236,7 @@ func (s *Supervisor) settle(f *flight, w *worker, r prediction.Result) {
 		}
 		f.hook.Finish(f.terminal, func() { s.paid(f.run) })
 	}
-	f.final, f.checked = nil, schema.Checked{} // a retained prediction needs neither
+	f.final, f.checked, f.watch = nil, schema.Checked{}, nil // a retained prediction needs none, and watch holds a connection
 	s.observe(f)
 }
 
