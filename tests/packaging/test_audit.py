@@ -47,6 +47,7 @@ def test_what_is_found_is_status_1(tmp_path):
     time = "2026-01-01T00:00:00Z"
     hole = {
         "schema_version": "1.3.1", "id": "GO-2026-0001", "modified": time, "published": time, "details": "made up",
+        "database_specific": {"url": "https://vulnerabilities.invalid/GO-2026-0001"},  # govulncheck crashes without
         "affected": [{
             "package": {"name": module, "ecosystem": "Go"},
             "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}]}],

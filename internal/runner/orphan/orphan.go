@@ -7,6 +7,7 @@ package orphan
 import (
 	"fmt"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -49,15 +50,20 @@ const (
 	pause  = 2 * time.Millisecond
 )
 
-// Sweep kills until nothing is left of what victims picks out of all live processes.
+// Sweep kills until nothing is left of what victims picks out of all live processes, which it may reorder.
 func Sweep(victims func(all []Entry) []Entry) {
+	killed := map[int]bool{}
 	for range rounds {
-		found := victims(List())
-		if len(found) == 0 {
+		all := List()
+		// A process that is killed loses its environment, and so its mark, before it lets go of its devices.
+		dying := slices.ContainsFunc(all, func(e Entry) bool { return killed[e.PID] && !e.Zombie })
+		found := victims(all)
+		if len(found) == 0 && !dying {
 			return
 		}
 		for _, e := range found {
 			_ = syscall.Kill(e.PID, syscall.SIGKILL) // it may have ended meanwhile
+			killed[e.PID] = true
 		}
 		time.Sleep(pause)
 	}
