@@ -28,8 +28,11 @@ def server(start_once):
 def test_a_live_prediction_is_shown_as_it_goes(server):
     server.predict({"text": "so far", "sleep": 60, "log": 3}, ASYNC, id="live")
 
-    until("it has yielded", lambda: server.get("/predictions/live").json["output"])
-    body = server.get("/predictions/live").json
+    def begun():
+        body = server.get("/predictions/live").json
+        return body["output"] and body["logs"] and body  # which come by ways of their own
+
+    body = until("it has printed and yielded", begun)
     assert (body["status"], body["output"], body["logs"]) == ("processing", ["so far"], "lll\n")
     assert body["completed_at"] is None and body["error"] is None
     assert server.get("/predictions").json["results"][0]["status"] == "processing"

@@ -33,7 +33,7 @@ def test_200_once_it_has_ended(server, prefer, input, status):
     assert answer.status == 200 and answer.json["status"] == status
 
 
-@pytest.mark.parametrize("prefer", ["wait=0", "wait=0.5", "return=minimal, wait=1, wait=60"])
+@pytest.mark.parametrize("prefer", ["wait=0", "wait=1.5", "return=minimal, wait=2, wait=60"])
 def test_202_with_the_state_when_the_time_is_over(server, prefer):
     answer = server.predict({"s": 60}, {"Prefer": prefer}, id="slow")
     assert answer.status == 202
