@@ -54,7 +54,7 @@ type Config struct {
 	RunnerUser string `group:"Security:" placeholder:"USER[:GROUP]" help:"Run the model, and everything else once the port is open, as this user. For a server that is started as root."`
 
 	Runners       int    `group:"Running:" default:"1" placeholder:"N" help:"Runner processes, each with the whole model."`
-	BusyPoll      span   `group:"Running:" default:"500us" help:"How long server and runner look for each other's next message before they sleep, while short predictions follow each other that closely; 0: never. Nor with fewer than two processors for each runner."`
+	BusyPoll      span   `group:"Running:" default:"500us" help:"How long server and runner look for each other's next message before they sleep, while short predictions follow each other that closely and, twice as long, for the end of a canceled one; 0: never. Nor with fewer than two processors for each runner."`
 	RunnerDevices string `group:"Running:" placeholder:"LISTS" help:"GPUs of each runner as CUDA_VISIBLE_DEVICES, such as '0;1;2,3' for three. Default: several runners share those that the server sees."`
 	WorkingDir    string `group:"Running:" placeholder:"DIR" help:"Directory shared with the runner. A server started on the same one takes up what an earlier one left. Default: a fresh one."`
 	Recover       string `group:"Running:" enum:"fail,rerun" default:"fail" help:"What becomes of predictions that a killed server had in flight: fail or rerun."`

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -64,7 +65,7 @@ const ringAgain = 200 * time.Millisecond
 func (o *follower) run(ctx context.Context) prediction.Result {
 	defer o.events.Close()
 	if o.f.soon {
-		o.poll(ctx, o.s.Now().Add(o.s.Runner.BusyPoll))
+		o.poll(ctx, o.s.Runner.BusyPoll)
 	}
 	var lasts <-chan time.Time
 	if o.f.watch != nil {
@@ -82,6 +83,7 @@ func (o *follower) run(ctx context.Context) prediction.Result {
 		case <-canceled:
 			canceled = nil
 			o.cancel(reasonOf(ctx))
+			o.pollAfterCancel(context.WithoutCancel(ctx))
 		case <-o.ringNext:
 			o.ring()
 		case <-o.grace:
@@ -106,7 +108,8 @@ func (o *follower) run(ctx context.Context) prediction.Result {
 
 // poll looks for a response that is expected at once instead of going to sleep: to be woken takes longer than to run a short
 // prediction. The signal of the response still comes; whatever comes before it ends the poll.
-func (o *follower) poll(ctx context.Context, until time.Time) {
+func (o *follower) poll(ctx context.Context, limit time.Duration) {
+	until := o.s.Now().Add(limit)
 	answered := o.dir.Answered(spool.FileID(o.f.id()))
 	for !answered() {
 		if len(o.f.look) > 0 || ctx.Err() != nil || o.s.Now().After(until) {
@@ -115,6 +118,15 @@ func (o *follower) poll(ctx context.Context, until time.Time) {
 		yield()
 	}
 	o.f.look.poke()
+}
+
+// pollAfterCancel stays awake for the end of a canceled prediction that runs alone: several would be in each other's way. The
+// runner may have slept, and then needs twice as long as for a prediction that follows another.
+func (o *follower) pollAfterCancel(ctx context.Context) {
+	if o.w.handedFlights() == 1 {
+		runtime.Gosched() // whoever asked for the cancel is answered first
+		o.poll(ctx, 2*o.s.Runner.BusyPoll)
+	}
 }
 
 // read applies what is new and reports whether it was the end. It looks for the response before it reads the events:

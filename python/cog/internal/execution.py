@@ -143,8 +143,8 @@ class Run:
         finally:
             _close(items)
 
-    async def run_async(self, log: Sink) -> None:
-        """Run to the end in the loop; the task is canceled to cancel the prediction."""
+    async def run_async(self, log: Sink, answered: Callable[[], None]) -> None:
+        """Run to the end in the loop, then call ``answered``; the task is canceled to cancel the prediction."""
         try:
             current.set(self.scope)
             sink.set(log)
@@ -152,6 +152,7 @@ class Run:
         except BaseException as error:
             response = self._failed(error)
         self._finish(response)
+        answered()
 
     async def _async(self) -> Response:
         kwargs = self.decode()

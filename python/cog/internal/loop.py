@@ -62,11 +62,14 @@ class Turn:
             return
         self._pending = True
         if _get_ident() == self._thread:
-            self._loop.call_soon(self._end)
+            self._loop.call_soon(self.end)
         else:
-            self._loop.call_soon_threadsafe(self._end)
+            self._loop.call_soon_threadsafe(self.end)
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Announce what there is to announce."""
+        if not self._pending:
+            return
         self._pending = False
         writers, self._writers = self._writers, {}
         for writer in writers:
@@ -210,7 +213,7 @@ class AsyncRunner:
             return
         emitter = Emitter(self._spool.events(fid), self._turn)
         run = Run(self._spool, fid, work, emitter.emit, lambda: self._leave(fid, emitter))
-        task = self._loop.create_task(run.run_async(emitter.log))
+        task = self._loop.create_task(run.run_async(emitter.log, self._answered_one))
         self._running[fid] = run, task
         task.add_done_callback(lambda task: self._done(run, task))
         if len(self._running) == self._model.max_concurrency:
@@ -232,6 +235,11 @@ class AsyncRunner:
         del self._running[fid]
         self._turn.touch(freed=full)
         return emitter.close()
+
+    def _answered_one(self) -> None:
+        """A response is there. Others that run may soon have something to say too; the last one says it at once."""
+        if not self._running:
+            self._turn.end()
 
     def _done(self, run: Run, task: asyncio.Task[None]) -> None:
         try:
