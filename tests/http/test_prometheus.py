@@ -88,8 +88,9 @@ def test_predictions_are_counted_by_how_they_ended(server):
     server.ended("long")
     for status, count in {"succeeded": 2, "failed": 1, "canceled": 1}.items():
         until(f"{status} is counted", lambda s=status, c=count: value(server, "coggo_predictions_total", status=s) == c)
-    assert value(server, "coggo_predictions_in_flight") == 0
-    assert value(server, "coggo_predict_seconds_count") == value(server, "coggo_queue_seconds_count") == 4
+    until("none is left", lambda: value(server, "coggo_predictions_in_flight") == 0)
+    for name in ("coggo_predict_seconds_count", "coggo_queue_seconds_count"):
+        until("all have their times", lambda n=name: value(server, n) == 4)
     assert value(server, "coggo_predict_seconds_bucket", le="+Inf") == 4
     assert 0 < value(server, "coggo_predict_seconds_sum") < 60
 
@@ -111,16 +112,20 @@ def test_what_waits_and_what_is_refused(server):
     for n in (2, 1, 0):  # the one that waits goes first, or it would run
         server.ask("POST", f"/predictions/{n}/cancel")
         server.ended(str(n))
-    assert value(server, "coggo_predict_seconds_count") == 2, "one that never ran has no duration"
+    until("those that ran are counted", lambda: value(server, "coggo_predictions_total", status="canceled") == 3)
+    until("those that ran have a duration, the other has none", lambda: value(server, "coggo_predict_seconds_count") == 2)
 
 
 def test_bytes_in_and_out_are_counted(server):
-    before = {d: value(server, "coggo_http_bytes_total", direction=d) for d in ("in", "out")}
+    def counted(direction):
+        return value(server, "coggo_http_bytes_total", direction=direction)
+
+    before = {d: counted(d) for d in ("in", "out")}
     server.predict({"n": 100_000})
-    assert value(server, "coggo_http_bytes_total", direction="out") - before["out"] > 100_000
+    until("the answer is counted", lambda: counted("out") - before["out"] > 100_000)  # once it is sent
     body = json.dumps({"input": {"n": 0}, "unknown": "x" * 50_000})
     server.ask("POST", "/predictions", body, Content_Type="application/json")
-    assert value(server, "coggo_http_bytes_total", direction="in") - before["in"] > 50_000
+    assert counted("in") - before["in"] > 50_000
 
 
 def test_webhooks_and_their_retries_are_counted(server, receiver):
