@@ -113,7 +113,9 @@ def test_what_waits_and_what_is_refused(server):
         server.ask("POST", f"/predictions/{n}/cancel")
         server.ended(str(n))
     until("those that ran are counted", lambda: value(server, "coggo_predictions_total", status="canceled") == 3)
-    until("those that ran have a duration, the other has none", lambda: value(server, "coggo_predict_seconds_count") == 2)
+    until(
+        "those that ran have a duration, the other has none", lambda: value(server, "coggo_predict_seconds_count") == 2
+    )
 
 
 def test_bytes_in_and_out_are_counted(server):
