@@ -83,7 +83,7 @@ func (o *follower) run(ctx context.Context) prediction.Result {
 		case <-canceled:
 			canceled = nil
 			o.cancel(reasonOf(ctx))
-			o.pollAfterCancel(context.WithoutCancel(ctx))
+			o.pollAfterCancel()
 		case <-o.ringNext:
 			o.ring()
 		case <-o.grace:
@@ -122,10 +122,10 @@ func (o *follower) poll(ctx context.Context, limit time.Duration) {
 
 // pollAfterCancel stays awake for the end of a canceled prediction that runs alone: several would be in each other's way. The
 // runner may have slept, and then needs twice as long as for a prediction that follows another.
-func (o *follower) pollAfterCancel(ctx context.Context) {
+func (o *follower) pollAfterCancel() {
 	if o.w.handedFlights() == 1 {
 		runtime.Gosched() // whoever asked for the cancel is answered first
-		o.poll(ctx, 2*o.s.Runner.BusyPoll)
+		o.poll(context.Background(), 2*o.s.Runner.BusyPoll)
 	}
 }
 

@@ -50,7 +50,7 @@ const (
 	pause  = 2 * time.Millisecond
 )
 
-// Sweep kills until nothing is left of what victims picks out of all live processes, which it may reorder.
+// Sweep kills until nothing is left of what victims picks out of all live processes, a list that it may change.
 func Sweep(victims func(all []Entry) []Entry) {
 	killed := map[int]bool{}
 	for range rounds {

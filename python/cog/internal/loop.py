@@ -213,7 +213,7 @@ class AsyncRunner:
             return
         emitter = Emitter(self._spool.events(fid), self._turn)
         run = Run(self._spool, fid, work, emitter.emit, lambda: self._leave(fid, emitter))
-        task = self._loop.create_task(run.run_async(emitter.log, self._answered_one))
+        task = self._loop.create_task(run.run_async(emitter.log, self._announce))
         self._running[fid] = run, task
         task.add_done_callback(lambda task: self._done(run, task))
         if len(self._running) == self._model.max_concurrency:
@@ -236,7 +236,7 @@ class AsyncRunner:
         self._turn.touch(freed=full)
         return emitter.close()
 
-    def _answered_one(self) -> None:
+    def _announce(self) -> None:
         """A response is there. Others that run may soon have something to say too; the last one says it at once."""
         if not self._running:
             self._turn.end()
