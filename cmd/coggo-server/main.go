@@ -68,7 +68,7 @@ func run(c Config, console *console) error {
 		return err
 	}
 	defer dir.close()
-	built, err := build(c, dir, output{console.stdout(), console}, log)
+	built, err := build(c, dir, console.stdout(), log)
 	if err != nil {
 		_ = listener.Close()
 		return err

@@ -30,11 +30,8 @@ type built struct {
 	tracer     *telemetry.Tracer
 }
 
-// output is where the model's own words go.
-type output struct{ stdout, stderr io.Writer }
-
-// build wires the rooms together. Nothing is started.
-func build(c Config, dir *workingDir, out output, log *slog.Logger) (*built, error) {
+// build wires the rooms together; the model's own words go to out. Nothing is started.
+func build(c Config, dir *workingDir, out io.Writer, log *slog.Logger) (*built, error) {
 	client := outbound.NewClient(outbound.Options{DenyPrivate: c.DenyPrivateNetworks})
 	metrics := telemetry.NewMetrics(version)
 	agent := first(os.Getenv("COG_USER_AGENT"), "coggo/"+version)
@@ -87,7 +84,7 @@ func build(c Config, dir *workingDir, out output, log *slog.Logger) (*built, err
 		Fetcher:   &files.Fetcher{Client: client, UserAgent: agent, MaxBytes: int64(c.MaxInputFile), Store: store},
 		Publisher: publisher,
 		Webhooks:  hooks, Observer: metrics, Tracer: tracer, OnReady: func() { ready(); time.AfterFunc(settleAfter, settle) },
-		Stdout: out.stdout, Stderr: out.stderr, Log: log, Now: time.Now,
+		Output: out, Log: log, Now: time.Now,
 	})
 	if err != nil {
 		return nil, err

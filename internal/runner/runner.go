@@ -33,17 +33,20 @@ type Config struct {
 
 	Mark   orphan.Mark // by which a later server knows what this one has left; empty: not at all
 	OnGone func()      // called once, before Gone is closed; may be nil
+
+	// Logs makes the pipe of Lent, in SpoolDir, and opens it for reading without blocking; nil: there is none.
+	Logs func() (fd int, err error)
 }
 
-// Sink receives what the process writes, in order for each source ("stdout", "stderr"), cut only between characters.
-// It is called from one goroutine at a time.
-type Sink func(source string, text []byte)
+// Sink receives what the process writes to its standard streams, in order, cut only between characters. It is called from one
+// goroutine at a time.
+type Sink func(text []byte)
 
 // Process is one runner process. Its methods may be called from any goroutine.
 type Process struct {
 	cmd    *exec.Cmd
-	stdout *stream
-	stderr *stream
+	stream *stream
+	lent   *Lent
 	mark   orphan.Mark // of everything that descends from it
 	gone   chan struct{}
 	done   chan struct{}
@@ -53,7 +56,8 @@ type Process struct {
 // births counts the processes, so that each has a mark of its own.
 var births atomic.Int64
 
-// Start runs the process. It returns when the kernel has it; loading and setup come later, through the spool.
+// Start runs the process. It returns when the kernel has it; loading and setup come later, through the spool. The sink may be
+// called while a sink given to Lent is.
 func Start(c Config, sink Sink) (*Process, error) {
 	p := &Process{cmd: command(c), gone: make(chan struct{}), done: make(chan struct{})}
 	if c.Mark != "" {
@@ -61,16 +65,17 @@ func Start(c Config, sink Sink) (*Process, error) {
 		p.cmd.Env = slices.Concat(p.cmd.Env, []string{string(p.mark)})
 	}
 	var err error
-	var gate serial
-	if p.stdout, err = openStream("stdout", gate.wrap(sink)); err != nil {
+	if c.Logs != nil {
+		if p.lent, err = newLent(c.Logs, sink); err != nil {
+			return nil, fmt.Errorf("start runner: %w", err)
+		}
+	}
+	if p.stream, err = openStream(sink); err != nil {
+		p.closeStreams()
 		return nil, fmt.Errorf("start runner: %w", err)
 	}
-	if p.stderr, err = openStream("stderr", gate.wrap(sink)); err != nil {
-		p.stdout.close()
-		return nil, fmt.Errorf("start runner: %w", err)
-	}
-	p.cmd.Stdout = p.stdout.write
-	p.cmd.Stderr = p.stderr.write
+	p.cmd.Stdout = p.stream.write
+	p.cmd.Stderr = p.stream.write
 	started := make(chan error)
 	go p.live(c, started)
 	if err := <-started; err != nil {
@@ -80,7 +85,8 @@ func Start(c Config, sink Sink) (*Process, error) {
 }
 
 func command(c Config) *exec.Cmd {
-	args := []string{"-m", "cog.internal.file_runner", "--working-dir", c.SpoolDir, "--predict", c.Predict}
+	// Up to Python 3.13 the option says nothing, and the runner lets threads inherit what it needs by itself.
+	args := []string{"-X", "thread_inherit_context=1", "-m", "cog.internal.file_runner", "--working-dir", c.SpoolDir, "--predict", c.Predict}
 	if c.Train != "" {
 		args = append(args, "--train", c.Train)
 	}
@@ -133,16 +139,13 @@ func (p *Process) live(c Config, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	err := start(p.cmd)
-	p.stdout.closeWrite()
-	p.stderr.closeWrite()
+	p.stream.closeWrite()
 	if err != nil {
-		p.stdout.close()
-		p.stderr.close()
+		p.closeStreams()
 		started <- err
 		return
 	}
-	p.stdout.pump()
-	p.stderr.pump()
+	p.stream.pump()
 	defer deafen()() // not earlier: the child would inherit it
 	started <- nil
 	go buryUntil(p.done)
@@ -161,8 +164,16 @@ func (p *Process) live(c Config, started chan<- error) {
 	guard.Forget(p.PID())
 	p.Drain() // those of others
 	close(p.done)
-	p.stdout.close()
-	p.stderr.close()
+	p.closeStreams()
+}
+
+func (p *Process) closeStreams() {
+	if p.stream != nil {
+		p.stream.close()
+	}
+	if p.lent != nil {
+		p.lent.close()
+	}
 }
 
 // PID is the process id, which is also the id of its group.
@@ -179,10 +190,10 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 func (p *Process) Exit() Exit { return p.exit }
 
 // Drain gives everything that the process has written until now to the Sink before it returns.
-func (p *Process) Drain() {
-	p.stdout.drain()
-	p.stderr.drain()
-}
+func (p *Process) Drain() { p.stream.drain() }
+
+// Lent is the pipe for predictions that run alone, nil without Config.Logs.
+func (p *Process) Lent() *Lent { return p.lent }
 
 // Ring rings the doorbell of a cancel file, see docs/protocol.md.
 func (p *Process) Ring() error { return p.cmd.Process.Signal(syscall.SIGUSR1) }

@@ -22,22 +22,19 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // output collects what a process writes.
 type output struct {
 	mu   sync.Mutex
-	text map[string][]byte
+	text []byte
 }
 
-func (o *output) sink(source string, text []byte) {
+func (o *output) sink(text []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.text == nil {
-		o.text = map[string][]byte{}
-	}
-	o.text[source] = append(o.text[source], text...)
+	o.text = append(o.text, text...)
 }
 
-func (o *output) of(source string) []byte {
+func (o *output) all() []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return bytes.Clone(o.text[source])
+	return bytes.Clone(o.text)
 }
 
 // start runs a shell script in the place of the interpreter.
@@ -81,11 +78,8 @@ func wait(t *testing.T, what string, ok func() bool) {
 func TestEverythingWrittenArrivesBeforeDone(t *testing.T) {
 	p, o := start(t, `echo out; echo err >&2; printf 'no newline'; exit 3`)
 	<-p.Done()
-	if got := string(o.of("stdout")); got != "out\nno newline" {
-		t.Errorf("stdout = %q", got)
-	}
-	if got := string(o.of("stderr")); got != "err\n" {
-		t.Errorf("stderr = %q", got)
+	if got := string(o.all()); got != "out\nerr\nno newline" {
+		t.Errorf("output = %q", got)
 	}
 	if e := p.Exit(); e.Code != 3 || e.String() != "exit status 3" {
 		t.Errorf("exit = %v", e)
@@ -95,7 +89,7 @@ func TestEverythingWrittenArrivesBeforeDone(t *testing.T) {
 func TestAHugeLineIsPassedOnWhole(t *testing.T) {
 	p, o := start(t, `head -c 3000000 /dev/zero | tr '\0' x; echo end`)
 	<-p.Done()
-	if got := o.of("stdout"); len(got) != 3000004 || !bytes.HasSuffix(got, []byte("xend\n")) {
+	if got := o.all(); len(got) != 3000004 || !bytes.HasSuffix(got, []byte("xend\n")) {
 		t.Errorf("got %d bytes", len(got))
 	}
 }
@@ -109,18 +103,18 @@ func TestCharactersAreNotCutApart(t *testing.T) {
 		if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
 			return nil, err
 		}
-		return runner.Start(runner.Config{Python: path, ModelDir: t.TempDir(), Predict: "x"}, func(source string, text []byte) {
+		return runner.Start(runner.Config{Python: path, ModelDir: t.TempDir(), Predict: "x"}, func(text []byte) {
 			if text[0] == 0xa9 {
 				bad.Do(func() { t.Error("a chunk begins in the middle of a character") })
 			}
-			o.sink(source, text)
+			o.sink(text)
 		})
 	}()
 	if err != nil {
 		t.Fatal(err)
 	}
 	<-p.Done()
-	if got := string(o.of("stdout")); got != strings.Repeat("é", 50)+"\xffend\xc3" {
+	if got := string(o.all()); got != strings.Repeat("é", 50)+"\xffend\xc3" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -130,7 +124,7 @@ func TestDrainReturnsWhatWasWrittenBefore(t *testing.T) {
 	p, o := start(t, `echo before; : > `+marker+`; sleep 60`)
 	wait(t, "the script writes", func() bool { _, err := os.Stat(marker); return err == nil })
 	p.Drain()
-	if got := string(o.of("stdout")); got != "before\n" {
+	if got := string(o.all()); got != "before\n" {
 		t.Errorf("after Drain: %q", got)
 	}
 }
@@ -146,7 +140,7 @@ func TestNothingOutlivesTheProcess(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p, o := start(t, script)
 			<-p.Done()
-			child, err := strconv.Atoi(strings.TrimSpace(string(o.of("stdout"))))
+			child, err := strconv.Atoi(strings.TrimSpace(string(o.all())))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -179,8 +173,8 @@ func TestTheExitSaysWhichSignal(t *testing.T) {
 func TestTheProcessHasItsOwnGroupAndArguments(t *testing.T) {
 	p, o := start(t, `echo "$@"; cat /proc/$$/stat | cut -d' ' -f5; echo "$PYTHONPATH"`)
 	<-p.Done()
-	lines := strings.Split(string(o.of("stdout")), "\n")
-	if !strings.HasPrefix(lines[0], "-m cog.internal.file_runner --working-dir ") || !strings.HasSuffix(lines[0], "--predict predict.py:Predictor") {
+	lines := strings.Split(string(o.all()), "\n")
+	if !strings.HasPrefix(lines[0], "-X thread_inherit_context=1 -m cog.internal.file_runner --working-dir ") || !strings.HasSuffix(lines[0], "--predict predict.py:Predictor") {
 		t.Errorf("arguments: %q", lines[0])
 	}
 	if lines[1] != strconv.Itoa(p.PID()) {
@@ -199,13 +193,13 @@ func TestThePythonPathIsPutFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-p.Done()
-	if got := string(o.of("stdout")); got != "/a:/b\n" {
+	if got := string(o.all()); got != "/a:/b\n" {
 		t.Errorf("PYTHONPATH = %q", got)
 	}
 }
 
 func TestAnInterpreterThatIsNotThereIsAnError(t *testing.T) {
-	_, err := runner.Start(runner.Config{Python: "/nonexistent/python3", ModelDir: t.TempDir()}, func(string, []byte) {})
+	_, err := runner.Start(runner.Config{Python: "/nonexistent/python3", ModelDir: t.TempDir()}, func([]byte) {})
 	if err == nil || !strings.Contains(err.Error(), "/nonexistent/python3") {
 		t.Errorf("err = %v", err)
 	}
@@ -213,7 +207,7 @@ func TestAnInterpreterThatIsNotThereIsAnError(t *testing.T) {
 
 func TestDrainEndsAlthoughTheProcessPrintsFasterThanItIsHeard(t *testing.T) {
 	heard := make(chan struct{}, 1)
-	p := startInto(t, "exec yes", func(string, []byte) {
+	p := startInto(t, "exec yes", func([]byte) {
 		time.Sleep(time.Millisecond)
 		select {
 		case heard <- struct{}{}:

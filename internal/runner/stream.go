@@ -8,54 +8,22 @@ import (
 	"unicode/utf8"
 )
 
-// stream drains one output pipe of the process without limits on lines.
-type stream struct {
-	source string
-	sink   Sink
-	read   *os.File
-	write  *os.File
-	raw    syscall.RawConn
+// pipeSize lets a model print a good deal while the server is busy elsewhere.
+const pipeSize = 1 << 20
+
+// reader takes what a pipe holds without limits on lines, and passes it on cut only between characters.
+type reader struct {
+	sink Sink
 
 	mu    sync.Mutex // guards the order of reads and what follows
 	buf   []byte
 	carry int // bytes at the front of buf that began a character
 }
 
-// pipeSize lets a model print a good deal while the server is busy elsewhere.
-const pipeSize = 1 << 20
-
-func openStream(source string, sink Sink) (*stream, error) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	raw, err := r.SyscallConn()
-	if err != nil {
-		_ = r.Close()
-		_ = w.Close()
-		return nil, err
-	}
-	growPipe(w, pipeSize)
-	return &stream{source: source, sink: sink, read: r, write: w, raw: raw, buf: make([]byte, 64<<10)}, nil
-}
-
-// pump passes on what arrives until the stream is closed or every writer is gone.
-func (s *stream) pump() {
-	go func() {
-		_ = s.raw.Read(func(fd uintptr) bool { return s.take(int(fd), math.MaxInt) })
-	}()
-}
-
-// drain takes everything that was written before the call. That is no more than a pipe holds: what a noisy model writes
-// meanwhile must not hold up the caller.
-func (s *stream) drain() {
-	_ = s.raw.Control(func(fd uintptr) { s.take(int(fd), pipeSize) })
-}
-
-// take reads until the pipe is empty, or most bytes were read. It reports whether the stream has ended.
-func (s *stream) take(fd, most int) bool {
+// take reads until the pipe is empty, or most bytes were read. It reports whether every writer is gone.
+func (r *reader) take(fd, most int) (ended bool) {
 	for most > 0 {
-		n, err := s.step(fd)
+		n, err := r.step(fd)
 		if n <= 0 {
 			return err != syscall.EAGAIN
 		}
@@ -64,34 +32,34 @@ func (s *stream) take(fd, most int) bool {
 	return false
 }
 
-// step reads once and passes on what there was. The lock is free between two steps, so that pump and drain take turns.
-func (s *stream) step(fd int) (n int, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// step reads once and passes on what there was. The lock is free between two steps, so that several callers take turns.
+func (r *reader) step(fd int) (n int, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for {
-		if n, err = syscall.Read(fd, s.buf[s.carry:]); err != syscall.EINTR {
+		if n, err = syscall.Read(fd, r.buf[r.carry:]); err != syscall.EINTR {
 			break
 		}
 	}
 	switch {
 	case n > 0:
-		s.pass(s.carry+n, false)
+		r.pass(r.carry+n, false)
 	case err != syscall.EAGAIN:
-		s.pass(s.carry, true)
+		r.pass(r.carry, true)
 	}
 	return n, err
 }
 
 // pass gives the first n bytes of the buffer to the sink, but keeps the beginning of an unfinished character.
-func (s *stream) pass(n int, last bool) {
+func (r *reader) pass(n int, last bool) {
 	cut := n
 	if !last {
-		cut = wholeRunes(s.buf[:n])
+		cut = wholeRunes(r.buf[:n])
 	}
 	if cut > 0 {
-		s.sink(s.source, s.buf[:cut])
+		r.sink(r.buf[:cut])
 	}
-	s.carry = copy(s.buf, s.buf[cut:n])
+	r.carry = copy(r.buf, r.buf[cut:n])
 }
 
 // wholeRunes is the length of b without a UTF-8 sequence that has begun at its end. Bytes that are no UTF-8 at all
@@ -108,20 +76,45 @@ func wholeRunes(b []byte) int {
 	return len(b)
 }
 
+// stream is the pipe that is the standard output and standard error of the process: one for both, which keeps their order.
+type stream struct {
+	reader
+	read  *os.File
+	write *os.File
+	raw   syscall.RawConn
+}
+
+func openStream(sink Sink) (*stream, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	raw, err := r.SyscallConn()
+	if err != nil {
+		_ = r.Close()
+		_ = w.Close()
+		return nil, err
+	}
+	growPipe(w.Fd())
+	return &stream{reader: reader{sink: sink, buf: make([]byte, 64<<10)}, read: r, write: w, raw: raw}, nil
+}
+
+// pump passes on what arrives until the stream is closed or every writer is gone.
+func (s *stream) pump() {
+	go func() {
+		_ = s.raw.Read(func(fd uintptr) bool { return s.take(int(fd), math.MaxInt) })
+	}()
+}
+
+// drain takes everything that was written before the call. That is no more than a pipe holds: what a noisy model writes
+// meanwhile must not hold up the caller.
+func (s *stream) drain() {
+	_ = s.raw.Control(func(fd uintptr) { s.take(int(fd), pipeSize) })
+}
+
 func (s *stream) closeWrite() { _ = s.write.Close() }
 
 func (s *stream) close() {
 	_ = s.write.Close()
 	_ = s.read.Close()
-}
-
-// serial lets one source at a time into a Sink.
-type serial struct{ mu sync.Mutex }
-
-func (g *serial) wrap(sink Sink) Sink {
-	return func(source string, text []byte) {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		sink(source, text)
-	}
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,6 +25,7 @@ const (
 	stopName        = "stop"
 	reserveName     = "reserve"
 	lockName        = "lock"
+	logsName        = "logs"
 	requestPrefix   = "request-"
 	responsePrefix  = "response-"
 	cancelPrefix    = "cancel-"
@@ -228,7 +230,23 @@ func ofRunner(name string) bool {
 			return true
 		}
 	}
-	return name == schemaName || name == setupResultName || name == stopName || name == reserveName
+	return name == schemaName || name == setupResultName || name == stopName || name == reserveName || name == logsName
+}
+
+// MakeLogs makes the pipe for what a prediction that runs alone writes, in the place of the one before, and opens it for reading
+// without blocking.
+func (d *Dir) MakeLogs() (fd int, err error) {
+	path := d.join(logsName)
+	if err := remove(path); err != nil {
+		return -1, err
+	}
+	if err := retry(func() error { return unix.Mkfifo(path, 0o600) }); err != nil {
+		return -1, &fs.PathError{Op: "make pipe", Path: path, Err: err}
+	}
+	if fd, err = open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0); err != nil {
+		return -1, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	return fd, nil
 }
 
 // Probe reports why size bytes can't be written to the directory, nil when they can.

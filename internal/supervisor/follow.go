@@ -24,7 +24,7 @@ type process interface {
 	Gone() <-chan struct{}
 	Done() <-chan struct{}
 	Exit() runner.Exit
-	Drain()
+	Lent() *runner.Lent
 	Ring() error
 	Kill()
 }
@@ -36,6 +36,7 @@ type follower struct {
 	w       *worker
 	dir     *spool.Dir
 	process process
+	lent    *runner.Lent // nil where predictions do not run alone
 	events  *spool.Events
 	target  *files.Destination // of the output's files, once there are any
 
@@ -54,8 +55,8 @@ const (
 	readLimit = 10 * time.Second
 )
 
-// watchAfter is how long a prediction runs before anybody looks whether its client leaves: to begin with that and to end it costs
-// more than the server's part of a short prediction.
+// watchAfter is how long a prediction runs before anybody looks whether its client leaves, or shows its logs as they come: to begin
+// with either and to end it costs more than the server's part of a short prediction.
 const watchAfter = 10 * time.Millisecond
 
 // ringAgain is how often a runner is told of the same cancel. One that has heard is not disturbed: it raises once.
@@ -64,11 +65,12 @@ const ringAgain = 200 * time.Millisecond
 // run returns how the prediction ended.
 func (o *follower) run(ctx context.Context) prediction.Result {
 	defer o.events.Close()
+	defer o.hear()
 	if o.f.soon {
 		o.poll(ctx, o.s.Runner.BusyPoll)
 	}
 	var lasts <-chan time.Time
-	if o.f.watch != nil {
+	if o.f.watch != nil || o.lent != nil {
 		lasts = time.After(watchAfter)
 	}
 	canceled := ctx.Done()
@@ -78,6 +80,9 @@ func (o *follower) run(ctx context.Context) prediction.Result {
 		case <-o.f.look:
 		case <-lasts:
 			o.f.mayLast()
+			if o.lent != nil && !o.lent.Follow() {
+				lasts = time.After(readAgain)
+			}
 			continue
 		case <-o.again:
 		case <-canceled:
@@ -185,7 +190,7 @@ func (o *follower) apply(ctx context.Context) error {
 			o.yield(ctx, e)
 		case "log":
 			if !e.Copy {
-				o.s.pass(e.Source, []byte(e.Data))
+				o.s.pass([]byte(e.Data))
 			}
 			o.f.log(e.Source, []byte(e.Data))
 		case "metric":
@@ -245,9 +250,9 @@ func (o *follower) publish(ctx context.Context, output []byte, table []spool.Fil
 
 // conclude turns the runner's response into a result.
 func (o *follower) conclude(ctx context.Context, r spool.Response) prediction.Result {
-	o.process.Drain()
+	o.hear()
 	if r.Traceback != "" {
-		o.s.pass("stderr", []byte(r.Traceback))
+		o.s.pass([]byte(r.Traceback))
 		o.f.log("stderr", []byte(r.Traceback))
 	}
 	o.f.plain = !o.events.Found() && o.grace == nil && len(o.f.checked.Files)+len(r.Files) == 0 && r.OutputPath == ""
@@ -294,6 +299,13 @@ func (o *follower) died(ctx context.Context) prediction.Result {
 		return o.failed(text)
 	}
 	return o.failed(fmt.Sprintf("the model process died: %s", o.process.Exit()))
+}
+
+// hear takes all that the prediction has written until now; what comes later is not its own.
+func (o *follower) hear() {
+	if o.lent != nil {
+		o.lent.End()
+	}
 }
 
 // cancel tells the runner to end the prediction; it may take until grace.

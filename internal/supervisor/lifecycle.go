@@ -58,7 +58,7 @@ func (s *Supervisor) execute(ctx context.Context, f *flight) (*worker, predictio
 		f.predict.End(err.Error())
 		return w, s.ended(f, err)
 	}
-	follow := follower{s: s, f: f, w: w, dir: w.dir, process: process, events: w.dir.Events(f.id())}
+	follow := follower{s: s, f: f, w: w, dir: w.dir, process: process, lent: w.lent(process), events: w.dir.Events(f.id())}
 	begun := s.Now()
 	result := follow.run(ctx)
 	f.brief = result.CompletedAt.Sub(begun) < s.Runner.BusyPoll
@@ -198,6 +198,15 @@ func (s *Supervisor) handOver(ctx context.Context, f *flight, w *worker, table [
 	var begun []byte // before the run can have said anything
 	if f.hook != nil {
 		begun = f.partial()
+	}
+	if lent := w.lent(p); lent != nil {
+		err := lent.Begin(func(text []byte) {
+			s.pass(text)
+			f.log("stdout", text)
+		})
+		if err != nil {
+			return nil, unwritable(err)
+		}
 	}
 	if err := w.dir.PutRequest(request); err != nil {
 		if errors.Is(err, fs.ErrNotExist) { // a model removes what it can

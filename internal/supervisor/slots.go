@@ -53,21 +53,14 @@ func (w *worker) hand(ctx context.Context, f *flight) (*runner.Process, error) {
 	}
 }
 
-// onlyLocked is the prediction that the process runs, nil when it runs none or several.
-func (w *worker) onlyLocked() (only *flight) {
-	if w.phase != phaseReady && w.phase != phaseEnding {
+// lent is the pipe of p if its predictions run alone, else nil.
+func (w *worker) lent(p process) *runner.Lent {
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	if w.setup.MaxConcurrency > 1 {
 		return nil
 	}
-	for _, f := range w.flights {
-		if !f.handed {
-			continue
-		}
-		if only != nil {
-			return nil
-		}
-		only = f
-	}
-	return only
+	return p.Lent()
 }
 
 func (w *worker) handedFlights() (n int) {

@@ -50,8 +50,7 @@ type Config struct {
 	Observer  Observer
 	Tracer    *telemetry.Tracer // nil: no traces
 	OnReady   func()            // called when a model is set up
-	Stdout    io.Writer         // what models print is passed on to these
-	Stderr    io.Writer
+	Output    io.Writer         // what models print is passed on to it
 	Log       *slog.Logger
 	Now       func() time.Time
 }

@@ -220,6 +220,7 @@ func (w *worker) spawn() (*runner.Process, error) {
 	c := w.s.Runner
 	c.SpoolDir = w.dir.Path()
 	c.OnGone = w.close
+	c.Logs = w.dir.MakeLogs
 	c.Env = append(c.Env[:len(c.Env):len(c.Env)], fmt.Sprintf("COGGO_RUNNER_INDEX=%d", w.index))
 	if devices := w.devices(); devices != "" {
 		c.Env = append(c.Env, "CUDA_VISIBLE_DEVICES="+devices)
@@ -308,7 +309,7 @@ func (w *worker) readSchema() (bool, error) {
 func (w *worker) ready(process *runner.Process, result spool.SetupResult) error {
 	process.Drain()
 	if result.Traceback != "" {
-		w.s.pass("stderr", []byte(result.Traceback))
+		w.s.pass([]byte(result.Traceback))
 	}
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
@@ -411,25 +412,15 @@ func (w *worker) turnLocked(p phase) {
 	w.turned = make(chan struct{})
 }
 
-// output receives what the process writes to its standard streams.
-func (w *worker) output(source string, text []byte) {
-	w.s.pass(source, text)
+// output receives what the process writes to its standard streams and no prediction has written while it ran.
+func (w *worker) output(text []byte) {
+	w.s.pass(text)
 	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
 	if w.phase == phaseStarting && len(w.setupLogs) < setupLogBytes {
 		w.setupLogs = append(w.setupLogs, text...)
 	}
-	f := w.onlyLocked()
-	w.s.mu.Unlock()
-	if f != nil {
-		f.log(source, text)
-	}
 }
 
-// pass hands model output on to the server's own streams, where `docker logs` shows it.
-func (s *Supervisor) pass(source string, text []byte) {
-	to := s.Stdout
-	if source == "stderr" {
-		to = s.Stderr
-	}
-	_, _ = to.Write(text) // nobody to tell
-}
+// pass hands model output on to the server's own output, where `docker logs` shows it.
+func (s *Supervisor) pass(text []byte) { _, _ = s.Output.Write(text) } // nobody to tell

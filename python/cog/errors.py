@@ -33,6 +33,12 @@ class OutputError(CogError):
     code = "output"
 
 
+class BatchError(CogError):
+    """A call for several predictions has failed. What it says may be of any of them, so it is in the server's log alone."""
+
+    code = "batch"
+
+
 class CancelationException(BaseException):
     """Raised inside ``predict()`` when its prediction is canceled.
 

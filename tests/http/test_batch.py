@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -142,11 +143,25 @@ def test_an_exception_in_the_list_fails_its_own_member(server: Server) -> None:
     assert answers[1].json["error"] == "bad s1"
 
 
-def test_an_exception_of_the_call_fails_every_member(server: Server) -> None:
-    for do, error in (("all fail", "the whole batch failed"), ("exit", "the model called sys.exit(3)")):
+def test_an_exception_of_the_call_fails_every_member_and_tells_none_of_another(server: Server) -> None:
+    for do, kind, text in (
+        ("all fail", "RuntimeError", "the whole batch failed"),
+        ("exit", "SystemExit", "sys.exit(3)"),
+    ):
         answers = together(server, *items("", do, "", ""))
-        assert {(a.json["status"], a.json["error"]) for a in answers} == {("failed", error)}
-        assert all("in predict" in a.json["logs"] for a in answers)
+        (error,) = {a.json["error"] for a in answers}
+        found = re.match(rf"{kind} in batch ([0-9a-f]{{8}}): the text is in the server's log", error)
+        assert found and text not in error, error
+        assert {(a.json["status"], a.json["logs"]) for a in answers} == {("failed", "")}
+        line = rf"\[batch {found[1]}\] .*{re.escape(text)}"
+        until("the server's log has it", lambda line=line: re.search(line, server.log()))  # type: ignore[misc]
+
+
+def test_an_exception_of_a_call_for_one_is_its_own(hasty: Server) -> None:
+    for do, text in (("all fail", "the whole batch failed"), ("exit", "the model called sys.exit(3)")):
+        found = hasty.predict({"s": "alone", "do": do}).json
+        assert (found["status"], found["error"]) == ("failed", text)
+        assert "in predict" in found["logs"]
 
 
 @pytest.mark.parametrize(
@@ -165,17 +180,34 @@ def test_an_input_that_does_not_fit_takes_no_place(server: Server) -> None:
     assert [a.json.get("output") for a in answers] == ["s0 of 4", "s1 of 4", None, "s3 of 4", "s4 of 4"]
 
 
-def test_what_a_call_prints_is_in_the_logs_of_each_member_and_once_in_the_servers(server: Server) -> None:
-    before = server.log().count("call for")
+def test_what_a_call_for_several_prints_is_in_the_servers_log_alone(server: Server) -> None:
     answers = together(server, *items("print", "", "", ""))
-    for answer in answers:
+    assert {(a.json["status"], a.json["logs"]) for a in answers} == {("succeeded", "")}
+
+    until("the server has passed it on", lambda: "no end" in server.log())
+    name = re.findall(r"\[batch ([0-9a-f]{8})\] call for", server.log())[-1]
+    said = re.findall(rf"\[batch {name}\] (.*)\n", server.log())
+    assert sorted(said[0].split()[2:]) == ["s0", "s1", "s2", "s3"]
+    assert sorted(said[1:]) == ["no end", "to stderr"]
+
+
+def test_what_a_call_for_one_prints_is_in_its_logs(hasty: Server) -> None:
+    assert hasty.predict({"s": "alone", "do": "print"}).json["logs"] == "call for alone\nto stderr\nno end\n"
+    assert hasty.predict({"s": "alone"}).json["logs"] == ""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_model_may_share_what_a_call_says_among_its_members(start: Any, kind: str) -> None:
+    server = start(source(kind, 60_000).replace("max_size=4", "max_size=4, share_logs=True"))
+    for answer in together(server, *items("print", "", "", "")):
         logs = answer.json["logs"]
         assert sorted(logs.split("\n")[0].split()[2:]) == ["s0", "s1", "s2", "s3"]
-        assert "no end" in logs
-        assert "to stderr\n" in logs
-    until("the server has passed it on", lambda: server.log().count("call for") > before)
-    assert server.log().count("call for") == before + 1
-    assert {a.json["logs"] for a in together(server, *items("", "", "", ""))} == {""}
+        assert logs.endswith("\nto stderr\nno end\n")
+    until("the server has passed it on", lambda: "call for" in server.log())
+    assert server.log().count("call for") == 1
+    for answer in together(server, *items("", "all fail", "", "")):
+        assert answer.json["error"] == "the whole batch failed"
+        assert "in predict" in answer.json["logs"]
 
 
 def test_cancel_before_the_call_removes_the_member(server: Server) -> None:

@@ -24,6 +24,14 @@ class Predictor(BasePredictor):
         t = threading.Thread(target=print, args=("from a thread",)); t.start(); t.join()
     def descriptor(self): os.write(1, b"to fd 1\\n"); os.write(2, b"to fd 2\\n")
     def subprocess(self): subprocess.run(["sh", "-c", "echo child; echo child err >&2"], check=True)
+    def in_turns(self):
+        for n in range(50):
+            print("out", n); print("err", n, file=sys.stderr); sys.stdout.flush(); os.system(f"echo child {n}")
+    def threads(self):
+        def talk(n):
+            for i in range(200): print("thread", n, "line", i)
+        ts = [threading.Thread(target=talk, args=(n,)) for n in range(8)]
+        [t.start() for t in ts]; [t.join() for t in ts]
     def no_newline(self): sys.stdout.write("the tail")
     def only_descriptor_tail(self): os.write(1, b"raw tail")
     def lines(self):
@@ -70,16 +78,26 @@ def test_what_a_run_writes_is_its_logs(server, what, logs):
 
 
 @pytest.mark.parametrize(
-    ("what", "lines"),
+    ("what", "logs"),
     [
-        ("descriptor", {"to fd 1", "to fd 2"}),
-        ("subprocess", {"child", "child err"}),
-        ("progress", {"0%", "50%", "100%"}),
+        ("descriptor", "to fd 1\nto fd 2\n"),
+        ("subprocess", "child\nchild err\n"),
+        ("progress", "\r0%\r50%\r100%\n"),
+        ("in_turns", "".join(f"out {n}\nerr {n}\nchild {n}\n" for n in range(50))),
     ],
 )
-def test_what_both_streams_and_children_write_is_there(server, what, lines):
-    logs = server.predict({"what": what}).json["logs"]
-    assert set(filter(None, logs.replace("\r", "\n").split("\n"))) == lines
+def test_both_streams_and_children_are_in_the_order_of_writing(server, what, logs):
+    assert server.predict({"what": what}).json["logs"] == logs
+
+
+def test_threads_do_not_tear_each_others_lines(server):
+    logs = server.predict({"what": "threads"}).json["logs"]
+    assert sorted(logs.splitlines()) == sorted(f"thread {n} line {i}" for n in range(8) for i in range(200))
+
+
+def test_the_logs_of_setup_are_in_the_order_of_writing(start):
+    server = start(SYNC.replace('print("from setup")', "self.in_turns()"))
+    assert server.health()["setup"]["logs"] == "".join(f"out {n}\nerr {n}\nchild {n}\n" for n in range(50))
 
 
 @pytest.mark.parametrize(("what", "tail"), [("no newline", "the tail"), ("only descriptor tail", "raw tail")])
@@ -158,3 +176,187 @@ def test_a_flood_is_cut_with_a_line_that_says_so(start):
     assert len(body["logs"]) < 10 * 1024 + 500
     assert "--max-log-bytes" in body["logs"].strip().split("\n")[-1]
     assert server.predict({"what": "print"}).json["logs"] == "one\ntwo\n", "each prediction has its own limit"
+
+
+#: Things that a prediction leaves behind, and that write when it has ended and another one runs. A gate file says when.
+LEAVES = """
+import asyncio, concurrent.futures, ctypes, multiprocessing, os, subprocess, sys, threading, time
+import cog
+libc = ctypes.CDLL(None)
+pool = concurrent.futures.ThreadPoolExecutor(1)
+
+def at(gate, write):
+    while not os.path.exists(gate): time.sleep(0.005)
+    write()
+    open(gate + ".written", "w").close()
+
+def leave(how, text, gate):
+    line = text + "\\n"
+    say = lambda: print(text, flush=True)
+    shell = f"while [ ! -e {gate} ]; do sleep 0.01; done; echo {text}"
+    if how == "thread": threading.Thread(target=at, args=(gate, say)).start()
+    elif how == "thread without a newline": threading.Thread(target=at, args=(gate, lambda: sys.stdout.write(text))).start()
+    elif how == "thread to the buffer": threading.Thread(target=at, args=(gate, lambda: sys.stdout.buffer.write(line.encode()))).start()
+    elif how == "thread of a thread": threading.Thread(target=lambda: threading.Thread(target=at, args=(gate, say)).start()).start()
+    elif how == "timer": threading.Timer(0, at, (gate, say)).start()
+    elif how == "low-level thread": __import__("_thread").start_new_thread(at, (gate, say))
+    elif how == "executor": pool.submit(at, gate, say)
+    elif how == "subprocess": subprocess.Popen(["sh", "-c", shell + f"; : > {gate}.written"])
+    elif how == "subprocess to stderr": subprocess.Popen(["sh", "-c", shell + f" >&2; : > {gate}.written"])
+    elif how == "daemon": subprocess.Popen(["setsid", "sh", "-c", shell + f"; : > {gate}.written"])
+    elif how == "os.system": os.system(f"({shell}; : > {gate}.written) &")
+    elif how == "fork": multiprocessing.get_context("fork").Process(target=at, args=(gate, say), daemon=False).start()
+    elif how == "fork to stderr": multiprocessing.get_context("fork").Process(target=at, args=(gate, lambda: print(text, file=sys.stderr))).start()
+    elif how == "native thread": threading.Thread(target=at, args=(gate, lambda: libc.write(1, line.encode(), len(line)))).start()
+    elif how == "descriptor": threading.Thread(target=at, args=(gate, lambda: os.write(1, line.encode()))).start()
+
+def meet(gate):
+    if gate:
+        open(gate, "w").close()
+        late = time.monotonic() + 30
+        while not os.path.exists(gate + ".written") and time.monotonic() < late: yield
+"""
+
+LEAVERS = {
+    "sync": """
+class Predictor(cog.BasePredictor):
+    def predict(self, how: str = "", text: str = "", gate: str = "") -> str:
+        leave(how, text, gate)
+        if not how:
+            for _ in meet(gate): time.sleep(0.005)
+        print("my own")
+        return "done"
+""",
+    "async": """
+async def later(gate, text):
+    while not os.path.exists(gate): await asyncio.sleep(0.005)
+    print(text, flush=True)
+    open(gate + ".written", "w").close()
+
+class Predictor(cog.BasePredictor):
+    async def predict(self, how: str = "", text: str = "", gate: str = "") -> str:
+        loop = asyncio.get_running_loop()
+        say = lambda: print(text, flush=True)
+        if how == "task": self.task = asyncio.ensure_future(later(gate, text))
+        elif how == "run_in_executor": loop.run_in_executor(None, at, gate, say)
+        elif how == "to_thread": self.task = asyncio.ensure_future(asyncio.to_thread(at, gate, say))
+        else: leave(how, text, gate)
+        if not how:
+            for _ in meet(gate): await asyncio.sleep(0.005)
+        print("my own")
+        return "done"
+""",
+    "batch": """
+class Predictor(cog.BasePredictor):
+    @cog.batch(max_size=2, max_wait_ms=0)
+    def predict(self, how: list[str] = cog.Input(default=""), text: list[str] = cog.Input(default=""), gate: list[str] = cog.Input(default="")) -> list[str]:
+        leave(how[0], text[0], gate[0])
+        if not how[0]:
+            for _ in meet(gate[0]): time.sleep(0.005)
+        print("my own")
+        return ["done"] * len(how)
+""",
+}
+
+ANY = [
+    "thread", "thread without a newline", "thread to the buffer", "thread of a thread", "timer", "low-level thread", "executor",
+    "subprocess", "subprocess to stderr", "daemon", "os.system", "fork", "fork to stderr",
+]  # fmt: skip
+#: Where several run, nobody can tell whose it is; where one runs alone, only that it was not written by a thread of Python's.
+RAW = ["native thread", "descriptor"]
+IN_LOOP = ["task", "run_in_executor", "to_thread"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "flags", "hows"),
+    [
+        ("sync", (), ANY),
+        ("async", (), ANY + IN_LOOP),
+        ("async", ("--max-concurrency", "4"), ANY + IN_LOOP + RAW),
+        ("batch", (), ANY + RAW),
+    ],
+    ids=["sync", "async", "async, several", "batch"],
+)
+def test_what_a_prediction_has_left_behind_writes_into_the_servers_log(start, tmp_path, kind, flags, hows):
+    server = start(LEAVES + LEAVERS[kind], *flags)
+    for n, how in enumerate(hows):
+        text, gate = f"secret-{n}", str(tmp_path / f"gate-{n}")
+        first = server.predict({"how": how, "text": text, "gate": gate}, id=f"{n}").json
+        assert (first["status"], first["logs"]) == ("succeeded", "my own\n"), (how, first)
+        second = server.predict({"gate": gate}).json
+        assert (second["status"], second["logs"]) == ("succeeded", "my own\n"), how
+        assert server.get(f"/predictions/{n}").json["logs"] == "my own\n", how
+        again = server.predict({}, id=f"{n}").json
+        assert again["logs"] == "my own\n", how
+        until(f"the server passes it on: {how}", lambda text=text: text in server.log())
+
+
+def test_helpers_of_setup_write_into_the_servers_log(start):
+    """Nothing tells for whom they work, or whether it is still the same."""
+    server = start(
+        """
+import subprocess, threading, sys
+import cog
+class Predictor(cog.BasePredictor):
+    def setup(self):
+        self.helper = subprocess.Popen(["sh", "-c", "while read line; do echo $line; done"], stdin=subprocess.PIPE)
+        self.wake, self.spoken = threading.Event(), threading.Event()
+        threading.Thread(target=self.work, daemon=True).start()
+    def work(self):
+        while self.wake.wait():
+            self.wake.clear()
+            print("from the worker")
+            self.spoken.set()
+    def predict(self) -> str:
+        self.helper.stdin.write(b"from the helper\\n")
+        self.helper.stdin.flush()
+        self.wake.set()
+        self.spoken.wait()
+        print("mine")
+        return ""
+"""
+    )
+    assert server.predict({}).json["logs"] == "mine\n"
+    until("both are there", lambda: "from the helper\n" in server.log() and "from the worker\n" in server.log())
+
+
+def test_a_pool_of_threads_works_for_who_has_given_the_work(start):
+    server = start(
+        """
+from concurrent.futures import ThreadPoolExecutor
+import cog
+class Predictor(cog.BasePredictor):
+    def setup(self):
+        self.pool = ThreadPoolExecutor(2)
+        list(self.pool.map(abs, range(10)))
+    def predict(self, name: str) -> str:
+        list(self.pool.map(lambda n: print(name, n), range(3)))
+        self.pool.submit(lambda: cog.current_scope().record_metric("mine", name)).result()
+        return name
+"""
+    )
+    for name in ("a", "b"):
+        body = server.predict({"name": name}).json
+        assert sorted(body["logs"].splitlines()) == [f"{name} {n}" for n in range(3)]
+        assert body["metrics"]["mine"] == name
+
+
+def test_a_stream_that_the_model_has_broken_keeps_nothing_for_the_next_prediction(start):
+    server = start(
+        """
+import os, sys
+import cog
+class Predictor(cog.BasePredictor):
+    def predict(self, secret: str = "") -> str:
+        if secret:
+            sys.stdout.write(secret)
+            os.close(1); os.close(2)
+            try: print(secret, file=sys.stderr)
+            except OSError: pass
+        print("mine")
+        return ""
+"""
+    )
+    server.predict({"secret": "of the first"})
+    for _ in range(2):
+        assert server.predict({}).json["logs"] == "mine\n"

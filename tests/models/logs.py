@@ -36,14 +36,14 @@ async def async_writes(text: str) -> str:
 
 
 async def threads(text: str) -> str:
-    """Only a thread that was given the context belongs to the prediction."""
+    """A thread belongs to the prediction, with the context or without it, but not with an empty one."""
     context = contextvars.copy_context()
     inside = threading.Thread(target=context.run, args=(print, text))
+    plain = threading.Thread(target=print, args=(text, "as well"))
     outside = threading.Thread(target=contextvars.Context().run, args=(print, "nobody's"))
-    inside.start()
-    outside.start()
-    inside.join()
-    outside.join()
+    for thread in (inside, plain, outside):
+        thread.start()
+        thread.join()
     await asyncio.to_thread(print, text, "too")
     return text
 

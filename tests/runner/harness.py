@@ -27,6 +27,7 @@ def make_spool(path: pathlib.Path) -> pathlib.Path:
     path.mkdir(mode=0o700)
     for name in (".tmp", "inputs", "outputs", "health"):
         (path / name).mkdir(mode=0o700)
+    os.mkfifo(path / "logs", 0o600)
     return path
 
 
@@ -83,6 +84,12 @@ class Runner:
         env: dict[str, str] | None = None,
     ) -> None:
         self.path = make_spool(spool)
+        lent = os.open(self.path / "logs", os.O_RDONLY | os.O_NONBLOCK)
+        self._lent = os.open(
+            self.path / "logs", os.O_WRONLY
+        )  # without a writer, there would be an end between two predictions
+        os.set_blocking(lent, True)
+        self.lent = Pipe(os.fdopen(lent, "rb"))
         self.rung = rung
         self._count = 0
         line = command(python, spool, ref, *options)
@@ -197,6 +204,10 @@ class Runner:
         status = self.process.wait(seconds)
         self.stdout.join()
         self.stderr.join()
+        if self._lent >= 0:
+            os.close(self._lent)
+            self._lent = -1
+        self.lent.join()
         return status
 
     def stop(self) -> int:

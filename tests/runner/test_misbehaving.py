@@ -72,7 +72,7 @@ def test_cancel_works_in_the_next_prediction_all_the_same(runner: Start, deed: s
     r = runner("misbehaves.py:cancelable")
     assert r.predict({"deed": deed, "seconds": 0})["output"] == "slept"
     r.send("a", {"deed": "", "seconds": 60})
-    until("its code", lambda: r.stdout.text.count("sleeping") == 2)
+    until("its code", lambda: r.lent.text.count("sleeping") == 2)
     r.cancel("a")
     assert r.response("a")["status"] == "canceled"
 
@@ -80,7 +80,7 @@ def test_cancel_works_in_the_next_prediction_all_the_same(runner: Start, deed: s
 def test_50_mb_of_text_arrive_whole_on_the_pipe(runner: Start) -> None:
     r = runner("misbehaves.py:misbehaves")
     assert r.predict({"deed": "50 MB"})["output"] == "done"
-    until("the text", lambda: len(r.stdout.text) == 50_000_000)
+    until("the text", lambda: len(r.lent.text) == 50_000_000)
 
 
 def test_task_that_calls_exit_fails_its_prediction_only(runner: Start) -> None:

@@ -6,15 +6,17 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Callable, NamedTuple
 
-from cog.internal.batching import BatchScope, columns, results
-from cog.internal.logs import sink
+from cog.batch import Batching
+from cog.internal.batching import BatchScope, CallLog, columns, results
+from cog.internal.logs import Log
+from cog.internal.logs import current as current_log
 from cog.scope import Scope, current
 
 
 class _Member(NamedTuple):
     arguments: Mapping[str, Any]
     scope: Scope
-    log: Callable[..., None]
+    log: Log
     since: float
     result: asyncio.Future[Any]  # what the model gave, or an exception
 
@@ -25,11 +27,12 @@ class Batcher:
     One call runs at a time; who comes meanwhile has a place in the next.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, call: Callable[..., Any], size: int, wait: float) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, model: Any, server_log: Log) -> None:
         self._loop = loop
-        self._call = call
-        self._size = size
-        self._wait = wait
+        self._call: Callable[..., Any] = model.predict.target
+        self._batching: Batching = model.predict.batching
+        self._size = min(self._batching.max_size, model.max_concurrency)
+        self._server_log = server_log
         self._waiting: list[_Member] = []
         self._running: list[_Member] = []
         self._task: asyncio.Task[None] | None = None
@@ -37,7 +40,7 @@ class Batcher:
 
     async def __call__(self, **arguments: Any) -> Any:
         """The result of one prediction."""
-        scope, log = current.get(), sink.get()
+        scope, log = current.get(), current_log.get()
         assert scope is not None and log is not None  # they are those of a run
         member = _Member(arguments, scope, log, self._loop.time(), self._loop.create_future())
         self._waiting.append(member)
@@ -67,7 +70,7 @@ class Batcher:
         if len(self._waiting) >= self._size:
             self._begin()
         elif self._timer is None:
-            self._timer = self._loop.call_at(self._waiting[0].since + self._wait, self._late)
+            self._timer = self._loop.call_at(self._waiting[0].since + self._batching.max_wait, self._late)
 
     def _late(self) -> None:
         self._timer = None
@@ -83,31 +86,17 @@ class Batcher:
 
     async def _run(self, members: list[_Member]) -> None:
         current.set(BatchScope([member.scope for member in members]))
-        sink.set(_to_each(members))
+        log = CallLog([member.log for member in members], self._server_log, self._batching.share_logs)
+        current_log.set(log.log)
         found: list[Any]
         try:
             value = self._call(**columns([member.arguments for member in members]))
             found = results(await value if hasattr(value, "__await__") else value, len(members))
         except BaseException as error:  # whatever it is, it ends these predictions and nothing else
-            found = [error] * len(members)
+            found = [log.blame(error)] * len(members)
+        log.end()
         for member, result in zip(members, found):
             if not member.result.done():  # it was not canceled
                 member.result.set_result(result)
         self._running, self._task = [], None
         self._look()
-
-
-def batched(loop: asyncio.AbstractEventLoop, model: Any) -> Batcher:
-    """What a model's predict is called through."""
-    batching = model.predict.batching
-    return Batcher(loop, model.predict.target, min(batching.max_size, model.max_concurrency), batching.max_wait)
-
-
-def _to_each(members: list[_Member]) -> Callable[[str, str], None]:
-    """What a call prints belongs to each of its predictions."""
-
-    def log(source: str, text: str) -> None:
-        for member in members:
-            member.log(source, text, copy=member is not members[0])
-
-    return log

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 from time import monotonic as _clock
 from typing import Any
 
 from cog.errors import CancelationException
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
-from cog.internal.batching import BatchScope, columns, results
+from cog.internal.batching import BatchScope, CallLog, columns, results
 from cog.internal.cancelation import Doorbell, Early
 from cog.internal.execution import Run, take
+from cog.internal.inherit import Pools
 from cog.internal.inotify import Watch
-from cog.internal.logs import Streams, sink
-from cog.internal.spool import Spool, log_event, sort_names
+from cog.internal.logs import EventLog, Log, Streams
+from cog.internal.logs import current as current_log
+from cog.internal.spool import Spool, sort_names
 from cog.scope import current
 
 
@@ -29,6 +30,8 @@ class BatchRunner:
         self._size = min(model.predict.batching.max_size, model.max_concurrency)
         self._found: dict[str, None] = {}  # requests that were seen, in order
         self._batch: dict[str, Run] = {}  # those that wait for the next call, or are in it
+        self._logs: dict[str, Log] = {}  # of those that have not ended
+        self._pools = Pools()
         self._early = Early(spool.canceled)
         self._stop = False
         self._streams = streams
@@ -95,7 +98,7 @@ class BatchRunner:
                 if self._early.pop(fid):
                     self._doorbell.ring()
                 self._doorbell.begin(lambda fid=fid: self._spool.canceled(fid))  # type: ignore[misc]
-                run.run_sync(self._doorbell)
+                run.run_sync(self._doorbell, self._logs[fid])
                 self._doorbell.end()
                 self._spool.look_here()
                 continue
@@ -110,10 +113,12 @@ class BatchRunner:
             events.append(line)
             self._spool.look_here()
 
+        self._logs[fid] = log = EventLog(emit)
+
         def leave() -> bool:
             self._batch.pop(fid, None)
-            if work.method is not self._method:  # a batch has flushed for all of its runs at once
-                self._streams.flush()
+            del self._logs[fid]
+            log.end()
             return events.close()
 
         return Run(self._spool, fid, work, emit, leave)
@@ -135,7 +140,6 @@ class BatchRunner:
         if runs:
             self._streams.mend()
             found = self._call(runs, arguments)
-            self._streams.flush()
             for run, result in zip(runs, found):
                 run.end(result)
         self._spool.look_here()
@@ -155,53 +159,25 @@ class BatchRunner:
 
     def _call(self, runs: list[Run], arguments: list[dict[str, Any]]) -> list[Any]:
         """What each run is answered with, be it an exception."""
-        lines = Lines(runs)
+        log = CallLog([self._logs[run.fid] for run in runs], self._streams.server, self._method.batching.share_logs)
         scope = current.set(BatchScope([run.scope for run in runs]))
-        log = sink.set(lines.write)
+        token = current_log.set(log.log)
+        self._pools.follow()
         self._doorbell.begin(lambda: self._nobody_waits(runs))
         try:
             with self._doorbell:
                 value = self._method.call(columns(arguments))
                 return results(value, len(runs))
         except BaseException as error:  # whatever it is, it ends these predictions and nothing else
-            return [error] * len(runs)
+            return [log.blame(error)] * len(runs)
         finally:
             self._doorbell.end()
-            sink.reset(log)
+            current_log.reset(token)
             current.reset(scope)
-            lines.end()
+            log.end()
 
     def _nobody_waits(self, runs: list[Run]) -> bool:
         """Note who is canceled; the call goes on for the others. It has the files of all, so all are answered at its end."""
         for run in runs:
             run.canceled = run.canceled or self._spool.canceled(run.fid)
         return all(run.canceled for run in runs)
-
-
-class Lines:
-    """What a call prints belongs to each of its predictions. Threads of the model may print too."""
-
-    def __init__(self, runs: list[Run]) -> None:
-        self._runs = runs
-        self._lock = threading.Lock()  # guards the rest
-        self._rest = {"stdout": "", "stderr": ""}  # lines without an end
-
-    def write(self, source: str, text: str) -> None:
-        """Pass on whole lines."""
-        with self._lock:
-            lines, end, rest = (self._rest[source] + text).rpartition("\n")
-            self._rest[source] = rest
-            if end:
-                self._emit(source, lines + end)
-
-    def end(self) -> None:
-        """Pass on the rest."""
-        with self._lock:
-            for source, rest in self._rest.items():
-                if rest:
-                    self._emit(source, rest)
-            self._rest = {"stdout": "", "stderr": ""}
-
-    def _emit(self, source: str, text: str) -> None:
-        for run in self._runs:
-            run.emit(log_event(source, text, copy=run is not self._runs[0]))

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cog.errors import OutputError
+from cog.errors import BatchError, CancelationException, OutputError
+from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.endings import is_a, trace
+from cog.internal.logs import Log
 from cog.scope import Metrics, Scope
+
+_random, _name_of = os.urandom, type.__dict__["__name__"].__get__
+
+
+class _WrongResults(OutputError):
+    pass
 
 
 def columns(arguments: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
@@ -15,16 +25,69 @@ def columns(arguments: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
 
 
 def results(value: Any, count: int) -> list[Any]:
-    """What the call gave, one for each prediction; raises OutputError."""
+    """What the call gave, one for each prediction; raises OutputError, whose words are ours."""
     if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__iter__"):
         kind = type(value).__name__
-        raise OutputError(f"with @batch a list with one result for each prediction is returned, not {kind}")
+        raise _WrongResults(f"with @batch a list with one result for each prediction is returned, not {kind}")
     found = list(value)
     if len(found) != count:
-        raise OutputError(
+        raise _WrongResults(
             f"a batch of {count} got {len(found)} results: return one for each prediction, in the order of the inputs"
         )
     return found
+
+
+class CallLog:
+    """Where the text of one call goes. Nothing tells apart of which of several predictions it is: then it is in the server's log,
+    under the name of the call, unless the model shares it."""
+
+    def __init__(self, members: Sequence[Log], server: Log, share: bool) -> None:
+        self.log: Log
+        self._members = members
+        if len(members) == 1:
+            self.log = members[0]
+        else:
+            self.log = _Shared(members) if share else _Named(server, _random(4).hex())
+
+    def blame(self, error: BaseException) -> BaseException:
+        """What each member is told of an exception of the call."""
+        if not isinstance(self.log, _Named) or is_a(error, (CancelationException, _WrongResults)):
+            return error
+        self.log.write("stderr", trace(error) or "")
+        return BatchError(
+            f"{_name_of(type(error))} in batch {self.log.name}: the text is in the server's log, because it may be about another"
+            " prediction of the batch"
+        )
+
+    def end(self) -> None:
+        """The call is over. The log of a single member goes on until its prediction has ended."""
+        if len(self._members) > 1:
+            self.log.end()
+
+
+class _Named(Log):
+    """Puts the name of a call before each line."""
+
+    def __init__(self, server: Log, name: str) -> None:
+        super().__init__()
+        self._server = server
+        self.name = name
+
+    def put(self, source: str, text: str, copy: bool = False) -> None:
+        lines = text.removesuffix("\n").split("\n")
+        self._server.put(source, "".join(f"[batch {self.name}] {line}\n" for line in lines))
+
+
+class _Shared(Log):
+    """Each member gets all."""
+
+    def __init__(self, members: Sequence[Log]) -> None:
+        super().__init__()
+        self._members = members
+
+    def put(self, source: str, text: str, copy: bool = False) -> None:
+        for number, member in enumerate(self._members):
+            member.put(source, text, number > 0)
 
 
 class BatchScope(Scope):

@@ -31,7 +31,7 @@ def describe(error: BaseException) -> str:
     return _cut(text, _MAX_ERROR) if text else kind
 
 
-def is_a(error: BaseException, kind: type[BaseException]) -> bool:
+def is_a(error: BaseException, kind: type[BaseException] | tuple[type[BaseException], ...]) -> bool:
     """isinstance for exceptions that may lie about their class."""
     return issubclass(type(error), kind)
 

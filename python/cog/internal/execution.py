@@ -13,7 +13,8 @@ from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef] 
 from cog.internal.cancelation import Doorbell
 from cog.internal.coding import FileTable, encode_output, file_clock, remove
 from cog.internal.endings import describe, is_a, leave_fork, trace
-from cog.internal.logs import Sink, sink
+from cog.internal.logs import Log
+from cog.internal.logs import current as current_log
 from cog.internal.pulled import Pulled
 from cog.internal.spool import Request, Spool, metric_event, output_event, timestamp
 from cog.scope import Scope, current
@@ -106,9 +107,9 @@ class Run:
 
     # -- the two ways to run
 
-    def run_sync(self, user_code: Doorbell) -> None:
+    def run_sync(self, user_code: Doorbell, log: Log) -> None:
         """Run to the end; ``user_code`` is entered around each call of the model's code."""
-        token = current.set(self.scope)
+        token, log_token = current.set(self.scope), current_log.set(log)
         try:
             response = self._sync(user_code)
         except BaseException as error:  # whatever it is, it ends this prediction and nothing else
@@ -116,6 +117,7 @@ class Run:
             response = self._failed(error)
         finally:
             current.reset(token)
+            current_log.reset(log_token)
         self.canceled = user_code.raised
         self._finish(response)
 
@@ -143,11 +145,11 @@ class Run:
         finally:
             _close(items)
 
-    async def run_async(self, log: Sink, answered: Callable[[], None]) -> None:
+    async def run_async(self, log: Log, answered: Callable[[], None]) -> None:
         """Run to the end in the loop, then call ``answered``; the task is canceled to cancel the prediction."""
         try:
             current.set(self.scope)
-            sink.set(log)
+            current_log.set(log)
             response = await self._async()
         except BaseException as error:
             response = self._failed(error)

@@ -15,8 +15,9 @@ from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef] 
 from cog.internal.cancelation import Doorbell
 from cog.internal.endings import describe, is_a, leave_fork, trace
 from cog.internal.execution import Run, take
+from cog.internal.inherit import Pools, follow_threads
 from cog.internal.inotify import Watch, let_others_run, watch
-from cog.internal.logs import Streams, flush_streams
+from cog.internal.logs import Streams
 from cog.internal.spool import Spool, sort_names, timestamp
 
 _USAGE = (
@@ -46,11 +47,11 @@ def main(argv: list[str]) -> int:
 
 def live(options: dict[str, str], spool: Spool) -> int:
     """Set the model up and take requests until the server says stop."""
-    streams = Streams()
-    streams.route()  # before the model is imported, because loggers keep the stream that they find there
+    streams = Streams(spool.logs)  # before the model is imported, because loggers keep the stream that they find there
+    follow_threads()
     names = watch(spool.path)  # before anything is announced: no request can come unseen
     doorbell = Doorbell()  # from now on the signal is harmless
-    setup = Setup(spool)
+    setup = Setup(spool, streams)
     model = setup.run(options)
     spool.look_here()
     if model is None:
@@ -60,15 +61,14 @@ def live(options: dict[str, str], spool: Spool) -> int:
         from cog.internal.loop import AsyncRunner
 
         if model.predict.batching:
-            from cog.internal.batch_loop import batched
+            from cog.internal.batch_loop import Batcher
 
-            model.predict.target = batched(setup.loop, model)
+            model.predict.target = Batcher(setup.loop, model, streams.server)
         return AsyncRunner(setup.loop, spool, model, names, streams).serve()
     if model.predict.batching:
         from cog.internal.batch_runner import BatchRunner
 
         return BatchRunner(spool, model, names, doorbell, streams).serve()
-    streams.unroute()
     return SyncRunner(spool, model, names, doorbell, streams, float(options.get("busy-poll", 0))).serve()
 
 
@@ -109,8 +109,9 @@ def watch_parent(server: int) -> None:
 class Setup:
     """Loads the model and runs its ``setup()``, and writes down how that went."""
 
-    def __init__(self, spool: Spool) -> None:
+    def __init__(self, spool: Spool, streams: Streams) -> None:
         self._spool = spool
+        self._streams = streams
         self._started = timestamp()
         self.loop: Any | None = None  # of an async model
 
@@ -148,13 +149,12 @@ class Setup:
         from cog.errors import LoadError
 
         text = f"{error}\n" if is_a(error, LoadError) else trace(error)
-        flush_streams()
         self._put("failed", model, describe(error), text)
 
     def _put(self, status: str, model: Any | None, error: str | None, traceback: str | None) -> None:
         from cog import __version__
 
-        flush_streams()
+        self._streams.flush()
         self._spool.put_setup_result(
             {
                 "status": status,
@@ -213,6 +213,7 @@ class SyncRunner:
         self._names = names
         self._doorbell = doorbell
         self._streams = streams
+        self._pools = Pools()
         self._pace = Pace(busy_poll)
 
     def serve(self) -> int:
@@ -248,6 +249,8 @@ class SyncRunner:
         self._spool.busy()
         self._doorbell.begin(lambda: self._spool.canceled(fid))
         events = self._spool.events(fid)
+        self._pools.follow()
+        log = self._streams.lend()
         told = False
 
         def emit(line: bytes) -> None:
@@ -256,11 +259,11 @@ class SyncRunner:
 
         def leave() -> bool:
             nonlocal told
-            self._streams.flush()
+            self._streams.take_back(log)
             told = events.close()
             return told
 
-        Run(self._spool, fid, work, emit, leave).run_sync(self._doorbell)
+        Run(self._spool, fid, work, emit, leave).run_sync(self._doorbell, log)
         if told or not self._taken(fid, work.request.watched and self._pace.brief()):
             self._spool.look_here()
         self._spool.ready()

@@ -1,8 +1,8 @@
-"""Tells apart what the predictions of an async model write.
+"""Who gets what the model writes.
 
-A synchronous model needs none of this: it runs alone, its streams stay what they are, and the server attributes what
-arrives through the pipes. With several predictions at once Python's streams are wrapped, and each piece of text goes to
-the prediction whose context wrote it.
+Python's standard streams are wrapped, and each line goes to the prediction whose context wrote it, for as long as that
+prediction runs. What it has left behind writes into the server's log, and so does everything that belongs to nobody.
+`Lent` does the same for what is written without Python, where the model runs one prediction at a time.
 """
 
 from __future__ import annotations
@@ -10,37 +10,158 @@ from __future__ import annotations
 import io
 import os
 import sys
+from _thread import get_ident as _get_ident
 from collections.abc import Iterable
 from contextvars import ContextVar
+from time import sleep as _sleep
 from typing import Any, Callable, TextIO
 
 from cog.internal import libc
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.spool import log_event
 
 _fstat, _open, _close, _dup, _dup2, _samestat = os.fstat, os.open, os.close, os.dup, os.dup2, os.path.samestat
-_set_inheritable, _DEVNULL, _RDWR = os.set_inheritable, os.devnull, os.O_RDWR
+_write, _set_inheritable, _DEVNULL, _RDWR = os.write, os.set_inheritable, os.devnull, os.O_RDWR
+_WRITE = os.O_WRONLY | os.O_CLOEXEC
+_flush_stdio = libc.flush_stdio
 
-#: Receives the name of the stream and text of the prediction that runs in this context.
-Sink = Callable[[str, str], None]
+_NAMES = ("stdin", "stdout", "stderr")
+_FDS = {"stdout": 1, "stderr": 2}
 
-sink: ContextVar[Sink | None] = ContextVar("cog_log_sink", default=None)
+#: Characters of a line without an end that are kept back.
+_LONGEST = 64 << 10
+
+
+class Log:
+    """Takes text in pieces and passes on lines: each at its end, at a carriage return (progress bars), or when its stream is
+    flushed. Each thread has a line of its own, so that two that print at once do not tear each other's."""
+
+    #: Whether the prediction has ended: from then on its text belongs to nobody.
+    ended = False
+
+    #: The thread that may write to the descriptors without more ado; 0: none.
+    thread = 0
+
+    def __init__(self) -> None:
+        self._begun: dict[str, dict[int, str]] = {"stdout": {}, "stderr": {}}  # lines without an end, by thread
+
+    def put(self, source: str, text: str, copy: bool = False) -> None:
+        """Pass on whole lines, or as much of one as there is. A ``copy`` has been passed on to another prediction already."""
+        raise NotImplementedError
+
+    def write(self, source: str, text: str) -> None:
+        """Take text that this thread has written to a stream."""
+        begun = self._begun[source]
+        if begun:
+            text = begun.pop(_get_ident(), "") + text
+        if text.endswith("\n"):
+            self.put(source, text)
+            return
+        at = len(text) if "\r" in text or len(text) > _LONGEST else text.rfind("\n") + 1
+        if at:
+            self.put(source, text[:at])
+        if at < len(text):
+            begun[_get_ident()] = text[at:]
+
+    def flush(self, source: str) -> None:
+        """Pass on the line that this thread has begun."""
+        rest = self._begun[source].pop(_get_ident(), "")
+        if rest:
+            self.put(source, rest)
+
+    def pass_on(self) -> None:
+        """Pass on every line that was begun."""
+        for source, begun in self._begun.items():
+            while begun:
+                self.put(source, begun.pop(next(iter(begun))))
+
+    def end(self) -> None:
+        """Pass on the rest, and take no more."""
+        self.pass_on()
+        self.ended = True
+        self.thread = 0
+
+
+#: Where the text of the prediction goes that runs in this context.
+current: ContextVar[Log | None] = ContextVar("cog_log", default=None)
+
+
+_current_log = current.get
+
+
+class DescriptorLog(Log):
+    """Writes to the standard descriptors, wherever they lead. What the thread of the prediction itself writes goes through the
+    streams of Python's own, which takes half the time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.thread = _get_ident()
+
+    def put(self, source: str, text: str, copy: bool = False) -> None:
+        _write_all(_FDS[source], text.encode("utf-8", "backslashreplace"))
+
+
+class ServerLog(Log):
+    """Writes to where the standard descriptors led at the start: into the server's log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Duplicates of the descriptors, and what they are.
+        self._homes = {source: (_dup(fd), _fstat(fd)) for source, fd in _FDS.items()}
+
+    def home(self, source: str) -> int | None:
+        """The duplicate; None when the model has closed it, with every other descriptor that it found."""
+        fd, info = self._homes[source]
+        try:
+            return fd if _samestat(_fstat(fd), info) else None
+        except OSError:
+            return None
+
+    def put(self, source: str, text: str, copy: bool = False) -> None:
+        home = self.home(source)
+        if home is not None:
+            _write_all(home, text.encode("utf-8", "backslashreplace"))
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    while data:
+        try:
+            data = data[_write(fd, data) :]
+        except BlockingIOError:  # a child may have set this mode, for all who share the pipe
+            _sleep(0.001)
 
 
 class RoutedStream(io.TextIOBase):
-    """A text stream like the one it wraps, whose text goes to the current prediction where there is one."""
+    """A text stream like the one that it stands for, whose text goes to the current prediction where there is one."""
 
-    def __init__(self, name: str, inner: TextIO) -> None:
-        self._name = name
-        self._inner = inner
-        self.buffer = RoutedBuffer(self, inner)
+    mode = "w"
+    line_buffering = True
+    write_through = False
+
+    def __init__(self, source: str, nobody: Log) -> None:
+        self._source = source
+        self._nobody = nobody
+        self.buffer = RoutedBuffer(self)
+        self.renew()
+
+    def renew(self) -> None:
+        """Open Python's own stream, and forget what the one before has not written."""
+        fd = _FDS[self._source]
+        raw = io.FileIO(fd, "w", closefd=False)
+        self.plain = io.TextIOWrapper(io.BufferedWriter(raw), "utf-8", "backslashreplace", line_buffering=True)
+        self._write_plain = self.plain.write
+
+    def _log(self) -> Log:
+        log = current.get()
+        return self._nobody if log is None or log.ended else log
 
     def write(self, text: str) -> int:
+        log = _current_log()
+        if log is not None and log.thread == _get_ident():
+            return self._write_plain(text)
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        to = sink.get()
-        if to is None:
-            return self._inner.write(text)
-        to(self._name, str.__str__(text))
+        self._log().write(self._source, text if type(text) is str else str.__str__(text))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:  # type: ignore[override]
@@ -48,14 +169,38 @@ class RoutedStream(io.TextIOBase):
             self.write(line)
 
     def flush(self) -> None:
-        if sink.get() is None:
-            self._inner.flush()
+        log = self._log()
+        if log.thread == _get_ident():
+            self.plain.flush()
+        else:
+            log.flush(self._source)
+
+    def write_bytes(self, data: bytes) -> None:
+        """What `RoutedBuffer` gets."""
+        if self._log().thread == _get_ident():
+            self.plain.flush()
+            self.plain.buffer.write(data)
+            self.plain.buffer.flush()
+        else:
+            self.write(data.decode("utf-8", "replace"))
+
+    def finish(self) -> None:
+        """Write what Python's own stream has kept back; what can't be written must not come up later."""
+        try:
+            self.plain.flush()
+        except (OSError, ValueError):
+            self.plain.buffer.raw.close()  # not the descriptor
+            self.renew()
 
     def close(self) -> None:
         """A prediction that closes its stream must not close it for the others."""
 
+    def detach(self) -> Any:
+        """The bytes underneath; this stream stays usable."""
+        return self.buffer
+
     def fileno(self) -> int:
-        return self._inner.fileno()
+        return _FDS[self._source]
 
     def isatty(self) -> bool:
         return False
@@ -73,7 +218,7 @@ class RoutedStream(io.TextIOBase):
 
     @property
     def name(self) -> str:
-        return f"<{self._name}>"
+        return f"<{self._source}>"
 
     def reconfigure(self, **_: Any) -> None:
         """Accepted like on a standard stream; there is nothing to set."""
@@ -82,16 +227,12 @@ class RoutedStream(io.TextIOBase):
 class RoutedBuffer(io.RawIOBase):
     """The bytes underneath, for those who write to ``sys.stdout.buffer``."""
 
-    def __init__(self, stream: RoutedStream, inner: TextIO) -> None:
+    def __init__(self, stream: RoutedStream) -> None:
         self._stream = stream
-        self._inner = inner
 
     def write(self, data: Any) -> int:
-        if sink.get() is None:
-            self._inner.flush()
-            return self._inner.buffer.write(data)
         data = bytes(data)
-        self._stream.write(data.decode("utf-8", "replace"))
+        self._stream.write_bytes(data)
         return len(data)
 
     def flush(self) -> None:
@@ -101,68 +242,114 @@ class RoutedBuffer(io.RawIOBase):
         pass
 
     def fileno(self) -> int:
-        return self._inner.fileno()
+        return self._stream.fileno()
 
     def writable(self) -> bool:
         return True
 
+    @property
+    def name(self) -> str:
+        return self._stream.name
 
-_NAMES = ("stdin", "stdout", "stderr")
+    @property
+    def raw(self) -> RoutedBuffer:
+        return self
+
+
+class EventLog(Log):
+    """Writes text into the events of one prediction, which may run beside others."""
+
+    def __init__(self, emit: Callable[[bytes], None]) -> None:
+        super().__init__()
+        self._emit = emit
+
+    def put(self, source: str, text: str, copy: bool = False) -> None:
+        self._emit(log_event(source, text, copy))
 
 
 class Streams:
-    """The standard streams: they take any text, pass on each line at once, and stay. What is missing at the start, or what a
-    prediction has closed, is there again for the next one; or else the next file would get its descriptor, and with it the
+    """The standard streams, and the descriptors under them: they take any text, and stay. What is missing at the start, or what
+    a prediction has closed, is there again for the next one; or else the next file would get its descriptor, and with it the
     prints of native code."""
 
-    def __init__(self) -> None:
-        self._kept: list[tuple[int, os.stat_result]] = []  # duplicates of the descriptors, and what they are
-        self._current: list[TextIO] = []
-        self._routed: list[Any] = []
-        for fd, name in enumerate(_NAMES):
+    def __init__(self, lent: str) -> None:
+        self._lent = lent  # the pipe for a prediction that runs alone
+        for fd in (0, *_FDS.values()):
             if not _is_open(fd):
                 _open_null(fd)
-            self._kept.append((_dup(fd), _fstat(fd)))
-            stream: TextIO = getattr(sys, name) or _new_stream(fd)
-            if fd and isinstance(stream, io.TextIOWrapper):
+        self.server = ServerLog()
+        self._streams: dict[str, Any] = {"stdin": sys.stdin or _open_stdin()}
+        for source in _FDS:
+            stream = getattr(sys, source)
+            if isinstance(stream, io.TextIOWrapper):  # who still has it writes to the descriptor, like native code
                 stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+            self._streams[source] = RoutedStream(source, self.server)
+        for name, stream in self._streams.items():
             setattr(sys, name, stream)
-            self._current.append(stream)
+        os.register_at_fork(after_in_child=_disown)
 
-    def route(self) -> None:
-        """Tell apart what the predictions of an async model write. A logger of a synchronous model that keeps such a stream
-        does no harm: outside of async predictions all text is passed on."""
-        self._routed = [RoutedStream(name, inner) for name, inner in zip(_NAMES[1:], self._current[1:])]
-        sys.stdout, sys.stderr = self._routed
+    def lend(self) -> Log:
+        """Give the descriptors to a prediction that runs alone. What it writes to them, itself or by its children, arrives in the
+        order of writing, and apart from what others write: they have the descriptors of an earlier time."""
+        self.flush()
+        try:
+            fd = _open(self._lent, _WRITE)
+        except OSError as error:  # the model has removed it
+            self.server.put("stderr", f"the logs of a prediction follow, because its pipe can't be opened: {error}\n")
+            return self.server
+        for own in _FDS.values():
+            _dup2(fd, own)
+        _close(fd)
+        return DescriptorLog()
 
-    def unroute(self) -> None:
-        """Put back what `route` has replaced, where it is still there."""
-        routed, self._routed = self._routed, []
-        for name, inner, wrapper in zip(_NAMES[1:], self._current[1:], routed):
-            if getattr(sys, name) is wrapper:
-                setattr(sys, name, inner)
+    def take_back(self, log: Log) -> None:
+        """End what `lend` began: from now on nothing is the prediction's."""
+        self.flush()
+        if log is not self.server:
+            log.end()
+            for source, own in _FDS.items():
+                self._restore(source, own)
+
+    def _restore(self, source: str, fd: int) -> None:
+        home = self.server.home(source)
+        if home is None:
+            _open_null(fd)
+        else:
+            _dup2(home, fd)
 
     def mend(self) -> None:
         """Between predictions: put back what one has closed. A stream of the model's own is left alone."""
-        for fd, name in enumerate(_NAMES):
+        self.server.pass_on()
+        if not _is_open(0):
+            _open_null(0)
+        for source, fd in _FDS.items():
             if not _is_open(fd):
-                self._reopen(fd)
+                self._restore(source, fd)
+        if _is_closed(self._streams["stdin"]):
+            self._streams["stdin"] = _open_stdin()
+        for name, stream in self._streams.items():
             if _is_closed(getattr(sys, name, None)):
-                if _is_closed(self._current[fd]):
-                    self._current[fd] = _new_stream(fd)
-                setattr(sys, name, self._routed[fd - 1] if fd and self._routed else self._current[fd])
-
-    def _reopen(self, fd: int) -> None:
-        kept, info = self._kept[fd]
-        if _is_open(kept) and _samestat(_fstat(kept), info):
-            _dup2(kept, fd)
-        else:  # it was closed too, with everything else
-            _open_null(fd)
+                setattr(sys, name, stream)
 
     def flush(self) -> None:
-        """What was printed must be in the pipes before the response is there."""
-        flush_streams(*self._current[1:])
-        libc.flush_stdio(None)
+        """Let nothing that was written before this moment be written after it."""
+        self.server.pass_on()
+        for source in _FDS:
+            self._streams[source].finish()
+        for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+            if type(stream) is not RoutedStream:
+                _flush(stream)
+        _flush_stdio(None)
+
+
+def _disown() -> None:
+    """In a child that the model has forked: it has the descriptors, but must not write the events of its parent."""
+    if type(current.get()) is not DescriptorLog:
+        current.set(None)
+
+
+def _open_stdin() -> TextIO:
+    return open(0, closefd=False)
 
 
 def _is_open(fd: int) -> bool:
@@ -189,17 +376,10 @@ def _open_null(fd: int) -> None:
     _set_inheritable(fd, True)
 
 
-def _new_stream(fd: int) -> TextIO:
-    if fd == 0:
-        return open(fd, closefd=False)
-    return open(fd, "w", 1, "utf-8", "backslashreplace", closefd=False)
-
-
-def flush_streams(*more: TextIO) -> None:
-    """Flush the standard streams; a model may have closed or replaced them."""
-    for stream in (*more, sys.stdout, sys.stderr):
-        try:
-            if stream is not None:
-                stream.flush()
-        except Exception:
-            continue
+def _flush(stream: TextIO | None) -> None:
+    """Flush a stream; a model may have closed or replaced it."""
+    try:
+        if stream is not None:
+            stream.flush()
+    except Exception:
+        pass

@@ -11,15 +11,12 @@ from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef] 
 from cog.internal.cancelation import Early
 from cog.internal.execution import Run, take
 from cog.internal.health import check
+from cog.internal.inherit import Pools
 from cog.internal.inotify import SCAN_INTERVAL, Watch, watch
-from cog.internal.logs import Streams
-from cog.internal.spool import Events, Names, Spool, log_event, sort_names
+from cog.internal.logs import EventLog, Log, Streams
+from cog.internal.spool import Events, Names, Spool, sort_names
 
 _get_ident = threading.get_ident
-
-#: Text without a newline that a prediction may print before it is passed on, in characters.
-_PENDING_LOG = 64 << 10
-
 
 #: What asyncio says when the model has called ``loop.stop()``.
 _STOPPED = "Event loop stopped before Future completed."
@@ -43,20 +40,20 @@ async def run_setup(setup: Callable[[], Any]) -> None:
 
 class Turn:
     """One turn of the loop. What its predictions have to say is announced at its end: one signal, however many there are.
-    What could not be written before, such as the beginning of a line, is written then."""
+    What could not be written before is written then."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, spool: Spool) -> None:
         self._loop = loop
         self._spool = spool
         self._thread = _get_ident()
         self._pending = False
-        self._writers: dict[Emitter, None] = {}
+        self._events: dict[Events, None] = {}
         self._freed = False
 
-    def touch(self, writer: Emitter | None = None, freed: bool = False) -> None:
+    def touch(self, events: Events | None = None, freed: bool = False) -> None:
         """There is something to announce; any thread may say so."""
-        if writer is not None:
-            self._writers[writer] = None
+        if events is not None:
+            self._events[events] = None
         self._freed = self._freed or freed
         if self._pending:
             return
@@ -71,81 +68,13 @@ class Turn:
         if not self._pending:
             return
         self._pending = False
-        writers, self._writers = self._writers, {}
-        for writer in writers:
-            writer.flush()
+        written, self._events = self._events, {}
+        for events in written:
+            events.append(b"")
         self._spool.look_here()
         if self._freed:
             self._freed = False
             self._spool.ready()
-
-
-class Emitter:
-    """Writes the events of one prediction, and announces them at the end of the turn. Threads of the model may log too."""
-
-    def __init__(self, events: Events, turn: Turn) -> None:
-        self._events = events
-        self._turn = turn
-        self._lock = threading.Lock()  # guards the rest
-        self._lines: list[bytes] = []
-        self._source = ("", False)
-        self._text: list[str] = []
-        self._size = 0
-
-    def emit(self, line: bytes) -> None:
-        """Add one event."""
-        with self._lock:
-            self._end_log()
-            self._lines.append(line)
-        self.flush()  # at once: what the model does next may be its last
-        self._turn.touch(self)
-
-    def log(self, source: str, text: str, copy: bool = False) -> None:
-        """Add text that the model wrote; neighbours become one event. A ``copy`` goes to another prediction too. What a
-        thread writes after the end is dropped: it must not show up in another prediction."""
-        with self._lock:
-            if self._events.closed:
-                return
-            if (source, copy) != self._source:
-                self._end_log()
-                self._source = source, copy
-            self._text.append(text)
-            self._size += len(text)
-            whole = text.endswith("\n") or self._size > _PENDING_LOG
-        if whole:
-            self.flush()
-        self._turn.touch(self)
-
-    def _end_log(self) -> None:
-        if self._text:
-            source, copy = self._source
-            self._lines.append(log_event(source, "".join(self._text), copy))
-            self._text = []
-            self._size = 0
-
-    def flush(self) -> None:
-        """Write what was collected; what can't be written, because the disk is full, is tried again later."""
-        try:
-            self._write()
-        except OSError:
-            pass
-
-    def _write(self) -> None:
-        with self._lock:
-            self._end_log()
-            lines, self._lines = self._lines, []
-            if lines or self._events.unwritten:
-                self._events.append(b"".join(lines))
-
-    def close(self) -> bool:
-        """Write the rest and release the file; whether there is one. OSError when something is missing: then the prediction has
-        not succeeded."""
-        try:
-            self._write()
-        except OSError:
-            self._events.close()
-            raise
-        return self._events.close()
 
 
 class AsyncRunner:
@@ -159,6 +88,8 @@ class AsyncRunner:
         self._spool = spool
         self._model = model
         self._names = names
+        self._alone = model.max_concurrency == 1
+        self._pools = Pools()
         self._turn = Turn(loop, spool)
         self._running: dict[str, tuple[Run, asyncio.Task[None]]] = {}
         self._early = Early(spool.canceled)
@@ -211,9 +142,16 @@ class AsyncRunner:
         work = take(self._spool, self._model, fid)
         if work is None:
             return
-        emitter = Emitter(self._spool.events(fid), self._turn)
-        run = Run(self._spool, fid, work, emitter.emit, lambda: self._leave(fid, emitter))
-        task = self._loop.create_task(run.run_async(emitter.log, self._announce))
+        self._pools.follow()
+        events = self._spool.events(fid)
+
+        def emit(line: bytes) -> None:
+            events.append(line)
+            self._turn.touch(events)
+
+        log = self._streams.lend() if self._alone else EventLog(emit)
+        run = Run(self._spool, fid, work, emit, lambda: self._leave(fid, events, log))
+        task = self._loop.create_task(run.run_async(log, self._announce))
         self._running[fid] = run, task
         task.add_done_callback(lambda task: self._done(run, task))
         if len(self._running) == self._model.max_concurrency:
@@ -229,12 +167,16 @@ class AsyncRunner:
             run.canceled = True
             task.cancel()
 
-    def _leave(self, fid: str, emitter: Emitter) -> bool:
+    def _leave(self, fid: str, events: Events, log: Log) -> bool:
         """The last thing before the response is written: from then on the id may come again."""
         full = len(self._running) == self._model.max_concurrency
         del self._running[fid]
         self._turn.touch(freed=full)
-        return emitter.close()
+        if self._alone:
+            self._streams.take_back(log)
+        else:
+            log.end()
+        return events.close()
 
     def _announce(self) -> None:
         """A response is there. Others that run may soon have something to say too; the last one says it at once."""

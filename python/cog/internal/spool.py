@@ -73,6 +73,7 @@ def decode(text: str) -> Any:
 _HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}").fullmatch
 
 _REQUEST, _RESPONSE, _CANCEL, _EVENTS = "request-", "response-", "cancel-", "events-"
+_LOGS = "logs"
 _JSON, _LINES = ".json", ".jsonl"
 _RESERVE = "reserve"
 
@@ -296,7 +297,12 @@ class Spool:
 
     def events(self, fid: str) -> Events:
         """The appender of a prediction's events."""
-        return Events(f"{self._prefix}{_EVENTS}{fid}{_LINES}")
+        return Events(self, f"{self._prefix}{_EVENTS}{fid}{_LINES}")
+
+    @property
+    def logs(self) -> str:
+        """The pipe for what a prediction that runs alone writes to its standard descriptors."""
+        return self._prefix + _LOGS
 
     def _put(self, name: str, data: bytes) -> None:
         self._put_parts(name, (data,))
@@ -366,37 +372,49 @@ class Spool:
 
 class Events:
     """Appends to one ``events-{id}.jsonl``; nothing is created before there is something to say. Threads of the model may
-    append too, also when the prediction has ended: then it is dropped, since the id may be another prediction's by now.
+    append too, also when the prediction has ended: then it is dropped, since the id may be another prediction's by now. So is
+    what a child says that the model has forked."""
 
-    What can't be written, because the disk is full, goes before the next lines: half a line may be there already."""
-
-    def __init__(self, path: str) -> None:
+    def __init__(self, spool: Spool, path: str) -> None:
+        self._spool = spool
         self._path = path
         self._guard = _lock()  # guards the rest
         self._fd = -1
-        self.closed = False
-        self.unwritten = b""
+        self._closed = False
+        self._unwritten = b""
 
     def append(self, lines: bytes) -> None:
-        """Append whole lines, each with its newline."""
+        """Append whole lines, each with its newline. What can't be written, because the disk is full, goes before the next ones:
+        half a line may be there already."""
+        if self._spool.forked:  # before the guard: another thread may have held it at the moment of the fork
+            return
         with self._guard:
-            if self.closed:
+            if self._closed:
                 return
-            self.unwritten += lines
-            if self._fd < 0:
-                self._fd = _open(self._path, _APPEND, 0o600)
-            while self.unwritten:
-                self.unwritten = self.unwritten[_write(self._fd, self.unwritten) :]
+            self._unwritten += lines
+            try:
+                self._write()
+            except OSError:
+                pass
+
+    def _write(self) -> None:
+        if self._unwritten and self._fd < 0:
+            self._fd = _open(self._path, _APPEND, 0o600)
+        while self._unwritten:
+            self._unwritten = self._unwritten[_write(self._fd, self._unwritten) :]
 
     def close(self) -> bool:
-        """Release the file; whether there is one."""
+        """Release the file; whether there is one. OSError when something could not be written: then the prediction has not
+        succeeded."""
         with self._guard:
-            self.closed = True
-            if self._fd < 0:
-                return False
-            _close(self._fd)
-            self._fd = -1
-            return True
+            self._closed = True
+            try:
+                self._write()
+            finally:
+                fd, self._fd = self._fd, -1
+                if fd >= 0:
+                    _close(fd)
+            return fd >= 0
 
 
 def output_event(chunk: bytes, files: list[dict[str, Any]]) -> bytes:

@@ -1,0 +1,84 @@
+"""What a prediction starts in other threads is its own: it sees the scope, and its text goes to the same logs.
+
+A new thread belongs to the prediction that starts it, as with Python 3.14's ``thread_inherit_context``; what a pool of threads
+is given belongs to whoever gave it, whoever else has used the thread before.
+"""
+
+from __future__ import annotations
+
+import _thread
+import sys
+from typing import Any, Callable
+
+from cog import scope
+from cog.internal import logs
+from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+
+_scope, _log = scope.current, logs.current
+_modules = sys.modules
+
+
+def follow_threads() -> None:
+    """Let threads belong to who starts them. Called before the model is imported, because module ``threading``, which takes a
+    millisecond to import, keeps what it finds here."""
+    threading = _modules.get("threading")
+    for name in ("start_new_thread", "start_joinable_thread"):  # the second from Python 3.13 on
+        start = getattr(_thread, name, None)
+        if start is None:
+            continue
+        setattr(_thread, name, _inherited(start))
+        if threading is not None:
+            setattr(threading, f"_{name}", getattr(_thread, name))
+
+
+def _inherited(start: Callable[..., Any]) -> Callable[..., Any]:
+    def start_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        log = _log.get()
+        if log is not None:
+            function = _within(log, _scope.get(), function)
+        return start(function, *args, **kwargs)
+
+    return start_thread
+
+
+def _within(log: logs.Log, own: scope.Scope | None, function: Callable[..., Any]) -> Callable[..., Any]:
+    def run(*args: Any, **kwargs: Any) -> Any:
+        _log.set(log)
+        _scope.set(own)
+        return function(*args, **kwargs)
+
+    return run
+
+
+class Pools:
+    """Lets what `concurrent.futures` runs in its threads belong to who has submitted it."""
+
+    def __init__(self) -> None:
+        self._followed = False
+
+    def follow(self) -> None:
+        """Called before each prediction: the module may have been imported since. A pool that the same prediction has made, and
+        nobody else has used, has its threads from it."""
+        if not self._followed and "concurrent.futures.thread" in _modules:
+            self._followed = True
+            executor = _modules["concurrent.futures.thread"].ThreadPoolExecutor
+            executor.submit = _submit(executor.submit)
+
+
+def _submit(submit: Callable[..., Any]) -> Callable[..., Any]:
+    def submit_for(self: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        return submit(self, _task(_log.get(), _scope.get(), fn), *args, **kwargs)
+
+    return submit_for
+
+
+def _task(log: logs.Log | None, own: scope.Scope | None, function: Callable[..., Any]) -> Callable[..., Any]:
+    def run(*args: Any, **kwargs: Any) -> Any:
+        tokens = _log.set(log), _scope.set(own)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            _log.reset(tokens[0])
+            _scope.reset(tokens[1])
+
+    return run
