@@ -3,6 +3,7 @@ package schema
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,9 +13,6 @@ import (
 // maxDepth bounds the nesting of an input. The runner's interpreter refuses about 1,000 levels with an exception in the
 // middle of reading a request, so the edge must refuse fewer, with a margin for the request around the input.
 const maxDepth = 256
-
-// mask stands for the value of a secret wherever an input is shown.
-const mask = `"**********"`
 
 // Checked is an input that the model can take.
 type Checked struct {
@@ -51,7 +49,7 @@ func (i *Input) Check(raw json.RawMessage) (Checked, []Problem) {
 	if len(w.problems) > 0 {
 		return Checked{}, w.problems
 	}
-	return Checked{apply(raw, w.input), apply(raw, w.echo), w.files, w.unknown}, nil
+	return Checked{apply(raw, w.input), masked(i.root, raw), w.files, w.unknown}, nil
 }
 
 // rule is how far a value may be from its type.
@@ -76,10 +74,10 @@ type walk struct {
 	path     []step
 	problems []Problem
 	input    []edit
-	echo     []edit
 	files    []FileInput
 	unknown  []string
 	matching time.Duration // spent on patterns
+	veiled   bool          // in a value that holds a secret: the client may have put it in a wrong place
 }
 
 func (w *walk) text(v jsonscan.Span) []byte { return w.raw[v.Start:v.End] }
@@ -95,21 +93,27 @@ func (w *walk) add(kind, msg string) {
 
 // refuse adds a problem that names what was got.
 func (w *walk) refuse(n *node, v jsonscan.Span, kind, msg string) {
-	w.add(kind, msg+"; got "+describe(w.text(v), n.hides))
+	w.add(kind, msg+"; got "+describe(w.text(v), w.veiled))
 }
 
 func (w *walk) value(n *node, v jsonscan.Span, r rule) {
-	if n.secret && w.raw[v.Start] == '"' {
-		w.echo = append(w.echo, edit{v, mask})
+	if n.hides && !w.veiled {
+		w.veiled = true
+		defer func() { w.veiled = false }()
 	}
-	if w.raw[v.Start] == 'n' && (n.nullable || n.kind == anyType && n.anyOf == nil && n.enum == nil) {
+	switch {
+	case n.never:
+		w.add("never", "is not allowed here")
+		return
+	case w.raw[v.Start] == 'n' && n.takesNull():
+		return
+	case n.anyOf != nil:
+		w.union(n, v, r)
 		return
 	}
-	if n.anyOf != nil {
-		w.union(n, v, min(r, numeric))
-		return
-	}
-	switch n.kind {
+	switch n.kindOf(w.text(v)) {
+	case nullType:
+		w.refuse(n, v, "none_required", "must be null")
 	case stringType:
 		w.string(n, v)
 	case integerType:
@@ -125,6 +129,39 @@ func (w *walk) value(n *node, v jsonscan.Span, r rule) {
 	default:
 		w.choice(n, v, canonical(w.text(v)))
 	}
+	if n.not != nil {
+		if trial := w.try(n.not, v, exact); len(trial.problems) == 0 {
+			w.refuse(n, v, "not", "is one of the values that are not allowed")
+		}
+	}
+}
+
+func (n *node) takesNull() bool {
+	return n.nullable || n.kind == nullType || n.kind == anyType && n.anyOf == nil && n.enum == nil && n.not == nil
+}
+
+// kindOf returns the type that a value is checked by: that of the schema, or where it has none and yet says something of
+// values of some type, the one that the value has.
+func (n *node) kindOf(value []byte) string {
+	if !n.asserts {
+		return n.kind
+	}
+	switch c := value[0]; {
+	case c == '"':
+		return stringType
+	case c == '{':
+		return objectType
+	case c == '[':
+		return arrayType
+	case c == 't' || c == 'f':
+		return booleanType
+	case c == 'n':
+		return anyType
+	case bytes.ContainsAny(value, ".eE"):
+		return numberType
+	default:
+		return integerType
+	}
 }
 
 // choice checks the canonical text of a value against an enum.
@@ -134,21 +171,67 @@ func (w *walk) choice(n *node, v jsonscan.Span, canonical string) {
 	}
 }
 
-// union takes the first member that the value is exactly, else the first that is the same number in another form.
+// union takes the member that the value names by its tag, else the first that it is exactly, else the first that is the
+// same number in another form.
 func (w *walk) union(n *node, v jsonscan.Span, r rule) {
-	if n.hides && w.raw[v.Start] == '"' {
-		w.echo = append(w.echo, edit{v, mask})
+	members := n.anyOf
+	if n.tag != "" && w.raw[v.Start] == '{' {
+		if members = w.tagged(n, v); len(members) == 1 {
+			w.value(members[0], v, r)
+		}
+		if len(members) < 2 {
+			return
+		}
 	}
+	r = min(r, numeric)
 	for rule := exact; rule <= r; rule++ {
-		for _, member := range n.anyOf {
+		for _, member := range members {
 			trial := w.try(member, v, rule)
 			if len(trial.problems) == 0 {
-				w.adopt(trial, !n.hides || w.raw[v.Start] != '"')
+				w.adopt(trial)
 				return
 			}
 		}
 	}
 	w.refuseUnion(n, v, r)
+}
+
+// tagged returns the members that the object at v may be by its tag. When there is none, the problem is added.
+func (w *walk) tagged(n *node, v jsonscan.Span) (members []*node) {
+	w.path = append(w.path, step{key: n.tag})
+	defer func() { w.path = w.path[:len(w.path)-1] }()
+	tag, ok := w.find(v, n.tag)
+	if !ok {
+		w.add("missing", "Field required")
+		return nil
+	}
+	var shown []string
+	for _, member := range n.anyOf {
+		tags := member.tags(n.tag)
+		if len(tags) == 0 || slices.ContainsFunc(tags, func(m *node) bool { return len(w.try(m, tag, exact).problems) == 0 }) {
+			members = append(members, member)
+		}
+		for _, m := range tags {
+			if m.enum != nil {
+				shown = append(shown, m.enum.shown)
+			}
+		}
+	}
+	if len(members) == 0 {
+		w.refuse(n, tag, "union_tag_invalid", "must be one of: "+strings.Join(shown, ", "))
+	}
+	return members
+}
+
+// tags are the schemas of the property called tag in the members of a union, or in the one object that n is.
+func (n *node) tags(tag string) (found []*node) {
+	for _, member := range n.anyOf {
+		found = append(found, member.tags(tag)...)
+	}
+	if property := n.properties[tag]; property != nil {
+		found = append(found, property)
+	}
+	return found
 }
 
 // refuseUnion says what is wrong with the value for the one member that is of its JSON type, else names the types.
@@ -170,18 +253,15 @@ func (w *walk) refuseUnion(n *node, v jsonscan.Span, r rule) {
 
 // try walks the value on its own, so that a member of a union that does not fit leaves nothing behind.
 func (w *walk) try(n *node, v jsonscan.Span, r rule) walk {
-	trial := walk{raw: w.raw, path: w.path, matching: w.matching}
+	trial := walk{raw: w.raw, path: w.path, matching: w.matching, veiled: w.veiled}
 	trial.value(n, v, r)
 	w.matching = trial.matching
 	return trial
 }
 
-func (w *walk) adopt(trial walk, echo bool) {
+func (w *walk) adopt(trial walk) {
 	w.input = append(w.input, trial.input...)
 	w.files = append(w.files, trial.files...)
-	if echo {
-		w.echo = append(w.echo, trial.echo...)
-	}
 }
 
 // takes reports whether a value that starts with c is of n's JSON type.
@@ -196,7 +276,7 @@ func (n *node) takes(c byte) bool {
 	case 't', 'f':
 		return n.kind == booleanType
 	case 'n':
-		return false
+		return n.kind == nullType
 	default:
 		return n.kind == integerType || n.kind == numberType
 	}
@@ -209,6 +289,8 @@ func (n *node) name() string {
 		return fileName
 	case n.kind == anyType:
 		return "any value"
+	case n.kind == nullType:
+		return nullType
 	case n.kind == numberType, n.kind == booleanType:
 		return "a " + n.kind
 	case n.kind == arrayType:

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,17 +28,24 @@ func newChoices(values []json.RawMessage) (*choices, error) {
 		}
 		key := canonical(compact.Bytes())
 		c.known[key] = true
-		shown = append(shown, clip(strings.TrimPrefix(key, `"`), maxShown))
+		text := strings.TrimPrefix(key, `"`)
+		if value := compact.Bytes(); value[0] == '[' || value[0] == '{' {
+			text = string(value)
+		}
+		shown = append(shown, clip(text, maxShown))
 	}
 	c.shown = clip(strings.Join(shown, ", "), 10*maxShown)
 	return c, nil
 }
 
-// canonical returns the same text for spellings of the same scalar. The text of a string follows a quote, so that "1"
+// canonical returns the same text for spellings of the same value. The text of a string follows a quote, so that "1"
 // and 1 differ.
 func canonical(value []byte) string {
-	if value[0] == '"' {
+	switch value[0] {
+	case '"':
 		return `"` + jsonscan.Unquote(value)
+	case '[', '{':
+		return canonicalParts(value)
 	}
 	if d, ok := parseDecimal(string(value)); ok {
 		if whole, ok := d.integer(); ok {
@@ -47,4 +56,22 @@ func canonical(value []byte) string {
 		}
 	}
 	return string(value)
+}
+
+// canonicalParts is canonical for lists and objects, whose keys have no order.
+func canonicalParts(value []byte) string {
+	s := jsonscan.Scanner{Text: value, MaxDepth: maxDepth}
+	part := func(v jsonscan.Span) string { return strconv.Quote(canonical(value[v.Start:v.End])) }
+	if value[0] == '[' {
+		var items []string
+		_ = s.Array(func(item jsonscan.Span) { items = append(items, part(item)) })
+		return "[" + strings.Join(items, ", ") + "]"
+	}
+	pairs := map[string]string{}
+	_ = s.Object(func(m jsonscan.Member) { pairs[part(m.Key)] = part(m.Value) })
+	var texts []string
+	for _, key := range slices.Sorted(maps.Keys(pairs)) {
+		texts = append(texts, key+": "+pairs[key])
+	}
+	return "{" + strings.Join(texts, ", ") + "}"
 }

@@ -1,17 +1,19 @@
 package schema
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
-	"strings"
 )
 
 // The JSON types of a schema; anyType is a schema without one.
 const (
 	anyType     = ""
+	nullType    = "null"
 	stringType  = "string"
 	integerType = "integer"
 	numberType  = "number"
@@ -24,185 +26,384 @@ const (
 type node struct {
 	kind     string
 	nullable bool
+	never    bool // nothing fits
 	secret   bool // the value itself is a secret
 	hides    bool // a secret is here or below: the value must not be shown
 	file     bool // the value is the URL of a file
+	asserts  bool // says something of a value whose type it does not say
 
-	minimum, maximum     *bound
+	limits               []limit
+	multipleOf           *bound
 	minLength, maxLength *int
 	minItems, maxItems   *int
+	minKeys, maxKeys     *int
 	pattern              *pattern
 	enum                 *choices
 	anyOf                []*node
-	items                *node
+	tag                  string // the property that says which member of anyOf it is
+	not                  *node
+
+	prefix   []*node // of the first items
+	items    *node   // of the others
+	unique   bool
+	contains *node
+	minHits  int // how many items fit contains, at least and at most
+	maxHits  *int
 
 	properties  map[string]*node
+	patterns    []keyed
+	names       *node // of the keys themselves
 	required    []string
-	additional  *node // for keys that properties does not name; nil: no schema for them
-	open        bool  // additionalProperties is true
-	closed      bool  // additionalProperties is false
+	needs       map[string][]string // keys that a key asks for
+	additional  *node               // for keys that neither properties nor patterns name; nil: no schema for them
+	open        bool                // additionalProperties is true
+	closed      bool                // additionalProperties is false
 	dropUnknown bool
 }
 
-// keywords is a schema as it stands in the document.
-type keywords struct {
-	Ref                  string              `json:"$ref"`
-	AllOf                []keywords          `json:"allOf"`
-	AnyOf                []keywords          `json:"anyOf"`
-	Type                 string              `json:"type"`
-	Format               string              `json:"format"`
-	Nullable             bool                `json:"nullable"`
-	Secret               bool                `json:"x-cog-secret"`
-	Any                  bool                `json:"x-cog-any"`
-	Enum                 []json.RawMessage   `json:"enum"`
-	Minimum              json.Number         `json:"minimum"`
-	Maximum              json.Number         `json:"maximum"`
-	MinLength            *int                `json:"minLength"`
-	MaxLength            *int                `json:"maxLength"`
-	MinItems             *int                `json:"minItems"`
-	MaxItems             *int                `json:"maxItems"`
-	Pattern              *string             `json:"pattern"`
-	Items                *keywords           `json:"items"`
-	Properties           map[string]keywords `json:"properties"`
-	Required             []string            `json:"required"`
-	AdditionalProperties json.RawMessage     `json:"additionalProperties"`
+// keyed is the schema of the values whose keys match a pattern.
+type keyed struct {
+	key   *pattern
+	value *node
 }
 
-// compiler turns keywords into nodes. open holds the components that are being compiled, to find a circle.
+// keywords are those that a node is made of.
+type keywords struct {
+	Type                 json.RawMessage            `json:"type"`
+	Format               string                     `json:"format"`
+	Nullable             bool                       `json:"nullable"`
+	WriteOnly            bool                       `json:"writeOnly"`
+	Secret               bool                       `json:"x-cog-secret"`
+	Any                  bool                       `json:"x-cog-any"`
+	URL                  bool                       `json:"x-cog-url"`
+	Enum                 []json.RawMessage          `json:"enum"`
+	Const                json.RawMessage            `json:"const"`
+	Minimum              json.Number                `json:"minimum"`
+	Maximum              json.Number                `json:"maximum"`
+	ExclusiveMinimum     json.Number                `json:"exclusiveMinimum"`
+	ExclusiveMaximum     json.Number                `json:"exclusiveMaximum"`
+	MultipleOf           json.Number                `json:"multipleOf"`
+	MinLength            *int                       `json:"minLength"`
+	MaxLength            *int                       `json:"maxLength"`
+	Pattern              *string                    `json:"pattern"`
+	ContentSchema        json.RawMessage            `json:"contentSchema"`
+	MinItems             *int                       `json:"minItems"`
+	MaxItems             *int                       `json:"maxItems"`
+	UniqueItems          bool                       `json:"uniqueItems"`
+	Items                json.RawMessage            `json:"items"`
+	PrefixItems          []json.RawMessage          `json:"prefixItems"`
+	AdditionalItems      json.RawMessage            `json:"additionalItems"`
+	Contains             json.RawMessage            `json:"contains"`
+	MinContains          *int                       `json:"minContains"`
+	MaxContains          *int                       `json:"maxContains"`
+	Properties           map[string]json.RawMessage `json:"properties"`
+	PatternProperties    map[string]json.RawMessage `json:"patternProperties"`
+	PropertyNames        json.RawMessage            `json:"propertyNames"`
+	Required             []string                   `json:"required"`
+	DependentRequired    map[string][]string        `json:"dependentRequired"`
+	MinProperties        *int                       `json:"minProperties"`
+	MaxProperties        *int                       `json:"maxProperties"`
+	AdditionalProperties json.RawMessage            `json:"additionalProperties"`
+	AnyOf                []json.RawMessage          `json:"anyOf"`
+	OneOf                []json.RawMessage          `json:"oneOf"`
+	Not                  json.RawMessage            `json:"not"`
+	Discriminator        struct {
+		PropertyName string `json:"propertyName"`
+	} `json:"discriminator"`
+}
+
+// known are the names of keywords.
+var known = func() map[string]bool {
+	names := map[string]bool{}
+	for field := range reflect.TypeFor[keywords]().Fields() {
+		names[field.Tag.Get("json")] = true
+	}
+	return names
+}()
+
+// compiler turns schemas into nodes. open holds the components that are being compiled, to find a circle.
 type compiler struct {
 	components map[string]json.RawMessage
 	open       map[string]bool
 }
 
 func (c *compiler) component(name string) (*node, error) {
-	source, ok := c.components[name]
-	if !ok {
-		return nil, fmt.Errorf("components.schemas.%s is missing", name)
-	}
-	if c.open[name] {
-		return nil, fmt.Errorf("components.schemas.%s refers to itself", name)
-	}
-	c.open[name] = true
-	defer delete(c.open, name)
-	var k keywords
-	if err := json.Unmarshal(source, &k); err != nil {
-		return nil, fmt.Errorf("components.schemas.%s: %w", name, err)
-	}
-	n, err := c.compile(k)
+	ref, _ := json.Marshal(map[string]string{"$ref": componentPrefix + name})
+	n, err := c.compile(ref)
 	if err != nil {
 		return nil, fmt.Errorf("components.schemas.%s: %w", name, err)
 	}
 	return n, nil
 }
 
-func (c *compiler) compile(k keywords) (*node, error) {
-	n, err := c.base(k)
+func (c *compiler) compile(source json.RawMessage) (*node, error) {
+	switch string(source) {
+	case "true":
+		return &node{}, nil
+	case "false":
+		return &node{never: true}, nil
+	}
+	w, opened, err := c.read(source)
+	defer func() {
+		for _, name := range opened {
+			delete(c.open, name)
+		}
+	}()
 	if err != nil {
 		return nil, err
 	}
-	n.nullable = n.nullable || k.Nullable
-	n.hides = n.secret || n.belowHides()
+	k, err := w.keywords()
+	if err != nil {
+		return nil, err
+	}
+	n := &node{nullable: k.Nullable, secret: k.Secret || k.WriteOnly || k.Format == "password"}
+	if k.AnyOf != nil || k.OneOf != nil {
+		err = c.union(n, w, k)
+	} else {
+		err = errors.Join(n.setType(k), n.scalar(k), c.strings(n, k), c.arrays(n, k), c.objects(n, k), c.not(n, k))
+	}
+	if err != nil {
+		return nil, err
+	}
+	n.hides = n.secret || slices.ContainsFunc(n.inside(), func(m *node) bool { return m.hides })
 	return n, nil
 }
 
-// base compiles what k refers to, or k itself when it refers to nothing.
-func (c *compiler) base(k keywords) (*node, error) {
-	switch {
-	case k.Ref != "":
-		name, ok := strings.CutPrefix(k.Ref, "#/components/schemas/")
-		if !ok {
-			return nil, fmt.Errorf("$ref %q does not name a component", k.Ref)
+// keywords takes from w what a node is made of.
+func (w words) keywords() (k keywords, err error) {
+	own := words{}
+	for name, value := range w {
+		if known[name] {
+			own[name] = value
 		}
-		return c.component(name)
-	case len(k.AllOf) == 1:
-		return c.compile(k.AllOf[0])
-	case len(k.AllOf) > 1:
-		return nil, errors.New("allOf with more than one schema is not supported")
 	}
-	n := &node{kind: k.Type, secret: k.Secret || k.Format == "password"}
+	text, err := json.Marshal(own)
+	if err == nil {
+		err = json.Unmarshal(text, &k)
+	}
+	return k, err
+}
+
+// union compiles anyOf, or oneOf: of its members too the first that fits is taken, as the model itself decides. What is
+// said beside them, each of them says.
+func (c *compiler) union(n *node, w words, k keywords) error {
+	if k.AnyOf != nil && k.OneOf != nil {
+		return errors.New("the server does not check anyOf beside oneOf: write one of them")
+	}
+	n.tag = k.Discriminator.PropertyName
+	rest, err := json.Marshal(w.spread())
+	if err != nil {
+		return err
+	}
+	n.anyOf = []*node{} // also without members it is a union: nothing fits
+	for i, member := range append(k.AnyOf, k.OneOf...) {
+		if string(rest) != "{}" {
+			member, _ = json.Marshal(map[string]any{"allOf": []json.RawMessage{member, rest}})
+		}
+		compiled, err := c.compile(member)
+		if err != nil {
+			return fmt.Errorf("member %d of the union: %w", i, err)
+		}
+		n.anyOf = append(n.anyOf, compiled)
+	}
+	return nil
+}
+
+// setType sets what depends on the type alone.
+func (n *node) setType(k keywords) error {
+	var several []string
+	switch err := json.Unmarshal(k.Type, &n.kind); {
+	case k.Type == nil:
+	case err == nil && n.kind == anyType:
+		return errors.New("type is empty")
+	case err == nil:
+	case json.Unmarshal(k.Type, &several) == nil:
+		some := slices.DeleteFunc(several, func(kind string) bool { return kind == nullType })
+		if len(some) != 1 {
+			return fmt.Errorf("type %s is not supported: use anyOf", k.Type)
+		}
+		n.kind, n.nullable = some[0], n.nullable || len(some) < len(several)
+	default:
+		return fmt.Errorf("type: %w", err)
+	}
 	if k.Any {
 		n.kind = anyType
 	}
-	if !slices.Contains([]string{anyType, stringType, integerType, numberType, booleanType, arrayType, objectType}, n.kind) {
-		return nil, fmt.Errorf("type %q is not supported", n.kind)
+	all := []string{anyType, nullType, stringType, integerType, numberType, booleanType, arrayType, objectType}
+	if !slices.Contains(all, n.kind) {
+		return fmt.Errorf("type %q is not supported", n.kind)
 	}
-	n.file = n.kind == stringType && k.Format == "uri"
-	return n, errors.Join(c.scalar(n, k), c.nested(n, k))
+	n.file = n.kind == stringType && k.Format == "uri" && !k.URL
+	n.asserts = n.kind == anyType && !k.Any
+	return nil
 }
 
-// scalar compiles the keywords about a single value.
-func (c *compiler) scalar(n *node, k keywords) (err error) {
-	n.minLength, n.maxLength, n.minItems, n.maxItems = k.MinLength, k.MaxLength, k.MinItems, k.MaxItems
-	if k.Minimum != "" {
-		if n.minimum, err = newBound(k.Minimum.String()); err != nil {
-			return fmt.Errorf("minimum: %w", err)
+// scalar compiles the keywords about numbers, and those about values of any type.
+func (n *node) scalar(k keywords) (err error) {
+	for _, l := range []struct {
+		keyword string
+		text    json.Number
+		limit
+	}{
+		{"minimum", k.Minimum, limit{least: true}},
+		{"maximum", k.Maximum, limit{}},
+		{"exclusiveMinimum", k.ExclusiveMinimum, limit{least: true, strict: true}},
+		{"exclusiveMaximum", k.ExclusiveMaximum, limit{strict: true}},
+	} {
+		if l.text == "" {
+			continue
+		}
+		if l.bound, err = newBound(l.text.String()); err != nil {
+			return fmt.Errorf("%s: %w", l.keyword, err)
+		}
+		n.limits = append(n.limits, l.limit)
+	}
+	if k.MultipleOf != "" {
+		n.multipleOf, err = newBound(k.MultipleOf.String())
+		if err != nil || n.multipleOf.rat.Sign() <= 0 {
+			return fmt.Errorf("multipleOf: %s is not a finite number above 0", k.MultipleOf)
 		}
 	}
-	if k.Maximum != "" {
-		if n.maximum, err = newBound(k.Maximum.String()); err != nil {
-			return fmt.Errorf("maximum: %w", err)
-		}
-	}
-	if k.Pattern != nil {
-		if n.pattern, err = newPattern(*k.Pattern); err != nil {
-			return err
-		}
-	}
-	if k.Enum != nil {
+	switch {
+	case k.Const != nil:
+		n.enum, err = newChoices([]json.RawMessage{k.Const})
+	case k.Enum != nil:
 		n.enum, err = newChoices(k.Enum)
 	}
 	return err
 }
 
-// nested compiles the schemas inside k.
-func (c *compiler) nested(n *node, k keywords) (err error) {
-	if k.Items != nil {
-		if n.items, err = c.compile(*k.Items); err != nil {
+func (c *compiler) strings(n *node, k keywords) (err error) {
+	n.minLength, n.maxLength = k.MinLength, k.MaxLength
+	if k.Pattern != nil {
+		if n.pattern, err = newPattern(*k.Pattern); err != nil {
+			return err
+		}
+	}
+	content, err := c.optional("contentSchema", k.ContentSchema)
+	if err != nil || content == nil {
+		return err
+	}
+	if content.holdsFile() {
+		return errors.New("contentSchema: a file inside a text of JSON cannot be fetched: take the object itself in place of its text")
+	}
+	n.secret = n.secret || content.hides
+	return nil
+}
+
+func (c *compiler) arrays(n *node, k keywords) (err error) {
+	n.minItems, n.maxItems, n.unique = k.MinItems, k.MaxItems, k.UniqueItems
+	prefix, rest := k.PrefixItems, k.Items
+	if bytes.HasPrefix(rest, []byte("[")) { // before 2020, prefixItems was spelled so
+		if err := json.Unmarshal(rest, &prefix); err != nil {
 			return fmt.Errorf("items: %w", err)
 		}
+		rest = k.AdditionalItems
 	}
-	for i, member := range k.AnyOf {
-		compiled, err := c.compile(member)
+	for i, source := range prefix {
+		item, err := c.compile(source)
 		if err != nil {
-			return fmt.Errorf("anyOf %d: %w", i, err)
+			return fmt.Errorf("item %d: %w", i, err)
 		}
-		n.anyOf = append(n.anyOf, compiled)
+		n.prefix = append(n.prefix, item)
 	}
-	n.required = k.Required
+	if n.items, err = c.optional("items", rest); err != nil {
+		return err
+	}
+	if n.contains, err = c.trial("contains", k.Contains); err != nil {
+		return err
+	}
+	n.minHits, n.maxHits = 1, k.MaxContains
+	if k.MinContains != nil {
+		n.minHits = *k.MinContains
+	}
+	return nil
+}
+
+func (c *compiler) objects(n *node, k keywords) (err error) {
+	n.required, n.needs, n.minKeys, n.maxKeys = k.Required, k.DependentRequired, k.MinProperties, k.MaxProperties
 	n.properties = make(map[string]*node, len(k.Properties))
 	for _, name := range slices.Sorted(maps.Keys(k.Properties)) {
 		if n.properties[name], err = c.compile(k.Properties[name]); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	return c.additional(n, k.AdditionalProperties)
-}
-
-// additional compiles additionalProperties: true, false or a schema.
-func (c *compiler) additional(n *node, source json.RawMessage) error {
-	switch string(source) {
-	case "", "null":
-		return nil
+	if err := c.patterns(n, k); err != nil {
+		return err
+	}
+	if n.names, err = c.trial("propertyNames", k.PropertyNames); err != nil {
+		return err
+	}
+	switch string(k.AdditionalProperties) {
+	case "null":
 	case "true":
 		n.open = true
-		return nil
 	case "false":
 		n.closed = true
-		return nil
+	default:
+		n.additional, err = c.optional("additionalProperties", k.AdditionalProperties)
 	}
-	var k keywords
-	err := json.Unmarshal(source, &k)
-	if err == nil {
-		n.additional, err = c.compile(k)
+	return err
+}
+
+func (c *compiler) patterns(n *node, k keywords) error {
+	for _, source := range slices.Sorted(maps.Keys(k.PatternProperties)) {
+		key, err := newPattern(source)
+		if err != nil {
+			return fmt.Errorf("patternProperties: %w", err)
+		}
+		value, err := c.compile(k.PatternProperties[source])
+		if err != nil {
+			return fmt.Errorf("patternProperties %s: %w", source, err)
+		}
+		n.patterns = append(n.patterns, keyed{key, value})
 	}
-	if err != nil {
-		return fmt.Errorf("additionalProperties: %w", err)
+	several := len(n.patterns) > 1 || len(n.properties) > 0
+	if several && slices.ContainsFunc(n.patterns, func(p keyed) bool { return p.value.holdsFile() }) {
+		return errors.New("patternProperties: a key that may have two schemas cannot be a file: name its property")
 	}
 	return nil
 }
 
-// belowHides reports whether a schema inside n is about a secret.
-func (n *node) belowHides() bool {
-	inside := slices.Concat(n.anyOf, slices.Collect(maps.Values(n.properties)), []*node{n.items, n.additional})
-	return slices.ContainsFunc(inside, func(m *node) bool { return m != nil && m.hides })
+func (c *compiler) not(n *node, k keywords) (err error) {
+	n.not, err = c.trial("not", k.Not)
+	return err
 }
+
+// optional compiles a schema that may be absent.
+func (c *compiler) optional(keyword string, source json.RawMessage) (*node, error) {
+	if source == nil {
+		return nil, nil
+	}
+	n, err := c.compile(source)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", keyword, err)
+	}
+	return n, nil
+}
+
+// trial compiles a schema that a value is compared with and nothing more: no file can be there.
+func (c *compiler) trial(keyword string, source json.RawMessage) (*node, error) {
+	n, err := c.optional(keyword, source)
+	if n != nil && n.holdsFile() {
+		return nil, fmt.Errorf("%s: a file cannot be told from a text here: use a str", keyword)
+	}
+	return n, err
+}
+
+// inside are the schemas of the value, or of a part of it, that files and secrets are looked for in.
+func (n *node) inside() []*node {
+	all := slices.Concat(n.anyOf, n.prefix, slices.Collect(maps.Values(n.properties)))
+	for _, p := range n.patterns {
+		all = append(all, p.value)
+	}
+	for _, m := range []*node{n.items, n.additional, n.contains, n.not, n.names} {
+		if m != nil {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+// holdsFile reports whether a value, or a part of it, may be a file.
+func (n *node) holdsFile() bool { return n.file || slices.ContainsFunc(n.inside(), (*node).holdsFile) }

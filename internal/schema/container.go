@@ -26,6 +26,7 @@ func (w *walk) root(n *node) {
 	case err != nil:
 		w.add("json_invalid", "is not valid JSON: "+err.Error())
 	case w.raw[v.Start] != '{':
+		w.veiled = n.hides
 		w.refuse(n, v, "dict_type", "must be an object")
 	default:
 		w.members(n, members, lenient)
@@ -37,13 +38,36 @@ func (w *walk) object(n *node, v jsonscan.Span, r rule) {
 		w.refuse(n, v, "dict_type", "must be an object")
 		return
 	}
-	if len(n.properties) == 0 && len(n.required) == 0 && n.additional == nil && !n.closed {
+	if n.enum != nil {
+		w.choice(n, v, canonical(w.text(v)))
+	}
+	if !n.limitsKeys() {
 		return
 	}
-	var members []jsonscan.Member
+	w.members(n, w.membersOf(v), r)
+}
+
+// limitsKeys reports whether n says anything of the keys of objects or of their values.
+func (n *node) limitsKeys() bool {
+	return len(n.properties) > 0 || len(n.required) > 0 || n.additional != nil || n.closed || n.patterns != nil ||
+		n.names != nil || n.minKeys != nil || n.maxKeys != nil || n.needs != nil
+}
+
+// membersOf returns the pairs of the object at v, which was read before.
+func (w *walk) membersOf(v jsonscan.Span) (members []jsonscan.Member) {
 	s := jsonscan.Scanner{Text: w.raw[:v.End], Pos: v.Start, MaxDepth: maxDepth}
 	_ = s.Object(func(m jsonscan.Member) { members = append(members, m) })
-	w.members(n, members, r)
+	return members
+}
+
+// find returns the value of a key of the object at v.
+func (w *walk) find(v jsonscan.Span, key string) (value jsonscan.Span, ok bool) {
+	for _, m := range w.membersOf(v) {
+		if jsonscan.Unquote(w.text(m.Key)) == key && m.Flaw == nil {
+			value, ok = m.Value, true
+		}
+	}
+	return value, ok
 }
 
 // members walks the pairs of an object. Of a repeated key the last pair counts and the others are dropped.
@@ -63,8 +87,19 @@ func (w *walk) members(n *node, members []jsonscan.Member, r rule) {
 		}
 		w.path = w.path[:len(w.path)-1]
 	}
-	for _, name := range n.required {
-		if _, ok := last[name]; !ok {
+	w.demand(last, n.required)
+	for key, needed := range n.needs {
+		if _, ok := last[key]; ok {
+			w.demand(last, needed)
+		}
+	}
+	w.count(len(last), n.minKeys, n.maxKeys, "key")
+}
+
+// demand adds a problem for each key that is not there.
+func (w *walk) demand(keys map[string]int, needed []string) {
+	for _, name := range needed {
+		if _, ok := keys[name]; !ok {
 			w.path = append(w.path, step{key: name})
 			w.add("missing", "Field required")
 			w.path = w.path[:len(w.path)-1]
@@ -72,27 +107,64 @@ func (w *walk) members(n *node, members []jsonscan.Member, r rule) {
 	}
 }
 
+// count adds a problem when there are too few or too many.
+func (w *walk) count(count int, least, most *int, noun string) {
+	if least != nil && count < *least {
+		w.add("too_short", fmt.Sprintf("must have at least %s; got %d", plural(*least, noun), count))
+	}
+	if most != nil && count > *most {
+		w.add("too_long", fmt.Sprintf("must have at most %s; got %d", plural(*most, noun), count))
+	}
+}
+
 // member walks one pair and reports whether it stays in the input.
 func (w *walk) member(n *node, key string, m jsonscan.Member, counts bool, r rule) bool {
-	inner, known := n.properties[key]
-	if !known {
-		inner = n.additional
-	}
-	switch {
-	case m.Flaw != nil:
+	if m.Flaw != nil {
 		w.add(m.Flaw.Kind, m.Flaw.Msg)
-	case !counts && inner != nil && inner.hides:
-		w.echo = append(w.echo, edit{m.Value, mask})
-	case !counts:
-	case inner != nil:
-		w.value(inner, m.Value, r)
+		return counts
+	}
+	if !counts {
+		return false
+	}
+	if n.names != nil {
+		w.problems = append(w.problems, w.try(n.names, m.Key, exact).problems...)
+	}
+	schemas, err := n.schemasOf(key, w.search)
+	switch {
+	case err != nil:
+		w.add("string_pattern_timeout", err.Error())
+	case len(schemas) > 0:
+		w.value(schemas[0], m.Value, r)
+		for _, other := range schemas[1:] {
+			w.problems = append(w.problems, w.try(other, m.Value, r).problems...)
+		}
 	case n.dropUnknown:
 		w.unknown = append(w.unknown, key)
 		return false
 	case n.closed:
 		w.add("extra_forbidden", "is not a key of this object")
 	}
-	return counts
+	return true
+}
+
+// schemasOf returns the schemas of the value of a key.
+func (n *node) schemasOf(key string, search func(*pattern, string) (bool, error)) (found []*node, err error) {
+	if property := n.properties[key]; property != nil {
+		found = append(found, property)
+	}
+	for _, p := range n.patterns {
+		fits, err := search(p.key, key)
+		if err != nil {
+			return nil, err
+		}
+		if fits {
+			found = append(found, p.value)
+		}
+	}
+	if found == nil && n.additional != nil {
+		found = append(found, n.additional)
+	}
+	return found, nil
 }
 
 // drop removes a pair and one comma: the one before it, or the one after it while no pair before it stays.
@@ -112,23 +184,46 @@ func (w *walk) array(n *node, v jsonscan.Span, r rule) {
 		w.refuse(n, v, "list_type", "must be a list")
 		return
 	}
-	if n.items == nil && n.minItems == nil && n.maxItems == nil {
+	if n.enum != nil {
+		w.choice(n, v, canonical(w.text(v)))
+	}
+	if n.items == nil && n.prefix == nil && n.minItems == nil && n.maxItems == nil && !n.unique && n.contains == nil {
 		return
 	}
-	count := 0
+	count, hits := 0, 0
+	var seen map[string]bool
+	if n.unique {
+		seen = map[string]bool{}
+	}
 	s := jsonscan.Scanner{Text: w.raw[:v.End], Pos: v.Start, MaxDepth: maxDepth}
 	_ = s.Array(func(item jsonscan.Span) {
-		if n.items != nil {
-			w.path = append(w.path, step{index: count, inArray: true})
-			w.value(n.items, item, r)
-			w.path = w.path[:len(w.path)-1]
+		w.path = append(w.path, step{index: count, inArray: true})
+		if schema := n.itemAt(count); schema != nil {
+			w.value(schema, item, r)
 		}
+		if n.contains != nil && len(w.try(n.contains, item, exact).problems) == 0 {
+			hits++
+		}
+		if n.unique {
+			key := canonical(w.text(item))
+			if seen[key] {
+				w.add("unique", "is the same as an item before it")
+			}
+			seen[key] = true
+		}
+		w.path = w.path[:len(w.path)-1]
 		count++
 	})
-	if n.minItems != nil && count < *n.minItems {
-		w.add("too_short", fmt.Sprintf("must have at least %s; got %d", plural(*n.minItems, "item"), count))
+	w.count(count, n.minItems, n.maxItems, "item")
+	if n.contains != nil {
+		w.count(hits, &n.minHits, n.maxHits, "item of a certain kind")
 	}
-	if n.maxItems != nil && count > *n.maxItems {
-		w.add("too_long", fmt.Sprintf("must have at most %s; got %d", plural(*n.maxItems, "item"), count))
+}
+
+// itemAt returns the schema of an item, nil when nothing is said of it.
+func (n *node) itemAt(i int) *node {
+	if i < len(n.prefix) {
+		return n.prefix[i]
 	}
+	return n.items
 }

@@ -3,6 +3,7 @@ package schema
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"math/big"
 	"strconv"
 	"strings"
@@ -113,6 +114,41 @@ func newBound(text string) (*bound, error) {
 		b.int64, b.isInt64 = b.rat.Num().Int64(), true
 	}
 	return b, nil
+}
+
+// limit is a bound with the side that values are on.
+type limit struct {
+	*bound
+	least  bool // a minimum
+	strict bool // the bound itself does not fit
+}
+
+// broken returns the type and the text of the problem with a value that compares so with the bound; empty when it fits.
+func (l limit) broken(compared int) (kind, msg string) {
+	switch {
+	case l.least && compared < 0 && !l.strict:
+		return "greater_than_equal", "must be at least " + l.text
+	case l.least && compared <= 0 && l.strict:
+		return "greater_than", "must be greater than " + l.text
+	case !l.least && compared > 0 && !l.strict:
+		return "less_than_equal", "must be at most " + l.text
+	case !l.least && compared >= 0 && l.strict:
+		return "less_than", "must be less than " + l.text
+	}
+	return "", ""
+}
+
+// dividesInteger reports whether the text of an integer is a multiple of b.
+func (b *bound) dividesInteger(text string) bool {
+	n, _ := new(big.Int).SetString(text, 10)
+	return new(big.Rat).Quo(new(big.Rat).SetInt(n), b.rat).IsInt()
+}
+
+// dividesFloat reports whether a finite float is about a multiple of b: 0.3 is one of 0.1, as for pydantic.
+func (b *bound) dividesFloat(f float64) bool {
+	rest := math.Abs(math.Mod(f, b.float64))
+	near := math.Abs(f) / 1e9
+	return rest <= near || b.float64-rest <= near
 }
 
 // compareInteger compares the text of an integer with b, as cmp.Compare does.

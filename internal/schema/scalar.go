@@ -130,15 +130,21 @@ func (w *walk) integer(n *node, v jsonscan.Span, r rule) {
 		w.input = append(w.input, edit{v, whole})
 	}
 	w.choice(n, v, whole)
-	w.bounds(n, v, func(b *bound) int { return b.compareInteger(whole) })
+	w.limits(n, v, func(b *bound) int { return b.compareInteger(whole) })
+	w.multiple(n, v, func(b *bound) bool { return b.dividesInteger(whole) })
 }
 
-func (w *walk) bounds(n *node, v jsonscan.Span, compare func(*bound) int) {
-	if n.minimum != nil && compare(n.minimum) < 0 {
-		w.refuse(n, v, "greater_than_equal", "must be at least "+n.minimum.text)
+func (w *walk) limits(n *node, v jsonscan.Span, compare func(*bound) int) {
+	for _, l := range n.limits {
+		if kind, msg := l.broken(compare(l.bound)); kind != "" {
+			w.refuse(n, v, kind, msg)
+		}
 	}
-	if n.maximum != nil && compare(n.maximum) > 0 {
-		w.refuse(n, v, "less_than_equal", "must be at most "+n.maximum.text)
+}
+
+func (w *walk) multiple(n *node, v jsonscan.Span, divides func(*bound) bool) {
+	if n.multipleOf != nil && !divides(n.multipleOf) {
+		w.refuse(n, v, "multiple_of", "must be a multiple of "+n.multipleOf.text)
 	}
 }
 
@@ -182,7 +188,8 @@ func (w *walk) number(n *node, v jsonscan.Span, r rule) {
 		w.input = append(w.input, edit{v, literal})
 	}
 	w.choice(n, v, canonical([]byte(literal)))
-	w.bounds(n, v, func(b *bound) int { return b.compareFloat(f) })
+	w.limits(n, v, func(b *bound) int { return b.compareFloat(f) })
+	w.multiple(n, v, func(b *bound) bool { return b.dividesFloat(f) })
 }
 
 func floatText(literal []byte, r rule) (text, problem string) {

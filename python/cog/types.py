@@ -7,10 +7,11 @@ import os
 import pathlib
 import sys
 from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar, Union
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, Union
 
 from cog.errors import ExperimentalFeatureWarning
 from cog.input import Input
+from cog.internal.fetched import decoding
 
 _T = TypeVar("_T")
 
@@ -58,7 +59,7 @@ class _Described:
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> Any:
-        return {"type": "string", "format": cls._format}
+        return {"type": "string", "format": cls._format, **cls._mark}
 
     @classmethod
     def __get_validators__(cls) -> Iterator[Any]:
@@ -66,9 +67,10 @@ class _Described:
 
     @classmethod
     def __modify_schema__(cls, field_schema: Any) -> None:
-        field_schema.update({"type": "string", "format": cls._format})
+        field_schema.update({"type": "string", "format": cls._format, **cls._mark})
 
     _format = "uri"
+    _mark: ClassVar[dict[str, bool]] = {"x-cog-file": True}  # other types of pydantic have this format too
 
 
 class Path(_Described, type(pathlib.Path())):  # type: ignore[misc]
@@ -81,7 +83,12 @@ class Path(_Described, type(pathlib.Path())):  # type: ignore[misc]
             return cls(value)
         raise ValueError(f"a path must be a text or a path, not {type(value).__name__}")
 
-    _accept = validate
+    @classmethod
+    def _accept(cls, value: Any) -> Path:
+        fetched = decoding.get()
+        if fetched is not None and isinstance(value, str):
+            fetched.check_text(value)
+        return cls.validate(value)
 
 
 class URLPath(_Described, type(pathlib.PurePosixPath())):  # type: ignore[misc]
@@ -192,7 +199,14 @@ class File(_Described, io.IOBase):
             return URLFile(value)
         raise ValueError(f"a file must be a URL or an open file, not {type(value).__name__}")
 
-    _accept = validate
+    @classmethod
+    def _accept(cls, value: Any) -> Any:
+        fetched = decoding.get()
+        if fetched is not None and isinstance(value, str):
+            fetched.check_text(value)
+        if fetched is not None and isinstance(value, os.PathLike) and fetched.has(os.fspath(value)):
+            return open(value, "rb")
+        return cls.validate(value)
 
 
 class Secret(_Described):
@@ -200,6 +214,7 @@ class Secret(_Described):
 
     __slots__ = ("_value",)
     _format = "password"
+    _mark: ClassVar[dict[str, bool]] = {"writeOnly": True}
     _value: str
 
     def __init__(self, secret_value: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from types import TracebackType
-from typing import Callable, NoReturn
+from typing import Any, Callable, NoReturn
 
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 
@@ -25,10 +25,28 @@ def describe(error: BaseException) -> str:
     try:
         if is_a(error, SystemExit):
             return f"the model called sys.exit({error.code!r:.200})"  # type: ignore[attr-defined]
-        text = _text_of(str(error))  # of a subclass of str the plain text
+        text = refusals(error) or _text_of(str(error))  # of a subclass of str the plain text
     except BaseException:  # a method of the model's own can do anything
         text = "the model called sys.exit()" if is_a(error, SystemExit) else ""
     return _cut(text, _MAX_ERROR) if text else kind
+
+
+def refusals(error: BaseException) -> str | None:
+    """What a model of pydantic, version 1 or 2, refuses: the places and the reasons. Its own text has the input in it, with
+    what is secret there. None for any other exception."""
+    kind = type(error)
+    if kind.__name__ != "ValidationError" or not kind.__module__.startswith("pydantic"):
+        return None
+    tell: Any = getattr(error, "errors")  # noqa: B009 - not every exception has it
+    try:
+        found = tell(include_url=False, include_context=False, include_input=False)
+    except TypeError:  # version 1, which never has the input
+        found = tell()
+    return "; ".join(": ".join(part for part in (_place(e["loc"]), e["msg"]) if part) for e in found)
+
+
+def _place(steps: Any) -> str:
+    return ".".join(str(step) for step in steps if step != "__root__")
 
 
 def is_a(error: BaseException, kind: type[BaseException] | tuple[type[BaseException], ...]) -> bool:
@@ -42,13 +60,28 @@ def trace(error: BaseException) -> str | None:
     try:
         import traceback  # only errors need it
 
-        return _cut("".join(traceback.format_exception(type(error), error, frames)), _MAX_TRACE)
+        told = traceback.TracebackException(type(error), error, frames)
+        _without_inputs(told, error)
+        return _cut("".join(told.format()), _MAX_TRACE)
     except BaseException:  # again its __str__, or its __cause__'s, or traceback itself was replaced
         pass
     try:
         return _cut("".join(traceback.format_tb(frames)), _MAX_TRACE) + _name_of(type(error)) + "\n"
     except BaseException:
         return None
+
+
+def _without_inputs(told: Any, error: BaseException | None) -> None:
+    """Let refusals of pydantic, in a traceback or in one of its causes, say no more than `refusals` does."""
+    if told is None or error is None:
+        return
+    text = refusals(error)
+    if text is not None:
+        told._str = text  # the only place that all versions of Python take it from
+    _without_inputs(told.__cause__, error.__cause__)
+    _without_inputs(told.__context__, error.__context__)
+    for inner, one in zip(getattr(told, "exceptions", None) or (), getattr(error, "exceptions", ())):
+        _without_inputs(inner, one)
 
 
 def user_frames(error: BaseException) -> TracebackType | None:

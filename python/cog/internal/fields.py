@@ -6,13 +6,14 @@ import enum
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from cog.errors import InputError
 from cog.input import UNSET, FieldInfo
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.kinds import (
+    STARS,
     Anything,
     Boolean,
     Choice,
@@ -32,6 +33,10 @@ from cog.internal.records import is_json
 _BOUNDS = ("ge", "le")
 _LENGTHS = ("min_length", "max_length")
 _IMMUTABLE = frozenset((str, int, float, bool))
+
+
+#: Secrets of so many characters are masked only where they stand alone.
+_SHORT = 3
 
 
 class Problem(Exception):
@@ -299,6 +304,17 @@ def _first_fit(kind: OneOf, value: Any) -> Any:
     raise Mismatch(f"expected {kind.text}, got {value!r:.60}")
 
 
+def masked(text: str, hidden: Iterable[str]) -> str:
+    """A text without the secrets that the author's own code, which refused them, may have put into it."""
+    for secret in sorted(set(hidden), key=len, reverse=True):
+        for form in (secret, repr(secret)[1:-1]):
+            if len(form) > _SHORT:
+                text = text.replace(form, STARS)
+            elif form.strip():  # not within a word of the author's
+                text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", STARS, text)
+    return text
+
+
 def decode_all(fields: list[Field], values: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
     """The arguments of a call. Raises InputError that names every bad field."""
     arguments, wrong = {}, []
@@ -311,7 +327,7 @@ def decode_all(fields: list[Field], values: Mapping[str, Any], files: Mapping[st
             else:
                 arguments[field.name] = field.default()
         except Mismatch as error:
-            wrong.append(f"{field.name}{error.where}: {error.text}")
+            wrong.append(f"{field.name}{error.where}: {masked(error.text, field.kind.hidden(values[field.name]))}")
     if wrong:
         raise InputError("; ".join(wrong))
     return arguments

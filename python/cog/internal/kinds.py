@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Callable, NamedTuple
 
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
@@ -20,7 +20,7 @@ _WORDS = {
 
 
 #: What is shown of a secret.
-_STARS = "**********"
+STARS = "**********"
 
 
 class Mismatch(Exception):
@@ -37,7 +37,9 @@ class Mismatch(Exception):
 
 
 def got(value: Any) -> str:
-    """A value for a message, bounded."""
+    """A value for a message, bounded and without what may stand inside it."""
+    if isinstance(value, (dict, list)):
+        return "an object" if isinstance(value, dict) else "a list"
     try:
         text = repr(value)
     except Exception:
@@ -79,6 +81,10 @@ class Kind:
     def jsonable(self, value: Any) -> Any:
         """A default as it stands in the schema."""
         return getattr(value, "value", value) if isinstance(value, (str, int)) else value
+
+    def hidden(self, value: Any) -> Iterator[str]:
+        """The texts in a JSON value that nobody may see; also those that only a member of a Union calls so."""
+        return iter(())
 
 
 class Anything(Kind):
@@ -258,7 +264,12 @@ class FileKind(PathKind):
 
 
 class SecretKind(Kind):
+    """A secret. ``make`` is the class that the model asks for: ours, or one of pydantic's."""
+
     text = "a text"
+
+    def __init__(self, make: Any) -> None:
+        self._make = make
 
     def schema(self) -> Schema:
         return {"type": "string", "format": "password", "writeOnly": True, "x-cog-secret": True}
@@ -266,9 +277,7 @@ class SecretKind(Kind):
     def decode(self, value: Any, files: Files) -> Any:
         if not isinstance(value, str):
             raise Mismatch("expected a text")  # never shown
-        from cog.types import Secret
-
-        return Secret(value)
+        return self._make(value.encode() if self._make.__name__ == "SecretBytes" else value)
 
     def check(self, value: Any) -> Any:
         from cog.types import Secret
@@ -276,7 +285,11 @@ class SecretKind(Kind):
         return Secret(value) if isinstance(value, str) else value
 
     def jsonable(self, value: Any) -> Any:
-        return _STARS
+        return STARS
+
+    def hidden(self, value: Any) -> Iterator[str]:
+        if isinstance(value, str):
+            yield value
 
 
 class ListOf(Kind):
@@ -310,6 +323,10 @@ class ListOf(Kind):
 
     def jsonable(self, value: Any) -> Any:
         return [self.item.jsonable(item) for item in value]
+
+    def hidden(self, value: Any) -> Iterator[str]:
+        for item in value if isinstance(value, list) else ():
+            yield from self.item.hidden(item)
 
 
 def _each(values: Any, f: Callable[[int, Any], Any]) -> list[Any]:
@@ -357,6 +374,11 @@ class DictOf(Kind):
         kind = self.value or Anything()
         return _every(value, lambda key, item: kind.jsonable(item))
 
+    def hidden(self, value: Any) -> Iterator[str]:
+        if self.value is not None and isinstance(value, dict):
+            for item in value.values():
+                yield from self.value.hidden(item)
+
 
 def _every(values: Mapping[str, Any], f: Callable[[str, Any], Any]) -> dict[str, Any]:
     out = {}
@@ -392,6 +414,9 @@ class Nullable(Kind):
     def jsonable(self, value: Any) -> Any:
         return None if value is None else self.inner.jsonable(value)
 
+    def hidden(self, value: Any) -> Iterator[str]:
+        return self.inner.hidden(value)
+
 
 class OneOf(Kind):
     """A Union: the member that fits exactly, text is not made into anything else."""
@@ -414,7 +439,7 @@ class OneOf(Kind):
                         return kind.decode(value, files)
                     except Mismatch:
                         continue
-        raise Mismatch(f"expected {self.text}, got {got(value)}")
+        raise Mismatch(f"expected {self.text}{'' if any(self.hidden(value)) else ', got ' + got(value)}")
 
     def check(self, value: Any) -> Any:
         exact = [kind for kind in self.members if _is_exactly(kind, value)]
@@ -426,7 +451,13 @@ class OneOf(Kind):
         raise Mismatch(f"expected {self.text}, got {got(value)}")
 
     def jsonable(self, value: Any) -> Any:
+        if hasattr(value, "get_secret_value") or any(self.hidden(value)):
+            return STARS
         return str(value) if hasattr(value, "__fspath__") else super().jsonable(value)
+
+    def hidden(self, value: Any) -> Iterator[str]:
+        for member in self.members:
+            yield from member.hidden(value)
 
 
 _EXACT: tuple[tuple[type[Kind], tuple[type[Any], ...]], ...] = (

@@ -171,8 +171,8 @@ class Reader:
             return PathKind(make)
         if issubclass(found, (File, URLFile)):
             return FileKind()
-        if issubclass(found, Secret) or found.__name__ == "SecretStr":
-            return SecretKind()
+        if issubclass(found, Secret) or found.__name__ in ("SecretStr", "SecretBytes"):
+            return SecretKind(found)
         record = self._record(found, output)
         if record is not None:
             return record
@@ -215,13 +215,21 @@ class Reader:
     def _record_of(self, found: Any, output: bool) -> Kind | None:
         if hasattr(found, "__cog_fields__"):
             return self._model(found, output)
+        if is_pydantic(found):
+            return self._pydantic(found, output)
         if hasattr(found, "__dataclass_fields__"):
             return self._dataclass(found, output)
         if hasattr(found, "__total__") and issubclass(found, dict):
             return self._typed_dict(found, output)
-        if hasattr(found, "model_fields") or hasattr(found, "__fields__"):
-            return _Pydantic(found)
         return None
+
+    def _pydantic(self, found: Any, output: bool) -> Kind:
+        from cog.internal.pydantic_models import Pydantic, SchemaError  # few models need it
+
+        try:
+            return Pydantic(found, output)
+        except SchemaError as error:
+            raise Unsupported(str(error)) from None
 
     def _scope_of(self, owner: Any) -> dict[str, Any]:
         """Where the quoted names of a class are looked up."""
@@ -269,6 +277,13 @@ class Reader:
         return _TypedDict(found.__name__, slots, lambda fields: fields)
 
 
+def is_pydantic(found: Any) -> bool:
+    """Whether a class is a model or a dataclass of pydantic, version 1 or 2."""
+    if hasattr(found, "__dataclass_fields__"):
+        return hasattr(found, "__pydantic_validator__") or hasattr(found, "__pydantic_model__")
+    return hasattr(found, "model_fields") or hasattr(found, "__fields__")
+
+
 def _is_opaque(said: tuple[Any, ...]) -> bool:
     from cog.types import Opaque
 
@@ -304,59 +319,6 @@ class _TypedDict(Record):
     def _build(self, value: Any, f: Any) -> Any:
         made = super()._build(value, f)
         return {name: item for name, item in made.items() if name in value}
-
-
-class _Pydantic(Kind):
-    """The user's own pydantic model, versions 1 and 2; it checks itself."""
-
-    def __init__(self, model: Any) -> None:
-        self._model = model
-        self.text = f"an object of type {model.__name__}"
-
-    def schema(self) -> dict[str, Any]:
-        make = getattr(self._model, "model_json_schema", None) or self._model.schema
-        whole = make()
-        inlined: dict[str, Any] = _inline(whole, {**whole.get("$defs", {}), **whole.get("definitions", {})})
-        return inlined
-
-    def decode(self, value: Any, files: Any) -> Any:
-        make = getattr(self._model, "model_validate", None) or self._model.parse_obj
-        return self._made(make, value)
-
-    def check(self, value: Any) -> Any:
-        if isinstance(value, self._model):
-            return value
-        return self.decode(value, None)
-
-    def _made(self, make: Any, value: Any) -> Any:
-        from cog.internal.kinds import Mismatch
-
-        try:
-            return make(value)
-        except Exception as error:
-            raise Mismatch(f"does not fit {self._model.__name__}: {error}") from None
-
-
-def _inline(schema: Any, definitions: dict[str, Any]) -> Any:
-    """A JSON schema without references and with OpenAPI 3.0's way of saying that null is allowed."""
-    if isinstance(schema, list):
-        return [_inline(item, definitions) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if "$ref" in schema:
-        target = definitions.get(schema["$ref"].rsplit("/", 1)[-1], {})
-        return {**_inline(target, definitions), **{k: v for k, v in schema.items() if k != "$ref"}}
-    out = {k: _inline(v, definitions) for k, v in schema.items() if k not in ("$defs", "definitions")}
-    return _nullable(out)
-
-
-def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
-    some = [s for s in schema.get("anyOf", []) if s != {"type": "null"}]
-    if len(some) == len(schema.get("anyOf", [])):
-        return schema
-    rest = {k: v for k, v in schema.items() if k != "anyOf" and not (k == "default" and v is None)}
-    inner = some[0] if len(some) == 1 else {"anyOf": some}
-    return {**rest, **inner, "nullable": True}
 
 
 def _is_failure(annotation: Any) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Callable, NamedTuple
 
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.endings import describe
 from cog.internal.kinds import Files, Kind, Mismatch, Nullable, Schema, got, is_record
 
 
@@ -87,6 +88,11 @@ class Record(Kind):
             value = {slot.name: getattr(value, slot.name) for slot in self.slots if hasattr(value, slot.name)}
         return {slot.name: slot.kind.jsonable(value[slot.name]) for slot in self.slots if slot.name in value}
 
+    def hidden(self, value: Any) -> Iterator[str]:
+        for slot in self.slots:
+            if isinstance(value, dict) and slot.name in value:
+                yield from slot.kind.hidden(value[slot.name])
+
     def _build(self, value: Mapping[str, Any], f: Callable[[Slot, Any], Any]) -> Any:
         made = {}
         for slot in self.slots:
@@ -104,4 +110,4 @@ class Record(Kind):
         except Mismatch:
             raise
         except Exception as error:
-            raise Mismatch(f"cannot be made into {self.name}: {error}") from None
+            raise Mismatch(f"cannot be made into {self.name}: {describe(error)}") from None

@@ -53,6 +53,10 @@ def _add_method(schemas: Schema, exact: Schema, method: Method, input_name: str,
     schemas[output_name] = {**method.result.schema(), "title": output_name}
 
 
+#: What the server alone needs to know.
+_MARKS = ("x-cog-any", "x-cog-url")
+
+
 def _as_cog_shows_it(schema: Any) -> Any:
     """A schema of inputs where a dict and a value of any type are plain objects, as forms expect of every Cog; what the
     server checks stands in ``x-cog-exact``."""
@@ -60,7 +64,7 @@ def _as_cog_shows_it(schema: Any) -> Any:
         return [_as_cog_shows_it(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    shown = {k: v if k == "default" else _as_cog_shows_it(v) for k, v in schema.items() if k != "x-cog-any"}
+    shown = {k: v if k == "default" else _as_cog_shows_it(v) for k, v in schema.items() if k not in _MARKS}
     if shown.get("type") == "object" and "properties" not in shown:
         shown.pop("additionalProperties", None)
     return shown

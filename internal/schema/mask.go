@@ -1,0 +1,121 @@
+package schema
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+
+	"github.com/coggo/coggo/internal/jsonscan"
+)
+
+// mask stands for the value of a secret wherever an input is shown.
+const mask = `"**********"`
+
+// masked returns an input that was checked with stars for its secrets: raw itself where there can be none. A value is a
+// secret when any member of a union calls it one, whichever the model takes.
+func masked(root *node, raw json.RawMessage) json.RawMessage {
+	if !root.hides {
+		return raw
+	}
+	s := jsonscan.Scanner{Text: raw, MaxDepth: maxDepth}
+	s.Space()
+	start := s.Pos
+	_, _ = s.Value()
+	m := masker{walk: walk{raw: raw}}
+	m.value([]*node{root}, jsonscan.Span{Start: start, End: s.Pos})
+	return apply(raw, m.edits())
+}
+
+// masker is a pass over an input that looks for secrets. It knows a value by all schemas that the value may have.
+type masker struct {
+	walk
+	spans []jsonscan.Span
+}
+
+func (m *masker) value(schemas []*node, v jsonscan.Span) {
+	c := m.raw[v.Start]
+	if c == 'n' || !anyHides(schemas) {
+		return
+	}
+	schemas = members(schemas)
+	switch {
+	case c == '"', slices.ContainsFunc(schemas, func(n *node) bool { return n.secret && (n.kind == anyType || n.anyOf != nil || n.takes(c)) }):
+		m.spans = append(m.spans, v)
+	case c == '{':
+		m.object(schemas, m.membersOf(v))
+	case c == '[':
+		m.array(schemas, v)
+	}
+}
+
+func anyHides(schemas []*node) bool {
+	return slices.ContainsFunc(schemas, func(n *node) bool { return n.hides })
+}
+
+// members returns schemas with the members of their unions.
+func members(schemas []*node) (all []*node) {
+	for _, n := range schemas {
+		all = append(append(all, n), members(n.anyOf)...)
+	}
+	return all
+}
+
+// object looks into the pairs of an object. Nobody has checked what stands under a key that does not count.
+func (m *masker) object(schemas []*node, pairs []jsonscan.Member) {
+	last := make(map[string]int, len(pairs))
+	for i, pair := range pairs {
+		last[jsonscan.Unquote(m.text(pair.Key))] = i
+	}
+	for i, pair := range pairs {
+		key := jsonscan.Unquote(m.text(pair.Key))
+		found, known := m.under(schemas, key)
+		switch {
+		case !known && m.raw[pair.Value.Start] != 'n', last[key] != i && anyHides(found):
+			m.spans = append(m.spans, pair.Value)
+		default:
+			m.value(found, pair.Value)
+		}
+	}
+}
+
+// under returns the schemas of the value of a key. A key that none of them names is not known: it may be another name of a
+// secret. Names of inputs have no others.
+func (m *masker) under(schemas []*node, key string) (found []*node, known bool) {
+	for _, n := range schemas {
+		more, err := n.schemasOf(key, m.search)
+		if err != nil {
+			return nil, false
+		}
+		found = append(found, more...)
+		known = known || n.dropUnknown
+	}
+	return found, known || len(found) > 0
+}
+
+func (m *masker) array(schemas []*node, v jsonscan.Span) {
+	i := 0
+	s := jsonscan.Scanner{Text: m.raw[:v.End], Pos: v.Start, MaxDepth: maxDepth}
+	_ = s.Array(func(item jsonscan.Span) {
+		var found []*node
+		for _, n := range schemas {
+			if schema := n.itemAt(i); schema != nil {
+				found = append(found, schema)
+			}
+		}
+		m.value(found, item)
+		i++
+	})
+}
+
+// edits puts stars in the place of what was found, in the order of the text and each place once.
+func (m *masker) edits() (edits []edit) {
+	slices.SortFunc(m.spans, func(a, b jsonscan.Span) int { return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(b.End, a.End)) })
+	end := 0
+	for _, span := range m.spans {
+		if span.Start >= end {
+			edits = append(edits, edit{span, mask})
+			end = span.End
+		}
+	}
+	return edits
+}

@@ -1,0 +1,94 @@
+"""What may become a file while a request is decoded: a file of its table, and nothing that the client wrote."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from contextvars import ContextVar
+from typing import Any
+
+from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+
+#: What a text or a path that is refused should have been.
+WANTED = "expected an http, https or data URL of a file"
+
+_ATOMS = frozenset((str, int, float, bool, bytes, type(None)))
+_RECORDS = ("__cog_fields__", "__dataclass_fields__", "model_fields", "__fields__")
+
+#: The longest text that can be a path (PATH_MAX of Linux).
+_LONGEST = 4096
+
+
+class Fetched:
+    """The files of the request at hand. ``defaults`` are texts that the author has given as defaults of fields."""
+
+    def __init__(self, paths: Collection[str], defaults: Collection[str]) -> None:
+        self._paths = paths
+        self._defaults = defaults
+
+    def has(self, path: str) -> bool:
+        """Whether it is a file of the request."""
+        return path in self._paths
+
+    def check_text(self, text: str) -> None:
+        """Raise ValueError when a path or a file must not be made of a text."""
+        if text not in self._defaults:
+            raise ValueError(WANTED)
+
+    def check_made(self, made: Any, value: Any) -> None:
+        """Raise ValueError when what was made of a JSON value has a path that the value names: types that are not ours
+        make paths without asking."""
+        strange = [path for path in _paths_in(made, set()) if path not in self._paths]
+        if strange:
+            named = {_plain(text) for text in _texts_in(value) if len(text) <= _LONGEST}
+            if any(_plain(path) in named for path in strange):
+                raise ValueError(WANTED)
+
+
+#: Set while a model that checks itself is made of a request.
+decoding: ContextVar[Fetched | None] = ContextVar("decoding", default=None)
+
+
+def _plain(path: str) -> str:
+    return os.path.normpath(path.strip()) if path.strip() else ""
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield key
+            yield from _texts_in(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts_in(item)
+
+
+def _paths_in(made: Any, seen: set[int]) -> Iterator[str]:
+    if isinstance(made, os.PathLike):
+        path = os.fspath(made)
+        yield path if isinstance(path, str) else os.fsdecode(path)
+        return
+    if type(made) in _ATOMS or isinstance(made, type) or id(made) in seen:
+        return
+    seen.add(id(made))
+    for part in _parts(made):
+        if type(part) not in _ATOMS:
+            yield from _paths_in(part, seen)
+
+
+def _parts(made: Any) -> Iterator[Any]:
+    if isinstance(made, Mapping):
+        yield from made
+        yield from made.values()
+    elif isinstance(made, (list, tuple, set, frozenset)) or type(made).__name__ == "deque":
+        yield from made
+    elif any(hasattr(type(made), mark) for mark in _RECORDS):
+        yield from getattr(made, "__dict__", {}).values()
+        yield getattr(made, "__pydantic_extra__", None)
+        for base in type(made).__mro__:
+            slots = vars(base).get("__slots__", ())
+            for name in (slots,) if isinstance(slots, str) else slots:
+                if not name.startswith("_"):
+                    yield getattr(made, name, None)

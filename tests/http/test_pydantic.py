@@ -1,0 +1,474 @@
+"""Inputs that are models of pydantic: files in them are fetched, secrets in them are shown to nobody, in both versions."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+
+import pytest
+
+from http_events import Stream
+from waiting import until
+
+HUSH = "hush-hush-4711"
+STARS = "**********"
+
+HEAD = """
+import dataclasses, os, pathlib
+from typing import Any, Dict, FrozenSet, List, Literal, NamedTuple, Optional, Tuple, Union
+from typing_extensions import TypedDict
+import {library} as pydantic
+from {library} import BaseModel, Field, SecretBytes, SecretStr
+from {library}.dataclasses import dataclass
+import cog
+from cog import BasePredictor, File, Path, Secret
+after = getattr(pydantic, "model_validator", lambda mode: pydantic.root_validator(skip_on_failure=True))(mode="after")
+of_field = getattr(pydantic, "field_validator", None) or pydantic.validator
+"""
+
+#: What every model of this file is asked in the same way by.
+LIBRARIES = ["pydantic", "pydantic.v1"]
+
+FILES = (
+    HEAD
+    + """
+class Upload(BaseModel):
+    kind: Literal["upload"] = "upload"
+    file: Path
+class Words(BaseModel):
+    kind: Literal["words"] = "words"
+    file: str
+class Typed(TypedDict, total=False):
+    file: Path
+class Named(NamedTuple):
+    file: Path
+    count: int = 0
+@dataclasses.dataclass
+class Standard:
+    file: pathlib.Path
+@dataclass
+class Checked:
+    file: Path
+    count: int = Field(default=3, gt=1)
+class Ours(cog.BaseModel):
+    file: Path
+class Box(BaseModel):
+    inner: List[Upload]
+class Places(BaseModel):
+    plain: Optional[Path] = None
+    standard: Optional[pathlib.Path] = None
+    opened: Optional[File] = None
+    checked: Optional[pydantic.FilePath] = None
+    pair: Optional[Tuple[Path, int]] = None
+    many: Optional[List[Path]] = None
+    some: Optional[FrozenSet[pathlib.Path]] = None
+    by_name: Optional[Dict[str, Path]] = None
+    tagged: Optional[Union[Upload, Words]] = Field(default=None, discriminator="kind")
+    either: Optional[Union[Path, int]] = None
+    typed: Optional[Typed] = None
+    named: Optional[Named] = None
+    record: Optional[Standard] = None
+    own: Optional[Checked] = None
+    ours: Optional[Ours] = None
+    box: Optional[Box] = None
+    address: Optional[pydantic.HttpUrl] = None
+    definitions: Optional[Path] = None
+
+def contents(value):
+    if isinstance(value, os.PathLike):
+        return [pathlib.Path(value).read_text()[:20]]
+    if hasattr(value, "read"):
+        return [value.read(20).decode()]
+    if isinstance(value, dict):
+        value = list(value.values())
+    elif hasattr(value, "__dict__"):
+        value = list(vars(value).values())
+    return [text for item in value for text in contents(item)] if isinstance(value, (list, tuple, frozenset)) else []
+
+class Predictor(BasePredictor):
+    def predict(self, places: Places = None, own: Checked = None, all: List[Upload] = None) -> str:
+        return "+".join(contents([places, own, all])) or repr([places, own, all])
+"""
+)
+
+#: Where a file can stand, as JSON with FILE in its place.
+PLACES = [
+    '{"places": {"plain": FILE}}',
+    '{"places": {"standard": FILE}}',
+    '{"places": {"opened": FILE}}',
+    '{"places": {"checked": FILE}}',
+    '{"places": {"pair": [FILE, 1]}}',
+    '{"places": {"many": [FILE]}}',
+    '{"places": {"some": [FILE]}}',
+    '{"places": {"by_name": {"a/b~c": FILE}}}',
+    '{"places": {"tagged": {"kind": "upload", "file": FILE}}}',
+    '{"places": {"either": FILE}}',
+    '{"places": {"typed": {"file": FILE}}}',
+    '{"places": {"named": [FILE, 2]}}',
+    '{"places": {"record": {"file": FILE}}}',
+    '{"places": {"own": {"file": FILE}}}',
+    '{"places": {"ours": {"file": FILE}}}',
+    '{"places": {"box": {"inner": [{"file": FILE}]}}}',
+    '{"places": {"definitions": FILE}}',
+    '{"own": {"file": FILE, "count": 2}}',
+    '{"all": [{"file": FILE}]}',
+]
+
+
+def with_file(place, text):
+    return json.loads(place.replace("FILE", json.dumps(text)))
+
+
+@pytest.fixture(scope="module", params=LIBRARIES)
+def files(request, start_once):
+    return start_once(FILES.format(library=request.param), python=sys.executable)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_file_is_fetched_wherever_it_stands(files, place):
+    answer = files.predict(with_file(place, "data:text/plain,hello"))
+    assert (answer.status, answer.json["output"]) == (200, "hello"), answer.body
+
+
+@pytest.mark.parametrize("text", ["/etc/passwd", "file:///etc/passwd", "etc/passwd", ""])
+@pytest.mark.parametrize("place", PLACES)
+def test_a_client_names_no_local_file(files, place, text):
+    answer = files.predict(with_file(place, text))
+    assert answer.status == 422, answer.body
+    assert "URL" in answer.body.decode()
+
+
+def test_a_text_beside_files_stays_a_text(files):
+    for text in ("/etc/passwd", "https://127.0.0.1:9/none"):
+        answer = files.predict({"places": {"tagged": {"kind": "words", "file": text}}})
+        assert (answer.status, answer.json["status"]) == (200, "succeeded"), answer.body
+        assert text in answer.json["output"]
+
+
+def test_an_address_that_a_model_wants_is_not_fetched(files):
+    answer = files.predict({"places": {"address": "https://127.0.0.1:9/none"}})
+    assert (answer.status, answer.json["status"]) == (200, "succeeded"), answer.body
+    assert "https://127.0.0.1:9/none" in answer.json["output"]
+
+
+@pytest.mark.parametrize(
+    ("tagged", "loc"),
+    [({"file": "data:,x"}, "kind"), ({"kind": "other", "file": "data:,x"}, "kind"), ({"kind": "upload"}, "file")],
+    ids=json.dumps,
+)
+def test_the_tag_of_a_union_says_what_is_missing(files, tagged, loc):
+    answer = files.predict({"places": {"tagged": tagged}})
+    assert answer.status == 422
+    assert [p["loc"] for p in answer.json["detail"]] == [["body", "input", "places", "tagged", loc]]
+
+
+def test_files_are_fetched_again_for_what_a_killed_server_left(start, tmp_path):
+    source = FILES.format(library="pydantic").replace(
+        "        return",
+        '        while os.path.exists("hold"):\n            import time; time.sleep(0.01)\n        return',
+    )
+    flags = ("--working-dir", str(tmp_path / "spool"), "--recover=rerun")
+    directory = tmp_path / "model"
+    directory.mkdir()
+    (directory / "hold").touch()
+    first = start(source, *flags, python=sys.executable, model_dir=directory)
+    asked = {"input": with_file(PLACES[8], "data:text/plain,hello")}
+    first.ask("PUT", "/predictions/left", asked, Prefer="respond-async")
+    until("it runs", lambda: first.get("/predictions/left").json["status"] == "processing")
+    first.kill()
+    (directory / "hold").unlink()
+    second = start("", *flags, python=sys.executable, model_dir=directory)
+    assert second.ended("left", 30)["output"] == "hello"
+
+
+UNSEEN = (
+    HEAD
+    + """
+from typing import Annotated
+class Odd(BaseModel):
+    file: Annotated[Path, pydantic.WithJsonSchema({{"type": "string"}})] = None
+    standard: Annotated[pathlib.Path, pydantic.WithJsonSchema({{"type": "string"}})] = None
+    opened: Annotated[File, pydantic.WithJsonSchema({{"type": "string"}})] = None
+    anything: Annotated[List[Path], pydantic.WithJsonSchema({{}})] = []
+class Called(BaseModel):
+    model_config = dict(populate_by_name=True)
+    standard: pathlib.Path = Field(default=None, alias="Standard")
+    file: Path = Field(default=None, alias="File")
+class Given(BaseModel):
+    model_config = dict(validate_default=True)
+    file: Path = "own.txt"
+    other: pathlib.Path = pathlib.Path("own.txt")
+class Predictor(BasePredictor):
+    def predict(self, odd: Odd = None, called: Called = None, given: Given = None) -> str:
+        return str([pathlib.Path(v).read_text()[:20] for m in (odd, called, given) if m for v in vars(m).values() if v])
+"""
+)
+
+
+@pytest.fixture(scope="module")
+def unseen(start_once, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("unseen")
+    (directory / "own.txt").write_text("of the author")
+    return start_once(UNSEEN.format(library="pydantic"), python=sys.executable, model_dir=directory)
+
+
+@pytest.mark.parametrize(
+    "input",
+    [
+        {"odd": {"file": "/etc/passwd"}},
+        {"odd": {"standard": "/etc/passwd"}},
+        {"odd": {"standard": " /etc//passwd"}},
+        {"odd": {"opened": "/etc/passwd"}},
+        {"odd": {"opened": "http://127.0.0.1:9/"}},
+        {"odd": {"anything": ["/etc/passwd"]}},
+        {"called": {"standard": "/etc/passwd"}},
+        {"called": {"file": "/etc/passwd"}},
+    ],
+    ids=json.dumps,
+)
+def test_the_runner_makes_no_path_of_a_text_that_the_server_took_for_one(unseen, input):
+    answer = unseen.predict(input)
+    assert (answer.status, answer.json["status"], answer.json["output"]) == (200, "failed", None), answer.body
+    assert "URL of a file" in answer.json["error"]
+
+
+def test_a_default_that_is_the_path_of_a_file_of_the_author_s_is_one(unseen):
+    answer = unseen.predict({"given": {}})
+    assert answer.json["output"] == "['of the author', 'of the author']", answer.body
+
+
+REFUSED = {
+    "a file inside a text of JSON": (
+        "class In(BaseModel):\n    x: pydantic.Json[Dict[str, Path]]",
+        "In", r"x: contentSchema: a file inside a text of JSON cannot be fetched: take the object itself",
+    ),
+    "a model that contains itself": (
+        "class In(BaseModel):\n    file: Path\n    next: Optional['In'] = None",
+        "In", r"x: In contains itself",
+    ),
+    "a keyword that is not checked": (
+        'class In(BaseModel):\n    x: Dict[str, Any] = Field(json_schema_extra={"dependentSchemas": {"a": {"required": ["b"]}}})',
+        "In", r'x: the server does not check the keyword "dependentSchemas": take it out',
+    ),
+    "a type that has no schema": (
+        "class In(BaseModel):\n    model_config = dict(arbitrary_types_allowed=True)\n    x: BasePredictor",
+        "In", r"x: pydantic has no schema of In: Cannot",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("title", REFUSED)
+def test_what_cannot_be_checked_is_refused_when_the_model_is_loaded(start, title):
+    source, kind, message = REFUSED[title]
+    method = f"class Predictor(BasePredictor):\n    def predict(self, x: {kind}) -> str:\n        return 'x'\n"
+    server = start(f"{HEAD.format(library='pydantic')}{source}\n{method}", python=sys.executable, ready=False)
+    until("it says why", lambda: server.health()["status"] == "SETUP_FAILED")
+    said = server.health()["setup"]["logs"] + server.log()
+    assert re.search(message, said), said
+
+
+SECRETS = (
+    HEAD
+    + """
+class Key(BaseModel):
+    kind: Literal["key"] = "key"
+    token: SecretStr
+class User(BaseModel):
+    kind: Literal["user"] = "user"
+    name: str
+    password: Optional[Secret] = None
+class Login(BaseModel):
+    by: Union[Key, User] = Field(discriminator="kind")
+@dataclass
+class Checked:
+    token: SecretStr
+@dataclasses.dataclass
+class Standard:
+    token: Secret
+    size: int = 1
+    def __post_init__(self):
+        if self.size > 5:
+            raise ValueError(f"with {{self.token.get_secret_value()}} size {{self.size}} is too much")
+class Given(BaseModel):
+    plain: Optional[SecretStr] = None
+    raw: Optional[SecretBytes] = None
+    ours: Optional[Secret] = None
+    pair: Optional[Tuple[SecretStr, int]] = None
+    many: Optional[List[SecretStr]] = None
+    by_name: Optional[Dict[str, SecretStr]] = None
+    login: Optional[Login] = None
+    either: Optional[Union[int, List[SecretStr], Key]] = None
+    own: Optional[Checked] = None
+    aliased: Optional[SecretStr] = Field(default=None, alias="Aliased")
+    size: int = 1
+    @of_field("plain")
+    def must_be_good(cls, value):
+        if value is not None and "bad" in value.get_secret_value():
+            raise ValueError("not this one: " + value.get_secret_value())
+        return value
+    @after
+    def must_be_small(cls, values):
+        if (values["size"] if isinstance(values, dict) else values.size) > 5:
+            raise ValueError("size is too much")
+        return values
+    @after
+    def unused(cls, values):
+        return values
+class Predictor(BasePredictor):
+    def predict(self, given: Given = None, checked: Checked = None, standard: Standard = None,
+                text: SecretStr = None, raw: SecretBytes = None, end: str = "") -> str:
+        print("got", given, checked, standard, text, raw)
+        if end:
+            try:
+                Given(**{{"size": "no number", "plain": 5, "login": {{"kind": "key", "token": [end], "x": 1}}}})
+            except ValueError as error:
+                raise (RuntimeError("in vain") if "cause" in end else error) from error
+        return "given"
+"""
+)
+
+
+def secrets_of(library):
+    source = SECRETS
+    if library == "pydantic":  # where such a validator is a method of the object
+        source = re.sub(r"(@after\n    def \w+)\(cls, values\)", r"\1(values)", source)
+    return source.format(library=library)
+
+
+@pytest.fixture(scope="module", params=LIBRARIES)
+def secrets(request, start_once, tmp_path_factory):
+    directory = str(tmp_path_factory.mktemp("spool"))
+    flags = ("--working-dir", directory, "--log-level", "debug")
+    made = start_once(secrets_of(request.param), *flags, python=sys.executable)
+    yield made
+    assert HUSH not in made.log(), "the server's own log tells it"
+
+
+#: Where a secret can stand, as JSON with SECRET in its place.
+HIDDEN = [
+    '{"given": {"plain": SECRET}}',
+    '{"given": {"raw": SECRET}}',
+    '{"given": {"ours": SECRET}}',
+    '{"given": {"pair": [SECRET, 1]}}',
+    '{"given": {"many": ["x", SECRET]}}',
+    '{"given": {"by_name": {"a/b": SECRET}}}',
+    '{"given": {"login": {"by": {"kind": "key", "token": SECRET}}}}',
+    '{"given": {"login": {"by": {"kind": "user", "name": "u", "password": SECRET}}}}',
+    '{"given": {"either": [SECRET]}}',
+    '{"given": {"either": {"token": SECRET}}}',
+    '{"given": {"own": {"token": SECRET}}}',
+    '{"given": {"Aliased": SECRET}}',
+    '{"given": {"aliased": SECRET}}',
+    '{"checked": {"token": SECRET}}',
+    '{"standard": {"token": SECRET}}',
+    '{"text": SECRET}',
+    '{"raw": SECRET}',
+]
+
+
+@pytest.mark.parametrize("place", HIDDEN)
+def test_a_secret_is_masked_wherever_it_stands(secrets, receiver, place):
+    asked = json.loads(place.replace("SECRET", json.dumps(HUSH)))
+    answer = secrets.predict(asked, webhook=receiver.url)
+    assert (answer.status, answer.json["status"]) == (200, "succeeded"), answer.body
+    id = answer.json["id"]
+    receiver.wait_terminal()
+    with Stream(secrets.port, "GET", f"/predictions/{id}/stream") as stream:
+        streamed = "".join(event.text for event in stream)
+    pages = ["/predictions", f"/predictions/{id}", f"/v1/predictions/{id}", "/v1/predictions"]
+    shown = [answer.body, *receiver.bodies, *(secrets.get(page).body for page in pages)]
+    assert not any(HUSH.encode() in body for body in shown)
+    assert HUSH not in streamed and STARS in streamed
+    assert all(STARS.encode() in body for body in shown)
+    assert STARS in answer.json["logs"] or "aliased" in place
+    for file in secrets.spool().rglob("*"):
+        assert not file.is_file() or HUSH.encode() not in file.read_bytes(), file
+
+
+@pytest.mark.parametrize(
+    "input",
+    [
+        {"given": {"plain": HUSH, "size": 9}},
+        {"given": {"login": {"by": {"kind": "key", "token": HUSH}}, "size": 9}},
+        {"given": {"plain": f"bad {HUSH}"}},
+        {"given": {"plain": "bad"}},
+        {"standard": {"token": HUSH, "size": 9}},
+    ],
+    ids=json.dumps,
+)
+def test_a_refusal_by_the_model_s_own_check_tells_the_place_and_not_the_input(secrets, input):
+    answer = secrets.predict(input)
+    assert answer.json["status"] == "failed"
+    assert HUSH.encode() not in answer.body
+    error = answer.json["error"]
+    assert "too much" in error or re.search(rf"plain: .*not this one: {re.escape(STARS)}$", error), error
+    assert not re.search(r"input_value|For further|'login'", error + answer.json["logs"])
+
+
+@pytest.mark.parametrize("end", [HUSH, f"cause {HUSH}"])
+def test_nor_does_the_traceback_of_one_that_the_model_makes_itself(secrets, end):
+    answer = secrets.predict({"end": end})
+    shown = answer.json["error"] + answer.json["logs"]
+    assert answer.json["status"] == "failed" and HUSH not in shown
+    assert "size: " in shown and "ValidationError" in shown
+
+
+@pytest.mark.parametrize(
+    "input",
+    [
+        {"given": {"plain": [HUSH]}},
+        {"given": {"pair": [HUSH]}},
+        {"given": {"pair": [HUSH, HUSH]}},
+        {"given": {"by_name": {"a": {"b": HUSH}}}},
+        {"given": {"by_name": HUSH}},
+        {"given": {"login": {"by": {"kind": HUSH}}}},
+        {"given": {"login": {"by": {"kind": "key", "token": {"x": HUSH}}}}},
+        {"given": {"login": {"by": {"kind": "user", "name": 5, "password": HUSH}}}},
+        {"given": {"either": HUSH}},
+        {"given": {"own": HUSH}},
+        {"standard": HUSH},
+    ],
+    ids=json.dumps,
+)
+def test_nor_does_a_refusal_by_the_server(secrets, input):
+    answer = secrets.predict(input)
+    assert answer.status == 422
+    assert HUSH.encode() not in answer.body
+
+
+def test_secrets_of_which_no_schema_tells_are_masked_too(start):
+    source = (
+        HEAD
+        + """
+class Pin(BaseModel):
+    number: pydantic.Secret[int]
+    codes: List[pydantic.Secret[int]] = Field(default=[], alias="Codes")
+class Predictor(BasePredictor):
+    def predict(self, pin: Pin) -> int:
+        return pin.number.get_secret_value() + len(pin.codes)
+"""
+    )
+    server = start(source.format(library="pydantic"), python=sys.executable)
+    answer = server.predict({"pin": {"number": 4711, "Codes": [4712]}})
+    assert answer.json["output"] == 4712
+    assert answer.json["input"] == {"pin": {"number": STARS, "Codes": STARS}}
+    refused = server.predict({"pin": {"number": "x4711"}})
+    assert refused.status == 422 and b"4711" not in refused.body
+
+
+def test_no_default_of_a_secret_is_in_the_document(start):
+    source = (
+        HEAD
+        + """
+class In(BaseModel):
+    text: SecretStr = "built in"
+    ours: Secret = Secret("built in")
+    by_name: Dict[str, SecretStr] = {{"a": "built in"}}
+class Predictor(BasePredictor):
+    def predict(self, x: In = None) -> str:
+        return "x"
+"""
+    )
+    server = start(source.format(library="pydantic"), python=sys.executable)
+    assert b"built in" not in server.get("/openapi.json").body
