@@ -129,13 +129,13 @@ func (w *walk) member(n *node, key string, m jsonscan.Member, counts bool, r rul
 	if n.names != nil {
 		w.problems = append(w.problems, w.try(n.names, m.Key, exact).problems...)
 	}
-	schemas, err := n.schemasOf(key, w.search)
+	schema, others, err := n.schemasOf(key, w)
 	switch {
 	case err != nil:
 		w.add("string_pattern_timeout", err.Error())
-	case len(schemas) > 0:
-		w.value(schemas[0], m.Value, r)
-		for _, other := range schemas[1:] {
+	case schema != nil:
+		w.value(schema, m.Value, r)
+		for _, other := range others {
 			w.problems = append(w.problems, w.try(other, m.Value, r).problems...)
 		}
 	case n.dropUnknown:
@@ -147,24 +147,23 @@ func (w *walk) member(n *node, key string, m jsonscan.Member, counts bool, r rul
 	return true
 }
 
-// schemasOf returns the schemas of the value of a key.
-func (n *node) schemasOf(key string, search func(*pattern, string) (bool, error)) (found []*node, err error) {
-	if property := n.properties[key]; property != nil {
-		found = append(found, property)
-	}
+// schemasOf returns the schema of the value of a key, nil when nothing is said of it, and any others that it has to fit too.
+func (n *node) schemasOf(key string, w *walk) (schema *node, others []*node, err error) {
+	schema = n.properties[key]
 	for _, p := range n.patterns {
-		fits, err := search(p.key, key)
-		if err != nil {
-			return nil, err
-		}
-		if fits {
-			found = append(found, p.value)
+		switch fits, err := w.search(p.key, key); {
+		case err != nil:
+			return nil, nil, err
+		case fits && schema == nil:
+			schema = p.value
+		case fits:
+			others = append(others, p.value)
 		}
 	}
-	if found == nil && n.additional != nil {
-		found = append(found, n.additional)
+	if schema == nil {
+		schema = n.additional
 	}
-	return found, nil
+	return schema, others, nil
 }
 
 // drop removes a pair and one comma: the one before it, or the one after it while no pair before it stays.

@@ -13,7 +13,13 @@ const allKinds = `"text": {"type": "string", "minLength": 1, "pattern": "^[^z]*$
 	"secret": {"type": "string", "x-cog-secret": true}, "xs": {"type": "array", "items": {"type": "integer", "nullable": true}},
 	"either": {"anyOf": [{"type": "integer"}, {"type": "string"}, {"type": "array", "items": {"type": "number"}}]},
 	"box": {"type": "object", "properties": {"w": {"type": "number"}}, "required": ["w"], "additionalProperties": {"type": "boolean"}},
-	"any": {}, "shade": {"allOf": [{"$ref": "#/components/schemas/Shade"}]}`
+	"any": {}, "shade": {"allOf": [{"$ref": "#/components/schemas/Shade"}]},
+	"tagged": {"oneOf": [{"type": "object", "properties": {"k": {"const": "a"}, "s": {"type": "string", "writeOnly": true}, "n": {"type": "integer"}}},
+		{"type": "object", "properties": {"k": {"const": "b"}, "s": {"type": "array", "items": {"type": "number"}, "uniqueItems": true}}}],
+		"discriminator": {"propertyName": "k"}},
+	"pair": {"type": "array", "prefixItems": [{"type": "integer", "multipleOf": 2}, {"type": "integer", "x-cog-secret": true}], "items": {"not": {"const": 1}}},
+	"keyed": {"type": "object", "properties": {"ab": {"type": "integer"}}, "patternProperties": {"^a": {"type": "number"}, "b$": {"type": "number"}},
+		"propertyNames": {"minLength": 1}, "minProperties": 1}`
 
 // FuzzCheck holds what is true of any bytes: no panic, valid JSON out of valid JSON in, a result that checks to itself,
 // the same meaning in the echo, and no problem without a place.
@@ -21,6 +27,8 @@ func FuzzCheck(f *testing.F) {
 	for _, seed := range []string{
 		``, `{}`, `null`, `{"n": "5", "n": 2.0}`, `{"x": 1, "on": "yes", "text": "\ud83d\ude00"}`, `{"xs": [1, null, "3"], "u": {}}`,
 		`{"either": [1, 2.5], "box": {"w": 1, "q": 0}, "any": [{"a": 1e3}]}`, `{"file": "data:,x", "secret": "s"}`, `{"shade": "dark"}`,
+		`{"tagged": {"k": "a", "s": "x", "n": "1"}, "pair": [2, "3", 1], "keyed": {"ab": "1", "ac": 1, "q": [], "b": 2}}`,
+		`{"tagged": {"k": "b", "s": [1, 1.0]}, "pair": ["2.0", {"a": 1}, {"b": [1]}], "keyed": {"": 1, "ab": 1.0, "ab": 2}}`,
 		`{"text": "` + "\xff" + `"}`, `{"any": ` + strings.Repeat("[", 300), `{"x": "1e999", "n": -0.0}`,
 	} {
 		f.Add([]byte(seed))

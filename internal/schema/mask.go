@@ -82,11 +82,13 @@ func (m *masker) object(schemas []*node, pairs []jsonscan.Member) {
 // secret. Names of inputs have no others.
 func (m *masker) under(schemas []*node, key string) (found []*node, known bool) {
 	for _, n := range schemas {
-		more, err := n.schemasOf(key, m.search)
+		schema, others, err := n.schemasOf(key, &m.walk)
 		if err != nil {
 			return nil, false
 		}
-		found = append(found, more...)
+		if schema != nil {
+			found = append(append(found, schema), others...)
+		}
 		known = known || n.dropUnknown
 	}
 	return found, known || len(found) > 0

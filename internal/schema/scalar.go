@@ -131,7 +131,9 @@ func (w *walk) integer(n *node, v jsonscan.Span, r rule) {
 	}
 	w.choice(n, v, whole)
 	w.limits(n, v, func(b *bound) int { return b.compareInteger(whole) })
-	w.multiple(n, v, func(b *bound) bool { return b.dividesInteger(whole) })
+	if n.multipleOf != nil && !n.multipleOf.dividesInteger(whole) {
+		w.refuse(n, v, "multiple_of", "must be a multiple of "+n.multipleOf.text)
+	}
 }
 
 func (w *walk) limits(n *node, v jsonscan.Span, compare func(*bound) int) {
@@ -139,12 +141,6 @@ func (w *walk) limits(n *node, v jsonscan.Span, compare func(*bound) int) {
 		if kind, msg := l.broken(compare(l.bound)); kind != "" {
 			w.refuse(n, v, kind, msg)
 		}
-	}
-}
-
-func (w *walk) multiple(n *node, v jsonscan.Span, divides func(*bound) bool) {
-	if n.multipleOf != nil && !divides(n.multipleOf) {
-		w.refuse(n, v, "multiple_of", "must be a multiple of "+n.multipleOf.text)
 	}
 }
 
@@ -187,9 +183,13 @@ func (w *walk) number(n *node, v jsonscan.Span, r rule) {
 	if literal != string(w.text(v)) {
 		w.input = append(w.input, edit{v, literal})
 	}
-	w.choice(n, v, canonical([]byte(literal)))
+	if n.enum != nil {
+		w.choice(n, v, canonical([]byte(literal)))
+	}
 	w.limits(n, v, func(b *bound) int { return b.compareFloat(f) })
-	w.multiple(n, v, func(b *bound) bool { return b.dividesFloat(f) })
+	if n.multipleOf != nil && !n.multipleOf.dividesFloat(f) {
+		w.refuse(n, v, "multiple_of", "must be a multiple of "+n.multipleOf.text)
+	}
 }
 
 func floatText(literal []byte, r rule) (text, problem string) {

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 
 import pytest
 
+from conftest import BINARY
 from http_events import Stream
 from waiting import until
 
@@ -182,6 +184,82 @@ def test_files_are_fetched_again_for_what_a_killed_server_left(start, tmp_path):
     assert second.ended("left", 30)["output"] == "hello"
 
 
+OTHERS = (
+    HEAD
+    + """
+class Job(BaseModel):
+    kind: Literal["job"] = "job"
+    file: Path
+    token: Optional[SecretStr] = None
+class Idle(BaseModel):
+    kind: Literal["idle"] = "idle"
+class Work(BaseModel):
+    todo: Union[Job, Idle] = Field(discriminator="kind")
+
+{method}
+def train(work: Work) -> str:
+    return work.todo.file.read_text()
+"""
+)
+
+METHODS = {
+    "async": "class Predictor(BasePredictor):\n    async def predict(self, work: Work) -> str:\n",
+    "sync": "class Predictor(BasePredictor):\n    def predict(self, work: Work) -> str:\n",
+    "batch": "class Predictor(BasePredictor):\n    @cog.batch(max_wait_ms=0)\n    def predict(self, work: List[Work]) -> List[str]:\n",
+}
+
+
+@pytest.mark.parametrize("kind", METHODS)
+def test_every_way_in_and_every_kind_of_method_does_the_same(start, tmp_path, kind):
+    body = "[w.todo.file.read_text() for w in work]" if kind == "batch" else "work.todo.file.read_text()"
+    method = f"{METHODS[kind]}        print(work)\n        return {body}\n"
+    (tmp_path / "cog.yaml").write_text('predict: "predict.py:Predictor"\ntrain: "predict.py:train"\n')
+    source = OTHERS.format(library="pydantic", method=method)
+    server = start(source, python=sys.executable, model_dir=tmp_path)
+    work = {"work": {"todo": {"kind": "job", "file": "data:text/plain,hello", "token": HUSH}}}
+    refused = {"work": {"todo": {"kind": "job", "file": "/etc/passwd", "token": HUSH}}}
+    for verb, path, prefer in (
+        ("POST", "/predictions", "wait"),
+        ("PUT", "/predictions/put", "wait"),
+        ("POST", "/predictions", "respond-async"),
+        ("POST", "/v1/predictions", "wait"),
+        ("POST", "/trainings", "wait"),
+        ("PUT", "/trainings/put", "wait"),
+    ):
+        answer = server.ask(verb, path, {"input": refused}, Prefer=prefer)
+        assert answer.status == 422 and HUSH.encode() not in answer.body, (path, answer.body)
+        answer = server.ask(verb, path, {"input": work}, Prefer=prefer)
+        assert answer.status < 300, answer.body
+        ended = server.ended(answer.json["id"]) if "predictions" in path else answer.json
+        assert ended["output"] == "hello", ended
+        assert HUSH not in json.dumps([answer.json, ended]) and STARS in json.dumps(ended["input"])
+    assert HUSH not in server.log()
+
+
+def test_the_command_line_does_the_same(tmp_path):
+    method = "class Predictor(BasePredictor):\n    def predict(self, work: Work) -> str:\n        return work.todo.file.read_text()\n"
+    (tmp_path / "predict.py").write_text(OTHERS.format(library="pydantic", method=method))
+    command = [
+        BINARY,
+        "predict",
+        tmp_path,
+        "--python",
+        sys.executable,
+        "--predict",
+        "predict.py:Predictor",
+        "--json",
+        "-i",
+    ]
+    for file, code, want in (
+        ("data:text/plain,hello", 0, '"hello"'),
+        ("/etc/passwd", 2, "-i work.todo.file: must be an http"),
+    ):
+        work = json.dumps({"todo": {"kind": "job", "file": file, "token": HUSH}})
+        done = subprocess.run([*command, f"work={work}"], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, want in done.stdout + done.stderr) == (code, True), done
+        assert HUSH not in done.stdout + done.stderr
+
+
 UNSEEN = (
     HEAD
     + """
@@ -191,6 +269,8 @@ class Odd(BaseModel):
     standard: Annotated[pathlib.Path, pydantic.WithJsonSchema({{"type": "string"}})] = None
     opened: Annotated[File, pydantic.WithJsonSchema({{"type": "string"}})] = None
     anything: Annotated[List[Path], pydantic.WithJsonSchema({{}})] = []
+    written: pydantic.Json[Any] = None
+    within: Annotated[pydantic.Json[List[pathlib.Path]], pydantic.WithJsonSchema({{"type": "string"}})] = None
 class Called(BaseModel):
     model_config = dict(populate_by_name=True)
     standard: pathlib.Path = Field(default=None, alias="Standard")
@@ -222,6 +302,8 @@ def unseen(start_once, tmp_path_factory):
         {"odd": {"opened": "/etc/passwd"}},
         {"odd": {"opened": "http://127.0.0.1:9/"}},
         {"odd": {"anything": ["/etc/passwd"]}},
+        {"odd": {"within": '["/etc/passwd"]'}},
+        {"odd": {"within": '["\\u002fetc/passwd"]'}},
         {"called": {"standard": "/etc/passwd"}},
         {"called": {"file": "/etc/passwd"}},
     ],

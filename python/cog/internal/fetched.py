@@ -32,7 +32,7 @@ class Fetched:
 
     def check_text(self, text: str) -> None:
         """Raise ValueError when a path or a file must not be made of a text."""
-        if text not in self._defaults:
+        if text not in self._defaults and text not in self._paths:
             raise ValueError(WANTED)
 
     def check_made(self, made: Any, value: Any) -> None:
@@ -40,7 +40,7 @@ class Fetched:
         make paths without asking."""
         strange = [path for path in _paths_in(made, set()) if path not in self._paths]
         if strange:
-            named = {_plain(text) for text in _texts_in(value) if len(text) <= _LONGEST}
+            named = {_plain(text) for text in _texts_in(value) if len(text) < _LONGEST}
             if any(_plain(path) in named for path in strange):
                 raise ValueError(WANTED)
 
@@ -56,6 +56,8 @@ def _plain(path: str) -> str:
 def _texts_in(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
+        if value.lstrip()[:1] in ("{", "[", '"'):  # a type of pydantic reads such a text
+            yield from _texts_in(_of_json(value))
     elif isinstance(value, Mapping):
         for key, item in value.items():
             yield key
@@ -63,6 +65,15 @@ def _texts_in(value: Any) -> Iterator[str]:
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from _texts_in(item)
+
+
+def _of_json(text: str) -> Any:
+    import json
+
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _paths_in(made: Any, seen: set[int]) -> Iterator[str]:

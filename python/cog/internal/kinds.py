@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Callable, NamedTuple
 
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.endings import describe
 
 Schema = dict[str, Any]
 
@@ -277,7 +278,10 @@ class SecretKind(Kind):
     def decode(self, value: Any, files: Files) -> Any:
         if not isinstance(value, str):
             raise Mismatch("expected a text")  # never shown
-        return self._make(value.encode() if self._make.__name__ == "SecretBytes" else value)
+        try:
+            return self._make(value.encode() if self._make.__name__ == "SecretBytes" else value)
+        except Exception as error:  # a class of the author's may refuse some
+            raise Mismatch(describe(error)) from None
 
     def check(self, value: Any) -> Any:
         from cog.types import Secret
