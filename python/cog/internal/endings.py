@@ -25,7 +25,8 @@ def describe(error: BaseException) -> str:
     try:
         if is_a(error, SystemExit):
             return f"the model called sys.exit({error.code!r:.200})"  # type: ignore[attr-defined]
-        text = refusals(error) or _text_of(str(error))  # of a subclass of str the plain text
+        refused = refusals(error)
+        text = _title(error) + refused if refused else _text_of(str(error))  # of a subclass of str the plain text
     except BaseException:  # a method of the model's own can do anything
         text = "the model called sys.exit()" if is_a(error, SystemExit) else ""
     return _cut(text, _MAX_ERROR) if text else kind
@@ -43,6 +44,12 @@ def refusals(error: BaseException) -> str | None:
     except TypeError:  # version 1, which never has the input
         found = tell()
     return "; ".join(": ".join(part for part in (_place(e["loc"]), e["msg"]) if part) for e in found)
+
+
+def _title(error: Any) -> str:
+    """The model of pydantic that refuses, for the front of a text."""
+    title = getattr(error, "title", None) or getattr(getattr(error, "model", None), "__name__", None)
+    return f"{title}: " if isinstance(title, str) else ""
 
 
 def _place(steps: Any) -> str:
@@ -77,7 +84,7 @@ def _without_inputs(told: Any, error: BaseException | None) -> None:
         return
     text = refusals(error)
     if text is not None:
-        told._str = text  # the only place that all versions of Python take it from
+        told._str = _title(error) + text  # the only place that all versions of Python take it from
     _without_inputs(told.__cause__, error.__cause__)
     _without_inputs(told.__context__, error.__context__)
     for inner, one in zip(getattr(told, "exceptions", None) or (), getattr(error, "exceptions", ())):
