@@ -83,7 +83,7 @@ func run(c Config, console *console) error {
 	}
 	defer watchSignals(built.supervisor, stop, c.AwaitExplicitShutdown, log)()
 	serving := make(chan error, 1)
-	go func() { serving <- server.Serve(listener) }()
+	go func() { serving <- listener.Serve(server) }()
 	log.Info("listening", "address", listener.Addr().String(), "model", c.ModelDir, "predict", c.Predict)
 	if err := begin(built.supervisor, stop); err != nil {
 		return err

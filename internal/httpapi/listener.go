@@ -2,13 +2,17 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"sync/atomic"
 )
 
-// Listener makes errors JSON also where net/http answers by itself, in text, because a request is none or its headers are
-// too large. It counts what clients take.
+// Listener stands between net/http and its connections. It refuses requests whose end is not clear
+// (framing.go), makes JSON of the errors that net/http answers by itself, in text, and counts what
+// clients take.
 type Listener struct {
 	net.Listener
 	sent atomic.Int64
@@ -21,24 +25,72 @@ func (l *Listener) Sent() int64 { return l.sent.Load() }
 func (l *Listener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if tcp, ok := c.(*net.TCPConn); ok {
-		return conn{tcp, &l.sent}, nil
+		return &conn{TCPConn: tcp, sent: &l.sent}, nil
 	}
 	return c, err
 }
 
+// Serve lets s serve the connections of l; it sets ConnContext and ConnState of s. What a
+// connection carries belongs to the handler from its call until net/http has sent the whole answer
+// and calls the connection idle; what is sent at any other time comes from net/http itself.
+func (l *Listener) Serve(s *http.Server) error {
+	next := s.Handler
+	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) }
+	s.ConnState = func(c net.Conn, state http.ConnState) {
+		if c, ok := c.(*conn); ok && state == http.StateIdle {
+			c.answering.Store(false)
+		}
+	}
+	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c, ok := r.Context().Value(connKey{}).(*conn); ok {
+			c.answering.Store(true)
+		}
+		if len(r.TransferEncoding) > 0 {
+			w.Header().Set("Connection", "close") // net/http is lenient about what chunks look like
+		}
+		next.ServeHTTP(w, r)
+	})
+	return s.Serve(l)
+}
+
+type connKey struct{}
+
 type conn struct {
 	*net.TCPConn
-	sent *atomic.Int64
+	sent      *atomic.Int64
+	framing   framing
+	broken    int         // bytes of brokenLine that Read has given in place of a head that framing refuses
+	answering atomic.Bool // what is written comes from the handler
+}
+
+// brokenLine is what net/http answers with 400, wherever in a head it comes, and closes the connection.
+const brokenLine = "\x00\r\n\r\n"
+
+// Read breaks off a head that framing refuses. An error would do that too early: net/http reads ahead, and takes an error for
+// the leaving of the client whose request it still works on.
+func (c *conn) Read(p []byte) (int, error) {
+	if c.framing.refused == nil {
+		n, err := c.TCPConn.Read(p)
+		if n = c.framing.take(p[:n]); n > 0 || c.framing.refused == nil {
+			return n, err
+		}
+	}
+	n := copy(p, brokenLine[c.broken:])
+	c.broken += n
+	if n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
 }
 
 // atOnce is how much is written at a time, so that a slow client is seen to take something.
 const atOnce = 64 << 10
 
-func (c conn) Write(p []byte) (int, error) {
-	if status, ok := plainError(p); ok {
-		body := fmt.Sprintf(`{"detail":%q}`, status)
-		_, err := fmt.Fprintf(c.TCPConn, "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", status, len(body), body)
-		return len(p), err
+func (c *conn) Write(p []byte) (int, error) {
+	if !c.answering.Load() {
+		if status, ok := ownError(p); ok {
+			return len(p), c.writeError(status)
+		}
 	}
 	written := 0
 	for {
@@ -51,12 +103,21 @@ func (c conn) Write(p []byte) (int, error) {
 	}
 }
 
-// plainError returns the status of an answer that comes from net/http itself: the only ones that begin like this, or have
-// this status, which it sends without a body.
-func plainError(p []byte) (string, bool) {
-	const most = 512
-	status, is := bytes.CutPrefix(p[:min(most, len(p))], []byte("HTTP/1.1 "))
-	line, rest, _ := bytes.Cut(status, []byte("\r\n"))
-	text := bytes.HasPrefix(rest, []byte("Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"))
-	return string(line), is && (text || bytes.HasPrefix(line, []byte("417 ")))
+// ownError returns the status in p, an answer of net/http itself, when it is that of an error. The
+// only other answer is 200 to OPTIONS *.
+func ownError(p []byte) (status string, ok bool) {
+	line, _, _ := bytes.Cut(p, []byte("\r\n"))
+	text, ok := bytes.CutPrefix(line, []byte("HTTP/1.1 "))
+	status = string(text)
+	return status, ok && status >= "4"
+}
+
+func (c *conn) writeError(status string) error {
+	detail := status
+	if c.broken > 0 {
+		detail = c.framing.refused.Error()
+	}
+	body := fmt.Sprintf(`{"detail":%q}`, detail)
+	_, err := fmt.Fprintf(c.TCPConn, "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", status, len(body), body)
+	return err
 }
