@@ -149,7 +149,7 @@ func (s *session) follow(p *prediction.Prediction, out *printer) bool {
 		case <-asked:
 			asked = nil
 			s.say("canceling")
-			_ = s.supervisor.Cancel(p.Request.ID, supervisor.ByClient) // NotFound: it ended at this moment
+			_ = s.supervisor.Cancel(p, supervisor.ByClient) // NotFound: it ended at this moment
 		case <-s.stop.hurried:
 			s.say("killed")
 			return false

@@ -11,8 +11,10 @@ import (
 // cancel answers at once, unless the client prefers to wait; the end comes by the prediction's own channels. An id that
 // does not run gets an empty object, as on Cog.
 func (a *API) cancel(w http.ResponseWriter, r *http.Request) error {
-	p, _ := a.Supervisor.Get(r.PathValue("id")) // NotFound: Cancel says so too
-	err := a.Supervisor.Cancel(r.PathValue("id"), supervisor.ByClient)
+	p, err := a.Supervisor.Get(r.PathValue("id"))
+	if err == nil {
+		err = a.Supervisor.Cancel(p, supervisor.ByClient)
+	}
 	var refused *prediction.Error
 	if errors.As(err, &refused) && refused.Code == prediction.NotFound {
 		writeRaw(w, http.StatusNotFound, []byte("{}"))

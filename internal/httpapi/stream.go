@@ -78,7 +78,7 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, p *prediction.Predi
 	detach := p.Attach()
 	defer func() {
 		if detach() {
-			_ = a.Supervisor.Cancel(p.Request.ID, supervisor.ByDisconnect) // NotFound: it ended at this moment
+			_ = a.Supervisor.Cancel(p, supervisor.ByDisconnect) // NotFound: it ended at this moment
 		}
 	}()
 	e := a.newEventWriter(w)

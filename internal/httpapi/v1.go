@@ -76,7 +76,7 @@ func (a *API) cancelV1(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	_ = a.Supervisor.Cancel(p.Request.ID, supervisor.ByClient) // NotFound: it has ended
+	_ = a.Supervisor.Cancel(p, supervisor.ByClient) // NotFound: it has ended
 	a.waitDone(r, p, cancelPatience)
 	return a.writeV1(w, r, http.StatusOK, p.Snapshot())
 }

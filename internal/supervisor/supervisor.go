@@ -193,12 +193,13 @@ func crash() {
 	}
 }
 
-// Cancel asks a live prediction to end. It returns a *prediction.Error with code NotFound when there is none.
-func (s *Supervisor) Cancel(id string, r Reason) error {
+// Cancel asks p to end. It returns a *prediction.Error with code NotFound when p has ended, also when another prediction runs
+// under its id by now.
+func (s *Supervisor) Cancel(p *prediction.Prediction, r Reason) error {
 	s.mu.Lock()
-	f := s.flights[id]
+	f := s.flights[p.Request.ID]
 	s.mu.Unlock()
-	if f == nil || f.prediction.Status().Terminal() {
+	if f.shown() != p || p.Status().Terminal() {
 		return prediction.Refuse(prediction.NotFound, "no running prediction has this id")
 	}
 	f.cancel(r)
