@@ -48,7 +48,8 @@ type Config struct {
 	AwaitExplicitShutdown bool   `group:"Listening:" help:"Ignore SIGTERM: end by POST /shutdown or SIGINT only."`
 
 	AuthTokenFile string   `group:"Security:" type:"existingfile" placeholder:"FILE" help:"File with the token that clients must send as Authorization: Bearer. Without it: $$COGGO_AUTH_TOKEN."`
-	CORSOrigin    []string `group:"Security:" name:"cors-origin" placeholder:"ORIGIN" help:"Let pages of this origin use the API from a browser; may be repeated."`
+	CORSOrigin    []string `group:"Security:" name:"cors-origin" placeholder:"ORIGIN" help:"Let pages of this origin use the API from a browser; * lets those of every site; may be repeated."`
+	AllowedHost   []string `group:"Security:" placeholder:"NAME" help:"Host name that browsers may use which come over loopback, from this machine or through a proxy on it, beside localhost and addresses; * for any; may be repeated. Without a token only."`
 	WebhookSecret string   `group:"Security:" env:"COGGO_WEBHOOK_SECRET" placeholder:"whsec_…" help:"Sign webhooks by the Standard Webhooks specification."`
 
 	RunnerUser string `group:"Security:" placeholder:"USER[:GROUP]" help:"Run the model, and everything else once the port is open, as this user. For a server that is started as root."`
@@ -78,6 +79,7 @@ type Config struct {
 
 	Account   account `kong:"-"` // of RunnerUser
 	AuthToken string  `kong:"-"` // from AuthTokenFile or the environment
+	HookToken string  `kong:"-"` // sent with webhooks, from the environment
 	History   int     `kong:"-"` // events that a late reader of a stream is shown
 }
 
@@ -86,7 +88,7 @@ func (c *Config) complete() error {
 	if err := c.Model.complete(); err != nil {
 		return err
 	}
-	if err := c.readAuthToken(); err != nil {
+	if err := c.readSecrets(); err != nil {
 		return err
 	}
 	if err := c.checkAddresses(); err != nil {
@@ -98,7 +100,6 @@ func (c *Config) complete() error {
 			return err
 		}
 	}
-	c.WebhookSecret = strings.Clone(c.WebhookSecret) // it may be a part of the command line, which is wiped
 	c.History = historyCapacity(os.Getenv("COG_STREAM_HISTORY_CAPACITY"))
 	switch {
 	case c.Runners < 1:
@@ -118,6 +119,11 @@ func (c *Config) checkAddresses() error {
 	}
 	if u, err := url.Parse(c.UploadURL); c.UploadURL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
 		return fmt.Errorf("--upload-url is %q: it must be an http or https URL", c.UploadURL)
+	}
+	for _, host := range c.AllowedHost {
+		if host == "" || strings.ContainsAny(host, ":/ ") {
+			return fmt.Errorf("--allowed-host is %q: it must be a host name without scheme and port, or *", host)
+		}
 	}
 	for _, origin := range c.CORSOrigin {
 		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Host == "" || u.Scheme+"://"+u.Host != origin) {
@@ -201,21 +207,6 @@ func (m *Model) readSetupTimeout() {
 	if limit, ok := inSeconds(os.Getenv("COG_SETUP_TIMEOUT")); ok && m.SetupTimeout == 0 {
 		m.SetupTimeout = span(limit)
 	}
-}
-
-func (c *Config) readAuthToken() error {
-	c.AuthToken = os.Getenv("COGGO_AUTH_TOKEN")
-	if c.AuthTokenFile == "" {
-		return nil
-	}
-	data, err := os.ReadFile(c.AuthTokenFile)
-	if err != nil {
-		return fmt.Errorf("read --auth-token-file: %w", err)
-	}
-	if c.AuthToken = strings.TrimSpace(string(data)); c.AuthToken == "" {
-		return fmt.Errorf("--auth-token-file %s is empty", c.AuthTokenFile)
-	}
-	return nil
 }
 
 func historyCapacity(text string) int {

@@ -38,7 +38,7 @@ func build(c Config, dir *workingDir, out io.Writer, log *slog.Logger) (*built, 
 	hooks, err := webhook.NewSender(webhook.Options{
 		Client:    outbound.NewClient(outbound.Options{DenyPrivate: c.DenyPrivateNetworks, MaxConns: webhookConns}),
 		Throttle:  throttle(os.Getenv("COG_THROTTLE_RESPONSE_INTERVAL")),
-		AuthToken: os.Getenv("WEBHOOK_AUTH_TOKEN"),
+		AuthToken: c.HookToken,
 		Secret:    c.WebhookSecret,
 		UserAgent: agent,
 		Observe:   func(e webhook.Event, attempt int, result string) { metrics.Webhook(string(e), attempt, result) },
@@ -108,7 +108,7 @@ func (b *built) api(c Config, shutdown func(), log *slog.Logger) httpapi.Config 
 		Supervisor: b.supervisor, Shutdown: shutdown, Metrics: b.metrics.Handler(), Bytes: b.metrics.Bytes, Rejected: b.metrics.Rejected, Version: version,
 		Started: time.Now(),
 		Store:   b.store, Model: "coggo/" + filepath.Base(c.ModelDir),
-		MaxBody: int64(c.MaxBody), BodyTimeout: time.Duration(c.BodyTimeout), AuthToken: c.AuthToken, CORSOrigins: c.CORSOrigin, Log: log,
+		MaxBody: int64(c.MaxBody), BodyTimeout: time.Duration(c.BodyTimeout), AuthToken: c.AuthToken, CORSOrigins: c.CORSOrigin, AllowedHosts: c.AllowedHost, Log: log,
 		KeepAlive: time.Duration(c.StreamKeepAlive), ReaderTimeout: time.Duration(c.StreamTimeout),
 	}
 }

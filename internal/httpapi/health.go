@@ -45,9 +45,13 @@ type concurrencyBody struct {
 	Current int `json:"current"`
 }
 
-// health always answers 200: the state is in the body.
+// health always answers 200: the state is in the body. Who has no token learns nothing that the model has written.
 func (a *API) health(w http.ResponseWriter, r *http.Request) error {
 	h := a.Supervisor.Health(r.Context())
+	if !a.showsToken(r) {
+		writeJSON(w, http.StatusOK, readyBody{Status: h.Status})
+		return nil
+	}
 	last := a.lastHealth.Load()
 	if last == nil || last.health.Summary != h.Summary || !slices.Equal(last.health.Runners, h.Runners) {
 		data, err := json.Marshal(a.healthBody(h))
@@ -95,6 +99,7 @@ func (a *API) live(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// readyBody is what a probe needs to know.
 type readyBody struct {
 	Status supervisor.Status `json:"status"`
 	Detail string            `json:"detail,omitempty"`
@@ -103,7 +108,10 @@ type readyBody struct {
 // ready answers 200 when predictions are taken, be it that they have to wait for a slot.
 func (a *API) ready(w http.ResponseWriter, r *http.Request) error {
 	h := a.Supervisor.Health(r.Context())
-	body, code := readyBody{h.Status, h.Unhealthy}, http.StatusOK
+	body, code := readyBody{Status: h.Status}, http.StatusOK
+	if a.showsToken(r) {
+		body.Detail = h.Unhealthy
+	}
 	if h.Draining {
 		body.Detail = "the server is shutting down"
 	}

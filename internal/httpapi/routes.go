@@ -3,6 +3,7 @@ package httpapi
 
 import (
 	"context"
+	"crypto/sha256"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -19,7 +20,7 @@ import (
 type Supervisor interface {
 	Create(r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error)
 	Perform(watch func() context.Context, r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error)
-	Cancel(id string, reason supervisor.Reason) error
+	Cancel(p *prediction.Prediction, reason supervisor.Reason) error
 	Get(id string) (*prediction.Prediction, error)
 	List(cursor string, limit int) (page []*prediction.Prediction, next string, err error)
 	Schema() (*schema.Document, error)
@@ -41,6 +42,7 @@ type Config struct {
 	BodyTimeout   time.Duration // without a byte of a body
 	AuthToken     string        // empty: everybody may ask
 	CORSOrigins   []string      // "*" or origins; empty: no other site may ask
+	AllowedHosts  []string      // that a browser on this machine may use as Host, "*" for any
 	KeepAlive     time.Duration // between two comments of a stream
 	ReaderTimeout time.Duration // without a byte that the reader of a stream takes
 	Log           *slog.Logger
@@ -49,13 +51,14 @@ type Config struct {
 // API serves the HTTP contract.
 type API struct {
 	Config
+	token      [sha256.Size]byte // hash of AuthToken
 	page       func() docsPage
 	lastHealth atomic.Pointer[healthAnswer]
 }
 
 // New returns the handler of the whole API.
 func New(c Config) http.Handler {
-	a, mux := &API{Config: c}, http.NewServeMux()
+	a, mux := &API{Config: c, token: sha256.Sum256([]byte(c.AuthToken))}, http.NewServeMux()
 	a.page = sync.OnceValue(a.makePage)
 	for pattern, h := range map[string]handler{
 		"GET /{$}":                      a.discovery,
@@ -106,6 +109,7 @@ func (a *API) outside(next http.Handler) http.Handler {
 	if a.AuthToken != "" {
 		next = a.authorized(next)
 	}
+	next = a.sites(next)
 	if len(a.CORSOrigins) > 0 {
 		next = a.cors(next)
 	}

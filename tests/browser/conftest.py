@@ -12,8 +12,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 #: Chromium as a distribution packages it, or another one by name.
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or "chromium"
 
-#: It works as root and talks to nobody but the page.
+#: It works as root and talks to nobody but the page. Names below ``test`` are this machine.
 FLAGS = [
+    "--host-resolver-rules=MAP *.test 127.0.0.1",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import pathlib
+import subprocess
 
 import pytest
+
+from conftest import BINARY
+from http_events import Stream
+from waiting import until
 
 TOKEN = "a-token-of-4711"
 MODEL = """
@@ -100,7 +105,8 @@ def test_probes_and_scrapers_need_none(server, method, path):
 def test_the_model_never_sees_it(server):
     output = server.ask("POST", "/predictions", {}, **bearer(TOKEN)).json["output"]
     assert "PATH" in output and TOKEN not in output and "COGGO_AUTH_TOKEN" not in output
-    assert TOKEN not in server.health()["setup"]["logs"]
+    logs = server.get("/health-check", **bearer(TOKEN)).json["setup"]["logs"]
+    assert "PATH" in logs and TOKEN not in logs
     runner = pathlib.Path(f"/proc/{server.runner()}")
     assert TOKEN.encode() not in (runner / "environ").read_bytes() + (runner / "cmdline").read_bytes()
 
@@ -108,3 +114,121 @@ def test_the_model_never_sees_it(server):
 def test_nobody_needs_one_when_none_is_set(start_once):
     server = start_once(MODEL, env={"COGGO_AUTH_TOKEN": ""})
     assert server.predict({}).status == 200
+
+
+HEALTH = """
+import pathlib
+class Predictor:
+    def setup(self):
+        print("of the setup")
+        if pathlib.Path("fail").exists():
+            raise RuntimeError("of the traceback")
+    def healthcheck(self):
+        if pathlib.Path("ill").exists():
+            raise RuntimeError("of the healthcheck")
+        return True
+    def predict(self) -> str:
+        return "done"
+"""
+
+
+@pytest.mark.parametrize("shown", ["", "Bearer wrong", f"Basic {TOKEN}"])
+@pytest.mark.parametrize("state", ["READY", "UNHEALTHY", "SETUP_FAILED"])
+def test_who_has_no_token_sees_the_state_of_the_model_only(start, tmp_path, state, shown):
+    if state == "SETUP_FAILED":
+        (tmp_path / "fail").touch()
+    server = start(HEALTH, env={"COGGO_AUTH_TOKEN": TOKEN}, ready=False, model_dir=tmp_path)
+    until("it is set up", lambda: server.health()["status"] != "STARTING")
+    if state == "UNHEALTHY":
+        (tmp_path / "ill").touch()
+    ready = 200 if state == "READY" else 503
+    for _ in range(2):
+        health, probe = (server.get(path, Authorization=shown) for path in ("/health-check", "/readyz"))
+        assert (health.status, health.json) == (200, {"status": state})
+        assert (probe.status, probe.json) == (ready, {"status": state})
+        told = server.get("/health-check", **bearer(TOKEN)).json  # and is not remembered for others
+        assert told["status"] == state and "of the setup" in told["setup"]["logs"]
+        assert ("of the traceback" in told["setup"]["logs"]) == (state == "SETUP_FAILED")
+        probe = server.get("/readyz", **bearer(TOKEN)).json
+        for text in (told.get("user_healthcheck_error", ""), probe.get("detail", "")):
+            assert ("of the healthcheck" in text) == (state == "UNHEALTHY")
+
+
+STREAMS = """
+from typing import Iterator
+from cog import BasePredictor, streaming
+class Predictor(BasePredictor):
+    @streaming
+    def predict(self, text: str = "") -> Iterator[str]:
+        yield text
+"""
+
+
+def test_the_key_of_a_stream_opens_that_stream_and_nothing_else(start):
+    server = start(STREAMS, env={"COGGO_AUTH_TOKEN": TOKEN})
+    one = server.ask("POST", "/v1/predictions", {}, Prefer="wait", **bearer(TOKEN)).json
+    address, _, key = one["urls"]["stream"].partition("?key=")
+    path, id = address.partition(f":{server.port}")[2], one["id"]
+    assert path == f"/v1/predictions/{id}/stream" and key
+    for other in (f"{id}%2Fstream", f"{id}%2fstream", "other"):
+        assert server.ask("PUT", f"/predictions/{other}", {}, **bearer(TOKEN)).status == 200
+    for opened in (path, path.replace(id, f"%{ord(id[0]):x}{id[1:]}")):
+        with Stream(server.port, "GET", f"{opened}?key={key}") as stream:
+            assert stream.status == 200 and list(stream)[-1].name == "done"
+    for closed in (
+        f"/v1/predictions/{id}%2Fstream",
+        f"/v1/predictions/{id}%2fstream",
+        f"/v1/predictions/{id}%2Fstream/stream",
+        f"/v1/predictions%2F{id}/stream",
+        f"/v1/predictions/{id}",
+        "/v1/predictions/other/stream",
+        f"/predictions/{id}/stream",
+        f"/v1/predictions/{id}/stream/",
+        f"/v1/predictions/{id}/../other/stream",
+    ):
+        assert server.get(f"{closed}?key={key}").status == 401, closed
+    assert server.ask("POST", f"{path}?key={key}").status == 401
+    for wrong in ("", "x", key[:-1], key + "0"):
+        assert server.get(f"{path}?key={wrong}").status == 401
+
+
+def test_the_stream_of_an_id_with_a_slash_has_a_key_of_its_own(start):
+    server = start(STREAMS, env={"COGGO_AUTH_TOKEN": TOKEN})
+    for id in ("a%2Fstream", "a%2Fb", "%2e", "%2e%2e", "a%25b", "%C3%A9"):
+        assert server.ask("PUT", f"/predictions/{id}", {"input": {"text": id}}, **bearer(TOKEN)).status == 200
+        address = server.get(f"/v1/predictions/{id}", **bearer(TOKEN)).json["urls"]["stream"]
+        with Stream(server.port, "GET", address.partition(f":{server.port}")[2]) as stream:
+            assert [event.text for event in stream if event.name == "output"] == [id]
+
+
+@pytest.mark.parametrize("how", ["environment", "file"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", " \n\n"])
+def test_a_line_break_at_the_end_of_the_token_locks_nobody_out(start, tmp_path, how, end):
+    flags, env = (), {"COGGO_AUTH_TOKEN": TOKEN + end}
+    if how == "file":
+        (tmp_path / "token").write_bytes((TOKEN + end).encode())
+        flags, env = ("--auth-token-file", str(tmp_path / "token")), {}
+    server = start(MODEL, *flags, env=env)
+    assert server.ask("POST", "/predictions", {}).status == 401
+    output = server.ask("POST", "/predictions", {}, **bearer(TOKEN)).json["output"]
+    assert TOKEN not in output
+
+
+@pytest.mark.parametrize("name", ["COGGO_AUTH_TOKEN", "WEBHOOK_AUTH_TOKEN", "COGGO_WEBHOOK_SECRET"])
+@pytest.mark.parametrize("value", ["\n", " ", "a\nb", "a\x7fb"])
+def test_a_secret_that_nobody_could_send_is_refused_at_the_start(tmp_path, name, value):
+    (tmp_path / "predict.py").write_text(MODEL)
+    command = [str(BINARY), "--predict", "predict.py:Predictor", "--port", "0", str(tmp_path)]
+    ran = subprocess.run(command, env={name: value}, capture_output=True, text=True, timeout=20)
+    assert ran.returncode != 0 and ("blank" in ran.stderr or "line break" in ran.stderr)
+    assert value.strip() == "" or value not in ran.stderr
+
+
+def test_a_token_file_with_nothing_in_it_is_refused_at_the_start(tmp_path):
+    (tmp_path / "predict.py").write_text(MODEL)
+    for contents in ("", "\n"):
+        (tmp_path / "token").write_text(contents)
+        command = [str(BINARY), "--predict", "predict.py:Predictor", "--port", "0"]
+        command += ["--auth-token-file", str(tmp_path / "token"), str(tmp_path)]
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=20)
+        assert ran.returncode != 0 and "token" in ran.stderr

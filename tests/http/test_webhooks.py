@@ -337,6 +337,15 @@ def test_signed_by_the_specification(start, receiver, how):
     assert len(ids) == len(set.union(*ids.values())), "messages have different ids"
 
 
+def test_a_line_break_at_the_end_of_a_secret_is_not_a_part_of_it(start, receiver):
+    server = start(MODEL, env={"COGGO_WEBHOOK_SECRET": SECRET + "\n", "WEBHOOK_AUTH_TOKEN": "token\r\n"})
+    server.predict({"n": 1}, webhook=receiver.url)
+    receiver.wait_terminal()
+    for headers, body in zip(receiver.headers, receiver.bodies):
+        assert Webhook(SECRET).verify(body.decode(), headers)
+        assert headers["authorization"] == "Bearer token"
+
+
 def test_not_signed_without_a_secret(server, receiver):
     server.predict({}, webhook=receiver.url)
     receiver.wait_terminal()

@@ -26,7 +26,7 @@ async function health() {
     const starting = state.status === "STARTING";
     $("setup-title").textContent = starting ? "The model is being set up" : "The model can't be used";
     show($("setup").querySelector("progress"), starting);
-    $("setup-logs").textContent = state.setup.logs;
+    $("setup-logs").textContent = state.setup?.logs ?? ""; // not without the token
   }
   return state.status;
 }

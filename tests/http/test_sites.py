@@ -1,0 +1,205 @@
+"""Pages of other sites: what they may not do through the browser of somebody who can reach the server."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from conftest import BINARY
+
+MODEL = """
+from typing import Iterator
+from cog import BasePredictor, streaming
+class Predictor(BasePredictor):
+    @streaming
+    def predict(self) -> Iterator[str]:
+        yield "hello"
+    def train(self) -> str:
+        return "trained"
+"""
+APP, EVIL = "https://app.example.com", "https://evil.example"
+
+#: What changes something.
+CHANGES = [
+    ("POST", "/predictions"),
+    ("PUT", "/predictions/x"),
+    ("POST", "/predictions/x/cancel"),
+    ("POST", "/trainings"),
+    ("PUT", "/trainings/x"),
+    ("POST", "/trainings/x/cancel"),
+    ("POST", "/shutdown"),
+    ("POST", "/v1/predictions"),
+    ("POST", "/v1/predictions/x/cancel"),
+    ("POST", "/v1/models/a/b/predictions"),
+    ("POST", "/v1/deployments/a/b/predictions"),
+    ("POST", "/v1/files"),
+    ("DELETE", "/v1/files/x"),
+]
+
+#: How a page of another site asks, in a browser of today and in an older one.
+FOREIGN = [
+    {"Sec-Fetch-Site": "cross-site", "Origin": EVIL},
+    {"Sec-Fetch-Site": "cross-site", "Origin": "null"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site", "Origin": "http://localhost:3000"},
+    {"Origin": EVIL},
+    {"Origin": "null"},
+    {"Origin": "http://localhost:3000"},
+]
+
+#: Marks of a browser: one of today on a page of localhost, and on one that has another name over plain HTTP.
+BROWSERS = [
+    {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "User-Agent": "Mozilla/5.0", "Accept-Language": "en"},
+    {"Sec-Fetch-Site": "none"},
+    {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64)"},
+    {"User-Agent": "named by a page", "Accept-Language": "de"},
+    {"User-Agent": "named by a page", "Accept-Language": ""},
+    {"Origin": "http://evil.example:5000"},
+]
+
+PROGRAMS = [
+    {},
+    {"User-Agent": "curl/8.14.1", "Accept": "*/*"},
+    {"User-Agent": "python-requests/2.32.3", "Accept-Encoding": "gzip, deflate", "Accept": "*/*"},
+    {"User-Agent": "node", "Accept": "*/*", "Accept-Language": "*", "Sec-Fetch-Mode": "cors"},
+    {"User-Agent": "kube-probe/1.34"},
+]
+
+PATHS = ["/", "/docs", "/health-check", "/openapi.json", "/predictions", "/predictions/x", "/predictions/x/stream"]
+PATHS += ["/v1/predictions", "/v1/predictions/x/stream", "/v1/files", "/metrics", "/livez", "/nowhere"]
+
+
+@pytest.fixture(scope="module")
+def server(start_once):
+    return start_once(MODEL)
+
+
+@pytest.fixture(scope="module")
+def open_to_app(start_once):
+    return start_once(MODEL, "--cors-origin", APP, "--allowed-host", "model.example.com")
+
+
+@pytest.mark.parametrize(("method", "path"), CHANGES)
+@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+def test_they_change_nothing(server, open_to_app, method, path, headers):
+    for one in (server, open_to_app):
+        answer = one.ask(method, path, **headers)
+        assert answer.status == 403 and "--cors-origin" in answer.json["detail"]
+        assert answer.headers["content-type"] == "application/json"
+        assert "access-control-allow-origin" not in answer.headers
+    assert server.get("/predictions").json["results"] == []
+
+
+def test_nor_with_a_body_that_needs_no_preflight(server):
+    form = b'--b\r\nContent-Disposition: form-data; name="content"; filename="f"\r\n\r\nx\r\n--b--\r\n'
+    for path, body, media in (
+        ("/predictions", '{"input": {}}', "text/plain"),
+        ("/predictions", '{"input": {}}', ""),
+        ("/v1/files", form, "multipart/form-data; boundary=b"),
+    ):
+        headers = {"Content-Type": media} if media else {}
+        assert server.ask("POST", path, body, Origin=EVIL, **headers).status == 403
+    stream = server.ask("POST", "/predictions", "{}", Origin=EVIL, Accept="text/event-stream")
+    assert stream.status == 403 and stream.headers["content-type"] == "application/json"
+    assert server.get("/v1/files").json["results"] == [] and server.get("/predictions").json["results"] == []
+
+
+def test_a_page_that_is_let_in_changes_things(open_to_app):
+    for headers in ({"Sec-Fetch-Site": "cross-site", "Origin": APP}, {"Origin": APP}):
+        answer = open_to_app.ask("POST", "/predictions", {}, **headers)
+        assert answer.json["output"] == ["hello"] and answer.headers["access-control-allow-origin"] == APP
+        assert open_to_app.ask("POST", "/v1/predictions", {}, Prefer="wait", **headers).json["output"] == ["hello"]
+
+
+def test_a_star_lets_in_the_pages_of_every_site(start):
+    server = start(MODEL, "--cors-origin", "*")
+    for headers in FOREIGN:
+        assert server.ask("POST", "/predictions", {}, **headers).json["output"] == ["hello"]
+    assert server.get("/predictions", Host="evil.example", **BROWSERS[2]).status == 200
+
+
+def test_the_page_of_the_server_changes_things(server):
+    own = f"http://127.0.0.1:{server.port}"
+    for headers in ({"Sec-Fetch-Site": "same-origin", "Origin": own}, {"Sec-Fetch-Site": "none"}, {"Origin": own}):
+        assert server.ask("POST", "/predictions", {}, **headers).json["output"] == ["hello"]
+
+
+@pytest.mark.parametrize("headers", PROGRAMS, ids=str)
+@pytest.mark.parametrize("host", ["127.0.0.1", "model.example.com", "coggo.svc.cluster.local:80", ""])
+def test_programs_change_things_by_any_name(server, headers, host):
+    assert server.ask("POST", "/predictions", {}, Host=host, **headers).json["output"] == ["hello"]
+    assert server.get("/predictions", Host=host, **headers).status == 200
+
+
+@pytest.mark.parametrize("headers", BROWSERS, ids=str)
+@pytest.mark.parametrize("path", PATHS)
+def test_a_browser_on_this_machine_reads_nothing_by_a_foreign_name(server, open_to_app, path, headers):
+    for one, host in (
+        (server, "evil.example"),
+        (server, f"evil.example:{server.port}"),
+        (server, "localhost.evil.example"),
+        (server, "127.0.0.1.evil.example"),
+        (server, "evillocalhost"),
+        (server, "model.example.com"),
+        (open_to_app, "evil.example"),
+        (open_to_app, "x.model.example.com"),
+    ):
+        answer = one.get(path, Host=host, **headers)
+        assert answer.status == 403 and "--allowed-host" in answer.json["detail"], host
+        assert one.ask("HEAD", path, Host=host, **headers).status == 403
+
+
+@pytest.mark.parametrize("headers", BROWSERS[1:-1], ids=str)
+@pytest.mark.parametrize(("method", "path"), CHANGES)
+def test_nor_does_it_change_anything(server, method, path, headers):
+    assert server.ask(method, path, Host="evil.example", **headers).status == 403
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "localhost:5000",
+        "LOCALHOST",
+        "localhost.",
+        "app.localhost:5000",
+        "127.0.0.1",
+        "127.1.2.3:5000",
+        "[::1]:5000",
+        "[::1]",
+        "192.0.2.7:5000",
+    ],
+)
+def test_a_browser_on_this_machine_reads_by_names_of_this_machine_and_by_addresses(server, host):
+    for headers in BROWSERS[:-1]:
+        assert server.get("/predictions", Host=host, **headers).status == 200
+
+
+@pytest.mark.parametrize("host", ["model.example.com", "MODEL.example.com", "model.example.com:8443"])
+def test_and_by_a_name_that_is_allowed(open_to_app, host):
+    for headers in BROWSERS[:-1]:
+        assert open_to_app.get("/predictions", Host=host, **headers).status == 200
+        assert open_to_app.ask("POST", "/predictions", {}, Host=host, **headers).json["output"] == ["hello"]
+
+
+def test_every_name_can_be_allowed(start):
+    server = start(MODEL, "--allowed-host", "*")
+    assert server.get("/predictions", Host="any.example", **BROWSERS[2]).status == 200
+    assert server.ask("POST", "/predictions", {}, Origin=EVIL).status == 403, "that is another matter"
+
+
+def test_a_token_does_as_well_as_a_name(start):
+    server = start(MODEL, env={"COGGO_AUTH_TOKEN": "4711"})
+    assert server.get("/predictions", Host="any.example", **BROWSERS[2]).status == 401
+    shown = {"Authorization": "Bearer 4711"}
+    assert server.get("/predictions", Host="any.example", **BROWSERS[2], **shown).status == 200
+    assert server.ask("POST", "/predictions", {}, Origin=EVIL, **shown).status == 403
+
+
+@pytest.mark.parametrize("host", ["http://a.example", "a.example:80", "a.example/", "a b"])
+def test_an_allowed_host_is_a_name(tmp_path, host):
+    (tmp_path / "predict.py").write_text(MODEL)
+    command = [str(BINARY), "--predict", "predict.py:Predictor", "--port", "0", f"--allowed-host={host}", str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert ran.returncode != 0 and "--allowed-host" in ran.stderr
