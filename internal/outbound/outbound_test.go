@@ -12,15 +12,28 @@ import (
 )
 
 func TestPublic(t *testing.T) {
-	for address, want := range map[string]bool{
-		"8.8.8.8": true, "2606:4700::1111": true,
-		"127.0.0.1": false, "10.1.2.3": false, "172.16.0.1": false, "192.168.1.1": false, "169.254.169.254": false,
-		"100.64.0.1": false, "0.0.0.0": false, "0.1.2.3": false, "224.0.0.1": false, "255.255.255.255": false, "198.18.0.1": false,
-		"::1": false, "::": false, "fe80::1": false, "fc00::1": false, "ff02::1": false, "64:ff9b::7f00:1": false, "2002:7f00:1::": false,
+	for _, row := range []struct {
+		public    bool
+		addresses string
+	}{
+		{true, "8.8.8.8 1.1.1.1 100.63.255.255 100.128.0.1 168.63.129.15 168.63.129.17 172.32.0.1 191.255.255.255 192.88.98.1 198.20.0.1 223.255.255.255"},
+		{true, "2606:4700::1111 2001:200::1 2001:4860:4860::8888 2400::1 3fff:1000::1 ::ffff:8.8.8.8 64:ff9b::8.8.8.8"},
+		{false, "127.0.0.1 127.255.255.254 10.1.2.3 172.16.0.1 172.31.255.255 192.168.1.1 169.254.169.254 100.64.0.1 100.127.255.255"},
+		{false, "0.0.0.0 0.1.2.3 224.0.0.1 239.255.255.255 240.0.0.1 255.255.255.255 198.18.0.1 198.19.255.255 168.63.129.16"},
+		{false, "192.0.0.1 192.0.0.192 192.0.2.1 192.31.196.1 192.52.193.1 192.88.99.1 192.175.48.1 198.51.100.1 203.0.113.1"},
+		{false, ":: ::1 ::2 ::8.8.8.8 ::127.0.0.1 ::ffff:0:0:0 ::ffff:0:127.0.0.1 ::ffff:0:8.8.8.8 ::ffff:127.0.0.1 ::ffff:168.63.129.16"},
+		{false, "64:ff9b::127.0.0.1 64:ff9b::10.0.0.1 64:ff9b::168.63.129.16 64:ff9b:1::1 64:ff9b:1::8.8.8.8 100::1 100:0:0:1::1"},
+		{false, "2001::1 2001:0:808:808::1 2001:10::1 2001:20::1 2001:1ff::1 2001:db8::1 2002:7f00:1:: 2002:808:808::1 2620:4f:8000::1"},
+		{false, "3ffe::1 3fff::1 3fff:fff::1 4000::1 5f00::1 fc00::1 fd00:ec2::254 fe80::1 fe80::1%eth0 fec0::1 ff02::1 ff0e::1"},
 	} {
-		if got := outbound.Public(netip.MustParseAddr(address)); got != want {
-			t.Errorf("Public(%s) = %v", address, got)
+		for address := range strings.FieldsSeq(row.addresses) {
+			if got := outbound.Public(netip.MustParseAddr(address)); got != row.public {
+				t.Errorf("Public(%s) = %v", address, got)
+			}
 		}
+	}
+	if outbound.Public(netip.Addr{}) {
+		t.Error("no address is public")
 	}
 }
 
