@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -27,8 +28,11 @@ func (c *checkCommand) Run(status *int) error {
 	if err := c.complete(); err != nil {
 		return err
 	}
+	if err := c.hideSecrets(""); err != nil {
+		return err
+	}
 	row("model", "%s in %s", c.Model.Predict, c.ModelDir)
-	if err := checkPython(c.Python); err != nil {
+	if err := checkPython(c.Python, modelEnv(os.Environ(), c.RunnerEnv)); err != nil {
 		*status = exitFailed
 		row("problems", "%v", err)
 		return nil
@@ -53,8 +57,10 @@ func (c *checkCommand) Run(status *int) error {
 }
 
 // checkPython finds out whether the interpreter is one that the runner works with.
-func checkPython(python string) error {
-	out, err := exec.Command(python, "-c", "import sys; print(*sys.version_info[:3])").Output()
+func checkPython(python string, env []string) error {
+	cmd := exec.Command(python, "-c", "import sys; print(*sys.version_info[:3])")
+	cmd.Env = env
+	out, err := cmd.Output()
 	var major, minor, micro int
 	if err == nil {
 		_, err = fmt.Sscan(string(out), &major, &minor, &micro)

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/coggo/coggo/internal/webhook"
 )
 
 // Model is every setting that concerns one run of the model, whoever asks for it.
@@ -52,6 +54,8 @@ type Config struct {
 	AllowedHost   []string `group:"Security:" placeholder:"NAME" help:"Host name that browsers may use which come over loopback, from this machine or through a proxy on it, beside localhost and addresses; * for any; may be repeated. Without a token only."`
 	WebhookSecret string   `group:"Security:" env:"COGGO_WEBHOOK_SECRET" placeholder:"whsec_…" help:"Sign webhooks by the Standard Webhooks specification."`
 
+	WebhookAuthHost []string `group:"Security:" placeholder:"HOST" help:"Send $$WEBHOOK_AUTH_TOKEN with webhooks to this HOST or HOST:PORT only, or to every host below a domain, as in *.example.com; may be repeated. Default: with every webhook, as Cog does."`
+
 	RunnerUser string `group:"Security:" placeholder:"USER[:GROUP]" help:"Run the model, and everything else once the port is open, as this user. For a server that is started as root."`
 
 	Runners       int    `group:"Running:" default:"1" placeholder:"N" help:"Runner processes, each with the whole model."`
@@ -77,10 +81,11 @@ type Config struct {
 	XMode   string `name:"x-mode" enum:"predict,train," default:"" hidden:"" help:"Accepted for Cog's sake: train is served beside predict."`
 	Threads int    `hidden:"" help:"Accepted for Cog's sake: a runner has one thread."`
 
-	Account   account `kong:"-"` // of RunnerUser
-	AuthToken string  `kong:"-"` // from AuthTokenFile or the environment
-	HookToken string  `kong:"-"` // sent with webhooks, from the environment
-	History   int     `kong:"-"` // events that a late reader of a stream is shown
+	Account      account        `kong:"-"` // of RunnerUser
+	AuthToken    string         `kong:"-"` // from AuthTokenFile or the environment
+	HookToken    string         `kong:"-"` // sent with webhooks, from the environment
+	WebhookHosts []webhook.Host `kong:"-"` // who gets HookToken, of WebhookAuthHost
+	History      int            `kong:"-"` // events that a late reader of a stream is shown
 }
 
 // complete reads what is neither flag nor environment, and refuses what no default can mend.
@@ -118,7 +123,10 @@ func (c *Config) checkAddresses() error {
 		return fmt.Errorf("--port is %q: it must be a number from 0 to 65535", c.Port)
 	}
 	if u, err := url.Parse(c.UploadURL); c.UploadURL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
-		return fmt.Errorf("--upload-url is %q: it must be an http or https URL", c.UploadURL)
+		return errors.New("--upload-url must be an http or https URL") // not shown: it may hold a key
+	}
+	if err := c.readWebhookHosts(); err != nil {
+		return err
 	}
 	for _, host := range c.AllowedHost {
 		if host == "" || strings.ContainsAny(host, ":/ ") {
@@ -129,6 +137,21 @@ func (c *Config) checkAddresses() error {
 		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Host == "" || u.Scheme+"://"+u.Host != origin) {
 			return fmt.Errorf("--cors-origin is %q: it must be a scheme and a host without a path, such as https://app.example.com, or *", origin)
 		}
+	}
+	return nil
+}
+
+// readWebhookHosts reads who is sent the token of webhooks: without the flag everybody, as with Cog.
+func (c *Config) readWebhookHosts() error {
+	for _, text := range c.WebhookAuthHost {
+		host, err := webhook.ParseHost(text)
+		if err != nil {
+			return fmt.Errorf("--webhook-auth-host %w", err)
+		}
+		c.WebhookHosts = append(c.WebhookHosts, host)
+	}
+	if c.WebhookHosts == nil {
+		c.WebhookHosts = []webhook.Host{webhook.Everybody}
 	}
 	return nil
 }

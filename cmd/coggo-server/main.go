@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -25,7 +27,11 @@ var version = "0.1.0"
 var errDefunct = errors.New("no model process can be kept alive")
 
 func main() {
-	status, err := execute(os.Args[1:])
+	args := slices.Clone(os.Args[1:])
+	for i, text := range args {
+		args[i] = strings.Clone(text) // of the command line itself, where secrets are overwritten
+	}
+	status, err := execute(args)
 	if err != nil {
 		complain("%v", err)
 	}
@@ -47,10 +53,11 @@ func run(c Config, console *console) error {
 	defer console.neverBlock()()
 	defer runtime.KeepAlive(make([]byte, ballastBytes))
 	log := newLogger(c.Model, console, console.terminal, slog.LevelInfo)
-	if c.hasSecrets() {
-		if err := hideSecrets(c.WebhookSecret); err != nil {
-			return err
-		}
+	if err := c.hideSecrets(c.AuthToken); err != nil {
+		return err
+	}
+	if c.HookToken != "" && c.WebhookAuthHost == nil {
+		log.Warn("whoever a client names as its webhook is sent WEBHOOK_AUTH_TOKEN: say with --webhook-auth-host who gets it")
 	}
 	surviveFileSizeLimit()
 	open, err := net.Listen("tcp", net.JoinHostPort(c.Host, c.Port))

@@ -37,6 +37,9 @@ func (c *predictCommand) Run(status *int) error {
 	if err := c.complete(); err != nil {
 		return err
 	}
+	if err := c.hideSecrets(""); err != nil {
+		return err
+	}
 	s, err := openSession(c.Model)
 	if err != nil {
 		return err

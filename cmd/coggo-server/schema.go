@@ -14,6 +14,9 @@ func (c *schemaCommand) Run(status *int) error {
 	if err := c.complete(); err != nil {
 		return err
 	}
+	if err := c.hideSecrets(""); err != nil {
+		return err
+	}
 	work, err := os.MkdirTemp("", freshPrefix)
 	if err != nil {
 		return err

@@ -10,11 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hideSecrets keeps the secrets of this process from others of the same user, and above all from the model: they go from what
-// /proc shows as its environment and command line, and nobody may read its memory or trace it. The variables stay readable
-// for the server itself, which has copies of them. value is a secret of the command line. A model that runs as root with
-// every capability can read all the same, see docs/security.md.
-func hideSecrets(value string) error {
+// blankProcess overwrites the secrets in what /proc shows as the environment and the command line of this process, and lets
+// nobody of the same user read its memory or trace it. The variables stay readable for the server itself, which has copies of
+// them. A model that runs as root with every capability can read all the same, see docs/security.md.
+func blankProcess(withheld func(entry string) bool) error {
 	stat, err := os.ReadFile("/proc/self/stat")
 	if err != nil {
 		return fmt.Errorf("hide secrets: %w", err)
@@ -30,20 +29,20 @@ func hideSecrets(value string) error {
 		return fmt.Errorf("hide secrets: %w", err)
 	}
 	defer memory.Close()
-	for _, bounds := range [][2]int{{argStart, argEnd}, {envStart, envEnd}} {
-		if err := blankMemory(memory, string(fields[bounds[0]]), string(fields[bounds[1]]), value); err != nil {
-			return fmt.Errorf("hide secrets: %w", err)
-		}
+	arguments := blankMemory(memory, fields[argStart], fields[argEnd], blankArguments)
+	environment := blankMemory(memory, fields[envStart], fields[envEnd], func(region []byte) bool { return blankEnvironment(region, withheld) })
+	if err := errors.Join(arguments, environment); err != nil {
+		return fmt.Errorf("hide secrets: %w", err)
 	}
 	return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 }
 
-func blankMemory(memory *os.File, from, to, value string) error {
-	start, err := strconv.ParseInt(from, 10, 64)
+func blankMemory(memory *os.File, from, to []byte, blank func(region []byte) bool) error {
+	start, err := strconv.ParseInt(string(from), 10, 64)
 	if err != nil {
 		return err
 	}
-	end, err := strconv.ParseInt(to, 10, 64)
+	end, err := strconv.ParseInt(string(to), 10, 64)
 	if err != nil {
 		return err
 	}
@@ -51,7 +50,7 @@ func blankMemory(memory *os.File, from, to, value string) error {
 	if _, err := memory.ReadAt(region, start); err != nil {
 		return err
 	}
-	if !blank(region, value) {
+	if !blank(region) {
 		return nil
 	}
 	_, err = memory.WriteAt(region, start)

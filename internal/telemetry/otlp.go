@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -63,7 +64,7 @@ func endpointFromEnv() (string, error) {
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return "", fmt.Errorf("%s is %q: it must be an http or https URL", name, text)
+		return "", fmt.Errorf("%s must be an http or https URL", name) // not shown: it may hold a key
 	}
 	return u.JoinPath(path).String(), nil
 }
@@ -107,6 +108,9 @@ func (t *target) post(ctx context.Context, body []byte) error {
 		r.Header.Set("Content-Encoding", "gzip")
 	}
 	response, err := t.client.Do(r)
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		return fmt.Errorf("%s: %w", r.URL.Host, wrapped.Err) // without the whole address, which may hold a key
+	}
 	if err != nil {
 		return err
 	}
@@ -116,8 +120,8 @@ func (t *target) post(ctx context.Context, body []byte) error {
 	case response.StatusCode < 300:
 		return nil
 	case response.StatusCode == http.StatusTooManyRequests || response.StatusCode >= 502 && response.StatusCode <= 504:
-		return fmt.Errorf("%s answered %d", t.url, response.StatusCode)
+		return fmt.Errorf("%s answered %d", r.URL.Host, response.StatusCode)
 	default:
-		return backoff.Permanent(fmt.Errorf("%s answered %d", t.url, response.StatusCode))
+		return backoff.Permanent(fmt.Errorf("%s answered %d", r.URL.Host, response.StatusCode))
 	}
 }

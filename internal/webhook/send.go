@@ -117,9 +117,7 @@ func (s *Sender) post(ctx context.Context, t Target, e Event, body []byte) error
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", s.UserAgent)
-	if s.AuthToken != "" {
-		r.Header.Set("Authorization", "Bearer "+s.AuthToken)
-	}
+	s.authorize(r.Header, r.URL)
 	s.sign(r.Header, t.ID, e, body)
 	response, err := s.client.Do(r)
 	if errors.As(err, new(*outbound.PrivateAddressError)) {
@@ -145,7 +143,8 @@ func retryAfter(text string) time.Duration {
 }
 
 // sameMethodOnly follows the redirects that keep a POST a POST, to where a webhook could have gone in the first place.
-// Any other redirect is the answer itself, and no acknowledgement.
+// Any other redirect is the answer itself, and no acknowledgement. What authorizes stays with the receiver that it is for:
+// net/http would send it on to another port, and to hosts below.
 func sameMethodOnly(r *http.Request, via []*http.Request) error {
 	switch r.Response.StatusCode {
 	case http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
@@ -154,6 +153,9 @@ func sameMethodOnly(r *http.Request, via []*http.Request) error {
 	}
 	if len(via) >= 10 || r.URL.Scheme != "http" && r.URL.Scheme != "https" {
 		return http.ErrUseLastResponse
+	}
+	if !sameReceiver(via[0].URL, r.URL) {
+		r.Header.Del("Authorization")
 	}
 	return nil
 }

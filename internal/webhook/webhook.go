@@ -24,7 +24,8 @@ const (
 type Options struct {
 	Client    *http.Client
 	Throttle  time.Duration // between two partial updates of one prediction; 0: none
-	AuthToken string        // sent as Authorization: Bearer
+	AuthToken string        // sent as Authorization: Bearer to AuthHosts
+	AuthHosts []Host        // nil: to nobody
 	Secret    string        // whsec_ and base64: sign by the Standard Webhooks specification
 	UserAgent string
 	Observe   func(e Event, attempt int, result string) // called after each attempt; may be nil

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -334,7 +335,7 @@ func TestHeadersAndSignature(t *testing.T) {
 		}
 	})
 	done, ended := settled()
-	s := newSender(t, webhook.Options{Secret: secret, AuthToken: "t0ken", UserAgent: "coggo/test"})
+	s := newSender(t, webhook.Options{Secret: secret, AuthToken: "t0ken", AuthHosts: hosts(t, "*"), UserAgent: "coggo/test"})
 	s.Redeliver(webhook.Target{ID: "é\n", URL: rc.URL, Header: http.Header{"Traceparent": {"00-a-b-01"}}}, []byte(`{"id":"a"}`), done)
 	<-ended
 	verifier, err := standardwebhooks.NewWebhook(secret)
@@ -353,6 +354,91 @@ func TestHeadersAndSignature(t *testing.T) {
 	}
 	if a, b := rc.heads[0].Get("Webhook-Id"), rc.heads[1].Get("Webhook-Id"); a == "" || a != b {
 		t.Errorf("ids of two attempts: %q, %q", a, b)
+	}
+}
+
+func hosts(t *testing.T, texts ...string) (all []webhook.Host) {
+	t.Helper()
+	for _, text := range texts {
+		host, err := webhook.ParseHost(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, host)
+	}
+	return all
+}
+
+func TestOnlyHostsThatAreNamedGetTheToken(t *testing.T) {
+	for _, row := range []struct {
+		named, receiver string
+		want            bool
+	}{
+		{"*", "http://a.test/", true},
+		{"a.test", "http://a.test/x", true},
+		{"a.test", "https://a.test:8443/x", true},
+		{"A.Test.", "http://a.TEST./x", true},
+		{"a.test", "http://b.a.test/", false},
+		{"a.test", "http://a.test.evil/", false},
+		{"a.test", "http://evila.test/", false},
+		{"a.test", "http://a.test@evil/", false},
+		{"a.test:80", "http://a.test/", true},
+		{"a.test:443", "https://a.test/", true},
+		{"a.test:443", "http://a.test/", false},
+		{"a.test:80", "http://a.test:8080/", false},
+		{"*.a.test", "http://b.a.test/", true},
+		{"*.a.test", "http://c.b.A.test./", true},
+		{"*.a.test", "http://a.test/", false},
+		{"*.a.test", "http://evila.test/", false},
+		{"*.a.test:8443", "https://b.a.test:8443/", true},
+		{"*.a.test:8443", "https://b.a.test/", false},
+		{"127.0.0.1", "http://127.0.0.1:1/", true},
+		{"127.0.0.1", "http://127.0.0.2:1/", false},
+		{"*.0.0.1", "http://127.0.0.1:1/", false},
+		{"[::1]:80", "http://[::1]/", true},
+		{"[::1]", "http://[::1]:81/", true},
+		{"::1", "http://[::1]:81/", true},
+		{"[::1]:80", "http://[::1]:81/", false},
+	} {
+		host, err := webhook.ParseHost(row.named)
+		receiver, failed := url.Parse(row.receiver)
+		if err != nil || failed != nil {
+			t.Errorf("%s: %v, %v", row.named, err, failed)
+		} else if got := host.Matches(receiver); got != row.want {
+			t.Errorf("%s: %s: %v", row.named, row.receiver, got)
+		}
+	}
+}
+
+func TestABadHostIsAnError(t *testing.T) {
+	for _, text := range []string{"", "*.", "**", "a.*.test", "https://a.test", "a.test/", "a.test:", "a.test:0", "a.test:http", "a.test:65536", "me@a.test", "1:2:3:x", "*.::1", "a b"} {
+		if host, err := webhook.ParseHost(text); err == nil {
+			t.Errorf("%q became %v", text, host)
+		}
+	}
+}
+
+func TestARedirectTakesTheTokenToNobodyElse(t *testing.T) {
+	var to string
+	other := newReceiver(t, nil)
+	first := newReceiver(t, func(n int, w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/hook" {
+			http.Redirect(w, r, to, http.StatusTemporaryRedirect)
+		}
+	})
+	for target, want := range map[string]string{first.URL + "/moved": "Bearer t0ken", other.URL: ""} {
+		to = target
+		done, ended := settled()
+		s := newSender(t, webhook.Options{AuthToken: "t0ken", AuthHosts: hosts(t, "*")})
+		s.Redeliver(webhook.Target{ID: "a", URL: first.URL + "/hook"}, []byte("end"), done)
+		<-ended
+		got := first.heads[len(first.heads)-1]
+		if want == "" {
+			got = other.heads[0]
+		}
+		if got.Get("Authorization") != want {
+			t.Errorf("%s: Authorization: %q", target, got.Get("Authorization"))
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import pathlib
 import pwd
 import shutil
 import subprocess
+import sys
 import tempfile
 
 import pytest
@@ -18,7 +19,20 @@ SECRETS = {
     "COGGO_AUTH_TOKEN": "token-4711",
     "WEBHOOK_AUTH_TOKEN": "hook-4712",
     "COGGO_WEBHOOK_SECRET": "whsec_c2VjcmV0LTQ3MTM=",
+    "COG_UPLOAD_URL": "http://user:upload-4714@127.0.0.1:1/",
+    "OTEL_EXPORTER_OTLP_HEADERS": "authorization=collector-4715",
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "authorization=traces-4716",
+    "OTEL_EXPORTER_OTLP_METRICS_HEADERS": "authorization=metrics-4717",
+    "OTEL_EXPORTER_OTLP_LOGS_HEADERS": "authorization=logs-4718",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "http://user:endpoint-4719@127.0.0.1:1/",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:1/?key=query-4720",
 }
+
+#: What can be searched for: the whole of a value, or what in it is secret.
+WORDS = [value.rpartition("=")[2] if "OTEL" in name else value for name, value in SECRETS.items()] + [
+    "upload-4714",
+    "endpoint-4719",
+]
 
 MODEL = """
 import os
@@ -26,6 +40,8 @@ class Predictor:
     def predict(self, what: str = "") -> str:
         if what == "environment":
             return repr(dict(os.environ))
+        if what == "die":
+            os._exit(1)
         if what == "ids":
             return repr((os.getresuid(), os.getresgid(), os.getgroups()))
         if what == "new privileges":
@@ -49,34 +65,115 @@ def ask(server, what, headers=TOKEN):
     return answer["output"]
 
 
-def test_no_secret_is_in_the_environment_the_command_line_or_the_log(start):
-    server = start(MODEL, env=SECRETS)
-    for what in ("environment", "/proc/PARENT/environ", "/proc/PARENT/cmdline", "/proc/self/environ"):
-        shown = ask(server, what)
-        assert not any(value in shown for value in SECRETS.values()), what
+PLACES = ("environment", "/proc/PARENT/environ", "/proc/PARENT/cmdline", "/proc/self/environ")
+
+
+def seen(server, headers=TOKEN) -> str:
+    """All that the model can see of what the server was started with."""
+    return "\n".join(ask(server, place, headers) for place in PLACES)
+
+
+def shown(text) -> list[str]:
+    return [word for word in WORDS if word in text]
+
+
+@pytest.mark.parametrize("flags", [[], ["--runner-env", "*"], ["--runner-env", "OTEL_*", "--runner-env", "COG*"]])
+def test_no_secret_is_in_the_environment_the_command_line_or_the_log(start, flags):
+    server = start(MODEL, *flags, env=SECRETS)
+    assert shown(seen(server)) == []
     assert "PATH" in ask(server, "environment")
-    assert not any(value in server.log() for value in SECRETS.values())
+    assert shown(server.log()) == []
+
+
+def test_a_runner_that_is_started_again_sees_none_either(start):
+    server = start(MODEL, env=SECRETS)
+    assert server.predict({"what": "die"}, TOKEN).json["status"] == "failed"
+    server.wait_status("READY")
+    assert shown(seen(server)) == []
 
 
 def test_a_secret_of_the_command_line_is_wiped_from_it_and_still_signs(start, receiver):
     server = start(
         MODEL,
         "--webhook-secret",
-        SECRETS["COGGO_WEBHOOK_SECRET"],
+        "whsec_b3RoZXI=",
         "--webhook-secret=" + SECRETS["COGGO_WEBHOOK_SECRET"],
     )
-    assert SECRETS["COGGO_WEBHOOK_SECRET"] not in ask(server, "/proc/PARENT/cmdline", {})
+    line = ask(server, "/proc/PARENT/cmdline", {})
+    assert "whsec_" not in line and "--webhook-secret=***" in line and "--predict" in line
     server.predict({}, webhook=receiver.url)
     receiver.wait_terminal()
     assert all("webhook-signature" in headers for headers in receiver.headers)
 
 
+UPLOADING = """
+import os, pathlib
+from cog import BasePredictor, Path
+class Predictor(BasePredictor):
+    def predict(self) -> Path:
+        line = pathlib.Path(f"/proc/{os.getppid()}/cmdline").read_text()
+        pathlib.Path("line.txt").write_text(line + repr(dict(os.environ)))
+        return Path("line.txt")
+"""
+
+
+@pytest.mark.parametrize("spelling", ["flag value", "flag=value", "variable"])
+def test_the_address_of_uploads_is_wiped_and_still_used(start, store, spelling):
+    url = store.url.replace("//", "//user:key-4721@") + "/up?sig=key-4722"
+    flags = {"flag value": ["--upload-url", url], "flag=value": ["--upload-url=" + url]}.get(spelling, [])
+    server = start(UPLOADING, *flags, env={"COG_UPLOAD_URL": url} if spelling == "variable" else {})
+    answer = server.predict({}).json
+    assert answer["output"] == store.url + "/up/line.txt", answer
+    (got,) = store.got
+    assert got.path == "/up/line.txt?sig=key-4722" and "authorization" in got.headers
+    assert b"--predict" in got.body and b"key-472" not in got.body
+    assert "key-472" not in server.log()
+
+
+def test_an_address_of_the_collector_without_a_key_is_seen(start):
+    env = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1/",
+        "OTEL_SERVICE_NAME": "mine",
+        "OTEL_TRACES_EXPORTER": "none",
+    }
+    visible = eval(ask(start(MODEL, env=env), "environment", {}))
+    assert env.items() <= visible.items()
+
+
+def test_variables_that_the_model_is_not_given_cannot_be_read_off_the_server(start):
+    env = {"HF_TOKEN": "given-4723", "OTHER": "withheld-4724", "HTTPS_PROXY": "http://me:withheld-4725@127.0.0.1:1"}
+    text = seen(start(MODEL, "--runner-env", "HF_*", env=env), {})
+    assert "given-4723" in text and "withheld" not in text
+
+
+#: Runs at the start of every Python process, before any code of the model.
+AT_START = """
+import os
+for path in ("/proc/self/environ", f"/proc/{os.getppid()}/environ", f"/proc/{os.getppid()}/cmdline"):
+    with open(path) as f, open(os.environ["SEEN"], "a") as out:
+        out.write(f.read())
+"""
+
+
+@pytest.mark.parametrize("command", ["predict", "check", "schema"])
+def test_no_command_shows_a_secret_to_what_it_starts(tmp_path, command):
+    (tmp_path / "predict.py").write_text("def predict() -> str:\n    return 'done'\n")
+    (tmp_path / "sitecustomize.py").write_text(AT_START)
+    path = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
+    env = {**os.environ, **SECRETS, "PYTHONPATH": path, "SEEN": str(tmp_path / "seen")}
+    line = [str(BINARY), command, "--predict", "predict.py:predict", "--python", sys.executable, str(tmp_path)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, env=env)
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "seen").read_text()
+    assert "SEEN=" in text and shown(text + done.stdout + done.stderr) == []
+
+
 def test_the_model_gets_the_variables_that_are_allowed(start):
     env = {"HF_HOME": "/hf", "HF_TOKEN": "t", "OTHER": "x"}
     server = start(MODEL, "--runner-env", "HF_*", "--runner-env", "MADE=up", env=env)
-    seen = eval(ask(server, "environment", {}))
-    assert (seen["HF_HOME"], seen["HF_TOKEN"], seen["MADE"]) == ("/hf", "t", "up")
-    assert "OTHER" not in seen and "PATH" in seen
+    visible = eval(ask(server, "environment", {}))
+    assert (visible["HF_HOME"], visible["HF_TOKEN"], visible["MADE"]) == ("/hf", "t", "up")
+    assert "OTHER" not in visible and "PATH" in visible
     assert {"OTHER": "x"}.items() <= eval(ask(start(MODEL, env=env), "environment", {})).items()
 
 
@@ -88,7 +185,20 @@ def refused(directory, *flags) -> str:
     return done.stderr
 
 
-@pytest.mark.parametrize("entry", ["COGGO_AUTH_TOKEN", "WEBHOOK_AUTH_TOKEN=x", "=x", "[", ""])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "COGGO_AUTH_TOKEN",
+        "WEBHOOK_AUTH_TOKEN=x",
+        "COG_UPLOAD_URL",
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "OTEL_EXPORTER_OTLP_LOGS_HEADERS=a=b",
+        "OTEL_EXPORTER_OTLP_ENDPOINT=http://user:key@collector",
+        "=x",
+        "[",
+        "",
+    ],
+)
 def test_an_entry_that_makes_no_sense_is_refused(tmp_path, entry):
     (tmp_path / "predict.py").write_text(MODEL)
     assert "--runner-env" in refused(tmp_path, "--runner-env", entry)
@@ -134,8 +244,9 @@ def test_the_model_runs_as_another_user(start, public):
     assert ask(server, "directory") == "0o40700"
     for what in ("/proc/PARENT/environ", "/proc/PARENT/mem", "/etc/shadow", f"{pwd.getpwuid(0).pw_dir}/.profile"):
         assert ask(server, what) == "PermissionError", what
-    seen = eval(ask(server, "environment"))
-    assert seen["USER"] == "nobody" and not set(SECRETS) & set(seen)
+    visible = eval(ask(server, "environment"))
+    assert visible["USER"] == "nobody" and not set(SECRETS) & set(visible)
+    assert shown(ask(server, "environment") + ask(server, "/proc/PARENT/cmdline")) == []
 
 
 def test_the_server_reads_nothing_that_the_model_could_not(start, public):

@@ -142,6 +142,7 @@ def test_what_is_accepted(model, flags, env):
         ([], {"COG_UPLOAD_URL": "nope"}, "--upload-url"),
         (["--cors-origin", "https://app.example.com/"], {}, "--cors-origin"),
         (["--cors-origin", "app.example.com"], {}, "--cors-origin"),
+        (["--webhook-auth-host", "https://hooks.example.com"], {}, "--webhook-auth-host"),
         (["--log-level", "loud"], {}, "--log-level"),
         ([], {"COG_MAX_CONCURRENCY": "many"}, "COG_MAX_CONCURRENCY"),
         (["--max-concurrency=-1"], {}, "--max-concurrency"),

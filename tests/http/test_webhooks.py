@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import pathlib
 import signal
@@ -12,7 +13,7 @@ import time
 import pytest
 from standardwebhooks import Webhook
 
-from http_harness import Reply
+from http_harness import Receiver, Reply
 from waiting import until
 
 MODEL = """
@@ -165,6 +166,41 @@ def test_headers(server, receiver):
         assert headers["user-agent"].startswith("coggo/")
         assert headers["authorization"] == "Bearer t0ken"
         assert (headers["traceparent"], headers["tracestate"]) == (trace, "a=b")
+
+
+#: Flags, and whether the receiver on 127.0.0.1 gets the token.
+NAMED = [
+    ([], True),
+    (["--webhook-auth-host", "*"], True),
+    (["--webhook-auth-host", "hooks.example.com", "--webhook-auth-host", "127.0.0.1"], True),
+    (["--webhook-auth-host", "hooks.example.com,127.0.0.1"], True),
+    (["--webhook-auth-host=hooks.example.com"], False),
+    (["--webhook-auth-host", "127.0.0.1:1"], False),
+]
+
+
+@pytest.mark.parametrize(("flags", "told"), NAMED)
+def test_the_token_goes_to_those_who_are_named(start, receiver, flags, told):
+    env = {"WEBHOOK_AUTH_TOKEN": "t0ken", "COGGO_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
+    server = start(MODEL, *flags, env=env)
+    server.predict({}, ASYNC, webhook=receiver.url)
+    receiver.wait_terminal()
+    assert all(("t0ken" in str(headers)) == told for headers in receiver.headers)
+    assert all("webhook-signature" in headers for headers in receiver.headers)
+    assert server.log().count("--webhook-auth-host") == (0 if flags else 1), "it is warned of once"
+
+
+def test_nobody_is_warned_of_a_token_that_is_not_there(start):
+    assert "--webhook-auth-host" not in start(MODEL).log()
+
+
+def test_a_redirect_takes_the_token_to_no_other_host(server, receiver):
+    with contextlib.closing(Receiver()) as other:  # on the same address, at another port
+        receiver.answer = lambda n: Reply(307, {"Location": other.url, "Content-Length": "0"})
+        server.predict({}, webhook=receiver.url, webhook_events_filter=["completed"])
+        other.wait_terminal()
+        assert receiver.headers[0]["authorization"] == "Bearer t0ken"
+        assert "authorization" not in other.headers[0]
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504, None])
