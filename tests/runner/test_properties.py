@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from cog.errors import CogError
-from cog.internal.coding import FileTable, encode_output, file_clock
+from cog.internal.coding import FileTable, encode_output
 from cog.internal.endings import describe, trace
 from cog.internal.kinds import Files, Mismatch
 from cog.internal.reading import Reader, Unsupported
@@ -82,7 +82,7 @@ def test_text_that_is_no_json_is_a_value_error(text):
 )
 @quick
 def test_an_output_of_any_kind_is_json_or_refused_with_its_place(value):
-    files = FileTable(lambda: "/nowhere", file_clock())
+    files = FileTable(lambda: "/nowhere")
     try:
         text = encode_output(value, files)
     except CogError as error:
@@ -96,7 +96,7 @@ def test_an_output_of_any_kind_is_json_or_refused_with_its_place(value):
 @given(JSON)
 @quick
 def test_an_output_of_plain_json_comes_out_as_it_is(value):
-    assert json.loads(encode_output(value, FileTable(lambda: "/nowhere", file_clock()))) == value
+    assert json.loads(encode_output(value, FileTable(lambda: "/nowhere"))) == value
 
 
 @given(TEXT)

@@ -171,11 +171,11 @@ def trap_11_defaults_of_every_kind_have_a_schema_and_are_not_shared() -> None:
 
 def trap_12_what_json_does_not_have_is_never_written() -> None:
     from cog.errors import OutputError
-    from cog.internal.coding import FileTable, encode_output, file_clock
+    from cog.internal.coding import FileTable, encode_output
 
     def encoded(value: Any) -> str:
         try:
-            return encode_output(value, FileTable(str, file_clock())).decode()
+            return encode_output(value, FileTable(str)).decode()
         except OutputError as error:
             return str(error)
 

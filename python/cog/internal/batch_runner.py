@@ -8,6 +8,7 @@ from typing import Any
 from cog.errors import CancelationException
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.batching import BatchScope, CallLog, columns, results
+from cog.internal.births import Births
 from cog.internal.cancelation import Doorbell, Early
 from cog.internal.execution import Run, take
 from cog.internal.inherit import Pools
@@ -22,6 +23,7 @@ class BatchRunner:
     """Takes requests and calls the model in the main thread, with no loop and no thread of our own."""
 
     def __init__(self, spool: Spool, model: Any, names: Watch, doorbell: Doorbell, streams: Streams) -> None:
+        self._births = Births()
         self._spool = spool
         self._model = model
         self._method = model.predict
@@ -46,6 +48,7 @@ class BatchRunner:
         self._note(None)
         while self._fill():
             self._answer()
+        self._births.close()
         return 0
 
     # -- before the call
@@ -121,7 +124,7 @@ class BatchRunner:
             log.end()
             return events.close()
 
-        return Run(self._spool, fid, work, emit, leave)
+        return Run(self._spool, fid, work, emit, leave, self._births)
 
     def _cancel(self, run: Run) -> None:
         run.canceled = True
@@ -138,6 +141,7 @@ class BatchRunner:
             self._spool.busy()
         runs, arguments = self._decoded()
         if runs:
+            runs[-1].wait()
             self._streams.mend()
             found = self._call(runs, arguments)
             for run, result in zip(runs, found):

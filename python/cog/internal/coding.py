@@ -6,7 +6,6 @@ import math
 import os
 import stat
 import sys
-import time
 from collections.abc import Mapping, MappingView, Sequence
 from typing import Any, Callable
 
@@ -15,11 +14,11 @@ from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef] 
 from cog.internal.spool import encode, text_json, utf8
 
 _stat, _fspath, _join, _basename, _realpath = os.stat, os.fspath, os.path.join, os.path.basename, os.path.realpath
-_mkdir, _unlink, _fstat, _samestat = os.mkdir, os.unlink, os.fstat, os.path.samestat
-_open, _close, _read, _write, _environ = os.open, os.close, os.read, os.write, os.environ
+_mkdir, _fstat, _samestat = os.mkdir, os.fstat, os.path.samestat
+_open, _close, _read, _write = os.open, os.close, os.read, os.write
+_copy_range = getattr(os, "copy_file_range", None)  # Linux has it
 _S_ISREG, _PathLike = stat.S_ISREG, os.PathLike
 _FILE_NAMES = "utf-8", "surrogateescape"
-_clock_gettime_ns, _time_ns = time.clock_gettime_ns, time.time_ns
 _isfinite, _NAN = math.isfinite, math.nan
 _modules = sys.modules
 
@@ -29,8 +28,8 @@ _MAX_DEPTH = 256
 #: A whole Decimal with more digits becomes a float.
 _MAX_DIGITS = 5000
 
-#: CLOCK_REALTIME_COARSE on Linux, for which Python has no name.
-_COARSE_CLOCK = 5 if sys.platform == "linux" else time.CLOCK_REALTIME
+#: The most bytes that the kernel is asked to copy at once.
+_AT_ONCE = 1 << 30
 
 _MASK = "**********"
 
@@ -41,18 +40,25 @@ _BYTES = (bytes, bytearray, memoryview)
 class FileTable:
     """The files of one output, by JSON pointer.
 
-    ``directory`` makes the prediction's output directory, ``started`` is the `file_clock` of when the run began. With
-    ``snapshot`` contents are copied at once, because a model that yields may overwrite its file before anyone has read
-    it; ``originals`` then names the files of this run that nobody needs when it has ended.
+    ``directory`` makes the prediction's output directory, ``made`` says whether a file is one that the run has made and that
+    nobody needs afterwards. The server removes those, except with ``shared``, when another run may need them: then they are
+    ``originals``. With ``snapshot`` contents are copied at once, because a model that yields may overwrite its file before
+    anyone has read it; what was copied is an original too.
     """
 
     def __init__(
-        self, directory: Callable[[], str], started: tuple[int, int], snapshot: bool = False, first: int = 0
+        self,
+        directory: Callable[[], str],
+        made: Callable[[str, os.stat_result], bool] = lambda path, info: False,
+        shared: bool = False,
+        snapshot: bool = False,
+        first: int = 0,
     ) -> None:
         self.entries: list[dict[str, Any]] = []
         self.originals: list[str] = []
         self._directory = directory
-        self._started = started
+        self._made = made
+        self._shared = shared
         self._snapshot = snapshot
         self._next = first
 
@@ -70,14 +76,15 @@ class FileTable:
             raise OutputError(f"{where} is the file {path}, which cannot be read: {reason}") from None
         if not _S_ISREG(info.st_mode):
             raise OutputError(f"{where} is {path}, which is not a regular file")
+        made = self._made(path, info)
+        if made and (self._snapshot or self._shared):
+            self.originals.append(_realpath(path))
         if not self._snapshot:
-            self._enter(pointer, _realpath(path), self._made_here(path, info))
+            self._enter(pointer, _realpath(path), made and not self._shared)
             return
         copy = self._place(_basename(path))
         _copy(path, copy)
         self._enter(pointer, copy, True)
-        if self._made_here(path, info):
-            self.originals.append(path)
 
     def add_stream(self, pointer: str, stream: Any, where: str) -> None:
         """Enter the contents of an open file or an in-memory one."""
@@ -109,52 +116,37 @@ class FileTable:
     def _enter(self, pointer: str, path: str, temporary: bool) -> None:
         self.entries.append({"pointer": pointer, "path": path, "temporary": temporary})
 
-    def _made_here(self, path: str, info: os.stat_result) -> bool:
-        """Whether the file was made by this run in the temporary directory: then nobody needs it afterwards.
-
-        Stamps are coarse, so one from the moment when the run began may be older than it. Such a file is taken for the
-        run's own only if it, or its directory, bears a name that `tempfile` has made up: those pile up, others are
-        written over by the next run.
-        """
-        earliest, certain = self._started
-        if info.st_ctime_ns < earliest:
-            return False
-        chosen = getattr(_modules.get("tempfile"), "tempdir", None)  # None until the model has used tempfile
-        directory = _realpath(chosen or _environ.get("TMPDIR") or "/tmp") + "/"
-        path = _realpath(path)
-        if not path.startswith(directory):
-            return False
-        return info.st_ctime_ns >= certain or path.startswith(directory + "tmp")
-
-
-def file_clock() -> tuple[int, int]:
-    """The stamps that a file can get now, the lowest and the highest, in nanoseconds since the epoch: kernels stamp files
-    by a clock that is up to some milliseconds behind."""
-    return _clock_gettime_ns(_COARSE_CLOCK), _time_ns()
-
-
-def remove(paths: list[str]) -> None:
-    """Remove files that may be gone already."""
-    for path in paths:
-        try:
-            _unlink(path)
-        except OSError:
-            pass  # it goes with the temporary directory
-
 
 def _copy(path: str, to: str) -> None:
-    """Copy the contents of a regular file; one that has become a pipe meanwhile does not block."""
+    """Copy what a regular file holds now; one that has become a pipe meanwhile does not block, and one that grows ends."""
     source = _open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         target = _open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            while data := memoryview(_read(source, 1 << 20)):
-                while data:
-                    data = data[_write(target, data) :]
+            left = _fstat(source).st_size
+            while left > 0 and (done := _copy_some(source, target, left)):
+                left -= done
         finally:
             _close(target)
     finally:
         _close(source)
+
+
+def _copy_some(source: int, target: int, most: int) -> int:
+    """Copy the next bytes and return how many; 0 at the end. The kernel can do it alone within a file system, and some then
+    share the blocks instead."""
+    if _copy_range is not None:
+        try:
+            done: int = _copy_range(source, target, min(most, _AT_ONCE))
+            if done:
+                return done
+        except OSError:
+            pass
+    data = memoryview(_read(source, min(most, 1 << 20)))
+    size = len(data)
+    while data:
+        data = data[_write(target, data) :]
+    return size
 
 
 def _shows(stream: Any, name: str) -> bool:

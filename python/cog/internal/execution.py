@@ -10,8 +10,9 @@ from typing import Any, Callable, NamedTuple, Protocol
 
 from cog.errors import CancelationException, CogError
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.births import Births
 from cog.internal.cancelation import Doorbell
-from cog.internal.coding import FileTable, encode_output, file_clock, remove
+from cog.internal.coding import FileTable, encode_output
 from cog.internal.endings import describe, is_a, leave_fork, trace
 from cog.internal.logs import Log
 from cog.internal.logs import current as current_log
@@ -89,6 +90,7 @@ class Run:
         work: Work,
         emit: Callable[[bytes], None],
         leave: Callable[[], bool],
+        births: Births,
     ) -> None:
         self.fid = fid
         self.request = work.request
@@ -101,8 +103,11 @@ class Run:
         self.scope = Scope(self.request.context, _recorder(emit), *self.request.trace)
         self._streamed = False
         self._snapshots = 0
-        self._originals: list[str] = []  # files of the run that were copied when they were yielded
-        self._started = file_clock()
+        self._births = births
+        self._made: list[
+            tuple[str, Callable[[], bool]]
+        ] = []  # files of the run, and whether the server is done with them
+        self._began = births.begin(work.request.files, work.method.output.files)
         self._start = _clock()
 
     # -- the two ways to run
@@ -122,6 +127,7 @@ class Run:
         self._finish(response)
 
     def _sync(self, user_code: Doorbell) -> Response:
+        self.wait()
         kwargs = self.decode()
         with user_code:
             value = self._method.call(kwargs)
@@ -157,6 +163,10 @@ class Run:
         answered()
 
     async def _async(self) -> Response:
+        for seconds in self._births.looks(self._began):
+            from asyncio import sleep
+
+            await sleep(seconds)
         kwargs = self.decode()
         if not self._method.is_async:
             from cog.internal.threaded import Threaded
@@ -191,6 +201,10 @@ class Run:
 
     # -- as one of a batch, see `cog.internal.batch_runner`
 
+    def wait(self) -> None:
+        """Wait until the files that the run makes can be told from those that are there."""
+        self._births.wait(self._began)
+
     def decode(self) -> dict[str, Any]:
         """The arguments of the call; raises InputError."""
         return self._method.decode(self.request.input, self.request.files)
@@ -213,10 +227,10 @@ class Run:
     def _yielded(self, item: Any) -> None:
         if self._spool.forked:
             leave_fork(None)
-        files = FileTable(self._output_dir, self._started, snapshot=True, first=self._snapshots)
+        files = self._files(snapshot=True)
         text = encode_output(self._method.output.check(item), files)
         self._snapshots = files.next
-        self._originals += files.originals
+        self._made += [(path, _always) for path in files.originals]
         self._streamed = True
         self.emit(output_event(text, files.entries))
 
@@ -224,9 +238,11 @@ class Run:
         return Response("succeeded", b"null", True, [], None, None)
 
     def _returned(self, value: Any) -> Response:
-        files = FileTable(self._output_dir, self._started)
+        files = self._files()
         value = self._check(value)
         output = value if type(value) is str else encode_output(value, files)
+        spool, fid = self._spool, self.fid
+        self._made += [(path, lambda: spool.taken(fid)) for path in files.originals]
         return Response("succeeded", output, False, files.entries, None, None)
 
     def _check(self, value: Any) -> Any:
@@ -237,8 +253,14 @@ class Run:
             return [self._method.output.check(item) for item in value]
         return self._method.output.check(value)
 
-    def _output_dir(self) -> str:
-        return self._spool.output_dir(self.fid)
+    def _files(self, snapshot: bool = False) -> FileTable:
+        return FileTable(
+            lambda: self._spool.output_dir(self.fid),
+            lambda path, info: self._births.made(path, info, self._began),
+            self._births.shared,
+            snapshot,
+            self._snapshots,
+        )
 
     # -- the end
 
@@ -265,7 +287,7 @@ class Run:
         metrics = {"predict_time": _clock() - self._start}
         if self._method.batching:
             metrics["batch_size"] = len(self.scope.members)
-        remove(self._originals)
+        self._births.end(self._began, self._made)
         silent = False  # whether no event was written
         try:
             silent = not self._leave()
@@ -294,6 +316,10 @@ def _put(
         "completed_at": timestamp(),
     }
     spool.put_response(fid, head, response.output, must)
+
+
+def _always() -> bool:
+    return True
 
 
 def _run_alone(value: Awaitable[Any]) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 
 from cog.internal import libc
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.births import Births
 from cog.internal.cancelation import Doorbell
 from cog.internal.endings import describe, is_a, leave_fork, trace
 from cog.internal.execution import Run, take
@@ -215,6 +216,7 @@ class SyncRunner:
         self._streams = streams
         self._pools = Pools()
         self._pace = Pace(busy_poll)
+        self._births = Births()
 
     def serve(self) -> int:
         """Take requests until the server says stop."""
@@ -263,7 +265,7 @@ class SyncRunner:
             told = events.close()
             return told
 
-        Run(self._spool, fid, work, emit, leave).run_sync(self._doorbell, log)
+        Run(self._spool, fid, work, emit, leave, self._births).run_sync(self._doorbell, log)
         if told or not self._taken(fid, work.request.watched and self._pace.brief()):
             self._spool.look_here()
         self._spool.ready()

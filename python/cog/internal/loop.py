@@ -8,6 +8,7 @@ from time import monotonic as _monotonic
 from typing import Any, Callable
 
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.births import Births
 from cog.internal.cancelation import Early
 from cog.internal.execution import Run, take
 from cog.internal.health import check
@@ -84,6 +85,7 @@ class AsyncRunner:
         self, loop: asyncio.AbstractEventLoop, spool: Spool, model: Any, names: Watch, streams: Streams
     ) -> None:
         self._loop = loop
+        self._births = Births()
         self._streams = streams
         self._spool = spool
         self._model = model
@@ -106,7 +108,10 @@ class AsyncRunner:
             self._follow(health, lambda: self._on_health(health))
             self._answer_health()  # it may have asked already
         self._act(self._spool.look())
-        return finish(self._loop, self._stopped)
+        try:
+            return finish(self._loop, self._stopped)
+        finally:
+            self._births.close()
 
     def _follow(self, names: Watch, act: Callable[[], None]) -> None:
         if names.fd is not None:
@@ -150,7 +155,7 @@ class AsyncRunner:
             self._turn.touch(events)
 
         log = self._streams.lend() if self._alone else EventLog(emit)
-        run = Run(self._spool, fid, work, emit, lambda: self._leave(fid, events, log))
+        run = Run(self._spool, fid, work, emit, lambda: self._leave(fid, events, log), self._births)
         task = self._loop.create_task(run.run_async(log, self._announce))
         self._running[fid] = run, task
         task.add_done_callback(lambda task: self._done(run, task))

@@ -12,7 +12,7 @@ from cog.input import UNSET
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.annotations import raw
 from cog.internal.fields import Field, Problem, decode_all, read_field
-from cog.internal.kinds import Kind, Mismatch
+from cog.internal.kinds import Boolean, Integer, Kind, Mismatch, Number, Text
 from cog.internal.reading import Reader, Result, Unsupported, read_result
 
 if TYPE_CHECKING:
@@ -100,11 +100,16 @@ def is_async(function: Any) -> bool:
     return bool(code.co_flags & (_COROUTINE | _ASYNC_GENERATOR))
 
 
+#: Outputs of these kinds are no files, and have none in them.
+_PLAIN = (Text, Integer, Number, Boolean)
+
+
 class OutputType:
     """What a method returns, or what an iterator yields."""
 
     def __init__(self, kind: Kind) -> None:
         self._kind = kind
+        self.files = type(kind) not in _PLAIN  # whether there may be some in it
 
     def check(self, value: Any) -> Any:
         """The value, made exact; raises OutputError with the JSON path."""
