@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// open are the paths that need no token: probes and scrapers have none.
-var open = map[string]bool{"/health-check": true, "/livez": true, "/readyz": true, "/metrics": true}
+// open are the paths that need no token: probes, scrapers and frames have none.
+var open = map[string]bool{"/health-check": true, "/livez": true, "/readyz": true, "/metrics": true, "/docs/media": true}
 
 // authorized lets pass who shows the token.
 func (a *API) authorized(next http.Handler) http.Handler {

@@ -52,7 +52,7 @@ type Config struct {
 type API struct {
 	Config
 	token      [sha256.Size]byte // hash of AuthToken
-	page       func() docsPage
+	page       func() document
 	lastHealth atomic.Pointer[healthAnswer]
 }
 
@@ -67,6 +67,7 @@ func New(c Config) http.Handler {
 		"GET /readyz":                   a.ready,
 		"GET /openapi.json":             a.openapi,
 		"GET /docs":                     a.docs,
+		"GET /docs/media":               a.media,
 		"POST /predictions":             a.create(prediction.Predict),
 		"GET /predictions":              a.list,
 		"PUT /predictions/{id}":         a.put(prediction.Predict),

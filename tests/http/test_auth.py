@@ -1,4 +1,4 @@
-"""Section 15, auth: a bearer token, needed everywhere but for health and metrics."""
+"""Section 15, auth: a bearer token, needed everywhere but for health, metrics and an empty frame."""
 
 from __future__ import annotations
 
@@ -96,9 +96,9 @@ def test_200_with_the_token(server, scheme):
     assert server.get("/openapi.json", **bearer(TOKEN)).status == 200
 
 
-@pytest.mark.parametrize("path", ["/health-check", "/livez", "/readyz", "/metrics"])
+@pytest.mark.parametrize("path", ["/health-check", "/livez", "/readyz", "/metrics", "/docs/media"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_probes_and_scrapers_need_none(server, method, path):
+def test_probes_scrapers_and_frames_need_none(server, method, path):
     assert server.ask(method, path).status == 200
 
 

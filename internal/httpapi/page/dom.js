@@ -18,6 +18,15 @@ function show(node, visible) {
   node.hidden = !visible;
 }
 
+/** Text with its %-escapes resolved, or as it is where they are broken. */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 /** A number kept as the text that was typed: JavaScript would round what is beyond 2^53. */
 class NumberText {
   constructor(text) {

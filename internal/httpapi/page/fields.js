@@ -46,6 +46,9 @@ function control(property, id) {
   }
 }
 
+/** A value in a box of text: the inputs of a training are shown in the form of predictions, so it may be of any kind. */
+const written = (value) => (value === undefined || value === null ? "" : typeof value === "string" ? value : toJSON(value));
+
 const simple = (items) => items && (items.enum || ["string", "integer", "number", "boolean"].includes(items.type));
 
 function textControl(property, id) {
@@ -54,7 +57,7 @@ function textControl(property, id) {
     node,
     // Where there is a default, nothing typed means the empty text; elsewhere it means nothing.
     read: () => (node.value === "" && (property.nullable || property.default === undefined) ? undefined : node.value),
-    write: (value) => (node.value = value ?? ""),
+    write: (value) => (node.value = written(value)),
   };
 }
 
@@ -98,7 +101,7 @@ function numberControl(property, id) {
       if (!NUMBER.test(text)) throw new Error(`${text} is not a number`);
       return new NumberText(text);
     },
-    write: (value) => (box.value = value === undefined || value === null ? "" : value instanceof NumberText ? value.text : String(value)),
+    write: (value) => (box.value = written(value)),
   };
   const { minimum, maximum } = property;
   if (minimum === undefined || maximum === undefined) return number;
@@ -176,7 +179,7 @@ function listControl(property, id) {
     },
     write: (values) => {
       rows.splice(0).forEach((row) => row.node.remove());
-      (values ?? []).forEach((value) => append(value));
+      if (Array.isArray(values)) values.forEach((value) => append(value));
     },
   };
 }
@@ -293,7 +296,7 @@ class Form {
 
   /** Fill in the inputs of an earlier prediction; what it left out has its default. */
   fill(values) {
-    this.fields.forEach(({ property, inner }) => inner.write(property.name in values ? values[property.name] : property.default));
+    this.fields.forEach(({ property, inner }) => inner.write(Object.hasOwn(values, property.name) ? values[property.name] : property.default));
     this.clear();
   }
 
@@ -310,7 +313,7 @@ class Form {
 
   /** The values that are given, or null when some can't be read; they are marked then. */
   read() {
-    const values = {};
+    const values = Object.create(null); // an input may have any name
     let bad = null;
     for (const field of this.fields) {
       try {

@@ -73,7 +73,7 @@ async function recent(open) {
         { type: "button" },
         el("span", { class: `pill ${kind}`, textContent: p.status }),
         el("code", { textContent: p.id }),
-        el("span", { class: "quiet", textContent: seconds === undefined ? "" : `${seconds.toPrecision(3)} s` }),
+        el("span", { class: "quiet", textContent: typeof seconds === "number" ? `${seconds.toPrecision(3)} s` : "" }),
       );
       button.addEventListener("click", () => open(p.id));
       return el("li", {}, button);
@@ -122,7 +122,7 @@ async function start() {
   });
   show($("main"), true);
   list();
-  if (location.hash.length > 1) await open(decodeURIComponent(location.hash.slice(1))); // the page was loaded anew
+  if (location.hash.length > 1) await open(decoded(location.hash.slice(1))); // the page was loaded anew
 }
 
 start();

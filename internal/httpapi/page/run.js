@@ -29,7 +29,7 @@ async function* events(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await reader.read().catch(() => ({ done: true })); // a connection that breaks is one that ends
     if (done) return;
     const parts = (rest + value).split("\n\n");
     rest = parts.pop();
@@ -88,18 +88,17 @@ class Runner {
     let last = "";
     let growing = new GrowingOutput($("output"), this.output);
     for (let attempt = 0; ; ) {
-      try {
-        const headers = last ? { "Last-Event-ID": last } : {};
-        const response = await ask(`/predictions/${encodeURIComponent(id)}/stream`, { headers, signal: following.signal });
-        for await (const event of events(response)) {
-          attempt = 0;
-          if (event.id) last = event.id;
-          this.#apply(event, growing);
-          if (event.type === "completed") return;
-        }
-      } catch (error) {
-        if (following.signal.aborted) return;
-        if (error instanceof RequestError && error.status !== 0) throw error;
+      const headers = last ? { "Last-Event-ID": last } : {};
+      const asked = ask(`/predictions/${encodeURIComponent(id)}/stream`, { headers, signal: following.signal });
+      const response = await asked.catch((error) => {
+        if (following.signal.aborted || error.status === 0) return null;
+        throw error;
+      });
+      for await (const event of response ? events(response) : []) {
+        attempt = 0;
+        if (event.id) last = event.id;
+        this.#apply(event, growing);
+        if (event.type === "completed") return;
       }
       if (following.signal.aborted) return;
       if (++attempt > 20) throw new RequestError(0, "The connection was lost.");
@@ -114,7 +113,7 @@ class Runner {
     if (event.type === "log") this.#log(data.data);
     if (event.type === "metric") this.#metric(data.name, data.value);
     if (event.type === "error") this.#log(`[${data.skipped} earlier events are not shown]\n`);
-    if (event.type === "completed") this.finished(data);
+    if (event.type === "completed") this.finished(data, event.data);
   }
 
   async cancel() {
@@ -161,12 +160,12 @@ class Runner {
     const known = [...$("metrics").children].find((row) => row.dataset.name === name);
     known?.remove();
     if (value === null) return;
-    const text = typeof value === "number" ? String(Number(value.toPrecision(6))) : JSON.stringify(value);
+    const text = typeof value === "number" ? String(Number(value.toPrecision(6))) : jsonText(value);
     $("metrics").append(el("div", { "data-name": name }, el("dt", { textContent: name }), el("dd", { textContent: text })));
   }
 
-  /** Show how a prediction ended. */
-  finished(prediction) {
+  /** Show how a prediction ended. `json` is the text that it was read from, in which numbers are not rounded. */
+  finished(prediction, json) {
     this.#ended();
     this.#status(prediction.status);
     $("output").replaceChildren(outputNode(prediction.output, this.output));
@@ -178,7 +177,7 @@ class Runner {
     if (prediction.error) this.#error(prediction.error);
     if (prediction.status === "failed") $("logs-box").open = true;
     URL.revokeObjectURL($("download").href);
-    $("download").href = URL.createObjectURL(new Blob([JSON.stringify(prediction, null, 2)], { type: "application/json" }));
+    $("download").href = URL.createObjectURL(new Blob([json], { type: "application/json" }));
     show($("download"), true);
     this.changed();
   }
@@ -210,5 +209,8 @@ class Runner {
 
 /** Progress bars go back to the start of their line; only their last state is shown. */
 function withoutOverwritten(text) {
-  return text.replace(/[^\n]*\r(?!\n)(?=[^\n])/g, "");
+  return text
+    .split("\n")
+    .map((line) => line.slice(line.lastIndexOf("\r", line.length - 2) + 1)) // not one at the end: it has overwritten nothing yet
+    .join("\n");
 }
