@@ -84,8 +84,7 @@ func build(c Config, dir *workingDir, out io.Writer, log *slog.Logger) (*built, 
 		Limits:    prediction.Limits{LogBytes: int(c.MaxLogBytes), History: c.History},
 		Fetcher:   &files.Fetcher{Client: client, UserAgent: agent, MaxBytes: int64(c.MaxInputFile), Store: store},
 		Publisher: publisher,
-		Webhooks:  hooks, Observer: metrics, Tracer: tracer, OnReady: func() { ready(); time.AfterFunc(settleAfter, settle) },
-		Output: out, Log: log, Now: time.Now,
+		Webhooks:  hooks, Observer: metrics, Tracer: tracer, OnReady: ready, Output: out, Log: log, Now: time.Now,
 	})
 	if err != nil {
 		return nil, err
@@ -124,9 +123,6 @@ func busyPoll(c Config) time.Duration {
 
 // webhookConns bounds the connections to one receiver: thousands of predictions often have the same.
 const webhookConns = 64
-
-// settleAfter is how long after setup the boot is over, and what only it needed is given back.
-const settleAfter = 500 * time.Millisecond
 
 // uploadsKeep is how long an uploaded file can be named as an input.
 const uploadsKeep = 24 * time.Hour

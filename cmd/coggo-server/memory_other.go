@@ -1,6 +1,0 @@
-//go:build !linux
-
-package main
-
-// settle is worth its trouble on Linux only.
-func settle() {}
