@@ -212,7 +212,7 @@ func (w *walk) tagged(n *node, v jsonscan.Span) (members []*node) {
 			members = append(members, member)
 		}
 		for _, m := range tags {
-			if m.enum != nil {
+			if m.enum != nil && !slices.Contains(shown, m.enum.shown) {
 				shown = append(shown, m.enum.shown)
 			}
 		}

@@ -2,6 +2,8 @@ package schema
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/coggo/coggo/internal/jsonscan"
 )
@@ -88,9 +90,9 @@ func (w *walk) members(n *node, members []jsonscan.Member, r rule) {
 		w.path = w.path[:len(w.path)-1]
 	}
 	w.demand(last, n.required)
-	for key, needed := range n.needs {
+	for _, key := range slices.Sorted(maps.Keys(n.needs)) {
 		if _, ok := last[key]; ok {
-			w.demand(last, needed)
+			w.demand(last, n.needs[key])
 		}
 	}
 	w.count(len(last), n.minKeys, n.maxKeys, "key")
