@@ -90,9 +90,11 @@ func (w *walk) members(n *node, members []jsonscan.Member, r rule) {
 		w.path = w.path[:len(w.path)-1]
 	}
 	w.demand(last, n.required)
-	for _, key := range slices.Sorted(maps.Keys(n.needs)) {
-		if _, ok := last[key]; ok {
-			w.demand(last, n.needs[key])
+	if len(n.needs) > 0 {
+		for _, key := range slices.Sorted(maps.Keys(n.needs)) {
+			if _, ok := last[key]; ok {
+				w.demand(last, n.needs[key])
+			}
 		}
 	}
 	w.count(len(last), n.minKeys, n.maxKeys, "key")
