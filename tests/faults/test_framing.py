@@ -281,6 +281,21 @@ def test_nor_is_it_in_an_uploaded_file(kept):
     assert kept.ask("GET", "/livez").json == {"status": "ok"}
 
 
+def test_what_the_server_says_by_itself_and_is_no_error_stays_as_it_is(server):
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        answers = connection.makefile("rb")
+        for _ in range(2):
+            connection.sendall(head(POST, "Expect: 100-continue", "Content-Length: 2"))
+            assert (answers.readline(), answers.readline()) == (b"HTTP/1.1 100 Continue\r\n", b"\r\n")
+            connection.sendall(b"{}")
+            assert answers.readline() == b"HTTP/1.1 200 OK\r\n"
+            length = int(http.client.parse_headers(answers)["Content-Length"])
+            assert json.loads(answers.read(length))["status"] == "succeeded"
+        connection.sendall(head("OPTIONS * HTTP/1.1", "Connection: close"))
+        assert answers.readline() == b"HTTP/1.1 200 OK\r\n"
+        assert http.client.parse_headers(answers)["Content-Length"] == "0" and answers.read() == b""
+
+
 UNREAD = {
     400: b"GET / HTTP/1.1\r\n\r\n",
     417: head(POST, "Expect: tea", "Content-Length: 2") + b"{}",

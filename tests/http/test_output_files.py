@@ -370,7 +370,7 @@ def test_an_upload_that_hangs_can_be_canceled(uploading, uploads):
 
 
 def test_the_environment_can_name_the_url(start, store):
-    server = start(MODEL, env={"COG_UPLOAD_URL": store.url + "/from-env/"})
+    server = start(MODEL, env={"COG_UPLOAD_URL": store.url + "/from-env/\n"})  # as a file or a manifest gives it
     assert server.predict({}).json["output"] == store.url + "/from-env/out.txt"
 
 
