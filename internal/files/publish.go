@@ -97,9 +97,10 @@ func removeTemporary(entries []Entry) {
 	}
 }
 
-// contents is an output file whose size and media type are known.
+// contents is an output file that is open, and whose size and media type are known.
 type contents struct {
-	Entry
+	*Entry
+	file      *os.File
 	size      int64
 	mediaType string
 }
@@ -108,14 +109,14 @@ func (c *contents) fail(op, where string, err error) error {
 	return &Error{label("output", c.Pointer), op, where, err}
 }
 
-// inspect finds out what a file is.
-func (p *Publisher) inspect(e Entry) (*contents, error) {
+// inspect opens a file and finds out what it is. The caller closes it.
+func (p *Publisher) inspect(e *Entry) (*contents, error) {
 	c := &contents{Entry: e}
 	file, err := open(e.Path)
 	if err != nil {
 		return nil, c.fail("read", e.Path, cause(err))
 	}
-	defer file.Close()
+	c.file = file
 	info, err := file.Stat()
 	switch {
 	case err != nil:
@@ -128,6 +129,7 @@ func (p *Publisher) inspect(e Entry) (*contents, error) {
 		c.mediaType, err = mediaTypeOf(e.Path, file)
 	}
 	if err != nil {
+		_ = file.Close()
 		return nil, c.fail("read", e.Path, cause(err))
 	}
 	return c, nil
@@ -141,19 +143,23 @@ func open(path string) (*os.File, error) {
 // inline prepares data URLs.
 func (p *Publisher) inline(entries []Entry, keepOpen int64) ([]filling, error) {
 	fillings := make([]filling, len(entries))
-	for i, e := range entries {
-		c, err := p.inspect(e)
+	for i := range entries {
+		c, err := p.inspect(&entries[i])
 		if err != nil {
 			return nil, err
 		}
 		if keepOpen > 0 && c.size >= keepOpen {
-			file, err := c.keep()
+			file, err := c.lasting()
+			if file != c.file {
+				_ = c.file.Close()
+			}
 			if err != nil {
 				return nil, c.fail("read", c.Path, cause(err))
 			}
 			fillings[i] = filling{left: &DataURL{c.head(), file, c.size}}
 			continue
 		}
+		_ = c.file.Close() // there may be more files than can be open at once
 		head := c.head()
 		size := len(head) + base64.StdEncoding.EncodedLen(int(c.size)) + len(`"`)
 		fillings[i] = filling{size: size, fill: func(dst []byte) error {
@@ -163,28 +169,6 @@ func (p *Publisher) inline(entries []Entry, keepOpen int64) ([]filling, error) {
 		}}
 	}
 	return fillings, nil
-}
-
-// keep opens the file for later: a temporary one, which is about to lose its name, itself; of any other, which the model may
-// write over, a copy without a name.
-func (c *contents) keep() (*os.File, error) {
-	file, err := os.Open(c.Path)
-	if err != nil || c.Temporary {
-		return file, err
-	}
-	defer file.Close()
-	kept, err := os.CreateTemp("", "coggo-output-")
-	if err != nil {
-		return nil, err
-	}
-	err = os.Remove(kept.Name())
-	if err == nil {
-		_, err = io.CopyN(kept, file, c.size)
-	}
-	if err != nil {
-		return nil, errors.Join(err, kept.Close())
-	}
-	return kept, nil
 }
 
 // head is what comes before the contents.

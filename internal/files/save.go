@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -23,15 +22,15 @@ type Local struct {
 // save copies every file to l and returns their paths in the order of entries.
 func (p *Publisher) save(ctx context.Context, l *Local, d *Destination, entries []Entry) ([]filling, error) {
 	fillings := make([]filling, len(entries))
-	for i, e := range entries {
+	for i := range entries {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
-		c, err := p.inspect(e)
+		c, err := p.inspect(&entries[i])
 		if err != nil {
 			return nil, err
 		}
-		path, err := c.copyTo(l, d)
+		path, err := c.saveTo(l, d)
 		if err != nil {
 			return nil, c.fail("save", l.Dir, cause(err))
 		}
@@ -46,18 +45,14 @@ func (p *Publisher) save(ctx context.Context, l *Local, d *Destination, entries 
 	return fillings, nil
 }
 
-func (c *contents) copyTo(l *Local, d *Destination) (path string, err error) {
-	from, err := os.Open(c.Path)
-	if err != nil {
-		return "", err
-	}
-	defer from.Close()
-	to, err := l.create(c.Entry, d)
+func (c *contents) saveTo(l *Local, d *Destination) (path string, err error) {
+	defer c.file.Close()
+	to, err := l.create(*c.Entry, d)
 	if err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, to.Close()) }()
-	_, err = io.Copy(to, from)
+	_, err = c.copyTo(to)
 	return to.Name(), err
 }
 

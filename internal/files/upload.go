@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -30,10 +31,19 @@ func (p *Publisher) upload(ctx context.Context, prefix string, d *Destination, e
 	}
 	fillings := make([]filling, len(entries))
 	err = each(ctx, len(entries), func(ctx context.Context, i int) error {
-		c, err := p.inspect(entries[i])
+		c, err := p.inspect(&entries[i])
 		if err != nil {
 			return err
 		}
+		file, err := c.sendable()
+		if file != c.file {
+			_ = c.file.Close()
+		}
+		if err != nil {
+			return c.fail("read", c.Path, cause(err))
+		}
+		defer file.Close()
+		c.file = file
 		to := base.JoinPath(url.PathEscape(names[i]))
 		address, err := p.put(ctx, c, to, header)
 		if err != nil {
@@ -67,26 +77,31 @@ func (p *Publisher) put(ctx context.Context, c *contents, to *url.URL, header ht
 	})
 }
 
+// sendable is like lasting, but for the time of an upload: a file of the model's own that nobody writes to is not copied for it.
+func (c *contents) sendable() (*os.File, error) {
+	if !c.Temporary && lease(c.file, forReaders) {
+		return c.file, nil
+	}
+	return c.lasting()
+}
+
 func (c *contents) request(ctx context.Context, to *url.URL) (*http.Request, error) {
-	body, err := c.body()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPut, to.String(), c.body())
 	if err != nil {
 		return nil, err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPut, to.String(), body)
-	if err != nil {
-		return nil, errors.Join(err, body.Close())
-	}
-	r.GetBody = c.body // for a redirect
+	r.GetBody = func() (io.ReadCloser, error) { return c.body(), nil } // for a redirect
 	r.ContentLength = c.size
 	r.Header.Set("Content-Type", c.mediaType)
 	return r, nil
 }
 
-func (c *contents) body() (io.ReadCloser, error) {
+// body is what the file held when it was inspected, from its beginning.
+func (c *contents) body() io.ReadCloser {
 	if c.size == 0 {
-		return http.NoBody, nil // else net/http would send it chunked
+		return http.NoBody // else net/http would send it chunked
 	}
-	return open(c.Path)
+	return io.NopCloser(io.NewSectionReader(c.file, 0, c.size))
 }
 
 // name returns the base name of e, with a number when the prediction has uploaded a file of that name before.

@@ -52,7 +52,6 @@ class _Left(NamedTuple):
 
     since: int  # runs with a lower number had begun before that one ended: they may return the file too
     free: Callable[[], bool]  # whether the server has its contents
-    path: str
     info: os.stat_result
 
 
@@ -62,7 +61,7 @@ class Births:
     def __init__(self) -> None:
         self._next = 0
         self._live: dict[int, None] = {}  # numbers of runs that have not ended, in order
-        self._left: list[_Left] = []
+        self._left: dict[str, _Left] = {}
         self._marker = -1
         self._marked: os.stat_result | None = None
         self._tells: dict[str, bool] = {}  # whether births can be seen, by temporary directory
@@ -97,10 +96,9 @@ class Births:
         for seconds in self.looks(began):
             _sleep(seconds)
 
-    @property
-    def shared(self) -> bool:
-        """Whether several runs are under way: then a file may have been made by another than the one that returns it."""
-        return len(self._live) > 1
+    def shared(self, path: str) -> bool:
+        """Whether other runs can have made a file too that one returns, or can have returned it."""
+        return len(self._live) > 1 or path in self._left
 
     def end(self, began: Beginning, made: list[tuple[str, Callable[[], bool]]]) -> None:
         """A run has ended. Of the files that it has ``made`` each is removed once no other run can return it and the server does
@@ -109,25 +107,22 @@ class Births:
         for path, free in made:
             info = _info(path)
             if info is not None:
-                self._left.append(_Left(self._next, free, path, info))
+                self._left[path] = _Left(self._next, _both(self._left.get(path), free), info)
         if self._left:
             self._tidy()
 
     def close(self) -> None:
         """Remove all that is left: no run comes any more."""
-        for left in self._left:
-            _remove(left)
-        self._left = []
+        for path, left in self._left.items():
+            _remove(path, left)
+        self._left = {}
 
     def _tidy(self) -> None:
         oldest = next(iter(self._live), self._next)
-        kept = []
-        for left in self._left:
-            if oldest < left.since or not left.free():
-                kept.append(left)
-            else:
-                _remove(left)
-        self._left = kept
+        for path, left in list(self._left.items()):
+            if oldest >= left.since and left.free():
+                _remove(path, left)
+                del self._left[path]
 
     # -- births
 
@@ -209,12 +204,16 @@ def _info(path: str) -> os.stat_result | None:
         return None
 
 
-def _remove(left: _Left) -> None:
+def _both(earlier: _Left | None, free: Callable[[], bool]) -> Callable[[], bool]:
+    return free if earlier is None else lambda: free() and earlier.free()
+
+
+def _remove(path: str, left: _Left) -> None:
     """Remove a file, unless it is another by now, or was written since: then it is somebody else's."""
-    info = _info(left.path)
+    info = _info(path)
     if info is None or not _samestat(info, left.info) or info.st_ctime_ns != left.info.st_ctime_ns:
         return
     try:
-        _unlink(left.path)
+        _unlink(path)
     except OSError:
         pass  # it goes with the temporary directory

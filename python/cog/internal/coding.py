@@ -50,7 +50,7 @@ class FileTable:
         self,
         directory: Callable[[], str],
         made: Callable[[str, os.stat_result], bool] = lambda path, info: False,
-        shared: bool = False,
+        shared: Callable[[str], bool] = lambda path: False,
         snapshot: bool = False,
         first: int = 0,
     ) -> None:
@@ -77,10 +77,12 @@ class FileTable:
         if not _S_ISREG(info.st_mode):
             raise OutputError(f"{where} is {path}, which is not a regular file")
         made = self._made(path, info)
-        if made and (self._snapshot or self._shared):
-            self.originals.append(_realpath(path))
+        real = _realpath(path)
+        original = made and (self._snapshot or self._shared(real))
+        if original:
+            self.originals.append(real)
         if not self._snapshot:
-            self._enter(pointer, _realpath(path), made and not self._shared)
+            self._enter(pointer, real, made and not original)
             return
         copy = self._place(_basename(path))
         _copy(path, copy)

@@ -1,0 +1,51 @@
+package files
+
+import (
+	"errors"
+	"io"
+	"os"
+)
+
+// lasting opens what an output file holds now as contents that do not change: a model may keep its file open, mapped or under
+// another name, and write to it when the prediction has long ended. Of a temporary file that nobody else can reach, these are
+// the file itself, without its name; of any other a copy without a name, for which some file systems share the blocks.
+func (c *contents) lasting() (*os.File, error) {
+	if c.Temporary {
+		_ = os.Remove(c.Path) // where that fails, the links tell
+		c.Temporary = false   // the name may come to be another file's
+		if c.unreachable() {
+			return c.file, nil
+		}
+	}
+	kept, err := os.CreateTemp("", "coggo-output-")
+	if err != nil {
+		return nil, err
+	}
+	err = os.Remove(kept.Name())
+	if err == nil {
+		_, err = c.copyTo(kept)
+	}
+	if err != nil {
+		return nil, errors.Join(err, kept.Close())
+	}
+	return kept, nil
+}
+
+// copyTo copies what the file held when it was inspected; the kernel does it alone where it can.
+func (c *contents) copyTo(to *os.File) (int64, error) {
+	if _, err := c.file.Seek(0, io.SeekStart); err != nil {
+		return 0, err
+	}
+	n, err := io.CopyN(to, c.file, c.size)
+	if errors.Is(err, io.EOF) {
+		err = errors.New("the file became shorter meanwhile")
+	}
+	return n, err
+}
+
+// unreachable reports whether nobody but this process has the file, and nobody can open it: it has no name, and no other
+// descriptor or mapping.
+func (c *contents) unreachable() bool {
+	info, err := c.file.Stat()
+	return err == nil && links(info) == 0 && lease(c.file, forNobodyElse)
+}
