@@ -272,6 +272,17 @@ def test_a_file_of_the_run_before_is_kept(births):
     assert any(path.name == "cached.txt" for path in files(births))
 
 
+@pytest.mark.parametrize("kind", ["def predict", "async def predict"])
+def test_so_it_is_on_kernels_whose_stamps_are_coarse(start, tmp_path, kind):
+    (tmp_path / "sitecustomize.py").write_text("import os; del os.memfd_create")  # of which exact stamps are made
+    server = start(BIRTHS.replace("def predict", kind).replace("LEAVE", LEAVE), env={"PYTHONPATH": str(tmp_path)})
+    server.predict({"how": "cached"})
+    for how in ["new", "what was cached", "moved", "written"] * 5:
+        before = len(files(server))
+        assert contents(server.predict({"how": how}).json["output"]) == b"text"
+        assert len(files(server)) == before
+
+
 TOGETHER = """
 import asyncio, os, pathlib, tempfile
 from typing import Any

@@ -32,6 +32,8 @@ _COARSE = 5 if sys.platform == "linux" else _REALTIME
 _LOOK = 0.0005
 _LOOKS = 100
 
+_NOTHING: frozenset[tuple[int, int]] = frozenset()
+
 _AT_FDCWD, _STATX_BTIME, _STATX_SIZE = -100, 0x800, 256
 
 
@@ -76,8 +78,10 @@ class Births:
         if self._left:
             self._tidy()
         if not files:
-            return Beginning(number, sys.maxsize, True, frozenset(), None)
-        given = frozenset((info.st_dev, info.st_ino) for info in map(_info, paths.values()) if info is not None)
+            return Beginning(number, sys.maxsize, True, _NOTHING, None)
+        given = _NOTHING
+        if paths:
+            given = frozenset((info.st_dev, info.st_ino) for info in map(_info, paths.values()) if info is not None)
         now = _gettime(_REALTIME)
         touched = self._touch()
         if touched < now:
