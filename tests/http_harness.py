@@ -190,7 +190,7 @@ class Server:
             assert code == self.expect_exit, f"exit {code}: {self.log()}"
             assert fresh is None or not fresh.exists(), "the working directory was left"
             left = [str(path) for path in self.temporary.rglob("*") if not path.is_dir()]
-            assert left == [], "temporary files were left"
+            assert left == [], f"temporary files were left: {left}"
         until("every process is gone", lambda: not processes(f"TMPDIR={self.temporary}"), 5)
 
 

@@ -139,12 +139,14 @@ func (l *Lent) leaveLocked() {
 	}
 }
 
-// close ends all readers. What is in the pipes goes to the server's log.
+// close ends what a run may still be writing and all readers: everything that could write is gone. From now on no pipe is made.
 func (l *Lent) close() {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
 	l.End()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.closed = true
 	if l.fd >= 0 {
 		_ = syscall.Close(l.fd)
 		l.fd = -1

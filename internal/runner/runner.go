@@ -163,8 +163,8 @@ func (p *Process) live(c Config, started chan<- error) {
 	p.endDescendants()
 	guard.Forget(p.PID())
 	p.Drain() // those of others
-	close(p.done)
 	p.closeStreams()
+	close(p.done)
 }
 
 func (p *Process) closeStreams() {

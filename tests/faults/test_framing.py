@@ -25,7 +25,7 @@ class Predictor(BasePredictor):
 
 @pytest.fixture(scope="module")
 def server(start_once):
-    return start_once(MODEL)
+    return start_once(MODEL, "--max-queue", "100")
 
 
 def exchange(server, *pieces: bytes) -> tuple[list[int], bool]:

@@ -41,7 +41,7 @@ def test_everything_at_once(start, receiver, tmp_path):
     assert ends(receiver) == want
     until("every process is gone", lambda: not processes(f"TMPDIR={server.temporary}"), 5)
     left = [name for name in files_in(tmp_path) if not name.startswith("results/")]
-    assert set(left) <= {"lock", "openapi.json", "setup-result.json", "reserve", "stop"}, left
+    assert set(left) <= {"lock", "logs", "openapi.json", "setup-result.json", "reserve", "stop"}, left
 
 
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGINT"])

@@ -27,7 +27,7 @@ def idle_files(where):
     return [n for n in files_in(pathlib.Path(where[1])) if not n.startswith(("results/", "reserve"))]
 
 
-BARE = ["lock", "openapi.json", "setup-result.json"]
+BARE = ["lock", "logs", "openapi.json", "setup-result.json"]
 
 
 @pytest.mark.parametrize("deed", ["", "child,session,daemon", "stubborn,child", "gil"])
