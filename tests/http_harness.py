@@ -116,7 +116,10 @@ class Server:
         self.port = until("the server listens", port)
 
     def wait_status(self, status: str, seconds: float = 20) -> None:
-        until(f"health is {status}: {self.log()}", lambda: self.health()["status"] == status, seconds)
+        try:
+            until(f"health is {status}", lambda: self.health()["status"] == status, seconds)
+        except AssertionError as late:
+            raise AssertionError(f"{late}: {self.log()}") from None
 
     def health(self) -> Any:
         return self.get("/health-check").json

@@ -2,8 +2,11 @@ package prediction
 
 import (
 	"bytes"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base32"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -54,6 +57,7 @@ type Request struct {
 	TraceParent   string
 	TraceState    string
 	CancelAfter   time.Duration // 0: no deadline
+	Sealed        string        // Seal of an Input that is not kept because it holds secrets; empty while it is at hand
 	Detached      bool          // goes on without anybody who waits for it on a connection, see Prediction.Attach
 }
 
@@ -99,9 +103,24 @@ func ParseID(id string, loc ...any) (string, error) {
 }
 
 // Same reports whether r asks for the same run as other: by the same method, with an input that differs in white space and
-// in the order of its members at most. No input at all is the same as an empty one.
-func (r Request) Same(other Request) bool {
-	return r.Method == other.Method && (bytes.Equal(r.Input, other.Input) || bytes.Equal(canonical(r.Input), canonical(other.Input)))
+// in the order of its members at most. No input at all is the same as an empty one. key is that of Seal.
+func (r Request) Same(other Request, key []byte) bool {
+	switch {
+	case r.Method != other.Method:
+		return false
+	case other.Sealed != "":
+		return hmac.Equal([]byte(r.Seal(key)), []byte(other.Sealed))
+	default:
+		return bytes.Equal(r.Input, other.Input) || bytes.Equal(canonical(r.Input), canonical(other.Input))
+	}
+}
+
+// Seal is the same for inputs that ask for the same run. It tells nothing of Input to those who do not know key: a secret
+// may be short enough to be guessed.
+func (r Request) Seal(key []byte) string {
+	mac := hmac.New(sha256.New, key)
+	mac.Write(canonical(r.Input))
+	return hex.EncodeToString(mac.Sum(nil))
 }
 
 // canonical leaves numbers as they are written: as floats, large ones would become equal.

@@ -1,6 +1,7 @@
 package prediction_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -136,5 +137,23 @@ func TestTheInputDoesNotKeepALargeBody(t *testing.T) {
 	}
 	if cap(r.Input) > 64<<10 {
 		t.Errorf("%d bytes are kept for the %d of the input", cap(r.Input), len(r.Input))
+	}
+}
+
+func TestASealIsThatOfTheRunAndNotOfItsSpelling(t *testing.T) {
+	key := []byte("key")
+	sealed := prediction.Request{Method: prediction.Predict, Input: json.RawMessage(`{"key": "hunter2", "n": 1}`)}
+	sealed = prediction.Request{Method: sealed.Method, Input: json.RawMessage(`{"key": "**********", "n": 1}`), Sealed: sealed.Seal(key)}
+	for input, same := range map[string]bool{
+		`{"key": "hunter2", "n": 1}`: true, `{ "n":1,"key":"hunter\u0032" }`: true,
+		`{"key": "hunter3", "n": 1}`: false, `{"key": "**********", "n": 1}`: false, `{"key": "hunter2", "n": 1.0}`: false, `{}`: false,
+	} {
+		r := prediction.Request{Method: prediction.Predict, Input: json.RawMessage(input)}
+		if r.Same(sealed, key) != same || r.Same(sealed, []byte("other key")) {
+			t.Errorf("%s: same is not %v", input, same)
+		}
+		if r.Method = prediction.Train; r.Same(sealed, key) {
+			t.Errorf("%s: another method is the same run", input)
+		}
 	}
 }

@@ -21,7 +21,7 @@ func (d *Dir) put(name string, parts ...[]byte) (err error) {
 		}
 	}()
 	err = write(tmp, parts...)
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+	if full(err) {
 		d.awaitClosing() // which may make room
 		err = write(tmp, parts...)
 	}
@@ -33,6 +33,9 @@ func (d *Dir) put(name string, parts ...[]byte) (err error) {
 	}
 	return nil
 }
+
+// full reports whether err says that there is no room.
+func full(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 
 func write(path string, parts ...[]byte) error {
 	fd, err := open(path, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC, 0o600)

@@ -1,13 +1,15 @@
 package spool
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Journal is a subdirectory in which the server keeps notes for itself, one JSON file for an id, so that a server
@@ -26,26 +28,39 @@ const (
 
 // Journal opens a journal of the directory.
 func (d *Dir) Journal(name string) (*Journal, error) {
-	if err := os.MkdirAll(d.join(name), 0o700); err != nil {
+	j := &Journal{dir: d, name: name}
+	if err := j.make(); err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
-	return &Journal{dir: d, name: name}, nil
+	return j, nil
 }
 
-// Put writes the note of id.
-func (j *Journal) Put(id string, note any) error {
-	data, err := json.Marshal(note)
+func (j *Journal) make() error { return os.MkdirAll(j.dir.join(j.name), 0o700) }
+
+// Put writes the note of id, which is JSON, byte for byte: what a receiver is told after a crash must be what it was told
+// before. On a full disk it may take the room that KeepRoom has kept.
+func (j *Journal) Put(id string, note []byte) error {
 	name := filepath.Join(j.name, FileID(id)+jsonSuffix)
-	if err == nil {
-		err = j.dir.put(name, data)
+	err := j.dir.put(name, note)
+	if full(err) && j.dir.useRoom() {
+		err = j.dir.put(name, note)
 	}
 	if errors.Is(err, fs.ErrNotExist) { // a model removes what it can
-		if err = errors.Join(j.dir.make(), os.MkdirAll(j.dir.join(j.name), 0o700)); err == nil {
-			err = j.dir.put(name, data)
+		if err = errors.Join(j.dir.make(), j.make()); err == nil {
+			err = j.dir.put(name, note)
 		}
 	}
 	if err != nil {
 		return fmt.Errorf("note %s in %s: %w", id, j.name, err)
+	}
+	return nil
+}
+
+// Take makes the request of id in dir the note of as. It needs no room, and the request counts as one no more.
+func (j *Journal) Take(dir *Dir, id, as string) error {
+	from, to := dir.join(requestPrefix+FileID(id)+jsonSuffix), j.dir.join(j.name, FileID(as)+jsonSuffix)
+	if err := retry(func() error { return unix.Rename(from, to) }); err != nil {
+		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
 	}
 	return nil
 }
@@ -59,6 +74,17 @@ func (j *Journal) Remove(id string) error {
 func (j *Journal) Has(id string) bool {
 	_, err := os.Stat(j.dir.join(j.name, FileID(id)+jsonSuffix))
 	return err == nil
+}
+
+// Expire deletes the notes that were written before a time, unread.
+func (j *Journal) Expire(before time.Time) error {
+	entries, err := os.ReadDir(j.dir.join(j.name))
+	for _, entry := range entries {
+		if info, unknown := entry.Info(); unknown == nil && info.ModTime().Before(before) {
+			err = errors.Join(err, remove(j.dir.join(j.name, entry.Name())))
+		}
+	}
+	return err
 }
 
 // Each calls f with every note. One that can't be read is reported at the end and does not hide the others.
@@ -81,4 +107,40 @@ func (j *Journal) Each(f func(note []byte) error) error {
 		}
 	}
 	return failed
+}
+
+// roomBytes are kept for notes of ends on a full disk: those of several predictions, or of one with some text.
+const roomBytes = 32 << 10
+
+// KeepRoom takes room that Put may use when there is no other, unless the directory has it already.
+func (d *Dir) KeepRoom() error {
+	if d.room.Load() {
+		return nil
+	}
+	if info, err := os.Lstat(d.join(roomName)); err != nil || info.Size() < roomBytes {
+		if err := d.put(roomName, make([]byte, roomBytes)); err != nil {
+			return err
+		}
+	}
+	d.room.Store(true)
+	return nil
+}
+
+// GiveRoom gives back what KeepRoom has taken.
+func (d *Dir) GiveRoom() { d.useRoom() }
+
+// useRoom gives the room back, and reports whether there was any.
+func (d *Dir) useRoom() bool {
+	return d.room.CompareAndSwap(true, false) && remove(d.join(roomName)) == nil
+}
+
+// Key reads the key of PutKey.
+func (d *Dir) Key() (key []byte, ok bool, err error) { return d.get(keyName) }
+
+// PutKey keeps a key of the server beside its notes, unless there is one.
+func (d *Dir) PutKey(key []byte) error {
+	if unix.Access(d.join(keyName), unix.F_OK) == nil {
+		return nil
+	}
+	return d.put(keyName, key)
 }

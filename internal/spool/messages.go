@@ -2,7 +2,6 @@ package spool
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"time"
@@ -96,13 +95,13 @@ func (d *Dir) PutRequest(r Request) error {
 // longInput is the size from which an Input is written by itself: to copy a large one takes longer than a system call.
 const longInput = 64 << 10
 
-// encodeRequest keeps Input byte for byte: json.Marshal would scan and compact a large one once more.
+// encodeRequest keeps Input and Server byte for byte: json.Marshal would scan a large one once more, compact and escape it.
 func encodeRequest(r Request) (parts [][]byte, err error) {
-	input := r.Input
+	input, server := r.Input, r.Server
 	if input == nil {
 		input = json.RawMessage("{}")
 	}
-	r.Input = nil
+	r.Input, r.Server = nil, nil
 	if r.Files == nil {
 		r.Files = []File{}
 	}
@@ -117,7 +116,11 @@ func encodeRequest(r Request) (parts [][]byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	head = append(head[:len(head)-1], `,"input":`...)
+	head = head[:len(head)-1]
+	if server != nil {
+		head = append(append(head, `,"server":`...), server...)
+	}
+	head = append(head, `,"input":`...)
 	if len(input) < longInput {
 		return [][]byte{append(append(head, input...), '}')}, nil
 	}
@@ -136,7 +139,7 @@ func (d *Dir) PutCancel(id, reason string) error {
 	if err == nil {
 		err = d.put(cancelPrefix+FileID(id)+jsonSuffix, data)
 	}
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+	if full(err) {
 		err = d.put(cancelPrefix+FileID(id)+jsonSuffix, nil) // it is there that counts
 	}
 	if err != nil {

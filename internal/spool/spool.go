@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -26,6 +27,8 @@ const (
 	reserveName     = "reserve"
 	lockName        = "lock"
 	logsName        = "logs"
+	keyName         = "key"
+	roomName        = "reserve-server"
 	requestPrefix   = "request-"
 	responsePrefix  = "response-"
 	cancelPrefix    = "cancel-"
@@ -45,6 +48,8 @@ type Dir struct {
 
 	held    sync.Map     // by FileID, descriptors of large requests: their memory goes with the descriptor and not with the name
 	closing sync.RWMutex // held for reading while such a descriptor is being closed
+
+	room atomic.Bool // there is something for useRoom to give back
 }
 
 // Open makes the directory and its subdirectories, all with mode 0700.

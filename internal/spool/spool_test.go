@@ -323,6 +323,50 @@ func TestASecondServerIsRefused(t *testing.T) {
 	_ = again.Close()
 }
 
+func TestTheKeyIsMadeOnce(t *testing.T) {
+	d := open(t)
+	if _, ok, err := d.Key(); ok || err != nil {
+		t.Fatalf("%v, %v", ok, err)
+	}
+	for _, key := range []string{"first", "second"} {
+		if err := d.PutKey([]byte(key)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if key, ok, err := d.Key(); string(key) != "first" || !ok || err != nil {
+		t.Errorf("%q, %v, %v", key, ok, err)
+	}
+}
+
+func TestARequestBecomesANoteAndNoRequestIsLeft(t *testing.T) {
+	d := open(t)
+	j, err := d.Journal(spool.Queued)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := `{"a": "<&>\u2028",  "b": 1e0}`
+	if err := d.PutRequest(spool.Request{ID: "a/b", Server: json.RawMessage(server)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Take(d, "a/b", "run"); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := d.List(); err != nil || len(l.Requests) != 0 || !j.Has("run") {
+		t.Errorf("%+v, %v", l, err)
+	}
+	if err := j.Each(func(note []byte) error {
+		if !strings.Contains(string(note), server) {
+			t.Errorf("%s", note)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Take(d, "a/b", "run"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a request that is not there: %v", err)
+	}
+}
+
 func TestFilesAreWhollyPrivate(t *testing.T) {
 	d := open(t)
 	if err := d.PutRequest(spool.Request{ID: "abc"}); err != nil {
@@ -343,7 +387,7 @@ func TestJournalKeepsNotesUntilTheyAreRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, id := range []string{"a", "b/c"} {
-		if err := j.Put(id, map[string]string{"id": id}); err != nil {
+		if err := j.Put(id, []byte(`{"id":"`+id+`"}`)); err != nil {
 			t.Fatal(err)
 		}
 	}

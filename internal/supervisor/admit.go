@@ -81,7 +81,7 @@ func (s *Supervisor) register(f *flight, idempotent bool) (known *flight, err er
 		if !old.settled && (!idempotent || was.Method != is.Method) {
 			return nil, prediction.Refuse(prediction.Conflict, "a "+was.Method.Noun()+" with this id is running")
 		}
-		if !old.settled || idempotent && is.Same(was) && !old.deserted() {
+		if !old.settled || idempotent && is.Same(was, s.key) && !old.deserted() {
 			return old, nil
 		}
 	}

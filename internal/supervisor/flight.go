@@ -122,6 +122,9 @@ func (f *flight) shown() *prediction.Prediction {
 	return f.prediction
 }
 
+// owed reports whether a receiver is to hear of the end.
+func (f *flight) owed() bool { return f.hook != nil && f.prediction.Request.Wants("completed") }
+
 func (f *flight) id() string { return f.prediction.Request.ID }
 
 // partial is the body of a webhook on the way.

@@ -30,6 +30,7 @@ func (s *Supervisor) run(f *flight) {
 	if r.Webhook != "" {
 		f.hook = s.Webhooks.Open(f.target(), f.partial)
 	}
+	s.keepRoom(f)
 	if f.replaces != "" {
 		s.forgetNotes(f.replaces)
 	}
@@ -231,10 +232,18 @@ func (s *Supervisor) settle(f *flight, w *worker, r prediction.Result) {
 	if s.Durable && (f.hook != nil || f.lasting) {
 		f.final = p.Final().AppendJSON(nil)
 	}
-	if err := s.noteFinal(f); err != nil {
-		s.Log.Error("note the end of a prediction", "id", f.id(), "error", err)
+	s.keepRoom(f)
+	err := s.noteFinal(f)
+	if err != nil {
+		s.shelve(f)
 	}
 	s.clean(f)
+	if err != nil {
+		err = s.noteFinal(f) // what is gone may have made room
+	}
+	if err != nil {
+		s.Log.Error("note the end of a prediction", "id", f.id(), "error", err)
+	}
 	f.note()
 	s.release(f, w)
 	p.Announce()

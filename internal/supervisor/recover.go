@@ -1,9 +1,10 @@
 package supervisor
 
 import (
-	"encoding/json"
+	"crypto/rand"
+	"crypto/sha256"
 	"errors"
-	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,67 +16,14 @@ import (
 	"github.com/coggo/coggo/internal/spool"
 )
 
-// note is what the server writes down of a prediction for a later server.
-type note struct {
-	ID            string            `json:"id"`
-	Run           string            `json:"run"` // the same id can be run again: this tells the runs apart
-	Method        prediction.Method `json:"method"`
-	Input         json.RawMessage   `json:"input,omitempty"` // as sent
-	Echo          json.RawMessage   `json:"echo,omitempty"`  // only when it differs from Input
-	More          json.RawMessage   `json:"more,omitempty"`
-	Webhook       string            `json:"webhook,omitempty"`
-	WebhookEvents []string          `json:"webhook_events_filter"` // null means all
-	OutputPrefix  string            `json:"output_file_prefix,omitempty"`
-	Context       map[string]string `json:"context,omitempty"`
-	CreatedAt     string            `json:"created_at"`
-	TraceParent   string            `json:"traceparent,omitempty"`
-	TraceState    string            `json:"tracestate,omitempty"`
-	CancelAfter   time.Duration     `json:"cancel_after,omitempty"`
-	Detached      bool              `json:"detached,omitempty"`
-	Final         json.RawMessage   `json:"final,omitempty"` // the terminal snapshot
-}
-
-func noteOf(r prediction.Request, run string, final []byte) note {
-	n := note{
-		ID: r.ID, Run: run, Method: r.Method, Input: r.Input, More: r.More, Webhook: r.Webhook, WebhookEvents: r.WebhookEvents, OutputPrefix: r.OutputPrefix,
-		Context: r.Context, CreatedAt: r.CreatedAt, TraceParent: r.TraceParent, TraceState: r.TraceState,
-		CancelAfter: r.CancelAfter, Detached: r.Detached, Final: final,
-	}
-	if string(r.Echo) != string(r.Input) {
-		n.Echo = r.Echo
-	}
-	return n
-}
-
-func (n note) request() prediction.Request {
-	r := prediction.Request{
-		ID: n.ID, Method: n.Method, Input: n.Input, Echo: n.Echo, More: n.More, Webhook: n.Webhook, WebhookEvents: n.WebhookEvents, OutputPrefix: n.OutputPrefix,
-		Context: n.Context, CreatedAt: n.CreatedAt, TraceParent: n.TraceParent, TraceState: n.TraceState,
-		CancelAfter: n.CancelAfter, Detached: n.Detached,
-	}
-	if r.Echo == nil {
-		r.Echo = r.Input
-	}
-	return r
-}
-
-// notesOf is what the request file says to a later server.
-func notesOf(f *flight) json.RawMessage {
-	data, err := json.Marshal(noteOf(f.prediction.Request, f.run, nil))
-	if err != nil {
-		return nil // every member was valid JSON when it came
-	}
-	return data
-}
-
 // noteQueued makes an accepted prediction that no runner has yet known to a later server.
 func (s *Supervisor) noteQueued(f *flight) error {
 	defer f.note()
-	if !s.Durable || !f.prediction.Request.Detached {
+	if !s.Durable || f.queued || !f.prediction.Request.Detached {
 		return nil
 	}
 	f.queued = true
-	if err := s.queued.Put(f.id(), noteOf(f.prediction.Request, f.run, nil)); err != nil {
+	if err := s.queued.Put(f.id(), noteOf(f.prediction.Request, f.run).encode()); err != nil {
 		return unwritable(err)
 	}
 	return nil
@@ -87,18 +35,62 @@ func (s *Supervisor) noteFinal(f *flight) error {
 	if !s.Durable {
 		return nil
 	}
+	owed, lasting := f.owed(), f.lasting && s.retained.enabled()
 	var err error
-	r := f.prediction.Request
-	r.Input = r.Echo // nothing will run again, so no secret need stay
-	if f.hook != nil && r.Wants("completed") {
-		err = s.outbox.Put(f.run, noteOf(r, f.run, f.final))
+	var data []byte
+	if owed || lasting {
+		data, err = s.finalNote(f)
 	}
-	if f.lasting && s.retained.enabled() {
-		err = errors.Join(err, s.results.Put(f.run, noteOf(r, f.run, f.final)))
+	if owed {
+		err = errors.Join(err, s.outbox.Put(f.run, data))
 	}
-	if f.queued {
+	if lasting {
+		err = errors.Join(err, s.results.Put(f.run, data))
+	}
+	if f.queued { // else it would run once more
 		err = errors.Join(err, s.queued.Remove(f.id()))
 	}
+	return err
+}
+
+// keepRoom sees to it that the end of f can be noted on a full disk, if it must be.
+func (s *Supervisor) keepRoom(f *flight) {
+	if s.Durable && (f.hook != nil || f.lasting) {
+		_ = s.root.KeepRoom() // a disk that is full already may have room at the next one
+	}
+}
+
+// finalNote is the note of an end. Of the input it holds what clients are shown: nothing will run again, so no secret need
+// stay. A client that asks for the same run once more is known by the seal.
+func (s *Supervisor) finalNote(f *flight) (data []byte, err error) {
+	n := noteOf(f.prediction.Request, f.run)
+	if n.Echo != nil && n.Input != nil {
+		n.Sealed = f.prediction.Request.Seal(s.key)
+		err = s.root.PutKey(s.key)
+	}
+	n.Input, n.Echo, n.Final = nil, nil, f.final
+	return n.encode(), err
+}
+
+// shelve keeps the request of a run whose end could not be noted and whose webhook is owed: a later server ends it once
+// more. It stands where the note of the end belongs, which replaces it once there is room.
+func (s *Supervisor) shelve(f *flight) {
+	if f.dir == nil || !f.owed() {
+		return
+	}
+	if err := s.outbox.Take(f.dir, f.id(), f.run); err != nil && !errors.Is(err, fs.ErrNotExist) { // it may never have been written
+		s.Log.Error("keep a request whose end can't be noted", "id", f.id(), "error", err)
+	}
+}
+
+// openKey reads the key of seals, or makes one; it stands on disk once there is a seal.
+func (s *Supervisor) openKey() error {
+	key, ok, err := s.root.Key()
+	if err == nil && !ok {
+		key = make([]byte, sha256.Size)
+		_, _ = rand.Read(key) // never fails, see crypto/rand
+	}
+	s.key = key
 	return err
 }
 
@@ -124,8 +116,8 @@ func (s *Supervisor) forgetNotes(runs ...string) {
 // left is a prediction that an earlier server had not ended.
 type left struct {
 	*flight
-	dir     *spool.Dir // where its request is; nil when no runner had it
-	request spool.Request
+	dir     *spool.Dir // where its request is; nil when no runner has it
+	shelved bool       // it had ended, but nobody knows how any more
 }
 
 // readLeft registers what an earlier server left: finished predictions as they are, the others until settleLeft ends them.
@@ -140,7 +132,11 @@ func (s *Supervisor) readLeft() error {
 		list, unread := dir.List()
 		bad = errors.Join(bad, unread)
 		for _, id := range list.Requests {
-			bad = errors.Join(bad, s.readRequest(dir, id))
+			unread = s.readRequest(dir, id)
+			if passing(unread) { // settleLeft would remove what can be read another time
+				return unread
+			}
+			bad = errors.Join(bad, unread)
 		}
 	}
 	bad = errors.Join(bad, s.queued.Each(s.readQueued))
@@ -179,8 +175,11 @@ func (s *Supervisor) settleLeft() error {
 	}
 	all.Wait()
 	s.left = nil
-	if bad := errors.Join(owed, errors.Join(failed...)); bad != nil {
-		s.Log.Error("recover", "error", bad)
+	if owed != nil {
+		s.Log.Error("recover", "error", owed)
+	}
+	if err := errors.Join(failed...); err != nil {
+		return err // with their requests where they are
 	}
 	dirs, err := s.leftDirs()
 	for _, dir := range dirs {
@@ -190,8 +189,8 @@ func (s *Supervisor) settleLeft() error {
 			err = errors.Join(err, os.RemoveAll(dir.Path()))
 		}
 	}
-	for i, f := range again {
-		if f != nil && failed[i] == nil {
+	for _, f := range again {
+		if f != nil {
 			s.enqueue(f)
 		}
 	}
@@ -202,27 +201,21 @@ func (s *Supervisor) uses(dir *spool.Dir) bool {
 	return slices.ContainsFunc(s.workers, func(w *worker) bool { return w.dir.Path() == dir.Path() })
 }
 
-// snapshotNote reads back what Snapshot wrote.
-type snapshotNote struct {
-	Status      prediction.Status `json:"status"`
-	Output      json.RawMessage   `json:"output"`
-	Error       string            `json:"error"`
-	Logs        string            `json:"logs"`
-	Metrics     json.RawMessage   `json:"metrics"`
-	StartedAt   time.Time         `json:"started_at"`
-	CompletedAt time.Time         `json:"completed_at"`
-}
-
 // recoverResults retains again, in the order of their ends, what was retained before.
 func (s *Supervisor) recoverResults() error {
 	var found []*flight
-	err := s.results.Each(func(data []byte) error {
-		f, err := s.readResult(data)
+	err := s.results.Expire(s.Now().Add(-s.RetainFor)) // before they are read: there may be many
+	err = errors.Join(err, s.results.Each(func(data []byte) error {
+		n, _, err := readNote(data)
+		if err != nil {
+			return err
+		}
+		f, err := s.restore(n)
 		if err == nil {
 			found = append(found, f)
 		}
 		return err
-	})
+	}))
 	slices.SortFunc(found, func(a, b *flight) int { return a.accepted.Compare(b.accepted) })
 	for _, f := range found {
 		s.retainAgain(f)
@@ -247,7 +240,15 @@ func (s *Supervisor) supersede(f *flight) {
 
 // recoverOwed retains the result of a run whose webhook is owed, where the crash came before that was noted too.
 func (s *Supervisor) recoverOwed(data []byte) error {
-	f, err := s.readResult(data)
+	n, request, err := readNote(data)
+	if err != nil {
+		return err
+	}
+	if n.Final == nil {
+		s.takeUp(left{flight: s.flightOf(n, request), shelved: true})
+		return nil
+	}
+	f, err := s.restore(n)
 	if err != nil || !s.retained.enabled() {
 		return err
 	}
@@ -255,18 +256,16 @@ func (s *Supervisor) recoverOwed(data []byte) error {
 		return nil
 	}
 	s.retainAgain(f)
-	return s.results.Put(f.run, json.RawMessage(data))
+	return s.results.Put(f.run, data)
 }
 
-func (s *Supervisor) readResult(data []byte) (*flight, error) {
-	var n note
-	var final snapshotNote
-	if err := json.Unmarshal(data, &n); err != nil {
+// restore is a prediction that has ended.
+func (s *Supervisor) restore(n note) (*flight, error) {
+	final, err := readSnapshot(n.Final)
+	if err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal(n.Final, &final); err != nil {
-		return nil, err
-	}
+	n.Input = final.Input
 	f := s.newFlight(n.request(), schema.Checked{})
 	f.run = n.Run
 	f.prediction = prediction.Restore(n.request(), final.StartedAt, final.Logs, prediction.Result{
@@ -276,25 +275,25 @@ func (s *Supervisor) readResult(data []byte) (*flight, error) {
 	return f, nil
 }
 
+// recoverWebhook delivers what is owed; a shelved run is told of once it was ended.
 func (s *Supervisor) recoverWebhook(data []byte) error {
-	var n note
-	if err := json.Unmarshal(data, &n); err != nil {
-		return err
+	n, _, err := readNote(data)
+	if err == nil && n.Final != nil {
+		s.Webhooks.Redeliver(target(n.request()), n.Final, func() { s.paid(n.Run) })
 	}
-	s.Webhooks.Redeliver(target(n.request()), n.Final, func() { s.paid(n.Run) })
-	return nil
+	return err
 }
 
 // readQueued registers a prediction that no runner had, unless readRequest knows better.
 func (s *Supervisor) readQueued(data []byte) error {
-	var n note
-	if err := json.Unmarshal(data, &n); err != nil {
+	n, _, err := readNote(data)
+	if err != nil {
 		return err
 	}
 	if s.knows(n) {
 		return s.queued.Remove(n.ID)
 	}
-	s.takeUp(left{flight: s.flightOf(n)})
+	s.takeUp(left{flight: s.flightOf(n, spool.Request{})})
 	return nil
 }
 
@@ -303,19 +302,14 @@ func (s *Supervisor) readRequest(dir *spool.Dir, fileID string) error {
 	if err != nil || !ok {
 		return err
 	}
-	var n note
-	if err := json.Unmarshal(request.Server, &n); err != nil {
-		return fmt.Errorf("request %s has no notes: %w", request.ID, err)
+	n, err := noteIn(request)
+	if err != nil {
+		return err
 	}
 	if s.knows(n) { // its end was noted before the crash
 		return dir.Remove(n.ID, false)
 	}
-	f := s.flightOf(n)
-	f.checked.Input = request.Input
-	if started, err := time.Parse(time.RFC3339Nano, request.StartedAt); err == nil {
-		f.prediction.Start(started)
-	}
-	s.takeUp(left{f, dir, request})
+	s.takeUp(left{flight: s.flightOf(n, request), dir: dir})
 	return nil
 }
 
@@ -325,9 +319,13 @@ func (s *Supervisor) knows(n note) bool {
 	return f != nil && f.run == n.Run || s.outbox.Has(n.Run)
 }
 
-func (s *Supervisor) flightOf(n note) *flight {
-	f := s.newFlight(n.request(), schema.Checked{})
+// flightOf is a prediction that has not ended; request is empty when no runner had it.
+func (s *Supervisor) flightOf(n note, request spool.Request) *flight {
+	f := s.newFlight(n.request(), schema.Checked{Input: request.Input})
 	f.run, f.lasting = n.Run, true
+	if started, err := time.Parse(time.RFC3339Nano, request.StartedAt); err == nil {
+		f.prediction.Start(started)
+	}
 	return f
 }
 
@@ -339,15 +337,20 @@ func (s *Supervisor) takeUp(l left) {
 
 // resume ends a prediction that an earlier server had in flight, or returns what runs in its place.
 func (s *Supervisor) resume(l left) (again *flight, err error) {
-	if l.dir == nil {
-		return s.again(l)
-	}
-	result, finished := s.leftBy(l)
-	if !finished && s.Rerun {
-		return s.again(l)
+	var result prediction.Result
+	if l.shelved {
+		result = prediction.Result{Status: prediction.Failed, Error: "the server restarted before the end of the prediction could be noted", CompletedAt: s.Now()}
+	} else {
+		if l.dir == nil {
+			return s.again(l)
+		}
+		var finished bool
+		if result, finished = s.leftBy(l); !finished && s.Rerun {
+			return s.again(l)
+		}
 	}
 	f := l.flight
-	f.dir, f.queued = l.dir, true
+	f.dir, f.queued = l.dir, !l.shelved // what is queued under the id of a shelved run is a later one
 	if r := f.prediction.Request; r.Webhook != "" {
 		f.hook = s.Webhooks.Open(f.target(), f.partial)
 	}
@@ -370,11 +373,16 @@ func (s *Supervisor) leftBy(l left) (prediction.Result, bool) {
 	return o.failed("the server restarted before the prediction ended"), false
 }
 
-// again notes that a prediction is to run from its beginning; its inputs are checked and downloaded once the model is ready.
+// again makes a prediction one that is to run from its beginning; its inputs are checked and downloaded once the model is
+// ready. It needs no room: there may be none before the model has run.
 func (s *Supervisor) again(l left) (*flight, error) {
 	f := s.newFlight(l.prediction.Request, schema.Checked{})
-	f.run, f.lasting, f.unchecked = l.run, true, true
-	return f, s.noteQueued(f)
+	f.run, f.lasting, f.unchecked, f.queued = l.run, true, true, true
+	f.note()
+	if l.dir == nil {
+		return f, nil
+	}
+	return f, s.queued.Take(l.dir, f.id(), f.id())
 }
 
 // enqueue lets a prediction wait for a slot, however many wait already.

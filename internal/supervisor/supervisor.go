@@ -75,6 +75,7 @@ type Supervisor struct {
 	queued  *spool.Journal
 	results *spool.Journal
 	outbox  *spool.Journal
+	key     []byte // of prediction.Request.Seal
 	left    []left // between New and Start: what an earlier server had in flight
 
 	look     chan os.Signal
@@ -114,6 +115,11 @@ func New(c Config) (*Supervisor, error) {
 	s.retained.init(c.Retain, c.RetainFor, c.RetainBytes)
 	for name, journal := range map[string]**spool.Journal{spool.Queued: &s.queued, spool.Results: &s.results, spool.Outbox: &s.outbox} {
 		if *journal, err = root.Journal(name); err != nil {
+			return nil, err
+		}
+	}
+	if c.Durable {
+		if err := s.openKey(); err != nil {
 			return nil, err
 		}
 	}
