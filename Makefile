@@ -62,7 +62,8 @@ dist: $(VENV)/.tests $(VENV)/.dist
 test-dist: build $(VENV)/.tests $(VENV)/.dist $(VENV)/.audit
 	GO=$(GO) $(PY) -m pytest -q -n 2 --dist loadfile --timeout 600 tests/packaging
 
-# What docs/reliability.md measures: requests of all sorts while server and runner are killed, for three minutes.
+# What docs/reliability.md measures: requests of all sorts while server and runner are killed, for three minutes with
+# --working-dir and three without.
 chaos: build $(VENV)/.tests
 	PYTHONPATH=tests $(PY) tests/faults_load.py chaos 180
 

@@ -16,7 +16,7 @@ import threading
 import time
 from typing import Any, Callable, NamedTuple
 
-from faults_models import ASYNC_MODEL, TERMINAL, descriptors, files_in
+from faults_models import ASYNC_MODEL, TERMINAL, descriptors, files_in, free_port
 from http_harness import Receiver, Server
 from waiting import until
 
@@ -41,11 +41,20 @@ class Ledger(NamedTuple):
 
 
 class Chaos:
-    """Clients of all sorts against a server that is killed again and again."""
+    """
+    Clients of all sorts against a server that is killed again and again, in a directory of their own. With ``flag`` that has its
+    working directory too, without it the server chooses one.
+    """
 
-    def __init__(self, start: Callable[..., Server], spool: pathlib.Path, receiver: Receiver, seed: int) -> None:
-        self._flags = ("--working-dir", str(spool), "--max-concurrency", "16", "--max-restarts", "100000")
+    def __init__(
+        self, start: Callable[..., Server], directory: pathlib.Path, receiver: Receiver, seed: int, flag: bool
+    ) -> None:
+        where = ("--working-dir", str(directory / "spool")) if flag else ("--port", free_port())
+        self._flags = (*where, "--max-concurrency", "16", "--max-restarts", "100000")
         self._flags += ("--retain", "100000", "--cancel-grace", "500ms")
+        self._options: dict[str, Any] = {"model_dir": directory / "model", "env": {"TMPDIR": str(directory / "tmp")}}
+        for name in ("model", "tmp"):
+            (directory / name).mkdir(parents=True)
         self._start = start
         self._receiver = receiver
         self._random = random.Random(seed)
@@ -57,7 +66,10 @@ class Chaos:
         self.accepted: list[str] = []
         self.acknowledged: set[str] = set()
         receiver.answer = self._answer
-        self.server = start(ASYNC_MODEL, *self._flags)
+        self.server = self._begin()
+
+    def _begin(self) -> Server:
+        return self._start(ASYNC_MODEL, *self._flags, **self._options)
 
     def _answer(self, number: int) -> int:
         if self._random.random() < 0.3:
@@ -86,7 +98,7 @@ class Chaos:
         self.kills += 1
         if self._random.random() < 0.5:
             self.server.kill()
-            self.server = self._start(ASYNC_MODEL, *self._flags)
+            self.server = self._begin()
             return
         os.kill(self.server.runner(), self._random.choice([signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM]))
         self.server.wait_status("READY")
@@ -146,6 +158,24 @@ class Chaos:
         doubled = [id for id, found in told.items() if len(found) > 1]
         terminal = len(self.accepted) - len(left)
         return Ledger(self.sent, len(self.accepted), terminal, sorted(left), doubled, self.kills)
+
+
+def chaos_holds(start: Callable[..., Server], base: pathlib.Path, seconds: int, flag: bool) -> bool:
+    """Whether nothing was lost or doubled in so many seconds; prints the ledger."""
+    name = "with" if flag else "without"
+    receiver = Receiver()
+    try:
+        chaos = Chaos(start, base / name, receiver, seed=seconds, flag=flag)
+        ledger = chaos.run(seconds, 10_000)
+        print(f"{name} --working-dir: {ledger}", flush=True)
+        for id in ledger.lost:
+            told = "acknowledged" if id in chaos.acknowledged else ""
+            print("lost", id, told, chaos.server.get(f"/predictions/{id}"))
+        chaos.server.process.send_signal(signal.SIGTERM)
+        chaos.server.process.wait(60)
+    finally:
+        receiver.close()
+    return not ledger.lost and not ledger.doubled
 
 
 def kills(server: Server, receiver: Receiver, count: int) -> list[float]:
@@ -274,17 +304,8 @@ def main(what: str, amount: int) -> int:
         start = Starter(Directories())  # type: ignore[arg-type]
         try:
             if what == "chaos":
-                chaos = Chaos(start, pathlib.Path(base, "spool"), receiver, seed=amount)
-                ledger = chaos.run(amount, 10_000)
-                print(ledger)
-                for id in ledger.lost:
-                    print(
-                        "lost",
-                        id,
-                        "acknowledged" if id in chaos.acknowledged else "",
-                        chaos.server.get(f"/predictions/{id}"),
-                    )
-                return int(bool(ledger.lost or ledger.doubled))
+                good = [chaos_holds(start, pathlib.Path(base), amount, flag) for flag in (True, False)]
+                return int(not all(good))
             if what == "kills":
                 server = start(ASYNC_MODEL, "--max-restarts", "1000000")
                 late = sorted(kills(server, receiver, amount))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import socket
 from typing import Any
 
 from http_harness import Receiver, Server, is_runner
@@ -113,6 +114,13 @@ def files_in(directory: pathlib.Path) -> list[str]:
     return sorted(
         os.path.relpath(os.path.join(at, name), directory) for at, _, names in os.walk(directory) for name in names
     )
+
+
+def free_port() -> str:
+    """A port for servers that are started one after the other."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
 
 
 def asked(server: Server, input: Any, **envelope: Any) -> None:

@@ -70,11 +70,14 @@ func pythonPath(python, work string) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}
-	err := os.Symlink(filepath.Join(h.packages, "cog"), filepath.Join(dir, "cog"))
-	if err != nil && !errors.Is(err, fs.ErrExist) {
+	link, packages := filepath.Join(dir, "cog"), filepath.Join(h.packages, "cog")
+	if at, err := os.Readlink(link); err == nil && at == packages {
+		return dir, nil
+	}
+	if err := os.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) { // of an earlier server, installed elsewhere
 		return "", err
 	}
-	return dir, nil
+	return dir, os.Symlink(packages, link)
 }
 
 // conflict reports that the package cog of Cog itself is installed over ours: both are called cog, and pip lets the later

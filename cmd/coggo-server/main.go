@@ -69,7 +69,7 @@ func run(c Config, console *console) error {
 		_ = listener.Close()
 		return err
 	}
-	dir, err := openWorkingDir(c.WorkingDir)
+	dir, err := openWorkingDir(c, log)
 	if err != nil {
 		_ = listener.Close()
 		return err
@@ -91,7 +91,7 @@ func run(c Config, console *console) error {
 	defer watchSignals(built.supervisor, stop, c.AwaitExplicitShutdown, log)()
 	serving := make(chan error, 1)
 	go func() { serving <- listener.Serve(server) }()
-	log.Info("listening", "address", listener.Addr().String(), "model", c.ModelDir, "predict", c.Predict)
+	log.Info("listening", "address", listener.Addr().String(), "model", c.ModelDir, "predict", c.Predict, "directory", dir.path)
 	if err := begin(built.supervisor, stop); err != nil {
 		return err
 	}
@@ -103,6 +103,7 @@ func run(c Config, console *console) error {
 	unmarkReady()
 	late := time.Now().Add(time.Duration(c.ShutdownGrace))
 	drain(c, built, stop)
+	dir.end() // before the port is free: the next server on it looks for the same directory
 	closeServer(server, listener, stop, late)
 	log.Info("stopped")
 	return err

@@ -17,7 +17,7 @@ func (c *schemaCommand) Run(status *int) error {
 	if err := c.hideSecrets(""); err != nil {
 		return err
 	}
-	work, err := os.MkdirTemp("", freshPrefix)
+	work, err := os.MkdirTemp("", ephemeralPrefix)
 	if err != nil {
 		return err
 	}

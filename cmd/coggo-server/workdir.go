@@ -1,10 +1,18 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
-	"io"
+	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -14,87 +22,242 @@ import (
 
 // workingDir is the directory shared with the runner.
 type workingDir struct {
-	path    string
-	durable bool // chosen by the operator: it stays, and a later server takes up what is in it
-	lock    io.Closer
+	path   string
+	kind   dirKind
+	lock   *spool.Lock
+	closed sync.Once
 }
 
-// freshPrefix begins the names of directories that belong to one server and go with it.
-const freshPrefix = "coggo-"
+// dirKind says whose a working directory is, and so what becomes of it.
+type dirKind int
+
+const (
+	// ephemeral: of one server. It goes with it, or is swept after its death.
+	ephemeral dirKind = iota
+	// own: of a user's model on a port. It outlives a crash; an orderly end leaves what is still owed.
+	own
+	// chosen: by --working-dir. It stays.
+	chosen
+)
+
+// durable reports whether a later server takes up what is in the directory.
+func (d *workingDir) durable() bool { return d.kind != ephemeral }
+
+const (
+	// basePrefix begins the name of the private directory of a user, in which directories of kind own are.
+	basePrefix = "coggo-"
+	// ephemeralPrefix begins the names of ephemeral directories.
+	ephemeralPrefix = "coggo-ephemeral-"
+	// ephemeralMark is a file in an ephemeral directory, made after its lock was taken: what has the mark and no owner is
+	// left of a server that was killed, and nobody will ask for it. A name alone would not do, since an operator may choose
+	// any.
+	ephemeralMark = "ephemeral"
+)
+
+// sharedMemory is where messages cost the least.
+const sharedMemory = "/dev/shm"
 
 // minShm is how much room /dev/shm must have: a container's default of 64 MiB is soon full of files.
 const minShm = 1 << 30
 
-// openWorkingDir takes path, or a fresh directory when it is empty.
-func openWorkingDir(path string) (*workingDir, error) {
-	if path != "" {
-		lock, err := spool.Lock(path)
-		if err != nil {
-			return nil, err
-		}
-		orphan.SweepMarked(orphan.Of(path)) // of a server whose guard was killed too
-		return &workingDir{path: path, durable: true, lock: lock}, nil
+// openWorkingDir takes the directory that c asks for.
+func openWorkingDir(c Config, log *slog.Logger) (*workingDir, error) {
+	if c.WorkingDir != "" {
+		return takeDir(c.WorkingDir, chosen)
 	}
-	base := os.TempDir()
-	if roomy("/dev/shm") {
-		base = "/dev/shm"
-	}
-	sweepStale(base)
-	var err error
-	for range 10 {
-		var d *workingDir
-		if d, err = freshDir(base); err == nil {
+	bases := usableBases()
+	sweepEphemeral(bases[0])
+	if !c.Ephemeral && c.port() != 0 {
+		d, err := openOwn(bases, c)
+		if err == nil {
 			return d, nil
 		}
+		log.Warn("an ephemeral working directory is used: what this server has accepted is lost if it is killed", "error", err)
 	}
-	return nil, fmt.Errorf("make a working directory: %w; choose one with --working-dir", err)
+	var failed error
+	for _, base := range bases {
+		d, err := makeEphemeral(base)
+		if err == nil {
+			return d, nil
+		}
+		failed = errors.Join(failed, err)
+	}
+	return nil, fmt.Errorf("make a working directory: %w; choose one with --working-dir", failed)
 }
 
-// freshDir makes a directory and takes it. In between, another server that starts at this moment may take it for a stale one
-// and sweep it away.
-func freshDir(base string) (*workingDir, error) {
-	path, err := os.MkdirTemp(base, freshPrefix)
+// usableBases are the places for directories that nobody has chosen, the best first. A small /dev/shm is better than nothing:
+// a container with a read-only root may have no other.
+func usableBases() []string {
+	bases := []string{os.TempDir()}
+	var stat unix.Statfs_t
+	if unix.Access(sharedMemory, unix.W_OK) == nil && unix.Statfs(sharedMemory, &stat) == nil {
+		bases = append(bases, sharedMemory)
+		if stat.Bavail*uint64(stat.Bsize) >= minShm {
+			slices.Reverse(bases)
+		}
+	}
+	return slices.Compact(bases)
+}
+
+// openOwn takes the directory of this user's model on this port. One that is there goes before the best place for a new
+// one: how much room there was may have been otherwise when it was made.
+func openOwn(bases []string, c Config) (d *workingDir, err error) {
+	name := ownName(c.ModelDir, c.port())
+	in := func(base string) string { return filepath.Join(privateBase(base), name) }
+	for _, base := range bases {
+		if checkPrivate(privateBase(base)) == nil && exists(in(base)) {
+			return takeOwn(in(base))
+		}
+	}
+	for _, base := range bases {
+		d, err = takeOwn(in(base))
+		if !errors.As(err, new(*fs.PathError)) { // else nothing can be made there
+			return d, err
+		}
+	}
+	return nil, err
+}
+
+func takeOwn(path string) (*workingDir, error) {
+	if err := makePrivate(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
+	return takeDir(path, own)
+}
+
+// ownName names the directory of a model on a port.
+func ownName(modelDir string, port int) string {
+	sum := sha256.Sum256([]byte(modelDir))
+	return strconv.Itoa(port) + "-" + hex.EncodeToString(sum[:8])
+}
+
+// privateBase is the directory of this user in base.
+func privateBase(base string) string {
+	return filepath.Join(base, basePrefix+strconv.Itoa(os.Geteuid()))
+}
+
+// makePrivate makes the directory, or finds it as this user has made it. In a place where everybody may write, anybody can
+// have made it before: a link or another's directory, where another could read and change what the model is given.
+func makePrivate(path string) error {
+	if err := os.Mkdir(path, 0o700); !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return checkPrivate(path)
+}
+
+func checkPrivate(path string) error {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() || info.Sys().(*syscall.Stat_t).Uid != uint32(os.Geteuid()) || info.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("%s is not a directory of this user alone (mode 0700): somebody else may have made it; remove it", path)
+	}
+	return nil
+}
+
+// takeDir takes a durable directory.
+func takeDir(path string, kind dirKind) (*workingDir, error) {
+	lock, err := spool.TakeLock(path)
 	if err != nil {
 		return nil, err
 	}
-	lock, err := spool.Lock(path)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := os.Stat(filepath.Join(path, "lock")); err != nil {
+	if err := os.Remove(filepath.Join(path, ephemeralMark)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		_ = lock.Close()
+		return nil, fmt.Errorf("keep %s: %w", path, err)
+	}
+	orphan.SweepMarked(orphan.Of(path)) // of a server whose guard was killed too
+	return &workingDir{path: path, kind: kind, lock: lock}, nil
+}
+
+func makeEphemeral(base string) (*workingDir, error) {
+	path, err := os.MkdirTemp(base, ephemeralPrefix)
+	if err != nil {
 		return nil, err
 	}
-	return &workingDir{path: path, lock: lock}, nil
-}
-
-// roomy reports whether dir is writable and has room for files.
-func roomy(dir string) bool {
-	var fs unix.Statfs_t
-	if unix.Access(dir, unix.W_OK) != nil || unix.Statfs(dir, &fs) != nil {
-		return false
+	lock, err := spool.TakeLock(path)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(path))
 	}
-	return fs.Bavail*uint64(fs.Bsize) >= minShm
+	d := &workingDir{path: path, kind: ephemeral, lock: lock}
+	if err := d.mark(); err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
 }
 
-// sweepStale removes the fresh directories of servers that were killed: nobody holds their locks any more.
-func sweepStale(base string) {
-	stale, _ := filepath.Glob(filepath.Join(base, freshPrefix+"*")) // the pattern is valid
-	for _, dir := range stale {
-		if _, err := os.Stat(filepath.Join(dir, "lock")); err != nil {
+// mark lets others sweep the directory once this server is gone.
+func (d *workingDir) mark() error {
+	return os.WriteFile(filepath.Join(d.path, ephemeralMark), nil, 0o600)
+}
+
+// renew makes the directory anew if a model has removed it. It returns an error when it must not be used any more.
+func (d *workingDir) renew() error {
+	if d.kind == own {
+		if err := makePrivate(filepath.Dir(d.path)); err != nil {
+			return err
+		}
+	}
+	if err := d.lock.Renew(); err != nil {
+		return err
+	}
+	if d.kind == ephemeral && !exists(filepath.Join(d.path, ephemeralMark)) {
+		return d.mark()
+	}
+	return nil
+}
+
+// sweepEphemeral removes the ephemeral directories of this user's servers that were killed: nobody holds their locks any more.
+func sweepEphemeral(base string) {
+	found, _ := filepath.Glob(filepath.Join(base, ephemeralPrefix+"*")) // the pattern is valid
+	for _, path := range found {
+		info, err := os.Lstat(path)
+		if err != nil || !info.IsDir() || info.Sys().(*syscall.Stat_t).Uid != uint32(os.Geteuid()) || !exists(filepath.Join(path, ephemeralMark)) {
 			continue
 		}
-		if lock, err := spool.Lock(dir); err == nil {
-			orphan.SweepMarked(orphan.Of(dir))
-			_ = os.RemoveAll(dir)
+		if lock, err := spool.TakeLeftLock(path); err == nil {
+			orphan.SweepMarked(orphan.Of(path))
+			_ = os.RemoveAll(path)
 			_ = lock.Close()
 		}
 	}
 }
 
-func (d *workingDir) close() {
-	if !d.durable {
-		_ = os.RemoveAll(d.path)
+// end is close after an orderly end, which leaves nothing but what is owed: nobody was promised a result for longer.
+func (d *workingDir) end() { d.closeWith(false) }
+
+// close gives the directory back. Once it is closed, nothing more happens.
+func (d *workingDir) close() { d.closeWith(true) }
+
+func (d *workingDir) closeWith(results bool) {
+	d.closed.Do(func() {
+		defer d.lock.Close()
+		switch rest := spool.RestOf(d.path); {
+		case d.kind == ephemeral:
+			_ = os.RemoveAll(d.path)
+		case d.kind == chosen, rest.Unfinished, rest.Results && results:
+		case rest.Owed:
+			_ = spool.KeepOwed(d.path)
+		default:
+			_ = d.remove()
+		}
+	})
+}
+
+// remove makes the directory an ephemeral one first: whoever looks for it finds it whole or not at all, and if this server is
+// killed meanwhile, the next one sweeps it.
+func (d *workingDir) remove() error {
+	if err := d.mark(); err != nil {
+		return os.RemoveAll(d.path)
 	}
-	_ = d.lock.Close()
+	gone, err := os.MkdirTemp(filepath.Dir(filepath.Dir(d.path)), ephemeralPrefix)
+	if err != nil {
+		return os.RemoveAll(d.path)
+	}
+	err = unix.Rename(d.path, gone) // in the place of an empty one, which os.Rename refuses
+	if err != nil {
+		err = os.RemoveAll(d.path)
+	}
+	return errors.Join(err, os.RemoveAll(gone))
 }

@@ -144,3 +144,36 @@ func (d *Dir) PutKey(key []byte) error {
 	}
 	return d.put(keyName, key)
 }
+
+// Rest is what a server has left in a directory for the next one.
+type Rest struct {
+	Unfinished bool // predictions that have not ended
+	Owed       bool // webhooks that no receiver has acknowledged
+	Results    bool // of predictions that clients may ask for
+}
+
+// RestOf looks at a directory that no server uses.
+func RestOf(path string) Rest {
+	some := func(pattern string) bool {
+		found, _ := filepath.Glob(filepath.Join(path, pattern)) // the patterns are valid
+		return len(found) > 0
+	}
+	return Rest{
+		Unfinished: some(requestPrefix+"*"+jsonSuffix) || some("*/"+requestPrefix+"*"+jsonSuffix) || some(Queued+"/*"),
+		Owed:       some(Outbox + "/*"),
+		Results:    some(Results + "/*"),
+	}
+}
+
+// KeepOwed removes everything from a directory but webhooks that no receiver has acknowledged, and what belongs to them.
+func KeepOwed(path string) error {
+	entries, err := os.ReadDir(path)
+	for _, entry := range entries {
+		switch entry.Name() {
+		case Outbox, keyName, lockName:
+		default:
+			err = errors.Join(err, os.RemoveAll(filepath.Join(path, entry.Name())))
+		}
+	}
+	return err
+}

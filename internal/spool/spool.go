@@ -8,14 +8,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -66,15 +64,19 @@ func Open(path string) (*Dir, error) {
 		}
 		return fd
 	})
-	if err := d.make(); err != nil {
+	if err = os.MkdirAll(filepath.Dir(path), 0o700); err == nil {
+		err = d.make()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
 	return d, nil
 }
 
+// make makes what is missing, but nothing above the directory: who may write there is not for this package to judge.
 func (d *Dir) make() error {
 	for _, sub := range []string{"", tmpDir, inputsDir, outputsDir, healthDir} {
-		if err := os.MkdirAll(d.join(sub), 0o700); err != nil {
+		if err := os.Mkdir(d.join(sub), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 	}
@@ -107,25 +109,6 @@ func harmless(id string) bool {
 		}
 	}
 	return true
-}
-
-// Lock takes the directory for this process; it fails when another live server has it.
-func Lock(path string) (io.Closer, error) {
-	if err := os.MkdirAll(path, 0o700); err != nil {
-		return nil, fmt.Errorf("lock working directory: %w", err)
-	}
-	f, err := os.OpenFile(filepath.Join(path, lockName), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("lock working directory: %w", err)
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		_ = f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("working directory %s is in use by another server", path)
-		}
-		return nil, fmt.Errorf("lock working directory: %w", err)
-	}
-	return f, nil
 }
 
 // Listing is what one look at the directory shows, by FileID.

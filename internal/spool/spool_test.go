@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -306,21 +307,52 @@ func TestListSeesTheKindsOfFiles(t *testing.T) {
 
 func TestASecondServerIsRefused(t *testing.T) {
 	dir := t.TempDir()
-	lock, err := spool.Lock(dir)
+	lock, err := spool.TakeLock(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := spool.Lock(dir); err == nil || !strings.Contains(err.Error(), "in use by another server") {
+	if _, err := spool.TakeLock(dir); err == nil || !strings.Contains(err.Error(), "in use by another server") {
 		t.Errorf("second lock: %v", err)
 	}
 	if err := lock.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again, err := spool.Lock(dir)
+	again, err := spool.TakeLock(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = again.Close()
+}
+
+func TestALockOutlivesTheDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "spool")
+	lock, err := spool.TakeLock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	refused := func() {
+		t.Helper()
+		if _, err := spool.TakeLock(dir); !errors.As(err, new(*spool.InUseError)) {
+			t.Errorf("second lock: %v", err)
+		}
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if runtime.GOOS == "linux" {
+		refused()
+	}
+	if err := lock.Renew(); err != nil {
+		t.Fatal(err)
+	}
+	refused()
+	if err := os.Remove(filepath.Join(dir, "lock")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := spool.TakeLeftLock(dir); err == nil {
+		t.Error("what was not locked before was taken for a left one")
+	}
 }
 
 func TestTheKeyIsMadeOnce(t *testing.T) {
@@ -347,6 +379,9 @@ func TestARequestBecomesANoteAndNoRequestIsLeft(t *testing.T) {
 	server := `{"a": "<&>\u2028",  "b": 1e0}`
 	if err := d.PutRequest(spool.Request{ID: "a/b", Server: json.RawMessage(server)}); err != nil {
 		t.Fatal(err)
+	}
+	if rest := spool.RestOf(d.Path()); !rest.Unfinished || rest.Owed || rest.Results {
+		t.Errorf("%+v", rest)
 	}
 	if err := j.Take(d, "a/b", "run"); err != nil {
 		t.Fatal(err)

@@ -49,6 +49,9 @@ func (s *Supervisor) Drain(grace, hurry context.Context) {
 	case <-time.After(leaveWait):
 		s.Log.Error("a model process, or what it has started, does not end")
 	}
+	if s.Durable {
+		s.root.GiveRoom()
+	}
 }
 
 // closed returns a channel that is closed when the group is done.

@@ -176,7 +176,10 @@ func (w *worker) end(p process) {
 // prepare clears the directory, and waits until it can be written: without that no setup can succeed.
 func (w *worker) prepare() {
 	for told := false; ; told = true {
-		err := w.dir.Clear()
+		err := w.s.Renew()
+		if err == nil {
+			err = w.dir.Clear()
+		}
 		if err == nil {
 			err = w.dir.Probe(bootRoom)
 		}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import collections
 import threading
 
+import pytest
+
 from faults_load import PLAIN, Chaos, owed, soak
 
 SLOW = "import time\nclass Predictor:\n    def predict(self) -> int:\n        time.sleep(0.02)\n        return 1\n"
@@ -43,7 +45,8 @@ def test_nothing_grows_with_the_number_of_predictions(start):
     assert last.rss[1] - first.rss[1] < 4096, "the runner, in KiB"
 
 
-def test_chaos_loses_and_doubles_nothing(start, receiver, tmp_path):
-    ledger = Chaos(start, tmp_path / "spool", receiver, seed=7).run(seconds=8, requests=10_000)
+@pytest.mark.parametrize("flag", [True, False], ids=["with --working-dir", "without"])
+def test_chaos_loses_and_doubles_nothing(start, receiver, tmp_path, flag):
+    ledger = Chaos(start, tmp_path, receiver, seed=7, flag=flag).run(seconds=8, requests=10_000)
     assert (ledger.lost, ledger.doubled) == ([], []), ledger
     assert ledger.accepted > 50 and ledger.kills > 3, ledger

@@ -13,6 +13,7 @@ import tempfile
 import pytest
 
 from conftest import BINARY, ROOT
+from faults_models import free_port
 from waiting import until
 
 SECRETS = {
@@ -282,6 +283,24 @@ class Predictor(BasePredictor):
     until("it is ready", lambda: server.health()["status"] == "READY")
     server.predict({"how": "path"}, TOKEN, id="next")
     assert victim.read_text() == "untouched"
+
+
+def test_the_directory_that_a_server_chooses_is_of_the_models_user_and_outlives_the_server(start, public):
+    if os.geteuid() != 0:
+        pytest.skip("only root can start a server for another user")
+    (public / "model" / "predict.py").write_text(
+        "import time\ndef predict() -> int:\n    time.sleep(600)\n    return 1\n"
+    )
+    flags = ("--runner-user", "nobody:nogroup", "--port", free_port())
+    first = start("", *flags, predict="predict.py:predict", **nobody(public))
+    path, user = first.spool(), pwd.getpwnam("nobody").pw_uid
+    assert path.parent.name == f"coggo-{user}"
+    for made in (path, path.parent):
+        assert (made.stat().st_uid, oct(made.stat().st_mode)) == (user, "0o40700"), made
+    first.predict({}, {**TOKEN, "Prefer": "respond-async"}, id="it")
+    first.kill()
+    second = start("", *flags, predict="predict.py:predict", **nobody(public))
+    assert second.get("/predictions/it", **TOKEN).json["status"] == "failed"
 
 
 def test_a_directory_of_another_user_is_refused(public):

@@ -1,0 +1,227 @@
+"""Without a flag, too, what was accepted outlives the server; and nobody takes or removes the directory of another."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from conftest import BINARY
+from faults_models import MODEL, asked, begun, ends, files_in, free_port
+from http_harness import Server
+from namespaces import run_inside
+from waiting import until
+
+QUIET = {"webhook_events_filter": ["completed"]}
+
+
+@pytest.fixture
+def again(start, tmp_path):
+    """Starts a server on one port with one model: each is the next one after the last."""
+    port = free_port()
+    (tmp_path / "tmp").mkdir()
+    used: list[pathlib.Path] = []
+
+    def begin(*flags: str, source: str = MODEL, ready: bool = True, **env: str) -> Server:
+        server = start(
+            source,
+            *("--port", port, *flags),
+            model_dir=tmp_path,
+            env={"TMPDIR": str(tmp_path / "tmp"), **env},
+            ready=ready,
+        )
+        used.append(directory(server))
+        return server
+
+    yield begin
+    for path in used:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def directory(server: Server) -> pathlib.Path:
+    """Where the server says that its directory is."""
+    [line] = [line for line in server.log().splitlines() if "msg=listening" in line]
+    return pathlib.Path(line.rpartition("directory=")[2])
+
+
+def ended_in_order(server: Server) -> None:
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(30) == 0, server.log()
+
+
+def test_what_a_killed_server_had_accepted_ends_without_any_flag(again, receiver, tmp_path):
+    gate = tmp_path / "gate"
+    first = again("--max-queue", "2")
+    for n in range(3):
+        asked(first, {"gate": str(gate), "n": n}, id=f"p{n}", webhook=receiver.url, **QUIET)
+    begun(first, "p0")
+    first.kill()
+    gate.touch()
+    second = again(ready=False)
+    assert directory(second) == directory(first)
+    assert [second.ended(f"p{n}")["status"] for n in range(3)] == ["failed", "succeeded", "succeeded"]
+    until("all were told", lambda: len(ends(receiver)) == 3)
+    assert {len(told) for told in ends(receiver).values()} == {1}
+    ended_in_order(second)
+    assert not directory(second).exists()
+
+
+def test_the_directory_is_of_this_user_alone(again):
+    path = directory(again())
+    for made in (path, path.parent):
+        state = made.lstat()
+        assert (state.st_uid, oct(state.st_mode)) == (os.geteuid(), "0o40700"), made
+    assert path.parent.name == f"coggo-{os.geteuid()}"
+
+
+def test_the_directory_is_the_same_though_the_room_is_not(again):
+    """A directory that is there goes before the place that would be chosen now."""
+    first = again()
+    asked(first, {"s": 600}, id="it")
+    first.kill()
+    path = directory(first)
+    model = pathlib.Path(first.process.args[-1])
+    elsewhere = model / "tmp" / f"coggo-{os.geteuid()}"
+    elsewhere.mkdir(0o700)
+    shutil.move(path, elsewhere)
+    second = again()
+    assert directory(second) == elsewhere / path.name
+    assert second.get("/predictions/it").json["status"] == "failed"
+
+
+def test_each_port_and_each_model_has_its_own(again, start, tmp_path_factory):
+    one = again()
+    model = tmp_path_factory.mktemp("other")
+    port = one.process.args[one.process.args.index("--port", 5) + 1]
+    paths = {directory(one)}
+    other = start(MODEL, "--port", free_port(), model_dir=pathlib.Path(one.process.args[-1]))
+    paths.add(directory(other))
+    ended_in_order(one)
+    paths.add(directory(start(MODEL, "--port", port, model_dir=model)))
+    assert len(paths) == 3
+
+
+def test_an_orderly_end_leaves_what_is_owed_and_nothing_else(again, receiver):
+    receiver.answer = lambda n: 503
+    first = again("--max-queue", "1")
+    asked(first, {"n": 1}, id="owed", webhook=receiver.url, **QUIET)
+    asked(first, {"n": 2}, id="told")
+    assert {first.ended(id)["status"] for id in ("owed", "told")} == {"succeeded"}
+    until("it was tried", lambda: receiver.bodies)
+    for _ in range(2):  # the second hurries
+        first.process.send_signal(signal.SIGTERM)
+        until("it is shutting down", lambda: "shutting down" in first.log())
+    assert first.process.wait(30) == 0
+    left = files_in(directory(first))
+    assert len(left) == 2 and left[0] == "lock" and left[1].startswith("outbox/"), left
+    receiver.answer = lambda n: 200
+    second = again()
+    until("it was delivered", lambda: not list((directory(second) / "outbox").iterdir()))
+    assert set(receiver.bodies) == {receiver.bodies[0]}
+    ended_in_order(second)
+    assert not directory(second).exists()
+
+
+@pytest.mark.parametrize("flags", [("--ephemeral",), ("--port", "0")], ids=lambda f: f[0])
+def test_an_ephemeral_directory_goes_with_its_server_also_if_it_is_killed(again, start, flags):
+    first = again(*flags)
+    path = directory(first)
+    asked(first, {"s": 600}, id="it")
+    first.kill()
+    second = again(*flags)
+    assert second.get("/predictions/it").status == 404
+    assert directory(second) != path and not path.exists()
+
+
+def test_nobody_removes_what_a_server_that_is_down_has_left():
+    run_inside("sweeping.py")
+
+
+def test_an_ephemeral_directory_that_an_operator_takes_over_is_not_swept(again, start):
+    killed = again("--ephemeral")
+    path = directory(killed)
+    killed.kill()
+    try:
+        taken = start(MODEL, "--working-dir", str(path))
+        asked(taken, {"s": 600}, id="it")
+        taken.kill()
+        start(MODEL)
+        assert start(MODEL, "--working-dir", str(path)).get("/predictions/it").json["status"] == "failed"
+    finally:
+        shutil.rmtree(path)
+
+
+REMOVES = """
+import os, shutil
+from cog import BasePredictor
+class Predictor(BasePredictor):
+    def predict(self, what: str) -> str:
+        if what == "all":
+            shutil.rmtree(os.path.dirname(what := os.environ["VICTIM"]) if os.environ.get("PARENT") else os.environ["VICTIM"])
+        elif what == "contents":
+            for name in os.listdir(os.environ["VICTIM"]):
+                path = os.path.join(os.environ["VICTIM"], name)
+                shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+        return what
+"""
+
+
+@pytest.mark.parametrize("what", ["all", "contents"])
+@pytest.mark.parametrize("parent", [False, True], ids=["directory", "parent"])
+def test_a_server_whose_model_removes_the_directory_keeps_it(start, tmp_path, what, parent):
+    path = tmp_path / "parent" / "spool"
+    env = {"VICTIM": str(path), **({"PARENT": "1"} if parent else {})}
+    server = start(REMOVES, "--working-dir", str(path), env=env)
+
+    def refused() -> None:
+        flags = ["--port", "0", "--working-dir", str(path), "--predict", "x:y", "."]
+        other = subprocess.run([str(BINARY), *flags], capture_output=True, text=True, timeout=20)
+        assert other.returncode == 1 and "in use by another server" in other.stderr, other.stderr
+
+    refused()
+    server.predict({"what": what})
+    refused()
+    until("it serves again", lambda: server.predict({"what": "nothing"}).json["status"] == "succeeded")
+    refused()
+    assert (path / "lock").exists(), "a server in another container looks for it"
+
+
+def test_where_another_has_the_directory_a_fresh_one_is_used_and_said(again, start):
+    """On another address of the same port; and in another network, where no name but that of the file counts."""
+    first = again()
+    model, port = first.process.args[-1], first.process.args[first.process.args.index("--port", 5) + 1]
+    env = {"TMPDIR": str(pathlib.Path(model) / "tmp")}
+    second = start("", "--port", port, "--host", "127.0.0.2", model_dir=pathlib.Path(model), env=env, ready=False)
+    until("it says so", lambda: "in use by another server" in second.log())
+    assert directory(second) != directory(first)
+    ended_in_order(second)
+    apart = [
+        "unshare",
+        "--map-root-user",
+        "--net",
+        str(BINARY),
+        "--port",
+        port,
+        "--predict",
+        "predict.py:Predictor",
+        model,
+    ]
+    with subprocess.Popen(apart, env={**os.environ, **env}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as third:
+        assert third.stdout is not None
+        said = ""
+        while "msg=listening" not in said and (line := third.stdout.readline().decode()):
+            said += line
+        third.send_signal(signal.SIGTERM)
+        third.communicate(timeout=30)
+    if "Operation not permitted" not in said:
+        assert "in use by another server" in said and "msg=listening" in said
+        assert str(directory(first)) not in said.partition("msg=listening")[2]
+    assert first.predict({}).json["status"] == "succeeded"
+
+
+def test_a_place_that_somebody_else_has_made_is_not_used():
+    run_inside("private_base.py")

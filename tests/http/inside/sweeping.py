@@ -1,0 +1,47 @@
+"""Run by test_durable_by_default.py, where /dev/shm is a file system of its own, and no other server of the machine sweeps it."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+
+import pytest
+
+from conftest import BINARY
+from faults_models import MODEL, TERMINAL, asked, files_in
+from namespaces import loopback
+
+SHM = pathlib.Path("/dev/shm")
+CHOSEN = SHM / "coggo-ephemeral-data"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def machine():
+    loopback()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=1777", "none", str(SHM)], check=True)
+
+
+@pytest.mark.parametrize("who", ["serve", "predict", "check"])
+def test_nobody_removes_what_a_server_that_is_down_has_left(start, tmp_path, who):
+    """Neither its own directory nor one that an operator has chosen, whatever that is called."""
+    flags = (("--port", "5000"), ("--working-dir", str(CHOSEN)))
+    for some in flags:
+        server = start(MODEL, *some, model_dir=tmp_path)
+        asked(server, {"s": 600}, id=f"it-{who}")
+        server.kill()
+    before = files_in(SHM)
+    assert len([name for name in before if f"request-it-{who}" in name]) == 2
+    if who == "serve":
+        server = start(MODEL)
+        server.process.terminate()
+        assert server.process.wait(30) == 0
+    else:
+        command = [str(BINARY), who, "--predict", "predict.py:Predictor", str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert files_in(SHM) == before
+    for some in flags:
+        server = start(MODEL, *some, model_dir=tmp_path)
+        assert server.get(f"/predictions/it-{who}").json["status"] in TERMINAL
+        server.process.terminate()
+        assert server.process.wait(30) == 0
