@@ -69,7 +69,7 @@ type Config struct {
 	Retain        int    `group:"Running:" default:"1000" placeholder:"N" help:"Finished predictions to keep for GET; 0 keeps none."`
 	RetainFor     span   `group:"Running:" default:"1h" help:"How long they are kept."`
 	UploadURL     string `group:"Running:" name:"upload-url" env:"COG_UPLOAD_URL" placeholder:"URL" help:"Upload output files with PUT below this URL instead of returning data URLs."`
-	ShutdownGrace span   `group:"Running:" name:"runner-shutdown-grace-period" default:"30s" help:"How long predictions may go on after the server was told to stop."`
+	ShutdownGrace span   `group:"Running:" name:"runner-shutdown-grace-period" default:"20s" help:"How long predictions may go on after the server was told to stop."`
 
 	MaxBody       size `group:"Limits:" default:"128MiB" help:"Largest request body."`
 	HeaderTimeout span `group:"Limits:" default:"10s" help:"How long a client may take to send its headers."`

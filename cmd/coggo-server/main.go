@@ -102,7 +102,7 @@ func run(c Config, console *console) error {
 	log.Info("shutting down")
 	unmarkReady()
 	late := time.Now().Add(time.Duration(c.ShutdownGrace))
-	drain(c, built, stop)
+	drain(late, built, stop)
 	dir.end() // before the port is free: the next server on it looks for the same directory
 	closeServer(server, listener, stop, late)
 	log.Info("stopped")
@@ -158,14 +158,17 @@ func waitForEnd(stop *stop, defunct <-chan struct{}, serving <-chan error, await
 	}
 }
 
-// tracesWait is how long the last traces are sent.
-const tracesWait = 2 * time.Second
+// tracesWait is how long the last traces are sent: until tracesLate after the grace period at the latest.
+const (
+	tracesWait = 2 * time.Second
+	tracesLate = 7500 * time.Millisecond
+)
 
-// drain ends predictions, webhooks and runners; a second wish to stop cuts the waiting short.
-func drain(c Config, b *built, stop *stop) {
+// drain ends predictions, webhooks and runners; a second wish to stop cuts the waiting short. Predictions may go on until late.
+func drain(late time.Time, b *built, stop *stop) {
 	hurry, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	grace, cancelGrace := context.WithTimeout(hurry, time.Duration(c.ShutdownGrace))
+	grace, cancelGrace := context.WithDeadline(hurry, late)
 	defer cancelGrace()
 	done := make(chan struct{})
 	defer close(done)
@@ -177,19 +180,23 @@ func drain(c Config, b *built, stop *stop) {
 		}
 	}()
 	b.supervisor.Drain(grace, hurry)
-	last, cancelLast := context.WithTimeout(hurry, tracesWait)
+	last, cancelLast := context.WithTimeout(hurry, min(tracesWait, time.Until(late.Add(tracesLate))))
 	defer cancelLast()
 	b.tracer.Close(last)
 }
 
-// pauses is for how many seconds a client may take nothing of its answer while the server ends.
-const pauses = 3
+// pauses is for how many seconds a client may take nothing of its answer while the server ends; lastAnswers is how long the
+// answers to what ended last are sent when the grace period is over.
+const (
+	pauses      = 3
+	lastAnswers = 300 * time.Millisecond
+)
 
 // closeServer lets clients go on taking the answers under way until late, and then closes what is still open.
 func closeServer(server *http.Server, listener *httpapi.Listener, stop *stop, late time.Time) {
 	for idle := 0; idle < pauses; idle++ {
 		taken := listener.Sent()
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), max(lastAnswers, min(time.Second, time.Until(late))))
 		err := server.Shutdown(ctx)
 		cancel()
 		if err == nil {

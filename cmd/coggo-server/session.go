@@ -52,7 +52,7 @@ func openSession(m Model) (*session, error) {
 
 // close ends what still runs, and leaves nothing behind.
 func (s *session) close() {
-	drain(Config{}, s.built, s.stop)
+	drain(time.Now(), s.built, s.stop)
 	s.release()
 	s.dir.close()
 }

@@ -6,6 +6,22 @@ import (
 	"time"
 )
 
+// The end after the grace period fits into 8 s, with what the caller has to do after Drain: whoever has started the server
+// kills it after a while, and Kubernetes waits 30 s unless it is told otherwise. Each of these is such a moment, counted from
+// the end of the grace period.
+const (
+	killAt  = 2500 * time.Millisecond // the processes of models that do not heed the cancel are killed
+	flushAt = 4500 * time.Millisecond // what has not ended, because its process hangs in the kernel, is waited for no more
+	stopAt  = 6 * time.Second         // what is undelivered stays on disk, and runners are told to stop
+	leaveAt = 7 * time.Second         // runners have ended
+)
+
+// shutdownCancelGrace is as much of CancelGrace as a prediction has that is canceled at the end of the grace period.
+const shutdownCancelGrace = 2 * time.Second
+
+// shutdownEndWait is as much of endWait as a killed process has while the server ends.
+const shutdownEndWait = time.Second
+
 // stopWait is how long a runner that was told to stop may take before its group is killed.
 const stopWait = 2 * time.Second
 
@@ -17,41 +33,64 @@ const flushWait = 10 * time.Second
 
 // Drain ends the server's work: new predictions are refused, live ones have until grace is done and fail then, webhooks
 // are delivered for a while, the runners stop. What is still owed then stays on disk. Nothing waits once hurry is done.
+// The deadline of grace is when the rest of the end begins, at the latest.
 func (s *Supervisor) Drain(grace, hurry context.Context) {
+	late, _ := grace.Deadline()
 	s.mu.Lock()
 	s.draining = true
 	s.mu.Unlock()
-	idle := closed(&s.idle)
-	select {
-	case <-idle:
-	case <-grace.Done():
-		s.cancelAll(ByShutdown)
-		select {
-		case <-idle: // bounded by CancelGrace and endWait
-		case <-hurry.Done():
-			s.killAll()
-			<-idle
-		}
-	}
-	flush, cancel := context.WithTimeout(hurry, flushWait)
+	s.drainPredictions(grace, hurry, late)
+	flush, cancel := context.WithDeadline(hurry, sooner(late.Add(stopAt), flushWait))
 	defer cancel()
 	if err := s.Webhooks.Drain(flush); err != nil {
 		s.Log.Warn("webhooks left undelivered", "error", err)
 	}
 	s.stop()
+	told := sooner(late.Add(leaveAt-shutdownEndWait/2), stopWait)
 	var shut sync.WaitGroup
 	for _, w := range s.workers {
-		shut.Go(w.shut) // side by side: each may take stopWait
+		shut.Go(func() { w.shut(told) }) // side by side: each may take stopWait
 	}
 	shut.Wait()
 	select {
 	case <-closed(&s.workersn):
-	case <-time.After(leaveWait):
+	case <-time.After(time.Until(sooner(late.Add(leaveAt), leaveWait))):
 		s.Log.Error("a model process, or what it has started, does not end")
 	}
 	if s.Durable {
 		s.root.GiveRoom()
 	}
+}
+
+// drainPredictions returns when every prediction has ended, or is waited for no more.
+func (s *Supervisor) drainPredictions(grace, hurry context.Context, late time.Time) {
+	idle := closed(&s.idle)
+	select {
+	case <-idle:
+		return
+	case <-grace.Done():
+	}
+	s.cancelAll(ByShutdown)
+	select {
+	case <-idle:
+		return
+	case <-hurry.Done():
+	case <-time.After(time.Until(late.Add(killAt))):
+	}
+	s.killAll()
+	select {
+	case <-idle:
+	case <-time.After(time.Until(sooner(late.Add(flushAt), flushAt-killAt))):
+		s.Log.Error("predictions do not end: a killed model process hangs in the kernel")
+	}
+}
+
+// sooner is t, or most from now when that comes before.
+func sooner(t time.Time, most time.Duration) time.Time {
+	if end := time.Now().Add(most); end.Before(t) {
+		return end
+	}
+	return t
 }
 
 // closed returns a channel that is closed when the group is done.
@@ -85,8 +124,8 @@ func (s *Supervisor) killAll() {
 	}
 }
 
-// shut stops the worker's process, by word and then by force.
-func (w *worker) shut() {
+// shut stops the worker's process, by word and, once late has come, by force.
+func (w *worker) shut(late time.Time) {
 	w.s.mu.Lock()
 	process, p := w.process, w.phase
 	w.s.mu.Unlock()
@@ -100,7 +139,7 @@ func (w *worker) shut() {
 		select {
 		case <-process.Done():
 			return
-		case <-time.After(stopWait):
+		case <-time.After(time.Until(late)):
 		}
 	}
 	if p != phaseDefunct { // else it was tried: it has a process because that does not end

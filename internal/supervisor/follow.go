@@ -224,7 +224,7 @@ func (o *follower) publish(ctx context.Context, output []byte, table []spool.Fil
 	}
 	if ctx.Err() != nil { // canceled: what was made until now is still wanted, but not for long
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), o.s.CancelGrace)
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), o.s.cancelGrace(reasonOf(ctx)))
 		defer cancel()
 	}
 	r := o.f.prediction.Request
@@ -313,12 +313,20 @@ func (o *follower) cancel(r Reason) {
 	if o.grace != nil {
 		return
 	}
-	o.grace = time.After(o.s.CancelGrace)
+	o.grace = time.After(o.s.cancelGrace(r))
 	if err := o.dir.PutCancel(o.f.id(), string(r)); err != nil {
 		o.s.Log.Error("cancel", "id", o.f.id(), "error", err)
 		return
 	}
 	o.ring()
+}
+
+// cancelGrace is how long a prediction may take to end that was canceled for reason r.
+func (s *Supervisor) cancelGrace(r Reason) time.Duration {
+	if r == ByShutdown {
+		return min(s.CancelGrace, shutdownCancelGrace)
+	}
+	return s.CancelGrace
 }
 
 // ring tells the runner of the cancel file, now and again until the prediction has ended: a bell that rings right before the
@@ -332,7 +340,7 @@ func (o *follower) ring() {
 // giveUp ends a prediction that did not heed its cancel. A runner that has nothing else to do is replaced at once;
 // otherwise the others may end first, and the slot stays taken until then.
 func (o *follower) giveUp(ctx context.Context) prediction.Result {
-	o.s.Log.Warn("prediction ignored its cancel", "id", o.f.id(), "grace", o.s.CancelGrace)
+	o.s.Log.Warn("prediction ignored its cancel", "id", o.f.id(), "grace", o.s.cancelGrace(reasonOf(ctx)))
 	if o.w.abandon(o.f) {
 		o.w.end(o.process)
 	}

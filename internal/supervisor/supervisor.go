@@ -239,6 +239,13 @@ func (s *Supervisor) Schema() (*schema.Document, error) {
 // would be on the way of every answer.
 func (s *Supervisor) Signals() chan<- os.Signal { return s.look }
 
+// ending reports whether the server drains.
+func (s *Supervisor) ending() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
+}
+
 // Waiting is the number of predictions that wait for a slot.
 func (s *Supervisor) Waiting() int {
 	s.mu.Lock()

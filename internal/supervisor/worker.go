@@ -165,11 +165,15 @@ func (w *worker) boot() (*runner.Process, error) {
 // end kills a process and waits until it has ended. The worker is defunct when it does not end; should it do so later, it is
 // replaced then.
 func (w *worker) end(p process) {
+	wait := endWait
+	if w.s.ending() {
+		wait = shutdownEndWait
+	}
 	p.Kill()
 	select {
 	case <-p.Done():
-	case <-time.After(endWait):
-		w.fail(phaseDefunct, fmt.Errorf("the model process was killed and has not ended for %s: it hangs in the kernel", endWait))
+	case <-time.After(wait):
+		w.fail(phaseDefunct, fmt.Errorf("the model process was killed and has not ended for %s: it hangs in the kernel", wait))
 	}
 }
 

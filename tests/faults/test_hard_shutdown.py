@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import threading
 import time
 
 import pytest
@@ -42,6 +43,40 @@ def test_everything_at_once(start, receiver, tmp_path):
     until("every process is gone", lambda: not processes(f"TMPDIR={server.temporary}"), 5)
     left = [name for name in files_in(tmp_path) if not name.startswith("results/")]
     assert set(left) <= {"lock", "logs", "openapi.json", "setup-result.json", "reserve", "stop"}, left
+
+
+SLOW_TO_TELL = """
+import signal, threading, time
+signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.Signals))
+class Predictor:
+    def predict(self, s: float = 0, size: int = 0) -> str:
+        end = time.monotonic() + s
+        while time.monotonic() < end: time.sleep(0.1)
+        threading.Thread(target=time.sleep, args=[600]).start()  # which keeps the process from ending by itself
+        return "x" * size
+"""
+
+
+@pytest.mark.parametrize("receivers", ["hang", "answer"])
+def test_what_comes_after_the_grace_period_fits_into_eight_seconds(start, receiver, receivers):
+    """
+    With a model that heeds nothing, a webhook that its receiver does not answer and a client that takes nothing. The machine may
+    be busy, so that there are 4 s more.
+    """
+    release = threading.Event()
+    receiver.answer = lambda n: 200 if receivers == "answer" or release.wait(60) else 200
+    server = start(SLOW_TO_TELL, "--runner-shutdown-grace-period", "1", "--runners", "2")
+    until("both are ready", lambda: server.health()["concurrency"]["max"] == 2)
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        body = b'{"input": {"size": 33554432}}'
+        client.sendall(b"POST /predictions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        assert client.recv(1)
+        asked(server, {"s": 600}, id="it", webhook=receiver.url, webhook_events_filter=["completed"])
+        until("it runs", lambda: server.get("/predictions/it").json["status"] == "processing")
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(1 + 8 + 4) == 0
+    release.set()
+    assert ends(receiver) == {"it": ["failed"]}
 
 
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGINT"])

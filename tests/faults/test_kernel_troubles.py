@@ -121,6 +121,21 @@ def test_a_process_that_does_not_end_holds_up_neither_its_prediction_nor_the_end
     assert "killed and has not ended for 15s: it hangs in the kernel" in server.log()
 
 
+@pytest.mark.parametrize("canceled", [False, True])
+def test_nor_the_end_of_a_server_that_is_told_to_stop(start, receiver, canceled):
+    """Everything after the grace period takes 8 s; here it has 4 s more, for a machine that is busy."""
+    server = start(STUBBORN, "--runner-shutdown-grace-period", "1", expect_exit=0)
+    with undying(server.runner()):
+        server.predict({"s": 60}, {"Prefer": "respond-async"}, id="stuck", webhook=receiver.url)
+        receiver.wait(1)
+        if canceled:
+            server.ask("POST", "/predictions/stuck/cancel")
+        server.process.terminate()
+        assert server.process.wait(1 + 8 + 4) == 0
+    if not canceled:
+        assert receiver.statuses() == ["processing", "failed"]
+
+
 def test_one_of_several_that_does_not_end_is_replaced_once_it_does(start):
     server = start(STUBBORN, "--cancel-grace", "300ms", "--runners", "2")
     first, second = (runner["pid"] for runner in server.health()["runners"])

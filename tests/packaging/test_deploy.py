@@ -48,12 +48,34 @@ def test_the_validator_would_notice():
         kubernetes_validate.validate(wrong, "1.37", strict=True)
 
 
+#: Seconds from the end of the grace period to the exit, at most.
+REST = 8
+
+
+def default_grace():
+    """The grace period of a server that is told nothing of it."""
+    help = subprocess.run([SERVER, "--help"], capture_output=True, text=True, timeout=20).stdout
+    [grace] = re.findall(r"--runner-shutdown-grace-period=(\d+)s", help)
+    return int(grace)
+
+
+def test_the_defaults_end_within_what_kubernetes_gives():
+    assert default_grace() + REST <= 30
+
+
+def test_containers_are_given_the_time_that_the_end_takes():
+    [compose] = documents("compose/compose.yaml")
+    [docker] = re.findall(r"docker stop --time (\d+)", (DEPLOY / "docker/Dockerfile").read_text())
+    for given in (compose["services"]["model"]["stop_grace_period"].rstrip("s"), docker):
+        assert int(given) >= default_grace() + REST
+
+
 def test_the_pod_drains_in_time():
     pod = named("Deployment")["spec"]["template"]["spec"]
     [container] = pod["containers"]
     before = container["lifecycle"]["preStop"]["sleep"]["seconds"]
     [grace] = [a for a in container["args"] if a.startswith("--runner-shutdown-grace-period=")]
-    assert before + int(re.search(r"\d+", grace).group()) + 20 <= pod["terminationGracePeriodSeconds"]
+    assert before + int(re.search(r"\d+", grace).group()) + REST <= pod["terminationGracePeriodSeconds"]
 
 
 def test_the_probes_ask_for_what_the_server_answers():
@@ -193,9 +215,7 @@ def test_the_unit_has_keys_that_systemd_knows():
 def test_the_unit_drains_in_time_and_keeps_its_directory():
     service = unit_settings()["Service"]
     assert f"--working-dir %S/{service['StateDirectory']} " in service["ExecStart"]
-    help = subprocess.run([SERVER, "--help"], capture_output=True, text=True, timeout=20).stdout
-    [grace] = re.findall(r"--runner-shutdown-grace-period=(\d+)s", help)
-    assert int(service["TimeoutStopSec"]) >= int(grace) + 20
+    assert int(service["TimeoutStopSec"]) >= default_grace() + REST
     assert (service["KillMode"], service["Restart"]) == ("mixed", "on-failure")
 
 
