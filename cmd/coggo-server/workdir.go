@@ -166,7 +166,7 @@ func takeDir(path string, kind dirKind) (*workingDir, error) {
 		_ = lock.Close()
 		return nil, fmt.Errorf("keep %s: %w", path, err)
 	}
-	orphan.SweepMarked(orphan.Of(path)) // of a server whose guard was killed too
+	orphan.Sweep(orphan.Of(path)) // of a server whose guard was killed too
 	return &workingDir{path: path, kind: kind, lock: lock}, nil
 }
 
@@ -217,7 +217,7 @@ func sweepEphemeral(base string) {
 			continue
 		}
 		if lock, err := spool.TakeLeftLock(path); err == nil {
-			orphan.SweepMarked(orphan.Of(path))
+			orphan.Sweep(orphan.Of(path))
 			_ = os.RemoveAll(path)
 			_ = lock.Close()
 		}

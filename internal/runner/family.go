@@ -1,30 +1,28 @@
 package runner
 
 import (
-	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
-	"slices"
 	"sync"
 	"syscall"
 
 	"github.com/coggo/coggo/internal/runner/orphan"
 )
 
-// family knows which children this process has started itself. All others are orphans of runners, which the kernel has
-// made its children. There is one family because a process has one table of children.
+// family knows which children this process has started itself. The others are orphans of runners, which the kernel has made
+// its children, and what was started before this program took the process over with exec: nobody else waits for either.
+// There is one family because a process has one table of children.
 var family = struct {
-	mu  sync.Mutex // guards own, and holds off the burial of orphans while a child is being started
+	mu  sync.Mutex // guards own, holds off the burial of orphans while a child is being started, and lets one start at a time
 	own map[int]bool
 
 	once  sync.Once
 	guard *orphan.Guard
 }{own: map[int]bool{}}
 
-// guarded returns the guard of everything with mark m, nil without one. The first call starts it, before orphans become
-// children of this process: the guard itself must not. The first process of a container needs none, as the kernel ends all
-// others with it.
+// guarded returns the guard of the server with mark m, nil without one. The first call starts it, before orphans become children of this process: the
+// guard itself must not. The first process of a container needs none, as the kernel ends all others with it.
 func guarded(m orphan.Mark) *orphan.Guard {
 	family.once.Do(func() {
 		if m != "" && os.Getpid() != 1 {
@@ -37,16 +35,18 @@ func guarded(m orphan.Mark) *orphan.Guard {
 
 // run runs a command that is no runner.
 func run(cmd *exec.Cmd) error {
-	if err := start(cmd); err != nil {
+	if err := start(cmd, ""); err != nil {
 		return err
 	}
 	defer forget(cmd.Process.Pid)
 	return cmd.Wait()
 }
 
-func start(cmd *exec.Cmd) error {
+// start starts a command that inherits mark m, and so does all that descends from it.
+func start(cmd *exec.Cmd, m orphan.Mark) error {
 	family.mu.Lock()
 	defer family.mu.Unlock()
+	defer orphan.Bequeath(m)()
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -61,8 +61,7 @@ func forget(pid int) {
 	delete(family.own, pid)
 }
 
-// bury waits for orphans that have ended, so that none stays a zombie. It leaves our own children to those who wait for
-// them.
+// bury waits for other children that have ended, so that none stays a zombie. It leaves our own to those who wait for them.
 func bury() {
 	family.mu.Lock()
 	defer family.mu.Unlock()
@@ -73,7 +72,7 @@ func bury() {
 	}
 }
 
-// buryUntil buries orphans as they end.
+// buryUntil buries them as they end.
 func buryUntil(done <-chan struct{}) {
 	ended := make(chan os.Signal, 1)
 	signal.Notify(ended, syscall.SIGCHLD)
@@ -86,41 +85,4 @@ func buryUntil(done <-chan struct{}) {
 			return
 		}
 	}
-}
-
-// endDescendants kills what a runner that has ended leaves behind. It is known by its mark or its group; what has neither
-// but was adopted is the runner's when there is no other one.
-func (p *Process) endDescendants() {
-	orphan.Sweep(func(all []orphan.Entry) []orphan.Entry {
-		adopted, alone := adopted(all)
-		return slices.DeleteFunc(all, func(e orphan.Entry) bool {
-			return e.Zombie || e.Group != p.PID() && !e.Has(p.mark) && !(alone && adopted[e.PID])
-		})
-	})
-	bury()
-}
-
-// adopted are the descendants of this process that do not descend from children of its own. alone reports that it has no
-// such children.
-func adopted(all []orphan.Entry) (found map[int]bool, alone bool) {
-	family.mu.Lock()
-	own := maps.Clone(family.own)
-	family.mu.Unlock()
-	children := map[int][]int{}
-	for _, e := range all {
-		children[e.Parent] = append(children[e.Parent], e.PID)
-	}
-	found = map[int]bool{}
-	next := []int{os.Getpid()}
-	for len(next) > 0 {
-		parent := next[0]
-		next = next[1:]
-		for _, pid := range children[parent] {
-			if !own[pid] && !found[pid] {
-				found[pid] = true
-				next = append(next, pid)
-			}
-		}
-	}
-	return found, len(own) == 0
 }

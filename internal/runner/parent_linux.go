@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"os/exec"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -20,4 +21,10 @@ func deafen() (undo func()) {
 		return func() {}
 	}
 	return func() { _ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil) }
+}
+
+// awaitEnd waits until the process has ended, and leaves it to the kernel until somebody waits for it again.
+func awaitEnd(cmd *exec.Cmd) {
+	for unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -31,7 +32,7 @@ type Config struct {
 
 	BusyPoll time.Duration // for how long it looks for the next request before it sleeps, where they come that fast; 0: not at all
 
-	Mark   orphan.Mark // by which a later server knows what this one has left; empty: not at all
+	Mark   orphan.Mark // of the directory for this server, see orphan.Own; empty: what the process starts is not ended with it
 	OnGone func()      // called once, before Gone is closed; may be nil
 
 	// Logs makes the pipe of Lent, in SpoolDir, and opens it for reading without blocking; nil: there is none.
@@ -51,6 +52,9 @@ type Process struct {
 	gone   chan struct{}
 	done   chan struct{}
 	exit   Exit
+
+	mu     sync.Mutex // guards reaped
+	reaped bool       // its number may be another's
 }
 
 // births counts the processes, so that each has a mark of its own.
@@ -61,7 +65,7 @@ var births atomic.Int64
 func Start(c Config, sink Sink) (*Process, error) {
 	p := &Process{cmd: command(c), gone: make(chan struct{}), done: make(chan struct{})}
 	if c.Mark != "" {
-		p.mark = c.Mark + orphan.Mark(strconv.FormatInt(births.Add(1), 10)) + "."
+		p.mark = c.Mark.Runner(births.Add(1))
 		p.cmd.Env = slices.Concat(p.cmd.Env, []string{string(p.mark)})
 	}
 	var err error
@@ -138,7 +142,7 @@ func WithPythonPath(env []string, dir string) []string {
 func (p *Process) live(c Config, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	err := start(p.cmd)
+	err := start(p.cmd, p.mark)
 	p.stream.closeWrite()
 	if err != nil {
 		p.closeStreams()
@@ -150,18 +154,18 @@ func (p *Process) live(c Config, started chan<- error) {
 	started <- nil
 	go buryUntil(p.done)
 	guard := guarded(c.Mark)
-	guard.Watch(p.PID())
-	_ = p.cmd.Wait() // what it says is in ProcessState
-	forget(p.PID())
-	p.exit = exitOf(p.cmd.ProcessState)
+	guard.Watch(p.mark)
+	awaitEnd(p.cmd)
 	p.Kill()  // whatever the runner left in its group
+	p.reap()  // not earlier: until then its number, which is the group's, is nobody else's
 	p.Drain() // its last words
 	if c.OnGone != nil {
 		c.OnGone()
 	}
 	close(p.gone)
-	p.endDescendants()
-	guard.Forget(p.PID())
+	orphan.Sweep(p.mark)
+	bury()
+	guard.Forget(p.mark)
 	p.Drain() // those of others
 	p.closeStreams()
 	close(p.done)
@@ -199,7 +203,23 @@ func (p *Process) Lent() *Lent { return p.lent }
 func (p *Process) Ring() error { return p.cmd.Process.Signal(syscall.SIGUSR1) }
 
 // Kill ends the whole process group at once.
-func (p *Process) Kill() { _ = syscall.Kill(-p.PID(), syscall.SIGKILL) }
+func (p *Process) Kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.reaped {
+		_ = syscall.Kill(-p.PID(), syscall.SIGKILL)
+	}
+}
+
+// reap lets the kernel forget the process, which has ended.
+func (p *Process) reap() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_ = p.cmd.Wait() // what it says is in ProcessState
+	p.reaped = true
+	p.exit = exitOf(p.cmd.ProcessState)
+	forget(p.PID())
+}
 
 // Exit is how a process ended.
 type Exit struct {

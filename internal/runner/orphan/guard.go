@@ -7,7 +7,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"slices"
-	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -19,10 +19,10 @@ const (
 	starterName = "coggo-guard-starter"
 )
 
-// Guard tells the guard which process groups there are.
+// Guard tells the guard which runners there are.
 type Guard struct{ pipe *os.File }
 
-// StartGuard starts the guard for mark m. run starts a command and waits for it.
+// StartGuard starts the guard of the server with mark m, by which people know it. run starts a command and waits for it.
 func StartGuard(m Mark, run func(*exec.Cmd) error) (*Guard, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -41,15 +41,15 @@ func StartGuard(m Mark, run func(*exec.Cmd) error) (*Guard, error) {
 	return &Guard{w}, nil
 }
 
-// Watch adds a process group to what is ended after this process.
-func (g *Guard) Watch(group int) { g.say(group) }
+// Watch adds a runner, and all that descends from it, to what is ended after this process.
+func (g *Guard) Watch(m Mark) { g.say("+", m) }
 
-// Forget takes a group away: it is empty, and the kernel may give its number to others.
-func (g *Guard) Forget(group int) { g.say(-group) }
+// Forget takes a runner away of which nothing is left.
+func (g *Guard) Forget(m Mark) { g.say("-", m) }
 
-func (g *Guard) say(group int) {
+func (g *Guard) say(what string, m Mark) {
 	if g != nil {
-		_, _ = fmt.Fprintln(g.pipe, group) // a guard that was killed guards nothing
+		_, _ = fmt.Fprintf(g.pipe, "%s%s\n", what, m) // a guard that was killed guards nothing
 	}
 }
 
@@ -62,7 +62,7 @@ func init() {
 	case starterName:
 		os.Exit(spawnGuard())
 	case guardName:
-		guard(Mark(os.Args[1]))
+		guard()
 		os.Exit(0)
 	}
 }
@@ -86,26 +86,16 @@ func spawnGuard() int {
 	return 0
 }
 
-// guard reads groups until the server is gone: then the pipe ends.
-func guard(m Mark) {
+// guard reads of runners until the server is gone: then the pipe ends.
+func guard() {
 	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
-	var groups []int
+	var marks []Mark
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
-		group, err := strconv.Atoi(lines.Text())
-		switch {
-		case err != nil:
-		case group > 0:
-			groups = append(groups, group)
-		default:
-			groups = slices.DeleteFunc(groups, func(g int) bool { return g == -group })
+		if m, added := strings.CutPrefix(lines.Text(), "+"); added {
+			marks = append(marks, Mark(m))
+		} else if m, gone := strings.CutPrefix(lines.Text(), "-"); gone {
+			marks = slices.DeleteFunc(marks, func(other Mark) bool { return other == Mark(m) })
 		}
 	}
-	Sweep(func(all []Entry) (found []Entry) {
-		for _, e := range all {
-			if !e.Zombie && (slices.Contains(groups, e.Group) || e.Has(m)) {
-				found = append(found, e)
-			}
-		}
-		return found
-	})
+	Sweep(marks...)
 }

@@ -5,12 +5,28 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
-const prSetChildSubreaper = 36
-
 // Adopt makes this process the parent of what its descendants leave behind, instead of the system's init.
-func Adopt() { _, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, prSetChildSubreaper, 1, 0) }
+func Adopt() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
+
+// Bequeath gives m, the mark of a runner, to what this process starts from now on. What it returns ends that.
+//
+// The number of a mark is a soft limit for file locks. The kernel has not looked at that one since 2.4.25, but each process
+// inherits it and shows it in /proc, whatever it does to its environment, its session and its parents. Where the limit may
+// not be set, in gVisor for example, the environment has to do.
+func Bequeath(m Mark) (undo func()) {
+	var limit unix.Rlimit
+	if m == "" || unix.Getrlimit(unix.RLIMIT_LOCKS, &limit) != nil {
+		return func() {}
+	}
+	if unix.Setrlimit(unix.RLIMIT_LOCKS, &unix.Rlimit{Cur: m.number(), Max: limit.Max}) != nil {
+		return func() {}
+	}
+	return func() { _ = unix.Setrlimit(unix.RLIMIT_LOCKS, &limit) }
+}
 
 // List shows every process that this one can see.
 func List() []Entry {
@@ -33,30 +49,68 @@ func List() []Entry {
 	return all
 }
 
-// look reads /proc/PID/stat: the fields after the name, which stands in brackets and may hold anything.
+// look reads /proc/PID/stat: the fields after the name, which stands in brackets and may hold anything. See proc(5).
 func look(pid int) (Entry, bool) {
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	stat, err := os.ReadFile(file(pid, "stat"))
 	if err != nil {
 		return Entry{}, false
 	}
+	const state, ppid, starttime = 0, 1, 19 // fields 3, 4 and 22
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 3 {
+	if len(fields) <= starttime {
 		return Entry{}, false
 	}
-	parent, _ := strconv.Atoi(string(fields[1]))
-	group, _ := strconv.Atoi(string(fields[2]))
-	return Entry{PID: pid, Parent: parent, Group: group, Zombie: fields[0][0] == 'Z' || fields[0][0] == 'X'}, true
+	parent, _ := strconv.Atoi(string(fields[ppid]))
+	is := fields[state][0]
+	return Entry{PID: pid, Parent: parent, Zombie: is == 'Z' || is == 'X', start: string(fields[starttime])}, true
 }
 
-// Has reports whether the process was born with a mark that begins with m. Nothing has the empty one, and what may not be
-// looked into has none.
-func (e Entry) Has(m Mark) bool {
+func file(pid int, name string) string { return "/proc/" + strconv.Itoa(pid) + "/" + name }
+
+// has reports whether the process was born with mark m. Nothing has the empty one, and what may not be looked into has none.
+func (e Entry) has(m Mark) bool {
 	if m == "" {
 		return false
 	}
-	environment, err := os.ReadFile("/proc/" + strconv.Itoa(e.PID) + "/environ")
+	if number, ok := e.number(); ok && m.covers(number) {
+		return true
+	}
+	environment, err := os.ReadFile(file(e.PID, "environ"))
 	if err != nil {
 		return false
 	}
 	return bytes.HasPrefix(environment, []byte(m)) || bytes.Contains(environment, []byte("\x00"+m))
+}
+
+// number is the limit that the process has inherited, which is a number or "unlimited".
+func (e Entry) number() (number uint64, ok bool) {
+	limits, err := os.ReadFile(file(e.PID, "limits"))
+	if err != nil {
+		return 0, false
+	}
+	_, locks, _ := bytes.Cut(limits, []byte("\nMax file locks "))
+	fields := bytes.Fields(locks)
+	if len(fields) == 0 {
+		return 0, false
+	}
+	number, err = strconv.ParseUint(string(fields[0]), 10, 64)
+	return number, err == nil
+}
+
+// kill ends the process, and not another one that has been given its number meanwhile. Once there is a descriptor of it, what
+// has the number is either the process still or nobody that the descriptor means. Before Linux 5.3 there is none, and a moment
+// remains between the look and the signal.
+func (e Entry) kill() {
+	fd, err := unix.PidfdOpen(e.PID, 0)
+	if err == nil {
+		defer unix.Close(fd)
+	}
+	if now, ok := look(e.PID); !ok || now.start != e.start {
+		return
+	}
+	if err == nil {
+		_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) // it may have ended meanwhile
+		return
+	}
+	_ = syscall.Kill(e.PID, syscall.SIGKILL)
 }

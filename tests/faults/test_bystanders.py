@@ -1,0 +1,189 @@
+"""What a runner has started ends with it, wherever it went and whatever it forgot; nothing else does."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from conftest import BINARY, real_python
+from waiting import alive, until
+
+#: Starts a process in one of several ways, with a fresh environment, and says its pid and that of the runner. With a
+#: ``meeting`` it waits before for another runner that has the same.
+MODEL = """
+import os, pathlib, subprocess
+from cog import BasePredictor
+
+WAYS = {
+    "child": "echo $$ >$0; exec sleep 600",
+    "session": "echo $$ >$0; exec setsid sleep 600",
+    "orphan": "(sleep 600 & echo $! >$0)",
+    "daemon": "(setsid sleep 600 & echo $! >$0)",
+    "of a daemon": "(setsid sh -c '(setsid sleep 600 & echo $! >$0); exec sleep 600' $0 &)",
+}
+
+class Predictor(BasePredictor):
+    def predict(self, way: str = "", meeting: str = "") -> dict:
+        if meeting:
+            pathlib.Path(f"{meeting}-{os.getpid()}").touch()
+            while len(list(pathlib.Path().glob(f"{meeting}-*"))) < 2:
+                pass
+        file = pathlib.Path(f"pid-{os.getpid()}")
+        file.unlink(missing_ok=True)
+        subprocess.Popen(["sh", "-c", WAYS[way], file], env={"PATH": os.environ["PATH"]})
+        while not (file.exists() and file.read_text().endswith("\\n")):
+            pass
+        return {"pid": int(file.read_text()), "runner": os.getpid()}
+"""
+
+WAYS = ["child", "session", "orphan", "daemon", "of a daemon"]
+
+#: What an entrypoint may have started before it became the server. The last one leaves an orphan when it is told to.
+SIDECARS = """
+sleep 600 & echo $! >>sidecars
+setsid sleep 600 & echo $! >>sidecars
+env -i setsid sleep 600 & echo $! >>sidecars
+(setsid sleep 600 & echo $! >>sidecars)
+(env -i setsid sleep 600 & echo $! >>sidecars)
+setsid sh -c 'while ! test -e late; do sleep 0.01; done; (setsid sleep 600 & echo $! >>sidecars); exec sleep 600' & echo $! >>sidecars
+exec "$@"
+"""
+
+
+class Entrypoint:
+    """Sidecars of a server, by their pids."""
+
+    def __init__(self, directory: pathlib.Path) -> None:
+        self.directory = directory
+
+    def command(self, *words: str) -> list[str]:
+        return ["sh", "-c", SIDECARS, "sh", str(BINARY), *words]
+
+    def sidecars(self, count: int) -> list[int]:
+        file = self.directory / "sidecars"
+        lines = until(
+            "they run", lambda: file.exists() and len(found := file.read_text().splitlines()) == count and found
+        )
+        return list(map(int, lines))
+
+    def late(self) -> list[int]:
+        """Let the last one leave its orphan, and return all."""
+        (self.directory / "late").touch()
+        return self.sidecars(7)
+
+    def end(self) -> None:
+        """Kill all of them that there still are."""
+        for pid in map(int, (self.directory / "sidecars").read_text().split()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def entrypoint(tmp_path: pathlib.Path) -> Iterator[Entrypoint]:
+    (tmp_path / "predict.py").write_text(MODEL)
+    made = Entrypoint(tmp_path)
+    yield made
+    made.end()
+
+
+def serve(start, entrypoint):
+    flags = ["--host", "127.0.0.1", "--port", "0", "--python", real_python(), "--predict", "predict.py:Predictor"]
+    command = entrypoint.command(*flags, str(entrypoint.directory))
+    return start(model_dir=entrypoint.directory, command=command)
+
+
+def started(server):
+    """The pids of one process for each way."""
+    return [server.predict({"way": way}).json["output"]["pid"] for way in WAYS]
+
+
+def test_the_death_of_a_runner_harms_nothing_that_was_there_before(start, entrypoint):
+    server = serve(start, entrypoint)
+    sidecars = entrypoint.late()
+    orphans = started(server)
+    runner = server.runner()
+    os.kill(runner, signal.SIGKILL)
+    until("there is another one", lambda: server.runner() not in (0, runner))
+    server.wait_status("READY")
+    assert not any(map(alive, orphans))
+    assert all(map(alive, sidecars))
+    entrypoint.end()
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_nor_does_the_end_of_the_server(start, entrypoint, how):
+    server = serve(start, entrypoint)
+    sidecars = entrypoint.late()
+    orphans = started(server)
+    server.process.send_signal(how)
+    server.process.wait(20)
+    until("what the model has started is gone", lambda: not any(map(alive, orphans)))
+    assert all(map(alive, sidecars))
+    entrypoint.end()
+
+
+def test_the_next_server_ends_what_forgot_its_mark_and_nothing_else(start, bystander, tmp_path):
+    where = ["--working-dir", str(tmp_path / "work")]
+    first = start(MODEL, *where)
+    orphans = started(first)
+    os.kill(guard(first), signal.SIGKILL)
+    first.kill()
+    assert any(map(alive, orphans)), "they outlive server and guard"
+    start(MODEL, *where)
+    assert not any(map(alive, orphans))
+    assert bystander.poll() is None
+
+
+@pytest.fixture
+def bystander() -> Iterator[subprocess.Popen[bytes]]:
+    made = subprocess.Popen(["sleep", "600"], start_new_session=True, env={})
+    yield made
+    made.kill()
+    made.wait()
+
+
+def test_each_of_several_runners_takes_its_own_along(start):
+    server = start(MODEL, "--runners", "2")
+    until("both are ready", lambda: server.health()["concurrency"]["max"] == 2)
+    of: dict[int, list[int]] = {}
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        for way in WAYS:
+            inputs = [{"way": way, "meeting": way.replace(" ", "-")}] * 2
+            for answer in pool.map(server.predict, inputs):
+                output = answer.json["output"]
+                of.setdefault(output["runner"], []).append(output["pid"])
+    dead, living = of
+    os.kill(dead, signal.SIGKILL)
+    until("what it has started is gone", lambda: not any(map(alive, of[dead])))
+    server.wait_status("READY")
+    assert all(map(alive, of[living]))
+
+
+def test_a_command_ends_what_its_model_has_started_and_nothing_else(entrypoint):
+    words = ["predict", "--python", real_python(), "--predict", "predict.py:Predictor", str(entrypoint.directory)]
+    for way in WAYS:
+        command = entrypoint.command(*words, "-i", f"way={way}")
+        printed = entrypoint.directory / f"{way}.json"  # a file, since the sidecars would keep a pipe open
+        with open(printed, "w") as file:
+            subprocess.run(command, cwd=entrypoint.directory, stdout=file, check=True, timeout=50)
+        assert not alive(json.loads(printed.read_text())["pid"])
+    assert all(map(alive, entrypoint.sidecars(6 * len(WAYS))))
+    entrypoint.end()
+
+
+def guard(server) -> int:
+    """The pid of the process that outlives the server."""
+    for directory in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (directory / "cmdline").read_bytes()
+            if words.startswith(b"coggo-guard\0") and f"/{server.process.pid:x}-".encode() in words:
+                return int(directory.name)
+    raise AssertionError("there is no guard")
