@@ -66,6 +66,7 @@ type Config struct {
 	Recover       string `group:"Running:" enum:"fail,rerun" default:"fail" help:"What becomes of predictions that a killed server had in flight: fail or rerun."`
 	MaxRestarts   int    `group:"Running:" default:"3" placeholder:"N" help:"How often a crashed runner is started again within 10 minutes."`
 	MaxQueue      int    `group:"Running:" default:"0" placeholder:"N" help:"Predictions that may wait for a slot; beyond it 429. With 0 none waits: 409."`
+	MaxFetching   int    `group:"Running:" default:"8" placeholder:"N" help:"Predictions whose input files may be fetched beyond those for which a slot is free; beyond it 409, or the queue."`
 	Retain        int    `group:"Running:" default:"1000" placeholder:"N" help:"Finished predictions to keep for GET; 0 keeps none."`
 	RetainFor     span   `group:"Running:" default:"1h" help:"How long they are kept."`
 	UploadURL     string `group:"Running:" name:"upload-url" env:"COG_UPLOAD_URL" placeholder:"URL" help:"Upload output files with PUT below this URL instead of returning data URLs."`
@@ -112,8 +113,8 @@ func (c *Config) complete() error {
 		return fmt.Errorf("--runners is %d: it must be at least 1", c.Runners)
 	case c.StreamKeepAlive <= 0 || c.StreamTimeout <= 0:
 		return errors.New("--stream-keep-alive and --stream-timeout must be positive")
-	case c.MaxQueue < 0 || c.Retain < 0 || c.MaxRestarts < 0:
-		return errors.New("--max-queue, --retain and --max-restarts must not be negative")
+	case c.MaxQueue < 0 || c.MaxFetching < 0 || c.Retain < 0 || c.MaxRestarts < 0:
+		return errors.New("--max-queue, --max-fetching, --retain and --max-restarts must not be negative")
 	}
 	return nil
 }

@@ -79,7 +79,7 @@ func build(c Config, dir *workingDir, out io.Writer, log *slog.Logger) (*built, 
 		Devices:    devices,
 		WorkingDir: dir.path, Renew: dir.renew, Durable: dir.durable(), Rerun: c.Recover == "rerun",
 		SetupTimeout: time.Duration(c.SetupTimeout), CancelGrace: time.Duration(c.CancelGrace), PredictTimeout: time.Duration(c.PredictTimeout),
-		MaxRestarts: c.MaxRestarts, MaxQueue: c.MaxQueue,
+		MaxRestarts: c.MaxRestarts, MaxQueue: c.MaxQueue, MaxFetching: c.MaxFetching,
 		Retain: c.Retain, RetainFor: time.Duration(c.RetainFor), RetainBytes: retainBytes,
 		Limits:    prediction.Limits{LogBytes: int(c.MaxLogBytes), History: c.History},
 		Fetcher:   &files.Fetcher{Client: client, UserAgent: agent, MaxBytes: int64(c.MaxInputFile), Store: store},
@@ -95,6 +95,7 @@ func build(c Config, dir *workingDir, out io.Writer, log *slog.Logger) (*built, 
 	}{
 		"coggo_predictions_in_flight": {"Predictions that have not ended, waiting ones included.", s.InFlight},
 		"coggo_predictions_queued":    {"Predictions that wait for a slot.", s.Waiting},
+		"coggo_predictions_fetching":  {"Predictions whose input files are being fetched.", s.Fetching},
 		"coggo_slots":                 {"Predictions that can run at once; 0 until the model is set up.", s.Slots},
 	} {
 		metrics.Gauge(name, gauge.help, func() float64 { return float64(gauge.value()) })

@@ -29,6 +29,12 @@ type Fetcher struct {
 // Source is the URL of a file and the JSON pointer of the input that it belongs to.
 type Source struct{ Pointer, URL string }
 
+// Inline reports whether the URL holds the file itself, so that no other host is asked.
+func (s Source) Inline() bool {
+	scheme, _, _ := strings.Cut(s.URL, ":")
+	return strings.EqualFold(scheme, "data")
+}
+
 // Placed is a fetched file. Path is absolute.
 type Placed struct{ Pointer, Path string }
 
@@ -63,7 +69,8 @@ func (f *Fetcher) place(ctx context.Context, dir string, source Source, header h
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", &Error{file, "write", "", cause(err)}
 	}
-	if scheme, rest, _ := strings.Cut(source.URL, ":"); strings.EqualFold(scheme, "data") {
+	if source.Inline() {
+		_, rest, _ := strings.Cut(source.URL, ":")
 		path, err := f.decode(dir, rest)
 		if err != nil {
 			return "", &Error{file, "decode", "data: URL", cause(err)}

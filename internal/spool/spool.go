@@ -160,7 +160,7 @@ func (d *Dir) Remove(id string, plain bool) error {
 	return errors.Join(err,
 		remove(d.join(eventsPrefix+fid+linesSuffix)),
 		remove(d.join(cancelPrefix+fid+jsonSuffix)),
-		removeTree(d.Inputs(id)),
+		d.RemoveInputs(id),
 		removeTree(d.Outputs(id)),
 	)
 }
@@ -257,6 +257,17 @@ func (d *Dir) emptySub(name string) error {
 
 // Inputs is the directory of a prediction's downloaded inputs; the caller makes it when there are any.
 func (d *Dir) Inputs(id string) string { return d.join(inputsDir, FileID(id)) }
+
+// MoveInputs gives the inputs of a prediction to another directory of the same file system.
+func (d *Dir) MoveInputs(id string, to *Dir) error {
+	if err := os.MkdirAll(to.join(inputsDir), 0o700); err != nil { // a model removes what it can
+		return err
+	}
+	return os.Rename(d.Inputs(id), to.Inputs(id))
+}
+
+// RemoveInputs deletes them.
+func (d *Dir) RemoveInputs(id string) error { return removeTree(d.Inputs(id)) }
 
 // Outputs is the directory where the runner puts contents of a prediction's outputs.
 func (d *Dir) Outputs(id string) string { return d.join(outputsDir, FileID(id)) }

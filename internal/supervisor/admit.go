@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -66,8 +67,8 @@ func (s *Supervisor) complete(r *prediction.Request, checked schema.Checked) {
 	r.Echo = checked.Echo
 }
 
-// register gives f a slot or a place in the queue. When f is idempotent and its id is known, that flight is returned
-// and f is not registered.
+// register gives f a slot, leave to fetch its files, or a place in the queue. When f is idempotent and its id is known, that
+// flight is returned and f is not registered.
 func (s *Supervisor) register(f *flight, idempotent bool) (known *flight, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,14 +89,10 @@ func (s *Supervisor) register(f *flight, idempotent bool) (known *flight, err er
 	if s.goesOnLocked(f.id()) {
 		return nil, prediction.Refuse(prediction.Conflict, "the model still goes on with the canceled prediction that had this id; try again later")
 	}
-	if w := s.freeWorkerLocked(); w != nil && len(s.queue) == 0 {
-		w.takeLocked(f)
-	} else if status := s.statusLocked(); status != Ready && status != Busy { // it was, before the input was checked
-		return nil, prediction.Refuse(prediction.NotReady, s.whyNotLocked(status))
-	} else if len(s.queue) < s.MaxQueue {
-		s.queue = append(s.queue, f)
-	} else {
-		return nil, s.fullLocked()
+	if !s.beginLocked(f) { // whoever waits has no use for what is free, see dispatchLocked
+		if err := s.queueLocked(f); err != nil {
+			return nil, err
+		}
 	}
 	if old != nil {
 		s.retained.remove(f.id())
@@ -111,11 +108,52 @@ func (s *Supervisor) goesOnLocked(id string) bool {
 	return slices.ContainsFunc(s.workers, func(w *worker) bool { return w.abandoned[spool.FileID(id)] != nil })
 }
 
-func (s *Supervisor) fullLocked() *prediction.Error {
-	if s.MaxQueue > 0 {
-		return &prediction.Error{Code: prediction.QueueFull, Message: "every slot and every place in the queue is taken; try again later", RetryAfter: time.Second}
+// queueLocked gives f a place in the queue.
+func (s *Supervisor) queueLocked(f *flight) error {
+	if status := s.statusLocked(); status != Ready && status != Busy { // it was, before the input was checked
+		return prediction.Refuse(prediction.NotReady, s.whyNotLocked(status))
 	}
-	return prediction.Refuse(prediction.Busy, "already running as many predictions as the model takes at once; try again later")
+	if len(s.queue) >= s.MaxQueue {
+		return s.fullLocked()
+	}
+	s.queue = append(s.queue, f)
+	return nil
+}
+
+func (s *Supervisor) fullLocked() error {
+	why := "already running as many predictions as the model takes at once"
+	if s.freeWorkerLocked() != nil {
+		why = "already fetching the files of as many predictions as may be at once"
+	}
+	if s.MaxQueue > 0 {
+		return &prediction.Error{Code: prediction.QueueFull, Message: why + ", and every place in the queue is taken; try again later", RetryAfter: time.Second}
+	}
+	return prediction.Refuse(prediction.Busy, why+"; try again later")
+}
+
+// beginLocked gives f a slot, or lets it fetch its files first while others have the slots, and reports whether there was
+// room. Both need a free slot.
+func (s *Supervisor) beginLocked(f *flight) bool {
+	w := s.freeWorkerLocked()
+	if w == nil || f.fetches && !s.mayFetchLocked() {
+		return false
+	}
+	if f.fetches {
+		s.fetching[f] = true
+		f.turn <- nil
+	} else {
+		w.takeLocked(f)
+	}
+	return true
+}
+
+// mayFetchLocked bounds the predictions that have fetched files on disk, running or not, by the slots and MaxFetching.
+func (s *Supervisor) mayFetchLocked() bool {
+	free := 0
+	for _, w := range s.workers {
+		free += max(w.freeLocked(), 0)
+	}
+	return len(s.fetching) < free+s.MaxFetching
 }
 
 // freeWorkerLocked is the ready worker with the most free slots, nil when there is none.
@@ -129,25 +167,59 @@ func (s *Supervisor) freeWorkerLocked() *worker {
 	return best
 }
 
-// dispatchLocked gives free slots to those who wait for them.
+// dispatchLocked gives free slots to those who wait for them: first to those whose files are fetched, then to the queue, where
+// who may not fetch yet is passed over. So while a slot is free, nobody waits who could have it.
 func (s *Supervisor) dispatchLocked() {
-	for len(s.queue) > 0 {
+	for len(s.fetched) > 0 {
 		w := s.freeWorkerLocked()
 		if w == nil {
 			return
 		}
-		f := s.queue[0]
-		s.queue = s.queue[1:]
+		f := s.fetched[0]
+		s.fetched = slices.Delete(s.fetched, 0, 1)
+		delete(s.fetching, f)
 		w.takeLocked(f)
+	}
+	for i := 0; i < len(s.queue) && s.freeWorkerLocked() != nil; {
+		if s.beginLocked(s.queue[i]) {
+			s.queue = slices.Delete(s.queue, i, i+1)
+		} else {
+			i++
+		}
 	}
 }
 
-// dequeueLocked takes a flight that gave up out of the queue.
+// lineUp lets f, whose files are fetched, wait for a slot before everybody who has not fetched.
+func (s *Supervisor) lineUp(f *flight) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fetched = append(s.fetched, f)
+	s.dispatchLocked()
+}
+
+// stepAside takes the slot back from a recovered prediction that has turned out to have files to fetch. Of the queue it is the
+// next to fetch, after those to whom that has happened before.
+func (s *Supervisor) stepAside(f *flight, w *worker) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w.freeSlotLocked(f)
+	if status := s.statusLocked(); status == SetupFailed || status == Defunct { // hopelessLocked has passed it over
+		return errors.New(s.whyNotLocked(status))
+	}
+	place := 0
+	for place < len(s.queue) && s.queue[place].unchecked && s.queue[place].fetches {
+		place++
+	}
+	s.queue = slices.Insert(s.queue, place, f)
+	s.dispatchLocked()
+	return nil
+}
+
+// dequeueLocked takes a flight that gave up out of its line.
 func (s *Supervisor) dequeueLocked(f *flight) {
-	for i, q := range s.queue {
-		if q == f {
-			s.queue = append(s.queue[:i:i], s.queue[i+1:]...)
-			return
+	for _, line := range []*[]*flight{&s.queue, &s.fetched} {
+		if i := slices.Index(*line, f); i >= 0 {
+			*line = slices.Delete(*line, i, i+1)
 		}
 	}
 }

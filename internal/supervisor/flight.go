@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,7 +47,7 @@ type flight struct {
 	ctx        context.Context // done when the prediction must end, with a Reason as its cause
 	cancelBy   context.CancelCauseFunc
 	noted      chan struct{} // closed when a later server would know of the prediction
-	slot       chan *worker  // receives the worker whose slot it was given
+	turn       chan *worker  // receives the worker whose slot it was given; nil when it is to fetch its files first
 	watch      func()        // begins to watch whether the client leaves; nil when nobody waits, or once it was called
 	look       bell          // something to read
 	eventsOnly atomic.Bool   // what there is to read are events: it saves a stream of tokens a look for its response at each
@@ -55,6 +56,7 @@ type flight struct {
 	plain      bool // left nothing but its request and response in the spool
 	soon       bool // set at the handover: the prediction before it was brief, so its end is expected at once
 	brief      bool // took less than BusyPoll from the handover to the end
+	fetches    bool // some of its files are not in the request: it has no slot while it fetches them
 	unchecked  bool // was taken up from an earlier server: its input is checked once there is a schema
 	deadline   time.Duration
 	final      []byte          // the terminal snapshot, while it is being delivered
@@ -70,17 +72,22 @@ type flight struct {
 func (s *Supervisor) newFlight(r prediction.Request, checked schema.Checked) *flight {
 	f := &flight{
 		prediction: prediction.New(r, s.Limits),
-		checked:    checked,
 		accepted:   s.Now(),
 		noted:      make(chan struct{}),
-		slot:       make(chan *worker, 1),
+		turn:       make(chan *worker, 1),
 		look:       newBell(),
 	}
+	f.setChecked(checked)
 	if s.Durable {
 		f.run = prediction.NewID()
 	}
 	f.ctx, f.cancelBy = context.WithCancelCause(context.Background())
 	return f
+}
+
+func (f *flight) setChecked(c schema.Checked) {
+	f.checked = c
+	f.fetches = slices.ContainsFunc(c.Files, func(in schema.FileInput) bool { return !files.Source(in).Inline() })
 }
 
 // target says who hears of f, and makes a span of each attempt to tell them.

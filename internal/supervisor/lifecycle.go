@@ -44,13 +44,13 @@ func (s *Supervisor) run(f *flight) {
 // execute returns how the prediction ended and which worker it had, nil if it never got one.
 func (s *Supervisor) execute(ctx context.Context, f *flight) (*worker, prediction.Result) {
 	w, err := s.await(ctx, f)
+	if err == nil && f.unchecked {
+		w, err = s.check(ctx, f, w)
+	}
 	if err != nil {
 		return w, s.ended(f, err)
 	}
-	if err := s.check(f); err != nil {
-		return w, s.ended(f, err)
-	}
-	table, err := s.fetch(ctx, f, w)
+	w, table, err := s.place(ctx, f, w)
 	if err != nil {
 		return w, s.ended(f, err)
 	}
@@ -80,10 +80,11 @@ func (s *Supervisor) withDeadline(f *flight) (context.Context, context.CancelFun
 	return context.WithTimeoutCause(f.ctx, limit, ByDeadline)
 }
 
-// await waits for a slot. What waits is noted on disk first, if somebody may ask for it after a crash.
+// await waits for a slot, or for leave to fetch files without one: then there is no worker. What waits is noted on disk first,
+// if somebody may ask for it after a crash.
 func (s *Supervisor) await(ctx context.Context, f *flight) (*worker, error) {
 	select {
-	case w := <-f.slot:
+	case w := <-f.turn:
 		return w, nil
 	default:
 	}
@@ -91,7 +92,7 @@ func (s *Supervisor) await(ctx context.Context, f *flight) (*worker, error) {
 	err := s.noteQueued(f)
 	if err == nil {
 		select {
-		case w := <-f.slot:
+		case w := <-f.turn:
 			return w, nil
 		case <-ctx.Done():
 			err = context.Cause(ctx)
@@ -101,37 +102,67 @@ func (s *Supervisor) await(ctx context.Context, f *flight) (*worker, error) {
 	s.dequeueLocked(f)
 	s.mu.Unlock()
 	select {
-	case w := <-f.slot: // given in the meantime
+	case w := <-f.turn: // given in the meantime
 		return w, err
 	default:
 		return nil, err
 	}
 }
 
-// check checks the input of a prediction that was taken up before there was a schema.
-func (s *Supervisor) check(f *flight) error {
-	if !f.unchecked {
-		return nil
-	}
+// check checks the input of a prediction that was taken up before there was a schema. It goes on with the slot only if it has
+// no files to fetch.
+func (s *Supervisor) check(ctx context.Context, f *flight, w *worker) (*worker, error) {
 	s.mu.Lock()
 	input, err := s.inputLocked(f.prediction.Request.Method) // it was accepted already: also while the server drains
 	s.mu.Unlock()
 	if err != nil {
-		return err
+		return w, err
 	}
 	checked, problems := input.Check(f.prediction.Request.Input)
 	if len(problems) > 0 {
-		return fmt.Errorf("the input no longer fits the model: %v %s", problems[0].Loc, problems[0].Msg)
+		return w, fmt.Errorf("the input no longer fits the model: %v %s", problems[0].Loc, problems[0].Msg)
 	}
-	f.checked = checked
-	return nil
+	f.setChecked(checked)
+	if !f.fetches {
+		return w, nil
+	}
+	if err := s.stepAside(f, w); err != nil {
+		return nil, err
+	}
+	return s.await(ctx, f)
 }
 
-// fetch downloads the file inputs and returns the file table of the request.
-func (s *Supervisor) fetch(ctx context.Context, f *flight, w *worker) ([]spool.File, error) {
+// place puts the file inputs where the runner looks for them, and returns the file table of the request. What had no slot to
+// fetch them has one afterwards.
+func (s *Supervisor) place(ctx context.Context, f *flight, w *worker) (*worker, []spool.File, error) {
 	if len(f.checked.Files) == 0 {
-		return nil, nil
+		return w, nil, nil
 	}
+	placed, err := s.fetch(ctx, f)
+	if err != nil {
+		return w, nil, err
+	}
+	if w == nil {
+		s.lineUp(f)
+		if w, err = s.await(ctx, f); err != nil {
+			return w, nil, err
+		}
+	}
+	table := make([]spool.File, len(placed))
+	from, to := s.root.Inputs(f.id()), w.dir.Inputs(f.id())
+	for i, p := range placed {
+		table[i] = spool.File{Pointer: p.Pointer, Path: to + strings.TrimPrefix(p.Path, from)}
+	}
+	if w.dir != s.root {
+		if err := s.root.MoveInputs(f.id(), w.dir); err != nil {
+			return w, nil, unwritable(err)
+		}
+	}
+	return w, table, nil
+}
+
+// fetch downloads the file inputs to the root, because there may be no worker yet.
+func (s *Supervisor) fetch(ctx context.Context, f *flight) ([]files.Placed, error) {
 	f.mayLast()
 	if err := s.noteQueued(f); err != nil {
 		return nil, err
@@ -141,16 +172,12 @@ func (s *Supervisor) fetch(ctx context.Context, f *flight, w *worker) ([]spool.F
 		sources[i] = files.Source(in)
 	}
 	span := f.span.Child("download", trace.SpanKindClient)
-	placed, err := s.Fetcher.Fetch(ctx, w.dir.Inputs(f.id()), sources, span.Header(f.prediction.Request.TraceHeader()))
+	placed, err := s.Fetcher.Fetch(ctx, s.root.Inputs(f.id()), sources, span.Header(f.prediction.Request.TraceHeader()))
 	span.End(text(err))
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	table := make([]spool.File, len(placed))
-	for i, p := range placed {
-		table[i] = spool.File{Pointer: p.Pointer, Path: p.Path}
-	}
-	return table, err
+	return placed, err
 }
 
 // ended is the result of a prediction that ended before the model ran, or without an answer of the runner.
@@ -261,6 +288,11 @@ func (s *Supervisor) settle(f *flight, w *worker, r prediction.Result) {
 // clean removes what the prediction left in the spool. Where its runner may still write, only the request goes, so that a
 // later server does not end the prediction once more.
 func (s *Supervisor) clean(f *flight) {
+	if len(f.checked.Files) > 0 && f.dir != s.root {
+		if err := s.root.RemoveInputs(f.id()); err != nil {
+			s.Log.Error("remove the inputs of a prediction", "id", f.id(), "error", err)
+		}
+	}
 	if f.dir == nil {
 		return
 	}
@@ -278,6 +310,7 @@ func (s *Supervisor) release(f *flight, w *worker) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f.settled = true
+	delete(s.fetching, f)
 	if w != nil {
 		w.freeSlotLocked(f)
 	}

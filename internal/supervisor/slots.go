@@ -26,7 +26,7 @@ func (w *worker) takeLocked(f *flight) {
 	w.flights[spool.FileID(f.id())] = f
 	f.dir = w.dir
 	w.s.tickLocked()
-	f.slot <- w
+	f.turn <- w
 }
 
 // hand marks f as given to the process, once there is a ready one.

@@ -40,6 +40,7 @@ type Config struct {
 	PredictTimeout time.Duration // 0: none
 	MaxRestarts    int           // of one runner within RestartWindow
 	MaxQueue       int
+	MaxFetching    int           // predictions that may fetch files beyond those for which a slot is free
 	Retain         int           // finished predictions that are kept
 	RetainFor      time.Duration // how long they are kept
 	RetainBytes    int           // how much they may hold together
@@ -90,7 +91,9 @@ type Supervisor struct {
 	workers  []*worker
 	schema   *schema.Document
 	flights  map[string]*flight // by id: live and retained
-	queue    []*flight          // waiting for a slot, in order
+	queue    []*flight          // waiting for a slot, or for leave to fetch, in order
+	fetching map[*flight]bool   // accepted, and without a slot because of their files
+	fetched  []*flight          // those of fetching that have their files and wait for a slot, in order
 	retained retention
 	draining bool
 	ready    deafness      // of SIGUSR1
@@ -109,7 +112,7 @@ func New(c Config) (*Supervisor, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Supervisor{Config: c, root: root, look: make(chan os.Signal, 16), flights: map[string]*flight{}, defunct: make(chan struct{}),
+	s := &Supervisor{Config: c, root: root, look: make(chan os.Signal, 16), flights: map[string]*flight{}, fetching: map[*flight]bool{}, defunct: make(chan struct{}),
 		ready: deafness{signal: syscall.SIGUSR1}, busy: deafness{signal: syscall.SIGUSR2},
 		rescan: time.NewTimer(rescan), ticking: true}
 	s.stopping, s.stop = context.WithCancel(context.Background())
@@ -250,7 +253,14 @@ func (s *Supervisor) ending() bool {
 func (s *Supervisor) Waiting() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.queue)
+	return len(s.queue) + len(s.fetched)
+}
+
+// Fetching is the number of predictions whose files are being fetched without a slot.
+func (s *Supervisor) Fetching() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.fetching) - len(s.fetched)
 }
 
 // Slots is how many predictions can run at once now.
@@ -269,7 +279,7 @@ func (s *Supervisor) Slots() (n int) {
 func (s *Supervisor) InFlight() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n = len(s.queue)
+	n = len(s.queue) + len(s.fetching)
 	for _, w := range s.workers {
 		n += len(w.flights)
 	}
@@ -279,7 +289,7 @@ func (s *Supervisor) InFlight() (n int) {
 // Defunct is closed when every runner died too often to be started again, or does not end.
 func (s *Supervisor) Defunct() <-chan struct{} { return s.defunct }
 
-// hopelessLocked ends what waits for a slot once no worker will ever have one.
+// hopelessLocked ends what has no slot once no worker will ever have one.
 func (s *Supervisor) hopelessLocked(err error) {
 	defunct := 0
 	for _, w := range s.workers {
@@ -291,6 +301,9 @@ func (s *Supervisor) hopelessLocked(err error) {
 		}
 	}
 	for _, f := range s.queue {
+		f.cancelBy(err)
+	}
+	for f := range s.fetching {
 		f.cancelBy(err)
 	}
 	if defunct == len(s.workers) {

@@ -52,6 +52,7 @@ KINDS = {
     "coggo_predictions": "counter",
     "coggo_predictions_in_flight": "gauge",
     "coggo_predictions_queued": "gauge",
+    "coggo_predictions_fetching": "gauge",
     "coggo_predictions_rejected": "counter",
     "coggo_slots": "gauge",
     "coggo_predict_seconds": "histogram",
