@@ -117,8 +117,9 @@ class Predictor:
         how = pathlib.Path({path!r}).read_text()
         if how == "raise":
             raise RuntimeError("GPU lost")
-        if how == "hang":
+        while how == "hang":
             {wait}
+            how = pathlib.Path({path!r}).read_text()
         return how == "well"
     {kind} predict(self, s: float = 0) -> str:
         {sleep}
@@ -130,8 +131,9 @@ class Predictor:
 def test_the_models_own_healthcheck(start, tmp_path, kind):
     how = tmp_path / "how"
     how.write_text("well")
-    wait = "time.sleep(60)" if kind == "def" else "await asyncio.sleep(60)"
-    source = CHECKED.format(kind=kind, path=str(how), wait=wait, sleep=wait.replace("60", "s"))
+    sleep = "time.sleep(s)" if kind == "def" else "await asyncio.sleep(s)"
+    wait = "time.sleep(0.01)" if kind == "def" else "await asyncio.sleep(60)"  # a thread can't be canceled
+    source = CHECKED.format(kind=kind, path=str(how), wait=wait, sleep=sleep)
     server = start(source)
     for state, text in (("ill", "returned False"), ("raise", "GPU lost"), ("hang", "timed out after 5.0 seconds")):
         how.write_text(state)

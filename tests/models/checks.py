@@ -1,6 +1,7 @@
 """Models with a healthcheck."""
 
 import asyncio
+import os
 import time
 
 
@@ -84,6 +85,16 @@ class AsyncExits(AsyncBase):
         raise SystemExit(3)
 
 
+class AsyncInItsLoop(AsyncBase):
+    """Healthy where it is asked from the loop that its setup ran in."""
+
+    async def setup(self) -> None:
+        self.loop = asyncio.get_running_loop()
+
+    async def healthcheck(self) -> bool:
+        return asyncio.get_running_loop() is self.loop
+
+
 class AsyncHangs(AsyncBase):
     async def healthcheck(self) -> bool:
         await asyncio.sleep(30)
@@ -93,4 +104,40 @@ class AsyncHangs(AsyncBase):
 class AsyncWithHangingSyncCheck(AsyncBase):
     def healthcheck(self) -> bool:
         time.sleep(30)
+        return True
+
+
+class HangsUntil:
+    """Says how many calls of its healthcheck there were; each hangs until $GATE is there."""
+
+    calls = 0
+
+    def predict(self) -> str:
+        return f"{self.calls} called"
+
+    def healthcheck(self) -> bool:
+        self.calls += 1
+        return self.wait()
+
+    def wait(self) -> bool:
+        while not os.path.exists(os.environ["GATE"]):
+            time.sleep(0.01)
+        return True
+
+
+class AsyncWithSyncCheckUntil(HangsUntil):
+    async def predict(self) -> str:
+        return f"{self.calls} called"
+
+
+class AsyncHangsUntil(AsyncWithSyncCheckUntil):
+    """Heeds no cancel."""
+
+    async def healthcheck(self) -> bool:
+        self.calls += 1
+        while not os.path.exists(os.environ["GATE"]):
+            try:
+                await asyncio.sleep(0.01)
+            except asyncio.CancelledError:
+                pass
         return True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pathlib
+
 import pytest
 
 from runner.conftest import Start
@@ -12,6 +14,7 @@ ANSWERS = [
     ("Healthy", None),
     ("AsyncCheck", None),
     ("AsyncHealthy", None),
+    ("AsyncInItsLoop", None),
     ("AsyncWithSyncCheck", None),
     ("Unhealthy", _FAILED + "user-defined healthcheck returned False"),
     ("AsyncUnhealthy", _FAILED + "user-defined healthcheck returned False"),
@@ -46,6 +49,21 @@ def test_healthcheck_that_hangs_times_out_and_the_next_prediction_works(runner: 
     answer = r.health(1)
     assert answer["error"] == _FAILED + "user-defined healthcheck timed out after 5.0 seconds"
     assert r.predict()["output"] == "done"
+
+
+@pytest.mark.parametrize("name", ["HangsUntil", "AsyncHangsUntil", "AsyncWithSyncCheckUntil"])
+def test_healthcheck_that_hangs_is_the_only_one_until_it_returns(
+    runner: Start, name: str, tmp_path: pathlib.Path
+) -> None:
+    gate = tmp_path / "gate"
+    r = runner(f"checks.py:{name}", env={"GATE": str(gate)})
+    for sequence in (1, 2, 3):
+        assert r.health(sequence)["error"] == _FAILED + "user-defined healthcheck timed out after 5.0 seconds"
+    assert r.predict()["output"] == "1 called", "and not one for each probe"
+    gate.touch()
+    assert r.health(4)["healthy"] is True
+    assert r.health(5)["healthy"] is True
+    assert int(r.predict()["output"].split()[0]) >= 2, "once it has returned it is called again"
 
 
 @pytest.mark.parametrize("name", HANGING)

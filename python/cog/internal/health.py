@@ -7,7 +7,6 @@ from typing import Any, Callable
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.endings import describe
 from cog.internal.inotify import watch
-from cog.internal.method import is_async
 from cog.internal.spool import Spool
 
 #: Seconds that a healthcheck may take.
@@ -33,6 +32,8 @@ def serve_in_thread(spool: Spool, healthcheck: Callable[[], Any]) -> None:
     """Answer from a thread of its own, beside a synchronous prediction."""
     import threading
 
+    ask = Threaded(healthcheck)
+
     def serve() -> None:
         names = watch(spool.absolute("health"))
         answered = None
@@ -41,26 +42,38 @@ def serve_in_thread(spool: Spool, healthcheck: Callable[[], Any]) -> None:
             if sequence is None or sequence == answered:
                 names.wait()
                 continue
-            spool.put_health(sequence, _bounded(healthcheck))
+            spool.put_health(sequence, ask())
             spool.look_here()
             answered = sequence
 
     threading.Thread(target=serve, name="cog-health", daemon=True).start()
 
 
-def _bounded(healthcheck: Callable[[], Any]) -> str | None:
-    """Run it in one more thread, so that one that hangs is left behind."""
-    import threading
+class Threaded:
+    """Asks in one more thread, so that a call that hangs is left behind. Until that one returns there is no other: each probe
+    would leave a thread, and what it holds."""
 
-    answers = []
+    def __init__(self, healthcheck: Callable[[], Any]) -> None:
+        self._healthcheck = healthcheck
+        self._thread: Any = None
+        self._answers: list[str | None] = []
 
-    def run() -> None:
-        answers.append(verdict(lambda: _completed(healthcheck())))
+    def __call__(self) -> str | None:
+        if self._thread is None or not self._thread.is_alive():
+            self._start()
+        self._thread.join(LIMIT)
+        return self._answers[0] if self._answers else _TIMED_OUT
 
-    thread = threading.Thread(target=run, name="cog-healthcheck", daemon=True)
-    thread.start()
-    thread.join(LIMIT)
-    return answers[0] if answers else _TIMED_OUT
+    def _start(self) -> None:
+        import threading
+
+        answers = self._answers = []
+
+        def run() -> None:
+            answers.append(verdict(lambda: _completed(self._healthcheck())))
+
+        self._thread = threading.Thread(target=run, name="cog-healthcheck", daemon=True)
+        self._thread.start()
 
 
 def _completed(answer: Any) -> Any:
@@ -71,16 +84,32 @@ def _completed(answer: Any) -> Any:
     return answer
 
 
-async def check(healthcheck: Callable[[], Any]) -> str | None:
-    """Why the model is unhealthy, found out in the loop of an async model."""
-    import asyncio
+class Looped:
+    """Asks from the loop of an async model. A call that hangs is canceled, where that is possible; until it has ended, there is
+    no other here either."""
 
-    try:
-        if not is_async(healthcheck):
-            return await asyncio.wait_for(_from_thread(healthcheck), LIMIT)
-        return _judge(await asyncio.wait_for(healthcheck(), LIMIT))
-    except asyncio.TimeoutError:
+    def __init__(self, healthcheck: Callable[[], Any], is_async: bool) -> None:
+        self._healthcheck = healthcheck
+        self._ask = _awaited if is_async else _from_thread
+        self._call: Any = None
+
+    async def __call__(self) -> str | None:
+        import asyncio
+
+        if self._call is None or self._call.done():
+            self._call = asyncio.ensure_future(self._ask(self._healthcheck))
+        await asyncio.wait([self._call], timeout=LIMIT)
+        if self._call.done():
+            answer: str | None = self._call.result()
+            return answer
+        if isinstance(self._call, asyncio.Task):  # a thread can't be canceled
+            self._call.cancel()
         return _TIMED_OUT
+
+
+async def _awaited(healthcheck: Callable[[], Any]) -> str | None:
+    try:
+        return _judge(await healthcheck())
     except BaseException as error:
         return _FAILED + describe(error)
 

@@ -84,7 +84,9 @@ class Model:
         self.max_concurrency = max_concurrency
         setup = getattr(target, "setup", None) if isinstance(target, type) else None
         self.mode = "async" if predict.is_async or is_async(setup) else "sync"
-        self.has_healthcheck = isinstance(target, type) and callable(getattr(target, "healthcheck", None))
+        healthcheck = getattr(target, "healthcheck", None) if isinstance(target, type) else None
+        self.has_healthcheck = callable(healthcheck)
+        self.has_async_healthcheck = is_async(healthcheck)
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document of the model."""

@@ -11,7 +11,7 @@ from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef] 
 from cog.internal.births import Births
 from cog.internal.cancelation import Early
 from cog.internal.execution import Run, take
-from cog.internal.health import check
+from cog.internal.health import Looped
 from cog.internal.inherit import Pools
 from cog.internal.inotify import SCAN_INTERVAL, Watch, watch
 from cog.internal.logs import EventLog, Log, Streams
@@ -98,6 +98,7 @@ class AsyncRunner:
         self._stopped: asyncio.Future[int] = loop.create_future()
         self._draining = False
         self._answered: int | None = None
+        self._check = Looped(model.healthcheck, model.has_async_healthcheck)
 
     def serve(self) -> int:
         """Run until the server says stop and the last prediction has ended. Nothing here is a task: a model may cancel all
@@ -218,7 +219,7 @@ class AsyncRunner:
             self._loop.create_task(self._answer(sequence))
 
     async def _answer(self, sequence: int) -> None:
-        self._spool.put_health(sequence, await check(self._model.healthcheck))
+        self._spool.put_health(sequence, await self._check())
         self._turn.touch()
 
 
