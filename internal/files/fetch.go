@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -127,7 +128,7 @@ func (f *Fetcher) decode(dir, text string) (string, error) {
 }
 
 func (f *Fetcher) write(path string, body io.Reader) (err error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	file, err := create(path)
 	if err != nil {
 		return err
 	}
@@ -140,4 +141,17 @@ func (f *Fetcher) write(path string, body io.Reader) (err error) {
 		return TooLargeError(f.MaxBytes)
 	}
 	return err
+}
+
+// create makes a file that is new, also where there is one of an earlier attempt, or whatever a model has put there.
+func create(path string) (*os.File, error) {
+	const flags = os.O_CREATE | os.O_EXCL | os.O_WRONLY
+	file, err := os.OpenFile(path, flags, 0o600)
+	if !errors.Is(err, fs.ErrExist) {
+		return file, err
+	}
+	if err := os.RemoveAll(path); err != nil {
+		return nil, err
+	}
+	return os.OpenFile(path, flags, 0o600)
 }

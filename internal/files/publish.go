@@ -120,8 +120,6 @@ func (p *Publisher) inspect(e *Entry) (*contents, error) {
 	info, err := file.Stat()
 	switch {
 	case err != nil:
-	case !info.Mode().IsRegular():
-		err = errors.New("this is not a regular file")
 	case p.MaxBytes > 0 && info.Size() > p.MaxBytes:
 		err = TooLargeError(p.MaxBytes)
 	default:
@@ -135,9 +133,20 @@ func (p *Publisher) inspect(e *Entry) (*contents, error) {
 	return c, nil
 }
 
-// open does not wait for a writer where a model has put a pipe in the place of its file.
+// open opens a regular file for reading. It does not wait for a writer where a model has put a pipe in its place.
 func open(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("this is not a regular file")
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
 }
 
 // inline prepares data URLs.

@@ -48,6 +48,9 @@ const (
 	storedAbout    = "about.json"
 )
 
+// mostAbout is what is known about a file at most, in bytes. The API takes less as a client's own object.
+const mostAbout = 1 << 20
+
 // storedID keeps ids from being anything but names of directories.
 var storedID = regexp.MustCompile(`^[a-z0-9]{8,64}$`)
 
@@ -90,14 +93,15 @@ func (s *Store) Get(id string) (about Stored, err error) {
 	if !storedID.MatchString(id) {
 		return about, ErrNotStored
 	}
-	data, err := os.ReadFile(filepath.Join(s.Dir, id, storedAbout))
+	file, err := open(filepath.Join(s.Dir, id, storedAbout))
 	if errors.Is(err, fs.ErrNotExist) {
 		return about, ErrNotStored
 	}
 	if err != nil {
 		return about, fmt.Errorf("read an upload: %w", err)
 	}
-	if err := json.Unmarshal(data, &about); err != nil {
+	defer file.Close()
+	if err := json.NewDecoder(io.LimitReader(file, mostAbout)).Decode(&about); err != nil {
 		return about, fmt.Errorf("read an upload: %w", err)
 	}
 	if s.Now().After(about.ExpiresAt) {
@@ -111,7 +115,7 @@ func (s *Store) Open(id string) (*os.File, error) {
 	if _, err := s.Get(id); err != nil {
 		return nil, err
 	}
-	return os.Open(filepath.Join(s.Dir, id, storedContents))
+	return open(filepath.Join(s.Dir, id, storedContents))
 }
 
 // StoredPath is the path below which the API serves stored files.
@@ -128,7 +132,7 @@ func (s *Store) find(target *url.URL) (Stored, *os.File, bool) {
 	if err != nil {
 		return Stored{}, nil, false
 	}
-	file, err := os.Open(filepath.Join(s.Dir, id, storedContents))
+	file, err := open(filepath.Join(s.Dir, id, storedContents))
 	return about, file, err == nil
 }
 
@@ -143,7 +147,16 @@ func (s *Store) note(about Stored) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(s.Dir, about.ID, storedAbout), data, 0o600)
+	path := filepath.Join(s.Dir, about.ID, storedAbout)
+	file, err := create(path + ".new")
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
 }
 
 // List describes every stored file, the newest first.

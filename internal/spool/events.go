@@ -3,7 +3,6 @@ package spool
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 
@@ -32,66 +31,114 @@ type Event struct {
 type Events struct {
 	dir  *Dir
 	name string
-	fd   int    // 0 until the file is there
-	rest []byte // a line whose end has not been written yet
+	fd   int    // -1 until the file is there
+	buf  []byte // a line whose end has not been read yet
+	full bool   // the last read has filled it: there may be more
+	odd  error  // why nothing more is read
 }
+
+// The buffer of Events is small where there is little to read, and larger where there is more.
+const (
+	leastRead = 4 << 10
+	mostRead  = 1 << 20
+)
 
 // Events returns a reader for the events of id. The file may appear later or never.
 func (d *Dir) Events(id string) *Events {
-	return &Events{dir: d, name: eventsPrefix + FileID(id) + linesSuffix}
+	return &Events{dir: d, name: eventsPrefix + FileID(id) + linesSuffix, fd: -1}
 }
 
-// Next returns the events that were appended since the last call. A line that is not an event is an error, and so is a file
-// that can't be read (an fs.PathError): the events around it are returned.
-func (e *Events) Next() ([]Event, error) {
-	if e.fd == 0 {
-		fd, err := open(e.dir.join(e.name), unix.O_RDONLY, 0)
-		if err == unix.ENOENT {
-			return nil, nil
+// Next returns events that were appended since the last call; with more there are others. A line that is not an event is an error,
+// and so is a file that can't be read (an fs.PathError), or never will be (an OddError): the events around it are returned.
+func (e *Events) Next() (events []Event, more bool, err error) {
+	if e.odd != nil {
+		return nil, false, e.odd
+	}
+	if e.fd < 0 {
+		if e.fd, _, err = e.dir.openFile(e.name); e.fd < 0 {
+			return nil, false, err
 		}
-		if err != nil {
-			return nil, &fs.PathError{Op: "open", Path: e.name, Err: err}
-		}
-		e.fd = fd
-	}
-	data, err := readAll(e.fd)
-	if err != nil {
-		err = &fs.PathError{Op: "read", Path: e.name, Err: err}
-	}
-	if len(data) == 0 {
-		return nil, err
-	}
-	events, bad := e.parse(data)
-	return events, errors.Join(err, bad)
-}
-
-func (e *Events) parse(data []byte) (events []Event, err error) {
-	if len(e.rest) > 0 {
-		data = append(e.rest, data...)
 	}
 	for {
-		line, after, whole := bytes.Cut(data, []byte{'\n'})
-		if !whole {
-			e.rest = data
-			return events, err
+		e.makeRoom()
+		room := e.buf[len(e.buf):cap(e.buf)]
+		n, bad := read(e.fd, room)
+		if bad != nil {
+			return nil, false, &fs.PathError{Op: "read", Path: e.name, Err: bad}
 		}
-		data = after
+		e.buf = e.buf[:len(e.buf)+n]
+		if bytes.IndexByte(room[:n], '\n') >= 0 {
+			events, err = e.parse()
+		}
+		if e.odd = e.judge(); e.odd != nil {
+			e.buf = nil
+			return events, false, e.odd
+		}
+		e.full = n == len(room) // a short read of a regular file is its end
+		if !e.full || events != nil || err != nil {
+			return events, e.full, err
+		}
+	}
+}
+
+// judge returns why the line that has begun can't be an event.
+func (e *Events) judge() error {
+	if len(e.buf) > 0 && e.buf[0] == 0 {
+		return &OddError{e.name, "damaged: it has a hole"}
+	}
+	if most := e.dir.mostLine(); int64(len(e.buf)) > most {
+		return &OddError{e.name, fmt.Sprintf("damaged: a line is longer than the limit of %d bytes", most)}
+	}
+	return nil
+}
+
+// makeRoom gives the buffer the size that fits what the last read has found.
+func (e *Events) makeRoom() {
+	size := cap(e.buf)
+	switch {
+	case size == 0:
+		size = leastRead
+	case e.full:
+		size = max(2*len(e.buf), min(4*size, mostRead))
+	}
+	if size != cap(e.buf) {
+		e.buf = append(make([]byte, 0, size), e.buf...)
+	}
+}
+
+// parse takes the whole lines out of the buffer. Of several that are bad it reports the first.
+func (e *Events) parse() (events []Event, err error) {
+	rest := e.buf
+	for {
+		line, after, whole := bytes.Cut(rest, []byte{'\n'})
+		if !whole {
+			break
+		}
+		rest = after
 		var event Event
 		if bad := json.Unmarshal(line, &event); bad != nil {
-			err = errors.Join(err, fmt.Errorf("read %s: %w", e.name, bad))
+			if err == nil {
+				err = fmt.Errorf("read %s: %w", e.name, bad)
+			}
 			continue
 		}
 		e.dir.resolve(event.Files)
 		events = append(events, event)
 	}
+	if cap(e.buf) > mostRead && len(rest) < mostRead { // a long line is over
+		e.buf = bytes.Clone(rest)
+	} else {
+		e.buf = e.buf[:copy(e.buf, rest)]
+	}
+	return events, err
 }
 
 // Found reports whether the runner has written any events.
-func (e *Events) Found() bool { return e.fd != 0 }
+func (e *Events) Found() bool { return e.fd >= 0 }
 
 // Close releases the file.
 func (e *Events) Close() error {
-	if e.fd == 0 {
+	if e.fd < 0 {
 		return nil
 	}
 	return unix.Close(e.fd)

@@ -2,6 +2,7 @@ package spool
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"strings"
@@ -28,7 +29,11 @@ func (d *Dir) put(name string, parts ...[]byte) (err error) {
 	if err != nil {
 		return &fs.PathError{Op: "write", Path: tmp, Err: err}
 	}
-	if err := retry(func() error { return unix.Rename(tmp, d.join(name)) }); err != nil {
+	err = rename(tmp, d.join(name))
+	if err == unix.EISDIR && removeTree(d.join(name)) == nil {
+		err = rename(tmp, d.join(name))
+	}
+	if err != nil {
 		return &os.LinkError{Op: "rename", Old: tmp, New: d.join(name), Err: err}
 	}
 	return nil
@@ -37,8 +42,18 @@ func (d *Dir) put(name string, parts ...[]byte) (err error) {
 // full reports whether err says that there is no room.
 func full(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 
+func rename(from, to string) error { return retry(func() error { return unix.Rename(from, to) }) }
+
+// write writes a file that is new: what stands there, a pipe of the model's that nobody reads say, is not written to.
 func write(path string, parts ...[]byte) error {
-	fd, err := open(path, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC, 0o600)
+	const fresh = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL
+	fd, err := open(path, fresh, 0o600)
+	if err == unix.EEXIST {
+		if err := remove(path); err != nil {
+			return err
+		}
+		fd, err = open(path, fresh, 0o600)
+	}
 	if err != nil {
 		return err
 	}
@@ -55,55 +70,89 @@ func write(path string, parts ...[]byte) error {
 	return errors.Join(err, unix.Close(fd))
 }
 
-// get reads a file that may not be there yet.
-func (d *Dir) get(name string) ([]byte, bool, error) {
-	path := d.join(name)
-	fd, err := open(path, unix.O_RDONLY, 0)
-	if err == unix.ENOENT {
-		return nil, false, nil
-	}
-	if err != nil {
-		return nil, false, &fs.PathError{Op: "open", Path: path, Err: err}
+// OddError says that something else than a file of a reasonable size stands in the place of a message. A model can do that, and it
+// does not pass.
+type OddError struct {
+	Name string // of the file
+	What string // it is
+}
+
+func (e *OddError) Error() string { return e.Name + " is " + e.What }
+
+// get reads a file of at most so many bytes that may not be there yet. What is not a regular file is an OddError.
+func (d *Dir) get(name string, most int64) ([]byte, bool, error) {
+	fd, size, err := d.openFile(name)
+	if fd < 0 {
+		return nil, false, err
 	}
 	defer unix.Close(fd)
-	data, err := readAll(fd)
+	if size > most {
+		return nil, false, tooLarge(name, size, most)
+	}
+	data, err := readAll(fd, int(size))
 	if err != nil {
-		return nil, false, &fs.PathError{Op: "read", Path: path, Err: err}
+		return nil, false, &fs.PathError{Op: "read", Path: d.join(name), Err: err}
 	}
 	return data, true, nil
 }
 
-// readAll reads what is between the offset of fd and the end of the file. With an error it returns what came before it.
-func readAll(fd int) ([]byte, error) {
-	buf := make([]byte, 0, 1024)
-	for {
-		if len(buf) == cap(buf) {
-			buf = grow(buf, fd)
-		}
-		n, err := unix.Read(fd, buf[len(buf):cap(buf)])
-		switch {
-		case err == unix.EINTR:
-		case err != nil:
-			return buf, err
-		case n == 0:
-			return buf, nil
-		default:
-			buf = buf[:len(buf)+n]
-			if len(buf) < cap(buf) {
-				return buf, nil // a short read of a regular file is its end
-			}
-		}
-	}
+func tooLarge(name string, size, most int64) error {
+	return &OddError{name, fmt.Sprintf("%d bytes long, more than the limit of %d", size, most)}
 }
 
-// grow makes room for the rest of the file at once where its size is known.
-func grow(buf []byte, fd int) []byte {
-	size := 2 * cap(buf)
-	var stat unix.Stat_t
-	if unix.Fstat(fd, &stat) == nil {
-		size = max(size, int(stat.Size)+1)
+// openFile opens a regular file for reading and waits for nobody. The descriptor is -1 when there is none, or with an error.
+func (d *Dir) openFile(name string) (fd int, size int64, err error) {
+	path := d.join(name)
+	switch fd, err = open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0); err {
+	case nil:
+	case unix.ENOENT:
+		return -1, 0, nil
+	case unix.ELOOP:
+		return -1, 0, &OddError{name, "a symbolic link, not a regular file"}
+	case unix.ENXIO:
+		return -1, 0, &OddError{name, "a socket or a device, not a regular file"}
+	default:
+		return -1, 0, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	return append(make([]byte, 0, size), buf...)
+	var stat unix.Stat_t
+	if err = retry(func() error { return unix.Fstat(fd, &stat) }); err != nil {
+		err = &fs.PathError{Op: "stat", Path: path, Err: err}
+	} else if kind, odd := oddKinds[uint32(stat.Mode)&unix.S_IFMT]; odd {
+		err = &OddError{name, kind + ", not a regular file"}
+	}
+	if err != nil {
+		_ = unix.Close(fd)
+		return -1, 0, err
+	}
+	return fd, stat.Size, nil
+}
+
+var oddKinds = map[uint32]string{
+	unix.S_IFIFO: "a named pipe", unix.S_IFDIR: "a directory", unix.S_IFCHR: "a device", unix.S_IFBLK: "a device", unix.S_IFSOCK: "a socket",
+}
+
+// readAll reads a file of that size.
+func readAll(fd, size int) ([]byte, error) {
+	buf := make([]byte, size)
+	for n := 0; n < size; {
+		more, err := read(fd, buf[n:])
+		if err != nil {
+			return nil, err
+		}
+		if more == 0 {
+			return buf[:n], nil // it has become shorter
+		}
+		n += more
+	}
+	return buf, nil
+}
+
+func read(fd int, buf []byte) (n int, err error) {
+	err = retry(func() error {
+		n, err = unix.Read(fd, buf)
+		return err
+	})
+	return max(n, 0), err
 }
 
 // names lists the directory.
@@ -147,8 +196,13 @@ func retry(f func() error) error {
 	}
 }
 
+// remove removes a file, or whatever a model has put in its place.
 func remove(path string) error {
-	if err := retry(func() error { return unix.Unlink(path) }); err != nil && err != unix.ENOENT {
+	err := retry(func() error { return unix.Unlink(path) })
+	if err == unix.EISDIR || err == unix.EPERM { // EPERM: so say other systems than Linux
+		return removeTree(path)
+	}
+	if err != nil && err != unix.ENOENT {
 		return &fs.PathError{Op: "remove", Path: path, Err: err}
 	}
 	return nil

@@ -73,8 +73,11 @@ func eventsOf(t *testing.T, d *spool.Dir, steps ...[]byte) (found []spool.Event)
 		if _, err := file.Write(step); err != nil {
 			t.Fatal(err)
 		}
-		got, _ := events.Next() // lines that are no events are errors; the others are returned
-		found = append(found, got...)
+		for more := true; more; {
+			var got []spool.Event
+			got, more, _ = events.Next() // lines that are no events are errors; the others are returned
+			found = append(found, got...)
+		}
 	}
 	return found
 }

@@ -98,8 +98,8 @@ func (j *Journal) Each(f func(note []byte) error) error {
 		if !strings.HasSuffix(entry.Name(), jsonSuffix) {
 			continue
 		}
-		data, err := os.ReadFile(j.dir.join(j.name, entry.Name()))
-		if err == nil {
+		data, found, err := j.dir.get(filepath.Join(j.name, entry.Name()), mostNote)
+		if found {
 			err = f(data)
 		}
 		if err != nil {
@@ -135,7 +135,7 @@ func (d *Dir) useRoom() bool {
 }
 
 // Key reads the key of PutKey.
-func (d *Dir) Key() (key []byte, ok bool, err error) { return d.get(keyName) }
+func (d *Dir) Key() (key []byte, ok bool, err error) { return d.get(keyName, mostMessage) }
 
 // PutKey keeps a key of the server beside its notes, unless there is one.
 func (d *Dir) PutKey(key []byte) error {

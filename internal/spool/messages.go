@@ -129,7 +129,7 @@ func encodeRequest(r Request) (parts [][]byte, err error) {
 
 // Request reads a request back, after a restart of the server.
 func (d *Dir) Request(fileID string) (r Request, ok bool, err error) {
-	ok, err = d.getJSON(requestPrefix+fileID+jsonSuffix, &r)
+	ok, err = d.getJSON(requestPrefix+fileID+jsonSuffix, mostNote, &r)
 	return r, ok, err
 }
 
@@ -158,12 +158,12 @@ func (d *Dir) PutStop() error {
 
 // Response reads the end of a prediction, when it is there.
 func (d *Dir) Response(fileID string) (r Response, ok bool, err error) {
-	ok, err = d.getJSON(responsePrefix+fileID+jsonSuffix, &r)
+	ok, err = d.getJSON(responsePrefix+fileID+jsonSuffix, mostMessage, &r)
 	if !ok || err != nil {
 		return Response{}, false, err
 	}
 	if r.OutputPath != "" {
-		data, found, err := d.get(r.OutputPath)
+		data, found, err := d.get(r.OutputPath, d.maxOutput())
 		if err == nil && !found {
 			err = fs.ErrNotExist
 		}
@@ -199,7 +199,7 @@ func (d *Dir) Answered(fileID string) func() bool {
 
 // SetupResult reads how setup ended, when it has.
 func (d *Dir) SetupResult() (r SetupResult, ok bool, err error) {
-	ok, err = d.getJSON(setupResultName, &r)
+	ok, err = d.getJSON(setupResultName, mostMessage, &r)
 	if ok && r.Protocol != Protocol {
 		return r, false, fmt.Errorf("the runner speaks protocol %d, the server %d: install the same version of both", r.Protocol, Protocol)
 	}
@@ -207,7 +207,7 @@ func (d *Dir) SetupResult() (r SetupResult, ok bool, err error) {
 }
 
 // Schema reads the model's OpenAPI document, when it is there.
-func (d *Dir) Schema() ([]byte, bool, error) { return d.get(schemaName) }
+func (d *Dir) Schema() ([]byte, bool, error) { return d.get(schemaName, mostMessage) }
 
 // PutHealth asks the runner for one run of the model's healthcheck.
 func (d *Dir) PutHealth(sequence int) error {
@@ -220,7 +220,7 @@ func (d *Dir) PutHealth(sequence int) error {
 
 // Health reads the newest answer of the model's healthcheck.
 func (d *Dir) Health() (r HealthResult, ok bool, err error) {
-	ok, err = d.getJSON(healthDir+"/response.json", &r)
+	ok, err = d.getJSON(healthDir+"/response.json", mostMessage, &r)
 	return r, ok, err
 }
 

@@ -39,8 +39,27 @@ const (
 	healthDir       = "health"
 )
 
+// What a file may have, in bytes. A model can write whatever it likes in the place of each.
+const (
+	mostMessage = 64 << 20 // that the runner writes: openapi.json, setup-result.json, response-{id}.json, health/response.json
+	mostNote    = 4 << 30  // that the server itself has written: a request, a note of a journal
+)
+
+// maxOutput is what an output may have.
+func (d *Dir) maxOutput() int64 {
+	if d.MaxOutput == 0 {
+		return mostNote
+	}
+	return min(d.MaxOutput, mostNote)
+}
+
+// mostLine is what an event may have: an output or a message.
+func (d *Dir) mostLine() int64 { return d.maxOutput() + mostMessage }
+
 // Dir is the directory that one runner shares with the server. Its methods may be called from any goroutine.
 type Dir struct {
+	MaxOutput int64 // bytes of an output that the runner hands over in a file of its own; 0: as many as a note may have
+
 	path string
 	self func() int // a descriptor of the directory, -1 if there is none; for as long as the process lives
 
@@ -187,7 +206,7 @@ func (d *Dir) awaitClosing() {
 
 // hold keeps the memory of a file until Withdraw has removed it and nobody waits any more: to give back 16 MiB takes 2 ms.
 func (d *Dir) hold(fid string) {
-	if fd, err := open(d.join(requestPrefix+fid+jsonSuffix), unix.O_RDONLY, 0); err == nil {
+	if fd, _, _ := d.openFile(requestPrefix + fid + jsonSuffix); fd >= 0 {
 		d.held.Store(fid, fd)
 	}
 }
@@ -287,8 +306,8 @@ func (d *Dir) rel(path string) string {
 	return path
 }
 
-func (d *Dir) getJSON(name string, v any) (bool, error) {
-	data, ok, err := d.get(name)
+func (d *Dir) getJSON(name string, most int64, v any) (bool, error) {
+	data, ok, err := d.get(name, most)
 	if !ok || err != nil {
 		return false, err
 	}

@@ -192,7 +192,7 @@ func TestNothingThereIsNoError(t *testing.T) {
 	if _, ok, err := d.SetupResult(); ok || err != nil {
 		t.Errorf("setup result: %v, %v", ok, err)
 	}
-	if events, err := d.Events("abc").Next(); events != nil || err != nil {
+	if events, _, err := d.Events("abc").Next(); events != nil || err != nil {
 		t.Errorf("events: %v, %v", events, err)
 	}
 }
@@ -228,7 +228,7 @@ func TestEventsAreReadLineByLineAsTheyGrow(t *testing.T) {
 		if _, err := f.Write([]byte{b}); err != nil {
 			t.Fatal(err)
 		}
-		events, err := reader.Next()
+		events, _, err := reader.Next()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -256,7 +256,7 @@ func TestABrokenLineDoesNotHideTheOthers(t *testing.T) {
 	}
 	reader := d.Events("abc")
 	defer reader.Close()
-	events, err := reader.Next()
+	events, _, err := reader.Next()
 	if err == nil || len(events) != 2 {
 		t.Errorf("got %v, %v", events, err)
 	}

@@ -31,10 +31,32 @@ const leaveWait = 5 * time.Second
 // flushWait is how long undelivered webhooks are tried after the last prediction has ended.
 const flushWait = 10 * time.Second
 
+// hurryWait is how long a server in a hurry gives itself altogether: to note what was killed takes a moment, and what hangs, in
+// the kernel or in a disk, may hang for ever.
+const hurryWait = 2 * time.Second
+
 // Drain ends the server's work: new predictions are refused, live ones have until grace is done and fail then, webhooks
-// are delivered for a while, the runners stop. What is still owed then stays on disk. Nothing waits once hurry is done.
-// The deadline of grace is when the rest of the end begins, at the latest.
+// are delivered for a while, the runners stop. What is still owed then stays on disk. The deadline of grace is when the rest
+// of the end begins, at the latest. Once hurry is done everything is killed, and nothing is waited for beyond hurryWait.
 func (s *Supervisor) Drain(grace, hurry context.Context) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.drain(grace, hurry)
+	}()
+	select {
+	case <-done:
+	case <-hurry.Done():
+		select {
+		case <-done:
+		case <-time.After(hurryWait):
+			s.killAll()
+			s.Log.Error("something hangs and is left behind")
+		}
+	}
+}
+
+func (s *Supervisor) drain(grace, hurry context.Context) {
 	late, _ := grace.Deadline()
 	s.mu.Lock()
 	s.draining = true
@@ -49,7 +71,7 @@ func (s *Supervisor) Drain(grace, hurry context.Context) {
 	told := sooner(late.Add(leaveAt-shutdownEndWait/2), stopWait)
 	var shut sync.WaitGroup
 	for _, w := range s.workers {
-		shut.Go(func() { w.shut(told) }) // side by side: each may take stopWait
+		shut.Go(func() { w.shut(told, hurry) }) // side by side: each may take stopWait
 	}
 	shut.Wait()
 	select {
@@ -124,8 +146,8 @@ func (s *Supervisor) killAll() {
 	}
 }
 
-// shut stops the worker's process, by word and, once late has come, by force.
-func (w *worker) shut(late time.Time) {
+// shut stops the worker's process, by word and, once late has come or hurry is done, by force.
+func (w *worker) shut(late time.Time, hurry context.Context) {
 	w.s.mu.Lock()
 	process, p := w.process, w.phase
 	w.s.mu.Unlock()
@@ -140,6 +162,7 @@ func (w *worker) shut(late time.Time) {
 		case <-process.Done():
 			return
 		case <-time.After(time.Until(late)):
+		case <-hurry.Done():
 		}
 	}
 	if p != phaseDefunct { // else it was tried: it has a process because that does not end

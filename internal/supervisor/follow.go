@@ -141,7 +141,7 @@ func (o *follower) read(ctx context.Context, eventsOnly bool) (result prediction
 	if !eventsOnly {
 		response, ended, err = o.dir.Response(spool.FileID(o.f.id()))
 	}
-	if err != nil && !passing(err) {
+	if err != nil && !passing(err) && !odd(err) {
 		return o.failed("the model's answer could not be read: " + err.Error()), true, nil
 	}
 	if err == nil && !response.Silent {
@@ -156,12 +156,19 @@ func (o *follower) read(ctx context.Context, eventsOnly bool) (result prediction
 // passing reports whether an error is the kernel's, about a file, and not about what is in it.
 func passing(err error) bool { return errors.As(err, new(*fs.PathError)) }
 
-// unreadable arranges for another look after an error that may pass. It reports whether that has lasted too long: the
+// odd reports whether the model has put something in the place of a file that can't be read, now or later.
+func odd(err error) bool { return errors.As(err, new(*spool.OddError)) }
+
+// unreadable arranges for another look after an error that may pass. It reports whether it does not, or has lasted too long: the
 // prediction fails then, and the runner is told to end it.
 func (o *follower) unreadable(err error) (lasting bool) {
 	if err == nil {
 		o.again = nil
 		return false
+	}
+	if odd(err) {
+		o.fail(illegible(err).Error())
+		return true
 	}
 	now := o.s.Now()
 	if o.again == nil {
@@ -170,20 +177,38 @@ func (o *follower) unreadable(err error) (lasting bool) {
 	}
 	o.again = time.After(readAgain)
 	lasting = now.Sub(o.unread) >= readLimit
-	if lasting && o.fault == "" {
-		o.fault = illegible(err).Error()
-		o.cancel(ByClient)
+	if lasting {
+		o.fail(illegible(err).Error())
 	}
 	return lasting
 }
 
+// fail says why the prediction fails whatever the model makes of it, and that the model need not go on.
+func (o *follower) fail(why string) {
+	if o.fault == "" {
+		o.fault = why
+		o.cancel(ByClient)
+	}
+}
+
 // apply reads the new events. An error may pass, see read.
 func (o *follower) apply(ctx context.Context) error {
-	events, err := o.events.Next()
-	if err != nil && !passing(err) {
-		o.s.Log.Warn("read events", "id", o.f.id(), "error", err)
-		err = nil
+	for more := true; more; {
+		var events []spool.Event
+		var err error
+		events, more, err = o.events.Next()
+		o.take(ctx, events)
+		switch {
+		case passing(err) || odd(err):
+			return err
+		case err != nil:
+			o.s.Log.Warn("read events", "id", o.f.id(), "error", err)
+		}
 	}
+	return nil
+}
+
+func (o *follower) take(ctx context.Context, events []spool.Event) {
 	for _, e := range events {
 		switch e.Type {
 		case "output":
@@ -197,7 +222,6 @@ func (o *follower) apply(ctx context.Context) error {
 			o.f.prediction.Record(prediction.Metric{Name: e.Name, Value: e.Value, Mode: e.Mode, Key: e.Key, Total: e.Total})
 		}
 	}
-	return err
 }
 
 // yield adds an item of the output. When its files can't be published the prediction has failed, and the model need
@@ -205,9 +229,8 @@ func (o *follower) apply(ctx context.Context) error {
 func (o *follower) yield(ctx context.Context, e spool.Event) {
 	chunk, _, err := o.publish(ctx, e.Chunk, e.Files, false)
 	if err != nil {
-		if o.fault == "" && ctx.Err() == nil {
-			o.fault = err.Error()
-			o.cancel(ByClient)
+		if ctx.Err() == nil {
+			o.fail(err.Error())
 		}
 		return
 	}
@@ -308,9 +331,9 @@ func (o *follower) hear() {
 	}
 }
 
-// cancel tells the runner to end the prediction; it may take until grace.
+// cancel tells the runner to end the prediction; it may take until grace. One that an earlier server had has no runner any more.
 func (o *follower) cancel(r Reason) {
-	if o.grace != nil {
+	if o.grace != nil || o.w == nil {
 		return
 	}
 	o.grace = time.After(o.s.cancelGrace(r))

@@ -253,7 +253,8 @@ func (w *worker) answer(sequence int, turned <-chan struct{}) string {
 	defer tick.Stop()
 	late := time.After(checkLimit)
 	for {
-		if r, ok, err := w.dir.Health(); err == nil && ok && r.Sequence == sequence {
+		r, ok, err := w.dir.Health()
+		if err == nil && ok && r.Sequence == sequence {
 			if r.Healthy {
 				return ""
 			}
@@ -263,6 +264,9 @@ func (w *worker) answer(sequence int, turned <-chan struct{}) string {
 		case <-w.check.look:
 		case <-tick.C:
 		case <-late:
+			if err != nil {
+				return "Healthcheck failed: " + illegible(err).Error()
+			}
 			return "Healthcheck failed: user-defined healthcheck timed out after 5.0 seconds"
 		case <-turned:
 			return ""

@@ -22,7 +22,7 @@ from cog.internal.spool import log_event
 
 _fstat, _open, _close, _dup, _dup2, _samestat = os.fstat, os.open, os.close, os.dup, os.dup2, os.path.samestat
 _write, _set_inheritable, _DEVNULL, _RDWR = os.write, os.set_inheritable, os.devnull, os.O_RDWR
-_WRITE = os.O_WRONLY | os.O_CLOEXEC
+_WRITE, _set_blocking = os.O_WRONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW, os.set_blocking
 _flush_stdio = libc.flush_stdio
 
 _NAMES = ("stdin", "stdout", "stderr")
@@ -293,7 +293,10 @@ class Streams:
         order of writing, and apart from what others write: they have the descriptors of an earlier time."""
         self.flush()
         try:
-            fd = _open(self._lent, _WRITE)
+            fd = _open(
+                self._lent, _WRITE
+            )  # which does not wait for a reader where the model has put another pipe there
+            _set_blocking(fd, True)
         except OSError as error:  # the model has removed it
             self.server.put("stderr", f"the logs of a prediction follow, because its pipe can't be opened: {error}\n")
             return self.server

@@ -25,11 +25,13 @@ from cog.internal.large import decode_file
 _open, _close, _read, _write, _rename = os.open, os.close, os.read, os.write, os.rename
 _listdir, _mkdir, _access, _join = os.listdir, os.mkdir, os.access, os.path.join
 _pread, _unlink, _kill, _exit = os.pread, os.unlink, os.kill, os._exit
-_isabs, _fstat, _truncate = os.path.isabs, os.fstat, os.ftruncate
-_READ = os.O_RDONLY | os.O_CLOEXEC
-_WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-_OVER = os.O_WRONLY | os.O_CLOEXEC
+_isabs, _fstat, _truncate, _rmdir = os.path.isabs, os.fstat, os.ftruncate, os.rmdir
+# The model may have put a pipe in the place of a file, or a link: nobody waits at it, or follows.
+_OWN = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+_READ = os.O_RDONLY | _OWN
+_FRESH = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OWN
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _OWN
+_OVER = os.O_WRONLY | _OWN
 _EXISTS = os.F_OK
 _SIGUSR1, _SIGUSR2, _SIGHUP = signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP
 
@@ -82,8 +84,9 @@ _ROOM = 4096
 _PATIENCE = 5.0
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
-#: Bytes within which most messages fit.
+#: Bytes within which most messages fit, and those that no message may have.
 _MOST = 4096
+_MOST_NOTE = 4 << 30
 
 #: Texts of more characters are encoded in pieces of this many, and those looked through first for bytes that need an escape.
 _LONG = 4096
@@ -252,7 +255,7 @@ class Spool:
         if self._room:
             return
         try:
-            fd = _open(self._prefix + _RESERVE, _WRITE, 0o600)
+            fd = _open_fresh(self._prefix + _RESERVE)
             try:
                 _write_all(fd, bytes(_ROOM))
             finally:
@@ -282,9 +285,12 @@ class Spool:
             _sleep(0.02)
 
     def put_health(self, sequence: int, error: str | None) -> None:
-        """Answer a health request; ``error`` is None for a healthy model."""
+        """Answer a health request; ``error`` is None for a healthy model. The server notices when no answer comes."""
         message = {"sequence": sequence, "healthy": error is None, "error": error}
-        self._put("health/response.json", _json(message))
+        try:
+            self._put("health/response.json", _json(message))
+        except OSError:
+            pass
 
     def output_dir(self, fid: str) -> str:
         """The directory for contents of a prediction's outputs, made when it is missing."""
@@ -313,13 +319,17 @@ class Spool:
             _exit(1)
         tmp = self._tmp + name.replace("/", "-")
         try:
-            fd = _open(tmp, _WRITE, 0o600)
+            fd = _open_fresh(tmp)
             try:
                 for part in parts:
                     _write_all(fd, part)
             finally:
                 _close(fd)
-            _rename(tmp, self._prefix + name)
+            try:
+                _rename(tmp, self._prefix + name)
+            except IsADirectoryError:  # of the model's
+                _rmdir(self._prefix + name)
+                _rename(tmp, self._prefix + name)
         except OSError:
             try:
                 _unlink(tmp)  # a full disk: do not keep what fills it
@@ -335,6 +345,8 @@ class Spool:
             if len(data) < _MOST:
                 return decode(data.decode("utf-8"))  # a short read of a regular file is its end
             size = _fstat(fd).st_size  # final: the file was renamed into place
+            if size > _MOST_NOTE:
+                raise ValueError(f"{name} is {size} bytes long, more than the limit of {_MOST_NOTE}")
             if size > LARGE_INPUT:
                 try:
                     return decode_file(fd, size)
@@ -476,6 +488,15 @@ def _typed(message: Any, key: str, kind: type[_T]) -> _T:
     if type(message) is not dict or type(message.get(key)) is not kind:
         raise ValueError(f"{key!r} must be a {kind.__name__}")
     return message[key]  # type: ignore[no-any-return]
+
+
+def _open_fresh(path: str) -> int:
+    """Open a file that is new, also where there is one already, or whatever the model has put there."""
+    try:
+        return _open(path, _FRESH, 0o600)
+    except FileExistsError:
+        _unlink(path)
+        return _open(path, _FRESH, 0o600)
 
 
 def _write_all(fd: int, data: bytes) -> None:

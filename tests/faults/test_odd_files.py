@@ -1,0 +1,219 @@
+"""A model puts something else in the place of a file of the protocol, or of an output: nobody waits at it or reads it without end."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import signal
+from typing import Any
+
+import pytest
+
+from faults_models import ASYNC
+from waiting import until
+
+pytestmark = pytest.mark.timeout(120)
+
+#: Makes what ``kind`` says at ``name`` in the working directory, and then goes on as ``then`` says. The held pipes have both ends
+#: open, so that no open or read of them ever fails or ends.
+MODEL = """
+import asyncio, contextlib, os, signal, socket, time
+from typing import AsyncIterator, Iterator
+
+held = []
+
+def spool():
+    words = open("/proc/self/cmdline", "rb").read().split(b"\\0")
+    return os.fsdecode(words[words.index(b"--working-dir") + 1])
+
+def make(kind, name):
+    path = os.path.join(spool(), name)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    if kind == "pipe" or kind == "held":
+        os.mkfifo(path)
+        if kind == "held":
+            held.append(os.open(path, os.O_RDWR))
+    elif kind == "directory":
+        os.makedirs(path + "/with/contents")
+    elif kind == "socket":
+        held.append(socket.socket(socket.AF_UNIX))
+        here = os.getcwd()
+        os.chdir(os.path.dirname(path))
+        held[-1].bind(os.path.basename(path))
+        os.chdir(here)
+    elif kind == "link":
+        os.symlink("/dev/zero", path)
+    elif kind == "vast":
+        with open(path, "wb") as file:
+            os.truncate(path, 1 << 40)
+    else:
+        raise ValueError(kind)
+    os.kill(os.getppid(), signal.SIGHUP)
+
+def go_on(then):
+    if then == "dies":
+        os._exit(3)
+    return 60 if then == "goes on" else 0
+
+if os.environ.get("AT_SETUP"):
+    make(*os.environ["AT_SETUP"].split(":"))
+
+class Predictor:
+    def setup(self):
+        if os.environ.get("IN_SETUP"):
+            make(*os.environ["IN_SETUP"].split(":"))
+            time.sleep(60)
+
+    def predict(self, kind: str = "", name: str = "", then: str = "") -> Iterator[str]:
+        if kind:
+            make(kind, name)
+            end = time.monotonic() + go_on(then)
+            while time.monotonic() < end:
+                time.sleep(0.01)
+        yield "done"
+
+class AsyncPredictor:
+    async def predict(self, kind: str = "", name: str = "", then: str = "") -> AsyncIterator[str]:
+        if kind:
+            make(kind, name)
+            await asyncio.sleep(go_on(then))
+        yield "done"
+
+class Checked(Predictor):
+    def healthcheck(self):
+        return True
+"""
+
+KINDS = {
+    "pipe": "a named pipe",
+    "held": "a named pipe",
+    "directory": "a directory",
+    "socket": "a socket",
+    "link": "a symbolic link",
+    "vast": "",
+}
+
+
+def works(server: Any) -> None:
+    server.wait_status("READY")
+    answer = server.predict({}).json
+    assert (answer["status"], answer["output"]) == ("succeeded", ["done"]), answer
+
+
+@pytest.fixture(scope="module", params=["Predictor", "AsyncPredictor"])
+def server(request, start_once):
+    return start_once(
+        MODEL, "--max-restarts", "1000", "--cancel-grace", "2s", "--retain", "0", predict=f"predict.py:{request.param}"
+    )
+
+
+@pytest.mark.parametrize("then", ["dies", "goes on", "ends"])
+@pytest.mark.parametrize("name", ["events-{}.jsonl", "response-{}.json"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_something_else_in_the_place_of_an_answer_ends_the_prediction(server, kind, name, then):
+    id = f"{kind}-{then[:4]}".replace(" ", "")
+    asked = {"input": {"kind": kind, "name": name.format(id), "then": then}}
+    answer = server.ask("PUT", f"/predictions/{id}", asked).json
+    if then != "ends":  # else the answer of the runner may have taken its place before anybody has looked
+        assert answer["status"] == "failed", answer
+        assert name.format(id) in answer["error"] and KINDS[kind] in answer["error"], answer
+    works(server)
+
+
+@pytest.mark.parametrize(
+    "name", ["cancel-next.json", "request-next.json", ".tmp/request-next.json", ".tmp/response-next.json"]
+)
+@pytest.mark.parametrize("kind", ["pipe", "held", "directory", "link"])
+def test_something_in_the_way_of_a_later_prediction_does_not_hold_it_up(server, kind, name):
+    assert server.predict({"kind": kind, "name": name, "then": "ends"}).status == 200
+    until("it ends", lambda: server.health()["concurrency"]["current"] == 0)
+    assert server.ask("PUT", "/predictions/next", {"input": {}}).json["status"] in ("succeeded", "failed")
+    works(server)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "held", "link", "directory"])
+@pytest.mark.parametrize("name", ["logs", "reserve"])
+def test_something_else_in_the_place_of_the_pipe_or_of_the_room_that_is_kept(server, kind, name):
+    answer = server.predict({"kind": kind, "name": name, "then": "ends"}).json
+    assert answer["status"] == "succeeded"
+    works(server)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["openapi.json", "setup-result.json"])
+def test_setup_fails_with_something_else_in_the_place_of_its_result(start, kind, name):
+    when = "AT_SETUP" if name == "openapi.json" else "IN_SETUP"
+    server = start(MODEL, env={when: f"{kind}:{name}"}, ready=False)
+    if name == "openapi.json":  # the runner may write the right one over it before anybody looks
+        until("setup has ended", lambda: server.health()["status"] != "STARTING")
+        return
+    server.wait_status("SETUP_FAILED")
+    logs = server.health()["setup"]["logs"]
+    assert name in logs and KINDS[kind] in logs, logs
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_healthcheck_is_answered_whatever_stands_in_the_place_of_its_files(start, kind):
+    server = start(MODEL, "--max-restarts", "9", predict="predict.py:Checked")
+    for name in ("response", "request"):
+        assert server.predict({"kind": kind, "name": f"health/{name}.json", "then": "ends"}).status == 200
+        health = server.health()
+        assert health["status"] in ("READY", "UNHEALTHY")
+        if health["status"] == "UNHEALTHY":
+            assert "health/response.json" in json.dumps(health) and KINDS[kind] in json.dumps(health), health
+        assert server.predict({}).json["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stored_file_that_became_something_else_is_no_input(start, kind):
+    """The model can reach what clients have uploaded."""
+    server = start(MODEL)
+    body = b'--x\r\nContent-Disposition: form-data; name="content"; filename="a.txt"\r\n\r\nhello\r\n--x--\r\n'
+    stored = server.ask("POST", "/v1/files", body, Content_Type="multipart/form-data; boundary=x").json
+    for name in ("contents", "about.json"):
+        assert (
+            server.predict({"kind": kind, "name": f"uploads/{stored['id']}/{name}"}).json["status"] == "succeeded"
+            or kind
+        )
+        assert server.get("/v1/files").status == 200
+        assert server.get(f"/v1/files/{stored['id']}").status in (200, 404, 500)
+    assert server.ask("DELETE", f"/v1/files/{stored['id']}").status in (204, 404, 500)
+    works(server)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "held", "directory", "link", "vast"])
+def test_a_later_server_is_not_held_up_by_what_it_finds(start, tmp_path, kind):
+    first = start(MODEL, "--working-dir", str(tmp_path))
+    pid = first.runner()
+    first.ask("PUT", "/predictions/it", {"input": {"kind": "pipe", "name": "x", "then": "goes on"}}, **ASYNC)
+    until("it runs", (tmp_path / "x").exists)
+    first.kill()
+    until("the runner has ended", lambda: not pathlib.Path(f"/proc/{pid}").exists())
+    for name in ("events-it.jsonl", "response-it.json", "queued/a.json", "results/a.json", "outbox/a.json"):
+        path = tmp_path / name
+        path.unlink(missing_ok=True)
+        if kind in ("pipe", "held"):
+            os.mkfifo(path)
+        elif kind == "directory":
+            path.mkdir()
+        elif kind == "link":
+            path.symlink_to("/dev/zero")
+        else:
+            path.touch()
+            os.truncate(path, 1 << 40)
+    second = start(MODEL, "--working-dir", str(tmp_path))
+    assert second.ended("it")["status"] == "failed"
+    works(second)
+
+
+def test_a_second_signal_ends_a_server_whose_model_has_put_a_pipe_in_the_way(start):
+    server = start(MODEL)
+    server.ask(
+        "PUT", "/predictions/it", {"input": {"kind": "held", "name": "events-it.jsonl", "then": "goes on"}}, **ASYNC
+    )
+    for _ in range(2):
+        server.process.send_signal(signal.SIGTERM)
+        until("it is shutting down", lambda: "shutting down" in server.log())
+    assert server.process.wait(30) == 0
