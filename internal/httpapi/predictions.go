@@ -68,7 +68,7 @@ func (a *API) start(w http.ResponseWriter, r *http.Request, req prediction.Reque
 	case stream:
 		return a.stream(w, r, p, 0, !created)
 	case created && prefer.async:
-		writeRaw(w, http.StatusAccepted, p.Accepted().AppendJSON(nil))
+		writeSnapshot(w, http.StatusAccepted, p.Accepted())
 	case created && prefer.wait > 0:
 		a.waitDone(r, p, prefer.wait)
 		writeCurrent(w, p)

@@ -13,7 +13,7 @@ func Unquote(quoted []byte) string {
 	text := quoted[1 : len(quoted)-1]
 	escape := bytes.IndexByte(text, '\\')
 	if escape < 0 {
-		return unsafe.String(unsafe.SliceData(text), len(text))
+		return View(text)
 	}
 	plain := make([]byte, 0, len(text))
 	for ; escape >= 0; escape = bytes.IndexByte(text, '\\') {
@@ -23,8 +23,11 @@ func Unquote(quoted []byte) string {
 		text = text[escape+size:]
 	}
 	plain = append(plain, text...)
-	return unsafe.String(unsafe.SliceData(plain), len(plain))
+	return View(plain)
 }
+
+// View is text as a string without a copy; nobody may write to text afterwards.
+func View(text []byte) string { return unsafe.String(unsafe.SliceData(text), len(text)) }
 
 // unescape reads the escape sequence that text starts with and returns its length in bytes.
 func unescape(text []byte) (rune, int) {

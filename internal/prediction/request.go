@@ -172,8 +172,9 @@ type envelope struct {
 // full reports whether so much is wrong that the rest is not looked at.
 func (e *envelope) full() bool { return len(e.problems) >= maxProblems }
 
-// maxDepth bounds the nesting of a body whose input may still be refused for less, with its place.
-const maxDepth = 10000
+// maxDepth bounds the nesting of a body whose input may still be refused for less, with its place. A level takes half a kilobyte of
+// stack.
+const maxDepth = 1000
 
 // read walks the top level of body: a large input is neither copied nor decoded here.
 func (e *envelope) read(body []byte) error {
@@ -296,23 +297,34 @@ func (e *envelope) events(key string, value json.RawMessage) {
 }
 
 func (e *envelope) context(key string, value json.RawMessage) {
-	var object map[string]json.RawMessage
-	if json.Unmarshal(value, &object) != nil {
+	if value[0] != '{' {
 		e.bad("dict_type", "must be an object of strings", key)
 		return
 	}
-	e.request.Context = make(map[string]string, len(object))
-	for name, item := range object {
-		var s *string
-		if json.Unmarshal(item, &s) != nil || s == nil {
-			if e.bad("string_type", "must be a string", key, name); e.full() {
-				return
-			}
-			continue
+	e.request.Context = map[string]string{}
+	count := 0
+	scan := jsonscan.Scanner{Text: value, MaxDepth: maxDepth}
+	_ = scan.Object(func(m jsonscan.Member) { // it was read before
+		count++
+		if count > maxContext || e.full() {
+			return
 		}
-		e.request.Context[name] = *s
+		var name, text string
+		item := value[m.Value.Start:m.Value.End]
+		_ = json.Unmarshal(value[m.Key.Start:m.Key.End], &name) // it is a string
+		if item[0] != '"' || json.Unmarshal(item, &text) != nil {
+			e.bad("string_type", "must be a string", key, name)
+			return
+		}
+		e.request.Context[name] = text
+	})
+	if count > maxContext && !e.full() {
+		e.bad("too_long", fmt.Sprintf("must have at most %d members", maxContext), key)
 	}
 }
+
+// maxContext is how many members the context of a request may have: each takes more memory than it has bytes.
+const maxContext = 1000
 
 // createdForms are the ISO 8601 forms that are understood, after a T in place of a space; the text is echoed as it came.
 var createdForms = []string{

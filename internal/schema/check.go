@@ -3,6 +3,7 @@ package schema
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -49,7 +50,32 @@ func (i *Input) Check(raw json.RawMessage) (Checked, []Problem) {
 	if len(w.problems) > 0 {
 		return Checked{}, w.problems
 	}
-	return Checked{apply(raw, w.input), masked(i.root, raw), w.files, w.unknown}, nil
+	input := json.RawMessage(nil)
+	if !w.revision.more {
+		input = apply(raw, w.revision.edits)
+	} else if input = w.rewrite(i.root); input == nil {
+		return Checked{}, w.problems
+	}
+	echo, ok := masked(i.root, raw)
+	if !ok {
+		w.add("too_long", fmt.Sprintf("has more than %d secrets", mostSecrets))
+		return Checked{}, w.problems
+	}
+	return Checked{input, echo, w.files, w.unknown}, nil
+}
+
+// rewrite returns the checked input with more changes than the walk has kept. It is nil where that is too large, or takes too long.
+func (w *walk) rewrite(root *node) json.RawMessage {
+	if w.revision.growth > mostGrowth*len(w.raw) {
+		w.add("too_long", fmt.Sprintf("is more than %d times as large as it was sent, once its numbers are written as the model takes them", mostGrowth+1))
+		return nil
+	}
+	again := walk{raw: w.raw, revision: revision{out: make([]byte, 0, len(w.raw)+w.revision.growth)}}
+	again.root(root)
+	if w.problems = again.problems; len(w.problems) > 0 {
+		return nil
+	}
+	return append(again.revision.out, w.raw[again.revision.at:]...)
 }
 
 // rule is how far a value may be from its type.
@@ -73,7 +99,9 @@ type walk struct {
 	raw      []byte
 	path     []step
 	problems []Problem
-	input    []edit
+	failed   bool // there is a problem
+	quiet    bool // which nobody asks for: a trial
+	revision revision
 	files    []FileInput
 	unknown  []string
 	matching time.Duration // spent on patterns
@@ -82,7 +110,13 @@ type walk struct {
 
 func (w *walk) text(v jsonscan.Span) []byte { return w.raw[v.Start:v.End] }
 
+func (w *walk) change(v jsonscan.Span, text string) { w.revision.change(w.raw, edit{v, text}) }
+
 func (w *walk) add(kind, msg string) {
+	w.failed = true
+	if w.quiet {
+		return
+	}
 	switch n := len(w.problems); {
 	case n < maxProblems-1:
 		w.problems = append(w.problems, newProblem(w.path, kind, msg))
@@ -93,7 +127,9 @@ func (w *walk) add(kind, msg string) {
 
 // refuse adds a problem that names what was got.
 func (w *walk) refuse(n *node, v jsonscan.Span, kind, msg string) {
-	w.add(kind, msg+"; got "+describe(w.text(v), w.veiled))
+	if w.failed = true; !w.quiet {
+		w.add(kind, msg+"; got "+describe(w.text(v), w.veiled))
+	}
 }
 
 func (w *walk) value(n *node, v jsonscan.Span, r rule) {
@@ -130,7 +166,7 @@ func (w *walk) value(n *node, v jsonscan.Span, r rule) {
 		w.choice(n, v, canonical(w.text(v)))
 	}
 	if n.not != nil {
-		if trial := w.try(n.not, v, exact); len(trial.problems) == 0 {
+		if w.fits(n.not, v, exact) {
 			w.refuse(n, v, "not", "is one of the values that are not allowed")
 		}
 	}
@@ -186,9 +222,9 @@ func (w *walk) union(n *node, v jsonscan.Span, r rule) {
 	r = min(r, numeric)
 	for rule := exact; rule <= r; rule++ {
 		for _, member := range members {
-			trial := w.try(member, v, rule)
-			if len(trial.problems) == 0 {
-				w.adopt(trial)
+			trial := w.try(member, v, rule, true)
+			if !trial.failed {
+				w.adopt(&trial, member, v, rule)
 				return
 			}
 		}
@@ -208,7 +244,7 @@ func (w *walk) tagged(n *node, v jsonscan.Span) (members []*node) {
 	var shown []string
 	for _, member := range n.anyOf {
 		tags := member.tags(n.tag)
-		if len(tags) == 0 || slices.ContainsFunc(tags, func(m *node) bool { return len(w.try(m, tag, exact).problems) == 0 }) {
+		if len(tags) == 0 || slices.ContainsFunc(tags, func(m *node) bool { return w.fits(m, tag, exact) }) {
 			members = append(members, member)
 		}
 		for _, m := range tags {
@@ -252,17 +288,43 @@ func (w *walk) refuseUnion(n *node, v jsonscan.Span, r rule) {
 }
 
 // try walks the value on its own, so that a member of a union that does not fit leaves nothing behind.
-func (w *walk) try(n *node, v jsonscan.Span, r rule) walk {
-	trial := walk{raw: w.raw, path: w.path, matching: w.matching, veiled: w.veiled}
+func (w *walk) try(n *node, v jsonscan.Span, r rule, quiet bool) walk {
+	trial := walk{raw: w.raw, path: w.path, matching: w.matching, veiled: w.veiled, quiet: quiet}
 	trial.value(n, v, r)
 	w.matching = trial.matching
 	return trial
 }
 
-func (w *walk) adopt(trial walk) {
-	w.input = append(w.input, trial.input...)
+// fits reports whether the value is one of n.
+func (w *walk) fits(n *node, v jsonscan.Span, r rule) bool {
+	trial := w.try(n, v, r, true)
+	return !trial.failed
+}
+
+// also adds the problems that the value has with one schema more.
+func (w *walk) also(n *node, v jsonscan.Span, r rule) {
+	trial := w.try(n, v, r, w.quiet)
+	w.failed = w.failed || trial.failed
+	w.problems = append(w.problems, trial.problems...)
+}
+
+// adopt takes over what a trial has found. What it has not kept is found again.
+func (w *walk) adopt(trial *walk, n *node, v jsonscan.Span, r rule) {
+	if trial.revision.more && w.revision.out != nil {
+		w.value(n, v, r)
+		return
+	}
+	for _, e := range trial.revision.edits {
+		w.change(e.Span, e.text)
+		trial.revision.growth -= len(e.text) - (e.End - e.Start)
+	}
+	w.revision.growth += trial.revision.growth
+	w.revision.more = w.revision.more || trial.revision.more
 	w.files = append(w.files, trial.files...)
 }
+
+// view is a part of the text as a string, which is no copy.
+func (w *walk) view(v jsonscan.Span) string { return jsonscan.View(w.text(v)) }
 
 // takes reports whether a value that starts with c is of n's JSON type.
 func (n *node) takes(c byte) bool {

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -58,20 +59,30 @@ func canonical(value []byte) string {
 	return string(value)
 }
 
-// canonicalParts is canonical for lists and objects, whose keys have no order.
+// canonicalParts is canonical for lists and objects, whose keys have no order: a hash, because quotes within quotes would double with
+// each level. Of an object with more keys than any may have the rest does not count.
 func canonicalParts(value []byte) string {
 	s := jsonscan.Scanner{Text: value, MaxDepth: maxDepth}
-	part := func(v jsonscan.Span) string { return strconv.Quote(canonical(value[v.Start:v.End])) }
+	part := func(v jsonscan.Span) [sha256.Size]byte { return sha256.Sum256([]byte(canonical(value[v.Start:v.End]))) }
+	whole := sha256.New()
 	if value[0] == '[' {
-		var items []string
-		_ = s.Array(func(item jsonscan.Span) { items = append(items, part(item)) })
-		return "[" + strings.Join(items, ", ") + "]"
+		_ = s.Array(func(item jsonscan.Span) {
+			hash := part(item)
+			whole.Write(hash[:])
+		})
+		return "[" + string(whole.Sum(nil))
 	}
-	pairs := map[string]string{}
-	_ = s.Object(func(m jsonscan.Member) { pairs[part(m.Key)] = part(m.Value) })
-	var texts []string
-	for _, key := range slices.Sorted(maps.Keys(pairs)) {
-		texts = append(texts, key+": "+pairs[key])
+	pairs := map[[sha256.Size]byte][sha256.Size]byte{}
+	_ = s.Object(func(m jsonscan.Member) {
+		if len(pairs) <= mostKeys {
+			pairs[part(m.Key)] = part(m.Value)
+		}
+	})
+	compare := func(a, b [sha256.Size]byte) int { return bytes.Compare(a[:], b[:]) }
+	for _, key := range slices.SortedFunc(maps.Keys(pairs), compare) {
+		value := pairs[key]
+		whole.Write(key[:])
+		whole.Write(value[:])
 	}
-	return "{" + strings.Join(texts, ", ") + "}"
+	return "{" + string(whole.Sum(nil))
 }

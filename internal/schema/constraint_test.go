@@ -167,3 +167,24 @@ func TestEscapesStandForTheirCharacters(t *testing.T) {
 	accept(t, in, `{"v": "\b\f\u000a\u000D\t\u0022\\\/\u00e9\uD83D\uDE00"}`)
 	refuse(t, in, `{"v": "\b\f\n\r\t\"\\\\/é😀"}`)
 }
+
+func TestListsWithinListsAreToldApartAtAnyDepth(t *testing.T) {
+	deep := func(inner string) string { return strings.Repeat("[", 200) + inner + strings.Repeat("]", 200) }
+	doc, err := schema.Parse([]byte(`{"components": {"schemas": {"Input": {"type": "object", "properties": {"v": {"type": "array", "uniqueItems": true}}}}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for value, fits := range map[string]bool{
+		deep(`"a"`) + "," + deep(`"b"`):          true,
+		deep(`"a"`) + "," + deep(`"a"`):          false,
+		`[1], [1.0]`:                             false,
+		`{"a": [1], "b": 2}, {"b": 2, "a": [1]}`: false,
+		`["1"], [1]`:                             true,
+		`["a", "b"], [["a", "b"]]`:               true,
+	} {
+		_, problems := doc.Predict().Check([]byte(`{"v": [` + value + `]}`))
+		if fits != (len(problems) == 0) {
+			t.Errorf("%.60s: %v", value, problems)
+		}
+	}
+}

@@ -16,7 +16,7 @@ func (w *walk) root(n *node) {
 	var members []jsonscan.Member
 	var err error
 	if s.Peek() == '{' {
-		err = s.Object(func(m jsonscan.Member) { members = append(members, m) })
+		err = s.Object(collect(&members))
 	} else {
 		_, err = s.Value()
 	}
@@ -55,25 +55,47 @@ func (n *node) limitsKeys() bool {
 		n.names != nil || n.minKeys != nil || n.maxKeys != nil || n.needs != nil
 }
 
+// mostKeys is how many keys an object may have, and how many items a list of different ones, where the model says what they are: each
+// takes a good deal more memory than it has bytes.
+const mostKeys = 100_000
+
+// collect appends pairs, of too many one too many.
+func collect(members *[]jsonscan.Member) func(jsonscan.Member) {
+	return func(m jsonscan.Member) {
+		if len(*members) <= mostKeys {
+			*members = append(*members, m)
+		}
+	}
+}
+
 // membersOf returns the pairs of the object at v, which was read before.
 func (w *walk) membersOf(v jsonscan.Span) (members []jsonscan.Member) {
-	s := jsonscan.Scanner{Text: w.raw[:v.End], Pos: v.Start, MaxDepth: maxDepth}
-	_ = s.Object(func(m jsonscan.Member) { members = append(members, m) })
+	w.eachOf(v, collect(&members))
 	return members
+}
+
+// eachOf shows each pair of the object at v to visit.
+func (w *walk) eachOf(v jsonscan.Span, visit func(jsonscan.Member)) {
+	s := jsonscan.Scanner{Text: w.raw[:v.End], Pos: v.Start, MaxDepth: maxDepth}
+	_ = s.Object(visit)
 }
 
 // find returns the value of a key of the object at v.
 func (w *walk) find(v jsonscan.Span, key string) (value jsonscan.Span, ok bool) {
-	for _, m := range w.membersOf(v) {
-		if jsonscan.Unquote(w.text(m.Key)) == key && m.Flaw == nil {
+	w.eachOf(v, func(m jsonscan.Member) {
+		if m.Flaw == nil && jsonscan.Unquote(w.text(m.Key)) == key {
 			value, ok = m.Value, true
 		}
-	}
+	})
 	return value, ok
 }
 
 // members walks the pairs of an object. Of a repeated key the last pair counts and the others are dropped.
 func (w *walk) members(n *node, members []jsonscan.Member, r rule) {
+	if len(members) > mostKeys {
+		w.add("too_long", fmt.Sprintf("must have at most %d keys", mostKeys))
+		return
+	}
 	last := make(map[string]int, len(members))
 	for i, m := range members {
 		last[jsonscan.Unquote(w.text(m.Key))] = i
@@ -121,6 +143,9 @@ func (w *walk) count(count int, least, most *int, noun string) {
 	}
 }
 
+// mostUnknown is how many keys that were dropped are listed.
+const mostUnknown = 100
+
 // member walks one pair and reports whether it stays in the input.
 func (w *walk) member(n *node, key string, m jsonscan.Member, counts bool, r rule) bool {
 	if m.Flaw != nil {
@@ -131,7 +156,7 @@ func (w *walk) member(n *node, key string, m jsonscan.Member, counts bool, r rul
 		return false
 	}
 	if n.names != nil {
-		w.problems = append(w.problems, w.try(n.names, m.Key, exact).problems...)
+		w.also(n.names, m.Key, exact)
 	}
 	schema, others, err := n.schemasOf(key, w)
 	switch {
@@ -140,10 +165,12 @@ func (w *walk) member(n *node, key string, m jsonscan.Member, counts bool, r rul
 	case schema != nil:
 		w.value(schema, m.Value, r)
 		for _, other := range others {
-			w.problems = append(w.problems, w.try(other, m.Value, r).problems...)
+			w.also(other, m.Value, r)
 		}
 	case n.dropUnknown:
-		w.unknown = append(w.unknown, key)
+		if len(w.unknown) < mostUnknown {
+			w.unknown = append(w.unknown, key)
+		}
 		return false
 	case n.closed:
 		w.add("extra_forbidden", "is not a key of this object")
@@ -179,7 +206,7 @@ func (w *walk) drop(members []jsonscan.Member, i int, afterKept bool) {
 	case i+1 < len(members):
 		gone.End = members[i+1].Key.Start
 	}
-	w.input = append(w.input, edit{gone, ""})
+	w.change(gone, "")
 }
 
 func (w *walk) array(n *node, v jsonscan.Span, r rule) {
@@ -204,10 +231,10 @@ func (w *walk) array(n *node, v jsonscan.Span, r rule) {
 		if schema := n.itemAt(count); schema != nil {
 			w.value(schema, item, r)
 		}
-		if n.contains != nil && len(w.try(n.contains, item, exact).problems) == 0 {
+		if n.contains != nil && w.fits(n.contains, item, exact) {
 			hits++
 		}
-		if n.unique {
+		if n.unique && len(seen) <= mostKeys {
 			key := canonical(w.text(item))
 			if seen[key] {
 				w.add("unique", "is the same as an item before it")
@@ -217,6 +244,9 @@ func (w *walk) array(n *node, v jsonscan.Span, r rule) {
 		w.path = w.path[:len(w.path)-1]
 		count++
 	})
+	if len(seen) > mostKeys {
+		w.add("too_long", fmt.Sprintf("must have at most %d items, because no two may be the same", mostKeys))
+	}
 	w.count(count, n.minItems, n.maxItems, "item")
 	if n.contains != nil {
 		w.count(hits, &n.minHits, n.maxHits, "item of a certain kind")

@@ -11,11 +11,14 @@ import (
 // mask stands for the value of a secret wherever an input is shown.
 const mask = `"**********"`
 
+// mostSecrets is how many secrets an input may have: with stars each is much longer than it may have been.
+const mostSecrets = 10_000
+
 // masked returns an input that was checked with stars for its secrets: raw itself where there can be none. A value is a
-// secret when any member of a union calls it one, whichever the model takes.
-func masked(root *node, raw json.RawMessage) json.RawMessage {
+// secret when any member of a union calls it one, whichever the model takes. It fails where there are more than mostSecrets.
+func masked(root *node, raw json.RawMessage) (echo json.RawMessage, ok bool) {
 	if !root.hides {
-		return raw
+		return raw, true
 	}
 	s := jsonscan.Scanner{Text: raw, MaxDepth: maxDepth}
 	s.Space()
@@ -23,7 +26,10 @@ func masked(root *node, raw json.RawMessage) json.RawMessage {
 	_, _ = s.Value()
 	m := masker{walk: walk{raw: raw}}
 	m.value([]*node{root}, jsonscan.Span{Start: start, End: s.Pos})
-	return apply(raw, m.edits())
+	if len(m.spans) > mostSecrets {
+		return nil, false
+	}
+	return apply(raw, m.edits()), true
 }
 
 // masker is a pass over an input that looks for secrets. It knows a value by all schemas that the value may have.
@@ -34,7 +40,7 @@ type masker struct {
 
 func (m *masker) value(schemas []*node, v jsonscan.Span) {
 	c := m.raw[v.Start]
-	if c == 'n' || !anyHides(schemas) {
+	if c == 'n' || len(m.spans) > mostSecrets || !anyHides(schemas) {
 		return
 	}
 	schemas = members(schemas)
@@ -42,7 +48,11 @@ func (m *masker) value(schemas []*node, v jsonscan.Span) {
 	case c == '"', slices.ContainsFunc(schemas, func(n *node) bool { return n.secret && (n.kind == anyType || n.anyOf != nil || n.takes(c)) }):
 		m.spans = append(m.spans, v)
 	case c == '{':
-		m.object(schemas, m.membersOf(v))
+		if pairs := m.membersOf(v); len(pairs) > mostKeys { // nobody has checked it
+			m.spans = append(m.spans, v)
+		} else {
+			m.object(schemas, pairs)
+		}
 	case c == '[':
 		m.array(schemas, v)
 	}

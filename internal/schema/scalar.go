@@ -86,7 +86,7 @@ func (w *walk) file(n *node, v jsonscan.Span) {
 	}
 	w.files = append(w.files, FileInput{pointer(w.path), address})
 	if len(address) > maxFileText {
-		w.input = append(w.input, edit{v, `"data:"`})
+		w.change(v, `"data:"`)
 	}
 }
 
@@ -120,14 +120,14 @@ func pointer(path []step) string {
 
 func (w *walk) integer(n *node, v jsonscan.Span, r rule) {
 	literal := w.text(v)
-	whole := string(literal)
+	whole := w.view(v)
 	if !isNumber(literal[0]) || bytes.ContainsAny(literal, ".eE") {
 		var problem string
 		if whole, problem = integerText(literal, r); problem != "" {
 			w.refuse(n, v, problem, "must be an integer")
 			return
 		}
-		w.input = append(w.input, edit{v, whole})
+		w.change(v, whole)
 	}
 	w.choice(n, v, whole)
 	w.limits(n, v, func(b *bound) int { return b.compareInteger(whole) })
@@ -170,7 +170,7 @@ func integerText(literal []byte, r rule) (whole, problem string) {
 }
 
 func (w *walk) number(n *node, v jsonscan.Span, r rule) {
-	literal, problem := floatText(w.text(v), r)
+	literal, whole, problem := floatText(w.text(v), r)
 	if problem != "" {
 		w.refuse(n, v, problem, "must be a number")
 		return
@@ -180,8 +180,10 @@ func (w *walk) number(n *node, v jsonscan.Span, r rule) {
 		w.refuse(n, v, "finite_number", "must be a number that fits a 64-bit float")
 		return
 	}
-	if literal != string(w.text(v)) {
-		w.input = append(w.input, edit{v, literal})
+	if whole {
+		w.change(jsonscan.Span{Start: v.End, End: v.End}, ".0")
+	} else if literal != w.view(v) {
+		w.change(v, literal)
 	}
 	if n.enum != nil {
 		w.choice(n, v, canonical([]byte(literal)))
@@ -192,21 +194,28 @@ func (w *walk) number(n *node, v jsonscan.Span, r rule) {
 	}
 }
 
-func floatText(literal []byte, r rule) (text, problem string) {
+// longestFloat is how long a float in quotes may be.
+const longestFloat = 64 << 10
+
+// floatText returns the text of a float; one that is whole lacks its fraction.
+func floatText(literal []byte, r rule) (text string, whole bool, problem string) {
 	switch c := literal[0]; {
 	case c == '"' && r == lenient:
-		if d, ok := parseDecimal(jsonscan.Unquote(literal)); ok {
-			return d.float(), ""
+		if len(literal) > longestFloat {
+			return "", false, "float_parsing"
 		}
-		return "", "float_parsing"
+		if d, ok := parseDecimal(jsonscan.Unquote(literal)); ok {
+			return d.float(), false, ""
+		}
+		return "", false, "float_parsing"
 	case !isNumber(c):
-		return "", "float_type"
+		return "", false, "float_type"
 	case bytes.ContainsAny(literal, ".eE"):
-		return string(literal), ""
+		return jsonscan.View(literal), false, ""
 	case r == exact:
-		return "", "float_type"
+		return "", false, "float_type"
 	default:
-		return string(literal) + ".0", ""
+		return jsonscan.View(literal), true, ""
 	}
 }
 
@@ -214,7 +223,7 @@ func (w *walk) boolean(n *node, v jsonscan.Span, r rule) {
 	var value, problem string
 	switch c := w.raw[v.Start]; {
 	case c == 't' || c == 'f':
-		w.choice(n, v, string(w.text(v)))
+		w.choice(n, v, w.view(v))
 		return
 	case r < lenient || c == '[' || c == '{' || c == 'n':
 		problem = "bool_type"
@@ -227,7 +236,7 @@ func (w *walk) boolean(n *node, v jsonscan.Span, r rule) {
 		w.refuse(n, v, problem, "must be true or false")
 		return
 	}
-	w.input = append(w.input, edit{v, value})
+	w.change(v, value)
 	w.choice(n, v, value)
 }
 

@@ -17,7 +17,10 @@ func (s *Supervisor) admit(r prediction.Request, idempotent bool) (f *flight, cr
 	if err != nil {
 		return nil, false, err
 	}
-	checked, problems := input.Check(r.Input)
+	checked, problems, err := s.checks.run(input, r.Input, s.CheckWait)
+	if err != nil {
+		return nil, false, err
+	}
 	if len(problems) > 0 {
 		return nil, false, prediction.InvalidRequest(convert(problems)...)
 	}

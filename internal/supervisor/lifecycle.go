@@ -118,7 +118,10 @@ func (s *Supervisor) check(ctx context.Context, f *flight, w *worker) (*worker, 
 	if err != nil {
 		return w, err
 	}
-	checked, problems := input.Check(f.prediction.Request.Input)
+	checked, problems, err := s.checks.run(input, f.prediction.Request.Input, 0)
+	if err != nil {
+		return err
+	}
 	if len(problems) > 0 {
 		return w, fmt.Errorf("the input no longer fits the model: %v %s", problems[0].Loc, problems[0].Msg)
 	}

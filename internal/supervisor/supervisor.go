@@ -45,6 +45,7 @@ type Config struct {
 	RetainFor      time.Duration // how long they are kept
 	RetainBytes    int           // how much they may hold together
 	Limits         prediction.Limits
+	CheckWait      time.Duration // for room to check a large input
 
 	Fetcher   *files.Fetcher
 	Publisher *files.Publisher
@@ -74,6 +75,7 @@ type Supervisor struct {
 	Config
 
 	root    *spool.Dir
+	checks  *checks
 	queued  *spool.Journal
 	results *spool.Journal
 	outbox  *spool.Journal
@@ -112,7 +114,7 @@ func New(c Config) (*Supervisor, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Supervisor{Config: c, root: root, look: make(chan os.Signal, 16), flights: map[string]*flight{}, fetching: map[*flight]bool{}, defunct: make(chan struct{}),
+	s := &Supervisor{Config: c, root: root, checks: newChecks(), look: make(chan os.Signal, 16), flights: map[string]*flight{}, fetching: map[*flight]bool{}, defunct: make(chan struct{}),
 		ready: deafness{signal: syscall.SIGUSR1}, busy: deafness{signal: syscall.SIGUSR2},
 		rescan: time.NewTimer(rescan), ticking: true}
 	s.stopping, s.stop = context.WithCancel(context.Background())

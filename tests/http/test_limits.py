@@ -63,3 +63,83 @@ def test_logs_are_cut_with_a_line_that_says_so(server):
     logs = server.predict({"lines": 1000}).json["logs"]
     assert logs.startswith("line 0\nline 1\n") and len(logs) < 1200
     assert "--max-log-bytes" in logs.splitlines()[-1]
+
+
+SHAPES = """
+from typing import Any, Dict, List, Optional, Union
+
+class Predictor:
+    def predict(
+        self, floats: Optional[List[float]] = None, flags: Optional[List[bool]] = None, ints: Optional[List[int]] = None,
+        texts: Optional[List[str]] = None, either: Optional[List[Union[int, str]]] = None, table: Optional[Dict[str, float]] = None,
+        tables: Optional[List[Dict[str, int]]] = None, anything: Any = None, text: str = "",
+    ) -> str:
+        return "done"
+"""
+
+#: What is checked, as the beginning of an input, what is repeated in it, and its end.
+LARGE = {
+    "whole numbers for floats": ('{"floats": [', "1,", "1]}"),
+    "floats in quotes": ('{"floats": [', '"1",', "1]}"),
+    "floats for integers": ('{"ints": [', "1.0,", "1]}"),
+    "numbers for booleans": ('{"flags": [', "0,", "1]}"),
+    "short texts": ('{"texts": [', '"",', '""]}'),
+    "members of a union": ('{"either": [', '"",', '""]}'),
+    "empty objects": ('{"tables": [', "{},", "{}]}"),
+    "lists": ('{"anything": [', "[1],", "1]}"),
+    "a long text": ('{"text": "', "a", '"}'),
+    "escapes": ('{"text": "', "\\\\u0041", '"}'),
+}
+
+
+@pytest.mark.parametrize("shape", LARGE)
+def test_a_body_takes_a_small_multiple_of_its_size(start, shape):
+    server = start(SHAPES)
+    head, part, end = LARGE[shape]
+    body = f'{{"input": {head}{part * ((4 << 20) // len(part))}{end}}}'
+    before = server.memory()
+    answer = server.ask(
+        "POST", "/predictions", body, timeout=120, Content_Type="application/json", Prefer="respond-async"
+    )
+    assert answer.status == 202, answer.body[:500]
+    assert server.memory() - before < 4 * len(body) + (8 << 20)
+
+
+def members(count: int) -> str:
+    return ",".join(f'"{n:x}": 1' for n in range(count))
+
+
+@pytest.mark.parametrize(
+    ("body", "loc", "bound"),
+    [
+        ('{"input": {"table": {%s}}}' % members(100_001), ["body", "input", "table"], "100000 keys"),
+        ('{"input": {%s}}' % members(100_001), ["body", "input"], "100000 keys"),
+        ('{"context": {%s}}' % members(1001).replace(": 1", ': ""'), ["body", "context"], "1000 members"),
+        ('{"input": {"ints": [%s1]}}' % ("1e300," * 200_000), ["body", "input"], "3 times as large"),
+    ],
+)
+def test_422_for_what_has_too_many_members(start_once, body, loc, bound):
+    server = start_once(SHAPES)
+    before = server.memory()
+    answer = server.ask("POST", "/predictions", body, timeout=120)
+    assert answer.status == 422, answer.body[:500]
+    problem = answer.json["detail"][0]
+    assert problem["loc"] == loc and bound in problem["msg"]
+    assert server.memory() - before < 4 * len(body) + (32 << 20)
+
+
+def test_what_is_written_anew_is_right_however_much_it_is(start_once):
+    server = start_once(
+        SHAPES.replace(
+            'return "done"', "return repr((sum(floats), {type(f) for f in floats}, len(floats), sum(flags), either))"
+        )
+    )
+    given = {
+        "floats": [1, "2", 2.5] * 3000,
+        "flags": [0, 1, True] * 3000,
+        "either": [1, "1", 2.0] * 2000,
+        "unknown": {"é": [1]},
+    }
+    answer = server.predict(given).json
+    assert answer["output"] == repr((5.5 * 3000, {float}, 9000, 6000, [1, "1", 2] * 2000)), answer["output"][:200]
+    assert answer["input"] == given
