@@ -30,6 +30,8 @@ type Model struct {
 	PredictTimeout span `group:"Limits:" placeholder:"TIME" help:"Longest prediction. Default: none."`
 	CancelGrace    span `group:"Limits:" default:"10s" help:"How long a canceled prediction may take to end before its runner is replaced."`
 	MaxInputFile   size `group:"Limits:" default:"8GiB" help:"Largest input file."`
+	MaxInputFiles  int  `group:"Limits:" default:"64" placeholder:"N" help:"Most input files of one prediction; 0: no limit."`
+	MaxOutput      size `group:"Limits:" default:"256MiB" help:"Largest output of one prediction, all that it yields together; its files do not count. 0: no limit."`
 	MaxOutputFile  size `group:"Limits:" default:"8GiB" help:"Largest output file."`
 	MaxLogBytes    size `group:"Limits:" default:"16MiB" help:"Largest log of one prediction; the rest is dropped with a note."`
 
@@ -73,6 +75,7 @@ type Config struct {
 	ShutdownGrace span   `group:"Running:" name:"runner-shutdown-grace-period" default:"20s" help:"How long predictions may go on after the server was told to stop."`
 
 	MaxBody       size `group:"Limits:" default:"128MiB" help:"Largest request body."`
+	MaxUploads    size `group:"Limits:" default:"16GiB" help:"Most bytes that the files uploaded to /v1/files take together; 0: no limit."`
 	HeaderTimeout span `group:"Limits:" default:"10s" help:"How long a client may take to send its headers."`
 	BodyTimeout   span `group:"Limits:" default:"30s" help:"How long a client may pause while it sends a body."`
 	IdleTimeout   span `group:"Limits:" default:"2m" help:"How long an idle connection is kept."`
@@ -194,6 +197,9 @@ func (m *Model) complete() (err error) {
 	if m.MaxConcurrency < 0 {
 		return fmt.Errorf("--max-concurrency is %d: it must be at least 1", m.MaxConcurrency)
 	}
+	if m.MaxInputFiles < 0 {
+		return fmt.Errorf("--max-input-files is %d: it must not be negative", m.MaxInputFiles)
+	}
 	if _, known := levels[strings.ToLower(m.LogLevel)]; !known && m.LogLevel != "" {
 		return fmt.Errorf("--log-level is %q: it must be debug, info, warning or error", m.LogLevel)
 	}
@@ -242,10 +248,13 @@ func (m *Model) readSetupTimeout() {
 
 func historyCapacity(text string) int {
 	if n, err := strconv.Atoi(text); err == nil && n >= 0 {
-		return n
+		return min(n, mostHistory)
 	}
 	return 1024
 }
+
+// mostHistory is as good as no limit, and twice of it is a number still.
+const mostHistory = 1 << 30
 
 // span is a duration that may also be written as bare seconds.
 type span time.Duration

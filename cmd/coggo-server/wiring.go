@@ -51,7 +51,7 @@ func build(c Config, dir *workingDir, out io.Writer, log *slog.Logger) (*built, 
 		return nil, err
 	}
 	store := &files.Store{
-		Dir: filepath.Join(dir.path, "uploads"), MaxBytes: int64(c.MaxInputFile), Keep: uploadsKeep, Now: time.Now, NewID: prediction.NewID,
+		Dir: filepath.Join(dir.path, "uploads"), MaxBytes: int64(c.MaxInputFile), MaxTotal: int64(c.MaxUploads), Keep: uploadsKeep, Now: time.Now, NewID: prediction.NewID,
 	}
 	// The collector is the operator's own, so it may well be in a private network.
 	tracer, err := telemetry.NewTracer(version, outbound.NewClient(outbound.Options{}), log)
@@ -81,6 +81,7 @@ func build(c Config, dir *workingDir, out io.Writer, log *slog.Logger) (*built, 
 		SetupTimeout: time.Duration(c.SetupTimeout), CancelGrace: time.Duration(c.CancelGrace), PredictTimeout: time.Duration(c.PredictTimeout),
 		MaxRestarts: c.MaxRestarts, MaxQueue: c.MaxQueue, MaxFetching: c.MaxFetching,
 		Retain: c.Retain, RetainFor: time.Duration(c.RetainFor), RetainBytes: retainBytes,
+		MaxInputFiles: c.MaxInputFiles, MaxOutput: int64(c.MaxOutput),
 		CheckWait: time.Duration(c.BodyTimeout),
 		Limits:    prediction.Limits{LogBytes: int(c.MaxLogBytes), History: c.History},
 		Fetcher:   &files.Fetcher{Client: client, UserAgent: agent, MaxBytes: int64(c.MaxInputFile), Store: store},

@@ -23,12 +23,15 @@ import (
 type Store struct {
 	Dir      string
 	MaxBytes int64         // of one file; 0: no limit
+	MaxTotal int64         // of all files together; 0: no limit
 	Keep     time.Duration // after which a file is removed
 	Now      func() time.Time
 	NewID    func() string // of lowercase letters and digits, not to be guessed
 
-	mu    sync.Mutex // guards swept
+	mu    sync.Mutex // guards the rest
 	swept time.Time  // when expired files were looked for last
+	taken int64      // bytes of what is stored, and of what is promised to uploads under way
+	count sync.Once  // of what an earlier server has stored
 }
 
 // Stored describes an uploaded file.
@@ -57,8 +60,85 @@ var storedID = regexp.MustCompile(`^[a-z0-9]{8,64}$`)
 // ErrNotStored says that no file has an id, or that it has expired.
 var ErrNotStored = errors.New("no file has this id; uploaded files are kept for a while")
 
-// Put stores body; from time to time it removes what has expired.
+// FullError is the limit in bytes of all uploads together.
+type FullError int64
+
+func (e FullError) Error() string {
+	return fmt.Sprintf("the uploads together would be larger than %d bytes", int64(e))
+}
+
+// room reads an upload as far as there is room for it beside the others. It takes the room piece by piece: how long a part of a form
+// is shows at its end only.
+type room struct {
+	io.Reader
+	store *Store
+	left  int64 // taken and not used yet
+	taken int64
+}
+
+// roomPiece is how much room is taken at once.
+const roomPiece = 1 << 20
+
+func (r *room) Read(p []byte) (int, error) {
+	if r.store.MaxTotal == 0 {
+		return r.Reader.Read(p)
+	}
+	if r.left == 0 {
+		got, err := r.store.take(roomPiece)
+		if err != nil {
+			return 0, err
+		}
+		r.left, r.taken = got, r.taken+got
+	}
+	n, err := r.Reader.Read(p[:min(int64(len(p)), r.left)])
+	r.left -= int64(n)
+	return n, err
+}
+
+func (r *room) release() { r.store.use(-r.taken) }
+
+// take gives at most so many bytes of room.
+func (s *Store) take(most int64) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	got := min(most, s.MaxTotal-s.taken)
+	if got <= 0 {
+		return 0, FullError(s.MaxTotal)
+	}
+	s.taken += got
+	return got, nil
+}
+
+// use counts bytes that are stored from now on, or no longer.
+func (s *Store) use(bytes int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.taken = max(0, s.taken+bytes)
+}
+
+// countStored counts what there is.
+func (s *Store) countStored() {
+	for _, about := range s.List() {
+		s.use(about.Size + storedRoom)
+	}
+}
+
+// drop removes a file, and counts that once however many do so.
+func (s *Store) drop(id string) error {
+	dir := filepath.Join(s.Dir, id)
+	info, err := os.Stat(filepath.Join(dir, storedContents))
+	if os.Remove(filepath.Join(dir, storedAbout)) == nil && err == nil {
+		s.use(-info.Size() - storedRoom)
+	}
+	return os.RemoveAll(dir)
+}
+
+// storedRoom is what a stored file takes beside its contents, about.
+const storedRoom = 4 << 10
+
+// Put stores body; from time to time it removes what has expired. It returns a FullError where there is no room for it.
 func (s *Store) Put(name, contentType string, body io.Reader) (_ Stored, err error) {
+	s.count.Do(s.countStored)
 	s.sweep()
 	now := s.Now().UTC()
 	about := Stored{ID: s.NewID(), Name: safeName(name), ContentType: contentType, CreatedAt: now, ExpiresAt: now.Add(s.Keep)}
@@ -76,7 +156,9 @@ func (s *Store) Put(name, contentType string, body io.Reader) (_ Stored, err err
 	}
 	sum := sha256.New()
 	f := Fetcher{MaxBytes: s.MaxBytes}
-	if err := f.write(filepath.Join(dir, storedContents), io.TeeReader(body, sum)); err != nil {
+	within := &room{Reader: body, store: s}
+	defer within.release()
+	if err := f.write(filepath.Join(dir, storedContents), io.TeeReader(within, sum)); err != nil {
 		return about, err
 	}
 	about.SHA256 = hex.EncodeToString(sum.Sum(nil))
@@ -85,7 +167,11 @@ func (s *Store) Put(name, contentType string, body io.Reader) (_ Stored, err err
 		return about, err
 	}
 	about.Size = info.Size()
-	return about, s.note(about)
+	if err := s.note(about); err != nil {
+		return about, err
+	}
+	s.use(about.Size + storedRoom)
+	return about, nil
 }
 
 // Get describes the file with an id. It returns ErrNotStored when there is none.
@@ -177,7 +263,7 @@ func (s *Store) Delete(id string) error {
 	if _, err := s.Get(id); err != nil {
 		return err
 	}
-	return os.RemoveAll(filepath.Join(s.Dir, id))
+	return s.drop(id)
 }
 
 // sweepEvery is how often expired files are looked for: the look reads about every file, and uploads may come by the thousand.
@@ -207,7 +293,7 @@ func (s *Store) sweep() {
 	for _, entry := range entries {
 		if _, err := s.Get(entry.Name()); errors.Is(err, ErrNotStored) {
 			if info, err := entry.Info(); err == nil && s.Now().Sub(info.ModTime()) > s.Keep {
-				_ = os.RemoveAll(filepath.Join(s.Dir, entry.Name())) // tried again at the next upload
+				_ = s.drop(entry.Name()) // tried again at the next upload
 			}
 		}
 	}

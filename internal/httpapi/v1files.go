@@ -123,6 +123,9 @@ func (a *API) store(part *multipart.Part) (files.Stored, error) {
 	if errors.As(err, new(files.TooLargeError)) {
 		return stored, prediction.Refuse(prediction.TooLarge, fmt.Sprintf("the file is too large: %v, see --max-input-file", err))
 	}
+	if full := files.FullError(0); errors.As(err, &full) {
+		return stored, &httpError{http.StatusInsufficientStorage, fmt.Sprintf("%v, see --max-uploads", full)}
+	}
 	if disk, ok := errors.AsType[*fs.PathError](err); ok {
 		return stored, &httpError{http.StatusInsufficientStorage, "the working directory can't be written: " + disk.Err.Error()}
 	}

@@ -45,8 +45,12 @@ func (i *Input) Check(raw json.RawMessage) (Checked, []Problem) {
 	if trimmed := bytes.TrimSpace(raw); len(trimmed) == 0 || string(trimmed) == "null" {
 		raw = json.RawMessage("{}")
 	}
-	w := walk{raw: raw}
+	w := walk{raw: raw, maxFiles: i.maxFiles}
 	w.root(i.root)
+	if w.manyFiles() {
+		w.path = nil
+		w.add("too_long", fmt.Sprintf("has more than %d files, see --max-input-files", i.maxFiles))
+	}
 	if len(w.problems) > 0 {
 		return Checked{}, w.problems
 	}
@@ -103,6 +107,7 @@ type walk struct {
 	quiet    bool // which nobody asks for: a trial
 	revision revision
 	files    []FileInput
+	maxFiles int // 0: no limit
 	unknown  []string
 	matching time.Duration // spent on patterns
 	veiled   bool          // in a value that holds a secret: the client may have put it in a wrong place
@@ -289,7 +294,7 @@ func (w *walk) refuseUnion(n *node, v jsonscan.Span, r rule) {
 
 // try walks the value on its own, so that a member of a union that does not fit leaves nothing behind.
 func (w *walk) try(n *node, v jsonscan.Span, r rule, quiet bool) walk {
-	trial := walk{raw: w.raw, path: w.path, matching: w.matching, veiled: w.veiled, quiet: quiet}
+	trial := walk{raw: w.raw, path: w.path, matching: w.matching, veiled: w.veiled, quiet: quiet, maxFiles: w.maxFiles}
 	trial.value(n, v, r)
 	w.matching = trial.matching
 	return trial
@@ -322,6 +327,9 @@ func (w *walk) adopt(trial *walk, n *node, v jsonscan.Span, r rule) {
 	w.revision.more = w.revision.more || trial.revision.more
 	w.files = append(w.files, trial.files...)
 }
+
+// manyFiles reports whether there are more files than there may be. One more is kept.
+func (w *walk) manyFiles() bool { return w.maxFiles > 0 && len(w.files) > w.maxFiles }
 
 // view is a part of the text as a string, which is no copy.
 func (w *walk) view(v jsonscan.Span) string { return jsonscan.View(w.text(v)) }

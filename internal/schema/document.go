@@ -30,7 +30,18 @@ type Document struct {
 }
 
 // Input is the schema of the input of one method.
-type Input struct{ root *node }
+type Input struct {
+	root     *node
+	maxFiles int // 0: no limit
+}
+
+// LimitFiles bounds how many files an input may have; 0: no limit. It must come before the first Check.
+func (d *Document) LimitFiles(count int) {
+	d.predict.maxFiles = count
+	if d.train != nil {
+		d.train.maxFiles = count
+	}
+}
 
 // Parse reads an OpenAPI document. It fails when the document has no schema for the input of predictions, or one that
 // cannot be checked: a $ref that leads nowhere or to itself, an unknown type or keyword, a pattern that does not compile.
@@ -78,7 +89,7 @@ func newInput(components map[string]json.RawMessage, name string) (*Input, error
 	// A client may send more than the model declares; the model's method would refuse it. Only a model that takes
 	// any keyword says so with additionalProperties.
 	root.dropUnknown = root.additional == nil && !root.open
-	return &Input{root}, nil
+	return &Input{root: root}, nil
 }
 
 // JSON returns the document as it was parsed.

@@ -84,7 +84,9 @@ func (w *walk) file(n *node, v jsonscan.Span) {
 		w.refuse(n, v, "url_parsing", "must be "+fileName)
 		return
 	}
-	w.files = append(w.files, FileInput{pointer(w.path), address})
+	if !w.manyFiles() {
+		w.files = append(w.files, FileInput{pointer(w.path), address})
+	}
 	if len(address) > maxFileText {
 		w.change(v, `"data:"`)
 	}

@@ -84,10 +84,10 @@ func (e *Events) Next() (events []Event, more bool, err error) {
 // judge returns why the line that has begun can't be an event.
 func (e *Events) judge() error {
 	if len(e.buf) > 0 && e.buf[0] == 0 {
-		return &OddError{e.name, "damaged: it has a hole"}
+		return &OddError{e.name, "damaged: it has a hole", false}
 	}
 	if most := e.dir.mostLine(); int64(len(e.buf)) > most {
-		return &OddError{e.name, fmt.Sprintf("damaged: a line is longer than the limit of %d bytes", most)}
+		return &OddError{e.name, fmt.Sprintf("damaged: a line is longer than the limit of %d bytes", most), false}
 	}
 	return nil
 }

@@ -73,8 +73,9 @@ func write(path string, parts ...[]byte) error {
 // OddError says that something else than a file of a reasonable size stands in the place of a message. A model can do that, and it
 // does not pass.
 type OddError struct {
-	Name string // of the file
-	What string // it is
+	Name  string // of the file
+	What  string // it is
+	Large bool   // it is a file, but too large
 }
 
 func (e *OddError) Error() string { return e.Name + " is " + e.What }
@@ -97,7 +98,7 @@ func (d *Dir) get(name string, most int64) ([]byte, bool, error) {
 }
 
 func tooLarge(name string, size, most int64) error {
-	return &OddError{name, fmt.Sprintf("%d bytes long, more than the limit of %d", size, most)}
+	return &OddError{name, fmt.Sprintf("%d bytes long, more than the limit of %d", size, most), true}
 }
 
 // openFile opens a regular file for reading and waits for nobody. The descriptor is -1 when there is none, or with an error.
@@ -108,9 +109,9 @@ func (d *Dir) openFile(name string) (fd int, size int64, err error) {
 	case unix.ENOENT:
 		return -1, 0, nil
 	case unix.ELOOP:
-		return -1, 0, &OddError{name, "a symbolic link, not a regular file"}
+		return -1, 0, &OddError{name, "a symbolic link, not a regular file", false}
 	case unix.ENXIO:
-		return -1, 0, &OddError{name, "a socket or a device, not a regular file"}
+		return -1, 0, &OddError{name, "a socket or a device, not a regular file", false}
 	default:
 		return -1, 0, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
@@ -118,7 +119,7 @@ func (d *Dir) openFile(name string) (fd int, size int64, err error) {
 	if err = retry(func() error { return unix.Fstat(fd, &stat) }); err != nil {
 		err = &fs.PathError{Op: "stat", Path: path, Err: err}
 	} else if kind, odd := oddKinds[uint32(stat.Mode)&unix.S_IFMT]; odd {
-		err = &OddError{name, kind + ", not a regular file"}
+		err = &OddError{name, kind + ", not a regular file", false}
 	}
 	if err != nil {
 		_ = unix.Close(fd)

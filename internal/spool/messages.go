@@ -156,6 +156,13 @@ func (d *Dir) PutStop() error {
 	return nil
 }
 
+// LargeOutputError is the limit in bytes that the output of a response exceeds.
+type LargeOutputError struct{ Most int64 }
+
+func (e *LargeOutputError) Error() string {
+	return fmt.Sprintf("the output is larger than %d bytes", e.Most)
+}
+
 // Response reads the end of a prediction, when it is there.
 func (d *Dir) Response(fileID string) (r Response, ok bool, err error) {
 	ok, err = d.getJSON(responsePrefix+fileID+jsonSuffix, mostMessage, &r)
@@ -166,6 +173,9 @@ func (d *Dir) Response(fileID string) (r Response, ok bool, err error) {
 		data, found, err := d.get(r.OutputPath, d.maxOutput())
 		if err == nil && !found {
 			err = fs.ErrNotExist
+		}
+		if odd := (*OddError)(nil); errors.As(err, &odd) && odd.Large {
+			return Response{}, false, &LargeOutputError{d.maxOutput()}
 		}
 		if err != nil {
 			return Response{}, false, fmt.Errorf("read output of %s: %s: %w", r.ID, r.OutputPath, err)

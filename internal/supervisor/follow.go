@@ -39,6 +39,7 @@ type follower struct {
 	lent    *runner.Lent // nil where predictions do not run alone
 	events  *spool.Events
 	target  *files.Destination // of the output's files, once there are any
+	yielded int64              // bytes
 
 	fault    string           // why the prediction fails although the model may still run
 	grace    <-chan time.Time // set once the runner was told to end it
@@ -141,6 +142,9 @@ func (o *follower) read(ctx context.Context, eventsOnly bool) (result prediction
 	if !eventsOnly {
 		response, ended, err = o.dir.Response(spool.FileID(o.f.id()))
 	}
+	if errors.As(err, new(*spool.LargeOutputError)) {
+		return o.failed(o.largeOutput()), true, nil
+	}
 	if err != nil && !passing(err) && !odd(err) {
 		return o.failed("the model's answer could not be read: " + err.Error()), true, nil
 	}
@@ -227,6 +231,10 @@ func (o *follower) take(ctx context.Context, events []spool.Event) {
 // yield adds an item of the output. When its files can't be published the prediction has failed, and the model need
 // not go on.
 func (o *follower) yield(ctx context.Context, e spool.Event) {
+	if o.yielded += int64(len(e.Chunk)); o.tooMuch(o.yielded) {
+		o.fail(o.largeOutput())
+		return
+	}
 	chunk, _, err := o.publish(ctx, e.Chunk, e.Files, false)
 	if err != nil {
 		if ctx.Err() == nil {
@@ -238,6 +246,12 @@ func (o *follower) yield(ctx context.Context, e spool.Event) {
 	if o.f.hook != nil {
 		o.f.hook.Changed("output")
 	}
+}
+
+func (o *follower) tooMuch(output int64) bool { return o.s.MaxOutput > 0 && output > o.s.MaxOutput }
+
+func (o *follower) largeOutput() string {
+	return fmt.Sprintf("the output is larger than %d bytes, see --max-output; return large ones as files", o.s.MaxOutput)
 }
 
 // publish turns file outputs into data URLs or uploads. Large ones may be left open, as inserts.
@@ -281,6 +295,9 @@ func (o *follower) conclude(ctx context.Context, r spool.Response) prediction.Re
 	o.f.plain = !o.events.Found() && o.grace == nil && len(o.f.checked.Files)+len(r.Files) == 0 && r.OutputPath == ""
 	result := prediction.Result{
 		Status: prediction.Status(r.Status), Streamed: r.Streamed, Error: r.Error, Metrics: r.Metrics, CompletedAt: r.CompletedAt,
+	}
+	if !r.Streamed && o.tooMuch(int64(len(r.Output))) {
+		return o.failed(o.largeOutput())
 	}
 	if !r.Streamed {
 		output, inserts, err := o.publish(ctx, r.Output, r.Files, true)

@@ -45,6 +45,8 @@ type Config struct {
 	RetainFor      time.Duration // how long they are kept
 	RetainBytes    int           // how much they may hold together
 	Limits         prediction.Limits
+	MaxInputFiles  int           // of one prediction; 0: no limit
+	MaxOutput      int64         // bytes of one prediction's output, without its files; 0: no limit
 	CheckWait      time.Duration // for room to check a large input
 
 	Fetcher   *files.Fetcher
@@ -136,6 +138,7 @@ func New(c Config) (*Supervisor, error) {
 				return nil, err
 			}
 		}
+		dir.MaxOutput = c.MaxOutput
 		s.workers = append(s.workers, newWorker(s, i, dir))
 	}
 	if err := s.readLeft(); err != nil {

@@ -306,6 +306,7 @@ func (w *worker) readSchema() (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("read the model's schema: %w", err)
 	}
+	doc.LimitFiles(w.s.MaxInputFiles)
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
 	w.s.schema = doc

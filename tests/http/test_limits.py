@@ -143,3 +143,81 @@ def test_what_is_written_anew_is_right_however_much_it_is(start_once):
     answer = server.predict(given).json
     assert answer["output"] == repr((5.5 * 3000, {float}, 9000, 6000, [1, "1", 2] * 2000)), answer["output"][:200]
     assert answer["input"] == given
+
+
+FILES = """
+from typing import Iterator, List, Optional
+from cog import Path
+
+class Predictor:
+    def predict(
+        self, images: Optional[List[Path]] = None, one: Optional[Path] = None, times: int = 1, size: int = 1, whole: bool = False
+    ) -> Iterator[str]:
+        for _ in range(times):
+            yield "x" * size
+
+class Whole:
+    def predict(self, size: int = 1) -> str:
+        return "x" * size
+"""
+
+
+def test_422_for_more_files_than_max_input_files(start_once):
+    server = start_once(FILES)
+    assert server.predict({"images": ["data:,"] * 63, "one": "data:,"}).status == 200
+    for many in (64, 200_000):
+        answer = server.predict({"images": ["data:,"] * many, "one": "data:,"})
+        assert answer.status == 422
+        (problem,) = answer.json["detail"]
+        assert problem["loc"] == ["body", "input"] and "64 files" in problem["msg"]
+        assert "--max-input-files" in problem["msg"]
+    assert not list(server.spool().glob("inputs/*"))
+
+
+def test_the_number_of_input_files_can_be_set(start):
+    server = start(FILES, "--max-input-files", "1")
+    assert server.predict({"one": "data:,"}).status == 200
+    assert server.predict({"images": ["data:,", "data:,"]}).status == 422
+
+
+@pytest.mark.parametrize("given", [{"times": 100_000_000, "size": 10_000}, {"times": 1, "size": 1_000_000}])
+def test_a_prediction_that_yields_more_than_max_output_fails(start, given):
+    server = start(FILES, "--max-output", "100KB")
+    answer = server.predict(given).json
+    assert answer["status"] == "failed"
+    assert "100000 bytes" in answer["error"] and "--max-output" in answer["error"]
+    assert server.predict({"times": 9, "size": 10_000}).json["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("size", [200_000, 3_000_000])
+def test_a_prediction_that_returns_more_than_max_output_fails(start, size):
+    server = start(FILES, "--max-output", "100KB", predict="predict.py:Whole")
+    answer = server.predict({"size": size}).json
+    assert answer["status"] == "failed" and answer["output"] is None
+    assert "100000 bytes" in answer["error"] and "--max-output" in answer["error"]
+    assert server.predict({"size": 90_000}).json["status"] == "succeeded"
+
+
+def upload(server, size):
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="content"; filename="a"\r\n\r\n' + b"a" * size + b"\r\n--x--\r\n"
+    )
+    return server.ask("POST", "/v1/files", body, Content_Type="multipart/form-data; boundary=x")
+
+
+def test_507_for_uploads_that_are_more_than_max_uploads_together(start):
+    server = start(FILES, "--max-uploads", "3MiB")
+    assert upload(server, 4 << 20).status == 507
+    first, second = upload(server, 1 << 20), upload(server, 1 << 20)
+    assert (first.status, second.status) == (201, 201)
+    full = upload(server, 1 << 20)
+    assert full.status == 507 and "--max-uploads" in full.json["detail"]
+    assert len(server.get("/v1/files").json["results"]) == 2
+    assert server.ask("DELETE", f"/v1/files/{first.json['id']}").status == 204
+    assert upload(server, 1 << 20).status == 201
+
+
+@pytest.mark.parametrize("capacity", ["4611686018427387905", "9223372036854775807", "99999999999999999999"])
+def test_a_vast_history_is_one_without_a_limit(start, capacity):
+    server = start(FILES, env={"COG_STREAM_HISTORY_CAPACITY": capacity})
+    assert server.predict({"times": 5000}).json["status"] == "succeeded"
