@@ -120,7 +120,7 @@ func (s *Supervisor) check(ctx context.Context, f *flight, w *worker) (*worker, 
 	}
 	checked, problems, err := s.checks.run(input, f.prediction.Request.Input, 0)
 	if err != nil {
-		return err
+		return w, err
 	}
 	if len(problems) > 0 {
 		return w, fmt.Errorf("the input no longer fits the model: %v %s", problems[0].Loc, problems[0].Msg)
