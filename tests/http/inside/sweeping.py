@@ -45,3 +45,15 @@ def test_nobody_removes_what_a_server_that_is_down_has_left(start, tmp_path, who
         assert server.get(f"/predictions/it-{who}").json["status"] in TERMINAL
         server.process.terminate()
         assert server.process.wait(30) == 0
+
+
+def test_an_ephemeral_directory_that_an_operator_takes_over_is_not_swept(start, tmp_path):
+    killed = start(MODEL, "--ephemeral", model_dir=tmp_path)
+    killed.kill()
+    (path,) = set(SHM.glob("coggo-ephemeral-*")) - {CHOSEN}
+    taken = start(MODEL, "--working-dir", str(path), model_dir=tmp_path)
+    asked(taken, {"s": 600}, id="it")
+    taken.kill()
+    start(MODEL)
+    last = start(MODEL, "--working-dir", str(path), model_dir=tmp_path)
+    assert last.get("/predictions/it").json["status"] == "failed"
