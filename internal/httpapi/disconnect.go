@@ -24,7 +24,7 @@ func deferWatch(r *http.Request) func() context.Context {
 	}
 	return func() context.Context {
 		watch()
-		return r.Context()
+		return leaving(r.Context())
 	}
 }
 

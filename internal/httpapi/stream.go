@@ -102,6 +102,7 @@ func (a *API) follow(r *http.Request, p *prediction.Prediction, number int, e *e
 	quiet := time.NewTicker(a.KeepAlive)
 	defer quiet.Stop()
 	defer e.release()
+	left := leaving(r.Context())
 	for {
 		events, lost, more := p.After(number)
 		skipped(lost)
@@ -122,7 +123,7 @@ func (a *API) follow(r *http.Request, p *prediction.Prediction, number int, e *e
 		case <-more:
 		case <-quiet.C:
 			e.comment("keep-alive")
-		case <-r.Context().Done():
+		case <-left.Done():
 			return nil
 		}
 	}

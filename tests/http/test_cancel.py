@@ -220,6 +220,28 @@ def test_a_client_that_leaves_right_away_is_noticed_after_short_predictions_too(
     assert server.ended("gone", 5)["status"] == "canceled"
 
 
+#: What a client may send before its answer has come.
+EARLY = {"line break": b"\r\n", "letter": b"G", "request": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "much": b"x" * 100_000}
+
+
+@pytest.mark.parametrize("early", EARLY)
+def test_a_client_that_sends_more_and_leaves_is_noticed(server, early):
+    id = early.replace(" ", "-")
+    client = leave(server, "PUT", f"/predictions/{id}", {"input": {"how": "sleep"}})
+    until("it runs", lambda: server.get(f"/predictions/{id}").status == 200)
+    yielded(server, id)
+    client.sendall(EARLY[early])
+    yielded(server, id)  # net/http has taken it meanwhile
+    client.close()
+    assert server.ended(id, 5)["status"] == "canceled"
+
+
+def test_a_client_that_sends_more_and_stays_is_answered(server):
+    with leave(server, "POST", "/predictions", {"input": {"n": 0}}) as client, client.makefile("rb") as answers:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert answers.read().count(b"HTTP/1.1 200 OK") == 2
+
+
 def test_a_client_that_leaves_an_async_request_does_not_cancel_it(sync_server):
     leave(sync_server, "PUT", "/predictions/stays", {"input": {"how": "sleep"}}, Prefer="respond-async").close()
     until("it runs", lambda: sync_server.get("/predictions/stays").status == 200)

@@ -342,6 +342,18 @@ def test_the_last_reader_that_leaves_cancels(server):
     assert (body["status"], body["output"]) == ("canceled", ["0", "1", "2"])
 
 
+@pytest.mark.parametrize("early", [b"\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"])
+def test_a_reader_that_sends_more_and_leaves_is_noticed(server, early):
+    id = f"early-{len(early)}"
+    body = json.dumps({"id": id, "input": {"end": "hang"}})
+    head = ["POST /predictions HTTP/1.1", "Host: x", "Accept: text/event-stream", f"Content-Length: {len(body)}"]
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall("\r\n".join([*head, "Content-Type: application/json", "", body]).encode())
+        until("it has yielded", lambda: server.get(f"/predictions/{id}").json.get("output") == ["0", "1", "2"])
+        client.sendall(early)
+    assert server.ended(id, 5)["status"] == "canceled"
+
+
 def test_readers_that_leave_what_was_not_made_for_them_cancel_nothing(server, gate):
     name, go = gate
     server.predict({"wait": name}, {"Prefer": "respond-async"}, id="stays")
