@@ -87,7 +87,6 @@ func run(c Config, console *console) error {
 		IdleTimeout:       time.Duration(c.IdleTimeout),
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          quietLog(log),
-		ConnContext:       httpapi.ConnContext,
 	}
 	defer watchSignals(built.supervisor, stop, c.AwaitExplicitShutdown, log)()
 	serving := make(chan error, 1)

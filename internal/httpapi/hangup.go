@@ -2,20 +2,12 @@ package httpapi
 
 import (
 	"context"
-	"net"
 	"syscall"
 	"time"
 )
 
 // hangUpLook is how often it is looked whether a client has hung up.
 const hangUpLook = time.Second
-
-type connKey struct{}
-
-// ConnContext keeps the connection in the context of its requests, for leaving. It is that of an http.Server.
-func ConnContext(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, c)
-}
 
 // leaving returns a context that is done with that of a request, and when its client hangs up. net/http notices this alone
 // while nothing comes from the client: it waits for one byte, and once it has one, the beginning of the next request or a line
