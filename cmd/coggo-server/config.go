@@ -81,7 +81,7 @@ type Config struct {
 	IdleTimeout   span `group:"Limits:" default:"2m" help:"How long an idle connection is kept."`
 
 	StreamKeepAlive span `group:"Limits:" default:"15s" help:"How often a stream gets a comment, so that no proxy takes it for dead."`
-	StreamTimeout   span `group:"Limits:" default:"1m" help:"How long the reader of a stream may take nothing of what is sent to it."`
+	StreamTimeout   span `group:"Limits:" default:"1m" help:"How long a client may take nothing of a stream or of any other answer."`
 
 	XMode   string `name:"x-mode" enum:"predict,train," default:"" hidden:"" help:"Accepted for Cog's sake: train is served beside predict."`
 	Threads int    `hidden:"" help:"Accepted for Cog's sake: a runner has one thread."`

@@ -64,7 +64,7 @@ func run(c Config, console *console) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	listener := &httpapi.Listener{Listener: open}
+	listener := &httpapi.Listener{Listener: open, Stall: time.Duration(c.StreamTimeout)}
 	if err := c.stepDown(); err != nil {
 		_ = listener.Close()
 		return err

@@ -141,7 +141,7 @@ func (s *session) follow(p *prediction.Prediction, out *printer) bool {
 			seen = e.Number
 			if e.Kind == prediction.KindOutput {
 				stop()
-				out.item(e.Chunk())
+				out.item(e.Chunk().Append(nil))
 			}
 			if e.Kind == prediction.KindCompleted {
 				return true
@@ -166,11 +166,11 @@ func (c *predictCommand) print(p prediction.Snapshot, out *printer, local *files
 	case c.JSON:
 		_, err := fmt.Fprintf(out.to, "%s\n", p.AppendJSON(nil))
 		return err
-	case named(local) && local.Count == 0 && p.Output != nil:
-		return os.WriteFile(c.Output, out.render(p.Output), 0o666)
-	case named(local) && bytes.HasPrefix(p.Output, []byte{'"'}): // the name of the file that was asked for
+	case named(local) && local.Count == 0 && p.OutputLen() > 0:
+		return os.WriteFile(c.Output, out.render(p.AppendOutput(nil)), 0o666)
+	case named(local) && bytes.HasPrefix(p.Output.Raw, []byte{'"'}): // the name of the file that was asked for
 	default:
-		out.end(p.Output)
+		out.end(p.AppendOutput(nil))
 	}
 	return nil
 }
@@ -224,7 +224,7 @@ func (o *printer) write(text []byte) {
 
 // end prints the output, unless its items were printed as they came.
 func (o *printer) end(output json.RawMessage) {
-	if o.items == 0 && output != nil {
+	if o.items == 0 && string(output) != "null" {
 		o.write(o.render(output))
 	}
 	if o.inLine {

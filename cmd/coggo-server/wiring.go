@@ -112,7 +112,7 @@ func (b *built) api(c Config, shutdown func(), log *slog.Logger) httpapi.Config 
 		Started: time.Now(),
 		Store:   b.store, Model: "coggo/" + filepath.Base(c.ModelDir),
 		MaxBody: int64(c.MaxBody), BodyTimeout: time.Duration(c.BodyTimeout), AuthToken: c.AuthToken, CORSOrigins: c.CORSOrigin, AllowedHosts: c.AllowedHost, Log: log,
-		KeepAlive: time.Duration(c.StreamKeepAlive), ReaderTimeout: time.Duration(c.StreamTimeout),
+		KeepAlive: time.Duration(c.StreamKeepAlive),
 	}
 }
 

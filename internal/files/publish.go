@@ -21,7 +21,7 @@ type Publisher struct {
 	UploadURL string       // where files are uploaded; "": they become data URLs
 	Local     *Local       // where files are put instead; nil: nowhere
 	MaxBytes  int64        // of one file; 0: no limit
-	KeepOpen  int64        // Open leaves files of at least this size on disk; 0: none
+	KeepOpen  int64        // files of at least this size stay on disk; 0: none
 	UserAgent string
 	Attempts  uint          // for one file; 0: 4
 	RetryWait time.Duration // before the second attempt, growing after it; 0: 200 ms
@@ -45,19 +45,10 @@ type Destination struct {
 }
 
 // Publish returns output with each null that entries point at replaced by a data URL or an address; every other byte stays.
-// A prediction that yields calls it for each item, with one Destination. Errors about a file are an *Error.
-func (p *Publisher) Publish(ctx context.Context, to *Destination, output json.RawMessage, entries []Entry) (json.RawMessage, error) {
-	text, _, err := p.publish(ctx, to, output, entries, 0)
-	return text, err
-}
-
-// Open is Publish for an output that may be large: the data URLs of large files are left out of the text, and are made of
-// the files whenever they are written. These have no names; their space is free again when nothing refers to the inserts.
-func (p *Publisher) Open(ctx context.Context, to *Destination, output json.RawMessage, entries []Entry) (json.RawMessage, []Insert, error) {
-	return p.publish(ctx, to, output, entries, p.KeepOpen)
-}
-
-func (p *Publisher) publish(ctx context.Context, to *Destination, output json.RawMessage, entries []Entry, keepOpen int64) (json.RawMessage, []Insert, error) {
+// The data URLs of large files are left out of the text, and are made of the files whenever they are written. These have no
+// names; their space is free again when nothing refers to the inserts. A prediction that yields calls it for each item, with
+// one Destination. Errors about a file are an *Error.
+func (p *Publisher) Publish(ctx context.Context, to *Destination, output json.RawMessage, entries []Entry) (json.RawMessage, []Insert, error) {
 	if len(entries) == 0 {
 		return output, nil, nil
 	}
@@ -73,7 +64,7 @@ func (p *Publisher) publish(ctx context.Context, to *Destination, output json.Ra
 	case url != "":
 		fillings, err = p.upload(ctx, url, to, entries)
 	default:
-		fillings, err = p.inline(entries, keepOpen)
+		fillings, err = p.inline(entries)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -150,14 +141,14 @@ func open(path string) (*os.File, error) {
 }
 
 // inline prepares data URLs.
-func (p *Publisher) inline(entries []Entry, keepOpen int64) ([]filling, error) {
+func (p *Publisher) inline(entries []Entry) ([]filling, error) {
 	fillings := make([]filling, len(entries))
 	for i := range entries {
 		c, err := p.inspect(&entries[i])
 		if err != nil {
 			return nil, err
 		}
-		if keepOpen > 0 && c.size >= keepOpen {
+		if p.KeepOpen > 0 && c.size >= p.KeepOpen {
 			file, err := c.lasting()
 			if file != c.file {
 				_ = c.file.Close()

@@ -39,7 +39,7 @@ func TestFilesBecomeDataURLsAndEveryOtherByteStays(t *testing.T) {
 		{`[1, "x"]`, nil, `[1, "x"]`},
 	} {
 		t.Run(row.output, func(t *testing.T) {
-			got, err := new(files.Publisher).Publish(t.Context(), &files.Destination{ID: "id"}, json.RawMessage(row.output), row.entries)
+			got, _, err := new(files.Publisher).Publish(t.Context(), &files.Destination{ID: "id"}, json.RawMessage(row.output), row.entries)
 			if err != nil || string(got) != row.want {
 				t.Errorf("%s, %v\nwant %s", got, err, row.want)
 			}
@@ -63,14 +63,14 @@ func TestTheMediaTypeComesFromTheNameElseFromTheContents(t *testing.T) {
 		{"noname", "\x00\x01\x02\x03", "application/octet-stream"},
 	} {
 		path := write(t, filepath.Join(t.TempDir(), row.name), row.data)
-		got, err := new(files.Publisher).Publish(t.Context(), &files.Destination{ID: "id"}, json.RawMessage(`null`), []files.Entry{{Path: path}})
+		got, _, err := new(files.Publisher).Publish(t.Context(), &files.Destination{ID: "id"}, json.RawMessage(`null`), []files.Entry{{Path: path}})
 		want := `"data:` + row.want + `;base64,` + base64.StdEncoding.EncodeToString([]byte(row.data)) + `"`
 		if err != nil || string(got) != want {
 			t.Errorf("%s: %s, %v; want %s", row.name, got, err, want)
 		}
 	}
 	path := write(t, filepath.Join(t.TempDir(), "empty"), "")
-	got, err := new(files.Publisher).Publish(t.Context(), &files.Destination{ID: "id"}, json.RawMessage(`null`), []files.Entry{{Path: path}})
+	got, _, err := new(files.Publisher).Publish(t.Context(), &files.Destination{ID: "id"}, json.RawMessage(`null`), []files.Entry{{Path: path}})
 	if err != nil || strings.HasPrefix(string(got), `"data:;`) {
 		t.Errorf("an empty file: %s, %v", got, err)
 	}
@@ -79,7 +79,7 @@ func TestTheMediaTypeComesFromTheNameElseFromTheContents(t *testing.T) {
 func TestLargeFilesAreEncodedExactly(t *testing.T) {
 	data := strings.Repeat("0123456789abcdef\xff", 70_001)
 	path := write(t, filepath.Join(t.TempDir(), "a.bin"), data)
-	got, err := new(files.Publisher).Publish(t.Context(), &files.Destination{ID: "id"}, json.RawMessage(`{"x": null}`), []files.Entry{{Pointer: "/x", Path: path}})
+	got, _, err := new(files.Publisher).Publish(t.Context(), &files.Destination{ID: "id"}, json.RawMessage(`{"x": null}`), []files.Entry{{Pointer: "/x", Path: path}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestTemporaryFilesAreRemovedAndOthersAreKept(t *testing.T) {
 		dir := t.TempDir()
 		mine := write(t, filepath.Join(dir, "mine.txt"), "x")
 		theirs := write(t, filepath.Join(dir, "theirs.txt"), "x")
-		_, err := new(files.Publisher).Publish(t.Context(), &files.Destination{ID: "id"}, json.RawMessage(output), []files.Entry{{Pointer: "/0", Path: mine, Temporary: true}, {Pointer: "/1", Path: theirs}})
+		_, _, err := new(files.Publisher).Publish(t.Context(), &files.Destination{ID: "id"}, json.RawMessage(output), []files.Entry{{Pointer: "/0", Path: mine, Temporary: true}, {Pointer: "/1", Path: theirs}})
 		if failed := err != nil; failed != (output == `[null, 1]`) {
 			t.Errorf("%s: %v", output, err)
 		}
@@ -123,7 +123,7 @@ func TestAFileThatCannotBePublishedIsNamed(t *testing.T) {
 		{`[null]`, files.Entry{Pointer: "/1", Path: file}, `output: there is no place for the file ` + file + ` at "/1"`},
 	} {
 		for _, prefix := range []string{"", "http://127.0.0.1:1/"} {
-			_, err := p.Publish(t.Context(), &files.Destination{ID: "id", URL: prefix}, json.RawMessage(row.output), []files.Entry{row.entry})
+			_, _, err := p.Publish(t.Context(), &files.Destination{ID: "id", URL: prefix}, json.RawMessage(row.output), []files.Entry{row.entry})
 			if err == nil || err.Error() != row.text {
 				t.Errorf("%s %v: %v\nwant %s", row.output, row.entry, err, row.text)
 			}
@@ -131,7 +131,7 @@ func TestAFileThatCannotBePublishedIsNamed(t *testing.T) {
 	}
 	for _, broken := range []string{``, `{`, `{"a"`, `{"a": nul`, `[null`, `{"a": null]`} {
 		entries := []files.Entry{{Pointer: "/a", Path: file}, {Pointer: "/0", Path: file}}
-		if _, err := p.Publish(t.Context(), &files.Destination{ID: "id"}, json.RawMessage(broken), entries); err == nil {
+		if _, _, err := p.Publish(t.Context(), &files.Destination{ID: "id"}, json.RawMessage(broken), entries); err == nil {
 			t.Errorf("Publish(%s) succeeded", broken)
 		}
 	}
@@ -142,7 +142,7 @@ func TestACanceledPublishReturnsNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, prefix := range []string{"", "http://127.0.0.1:1/"} {
-		got, err := new(files.Publisher).Publish(ctx, &files.Destination{ID: "id", URL: prefix}, json.RawMessage(`null`), []files.Entry{{Path: path}})
+		got, _, err := new(files.Publisher).Publish(ctx, &files.Destination{ID: "id", URL: prefix}, json.RawMessage(`null`), []files.Entry{{Path: path}})
 		if got != nil || !errors.Is(err, context.Canceled) {
 			t.Errorf("%s, %v", got, err)
 		}
@@ -157,7 +157,7 @@ func BenchmarkPublish64MiB(b *testing.B) {
 	b.SetBytes(64 << 20)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := new(files.Publisher).Publish(b.Context(), &files.Destination{ID: "id"}, json.RawMessage(`null`), []files.Entry{{Path: path}}); err != nil {
+		if _, _, err := new(files.Publisher).Publish(b.Context(), &files.Destination{ID: "id"}, json.RawMessage(`null`), []files.Entry{{Path: path}}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -32,7 +32,7 @@ func TestAnUploadIsAPUTOfTheRawBytes(t *testing.T) {
 	p.UploadURL = base + "/bucket?token=secret"
 	p.UserAgent = "agent/1"
 	path := write(t, filepath.Join(t.TempDir(), "my cat #1.png"), "raw bytes")
-	output, err := p.Publish(t.Context(), &files.Destination{ID: "id-1", Header: http.Header{"Traceparent": {"00-1-2-01"}}}, json.RawMessage(`{"image": null, "n": 1.0}`), []files.Entry{{Pointer: "/image", Path: path}})
+	output, _, err := p.Publish(t.Context(), &files.Destination{ID: "id-1", Header: http.Header{"Traceparent": {"00-1-2-01"}}}, json.RawMessage(`{"image": null, "n": 1.0}`), []files.Entry{{Pointer: "/image", Path: path}})
 	if want := `{"image": "` + base + `/bucket/my%20cat%20%231.png", "n": 1.0}`; err != nil || string(output) != want {
 		t.Fatalf("%s, %v; want %s", output, err, want)
 	}
@@ -58,7 +58,7 @@ func TestAnEmptyFileIsUploadedWithItsLength(t *testing.T) {
 		}
 	})
 	path := write(t, filepath.Join(t.TempDir(), "a.txt"), "")
-	output, err := publisher().Publish(t.Context(), &files.Destination{ID: "id", URL: base}, json.RawMessage(`null`), []files.Entry{{Path: path}})
+	output, _, err := publisher().Publish(t.Context(), &files.Destination{ID: "id", URL: base}, json.RawMessage(`null`), []files.Entry{{Path: path}})
 	if err != nil || string(output) != `"`+base+`/a.txt"` {
 		t.Errorf("%s, %v", output, err)
 	}
@@ -72,7 +72,7 @@ func TestThePrefixOfTheRequestGoesBeforeTheUploadURL(t *testing.T) {
 	p := publisher()
 	p.UploadURL = "http://127.0.0.1:1/never"
 	path := write(t, filepath.Join(t.TempDir(), "a.txt"), "x")
-	output, err := p.Publish(t.Context(), &files.Destination{ID: "id", URL: base + "/mine/"}, json.RawMessage(`null`), []files.Entry{{Path: path}})
+	output, _, err := p.Publish(t.Context(), &files.Destination{ID: "id", URL: base + "/mine/"}, json.RawMessage(`null`), []files.Entry{{Path: path}})
 	if want := `"` + base + `/kept/mine/a.txt"`; err != nil || string(output) != want {
 		t.Errorf("%s, %v; want %s", output, err, want)
 	}
@@ -96,7 +96,7 @@ func TestUploadsKeepTheirOrderAndNeverOverwriteEachOther(t *testing.T) {
 		}
 		entries = append(entries, files.Entry{Pointer: fmt.Sprintf("/%d", i), Path: write(t, filepath.Join(sub, "out.tar"), fmt.Sprint("file ", i))})
 	}
-	output, err := publisher().Publish(t.Context(), &files.Destination{ID: "id", URL: base}, json.RawMessage(`[`+strings.Repeat(`null,`, 19)+`null]`), entries)
+	output, _, err := publisher().Publish(t.Context(), &files.Destination{ID: "id", URL: base}, json.RawMessage(`[`+strings.Repeat(`null,`, 19)+`null]`), entries)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestPassingUploadFailuresAreRepeatedThreeTimesWithTheWholeFile(t *testing.T
 			}
 		})
 		path := write(t, filepath.Join(t.TempDir(), "a.txt"), "whole")
-		if _, err := publisher().Publish(t.Context(), &files.Destination{ID: "id", URL: base}, json.RawMessage(`null`), []files.Entry{{Path: path}}); err != nil || calls.Load() != 4 {
+		if _, _, err := publisher().Publish(t.Context(), &files.Destination{ID: "id", URL: base}, json.RawMessage(`null`), []files.Entry{{Path: path}}); err != nil || calls.Load() != 4 {
 			t.Errorf("%d: %d calls, %v", status, calls.Load(), err)
 		}
 	}
@@ -146,7 +146,7 @@ func TestAFailedUploadNamesTheOutputTheURLAndTheReason(t *testing.T) {
 	})
 	path := write(t, filepath.Join(t.TempDir(), "a.txt"), "x")
 	publish := func(prefix string) error {
-		_, err := publisher().Publish(t.Context(), &files.Destination{ID: "id", URL: prefix}, json.RawMessage(`[null]`), []files.Entry{{Pointer: "/0", Path: path}})
+		_, _, err := publisher().Publish(t.Context(), &files.Destination{ID: "id", URL: prefix}, json.RawMessage(`[null]`), []files.Entry{{Pointer: "/0", Path: path}})
 		return err
 	}
 	err := publish(base + "/x?sig=secret")
@@ -175,7 +175,7 @@ func TestARedirectedUploadSendsTheFileAgain(t *testing.T) {
 		}
 	})
 	path := write(t, filepath.Join(t.TempDir(), "a.txt"), "x")
-	output, err := publisher().Publish(t.Context(), &files.Destination{ID: "id", URL: base + "/old"}, json.RawMessage(`null`), []files.Entry{{Path: path}})
+	output, _, err := publisher().Publish(t.Context(), &files.Destination{ID: "id", URL: base + "/old"}, json.RawMessage(`null`), []files.Entry{{Path: path}})
 	if err != nil || string(output) != `"`+base+`/new/a.txt"` {
 		t.Errorf("%s, %v", output, err)
 	}
@@ -186,7 +186,7 @@ func TestAnyIDCanBeAHeader(t *testing.T) {
 	base := serve(t, func(w http.ResponseWriter, r *http.Request) { got = r.Header.Get("X-Prediction-ID") })
 	path := write(t, filepath.Join(t.TempDir(), "a.txt"), "x")
 	for id, want := range map[string]string{"a b/c": "a b/c", "a\r\nX-Evil: 1": "a%0D%0AX-Evil:%201", "é": "%C3%A9"} {
-		_, err := publisher().Publish(t.Context(), &files.Destination{ID: id, URL: base}, json.RawMessage(`null`), []files.Entry{{Path: path}})
+		_, _, err := publisher().Publish(t.Context(), &files.Destination{ID: id, URL: base}, json.RawMessage(`null`), []files.Entry{{Path: path}})
 		if err != nil || got != want {
 			t.Errorf("%q: %q, %v", id, got, err)
 		}

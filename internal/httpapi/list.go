@@ -3,7 +3,7 @@ package httpapi
 import (
 	"encoding/json"
 	"net/http"
-	"strings"
+	"unicode/utf8"
 
 	"github.com/coggo/coggo/internal/prediction"
 )
@@ -41,10 +41,16 @@ func short(s prediction.Snapshot) prediction.Snapshot {
 		s.Input = json.RawMessage("null")
 	}
 	if s.OutputLen() > bodyLimit {
-		s.Output, s.Inserts = nil, nil
+		s.Output, s.Items = prediction.Value{}, nil
 	}
 	if cut := len(s.Logs) - bodyLimit; cut > 0 {
-		s.Logs = strings.ToValidUTF8(s.Logs[cut:], "")
+		for range utf8.UTFMax - 1 { // what the cut has left of a letter
+			if utf8.RuneStart(s.Logs[cut]) {
+				break
+			}
+			cut++
+		}
+		s.Logs = s.Logs[cut:]
 	}
 	return s
 }

@@ -3,11 +3,14 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"sync/atomic"
+	"time"
 )
 
 // Listener stands between net/http and its connections. It refuses requests whose end is not clear
@@ -15,7 +18,8 @@ import (
 // clients take.
 type Listener struct {
 	net.Listener
-	sent atomic.Int64
+	Stall time.Duration // for how long a client may take nothing of what it is sent, before it is hung up on
+	sent  atomic.Int64
 }
 
 // Sent is the number of bytes that clients have taken on all connections.
@@ -25,7 +29,7 @@ func (l *Listener) Sent() int64 { return l.sent.Load() }
 func (l *Listener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if tcp, ok := c.(*net.TCPConn); ok {
-		return &conn{TCPConn: tcp, sent: &l.sent}, nil
+		return &conn{TCPConn: tcp, listener: l}, nil
 	}
 	return c, err
 }
@@ -57,7 +61,7 @@ type connKey struct{}
 
 type conn struct {
 	*net.TCPConn
-	sent      *atomic.Int64
+	listener  *Listener
 	framing   framing
 	broken    int         // bytes of brokenLine that Read has given in place of a head that framing refuses
 	answering atomic.Bool // what is written comes from the handler
@@ -86,20 +90,37 @@ func (c *conn) Read(p []byte) (int, error) {
 // atOnce is how much is written at a time, so that a slow client is seen to take something.
 const atOnce = 64 << 10
 
+// Write waits for a client that takes something from time to time, however slowly. Whatever answer it is: one that nobody takes
+// must not be held for ever.
 func (c *conn) Write(p []byte) (int, error) {
 	if !c.answering.Load() {
 		if status, ok := ownError(p); ok {
 			return len(p), c.writeError(status)
 		}
 	}
-	written := 0
+	defer c.SetWriteDeadline(time.Time{})
+	written, queued, waited := 0, 0, false
 	for {
-		n, err := c.TCPConn.Write(p[written:min(len(p), written+atOnce)])
-		c.sent.Add(int64(n))
-		written += n
-		if err != nil || written == len(p) {
+		if err := c.SetWriteDeadline(time.Now().Add(c.listener.Stall / 2)); err != nil {
 			return written, err
 		}
+		n, err := c.TCPConn.Write(p[written:min(len(p), written+atOnce)])
+		c.listener.sent.Add(int64(n))
+		written += n
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			waited = false
+			if err != nil || written == len(p) {
+				return written, err
+			}
+			continue
+		}
+		// The kernel takes more only once a good part of its own queue is gone, which a slow client may need long for.
+		left := unsent(c.TCPConn)
+		if waited && n == 0 && left >= queued {
+			_ = c.SetLinger(0) // the kernel need not keep its queue either
+			return written, err
+		}
+		queued, waited = left, true
 	}
 }
 

@@ -29,23 +29,22 @@ type Supervisor interface {
 
 // Config is what an API needs to know and to use.
 type Config struct {
-	Supervisor    Supervisor
-	Shutdown      func() // begins the end of the server; returns at once
-	Metrics       http.Handler
-	Bytes         func(in, out int64) // told of each exchange
-	Rejected      func(reason string) // told of each prediction that is not accepted
-	Store         Store
-	Model         string    // owner/name, as clients of Replicate's API see it
-	Version       string    // of the server
-	Started       time.Time // of the server: since when there is the one version of the model, as those clients see it
-	MaxBody       int64
-	BodyTimeout   time.Duration // without a byte of a body
-	AuthToken     string        // empty: everybody may ask
-	CORSOrigins   []string      // "*" or origins; empty: no other site may ask
-	AllowedHosts  []string      // that a browser on this machine may use as Host, "*" for any
-	KeepAlive     time.Duration // between two comments of a stream
-	ReaderTimeout time.Duration // without a byte that the reader of a stream takes
-	Log           *slog.Logger
+	Supervisor   Supervisor
+	Shutdown     func() // begins the end of the server; returns at once
+	Metrics      http.Handler
+	Bytes        func(in, out int64) // told of each exchange
+	Rejected     func(reason string) // told of each prediction that is not accepted
+	Store        Store
+	Model        string    // owner/name, as clients of Replicate's API see it
+	Version      string    // of the server
+	Started      time.Time // of the server: since when there is the one version of the model, as those clients see it
+	MaxBody      int64
+	BodyTimeout  time.Duration // without a byte of a body
+	AuthToken    string        // empty: everybody may ask
+	CORSOrigins  []string      // "*" or origins; empty: no other site may ask
+	AllowedHosts []string      // that a browser on this machine may use as Host, "*" for any
+	KeepAlive    time.Duration // between two comments of a stream
+	Log          *slog.Logger
 }
 
 // API serves the HTTP contract.

@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -81,7 +83,7 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, p *prediction.Predi
 			_ = a.Supervisor.Cancel(p, supervisor.ByDisconnect) // NotFound: it ended at this moment
 		}
 	}()
-	e := a.newEventWriter(w)
+	e := newEventWriter(w)
 	if late {
 		var skipped int
 		number, skipped = p.ReplayFrom()
@@ -89,9 +91,9 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, p *prediction.Predi
 	}
 	return a.follow(r, p, number, e, e.skipped, func(ev prediction.Event) {
 		if ev.Kind == prediction.KindCompleted {
-			e.event(ev, p.Snapshot().AppendJSON(nil))
+			e.event(ev, func(w io.Writer) error { return p.Snapshot().WriteJSON(w, func(int) {}) })
 		} else {
-			e.event(ev, ev.Data())
+			e.event(ev, ev.WriteData)
 		}
 	})
 }
@@ -101,7 +103,6 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, p *prediction.Predi
 func (a *API) follow(r *http.Request, p *prediction.Prediction, number int, e *eventWriter, skipped func(int), write func(prediction.Event)) error {
 	quiet := time.NewTicker(a.KeepAlive)
 	defer quiet.Stop()
-	defer e.release()
 	left := leaving(r.Context())
 	for {
 		events, lost, more := p.After(number)
@@ -112,8 +113,8 @@ func (a *API) follow(r *http.Request, p *prediction.Prediction, number int, e *e
 			if event.Kind == prediction.KindCompleted {
 				return e.flush()
 			}
-			if err := e.spill(); err != nil {
-				return err
+			if e.err != nil {
+				return e.err
 			}
 		}
 		if err := e.flush(); err != nil {
@@ -133,12 +134,11 @@ func (a *API) follow(r *http.Request, p *prediction.Prediction, number int, e *e
 // prediction, and not once more for each reader.
 const spillBytes = 64 << 10
 
-// eventWriter writes server-sent events. Its errors mean that the reader has gone, or took nothing for too long.
+// eventWriter writes server-sent events. Its error means that the reader has gone, or took nothing for too long.
 type eventWriter struct {
-	w       http.ResponseWriter
-	control *http.ResponseController
-	stall   time.Duration
-	buf     []byte
+	w   http.ResponseWriter
+	buf []byte
+	err error // the first one; nothing is written after it
 }
 
 func streamHeader(w http.ResponseWriter) {
@@ -149,75 +149,99 @@ func streamHeader(w http.ResponseWriter) {
 	w.WriteHeader(http.StatusOK)
 }
 
-func (a *API) newEventWriter(w http.ResponseWriter) *eventWriter {
+func newEventWriter(w http.ResponseWriter) *eventWriter {
 	streamHeader(w)
-	return &eventWriter{w: w, control: http.NewResponseController(w), stall: a.ReaderTimeout}
+	return &eventWriter{w: w}
 }
 
-func (e *eventWriter) event(ev prediction.Event, data []byte) {
-	e.buf = append(e.buf, "id: "...)
-	e.buf = strconv.AppendInt(e.buf, int64(ev.Number), 10)
-	e.buf = append(e.buf, '\n')
-	e.named(string(ev.Kind), data)
+func (e *eventWriter) event(ev prediction.Event, write func(io.Writer) error) {
+	e.put("id: ")
+	e.put(strconv.Itoa(ev.Number))
+	e.put("\n")
+	e.named(string(ev.Kind), write)
 }
 
-func (e *eventWriter) named(name string, data []byte) {
-	e.buf = append(e.buf, "event: "...)
-	e.buf = append(e.buf, name...)
-	e.buf = append(e.buf, "\ndata: "...)
-	e.buf = appendLine(e.buf, data)
-	e.buf = append(e.buf, "\n\n"...)
+func (e *eventWriter) named(name string, write func(io.Writer) error) {
+	e.put("event: ")
+	e.put(name)
+	e.put("\ndata: ")
+	e.fail(write(oneLine{e}))
+	e.put("\n\n")
 }
 
-// appendLine appends JSON on one line: line breaks in it can only be white space between tokens.
-func appendLine(dst, data []byte) []byte {
-	start := len(dst)
-	dst = append(dst, data...)
-	for i := start; i < len(dst); i++ {
-		if dst[i] == '\n' || dst[i] == '\r' {
-			dst[i] = ' '
-		}
+// fail gives the stream up where an event can't be written whole.
+func (e *eventWriter) fail(err error) {
+	if e.err == nil {
+		e.err = err
 	}
-	return dst
+}
+
+// oneLine writes JSON on one line: line breaks in it can only be white space between tokens.
+type oneLine struct{ e *eventWriter }
+
+func (o oneLine) Write(p []byte) (int, error) {
+	rest := p
+	for {
+		i := bytes.IndexAny(rest, "\r\n")
+		if i < 0 {
+			_, err := o.e.Write(rest)
+			return len(p), err
+		}
+		_, _ = o.e.Write(rest[:i]) // e keeps the error
+		o.e.put(" ")
+		rest = rest[i+1:]
+	}
 }
 
 // skipped says that n events are gone.
 func (e *eventWriter) skipped(n int) {
 	if n > 0 {
-		e.named("error", fmt.Appendf(nil, `{"error":"events were dropped: the history is bounded","skipped":%d}`, n))
+		e.named("error", func(w io.Writer) error {
+			_, err := fmt.Fprintf(w, `{"error":"events were dropped: the history is bounded","skipped":%d}`, n)
+			return err
+		})
 	}
 }
 
 func (e *eventWriter) comment(text string) {
-	e.buf = append(e.buf, ": "...)
+	e.put(": ")
+	e.put(text)
+	e.put("\n\n")
+}
+
+func (e *eventWriter) put(text string) {
 	e.buf = append(e.buf, text...)
-	e.buf = append(e.buf, "\n\n"...)
+	e.spill()
+}
+
+// Write collects p, and sends what was collected once it is much.
+func (e *eventWriter) Write(p []byte) (int, error) {
+	for rest := p; len(rest) > 0 && e.err == nil; e.spill() {
+		n := min(len(rest), spillBytes-len(e.buf))
+		e.buf = append(e.buf, rest[:n]...)
+		rest = rest[n:]
+	}
+	return len(p), e.err
+}
+
+func (e *eventWriter) spill() {
+	if len(e.buf) >= spillBytes {
+		e.send()
+	}
+}
+
+func (e *eventWriter) send() {
+	if e.err == nil {
+		_, e.err = e.w.Write(e.buf)
+	}
+	e.buf = e.buf[:0]
 }
 
 // flush sends what was collected.
 func (e *eventWriter) flush() error {
-	if err := e.write(); err != nil {
-		return err
+	e.send()
+	if e.err != nil {
+		return e.err
 	}
-	return e.control.Flush()
-}
-
-// release takes the deadline of the last write off: the connection may be used again.
-func (e *eventWriter) release() { _ = e.control.SetWriteDeadline(time.Time{}) }
-
-// spill sends what was collected once it is much.
-func (e *eventWriter) spill() error {
-	if len(e.buf) < spillBytes {
-		return nil
-	}
-	return e.write()
-}
-
-func (e *eventWriter) write() error {
-	if err := e.control.SetWriteDeadline(time.Now().Add(e.stall)); err != nil {
-		return err
-	}
-	_, err := e.w.Write(e.buf)
-	e.buf = e.buf[:0]
-	return err
+	return http.NewResponseController(e.w).Flush()
 }

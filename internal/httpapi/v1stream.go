@@ -1,9 +1,13 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
+	"slices"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/coggo/coggo/internal/prediction"
 )
@@ -15,7 +19,7 @@ func (a *API) streamV1(w http.ResponseWriter, r *http.Request) error {
 	if p == nil {
 		return err
 	}
-	e := a.newEventWriter(w)
+	e := newEventWriter(w)
 	items := 0
 	aside := func(lost int) { // clients take any event of the name "error" for the end
 		if lost > 0 {
@@ -26,9 +30,12 @@ func (a *API) streamV1(w http.ResponseWriter, r *http.Request) error {
 		switch ev.Kind {
 		case prediction.KindOutput:
 			items++
-			e.text(ev.Number, "output", plainText(ev.Chunk()))
+			e.value(ev.Number, func(w io.Writer) error {
+				_, err := ev.Chunk().WriteTo(w)
+				return err
+			})
 		case prediction.KindLog:
-			e.text(ev.Number, "logs", ev.Text())
+			e.text(ev.Number, "logs", bytes.ToValidUTF8(ev.Text(), []byte("\uFFFD")))
 		case prediction.KindCompleted:
 			e.end(ev.Number, p.Snapshot(), items)
 		}
@@ -37,37 +44,137 @@ func (a *API) streamV1(w http.ResponseWriter, r *http.Request) error {
 
 // end writes what follows the last item. A model that returns one value has it as its only item.
 func (e *eventWriter) end(number int, s prediction.Snapshot, items int) {
-	if items == 0 && s.OutputLen() > 0 && s.Status == prediction.Succeeded && string(s.Output) != "[]" {
-		e.text(number, "output", plainText(s.AppendOutput(nil)))
+	if items == 0 && s.OutputLen() > 0 && s.Status == prediction.Succeeded && string(s.Output.Raw) != "[]" {
+		e.value(number, s.WriteOutput)
 	}
 	switch s.Status {
 	case prediction.Failed:
-		e.text(number, "error", string(prediction.AppendString([]byte(`{"detail":`), s.Error))+"}")
-		e.text(number, "done", `{"reason":"error"}`)
+		e.text(number, "error", append(prediction.AppendString([]byte(`{"detail":`), s.Error), '}'))
+		e.text(number, "done", []byte(`{"reason":"error"}`))
 	case prediction.Canceled:
-		e.text(number, "done", `{"reason":"canceled"}`)
+		e.text(number, "done", []byte(`{"reason":"canceled"}`))
 	default:
-		e.text(number, "done", "{}")
+		e.text(number, "done", []byte("{}"))
 	}
 }
 
+// value writes an item of the output: the bare text of a string, any other value as JSON.
+func (e *eventWriter) value(number int, write func(io.Writer) error) {
+	e.begin(number, "output")
+	e.fail(write(&unquoter{to: &lineWriter{e: e}}))
+	e.put("\n\n")
+}
+
 // text writes an event whose data may have several lines.
-func (e *eventWriter) text(number int, name, data string) {
-	e.buf = append(e.buf, "event: "...)
-	e.buf = append(e.buf, name...)
-	e.buf = append(e.buf, "\nid: "...)
-	e.buf = strconv.AppendInt(e.buf, int64(number), 10)
-	e.buf = append(e.buf, "\ndata: "...)
-	for i := range len(data) {
-		switch {
-		case data[i] == '\r' && i+1 < len(data) && data[i+1] == '\n': // the line ends with the next character
-		case data[i] == '\r' || data[i] == '\n':
-			e.buf = append(e.buf, "\ndata: "...)
-		default:
-			e.buf = append(e.buf, data[i])
+func (e *eventWriter) text(number int, name string, data []byte) {
+	e.begin(number, name)
+	_, _ = (&lineWriter{e: e}).Write(data) // e keeps the error
+	e.put("\n\n")
+}
+
+func (e *eventWriter) begin(number int, name string) {
+	e.put("event: ")
+	e.put(name)
+	e.put("\nid: ")
+	e.put(strconv.Itoa(number))
+	e.put("\ndata: ")
+}
+
+// lineWriter writes the data of an event, each line of it on a line of its own.
+type lineWriter struct {
+	e        *eventWriter
+	returned bool // the text until now ends with \r
+}
+
+func (l *lineWriter) Write(p []byte) (int, error) {
+	from := 0
+	for i, c := range p {
+		if c == '\r' || c == '\n' {
+			_, _ = l.e.Write(p[from:i]) // e keeps the error
+			from = i + 1
+			if c == '\r' || !l.returned {
+				l.e.put("\ndata: ")
+			}
+		}
+		l.returned = c == '\r'
+	}
+	_, err := l.e.Write(p[from:])
+	return len(p), err
+}
+
+// unquoter takes JSON text in pieces. Of a string it writes the text, any other value as it is.
+type unquoter struct {
+	to     io.Writer
+	begun  bool
+	quoted bool
+	held   []byte // the beginning of a character whose end comes with the next piece
+}
+
+func (u *unquoter) Write(p []byte) (int, error) {
+	rest := p
+	if !u.begun && len(p) > 0 {
+		u.begun = true
+		if u.quoted = p[0] == '"'; u.quoted {
+			rest = p[1:]
 		}
 	}
-	e.buf = append(e.buf, "\n\n"...)
+	if !u.quoted {
+		return u.to.Write(p)
+	}
+	for len(rest) > 0 {
+		n := min(len(rest), spillBytes)
+		text := append(u.held, rest[:n]...)
+		rest = rest[n:]
+		whole := wholeCharacters(text)
+		if _, err := io.WriteString(u.to, plainText(slices.Concat([]byte{'"'}, text[:whole], []byte{'"'}))); err != nil {
+			return 0, err
+		}
+		u.held = bytes.Clone(text[whole:])
+	}
+	return len(p), nil
+}
+
+// wholeCharacters is how much of the inside of a JSON string can be read without what follows it. Nothing follows a quote.
+func wholeCharacters(text []byte) int {
+	for i := 0; i < len(text); {
+		n := 1
+		switch c := text[i]; {
+		case c == '"':
+			return i
+		case c == '\\':
+			n = escapeLen(text[i:])
+		case c >= utf8.RuneSelf && !utf8.FullRune(text[i:]):
+			return i
+		}
+		if n == 0 {
+			return i
+		}
+		i += n
+	}
+	return len(text)
+}
+
+// escapeLen is the length of the escape at the beginning of text, 0 when its end is missing. A character beyond the first
+// 65,536 is written as two.
+func escapeLen(text []byte) int {
+	const short, long = len(`\n`), len(`\uD83D`)
+	switch {
+	case len(text) < short:
+		return 0
+	case text[1] != 'u':
+		return short
+	case len(text) < long:
+		return 0
+	case text[2]|0x20 != 'd' || !bytes.ContainsAny(text[3:4], "89abAB"):
+		return long
+	case len(text) < 2*long && bytes.HasPrefix([]byte(`\u`), text[long:min(len(text), long+2)]):
+		return 0
+	case len(text) < 2*long && bytes.HasPrefix(text[long:], []byte(`\u`)):
+		return 0
+	case bytes.HasPrefix(text[long:], []byte(`\u`)) && text[long+2]|0x20 == 'd' && bytes.ContainsAny(text[long+3:long+4], "cdefCDEF"):
+		return 2 * long
+	}
+	return long
 }
 
 // plainText is a JSON string's text, or the JSON itself of anything else.

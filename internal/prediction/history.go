@@ -1,8 +1,7 @@
 package prediction
 
 import (
-	"bytes"
-	"encoding/json"
+	"io"
 	"strconv"
 )
 
@@ -24,47 +23,66 @@ type Event struct {
 	Number int
 	Kind   Kind
 
-	name   string  // of start: the id; of log: the source
-	raw    []byte  // of output: the chunk; of log: the text
-	index  int     // of output
-	metric *Metric // of metric
+	name    string   // of start: the id; of log: the source
+	raw     []byte   // of output: the chunk; of log: the text
+	inserts []Insert // of output
+	index   int      // of output
+	metric  *Metric  // of metric
 }
 
 // eventBytes is about what an Event holds beside what it refers to.
-const eventBytes = 80
+const eventBytes = 104
 
-// Data is the JSON object of the event; nil for KindCompleted, where the Snapshot says it all.
-func (e Event) Data() []byte {
-	d := make([]byte, 0, len(e.raw)+64)
+// WriteData writes the JSON object of the event; nothing for KindCompleted, where the Snapshot says it all.
+func (e Event) WriteData(w io.Writer) error {
+	switch e.Kind {
+	case KindOutput:
+		return inside(w, []byte(`{"chunk":`), func() error {
+			_, err := e.Chunk().WriteTo(w)
+			return err
+		}, append(strconv.AppendInt([]byte(`,"index":`), int64(e.index), 10), '}'))
+	case KindLog:
+		head := append(AppendString([]byte(`{"source":`), e.name), `,"data":`...)
+		return inside(w, head, func() error { return writeString(w, e.raw) }, []byte{'}'})
+	}
+	_, err := w.Write(e.small())
+	return err
+}
+
+// inside writes what is between head and tail.
+func inside(w io.Writer, head []byte, write func() error, tail []byte) error {
+	_, err := w.Write(head)
+	if err == nil {
+		err = write()
+	}
+	if err == nil {
+		_, err = w.Write(tail)
+	}
+	return err
+}
+
+// small is the object of an event that is never large.
+func (e Event) small() (d []byte) {
 	switch e.Kind {
 	case KindStart:
-		d = AppendString(append(d, `{"id":`...), e.name)
+		d = AppendString([]byte(`{"id":`), e.name)
 		d = append(d, `,"status":"`...)
 		d = append(d, Processing...)
 		return append(d, `"}`...)
-	case KindOutput:
-		d = append(append(d, `{"chunk":`...), e.raw...)
-		d = strconv.AppendInt(append(d, `,"index":`...), int64(e.index), 10)
-		return append(d, '}')
-	case KindLog:
-		d = AppendString(append(d, `{"source":`...), e.name)
-		d = AppendString(append(d, `,"data":`...), string(e.raw))
-		return append(d, '}')
 	case KindMetric:
-		d = AppendString(append(d, `{"name":`...), e.metric.Name)
+		d = AppendString([]byte(`{"name":`), e.metric.Name)
 		d = appendRaw(append(d, `,"value":`...), e.metric.Value, "null")
 		d = AppendString(append(d, `,"mode":`...), e.metric.Mode)
 		return append(d, '}')
-	default:
-		return nil
 	}
+	return nil
 }
 
 // Chunk is the item of a KindOutput.
-func (e Event) Chunk() json.RawMessage { return e.raw }
+func (e Event) Chunk() Value { return Value{e.raw, e.inserts} }
 
-// Text is what a KindLog adds.
-func (e Event) Text() string { return string(bytes.ToValidUTF8(e.raw, []byte("\uFFFD"))) }
+// Text is what a KindLog adds, as it was written.
+func (e Event) Text() []byte { return e.raw }
 
 // liveEvents is how far a connected reader may fall behind before it loses events: memory stays bounded by it and a
 // slow reader never holds up the model.

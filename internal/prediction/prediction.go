@@ -34,9 +34,8 @@ type Limits struct {
 // Result is how a prediction ended.
 type Result struct {
 	Status      Status
-	Output      json.RawMessage // nil keeps the list of items that were yielded
-	Inserts     []Insert        // what belongs into Output besides, in order
-	Streamed    bool            // the output is the list of yielded items, also when there are none
+	Output      Value // without a text it keeps the list of items that were yielded
+	Streamed    bool  // the output is the list of yielded items, also when there are none
 	Error       string
 	Metrics     json.RawMessage // an object; nil keeps what was recorded so far
 	CompletedAt time.Time
@@ -55,8 +54,8 @@ type Prediction struct {
 	startedAt time.Time
 	logs      []byte
 	logsCut   bool
-	items     []json.RawMessage
-	itemBytes int
+	items     []Value
+	itemBytes int // that they hold in memory
 	recorded  []metric
 	history   history
 	readers   int
@@ -70,6 +69,9 @@ func New(r Request, l Limits) *Prediction {
 	p.history = history{replay: l.History, next: 1}
 	return p
 }
+
+// valueBytes is about what a Value holds beside what it refers to.
+const valueBytes = 48
 
 // Restore returns a prediction that ended in an earlier life of the server.
 func Restore(r Request, started time.Time, logs string, result Result) *Prediction {
@@ -98,15 +100,15 @@ func (p *Prediction) Start(at time.Time) {
 }
 
 // Yield appends one item of an iterator's output.
-func (p *Prediction) Yield(item json.RawMessage) {
+func (p *Prediction) Yield(item Value) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ending != nil {
 		return
 	}
-	p.history.add(Event{Kind: KindOutput, raw: item, index: len(p.items)})
+	p.history.add(Event{Kind: KindOutput, raw: item.Raw, inserts: item.Inserts, index: len(p.items)})
 	p.items = append(p.items, item)
-	p.itemBytes += len(item) + 1
+	p.itemBytes += item.held() + valueBytes
 }
 
 // Log appends text that the model wrote; source is "stdout" or "stderr". Past Limits.LogBytes one line says that the
@@ -163,11 +165,15 @@ func (p *Prediction) Announce() {
 	close(p.done)
 }
 
-// Size is about the number of bytes that the prediction holds.
+// Size is about the number of bytes that the prediction holds in memory.
 func (p *Prediction) Size() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.Request.size() + len(p.logs) + p.outputBytesLocked() + 2*p.itemBytes + eventBytes*len(p.history.events)
+	size := p.Request.size() + len(p.logs) + p.itemBytes + eventBytes*len(p.history.events)
+	if p.ending != nil {
+		size += p.ending.Output.held()
+	}
+	return size
 }
 
 // Snapshot is the state of this moment; an end shows once it was announced.
@@ -196,8 +202,8 @@ func (p *Prediction) Partial() Snapshot {
 	if s.Status.Terminal() {
 		s.Status = Processing
 	}
-	if p.ending != nil && p.ending.Output != nil {
-		s.Output, s.Inserts = p.ending.Output, p.ending.Inserts
+	if p.ending != nil && p.ending.Output.Raw != nil {
+		s.Output, s.Items = p.ending.Output, nil
 	}
 	return s
 }
@@ -214,8 +220,8 @@ func (p *Prediction) viewLocked() Snapshot {
 		ID:        p.Request.ID,
 		Status:    p.status,
 		Input:     p.Request.Echo,
-		Output:    p.itemsLocked(),
-		Logs:      string(bytes.ToValidUTF8(p.logs, []byte("\uFFFD"))),
+		Items:     p.items[:len(p.items):len(p.items)],
+		Logs:      p.logs[:len(p.logs):len(p.logs)],
 		Metrics:   joinMetrics(p.recorded),
 		CreatedAt: p.Request.CreatedAt,
 		StartedAt: p.startedAt,
@@ -226,10 +232,10 @@ func (p *Prediction) viewLocked() Snapshot {
 func (p *Prediction) finalLocked() Snapshot {
 	s := p.viewLocked()
 	s.Status, s.Error, s.CompletedAt = p.ending.Status, p.ending.Error, p.ending.CompletedAt
-	if p.ending.Output != nil {
-		s.Output, s.Inserts = p.ending.Output, p.ending.Inserts
-	} else if s.Output == nil && p.ending.Streamed {
-		s.Output = json.RawMessage("[]")
+	if p.ending.Output.Raw != nil {
+		s.Output, s.Items = p.ending.Output, nil
+	} else if len(s.Items) == 0 && p.ending.Streamed {
+		s.Output.Raw = json.RawMessage("[]")
 	}
 	s.Metrics = p.ending.Metrics
 	if s.Metrics == nil {
@@ -245,22 +251,6 @@ func (p *Prediction) Status() Status {
 	return p.status
 }
 
-// itemsLocked is the list of what was yielded, nil when nothing was.
-func (p *Prediction) itemsLocked() json.RawMessage {
-	if len(p.items) == 0 {
-		return nil
-	}
-	out := make([]byte, 0, p.itemBytes+2)
-	out = append(out, '[')
-	for i, item := range p.items {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = append(out, item...)
-	}
-	return append(out, ']')
-}
-
 // ownMetricsLocked are the metrics of a run that has given none at its end.
 func (p *Prediction) ownMetricsLocked() json.RawMessage {
 	seconds := max(0, p.ending.CompletedAt.Sub(p.startedAt).Seconds())
@@ -268,13 +258,6 @@ func (p *Prediction) ownMetricsLocked() json.RawMessage {
 		seconds = 0
 	}
 	return joinMetrics(setMetric(slices.Clone(p.recorded), "predict_time", appendSeconds(seconds)))
-}
-
-func (p *Prediction) outputBytesLocked() int {
-	if p.ending == nil {
-		return 0
-	}
-	return outputLen(p.ending.Output, p.ending.Inserts)
 }
 
 // cutLog keeps what fits of text, up to the end of a line where there is one, and says that the rest is missing.

@@ -27,14 +27,14 @@ func snapshot(t *testing.T, p *prediction.Prediction) map[string]any {
 func TestOnlyTheFirstFinishCounts(t *testing.T) {
 	p := newPrediction(prediction.Limits{})
 	p.Start(t0)
-	if !p.Finish(prediction.Result{Status: prediction.Succeeded, Output: json.RawMessage(`1`), CompletedAt: t0.Add(time.Second)}) {
+	if !p.Finish(prediction.Result{Status: prediction.Succeeded, Output: prediction.Value{Raw: json.RawMessage(`1`)}, CompletedAt: t0.Add(time.Second)}) {
 		t.Fatal("first Finish did not count")
 	}
 	if p.Finish(prediction.Result{Status: prediction.Failed, Error: "late"}) {
 		t.Fatal("second Finish counted")
 	}
 	p.Announce()
-	p.Yield(json.RawMessage(`"late"`))
+	p.Yield(prediction.Value{Raw: json.RawMessage(`"late"`)})
 	p.Log("stdout", []byte("late"))
 	got := snapshot(t, p)
 	if got["status"] != "succeeded" || got["output"] != 1.0 || got["error"] != nil || got["logs"] != "" {
@@ -66,12 +66,12 @@ func TestNobodyIsToldBeforeAnnounce(t *testing.T) {
 func TestYieldedItemsAreTheOutputAndSurviveAFailure(t *testing.T) {
 	p := newPrediction(prediction.Limits{})
 	p.Start(t0)
-	p.Yield(json.RawMessage(`"a"`))
-	p.Yield(json.RawMessage(`{"z":1,"a":1180591620717411303424}`))
+	p.Yield(prediction.Value{Raw: json.RawMessage(`"a"`)})
+	p.Yield(prediction.Value{Raw: json.RawMessage(`{"z":1,"a":1180591620717411303424}`)})
 	p.Finish(prediction.Result{Status: prediction.Failed, Error: "", CompletedAt: t0.Add(1500 * time.Millisecond)})
 	p.Announce()
 	s := p.Snapshot()
-	if got := string(s.Output); got != `["a",{"z":1,"a":1180591620717411303424}]` {
+	if got := string(s.AppendOutput(nil)); got != `["a",{"z":1,"a":1180591620717411303424}]` {
 		t.Errorf("output = %s", got)
 	}
 	got := snapshot(t, p)
@@ -88,7 +88,7 @@ func TestAnIteratorWithoutItemsHasAnEmptyList(t *testing.T) {
 	p.Start(t0)
 	p.Finish(prediction.Result{Status: prediction.Succeeded, Streamed: true, CompletedAt: t0})
 	p.Announce()
-	if got := string(p.Snapshot().Output); got != "[]" {
+	if got := string(p.Snapshot().AppendOutput(nil)); got != "[]" {
 		t.Errorf("output = %s, want []", got)
 	}
 }
@@ -101,7 +101,7 @@ func TestLogsAreTerminatedValidAndBounded(t *testing.T) {
 	p.Log("stdout", []byte("never\n"))
 	p.Finish(prediction.Result{Status: prediction.Succeeded, CompletedAt: t0})
 	p.Announce()
-	got := p.Snapshot().Logs
+	got := snapshot(t, p)["logs"].(string)
 	if !strings.HasPrefix(got, "one\n\uFFFD\ntwo\n[logs cut") || strings.Contains(got, "never") || !strings.HasSuffix(got, "\n") {
 		t.Errorf("logs = %q", got)
 	}
@@ -125,16 +125,17 @@ func TestReadersSeeEveryEventOnceAndALateOneTheNewest(t *testing.T) {
 	if len(events) != 1 || lost != 0 || events[0].Kind != prediction.KindStart {
 		t.Fatalf("events = %v, lost = %d", events, lost)
 	}
-	p.Yield(json.RawMessage(`1`))
+	p.Yield(prediction.Value{Raw: json.RawMessage(`1`)})
 	select {
 	case <-more:
 	default:
 		t.Fatal("the reader was not woken")
 	}
-	p.Yield(json.RawMessage(`2`))
-	p.Yield(json.RawMessage(`3`))
+	p.Yield(prediction.Value{Raw: json.RawMessage(`2`)})
+	p.Yield(prediction.Value{Raw: json.RawMessage(`3`)})
 	events, _, _ = p.After(events[0].Number)
-	if len(events) != 3 || string(events[2].Data()) != `{"chunk":3,"index":2}` {
+	var data strings.Builder
+	if len(events) != 3 || events[2].WriteData(&data) != nil || data.String() != `{"chunk":3,"index":2}` {
 		t.Fatalf("events = %v", events)
 	}
 	from, skipped := p.ReplayFrom()
@@ -152,7 +153,7 @@ func TestReadersSeeEveryEventOnceAndALateOneTheNewest(t *testing.T) {
 func TestAReaderThatFallsBehindIsToldWhatItLost(t *testing.T) {
 	p := newPrediction(prediction.Limits{})
 	for range 200000 {
-		p.Yield(json.RawMessage(`1`))
+		p.Yield(prediction.Value{Raw: json.RawMessage(`1`)})
 	}
 	events, lost, _ := p.After(0)
 	if lost == 0 || lost+len(events) != 200000 || events[0].Number != lost+1 {

@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -235,7 +234,7 @@ func (o *follower) yield(ctx context.Context, e spool.Event) {
 		o.fail(o.largeOutput())
 		return
 	}
-	chunk, _, err := o.publish(ctx, e.Chunk, e.Files, false)
+	chunk, err := o.publish(ctx, e.Chunk, e.Files)
 	if err != nil {
 		if ctx.Err() == nil {
 			o.fail(err.Error())
@@ -254,10 +253,10 @@ func (o *follower) largeOutput() string {
 	return fmt.Sprintf("the output is larger than %d bytes, see --max-output; return large ones as files", o.s.MaxOutput)
 }
 
-// publish turns file outputs into data URLs or uploads. Large ones may be left open, as inserts.
-func (o *follower) publish(ctx context.Context, output []byte, table []spool.File, open bool) ([]byte, []files.Insert, error) {
+// publish turns file outputs into data URLs or uploads. Large ones stay on disk, as inserts.
+func (o *follower) publish(ctx context.Context, output []byte, table []spool.File) (prediction.Value, error) {
 	if len(table) == 0 {
-		return output, nil, nil
+		return prediction.Value{Raw: output}, nil
 	}
 	if ctx.Err() != nil { // canceled: what was made until now is still wanted, but not for long
 		var cancel context.CancelFunc
@@ -273,16 +272,13 @@ func (o *follower) publish(ctx context.Context, output []byte, table []spool.Fil
 		span = o.f.span.Child("upload", trace.SpanKindClient, attribute.Int("coggo.files", len(table)))
 	}
 	o.target.Header = span.Header(r.TraceHeader())
-	var published json.RawMessage
-	var inserts []files.Insert
-	var err error
-	if open {
-		published, inserts, err = o.s.Publisher.Open(ctx, o.target, output, entries(table))
-	} else {
-		published, err = o.s.Publisher.Publish(ctx, o.target, output, entries(table))
-	}
+	published, inserts, err := o.s.Publisher.Publish(ctx, o.target, output, entries(table))
 	span.End(text(err))
-	return published, inserts, err
+	value := prediction.Value{Raw: published}
+	for _, in := range inserts {
+		value.Inserts = append(value.Inserts, prediction.Insert{At: in.At, Text: in.Text})
+	}
+	return value, err
 }
 
 // conclude turns the runner's response into a result.
@@ -300,13 +296,10 @@ func (o *follower) conclude(ctx context.Context, r spool.Response) prediction.Re
 		return o.failed(o.largeOutput())
 	}
 	if !r.Streamed {
-		output, inserts, err := o.publish(ctx, r.Output, r.Files, true)
+		output, err := o.publish(ctx, r.Output, r.Files)
 		switch {
 		case err == nil:
 			result.Output = output
-			for _, in := range inserts {
-				result.Inserts = append(result.Inserts, prediction.Insert{At: in.At, Text: in.Text})
-			}
 		case ctx.Err() == nil:
 			return o.failed(err.Error())
 		default: // the cancel came while files were sent

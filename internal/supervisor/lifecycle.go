@@ -279,7 +279,7 @@ func (s *Supervisor) settle(f *flight, w *worker, r prediction.Result) {
 	p.Announce()
 	f.cancelBy(nil)
 	if f.hook != nil {
-		if r.Output != nil && string(r.Output) != "null" {
+		if r.Output.Raw != nil && string(r.Output.Raw) != "null" {
 			f.hook.Returned()
 		}
 		f.hook.Finish(f.terminal, func() { s.paid(f.run) })

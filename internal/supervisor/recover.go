@@ -269,7 +269,7 @@ func (s *Supervisor) restore(n note) (*flight, error) {
 	f := s.newFlight(n.request(), schema.Checked{})
 	f.run = n.Run
 	f.prediction = prediction.Restore(n.request(), final.StartedAt, final.Logs, prediction.Result{
-		Status: final.Status, Output: final.Output, Error: final.Error, Metrics: final.Metrics, CompletedAt: final.CompletedAt,
+		Status: final.Status, Output: prediction.Value{Raw: final.Output}, Error: final.Error, Metrics: final.Metrics, CompletedAt: final.CompletedAt,
 	})
 	f.accepted, f.settled, f.lasting = final.CompletedAt, true, true
 	return f, nil

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
+import threading
 
 import pytest
 
+from http_events import Stream
 from waiting import until
 
 MODEL = "class Predictor:\n    def predict(self, name: str = 'you') -> str:\n        return 'hello ' + name\n"
@@ -123,3 +126,92 @@ def test_a_chunked_body_is_read(start):
         b'Connection: close\r\n\r\n8\r\n{"input"\r\n12\r\n: {"name": "bit"}}\r\n0\r\n\r\n'
     )
     assert b"hello bit" in send(server.port, data)
+
+
+LARGE = """
+from cog import BasePredictor, Path, streaming
+
+class Predictor(BasePredictor):
+    @streaming
+    def predict(self, lines: int = 0, size: int = 0) -> str:
+        for _ in range(lines):
+            print("x" * 99)
+        return "é" * (size // 2)
+"""
+
+
+TEXT = r"""
+from cog import BasePredictor, streaming
+
+class Predictor(BasePredictor):
+    @streaming
+    def predict(self) -> str:
+        print("é \u2028 \U0001f600 \" \\ \t \x01" * 9999, end="")
+        return "".join("x" * n + "\U0001f600é\u2028\n\\u00e9\"\t\x7f" for n in range(999))
+"""
+
+
+def asking(port: int, path: str, *head: str, room: int = 4096) -> socket.socket:
+    """A client that asks, has little room for the answer, and takes nothing of it yet."""
+    client = socket.socket()
+    client.settimeout(20)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+    client.connect(("127.0.0.1", port))
+    client.sendall("\r\n".join([f"GET {path} HTTP/1.1", "Host: x", *head, "", ""]).encode())
+    return client
+
+
+def hung_up_on(client: socket.socket) -> bool:
+    watch = select.poll()
+    watch.register(client, select.POLLRDHUP)
+    return bool(watch.poll(0))
+
+
+@pytest.mark.parametrize("what", [{"lines": 120_000}, {"size": 12 << 20}], ids=["logs", "output"])
+def test_an_answer_that_nobody_takes_is_held_once_and_given_up(start, what):
+    server = start(LARGE, "--stream-timeout", "2s")
+    server.predict(what, id="big")
+    form = b'--x\r\nContent-Disposition: form-data; name="content"\r\n\r\n' + bytes(12 << 20) + b"\r\n--x--\r\n"
+    stored = server.ask("POST", "/v1/files", form, Content_Type="multipart/form-data; boundary=x").json["id"]
+    one = "predictions/big"
+    paths = [f"/{one}", f"/v1/{one}", f"/{one}/stream", f"/v1/{one}/stream", f"/v1/files/{stored}/download"]
+    before = server.memory()
+    clients = [asking(server.port, path) for path in paths for _ in range(6)]
+    until("all are given up", lambda: all(hung_up_on(client) for client in clients))
+    grown = server.memory() - before
+    for client in clients:
+        client.close()
+    assert grown < 5 * (12 << 20), f"30 readers of 12 MB made the server grow by {grown >> 20} MB"
+    assert server.predict({}).status == 200
+
+
+@pytest.mark.parametrize("path", ["/predictions/big", "/predictions/big/stream", "/v1/predictions/big/stream"])
+def test_a_client_that_takes_a_little_all_the_time_gets_everything(start, path):
+    server = start(LARGE, "--stream-timeout", "1s")
+    server.predict({"size": 9 << 20}, id="big")
+    pause = threading.Event()
+    got = paused = 0
+    with asking(server.port, path, "Connection: close", room=256 << 10) as client:
+        while more := client.recv(64 << 10):
+            got += len(more)
+            while paused < got:  # about 3 MB in a second: the whole takes three times as long as the limit
+                pause.wait(0.02)
+                paused += 64 << 10
+    assert got > 9 << 20
+
+
+def test_text_of_any_kind_is_streamed_as_it_is(start):
+    server = start(TEXT)
+    whole = server.predict({}, id="text").json
+    with Stream(server.port, "GET", "/predictions/text/stream") as stream:
+        events = list(stream)
+    assert events[-1].data == whole
+    assert "".join(event.data["data"] for event in events if event.name == "log") + "\n" == whole["logs"]
+    parts = server.get("/v1/predictions/text/stream").body.decode().split("\n\n")
+    texts = {}
+    for part in parts[:-1]:
+        name, _, *lines = part.split("\n")
+        assert all(line.startswith("data: ") for line in lines)
+        texts[name] = texts.get(name, "") + "\n".join(line[6:] for line in lines)
+    assert texts["event: output"] == whole["output"]
+    assert texts["event: logs"] + "\n" == whole["logs"]
