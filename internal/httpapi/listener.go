@@ -139,6 +139,9 @@ func (c *conn) writeError(status string) error {
 		detail = c.framing.refused.Error()
 	}
 	body := fmt.Sprintf(`{"detail":%q}`, detail)
+	if err := c.SetWriteDeadline(time.Now().Add(c.listener.Stall)); err != nil {
+		return err
+	}
 	_, err := fmt.Fprintf(c.TCPConn, "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", status, len(body), body)
 	return err
 }

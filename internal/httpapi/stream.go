@@ -91,7 +91,10 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, p *prediction.Predi
 	}
 	return a.follow(r, p, number, e, e.skipped, func(ev prediction.Event) {
 		if ev.Kind == prediction.KindCompleted {
-			e.event(ev, func(w io.Writer) error { return p.Snapshot().WriteJSON(w, func(int) {}) })
+			e.event(ev, func(w io.Writer) error {
+				_, err := p.Snapshot().WriteTo(w)
+				return err
+			})
 		} else {
 			e.event(ev, ev.WriteData)
 		}

@@ -30,10 +30,7 @@ func (a *API) streamV1(w http.ResponseWriter, r *http.Request) error {
 		switch ev.Kind {
 		case prediction.KindOutput:
 			items++
-			e.value(ev.Number, func(w io.Writer) error {
-				_, err := ev.Chunk().WriteTo(w)
-				return err
-			})
+			e.value(ev.Number, ev.Chunk())
 		case prediction.KindLog:
 			e.text(ev.Number, "logs", bytes.ToValidUTF8(ev.Text(), []byte("\uFFFD")))
 		case prediction.KindCompleted:
@@ -45,7 +42,7 @@ func (a *API) streamV1(w http.ResponseWriter, r *http.Request) error {
 // end writes what follows the last item. A model that returns one value has it as its only item.
 func (e *eventWriter) end(number int, s prediction.Snapshot, items int) {
 	if items == 0 && s.OutputLen() > 0 && s.Status == prediction.Succeeded && string(s.Output.Raw) != "[]" {
-		e.value(number, s.WriteOutput)
+		e.value(number, s.JustOutput())
 	}
 	switch s.Status {
 	case prediction.Failed:
@@ -59,9 +56,10 @@ func (e *eventWriter) end(number int, s prediction.Snapshot, items int) {
 }
 
 // value writes an item of the output: the bare text of a string, any other value as JSON.
-func (e *eventWriter) value(number int, write func(io.Writer) error) {
+func (e *eventWriter) value(number int, value io.WriterTo) {
 	e.begin(number, "output")
-	e.fail(write(&unquoter{to: &lineWriter{e: e}}))
+	_, err := value.WriteTo(&unquoter{to: &lineWriter{e: e}})
+	e.fail(err)
 	e.put("\n\n")
 }
 

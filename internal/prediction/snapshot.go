@@ -2,9 +2,11 @@ package prediction
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -53,36 +55,51 @@ func (s Snapshot) AppendJSON(dst []byte) []byte {
 // largeBytes is from where on a copy is worth avoiding: it would be held for as long as its reader takes.
 const largeBytes = 64 << 10
 
-// Large reports whether the JSON object should be written with WriteJSON.
+// Large reports whether the JSON object should be written with WriteTo.
 func (s Snapshot) Large() bool { return s.bodies() >= largeBytes }
 
 // bodies is the length of what can be large.
 func (s Snapshot) bodies() int { return len(s.Input) + s.OutputLen() + len(s.Logs) }
 
-// WriteJSON writes what AppendJSON appends, and holds no more than a piece of it. It calls length with the number of bytes
-// before.
-func (s Snapshot) WriteJSON(w io.Writer, length func(n int)) error {
+// Len is the length of the JSON object.
+func (s Snapshot) Len() int {
+	head, middle, tail := s.appendHead(nil), s.appendError(nil), s.appendTail(nil)
+	return len(head) + cmp.Or(len(s.Input), len("{}")) + len(outputKey) + cmp.Or(s.OutputLen(), len("null")) + len(middle) + stringLen(s.Logs) + len(tail)
+}
+
+// WriteTo writes what AppendJSON appends, and holds no more than a piece of it.
+func (s Snapshot) WriteTo(w io.Writer) (int64, error) {
 	if s.Input == nil {
 		s.Input = json.RawMessage("{}")
 	}
 	if s.OutputLen() == 0 {
 		s.Output.Raw = json.RawMessage("null")
 	}
-	head, middle, tail := s.appendHead(nil), s.appendError(nil), s.appendTail(nil)
-	length(len(head) + len(s.Input) + len(outputKey) + s.OutputLen() + len(middle) + stringLen(s.Logs) + len(tail))
-	out := bufio.NewWriterSize(w, pieceBytes)
-	for _, part := range [][]byte{head, s.Input, []byte(outputKey)} {
+	var n count
+	out := bufio.NewWriterSize(io.MultiWriter(w, &n), pieceBytes)
+	for _, part := range [][]byte{s.appendHead(nil), s.Input, []byte(outputKey)} {
 		_, _ = out.Write(part) // Flush returns the first error
 	}
 	if err := s.writeOutput(out); err != nil {
-		return err
+		return int64(n), err
 	}
-	_, _ = out.Write(middle)
+	_, _ = out.Write(s.appendError(nil))
 	if err := writeString(out, s.Logs); err != nil {
-		return err
+		return int64(n), err
 	}
-	_, _ = out.Write(tail)
-	return out.Flush()
+	_, _ = out.Write(s.appendTail(nil))
+	err := out.Flush()
+	return int64(n), err
+}
+
+// OutputAt is the offset of the output in the JSON object.
+func (s Snapshot) OutputAt() int {
+	return len(s.appendHead(nil)) + cmp.Or(len(s.Input), len("{}")) + len(outputKey)
+}
+
+// OnDisk reports whether a part of the output is not in memory.
+func (s Snapshot) OnDisk() bool {
+	return len(s.Output.Inserts) > 0 || slices.ContainsFunc(s.Items, func(item Value) bool { return len(item.Inserts) > 0 })
 }
 
 // OutputLen is the length of the output's JSON text, 0 when there is none.
@@ -116,13 +133,24 @@ func before(i int) byte {
 	return ','
 }
 
-// WriteOutput writes the output's JSON text, nothing when there is none.
-func (s Snapshot) WriteOutput(w io.Writer) error {
-	out := bufio.NewWriterSize(w, pieceBytes)
-	if err := s.writeOutput(out); err != nil {
-		return err
+// Output is the output of a Snapshot by itself.
+type Output struct{ s Snapshot }
+
+// JustOutput is the output's JSON text by itself, nothing when there is none.
+func (s Snapshot) JustOutput() Output { return Output{s} }
+
+// Len is the length of the text.
+func (o Output) Len() int { return o.s.OutputLen() }
+
+// WriteTo writes the text.
+func (o Output) WriteTo(w io.Writer) (int64, error) {
+	var n count
+	out := bufio.NewWriterSize(io.MultiWriter(w, &n), pieceBytes)
+	if err := o.s.writeOutput(out); err != nil {
+		return int64(n), err
 	}
-	return out.Flush()
+	err := out.Flush()
+	return int64(n), err
 }
 
 func (s Snapshot) writeOutput(w *bufio.Writer) error {

@@ -14,17 +14,34 @@ import (
 // regular file costs five more calls for nothing; a prediction opens three.
 
 // put writes a whole file of these parts: readers see it complete or not at all.
-func (d *Dir) put(name string, parts ...[]byte) (err error) {
+func (d *Dir) put(name string, parts ...[]byte) error {
+	return d.place(name, bytesOf(parts...))
+}
+
+// bytesOf fills a file with these parts.
+func bytesOf(parts ...[]byte) func(fd int) error {
+	return func(fd int) error {
+		for _, part := range parts {
+			if _, err := fdWriter(fd).Write(part); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// place is put for what fill writes to the descriptor of a file, once more when the disk was full.
+func (d *Dir) place(name string, fill func(fd int) error) (err error) {
 	tmp := d.join(tmpDir, strings.ReplaceAll(name, "/", "-"))
 	defer func() {
 		if err != nil {
 			_ = unix.Unlink(tmp)
 		}
 	}()
-	err = write(tmp, parts...)
+	err = write(tmp, fill)
 	if full(err) {
 		d.awaitClosing() // which may make room
-		err = write(tmp, parts...)
+		err = write(tmp, fill)
 	}
 	if err != nil {
 		return &fs.PathError{Op: "write", Path: tmp, Err: err}
@@ -45,7 +62,7 @@ func full(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err,
 func rename(from, to string) error { return retry(func() error { return unix.Rename(from, to) }) }
 
 // write writes a file that is new: what stands there, a pipe of the model's that nobody reads say, is not written to.
-func write(path string, parts ...[]byte) error {
+func write(path string, fill func(fd int) error) error {
 	const fresh = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL
 	fd, err := open(path, fresh, 0o600)
 	if err == unix.EEXIST {
@@ -57,17 +74,21 @@ func write(path string, parts ...[]byte) error {
 	if err != nil {
 		return err
 	}
-	for _, part := range parts {
-		for len(part) > 0 && err == nil {
-			var n int
-			n, err = unix.Write(fd, part)
-			if err == unix.EINTR {
-				n, err = 0, nil
-			}
-			part = part[max(0, n):]
+	return errors.Join(fill(fd), unix.Close(fd))
+}
+
+type fdWriter int
+
+func (w fdWriter) Write(p []byte) (written int, err error) {
+	for written < len(p) && err == nil {
+		var n int
+		n, err = unix.Write(int(w), p[written:])
+		if err == unix.EINTR {
+			err = nil
 		}
+		written += max(0, n)
 	}
-	return errors.Join(err, unix.Close(fd))
+	return written, err
 }
 
 // OddError says that something else than a file of a reasonable size stands in the place of a message. A model can do that, and it

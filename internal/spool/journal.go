@@ -40,20 +40,25 @@ func (j *Journal) make() error { return os.MkdirAll(j.dir.join(j.name), 0o700) }
 // Put writes the note of id, which is JSON, byte for byte: what a receiver is told after a crash must be what it was told
 // before. On a full disk it may take the room that KeepRoom has kept.
 func (j *Journal) Put(id string, note []byte) error {
-	name := filepath.Join(j.name, FileID(id)+jsonSuffix)
-	err := j.dir.put(name, note)
-	if full(err) && j.dir.useRoom() {
-		err = j.dir.put(name, note)
-	}
-	if errors.Is(err, fs.ErrNotExist) { // a model removes what it can
-		if err = errors.Join(j.dir.make(), j.make()); err == nil {
-			err = j.dir.put(name, note)
-		}
-	}
+	err := j.insist(true, func() error { return j.dir.put(j.file(id, jsonSuffix), note) })
 	if err != nil {
 		return fmt.Errorf("note %s in %s: %w", id, j.name, err)
 	}
 	return nil
+}
+
+// insist tries to write once more where that may help. Only what is small may take the room that KeepRoom has kept.
+func (j *Journal) insist(small bool, write func() error) error {
+	err := write()
+	if small && full(err) && j.dir.useRoom() {
+		err = write()
+	}
+	if errors.Is(err, fs.ErrNotExist) { // a model removes what it can
+		if err = errors.Join(j.dir.make(), j.make()); err == nil {
+			err = write()
+		}
+	}
+	return err
 }
 
 // Take makes the request of id in dir the note of as. It needs no room, and the request counts as one no more.
@@ -67,7 +72,7 @@ func (j *Journal) Take(dir *Dir, id, as string) error {
 
 // Remove deletes the note of id; it may be gone already.
 func (j *Journal) Remove(id string) error {
-	return remove(j.dir.join(j.name, FileID(id)+jsonSuffix))
+	return errors.Join(j.forget(id, jsonSuffix), j.forget(id, outputSuffix))
 }
 
 // Has reports whether there is a note of id.
@@ -76,12 +81,16 @@ func (j *Journal) Has(id string) bool {
 	return err == nil
 }
 
-// Expire deletes the notes that were written before a time, unread.
+// Expire deletes the notes that were written before a time, unread. An output goes with its note: it may be older.
 func (j *Journal) Expire(before time.Time) error {
 	entries, err := os.ReadDir(j.dir.join(j.name))
 	for _, entry := range entries {
+		id, isNote := strings.CutSuffix(entry.Name(), jsonSuffix)
+		if !isNote {
+			continue
+		}
 		if info, unknown := entry.Info(); unknown == nil && info.ModTime().Before(before) {
-			err = errors.Join(err, remove(j.dir.join(j.name, entry.Name())))
+			err = errors.Join(err, remove(j.dir.join(j.name, id+jsonSuffix)), remove(j.dir.join(j.name, id+outputSuffix)))
 		}
 	}
 	return err
@@ -96,6 +105,7 @@ func (j *Journal) Each(f func(note []byte) error) error {
 	var failed error
 	for _, entry := range entries {
 		if !strings.HasSuffix(entry.Name(), jsonSuffix) {
+			failed = errors.Join(failed, j.removeLone(entry.Name()))
 			continue
 		}
 		data, found, err := j.dir.get(filepath.Join(j.name, entry.Name()), mostNote)
@@ -107,6 +117,18 @@ func (j *Journal) Each(f func(note []byte) error) error {
 		}
 	}
 	return failed
+}
+
+// removeLone deletes an output whose note was not written any more.
+func (j *Journal) removeLone(name string) error {
+	id, ok := strings.CutSuffix(name, outputSuffix)
+	if !ok {
+		return nil
+	}
+	if _, err := os.Stat(j.dir.join(j.name, id+jsonSuffix)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return remove(j.dir.join(j.name, name))
 }
 
 // roomBytes are kept for notes of ends on a full disk: those of several predictions, or of one with some text.
@@ -160,8 +182,8 @@ func RestOf(path string) Rest {
 	}
 	return Rest{
 		Unfinished: some(requestPrefix+"*"+jsonSuffix) || some("*/"+requestPrefix+"*"+jsonSuffix) || some(Queued+"/*"),
-		Owed:       some(Outbox + "/*"),
-		Results:    some(Results + "/*"),
+		Owed:       some(Outbox + "/*" + jsonSuffix),
+		Results:    some(Results + "/*" + jsonSuffix),
 	}
 }
 

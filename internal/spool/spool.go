@@ -259,7 +259,7 @@ func (d *Dir) MakeLogs() (fd int, err error) {
 // Probe reports why size bytes can't be written to the directory, nil when they can.
 func (d *Dir) Probe(size int) error {
 	path := d.join(tmpDir, "probe")
-	err := write(path, make([]byte, size))
+	err := write(path, bytesOf(make([]byte, size)))
 	return errors.Join(err, remove(path))
 }
 

@@ -59,7 +59,7 @@ type flight struct {
 	fetches    bool // some of its files are not in the request: it has no slot while it fetches them
 	unchecked  bool // was taken up from an earlier server: its input is checked once there is a schema
 	deadline   time.Duration
-	final      []byte          // the terminal snapshot, while it is being delivered
+	owed       webhook.Body    // the terminal snapshot as it is on disk, nil when it is not
 	hook       *webhook.Queue  // nil without a webhook; set before the handover
 	span       *telemetry.Span // of the whole prediction; nil without traces
 	predict    *telemetry.Span // of the run itself
@@ -129,17 +129,13 @@ func (f *flight) shown() *prediction.Prediction {
 	return f.prediction
 }
 
-// owed reports whether a receiver is to hear of the end.
-func (f *flight) owed() bool { return f.hook != nil && f.prediction.Request.Wants("completed") }
+// owes reports whether a receiver is to hear of the end.
+func (f *flight) owes() bool { return f.hook != nil && f.prediction.Request.Wants("completed") }
 
 func (f *flight) id() string { return f.prediction.Request.ID }
 
 // partial is the body of a webhook on the way.
-func (f *flight) partial() []byte { return f.prediction.Partial().AppendJSON(nil) }
-
-// terminal is the body of the last webhook. It is made for each attempt anew: a receiver that is down for long holds no
-// memory that way.
-func (f *flight) terminal() []byte { return f.prediction.Final().AppendJSON(nil) }
+func (f *flight) partial() webhook.Body { return f.prediction.Partial() }
 
 // cancel may be called often; the first reason counts.
 func (f *flight) cancel(r Reason) { f.cancelBy(r) }

@@ -15,6 +15,7 @@ import (
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/schema"
 	"github.com/coggo/coggo/internal/spool"
+	"github.com/coggo/coggo/internal/webhook"
 )
 
 // rescan is how often a prediction in flight is looked at without a signal: signals merge and may be lost.
@@ -226,7 +227,7 @@ func (s *Supervisor) handOver(ctx context.Context, f *flight, w *worker, table [
 		request.Server = notesOf(f)
 	}
 	f.prediction.Start(now)
-	var begun []byte // before the run can have said anything
+	var begun webhook.Body // before the run can have said anything
 	if f.hook != nil {
 		begun = f.partial()
 	}
@@ -259,9 +260,6 @@ func (s *Supervisor) settle(f *flight, w *worker, r prediction.Result) {
 	p.Finish(r)
 	f.span.Status(string(r.Status))
 	f.span.EndAt(r.CompletedAt, r.Error)
-	if s.Durable && (f.hook != nil || f.lasting) {
-		f.final = p.Final().AppendJSON(nil)
-	}
 	s.keepRoom(f)
 	err := s.noteFinal(f)
 	if err != nil {
@@ -282,9 +280,9 @@ func (s *Supervisor) settle(f *flight, w *worker, r prediction.Result) {
 		if r.Output.Raw != nil && string(r.Output.Raw) != "null" {
 			f.hook.Returned()
 		}
-		f.hook.Finish(f.terminal, func() { s.paid(f.run) })
+		f.hook.Finish(s.owe(f))
 	}
-	f.final, f.checked, f.watch = nil, schema.Checked{}, nil // a retained prediction needs none, and watch holds a connection
+	f.owed, f.checked, f.watch = nil, schema.Checked{}, nil // a retained prediction needs none, and watch holds a connection
 	s.observe(f)
 }
 

@@ -31,7 +31,8 @@ type note struct {
 	TraceState    string            `json:"tracestate"`
 	CancelAfter   time.Duration     `json:"cancel_after"`
 	Detached      bool              `json:"detached"`
-	Sealed        string            `json:"sealed"` // of the input as sent, when only Final shows what is left of it
+	OutputAt      int               `json:"output_at"` // where in Final the output belongs that is beside the note
+	Sealed        string            `json:"sealed"`    // of the input as sent, when only Final shows what is left of it
 }
 
 func noteOf(r prediction.Request, run string) note {
@@ -47,9 +48,9 @@ func noteOf(r prediction.Request, run string) note {
 }
 
 // encode keeps every byte of what clients and models have sent: a webhook that comes again must be the same. It is on the way
-// of every prediction, so nothing is written that has no value.
+// of every prediction, so nothing is written that has no value. Final is written by spool.Journal.PutEnd.
 func (n note) encode() []byte {
-	out := make([]byte, 1, len(n.Input)+len(n.Echo)+len(n.More)+len(n.Final)+512)
+	out := make([]byte, 1, len(n.Input)+len(n.Echo)+len(n.More)+512)
 	out[0] = '{'
 	raw := func(name string, value []byte) {
 		if value != nil {
@@ -82,10 +83,12 @@ func (n note) encode() []byte {
 		raw("detached", []byte("true"))
 	}
 	text("sealed", n.Sealed)
+	if n.OutputAt != 0 {
+		raw("output_at", strconv.AppendInt(nil, int64(n.OutputAt), 10))
+	}
 	raw("input", n.Input)
 	raw("echo", n.Echo)
 	raw("more", n.More)
-	raw("final", n.Final)
 	text("run", n.Run) // last, as there always is one
 	out[len(out)-1] = '}'
 	return out

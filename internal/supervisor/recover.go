@@ -3,6 +3,7 @@ package supervisor
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -35,17 +36,22 @@ func (s *Supervisor) noteFinal(f *flight) error {
 	if !s.Durable {
 		return nil
 	}
-	owed, lasting := f.owed(), f.lasting && s.retained.enabled()
+	owed, lasting := f.owes() && f.owed == nil, f.lasting && s.retained.enabled()
 	var err error
-	var data []byte
 	if owed || lasting {
-		data, err = s.finalNote(f)
-	}
-	if owed {
-		err = errors.Join(err, s.outbox.Put(f.run, data))
-	}
-	if lasting {
-		err = errors.Join(err, s.results.Put(f.run, data))
+		var head []byte
+		end := endOf(f.prediction.Final())
+		head, err = s.endNote(f, end)
+		if owed {
+			text, bad := s.outbox.PutEnd(f.run, head, end)
+			if err = errors.Join(err, bad); bad == nil {
+				f.owed = text
+			}
+		}
+		if lasting {
+			_, bad := s.results.PutEnd(f.run, head, end)
+			err = errors.Join(err, bad)
+		}
 	}
 	if f.queued { // else it would run once more
 		err = errors.Join(err, s.queued.Remove(f.id()))
@@ -60,22 +66,32 @@ func (s *Supervisor) keepRoom(f *flight) {
 	}
 }
 
-// finalNote is the note of an end. Of the input it holds what clients are shown: nothing will run again, so no secret need
-// stay. A client that asks for the same run once more is known by the seal.
-func (s *Supervisor) finalNote(f *flight) (data []byte, err error) {
+// endNote is the note of an end, but for the end itself. Of the input that holds what clients are shown: nothing will run
+// again, so no secret need stay. A client that asks for the same run once more is known by the seal.
+func (s *Supervisor) endNote(f *flight, end spool.End) (head []byte, err error) {
 	n := noteOf(f.prediction.Request, f.run)
 	if n.Echo != nil && n.Input != nil {
 		n.Sealed = f.prediction.Request.Seal(s.key)
 		err = s.root.PutKey(s.key)
 	}
-	n.Input, n.Echo, n.Final = nil, nil, f.final
+	n.Input, n.Echo, n.OutputAt = nil, nil, end.OutputAt
 	return n.encode(), err
+}
+
+// endOf is what a note says of an end.
+func endOf(final prediction.Snapshot) spool.End {
+	if !final.OnDisk() {
+		return spool.End{Final: final}
+	}
+	output := final.JustOutput()
+	final.Output, final.Items = prediction.Value{}, nil
+	return spool.End{Final: final, Output: output, OutputAt: final.OutputAt()}
 }
 
 // shelve keeps the request of a run whose end could not be noted and whose webhook is owed: a later server ends it once
 // more. It stands where the note of the end belongs, which replaces it once there is room.
 func (s *Supervisor) shelve(f *flight) {
-	if f.dir == nil || !f.owed() {
+	if f.dir == nil || f.owed != nil || !f.owes() {
 		return
 	}
 	if err := s.outbox.Take(f.dir, f.id(), f.run); err != nil && !errors.Is(err, fs.ErrNotExist) { // it may never have been written
@@ -210,7 +226,7 @@ func (s *Supervisor) recoverResults() error {
 		if err != nil {
 			return err
 		}
-		f, err := s.restore(n)
+		f, err := s.restore(s.results, n)
 		if err == nil {
 			found = append(found, f)
 		}
@@ -248,7 +264,7 @@ func (s *Supervisor) recoverOwed(data []byte) error {
 		s.takeUp(left{flight: s.flightOf(n, request), shelved: true})
 		return nil
 	}
-	f, err := s.restore(n)
+	f, err := s.restore(s.outbox, n)
 	if err != nil || !s.retained.enabled() {
 		return err
 	}
@@ -256,20 +272,33 @@ func (s *Supervisor) recoverOwed(data []byte) error {
 		return nil
 	}
 	s.retainAgain(f)
+	if n.OutputAt > 0 {
+		if err := s.results.CopyOutput(f.run, s.outbox); err != nil {
+			return err
+		}
+	}
 	return s.results.Put(f.run, data)
 }
 
-// restore is a prediction that has ended.
-func (s *Supervisor) restore(n note) (*flight, error) {
+// restore is a prediction that has ended, by its note in a journal.
+func (s *Supervisor) restore(from *spool.Journal, n note) (*flight, error) {
 	final, err := readSnapshot(n.Final)
 	if err != nil {
 		return nil, err
+	}
+	output := prediction.Value{Raw: final.Output}
+	if n.OutputAt > 0 {
+		text, err := from.Output(n.Run)
+		if err != nil {
+			return nil, err
+		}
+		output = prediction.Value{Raw: json.RawMessage{}, Inserts: []prediction.Insert{{Text: text}}}
 	}
 	n.Input = final.Input
 	f := s.newFlight(n.request(), schema.Checked{})
 	f.run = n.Run
 	f.prediction = prediction.Restore(n.request(), final.StartedAt, final.Logs, prediction.Result{
-		Status: final.Status, Output: prediction.Value{Raw: final.Output}, Error: final.Error, Metrics: final.Metrics, CompletedAt: final.CompletedAt,
+		Status: final.Status, Output: output, Error: final.Error, Metrics: final.Metrics, CompletedAt: final.CompletedAt,
 	})
 	f.accepted, f.settled, f.lasting = final.CompletedAt, true, true
 	return f, nil
@@ -278,10 +307,16 @@ func (s *Supervisor) restore(n note) (*flight, error) {
 // recoverWebhook delivers what is owed; a shelved run is told of once it was ended.
 func (s *Supervisor) recoverWebhook(data []byte) error {
 	n, _, err := readNote(data)
-	if err == nil && n.Final != nil {
-		s.Webhooks.Redeliver(target(n.request()), n.Final, func() { s.paid(n.Run) })
+	if err != nil || n.Final == nil {
+		return err
 	}
-	return err
+	body, err := s.outbox.End(n.Run, data, n.Final, n.OutputAt)
+	if err != nil {
+		return err
+	}
+	run := n.Run // the note itself may be large
+	s.Webhooks.Redeliver(target(n.request()), body, func() { s.paid(run) })
+	return nil
 }
 
 // readQueued registers a prediction that no runner had, unless readRequest knows better.

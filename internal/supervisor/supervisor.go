@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -90,6 +91,7 @@ type Supervisor struct {
 	stopping context.Context
 	idle     sync.WaitGroup // one for each prediction under way
 	workersn sync.WaitGroup
+	owing    atomic.Int64 // bytes in memory that terminal webhooks wait with
 
 	mu       sync.Mutex // guards everything below, and the fields of workers and flights that say so
 	workers  []*worker

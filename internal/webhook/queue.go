@@ -8,37 +8,34 @@ import (
 
 // Queue is the news of one prediction, in order. Every queue must be finished.
 type Queue struct {
-	s        *Sender
-	target   Target
-	snapshot func() []byte
-	wake     chan struct{}
+	s      *Sender
+	target Target
+	wake   chan struct{}
 
-	mu      sync.Mutex // guards the rest
-	waiting []piece    // to go out as they are
-	size    int        // of the bodies in waiting
-	changed Event      // what grew since the last partial update, empty if nothing did
-	final   func() []byte
-	settled func()
-	begun   bool
-	ended   bool
-	until   time.Time          // once it ended: how long what came before may still hold it up
-	hanging context.CancelFunc // gives up the attempt under way, nil when there is none
+	mu       sync.Mutex  // guards the rest
+	snapshot func() Body // nil once no update can follow: it holds the prediction
+	waiting  []piece     // to go out as they are
+	changed  Event       // what grew since the last partial update, empty if nothing did
+	final    Body
+	settled  func()
+	begun    bool
+	ended    bool
+	until    time.Time          // once it ended: how long what came before may still hold it up
+	hanging  context.CancelFunc // gives up the attempt under way, nil when there is none
 }
 
 // piece is an event that is not the last.
 type piece struct {
 	event Event
-	body  []byte
+	body  Body
 }
 
-// What a receiver may fall behind when updates are not throttled; beyond it they are merged.
-const (
-	maxWaiting      = 64
-	maxWaitingBytes = 1 << 20
-)
+// maxWaiting is how many updates a receiver may fall behind when they are not throttled; beyond it they are merged. What is large
+// in them is held once, by the prediction.
+const maxWaiting = 64
 
 // Start tells of the start of the run, with body as it was at that moment. Nothing goes out before.
-func (q *Queue) Start(body []byte) {
+func (q *Queue) Start(body Body) {
 	q.mu.Lock()
 	q.begun = true
 	if !q.ended && q.target.wants(Start) {
@@ -60,11 +57,8 @@ func (q *Queue) Changed(e Event) {
 	}
 	q.changed = e
 	if q.s.Throttle == 0 && q.begun && len(q.waiting) < maxWaiting {
-		if next := q.updateLocked(); q.size+len(next.body) <= maxWaitingBytes {
-			q.waiting = append(q.waiting, next)
-			q.size += len(next.body)
-			q.changed = ""
-		}
+		q.waiting = append(q.waiting, q.updateLocked())
+		q.changed = ""
 	}
 	q.poke()
 }
@@ -81,10 +75,9 @@ func (q *Queue) Returned() {
 	}
 }
 
-// Finish tells of the end, last and once: later calls of any method do nothing. body is called for each attempt. settled
-// is called when the receiver has acknowledged or refused, or after the last attempt; it is not called when the sender is
+// Finish tells of the end, last and once: later calls of any method do nothing. settled is called when the receiver has acknowledged or refused, or after the last attempt; it is not called when the sender is
 // stopped before.
-func (q *Queue) Finish(body func() []byte, settled func()) {
+func (q *Queue) Finish(body Body, settled func()) {
 	q.mu.Lock()
 	if q.ended {
 		q.mu.Unlock()
@@ -93,7 +86,7 @@ func (q *Queue) Finish(body func() []byte, settled func()) {
 	q.ended, q.final, q.settled = true, body, settled
 	q.until = time.Now().Add(q.s.Patience)
 	if q.target.wants(Completed) {
-		q.changed = "" // the terminal event says it too
+		q.changed, q.snapshot = "", nil // the terminal event says it too
 	}
 	hanging := q.hanging
 	q.mu.Unlock()
@@ -143,9 +136,6 @@ func (q *Queue) take(due time.Time) (next piece, ended bool) {
 	case len(q.waiting) > 0:
 		next = q.waiting[0]
 		q.waiting = q.waiting[1:]
-		if next.event != Start {
-			q.size -= len(next.body)
-		}
 	case q.changed != "" && (q.ended || q.begun && !now.Before(due)):
 		next, q.changed = q.updateLocked(), ""
 	}

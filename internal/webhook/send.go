@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -42,7 +41,7 @@ func (e *statusError) again() bool {
 
 // deliver sends the terminal event until the receiver has acknowledged or refused it, or attempts are used up. It
 // reports false when the sender was stopped before.
-func (s *Sender) deliver(t Target, body func() []byte) bool {
+func (s *Sender) deliver(t Target, body Body) bool {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.Multiplier, wait.RandomizationFactor, wait.MaxInterval = s.RetryWait, 2, 0.1, maxRetryWait
 	attempt := 0
@@ -51,7 +50,7 @@ func (s *Sender) deliver(t Target, body func() []byte) bool {
 		attempt++
 		ctx, cancel := context.WithTimeout(s.stopping, s.Timeout)
 		defer cancel()
-		err := s.attempt(ctx, t, Completed, body(), attempt)
+		err := s.attempt(ctx, t, Completed, body, attempt)
 		last = err
 		var refused *statusError
 		if errors.As(err, &refused) {
@@ -92,7 +91,7 @@ func bare(err error) error {
 }
 
 // attempt posts body once.
-func (s *Sender) attempt(ctx context.Context, t Target, e Event, body []byte, number int) error {
+func (s *Sender) attempt(ctx context.Context, t Target, e Event, body Body, number int) error {
 	end := func(error) {}
 	if t.Trace != nil {
 		t.Header, end = t.Trace(e, number)
@@ -107,18 +106,22 @@ func (s *Sender) attempt(ctx context.Context, t Target, e Event, body []byte, nu
 	return err
 }
 
-func (s *Sender) post(ctx context.Context, t Target, e Event, body []byte) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, t.URL, bytes.NewReader(body))
+func (s *Sender) post(ctx context.Context, t Target, e Event, body Body) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, t.URL, open(body))
 	if err != nil {
 		return backoff.Permanent(err)
 	}
+	r.ContentLength = int64(body.Len())
+	r.GetBody = func() (io.ReadCloser, error) { return open(body), nil } // for a redirect
 	for name, values := range t.Header {
 		r.Header[name] = values
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", s.UserAgent)
 	s.authorize(r.Header, r.URL)
-	s.sign(r.Header, t.ID, e, body)
+	if err := s.sign(r.Header, t.ID, e, body); err != nil {
+		return err
+	}
 	response, err := s.client.Do(r)
 	if errors.As(err, new(*outbound.PrivateAddressError)) {
 		return backoff.Permanent(err)

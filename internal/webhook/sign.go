@@ -29,19 +29,24 @@ func parseSecret(secret string) ([]byte, error) {
 
 // sign adds the headers of the Standard Webhooks specification (https://www.standardwebhooks.com). The message id is made
 // of what is sent, so that it is the same in every attempt, also in those of a later server.
-func (s *Sender) sign(h http.Header, id string, e Event, body []byte) {
+func (s *Sender) sign(h http.Header, id string, e Event, body Body) error {
 	if s.key == nil {
-		return
+		return nil
 	}
 	sum := sha256.New()
 	sum.Write([]byte(id + "\x00" + string(e) + "\x00"))
-	sum.Write(body)
+	if _, err := body.WriteTo(sum); err != nil {
+		return err
+	}
 	message := "msg_" + hex.EncodeToString(sum.Sum(nil)[:16])
 	timestamp := strconv.FormatInt(time.Now().Unix(), 10)
 	mac := hmac.New(sha256.New, s.key)
 	mac.Write([]byte(message + "." + timestamp + "."))
-	mac.Write(body)
+	if _, err := body.WriteTo(mac); err != nil {
+		return err
+	}
 	h.Set("Webhook-Id", message)
 	h.Set("Webhook-Timestamp", timestamp)
 	h.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	return nil
 }

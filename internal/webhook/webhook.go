@@ -96,15 +96,15 @@ func orDefault[T comparable](value, otherwise T) T {
 
 // Open begins the queue of one prediction. snapshot renders its current state; it is called when a partial update goes
 // out, so that updates which a slow receiver has missed merge into the next by themselves.
-func (s *Sender) Open(t Target, snapshot func() []byte) *Queue {
+func (s *Sender) Open(t Target, snapshot func() Body) *Queue {
 	q := &Queue{s: s, target: t, snapshot: snapshot, wake: make(chan struct{}, 1)}
 	s.queues.Go(q.run)
 	return q
 }
 
 // Redeliver sends the terminal event of a prediction that an earlier server has run.
-func (s *Sender) Redeliver(t Target, body []byte, settled func()) {
-	s.Open(t, nil).Finish(func() []byte { return body }, settled)
+func (s *Sender) Redeliver(t Target, body Body, settled func()) {
+	s.Open(t, nil).Finish(body, settled)
 }
 
 // Drain waits until every queue has ended. When ctx is done before, what is left is given up without its settled being

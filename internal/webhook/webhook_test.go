@@ -88,7 +88,7 @@ func newSender(t *testing.T, o webhook.Options) *webhook.Sender {
 	return s
 }
 
-func body(text string) func() []byte { return func() []byte { return []byte(text) } }
+func body(text string) webhook.Body { return webhook.Bytes(text) }
 
 // settled returns a callback for Finish and a channel that is closed by it; a second call panics.
 func settled() (func(), <-chan struct{}) {
@@ -98,15 +98,15 @@ func settled() (func(), <-chan struct{}) {
 
 func TestTheEndIsToldOnceAndLast(t *testing.T) {
 	rc := newReceiver(t, nil)
-	q := newSender(t, webhook.Options{}).Open(webhook.Target{ID: "a", URL: rc.URL}, func() []byte { return []byte("partial") })
-	q.Start([]byte("start"))
+	q := newSender(t, webhook.Options{}).Open(webhook.Target{ID: "a", URL: rc.URL}, func() webhook.Body { return webhook.Bytes("partial") })
+	q.Start(body("start"))
 	rc.wait(t, "start", func(got []string) bool { return len(got) == 1 })
 	q.Changed(webhook.Output)
 	rc.wait(t, "partial", func(got []string) bool { return len(got) == 2 })
 	done, ended := settled()
 	q.Finish(body("end"), done)
 	q.Finish(body("again"), func() { t.Error("the second Finish counted") })
-	q.Start([]byte("late"))
+	q.Start(body("late"))
 	q.Changed(webhook.Logs)
 	<-ended
 	if got := strings.Join(rc.got(), " "); got != "start partial end" {
@@ -118,7 +118,7 @@ func TestStartIsDeliveredBeforeAnEndThatFollowsAtOnce(t *testing.T) {
 	rc := newReceiver(t, nil)
 	done, ended := settled()
 	q := newSender(t, webhook.Options{}).Open(webhook.Target{ID: "a", URL: rc.URL}, nil)
-	q.Start([]byte("start"))
+	q.Start(body("start"))
 	q.Finish(body("end"), done)
 	<-ended
 	if got := strings.Join(rc.got(), " "); got != "start end" {
@@ -141,8 +141,8 @@ func TestFilter(t *testing.T) {
 		t.Run(fmt.Sprint(row.events), func(t *testing.T) {
 			rc := newReceiver(t, nil)
 			done, ended := settled()
-			q := newSender(t, webhook.Options{}).Open(webhook.Target{ID: "a", URL: rc.URL, Events: row.events}, func() []byte { return []byte("partial") })
-			q.Start([]byte("start"))
+			q := newSender(t, webhook.Options{}).Open(webhook.Target{ID: "a", URL: rc.URL, Events: row.events}, func() webhook.Body { return webhook.Bytes("partial") })
+			q.Start(body("start"))
 			q.Changed(webhook.Output)
 			if strings.Contains(row.want, "partial") {
 				rc.wait(t, "partial", func(got []string) bool { return slices.Contains(got, "partial") })
@@ -160,10 +160,10 @@ func TestUpdatesAreThrottledAtBothEdges(t *testing.T) {
 	rc := newReceiver(t, nil)
 	var mu sync.Mutex
 	state := 0
-	q := newSender(t, webhook.Options{Throttle: 50 * time.Millisecond}).Open(webhook.Target{ID: "a", URL: rc.URL, Events: []webhook.Event{webhook.Output}}, func() []byte {
+	q := newSender(t, webhook.Options{Throttle: 50 * time.Millisecond}).Open(webhook.Target{ID: "a", URL: rc.URL, Events: []webhook.Event{webhook.Output}}, func() webhook.Body {
 		mu.Lock()
 		defer mu.Unlock()
-		return fmt.Appendf(nil, "%d", state)
+		return webhook.Bytes(fmt.Appendf(nil, "%d", state))
 	})
 	q.Start(nil)
 	grow := func(n int) {
@@ -195,7 +195,7 @@ func TestRetries(t *testing.T) {
 				}
 			})
 			done, ended := settled()
-			newSender(t, webhook.Options{}).Redeliver(webhook.Target{ID: "a", URL: rc.URL}, []byte("end"), done)
+			newSender(t, webhook.Options{}).Redeliver(webhook.Target{ID: "a", URL: rc.URL}, body("end"), done)
 			<-ended
 			if got := len(rc.got()); got != want {
 				t.Errorf("%d attempts, want %d", got, want)
@@ -214,7 +214,7 @@ func TestAttemptsEnd(t *testing.T) {
 		seen = append(seen, fmt.Sprint(e, attempt, result))
 	}
 	done, ended := settled()
-	newSender(t, webhook.Options{Attempts: 3, Observe: observe}).Redeliver(webhook.Target{ID: "a", URL: rc.URL}, []byte("end"), done)
+	newSender(t, webhook.Options{Attempts: 3, Observe: observe}).Redeliver(webhook.Target{ID: "a", URL: rc.URL}, body("end"), done)
 	<-ended
 	mu.Lock()
 	defer mu.Unlock()
@@ -231,7 +231,7 @@ func TestWhatIsGivenUpIsToldWithoutTheAddress(t *testing.T) {
 	s := newSender(t, webhook.Options{Attempts: 2, GaveUp: func(id, host string, reason error) { told <- id + " " + host + " " + reason.Error() }})
 	for id, rc := range map[string]*receiver{"refused": refusing, "gone": gone} {
 		done, ended := settled()
-		s.Redeliver(webhook.Target{ID: id, URL: rc.URL + "/path?token=secret"}, []byte("end"), done)
+		s.Redeliver(webhook.Target{ID: id, URL: rc.URL + "/path?token=secret"}, body("end"), done)
 		<-ended
 		text := <-told
 		if !strings.HasPrefix(text, id+" "+strings.TrimPrefix(rc.URL, "http://")+" ") || strings.Contains(text, "secret") || strings.Contains(text, "/path") {
@@ -247,7 +247,7 @@ func TestABrokenConnectionIsRetried(t *testing.T) {
 		}
 	})
 	done, ended := settled()
-	newSender(t, webhook.Options{}).Redeliver(webhook.Target{ID: "a", URL: rc.URL}, []byte("end"), done)
+	newSender(t, webhook.Options{}).Redeliver(webhook.Target{ID: "a", URL: rc.URL}, body("end"), done)
 	<-ended
 	if got := len(rc.got()); got != 2 {
 		t.Errorf("%d attempts", got)
@@ -258,7 +258,7 @@ func TestOnlyTheEndIsRetried(t *testing.T) {
 	rc := newReceiver(t, func(n int, w http.ResponseWriter, r *http.Request) { w.WriteHeader(500) })
 	done, ended := settled()
 	q := newSender(t, webhook.Options{Attempts: 2}).Open(webhook.Target{ID: "a", URL: rc.URL}, nil)
-	q.Start([]byte("start"))
+	q.Start(body("start"))
 	q.Finish(body("end"), done)
 	<-ended
 	if got := strings.Join(rc.got(), " "); got != "start end end" {
@@ -275,7 +275,7 @@ func TestAHangingUpdateDoesNotHoldUpTheEnd(t *testing.T) {
 	})
 	defer close(release)
 	q := newSender(t, webhook.Options{Patience: time.Millisecond}).Open(webhook.Target{ID: "a", URL: rc.URL}, nil)
-	q.Start([]byte("start"))
+	q.Start(body("start"))
 	rc.wait(t, "the hanging start", func(got []string) bool { return len(got) == 1 })
 	done, ended := settled()
 	q.Finish(body("end"), done)
@@ -291,7 +291,7 @@ func TestAnEndlessAnswerIsCutOff(t *testing.T) {
 		}
 	})
 	done, ended := settled()
-	newSender(t, webhook.Options{}).Redeliver(webhook.Target{ID: "a", URL: rc.URL}, []byte("end"), done)
+	newSender(t, webhook.Options{}).Redeliver(webhook.Target{ID: "a", URL: rc.URL}, body("end"), done)
 	<-ended
 	if got := len(rc.got()); got != 1 {
 		t.Errorf("%d attempts", got)
@@ -308,7 +308,7 @@ func TestRedirects(t *testing.T) {
 				}
 			}
 			done, ended := settled()
-			newSender(t, webhook.Options{}).Redeliver(webhook.Target{ID: "a", URL: rc.URL + "/"}, []byte("end"), done)
+			newSender(t, webhook.Options{}).Redeliver(webhook.Target{ID: "a", URL: rc.URL + "/"}, body("end"), done)
 			<-ended
 			if got := strings.Join(rc.got(), " "); got != want {
 				t.Errorf("got %q, want %q", got, want)
@@ -323,7 +323,7 @@ func TestARedirectToAnotherSchemeIsFinal(t *testing.T) {
 		w.WriteHeader(307)
 	})
 	done, ended := settled()
-	newSender(t, webhook.Options{Attempts: 2}).Redeliver(webhook.Target{ID: "a", URL: rc.URL}, []byte("end"), done)
+	newSender(t, webhook.Options{Attempts: 2}).Redeliver(webhook.Target{ID: "a", URL: rc.URL}, body("end"), done)
 	<-ended
 }
 
@@ -336,7 +336,7 @@ func TestHeadersAndSignature(t *testing.T) {
 	})
 	done, ended := settled()
 	s := newSender(t, webhook.Options{Secret: secret, AuthToken: "t0ken", AuthHosts: hosts(t, "*"), UserAgent: "coggo/test"})
-	s.Redeliver(webhook.Target{ID: "é\n", URL: rc.URL, Header: http.Header{"Traceparent": {"00-a-b-01"}}}, []byte(`{"id":"a"}`), done)
+	s.Redeliver(webhook.Target{ID: "é\n", URL: rc.URL, Header: http.Header{"Traceparent": {"00-a-b-01"}}}, body(`{"id":"a"}`), done)
 	<-ended
 	verifier, err := standardwebhooks.NewWebhook(secret)
 	if err != nil {
@@ -430,7 +430,7 @@ func TestARedirectTakesTheTokenToNobodyElse(t *testing.T) {
 		to = target
 		done, ended := settled()
 		s := newSender(t, webhook.Options{AuthToken: "t0ken", AuthHosts: hosts(t, "*")})
-		s.Redeliver(webhook.Target{ID: "a", URL: first.URL + "/hook"}, []byte("end"), done)
+		s.Redeliver(webhook.Target{ID: "a", URL: first.URL + "/hook"}, body("end"), done)
 		<-ended
 		got := first.heads[len(first.heads)-1]
 		if want == "" {
@@ -453,7 +453,7 @@ func TestABadSecretIsAnError(t *testing.T) {
 func TestADrainThatRunsOutLeavesTheEndOwed(t *testing.T) {
 	rc := newReceiver(t, func(n int, w http.ResponseWriter, r *http.Request) { w.WriteHeader(503) })
 	s := newSender(t, webhook.Options{RetryWait: time.Hour})
-	s.Redeliver(webhook.Target{ID: "a", URL: rc.URL}, []byte("end"), func() { t.Error("settled although nothing was acknowledged") })
+	s.Redeliver(webhook.Target{ID: "a", URL: rc.URL}, body("end"), func() { t.Error("settled although nothing was acknowledged") })
 	rc.wait(t, "the first attempt", func(got []string) bool { return len(got) == 1 })
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -464,9 +464,9 @@ func TestADrainThatRunsOutLeavesTheEndOwed(t *testing.T) {
 
 func TestNothingGoesOutBeforeTheStart(t *testing.T) {
 	rc := newReceiver(t, nil)
-	q := newSender(t, webhook.Options{}).Open(webhook.Target{ID: "a", URL: rc.URL}, func() []byte { return []byte("partial") })
+	q := newSender(t, webhook.Options{}).Open(webhook.Target{ID: "a", URL: rc.URL}, func() webhook.Body { return webhook.Bytes("partial") })
 	q.Changed(webhook.Logs)
-	q.Start([]byte("start"))
+	q.Start(body("start"))
 	rc.wait(t, "both", func(got []string) bool { return len(got) == 2 })
 	done, ended := settled()
 	q.Finish(body("end"), done)
@@ -484,8 +484,8 @@ func TestWithoutAThrottleEachUpdateIsSentUntilTheReceiverIsFarBehind(t *testing.
 		}
 	})
 	state := 0 // of this goroutine until the end: updates are rendered when they are told, up to a limit
-	q := newSender(t, webhook.Options{Patience: time.Minute}).Open(webhook.Target{ID: "a", URL: rc.URL}, func() []byte { return fmt.Appendf(nil, "%d", state) })
-	q.Start([]byte("start"))
+	q := newSender(t, webhook.Options{Patience: time.Minute}).Open(webhook.Target{ID: "a", URL: rc.URL}, func() webhook.Body { return webhook.Bytes(fmt.Appendf(nil, "%d", state)) })
+	q.Start(body("start"))
 	for state = 1; state <= 40; state++ {
 		q.Changed(webhook.Output)
 	}
@@ -503,12 +503,12 @@ func TestWithoutAThrottleEachUpdateIsSentUntilTheReceiverIsFarBehind(t *testing.
 func TestUpdatesGoOutInTheOrderOfWhatTheySay(t *testing.T) {
 	rc := newReceiver(t, nil)
 	var state atomic.Int64
-	q := newSender(t, webhook.Options{Patience: time.Minute}).Open(webhook.Target{ID: "a", URL: rc.URL}, func() []byte {
+	q := newSender(t, webhook.Options{Patience: time.Minute}).Open(webhook.Target{ID: "a", URL: rc.URL}, func() webhook.Body {
 		n := state.Load()
 		time.Sleep(time.Duration(n%7) * 100 * time.Microsecond) // the next may be rendered sooner
-		return fmt.Appendf(nil, "%d", n)
+		return webhook.Bytes(fmt.Appendf(nil, "%d", n))
 	})
-	q.Start([]byte("0"))
+	q.Start(body("0"))
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
@@ -542,7 +542,7 @@ func TestWhoDoesNotHearOfTheEndHearsOfTheLastOutput(t *testing.T) {
 		{[]webhook.Event{webhook.Logs}, ""},
 	} {
 		rc := newReceiver(t, nil)
-		q := newSender(t, webhook.Options{Throttle: time.Hour}).Open(webhook.Target{ID: "a", URL: rc.URL, Events: row.events}, func() []byte { return []byte("value") })
+		q := newSender(t, webhook.Options{Throttle: time.Hour}).Open(webhook.Target{ID: "a", URL: rc.URL, Events: row.events}, func() webhook.Body { return webhook.Bytes("value") })
 		q.Start(nil)
 		q.Returned()
 		done, ended := settled()
@@ -559,8 +559,8 @@ func TestManyUpdatesThatHangHoldUpTheEndOnlyOnce(t *testing.T) {
 	rc := newReceiver(t, func(n int, w http.ResponseWriter, r *http.Request) {
 		<-release
 	})
-	q := newSender(t, webhook.Options{Patience: 20 * time.Millisecond}).Open(webhook.Target{ID: "a", URL: rc.URL}, func() []byte { return []byte("partial") })
-	q.Start([]byte("start"))
+	q := newSender(t, webhook.Options{Patience: 20 * time.Millisecond}).Open(webhook.Target{ID: "a", URL: rc.URL}, func() webhook.Body { return webhook.Bytes("partial") })
+	q.Start(body("start"))
 	for range 50 {
 		q.Changed(webhook.Output)
 	}

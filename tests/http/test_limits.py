@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import socket
 
 import pytest
@@ -221,3 +222,16 @@ def test_507_for_uploads_that_are_more_than_max_uploads_together(start):
 def test_a_vast_history_is_one_without_a_limit(start, capacity):
     server = start(FILES, env={"COG_STREAM_HISTORY_CAPACITY": capacity})
     assert server.predict({"times": 5000}).json["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("path", ["/predictions", "/v1/predictions"])
+def test_a_list_copies_what_it_shows(start, path):
+    server = start(MODEL.replace('"done"', "name * 300_000"))
+    for _ in range(50):
+        server.predict({"lines": 30_000, "name": "x"})
+    before = server.memory()
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        pages = list(pool.map(lambda _: server.get(path).json["results"], range(48)))
+    grown = server.memory() - before
+    assert all(len(page) == 50 and page[0]["output"] is None and len(page[0]["logs"]) <= 1024 for page in pages)
+    assert grown < 30 << 20, f"pages of 60 kB made the server grow by {grown >> 20} MiB"

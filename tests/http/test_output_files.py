@@ -475,3 +475,30 @@ def test_a_large_file_outlives_the_server(start, tmp_path):
     server.kill()
     again = start(LARGE, *flags)
     assert again.get("/predictions/kept").json["output"] == output
+
+
+YIELDED = (
+    LARGE.replace("import Any", "import Any, Iterator").replace("-> Any", "-> Iterator[Any]").replace("return", "yield")
+)
+
+
+@pytest.mark.parametrize("how", ["yielded", "webhook", "kept", "recovered"])
+def test_a_large_file_is_in_memory_in_no_way_that_it_takes(start, receiver, tmp_path, how):
+    flags = ["--working-dir", str(tmp_path / "dir")] if how in ("kept", "recovered") else []
+    server = start(YIELDED if how == "yielded" else LARGE, *flags)
+    before = server.memory()
+    server.predict({}, {"Prefer": "respond-async"}, id="it", **({} if how == "yielded" else {"webhook": receiver.url}))
+    until("it has ended", lambda: 'status="succeeded"} 1' in server.get("/metrics").body.decode())
+    if how == "recovered":
+        server.kill()
+        server = start(LARGE, *flags)
+    output = server.get("/predictions/it").json["output"]
+    assert data(output[0] if how == "yielded" else output)[0] == large_contents(64)
+    if how == "yielded":
+        with Stream(server.port, "GET", "/predictions/it/stream") as stream:
+            assert data([e for e in stream if e.name == "output"][0].data["chunk"])[0] == large_contents(64)
+        assert server.get("/v1/predictions/it/stream").body.decode().split("\n")[2] == "data: " + output[0]
+    else:
+        assert receiver.wait_terminal()["output"] == output
+    grown = server.memory() - before
+    assert grown < 40 << 20, f"a file of 64 MiB made the server grow by {grown >> 20} MiB"

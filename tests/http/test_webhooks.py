@@ -331,6 +331,29 @@ def test_a_receiver_that_is_down_costs_no_memory(start):
     assert int(status.split("VmRSS:")[1].split()[0]) < 400 << 10, "40 results of 4 MiB wait, once each"
 
 
+@pytest.mark.parametrize("durable", [False, True])
+def test_what_waits_for_a_receiver_that_hangs_is_not_in_memory(start, receiver, tmp_path, durable):
+    flags = ["--working-dir", str(tmp_path / "dir")] if durable else []
+    server = start(
+        "class Predictor:\n    def predict(self, n: int) -> str:\n        return chr(97 + n % 26) * (1 << 20)\n",
+        "--retain",
+        "0",
+        *flags,
+    )
+    answers = threading.Event()
+    receiver.answer = lambda n: 200 if answers.wait(60) else 500
+    before = server.memory()
+    for n in range(120):
+        server.predict(
+            {"n": n}, {"Prefer": "wait=20"}, id=f"p{n}", webhook=receiver.url, webhook_events_filter=["completed"]
+        )
+    grown = server.memory() - before
+    assert grown < 100 << 20, f"120 results of 1 MiB made the server grow by {grown >> 20} MiB"
+    answers.set()
+    until("all were told", lambda: len({body["id"] for body in receiver.got}) == 120, 60)
+    assert all(body["output"] == chr(97 + int(body["id"][1:]) % 26) * (1 << 20) for body in receiver.got)
+
+
 def test_what_runs_at_the_shutdown_is_told_of(start, receiver):
     server = start(MODEL, "--runner-shutdown-grace-period", "0.2")
     server.predict({"n": 2, "pause": 60}, ASYNC, id="long", webhook=receiver.url, webhook_events_filter=["completed"])

@@ -1,0 +1,53 @@
+package supervisor
+
+import (
+	"errors"
+	"os"
+
+	"github.com/coggo/coggo/internal/prediction"
+	"github.com/coggo/coggo/internal/spool"
+	"github.com/coggo/coggo/internal/webhook"
+)
+
+// owingBytes bounds the memory of ended predictions that only wait for the receivers of their terminal webhooks.
+const owingBytes = 32 << 20
+
+// owe returns the body of the terminal webhook, and what to call once nobody waits for it any more. A receiver that hangs, or is
+// down, must not keep predictions in memory: the body is read from the outbox where there is one, and otherwise from a file once
+// too much waits.
+func (s *Supervisor) owe(f *flight) (webhook.Body, func()) {
+	run := f.run
+	if f.owed != nil {
+		return f.owed, func() { s.paid(run) }
+	}
+	size := int64(f.prediction.Size())
+	final := f.prediction.Final()
+	if s.owing.Add(size) > owingBytes {
+		body, err := onDisk(final)
+		if err == nil {
+			s.owing.Add(-size)
+			return body, func() { s.paid(run) }
+		}
+		s.Log.Warn("a webhook waits in memory", "id", f.id(), "error", err)
+	}
+	return final, func() {
+		s.owing.Add(-size)
+		s.paid(run)
+	}
+}
+
+// onDisk writes final to a file without a name.
+func onDisk(final prediction.Snapshot) (webhook.Body, error) {
+	file, err := os.CreateTemp("", "coggo-webhook-")
+	if err != nil {
+		return nil, err
+	}
+	err = os.Remove(file.Name())
+	if err == nil {
+		_, err = final.WriteTo(file)
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return spool.TextIn(file)
+}
