@@ -57,7 +57,7 @@ func run(c Config, console *console) error {
 		return err
 	}
 	if c.HookToken != "" && c.WebhookAuthHost == nil {
-		log.Warn("whoever a client names as its webhook is sent WEBHOOK_AUTH_TOKEN: say with --webhook-auth-host who gets it")
+		log.Warn("every webhook receiver that a client names gets WEBHOOK_AUTH_TOKEN; name yours with --webhook-auth-host")
 	}
 	surviveFileSizeLimit()
 	open, err := net.Listen("tcp", net.JoinHostPort(c.Host, c.Port))

@@ -1,7 +1,7 @@
 """What a prediction starts in other threads is its own: it sees the scope, and its text goes to the same logs.
 
-A new thread belongs to the prediction that starts it, as with Python 3.14's ``thread_inherit_context``; what a pool of threads
-is given belongs to whoever gave it, whoever else has used the thread before.
+A new thread belongs to the prediction that starts it, as with Python 3.14's ``thread_inherit_context``. Work for a pool of
+threads belongs to the prediction that submits it, even if another one has started the thread.
 """
 
 from __future__ import annotations
