@@ -146,7 +146,7 @@ func (c *Config) checkAddresses() error {
 	return nil
 }
 
-// readWebhookHosts reads who is sent the token of webhooks: without the flag everybody, as with Cog.
+// readWebhookHosts reads which receivers get the token of webhooks: without the flag all of them, as with Cog.
 func (c *Config) readWebhookHosts() error {
 	for _, text := range c.WebhookAuthHost {
 		host, err := webhook.ParseHost(text)

@@ -293,9 +293,7 @@ class Streams:
         order of writing, and apart from what others write: they have the descriptors of an earlier time."""
         self.flush()
         try:
-            fd = _open(
-                self._lent, _WRITE
-            )  # which does not wait for a reader where the model has put another pipe there
+            fd = _open(self._lent, _WRITE)  # does not wait for a reader where the model has put another pipe
             _set_blocking(fd, True)
         except OSError as error:  # the model has removed it
             self.server.put("stderr", f"the logs of a prediction follow, because its pipe can't be opened: {error}\n")
