@@ -22,6 +22,7 @@ type Lent struct {
 	in     *reader
 	fd     int // -1 when there is none
 	follow *following
+	lent   bool // between Begin and End
 	closed bool
 	left   map[*following]bool // readers of pipes that somebody has kept
 }
@@ -57,6 +58,7 @@ func (l *Lent) Begin(sink Sink) error {
 		}
 	}
 	l.in.sink = sink
+	l.lent = true
 	return nil
 }
 
@@ -100,10 +102,15 @@ func (f *following) end() {
 	_ = f.file.Close()
 }
 
-// End passes on everything that the run has written before the call. What comes later is passed to the server's log.
+// End passes on everything that the run has written before the call. What comes later is passed to the server's log. A second
+// call does nothing.
 func (l *Lent) End() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if !l.lent {
+		return
+	}
+	l.lent = false
 	if l.follow != nil {
 		l.follow.end()
 		l.follow = nil

@@ -49,6 +49,10 @@ class Beginning(NamedTuple):
     names: frozenset[str] | None  # in the temporary directory, where its file system tells no births
 
 
+#: The beginning of a run that returns no files: none is its own, and it is not counted.
+_MAKES_NONE = Beginning(-1, sys.maxsize, True, _NOTHING, None)
+
+
 class _Left(NamedTuple):
     """A file that a run has made and returned while others ran."""
 
@@ -73,12 +77,12 @@ class Births:
     def begin(self, paths: Mapping[str, str], files: bool) -> Beginning:
         """A run begins, with the files of its request. ``files`` is False if it returns none; else it may make some once `wait`
         or `looks` is over."""
-        number, self._next = self._next, self._next + 1
-        self._live[number] = None
         if self._left:
             self._tidy()
         if not files:
-            return Beginning(number, sys.maxsize, True, _NOTHING, None)
+            return _MAKES_NONE
+        number, self._next = self._next, self._next + 1
+        self._live[number] = None
         given = _NOTHING
         if paths:
             given = frozenset((info.st_dev, info.st_ino) for info in map(_info, paths.values()) if info is not None)
@@ -97,6 +101,8 @@ class Births:
 
     def wait(self, began: Beginning) -> None:
         """Wait like that in this thread."""
+        if began.exact:
+            return
         for seconds in self.looks(began):
             _sleep(seconds)
 

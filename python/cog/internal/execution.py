@@ -238,9 +238,11 @@ class Run:
         return Response("succeeded", b"null", True, [], None, None)
 
     def _returned(self, value: Any) -> Response:
-        files = self._files()
         value = self._check(value)
-        output = value if type(value) is str else encode_output(value, files)
+        if type(value) is str:
+            return Response("succeeded", value, False, [], None, None)
+        files = self._files()
+        output = encode_output(value, files)
         spool, fid = self._spool, self.fid
         self._made += [(path, lambda: spool.taken(fid)) for path in files.originals]
         return Response("succeeded", output, False, files.entries, None, None)

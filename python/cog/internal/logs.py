@@ -43,7 +43,7 @@ class Log:
     thread = 0
 
     def __init__(self) -> None:
-        self._begun: dict[str, dict[int, str]] = {"stdout": {}, "stderr": {}}  # lines without an end, by thread
+        self._begun: dict[tuple[str, int], str] = {}  # lines without an end, by stream and thread
 
     def put(self, source: str, text: str, copy: bool = False) -> None:
         """Pass on whole lines, or as much of one as there is. A ``copy`` has been passed on to another prediction already."""
@@ -51,9 +51,8 @@ class Log:
 
     def write(self, source: str, text: str) -> None:
         """Take text that this thread has written to a stream."""
-        begun = self._begun[source]
-        if begun:
-            text = begun.pop(_get_ident(), "") + text
+        if self._begun:
+            text = self._begun.pop((source, _get_ident()), "") + text
         if text.endswith("\n"):
             self.put(source, text)
             return
@@ -61,19 +60,19 @@ class Log:
         if at:
             self.put(source, text[:at])
         if at < len(text):
-            begun[_get_ident()] = text[at:]
+            self._begun[source, _get_ident()] = text[at:]
 
     def flush(self, source: str) -> None:
         """Pass on the line that this thread has begun."""
-        rest = self._begun[source].pop(_get_ident(), "")
+        rest = self._begun.pop((source, _get_ident()), "")
         if rest:
             self.put(source, rest)
 
     def pass_on(self) -> None:
         """Pass on every line that was begun."""
-        for source, begun in self._begun.items():
-            while begun:
-                self.put(source, begun.pop(next(iter(begun))))
+        while self._begun:
+            source, thread = next(iter(self._begun))
+            self.put(source, self._begun.pop((source, thread)))
 
     def end(self) -> None:
         """Pass on the rest, and take no more."""
@@ -106,16 +105,24 @@ class ServerLog(Log):
 
     def __init__(self) -> None:
         super().__init__()
-        # Duplicates of the descriptors, and what they are.
-        self._homes = {source: (_dup(fd), _fstat(fd)) for source, fd in _FDS.items()}
+        # Duplicates of the descriptors, and what they are: one for both where both lead to the same.
+        out, err = (_fstat(fd) for fd in _FDS.values())
+        home = _dup(1), out
+        self._homes = {"stdout": home, "stderr": home if _samestat(out, err) else (_dup(2), err)}
 
     def home(self, source: str) -> int | None:
         """The duplicate; None when the model has closed it, with every other descriptor that it found."""
-        fd, info = self._homes[source]
+        fd, known = self._homes[source]
         try:
-            return fd if _samestat(_fstat(fd), info) else None
+            now = _fstat(fd)
         except OSError:
             return None
+        return fd if now.st_ino == known.st_ino and now.st_dev == known.st_dev else None
+
+    def homes(self) -> tuple[int | None, int | None]:
+        """The two duplicates."""
+        out = self.home("stdout")
+        return out, out if self._homes["stderr"] is self._homes["stdout"] else self.home("stderr")
 
     def put(self, source: str, text: str, copy: bool = False) -> None:
         home = self.home(source)
@@ -145,11 +152,12 @@ class RoutedStream(io.TextIOBase):
         self.renew()
 
     def renew(self) -> None:
-        """Open Python's own stream, and forget what the one before has not written."""
+        """Open Python's own stream, and forget what the one before has not written. Its descriptor must be open."""
         fd = _FDS[self._source]
         raw = io.FileIO(fd, "w", closefd=False)
         self.plain = io.TextIOWrapper(io.BufferedWriter(raw), "utf-8", "backslashreplace", line_buffering=True)
         self._write_plain = self.plain.write
+        self.broken = False
 
     def _log(self) -> Log:
         log = current.get()
@@ -185,12 +193,13 @@ class RoutedStream(io.TextIOBase):
             self.write(data.decode("utf-8", "replace"))
 
     def finish(self) -> None:
-        """Write what Python's own stream has kept back; what can't be written must not come up later."""
+        """Write what Python's own stream has kept back; what can't be written must not come up later. The stream is ``broken``
+        then."""
         try:
             self.plain.flush()
         except (OSError, ValueError):
             self.plain.buffer.raw.close()  # not the descriptor
-            self.renew()
+            self.broken = True
 
     def close(self) -> None:
         """A prediction that closes its stream must not close it for the others."""
@@ -279,11 +288,12 @@ class Streams:
                 _open_null(fd)
         self.server = ServerLog()
         self._streams: dict[str, Any] = {"stdin": sys.stdin or _open_stdin()}
-        for source in _FDS:
+        self._routed = [RoutedStream(source, self.server) for source in _FDS]
+        for source, routed in zip(_FDS, self._routed):
             stream = getattr(sys, source)
             if isinstance(stream, io.TextIOWrapper):  # who still has it writes to the descriptor, like native code
                 stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
-            self._streams[source] = RoutedStream(source, self.server)
+            self._streams[source] = routed
         for name, stream in self._streams.items():
             setattr(sys, name, stream)
         os.register_at_fork(after_in_child=_disown)
@@ -291,15 +301,15 @@ class Streams:
     def lend(self) -> Log:
         """Give the descriptors to a prediction that runs alone. What it writes to them, itself or by its children, arrives in the
         order of writing, and apart from what others write: they have the descriptors of an earlier time."""
-        self.flush()
+        self._flush_others()  # what a prediction writes through the streams here is written when it ends
         try:
             fd = _open(self._lent, _WRITE)  # does not wait for a reader where the model has put another pipe
             _set_blocking(fd, True)
         except OSError as error:  # the model has removed it
             self.server.put("stderr", f"the logs of a prediction follow, because its pipe can't be opened: {error}\n")
             return self.server
-        for own in _FDS.values():
-            _dup2(fd, own)
+        _dup2(fd, 1)
+        _dup2(fd, 2)
         _close(fd)
         return DescriptorLog()
 
@@ -308,15 +318,11 @@ class Streams:
         self.flush()
         if log is not self.server:
             log.end()
-            for source, own in _FDS.items():
-                self._restore(source, own)
-
-    def _restore(self, source: str, fd: int) -> None:
-        home = self.server.home(source)
-        if home is None:
-            _open_null(fd)
-        else:
-            _dup2(home, fd)
+            for fd, home in enumerate(self.server.homes(), 1):
+                _restore(fd, home)
+        for stream in self._routed:
+            if stream.broken:
+                stream.renew()
 
     def mend(self) -> None:
         """Between predictions: put back what one has closed. A stream of the model's own is left alone."""
@@ -325,7 +331,7 @@ class Streams:
             _open_null(0)
         for source, fd in _FDS.items():
             if not _is_open(fd):
-                self._restore(source, fd)
+                _restore(fd, self.server.home(source))
         if _is_closed(self._streams["stdin"]):
             self._streams["stdin"] = _open_stdin()
         for name, stream in self._streams.items():
@@ -334,13 +340,24 @@ class Streams:
 
     def flush(self) -> None:
         """Let nothing that was written before this moment be written after it."""
+        for stream in self._routed:
+            stream.finish()
+        self._flush_others()
+
+    def _flush_others(self) -> None:
         self.server.pass_on()
-        for source in _FDS:
-            self._streams[source].finish()
         for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
             if type(stream) is not RoutedStream:
                 _flush(stream)
         _flush_stdio(None)
+
+
+def _restore(fd: int, home: int | None) -> None:
+    """Let a descriptor lead home again."""
+    if home is None:
+        _open_null(fd)
+    else:
+        _dup2(home, fd)
 
 
 def _disown() -> None:
