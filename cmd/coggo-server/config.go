@@ -60,19 +60,20 @@ type Config struct {
 
 	RunnerUser string `group:"Security:" placeholder:"USER[:GROUP]" help:"Run the model, and everything else once the port is open, as this user. For a server that is started as root."`
 
-	Runners       int    `group:"Running:" default:"1" placeholder:"N" help:"Runner processes, each with the whole model."`
-	BusyPoll      span   `group:"Running:" default:"500us" help:"How long server and runner look for each other's next message before they sleep, while short predictions follow each other that closely and, twice as long, for the end of a canceled one; 0: never. Nor with fewer than two processors for each runner."`
-	RunnerDevices string `group:"Running:" placeholder:"LISTS" help:"GPUs of each runner as CUDA_VISIBLE_DEVICES, such as '0;1;2,3' for three. Default: several runners share those that the server sees."`
-	WorkingDir    string `group:"Running:" placeholder:"DIR" help:"Directory shared with the runner. A server started on the same one takes up what an earlier one left. Default: one of this user, model and port, see docs/operating.md."`
-	Ephemeral     bool   `group:"Running:" help:"Use a fresh directory that goes with the server, so that nothing outlives a crash. So it is anyway with --port 0. --working-dir goes before."`
-	Recover       string `group:"Running:" enum:"fail,rerun" default:"fail" help:"What becomes of predictions that a killed server had in flight: fail or rerun."`
-	MaxRestarts   int    `group:"Running:" default:"3" placeholder:"N" help:"How often a crashed runner is started again within 10 minutes."`
-	MaxQueue      int    `group:"Running:" default:"0" placeholder:"N" help:"Predictions that may wait for a slot; beyond it 429. With 0 none waits: 409."`
-	MaxFetching   int    `group:"Running:" default:"8" placeholder:"N" help:"Predictions whose input files may be fetched beyond those for which a slot is free; beyond it 409, or the queue."`
-	Retain        int    `group:"Running:" default:"1000" placeholder:"N" help:"Finished predictions to keep for GET; 0 keeps none."`
-	RetainFor     span   `group:"Running:" default:"1h" help:"How long they are kept."`
-	UploadURL     string `group:"Running:" name:"upload-url" env:"COG_UPLOAD_URL" placeholder:"URL" help:"Upload output files with PUT below this URL instead of returning data URLs."`
-	ShutdownGrace span   `group:"Running:" name:"runner-shutdown-grace-period" default:"20s" help:"How long predictions may go on after the server was told to stop."`
+	Runners        int    `group:"Running:" default:"1" placeholder:"N" help:"Runner processes, each with the whole model."`
+	BusyPoll       span   `group:"Running:" default:"500us" help:"How long server and runner look for each other's next message before they sleep, while short predictions follow each other that closely and, twice as long, for the end of a canceled one; 0: never. Nor with fewer than two processors for each runner."`
+	KeepBootMemory bool   `group:"Running:" help:"Keep in memory what only the boot needed. Else the server gives it back half a second after setup: garbage, and pages of its own program that are as in the file."`
+	RunnerDevices  string `group:"Running:" placeholder:"LISTS" help:"GPUs of each runner as CUDA_VISIBLE_DEVICES, such as '0;1;2,3' for three. Default: several runners share those that the server sees."`
+	WorkingDir     string `group:"Running:" placeholder:"DIR" help:"Directory shared with the runner. A server started on the same one takes up what an earlier one left. Default: one of this user, model and port, see docs/operating.md."`
+	Ephemeral      bool   `group:"Running:" help:"Use a fresh directory that goes with the server, so that nothing outlives a crash. So it is anyway with --port 0. --working-dir goes before."`
+	Recover        string `group:"Running:" enum:"fail,rerun" default:"fail" help:"What becomes of predictions that a killed server had in flight: fail or rerun."`
+	MaxRestarts    int    `group:"Running:" default:"3" placeholder:"N" help:"How often a crashed runner is started again within 10 minutes."`
+	MaxQueue       int    `group:"Running:" default:"0" placeholder:"N" help:"Predictions that may wait for a slot; beyond it 429. With 0 none waits: 409."`
+	MaxFetching    int    `group:"Running:" default:"8" placeholder:"N" help:"Predictions whose input files may be fetched beyond those for which a slot is free; beyond it 409, or the queue."`
+	Retain         int    `group:"Running:" default:"1000" placeholder:"N" help:"Finished predictions to keep for GET; 0 keeps none."`
+	RetainFor      span   `group:"Running:" default:"1h" help:"How long they are kept."`
+	UploadURL      string `group:"Running:" name:"upload-url" env:"COG_UPLOAD_URL" placeholder:"URL" help:"Upload output files with PUT below this URL instead of returning data URLs."`
+	ShutdownGrace  span   `group:"Running:" name:"runner-shutdown-grace-period" default:"20s" help:"How long predictions may go on after the server was told to stop."`
 
 	MaxBody       size `group:"Limits:" default:"128MiB" help:"Largest request body."`
 	MaxUploads    size `group:"Limits:" default:"16GiB" help:"Most bytes that the files uploaded to /v1/files take together; 0: no limit."`

@@ -63,7 +63,13 @@ func build(c Config, dir *workingDir, out io.Writer, log *slog.Logger) (*built, 
 	if err != nil {
 		return nil, err
 	}
-	ready := markReady(log)
+	mark := markReady(log)
+	ready := func() {
+		mark()
+		if !c.KeepBootMemory {
+			time.AfterFunc(bootIsOver, giveBack)
+		}
+	}
 	devices, err := runnerDevices(c.RunnerDevices, c.Runners)
 	if err != nil {
 		return nil, err
@@ -123,6 +129,9 @@ func busyPoll(c Config) time.Duration {
 	}
 	return time.Duration(c.BusyPoll)
 }
+
+// bootIsOver is how long after setup the server gives back what only its boot needed.
+const bootIsOver = 500 * time.Millisecond
 
 // webhookConns bounds the connections to one receiver: thousands of predictions often have the same.
 const webhookConns = 64

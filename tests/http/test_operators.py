@@ -243,3 +243,32 @@ def test_nothing_is_left_in_the_directory_of_the_model(start, tmp_path):
     server.process.wait(20)
     names = {p.name for p in tmp_path.iterdir()} - {server.temporary.name}
     assert names <= {"predict.py", "cog.yaml", "__pycache__"}, names
+
+
+def program_memory(pid: int) -> int:
+    """KiB of the pages of the program's file that a server has in memory, without those that it may write to."""
+    total, counts = 0, False
+    for line in pathlib.Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        fields = line.split()
+        if not fields[0].endswith(":"):
+            counts = fields[-1] == str(BINARY.resolve()) and "w" not in fields[1]
+        elif counts and fields[0] == "Rss:":
+            total += int(fields[1])
+    return total
+
+
+MOST_KEPT = 2048  # KiB
+
+
+def test_what_only_the_boot_needed_is_given_back(start):
+    server = start(MODEL)
+    until("the pages are gone", lambda: program_memory(server.process.pid) < MOST_KEPT)
+    assert server.predict({"name": "again"}).json["output"] == "hello again"
+
+
+def test_what_only_the_boot_needed_can_be_kept(start):
+    server = start(
+        "import time\nclass Predictor:\n    def predict(self) -> str:\n        time.sleep(1)\n", "--keep-boot-memory"
+    )
+    server.predict({})  # takes longer than the server waits before it gives anything back
+    assert program_memory(server.process.pid) > MOST_KEPT
