@@ -38,7 +38,6 @@ MORE_HERE = (
     "PredictionRequest/properties/output_file_prefix/",
     "PredictionRequest/properties/webhook/",
     "PredictionResponse/properties/input/",
-    "PredictionResponse/properties/output/nullable: ",
     "/predictions/get: ",
     "/predictions/{prediction_id}/get: ",
 )

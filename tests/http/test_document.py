@@ -60,6 +60,19 @@ def test_the_other_words_for_a_boolean_are_those_that_are_taken(server):
     assert document(server)["components"]["schemas"]["Input"]["properties"]["flag"]["type"] == "boolean"
 
 
+def test_the_output_is_a_bare_reference_where_clients_of_cog_look_for_its_type(start):
+    server = start(MODEL.format(name="") + "    def train(self) -> str:\n        return 'weights'\n")
+    for noun, kind in (("prediction", "Prediction"), ("training", "Training")):
+        found = document(server)
+        answers = found["paths"][f"/{noun}s"]["post"]["responses"]
+        assert answers["200"]["content"]["application/json"]["schema"] == {
+            "$ref": f"#/components/schemas/{kind}Response"
+        }
+        response = found["components"]["schemas"][f"{kind}Response"]["properties"]
+        name = "Output" if noun == "prediction" else "TrainingOutput"
+        assert response["output"] == {"$ref": f"#/components/schemas/{name}"}
+
+
 def test_every_route_of_predictions_is_there(server):
     paths = document(server)["paths"]
     assert set(paths["/predictions"]) == {"get", "post"}

