@@ -210,13 +210,16 @@ func crash() {
 	}
 }
 
-// Cancel asks p to end. It returns a *prediction.Error with code NotFound when p has ended, also when another prediction runs
-// under its id by now.
+// Cancel asks p to end, which one that has ended as canceled did. It returns a *prediction.Error with code NotFound when p has
+// ended otherwise, also when another prediction runs under its id by now.
 func (s *Supervisor) Cancel(p *prediction.Prediction, r Reason) error {
 	s.mu.Lock()
 	f := s.flights[p.Request.ID]
 	s.mu.Unlock()
-	if f.shown() != p || p.Status().Terminal() {
+	switch status := p.Status(); {
+	case f.shown() == p && status == prediction.Canceled:
+		return nil
+	case f.shown() != p || status.Terminal():
 		return prediction.Refuse(prediction.NotFound, "no running prediction has this id")
 	}
 	f.cancel(r)

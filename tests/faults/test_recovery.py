@@ -191,6 +191,8 @@ def test_a_cancel_that_was_ignored_is_not_told_again_as_a_failure(start, receive
     assert second.ended("other")["status"] == "failed"
     assert second.get("/predictions/it").json["status"] == "canceled"
     assert ends(receiver) == {"it": ["canceled"]}
+    assert second.ask("POST", "/predictions/it/cancel").status == 200, "it is kept as canceled"
+    assert second.ask("POST", "/predictions/other/cancel").status == 404
 
 
 def test_a_result_of_a_put_outlives_the_server(start, where):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 import threading
@@ -24,6 +25,8 @@ class Predictor(BasePredictor):
         for i in range(n):
             print("item", i, flush=True)
             yield str(i)
+        if how == "raise":
+            raise ValueError("it fails")
         if how == "sleep":
             time.sleep(60)
         if how == "compute":
@@ -152,11 +155,12 @@ def test_cancels_can_be_repeated(server, receiver):
         {"how": "sleep"}, ASYNC_HEADER, id="again", webhook=receiver.url, webhook_events_filter=["completed"]
     )
     yielded(server, "again")
-    statuses = [cancel(server, "again").status for _ in range(5)]
-    assert statuses[0] == 200 and set(statuses) <= {200, 404}
-    server.ended("again")
-    answer = cancel(server, "again")
-    assert (answer.status, answer.json) == (404, {})
+    assert [cancel(server, "again").status for _ in range(5)] == [200] * 5
+    ended = server.ended("again")
+    for headers in ({}, {"Prefer": "wait=5"}):
+        answer = server.ask("POST", "/predictions/again/cancel", **headers)
+        assert (answer.status, answer.json) == (200, {})
+    assert server.get("/predictions/again").json == ended
     server.predict({}, id="later", webhook=receiver.url, webhook_events_filter=["completed"])
     until("both came", lambda: {"again", "later"} <= {b["id"] for b in receiver.got})
     assert [b["status"] for b in receiver.got if b["id"] == "again"] == ["canceled"]
@@ -319,7 +323,37 @@ def test_others_go_on_when_one_of_many_is_canceled(start):
         server.ended(f"p{n}")
 
 
-@pytest.mark.parametrize("path", ["/predictions/unknown/cancel", "/predictions/..%2F..%2Fx/cancel"])
+@pytest.mark.parametrize("how", ["deadline", "client"])
+def test_what_was_canceled_otherwise_can_be_canceled_too(start, how):
+    server = start(MODEL, "--predict-timeout", "1s")
+    if how == "deadline":
+        server.predict({"how": "sleep"}, id="over")
+    else:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port)
+        body = json.dumps({"input": {"how": "sleep"}})
+        connection.request("PUT", "/predictions/over", body, {"Content-Type": "application/json"})
+        until("it runs", lambda: server.get("/predictions/over").status == 200)
+        connection.close()
+    assert server.ended("over")["status"] == "canceled"
+    assert (cancel(server, "over").status, cancel(server, "over").json) == (200, {})
+
+
+def test_any_other_end_is_no_longer_there_to_be_canceled(sync_server):
+    for id, how in (("succeeded", "quick"), ("failed", "raise")):
+        assert sync_server.predict({"how": how}, id=id).json["status"] == id
+        answer = cancel(sync_server, id)
+        assert (answer.status, answer.json) == (404, {})
+
+
+def test_a_canceled_prediction_that_is_not_kept_is_not_there(start):
+    server = start(MODEL, "--retain", "0")
+    server.predict({"how": "sleep"}, ASYNC_HEADER, id="gone")
+    assert cancel(server, "gone").status == 200
+    until("it has gone", lambda: server.get("/predictions/gone").status == 404)
+    assert cancel(server, "gone").status == 404
+
+
+@pytest.mark.parametrize("path", ["/predictions/unknown/cancel", "/predictions/..%2F..%2Funknown/cancel"])
 def test_an_unknown_id_is_not_found(sync_server, path):
     answer = sync_server.ask("POST", path)
     assert (answer.status, answer.json) == (404, {})

@@ -116,6 +116,8 @@ def test_put_during_the_run_shows_its_state_and_cancel_ends_it(server):
     canceled = server.ask("POST", "/trainings/long/cancel", {})
     assert (canceled.status, canceled.json) == (200, {})
     assert server.ended("long")["status"] == "canceled"
+    again = server.ask("POST", "/trainings/long/cancel", {})
+    assert (again.status, again.json) == (200, {})
 
 
 def test_an_id_that_is_not_the_one_of_the_path_is_refused(server):
