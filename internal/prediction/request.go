@@ -245,13 +245,13 @@ func (e *envelope) bad(kind, msg string, loc ...any) {
 	e.problems = append(e.problems, Problem{append([]any{"body"}, loc...), msg, kind})
 }
 
+// text reads a string. It reports false for an empty one too: as with null, the member counts as absent.
 func (e *envelope) text(key string, value json.RawMessage) (string, bool) {
 	var s string
 	if json.Unmarshal(value, &s) != nil {
 		e.bad("string_type", "must be a string", key)
-		return "", false
 	}
-	return s, true
+	return s, s != ""
 }
 
 func (e *envelope) url(key string, value json.RawMessage) string {

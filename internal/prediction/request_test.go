@@ -63,7 +63,6 @@ func TestParseRequestRefuses(t *testing.T) {
 		{"a number", "3", prediction.Invalid, "[body]"},
 		{"input of another type", `{"input":[]}`, prediction.Invalid, "[body input]"},
 		{"a number as id", `{"id":3}`, prediction.Invalid, "[body id]"},
-		{"an empty id", `{"id":""}`, prediction.Invalid, "[body id]"},
 		{"a long id", `{"id":"` + strings.Repeat("x", 513) + `"}`, prediction.Invalid, "[body id]"},
 		{"a webhook that is none", `{"webhook":"ftp://x"}`, prediction.Invalid, "[body webhook]"},
 		{"a webhook without host", `{"webhook":"http://"}`, prediction.Invalid, "[body webhook]"},

@@ -30,9 +30,11 @@ ENVELOPE = [
     "ValidationError",
 ]
 
-#: Where Coggo's document says more about itself: what it demands, how an input is echoed, and that predictions can be polled.
+#: Where Coggo's document says more about itself: what it demands, that empty strings count as absent, how an input is echoed,
+#: and that predictions can be polled.
 MORE_HERE = (
     "PredictionRequest/required: ",
+    "PredictionRequest/properties/created_at/",
     "PredictionRequest/properties/id/",
     "PredictionRequest/properties/input/nullable: ",
     "PredictionRequest/properties/output_file_prefix/",

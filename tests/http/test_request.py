@@ -37,6 +37,7 @@ JSON = {"Content-Type": "application/json"}
         ('{"input": {}}', {"Content-Type": "Application/JSON"}),
         ('{"input": {}}', {"Content-Type": "application/vnd.api+json"}),
         ('{"id": null, "webhook": null, "webhook_events_filter": null, "context": null, "created_at": null}', JSON),
+        ('{"id": "", "webhook": "", "output_file_prefix": "", "created_at": ""}', JSON),
         ('{"unknown": [1, {"input": 5}]}', JSON),
         (' \n{"input": {} }\n ', JSON),
         ('\ufeff{"input": {}}', JSON),
@@ -81,8 +82,10 @@ def test_malformed_json_is_refused(server, body):
         ("null", ["body"]),
         ({"input": []}, ["body", "input"]),
         ({"input": "x"}, ["body", "input"]),
+        ({"input": ""}, ["body", "input"]),
+        ({"context": ""}, ["body", "context"]),
+        ({"webhook_events_filter": ""}, ["body", "webhook_events_filter"]),
         ({"id": 5}, ["body", "id"]),
-        ({"id": ""}, ["body", "id"]),
         ({"id": "x" * 513}, ["body", "id"]),
         ({"context": []}, ["body", "context"]),
         ({"context": {"a": 1}}, ["body", "context", "a"]),
@@ -91,7 +94,6 @@ def test_malformed_json_is_refused(server, body):
         ({"webhook": "nope"}, ["body", "webhook"]),
         ({"webhook": "ftp://example.com"}, ["body", "webhook"]),
         ({"webhook": "http://"}, ["body", "webhook"]),
-        ({"webhook": ""}, ["body", "webhook"]),
         ({"webhook": "http://:80/"}, ["body", "webhook"]),
         ({"webhook": "http://a b/"}, ["body", "webhook"]),
         ({"webhook": "http://localhost:99999/"}, ["body", "webhook"]),
@@ -99,13 +101,11 @@ def test_malformed_json_is_refused(server, body):
         ({"webhook": "file:///etc/passwd"}, ["body", "webhook"]),
         ({"webhook": "https://h\u009b/"}, ["body", "webhook"]),
         ({"webhook": "https://example.com/é"}, ["body", "webhook"]),
-        ({"output_file_prefix": ""}, ["body", "output_file_prefix"]),
         ({"webhook_events_filter": "start"}, ["body", "webhook_events_filter"]),
         ({"webhook_events_filter": ["start", "nope"]}, ["body", "webhook_events_filter", 1]),
         ({"webhook_events_filter": [3]}, ["body", "webhook_events_filter", 0]),
         ({"created_at": "yesterday"}, ["body", "created_at"]),
         ({"created_at": 5}, ["body", "created_at"]),
-        ({"created_at": ""}, ["body", "created_at"]),
         ({"created_at": "2026-02-30T03:04:05Z"}, ["body", "created_at"]),
         ({"created_at": "2026-01-02T25:04:05Z"}, ["body", "created_at"]),
         ({"output_file_prefix": "nope"}, ["body", "output_file_prefix"]),
@@ -116,6 +116,18 @@ def test_a_bad_envelope_is_refused(server, body, loc):
     answer = server.ask("POST", "/predictions", text, **JSON)
     assert answer.status == 422, answer.body
     assert answer.json["detail"][0]["loc"] == loc
+
+
+@pytest.mark.parametrize("empty", ["", None])
+def test_an_empty_string_counts_as_absent(server, receiver, empty):
+    """Forms and typed clients send one for a field that was left out."""
+    body = server.predict({}, id=empty, created_at=empty, webhook=empty, output_file_prefix=empty).json
+    assert body["status"] == "succeeded" and len(body["id"]) == 26 and body["created_at"] <= body["started_at"]
+    put = server.ask("PUT", f"/predictions/named-{empty}", {"id": empty, "created_at": empty, "webhook": receiver.url})
+    assert put.json["id"] == f"named-{empty}" and put.json["created_at"] <= put.json["started_at"]
+    assert receiver.wait_terminal() == put.json
+    below = server.ask("POST", "/v1/predictions", {"version": "", "id": empty, "webhook": empty}, Prefer="wait")
+    assert (below.status, below.json["status"]) == (201, "succeeded")
 
 
 def test_context_reaches_the_model(server):

@@ -158,6 +158,11 @@ def _text(title: str, **more: Any) -> Schema:
     return {"title": title, "type": "string", "nullable": True, **more}
 
 
+def _text_or_empty(title: str, **rules: Any) -> Schema:
+    """A text for which the rules hold unless it is empty, which means that it is absent."""
+    return {"title": title, "anyOf": [{"type": "string", **rules}, {"enum": [""]}], "nullable": True}
+
+
 def _demanding(method: Method) -> bool:
     """Whether there is an input that a request can't leave out."""
     return any(field.required for field in method.fields)
@@ -177,11 +182,11 @@ def _envelopes(kind: str, input_name: str, output_name: str, demanding: bool) ->
     }
     request = {
         "input": {"allOf": [_ref(input_name)], **({} if demanding else {"nullable": True})},
-        "id": _text("Id", minLength=1),
-        "created_at": _text("Created At", format="date-time"),
+        "id": _text("Id"),
+        "created_at": _text_or_empty("Created At", format="date-time"),
         "context": object_of_texts,
-        "output_file_prefix": _text("Output File Prefix", **_URL),
-        "webhook": _text("Webhook", **_URL, minLength=1, maxLength=65536),
+        "output_file_prefix": _text_or_empty("Output File Prefix", **_URL),
+        "webhook": _text_or_empty("Webhook", **_URL, minLength=1, maxLength=65536),
         "webhook_events_filter": {
             "type": "array",
             "items": _ref("WebhookEvent"),
