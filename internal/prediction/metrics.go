@@ -6,7 +6,7 @@ import "encoding/json"
 type Metric struct {
 	Name  string          `json:"name"`
 	Value json.RawMessage `json:"value"` // null for a deletion
-	Mode  string          `json:"mode"`  // replace, incr or append
+	Mode  string          `json:"mode"`  // replace, increment or append
 
 	Key   string          `json:"-"` // the top-level name in the metrics object
 	Total json.RawMessage `json:"-"` // its value after this recording, nil when it is gone

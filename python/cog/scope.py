@@ -16,7 +16,7 @@ _encode = json.JSONEncoder(allow_nan=False).encode
 
 _MAX_NAME = 128
 _MAX_SEGMENTS = 4
-_MODES = {"replace": "replace", "incr": "incr", "increment": "incr", "append": "append"}
+_MODES = {"replace": "replace", "incr": "increment", "increment": "increment", "append": "append"}
 
 #: Called with each recording: name, value, mode, top-level key, and the value of that key afterwards (empty when gone).
 Listener = Callable[[str, Any, str, str, tuple[Any, ...]], None]
@@ -70,12 +70,12 @@ class Metrics(MutableMapping[str, Any]):
     def record(self, name: str, value: Any, mode: str = "replace") -> None:
         """Record a metric.
 
-        ``mode`` is ``replace``, ``incr`` (add a number) or ``append`` (to a list). A metric keeps its type until it is
-        deleted; None deletes it. Raises ValueError or TypeError, naming the metric.
+        ``mode`` is ``replace``, ``increment`` or ``incr`` (add a number), or ``append`` (to a list). A metric keeps its
+        type until it is deleted; None deletes it. Raises ValueError or TypeError, naming the metric.
         """
         _check_name(name)
         if mode not in _MODES:
-            raise ValueError(f"metric {name!r}: mode {mode!r} must be replace, incr or append")
+            raise ValueError(f"metric {name!r}: mode {mode!r} must be replace, increment or append")
         mode = _MODES[mode]
         if value is None:
             self._values.pop(name, None)
@@ -97,9 +97,9 @@ class Metrics(MutableMapping[str, Any]):
             if old is not None and not isinstance(old, list):
                 raise TypeError(f"metric {name!r}: cannot append, it is a {_kind(old)}")
             return [*(old or []), value]
-        if mode == "incr":
+        if mode == "increment":
             if _kind(value) != "number" or old is not None and _kind(old) != "number":
-                raise TypeError(f"metric {name!r}: incr needs numbers, not {_kind(value)} on {_kind(old)}")
+                raise TypeError(f"metric {name!r}: increment needs numbers, not {_kind(value)} on {_kind(old)}")
             return (old or 0) + value
         if old is not None and _kind(old) != _kind(value):
             raise TypeError(

@@ -101,6 +101,24 @@ def test_the_events_of_a_run(server):
     assert [int(e.id) for e in events] == list(range(1, len(events) + 1)), "every event has an id, in order"
 
 
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_the_mode_of_a_metric_has_the_name_that_cog_gives_it(start, kind):
+    server = start(f"""
+from typing import AsyncIterator, Iterator
+from cog import BasePredictor, streaming
+class Predictor(BasePredictor):
+    @streaming
+    {kind} predict(self) -> {"AsyncIterator" if "async" in kind else "Iterator"}[str]:
+        for mode in ("increment", "incr", "append", "replace"):
+            self.record_metric("in_" + mode, 1, mode)
+        yield "recorded"
+""")
+    with stream(server) as s:
+        told = named(s, "metric")
+    modes = {"in_increment": "increment", "in_incr": "increment", "in_append": "append", "in_replace": "replace"}
+    assert {metric["name"]: metric["mode"] for metric in told} == modes
+
+
 def test_the_chunks_together_are_the_output(server):
     with stream(server, {"n": 40}) as s:
         events = list(s)

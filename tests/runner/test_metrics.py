@@ -71,12 +71,12 @@ REFUSED: list[tuple[Any, Any, str]] = [
     (None, ["a.b-c", 1], "a.b-c"),
     (None, ["a.b_", 1], "a.b_"),
     (None, ["a", 1, "multiply"], "multiply"),
-    (None, ["a", "text", "incr"], "incr needs numbers"),
-    (None, ["a", True, "incr"], "incr needs numbers"),
+    (None, ["a", "text", "incr"], "increment needs numbers"),
+    (None, ["a", True, "incr"], "increment needs numbers"),
     (["a", 1], ["a", "text"], "it is a number"),
     (["a", 1], ["a", True], "it is a number"),
     (["a", 1], ["a", [1]], "it is a number"),
-    (["a", "text"], ["a", 1, "incr"], "incr needs numbers"),
+    (["a", "text"], ["a", 1, "incr"], "increment needs numbers"),
     (["a", 1], ["a", 1, "append"], "cannot append"),
     (["a", 1], ["a.b", 1], "'a' is there already"),
     (["a.b", 1], ["a", 1], "'a.b' is there already"),
@@ -96,11 +96,20 @@ def test_wrong_metric_is_refused_by_name_and_changes_nothing(model: Runner, firs
 
 
 def test_events_tell_each_recording_and_the_whole_of_its_key(model: Runner) -> None:
-    steps = [["a", 1], ["a", 2, "increment"], ["t.x", 1, "append"], ["t.y", 2], ["t.x", None], ["a", None]]
+    steps = [
+        ["a", 1],
+        ["a", 2, "incr"],
+        ["a", 3, "increment"],
+        ["t.x", 1, "append"],
+        ["t.y", 2],
+        ["t.x", None],
+        ["a", None],
+    ]
     events = model.events(model.predict({"steps": steps})["id"])
     assert events == [
         {"type": "metric", "name": "a", "value": 1, "mode": "replace", "key": "a", "total": 1},
-        {"type": "metric", "name": "a", "value": 2, "mode": "incr", "key": "a", "total": 3},
+        {"type": "metric", "name": "a", "value": 2, "mode": "increment", "key": "a", "total": 3},
+        {"type": "metric", "name": "a", "value": 3, "mode": "increment", "key": "a", "total": 6},
         {"type": "metric", "name": "t.x", "value": 1, "mode": "append", "key": "t", "total": {"x": [1]}},
         {"type": "metric", "name": "t.y", "value": 2, "mode": "replace", "key": "t", "total": {"x": [1], "y": 2}},
         {"type": "metric", "name": "t.x", "value": None, "mode": "replace", "key": "t", "total": {"y": 2}},
