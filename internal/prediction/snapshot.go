@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// TimeFormat is how every time is written: RFC 3339, UTC, microseconds.
-const TimeFormat = "2006-01-02T15:04:05.000000Z"
+// TimeFormat is how every time is written: RFC 3339, UTC, microseconds. The zone is a number, because fromisoformat of Python
+// before 3.11 does not read Z.
+const TimeFormat = "2006-01-02T15:04:05.000000+00:00"
 
 // Time renders t in TimeFormat.
 func Time(t time.Time) string { return t.UTC().Format(TimeFormat) }

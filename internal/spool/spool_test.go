@@ -60,8 +60,8 @@ func TestRequestIsWrittenLikeTheGoldenOne(t *testing.T) {
 		ID: "abc", Method: "predict",
 		Input:   json.RawMessage(`{"prompt": "hi", "image": "https://example.com/in.png", "seed": 1180591620717411303424}`),
 		Files:   []spool.File{{Pointer: "/image", Path: filepath.Join(d.Path(), "inputs/abc/0/in.png")}},
-		Context: map[string]string{"user": "u1"}, CreatedAt: "2026-01-02T03:04:05.000001Z", StartedAt: "2026-01-02T03:04:05.1Z",
-		Deadline: "2026-01-02T03:05:05.1Z", TraceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", TraceState: "a=b", Watched: true,
+		Context: map[string]string{"user": "u1"}, CreatedAt: "2026-01-02T03:04:05.000001+00:00", StartedAt: "2026-01-02T03:04:05.1+00:00",
+		Deadline: "2026-01-02T03:05:05.1+00:00", TraceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", TraceState: "a=b", Watched: true,
 		Server: json.RawMessage(`{"webhook": "https://example.com/hook"}`),
 	})
 	if err != nil {

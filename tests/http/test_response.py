@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 
 import pytest
+
+from http_events import Stream
 
 MODEL = """
 from typing import Any
@@ -32,7 +35,7 @@ def server(start_once):
     return start_once(MODEL)
 
 
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00")
 
 
 def test_the_members(server):
@@ -46,6 +49,39 @@ def test_the_members(server):
     assert body["metrics"]["predict_time"] >= 0
     assert all(TIME.fullmatch(body[name]) for name in ("created_at", "started_at", "completed_at"))
     assert body["created_at"] <= body["started_at"] <= body["completed_at"]
+
+
+def times(value):
+    """Every time in an answer, by the names that all of them have."""
+    if isinstance(value, list):
+        return [time for item in value for time in times(item)]
+    if not isinstance(value, dict):
+        return []
+    own = [text for name, text in value.items() if name.endswith("_at") and isinstance(text, str)]
+    return own + [time for item in value.values() for time in times(item)]
+
+
+def test_every_time_is_written_in_one_form(server, receiver):
+    made = server.predict({"what": "text"}, id="timed", webhook=receiver.url).json
+    form = b'--b\r\nContent-Disposition: form-data; name="content"; filename="f"\r\n\r\nx\r\n--b--\r\n'
+    uploaded = server.ask("POST", "/v1/files", form, Content_Type="multipart/form-data; boundary=b")
+    with Stream(server.port, "GET", "/predictions/timed/stream") as stream:
+        completed = stream.until("completed")[-1].data
+    shown = {"POST": made, "the event": completed, "the webhook": receiver.wait_terminal(), "an upload": uploaded.json}
+    paths = [
+        "/health-check",
+        "/predictions/timed",
+        "/predictions",
+        "/v1/predictions/timed",
+        "/v1/predictions",
+        "/v1/files",
+    ]
+    paths += ["/v1/models/a/b", "/v1/models/a/b/versions", "/v1/models/a/b/versions/x"]
+    for name, body in {**shown, **{path: server.get(path).json for path in paths}}.items():
+        found = times(body)
+        assert found and all(TIME.fullmatch(time) for time in found), (name, found)
+        for time in found:  # Python before 3.11 reads six digits and a zone of digits only
+            assert datetime.fromisoformat(time).utcoffset() == timedelta(0)
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def timestamp(seconds: float | None = None) -> str:
     """A moment as RFC 3339 in UTC with microseconds; now by default."""
     micros = int((_time() if seconds is None else seconds) * 1_000_000)
     whole, part = divmod(micros, 1_000_000)
-    return f"{_second(whole)}.{part:06}Z"
+    return f"{_second(whole)}.{part:06}+00:00"
 
 
 def _second(whole: int) -> str:
