@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -33,13 +34,16 @@ type httpError struct {
 
 func (e *httpError) Error() string { return e.message }
 
-// errorBody is what every error answer looks like. `detail` is FastAPI's field; `error` and `status` are where clients
-// of coglet look after a 409 or 503.
+// errorBody is what every error answer looks like. `detail` is FastAPI's field, `error` that of coglet. `status` is where
+// clients of coglet look after a 409 or 503.
 type errorBody struct {
 	Detail any    `json:"detail"`
-	Error  string `json:"error,omitempty"`
+	Error  string `json:"error"`
 	Status string `json:"status,omitempty"`
 }
+
+// plainError is the body of an error that is one text.
+func plainError(text string) errorBody { return errorBody{Detail: text, Error: text} }
 
 // writeError answers with err. The text of an error that is not meant for clients stays in the log.
 func writeError(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
@@ -50,7 +54,7 @@ func writeError(w http.ResponseWriter, r *http.Request, log *slog.Logger, err er
 	case r.Context().Err() != nil: // the client has gone; nobody reads an answer
 	default:
 		log.Error("request", "method", r.Method, "path", r.URL.Path, "error", err)
-		writeJSON(w, http.StatusInternalServerError, errorBody{Detail: "internal error"})
+		writeJSON(w, http.StatusInternalServerError, plainError("internal error"))
 	}
 }
 
@@ -75,22 +79,42 @@ func retryAfter(w http.ResponseWriter, e *prediction.Error) {
 }
 
 func writeRefusal(w http.ResponseWriter, status int, e *prediction.Error) {
-	body := errorBody{Detail: e.Message}
+	body := plainError(e.Message)
 	if e.Problems != nil {
-		body.Detail = e.Problems
+		body = errorBody{Detail: e.Problems, Error: strings.Join(inWords(e.Problems), "; ")}
 	}
 	switch status {
 	case http.StatusConflict, http.StatusServiceUnavailable, http.StatusTooManyRequests:
-		body.Error, body.Status = e.Message, string(prediction.Failed)
+		body.Status = string(prediction.Failed)
 	}
 	retryAfter(w, e)
 	writeJSON(w, status, body)
 }
 
+// inWords are problems for people, each with the place of what is wrong.
+func inWords(problems []prediction.Problem) []string {
+	words := make([]string, len(problems))
+	for i, p := range problems {
+		words[i] = fieldOf(p.Loc) + ": " + p.Msg
+	}
+	return words
+}
+
+// fieldOf is a place in the body as a path: input.n.
+func fieldOf(loc []any) string {
+	parts := make([]string, 0, len(loc))
+	for i, step := range loc {
+		if i > 0 || step != "body" {
+			parts = append(parts, fmt.Sprint(step))
+		}
+	}
+	return strings.Join(parts, ".")
+}
+
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	data, err := json.Marshal(v)
 	if err != nil {
-		http.Error(w, `{"detail":"internal error"}`, http.StatusInternalServerError)
+		http.Error(w, `{"detail":"internal error","error":"internal error"}`, http.StatusInternalServerError)
 		return
 	}
 	writeRaw(w, status, data)

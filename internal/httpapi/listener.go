@@ -138,7 +138,7 @@ func (c *conn) writeError(status string) error {
 	if c.broken > 0 {
 		detail = c.framing.refused.Error()
 	}
-	body := fmt.Sprintf(`{"detail":%q}`, detail)
+	body := fmt.Sprintf(`{"detail":%q,"error":%[1]q}`, detail)
 	if err := c.SetWriteDeadline(time.Now().Add(c.listener.Stall)); err != nil {
 		return err
 	}

@@ -1,17 +1,18 @@
 package httpapi
 
 import (
-	"fmt"
 	"net/http"
 	"strings"
 
 	"github.com/coggo/coggo/internal/prediction"
 )
 
-// problemV1 is an error as Replicate's API tells it (RFC 7807): its clients show `detail`, a text.
+// problemV1 is an error as Replicate's API tells it (RFC 7807): its clients show `detail`, a text. `error` has the same text,
+// as in all other refusals.
 type problemV1 struct {
 	Title   string    `json:"title"`
 	Detail  string    `json:"detail"`
+	Error   string    `json:"error"`
 	Status  int       `json:"status"`
 	Invalid []fieldV1 `json:"invalid_fields,omitempty"`
 }
@@ -39,23 +40,12 @@ func (a *API) problem(h handler) handler {
 func writeProblem(w http.ResponseWriter, status int, e *prediction.Error) {
 	body := problemV1{Title: http.StatusText(status), Detail: e.Message, Status: status}
 	if e.Problems != nil {
-		body.Title, body.Detail = "Input validation failed", ""
+		body.Title = "Input validation failed"
+		body.Detail = "- " + strings.Join(inWords(e.Problems), "\n- ") + "\n"
 	}
 	for _, p := range e.Problems {
-		field := fieldOf(p.Loc)
-		body.Detail += fmt.Sprintf("- %s: %s\n", field, p.Msg)
-		body.Invalid = append(body.Invalid, fieldV1{p.Type, field, p.Msg})
+		body.Invalid = append(body.Invalid, fieldV1{p.Type, fieldOf(p.Loc), p.Msg})
 	}
+	body.Error = body.Detail
 	writeJSON(w, status, body)
-}
-
-// fieldOf is a place in the body as a path: input.n.
-func fieldOf(loc []any) string {
-	parts := make([]string, 0, len(loc))
-	for i, step := range loc {
-		if i > 0 || step != "body" {
-			parts = append(parts, fmt.Sprint(step))
-		}
-	}
-	return strings.Join(parts, ".")
 }

@@ -259,7 +259,7 @@ def _shared() -> Schema:
         "Error": {
             "title": "Error",
             "type": "object",
-            "required": ["detail"],
+            "required": ["detail", "error"],
             "properties": {
                 "detail": {"title": "Detail", "type": "string"},
                 "error": {"title": "Error", "type": "string"},
