@@ -68,7 +68,7 @@ type Config struct {
 	Ephemeral      bool   `group:"Running:" help:"Use a fresh directory that goes with the server, so that nothing outlives a crash. So it is anyway with --port 0. --working-dir goes before."`
 	Recover        string `group:"Running:" enum:"fail,rerun" default:"fail" help:"What becomes of predictions that a killed server had in flight: fail or rerun."`
 	MaxRestarts    int    `group:"Running:" default:"3" placeholder:"N" help:"How often a crashed runner is started again within 10 minutes."`
-	MaxQueue       int    `group:"Running:" default:"0" placeholder:"N" help:"Predictions that may wait for a slot; beyond it 429. With 0 none waits: 409."`
+	MaxQueue       *int   `group:"Running:" placeholder:"N" help:"Predictions that may wait for a slot; beyond it 429. With 0 none waits: 409. Default: 64 for requests to /v1, whose clients know no 409, and 0 for others."`
 	MaxFetching    int    `group:"Running:" default:"8" placeholder:"N" help:"Predictions whose input files may be fetched beyond those for which a slot is free; beyond it 409, or the queue."`
 	Retain         int    `group:"Running:" default:"1000" placeholder:"N" help:"Finished predictions to keep for GET; 0 keeps none."`
 	RetainFor      span   `group:"Running:" default:"1h" help:"How long they are kept."`
@@ -117,10 +117,21 @@ func (c *Config) complete() error {
 		return fmt.Errorf("--runners is %d: it must be at least 1", c.Runners)
 	case c.StreamKeepAlive <= 0 || c.StreamTimeout <= 0:
 		return errors.New("--stream-keep-alive and --stream-timeout must be positive")
-	case c.MaxQueue < 0 || c.MaxFetching < 0 || c.Retain < 0 || c.MaxRestarts < 0:
+	case c.MaxQueue != nil && *c.MaxQueue < 0 || c.MaxFetching < 0 || c.Retain < 0 || c.MaxRestarts < 0:
 		return errors.New("--max-queue, --max-fetching, --retain and --max-restarts must not be negative")
 	}
 	return nil
+}
+
+// patientQueue is how many predictions of clients that know no refusal for lack of a slot may wait by default.
+const patientQueue = 64
+
+// queue is how many predictions may wait for a slot, and how many if their clients know no refusal for lack of one.
+func (c *Config) queue() (all, patient int) {
+	if c.MaxQueue == nil {
+		return 0, patientQueue
+	}
+	return *c.MaxQueue, *c.MaxQueue
 }
 
 // checkAddresses refuses addresses that would only be found out when they are used.

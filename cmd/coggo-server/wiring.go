@@ -74,6 +74,7 @@ func build(c Config, dir *workingDir, out io.Writer, log *slog.Logger) (*built, 
 	if err != nil {
 		return nil, err
 	}
+	maxQueue, patientQueue := c.queue()
 	s, err := supervisor.New(supervisor.Config{
 		Runner: runner.Config{
 			Python: c.Python, PythonPath: path, ModelDir: c.ModelDir, Predict: c.Predict, Train: c.Train,
@@ -85,7 +86,7 @@ func build(c Config, dir *workingDir, out io.Writer, log *slog.Logger) (*built, 
 		Devices:    devices,
 		WorkingDir: dir.path, Renew: dir.renew, Durable: dir.durable(), Rerun: c.Recover == "rerun",
 		SetupTimeout: time.Duration(c.SetupTimeout), CancelGrace: time.Duration(c.CancelGrace), PredictTimeout: time.Duration(c.PredictTimeout),
-		MaxRestarts: c.MaxRestarts, MaxQueue: c.MaxQueue, MaxFetching: c.MaxFetching,
+		MaxRestarts: c.MaxRestarts, MaxQueue: maxQueue, PatientQueue: patientQueue, MaxFetching: c.MaxFetching,
 		Retain: c.Retain, RetainFor: time.Duration(c.RetainFor), RetainBytes: retainBytes,
 		MaxInputFiles: c.MaxInputFiles, MaxOutput: int64(c.MaxOutput),
 		CheckWait: time.Duration(c.BodyTimeout),

@@ -45,8 +45,8 @@ func (a *API) createV1(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	req.ID = prediction.NewID() // Replicate chooses ids itself
-	req.Detached = true
+	req.ID = prediction.NewID()            // Replicate chooses ids itself
+	req.Detached, req.Patient = true, true // nor does it refuse for lack of a slot
 	if req.More, err = a.moreV1(r, req.ID); err != nil {
 		return err
 	}

@@ -116,22 +116,44 @@ func (s *Supervisor) queueLocked(f *flight) error {
 	if status := s.statusLocked(); status != Ready && status != Busy { // it was, before the input was checked
 		return prediction.Refuse(prediction.NotReady, s.whyNotLocked(status))
 	}
-	if len(s.queue) >= s.MaxQueue {
-		return s.fullLocked()
+	if !s.mayWaitLocked(f) {
+		return s.fullLocked(f)
 	}
 	s.queue = append(s.queue, f)
 	return nil
 }
 
-func (s *Supervisor) fullLocked() error {
+// patientBytes bounds what waits by PatientQueue alone: nobody has decided that there is memory for it.
+const patientBytes = 256 << 20
+
+// mayWaitLocked reports whether there is a place in the queue for f.
+func (s *Supervisor) mayWaitLocked(f *flight) bool {
+	if len(s.queue) < s.MaxQueue {
+		return true
+	}
+	if !f.prediction.Request.Patient || len(s.queue) >= s.PatientQueue {
+		return false
+	}
+	held := f.prediction.Size()
+	for _, waiting := range s.queue {
+		held += waiting.prediction.Size()
+	}
+	return held <= patientBytes
+}
+
+// fullLocked is the refusal of f for lack of a place in the queue, if there is one for its like.
+func (s *Supervisor) fullLocked(f *flight) error {
 	why := "already running as many predictions as the model takes at once"
 	if s.freeWorkerLocked() != nil {
 		why = "already fetching the files of as many predictions as may be at once"
 	}
-	if s.MaxQueue > 0 {
-		return &prediction.Error{Code: prediction.QueueFull, Message: why + ", and every place in the queue is taken; try again later", RetryAfter: time.Second}
+	if s.MaxQueue > 0 || f.prediction.Request.Patient && s.PatientQueue > 0 {
+		return &prediction.Error{
+			Code: prediction.QueueFull, RetryAfter: time.Second,
+			Message: why + ", and every place in the queue is taken, see --max-queue; try again later",
+		}
 	}
-	return prediction.Refuse(prediction.Busy, why+"; try again later")
+	return prediction.Refuse(prediction.Busy, why+"; try again later, or let predictions wait with --max-queue")
 }
 
 // beginLocked gives f a slot, or lets it fetch its files first while others have the slots, and reports whether there was

@@ -40,7 +40,8 @@ type Config struct {
 	CancelGrace    time.Duration // from a cancel to the replacement of the runner
 	PredictTimeout time.Duration // 0: none
 	MaxRestarts    int           // of one runner within RestartWindow
-	MaxQueue       int
+	MaxQueue       int           // predictions that may wait for a slot
+	PatientQueue   int           // the same for those of Patient requests, where it is more
 	MaxFetching    int           // predictions that may fetch files beyond those for which a slot is free
 	Retain         int           // finished predictions that are kept
 	RetainFor      time.Duration // how long they are kept

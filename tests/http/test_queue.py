@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from waiting import until
@@ -91,9 +93,74 @@ def test_invalid_input_takes_no_place(busy):
     wait(busy, "a", "b", "c")
 
 
-def test_without_a_queue_it_is_409(start_once):
-    server = start_once(MODEL)
+@pytest.fixture(scope="module")
+def default(start_once):
+    return start_once(MODEL)
+
+
+@pytest.fixture
+def taken(default):
+    """A server without a flag whose slot is taken; what waits has to be canceled by the test."""
+    default.predict({"s": 60, "name": "first"}, ASYNC, id="first")
+    until("it runs", lambda: default.get("/predictions/first").json["status"] == "processing")
+    yield default
+    default.ask("POST", "/predictions/first/cancel")
+    until("it is idle", lambda: default.health()["status"] == "READY")
+
+
+def v1(server, input=None, path="/v1/predictions", **headers):
+    return server.ask("POST", path, {"version": "any", "input": input or {}}, **headers)
+
+
+@pytest.mark.parametrize("prefer", ["", "respond-async", "wait"])
+def test_without_the_flag_it_is_409_that_names_it(taken, prefer):
+    refused = taken.predict({}, {"Prefer": prefer})
+    assert refused.status == 409 and "--max-queue" in refused.json["detail"]
+    assert taken.get("/predictions").json["results"][0]["id"] == "first", "nothing is left of it"
+
+
+def test_below_v1_64_wait_without_the_flag_in_order(taken):
+    paths = ["/v1/predictions", "/v1/models/a/b/predictions", "/v1/deployments/a/b/predictions"]
+    made = [v1(taken, {"name": str(n)}, paths[n % 3]) for n in range(64)]
+    assert {(answer.status, answer.json["status"]) for answer in made} == {(201, "starting")}
+    for path in ("/v1/predictions", paths[1]):
+        refused = v1(taken, path=path, Prefer="wait")
+        assert refused.status == 429 and int(refused.headers["retry-after"]) >= 1
+        assert refused.json["title"] and "--max-queue" in refused.json["detail"]
+    assert taken.predict({}).status == 409
+    taken.ask("POST", f"/v1/predictions/{made[5].json['id']}/cancel")
+    taken.ended(made[5].json["id"])
+    last = v1(taken, {"name": "last"})
+    assert last.status == 201, "there is a place again"
+    taken.ask("POST", "/predictions/first/cancel")
+    assert taken.ended(last.json["id"])["output"] == "61,62,63,last"
+    assert {taken.ended(answer.json["id"])["status"] for answer in made if answer is not made[5]} == {"succeeded"}
+
+
+def test_clients_of_v1_that_ask_at_once_are_all_served(default):
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda n: v1(default, {"s": 0.02}, Prefer="wait"), range(20)))
+    assert {(answer.status, answer.json["status"]) for answer in answers} == {(201, "succeeded")}
+
+
+def test_what_waits_below_v1_without_the_flag_is_bounded_in_bytes_too(taken):
+    large = b'{"input": {"name": "' + b"x" * (100 << 20) + b'"}}'
+    made = [taken.ask("POST", "/v1/predictions", large, Content_Type="application/json") for _ in range(3)]
+    assert [answer.status for answer in made] == [201, 201, 429]
+    small = v1(taken)
+    assert small.status == 201, "it has room beside them"
+    for answer in (*made[:2], small):
+        assert taken.ask("POST", f"/predictions/{answer.json['id']}/cancel").status == 200
+
+
+@pytest.mark.parametrize(("places", "status"), [(0, 409), (1, 429)])
+def test_with_the_flag_v1_has_no_other_queue(start, places, status):
+    server = start(MODEL, "--max-queue", str(places))
     server.predict({"s": 60}, ASYNC, id="first")
-    assert server.predict({}).status == 409
+    waiting = [v1(server) for _ in range(places)]
+    assert [answer.status for answer in waiting] == [201] * places
+    for refused in (v1(server), server.predict({})):
+        assert refused.status == status and "--max-queue" in refused.json["detail"]
     server.ask("POST", "/predictions/first/cancel")
-    server.ended("first")
+    for answer in waiting:
+        assert server.ended(answer.json["id"])["status"] == "succeeded"

@@ -45,6 +45,10 @@ def test_run(server):
     assert seen(server, "run") == ["hi hi ", "v", "polled", "slow", ["a", "a"]]
 
 
+def test_runs_at_once_wait_for_each_other(server):
+    assert seen(server, "atOnce") == ["a", "b", "c", "d", "e"]
+
+
 def test_run_tells_its_progress(server):
     assert seen(server, "progress") == ["starting", "succeeded"]
 

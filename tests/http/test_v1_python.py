@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 import pathlib
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -91,6 +92,12 @@ def test_run_asynchronously(client):
             return await other.async_run("acme/thing", input={"text": "later"})
 
     assert asyncio.run(ask()) == "later"
+
+
+def test_runs_at_once_wait_for_each_other(client):
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(client.run, "acme/thing", input={"text": str(n), "pause": 0.05}) for n in range(8)]
+        assert [run.result() for run in asked] == [str(n) for n in range(8)]
 
 
 def test_a_failing_model(client):

@@ -35,6 +35,9 @@ const scenarios = {
     await replicate.run("acme/thing", { input: { text: "a", n: 2, end: "list" } }),
   ],
 
+  atOnce: async () =>
+    Promise.all(["a", "b", "c", "d", "e"].map((text) => replicate.run("acme/thing", { input: { text, pause: 0.05 } }))),
+
   progress: async () => {
     const seen = [];
     const wait = { mode: "poll", interval: 20 };
