@@ -17,8 +17,6 @@ import (
 // What net/http refuses by itself is not looked for. A body with Transfer-Encoding is passed on as
 // it is, and so is all that follows: its request is the last one on the connection, see
 // Listener.Serve.
-//
-// It speaks HTTP/1 only: HTTP/2 without TLS would need a way past it.
 type framing struct {
 	line    []byte // the beginning of the current line, when it came in an earlier piece
 	inHead  bool   // the request line was seen, the empty line was not

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"syscall"
 	"time"
 )
 
@@ -13,8 +12,8 @@ const hangUpLook = time.Second
 // while nothing comes from the client: it waits for one byte, and once it has one, the beginning of the next request or a line
 // break, it waits for no other. The kernel knows that the client has closed its end, whatever lies before that unread.
 func leaving(ctx context.Context) context.Context {
-	c, ok := ctx.Value(connKey{}).(syscall.Conn)
-	if !ok {
+	c, ok := ctx.Value(connKey{}).(*conn)
+	if !ok || c.frames != nil { // of HTTP/2 net/http reads whatever comes
 		return ctx
 	}
 	raw, err := c.SyscallConn()

@@ -14,12 +14,13 @@ import (
 )
 
 // Listener stands between net/http and its connections. It refuses requests whose end is not clear
-// (framing.go), makes JSON of the errors that net/http answers by itself, in text, and counts what
-// clients take.
+// (framing.go, http2.go), makes JSON of the errors that net/http answers by itself, in text, and
+// counts what clients take.
 type Listener struct {
 	net.Listener
-	Stall time.Duration // for how long a client may take nothing of what it is sent, before it is hung up on
-	sent  atomic.Int64
+	Stall         time.Duration // for how long a client may take nothing of what it is sent, before it is hung up on
+	headerTimeout time.Duration // for the headers of a request of HTTP/2; 0: no limit
+	sent          atomic.Int64
 }
 
 // Sent is the number of bytes that clients have taken on all connections.
@@ -34,10 +35,13 @@ func (l *Listener) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// Serve lets s serve the connections of l; it sets ConnContext and ConnState of s. What a
-// connection carries belongs to the handler from its call until net/http has sent the whole answer
-// and calls the connection idle; what is sent at any other time comes from net/http itself.
+// Serve lets s serve the connections of l; it sets ConnContext, ConnState, Protocols and HTTP2 of
+// s. What a connection of HTTP/1 carries belongs to the handler from its call until net/http has
+// sent the whole answer and calls the connection idle; what is sent at any other time comes from
+// net/http itself.
 func (l *Listener) Serve(s *http.Server) error {
+	speakHTTP2(s)
+	l.headerTimeout = s.ReadHeaderTimeout
 	next := s.Handler
 	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) }
 	s.ConnState = func(c net.Conn, state http.ConnState) {
@@ -47,6 +51,10 @@ func (l *Listener) Serve(s *http.Server) error {
 	}
 	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c, ok := r.Context().Value(connKey{}).(*conn); ok {
+			if c.frames != nil {
+				l.serveHTTP2(next, w, r)
+				return
+			}
 			c.answering.Store(true)
 		}
 		if len(r.TransferEncoding) > 0 {
@@ -62,7 +70,10 @@ type connKey struct{}
 type conn struct {
 	*net.TCPConn
 	listener  *Listener
-	framing   framing
+	preface   int         // bytes of http2Preface that have come, -1 for a connection of HTTP/1
+	frames    *frames     // of a connection of HTTP/2, else nil
+	timed     bool        // frames are midway, and there is a deadline for that
+	framing   framing     // of a connection of HTTP/1
 	broken    int         // bytes of brokenLine that Read has given in place of a head that framing refuses
 	answering atomic.Bool // what is written comes from the handler
 }
@@ -73,8 +84,14 @@ const brokenLine = "\x00\r\n\r\n"
 // Read breaks off a head that framing refuses. An error would do that too early: net/http reads ahead, and takes an error for
 // the leaving of the client whose request it still works on.
 func (c *conn) Read(p []byte) (int, error) {
+	if c.frames != nil {
+		return c.readFrames(p)
+	}
 	if c.framing.refused == nil {
 		n, err := c.TCPConn.Read(p)
+		if c.greeted(p[:n]) {
+			return n, err
+		}
 		if n = c.framing.take(p[:n]); n > 0 || c.framing.refused == nil {
 			return n, err
 		}
@@ -93,7 +110,7 @@ const atOnce = 64 << 10
 // Write waits for a client that takes something from time to time, however slowly. Whatever answer it is: one that nobody takes
 // must not be held for ever.
 func (c *conn) Write(p []byte) (int, error) {
-	if !c.answering.Load() {
+	if c.frames == nil && !c.answering.Load() {
 		if status, ok := ownError(p); ok {
 			return len(p), c.writeError(status)
 		}

@@ -55,7 +55,9 @@ func (a *API) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, a.tooLarge()
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		w.Header().Set("Connection", "close") // or net/http would wait for the rest before it answers
+		if r.ProtoMajor == 1 {
+			w.Header().Set("Connection", "close") // or net/http would wait for the rest before it answers
+		}
 		return nil, &httpError{http.StatusRequestTimeout, fmt.Sprintf("nothing more of the body came for %s, see --body-timeout", a.BodyTimeout)}
 	}
 	if err != nil {

@@ -1,0 +1,192 @@
+package httpapi
+
+import (
+	"net/http"
+	"strings"
+	"time"
+)
+
+// HTTP/2 comes without TLS and by prior knowledge: a client that speaks it begins with http2Preface. net/http does the
+// speaking, with its own limits for header sizes, streams, streams that are reset as soon as they were opened, and frames that
+// ask for answers. Here is what it lacks of the limits that a connection of HTTP/1 has: a time for headers, a time for a client
+// that takes nothing, and a strict look at what could be read in two ways.
+
+const http2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+const (
+	// maxStreams is how many requests of one connection may be under way. A proxy opens another connection then.
+	maxStreams = 250
+	// maxFrame is the size of the largest frame of a body. A body counts as paused until the whole frame has come.
+	maxFrame = 16 << 10
+)
+
+func speakHTTP2(s *http.Server) {
+	s.Protocols = new(http.Protocols)
+	s.Protocols.SetHTTP1(true)
+	s.Protocols.SetUnencryptedHTTP2(true)
+	s.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: maxStreams, MaxReadFrameSize: maxFrame}
+}
+
+// greeted reports whether p, the next bytes of the connection, is the end of http2Preface. net/http goes by the same bytes, so
+// the two never disagree about what is spoken.
+func (c *conn) greeted(p []byte) bool {
+	if c.preface < 0 {
+		return false
+	}
+	n := min(len(p), len(http2Preface)-c.preface)
+	if string(p[:n]) != http2Preface[c.preface:c.preface+n] {
+		c.preface = -1
+		return false
+	}
+	if c.preface += n; c.preface < len(http2Preface) {
+		return false
+	}
+	c.frames = &frames{}
+	c.frames.take(p[n:])
+	return true
+}
+
+// readFrames is Read of a connection that speaks HTTP/2. A client has as long for its headers, and for every frame that is no
+// part of a body, as one of HTTP/1 has for its headers.
+func (c *conn) readFrames(p []byte) (int, error) {
+	if limit := c.listener.headerTimeout; limit > 0 && c.timed != c.frames.midway() {
+		var until time.Time
+		if c.timed = !c.timed; c.timed {
+			until = time.Now().Add(limit)
+		}
+		if err := c.SetReadDeadline(until); err != nil {
+			return 0, err
+		}
+	}
+	n, err := c.TCPConn.Read(p)
+	c.frames.take(p[:n])
+	return n, err
+}
+
+// frames follows the frames of a connection, as far as one has to know what is unfinished.
+type frames struct {
+	head  [9]byte
+	got   int  // bytes of head
+	left  int  // bytes of the frame that have not come yet
+	block bool // headers go on in the next frame
+}
+
+// The types of frames that matter here, and a flag.
+const (
+	dataFrame         = 0x0
+	headersFrame      = 0x1
+	continuationFrame = 0x9
+	endHeaders        = 0x4
+)
+
+func (f *frames) take(p []byte) {
+	for len(p) > 0 {
+		if f.left > 0 {
+			n := min(f.left, len(p))
+			f.left -= n
+			p = p[n:]
+			continue
+		}
+		n := copy(f.head[f.got:], p)
+		f.got += n
+		p = p[n:]
+		if f.got < len(f.head) {
+			return
+		}
+		f.got, f.left = 0, int(f.head[0])<<16|int(f.head[1])<<8|int(f.head[2])
+		if kind := f.head[3]; kind == headersFrame || kind == continuationFrame {
+			f.block = f.head[4]&endHeaders == 0
+		}
+	}
+}
+
+// midway reports whether something has begun that has to end soon. Bodies have a limit of their own, see patiently.
+func (f *frames) midway() bool { return f.got > 0 || f.block || f.left > 0 && f.head[3] != dataFrame }
+
+// serveHTTP2 serves a request of HTTP/2, unless its client has reset the stream while it waited for its turn.
+func (l *Listener) serveHTTP2(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	if r.Context().Err() != nil {
+		return
+	}
+	out := &patientWriter{ResponseWriter: w, control: http.NewResponseController(w), request: r, limit: l.Stall}
+	defer out.expect() // net/http sends the rest of the answer once this has returned
+	if why := unclear(r); why != "" {
+		writeJSON(out, http.StatusBadRequest, plainError(why))
+		return
+	}
+	delete(r.Header, "Host") // as in HTTP/1: r.Host says it
+	next.ServeHTTP(out, r)
+}
+
+// unclear says what of a request of HTTP/2 could be read in two ways, or can't be passed on to HTTP/1 as it is; "" for a
+// clear one. net/http refuses more by itself.
+func unclear(r *http.Request) string {
+	hosts, lengths := r.Header["Host"], r.Header["Content-Length"]
+	switch {
+	case r.Host == "" || strings.ContainsFunc(r.Host, notOfHost):
+		return ":authority is not a host"
+	case len(hosts) > 1 || len(hosts) == 1 && hosts[0] != r.Host:
+		return "Host and :authority contradict each other"
+	case len(lengths) > 1:
+		return "Content-Length is there twice"
+	case r.Method != http.MethodConnect && r.RequestURI != "*" && !strings.HasPrefix(r.RequestURI, "/"):
+		return ":path is not a path"
+	}
+	for _, text := range lengths {
+		if n, ok := bodyLength([]byte(text)); !ok || r.ContentLength != int64(n) {
+			return "Content-Length is not the length of the body"
+		}
+	}
+	return ""
+}
+
+// notOfHost is what net/http refuses in a Host of HTTP/1, and @, before which a user would be.
+func notOfHost(c rune) bool {
+	return (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') && !strings.ContainsRune("!$%&'()*+,-.:;=[]_~", c)
+}
+
+// patientWriter resets the stream of a client that takes nothing for a time. Flow control lets a client hold up one stream
+// while others on the connection go on, so conn.Write can't see it.
+type patientWriter struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	request *http.Request
+	limit   time.Duration
+	until   time.Time // when the stream is reset; zero while there is nothing to take
+}
+
+// expect gives the client its time from now on, once a quarter of what it had is over: each new deadline costs a message
+// between goroutines. A deadline that was met must be lifted, or it resets a stream on which nothing happens.
+func (w *patientWriter) expect() {
+	now := time.Now()
+	if w.until.Sub(now) > w.limit*3/4 || w.request.Context().Err() != nil {
+		return
+	}
+	w.until = now.Add(w.limit)
+	_ = w.control.SetWriteDeadline(w.until) // it is supported
+}
+
+// Write leaves the deadline for what net/http still holds: FlushError and the end of the handler send it.
+func (w *patientWriter) Write(p []byte) (written int, err error) {
+	for {
+		w.expect()
+		n, err := w.ResponseWriter.Write(p[written:min(len(p), written+maxFrame)])
+		written += n
+		if err != nil || written == len(p) {
+			return written, err
+		}
+	}
+}
+
+// FlushError is what http.ResponseController looks for.
+func (w *patientWriter) FlushError() error {
+	w.expect()
+	if err := w.control.Flush(); err != nil {
+		return err
+	}
+	w.until = time.Time{}
+	return w.control.SetWriteDeadline(w.until)
+}
+
+// Unwrap lets http.ResponseController reach what is underneath.
+func (w *patientWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
