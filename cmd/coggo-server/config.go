@@ -14,6 +14,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/coggo/coggo/internal/httpapi"
 	"github.com/coggo/coggo/internal/webhook"
 )
 
@@ -49,6 +50,7 @@ type Config struct {
 
 	Host                  string `group:"Listening:" default:"0.0.0.0" env:"COG_HOST" help:"Address to listen on."`
 	Port                  string `group:"Listening:" default:"5000" env:"PORT,COG_PORT" help:"Port to listen on; 0 picks a free one."`
+	PathPrefix            string `group:"Listening:" placeholder:"PATH" help:"Path below which a proxy serves this server, such as /models/a: all URLs that it gives out have it. The proxy may pass it on or take it away. Default: what X-Forwarded-Prefix says."`
 	AwaitExplicitShutdown bool   `group:"Listening:" help:"Ignore SIGTERM: end by POST /shutdown or SIGINT only."`
 
 	AuthTokenFile string   `group:"Security:" type:"existingfile" placeholder:"FILE" help:"File with the token that clients must send as Authorization: Bearer. Without it: $$COGGO_AUTH_TOKEN."`
@@ -138,6 +140,9 @@ func (c *Config) queue() (all, patient int) {
 func (c *Config) checkAddresses() error {
 	if n, err := strconv.Atoi(c.Port); err != nil || n < 0 || n > 65535 {
 		return fmt.Errorf("--port is %q: it must be a number from 0 to 65535", c.Port)
+	}
+	if c.PathPrefix = strings.TrimRight(c.PathPrefix, "/"); c.PathPrefix != "" && !httpapi.Prefix.MatchString(c.PathPrefix) {
+		return fmt.Errorf("--path-prefix is %q: it must be a path such as /models/a, of letters, digits, and - . _ ~", c.PathPrefix)
 	}
 	if u, err := url.Parse(c.UploadURL); c.UploadURL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
 		return errors.New("--upload-url must be an http or https URL") // not shown: it may hold a key

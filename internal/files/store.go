@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -207,11 +208,12 @@ func (s *Store) Open(id string) (*os.File, error) {
 // StoredPath is the path below which the API serves stored files.
 const StoredPath = "/v1/files/"
 
-// find opens the stored file that a URL means. The host does not count: it is whatever name the client has for this
-// server. Ids can't be guessed, so another server's URL does not meet one by chance.
+// find opens the stored file that a URL means. The host does not count, nor what the path begins with: they are whatever the
+// client, and the proxies before it, have for this server. Ids can't be guessed, so another server's URL does not meet one by
+// chance.
 func (s *Store) find(target *url.URL) (Stored, *os.File, bool) {
-	id, ok := strings.CutPrefix(target.Path, StoredPath)
-	if s == nil || !ok {
+	dir, id := path.Split(target.Path)
+	if s == nil || !strings.HasSuffix(dir, StoredPath) {
 		return Stored{}, nil, false
 	}
 	about, err := s.Get(id)

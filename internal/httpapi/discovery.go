@@ -1,14 +1,14 @@
 package httpapi
 
 import (
+	"bytes"
 	"net/http"
+	"slices"
 )
 
 // discovery lists where everything is.
 func (a *API) discovery(w http.ResponseWriter, r *http.Request) error {
 	links := map[string]string{
-		"coggo_version":              a.Version,
-		"cog_version":                a.Version,
 		"docs_url":                   "/docs",
 		"openapi_url":                "/openapi.json",
 		"shutdown_url":               "/shutdown",
@@ -22,6 +22,10 @@ func (a *API) discovery(w http.ResponseWriter, r *http.Request) error {
 		links["trainings_idempotent_url"] = "/trainings/{training_id}"
 		links["trainings_cancel_url"] = "/trainings/{training_id}/cancel"
 	}
+	for name, path := range links {
+		links[name] = a.path(r, path)
+	}
+	links["coggo_version"], links["cog_version"] = a.Version, a.Version
 	writeJSON(w, http.StatusOK, links)
 	return nil
 }
@@ -31,7 +35,11 @@ func (a *API) openapi(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeRaw(w, http.StatusOK, doc.JSON())
+	data := doc.JSON()
+	if prefix := a.prefix(r); prefix != "" { // or its paths would begin at the origin
+		data = slices.Concat([]byte(`{"servers":[{"url":"`+prefix+`"}],`), bytes.TrimPrefix(data, []byte("{")))
+	}
+	writeRaw(w, http.StatusOK, data)
 	return nil
 }
 

@@ -43,6 +43,7 @@ type Config struct {
 	AuthToken    string        // empty: everybody may ask
 	CORSOrigins  []string      // "*" or origins; empty: no other site may ask
 	AllowedHosts []string      // that a browser on this machine may use as Host, "*" for any
+	PathPrefix   string        // a Prefix below which clients see the server; empty: X-Forwarded-Prefix says it
 	KeepAlive    time.Duration // between two comments of a stream
 	Log          *slog.Logger
 }
@@ -113,7 +114,7 @@ func (a *API) outside(next http.Handler) http.Handler {
 	if len(a.CORSOrigins) > 0 {
 		next = a.cors(next)
 	}
-	return a.counted(next)
+	return a.below(a.counted(next))
 }
 
 // handler is an HTTP handler that leaves the writing of its error to handle.

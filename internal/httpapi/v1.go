@@ -30,15 +30,6 @@ func version(doc *schema.Document) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// origin is how the client reached this server.
-func origin(r *http.Request) string {
-	scheme := "http"
-	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
-		scheme = "https"
-	}
-	return scheme + "://" + r.Host
-}
-
 // createV1 answers POST /v1/predictions and its twins: at once, unless the client prefers to wait.
 func (a *API) createV1(w http.ResponseWriter, r *http.Request) error {
 	req, err := a.readRequest(w, r)
@@ -100,7 +91,7 @@ func (a *API) listV1(w http.ResponseWriter, r *http.Request) error {
 		Results  []json.RawMessage `json:"results"`
 	}{Results: results}
 	if next != "" {
-		link := origin(r) + "/v1/predictions?cursor=" + url.QueryEscape(next)
+		link := a.address(r, "/v1/predictions?cursor="+url.QueryEscape(next))
 		page.Next = &link
 	}
 	writeJSON(w, http.StatusOK, page)
@@ -134,7 +125,7 @@ func (a *API) moreV1(r *http.Request, id string) (json.RawMessage, error) {
 	if owner, name := r.PathValue("owner"), r.PathValue("name"); name != "" {
 		model = owner + "/" + name
 	}
-	base := origin(r) + "/v1/predictions/" + url.PathEscape(id)
+	base := a.address(r, "/v1/predictions/"+url.PathEscape(id))
 	stream := base + "/stream"
 	if key := a.streamKey(id); key != "" {
 		stream += "?key=" + key
@@ -145,7 +136,7 @@ func (a *API) moreV1(r *http.Request, id string) (json.RawMessage, error) {
 		Source  string            `json:"source"`
 		Removed bool              `json:"data_removed"`
 		URLs    map[string]string `json:"urls"`
-	}{model, version(doc), "api", false, map[string]string{"get": base, "cancel": base + "/cancel", "stream": stream, "web": origin(r) + "/docs"}})
+	}{model, version(doc), "api", false, map[string]string{"get": base, "cancel": base + "/cancel", "stream": stream, "web": a.address(r, "/docs")}})
 }
 
 type modelV1 struct {
@@ -177,7 +168,7 @@ func (a *API) modelV1(w http.ResponseWriter, r *http.Request) error {
 	}
 	owner, name := r.PathValue("owner"), r.PathValue("name")
 	writeJSON(w, http.StatusOK, modelV1{
-		URL: origin(r) + "/v1/models/" + url.PathEscape(owner) + "/" + url.PathEscape(name), Owner: owner, Name: name, Visibility: "private", LatestVersion: &v,
+		URL: a.address(r, "/v1/models/"+url.PathEscape(owner)+"/"+url.PathEscape(name)), Owner: owner, Name: name, Visibility: "private", LatestVersion: &v,
 	})
 	return nil
 }

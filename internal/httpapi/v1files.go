@@ -38,7 +38,7 @@ type fileV1 struct {
 	URLs        map[string]string `json:"urls"`
 }
 
-func showFile(r *http.Request, f files.Stored) fileV1 {
+func (a *API) showFile(r *http.Request, f files.Stored) fileV1 {
 	if f.Metadata == nil {
 		f.Metadata = json.RawMessage("{}")
 	}
@@ -46,7 +46,7 @@ func showFile(r *http.Request, f files.Stored) fileV1 {
 		ID: f.ID, Name: f.Name, ContentType: f.ContentType, Size: f.Size, ETag: f.SHA256,
 		Checksums: map[string]string{"sha256": f.SHA256}, Metadata: f.Metadata,
 		CreatedAt: prediction.Time(f.CreatedAt), ExpiresAt: prediction.Time(f.ExpiresAt),
-		URLs: map[string]string{"get": origin(r) + files.StoredPath + f.ID},
+		URLs: map[string]string{"get": a.address(r, files.StoredPath+f.ID)},
 	}
 }
 
@@ -95,7 +95,7 @@ func (a *API) upload(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	writeJSON(w, http.StatusCreated, showFile(r, stored))
+	writeJSON(w, http.StatusCreated, a.showFile(r, stored))
 	return nil
 }
 
@@ -147,7 +147,7 @@ func readMetadata(part *multipart.Part) (json.RawMessage, error) {
 func (a *API) filesV1(w http.ResponseWriter, r *http.Request) error {
 	results := []fileV1{}
 	for _, stored := range a.Store.List() {
-		results = append(results, showFile(r, stored))
+		results = append(results, a.showFile(r, stored))
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"previous": nil, "next": nil, "results": results})
 	return nil
@@ -170,7 +170,7 @@ func (a *API) fileV1(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, showFile(r, stored))
+	writeJSON(w, http.StatusOK, a.showFile(r, stored))
 	return nil
 }
 

@@ -21,7 +21,7 @@ function withFiles(values, indent, file) {
 
 const dataPrefix = (file) => `data:${file.type || "application/octet-stream"};base64,`;
 
-function curlCode(values, origin, hasToken) {
+function curlCode(values, url, hasToken) {
   const marks = [];
   const body = withFiles(values, "", (file, i) => {
     marks.push(file);
@@ -30,11 +30,11 @@ function curlCode(values, origin, hasToken) {
   let text = quoteShell(body);
   marks.forEach((file, i) => (text = text.replace(`\u0000${i}\u0000`, `'"$(base64 -w0 ${quoteShell(file.name)})"'`)));
   const auth = hasToken ? ` \\\n  -H "Authorization: Bearer $TOKEN"` : "";
-  if (marks.length) return `printf %s ${text} |\ncurl ${origin}/predictions \\\n  -H 'Content-Type: application/json'${auth} -d @-`;
-  return `curl ${origin}/predictions \\\n  -H 'Content-Type: application/json'${auth} \\\n  -d ${text}`;
+  if (marks.length) return `printf %s ${text} |\ncurl ${quoteShell(url)} \\\n  -H 'Content-Type: application/json'${auth} -d @-`;
+  return `curl ${quoteShell(url)} \\\n  -H 'Content-Type: application/json'${auth} \\\n  -d ${text}`;
 }
 
-function pythonCode(values, origin, hasToken) {
+function pythonCode(values, url, hasToken) {
   let files = false;
   const body = withFiles(values, "    ", (file) => {
     files = true;
@@ -46,12 +46,12 @@ function pythonCode(values, origin, hasToken) {
     files ? "import base64\nimport json\nimport pathlib\nimport urllib.request\n" : "import json\nimport urllib.request\n",
     files ? "\ndef data_url(name, prefix):\n    return prefix + base64.b64encode(pathlib.Path(name).read_bytes()).decode()\n\n" : "",
     `body = ${literal}`,
-    `request = urllib.request.Request("${origin}/predictions", json.dumps(body).encode(), {"Content-Type": "application/json"${hasToken ? ', "Authorization": "Bearer …"' : ""}})`,
+    `request = urllib.request.Request(${JSON.stringify(url)}, json.dumps(body).encode(), {"Content-Type": "application/json"${hasToken ? ', "Authorization": "Bearer …"' : ""}})`,
     `print(json.load(urllib.request.urlopen(request))["output"])`,
   ].filter(Boolean).join("\n");
 }
 
-function javascriptCode(values, origin, hasToken) {
+function javascriptCode(values, url, hasToken) {
   let files = false;
   const body = withFiles(values, "  ", (file) => {
     files = true;
@@ -59,7 +59,7 @@ function javascriptCode(values, origin, hasToken) {
   });
   return [
     files ? 'import { readFileSync } from "node:fs";\n' : "",
-    `const response = await fetch("${origin}/predictions", {`,
+    `const response = await fetch(${JSON.stringify(url)}, {`,
     `  method: "POST",`,
     `  headers: { "Content-Type": "application/json"${hasToken ? ', Authorization: "Bearer …"' : ""} },`,
     `  body: JSON.stringify(${body.replaceAll("\n", "\n  ")}),`,
@@ -107,7 +107,7 @@ class CodeBox {
   draw() {
     if (!$("code").open) return;
     const values = this.values();
-    if (values) $("snippet").textContent = LANGUAGES[this.language](values, location.origin, token.get() !== null);
+    if (values) $("snippet").textContent = LANGUAGES[this.language](values, `${ROOT}/predictions`, token.get() !== null);
   }
 
   async copy() {

@@ -58,18 +58,22 @@ class RequestError extends Error {
   }
 }
 
+/** Where the server's paths begin, without a slash at the end. A proxy may have put it below a path, with other servers beside it. */
+const ROOT = new URL(".", location.href).href.slice(0, -1);
+
 const token = {
-  get: () => sessionStorage.getItem("coggo-token"),
-  set: (value) => sessionStorage.setItem("coggo-token", value),
+  key: `coggo-token ${ROOT}`,
+  get: () => sessionStorage.getItem(token.key),
+  set: (value) => sessionStorage.setItem(token.key, value),
 };
 
-/** fetch() with the token of the operator; anything but success is a RequestError. */
+/** fetch() with the token of the operator; anything but success is a RequestError. `path` is one of the server's. */
 async function ask(path, options = {}) {
   const headers = { ...options.headers };
   if (token.get()) headers.Authorization = `Bearer ${token.get()}`;
   let response;
   try {
-    response = await fetch(path, { ...options, headers });
+    response = await fetch(ROOT + path, { ...options, headers });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new RequestError(0, "The server can't be reached.");

@@ -84,7 +84,7 @@ function asking(kind, address, host) {
   if (!["image", "audio", "video"].includes(kind)) return null;
   const button = el("button", { type: "button", textContent: `Show the ${kind} from ${host}` });
   button.addEventListener("click", () => {
-    const src = `/docs/media#${new URLSearchParams({ kind, address })}`;
+    const src = `${ROOT}/docs/media#${new URLSearchParams({ kind, address })}`;
     button.replaceWith(el("iframe", { src, class: kind, title: `The ${kind} from ${host}`, allow: "fullscreen" }));
   });
   return button;
