@@ -40,7 +40,7 @@ type Model struct {
 
 	RunnerEnv []string `group:"Security:" sep:"none" placeholder:"NAME" help:"Give the model this variable of the environment, or those of a pattern such as HF_*, or NAME=VALUE; may be repeated. Default: all but the server's own secrets."`
 
-	LogLevel  string `group:"Logs:" env:"COG_LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warning or error. Default: info for the server; other commands log nothing."`
+	LogLevel  string `group:"Logs:" env:"COG_LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warning, error or off, or a number of Python's logging, such as 10 for debug. Default: info for the server; other commands log nothing."`
 	LogFormat string `group:"Logs:" env:"LOG_FORMAT" placeholder:"FORMAT" help:"text, json, or console for people. Default: console on a terminal, else text."`
 }
 
@@ -217,8 +217,8 @@ func (m *Model) complete() (err error) {
 	if m.MaxInputFiles < 0 {
 		return fmt.Errorf("--max-input-files is %d: it must not be negative", m.MaxInputFiles)
 	}
-	if _, known := levels[strings.ToLower(m.LogLevel)]; !known && m.LogLevel != "" {
-		return fmt.Errorf("--log-level is %q: it must be debug, info, warning or error", m.LogLevel)
+	if _, known := parseLevel(m.LogLevel); !known && m.LogLevel != "" {
+		return fmt.Errorf("--log-level is %q: it must be debug, info, warning, error, off or a number", m.LogLevel)
 	}
 	return checkRunnerEnv(m.RunnerEnv)
 }

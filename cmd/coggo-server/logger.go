@@ -5,7 +5,9 @@ import (
 	"io"
 	stdlog "log"
 	"log/slog"
+	"math"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,7 +16,10 @@ import (
 
 // newLogger writes as m says; terminal is what out is when m does not say.
 func newLogger(m Model, out io.Writer, terminal bool, otherwise slog.Level) *slog.Logger {
-	least := level(m.LogLevel, otherwise)
+	least, known := parseLevel(m.LogLevel)
+	if !known {
+		least = otherwise
+	}
 	switch format := strings.ToLower(m.LogFormat); {
 	case format == "json":
 		return slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: least}))
@@ -27,17 +32,34 @@ func newLogger(m Model, out io.Writer, terminal bool, otherwise slog.Level) *slo
 	}
 }
 
-// levels are the names that a level may have, Python's among them.
+// levels are the names that a level may have in Python, in Cog's servers and here. There is nothing below debug.
 var levels = map[string]slog.Level{
-	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "warning": slog.LevelWarn,
+	"trace": slog.LevelDebug, "debug": slog.LevelDebug, "notset": slog.LevelDebug,
+	"info": slog.LevelInfo, "warn": slog.LevelWarn, "warning": slog.LevelWarn,
 	"error": slog.LevelError, "critical": slog.LevelError, "fatal": slog.LevelError,
+	"off": silent,
 }
 
-func level(name string, otherwise slog.Level) slog.Level {
-	if l, known := levels[strings.ToLower(name)]; known {
-		return l
+// parseLevel reads the name of a level, or a number of Python's logging, where 10 is debug and 40 is error: the nearest level
+// counts.
+func parseLevel(text string) (level slog.Level, known bool) {
+	text = strings.TrimSpace(text)
+	if level, known = levels[strings.ToLower(text)]; known {
+		return level, true
 	}
-	return otherwise
+	n, err := strconv.ParseFloat(text, 64)
+	switch {
+	case err != nil || math.IsNaN(n):
+		return 0, false
+	case n < 15:
+		return slog.LevelDebug, true
+	case n < 25:
+		return slog.LevelInfo, true
+	case n < 35:
+		return slog.LevelWarn, true
+	default:
+		return slog.LevelError, true
+	}
 }
 
 // quietLog takes what net/http says of broken clients: nothing for an operator to act on.

@@ -144,6 +144,7 @@ def test_what_is_accepted(model, flags, env):
         (["--cors-origin", "app.example.com"], {}, "--cors-origin"),
         (["--webhook-auth-host", "https://hooks.example.com"], {}, "--webhook-auth-host"),
         (["--log-level", "loud"], {}, "--log-level"),
+        ([], {"COG_LOG_LEVEL": "nan"}, "--log-level"),
         ([], {"COG_MAX_CONCURRENCY": "many"}, "COG_MAX_CONCURRENCY"),
         (["--max-concurrency=-1"], {}, "--max-concurrency"),
         (["--max-queue=-1"], {}, "--max-queue"),
@@ -187,11 +188,34 @@ def test_the_form_of_the_log(model, kind):
         assert log.startswith("{" if kind == "json" else "time=")
 
 
-@pytest.mark.parametrize(("level", "shown"), [("debug", True), ("info", True), ("WARNING", False), ("error", False)])
-def test_the_level_of_the_log(model, level, shown):
-    with Started(model, *LOCAL, "--await-explicit-shutdown", COG_LOG_LEVEL=level, LOG_FORMAT="json") as server:
+#: A level, and the least of the server's levels that is shown with it. A number is one of Python's logging.
+LEVELS = [
+    *[(name, "DEBUG") for name in ("debug", "trace", "TRACE", "0", "5", "10", "1e1", "-4")],
+    *[(name, "INFO") for name in ("info", "Info", "20", " 20 ", "24")],
+    *[(name, "WARN") for name in ("warn", "WARNING", "25", "30")],
+    *[(name, "ERROR") for name in ("error", "critical", "fatal", "40", "50", "99")],
+    *[(name, "") for name in ("off", "OFF")],
+]
+
+
+@pytest.mark.parametrize(("level", "least"), LEVELS)
+def test_the_level_of_the_log(model, level, least):
+    env = {
+        "COG_LOG_LEVEL": level,
+        "LOG_FORMAT": "json",
+        "WEBHOOK_AUTH_TOKEN": "t",
+    }  # without --webhook-auth-host: a warning
+    with Started(model, *LOCAL, "--await-explicit-shutdown", **env) as server:
         until("the runner was started", lambda: children(server.process.pid))
-    assert (b"listening" in server.rest) == shown
+    assert (b"listening" in server.rest) == (least in ("DEBUG", "INFO"))
+    assert (b"WEBHOOK_AUTH_TOKEN" in server.rest) == (least in ("DEBUG", "INFO", "WARN"))
+
+
+@pytest.mark.parametrize("level", ["debug", "trace", "10"])
+def test_the_lowest_level_shows_each_prediction(start, model, level):
+    server = start(model_dir=model, env={"COG_LOG_LEVEL": level})
+    server.predict({})
+    until("it is shown", lambda: "level=DEBUG" in server.log())
 
 
 def children(pid: int) -> str:
