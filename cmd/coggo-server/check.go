@@ -32,6 +32,9 @@ func (c *checkCommand) Run(status *int) error {
 		return err
 	}
 	row("model", "%s in %s", c.Model.Predict, c.ModelDir)
+	for _, warning := range c.Warnings {
+		row("warning", "%s", warning)
+	}
 	if err := checkPython(c.Python, modelEnv(os.Environ(), c.RunnerEnv)); err != nil {
 		*status = exitFailed
 		row("problems", "%v", err)

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"net/url"
 	"os"
@@ -11,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/goccy/go-yaml"
 
 	"github.com/coggo/coggo/internal/httpapi"
 	"github.com/coggo/coggo/internal/webhook"
@@ -42,6 +39,8 @@ type Model struct {
 
 	LogLevel  string `group:"Logs:" env:"COG_LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warning, error or off, or a number of Python's logging, such as 10 for debug. Default: info for the server; other commands log nothing."`
 	LogFormat string `group:"Logs:" env:"LOG_FORMAT" placeholder:"FORMAT" help:"text, json, or console for people. Default: console on a terminal, else text."`
+
+	Warnings []string `kong:"-"` // of cog.yaml, for the author of the model
 }
 
 // Config is every setting of the server, from flags, environment and cog.yaml, read once.
@@ -184,16 +183,6 @@ func (c *Config) port() int {
 	return n
 }
 
-// manifest is what cog.yaml says that matters at run time.
-type manifest struct {
-	Predict     string `yaml:"predict"`
-	Run         string `yaml:"run"`
-	Train       string `yaml:"train"`
-	Concurrency struct {
-		Max int `yaml:"max"`
-	} `yaml:"concurrency"`
-}
-
 // complete fills in from cog.yaml and the environment what flags left open.
 func (m *Model) complete() (err error) {
 	if m.ModelDir, err = filepath.Abs(m.ModelDir); err != nil {
@@ -228,21 +217,19 @@ func (m *Model) readManifest() error {
 		return fmt.Errorf("model directory %s: no such directory", m.ModelDir)
 	}
 	path := filepath.Join(m.ModelDir, "cog.yaml")
-	data, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("read cog.yaml: %w", err)
+	found, err := openManifest(path)
+	if err != nil {
+		return err
 	}
-	var found manifest
-	if err := yaml.Unmarshal(data, &found); err != nil {
-		return fmt.Errorf("read %s: %w", path, err)
-	}
+	m.Warnings = found.Warnings
 	m.Predict = first(m.Predict, found.Predict, found.Run)
 	m.Train = first(m.Train, found.Train)
 	if m.MaxConcurrency == 0 {
-		m.MaxConcurrency = found.Concurrency.Max
+		m.MaxConcurrency = found.MaxConcurrency
 	}
 	if m.Predict == "" {
-		return fmt.Errorf("no predictor: write `predict: \"predict.py:Predictor\"` in %s, or use --predict FILE:NAME", path)
+		missing := fmt.Sprintf("no predictor: write `predict: \"predict.py:Predictor\"` in %s, or use --predict FILE:NAME", path)
+		return errors.New(strings.Join(append([]string{missing}, m.Warnings...), "\n"))
 	}
 	return nil
 }

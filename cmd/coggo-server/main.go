@@ -53,6 +53,9 @@ func run(c Config, console *console) error {
 	defer console.neverBlock()()
 	defer runtime.KeepAlive(make([]byte, ballastBytes))
 	log := newLogger(c.Model, console, console.terminal, slog.LevelInfo)
+	for _, warning := range c.Warnings {
+		log.Warn(warning)
+	}
 	if err := c.hideSecrets(c.AuthToken); err != nil {
 		return err
 	}

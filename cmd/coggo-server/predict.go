@@ -37,6 +37,7 @@ func (c *predictCommand) Run(status *int) error {
 	if err := c.complete(); err != nil {
 		return err
 	}
+	c.complainOfWarnings()
 	if err := c.hideSecrets(""); err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ func (c *schemaCommand) Run(status *int) error {
 	if err := c.complete(); err != nil {
 		return err
 	}
+	c.complainOfWarnings()
 	if err := c.hideSecrets(""); err != nil {
 		return err
 	}

@@ -20,13 +20,18 @@ def find_server() -> str | None:
     return shutil.which("coggo-server")
 
 
-def main(argv: list[str]) -> NoReturn:
-    """Become the server. Its flags include Cog's; the interpreter is this one."""
+def become(argv: list[str]) -> NoReturn:
+    """Replace this process by the server's binary."""
     server = find_server()
     if server is None:
         sys.exit("coggo-server is not installed: build it with make build, or install the coggo wheel")
+    os.execv(server, [server, *argv])
+
+
+def main(argv: list[str]) -> NoReturn:
+    """Serve the model of the current directory. The flags include Cog's; the interpreter is this one."""
     words = ["--version" if word == "-v" else word for word in argv]
-    os.execv(server, [server, "--python", sys.executable, *words])
+    become(["--python", sys.executable, *words])
 
 
 if __name__ == "__main__":
