@@ -17,7 +17,7 @@ import (
 // given is the input of a prediction, as it was written at the command line.
 type given struct {
 	store  *files.Store
-	values map[string][]json.RawMessage // more than one for a list
+	values map[string][]json.RawMessage // any number for a list, nil for null
 	typed  map[string]string            // what stands for a file, by the address that it was given
 }
 
@@ -40,7 +40,11 @@ func readInputs(words []string, s signature, store *files.Store) (*given, error)
 		if err != nil {
 			wrong = append(wrong, fmt.Errorf("-i %s: %w", name, err))
 		}
-		g.values[name] = append(g.values[name], value...)
+		if g.values[name] == nil {
+			g.values[name] = value // an empty list is not null
+		} else {
+			g.values[name] = append(g.values[name], value...)
+		}
 		if p.Type != "array" && len(g.values[name]) > 1 {
 			wrong = append(wrong, fmt.Errorf("-i %s: given more than once, but it is no list", name))
 		}
@@ -48,7 +52,7 @@ func readInputs(words []string, s signature, store *files.Store) (*given, error)
 	return g, errors.Join(wrong...)
 }
 
-// value is what text means for an input; several values for a list that is written as JSON.
+// value is what text means for an input; any number of values for a list that is written as JSON, and nil for its null.
 func (g *given) value(p property, text string) ([]json.RawMessage, error) {
 	if p.Type == "array" {
 		var list []json.RawMessage

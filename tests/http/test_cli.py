@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 
@@ -113,6 +114,48 @@ def test_inputs_become_what_the_model_wants(place):
     assert json.loads(done.stdout) == {"prompt": "from a file", "numbers": [4, 5], "steps": 7, "loud": True}
     done = predict(place, "prompt=@@home = 1, 2", "numbers=[6, 7]", "how=object")
     assert json.loads(done.stdout) == {"prompt": "@home = 1, 2", "numbers": [6, 7], "steps": 3, "loud": False}
+
+
+LISTS = """
+from typing import Any, Dict, List, Literal, Optional, Union
+from cog import BasePredictor, File, Input, Path, Secret
+
+class Predictor(BasePredictor):
+    def predict(
+        self,
+        texts: List[str] = ["a"],
+        numbers: list[int] = Input(default=[1], description="to add"),
+        bare: list = [1],
+        anything: List[Any] = [1],
+        of_lists: List[List[float]] = [[1]],
+        of_objects: List[Dict[str, int]] = [{}],
+        chosen: List[str] = Input(default=["x"], choices=["x", "1"]),
+        literal: List[Literal["x", "1"]] = ["x"],
+        optional: Optional[List[int]] = [1],
+        no_default: Optional[List[str]] = None,
+        either: Union[List[int], str] = "a",
+        open_type: Any = 1,
+        files: List[Path] = [],
+        old_files: List[File] = [],
+        secrets: List[Secret] = [],
+    ) -> Any:
+        return {name: value for name, value in locals().items() if name != "self"}
+"""
+LIST_NAMES = re.findall(r"^        (\w+):", LISTS, re.MULTILINE)
+
+
+def test_an_empty_list_can_be_given_to_every_list(place):
+    (place / "model" / "predict.py").write_text(LISTS)
+    assert json.loads(predict(place, *[f"{name}=[]" for name in LIST_NAMES]).stdout) == dict.fromkeys(LIST_NAMES, [])
+    given = json.loads(predict(place, "texts=[ ]", "texts=b", "numbers=[]", "numbers=[2,3]", "bare=[]").stdout)
+    assert (given["texts"], given["numbers"], given["bare"]) == (["b"], [2, 3], [])
+    assert json.loads(predict(place, "optional=null", "no_default=null").stdout)["optional"] is None
+
+
+def test_items_of_a_list_of_choices_keep_their_type(place):
+    (place / "model" / "predict.py").write_text(LISTS)
+    given = json.loads(predict(place, "chosen=1", "literal=1", "literal=x").stdout)
+    assert (given["chosen"], given["literal"]) == (["1"], ["1", "x"])
 
 
 def test_a_file_goes_in_and_one_comes_out(place):
