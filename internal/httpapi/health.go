@@ -26,10 +26,11 @@ type setupBody struct {
 }
 
 type versionBody struct {
-	Coggo  string `json:"coggo"`
-	Coglet string `json:"coglet"` // clients of coglet look here
-	Cog    string `json:"cog,omitempty"`
-	Python string `json:"python,omitempty"`
+	Coggo     string `json:"coggo"`
+	Coglet    string `json:"coglet"` // clients of coglet look here
+	Cog       string `json:"cog,omitempty"`
+	PythonSDK string `json:"python_sdk,omitempty"` // coglet's name for the version of the package cog
+	Python    string `json:"python,omitempty"`
 }
 
 // runnerBody is one of several runners.
@@ -75,7 +76,7 @@ func (a *API) healthBody(h supervisor.Health) healthBody {
 	body := healthBody{
 		Status:      h.Status,
 		Setup:       setupBody{Status: h.Setup.Status, Logs: h.Setup.Logs},
-		Version:     versionBody{Coggo: a.Version, Coglet: a.Version, Cog: h.Cog, Python: h.Python},
+		Version:     versionBody{Coggo: a.Version, Coglet: a.Version, Cog: h.Cog, PythonSDK: h.Cog, Python: h.Python},
 		Concurrency: concurrencyBody{h.Max, h.Current},
 		Unhealthy:   h.Unhealthy,
 	}

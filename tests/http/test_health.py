@@ -30,7 +30,8 @@ def test_the_members(start):
     assert health["setup"]["started_at"] < health["setup"]["completed_at"]
     assert sorted(health["setup"]["logs"].splitlines()) == ["to stderr, \ufffd", "to stdout"]
     assert health["concurrency"] == {"max": 1, "current": 0}
-    assert {"coggo", "cog", "coglet", "python"} <= set(health["version"])
+    assert {"coggo", "cog", "coglet", "python", "python_sdk"} <= set(health["version"])
+    assert health["version"]["python_sdk"] == health["version"]["cog"]
     assert "user_healthcheck_error" not in health
 
 
