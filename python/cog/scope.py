@@ -37,15 +37,13 @@ def _kind(value: Any) -> str:
 def _check_name(name: Any) -> None:
     if not isinstance(name, str) or not name or len(name) > _MAX_NAME:
         raise ValueError(f"metric name {name!r:.200}: it must be a text of 1 to {_MAX_NAME} characters")
-    if name == "predict_time" or name == "cog" or name.startswith("cog."):
+    if name == "predict_time" or name.startswith("cog."):
         raise ValueError(f"metric name {name!r}: predict_time and cog.* belong to the runtime, choose another name")
     segments = name.split(".")
-    if len(segments) == 1:
-        return  # models written for earlier runtimes use any name
     if len(segments) > _MAX_SEGMENTS or not all(map(_segment, segments)):
         raise ValueError(
-            f"metric name {name!r}: up to {_MAX_SEGMENTS} parts joined by dots, each a letter followed by letters, digits "
-            "and single underscores"
+            f"metric name {name!r}: it must be 1 to {_MAX_SEGMENTS} parts joined by dots, each of letters, digits and single "
+            "underscores, with a letter first and no underscore last"
         )
 
 

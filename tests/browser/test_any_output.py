@@ -209,7 +209,7 @@ def test_long_lines_of_logs_are_drawn(page, model, code):
 
 
 def test_metrics_of_any_kind_and_name_are_drawn(page, model):
-    values = {"__proto__": 1, "constructor": {"toString": None}, "predicted": [[1], "x"], "deep": 1.5}
+    values = {"toString": 1, "constructor": {"__proto__": None}, "predicted": [[1], "x"], "deep": 1.5}
     show(page, model, "[current_scope().record_metric(k, v) for k, v in " + repr(values) + ".items()]")
     expect(page.locator("#metrics")).to_contain_text("constructor")
     expect(page.locator("#recent li button").first).to_be_visible()

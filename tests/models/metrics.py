@@ -33,9 +33,9 @@ def mapping(steps: Any) -> Any:
     metrics["b.c"] = 2
     metrics["gone"] = 3
     del metrics["gone"]
-    metrics.delete("never there")
+    metrics.delete("never_there")
     try:
-        del metrics["never there"]
+        del metrics["never_there"]
     except KeyError:
         return [dict(metrics), len(metrics), metrics["b.c"], "b.c" in metrics, metrics.get("x")]
 
