@@ -58,15 +58,39 @@ _HOMES: dict[str, str] = {
     "streaming": "predictor",
 }
 
+#: What ``import cog`` made available too, as in ``cog.types.File``.
+_MODULES = (
+    "base_predictor",
+    "coder",
+    "errors",
+    "exceptions",
+    "files",
+    "input",
+    "json",
+    "mode",
+    "model",
+    "predictor",
+    "server",
+    "suppress_output",
+    "types",
+)
+
 __all__: list[str] = sorted([*_HOMES, "__version__"])
 
 
 def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
-    if home is None:
+    if home is None and name not in _MODULES:
+        if name in ("Model", "Predictor"):
+            from cog.internal.remedies import replaced
+
+            # Not an AttributeError: ``from cog import Predictor`` would drop what it says.
+            raise ImportError(replaced(f"cog.{name}"), name="cog")
         raise AttributeError(f"module 'cog' has no attribute {name!r}")
     from importlib import import_module
 
+    if home is None:
+        return import_module(f"cog.{name}")
     value: object = getattr(import_module(f"cog.{home}"), name)
     globals()[name] = value
     return value

@@ -11,6 +11,14 @@ class CogError(Exception):
     code = "error"
 
 
+class ConfigDoesNotExist(CogError):
+    """There is no cog.yaml. Cog raises it; here it is kept for models that catch it."""
+
+
+class PredictorNotSet(CogError):
+    """cog.yaml names no predictor. Cog raises it; here it is kept for models that catch it."""
+
+
 class LoadError(CogError):
     """The model can't be served as it is written. The text is for its author: every problem with its remedy."""
 

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+import sys
+from types import ModuleType
+from typing import Any, Callable, NoReturn
+
+
+class _Module(ModuleType):
+    """This module. Models of 2021 call it: ``@cog.input("name", type=str)``."""
+
+    def __call__(self, *arguments: Any, **named: Any) -> NoReturn:
+        from cog.internal.remedies import replaced
+
+        raise TypeError(replaced("@cog.input"))
+
+
+sys.modules[__name__].__class__ = _Module
 
 
 class _Unset:

@@ -62,3 +62,18 @@ def load_predictor_from_ref(ref: str) -> Any:
 
     target = import_target(ref)
     return target() if isinstance(target, type) else target
+
+
+def has_setup_weights(predictor: BaseRunner) -> bool:
+    """Whether the ``setup()`` of a predictor takes ``weights``."""
+    from inspect import signature
+
+    setup = getattr(predictor, "setup", None)
+    return setup is not None and "weights" in signature(setup).parameters
+
+
+def extract_setup_weights(predictor: BaseRunner) -> Any:
+    """The ``weights`` that the server gives to ``setup()`` of a predictor; None when there are none or it takes none."""
+    from cog.internal.loader import weights_of
+
+    return weights_of(predictor.setup).get("weights") if has_setup_weights(predictor) else None

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 import cog
+from cog.internal.remedies import BROUGHT
 from conftest import BINARY, ROOT
 
 TEXT = (ROOT / "docs/from-cog.md").read_text()
@@ -102,6 +103,10 @@ def test_every_name_can_be_imported(name):
     if hasattr(importlib.import_module(parent), last):
         return
     importlib.import_module(name)
+
+
+def test_the_packages_that_came_with_cog_are_those_that_errors_name():
+    assert {quoted(left)[0]: quoted(right)[0] for left, right in table("Packages that came with Cog")} == BROUGHT
 
 
 def test_no_public_name_is_missing():

@@ -22,6 +22,7 @@ class Predictor(BasePredictor):
 
 def got(number: int, parameter: str, url: str | None, there: bool) -> Any:
     from cog.internal.loader import load
+    from cog.predictor import extract_setup_weights, has_setup_weights
 
     os.environ.pop("COG_WEIGHTS", None)
     if url is not None:
@@ -35,7 +36,7 @@ def got(number: int, parameter: str, url: str | None, there: bool) -> Any:
         file.write(MODEL.format(parameter=parameter))
     model = load(f"model{number}.py:Predictor")
     model.setup()
-    return model._object.scope
+    return [*model._object.scope, has_setup_weights(model._object), type(extract_setup_weights(model._object)).__name__]
 
 
 def main() -> None:

@@ -40,7 +40,7 @@ MODULES = {
     "cog.types": "Path File Secret Input URLPath URLFile Weights ConcatenateIterator ExperimentalFeatureWarning get_filename",
     "cog.input": "Input FieldInfo",
     "cog.model": "BaseModel",
-    "cog.predictor": "BasePredictor load_predictor_from_ref",
+    "cog.predictor": "BasePredictor load_predictor_from_ref has_setup_weights extract_setup_weights",
     "cog.base_predictor": "BasePredictor",
     "cog.coder": "Coder",
     "cog.coder.dataclass_coder": "DataclassCoder",
@@ -50,7 +50,7 @@ MODULES = {
     "cog.server.scope": "current_scope Scope",
     "cog.server.exceptions": "CancelationException",
     "cog.exceptions": "CancelationException",
-    "cog.errors": "CogError",
+    "cog.errors": "CogError ConfigDoesNotExist PredictorNotSet",
     "cog.files": "upload_file guess_filename",
     "cog.json": "make_encodeable",
     "cog.mode": "Mode",
@@ -79,6 +79,21 @@ def test_import_cog_loads_nothing_else(found: dict[str, Any]) -> None:
 def test_the_package_needs_the_standard_library_only(found: dict[str, Any]) -> None:
     for version, answer in found.items():
         assert answer["outside"] == [], version
+
+
+def test_the_modules_are_there_with_the_package_alone() -> None:
+    names = [name for name in MODULES if name.count(".") == 1 and name != "cog.batch"]
+    code = "import cog\n" + "".join(f"assert {name}.__name__ == {name!r}\n" for name in names)
+    running = {version: start(python, "-c", code) for version, python in every().items()}
+    for version, process in running.items():
+        _, errors = process.communicate(timeout=280)
+        assert (process.returncode, errors) == (0, ""), version
+
+
+def test_the_errors_of_cog_yaml_are_errors_of_cog() -> None:
+    from cog.errors import CogError, ConfigDoesNotExist, PredictorNotSet
+
+    assert issubclass(ConfigDoesNotExist, CogError) and issubclass(PredictorNotSet, CogError)
 
 
 def test_one_exception_has_three_homes() -> None:

@@ -40,3 +40,21 @@ def answers() -> dict[str, Any]:
 def test_weights(answers: dict[str, Any], row: int) -> None:
     for version, found in answers.items():
         assert found[row][:2] == list(ROWS[row][3:]), f"{version}: {found[row]}"
+
+
+def test_the_functions_of_cog_say_what_setup_gets(answers: dict[str, Any]) -> None:
+    for found in answers.values():
+        assert all(row[3:] == [True, row[0]] for row in found)
+
+
+def test_a_setup_without_weights_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cog.predictor import BasePredictor, extract_setup_weights, has_setup_weights
+
+    class Without(BasePredictor):
+        def setup(self) -> None: ...
+
+    class Nothing: ...
+
+    monkeypatch.setenv("COG_WEIGHTS", URL)
+    assert not has_setup_weights(Without()) and extract_setup_weights(Without()) is None
+    assert not has_setup_weights(Nothing()) and extract_setup_weights(Nothing()) is None  # type: ignore[arg-type]

@@ -62,14 +62,17 @@ def is_a(error: BaseException, kind: type[BaseException] | tuple[type[BaseExcept
 
 
 def trace(error: BaseException) -> str | None:
-    """The traceback for the logs, from the first line of user code on; None when there is no telling."""
+    """The traceback for the logs, from the first line of user code on, with a remedy if there is one; None when there is no
+    telling."""
     frames = user_frames(error)
     try:
         import traceback  # only errors need it
 
+        from cog.internal.remedies import remedy
+
         told = traceback.TracebackException(type(error), error, frames)
         _without_inputs(told, error)
-        return _cut("".join(told.format()), _MAX_TRACE)
+        return _cut("".join(told.format()), _MAX_TRACE) + remedy(error)
     except BaseException:  # again its __str__, or its __cause__'s, or traceback itself was replaced
         pass
     try:

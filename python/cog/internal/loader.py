@@ -104,7 +104,7 @@ class Model:
         setup = getattr(self._object, "setup", None)
         if setup is None:
             return None
-        return setup(**_weights(setup))
+        return setup(**weights_of(setup))
 
     def healthcheck(self) -> Any:
         """What the model says of its own health; may be a coroutine."""
@@ -115,7 +115,7 @@ def _of_class(target: type, method: Method) -> bool:
     return getattr(target, method.name, None) is method.function
 
 
-def _weights(setup: Callable[..., Any]) -> dict[str, Any]:
+def weights_of(setup: Callable[..., Any]) -> dict[str, Any]:
     """The ``weights`` argument of setup: $COG_WEIGHTS, else ./weights, else None."""
     function = innermost(getattr(setup, "__func__", setup), "setup")
     try:
@@ -311,7 +311,7 @@ def _made_when_called(owner: type, name: str) -> Callable[..., Any]:
                 trainer = owner()
                 setup = getattr(trainer, "setup", None)
                 if setup is not None:
-                    setup(**_weights(setup))
+                    setup(**weights_of(setup))
                 made.append(trainer)
         return getattr(made[0], name)(**arguments)
 
