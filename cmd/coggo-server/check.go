@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -10,17 +9,20 @@ import (
 	"strings"
 	"time"
 
-	"github.com/coggo/coggo/internal/schema"
 	"github.com/coggo/coggo/internal/supervisor"
 )
 
-type checkCommand struct{ Model }
+type checkCommand struct {
+	Model
+
+	Strict bool `help:"Fail on warnings too: they are of what is odd in the model, and works."`
+}
 
 // Help stands below the flags.
 func (c *checkCommand) Help() string {
 	return `It imports the model, checks every input, default and output type, runs setup() and healthcheck(), and stops.
 
-Exit codes: 0 all is well, 1 there are problems, 130 interrupted.`
+Exit codes: 0 all is well, 1 there are problems, or with --strict warnings, 130 interrupted.`
 }
 
 // Run is the command.
@@ -50,13 +52,30 @@ func (c *checkCommand) Run(status *int) error {
 		*status = exitCanceled
 		return nil
 	}
+	warnings := s.supervisor.Warnings()
+	if len(warnings) > 0 {
+		row("warnings", "%s", indented(strings.Join(warnings, "\n")))
+	}
 	if err != nil {
 		*status = exitFailed
-		row("problems", "%s", strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "\n"+strings.Repeat(" ", rowIndent)))
+		row("problems", "%s", indented(err.Error()))
 		return nil
 	}
-	row("result", "all is well")
+	switch count := len(warnings); {
+	case count == 0:
+		row("result", "all is well")
+	case c.Strict:
+		*status = exitFailed
+		row("result", "there are warnings, and --strict is given")
+	default:
+		row("result", "it works, with warnings")
+	}
 	return nil
+}
+
+// indented is a text of several lines as it stands in the report.
+func indented(text string) string {
+	return strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n"+strings.Repeat(" ", rowIndent))
 }
 
 // checkPython finds out whether the interpreter is one that the runner works with.
@@ -81,7 +100,7 @@ func checkPython(python string, env []string) error {
 // oldestPython is the oldest minor version of Python 3 that the runner is written for.
 const oldestPython = 9
 
-// check prints what it finds out on the way. The error is every problem of the stage that has any.
+// check prints what it finds out on the way. The error is every problem of the first stage that has any.
 func (s *session) check() error {
 	stop := s.timer("importing the model")
 	defer stop()
@@ -95,37 +114,16 @@ func (s *session) check() error {
 	row("output", "%s", signature.output.kind())
 	stop = s.timer("setting up the model")
 	defer stop()
-	unfit := unfitDefaults(document, signature)
 	if err := s.ready(); err != nil {
-		return errors.Join(unfit, err)
+		return err
 	}
 	row("setup", "%s", seconds(stop()))
 	h := s.supervisor.Health(context.Background())
 	row("runs", "%d at a time", h.Max)
 	if h.Status == supervisor.Unhealthy {
-		return errors.Join(unfit, errors.New(h.Unhealthy))
+		return errors.New(h.Unhealthy)
 	}
-	return unfit
-}
-
-// unfitDefaults says which defaults would be refused if a client sent them. The runner has compared them with the author's
-// own bounds already; this is the server's view of the published schema. A default that is a file need not be a URL.
-func unfitDefaults(document *schema.Document, s signature) error {
-	defaults := map[string]json.RawMessage{}
-	for _, p := range s.inputs {
-		if p.Default != nil && !p.file() {
-			defaults[p.name] = p.Default
-		}
-	}
-	input, _ := json.Marshal(defaults) // every value is JSON
-	_, problems := document.Predict().Check(input)
-	var unfit []error
-	for _, p := range problems {
-		if p.Type != "missing" {
-			unfit = append(unfit, fmt.Errorf("the default of %v does not fit its own schema: %s", p.Loc[len(p.Loc)-1], p.Msg))
-		}
-	}
-	return errors.Join(unfit...)
+	return nil
 }
 
 // rowIndent is the column where the values of the report stand.

@@ -79,9 +79,20 @@ func (s signature) input(name string) (property, bool) {
 	return s.inputs[i], true
 }
 
-// file reports whether the value, or each item of it, is a file.
+// file reports whether the value, or each item of it, is a file. Of a union the first member that takes strings decides.
 func (p property) file() bool {
-	return p.Format == "uri" || p.Items != nil && p.Items.file() || slices.ContainsFunc(p.AnyOf, property.file)
+	for _, member := range p.AnyOf {
+		if member.file() || member.text() {
+			return member.file()
+		}
+	}
+	return p.Format == "uri" || p.Items != nil && p.Items.file()
+}
+
+// text reports whether every value is a string in JSON.
+func (p property) text() bool {
+	other := func(member property) bool { return !member.text() }
+	return p.Type == "string" || len(p.AnyOf) > 0 && !slices.ContainsFunc(p.AnyOf, other)
 }
 
 // kind is the type in a word.

@@ -69,7 +69,7 @@ func (g *given) value(p property, text string) ([]json.RawMessage, error) {
 	} else if ok {
 		text = at
 	}
-	if p.Type != "string" && json.Valid([]byte(text)) {
+	if !p.text() && json.Valid([]byte(text)) {
 		return []json.RawMessage{json.RawMessage(text)}, nil
 	}
 	return []json.RawMessage{quote(text)}, nil // the schema turns "yes" into true, or says what is wrong

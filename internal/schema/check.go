@@ -275,7 +275,8 @@ func (n *node) tags(tag string) (found []*node) {
 	return found
 }
 
-// refuseUnion says what is wrong with the value for the one member that is of its JSON type, else names the types.
+// refuseUnion says what is wrong with the value for the one member that is of its JSON type, else names the types. Of a number that
+// is neither the one nor the other the wider type says it.
 func (w *walk) refuseUnion(n *node, v jsonscan.Span, r rule) {
 	var near []*node
 	var names []string
@@ -284,6 +285,10 @@ func (w *walk) refuseUnion(n *node, v jsonscan.Span, r rule) {
 			near = append(near, member)
 		}
 		names = append(names, member.name())
+	}
+	wider := slices.DeleteFunc(slices.Clone(near), func(m *node) bool { return m.kind == integerType })
+	if len(near) == 2 && len(wider) == 1 && wider[0].kind == numberType {
+		near = wider
 	}
 	if len(near) == 1 {
 		w.value(near[0], v, r)

@@ -74,6 +74,16 @@ func TestEveryKeywordOfASchemaIsChecked(t *testing.T) {
 		{tagged, `[]`, "union", "must be an object or an object; got a list"},
 		{`{"oneOf": [{"type": "integer"}, {"type": "string"}]}`, `true`, "union", "must be an integer or a string; got true"},
 		{`{"anyOf": [{"type": "integer"}, {"type": "string"}], "minimum": 3}`, `2`, "greater_than_equal", "must be at least 3; got 2"},
+		{`{"anyOf": [{"type": "integer", "minimum": 0}, {"type": "number", "minimum": 0}]}`, `-1.5`, "greater_than_equal", "must be at least 0; got -1.5"},
+		{`{"anyOf": [{"type": "integer", "minimum": 0}, {"type": "number", "minimum": 0}]}`, `-1`, "greater_than_equal", "must be at least 0; got -1"},
+		{`{"anyOf": [{"type": "string", "enum": ["a", 1]}, {"type": "integer", "enum": ["a", 1]}]}`, `2`, "enum", "must be one of: a, 1; got 2"},
+		{`{"enum": ["auto", 512, false]}`, `512.0`, "", ""},
+		{`{"enum": ["auto", 512, false]}`, `false`, "", ""},
+		{`{"enum": ["auto", 512, false]}`, `"512"`, "enum", `must be one of: auto, 512, false; got "512"`},
+		{`{"enum": ["auto", 512, false]}`, `0`, "enum", "must be one of: auto, 512, false; got 0"},
+		{`{"enum": ["auto", 512], "nullable": true}`, `null`, "", ""},
+		{`{"allOf": [{"$ref": "#/components/schemas/Size"}], "minimum": 2}`, `1`, "greater_than_equal", "must be at least 2; got 1"},
+		{`{"type": "string", "enum": ["a", "bc"], "maxLength": 1}`, `"bc"`, "string_too_long", "must have at most 1 character; got 2"},
 		{`{"anyOf": []}`, `1`, "union", "must be ; got 1"},
 		{`{"allOf": [{"$ref": "#/components/schemas/Size"}], "maximum": 3, "default": 1}`, `30`, "less_than_equal", "must be at most 3; got 30"},
 		{`{"$ref": "#/components/schemas/Size", "description": "of it", "maximum": 3}`, `30`, "less_than_equal", "must be at most 3; got 30"},
@@ -142,6 +152,17 @@ func TestFilesAreFoundWhereverTheyStand(t *testing.T) {
 	}
 	if files := accept(t, in, `{"tagged": {"kind": "words", "file": "data:,1"}}`).Files; files != nil {
 		t.Errorf("files = %v for a member without", files)
+	}
+}
+
+func TestTheFirstOfAStringAndAFileIsTaken(t *testing.T) {
+	in := inputOf(t, `"text": {"anyOf": [{"type": "string"}, `+pathSchema+`]}, "file": {"anyOf": [`+pathSchema+`, {"type": "string"}]}`)
+	checked := accept(t, in, `{"text": "data:,1", "file": "data:,2"}`)
+	if len(checked.Files) != 1 || checked.Files[0].Pointer != "/file" {
+		t.Errorf("files = %v, want that of /file alone", checked.Files)
+	}
+	if files := accept(t, in, `{"text": "x", "file": "/etc/passwd"}`).Files; files != nil {
+		t.Errorf("files = %v for plain strings", files)
 	}
 }
 

@@ -59,6 +59,7 @@ type SetupResult struct {
 	CompletedAt    time.Time `json:"completed_at"`
 	Error          string    `json:"error"`
 	Traceback      string    `json:"traceback"`
+	Warnings       []string  `json:"warnings"`
 	Mode           string    `json:"mode"`
 	MaxConcurrency int       `json:"max_concurrency"`
 	Healthcheck    bool      `json:"healthcheck"`

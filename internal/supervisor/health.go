@@ -97,6 +97,13 @@ func (w *worker) hasHealthcheck() (turned <-chan struct{}, asks bool) {
 	return w.turned, w.phase == phaseReady && w.setup.Healthcheck
 }
 
+// Warnings are of what is odd in the model, and works; none before its setup has ended.
+func (s *Supervisor) Warnings() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.workers[0].setup.Warnings
+}
+
 // Status is the state without the model's own opinion.
 func (s *Supervisor) Status() Status {
 	s.mu.Lock()

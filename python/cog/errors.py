@@ -20,13 +20,15 @@ class PredictorNotSet(CogError):
 
 
 class LoadError(CogError):
-    """The model can't be served as it is written. The text is for its author: every problem with its remedy."""
+    """The model can't be served as it is written. The text is for its author: every problem with its remedy. ``warnings`` are
+    of what is odd beside them, and would work."""
 
     code = "load"
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    def __init__(self, problems: Sequence[str], warnings: Sequence[str] = ()) -> None:
         super().__init__("\n".join(problems))
         self.problems: list[str] = list(problems)
+        self.warnings: list[str] = list(warnings)
 
 
 class InputError(CogError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, TypeVar
+from typing import Any, Callable, TypeVar, overload
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -38,14 +38,37 @@ class BasePredictor(BaseRunner):
     """
 
 
-def streaming(function: _F) -> _F:
-    """Let clients read the output of an iterator as server-sent events, item by item."""
-    function.__cog_streaming__ = True  # type: ignore[attr-defined]
-    return function
+@overload
+def streaming(function: _F) -> _F: ...
 
 
-def concurrent(max: int) -> Callable[[_F], _F]:  # noqa: A002 - the field's name for it
-    """Say how many predictions an ``async def`` can run at once."""
+@overload
+def streaming() -> Callable[[_F], _F]: ...
+
+
+def streaming(function: Any = None) -> Any:
+    """Let clients read the output of an iterator as server-sent events, item by item. ``@streaming`` and ``@streaming()`` are the
+    same."""
+
+    def mark(function: _F) -> _F:
+        function.__cog_streaming__ = True  # type: ignore[attr-defined]
+        return function
+
+    return mark if function is None else mark(function)
+
+
+@overload
+def concurrent(function: _F) -> _F: ...
+
+
+@overload
+def concurrent(function: int | None = None, *, max: int = 1) -> Callable[[_F], _F]: ...  # noqa: A002
+
+
+def concurrent(function: Any = None, *, max: Any = 1) -> Any:  # noqa: A002 - the field's name for it
+    """Say how many predictions an ``async def`` can run at once: one without ``max``."""
+    if function is not None and not callable(function):
+        function, max = None, function  # noqa: A001 - as in @concurrent(8)
     if isinstance(max, bool) or not isinstance(max, int) or max < 1:
         raise ValueError(f"@concurrent(max={max!r}): max must be a whole number of at least 1")
 
@@ -53,7 +76,7 @@ def concurrent(max: int) -> Callable[[_F], _F]:  # noqa: A002 - the field's name
         function.__cog_concurrent__ = max  # type: ignore[attr-defined]
         return function
 
-    return mark
+    return mark if function is None else mark(function)
 
 
 def load_predictor_from_ref(ref: str) -> Any:

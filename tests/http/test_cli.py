@@ -315,16 +315,68 @@ def test_check_shows_what_a_model_is(place):
 def test_check_names_every_problem_with_its_remedy(place):
     (place / "model" / "predict.py").write_text(
         "from cog import BasePredictor, Input\nclass Predictor(BasePredictor):\n"
-        "    def predict(self, a: int = Input(default=9, le=5), b: complex = 3, c: str = Input(default='x', choices=['y'])) -> str:\n"
+        "    def predict(self, a: int = Input(ge=9, le=5), b: complex = 3, c: str = Input(default='x', choices=['y'])) -> str:\n"
         "        return ''\n"
     )
     shown = run(place, "check", code=1).stdout
     for text in (
-        "a: default=9 does not fit: must be at most 5",
-        "b: the type complex is not supported: use one of",
-        "c: default='x'",
+        "problems  setup failed: predict.py:3: a: ge=9 is greater than le=5: no value fits\n",
+        "          predict.py:3: b: the type complex is not supported: use one of",
+        "warnings  predict.py:3: c: default='x' does not fit: must be one of: y",
     ):
         assert text in shown
+
+
+ODD = """from cog import Input
+class Predictor:
+    def predict(self, a: int = Input(default=9, le=5), b: bool = Input(default=True, ge=0)) -> str:
+        return repr((a, b))
+"""
+
+
+def test_check_prints_warnings_and_fails_on_them_only_when_it_is_strict(place):
+    (place / "model" / "predict.py").write_text(ODD)
+    for flags, code, result in (
+        ([], 0, "result    it works, with warnings\n"),
+        (["--strict"], 1, "result    there are warnings, and --strict is given\n"),
+    ):
+        shown = run(place, "check", *flags, code=code).stdout
+        assert (
+            "warnings  predict.py:3: a: default=9 does not fit: must be at most 5. The model gets it as it is" in shown
+        )
+        assert (
+            "\n          predict.py:3: b: ge=0 is about numbers, this is a boolean: it has no effect, leave it out\n"
+            in shown
+        )
+        assert shown.endswith(result)
+    assert predict(place).stdout == "(9, True)\n"
+
+
+def test_check_shows_warnings_beside_a_setup_that_fails(place):
+    (place / "model" / "predict.py").write_text(ODD + "    def setup(self):\n        raise OSError('no weights')\n")
+    shown = run(place, "check", code=1).stdout
+    assert "warnings  predict.py:3: a: default=9" in shown and "no weights" in shown
+
+
+def test_check_that_is_strict_finds_nothing_in_a_model_that_is_well(place):
+    assert run(place, "check", "--strict").stdout.endswith("result    all is well\n")
+
+
+def test_schema_warns_on_standard_error(place):
+    (place / "model" / "predict.py").write_text(ODD)
+    done = run(place, "schema")
+    assert json.loads(done.stdout)["openapi"] and "warning: predict.py:3: a: default=9 does not fit" in done.stderr
+
+
+def test_a_string_or_a_file_is_given_as_the_first_of_both(place):
+    (place / "model" / "predict.py").write_text(
+        "from typing import Literal, Union\nfrom cog import Path\nclass Predictor:\n"
+        "    def predict(self, text: Union[str, Path] = '', file: Union[Path, str] = '', size: Literal['auto', 5] = 'auto') -> str:\n"
+        "        return repr((text, file.read_text() if isinstance(file, Path) else file, size))\n"
+    )
+    pathlib.Path("in.txt").write_text("words")
+    assert predict(place, "text=5", "file=6", "size=5").stdout == "('5', '6', 5)\n"
+    assert predict(place, "text=@in.txt", "file=@in.txt").stdout == "('words', 'words', 'auto')\n"
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ def test_setup_result_says_what_the_model_can(runner: Start) -> None:
         "status": "succeeded",
         "error": None,
         "traceback": None,
+        "warnings": [],
         "mode": "async",
         "max_concurrency": 3,
         "healthcheck": False,

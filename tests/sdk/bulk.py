@@ -19,9 +19,10 @@ def evaluate(case: Any) -> dict[str, Any]:
     from cog.internal.loader import load
 
     try:
-        document = load(case["ref"], case["train"]).openapi()
+        model = load(case["ref"], case["train"])
+        document = model.openapi()
         json.dumps(document, allow_nan=False)
-        return {"document": document}
+        return {"document": document, "warnings": model.warnings}
     except LoadError as error:
         return {"refused": str(error)}
     except BaseException as error:

@@ -22,14 +22,14 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 #: Words that JSON follows; after the others stands plain text.
-JSON = {"input", "output", "training-input", "training-output", "components"}
+JSON = {"input", "output", "training-input", "training-output", "components", "shows"}
 
 HERE = pathlib.Path(__file__).resolve().parent
 
 HEADER = """import enum
 import pathlib
 from dataclasses import dataclass, field
-from typing import Any, AsyncIterator, Dict, Iterator, List, Literal, Optional, TypedDict, Union
+from typing import Annotated, Any, AsyncIterator, Dict, Iterator, List, Literal, NewType, Optional, TypedDict, Union
 from cog import AsyncConcatenateIterator, BaseModel, BasePredictor, ConcatenateIterator, File, Input, Path, Secret
 """
 

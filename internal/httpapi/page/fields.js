@@ -42,9 +42,12 @@ function control(property, id) {
     case "array":
       return simple(property.items) ? listControl(property, id) : jsonControl(property, id);
     default:
-      return jsonControl(property, id);
+      return isText(property) ? textControl(property, id) : jsonControl(property, id);
   }
 }
+
+/** Whether every value is a string, of a file or not. */
+const isText = ({ anyOf }) => anyOf?.length > 0 && anyOf.every((member) => member.type === "string");
 
 /** A value in a box of text: the inputs of a training are shown in the form of predictions, so it may be of any kind. */
 const written = (value) => (value === undefined || value === null ? "" : typeof value === "string" ? value : toJSON(value));

@@ -98,6 +98,25 @@ def strip(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
     return annotation, said
 
 
+def stands_for(annotation: Any) -> tuple[Any, Any] | None:
+    """The name and the type that it stands for, of ``type X = …``, ``X[int]`` of a generic one, and a NewType; None for anything
+    else. Raises Unresolved."""
+    if hasattr(annotation, "__supertype__"):
+        return annotation, annotation.__supertype__
+    name = typing.get_origin(annotation) or annotation
+    if type(name).__name__ != "TypeAliasType":  # of typing from 3.12 on, else of typing_extensions
+        return None
+    try:
+        value = name.__value__
+    except Exception as error:
+        raise Unresolved(f"{name} cannot be resolved: {error}") from None
+    arguments = dict(zip(name.__type_params__, typing.get_args(annotation)))
+    wanted = getattr(value, "__parameters__", ())
+    if not arguments or not wanted:
+        return name, arguments.get(value, value) if isinstance(value, typing.TypeVar) else value
+    return name, value[tuple(arguments.get(parameter, parameter) for parameter in wanted)]
+
+
 def show(annotation: Any) -> str:
     """The annotation as its author would write it."""
     if isinstance(annotation, type) and not typing.get_args(annotation):

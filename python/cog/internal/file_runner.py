@@ -114,6 +114,7 @@ class Setup:
         self._spool = spool
         self._streams = streams
         self._started = timestamp()
+        self._warnings: list[str] = []  # of what is odd in the model, and works
         self.loop: Any | None = None  # of an async model
 
     def run(self, options: dict[str, str]) -> Any | None:
@@ -141,10 +142,17 @@ class Setup:
             model.setup()
 
     def _load(self, options: dict[str, str]) -> Any:
+        from cog.errors import LoadError
         from cog.internal.loader import load
 
         limit = options.get("max-concurrency")
-        return load(options["predict"], options.get("train"), int(limit) if limit else None)
+        try:
+            model = load(options["predict"], options.get("train"), int(limit) if limit else None)
+        except LoadError as error:
+            self._warnings = error.warnings
+            raise
+        self._warnings = model.warnings
+        return model
 
     def _failed(self, model: Any | None, error: BaseException) -> None:
         from cog.errors import LoadError
@@ -163,6 +171,7 @@ class Setup:
                 "completed_at": timestamp(),
                 "error": error,
                 "traceback": traceback,
+                "warnings": self._warnings,
                 "mode": "async" if model and model.predict.is_async else "sync",
                 "max_concurrency": model.max_concurrency if model else 1,
                 "healthcheck": bool(model and model.has_healthcheck),

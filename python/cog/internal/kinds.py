@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Callable, NamedTuple
@@ -60,12 +61,29 @@ class Files(NamedTuple):
         return Files(self.paths, f"{self.pointer}/{text}")
 
 
+#: Those of a default, which comes with no request.
+NO_FILES = Files({})
+
+
+def plain(value: Any) -> Any:
+    """A Python value as JSON would have it: the value of a member of an Enum, a number of numpy as one of Python, and the
+    same for every other class derived from str, int and float."""
+    if isinstance(value, enum.Enum):
+        value = value.value
+    value = scalar(value)
+    for base in (str, int, float):
+        if isinstance(value, base) and type(value) is not base and type(value) is not bool:
+            return base(value)
+    return value
+
+
 class Kind:
     """A type. ``decode`` makes a Python value of JSON, ``check`` makes sure of an output; both raise Mismatch."""
 
     text = "any value"
     is_number = False
-    is_text = False
+    members: Sequence[Kind] = ()  # of a Union
+    values: list[Any] | None = None  # where there are only a few
 
     def schema(self) -> Schema:
         """The JSON schema of the type."""
@@ -78,6 +96,16 @@ class Kind:
     def check(self, value: Any) -> Any:
         """The value, made exact where that loses nothing."""
         return value
+
+    def default(self, value: Any) -> Any:
+        """What the model gets for a default that its author wrote: the same as for that value in a request."""
+        return self.decode(plain(value), NO_FILES)
+
+    def fresh(self, value: Any) -> Any:
+        """What `default` has made, for one prediction of which it may be changed."""
+        from copy import deepcopy  # few defaults need it
+
+        return deepcopy(value)
 
     def jsonable(self, value: Any) -> Any:
         """A default as it stands in the schema."""
@@ -97,10 +125,12 @@ class Anything(Kind):
     def schema(self) -> Schema:
         return dict(self._schema)
 
+    def default(self, value: Any) -> Any:
+        return value
+
 
 class Text(Kind):
-    text = "a text"
-    is_text = True
+    text = "a string"
 
     def __init__(self, format: str | None = None) -> None:
         self._format = format
@@ -110,7 +140,7 @@ class Text(Kind):
 
     def decode(self, value: Any, files: Files) -> Any:
         if not isinstance(value, str):
-            raise Mismatch(f"expected a text, got {got(value)}")
+            raise Mismatch(f"expected a string, got {got(value)}")
         return value
 
     def check(self, value: Any) -> Any:
@@ -119,7 +149,7 @@ class Text(Kind):
         inner = getattr(value, "value", None)
         if isinstance(inner, str) or hasattr(value, "get_secret_value") or _as_text(value):
             return value
-        raise Mismatch(f"expected a text, got {got(value)}")
+        raise Mismatch(f"expected a string, got {got(value)}")
 
 
 def _as_text(value: Any) -> bool:
@@ -182,7 +212,7 @@ class Number(Kind):
             exact = float(value)
         except OverflowError:
             raise Mismatch("expected a number, got one that is too large for a float") from None
-        if finite and exact in (float("inf"), float("-inf")):
+        if finite and not float("-inf") < exact < float("inf"):
             raise Mismatch(f"expected a finite number, got {got(value)}")
         return exact
 
@@ -253,6 +283,14 @@ class PathKind(Kind):
             raise Mismatch(f"expected a path, got {got(value)}")
         return value
 
+    def default(self, value: Any) -> Any:
+        if value == "":  # of which a path would be that of the current directory, and no sign of nothing
+            raise Mismatch("expected a path, got ''")
+        return self.check(value)
+
+    def fresh(self, value: Any) -> Any:
+        return value
+
     def jsonable(self, value: Any) -> Any:
         return str(value)
 
@@ -263,11 +301,23 @@ class FileKind(PathKind):
     def __init__(self) -> None:
         super().__init__(lambda path: open(path, "rb"))
 
+    def default(self, value: Any) -> Any:
+        if not isinstance(value, str) or not value or value.startswith(_ADDRESS):
+            return super().default(value)
+        from cog.types import Path
+
+        return Path(value)
+
+    def fresh(self, value: Any) -> Any:
+        return (
+            open(value, "rb") if hasattr(value, "__fspath__") else value
+        )  # one for each prediction, which may close it
+
 
 class SecretKind(Kind):
     """A secret. ``make`` is the class that the model asks for: ours, or one of pydantic's."""
 
-    text = "a text"
+    text = "a string"
 
     def __init__(self, make: Any) -> None:
         self._make = make
@@ -277,7 +327,7 @@ class SecretKind(Kind):
 
     def decode(self, value: Any, files: Files) -> Any:
         if not isinstance(value, str):
-            raise Mismatch("expected a text")  # never shown
+            raise Mismatch("expected a string")  # never shown
         try:
             return self._make(value.encode() if self._make.__name__ == "SecretBytes" else value)
         except Exception as error:  # a class of the author's may refuse some
@@ -287,6 +337,9 @@ class SecretKind(Kind):
         from cog.types import Secret
 
         return Secret(value) if isinstance(value, str) else value
+
+    def default(self, value: Any) -> Any:
+        return value if hasattr(value, "get_secret_value") else super().default(value)
 
     def jsonable(self, value: Any) -> Any:
         return STARS
@@ -324,6 +377,14 @@ class ListOf(Kind):
         if hasattr(value, "tolist"):
             value = value.tolist()
         return _each(value, lambda i, item: self.item.check(item))
+
+    def default(self, value: Any) -> Any:
+        if not isinstance(value, (list, tuple)):
+            raise Mismatch(f"expected a list, got {got(value)}")
+        return _each(value, lambda i, item: self.item.default(item))
+
+    def fresh(self, value: Any) -> Any:
+        return [self.item.fresh(item) for item in value]
 
     def jsonable(self, value: Any) -> Any:
         return [self.item.jsonable(item) for item in value]
@@ -374,6 +435,12 @@ class DictOf(Kind):
         kind = self.value
         return _every(value, lambda key, item: kind.check(item))
 
+    def default(self, value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise Mismatch(f"expected an object, got {got(value)}")
+        kind = self.value or Anything()
+        return _every(value, lambda key, item: kind.default(item))
+
     def jsonable(self, value: Any) -> Any:
         kind = self.value or Anything()
         return _every(value, lambda key, item: kind.jsonable(item))
@@ -404,7 +471,7 @@ class Nullable(Kind):
     def __init__(self, inner: Kind) -> None:
         self.inner = inner
         self.text = f"{inner.text} or null"
-        self.is_number, self.is_text = inner.is_number, inner.is_text
+        self.is_number = inner.is_number
 
     def schema(self) -> Schema:
         return {**self.inner.schema(), "nullable": True}
@@ -415,115 +482,14 @@ class Nullable(Kind):
     def check(self, value: Any) -> Any:
         return None if value is None else self.inner.check(value)
 
+    def default(self, value: Any) -> Any:
+        return None if value is None else self.inner.default(value)
+
+    def fresh(self, value: Any) -> Any:
+        return None if value is None else self.inner.fresh(value)
+
     def jsonable(self, value: Any) -> Any:
         return None if value is None else self.inner.jsonable(value)
 
     def hidden(self, value: Any) -> Iterator[str]:
         return self.inner.hidden(value)
-
-
-class OneOf(Kind):
-    """A Union: the member that fits exactly, text is not made into anything else."""
-
-    def __init__(self, members: Sequence[Kind]) -> None:
-        self.members = members
-        self.text = " or ".join(member.text for member in members)
-
-    def schema(self) -> Schema:
-        return {"anyOf": [member.schema() for member in self.members]}
-
-    def decode(self, value: Any, files: Files) -> Any:
-        for kind in self.members:
-            if fits(kind, value, files):
-                return kind.decode(value, files)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            for kind in self.members:
-                if kind.is_number:
-                    try:
-                        return kind.decode(value, files)
-                    except Mismatch:
-                        continue
-        raise Mismatch(f"expected {self.text}{'' if any(self.hidden(value)) else ', got ' + got(value)}")
-
-    def check(self, value: Any) -> Any:
-        exact = [kind for kind in self.members if _is_exactly(kind, value)]
-        for kind in (*exact, *self.members):
-            try:
-                return kind.check(value)
-            except Mismatch:
-                continue
-        raise Mismatch(f"expected {self.text}, got {got(value)}")
-
-    def jsonable(self, value: Any) -> Any:
-        if hasattr(value, "get_secret_value") or any(self.hidden(value)):
-            return STARS
-        return str(value) if hasattr(value, "__fspath__") else super().jsonable(value)
-
-    def hidden(self, value: Any) -> Iterator[str]:
-        for member in self.members:
-            yield from member.hidden(value)
-
-
-_EXACT: tuple[tuple[type[Kind], tuple[type[Any], ...]], ...] = (
-    (Text, (str,)),
-    (Integer, (int,)),
-    (Number, (float,)),
-    (Boolean, (bool,)),
-    (DictOf, (dict,)),
-)
-
-
-def _is_exactly(kind: Kind, value: Any) -> bool | None:
-    """Whether a value is of the Python type of a simple kind; None for other kinds."""
-    return next((type(value) in types for node, types in _EXACT if isinstance(kind, node)), None)
-
-
-def fits(kind: Kind, value: Any, files: Files) -> bool:
-    """Whether a JSON value is of exactly this type."""
-    if isinstance(kind, PathKind):
-        return files.pointer in files.paths
-    exactly = _is_exactly(kind, value)
-    if exactly is not None:
-        return exactly
-    try:
-        kind.decode(value, files)
-    except Mismatch:
-        return False
-    return True
-
-
-class Choice(Kind):
-    """One of a few values of one type."""
-
-    def __init__(
-        self,
-        values: Sequence[Any],
-        base: Kind,
-        make: Callable[[Any], Any] = lambda value: value,
-        description: str | None = None,
-    ) -> None:
-        self.values = list(values)
-        self.base = base
-        self._make = make
-        self._description = description
-        self.is_text, self.is_number = base.is_text, base.is_number
-        self.text = "one of " + ", ".join(map(repr, self.values))
-
-    def schema(self) -> Schema:
-        described = {} if self._description is None else {"description": self._description}
-        return {"enum": self.values, **self.base.schema(), **described}
-
-    def decode(self, value: Any, files: Files) -> Any:
-        plain = self.base.decode(value, files)
-        if not any(type(plain) is type(v) and plain == v for v in self.values):
-            raise Mismatch(f"expected {self.text}, got {got(value)}")
-        return self._make(plain)
-
-    def check(self, value: Any) -> Any:
-        plain = getattr(value, "value", value)
-        if plain not in self.values:
-            raise Mismatch(f"expected {self.text}, got {got(value)}")
-        return value
-
-    def jsonable(self, value: Any) -> Any:
-        return getattr(value, "value", value)

@@ -75,10 +75,17 @@ class Model:
     """A loaded model. Nothing of it has run yet but its import."""
 
     def __init__(
-        self, target: Any, predict: Method, train: Method | None, max_concurrency: int, made: Any | None = None
+        self,
+        target: Any,
+        predict: Method,
+        train: Method | None,
+        max_concurrency: int,
+        made: Any | None,
+        warnings: list[str],
     ) -> None:
         self._target = target
         self._object: Any = made
+        self.warnings = warnings
         self.predict = predict
         self.train = train
         self.max_concurrency = max_concurrency
@@ -164,10 +171,11 @@ def _downloaded(url: str) -> Any:
 
 
 class _Loader:
-    """Collects the problems of a model, so that its author sees all of them at once."""
+    """Collects the problems of a model, so that its author sees all of them at once, and what is odd and works."""
 
     def __init__(self) -> None:
         self.problems: list[str] = []
+        self.warnings: list[str] = []
 
     def method(self, name: str, owner: Any, ref: str) -> Method | None:
         """Read ``name`` of a class, or a function itself."""
@@ -180,8 +188,10 @@ class _Loader:
         scope = vars(sys.modules[owner.__module__]) if bound and owner.__module__ in sys.modules else {}
         reader = MethodReader(name, getattr(owner, name) if bound else owner, bound and not is_static, scope)
         method = reader.read()
+        inner = innermost(getattr(function, "__func__", function), name)
         for parameter, text in reader.problems:
-            self._add(innermost(getattr(function, "__func__", function), name), ref, parameter, text)
+            self._add(inner, ref, parameter, text)
+        self.warnings += [_told(inner, ref, parameter, text) for parameter, text in reader.warnings]
         return method
 
     def setup(self, owner: Any, ref: str) -> None:
@@ -208,7 +218,11 @@ class _Loader:
                 )
 
     def _add(self, target: Any, ref: str, parameter: str, text: str) -> None:
-        self.problems.append(f"{_place(target, ref)}: {parameter + ': ' if parameter else ''}{text}")
+        self.problems.append(_told(target, ref, parameter, text))
+
+
+def _told(target: Any, ref: str, parameter: str, text: str) -> str:
+    return f"{_place(target, ref)}: {parameter + ': ' if parameter else ''}{text}"
 
 
 def _place(target: Any, ref: str) -> str:
@@ -232,17 +246,22 @@ def _raw_attribute(owner: type, name: str) -> Any:
 
 
 def _method_name(target: type, ref: str) -> str:
-    """``predict`` or ``run``."""
-    from cog.predictor import BasePredictor
+    """``predict`` or ``run``. A model may have a helper that is called as the other one is: its base says which is meant, and
+    without a base it is ``predict``, which is what the reference is given for."""
+    from cog.predictor import BasePredictor, BaseRunner
 
-    has = [name for name in ("predict", "run") if getattr(target, name, None) is not None]
+    has = [name for name in ("predict", "run") if _own_attribute(target, name) is not None]
     if not has:
         text = f"the class {target.__name__} has no predict method: write def predict(self, …) -> …"
         raise LoadError([f"{_place(target, ref)}: {text}"])
-    if len(has) == 2 and not issubclass(target, BasePredictor):
-        text = f"the class {target.__name__} has predict and run: keep one of them"
-        raise LoadError([f"{_place(target, ref)}: {text}"])
-    return has[0]
+    is_runner = issubclass(target, BaseRunner) and not issubclass(target, BasePredictor)
+    return has[-1] if is_runner else has[0]
+
+
+def _own_attribute(target: type, name: str) -> Any:
+    """An attribute that a class has not merely from our bases."""
+    own = (base for base in target.__mro__ if base.__module__ != "cog.predictor" and name in vars(base))
+    return next((vars(base)[name] for base in own), None)
 
 
 def load(predict_ref: str, train_ref: str | None = None, max_concurrency: int | None = None) -> Model:
@@ -262,16 +281,18 @@ def load(predict_ref: str, train_ref: str | None = None, max_concurrency: int | 
         name = "predict"
     predict = loader.method(name, target, predict_ref)
     train = _train(loader, target, predict_ref, train_ref)
+    for warning in loader.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     if loader.problems or predict is None:
-        raise LoadError(loader.problems or [f"{predict_ref} cannot be read"])
+        raise LoadError(loader.problems or [f"{predict_ref} cannot be read"], loader.warnings)
     size = predict.batching.max_size if predict.batching else 1
     limit = max_concurrency or concurrency(predict.function, name) or size
     if limit > 1 and not predict.is_async and not predict.batching:
         text = (
             f"a concurrency of {limit} needs async def {name} or @cog.batch; write it so, or set the concurrency to 1"
         )
-        raise LoadError([f"{_place(predict.function, predict_ref)}: {text}"])
-    return Model(target, predict, train, limit, made)
+        raise LoadError([f"{_place(predict.function, predict_ref)}: {text}"], loader.warnings)
+    return Model(target, predict, train, limit, made, loader.warnings)
 
 
 def _is_object(target: Any) -> bool:
@@ -294,7 +315,9 @@ def _train(loader: _Loader, target: Any, ref: str, train_ref: str | None) -> Met
     found = _Loader()  # nobody asked for it: what only happens to be called train must not stop the model
     train = found.method(name, owner, where)
     for problem in found.problems:
-        print(f"{problem} (so train is not served; name it in cog.yaml to insist)", file=sys.stderr)
+        loader.warnings.append(f"{problem} (so train is not served; name it in cog.yaml to insist)")
+    if train is not None:
+        loader.warnings += found.warnings
     return train
 
 

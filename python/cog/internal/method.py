@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from cog.errors import OutputError
-from cog.input import UNSET
+from cog.input import UNSET, FieldInfo
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.annotations import raw
-from cog.internal.fields import Field, Problem, decode_all, read_field
+from cog.internal.fields import Field, decode_all, read_field
 from cog.internal.kinds import Boolean, Integer, Kind, Mismatch, Number, Text
 from cog.internal.reading import Reader, Result, Unsupported, read_result
+from cog.internal.rules import Problem
 
 if TYPE_CHECKING:
     from cog.batch import Batching
@@ -72,20 +73,34 @@ def innermost(function: Any, name: str) -> Any:
 
 
 def _takes_anything(function: types.FunctionType) -> bool:
+    """Whether it is ``(*args, **kwargs)``, with or without a parameter for the object."""
     found = signature(function)
-    names = [p.name for p in found.parameters if p.name != "self"]
-    return found.has_args and bool(found.kwargs) and not names
+    return found.has_args and bool(found.kwargs) and len(found.parameters) < 2
 
 
 def _in_closure(function: types.FunctionType, name: str) -> Any | None:
-    for cell in function.__closure__ or ():
-        try:
-            inner = cell.cell_contents
-        except ValueError:
-            continue
-        if isinstance(inner, types.FunctionType) and inner.__name__ == name:
-            return inner
+    """The function of that name that a wrapper calls, through however many others that take anything."""
+    wrappers, seen = [function], {function}
+    for wrapper in wrappers:
+        for inner in _closure(wrapper).values():
+            if not isinstance(inner, types.FunctionType) or inner in seen:
+                continue
+            if inner.__name__ == name:
+                return inner
+            seen.add(inner)
+            if _takes_anything(inner):
+                wrappers.append(inner)
     return None
+
+
+def _hider(function: Any, name: str) -> tuple[str, str] | None:
+    """The decorator that stands in the place of a method, and what to write in it; None when it is the method itself."""
+    if not hasattr(function, "__code__"):
+        return type(function).__name__, "call functools.update_wrapper(self, function) in its __init__"
+    decorator, _, inside = function.__qualname__.partition(".<locals>.")
+    if not inside or function.__name__ == name:
+        return None
+    return decorator, f"write @functools.wraps(function) above its def {function.__name__}"
 
 
 def is_async(function: Any) -> bool:
@@ -177,6 +192,7 @@ class MethodReader:
         self._batched = batching(function, name) is not None
         self._reader = Reader({**getattr(self._inner, "__globals__", {}), **_closure(self._inner), **scope})
         self.problems: list[tuple[str, str]] = []  # parameter, or "", and text
+        self.warnings: list[tuple[str, str]] = []  # the same
 
     def read(self) -> Method | None:
         """The method; None when there are problems."""
@@ -191,11 +207,19 @@ class MethodReader:
                 fields.append(field)
         result = self._result(annotations)
         if self.problems or result is None:
+            if found.has_args or {"return", *(p.name for p in found.parameters)} - set(annotations):
+                self._blame_decorator()
             return None
         return Method(self._name, self._function, fields, result, bool(found.kwargs))
 
     def _problem(self, text: str, parameter: str = "") -> None:
         self.problems.append((parameter, text))
+
+    def _blame_decorator(self) -> None:
+        """Where a wrapper stands for the method, say that alone: its own parameters are nobody's inputs."""
+        hider = _hider(self._inner, self._name)
+        if hider is not None:
+            self.problems = [("", f"the decorator {hider[0]} hides the inputs of {self._name}: {hider[1]}")]
 
     def _signature(self) -> Signature | None:
         try:
@@ -237,10 +261,19 @@ class MethodReader:
             annotation = annotations[parameter.name]
             if self._batched:
                 annotation = self._reader.item_of_batch(annotation, f"{parameter.name}: ")
-            return read_field(parameter.name, self._reader.input(annotation), parameter.default)
+            kind, said = self._reader.input(annotation)
+            for mark in said:
+                if type(mark).__module__.split(".")[0] in _OTHERS:
+                    self._warn(parameter.name, f"{mark!r:.80} has no effect: write Input(…) in its place")
+            default = _default_of(parameter.default, [mark for mark in said if isinstance(mark, FieldInfo)])
+            warn = functools.partial(self._warn, parameter.name)
+            return read_field(parameter.name, kind, default, warn)
         except (Unsupported, Problem) as error:
             self._problem(str(error), parameter.name)
             return None
+
+    def _warn(self, parameter: str, text: str) -> None:
+        self.warnings.append((parameter, text))
 
     def _result(self, annotations: Mapping[str, Any]) -> Result | None:
         if "return" not in annotations:
@@ -259,6 +292,24 @@ class MethodReader:
         if result.is_iterator:
             self._problem(f"{self._name} with @batch cannot yield: write -> list[str], for example", "return")
         return result
+
+
+#: Libraries whose rules in ``Annotated`` are for their own models.
+_OTHERS = ("pydantic", "annotated_types", "msgspec")
+
+
+def _default_of(default: Any, said: list[FieldInfo]) -> Any:
+    """The default of a parameter, with the `Input` of its ``Annotated``. Raises Problem where both say the same."""
+    if not said:
+        return default
+    if len(said) > 1 or isinstance(default, FieldInfo):
+        raise Problem("has Input(…) twice: write it once")
+    if default is UNSET:
+        return said[0]
+    if said[0].default is not UNSET or said[0].default_factory is not None:
+        raise Problem("has a default in Input(…) and one behind the = sign: keep one of them")
+    others = {name: getattr(said[0], name) for name in FieldInfo.__slots__[1:]}
+    return FieldInfo(default, **others)
 
 
 def _closure(function: Any) -> dict[str, Any]:

@@ -64,6 +64,9 @@ class Pydantic(Kind):
     def check(self, value: Any) -> Any:
         return value if isinstance(value, self._model) else self._made(value)
 
+    def default(self, value: Any) -> Any:
+        return self.check(value)
+
     def hidden(self, value: Any) -> Iterator[str]:
         return _secrets(self._schema, value)
 

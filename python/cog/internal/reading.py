@@ -10,11 +10,11 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from cog.internal.annotations import Unresolved, members, raw, resolve, show, strip
+from cog.input import FieldInfo
+from cog.internal.annotations import Unresolved, members, raw, resolve, show, stands_for, strip
 from cog.internal.kinds import (
     Anything,
     Boolean,
-    Choice,
     DictOf,
     FileKind,
     Integer,
@@ -22,7 +22,6 @@ from cog.internal.kinds import (
     ListOf,
     Nullable,
     Number,
-    OneOf,
     PathKind,
     SecretKind,
     Text,
@@ -51,13 +50,14 @@ class Reader:
 
     def __init__(self, scope: Mapping[str, Any]) -> None:
         self._scope = scope
-        self._reading: list[type] = []  # records being read, to notice one that contains itself
+        self._reading: list[Any] = []  # records and named types being read, to notice one that contains itself
 
     # -- inputs
 
-    def input(self, annotation: Any) -> Kind:
-        """The kind of an input; raises Unsupported with the reason."""
-        return self._read(annotation, output=False)
+    def input(self, annotation: Any) -> tuple[Kind, tuple[Any, ...]]:
+        """The kind of an input, and what ``Annotated`` says beside it; raises Unsupported with the reason."""
+        found, said, names = self._look(annotation)
+        return self._kind(found, said, names, output=False), said
 
     # -- outputs
 
@@ -68,9 +68,9 @@ class Reader:
     # -- batches
 
     def item_of_batch(self, annotation: Any, place: str, failures: bool = False) -> Any:
-        """The annotation of one item, where a whole batch is a list of them; with ``failures`` exceptions may stand among
-        them. Raises Unsupported."""
-        found, _ = self._resolve(annotation)
+        """The annotation of one item, where a whole batch is a list of them, with what ``Annotated`` says beside that list; with
+        ``failures`` exceptions may stand among them. Raises Unsupported."""
+        found, said = self._resolve(annotation)
         arguments = typing.get_args(found)
         if typing.get_origin(found) is not list or isinstance(arguments[0], typing.TypeVar):
             raise Unsupported(
@@ -79,31 +79,84 @@ class Reader:
             )
         item, _ = self._resolve(arguments[0])
         results = [a for a in members(item) if not _is_failure(a)] if failures else []
-        return typing.Union[tuple(results)] if results else arguments[0]
+        one = typing.Union[tuple(results)] if results else arguments[0]
+        parts = (one, *said)
+        return typing.Annotated[parts] if said else one
 
     def _resolve(self, annotation: Any) -> tuple[Any, tuple[Any, ...]]:
+        found, said, _ = self._look(annotation)
+        return found, said
+
+    def _look(self, annotation: Any) -> tuple[Any, tuple[Any, ...], list[Any]]:
+        """The type that an annotation means, what ``Annotated`` says beside it, and the names that stand for it."""
+        said: tuple[Any, ...] = ()
+        names: list[Any] = []
         try:
-            found, said = strip(resolve(annotation, self._scope))
-            return (resolve(found, self._scope) if isinstance(found, (str, typing.ForwardRef)) else found), said
+            while True:
+                found, more = strip(resolve(annotation, self._scope))
+                said += more
+                if isinstance(found, (str, typing.ForwardRef)):
+                    annotation = found
+                    continue
+                named = stands_for(found)
+                if named is None:
+                    return found, said, names
+                if named[0] in names:
+                    raise Unsupported(f"{named[0].__name__} stands for itself, which has no schema")
+                names.append(named[0])
+                annotation = named[1]
         except Unresolved as error:
             raise Unsupported(f"{error}; import it in the model's file") from None
 
     def _read(self, annotation: Any, output: bool) -> Kind:
-        found, said = self._resolve(annotation)
-        if said and _is_opaque(said):
-            return Anything({"type": "object", "x-cog-any": True})
+        found, said, names = self._look(annotation)
+        if any(isinstance(mark, FieldInfo) for mark in said):
+            raise Unsupported(
+                "Input(…) inside a type says nothing: write Annotated[type, Input(…)] around the whole type"
+            )
+        return self._kind(found, said, names, output)
+
+    def _kind(self, found: Any, said: tuple[Any, ...], names: list[Any], output: bool) -> Kind:
+        for name in names:
+            if name in self._reading:
+                raise Unsupported(f"{name.__name__} contains itself, which has no schema here")
+        self._reading += names
+        try:
+            if said and _is_opaque(said):
+                return self._opaque(found, output)
+            alternatives = members(found)
+            if alternatives:
+                return self._union(alternatives, output)
+            return self._generic(found, output) or self._plain(found, output)
+        finally:
+            del self._reading[len(self._reading) - len(names) :]
+
+    def _opaque(self, found: Any, output: bool) -> Kind:
+        """Any JSON, in lists where the annotation has them."""
         alternatives = members(found)
-        if alternatives:
-            return self._union(alternatives, output)
-        return self._generic(found, output) or self._plain(found, output)
+        if type(None) in alternatives:
+            some = [a for a in alternatives if a is not type(None)]
+            return Nullable(self._opaque(some[0] if len(some) == 1 else Any, output))
+        if found is list or typing.get_origin(found) is list:
+            item = typing.get_args(found)[:1]
+            return ListOf(self._opaque(item[0] if item else Any, output))
+        return Anything({"type": "object"} if output else {"type": "object", "x-cog-any": True})
 
     def _union(self, alternatives: tuple[Any, ...], output: bool) -> Kind:
-        kinds = [self._read(a, output) for a in alternatives if a is not type(None)]
+        from cog.internal.unions import OneOf  # few models have one
+
+        kinds: list[Kind] = []
+        nullable = False
+        for alternative in alternatives:
+            if alternative is type(None):
+                nullable = True
+                continue
+            kind = self._read(alternative, output)
+            if isinstance(kind, Nullable):  # a name of such a type, or a Literal with None
+                nullable, kind = True, kind.inner
+            kinds += kind.members or [kind]
         kind = kinds[0] if len(kinds) == 1 else OneOf(kinds)
-        texts = [k for k in kinds if isinstance(k, (Text, Choice)) and k.is_text]
-        if len(kinds) > 1 and not output and texts and any(isinstance(k, PathKind) for k in kinds):
-            raise Unsupported("a Union of str and Path cannot tell a text from a file: use one of them")
-        return Nullable(kind) if type(None) in alternatives else kind
+        return Nullable(kind) if nullable else kind
 
     def _generic(self, found: Any, output: bool) -> Kind | None:
         origin, arguments = typing.get_origin(found), typing.get_args(found)
@@ -124,12 +177,9 @@ class Reader:
         return None
 
     def _list(self, item: Any, output: bool) -> Kind:
-        if isinstance(item, typing.TypeVar):
+        if isinstance(item, typing.TypeVar) or self._resolve(item) == (Any, ()):
             return ListOf(Anything())
-        kind = self._read(item, output)
-        if isinstance(kind, Anything) and not output:
-            kind = Anything()
-        return ListOf(kind)
+        return ListOf(self._read(item, output))
 
     def _dict(self, arguments: tuple[Any, ...], output: bool) -> Kind:
         if not arguments or any(isinstance(a, typing.TypeVar) for a in arguments):
@@ -188,12 +238,23 @@ class Reader:
     # -- choices
 
     def _choices(self, values: tuple[Any, ...]) -> Kind:
-        kinds = {type(v) for v in values}
-        if kinds not in ({str}, {int}):
-            raise Unsupported(f"Literal{list(values)!r} mixes types: all values must be str, or all int")
-        return Choice(values, Text() if kinds == {str} else Integer())
+        from cog.internal.unions import Choice, OneOf
+
+        members = {(type(v.value), v.value): v for v in values if isinstance(v, enum.Enum)}
+        some = [v.value if isinstance(v, enum.Enum) else v for v in values if v is not None]
+        bases = list(dict.fromkeys(type(v) for v in some))
+        if not bases or any(base not in _SCALARS for base in bases):
+            raise Unsupported(
+                f"Literal{list(values)!r} has to have strings, numbers or booleans as values, also beside None"
+            )
+        kinds = [_SCALARS[base]() for base in bases]
+        base = kinds[0] if len(kinds) == 1 else OneOf(kinds)
+        kind = Choice(some, base, lambda value: members.get((type(value), value), value))
+        return Nullable(kind) if None in values else kind
 
     def _enum(self, found: Any) -> Kind:
+        from cog.internal.unions import Choice
+
         values = [member.value for member in found]
         if not issubclass(found, (str, int)) or not values:
             raise Unsupported(
@@ -343,7 +404,7 @@ class Result(typing.NamedTuple):
     def schema(self) -> dict[str, Any]:
         """The Output schema."""
         if not self.is_iterator:
-            described = {"description": "An enumeration."} if isinstance(self.kind, Choice) else {}
+            described = {} if self.kind.values is None else {"description": "An enumeration."}
             return {**self.kind.schema(), **described, "title": "Output"}
         out = {"title": "Output", "type": "array", "items": self.kind.schema(), "x-cog-array-type": "iterator"}
         if self.concatenated:
@@ -374,4 +435,4 @@ def read_result(annotation: Any, reader: Reader) -> Result:
         if not arguments or isinstance(arguments[0], typing.TypeVar):
             raise Unsupported(f"{show(found)} does not say what it yields: write Iterator[str], for example")
         return Result(reader.output(arguments[0]), True, False)
-    return Result(reader.output(found), False, False)
+    return Result(reader.output(annotation), False, False)

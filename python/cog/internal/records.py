@@ -83,6 +83,13 @@ class Record(Kind):
             raise Mismatch(f"expected {self.text}, got {got(value)}")
         return self._build(value, lambda slot, item: slot.kind.check(item))
 
+    def default(self, value: Any) -> Any:
+        if is_record(value):
+            return value
+        if not isinstance(value, dict):
+            raise Mismatch(f"expected {self.text}, got {got(value)}")
+        return self._build(value, lambda slot, item: slot.kind.default(item))
+
     def jsonable(self, value: Any) -> Any:
         if not isinstance(value, Mapping):
             value = {slot.name: getattr(value, slot.name) for slot in self.slots if hasattr(value, slot.name)}

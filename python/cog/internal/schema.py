@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from cog.input import UNSET
 from cog.internal.fields import Field
-from cog.internal.kinds import Choice, Kind, ListOf, Nullable, SecretKind, Text
+from cog.internal.kinds import ListOf, Nullable
 from cog.internal.method import Method
 from cog.internal.records import title_of
 
 Schema = dict[str, Any]
-
-_CONSTRAINTS = (("ge", "minimum"), ("le", "maximum"), ("regex", "pattern"))
 
 
 def document(predict: Method, train: Method | None) -> Schema:
@@ -71,25 +70,28 @@ def _as_cog_shows_it(schema: Any) -> Any:
 
 
 def _property(field: Field, order: int, schemas: Schema) -> Schema:
-    choices = _choices(field)
-    if choices is not None:
-        values, kind = choices
-        name = _component(field.name, values, kind, schemas)
-        shown: Schema = {"allOf": [{"$ref": f"#/components/schemas/{name}"}], "x-order": order}
-        if isinstance(field.kind, Nullable):
-            shown["nullable"] = True
+    kind = field.kind
+    whole = {**kind.schema(), "title": title_of(field.name), "x-order": order}
+    typed = dict(whole)
+    if field.rules is not None:
+        field.rules.constrain(whole)
+    values = _choices(field)
+    if values is None:
+        shown = whole
     else:
-        shown = {**field.kind.schema(), "title": title_of(field.name), "x-order": order}
-        _constrain(shown, field, schemas)
+        rules = {keyword: value for keyword, value in whole.items() if keyword not in typed}
+        name = _component(field.name, values, schemas)
+        shown = {"allOf": [{"$ref": f"#/components/schemas/{name}"}], "x-order": order, **rules}
+    if isinstance(kind, Nullable):
+        shown["nullable"] = True
     _describe(shown, field)
     return shown
 
 
 def _describe(shown: Schema, field: Field) -> None:
     info = field.info
-    default = field.default() if not field.required else None
-    if default is not None and not _secret(field.kind):  # a secret's default is nobody's business
-        shown["default"] = field.kind.jsonable(default)
+    if field.absent is not None and field.absent.shown is not UNSET:
+        shown["default"] = field.absent.shown
     if info.description is not None:
         shown["description"] = info.description
     if info.deprecated:
@@ -98,56 +100,32 @@ def _describe(shown: Schema, field: Field) -> None:
         shown["x-cog-accept"] = info.accept
 
 
-def _secret(kind: Kind) -> bool:
-    while isinstance(kind, (Nullable, ListOf)):
-        kind = kind.inner if isinstance(kind, Nullable) else kind.item
-    return isinstance(kind, SecretKind)
-
-
-def _choices(field: Field) -> tuple[list[Any], Kind] | None:
-    """The values of an input that is one of a few; those of a list stand with its items instead."""
+def _choices(field: Field) -> list[Any] | None:
+    """The values of an input that is one of a few; those of the items of a list, or of a Union, stand there instead."""
     kind = field.kind.inner if isinstance(field.kind, Nullable) else field.kind
-    if isinstance(kind, Choice):
-        return kind.values, kind.base
-    if field.choices is not None and not isinstance(kind, ListOf):
-        return field.choices, kind
-    return None
+    if kind.values is not None:
+        return kind.values
+    if field.rules is None or kind.members or isinstance(kind, ListOf):
+        return None
+    return field.rules.choices
 
 
-def _component(name: str, values: list[Any], kind: Kind, schemas: Schema) -> str:
+#: How JSON calls the types that choices have.
+_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
+
+
+def _component(name: str, values: list[Any], schemas: Schema) -> str:
     """Enter an enumeration and return the name that it got: its own, unless that is taken."""
-    type_name = "string" if isinstance(kind, Text) else "integer"
-    enumeration = {"title": name, "description": "An enumeration.", "enum": values, "type": type_name}
+    enumeration: Schema = {"title": name, "description": "An enumeration.", "enum": values}
+    types = {_TYPES[type(value)] for value in values}
+    if len(types) == 1:  # of several types the values alone say it
+        enumeration["type"] = types.pop()
     chosen, taken = name, 0
     while chosen in _RESERVED or schemas.get(chosen, enumeration) != enumeration:
         taken += 1
         chosen = f"{name}Choices{taken if taken > 1 else ''}"
     schemas[chosen] = enumeration
     return chosen
-
-
-def _constrain(shown: Schema, field: Field, schemas: Schema) -> None:
-    """Write down what Input() demands: of the items of a list, or of the value itself."""
-    info = field.info
-    is_list = shown.get("type") == "array"
-    for argument, keyword in (
-        (("min_length", "minItems"), ("max_length", "maxItems"))
-        if is_list
-        else (
-            ("min_length", "minLength"),
-            ("max_length", "maxLength"),
-        )
-    ):
-        if getattr(info, argument) is not None:
-            shown[keyword] = getattr(info, argument)
-    place = shown["items"] = dict(shown["items"]) if is_list else shown
-    if not is_list:
-        shown.pop("items")
-    for argument, keyword in _CONSTRAINTS:
-        if getattr(info, argument) is not None:
-            place[keyword] = getattr(info, argument)
-    if field.choices is not None and is_list:
-        place["enum"] = field.choices
 
 
 def _ref(name: str) -> Schema:
