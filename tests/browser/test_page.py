@@ -157,6 +157,30 @@ def test_every_kind_of_input_reaches_the_model(page, kinds, tmp_path):
     }
 
 
+EITHER = """
+from typing import Literal, Union
+from cog import BasePredictor, Path
+
+class Predictor(BasePredictor):
+    def predict(self, either: Union[Path, str] = "x", size: Literal["auto", 512, None] = None) -> dict:
+        return {"either": either.read_text() if isinstance(either, Path) else either, "size": size}
+"""
+
+
+def test_a_string_or_a_file_is_typed_and_a_choice_keeps_its_type(page, start):
+    open_page(page, start(EITHER))
+    page.fill("#input-either", "12")
+    page.select_option("#input-size", label="512")
+    run(page)
+    ended(page, "succeeded")
+    assert result(page) == {"either": "12", "size": 512}
+    page.fill("#input-either", "data:,words")
+    page.select_option("#input-size", label="none")
+    run(page)
+    expect(page.locator("#output pre")).to_contain_text("words")
+    assert result(page) == {"either": "words", "size": None}
+
+
 def test_defaults_are_sent_as_they_stand_and_reset_brings_them_back(page, kinds):
     open_page(page, kinds)
     page.fill("#input-text", "x")

@@ -152,14 +152,17 @@ def test_an_input_is_made_into_its_type_or_refused(annotation, value):
     scope: dict = {}
     exec("from typing import *", scope)
     try:
-        kind = Reader(scope).input(eval(annotation, scope))
+        kind, _ = Reader(scope).input(eval(annotation, scope))
     except Unsupported:
         return
     try:
         made = kind.decode(value, Files({}))
     except Mismatch as error:
         assert error.text
+        with pytest.raises(Mismatch):
+            kind.default(value)
         return
+    assert repr(kind.default(value)) == repr(made), "a default is what a request gives"
     types = {"int": int, "float": float, "bool": bool, "str": str, "dict": dict, "list": list}
     if annotation in types:
         assert type(made) is types[annotation]
