@@ -13,6 +13,7 @@ import (
 
 	"github.com/coggo/coggo/internal/httpapi"
 	"github.com/coggo/coggo/internal/webhook"
+	"github.com/coggo/coggo/internal/weburl"
 )
 
 // Model is every setting that concerns one run of the model, whoever asks for it.
@@ -143,8 +144,8 @@ func (c *Config) checkAddresses() error {
 	if c.PathPrefix = strings.TrimRight(c.PathPrefix, "/"); c.PathPrefix != "" && !httpapi.Prefix.MatchString(c.PathPrefix) {
 		return fmt.Errorf("--path-prefix is %q: it must be a path such as /models/a, of letters, digits, and - . _ ~", c.PathPrefix)
 	}
-	if u, err := url.Parse(c.UploadURL); c.UploadURL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
-		return errors.New("--upload-url must be an http or https URL") // not shown: it may hold a key
+	if _, err := weburl.Parse(c.UploadURL); c.UploadURL != "" && err != nil {
+		return fmt.Errorf("--upload-url %w", err)
 	}
 	if err := c.readWebhookHosts(); err != nil {
 		return err

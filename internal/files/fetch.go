@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/coggo/coggo/internal/weburl"
 )
 
 // Fetcher turns http, https and data URLs into files. It may be used from several goroutines.
@@ -78,9 +80,9 @@ func (f *Fetcher) place(ctx context.Context, dir string, source Source, header h
 		}
 		return path, nil
 	}
-	target, err := url.Parse(source.URL)
-	if err != nil || target.Host == "" || target.Scheme != "http" && target.Scheme != "https" {
-		return "", &Error{file, "fetch", "", errors.New("this is not an http://, https:// or data: URL")}
+	target, err := weburl.Parse(source.URL)
+	if err != nil {
+		return "", &Error{file, "fetch", "", err}
 	}
 	if about, contents, ok := f.Store.find(target); ok {
 		defer contents.Close()

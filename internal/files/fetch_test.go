@@ -161,8 +161,8 @@ func TestAFailedDownloadNamesTheInputTheURLAndTheReason(t *testing.T) {
 		{base + "/announced", "input image: GET " + base + "/announced: the file is larger than the limit of 5000 bytes"},
 		{base + "/endless", "input image: GET " + base + "/endless: the file is larger than the limit of 5000 bytes"},
 		{"http://127.0.0.1:1/x?sig=secret", "input image: GET http://127.0.0.1:1/x: dial tcp 127.0.0.1:1: connect: connection refused"},
-		{"file:///etc/passwd", "input image: fetch: this is not an http://, https:// or data: URL"},
-		{"/etc/passwd", "input image: fetch: this is not an http://, https:// or data: URL"},
+		{"file:///etc/passwd", "input image: fetch: must be an http or https URL"},
+		{"/etc/passwd", "input image: fetch: must be an http or https URL"},
 		{"data:," + strings.Repeat("x", 5001), "input image: decode data: URL: the file is larger than the limit of 5000 bytes"},
 		{"data:text/plain", "input image: decode data: URL: there is no comma before the data"},
 	} {

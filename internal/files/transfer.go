@@ -53,6 +53,7 @@ func checkRedirect(next *http.Request, via []*http.Request) error {
 		// net/http turns a PUT into a GET at 301, 302 and 303: the file would be lost and the answer a success.
 		return fmt.Errorf("redirected from %s to %s", via[0].Method, next.Method)
 	}
+	next.Header.Del("Referer") // net/http names the address before, whose query may hold a key
 	return nil
 }
 

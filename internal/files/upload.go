@@ -2,7 +2,6 @@ package files
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,13 +11,15 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/coggo/coggo/internal/weburl"
 )
 
 // upload sends every file to prefix/name, several at once, and returns their addresses in the order of entries.
 func (p *Publisher) upload(ctx context.Context, prefix string, d *Destination, entries []Entry) ([]filling, error) {
-	base, err := url.Parse(prefix)
-	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
-		return nil, errors.New("output: the upload URL is not an http:// or https:// URL")
+	base, err := weburl.Parse(prefix)
+	if err != nil {
+		return nil, fmt.Errorf("output: the upload URL %w", err)
 	}
 	header := d.Header.Clone()
 	if header == nil {

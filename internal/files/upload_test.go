@@ -157,7 +157,7 @@ func TestAFailedUploadNamesTheOutputTheURLAndTheReason(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	for _, prefix := range []string{"file:///tmp", "/tmp", "http://"} {
-		if err := publish(prefix); err == nil || err.Error() != "output: the upload URL is not an http:// or https:// URL" {
+		if err := publish(prefix); err == nil || err.Error() != "output: the upload URL must be an http or https URL" {
 			t.Errorf("%s: %v", prefix, err)
 		}
 	}

@@ -38,7 +38,7 @@ func NewClient(o Options) *http.Client {
 		dialer.Control = publicOnly
 		transport.Proxy = nil
 	}
-	return &http.Client{Transport: transport}
+	return &http.Client{Transport: locator{transport}}
 }
 
 // PrivateAddressError says that a request would have gone to an address that is not public.

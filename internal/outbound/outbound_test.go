@@ -63,3 +63,42 @@ func TestWithoutTheOptionTheyAreReached(t *testing.T) {
 	}
 	_ = response.Body.Close()
 }
+
+func TestARedirectGoesToAnAddressThatCanBeSent(t *testing.T) {
+	var to, got string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/start/here" {
+			w.Header().Set("Location", to)
+			w.WriteHeader(http.StatusFound)
+			return
+		}
+		got = r.RequestURI
+	}))
+	defer server.Close()
+	client := outbound.NewClient(outbound.Options{})
+	for location, want := range map[string]string{
+		"/my photo.png?name=my photo": "/my%20photo.png?name=my%20photo",
+		"/100%.png":                   "/100%25.png",
+		"é?é":                         "/start/%C3%A9?%C3%A9",
+		"/%20%2F+":                    "/%20%2F+",
+		"//" + server.URL[len("http://"):] + "/x y#z": "/x%20y",
+	} {
+		to = location
+		response, err := client.Get(server.URL + "/start/here")
+		if err != nil {
+			t.Errorf("%s: %v", location, err)
+			continue
+		}
+		_ = response.Body.Close()
+		if got != want {
+			t.Errorf("%s led to %s; want %s", location, got, want)
+		}
+	}
+	for _, location := range []string{"http://[::1", "http://key@a b/?secret", "/\tsecret"} {
+		to = location
+		_, err := client.Get(server.URL + "/start/here")
+		if err == nil || !strings.HasSuffix(err.Error(), ": redirected to what is not a URL") {
+			t.Errorf("%s: %v", location, err)
+		}
+	}
+}

@@ -10,9 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -20,6 +18,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/coggo/coggo/internal/jsonscan"
+	"github.com/coggo/coggo/internal/weburl"
 )
 
 // Method is what a prediction runs.
@@ -260,19 +259,10 @@ func (e *envelope) url(key string, value json.RawMessage) string {
 	if !ok {
 		return ""
 	}
-	u, err := url.Parse(s)
-	switch {
-	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || !validPort(u.Port()):
-		e.bad("url_parsing", "must be an http or https URL", key)
-	case strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }):
-		e.bad("url_parsing", "must be percent-encoded, and its host in punycode, where it is not ASCII", key)
+	if _, err := weburl.Parse(s); err != nil {
+		e.bad("url_parsing", err.Error(), key)
 	}
 	return s
-}
-
-func validPort(text string) bool {
-	_, err := strconv.ParseUint(text, 10, 16)
-	return text == "" || err == nil
 }
 
 // events reads the list item by item: decoded as a whole, one of a million items would take many times its length.

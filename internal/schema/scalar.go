@@ -2,14 +2,15 @@ package schema
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/coggo/coggo/internal/jsonscan"
+	"github.com/coggo/coggo/internal/weburl"
 )
 
 // fileName is what a file input has to be, for messages.
@@ -80,8 +81,8 @@ const maxFileText = 4096
 
 func (w *walk) file(n *node, v jsonscan.Span) {
 	address := jsonscan.Unquote(w.text(v))
-	if !isFileURL(address) {
-		w.refuse(n, v, "url_parsing", "must be "+fileName)
+	if err := checkFileURL(address); err != nil {
+		w.refuse(n, v, "url_parsing", err.Error())
 		return
 	}
 	if !w.manyFiles() {
@@ -92,18 +93,21 @@ func (w *walk) file(n *node, v jsonscan.Span) {
 	}
 }
 
-// isFileURL reports whether text is a URL that the server can turn into a file.
-func isFileURL(text string) bool {
-	scheme, rest, _ := strings.Cut(text, ":")
-	switch {
-	case strings.EqualFold(scheme, "data"):
-		return strings.Contains(rest, ",")
-	case strings.EqualFold(scheme, "http"), strings.EqualFold(scheme, "https"):
-		parsed, err := url.Parse(text)
-		return err == nil && parsed.Hostname() != ""
-	default:
-		return false
+var errNoFileURL = errors.New("must be " + fileName)
+
+// checkFileURL returns an error unless the server can turn the URL into a file.
+func checkFileURL(text string) error {
+	if scheme, rest, _ := strings.Cut(text, ":"); strings.EqualFold(scheme, "data") {
+		if !strings.Contains(rest, ",") {
+			return errNoFileURL
+		}
+		return nil
 	}
+	_, err := weburl.Parse(text)
+	if errors.Is(err, weburl.ErrNotWeb) {
+		return errNoFileURL
+	}
+	return err
 }
 
 // pointer returns the JSON pointer of a path.

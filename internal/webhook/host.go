@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/coggo/coggo/internal/weburl"
 )
 
 // Host names receivers: one host, every host below a domain, or everybody.
@@ -31,10 +33,15 @@ func ParseHost(text string) (Host, error) {
 			return h, fmt.Errorf("%q has no port between 1 and 65535 behind its colon", text)
 		}
 	}
-	h.name = canonical(strings.TrimSuffix(strings.TrimPrefix(h.name, "["), "]"))
-	h.name, h.below = strings.CutPrefix(h.name, "*.")
-	address := net.ParseIP(h.name) != nil
-	if h.name == "" || strings.ContainsAny(h.name, "/*@?#[] ") || strings.Contains(h.name, ":") && !address || h.below && address {
+	name, below := strings.CutPrefix(strings.TrimSuffix(strings.TrimPrefix(h.name, "["), "]"), "*.")
+	h.below = below
+	address := net.ParseIP(name) != nil
+	var err error
+	if !address {
+		name, err = weburl.Host(name)
+	}
+	h.name = canonical(name)
+	if err != nil || h.name == "" || below && address {
 		return h, fmt.Errorf("%q: write HOST or HOST:PORT, *.DOMAIN for every host below a domain, or *", text)
 	}
 	return h, nil

@@ -13,6 +13,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/coggo/coggo/internal/outbound"
+	"github.com/coggo/coggo/internal/weburl"
 )
 
 // maxRetryWait bounds the time between two attempts, also when the receiver asks for more.
@@ -74,7 +75,7 @@ func (s *Sender) deliver(t Target, body Body) bool {
 
 // host is as much of an address as a log may show: the rest may hold what only the receiver is to know.
 func host(address string) string {
-	u, err := url.Parse(address)
+	u, err := weburl.Parse(address)
 	if err != nil {
 		return ""
 	}
@@ -107,7 +108,11 @@ func (s *Sender) attempt(ctx context.Context, t Target, e Event, body Body, numb
 }
 
 func (s *Sender) post(ctx context.Context, t Target, e Event, body Body) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, t.URL, open(body))
+	to, err := weburl.Parse(t.URL)
+	if err != nil {
+		return backoff.Permanent(err)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, to.String(), open(body))
 	if err != nil {
 		return backoff.Permanent(err)
 	}
@@ -160,5 +165,6 @@ func sameMethodOnly(r *http.Request, via []*http.Request) error {
 	if !sameReceiver(via[0].URL, r.URL) {
 		r.Header.Del("Authorization")
 	}
+	r.Header.Del("Referer") // net/http names the address before, whose query may hold a key
 	return nil
 }

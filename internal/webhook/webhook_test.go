@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/coggo/coggo/internal/webhook"
+	"github.com/coggo/coggo/internal/weburl"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -399,9 +399,14 @@ func TestOnlyHostsThatAreNamedGetTheToken(t *testing.T) {
 		{"[::1]", "http://[::1]:81/", true},
 		{"::1", "http://[::1]:81/", true},
 		{"[::1]:80", "http://[::1]:81/", false},
+		{"Bücher.example", "http://xn--bcher-kva.example/", true},
+		{"*.bücher.example", "http://a.Bücher.example/", true},
+		{"xn--bcher-kva.example", "http://bücher.example/", true},
+		{"mine.test", "http://mİne.test/", false},
+		{"a.test", "http://a。test/", true},
 	} {
 		host, err := webhook.ParseHost(row.named)
-		receiver, failed := url.Parse(row.receiver)
+		receiver, failed := weburl.Parse(row.receiver)
 		if err != nil || failed != nil {
 			t.Errorf("%s: %v, %v", row.named, err, failed)
 		} else if got := host.Matches(receiver); got != row.want {
@@ -411,7 +416,7 @@ func TestOnlyHostsThatAreNamedGetTheToken(t *testing.T) {
 }
 
 func TestABadHostIsAnError(t *testing.T) {
-	for _, text := range []string{"", "*.", "**", "a.*.test", "https://a.test", "a.test/", "a.test:", "a.test:0", "a.test:http", "a.test:65536", "me@a.test", "1:2:3:x", "*.::1", "a b"} {
+	for _, text := range []string{"", "*.", "**", "a.*.test", "https://a.test", "a.test/", "a.test:", "a.test:0", "a.test:http", "a.test:65536", "me@a.test", "1:2:3:x", "*.::1", "a b", "a,b", "\xff.test", "."} {
 		if host, err := webhook.ParseHost(text); err == nil {
 			t.Errorf("%q became %v", text, host)
 		}
