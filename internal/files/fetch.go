@@ -42,7 +42,7 @@ func (s Source) Inline() bool {
 type Placed struct{ Pointer, Path string }
 
 // Fetch places the file of each source in a directory of its own, dir/0/name and so on, up to 8 at once, and returns them
-// in the order of sources. The name is the last part of the URL, made safe. header is sent with each request. On an error,
+// in the order of sources. The name is the last part of the URL, made safe, see downloadName. header is sent with each request. On an error,
 // mostly an *Error, and when ctx ends nothing stays behind.
 func (f *Fetcher) Fetch(ctx context.Context, dir string, sources []Source, header http.Header) ([]Placed, error) {
 	dir, err := filepath.Abs(dir)
@@ -106,14 +106,18 @@ func (f *Fetcher) download(ctx context.Context, dir string, target *url.URL, hea
 		if err != nil {
 			return "", err
 		}
-		// The file is what the server keeps, not an encoding of it for the way; and its length can be checked.
+		// Encoding for the transfer costs both sides time. A source that stores the file encoded sends it so anyway.
 		r.Header.Set("Accept-Encoding", "identity")
 		err = t.send(r, header, func(response *http.Response) error {
 			if f.MaxBytes > 0 && response.ContentLength > f.MaxBytes {
 				return TooLargeError(f.MaxBytes)
 			}
-			path = filepath.Join(dir, downloadName(target, response.Header.Get("Content-Type")))
-			return f.write(path, response.Body)
+			body, err := decoded(response, f.MaxBytes)
+			if err != nil {
+				return err
+			}
+			path = filepath.Join(dir, downloadName(target, response.Header))
+			return f.write(path, body)
 		})
 		return path, err
 	})

@@ -1,6 +1,9 @@
 package files
 
 import (
+	"cmp"
+	"mime"
+	"net/http"
 	"net/url"
 	"path"
 	"strings"
@@ -10,17 +13,72 @@ import (
 
 const maxName = 200 // bytes; with what tools append to it, it stays below the 255 of file systems
 
-// downloadName returns the name of the file that target leads to; mediaType serves when target ends in a slash.
-func downloadName(target *url.URL, mediaType string) string {
+// downloadName returns the name of the file that target leads to. A name without an extension, as many links have it, gives
+// way to the one in the answer's Content-Disposition; what still has none gets the extension of the media type.
+func downloadName(target *url.URL, answer http.Header) string {
+	name := safeName(lastPart(target))
+	if hasExtension(name) {
+		return name
+	}
+	name = cmp.Or(dispositionName(answer.Get("Content-Disposition")), name)
+	mediaType := answer.Get("Content-Type")
+	switch {
+	case name == "":
+		return "file" + extension(mediaType)
+	case hasExtension(name) || strings.HasPrefix(mediaType, unknownType):
+		return name
+	default:
+		return safeName(name + extension(mediaType))
+	}
+}
+
+func lastPart(target *url.URL) string {
 	escaped := target.EscapedPath()
 	last := escaped[strings.LastIndexByte(escaped, '/')+1:]
 	if plain, err := url.PathUnescape(last); err == nil {
-		last = plain
+		return plain
 	}
-	if name := safeName(last); name != "" {
-		return name
+	return last
+}
+
+// dispositionName returns the file name in a Content-Disposition, made safe; "" when there is none. Of a path it is the last part.
+func dispositionName(disposition string) string {
+	_, parameters, err := mime.ParseMediaType(disposition)
+	name := parameters["filename"]
+	if err != nil {
+		name = looseName(disposition)
 	}
-	return "file" + extension(mediaType)
+	return safeName(name[strings.LastIndexAny(name, `/\`)+1:])
+}
+
+// looseName returns a file name that is not quoted although it has to be. Stores send what a client has put into a signed link.
+func looseName(disposition string) string {
+	for parameter := range strings.SplitSeq(disposition, ";") {
+		key, value, _ := strings.Cut(parameter, "=")
+		if strings.EqualFold(strings.TrimSpace(key), "filename") {
+			return strings.Trim(strings.TrimSpace(value), `"`)
+		}
+	}
+	return ""
+}
+
+// maxExtension is the length of the longest extension, with its dot: .safetensors and a little more.
+const maxExtension = 17
+
+// hasExtension reports whether a name ends in what tells its kind: letters and digits behind a dot. The number of a version
+// is not an extension.
+func hasExtension(name string) bool {
+	ext := strings.TrimPrefix(path.Ext(name), ".")
+	letters := 0
+	for _, c := range []byte(ext) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
+			letters++
+		case c < '0' || c > '9':
+			return false
+		}
+	}
+	return letters > 0 && len(ext) < maxExtension
 }
 
 // safeName turns text into the name of a visible file in its own directory; "" when nothing is left of it. The

@@ -104,7 +104,9 @@ func (t transfer) send(r *http.Request, header http.Header, use func(*http.Respo
 }
 
 func (t transfer) exchange(r *http.Request, use func(*http.Response) error) error {
-	response, err := t.client.Do(r)
+	client := *t.client
+	client.Jar = newCookies()
+	response, err := client.Do(r)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,128 @@
+package files
+
+import (
+	"bufio"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// maxCodings is how many encodings an answer may have, one inside the other: each takes memory of
+// its own.
+const maxCodings = 3
+
+// What comes out of a decoder may be maxRatio times as large as what went in, which is what Apache
+// allows. A file of at most freeOfRatio bytes may be any times as large: an empty mask is.
+const (
+	maxRatio    = 200
+	freeOfRatio = 16 << 20
+)
+
+// ratioError says that a file is suspiciously small on the way.
+type ratioError struct{}
+
+func (ratioError) Error() string {
+	return fmt.Sprintf("the decoded file is more than %d times as large as what was sent for it", maxRatio)
+}
+
+// decoded returns the file that an answer holds, without its content encodings. What is sent for it
+// is at most maxBytes long, unless that is 0.
+func decoded(response *http.Response, maxBytes int64) (io.Reader, error) {
+	codings, err := codingsOf(response.Header)
+	if err != nil || len(codings) == 0 {
+		return response.Body, err
+	}
+	sent := &counter{Reader: response.Body, limit: maxBytes}
+	file := io.Reader(sent)
+	for _, coding := range slices.Backward(codings) { // they are named in the order in which they were applied
+		if file, err = newDecoder(coding, file); err != nil {
+			return nil, undecodable(err)
+		}
+	}
+	return &decoder{Reader: file, sent: sent}, nil
+}
+
+// codingsOf returns what an answer is encoded with.
+func codingsOf(header http.Header) ([]string, error) {
+	var codings []string
+	for _, line := range header.Values("Content-Encoding") {
+		for coding := range strings.SplitSeq(line, ",") {
+			switch coding = strings.ToLower(strings.TrimSpace(coding)); coding {
+			case "gzip", "x-gzip", "deflate":
+				codings = append(codings, coding)
+			case "", "identity", "aws-chunked": // the last is what some stores keep of an upload, which they have decoded
+			default:
+				return nil, fmt.Errorf("the file comes with the Content-Encoding %.40q; only gzip and deflate can be decoded", coding)
+			}
+		}
+	}
+	if len(codings) > maxCodings {
+		return nil, fmt.Errorf("the file comes with %d Content-Encodings; at most %d can be decoded", len(codings), maxCodings)
+	}
+	return codings, nil
+}
+
+func newDecoder(coding string, encoded io.Reader) (io.Reader, error) {
+	source := bufio.NewReader(encoded)
+	start, err := source.Peek(2)
+	switch {
+	case len(start) == 0 && errors.Is(err, io.EOF):
+		return source, nil // an empty file is often sent as nothing
+	case coding != "deflate":
+		return gzip.NewReader(source)
+	case len(start) == 2 && start[0]&0xf == 8 && binary.BigEndian.Uint16(start)%31 == 0:
+		return zlib.NewReader(source) // as RFC 9110 wants it
+	default:
+		return flate.NewReader(source), nil // as some servers understand it
+	}
+}
+
+// counter counts what is read.
+type counter struct {
+	io.Reader
+	n     int64
+	limit int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n += int64(n)
+	if c.limit > 0 && c.n > c.limit {
+		return n, TooLargeError(c.limit)
+	}
+	return n, err
+}
+
+// decoder bounds what comes out by what went in.
+type decoder struct {
+	io.Reader
+	sent *counter
+	n    int64
+}
+
+func (d *decoder) Read(p []byte) (int, error) {
+	n, err := d.Reader.Read(p)
+	d.n += int64(n)
+	if d.n > freeOfRatio && d.n/maxRatio > d.sent.n {
+		return n, ratioError{}
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = undecodable(err)
+	}
+	return n, err
+}
+
+// undecodable adds to an error that it came up in decoding, unless the error is about the limit.
+func undecodable(err error) error {
+	if errors.As(err, new(TooLargeError)) {
+		return err
+	}
+	return fmt.Errorf("decode its Content-Encoding: %w", err)
+}
