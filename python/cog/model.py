@@ -171,13 +171,15 @@ def _kinds(cls: Any) -> dict[str, Any]:
     """The types of the fields, found out at the first object: then every name that they use exists."""
     known: dict[str, Any] | None = vars(cls).get("__cog_kinds__")
     if known is None:
+        from cog.internal.kinds import nullable
         from cog.internal.reading import Reader, Unsupported
 
         known = {}
         for name, field in cls.__cog_fields__.items():
             scope = vars(sys.modules[field.module]) if field.module in sys.modules else {}
             try:
-                known[name] = Reader(scope).output(field.annotation)
+                kind = Reader(scope).output(field.annotation)
+                known[name] = nullable(kind) if field.default is None else kind
             except Unsupported:
                 known[name] = None  # said when the model is loaded, if the class is used there
         cls.__cog_kinds__ = known

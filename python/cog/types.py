@@ -215,13 +215,13 @@ class Secret(_Described):
     __slots__ = ("_value",)
     _format = "password"
     _mark: ClassVar[dict[str, bool]] = {"writeOnly": True}
-    _value: str
+    _value: str | None
 
-    def __init__(self, secret_value: str) -> None:
+    def __init__(self, secret_value: str | None = None) -> None:
         object.__setattr__(self, "_value", secret_value)
 
-    def get_secret_value(self) -> str:
-        """The text itself."""
+    def get_secret_value(self) -> str | None:
+        """The text itself; None in a ``Secret()``."""
         return self._value
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -234,7 +234,7 @@ class Secret(_Described):
         return f"Secret('{self}')"
 
     def __len__(self) -> int:
-        return len(self._value)
+        return len(self._value or "")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and self._value == other._value

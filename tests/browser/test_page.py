@@ -34,11 +34,13 @@ class Predictor(BasePredictor):
         counts: List[int] = Input(default=[]),
         extra: dict = Input(default={}),
         anything: Any = Input(default=None),
+        unsure: bool = Input(default=None),
     ) -> dict:
         return {
             "text": text, "whole": whole, "big": str(big), "real": real, "flag": flag, "maybe": maybe, "choice": choice,
             "number_choice": number_choice, "image": image and image.read_text()[:100], "several": [p.read_text() for p in several],
             "secret": secret and len(secret.get_secret_value()), "tags": tags, "counts": counts, "extra": extra, "anything": anything,
+            "unsure": unsure,
         }
 """
 
@@ -122,6 +124,7 @@ def test_every_kind_of_input_reaches_the_model(page, kinds, tmp_path):
     page.fill("#input-real", "0.25")
     page.uncheck("#input-flag")
     page.select_option("#input-maybe", label="true")
+    page.select_option("#input-unsure", label="false")
     page.select_option("#input-choice", label="<b>three</b>")
     page.select_option("#input-number_choice", label="16")
     page.set_input_files("#input-image", tmp_path / "one.txt")
@@ -154,6 +157,7 @@ def test_every_kind_of_input_reaches_the_model(page, kinds, tmp_path):
         "counts": [4, 5],
         "extra": {"deep": [1, 2.5]},
         "anything": [None],
+        "unsure": False,
     }
 
 
@@ -191,13 +195,14 @@ def test_defaults_are_sent_as_they_stand_and_reset_brings_them_back(page, kinds)
     run(page)
     ended(page, "succeeded")
     got = result(page)
-    assert (got["text"], got["whole"], got["tags"], got["maybe"], got["image"], got["extra"]) == (
+    assert (got["text"], got["whole"], got["tags"], got["maybe"], got["image"], got["extra"], got["unsure"]) == (
         "y",
         3,
         ["a"],
         None,
         None,
         {},
+        None,
     )
 
 

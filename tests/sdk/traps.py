@@ -73,9 +73,12 @@ def trap_02_a_bar_in_a_quoted_annotation_works_on_every_python() -> None:
     assert properties(signature("""m: "Literal['a | b', 'c']" """))["m"]["allOf"]
 
 
-def trap_03_none_as_default_does_not_make_a_type_optional() -> None:
-    assert "nullable" not in properties(signature("n: int = None"))["n"]
-    assert "nullable" not in properties(signature("""n: "int" = None"""))["n"]
+def trap_03_none_as_default_means_the_same_on_every_python() -> None:
+    nullable = {"title": "N", "type": "integer", "nullable": True, "x-order": 0}
+    assert properties(signature("n: int = None"))["n"] == nullable
+    assert properties(signature("""n: "int" = None"""))["n"] == nullable
+    assert properties(signature("n: int = Input(default=None)"))["n"] == nullable
+    assert "nullable" not in properties(signature("n: int = 0"))["n"]
 
 
 def trap_04_a_generic_list_is_no_class() -> None:

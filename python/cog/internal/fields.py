@@ -11,7 +11,7 @@ from typing import Any, Callable, NamedTuple
 from cog.errors import InputError
 from cog.input import UNSET, FieldInfo
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
-from cog.internal.kinds import STARS, Files, Kind, ListOf, Mismatch, Nullable, SecretKind, plain
+from cog.internal.kinds import STARS, Files, Kind, ListOf, Mismatch, Nullable, SecretKind, nullable, plain
 from cog.internal.records import is_json
 from cog.internal.rules import Problem, Rules, Warn, read_rules
 
@@ -71,8 +71,10 @@ def read_field(name: str, kind: Kind, default: Any, warn: Warn) -> Field:
     if info.accept is not None and not _holds_files(kind.schema()):
         warn(f"accept={info.accept!r} is about files, this is {kind.text}: it has no effect, leave it out or use Path")
     null: Any = UNSET
-    if info.default is None and isinstance(kind, SecretKind):  # a form has nothing else to show of it
-        kind, null = Nullable(kind), None
+    if info.default is None:
+        if isinstance(kind, SecretKind):  # a form has nothing else to show of it
+            null = None
+        kind = nullable(kind)  # clients send null for what was left empty
     rules = read_rules(info, kind, warn)
     absent = Absent(None, null) if info.default is None else _read_absent(info, kind, rules, warn)
     return Field(name, kind, info, rules, absent)
@@ -150,8 +152,11 @@ def _converted(kind: Kind, written: Any) -> tuple[Any, Mismatch | None]:
 def _shown(kind: Kind, made: Any, written: Any, converted: bool, told: str) -> Any:
     """A default as the schema shows it; UNSET when it does not."""
     secret = _holds_secrets(kind.schema())
-    if _is_secret(kind) or secret and not converted:  # nobody's business, unless there is nothing to hide
+    if secret and not converted:  # nobody's business, unless there is nothing to hide
         return "" if written == "" else UNSET
+    if _is_secret(kind):
+        shown = kind.jsonable(made)
+        return UNSET if _veiled(shown) else shown
     shown = kind.jsonable(written if isinstance(written, dict) else made) if converted else plain(written)
     if is_json(shown):
         return UNSET if secret and shown == written and any(kind.hidden(written)) else shown
@@ -162,6 +167,11 @@ def _shown(kind: Kind, made: Any, written: Any, converted: bool, told: str) -> A
     except (TypeError, ValueError, RecursionError):
         raise Problem(f"{told} has no form in JSON: use None, and make it in the method") from None
     return shown if is_json(shown) else UNSET  # JSON has neither NaN nor infinity
+
+
+def _veiled(shown: Any) -> bool:
+    """Whether a default holds a secret that is not empty."""
+    return any(map(_veiled, shown)) if isinstance(shown, list) else bool(shown == STARS)
 
 
 def _named(value: Any) -> Any:

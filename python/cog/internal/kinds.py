@@ -342,7 +342,8 @@ class SecretKind(Kind):
         return value if hasattr(value, "get_secret_value") else super().default(value)
 
     def jsonable(self, value: Any) -> Any:
-        return STARS
+        text = value.get_secret_value() if hasattr(value, "get_secret_value") else value
+        return "" if text in ("", b"") else STARS
 
     def hidden(self, value: Any) -> Iterator[str]:
         if isinstance(value, str):
@@ -465,6 +466,11 @@ def is_record(value: Any) -> bool:
     """Whether a value knows its fields: a dataclass, our BaseModel, a pydantic model."""
     kind = type(value)
     return any(hasattr(kind, mark) for mark in ("__cog_fields__", "__dataclass_fields__", "model_fields", "__fields__"))
+
+
+def nullable(kind: Kind) -> Kind:
+    """The kind of values that fit ``kind``, and None."""
+    return kind if isinstance(kind, Nullable) else Nullable(kind)
 
 
 class Nullable(Kind):

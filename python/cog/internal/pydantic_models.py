@@ -146,7 +146,7 @@ class _Reading:
         out = _nullable(out)
         if "discriminator" in out:  # its mapping refers to definitions, and each member says its own tags
             out["discriminator"] = {"propertyName": out["discriminator"]["propertyName"]}
-        if "default" in out and any(True for _ in _secrets(out, out["default"])):
+        if "default" in out and any(_secrets(out, out["default"])):
             del out["default"]  # a secret's default is nobody's business
         return out
 

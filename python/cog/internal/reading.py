@@ -25,6 +25,7 @@ from cog.internal.kinds import (
     PathKind,
     SecretKind,
     Text,
+    nullable,
 )
 from cog.internal.records import Record, Slot
 
@@ -312,7 +313,7 @@ class Reader:
             default = field.fresh if field.has_default else None
             shown = field.fresh() if field.has_default else None
             slot = self._slot(found, name, field.annotation, default, shown, output)
-            slots.append(slot._replace(description=field.description))
+            slots.append(_lenient(slot)._replace(description=field.description))
         return Record(found.__name__, slots, lambda fields: found(**fields), _docstring(found))
 
     def _dataclass(self, found: Any, output: bool) -> Kind:
@@ -326,7 +327,7 @@ class Reader:
                 default, shown = (lambda value=field.default: value), field.default
             elif field.default_factory is not dataclasses.MISSING:
                 default, shown = field.default_factory, field.default_factory()
-            slots.append(self._slot(found, field.name, field.type, default, shown, output))
+            slots.append(_lenient(self._slot(found, field.name, field.type, default, shown, output)))
         return Record(found.__name__, slots, lambda fields: found(**fields))
 
     def _typed_dict(self, found: Any, output: bool) -> Kind:
@@ -336,6 +337,12 @@ class Reader:
             annotation, needed = _without_marks(annotation, self._scope_of(found), name in required)
             slots.append(self._slot(found, name, annotation, None if needed else (lambda: None), None, output))
         return _TypedDict(found.__name__, slots, lambda fields: fields)
+
+
+def _lenient(slot: Slot) -> Slot:
+    """A field whose default is None takes None."""
+    by_default_none = slot.default is not None and slot.shown is None
+    return slot._replace(kind=nullable(slot.kind)) if by_default_none else slot
 
 
 def is_pydantic(found: Any) -> bool:
