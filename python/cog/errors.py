@@ -57,5 +57,5 @@ class CancelationException(BaseException):
     """
 
 
-class ExperimentalFeatureWarning(Warning):
+class ExperimentalFeatureWarning(FutureWarning):
     """Warned of features that may change; kept for models that filter it."""

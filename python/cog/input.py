@@ -67,7 +67,7 @@ class FieldInfo:
     deprecated: bool | None
     accept: str | None
 
-    def __init__(self, default: Any = UNSET, **arguments: Any) -> None:
+    def __init__(self, default: Any = None, **arguments: Any) -> None:
         unknown = sorted(set(arguments) - set(self.__slots__))
         if unknown:
             raise TypeError(f"FieldInfo() got an unexpected keyword argument {unknown[0]!r}")

@@ -43,21 +43,58 @@ class _Field:
         return self.factory() if self.factory is not None else copy.deepcopy(self.default)
 
 
-class _DataclassFields:
+class _OfDataclass:
     """Makes a model a dataclass for whoever asks, such as ``dataclasses.asdict``; not before, because that module takes long to
-    import."""
+    import. ``@dataclass`` puts its own attribute in the place of this one."""
 
-    def __get__(self, model: Any, owner: Any) -> builtins.dict[str, Any]:
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, model: Any, owner: Any) -> Any:
+        if not owner.__cog_auto__:
+            raise AttributeError(self._name)
+        return getattr(_twin(owner), self._name)
+
+
+def _twin(owner: Any) -> Any:
+    """A dataclass with the fields of a model."""
+    import dataclasses
+
+    fields = owner.__cog_fields__.values()
+    shown = [(field.name, field.annotation, dataclasses.field(default=None)) for field in fields]
+    twin: Any = dataclasses.make_dataclass(owner.__name__, shown, frozen=owner.__cog_frozen__)
+    for field in fields:
+        made = twin.__dataclass_fields__[field.name]
+        made.default = dataclasses.MISSING if field.default is _MISSING else field.default
+        made.default_factory = field.factory or dataclasses.MISSING
+    return twin
+
+
+class _Default:
+    """The default of a field as an attribute of the class, where ``@dataclass`` looks for it. Objects do not have it: there a
+    field may be missing."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __get__(self, model: Any, owner: Any) -> Any:
+        if model is not None:
+            raise AttributeError("this field is not set")
+        return self._value
+
+
+class _FieldsOfDataclass:
+    """The fields of a class with ``auto_dataclass=False``: those that ``@dataclass`` finds, else those of its base."""
+
+    def __init__(self, inherited: builtins.dict[str, _Field]) -> None:
+        self._inherited = inherited
+
+    def __get__(self, model: Any, owner: Any) -> builtins.dict[str, _Field]:
+        if not hasattr(owner, "__dataclass_fields__"):
+            return self._inherited
         import dataclasses
 
-        fields = owner.__cog_fields__.values()
-        shown = [(field.name, field.annotation, dataclasses.field(default=None)) for field in fields]
-        twin: Any = dataclasses.make_dataclass(owner.__name__, shown)
-        made: builtins.dict[str, Any] = twin.__dataclass_fields__
-        for field in fields:
-            made[field.name].default = dataclasses.MISSING if field.default is _MISSING else field.default
-            made[field.name].default_factory = field.factory or dataclasses.MISSING
-        return made
+        return {f.name: _Field(f.name, f.type, f, owner.__module__) for f in dataclasses.fields(owner)}
 
 
 def _says_nothing(default: Any) -> bool:
@@ -78,7 +115,9 @@ class BaseModel:
 
     __cog_fields__: ClassVar[builtins.dict[str, _Field]] = {}
     __cog_frozen__: ClassVar[bool] = False
-    __dataclass_fields__ = _DataclassFields()
+    __cog_auto__: ClassVar[bool] = False
+    __dataclass_fields__ = _OfDataclass("__dataclass_fields__")
+    __dataclass_params__ = _OfDataclass("__dataclass_params__")
 
     def __init_subclass__(
         cls, auto_dataclass: bool = True, init: bool = True, frozen: bool = False, **options: Any
@@ -90,8 +129,18 @@ class BaseModel:
                     f"{cls.__name__} mixes the dataclass {base.__name__} into a BaseModel: make it a BaseModel too"
                 )
         cls.__cog_frozen__ = frozen or cls.__cog_frozen__
-        if auto_dataclass:
-            cls.__cog_fields__ = {**cls.__cog_fields__, **dict(_own_fields(cls))}
+        cls.__cog_auto__ = auto_dataclass
+        if not auto_dataclass:
+            cls.__cog_fields__ = _FieldsOfDataclass(cls.__cog_fields__)  # type: ignore[assignment]
+            return
+        cls.__cog_fields__ = {**cls.__cog_fields__, **dict(_own_fields(cls))}
+        made = [
+            vars(b)["__dataclass_params__"]
+            for b in cls.__mro__
+            if b is not BaseModel and "__dataclass_params__" in vars(b)
+        ]
+        if made and "__dataclass_params__" not in vars(cls):  # what derives from a dataclass is one
+            sys.modules["dataclasses"].dataclass(init=init, frozen=frozen or made[0].frozen)(cls)
 
     def __init__(self, *values: Any, **fields: Any) -> None:
         names = list(self.__cog_fields__)
@@ -109,6 +158,9 @@ class BaseModel:
             else:
                 raise TypeError(f"{type(self).__name__} needs the field {name!r}")
             object.__setattr__(self, name, value)
+        after = getattr(self, "__post_init__", None)  # as in a dataclass
+        if after is not None:
+            after()
 
     def __setattr__(self, name: str, value: Any) -> None:
         if self.__cog_frozen__:
@@ -149,12 +201,14 @@ class BaseModel:
 def _own_fields(cls: type) -> Iterator[tuple[str, _Field]]:
     from cog.internal.annotations import raw
 
+    made = vars(cls).get("__dataclass_fields__", {})  # of a class that @dataclass(slots=True) has made anew
     for name, annotation in raw(cls).items():
-        if name.startswith("_") or "ClassVar" in str(annotation):
+        if name.startswith("_") or any(mark in str(annotation) for mark in ("ClassVar", "InitVar")):
             continue  # no field, as with pydantic
-        yield name, _Field(name, annotation, vars(cls).get(name, _MISSING), cls.__module__)
-        if name in vars(cls):
-            delattr(cls, name)  # or the default would be found where the field of an object is missing
+        default = made[name] if name in made else vars(cls).get(name, _MISSING)
+        yield name, _Field(name, annotation, default, cls.__module__)
+        if name in vars(cls) and name not in made:
+            setattr(cls, name, _Default(default))
 
 
 def _plain(value: Any) -> Any:

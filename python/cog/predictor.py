@@ -24,9 +24,32 @@ class BaseRunner:
     def setup(self, weights: Any | None = None) -> Any:
         """Prepare the model once, before the first prediction."""
 
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the ``predict`` of a model that has no ``run``. Raises NotImplementedError where it has neither."""
+        return _other(self, "predict")(*args, **kwargs)
+
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the ``run`` of a model that has no ``predict``. Raises NotImplementedError where it has neither."""
+        return _other(self, "run")(*args, **kwargs)
+
     def record_metric(self, name: str, value: Any, mode: str = "replace") -> None:
         """Record a metric of the running prediction."""
         self.scope.record_metric(name, value, mode)
+
+
+def _other(model: BaseRunner, name: str) -> Callable[..., Any]:
+    """The method of a model that its author has written under the other name."""
+    found = getattr(model, name)
+    if getattr(found, "__func__", None) is vars(BaseRunner)[name]:
+        raise NotImplementedError(f"{type(model).__name__} has neither run nor predict")
+    method: Callable[..., Any] = found
+    return method
+
+
+def has_own(model: type, name: str) -> bool:
+    """Whether the author of a class has written its ``predict`` or ``run``."""
+    found = getattr(model, name, None)
+    return found is not None and found is not getattr(BaseRunner, name)
 
 
 class BasePredictor(BaseRunner):

@@ -105,6 +105,63 @@ def test_one_exception_has_three_homes() -> None:
     assert not issubclass(cog.CancelationException, Exception)
 
 
+def test_warnings_of_features_that_may_change_are_shown_and_can_be_filtered() -> None:
+    import cog
+    import cog.types
+
+    assert issubclass(cog.ExperimentalFeatureWarning, FutureWarning)
+    assert cog.types.ExperimentalFeatureWarning is cog.ExperimentalFeatureWarning
+
+
+def test_an_input_that_says_nothing() -> None:
+    import cog
+
+    assert cog.FieldInfo().default is None
+    assert cog.Input().default is not None, "it is required"
+
+
+def test_a_secret_may_be_unset_or_empty() -> None:
+    import cog
+
+    assert (cog.Secret().get_secret_value(), str(cog.Secret()), len(cog.Secret())) == (None, "", 0)
+    assert cog.Secret() == cog.Secret(None) != cog.Secret("")
+    assert str(cog.Secret("hush")) not in ("", "hush")
+
+
+def test_run_and_predict_are_two_names_for_one_method() -> None:
+    import cog
+
+    class Runner(cog.BaseRunner):
+        def run(self, n: int = 1) -> int:
+            return n
+
+    class Predictor(cog.BaseRunner):
+        def predict(self, n: int = 1) -> int:
+            return n + 10
+
+    class Both(cog.BasePredictor):
+        def run(self) -> str:
+            return "run"
+
+        def predict(self) -> str:
+            return "predict"
+
+    class Neither(cog.BaseRunner):
+        pass
+
+    class Child(Predictor):
+        def run(self, n: int = 1) -> int:
+            return super().run(n) + 100
+
+    assert (Runner().predict(2), Runner().predict(n=3), Runner().run()) == (2, 3, 1)
+    assert (Predictor().run(2), Predictor().predict()) == (12, 11)
+    assert (Both().run(), Both().predict()) == ("run", "predict")
+    assert Child().run() == 111
+    for call in (Neither().run, Neither().predict):
+        with pytest.raises(NotImplementedError, match="Neither"):
+            call()
+
+
 def test_every_file_is_imported_without_a_warning() -> None:
     files = sorted((ROOT / "python" / "cog").rglob("*.py"))
     modules = [".".join(file.relative_to(ROOT / "python").with_suffix("").parts) for file in files]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
+import sys
 from typing import Any, ClassVar, Dict, List, Optional, Union
 
 import pydantic
@@ -116,8 +118,6 @@ def test_options_of_the_class() -> None:
 
 
 def test_a_dataclass_is_not_mixed_in() -> None:
-    import dataclasses
-
     @dataclasses.dataclass
     class Data:
         x: int
@@ -141,10 +141,117 @@ def test_a_union_takes_the_exact_member() -> None:
 
 
 def test_a_model_is_a_dataclass_for_whoever_asks() -> None:
-    import dataclasses
-
     assert dataclasses.is_dataclass(Child) and dataclasses.is_dataclass(Child(x=1))
     made = Child(x=1, more={"a": {"x": 2}})
     assert dataclasses.asdict(made) == made.model_dump()
     assert [(f.name, f.default is dataclasses.MISSING) for f in dataclasses.fields(Late)] == [("a", False), ("b", True)]
     assert dataclasses.replace(made, x=5).x == 5.0
+
+
+def test_what_is_a_dataclass() -> None:
+    class Manual(BaseModel, auto_dataclass=False):
+        x: int
+
+    assert not dataclasses.is_dataclass(BaseModel)
+    assert not dataclasses.is_dataclass(Manual)
+    assert dataclasses.is_dataclass(Item)
+    with pytest.raises(TypeError):
+        dataclasses.fields(BaseModel)
+
+
+@dataclasses.dataclass
+class Decorated(BaseModel):
+    """An answer."""
+
+    score: float
+    tags: List[str] = dataclasses.field(default_factory=list)
+    note: str = "none"
+    kind: ClassVar[str] = "decorated"
+    start: dataclasses.InitVar[int] = 0
+
+    def __post_init__(self, start: int) -> None:
+        self.score += start
+
+
+def test_a_model_can_be_decorated_as_a_dataclass() -> None:
+    made = Decorated(0.5, start=2)
+    assert made == Decorated(2.5, []) and made.model_dump() == {"score": 2.5, "tags": [], "note": "none"}
+    assert dataclasses.asdict(made) == made.dict()
+    assert [field.name for field in dataclasses.fields(Decorated)] == ["score", "tags", "note"]
+    assert Decorated(1).tags is not Decorated(1).tags
+    assert pickle.loads(pickle.dumps(made)) == made
+    with pytest.raises(TypeError, match="score"):
+        Decorated()
+    with pytest.raises(TypeError, match="unknown"):
+        Decorated(1, unknown=2)
+
+
+def test_the_options_of_the_decorator_count() -> None:
+    @dataclasses.dataclass(frozen=True, order=True)
+    class Point(BaseModel):
+        x: int
+        y: int = 1
+
+    assert Point(1) < Point(2) and len({Point(1), Point(1)}) == 1
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Point(1).x = 2
+
+
+def test_decorated_and_plain_models_derive_from_each_other() -> None:
+    class Plain(BaseModel):
+        a: int
+        b: str = "b"
+
+    @dataclasses.dataclass
+    class Middle(Plain):
+        c: int = 3
+
+    class Last(Middle):
+        d: Optional[str] = None
+
+    assert Middle(1, "x").dict() == {"a": 1, "b": "x", "c": 3}
+    assert Last(1, d="d").dict() == {"a": 1, "b": "b", "c": 3, "d": "d"}
+    assert Last(1) != Last(1, d="d")
+    assert [field.name for field in dataclasses.fields(Last)] == ["a", "b", "c", "d"]
+
+
+def test_a_class_that_decorates_itself_has_its_fields() -> None:
+    @dataclasses.dataclass
+    class Manual(BaseModel, auto_dataclass=False):
+        x: int
+        tags: List[str] = dataclasses.field(default_factory=list)
+
+    assert Manual(1).model_dump() == {"x": 1, "tags": []}
+    assert list(Manual.__cog_fields__) == ["x", "tags"]
+
+
+def test_slots() -> None:
+    slots: Any = {"slots": True} if sys.version_info >= (3, 10) else {}
+
+    @dataclasses.dataclass(**slots)
+    class Slotted(BaseModel):
+        x: int
+        y: int = 2
+
+    assert Slotted(1).model_dump() == {"x": 1, "y": 2}
+    assert [field.has_default for field in Slotted.__cog_fields__.values()] == [False, True]
+
+
+def test_the_default_stands_at_the_class_and_not_at_an_object_without_the_field() -> None:
+    class Lazy(BaseModel):
+        x: int = 5
+
+        def __init__(self) -> None:
+            pass
+
+    assert (Lazy.x, hasattr(Lazy(), "x"), Lazy().dict()) == (5, False, {})
+
+
+def test_post_init_is_called() -> None:
+    class Doubled(BaseModel):
+        x: int
+
+        def __post_init__(self) -> None:
+            self.x *= 2
+
+    assert Doubled(x="2").x == 4

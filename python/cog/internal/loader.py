@@ -248,20 +248,14 @@ def _raw_attribute(owner: type, name: str) -> Any:
 def _method_name(target: type, ref: str) -> str:
     """``predict`` or ``run``. A model may have a helper that is called as the other one is: its base says which is meant, and
     without a base it is ``predict``, which is what the reference is given for."""
-    from cog.predictor import BasePredictor, BaseRunner
+    from cog.predictor import BasePredictor, BaseRunner, has_own
 
-    has = [name for name in ("predict", "run") if _own_attribute(target, name) is not None]
+    has = [name for name in ("predict", "run") if has_own(target, name)]
     if not has:
         text = f"the class {target.__name__} has no predict method: write def predict(self, …) -> …"
         raise LoadError([f"{_place(target, ref)}: {text}"])
     is_runner = issubclass(target, BaseRunner) and not issubclass(target, BasePredictor)
     return has[-1] if is_runner else has[0]
-
-
-def _own_attribute(target: type, name: str) -> Any:
-    """An attribute that a class has not merely from our bases."""
-    own = (base for base in target.__mro__ if base.__module__ != "cog.predictor" and name in vars(base))
-    return next((vars(base)[name] for base in own), None)
 
 
 def load(predict_ref: str, train_ref: str | None = None, max_concurrency: int | None = None) -> Model:

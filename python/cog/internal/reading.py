@@ -361,7 +361,7 @@ def _is_opaque(said: tuple[Any, ...]) -> bool:
 def _docstring(found: type) -> str | None:
     """What its author wrote about a class, without the indentation."""
     text = vars(found).get("__doc__")
-    if not isinstance(text, str):
+    if not isinstance(text, str) or text.startswith(f"{found.__name__}("):  # @dataclass has written the signature there
         return None
     import inspect  # few models have one
 
