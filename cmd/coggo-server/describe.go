@@ -98,6 +98,8 @@ func (p property) text() bool {
 // kind is the type in a word.
 func (p property) kind() string {
 	switch {
+	case len(p.Enum) == 1 && string(p.Enum[0]) == "null":
+		return "nothing"
 	case p.Enum != nil:
 		return "one of " + string(bytes.Join(unwrap(p.Enum), []byte(", ")))
 	case p.Format == "uri":

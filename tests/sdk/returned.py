@@ -37,6 +37,16 @@ class Item(BaseModel):
 class Nested(BaseModel):
     item: Item
     many: Dict[str, Item] = {}
+@dataclasses.dataclass
+class Decorated(BaseModel):
+    file: Path
+    score: float = 0.5
+    tags: List[str] = dataclasses.field(default_factory=list)
+class Corners(BaseModel):
+    first: Tuple[float, float]
+    last: Tuple[float, float] = None
+class Lax(BaseModel):
+    text: str = None
 class Message(TypedDict):
     role: str
     n: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pickle
 import sys
-from typing import Any, ClassVar, Dict, List, Optional, Union
+from typing import Any, ClassVar, Dict, List, Optional, Tuple, Union
 
 import pydantic
 import pydantic.v1
@@ -255,3 +255,14 @@ def test_post_init_is_called() -> None:
             self.x *= 2
 
     assert Doubled(x="2").x == 4
+
+
+def test_none_fits_a_field_with_the_default_none() -> None:
+    class Lax(BaseModel):
+        x: int = None
+        pair: Tuple[int, str] = None
+
+    assert Lax(x=None, pair=(1, "a")).dict() == {"x": None, "pair": [1, "a"]}
+    assert Lax(pair=(1, "a")).pair == (1, "a")
+    with pytest.raises(ValueError, match=r"Lax\.pair\[0\]"):
+        Lax(pair=("a", "a"))

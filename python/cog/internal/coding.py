@@ -11,6 +11,7 @@ from typing import Any, Callable
 
 from cog.errors import OutputError
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.kinds import scalar
 from cog.internal.spool import encode, text_json, utf8
 
 _stat, _fspath, _join, _basename, _realpath = os.stat, os.fspath, os.path.join, os.path.basename, os.path.realpath
@@ -35,6 +36,7 @@ _MASK = "**********"
 
 _ATOMS = frozenset((str, int, bool, type(None)))
 _BYTES = (bytes, bytearray, memoryview)
+_NUMBERS = (bool, int, float)
 
 
 class FileTable:
@@ -340,9 +342,20 @@ def _key(key: Any, where: str) -> str:
     """Object keys as ``json.dumps`` writes them; what it refuses is refused here with its place."""
     if isinstance(key, str):
         return key.value if hasattr(key, "value") and isinstance(key.value, str) else str(key)
-    if key is None or isinstance(key, (bool, int, float)):
-        return encode({key: None})[2:-7]
+    plain = key if key is None or isinstance(key, _NUMBERS) else _plain_key(key)
+    if isinstance(plain, str):
+        return plain
+    if plain is None or isinstance(plain, _NUMBERS):
+        return encode({plain: None})[2:-7]
     raise OutputError(f"a key of {where} is a {type(key).__qualname__}: JSON objects have texts as keys")
+
+
+def _plain_key(key: Any) -> Any:
+    """What stands for a key in JSON: the value of an Enum, the number of numpy's type, the text of a date or a UUID."""
+    if _is(type(key), "enum", "Enum"):
+        key = key.value
+    form = _form(type(key))
+    return form(key) if form in (_iso, str) else scalar(key)
 
 
 def _sorted(values: Any) -> list[Any]:

@@ -172,7 +172,7 @@ class Reader:
         if origin in (set, frozenset) and output:
             return ListOf(self._read(arguments[0] if arguments else Any, output), unique=True)
         if origin is tuple and output:
-            raise Unsupported(f"{show(found)} has no schema: use a list or a BaseModel")
+            return self._tuple(arguments)
         if origin is not None:
             raise Unsupported(self._no(found))
         return None
@@ -181,6 +181,14 @@ class Reader:
         if isinstance(item, typing.TypeVar) or self._resolve(item) == (Any, ()):
             return ListOf(Anything())
         return ListOf(self._read(item, output))
+
+    def _tuple(self, arguments: tuple[Any, ...]) -> Kind:
+        """An output with these types of items."""
+        if not arguments or arguments == ((),):
+            return ListOf(Anything())
+        if len(arguments) == 2 and arguments[1] is ...:
+            return self._list(arguments[0], output=True)
+        return _fixed([self._read(item, output=True) for item in arguments])
 
     def _dict(self, arguments: tuple[Any, ...], output: bool) -> Kind:
         if not arguments or any(isinstance(a, typing.TypeVar) for a in arguments):
@@ -202,6 +210,14 @@ class Reader:
             return ListOf(Anything(), unique=found is not list)
         if found is dict:
             return DictOf(Anything() if output else None)
+        if found is tuple and output:
+            return self._tuple(())
+        if isinstance(found, tuple) and output:  # (str, int) is an annotation too
+            return self._tuple(found)
+        if found is type(None) and output:
+            from cog.internal.outputs import Nothing
+
+            return Nothing()
         if not isinstance(found, type):
             raise Unsupported(self._no(found))
         return self._class(found, output)
@@ -283,6 +299,8 @@ class Reader:
             return self._dataclass(found, output)
         if hasattr(found, "__total__") and issubclass(found, dict):
             return self._typed_dict(found, output)
+        if output and issubclass(found, tuple):
+            return self._named_tuple(found)
         return None
 
     def _pydantic(self, found: Any, output: bool) -> Kind:
@@ -337,6 +355,22 @@ class Reader:
             annotation, needed = _without_marks(annotation, self._scope_of(found), name in required)
             slots.append(self._slot(found, name, annotation, None if needed else (lambda: None), None, output))
         return _TypedDict(found.__name__, slots, lambda fields: fields)
+
+    def _named_tuple(self, found: Any) -> Kind:
+        """A class of tuples: in JSON its fields have no names."""
+        owner = next((base for base in found.__mro__ if "_fields" in vars(base)), None)
+        if owner is None:
+            return self._tuple(())
+        annotations = raw(owner)  # collections.namedtuple has none
+        return _fixed(
+            [self._slot(owner, name, annotations.get(name, Any), None, None, True).kind for name in owner._fields]
+        )
+
+
+def _fixed(items: list[Kind]) -> Kind:
+    from cog.internal.outputs import TupleOf  # few models need it
+
+    return TupleOf(items)
 
 
 def _lenient(slot: Slot) -> Slot:
@@ -428,8 +462,6 @@ def _concatenates(found: Any) -> bool:
 def read_result(annotation: Any, reader: Reader) -> Result:
     """Read a return annotation; raises Unsupported with the reason."""
     found, _ = reader._resolve(annotation)
-    if found is type(None):
-        raise Unsupported("None says nothing, annotate what is returned")
     origin = typing.get_origin(found) or found
     if getattr(origin, "__module__", "") == "cog.types" and _concatenates(origin):
         item = typing.get_args(found)[0] if typing.get_args(found) else str

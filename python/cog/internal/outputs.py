@@ -1,0 +1,57 @@
+"""Kinds that only outputs have: a list of a fixed length, and nothing at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.kinds import Kind, Mismatch, Schema, got
+
+
+class TupleOf(Kind):
+    """A list of a fixed length, whose items have types of their own."""
+
+    def __init__(self, items: Sequence[Kind]) -> None:
+        self._items = list(items)
+        self.text = f"a list of {len(items)} item{'' if len(items) == 1 else 's'}"
+
+    def schema(self) -> Schema:
+        # OpenAPI 3.0 has no word for the type of each item.
+        kinds: list[Schema] = []
+        for item in self._items:
+            if item.schema() not in kinds:
+                kinds.append(item.schema())
+        items: Schema = kinds[0] if len(kinds) == 1 else {} if {} in kinds else {"anyOf": kinds}
+        return {"type": "array", "items": items, "minItems": len(self._items), "maxItems": len(self._items)}
+
+    def check(self, value: Any) -> Any:
+        if isinstance(value, (str, bytes, dict, set, frozenset)) or not hasattr(value, "__iter__"):
+            raise Mismatch(f"expected {self.text}, got {got(value)}")
+        given = list(value.tolist() if hasattr(value, "tolist") else value)
+        if len(given) != len(self._items):
+            raise Mismatch(f"expected {self.text}, got {len(given)}")
+        made = []
+        for i, (kind, item) in enumerate(zip(self._items, given)):
+            try:
+                made.append(kind.check(item))
+            except Mismatch as error:
+                raise error.inside(f"[{i}]") from None
+        return tuple(made)
+
+    def jsonable(self, value: Any) -> Any:
+        return [kind.jsonable(item) for kind, item in zip(self._items, value)]
+
+
+class Nothing(Kind):
+    """None, which is null."""
+
+    text = "null"
+
+    def schema(self) -> Schema:
+        return {"enum": [None], "nullable": True}
+
+    def check(self, value: Any) -> Any:
+        if value is not None:
+            raise Mismatch(f"expected None, got {got(value)}")
+        return None
