@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -28,11 +29,20 @@ type Publisher struct {
 	Stall     time.Duration // without a byte after which an upload is given up; 0: one minute
 }
 
-// Entry is a file that belongs at a JSON pointer of the output. Path is absolute. A temporary file is removed once it was
-// published, and also when that failed.
+// Entry is a file that belongs at a JSON pointer of the output. Path is absolute; Name is what the file is called, "" where that is
+// the end of Path. A temporary file is removed once it was published, and also when that failed.
 type Entry struct {
 	Pointer, Path string
 	Temporary     bool
+	Name          string
+}
+
+// name is what the file is called: its name goes into URLs and directories, and tells its media type.
+func (e Entry) name() string {
+	if filepath.IsLocal(e.Name) && filepath.Base(e.Name) == e.Name && e.Name != "." {
+		return e.Name
+	}
+	return filepath.Base(e.Path)
 }
 
 // Destination is where the files of one prediction go. It belongs to one goroutine.
@@ -115,7 +125,7 @@ func (p *Publisher) inspect(e *Entry) (*contents, error) {
 		err = TooLargeError(p.MaxBytes)
 	default:
 		c.size = info.Size()
-		c.mediaType, err = mediaTypeOf(e.Path, file)
+		c.mediaType, err = mediaTypeOf(e.name(), file)
 	}
 	if err != nil {
 		_ = file.Close()

@@ -50,6 +50,19 @@ func TestFilesBecomeDataURLsAndEveryOtherByteStays(t *testing.T) {
 	}
 }
 
+func TestANameOfItsOwnCountsUnlessItLeadsElsewhere(t *testing.T) {
+	blob := write(t, filepath.Join(t.TempDir(), "blob.json"), "x")
+	for name, want := range map[string]string{
+		"": "application/json", "model.glb": "model/gltf-binary", "é.png": "image/png", ".": "application/json", "..": "application/json",
+		"../a.png": "application/json", "a/b.png": "application/json", "/a.png": "application/json",
+	} {
+		got, _, err := new(files.Publisher).Publish(t.Context(), &files.Destination{ID: "id"}, json.RawMessage("null"), []files.Entry{{Path: blob, Name: name}})
+		if err != nil || string(got) != `"data:`+want+`;base64,eA=="` {
+			t.Errorf("%q: %s, %v", name, got, err)
+		}
+	}
+}
+
 func TestTheMediaTypeComesFromTheNameElseFromTheContents(t *testing.T) {
 	for _, row := range []struct{ name, data, want string }{
 		{"a.png", "no png", "image/png"},

@@ -59,7 +59,7 @@ func (c *contents) saveTo(l *Local, d *Destination) (path string, err error) {
 // create opens the file that e becomes. Only a file with the name that was asked for is overwritten.
 func (l *Local) create(e Entry, d *Destination) (*os.File, error) {
 	if l.Name != "" {
-		e.Path = l.Name
+		e.Name = l.Name
 	}
 	for {
 		fresh := len(d.taken) > 0 || l.Name == ""

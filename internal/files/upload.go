@@ -110,7 +110,7 @@ func (d *Destination) name(e Entry) string {
 	if d.taken == nil {
 		d.taken = map[string]bool{}
 	}
-	base := filepath.Base(e.Path)
+	base := e.name()
 	ext := filepath.Ext(base)
 	name := base
 	for n := 1; d.taken[name]; n++ {

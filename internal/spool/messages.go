@@ -18,6 +18,7 @@ type File struct {
 	Pointer   string `json:"pointer"`
 	Path      string `json:"path"` // absolute, or relative to the directory
 	Temporary bool   `json:"temporary,omitempty"`
+	Name      string `json:"name,omitempty"` // what the file is called, where that is not the end of Path
 }
 
 // Request is request-{id}.json.

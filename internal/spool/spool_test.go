@@ -146,7 +146,8 @@ func TestCancelAndHealthAreWrittenLikeTheGoldenOnes(t *testing.T) {
 func TestResponses(t *testing.T) {
 	for name, check := range map[string]func(d *spool.Dir, r spool.Response) bool{
 		"response.succeeded.json": func(d *spool.Dir, r spool.Response) bool {
-			return string(r.Output) == `{"z": 1180591620717411303424, "image": null, "a": 1.0}` && r.Files[0].Path == "/tmp/out.png" && r.Files[0].Temporary
+			return string(r.Output) == `{"z": 1180591620717411303424, "image": null, "mesh": null, "a": 1.0}` && r.Files[0].Path == "/tmp/out.png" && r.Files[0].Temporary &&
+				r.Files[1].Name == "model.glb" && r.Files[1].Path == "/cache/blobs/1960" && !r.Files[1].Temporary
 		},
 		"response.streamed.json": func(d *spool.Dir, r spool.Response) bool { return r.Streamed && r.Status == "succeeded" },
 		"response.failed.json": func(d *spool.Dir, r spool.Response) bool {

@@ -196,7 +196,7 @@ func (f *flight) log(source string, text []byte) {
 func entries(table []spool.File) []files.Entry {
 	out := make([]files.Entry, len(table))
 	for i, t := range table {
-		out[i] = files.Entry{Pointer: t.Pointer, Path: t.Path, Temporary: t.Temporary}
+		out[i] = files.Entry{Pointer: t.Pointer, Path: t.Path, Temporary: t.Temporary, Name: t.Name}
 	}
 	return out
 }

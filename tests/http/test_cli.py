@@ -178,6 +178,15 @@ def test_files_keep_their_names_and_overwrite_nothing_that_was_not_named(place):
     assert pathlib.Path("result.txt").read_text() == "three"
 
 
+def test_a_link_keeps_its_name(place):
+    source = MODEL.replace(
+        'return made if how == "file"', 'link = Path("link.glb"); link.symlink_to(made); return link if how == "file"'
+    )
+    (place / "model" / "predict.py").write_text(source)
+    assert predict(place, "prompt=one", "how=file").stdout == "link.glb\n"
+    assert pathlib.Path("link.glb").read_text() == "one" and not pathlib.Path("link.glb").is_symlink()
+
+
 def test_text_can_go_to_a_file(place):
     done = predict(place, "prompt=hi", flags=["-o", "said.txt"])
     assert (done.stdout, pathlib.Path("said.txt").read_text()) == ("", "hi\n")

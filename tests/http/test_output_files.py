@@ -42,6 +42,19 @@ class Predictor(BasePredictor):
             file.write(b"was open")
             file.seek(0)
             return file
+        if what.startswith("named"):
+            file = tempfile.NamedTemporaryFile(suffix=".json", delete=what != "named, left")
+            file.write(b"was open")
+            self.kept = file if what == "named, kept" else None
+            return [file, {"again": file}]
+        if what == "link":  # as the cache of a hub has it
+            blob = write("1960141250d1", "glTF")
+            os.makedirs("snapshot", exist_ok=True)
+            link = os.path.join("snapshot", name)
+            if not os.path.lexists(link): os.symlink("../blob", link)
+            if not os.path.exists("blob"): os.replace(blob, "blob")
+            else: os.remove(blob)
+            return (Path(link), [open(link, "rb")])
         if what == "pathlib":
             import pathlib
             return pathlib.Path(write("p.txt", "p"))
@@ -96,6 +109,24 @@ def test_an_unknown_file_is_a_stream_of_octets(server, name, what, contents):
 )
 def test_other_things_that_are_files(server, what, contents):
     assert data(server.predict({"what": what}).json["output"])[0] == contents
+
+
+@pytest.mark.parametrize("what", ["named", "named, kept", "named, left"])
+def test_an_open_named_temporary_file_is_sent_and_goes(server, what):
+    before = {p for p in server.temporary.rglob("*") if p.is_file()}
+    for _ in range(3):
+        first, second = server.predict({"what": what}).json["output"]
+        assert data(first) == data(second["again"]) == (b"was open", "application/json")
+    kept = {p for p in server.temporary.rglob("*") if p.is_file()} - before
+    assert len(kept) == (what == "named, kept"), "the model has its own file"
+    assert server.predict({"what": "file"}).json["logs"] == ""
+    assert {p for p in server.temporary.rglob("*") if p.is_file()} <= before | kept
+
+
+@pytest.mark.parametrize(("name", "media"), [("model.glb", "model/gltf-binary"), ("m.json", "application/json")])
+def test_a_link_gives_its_own_name_and_type(server, name, media):
+    path, [opened] = server.predict({"what": "link", "name": name}).json["output"]
+    assert data(path) == data(opened) == (b"glTF", media)
 
 
 def test_files_inside_objects_and_lists(server):
@@ -332,6 +363,32 @@ def test_files_of_one_name_do_not_overwrite_each_other(uploading, uploads):
     output = uploading.predict({"what": "same name"}).json["output"]
     kept = {uploads.url + path_of(got): got.body for got in uploads.got}
     assert [kept[url] for url in output] == [b"0", b"1", b"2"]
+
+
+def test_a_link_is_uploaded_under_its_own_name(uploading, uploads):
+    output = uploading.predict({"what": "link", "name": "model.glb"}).json["output"]
+    assert output == [uploads.url + "/up/model.glb", [uploads.url + "/up/model-1.glb"]]
+    assert {got.headers["content-type"] for got in uploads.got} == {"model/gltf-binary"}
+
+
+def test_a_yielded_link_has_its_own_name(start, store):
+    server = start(
+        """
+import os
+from typing import Iterator
+from cog import BasePredictor, Path
+class Predictor(BasePredictor):
+    def predict(self) -> Iterator[Path]:
+        with open("blob", "w") as out:
+            out.write("glTF")
+        os.symlink("blob", "model.glb")
+        yield Path("model.glb")
+""",
+        "--upload-url",
+        store.url + "/up",
+    )
+    assert server.predict({}).json["output"] == [store.url + "/up/model.glb"]
+    assert [got.headers["content-type"] for got in store.got] == ["model/gltf-binary"]
 
 
 def test_yielded_files_of_one_name_do_not_overwrite_each_other(start, store):

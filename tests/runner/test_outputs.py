@@ -216,6 +216,40 @@ def test_hard_or_symbolic_link_to_an_old_file_does_not_cost_that_file(model: Run
     assert (entry["path"], entry["temporary"]) == (str(tmp_path / "old.png"), False)
 
 
+@pytest.mark.parametrize("output", ["Path({!r})", "open({!r})"])
+def test_file_is_called_what_the_link_to_it_is_called(model: Runner, tmp_path: pathlib.Path, output: str) -> None:
+    (tmp_path / "1960").write_text("glTF")
+    (tmp_path / "second").symlink_to("1960")
+    (tmp_path / "model.glb").symlink_to("second")
+    (entry,) = model.predict({"code": output.format(str(tmp_path / "model.glb"))})["files"]
+    assert entry == {"pointer": "", "path": str(tmp_path / "1960"), "temporary": False, "name": "model.glb"}
+
+
+def test_file_behind_a_linked_directory_has_its_own_name(model: Runner, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a.png").write_text("x")
+    (tmp_path / "link").symlink_to("real")
+    (entry,) = model.predict({"code": f"Path({str(tmp_path / 'link' / 'a.png')!r})"})["files"]
+    assert entry == {"pointer": "", "path": str(tmp_path / "real" / "a.png"), "temporary": False}
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["dropped", "kept"])
+def test_file_that_goes_with_its_object_is_copied(model: Runner, kept: bool) -> None:
+    made = "at_start(tempfile.NamedTemporaryFile(suffix='.png'), b'contents')"
+    code = f"vars(tempfile).setdefault('kept', {made})" if kept else made
+    (entry,) = model.predict({"code": f"[{code}]"})["files"]
+    path = pathlib.Path(entry["path"])
+    assert (path.parent.parent.parent.name, entry["temporary"], path.suffix) == ("outputs", True, ".png")
+    assert path.read_text() == "contents"
+
+
+def test_file_that_outlives_its_object_is_not_copied(model: Runner) -> None:
+    code = "at_start(tempfile.NamedTemporaryFile(suffix='.png', delete=False), b'contents')"
+    (entry,) = model.predict({"code": code})["files"]
+    assert not entry["path"].startswith(str(model.path / "outputs")) and entry["temporary"] is True
+    assert pathlib.Path(entry["path"]).read_text() == "contents"
+
+
 STREAMS = [
     ("io.BytesIO(b'contents')", "file"),
     ("io.StringIO('contents')", "file"),

@@ -69,8 +69,9 @@ class FileTable:
         """The number of the next subdirectory."""
         return self._next
 
-    def add_path(self, pointer: str, path: str, where: str) -> None:
-        """Enter a file of the model; raises OutputError when it is not a regular file."""
+    def add_path(self, pointer: str, path: str, where: str, fleeting: bool = False) -> None:
+        """Enter a file of the model; raises OutputError when it is not a regular file. The model removes a ``fleeting`` file
+        itself, at any time."""
         try:
             info = _stat(path)
         except (OSError, ValueError) as error:
@@ -78,13 +79,14 @@ class FileTable:
             raise OutputError(f"{where} is the file {path}, which cannot be read: {reason}") from None
         if not _S_ISREG(info.st_mode):
             raise OutputError(f"{where} is {path}, which is not a regular file")
-        made = self._made(path, info)
+        made = not fleeting and self._made(path, info)
         real = _realpath(path)
-        original = made and (self._snapshot or self._shared(real))
+        copied = self._snapshot or fleeting
+        original = made and (copied or self._shared(real))
         if original:
             self.originals.append(real)
-        if not self._snapshot:
-            self._enter(pointer, real, made and not original)
+        if not copied:
+            self._enter(pointer, real, made and not original, _basename(path))
             return
         copy = self._place(_basename(path))
         _copy(path, copy)
@@ -95,7 +97,7 @@ class FileTable:
         name = getattr(stream, "name", None)
         if isinstance(name, str) and _shows(stream, name):
             _flush(stream)
-            self.add_path(pointer, name, where)
+            self.add_path(pointer, name, where, _goes_when_closed(stream))
             return
         path = self._place(_basename(name) if isinstance(name, str) else "file")
         try:
@@ -117,8 +119,11 @@ class FileTable:
         _mkdir(directory, 0o700)
         return _join(directory, name if name not in ("", ".", "..") else "file")
 
-    def _enter(self, pointer: str, path: str, temporary: bool) -> None:
-        self.entries.append({"pointer": pointer, "path": path, "temporary": temporary})
+    def _enter(self, pointer: str, path: str, temporary: bool, name: str = "") -> None:
+        entry = {"pointer": pointer, "path": path, "temporary": temporary}
+        if name and name != _basename(path):
+            entry["name"] = name  # of the link that the model has returned
+        self.entries.append(entry)
 
 
 def _copy(path: str, to: str) -> None:
@@ -159,6 +164,11 @@ def _shows(stream: Any, name: str) -> bool:
         return _samestat(_fstat(stream.fileno()), _stat(name))
     except (OSError, ValueError, AttributeError):
         return False
+
+
+def _goes_when_closed(stream: Any) -> bool:
+    """Whether its file is removed with the object, as that of ``tempfile.NamedTemporaryFile`` is: before the server reads it."""
+    return bool(getattr(getattr(stream, "_closer", None), "delete", False))
 
 
 def _flush(stream: Any) -> None:
