@@ -38,8 +38,20 @@ class _Unset:
 UNSET = _Unset()
 
 
+class _DataclassFields:
+    """Makes `FieldInfo` a dataclass for whoever asks; not before, because that module takes long to import."""
+
+    def __get__(self, info: Any, owner: Any) -> Any:
+        import dataclasses
+
+        fields = [(name, Any, dataclasses.field(default=None)) for name in owner.__slots__]
+        return getattr(dataclasses.make_dataclass(owner.__name__, fields, frozen=True), "__dataclass_fields__")  # noqa: B009
+
+
 class FieldInfo:
     """The arguments of `Input`, unchanged."""
+
+    __dataclass_fields__ = _DataclassFields()
 
     __slots__ = (
         "default",
@@ -77,6 +89,14 @@ class FieldInfo:
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError("what Input() returned cannot be changed")
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not FieldInfo:
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+
+    def __hash__(self) -> int:
+        return hash(tuple(getattr(self, name) for name in self.__slots__))
 
     def __repr__(self) -> str:
         told = ", ".join(f"{n}={getattr(self, n)!r}" for n in self.__slots__ if getattr(self, n) not in (None, UNSET))

@@ -113,11 +113,19 @@ def test_warnings_of_features_that_may_change_are_shown_and_can_be_filtered() ->
     assert cog.types.ExperimentalFeatureWarning is cog.ExperimentalFeatureWarning
 
 
-def test_an_input_that_says_nothing() -> None:
+def test_what_input_returns_is_a_frozen_dataclass() -> None:
+    import dataclasses
+
     import cog
 
     assert cog.FieldInfo().default is None
     assert cog.Input().default is not None, "it is required"
+    assert dataclasses.is_dataclass(cog.FieldInfo)
+    assert cog.Input(default=1, ge=0) == cog.FieldInfo(1, ge=0) != cog.FieldInfo(2, ge=0)
+    assert len({cog.Input(default=1), cog.Input(default=1)}) == 1
+    assert dataclasses.asdict(cog.Input(default=1, description="d"))["description"] == "d"
+    with pytest.raises(AttributeError):
+        cog.Input(default=1).default = 2
 
 
 def test_a_secret_may_be_unset_or_empty() -> None:
