@@ -87,6 +87,7 @@ class Server:
                 str(model_dir),
             ]
         self.temporary = pathlib.Path(tempfile.mkdtemp(dir=model_dir))
+        self._given = pathlib.Path((env or {}).get("TMPDIR", self.temporary))
         self.process = subprocess.Popen(
             command,
             cwd=model_dir,
@@ -170,6 +171,15 @@ class Server:
         """The directory that server and runner share."""
         words = pathlib.Path(f"/proc/{self.runner()}/cmdline").read_text().split("\0")
         return pathlib.Path(words[words.index("--working-dir") + 1])
+
+    def inputs(self) -> list[pathlib.Path]:
+        """The directories with the files of inputs, one for each prediction."""
+        return [path for path in self._given.glob("coggo-inputs-*/*") if path.is_dir()]
+
+    def temporary_files(self) -> set[pathlib.Path]:
+        """What the model has made in its temporary directory."""
+        found = (path for path in self.temporary.rglob("*") if path.is_file())
+        return {path for path in found if not any(p.name.startswith("coggo-inputs-") for p in path.parents)}
 
     def kill(self) -> None:
         """End the server as nobody would like to be ended."""

@@ -32,7 +32,7 @@ func openSession(m Model) (*session, error) {
 	s := &session{console: newConsole(), stop: newStop()}
 	log := newLogger(m, s.console, s.terminal, silent)
 	var err error
-	if s.dir, err = openWorkingDir(Config{Ephemeral: true}, log); err != nil {
+	if s.dir, err = openWorkingDir(Config{Model: m, Ephemeral: true}, log); err != nil {
 		return nil, err
 	}
 	// A reader of the output that is slow holds up the reading, and must miss nothing.

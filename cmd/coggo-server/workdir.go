@@ -25,6 +25,7 @@ type workingDir struct {
 	path   string
 	kind   dirKind
 	lock   *spool.Lock
+	inputs *workingDir // for the files of inputs, see openInputDir; nil for such a directory itself
 	closed sync.Once
 }
 
@@ -60,13 +61,25 @@ const sharedMemory = "/dev/shm"
 // minShm is how much room /dev/shm must have: a container's default of 64 MiB is soon full of files.
 const minShm = 1 << 30
 
-// openWorkingDir takes the directory that c asks for.
+// openWorkingDir takes the directory that c asks for, and makes the one for the files of inputs.
 func openWorkingDir(c Config, log *slog.Logger) (*workingDir, error) {
+	d, err := chooseWorkingDir(c, log)
+	if err != nil {
+		return nil, err
+	}
+	if d.inputs, err = openInputDir(c); err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func chooseWorkingDir(c Config, log *slog.Logger) (*workingDir, error) {
 	if c.WorkingDir != "" {
 		return takeDir(c.WorkingDir, chosen)
 	}
 	bases := usableBases()
-	sweepEphemeral(bases[0])
+	sweepEphemeral(bases[0], ephemeralPrefix)
 	if !c.Ephemeral && c.port() != 0 {
 		d, err := openOwn(bases, c)
 		if err == nil {
@@ -76,7 +89,7 @@ func openWorkingDir(c Config, log *slog.Logger) (*workingDir, error) {
 	}
 	var failed error
 	for _, base := range bases {
-		d, err := makeEphemeral(base)
+		d, err := makeEphemeral(base, ephemeralPrefix)
 		if err == nil {
 			return d, nil
 		}
@@ -170,8 +183,8 @@ func takeDir(path string, kind dirKind) (*workingDir, error) {
 	return &workingDir{path: path, kind: kind, lock: lock}, nil
 }
 
-func makeEphemeral(base string) (*workingDir, error) {
-	path, err := os.MkdirTemp(base, ephemeralPrefix)
+func makeEphemeral(base, prefix string) (*workingDir, error) {
+	path, err := os.MkdirTemp(base, prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -194,10 +207,15 @@ func (d *workingDir) mark() error {
 
 // renew makes the directory anew if a model has removed it. It returns an error when it must not be used any more.
 func (d *workingDir) renew() error {
-	if d.kind == own {
-		if err := makePrivate(filepath.Dir(d.path)); err != nil {
-			return err
-		}
+	var err error
+	switch d.kind {
+	case own:
+		err = makePrivate(filepath.Dir(d.path))
+	case ephemeral:
+		err = errors.Join(os.MkdirAll(filepath.Dir(d.path), 0o700), makePrivate(d.path))
+	}
+	if err != nil {
+		return err
 	}
 	if err := d.lock.Renew(); err != nil {
 		return err
@@ -208,9 +226,12 @@ func (d *workingDir) renew() error {
 	return nil
 }
 
+// inputDir is the directory for the files of inputs, made anew if a model has removed it.
+func (d *workingDir) inputDir() (string, error) { return d.inputs.path, d.inputs.renew() }
+
 // sweepEphemeral removes the ephemeral directories of this user's servers that were killed: nobody holds their locks any more.
-func sweepEphemeral(base string) {
-	found, _ := filepath.Glob(filepath.Join(base, ephemeralPrefix+"*")) // the pattern is valid
+func sweepEphemeral(base, prefix string) {
+	found, _ := filepath.Glob(filepath.Join(base, prefix+"*")) // an error means that the name of base is odd
 	for _, path := range found {
 		info, err := os.Lstat(path)
 		if err != nil || !info.IsDir() || info.Sys().(*syscall.Stat_t).Uid != uint32(os.Geteuid()) || !exists(filepath.Join(path, ephemeralMark)) {
@@ -233,6 +254,9 @@ func (d *workingDir) close() { d.closeWith(true) }
 func (d *workingDir) closeWith(results bool) {
 	d.closed.Do(func() {
 		defer d.lock.Close()
+		if d.inputs != nil {
+			d.inputs.close()
+		}
 		switch rest := spool.RestOf(d.path); {
 		case d.kind == ephemeral:
 			_ = os.RemoveAll(d.path)

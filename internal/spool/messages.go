@@ -78,9 +78,6 @@ type HealthResult struct {
 
 // PutRequest hands a prediction to the runner.
 func (d *Dir) PutRequest(r Request) error {
-	for i, f := range r.Files {
-		r.Files[i].Path = d.rel(f.Path)
-	}
 	parts, err := encodeRequest(r)
 	fid := FileID(r.ID)
 	if err == nil {

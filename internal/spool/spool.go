@@ -34,7 +34,6 @@ const (
 	jsonSuffix      = ".json"
 	linesSuffix     = ".jsonl"
 	tmpDir          = ".tmp"
-	inputsDir       = "inputs"
 	outputsDir      = "outputs"
 	healthDir       = "health"
 )
@@ -94,7 +93,7 @@ func Open(path string) (*Dir, error) {
 
 // make makes what is missing, but nothing above the directory: who may write there is not for this package to judge.
 func (d *Dir) make() error {
-	for _, sub := range []string{"", tmpDir, inputsDir, outputsDir, healthDir} {
+	for _, sub := range []string{"", tmpDir, outputsDir, healthDir} {
 		if err := os.Mkdir(d.join(sub), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
@@ -170,7 +169,7 @@ func cut(name, prefix, suffix string) (string, bool) {
 func (d *Dir) Remove(id string, plain bool) error {
 	fid := FileID(id)
 	err := errors.Join(
-		d.Withdraw(id, plain),
+		d.Withdraw(id),
 		remove(d.join(responsePrefix+fid+jsonSuffix)),
 	)
 	if plain {
@@ -179,13 +178,12 @@ func (d *Dir) Remove(id string, plain bool) error {
 	return errors.Join(err,
 		remove(d.join(eventsPrefix+fid+linesSuffix)),
 		remove(d.join(cancelPrefix+fid+jsonSuffix)),
-		d.RemoveInputs(id),
 		removeTree(d.Outputs(id)),
 	)
 }
 
 // Withdraw deletes the request of a prediction that has ended although its runner goes on with it.
-func (d *Dir) Withdraw(id string, _ bool) error {
+func (d *Dir) Withdraw(id string) error {
 	fid := FileID(id)
 	err := remove(d.join(requestPrefix + fid + jsonSuffix))
 	if fd, ok := d.held.LoadAndDelete(fid); ok {
@@ -211,8 +209,8 @@ func (d *Dir) hold(fid string) {
 	}
 }
 
-// Clear removes what an earlier runner left, before another one starts on the directory. No runner has a prediction then,
-// but the server may be downloading inputs. What a model has removed of the directory itself is made anew.
+// Clear removes what an earlier runner left, before another one starts on the directory. No runner has a prediction then.
+// What a model has removed of the directory itself is made anew.
 func (d *Dir) Clear() error {
 	if err := d.make(); err != nil {
 		return err
@@ -264,7 +262,7 @@ func (d *Dir) Probe(size int) error {
 }
 
 // Empty removes everything but the journals, before anything runs.
-func (d *Dir) Empty() error { return errors.Join(d.Clear(), d.emptySub(inputsDir), d.emptySub(tmpDir)) }
+func (d *Dir) Empty() error { return errors.Join(d.Clear(), d.emptySub(tmpDir)) }
 
 func (d *Dir) emptySub(name string) error {
 	entries, err := os.ReadDir(d.join(name))
@@ -273,20 +271,6 @@ func (d *Dir) emptySub(name string) error {
 	}
 	return err
 }
-
-// Inputs is the directory of a prediction's downloaded inputs; the caller makes it when there are any.
-func (d *Dir) Inputs(id string) string { return d.join(inputsDir, FileID(id)) }
-
-// MoveInputs gives the inputs of a prediction to another directory of the same file system.
-func (d *Dir) MoveInputs(id string, to *Dir) error {
-	if err := os.MkdirAll(to.join(inputsDir), 0o700); err != nil { // a model removes what it can
-		return err
-	}
-	return os.Rename(d.Inputs(id), to.Inputs(id))
-}
-
-// RemoveInputs deletes them.
-func (d *Dir) RemoveInputs(id string) error { return removeTree(d.Inputs(id)) }
 
 // Outputs is the directory where the runner puts contents of a prediction's outputs.
 func (d *Dir) Outputs(id string) string { return d.join(outputsDir, FileID(id)) }
@@ -297,13 +281,6 @@ func (d *Dir) Abs(path string) string {
 		return path
 	}
 	return filepath.Join(d.path, path)
-}
-
-func (d *Dir) rel(path string) string {
-	if rel, err := filepath.Rel(d.path, path); err == nil {
-		return rel
-	}
-	return path
 }
 
 func (d *Dir) getJSON(name string, most int64, v any) (bool, error) {

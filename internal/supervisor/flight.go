@@ -52,12 +52,13 @@ type flight struct {
 	look       bell          // something to read
 	eventsOnly atomic.Bool   // what there is to read are events: it saves a stream of tokens a look for its response at each
 	noteOnce   sync.Once
-	queued     bool // stands in the journal of the queue
-	plain      bool // left nothing but its request and response in the spool
-	soon       bool // set at the handover: the prediction before it was brief, so its end is expected at once
-	brief      bool // took less than BusyPoll from the handover to the end
-	fetches    bool // some of its files are not in the request: it has no slot while it fetches them
-	unchecked  bool // was taken up from an earlier server: its input is checked once there is a schema
+	queued     bool   // stands in the journal of the queue
+	plain      bool   // left nothing but its request and response in the spool
+	soon       bool   // set at the handover: the prediction before it was brief, so its end is expected at once
+	brief      bool   // took less than BusyPoll from the handover to the end
+	inputs     string // the directory with the files of its input; empty while there is none
+	fetches    bool   // some of its files are not in the request: it has no slot while it fetches them
+	unchecked  bool   // was taken up from an earlier server: its input is checked once there is a schema
 	deadline   time.Duration
 	owed       webhook.Body    // the terminal snapshot as it is on disk, nil when it is not
 	hook       *webhook.Queue  // nil without a webhook; set before the handover

@@ -288,7 +288,7 @@ func (o *follower) conclude(ctx context.Context, r spool.Response) prediction.Re
 		o.s.pass([]byte(r.Traceback))
 		o.f.log("stderr", []byte(r.Traceback))
 	}
-	o.f.plain = !o.events.Found() && o.grace == nil && len(o.f.checked.Files)+len(r.Files) == 0 && r.OutputPath == ""
+	o.f.plain = !o.events.Found() && o.grace == nil && len(r.Files) == 0 && r.OutputPath == ""
 	result := prediction.Result{
 		Status: prediction.Status(r.Status), Streamed: r.Streamed, Error: r.Error, Metrics: r.Metrics, CompletedAt: r.CompletedAt,
 	}

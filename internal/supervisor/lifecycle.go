@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"strings"
 	"time"
 
@@ -136,8 +137,7 @@ func (s *Supervisor) check(ctx context.Context, f *flight, w *worker) (*worker, 
 	return s.await(ctx, f)
 }
 
-// place puts the file inputs where the runner looks for them, and returns the file table of the request. What had no slot to
-// fetch them has one afterwards.
+// place fetches the file inputs and returns the file table of the request. What had no slot to fetch them has one afterwards.
 func (s *Supervisor) place(ctx context.Context, f *flight, w *worker) (*worker, []spool.File, error) {
 	if len(f.checked.Files) == 0 {
 		return w, nil, nil
@@ -153,19 +153,13 @@ func (s *Supervisor) place(ctx context.Context, f *flight, w *worker) (*worker, 
 		}
 	}
 	table := make([]spool.File, len(placed))
-	from, to := s.root.Inputs(f.id()), w.dir.Inputs(f.id())
 	for i, p := range placed {
-		table[i] = spool.File{Pointer: p.Pointer, Path: to + strings.TrimPrefix(p.Path, from)}
-	}
-	if w.dir != s.root {
-		if err := s.root.MoveInputs(f.id(), w.dir); err != nil {
-			return w, nil, unwritable(err)
-		}
+		table[i] = spool.File{Pointer: p.Pointer, Path: p.Path}
 	}
 	return w, table, nil
 }
 
-// fetch downloads the file inputs to the root, because there may be no worker yet.
+// fetch downloads the file inputs to a directory of the prediction.
 func (s *Supervisor) fetch(ctx context.Context, f *flight) ([]files.Placed, error) {
 	f.mayLast()
 	if err := s.noteQueued(f); err != nil {
@@ -175,13 +169,25 @@ func (s *Supervisor) fetch(ctx context.Context, f *flight) ([]files.Placed, erro
 	for i, in := range f.checked.Files {
 		sources[i] = files.Source(in)
 	}
+	if err := s.makeInputs(f); err != nil {
+		return nil, fmt.Errorf("the temporary directory can't be written: %w", reasonFor(err))
+	}
 	span := f.span.Child("download", trace.SpanKindClient)
-	placed, err := s.Fetcher.Fetch(ctx, s.root.Inputs(f.id()), sources, span.Header(f.prediction.Request.TraceHeader()))
+	placed, err := s.Fetcher.Fetch(ctx, f.inputs, sources, span.Header(f.prediction.Request.TraceHeader()))
 	span.End(text(err))
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	return placed, err
+}
+
+// makeInputs makes the directory for the files of an input.
+func (s *Supervisor) makeInputs(f *flight) error {
+	dir, err := s.Inputs()
+	if err == nil {
+		f.inputs, err = os.MkdirTemp(dir, "")
+	}
+	return err
 }
 
 // ended is the result of a prediction that ended before the model ran, or without an answer of the runner.
@@ -286,22 +292,26 @@ func (s *Supervisor) settle(f *flight, w *worker, r prediction.Result) {
 	s.observe(f)
 }
 
-// clean removes what the prediction left in the spool. Where its runner may still write, only the request goes, so that a
-// later server does not end the prediction once more.
+// clean removes what the prediction left on disk. Where its runner goes on with it, only the request goes, so that a later
+// server does not end the prediction once more.
 func (s *Supervisor) clean(f *flight) {
-	if len(f.checked.Files) > 0 && f.dir != s.root {
-		if err := s.root.RemoveInputs(f.id()); err != nil {
-			s.Log.Error("remove the inputs of a prediction", "id", f.id(), "error", err)
-		}
+	if !f.abandoned {
+		s.removeFiles(f)
+	} else if err := f.dir.Withdraw(f.id()); err != nil {
+		s.Log.Error("remove the request of a prediction", "id", f.id(), "error", err)
 	}
-	if f.dir == nil {
-		return
+}
+
+// removeFiles removes every file of a prediction.
+func (s *Supervisor) removeFiles(f *flight) {
+	var err error
+	if f.dir != nil {
+		err = f.dir.Remove(f.id(), f.plain)
 	}
-	remove := f.dir.Remove
-	if f.abandoned {
-		remove = f.dir.Withdraw
+	if f.inputs != "" {
+		err = errors.Join(err, os.RemoveAll(f.inputs))
 	}
-	if err := remove(f.id(), f.plain); err != nil {
+	if err != nil {
 		s.Log.Error("remove the files of a prediction", "id", f.id(), "error", err)
 	}
 }

@@ -51,9 +51,7 @@ func (w *worker) pokeOnly() bool {
 // sweep removes the files of an abandoned prediction that has ended after all, and only then lets its slot and its id be used
 // again.
 func (w *worker) sweep(f *flight) {
-	if err := w.dir.Remove(f.id(), false); err != nil {
-		w.s.Log.Error("remove the files of a prediction", "id", f.id(), "error", err)
-	}
+	w.s.removeFiles(f)
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
 	delete(w.abandoned, spool.FileID(f.id()))

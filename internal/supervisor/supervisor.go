@@ -32,9 +32,10 @@ type Config struct {
 	Runners    int           // number of runner processes, at least 1
 	Devices    []string      // CUDA_VISIBLE_DEVICES of each runner, nil to leave it as it is
 	WorkingDir string
-	Renew      func() error // makes WorkingDir anew if a model has removed it; an error when it must not be used any more
-	Durable    bool         // a later server may be started on WorkingDir: note on disk what is owed
-	Rerun      bool         // after a crash of the server, run again what it had in flight instead of failing it
+	Renew      func() error           // makes WorkingDir anew if a model has removed it; an error when it must not be used any more
+	Inputs     func() (string, error) // the directory for files of inputs, made anew if a model has removed it
+	Durable    bool                   // a later server may be started on WorkingDir: note on disk what is owed
+	Rerun      bool                   // after a crash of the server, run again what it had in flight instead of failing it
 
 	SetupTimeout   time.Duration // 0: none
 	CancelGrace    time.Duration // from a cancel to the replacement of the runner

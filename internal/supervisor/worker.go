@@ -388,9 +388,7 @@ func (w *worker) bury() {
 		<-w.gone
 	}
 	for _, f := range left {
-		if err := w.dir.Remove(f.id(), false); err != nil {
-			w.s.Log.Error("remove the files of a prediction", "id", f.id(), "error", err)
-		}
+		w.s.removeFiles(f)
 	}
 }
 

@@ -103,7 +103,7 @@ def test_a_download_that_hangs_can_be_canceled(server, store, silent, how):
     assert server.ended(id)["status"] == "canceled"
     gate.set()
     works(server)
-    until("nothing is left of it", lambda: not list((server.spool() / "inputs").iterdir()))
+    until("nothing is left of it", lambda: not server.inputs())
 
 
 def test_a_webhook_that_redirects_to_a_file_or_never_ends_holds_nothing(server, receiver, silent):

@@ -138,6 +138,30 @@ def test_an_ephemeral_directory_goes_with_its_server_also_if_it_is_killed(again,
     assert directory(second) != path and not path.exists()
 
 
+HOLDS = """
+import time
+from cog import BasePredictor, Path
+class Predictor(BasePredictor):
+    def predict(self, file: Path = None) -> str:
+        time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("flags", [(), ("--ephemeral",), ("--working-dir",)], ids=["own", "ephemeral", "chosen"])
+def test_the_files_of_inputs_go_with_their_server_also_if_it_is_killed(again, tmp_path, flags):
+    more = (*flags, str(tmp_path / "spool")) if flags == ("--working-dir",) else flags
+    first = again(*more, source=HOLDS)
+    asked(first, {"file": "data:,x"}, id="it")
+    until("it runs", lambda: first.get("/predictions/it").json["status"] == "processing")
+    assert [file.read_text() for made in first.inputs() for file in made.glob("*/*")] == ["x"]
+    first.kill()
+    assert first.inputs()
+    second = again(*more, source=HOLDS)
+    assert second.inputs() == []
+    ended_in_order(second)
+    assert not list((tmp_path / "tmp").glob("coggo-inputs-*"))
+
+
 def test_nobody_removes_what_is_still_needed():
     run_inside("sweeping.py")
 

@@ -106,10 +106,6 @@ def contents(url):
     return base64.b64decode(url.partition(",")[2], validate=True)
 
 
-def files(server):
-    return {path for path in server.temporary.rglob("*") if path.is_file()}
-
-
 HOWS = ["", "descriptor", "descriptor for reading", "buffered", "mapping", "hard link", "thread", "child", "list"]
 
 
@@ -129,7 +125,7 @@ def test_a_file_of_setup_is_kept_and_what_was_answered_stays(server):
         body = server.predict({"how": "of setup", "letter": letter}, id=f"setup-{letter}").json
         assert contents(body["output"]) == letter.encode() * SIZE, body["error"]
     assert contents(server.get("/predictions/setup-a").json["output"]) == b"a" * SIZE
-    assert any(path.name == "of-setup.bin" for path in files(server))
+    assert any(path.name == "of-setup.bin" for path in server.temporary_files())
 
 
 def test_an_input_that_is_returned_is_what_it_was(server, store):
@@ -251,25 +247,25 @@ def births(start_once):
 @pytest.mark.parametrize("how", ["plain", "written", "renamed", "moved", "linked", "touched"])
 def test_an_older_file_is_kept_whatever_was_done_to_it(births, how):
     for _ in range(20):  # also right after a run
-        before = len(files(births))
+        before = len(births.temporary_files())
         assert contents(births.predict({"how": how}).json["output"]) == b"text"
-        assert len(files(births)) == before + (how == "linked")
+        assert len(births.temporary_files()) == before + (how == "linked")
 
 
 @pytest.mark.parametrize("how", ["new", "copied", "given"])
 def test_a_file_of_the_run_is_removed(births, store, how):
     url = store.add("/in.txt", b"text") if how == "given" else None
     for _ in range(20):
-        before = files(births)
+        before = births.temporary_files()
         assert contents(births.predict({"how": how, **({"path": url} if url else {})}).json["output"]) == b"text"
-        assert files(births) == before
+        assert births.temporary_files() == before
 
 
 def test_a_file_of_the_run_before_is_kept(births):
     for n in range(20):  # right after it, when stamps hardly differ
         births.predict({"how": "cached"})
         assert contents(births.predict({"how": "what was cached"}, id=f"c{n}").json["output"]) == b"text"
-    assert any(path.name == "cached.txt" for path in files(births))
+    assert any(path.name == "cached.txt" for path in births.temporary_files())
 
 
 @pytest.mark.parametrize("kind", ["def predict", "async def predict"])
@@ -278,9 +274,9 @@ def test_so_it_is_on_kernels_whose_stamps_are_coarse(start, tmp_path, kind):
     server = start(BIRTHS.replace("def predict", kind).replace("LEAVE", LEAVE), env={"PYTHONPATH": str(tmp_path)})
     server.predict({"how": "cached"})
     for how in ["new", "what was cached", "moved", "written"] * 5:
-        before = len(files(server))
+        before = len(server.temporary_files())
         assert contents(server.predict({"how": how}).json["output"]) == b"text"
-        assert len(files(server)) == before
+        assert len(server.temporary_files()) == before
 
 
 TOGETHER = """
@@ -319,7 +315,7 @@ def test_runs_that_share_a_file_all_get_it_and_it_goes_with_the_last(start, size
         assert body["status"] == "succeeded", body["error"]
         assert contents(body["output"]) == b"s" * size
     server.predict({"size": size})
-    until("nothing is left", lambda: not files(server))
+    until("nothing is left", lambda: not server.temporary_files())
     assert contents(server.get("/predictions/one").json["output"]) == b"s" * size
 
 

@@ -120,7 +120,7 @@ def ran(server, id):
 
 
 def no_inputs(server):
-    until("no file is left", lambda: not list((server.spool() / "inputs").iterdir()))
+    until("no file is left", lambda: not server.inputs())
 
 
 def gauge(server, name):
@@ -345,4 +345,4 @@ def test_with_several_runners_the_files_go_to_the_one_that_takes_the_prediction(
     assert server.predict({"file": "data:,whole"}).json["output"][-1] == "whole"
     give_back()
     server.ended("blocker")
-    until("no file is left", lambda: not list((tmp_path / "spool").glob("**/inputs/*")))
+    until("no file is left", lambda: not server.inputs())

@@ -5,7 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import os
+import pathlib
+import shutil
 import socket
+import stat
+import tempfile
 import threading
 
 import pytest
@@ -208,7 +212,7 @@ def test_one_bad_file_of_many_fails_and_leaves_nothing(server, store):
     urls = [store.add(f"/{n}", b"x") for n in range(5)]
     body = server.predict({"many": [*urls, store.url + "/missing"]}).json
     assert body["status"] == "failed" and "404" in body["error"]
-    assert list((server.spool() / "inputs").glob("*")) == []
+    assert server.inputs() == []
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
@@ -242,12 +246,11 @@ def test_a_url_in_a_text_input_stays_text(server, store):
 def test_downloaded_files_go_with_the_prediction(server, store, end):
     inputs = {"one": store.add("/a", b"a"), "many": [store.add("/b", b"b"), "data:,c"], "end": end}
     server.predict(inputs, {"Prefer": "respond-async"}, id=f"files{end}")
-    directory = server.spool() / "inputs" / f"files{end}"
     if end == "hang":
-        until("the files are there", lambda: len([p for p in directory.rglob("*") if p.is_file()]) == 3)
+        until("the files are there", lambda: len([p for d in server.inputs() for p in d.glob("*/*")]) == 3)
         server.ask("POST", f"/predictions/files{end}/cancel")
     server.ended(f"files{end}")
-    assert not directory.exists()
+    assert server.inputs() == []
 
 
 def test_up_to_eight_downloads_run_at_once(server, store):
@@ -349,3 +352,114 @@ def test_a_large_data_url_is_in_memory_once(start):
     answer = server.ask("POST", "/predictions", body, Content_Type="application/json")
     assert answer.json["output"]["one"]["size"] == 36 << 20, answer.json["error"]
     assert server.memory() - before < len(body) + (20 << 20)
+
+
+MOVES = """
+import os, pathlib, shutil, tempfile
+from cog import BasePredictor, Path
+
+class Predictor(BasePredictor):
+    def predict(self, file: Path, how: str = "os.rename") -> list[str]:
+        read = []
+        for directory in (tempfile.mkdtemp(), os.getcwd()):
+            given = pathlib.Path(file)
+            there = pathlib.Path(directory, "moved.txt")
+            if how.startswith("os."):
+                getattr(os, how[3:])(given, there)
+            else:
+                getattr(given, how)(there)
+            read.append(there.read_text())
+            if how != "os.link":
+                os.rename(there, file)
+        return read
+"""
+FORMS = {
+    "sync": (MOVES, ()),
+    "async": (MOVES.replace("def predict", "async def predict"), ()),
+    "several runners": (MOVES, ("--runners", "2")),
+}
+
+
+def sources(server, store):
+    """The same file as a data URL, as the URL of a source and as an upload."""
+    form = b'--b\r\nContent-Disposition: form-data; name="content"; filename="x.txt"\r\n\r\nthe file\r\n--b--\r\n'
+    stored = server.ask("POST", "/v1/files", form, Content_Type="multipart/form-data; boundary=b").json
+    return ["data:text/plain,the%20file", store.add("/x.txt", b"the file"), stored["urls"]["get"]]
+
+
+@pytest.fixture
+def shared_memory():
+    path = tempfile.mkdtemp(dir="/dev/shm")
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_model_may_rename_and_link_its_input(shared_memory, start, store, form):
+    """Also where the messages are on a file system of their own."""
+    source, flags = FORMS[form]
+    server = start(source, *flags, "--working-dir", shared_memory)
+    for url in sources(server, store):
+        for how in ("os.rename", "os.replace", "rename", "replace", "os.link"):
+            answer = server.predict({"file": url, "how": how}).json
+            assert answer["output"] == ["the file"] * 2, (url, how, answer["error"])
+            for left in pathlib.Path(server.process.args[-1]).rglob("moved.txt"):
+                left.unlink()
+    assert server.inputs() == []
+
+
+def test_the_files_of_inputs_are_private(start, store):
+    server = start(MODEL)
+    server.predict(
+        {"one": store.add("/a", b"a"), "many": ["data:,b"], "end": "hang"}, {"Prefer": "respond-async"}, id="p"
+    )
+    until("the files are there", lambda: len([p for d in server.inputs() for p in d.glob("*/*")]) == 2)
+    (root,) = {directory.parent for directory in server.inputs()}
+    for path in [root, *root.rglob("*")]:
+        state = path.lstat()
+        assert (state.st_uid, stat.S_IMODE(state.st_mode) & 0o077) == (os.geteuid(), 0), path
+    server.ask("POST", "/predictions/p/cancel")
+    server.ended("p")
+
+
+REMOVES = """
+import os, shutil, tempfile
+from cog import BasePredictor, Path
+
+class Predictor(BasePredictor):
+    def predict(self, file: Path = None, how: str = "") -> str:
+        for name in os.listdir(tempfile.gettempdir()):
+            path = os.path.join(tempfile.gettempdir(), name)
+            if how == "remove":
+                shutil.rmtree(path, ignore_errors=True)
+            elif how == "open":
+                os.chmod(path, 0o755)
+            elif how == "close":
+                os.chmod(path, 0o700)
+        if how == "all":
+            shutil.rmtree(tempfile.gettempdir())
+        return file.read_text() if file and os.path.exists(file) else ""
+"""
+
+
+@pytest.mark.parametrize("how", ["remove", "all"])
+def test_a_model_that_empties_the_temporary_directory_gets_its_next_file(start, tmp_path, how):
+    server = start(REMOVES, "--working-dir", str(tmp_path / "spool"))
+    server.predict({"file": "data:,first", "how": how})
+    assert server.predict({"file": "data:,second"}).json["output"] == "second"
+
+
+def test_a_directory_that_is_not_this_user_s_alone_gets_no_file(start, tmp_path):
+    server = start(REMOVES, "--working-dir", str(tmp_path / "spool"))
+    server.predict({"how": "open"})
+    answer = server.predict({"file": "data:,x"}).json
+    assert answer["status"] == "failed" and "not a directory of this user alone" in answer["error"], answer
+    server.predict({"how": "close"})
+    assert server.predict({"file": "data:,x"}).json["output"] == "x"
+
+
+def test_the_files_are_where_the_model_has_its_temporary_files(start, tmp_path):
+    server = start(MODEL, "--runner-env", f"TMPDIR={tmp_path}")
+    assert one(server, "data:,x")["path"].startswith(f"{tmp_path}/coggo-inputs-")
+    elsewhere = start(MODEL, env={"TMPDIR": "/nowhere/at/all"})
+    assert one(elsewhere, "data:,x")["path"].startswith("/tmp/coggo-inputs-")

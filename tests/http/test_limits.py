@@ -172,7 +172,7 @@ def test_422_for_more_files_than_max_input_files(start_once):
         (problem,) = answer.json["detail"]
         assert problem["loc"] == ["body", "input"] and "64 files" in problem["msg"]
         assert "--max-input-files" in problem["msg"]
-    assert not list(server.spool().glob("inputs/*"))
+    assert not server.inputs()
 
 
 def test_the_number_of_input_files_can_be_set(start):

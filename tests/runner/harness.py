@@ -25,7 +25,7 @@ READY, BUSY, LOOK = signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP
 def make_spool(path: pathlib.Path) -> pathlib.Path:
     """The working directory as the server prepares it."""
     path.mkdir(mode=0o700)
-    for name in (".tmp", "inputs", "outputs", "health"):
+    for name in (".tmp", "outputs", "health"):
         (path / name).mkdir(mode=0o700)
     os.mkfifo(path / "logs", 0o600)
     return path

@@ -54,7 +54,7 @@ def test_request_is_read(spool: Spool) -> None:
         "abc",
         "predict",
         {"prompt": "hi", "image": "https://example.com/in.png", "seed": 2**70},
-        {"/image": f"{spool.path}/inputs/abc/0/in.png"},
+        {"/image": "/tmp/coggo-inputs-1/2/0/in.png"},
         {"user": "u1"},
         ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "a=b"),
         True,

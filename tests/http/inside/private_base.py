@@ -96,10 +96,11 @@ def test_left_links_are_not_swept(serve):
     target.mkdir()
     for name in ("ephemeral", "lock"):
         (target / name).touch()
-    (SHM / "coggo-ephemeral-1").symlink_to(target)
-    trap = SHM / "coggo-ephemeral-2"
-    trap.mkdir()
-    (trap / "ephemeral").touch()
-    (trap / "lock").symlink_to(SHM / "made")
+    for kind in ("ephemeral", "inputs"):
+        (SHM / f"coggo-{kind}-1").symlink_to(target)
+        trap = SHM / f"coggo-{kind}-2"
+        trap.mkdir()
+        (trap / "ephemeral").touch()
+        (trap / "lock").symlink_to(SHM / "made")
     serve()
     assert (target / "lock").exists() and not (SHM / "made").exists()
