@@ -170,6 +170,45 @@ def test_temporary_files_are_removed(server, what):
     assert not any((server.spool() / "outputs").glob("*"))
 
 
+BESIDE = """
+import os
+from typing import Iterator, List
+from cog import BasePredictor, Path, batch
+
+def beside():
+    os.makedirs("deep", exist_ok=True)
+    with open("deep/out.txt", "w") as out:
+        out.write("made")
+    return Path("deep/out.txt")
+
+class Plain:
+    def predict(self) -> Path:
+        return beside()
+
+class Yields:
+    def predict(self) -> Iterator[Path]:
+        yield beside()
+
+class Async:
+    async def predict(self) -> Path:
+        return beside()
+
+class Batch:
+    @batch(max_size=4)
+    def predict(self, n: List[int]) -> List[Path]:
+        return [beside() for _ in n]
+"""
+
+
+@pytest.mark.parametrize("name", ["Plain", "Yields", "Async", "Batch"])
+def test_files_beside_the_model_are_kept_also_below_the_temporary_directory(start, tmp_path, name):
+    directory = tmp_path / "model"
+    directory.mkdir()
+    server = start(BESIDE, model_dir=directory, predict=f"predict.py:{name}", env={"TMPDIR": str(tmp_path)})
+    assert server.predict({"n": 1} if name == "Batch" else {}).json["status"] == "succeeded"
+    assert (directory / "deep" / "out.txt").read_text() == "made"
+
+
 ITERATOR = """
 import os, tempfile, time
 from typing import Any, Iterator

@@ -137,3 +137,20 @@ def test_all_that_is_left_goes_at_the_end(temporary: pathlib.Path) -> None:
     known.end(known.begin({}, True), [(path, lambda: False)])
     known.close()
     assert not os.path.exists(path)
+
+
+def test_files_beside_the_model_are_nobodys_though_it_lies_in_the_temporary_directory(temporary: pathlib.Path) -> None:
+    model = temporary / "model"
+    (model / "deep").mkdir(parents=True)
+    known = Births(str(model))
+    began = known.begin({}, True)
+    known.wait(began)
+    files = [model / "out.txt", model / "deep" / "out.txt", temporary / "out.txt", temporary / "model.txt"]
+    assert [made(known, write(path), began) for path in files] == [False, False, True, True]
+
+
+def test_a_temporary_directory_in_that_of_the_model_is_one(temporary: pathlib.Path) -> None:
+    known = Births(str(temporary.parent))
+    began = known.begin({}, True)
+    known.wait(began)
+    assert made(known, write(temporary / "out.txt"), began)

@@ -23,7 +23,7 @@ class BatchRunner:
     """Takes requests and calls the model in the main thread, with no loop and no thread of our own."""
 
     def __init__(self, spool: Spool, model: Any, names: Watch, doorbell: Doorbell, streams: Streams) -> None:
-        self._births = Births()
+        self._births = Births(model.directory)
         self._spool = spool
         self._model = model
         self._method = model.predict

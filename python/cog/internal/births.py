@@ -64,7 +64,8 @@ class _Left(NamedTuple):
 class Births:
     """Knows the runs of this process and what they leave. Used from the thread that runs them."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: str = "") -> None:
+        self._model = _realpath(model) + "/" if model else ""  # its directory, whose files nobody removes
         self._next = 0
         self._live: dict[int, None] = {}  # numbers of runs that have not ended, in order
         self._left: dict[str, _Left] = {}
@@ -137,9 +138,12 @@ class Births:
     # -- births
 
     def made(self, path: str, info: os.stat_result, began: Beginning) -> bool:
-        """Whether a file in the temporary directory is one of the run's own, so that nobody needs it afterwards."""
+        """Whether a file in the temporary directory is one of the run's own, so that nobody needs it afterwards. None is in the
+        directory of the model, which may lie there too."""
         path, directory = _realpath(path), _realpath(_temporary()) + "/"
         if not path.startswith(directory):
+            return False
+        if self._model.startswith(directory) and path.startswith(self._model):
             return False
         if (info.st_dev, info.st_ino) in began.given:
             return True

@@ -225,7 +225,7 @@ class SyncRunner:
         self._streams = streams
         self._pools = Pools()
         self._pace = Pace(busy_poll)
-        self._births = Births()
+        self._births = Births(model.directory)
 
     def serve(self) -> int:
         """Take requests until the server says stop."""

@@ -76,6 +76,7 @@ class Model:
 
     def __init__(
         self,
+        directory: str,
         target: Any,
         predict: Method,
         train: Method | None,
@@ -83,6 +84,7 @@ class Model:
         made: Any | None,
         warnings: list[str],
     ) -> None:
+        self.directory = directory
         self._target = target
         self._object: Any = made
         self.warnings = warnings
@@ -261,6 +263,7 @@ def _method_name(target: type, ref: str) -> str:
 def load(predict_ref: str, train_ref: str | None = None, max_concurrency: int | None = None) -> Model:
     """Import a model and read its methods. Raises LoadError with every problem; exceptions of the model's own code pass
     through."""
+    directory = os.getcwd()
     target = import_target(predict_ref)
     made = target if _is_object(target) else None
     if made is not None:
@@ -286,7 +289,7 @@ def load(predict_ref: str, train_ref: str | None = None, max_concurrency: int | 
             f"a concurrency of {limit} needs async def {name} or @cog.batch; write it so, or set the concurrency to 1"
         )
         raise LoadError([f"{_place(predict.function, predict_ref)}: {text}"], loader.warnings)
-    return Model(target, predict, train, limit, made, loader.warnings)
+    return Model(directory, target, predict, train, limit, made, loader.warnings)
 
 
 def _is_object(target: Any) -> bool:

@@ -85,7 +85,7 @@ class AsyncRunner:
         self, loop: asyncio.AbstractEventLoop, spool: Spool, model: Any, names: Watch, streams: Streams
     ) -> None:
         self._loop = loop
-        self._births = Births()
+        self._births = Births(model.directory)
         self._streams = streams
         self._spool = spool
         self._model = model
