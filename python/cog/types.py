@@ -6,6 +6,7 @@ import io
 import os
 import pathlib
 import sys
+from _thread import allocate_lock as _lock
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, Union
 
@@ -91,43 +92,91 @@ class Path(_Described, type(pathlib.Path())):  # type: ignore[misc]
         return cls.validate(value)
 
 
-class URLPath(_Described, type(pathlib.PurePosixPath())):  # type: ignore[misc]
-    """A file that is known by its URL and downloaded when it is needed."""
+class URLPath(Path):
+    """A file that is known by its URL. The text, ``source``, ``filename`` and ``name`` are the URL's, for models that fetch it
+    themselves. Everything else is that of a local file, which is downloaded once, when it is first asked for."""
+
+    #: What is known without the file.
+    _OF_URL: ClassVar[frozenset[str]] = frozenset(
+        ("source", "filename", "name", "stem", "suffix", "suffixes", "convert", "unlink", "validate")
+        + ("_fileobj", "_local", "_lock", "_accept", "_format", "_mark", "_OF_URL")
+    )
 
     source: str
     filename: str
 
-    def __new__(cls, *args: Any, source: str = "", filename: str = "", fileobj: Any = None) -> URLPath:
-        return super().__new__(cls, filename) if sys.version_info < (3, 12) else object.__new__(cls)
+    def __new__(cls, *args: Any, **options: Any) -> URLPath:
+        made: URLPath = object.__new__(cls)
+        return made
 
     def __init__(self, *args: Any, source: str = "", filename: str = "", fileobj: Any = None) -> None:
-        if sys.version_info >= (3, 12):
-            super().__init__(filename)
         self.source = source
         self.filename = filename
         self._fileobj = fileobj
-        self._path: Path | None = None
+        self._local: Path | None = None
+        self._lock = _lock()
+
+    def __getattribute__(self, name: str) -> Any:
+        """Also what pathlib itself asks for: which private parts a path has differs by version."""
+        if name in URLPath._OF_URL or name.startswith("__"):
+            return object.__getattribute__(self, name)
+        return getattr(self.convert(), name)
 
     def convert(self) -> Path:
         """Download it once; returns the path of the local file."""
-        if self._path is None:
-            import shutil
-            import tempfile
+        with self._lock:
+            if self._local is None:
+                from cog.internal.downloads import download
 
-            suffix = os.path.splitext(self.filename)[1]
-            with tempfile.NamedTemporaryFile(suffix=suffix, delete=False) as out:
-                shutil.copyfileobj(self._fileobj if self._fileobj is not None else URLFile(self.source), out)
-            self._path = Path(out.name)
-        return self._path
+                contents = self._fileobj if self._fileobj is not None else URLFile(self.source)
+                self._local = Path(download(contents, self.filename))
+            return self._local
 
     def unlink(self, missing_ok: bool = False) -> None:
         """Remove the local file, if it was downloaded."""
-        if self._path is not None:
-            os.unlink(self._path)
-            self._path = None
+        with self._lock:
+            if self._local is not None:
+                self._local.unlink(missing_ok)
+                self._local = None
+
+    @property
+    def name(self) -> str:
+        """The last part of the URL, and the name of the local file."""
+        return self.filename
+
+    @property
+    def stem(self) -> str:
+        return pathlib.PurePosixPath(self.filename).stem
+
+    @property
+    def suffix(self) -> str:
+        return pathlib.PurePosixPath(self.filename).suffix
+
+    @property
+    def suffixes(self) -> list[str]:
+        return pathlib.PurePosixPath(self.filename).suffixes
+
+    def __fspath__(self) -> str:
+        return os.fspath(self.convert())
 
     def __str__(self) -> str:
         return self.source
+
+    def __repr__(self) -> str:
+        return f"URLPath({self.source[:80]!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, URLPath) and self.source == other.source
+
+    def __hash__(self) -> int:
+        return hash(self.source)
+
+    def __reduce__(self) -> Any:
+        return _url_path, (self.source, self.filename)
+
+
+def _url_path(source: str, filename: str) -> URLPath:
+    return URLPath(source=source, filename=filename)
 
 
 class URLFile(io.IOBase):

@@ -9,6 +9,7 @@ import tempfile
 from typing import Any
 
 MODEL = """
+import pathlib
 from typing import Optional, Union
 from cog import BasePredictor, File, Path
 class Predictor(BasePredictor):

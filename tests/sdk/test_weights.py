@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pathlib
+import re
 from typing import Any
 
 import pytest
 
-from interpreters import ask_all
+from http_store import Store
+from interpreters import ask_all, every
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -16,9 +18,10 @@ URL = "data:text/plain,remote"
 #: The parameter, $COG_WEIGHTS, whether ./weights is there; the type and the contents that setup gets.
 ROWS = [
     ("weights: str", URL, True, "str", None),
-    ("weights: Path", URL, True, "Path", "remote"),
-    ("weights: Optional[Path] = None", URL, True, "Path", "remote"),
-    ("weights: 'Optional[Path]'", URL, False, "Path", "remote"),
+    ("weights: Path", URL, True, "URLPath", "remote"),
+    ("weights: Optional[Path] = None", URL, True, "URLPath", "remote"),
+    ("weights: 'Optional[Path]'", URL, False, "URLPath", "remote"),
+    ("weights: pathlib.Path", URL, False, "URLPath", "remote"),
     ("weights: File", URL, True, "URLFile", "remote"),
     ("weights: Optional[File] = None", URL, False, "URLFile", "remote"),
     ("weights", URL, False, "str", None),
@@ -29,6 +32,30 @@ ROWS = [
     ("weights: Path", None, False, "NoneType", None),
     ("weights", None, False, "NoneType", None),
 ]
+
+
+LAZY = pathlib.Path(__file__).with_name("lazy.py")
+
+#: What is asked of weights without the file.
+OF_URL = ["str", "format", "repr", "source", "filename", "name", "stem", "suffix", "equal", "hash", "kind", "pickle"]
+
+
+@pytest.fixture(scope="module")
+def uses() -> list[str]:
+    return re.findall(r"^    def (\w+)", LAZY.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_weights_of_a_url_are_fetched_once_when_they_are_first_read(store: Store, uses: list[str]) -> None:
+    """By each way to read a file, on each Python; and not by what only asks for the URL."""
+    for version in every():
+        for use in uses:
+            store.add(f"/{version}/{use}/my%20weights.tar", b"remote")
+    found = ask_all(LAZY, store.url)
+    for version, answers in found.items():
+        assert set(answers) == set(uses)
+        for use, (value, wanted) in answers.items():
+            asked = [got for got in store.got if got.path.startswith(f"/{version}/{use}/")]
+            assert (value, len(asked)) == (wanted, use not in OF_URL), f"{version}: {use}"
 
 
 @pytest.fixture(scope="module")

@@ -138,7 +138,7 @@ def weights_of(setup: Callable[..., Any]) -> dict[str, Any]:
 
 def _weights_value(function: Any) -> Any:
     from cog.internal.annotations import Unresolved, members, raw, resolve
-    from cog.types import File, Path, URLFile
+    from cog.types import File, Path, URLFile, URLPath, get_filename
 
     source = os.environ.get("COG_WEIGHTS", "")
     if not source:
@@ -156,20 +156,9 @@ def _weights_value(function: Any) -> Any:
         return URLFile(source) if is_url else open(source, "rb")
     if not is_url:
         return Path(source)
-    return _downloaded(source) if isinstance(wanted, type) and issubclass(wanted, os.PathLike) else source
-
-
-def _downloaded(url: str) -> Any:
-    """The weights as a local file; it lives as long as the process needs it."""
-    import shutil
-    import tempfile
-
-    from cog.types import Path, URLFile, get_filename
-
-    path = os.path.join(tempfile.mkdtemp(prefix="cog-weights-"), get_filename(url) or "weights")
-    with open(path, "wb") as out:
-        shutil.copyfileobj(URLFile(url), out)
-    return Path(path)
+    if isinstance(wanted, type) and issubclass(wanted, os.PathLike):
+        return URLPath(source=source, filename=get_filename(source))
+    return source
 
 
 class _Loader:

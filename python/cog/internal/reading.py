@@ -232,9 +232,9 @@ class Reader:
 
         if issubclass(found, enum.Enum):
             return self._enum(found)
-        if issubclass(found, (URLPath, pathlib.PurePath)) or found is os.PathLike:
-            concrete = issubclass(found, type(pathlib.Path())) and found not in (pathlib.Path, type(pathlib.Path()))
-            make: Any = found if concrete else Path
+        if issubclass(found, pathlib.PurePath) or found is os.PathLike:
+            own = issubclass(found, type(pathlib.Path())) and not issubclass(found, URLPath)
+            make: Any = found if own and found not in (pathlib.Path, type(pathlib.Path())) else Path
             return PathKind(make)
         if issubclass(found, (File, URLFile)):
             return FileKind()

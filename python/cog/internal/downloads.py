@@ -1,0 +1,93 @@
+"""Files that this process downloads for its model.
+
+They are in a directory of its own below the temporary one, so that the model can rename and link them. The directory goes
+with the process. If the process is killed, the next one that downloads anything removes it: the lock on it is free then.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import os
+import shutil
+import tempfile
+from typing import Any
+
+from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+
+_PREFIX = "cog-files-"
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+_own: str | None = None
+
+
+def download(contents: Any, name: str) -> str:
+    """Write what an open file holds to a file of this name, or of a name like it; returns its path."""
+    place = tempfile.mkdtemp(dir=_own_directory())
+    base = os.path.basename(name)
+    path = os.path.join(place, base if base.strip(".") else "file")
+    try:
+        with open(path, "xb") as out:
+            shutil.copyfileobj(contents, out)
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+    return path
+
+
+def _own_directory() -> str:
+    global _own
+    if _own is None or not os.path.isdir(_own):  # a model removes what it can
+        _sweep()
+        _own = _make()
+    return _own
+
+
+def _make() -> str:
+    """Make a directory and lock it for as long as this process lives."""
+    while True:
+        path = tempfile.mkdtemp(prefix=_PREFIX)
+        fd = os.open(path, _DIRECTORY)
+        if _lock(fd) is not False and _is_at(fd, path):
+            atexit.register(_remove, path, os.getpid())
+            return path
+        os.close(fd)  # another process has swept it before it was locked
+
+
+def _lock(fd: int) -> bool | None:
+    """Whether the lock was free; None where there are no locks."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _is_at(fd: int, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), os.lstat(path))
+    except OSError:
+        return False
+
+
+def _remove(path: str, owner: int) -> None:
+    if os.getpid() == owner:  # and not a child that was forked
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _sweep() -> None:
+    """Remove what processes of this user have left that were killed."""
+    for entry in os.scandir(tempfile.gettempdir()):
+        if not entry.name.startswith(_PREFIX):
+            continue
+        try:
+            fd = os.open(entry.path, _DIRECTORY)
+        except OSError:  # it is not a directory, or another user's
+            continue
+        try:
+            if os.fstat(fd).st_uid == os.geteuid() and _lock(fd):
+                shutil.rmtree(entry.path, ignore_errors=True)
+        finally:
+            os.close(fd)

@@ -1,0 +1,65 @@
+"""$COG_WEIGHTS with a URL: what setup gets is the URL and the file, which is fetched when it is first read."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import signal
+
+import pytest
+
+from waiting import until
+
+MODEL = """
+import os
+from typing import Optional
+from cog import BasePredictor, Path
+
+class Predictor(BasePredictor):
+    def setup(self, weights: Optional[Path] = None) -> None:
+        self.weights = weights
+        if os.environ.get("READS"):
+            self.read()
+    def read(self):
+        with open(self.weights) as file:
+            return file.read()
+    {kind} predict(self, what: str = "url") -> str:
+        return str(self.weights) if what == "url" else self.read()
+"""
+
+
+@pytest.fixture(params=["def", "async def"])
+def source(request) -> str:
+    return MODEL.replace("{kind}", request.param)
+
+
+def fetched(directory: pathlib.Path) -> list[pathlib.Path]:
+    return [path for path in directory.glob("cog-files-*/*/*") if path.is_file()]
+
+
+def test_a_model_gets_the_url_and_the_file(start, store, source):
+    url = store.add("/weights.bin?key=1", b"remote")
+    server = start(source, env={"COG_WEIGHTS": url})
+    assert server.predict({}).json["output"] == url
+    assert store.got == [] and fetched(server.temporary) == []
+    for _ in range(2):
+        assert server.predict({"what": "file"}).json["output"] == "remote"
+    assert len(store.got) == 1 and [path.name for path in fetched(server.temporary)] == ["weights.bin"]
+
+
+def test_a_source_that_fails_is_asked_again(start, store, source):
+    server = start(source, env={"COG_WEIGHTS": store.url + "/weights.bin"})
+    assert "404" in server.predict({"what": "file"}).json["error"]
+    assert fetched(server.temporary) == []
+    store.add("/weights.bin", b"remote")
+    assert server.predict({"what": "file"}).json["output"] == "remote"
+
+
+def test_what_a_killed_process_has_fetched_is_swept(start, store, source):
+    server = start(source, env={"COG_WEIGHTS": store.add("/weights.bin", b"remote"), "READS": "1"})
+    (first,) = fetched(server.temporary)
+    os.kill(server.runner(), signal.SIGKILL)
+    until("it is started again", lambda: "starting it again" in server.log())
+    server.wait_status("READY")
+    (second,) = fetched(server.temporary)
+    assert first != second and len(store.got) == 2
