@@ -85,7 +85,7 @@ async def fails(text: str) -> str:
 
 
 class Setup:
-    def setup(self) -> None:
+    async def setup(self) -> None:
         print("in setup")
         self.task = asyncio.get_running_loop().create_task(self.report())
         self.wake = asyncio.Event()

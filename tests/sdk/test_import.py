@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import pathlib
+import sys
 from typing import Any
 
 import pytest
@@ -178,3 +180,21 @@ def test_every_file_is_imported_without_a_warning() -> None:
     for version, process in running.items():
         _, errors = process.communicate(timeout=280)
         assert (process.returncode, errors) == (0, ""), version
+
+
+def test_what_the_runner_imports_late_is_imported_before_a_model_that_could_hide_it() -> None:
+    from cog.internal.search import LATE
+
+    imported = set()
+    for file in (ROOT / "python" / "cog").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {name.name for name in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(node.module or "")
+    standard = {name for name in imported if name.partition(".")[0] in sys.stdlib_module_names}
+    loaded = start(
+        sys.executable, "-c", "import sys, cog.internal.file_runner, cog.internal.loader; print(*sys.modules)"
+    )
+    at_once = set(loaded.communicate(timeout=60)[0].split())
+    assert standard - at_once - set(LATE) == set()

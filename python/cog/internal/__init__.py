@@ -1,7 +1,7 @@
 """What is no API.
 
 Started by ``python3 -m`` in the directory of a model: Python looks there first then, and a file of the model called ``json.py``
-would be taken for the standard module. It is left out; `cog.internal.loader` adds it where it belongs.
+would be taken for the standard module. It is left out until the model is imported, see `cog.internal.search`.
 """
 
 import os

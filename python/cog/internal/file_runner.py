@@ -36,6 +36,7 @@ UNWRITABLE = 74
 def main(argv: list[str]) -> int:
     """Live from start to stop; returns the exit status."""
     options = parse(argv)
+    sys.argv = [os.path.abspath(options["predict"].rpartition(":")[0])]  # as a script has it: the model may parse it
     server = os.getppid()
     follow_parent(server)
     spool = Spool(os.path.abspath(options["working-dir"]), server)
@@ -137,7 +138,7 @@ class Setup:
             from cog.internal.loop import new_loop, run_setup  # asyncio costs more than everything else together
 
             self.loop = new_loop()
-            self.loop.run_until_complete(run_setup(model.setup))
+            run_setup(self.loop, model.setup)
         else:
             model.setup()
 

@@ -12,6 +12,7 @@ from typing import Any, Callable
 from cog.errors import LoadError
 from cog.internal.method import Method, MethodReader, concurrency, innermost, is_async, signature
 from cog.internal.schema import document
+from cog.internal.search import search_first
 
 _HINT = "write FILE:NAME, such as predict.py:Predictor"
 
@@ -38,14 +39,13 @@ def import_file(file: str) -> types.ModuleType:
     path = os.path.abspath(file)
     if not os.path.isfile(path):
         raise LoadError([f"{file}: no such file in {os.getcwd()}; {_HINT}"])
+    search_first(os.path.dirname(path), os.getcwd())
     name = os.path.splitext(os.path.basename(path))[0]
     known = sys.modules.get(name)
     if known is not None and os.path.realpath(getattr(known, "__file__", None) or "") == os.path.realpath(path):
         return known
     if known is not None:
         name = f"cog_model_{name}"
-    _search(os.path.dirname(path))
-    _search(os.getcwd())
     loader = SourceFileLoader(name, path)
     spec = spec_from_loader(name, loader)
     assert spec is not None
@@ -61,14 +61,6 @@ def import_file(file: str) -> types.ModuleType:
     finally:
         sys.argv = argv
     return module
-
-
-def _search(directory: str) -> None:
-    """Let a directory of the model be searched: after the standard library, which its files must not hide, and before what is
-    installed, which must not hide them."""
-    if directory not in sys.path:
-        installed = (i for i, p in enumerate(sys.path) if os.path.basename(p) in ("site-packages", "dist-packages"))
-        sys.path.insert(next(installed, len(sys.path)), directory)
 
 
 class Model:

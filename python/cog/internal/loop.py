@@ -32,11 +32,17 @@ def new_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-async def run_setup(setup: Callable[[], Any]) -> None:
-    """Run the model's setup inside the loop: it may start tasks, be it async itself or not."""
+def run_setup(loop: asyncio.AbstractEventLoop, setup: Callable[[], Any]) -> None:
+    """Run the model's setup: in the loop if it is async, so that it may start tasks, else outside of it, so that it may call
+    ``asyncio.run()``."""
     result = setup()
     if hasattr(result, "__await__"):
-        await result
+        loop.run_until_complete(_awaited(result))
+    asyncio.set_event_loop(loop)  # asyncio.run() leaves none
+
+
+async def _awaited(result: Any) -> None:
+    await result
 
 
 class Turn:

@@ -1,0 +1,85 @@
+"""Where imports are searched: first in the directories of the model, as for a script, so that its own ``test.py`` is found.
+
+The runner imports some standard modules late, because a cold start is billed. A file of the model may have the name of one of
+them, or of one that they import in turn. Where that can be, they are imported before the model.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+
+#: What the runner imports once the model runs, and what those modules themselves import late.
+LATE = (
+    "ast",
+    "asyncio",
+    "atexit",
+    "base64",
+    "concurrent.futures.thread",
+    "contextlib",
+    "copy",
+    "ctypes",
+    "dataclasses",
+    "encodings.idna",
+    "enum",
+    "fcntl",
+    "hashlib",
+    "inspect",
+    "json",
+    "linecache",
+    "mimetypes",
+    "mmap",
+    "pathlib",
+    "select",
+    "shutil",
+    "tempfile",
+    "threading",
+    "tokenize",
+    "traceback",
+    "unicodedata",
+    "urllib.parse",
+    "urllib.request",
+)
+
+
+def search_first(*directories: str) -> None:
+    """Put directories in front of what is searched, the first one foremost."""
+    if any(_shadows(directory) for directory in directories):
+        _import_late()
+    for directory in reversed(directories):
+        if directory in sys.path:
+            sys.path.remove(directory)
+        sys.path.insert(0, directory)
+
+
+def _shadows(directory: str) -> bool:
+    """Whether a file there has the name of a standard module that is not imported yet."""
+    try:
+        names = _modules(directory)
+    except OSError:  # it can be searched, but not listed
+        return True
+    return not names.isdisjoint(_standard().difference(sys.modules))
+
+
+def _standard() -> frozenset[str]:
+    """The names of the standard modules."""
+    if sys.version_info >= (3, 10):
+        return sys.stdlib_module_names
+    library = os.path.dirname(os.__file__)
+    return frozenset(_modules(library) | _modules(os.path.join(library, "lib-dynload")))
+
+
+def _modules(directory: str) -> set[str]:
+    """The names of the modules that may be in a directory."""
+    names = (name for name in os.listdir(directory) if not name.startswith("__"))
+    return {name.partition(".")[0] for name in names if "." not in name or name.endswith((".py", ".pyc", ".so"))}
+
+
+def _import_late() -> None:
+    for name in LATE:
+        try:
+            __import__(name)
+        except ImportError:  # of a Python that was built without it
+            pass

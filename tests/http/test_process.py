@@ -1,0 +1,206 @@
+"""What a model finds in its process: arguments, modules of its own, a loop or none."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from conftest import real_python
+from http_harness import Server
+
+KINDS = {"sync": "def", "async": "async def"}
+
+
+@pytest.fixture(params=KINDS)
+def kind(request) -> str:
+    found: str = KINDS[request.param]
+    return found
+
+
+ARGUMENTS = """
+import argparse, sys
+from cog import BasePredictor
+
+def parsed():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--size", type=int, default=4)
+    return parser.parse_args().size
+
+AT_IMPORT = parsed()
+
+class Predictor(BasePredictor):
+    def setup(self):
+        self.size = parsed()
+    {kind} predict(self) -> list:
+        return [AT_IMPORT, self.size, parsed(), len(sys.argv), sys.argv[0] == __file__]
+    def healthcheck(self):
+        return parsed() == 4
+"""
+
+
+def test_the_arguments_of_the_process_are_those_of_a_script(start, kind):
+    server = start(ARGUMENTS.replace("{kind}", kind), "--predict-timeout", "60")
+    assert server.predict({}).json["output"] == [4, 4, 4, 1, True]
+    assert server.health()["status"] == "READY"
+
+
+OWN = """
+import {names}
+from cog import BasePredictor
+
+class Predictor(BasePredictor):
+    {kind} predict(self) -> list:
+        return [module.OWN for module in ({names},)]
+"""
+
+
+@pytest.mark.parametrize("below", ["", "deep/"], ids=["in its directory", "below it"])
+def test_a_model_finds_its_own_modules_before_the_standard_ones(start, tmp_path, kind, below):
+    """Files and packages, beside its file and in the directory of the model."""
+    directory = tmp_path / "model"
+    place = directory / below
+    place.mkdir(parents=True)
+    for name in ("test", "code", "profile"):
+        (place / f"{name}.py").write_text("OWN = __name__\n")
+    for name in ("resource", "platform"):
+        (directory / name).mkdir()
+        (directory / name / "__init__.py").write_text("OWN = __name__\n")
+    names = ["test", "code", "profile", "resource", "platform"]
+    (place / "predict.py").write_text(OWN.replace("{names}", ", ".join(names)).replace("{kind}", kind))
+    server = start(model_dir=directory, predict=f"{below}predict.py:Predictor")
+    assert server.predict({}).json["output"] == names
+
+
+#: Says which modules a Python has that was started with -m.
+LOADED = (
+    "import sys, runpy, pkgutil, importlib.util, __future__; print(' '.join([*sys.modules, *sys.builtin_module_names]))"
+)
+
+BUSY = """
+import asyncio
+from typing import Any, List, Optional
+from cog import BaseModel, BasePredictor, File, Input, Path, Secret, batch, current_scope
+
+class Point(BaseModel):
+    x: int = 1
+
+class Predictor(BasePredictor):
+    def setup(self, weights: Optional[Path] = None):
+        self.weights = weights.read_text()
+    {kind} predict(self, how: str = "", file: Path = None, given: File = None, at: Point = Point(), key: Secret = None, xs: "List[int]" = [1]) -> Any:
+        if how == "raise":
+            raise ValueError("wrong")
+        if how == "sleep":
+            {sleep}(600)
+        with open("/proc/self/cmdline") as out:
+            pass
+        current_scope().record_metric("n", 1)
+        return [self.weights, file.read_text(), given.read().decode(), at.x, key.get_secret_value(), xs]
+    def healthcheck(self) -> bool:
+        return True
+    def train(self, n: int = 1) -> int:
+        return n
+
+class Batched(BasePredictor):
+    def setup(self, weights: Optional[Path] = None):
+        self.weights = weights.read_text()
+    @batch(max_size=4)
+    {kind} predict(self, n: List[int]) -> List[int]:
+        return n
+"""
+SLEEP = {"def": "__import__('time').sleep", "async def": "await asyncio.sleep"}
+
+
+@pytest.fixture
+def poisoned(tmp_path):
+    """A directory in which every standard module that Python has not loaded at its start is hidden by a file that can't be imported."""
+    loaded = subprocess.run([real_python(), "-c", LOADED], capture_output=True, text=True, check=True).stdout.split()
+    directory = tmp_path / "model"
+    directory.mkdir()
+    for name in sys.stdlib_module_names - set(loaded):
+        (directory / f"{name}.py").write_text(f"raise ImportError('{name} of the model')\n")
+    return directory
+
+
+def weights(**more: str) -> dict[str, Any]:
+    return {"env": {"COG_WEIGHTS": "data:text/plain,weights", **more}}
+
+
+def works(server: Server) -> None:
+    given = {"file": "data:,a", "given": "data:,b", "at": {"x": 2}, "key": "hush"}
+    body = server.predict(given).json
+    assert body["output"] == ["weights", "a", "b", 2, "hush", [1]], body
+    failed = server.predict({"how": "raise"}).json
+    assert failed["error"] == "wrong" and "in predict" in failed["logs"] and "ImportError" not in failed["logs"], failed
+    server.predict({"how": "sleep"}, {"Prefer": "respond-async"}, id="sleeps")
+    server.ask("POST", "/predictions/sleeps/cancel")
+    assert server.ended("sleeps")["status"] == "canceled"
+    assert server.ask("POST", "/trainings", {"input": {"n": 3}}).json["output"] == 3
+    assert server.health()["status"] == "READY"
+
+
+def test_the_imports_of_the_runner_are_safe_from_files_of_the_model(start, poisoned, kind):
+    """All that it imports late, and what those modules import in turn."""
+    source = BUSY.replace("{kind}", kind).replace("{sleep}", SLEEP[kind])
+    server = start(source, model_dir=poisoned, **weights())
+    works(server)
+
+
+def test_so_are_those_of_a_model_with_batches(start, poisoned, kind):
+    source = BUSY.replace("{kind}", kind).replace("{sleep}", SLEEP[kind])
+    server = start(source, model_dir=poisoned, predict="predict.py:Batched", **weights())
+    assert server.predict({"n": 3}).json["output"] == 3
+
+
+SETUPS = {
+    "run": "return asyncio.run(fetch())",
+    "run_until_complete": "return asyncio.get_event_loop().run_until_complete(fetch())",
+    "new loop": "loop = asyncio.new_event_loop(); asyncio.set_event_loop(loop); return loop.run_until_complete(fetch())",
+    "later": "return asyncio.get_event_loop().create_task(fetch())",
+}
+
+LOOPS = """
+import asyncio
+from cog import BasePredictor
+
+async def fetch():
+    await asyncio.sleep(0)
+    return "weights"
+
+class Predictor(BasePredictor):
+    def setup(self):
+        self.weights = self.fetched()
+        self.lock = asyncio.Lock()
+    def fetched(self):
+        {how}
+    async def predict(self) -> str:
+        async with self.lock:
+            await asyncio.sleep(0)
+        return self.weights if isinstance(self.weights, str) else await self.weights
+"""
+
+
+@pytest.mark.parametrize("how", SETUPS)
+def test_a_synchronous_setup_of_an_async_model_may_run_a_loop(start, how):
+    server = start(LOOPS.replace("{how}", SETUPS[how]))
+    assert server.predict({}).json["output"] == "weights"
+    assert server.predict({}).status == 200
+
+
+def test_an_async_setup_runs_in_the_loop_of_the_predictions(start):
+    server = start(
+        """
+import asyncio
+from cog import BasePredictor
+class Predictor(BasePredictor):
+    async def setup(self):
+        self.loop = asyncio.get_running_loop()
+        self.task = asyncio.create_task(asyncio.sleep(0, "of setup"))
+    async def predict(self) -> str:
+        return await self.task if asyncio.get_running_loop() is self.loop else "another loop"
+"""
+    )
+    assert server.predict({}).json["output"] == "of setup"
