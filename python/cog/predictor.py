@@ -6,6 +6,9 @@ from typing import Any, Callable, TypeVar, overload
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
+#: The methods whose parameters are inputs.
+METHODS = ("predict", "run", "train")
+
 
 class _ScopeOf:
     """The scope of the running prediction. No property: a model may have an attribute of that name."""
@@ -20,6 +23,13 @@ class BaseRunner:
     """Base of a model with ``run()``."""
 
     scope = _ScopeOf()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if any(hasattr(cls, name) for name in METHODS):
+            from cog.internal.direct import complete
+
+            complete(cls)
 
     def setup(self, weights: Any | None = None) -> Any:
         """Prepare the model once, before the first prediction."""

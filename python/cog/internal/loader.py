@@ -10,6 +10,7 @@ from importlib.util import module_from_spec, spec_from_loader
 from typing import Any, Callable
 
 from cog.errors import LoadError
+from cog.internal.direct import as_written, complete
 from cog.internal.method import Method, MethodReader, concurrency, innermost, is_async, signature
 from cog.internal.schema import document
 from cog.internal.search import search_first
@@ -99,9 +100,9 @@ class Model:
             return None
         if self._object is None:
             self._object = self._target()
-        self.predict.target = getattr(self._object, self.predict.name)
+        self.predict.target = as_written(getattr(self._object, self.predict.name))
         if self.train is not None and _of_class(self._target, self.train):
-            self.train.target = getattr(self._object, self.train.name)
+            self.train.target = as_written(getattr(self._object, self.train.name))
         setup = getattr(self._object, "setup", None)
         if setup is None:
             return None
@@ -163,6 +164,8 @@ class _Loader:
     def method(self, name: str, owner: Any, ref: str) -> Method | None:
         """Read ``name`` of a class, or a function itself."""
         bound = isinstance(owner, type)
+        if isinstance(owner, type):
+            complete(owner)
         function = _raw_attribute(owner, name) if bound else owner
         if not callable(function) and not isinstance(function, (staticmethod, classmethod)):
             self._add(owner, ref, "", f"{name} is a {type(function).__name__}, not a method")

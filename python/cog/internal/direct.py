@@ -1,0 +1,92 @@
+"""Calls of ``predict`` by the author's own code: in ``setup``, to warm the model up, and in tests.
+
+As in a request, an input that is left out has its default there, and not what `Input` has returned.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from types import FunctionType, MethodType
+from typing import Any, Callable
+
+from cog.errors import LoadError
+from cog.input import FieldInfo
+from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.fields import Field
+from cog.internal.method import MethodReader, batching, innermost, signature
+from cog.predictor import METHODS
+
+
+def complete(owner: type) -> None:
+    """Let the methods of a class that have inputs fill in what a call leaves out."""
+    for name in METHODS:
+        raw = next((vars(base)[name] for base in owner.__mro__ if name in vars(base)), None)
+        static = isinstance(raw, staticmethod)
+        function = raw.__func__ if isinstance(raw, staticmethod) else raw
+        if not isinstance(function, FunctionType) or _is_completed(function):
+            continue
+        call = _completed(owner, name, function, bound=not static)
+        if call is not None:
+            setattr(owner, name, staticmethod(call) if static else call)
+
+
+def as_written(method: Any) -> Any:
+    """A method of an object as its author wrote it, for calls that leave nothing out."""
+    function = getattr(method, "__func__", method)
+    if not _is_completed(function):
+        return method
+    written = function.__wrapped__
+    return MethodType(written, method.__self__) if isinstance(method, MethodType) else written
+
+
+def _is_completed(function: Any) -> bool:
+    # Decorators copy the attributes of what they wrap.
+    return isinstance(function, FunctionType) and vars(function).get("__cog_completed__") is function
+
+
+def _completed(owner: type, name: str, function: FunctionType, bound: bool) -> Callable[..., Any] | None:
+    """The function with its defaults filled in; None if it has no inputs that say any."""
+    inner = innermost(function, name)
+    if not isinstance(inner, FunctionType):
+        return None
+    parameters = signature(inner).parameters
+    names = [parameter.name for parameter in parameters]
+    inputs = frozenset(p.name for p in parameters if isinstance(p.default, FieldInfo))
+    if not inputs:
+        return None
+    batched = batching(function, name) is not None
+    known: dict[str, Field] = {}
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        missing = inputs.difference(kwargs, names[: len(args)])
+        if missing:
+            if not known:  # not when the class is made: names of annotations may be defined after it
+                known.update(_fields(owner, name, function, bound))
+            given = [*args[bound:], *kwargs.values()]
+            for parameter in missing:
+                kwargs[parameter] = _default(name, known[parameter], given if batched else None)
+        return function(*args, **kwargs)
+
+    call.__cog_completed__ = call  # type: ignore[attr-defined]
+    return call
+
+
+def _fields(owner: type, name: str, function: FunctionType, bound: bool) -> dict[str, Field]:
+    module = sys.modules.get(owner.__module__)
+    reader = MethodReader(name, function, bound, vars(module) if module is not None else {})
+    method = reader.read()
+    if method is None:
+        raise LoadError([f"{parameter or name}: {text}" for parameter, text in reader.problems])
+    return {field.name: field for field in method.fields}
+
+
+def _default(name: str, field: Field, columns: list[Any] | None) -> Any:
+    """The default of one prediction; with ``columns``, which a batch is given, one for each of its predictions."""
+    if field.required:
+        raise TypeError(f"{name}() missing 1 required argument: {field.name!r}")
+    if columns is None:
+        return field.default()
+    size = max((len(column) for column in columns if isinstance(column, list)), default=1)
+    return [field.default() for _ in range(size)]
