@@ -84,9 +84,10 @@ def _fields(owner: type, name: str, function: FunctionType, bound: bool) -> dict
 
 def _default(name: str, field: Field, columns: list[Any] | None) -> Any:
     """The default of one prediction; with ``columns``, which a batch is given, one for each of its predictions."""
-    if field.required:
+    absent = field.absent
+    if absent is None:
         raise TypeError(f"{name}() missing 1 required argument: {field.name!r}")
     if columns is None:
-        return field.default()
+        return absent.get()
     size = max((len(column) for column in columns if isinstance(column, list)), default=1)
-    return [field.default() for _ in range(size)]
+    return [absent.get() for _ in range(size)]
