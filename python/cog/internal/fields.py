@@ -22,13 +22,16 @@ _IMMUTABLE = frozenset((str, int, float, bool, type(None)))
 _SHORT = 3
 
 
-class Absent(NamedTuple):
+class Absent:
     """What an input is where a request leaves it out: ``value``, or what ``make`` returns anew each time. ``shown`` is how the
     schema shows it; UNSET: not at all."""
 
-    value: Any
-    shown: Any = UNSET
-    make: Callable[[], Any] | None = None
+    __slots__ = ("make", "shown", "value")
+
+    def __init__(self, value: Any, shown: Any = UNSET, make: Callable[[], Any] | None = None) -> None:
+        self.value = value
+        self.shown = shown
+        self.make = make
 
     def get(self) -> Any:
         """The argument for one prediction, which may change it."""

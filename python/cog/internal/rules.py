@@ -6,7 +6,7 @@ import enum
 import math
 import re
 from collections.abc import Iterator
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable
 
 from cog.input import FieldInfo
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
@@ -24,16 +24,22 @@ class Problem(Exception):
     """What is wrong with an input, and the remedy."""
 
 
-class Rules(NamedTuple):
-    """The rules that have an effect; None: not said."""
+class Rules:
+    """The rules that have an effect; None: not said. A plain class: a NamedTuple takes longer to make than all the rest here."""
 
-    ge: int | float | None = None
-    le: int | float | None = None
-    min_length: int | None = None
-    max_length: int | None = None
-    regex: str | None = None
-    pattern: Any | None = None  # regex, compiled
-    choices: list[Any] | None = None  # plain values
+    __slots__ = ("choices", "ge", "le", "max_length", "min_length", "pattern", "regex")
+
+    ge: int | float | None
+    le: int | float | None
+    min_length: int | None
+    max_length: int | None
+    regex: str | None
+    pattern: Any | None  # regex, compiled
+    choices: list[Any] | None  # plain values
+
+    def __init__(self, said: dict[str, Any]) -> None:
+        for name in self.__slots__:
+            setattr(self, name, said.get(name))
 
     def check(self, value: Any) -> None:
         """Raise Mismatch when a value breaks one."""
@@ -122,7 +128,7 @@ def read_rules(info: FieldInfo, kind: Kind, warn: Warn) -> Rules | None:
         said["choices"] = _choices(said["choices"], kind, warn)
     _compare(said, kind, warn)
     said = {name: value for name, value in said.items() if value is not None}
-    return Rules(**said) if said else None
+    return Rules(said) if said else None
 
 
 def _check_values(said: dict[str, Any]) -> None:
