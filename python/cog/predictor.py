@@ -26,7 +26,7 @@ class BaseRunner:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if any(hasattr(cls, name) for name in METHODS):
+        if any(has_own(cls, name) for name in METHODS):
             from cog.internal.direct import complete
 
             complete(cls)
@@ -57,9 +57,9 @@ def _other(model: BaseRunner, name: str) -> Callable[..., Any]:
 
 
 def has_own(model: type, name: str) -> bool:
-    """Whether the author of a class has written its ``predict`` or ``run``."""
+    """Whether the author of a class has written its ``predict``, ``run`` or ``train``."""
     found = getattr(model, name, None)
-    return found is not None and found is not getattr(BaseRunner, name)
+    return found is not None and found is not getattr(BaseRunner, name, None)
 
 
 class BasePredictor(BaseRunner):
