@@ -33,8 +33,10 @@ class Disk:
             while True:
                 file.write(bytes(4096))
 
-    def free(self) -> None:
-        os.truncate(self.path / "fill", 0)
+    def free(self, size: int | None = None) -> None:
+        """Give back so much of what was filled, or all of it."""
+        path = self.path / "fill"
+        os.truncate(path, 0 if size is None else path.stat().st_size - size)
 
     def writable(self, yes: bool) -> None:
         mode = "rw" if yes else "ro"
@@ -393,7 +395,11 @@ def test_the_end_on_a_full_disk_is_told_though_the_server_is_killed(
     gate.unlink(missing_ok=True)
 
 
-def test_an_end_that_is_too_large_for_the_room_that_is_kept_is_not_lost(start, disk: Disk, receiver: Receiver) -> None:
+@pytest.mark.parametrize(("free", "status"), [(0, "failed"), (48 << 10, "succeeded")])
+def test_an_end_that_is_too_large_for_the_room_that_is_kept_is_not_lost(
+    start, disk: Disk, receiver: Receiver, free: int, status: str
+) -> None:
+    """How it has ended is lost, where the runner had room for its answer and the server had none for the note."""
     gate = disk.path.parent / f"{disk.path.name}-gate"
     receiver.answer = lambda n: 503
     flags = ("--working-dir", str(disk.path / "spool"))
@@ -402,10 +408,15 @@ def test_an_end_that_is_too_large_for_the_room_that_is_kept_is_not_lost(start, d
     asked(first, {"gate": str(gate)}, id="it", **large)
     begun(first, "it")
     disk.fill()
+    disk.free(free)
     gate.touch()
-    first.ended("it")
+    assert first.ended("it")["status"] == status
     os.kill(first.runner(), 9)  # the next one clears what an earlier one has left
-    until("it says why", lambda: "no runner can start" in first.log())
+    if free:
+        until("there is another one", lambda: "starting it again" in first.log())
+        first.wait_status("READY")
+    else:
+        until("it says why", lambda: "no runner can start" in first.log())
     first.kill()
     receiver.got.clear()
     receiver.answer = lambda n: 200
