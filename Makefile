@@ -62,8 +62,9 @@ dist: $(VENV)/.tests $(VENV)/.dist
 test-dist: build $(VENV)/.tests $(VENV)/.dist $(VENV)/.audit
 	GO=$(GO) $(PY) -m pytest -q -n 2 --dist loadfile --timeout 600 tests/packaging
 
-# What docs/reliability.md measures: requests of all sorts while server and runner are killed, for three minutes with
-# --working-dir and three without.
+# What docs/reliability.md measures, in the words of that page. chaos: requests of all sorts while server and runner are killed, for
+# three minutes with --working-dir and three without. soak ends with the table of memory, which tests/faults_load.py memory 0
+# prints alone.
 chaos: build $(VENV)/.tests
 	PYTHONPATH=tests $(PY) tests/faults_load.py chaos 180
 

@@ -1,21 +1,29 @@
-"""Load with faults, and the ledger of what became of it. ``make chaos``, ``make kills`` and ``make soak`` run it as a program."""
+"""
+Load with faults, and the ledger of what became of it. ``make chaos``, ``make kills`` and ``make soak`` run it as a program, which
+prints what docs/reliability.md shows.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
 import pathlib
+import platform
 import random
 import signal
 import socket
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any, Callable, NamedTuple
 
+from faults_memory import LOADS
 from faults_models import ASYNC_MODEL, TERMINAL, descriptors, files_in, free_port
 from http_harness import Receiver, Server
 from waiting import until
@@ -32,11 +40,12 @@ class Ledger(NamedTuple):
     lost: list[str]
     doubled: list[str]
     kills: int
+    seconds: float  # until all was sent
 
     def __str__(self) -> str:
         return (
-            f"sent {self.sent}, accepted {self.accepted}, terminal {self.terminal}, "
-            f"lost {len(self.lost)}, doubled {len(self.doubled)}, kills {self.kills}"
+            f"{self.sent:,} requests in {self.seconds:.0f} s, {self.kills} kills, {self.accepted:,} accepted, "
+            f"{self.terminal:,} ended: {len(self.lost)} lost, {len(self.doubled)} doubled"
         )
 
 
@@ -85,14 +94,15 @@ class Chaos:
         threads = [threading.Thread(target=self._client, args=(n, requests // clients)) for n in range(clients)]
         for thread in threads:
             thread.start()
-        end = time.monotonic() + seconds
+        begin = time.monotonic()
+        end = begin + seconds
         while time.monotonic() < end and any(thread.is_alive() for thread in threads):
             time.sleep(self._random.uniform(0.2, 1.2))
             self._kill()
         self._stop.set()
         for thread in threads:
             thread.join()
-        return self._settle()
+        return self._settle(time.monotonic() - begin)
 
     def _kill(self) -> None:
         self.kills += 1
@@ -140,7 +150,7 @@ class Chaos:
             with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
                 connection.sendall(head.encode() + b"\r\n\r\n" + text[: dice.randrange(len(text) + 1)])
 
-    def _settle(self) -> Ledger:
+    def _settle(self, seconds: float) -> Ledger:
         def ended(id: str) -> bool:
             return bool(self.server.get(f"/predictions/{id}").json.get("status") in TERMINAL)
 
@@ -157,7 +167,7 @@ class Chaos:
                 )
         doubled = [id for id, found in told.items() if len(found) > 1]
         terminal = len(self.accepted) - len(left)
-        return Ledger(self.sent, len(self.accepted), terminal, sorted(left), doubled, self.kills)
+        return Ledger(self.sent, len(self.accepted), terminal, sorted(left), doubled, self.kills, seconds)
 
 
 def chaos_holds(start: Callable[..., Server], base: pathlib.Path, seconds: int, flag: bool) -> bool:
@@ -290,43 +300,95 @@ def detached(server: Server, receiver: Receiver, name: int, count: int) -> None:
 PLAIN = "class Predictor:\n    async def predict(self, n: int = 0) -> int:\n        return n\n"
 
 
-def main(what: str, amount: int) -> int:
-    """One of the make targets."""
-    from conftest import BINARY, Starter
+def when_and_where() -> str:
+    """What a table of figures begins with."""
+    head = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True).stdout.strip()
+    now = time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime())
+    return f"{now}, {head or 'no commit'}, {os.cpu_count()} processors, Linux {platform.release()}"
+
+
+@contextlib.contextmanager
+def starter() -> Iterator[Callable[..., Server]]:
+    """Starts servers in a directory that goes with them."""
+    from conftest import Starter
 
     class Directories:
         def mktemp(self, name: str) -> pathlib.Path:
             return pathlib.Path(tempfile.mkdtemp(prefix=f"{name}-", dir=base))
 
-    assert BINARY.exists()
-    receiver = Receiver()
     with tempfile.TemporaryDirectory() as base:
         start = Starter(Directories())  # type: ignore[arg-type]
         try:
-            if what == "chaos":
-                good = [chaos_holds(start, pathlib.Path(base), amount, flag) for flag in (True, False)]
-                return int(not all(good))
-            if what == "kills":
-                server = start(ASYNC_MODEL, "--max-restarts", "1000000")
-                late = sorted(kills(server, receiver, amount))
-                print(
-                    f"{amount} kills: lost 0, doubled 0; told after {late[amount // 2]:.3f} s (p50), {late[-1]:.3f} s (max)"
-                )
-                return 0
-            server = start(PLAIN, "--max-concurrency", "32", "--retain", "100")
-            samples = soak(server, amount, max(amount // 20, 4))
-            for index, name in enumerate(("server", "runner")):
-                print(f"{name}: {slope(samples, index):+.2f} MiB for 10,000 predictions after the first half")
-            print(
-                f"descriptors {samples[1].descriptors} → {samples[-1].descriptors}, files {samples[1].entries} → {samples[-1].entries}"
-            )
-            print(
-                f"{amount // 4} webhooks, 30 % of first tries failed: {len(owed(server, receiver, amount // 4))} without exactly one event"
-            )
-            return 0
+            yield start
         finally:
             start.close()
-            receiver.close()
+
+
+def main(what: str, amount: int) -> int:
+    """One of the make targets, or the last part of ``make soak`` alone: ``memory``."""
+    print(f"{what} {amount}: {when_and_where()}", flush=True)
+    if what == "memory":
+        return main_memory()
+    receiver = Receiver()
+    try:
+        with starter() as start:
+            if what == "chaos":
+                return main_chaos(start, amount)
+            if what == "kills":
+                return main_kills(start, receiver, amount)
+            good = main_soak(start, receiver, amount)
+    finally:
+        receiver.close()
+    return good | main_memory()
+
+
+def main_chaos(start: Callable[..., Server], seconds: int) -> int:
+    with tempfile.TemporaryDirectory() as base:
+        good = [chaos_holds(start, pathlib.Path(base), seconds, flag) for flag in (True, False)]
+    return int(not all(good))
+
+
+def main_kills(start: Callable[..., Server], receiver: Receiver, amount: int) -> int:
+    server = start(ASYNC_MODEL, "--max-restarts", "1000000")
+    late = sorted(kills(server, receiver, amount))
+    told = f"told after {late[amount // 2]:.3f} s (median), {late[-1]:.3f} s at worst"
+    print(f"{amount:,} kills in a row: 0 lost, 0 doubled; {told}")
+    return 0
+
+
+def main_soak(start: Callable[..., Server], receiver: Receiver, amount: int) -> int:
+    server = start(PLAIN, "--max-concurrency", "32", "--retain", "100")
+    samples = soak(server, amount, max(amount // 20, 4))
+    first, last = samples[1], samples[-1]
+    grown = [f"{name} {slope(samples, n):+.2f} MiB" for n, name in enumerate(("server", "runner"))]
+    held = [f"{then} → {now}" for then, now in zip(first.descriptors, last.descriptors)]
+    print(
+        f"{amount:,} predictions: {' and '.join(grown)} for 10,000, descriptors {' and '.join(held)}, "
+        f"files {first.entries} → {last.entries}"
+    )
+    wrong = owed(server, receiver, amount // 4)
+    print(
+        f"{amount // 4:,} asynchronous predictions, 30 % of first webhooks fail: {len(wrong)} without exactly one terminal event"
+    )
+    return int(bool(wrong))
+
+
+def main_memory() -> int:
+    """A row for each load of faults_memory; fails if one is above its bound."""
+    print(
+        "| what others put into the server | sent | RSS | PSS | RSS / sent | bound |\n|---|---|---|---|---|---|",
+        flush=True,
+    )
+    above = []
+    for load in LOADS:
+        with starter() as start:
+            row = load.run(start, load.large)
+        print(load.line(row), flush=True)
+        if row.rss > load.bound(row.sent):
+            above.append(load.name)
+    for name in above:
+        print(f"above its bound: {name}")
+    return int(bool(above))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ import json
 import os
 import pathlib
 import re
+import select
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -205,6 +207,23 @@ class Server:
             left = [str(path) for path in self.temporary.rglob("*") if not path.is_dir()]
             assert left == [], f"temporary files were left: {left}"
         until("every process is gone", lambda: not processes(f"TMPDIR={self.temporary}"), 5)
+
+
+def asking(port: int, path: str, *head: str, room: int = 4096) -> socket.socket:
+    """A client that asks, has little room for the answer, and takes nothing of it yet."""
+    client = socket.socket()
+    client.settimeout(20)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+    client.connect(("127.0.0.1", port))
+    client.sendall("\r\n".join([f"GET {path} HTTP/1.1", "Host: x", *head, "", ""]).encode())
+    return client
+
+
+def hung_up_on(client: socket.socket) -> bool:
+    """Whether the server has closed its end."""
+    watch = select.poll()
+    watch.register(client, select.POLLRDHUP)
+    return bool(watch.poll(0))
 
 
 class Reply(NamedTuple):

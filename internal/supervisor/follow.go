@@ -227,10 +227,13 @@ func (o *follower) take(ctx context.Context, events []spool.Event) {
 	}
 }
 
+// itemBytes is what a yielded item counts beside its text: a server holds about as much for each, however short they are.
+const itemBytes = 128
+
 // yield adds an item of the output. When its files can't be published the prediction has failed, and the model need
 // not go on.
 func (o *follower) yield(ctx context.Context, e spool.Event) {
-	if o.yielded += int64(len(e.Chunk)); o.tooMuch(o.yielded) {
+	if o.yielded += int64(len(e.Chunk)) + itemBytes; o.tooMuch(o.yielded) {
 		o.fail(o.largeOutput())
 		return
 	}

@@ -49,7 +49,8 @@ type Config struct {
 	RetainBytes    int           // how much they may hold together
 	Limits         prediction.Limits
 	MaxInputFiles  int           // of one prediction; 0: no limit
-	MaxOutput      int64         // bytes of one prediction's output, without its files; 0: no limit
+	MaxOutput      int64         // bytes of one prediction's output, without its files, see itemBytes; 0: no limit
+	CheckedAtOnce  int64         // bytes of large inputs that are checked at once; 0: no limit
 	CheckWait      time.Duration // for room to check a large input
 
 	Fetcher   *files.Fetcher
@@ -80,7 +81,7 @@ type Supervisor struct {
 	Config
 
 	root    *spool.Dir
-	checks  *checks
+	checks  checks
 	queued  *spool.Journal
 	results *spool.Journal
 	outbox  *spool.Journal
@@ -120,7 +121,7 @@ func New(c Config) (*Supervisor, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Supervisor{Config: c, root: root, checks: newChecks(), look: make(chan os.Signal, 16), flights: map[string]*flight{}, fetching: map[*flight]bool{}, defunct: make(chan struct{}),
+	s := &Supervisor{Config: c, root: root, checks: newChecks(c.CheckedAtOnce), look: make(chan os.Signal, 16), flights: map[string]*flight{}, fetching: map[*flight]bool{}, defunct: make(chan struct{}),
 		ready: deafness{signal: syscall.SIGUSR1}, busy: deafness{signal: syscall.SIGUSR2},
 		rescan: time.NewTimer(rescan), ticking: true}
 	s.stopping, s.stop = context.WithCancel(context.Background())

@@ -179,3 +179,19 @@ def test_the_resize_example_takes_an_image_and_gives_one(start, tmp_path):
     assert body["output"].startswith("data:image/png;base64,"), body
     resized = Image.open(io.BytesIO(base64.b64decode(body["output"].partition(",")[2])))
     assert (resized.size, resized.getpixel((25, 12))) == ((50, 25), (255, 0, 0, 255))
+
+
+@pytest.mark.parametrize("page", ["docs/reliability.md", "docs/security.md"])
+def test_every_test_that_a_page_names_is_there(page):
+    """A promise names the test that holds it."""
+    names = set(re.findall(r"`(?:tests/[\w/]+/)?((?:test_|Test|Fuzz)\w+(?:\.py)?)`", (ROOT / page).read_text()))
+    found = [
+        path
+        for pattern in ("tests/**/*.py", "internal/**/*_test.go", "cmd/**/*_test.go")
+        for path in ROOT.glob(pattern)
+    ]
+    files = {path: path.read_text() for path in found}
+    there = {name for text in files.values() for name in re.findall(r"^(?:def|func) (\w+)\(", text, re.MULTILINE)}
+    there |= {path.name for path in files}
+    assert len(names) > 50
+    assert names - there == set()

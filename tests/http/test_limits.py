@@ -7,6 +7,8 @@ import socket
 
 import pytest
 
+from faults_memory import SHAPES
+
 MODEL = """
 class Predictor:
     def predict(self, lines: int = 0, name: str = "") -> str:
@@ -64,46 +66,6 @@ def test_logs_are_cut_with_a_line_that_says_so(server):
     logs = server.predict({"lines": 1000}).json["logs"]
     assert logs.startswith("line 0\nline 1\n") and len(logs) < 1200
     assert "--max-log-bytes" in logs.splitlines()[-1]
-
-
-SHAPES = """
-from typing import Any, Dict, List, Optional, Union
-
-class Predictor:
-    def predict(
-        self, floats: Optional[List[float]] = None, flags: Optional[List[bool]] = None, ints: Optional[List[int]] = None,
-        texts: Optional[List[str]] = None, either: Optional[List[Union[int, str]]] = None, table: Optional[Dict[str, float]] = None,
-        tables: Optional[List[Dict[str, int]]] = None, anything: Any = None, text: str = "",
-    ) -> str:
-        return "done"
-"""
-
-#: What is checked, as the beginning of an input, what is repeated in it, and its end.
-LARGE = {
-    "whole numbers for floats": ('{"floats": [', "1,", "1]}"),
-    "floats in quotes": ('{"floats": [', '"1",', "1]}"),
-    "floats for integers": ('{"ints": [', "1.0,", "1]}"),
-    "numbers for booleans": ('{"flags": [', "0,", "1]}"),
-    "short texts": ('{"texts": [', '"",', '""]}'),
-    "members of a union": ('{"either": [', '"",', '""]}'),
-    "empty objects": ('{"tables": [', "{},", "{}]}"),
-    "lists": ('{"anything": [', "[1],", "1]}"),
-    "a long text": ('{"text": "', "a", '"}'),
-    "escapes": ('{"text": "', "\\\\u0041", '"}'),
-}
-
-
-@pytest.mark.parametrize("shape", LARGE)
-def test_a_body_takes_a_small_multiple_of_its_size(start, shape):
-    server = start(SHAPES)
-    head, part, end = LARGE[shape]
-    body = f'{{"input": {head}{part * ((4 << 20) // len(part))}{end}}}'
-    before = server.memory()
-    answer = server.ask(
-        "POST", "/predictions", body, timeout=120, Content_Type="application/json", Prefer="respond-async"
-    )
-    assert answer.status == 202, answer.body[:500]
-    assert server.memory() - before < 4 * len(body) + (8 << 20)
 
 
 def members(count: int) -> str:
@@ -197,6 +159,13 @@ def test_a_prediction_that_returns_more_than_max_output_fails(start, size):
     assert answer["status"] == "failed" and answer["output"] is None
     assert "100000 bytes" in answer["error"] and "--max-output" in answer["error"]
     assert server.predict({"size": 90_000}).json["status"] == "succeeded"
+
+
+def test_a_yielded_item_counts_128_bytes_more(start):
+    """However short it is, the server holds about as much for it."""
+    server = start(FILES, "--max-output", "100KB")
+    assert server.predict({"times": 700}).json["status"] == "succeeded"
+    assert "--max-output" in server.predict({"times": 800}).json["error"]
 
 
 def upload(server, size):

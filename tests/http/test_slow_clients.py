@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import select
 import socket
 import threading
 
 import pytest
 
 from http_events import Stream
+from http_harness import asking, hung_up_on
 from waiting import until
 
 MODEL = "class Predictor:\n    def predict(self, name: str = 'you') -> str:\n        return 'hello ' + name\n"
@@ -149,22 +149,6 @@ class Predictor(BasePredictor):
         print("é \u2028 \U0001f600 \" \\ \t \x01" * 9999, end="")
         return "".join("x" * n + "\U0001f600é\u2028\n\\u00e9\"\t\x7f" for n in range(999))
 """
-
-
-def asking(port: int, path: str, *head: str, room: int = 4096) -> socket.socket:
-    """A client that asks, has little room for the answer, and takes nothing of it yet."""
-    client = socket.socket()
-    client.settimeout(20)
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
-    client.connect(("127.0.0.1", port))
-    client.sendall("\r\n".join([f"GET {path} HTTP/1.1", "Host: x", *head, "", ""]).encode())
-    return client
-
-
-def hung_up_on(client: socket.socket) -> bool:
-    watch = select.poll()
-    watch.register(client, select.POLLRDHUP)
-    return bool(watch.poll(0))
 
 
 @pytest.mark.parametrize("what", [{"lines": 120_000}, {"size": 12 << 20}], ids=["logs", "output"])
