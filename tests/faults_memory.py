@@ -309,6 +309,8 @@ def owed(start: Callable[..., Server], mib: int, *flags: str) -> Row:
         row = watch.row(mib * MIB)
         sink.answers.set()
         until("all were told", lambda: len(sink.told) == mib, 120)
+        outbox = server.spool() / "outbox"
+        until("nothing is owed any more", lambda: not list(outbox.iterdir()), 120)
     return row
 
 
@@ -404,7 +406,7 @@ LOADS = [
     Load("uploads, half of them beyond `--max-uploads`", 0, 24, uploads, 64, 2048),
     Load("an answer of which 40 clients take nothing", 6, 48, unread, 12, 64),
     Load("lists of results, 12 clients", 2, 24, lists, 4, 100),
-    Load("results for a receiver that hangs, `--port 0`", 0, 100, owed, 120, 400),
+    Load("results for a receiver that hangs, `--port 0`", 0, 128, owed, 120, 400),
     Load("results for a receiver that hangs, durable", 0, 60, owed_on_disk, 120, 400),
     Load("a file that is yielded, kept, told and read", 0, 40, files, 64, 512),
     Load("a string that is returned", 2, 16, returned, 16, 128),
