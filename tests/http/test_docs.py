@@ -111,7 +111,11 @@ def shell_blocks() -> dict[str, list[str]]:
 
 
 def test_every_shell_block_of_the_readme_is_tried():
-    here, in_packaging, itself = {"make run", "bin/coggo-server path/to/model"}, {"make dist"}, {"make test"}
+    here, in_packaging, itself = (
+        {"make run", "bin/coggo-server path/to/model"},
+        {"make dist", "python3 -m"},
+        {"make test"},
+    )
     assert set(shell_blocks()) == here | in_packaging | itself
 
 
