@@ -6,23 +6,19 @@ Both serve the same files in the same interpreter; status codes and what a clien
 from __future__ import annotations
 
 import base64
-import http.client
 import io
 import json
 import math
-import os
 import pathlib
 import re
-import socket
 import struct
-import subprocess
 import sys
-import time
 import wave
 from typing import Any
 
+import peers
+
 HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
 
 
 def picture() -> str:
@@ -87,52 +83,6 @@ def cases() -> dict[str, list[Any]]:
     }
 
 
-class Server:
-    """A server for one model."""
-
-    def __init__(self, name: str, command: list[str], model: str, env: dict[str, str]) -> None:
-        self.name = name
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.process = subprocess.Popen(
-            command,
-            cwd=HERE / "models" / model,
-            env={**os.environ, "PORT": str(self.port), **env},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self._wait()
-
-    def _wait(self) -> None:
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            try:
-                if self.ask("GET", "/health-check")[1]["status"] == "READY":
-                    return
-            except OSError:
-                pass
-            time.sleep(0.05)
-        raise SystemExit(f"{self.name} does not get ready")
-
-    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        text = None if body is None else json.dumps(body)
-        connection.request(method, path, text, {"Content-Type": "application/json"})
-        response = connection.getresponse()
-        data = response.read()
-        connection.close()
-        return response.status, json.loads(data)
-
-    def close(self) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-
 def essence(answer: tuple[int, Any]) -> Any:
     """What a client relies on: the status and the output; of a refusal, which fields are wrong."""
     status, body = answer
@@ -145,13 +95,14 @@ def essence(answer: tuple[int, Any]) -> Any:
 
 
 def main() -> int:
-    python = sys.executable
     different = 0
     total = 0
     for model, inputs in cases().items():
-        cog = Server("cog", [python, "-m", "cog.server.http"], model, {})
-        coggo = Server("coggo", [str(ROOT / "bin" / "coggo-server"), "--python", python, "."], model, {})
+        cog, coggo = (start(HERE / "models" / model, {}) for start in (peers.cog_016, peers.coggo))
         try:
+            for server in (cog, coggo):
+                if not server.wait()[0]:
+                    raise SystemExit(f"{model} does not get ready under {server.name}")
             for given in inputs:
                 total += 1
                 theirs, ours = (essence(s.ask("POST", "/predictions", {"input": given})) for s in (cog, coggo))
