@@ -50,7 +50,8 @@ def test_the_command_prints_what_the_readme_says(python):
 
 def test_it_serves_text_and_boxes(python, start, tmp_path):
     shutil.copytree(DIRECTORY, tmp_path / "ocr")
-    server = start(python=str(python), model_dir=tmp_path / "ocr")
+    server = start(python=str(python), model_dir=tmp_path / "ocr", ready=False)
+    server.wait_status("READY", 120)
     sent = "data:image/png;base64," + base64.b64encode((DIRECTORY / "sign.png").read_bytes()).decode()
 
     def read(image, **more):
