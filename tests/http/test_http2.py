@@ -129,6 +129,7 @@ def test_a_prediction_that_goes_on_and_one_that_is_waited_for(client):
 
 def test_requests_on_one_connection_are_served_beside_each_other(server, client, tmp_path):
     held = client.begin("POST", "/predictions", {"input": {"wait": str(tmp_path / "go")}})
+    until("it runs", lambda: client.ask("GET", "/health-check").json["concurrency"]["current"] == 1)
     queued = [client.begin("POST", "/predictions", {"input": {"text": str(n)}}) for n in range(60)]
     assert client.ask("GET", "/livez").status == 200
     assert not held.ended and not any(stream.ended for stream in queued)
