@@ -88,19 +88,19 @@ fmt: $(VENV)/.lint
 	$(VENV)/bin/ruff check --fix .
 
 # The same models under cog from PyPI and here: schemas and answers must be the same.
-compat: build .venv-compat/.done .venv-compat-coglet/.done
+compat: build .venv-compat/.done .venv-compat-public/.done .venv-compat-coglet/.done
 	.venv-compat/bin/python tests/compat/schemas.py
 	.venv-compat/bin/python tests/compat/compare.py
-	.venv-compat/bin/python tests/compat/public.py .venv-compat-coglet/bin/python
+	.venv-compat-public/bin/python tests/compat/public.py .venv-compat-coglet/bin/python
 
 .venv-compat/.done: tests/compat/requirements.txt
 	python3 -m venv .venv-compat
 	.venv-compat/bin/python -m pip install --quiet -r $<
 	@touch $@
 
-.venv-compat-coglet/.done: tests/compat/requirements-coglet.txt
-	python3 -m venv .venv-compat-coglet
-	.venv-compat-coglet/bin/python -m pip install --quiet -r $<
+.venv-compat-%/.done: tests/compat/requirements-%.txt
+	python3 -m venv .venv-compat-$*
+	.venv-compat-$*/bin/python -m pip install --quiet -r $<
 	@touch $@
 
 # Coggo and its peers side by side; each has an environment of its own. bench-quick takes less than three minutes.

@@ -2,7 +2,8 @@
 
 The tables in public/ say what is right. Coggo must do all of it, and so must the others, except where a table says that one
 differs or refuses the model; that is checked too, so that no excuse outlives its reason. An answer 500 says nothing and is
-counted: cog 0.16 with pydantic 2 gives one when a default, None above all, does not fit the type of its input.
+counted: cog 0.16 gives one when a default does not fit its input. Its pydantic is version 1, as when most such models were made:
+with version 2 it answers 500 wherever the default None meets a type that is not Optional.
 """
 
 from __future__ import annotations

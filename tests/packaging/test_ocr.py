@@ -64,3 +64,4 @@ def test_it_serves_text_and_boxes(python, start, tmp_path):
     assert read(sent, min_score=1) == (200, "succeeded", {"text": "", "lines": []})
     assert read("data:image/png;base64,AAAA")[1] == "failed"
     assert read(sent, min_score=2)[0] == 422
+    (server.temporary / ".ses").unlink(missing_ok=True)  # which onnxruntime leaves there
