@@ -13,7 +13,7 @@ import tempfile
 from typing import Any
 
 import cog
-from cog.internal.loader import _weights
+from cog.internal.loader import weights_of
 
 
 def setup(weights: cog.Path) -> None: ...
@@ -107,7 +107,7 @@ def main() -> None:
         tempfile.tempdir = directory
         for use in [name for name in vars(Uses) if not name.startswith("_")]:
             os.environ["COG_WEIGHTS"] = source = f"{url}/{version}/{use}/my%20weights.tar"
-            answers[use] = getattr(Uses(), use)(_weights(setup)["weights"], source)
+            answers[use] = getattr(Uses(), use)(weights_of(setup)["weights"], source)
     json.dump(answers, sys.stdout)
 
 
