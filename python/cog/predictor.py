@@ -122,14 +122,15 @@ def load_predictor_from_ref(ref: str) -> Any:
 
 def has_setup_weights(predictor: BaseRunner) -> bool:
     """Whether the ``setup()`` of a predictor takes ``weights``."""
-    from inspect import signature
+    from cog.internal.loader import takes_weights
 
     setup = getattr(predictor, "setup", None)
-    return setup is not None and "weights" in signature(setup).parameters
+    return setup is not None and takes_weights(setup)
 
 
 def extract_setup_weights(predictor: BaseRunner) -> Any:
     """The ``weights`` that the server gives to ``setup()`` of a predictor; None when there are none or it takes none."""
     from cog.internal.loader import weights_of
 
-    return weights_of(predictor.setup).get("weights") if has_setup_weights(predictor) else None
+    setup = getattr(predictor, "setup", None)
+    return None if setup is None else weights_of(setup).get("weights")

@@ -36,7 +36,7 @@ def _kind(value: Any) -> str:
 
 def _check_name(name: Any) -> None:
     if not isinstance(name, str) or not name or len(name) > _MAX_NAME:
-        raise ValueError(f"metric name {name!r:.200}: it must be a text of 1 to {_MAX_NAME} characters")
+        raise ValueError(f"metric name {name!r:.200}: it must be a string of 1 to {_MAX_NAME} characters")
     if name == "predict_time" or name.startswith("cog."):
         raise ValueError(f"metric name {name!r}: predict_time and cog.* belong to the runtime, choose another name")
     segments = name.split(".")

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, Union
 from cog.errors import ExperimentalFeatureWarning
 from cog.input import Input
 from cog.internal.fetched import decoding
+from cog.internal.kinds import STARS, is_url
 
 _T = TypeVar("_T")
-
-_MASK = "**********"
 
 if TYPE_CHECKING:
     ConcatenateIterator = Iterator
@@ -82,7 +81,7 @@ class Path(_Described, type(pathlib.Path())):  # type: ignore[misc]
         """Make a Path of a path or its text."""
         if isinstance(value, (str, os.PathLike)):
             return cls(value)
-        raise ValueError(f"a path must be a text or a path, not {type(value).__name__}")
+        raise ValueError(f"a path must be a string or a path, not {type(value).__name__}")
 
     @classmethod
     def _accept(cls, value: Any) -> Path:
@@ -183,7 +182,7 @@ class URLFile(io.IOBase):
     """The contents of a URL as a binary file, opened when it is first read. It can be pickled."""
 
     def __init__(self, url: str, filename: str | None = None) -> None:
-        if not url.startswith(("http://", "https://", "data:")):
+        if not is_url(url):
             raise ValueError(f"an http, https or data URL is needed, not {url[:80]!r}")
         self._url = url
         self.name = filename or get_filename(url)
@@ -277,7 +276,7 @@ class Secret(_Described):
         raise AttributeError("a Secret cannot be changed")
 
     def __str__(self) -> str:
-        return _MASK if self._value else ""
+        return STARS if self._value else ""
 
     def __repr__(self) -> str:
         return f"Secret('{self}')"
@@ -306,7 +305,7 @@ class Secret(_Described):
             return value
         if isinstance(value, str):
             return cls(value)
-        raise ValueError(f"a secret must be a text, not {type(value).__name__}")
+        raise ValueError(f"a secret must be a string, not {type(value).__name__}")
 
 
 Weights = Union[str, Path, File]

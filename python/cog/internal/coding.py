@@ -11,7 +11,7 @@ from typing import Any, Callable
 
 from cog.errors import OutputError
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
-from cog.internal.kinds import scalar
+from cog.internal.kinds import STARS, is_array, pointer_step, scalar
 from cog.internal.spool import encode, text_json, utf8
 
 _stat, _fspath, _join, _basename, _realpath = os.stat, os.fspath, os.path.join, os.path.basename, os.path.realpath
@@ -31,8 +31,6 @@ _MAX_DIGITS = 5000
 
 #: The most bytes that the kernel is asked to copy at once.
 _AT_ONCE = 1 << 30
-
-_MASK = "**********"
 
 _ATOMS = frozenset((str, int, bool, type(None)))
 _BYTES = (bytes, bytearray, memoryview)
@@ -268,8 +266,7 @@ class _Walk:
         out = {}
         for key, item in items:
             name = _key(key, where)
-            step = name.replace("~", "~0").replace("/", "~1")
-            out[name] = self.plain(item, f"{where}.{name}", f"{pointer}/{step}", depth + 1)
+            out[name] = self.plain(item, f"{where}.{name}", f"{pointer}/{pointer_step(name)}", depth + 1)
         return out
 
     def _list(self, items: Any, where: str, pointer: str, depth: int) -> list[Any]:
@@ -325,7 +322,7 @@ def _number(value: Any) -> int | float:
 
 
 def _stars(value: Any) -> str:
-    return _MASK
+    return STARS
 
 
 def _unwrap(value: Any) -> tuple[bool, Any]:
@@ -341,7 +338,7 @@ def _unwrap(value: Any) -> tuple[bool, Any]:
     for dump in ("model_dump", "dict"):
         if hasattr(kind, dump) and (hasattr(kind, "model_fields") or hasattr(kind, "__fields__")):
             return True, getattr(value, dump)()
-    if kind.__module__.split(".")[0] in ("numpy", "torch", "jax", "jaxlib", "tensorflow", "pandas", "cupy"):
+    if is_array(kind):
         for convert in ("tolist", "to_list", "item"):
             if hasattr(value, convert):
                 return True, getattr(value, convert)()
@@ -357,7 +354,7 @@ def _key(key: Any, where: str) -> str:
         return plain
     if plain is None or isinstance(plain, _NUMBERS):
         return encode({plain: None})[2:-7]
-    raise OutputError(f"a key of {where} is a {type(key).__qualname__}: JSON objects have texts as keys")
+    raise OutputError(f"a key of {where} is a {type(key).__qualname__}: JSON objects have strings as keys")
 
 
 def _plain_key(key: Any) -> Any:

@@ -14,14 +14,14 @@ from cog.errors import LoadError
 from cog.input import FieldInfo
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.fields import Field
-from cog.internal.method import MethodReader, batching, innermost, signature
+from cog.internal.method import MethodReader, batching, innermost, raw_attribute, signature
 from cog.predictor import METHODS
 
 
 def complete(owner: type) -> None:
     """Let the methods of a class that have inputs fill in what a call leaves out."""
     for name in METHODS:
-        raw = next((vars(base)[name] for base in owner.__mro__ if name in vars(base)), None)
+        raw = raw_attribute(owner, name)
         static = isinstance(raw, staticmethod)
         function = raw.__func__ if isinstance(raw, staticmethod) else raw
         if not isinstance(function, FunctionType) or _is_completed(function):

@@ -49,6 +49,11 @@ def got(value: Any) -> str:
     return f"{text[:60]}{'…' if len(text) > 60 else ''}"
 
 
+def pointer_step(name: str) -> str:
+    """A key as it stands in a JSON pointer."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
 class Files(NamedTuple):
     """The downloaded files of a request, by JSON pointer, with the pointer of the value at hand."""
 
@@ -57,8 +62,7 @@ class Files(NamedTuple):
 
     def at(self, step: object) -> Files:
         """The same for a part of the value."""
-        text = str(step).replace("~", "~0").replace("/", "~1")
-        return Files(self.paths, f"{self.pointer}/{text}")
+        return Files(self.paths, f"{self.pointer}/{pointer_step(str(step))}")
 
 
 #: Those of a default, which comes with no request.
@@ -241,22 +245,19 @@ class Boolean(Kind):
 
 def scalar(value: Any) -> Any:
     """The Python number in a numpy or torch scalar."""
-    module = type(value).__module__.split(".")[0]
-    if (
-        module in ("numpy", "torch", "jax", "jaxlib", "tensorflow", "cupy")
-        and hasattr(value, "item")
-        and _single(value)
-    ):
+    if is_array(type(value)) and hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
         return value.item()
     return value
 
 
-def _single(value: Any) -> bool:
-    return getattr(value, "ndim", 0) == 0
+def is_array(kind: type) -> bool:
+    """Whether a type is an array, or a part of one, of a library that is not imported here."""
+    return kind.__module__.split(".")[0] in ("numpy", "torch", "jax", "jaxlib", "tensorflow", "pandas", "cupy")
 
 
-#: A text that begins so is not the path of a file but where there is one: what clients get of a file anyway.
-_ADDRESS = ("http://", "https://", "data:")
+def is_url(text: str) -> bool:
+    """Whether a string is the URL of a file, and not its path."""
+    return text.startswith(("http://", "https://", "data:"))
 
 
 class PathKind(Kind):
@@ -278,7 +279,7 @@ class PathKind(Kind):
 
     def check(self, value: Any) -> Any:
         if isinstance(value, str):
-            return value if value.startswith(_ADDRESS) else self._make(value)
+            return value if is_url(value) else self._make(value)
         if not hasattr(value, "__fspath__") and not hasattr(value, "read"):
             raise Mismatch(f"expected a path, got {got(value)}")
         return value
@@ -302,16 +303,15 @@ class FileKind(PathKind):
         super().__init__(lambda path: open(path, "rb"))
 
     def default(self, value: Any) -> Any:
-        if not isinstance(value, str) or not value or value.startswith(_ADDRESS):
+        if not isinstance(value, str) or not value or is_url(value):
             return super().default(value)
         from cog.types import Path
 
         return Path(value)
 
     def fresh(self, value: Any) -> Any:
-        return (
-            open(value, "rb") if hasattr(value, "__fspath__") else value
-        )  # one for each prediction, which may close it
+        # One for each prediction, which may close it.
+        return open(value, "rb") if hasattr(value, "__fspath__") else value
 
 
 class SecretKind(Kind):
@@ -363,7 +363,7 @@ class ListOf(Kind):
     def decode(self, value: Any, files: Files) -> Any:
         if not isinstance(value, (list, tuple)):
             raise Mismatch(f"expected a list, got {got(value)}")
-        return _each(value, lambda i, item: self.item.decode(item, files.at(i)))
+        return each(value, lambda i, item: self.item.decode(item, files.at(i)))
 
     def check(self, value: Any) -> Any:
         if isinstance(value, (str, bytes, dict)) or not hasattr(value, "__iter__"):
@@ -377,12 +377,12 @@ class ListOf(Kind):
                 value = list(value)
         if hasattr(value, "tolist"):
             value = value.tolist()
-        return _each(value, lambda i, item: self.item.check(item))
+        return each(value, lambda i, item: self.item.check(item))
 
     def default(self, value: Any) -> Any:
         if not isinstance(value, (list, tuple)):
             raise Mismatch(f"expected a list, got {got(value)}")
-        return _each(value, lambda i, item: self.item.default(item))
+        return each(value, lambda i, item: self.item.default(item))
 
     def fresh(self, value: Any) -> Any:
         return [self.item.fresh(item) for item in value]
@@ -395,7 +395,8 @@ class ListOf(Kind):
             yield from self.item.hidden(item)
 
 
-def _each(values: Any, f: Callable[[int, Any], Any]) -> list[Any]:
+def each(values: Any, f: Callable[[int, Any], Any]) -> list[Any]:
+    """A list with ``f`` of every item; a Mismatch names the item."""
     out = []
     for i, item in enumerate(values):
         try:

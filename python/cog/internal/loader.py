@@ -10,10 +10,13 @@ from importlib.util import module_from_spec, spec_from_loader
 from typing import Any, Callable
 
 from cog.errors import LoadError
+from cog.input import UNSET
 from cog.internal.direct import as_written, complete
-from cog.internal.method import Method, MethodReader, concurrency, innermost, is_async, signature
+from cog.internal.kinds import is_url
+from cog.internal.method import Method, MethodReader, concurrency, innermost, is_async, raw_attribute, signature
 from cog.internal.schema import document
 from cog.internal.search import search_first
+from cog.predictor import BasePredictor, BaseRunner, has_own
 
 _HINT = "write FILE:NAME, such as predict.py:Predictor"
 
@@ -117,16 +120,22 @@ def _of_class(target: type, method: Method) -> bool:
     return getattr(target, method.name, None) is method.function
 
 
-def weights_of(setup: Callable[..., Any]) -> dict[str, Any]:
-    """The ``weights`` argument of setup: $COG_WEIGHTS, else ./weights, else None."""
-    function = innermost(getattr(setup, "__func__", setup), "setup")
+def takes_weights(setup: Callable[..., Any]) -> bool:
+    """Whether setup has a parameter ``weights``."""
     try:
-        names = [p.name for p in signature(function).parameters]
+        parameters = signature(_written(setup)).parameters
     except AttributeError:
-        return {}
-    if "weights" not in names:
-        return {}
-    return {"weights": _weights_value(function)}
+        return False
+    return any(parameter.name == "weights" for parameter in parameters)
+
+
+def weights_of(setup: Callable[..., Any]) -> dict[str, Any]:
+    """The ``weights`` argument of setup, if it takes one: $COG_WEIGHTS, else ./weights, else None."""
+    return {"weights": _weights_value(_written(setup))} if takes_weights(setup) else {}
+
+
+def _written(setup: Callable[..., Any]) -> Any:
+    return innermost(getattr(setup, "__func__", setup), "setup")
 
 
 def _weights_value(function: Any) -> Any:
@@ -144,10 +153,9 @@ def _weights_value(function: Any) -> Any:
         wanted = None
     if wanted is str:
         return source
-    is_url = source.startswith(("http://", "https://", "data:"))
     if wanted is File:
-        return URLFile(source) if is_url else open(source, "rb")
-    if not is_url:
+        return URLFile(source) if is_url(source) else open(source, "rb")
+    if not is_url(source):
         return Path(source)
     if isinstance(wanted, type) and issubclass(wanted, os.PathLike):
         return URLPath(source=source, filename=get_filename(source))
@@ -166,7 +174,7 @@ class _Loader:
         bound = isinstance(owner, type)
         if isinstance(owner, type):
             complete(owner)
-        function = _raw_attribute(owner, name) if bound else owner
+        function = raw_attribute(owner, name) if bound else owner
         if not callable(function) and not isinstance(function, (staticmethod, classmethod)):
             self._add(owner, ref, "", f"{name} is a {type(function).__name__}, not a method")
             return None
@@ -192,11 +200,9 @@ class _Loader:
         if not hasattr(function, "__code__"):
             return
         found = signature(function)
-        is_static = isinstance(_raw_attribute(owner, "setup"), staticmethod)
+        is_static = isinstance(raw_attribute(owner, "setup"), staticmethod)
         if not found.parameters and not found.has_args and not is_static:
             self._add(function, ref, "self", "setup has no self: write def setup(self)")
-        from cog.input import UNSET
-
         for parameter in found.parameters[0 if is_static else 1 :]:
             if parameter.default is UNSET and parameter.name != "weights":
                 self._add(
@@ -224,18 +230,9 @@ def _place(target: Any, ref: str) -> str:
         return ref.rpartition(":")[0]
 
 
-def _raw_attribute(owner: type, name: str) -> Any:
-    for base in owner.__mro__:
-        if name in vars(base):
-            return vars(base)[name]
-    return None
-
-
 def _method_name(target: type, ref: str) -> str:
     """``predict`` or ``run``. A model may have a helper that is called as the other one is: its base says which is meant, and
     without a base it is ``predict``, which is what the reference is given for."""
-    from cog.predictor import BasePredictor, BaseRunner, has_own
-
     has = [name for name in ("predict", "run") if has_own(target, name)]
     if not has:
         text = f"the class {target.__name__} has no predict method: write def predict(self, …) -> …"

@@ -72,6 +72,11 @@ def innermost(function: Any, name: str) -> Any:
     return function
 
 
+def raw_attribute(owner: type, name: str) -> Any:
+    """An attribute of a class as it was written there, such as a staticmethod; None without."""
+    return next((vars(base)[name] for base in owner.__mro__ if name in vars(base)), None)
+
+
 def _takes_anything(function: types.FunctionType) -> bool:
     """Whether it is ``(*args, **kwargs)``, with or without a parameter for the object."""
     found = signature(function)

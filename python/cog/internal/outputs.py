@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
-from cog.internal.kinds import Kind, Mismatch, Schema, got
+from cog.internal.kinds import Kind, Mismatch, Schema, each, got
 
 
 class TupleOf(Kind):
@@ -31,13 +31,7 @@ class TupleOf(Kind):
         given = list(value.tolist() if hasattr(value, "tolist") else value)
         if len(given) != len(self._items):
             raise Mismatch(f"expected {self.text}, got {len(given)}")
-        made = []
-        for i, (kind, item) in enumerate(zip(self._items, given)):
-            try:
-                made.append(kind.check(item))
-            except Mismatch as error:
-                raise error.inside(f"[{i}]") from None
-        return tuple(made)
+        return tuple(each(given, lambda i, item: self._items[i].check(item)))
 
     def jsonable(self, value: Any) -> Any:
         return [kind.jsonable(item) for kind, item in zip(self._items, value)]

@@ -195,7 +195,7 @@ class Reader:
             return DictOf(Anything() if output else None)
         key, _ = self._resolve(arguments[0])
         if key is not str and key is not Any:
-            raise Unsupported(f"an object has texts as keys, not {show(key)}: use Dict[str, …]")
+            raise Unsupported(f"an object has strings as keys, not {show(key)}: use Dict[str, …]")
         value = self._read(arguments[1], output)
         if isinstance(value, Anything):
             return DictOf(Anything() if output else None)
@@ -467,7 +467,7 @@ def read_result(annotation: Any, reader: Reader) -> Result:
         item = typing.get_args(found)[0] if typing.get_args(found) else str
         kind = reader.output(item)
         if not isinstance(kind, Text):
-            raise Unsupported(f"a ConcatenateIterator joins texts, so its item must be str, not {show(item)}")
+            raise Unsupported(f"a ConcatenateIterator joins strings, so its item must be str, not {show(item)}")
         return Result(kind, True, True)
     if origin in _ITERATORS:
         arguments = typing.get_args(found)
