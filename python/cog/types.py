@@ -192,7 +192,7 @@ class URLFile(io.IOBase):
         if self._response is None:
             from urllib.request import urlopen  # costs 30 ms, and most models never need it
 
-            self._response = urlopen(self._url)  # noqa: S310 - the scheme was checked
+            self._response = urlopen(_escaped(self._url))  # noqa: S310 - the scheme was checked
         return self._response
 
     def read(self, size: int = -1) -> bytes:
@@ -229,6 +229,17 @@ class URLFile(io.IOBase):
 
     def __repr__(self) -> str:
         return f"URLFile({self._url[:80]!r})"
+
+
+def _escaped(url: str) -> str:
+    """A URL as it goes out. People write it with spaces, and with percent signs that begin no escape; the server escapes
+    those in inputs by the same rule. urllib takes care of the host."""
+    import re
+    from urllib.parse import quote
+
+    head, rest = re.findall(r"(?s)(https?://[^/?#]*|data:.*)(.*)", url)[0]
+    whole: str = head + quote(re.sub("%(?![0-9A-Fa-f]{2})", "%25", rest), "%!$&'()*+,;=:@/?#")
+    return whole
 
 
 class File(_Described, io.IOBase):

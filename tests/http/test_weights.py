@@ -63,3 +63,11 @@ def test_what_a_killed_process_has_fetched_is_swept(start, store, source):
     server.wait_status("READY")
     (second,) = fetched(server.temporary)
     assert first != second and len(store.got) == 2
+
+
+def test_the_url_may_be_written_as_people_write_it(start, store, source):
+    store.add("/my%20w%C3%A9ights%20100%25%2F.bin?of=%C3%A9%20&all", b"remote")
+    url = store.url + "/my wéights 100%%2F.bin?of=é &all"
+    server = start(source, env={"COG_WEIGHTS": url})
+    assert server.predict({}).json["output"] == url
+    assert server.predict({"what": "file"}).json["output"] == "remote"
