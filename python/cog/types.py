@@ -196,8 +196,16 @@ class URLFile(io.IOBase):
         return self._response
 
     def read(self, size: int = -1) -> bytes:
-        """Read from the response."""
-        data: bytes = self._open().read() if size is None or size < 0 else self._open().read(size)
+        """Read from the response. Raises http.client.IncompleteRead where it breaks off."""
+        response = self._open()
+        data: bytes = response.read() if size is None or size < 0 else response.read(size)
+        left = getattr(
+            response, "length", None
+        )  # of what was announced; http.client itself looks only when all is read at once
+        if left and size and not data:
+            from http.client import IncompleteRead
+
+            raise IncompleteRead(data, left)
         return data
 
     def readable(self) -> bool:

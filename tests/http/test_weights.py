@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+from http_harness import Reply
 from waiting import until
 
 MODEL = """
@@ -55,6 +56,14 @@ def test_a_source_that_fails_is_asked_again(start, store, source):
     assert server.predict({"what": "file"}).json["output"] == "remote"
 
 
+def test_half_a_file_is_not_taken_for_the_whole(start, store, source):
+    store.routes["/weights.bin"] = lambda n: Reply(200, {"Content-Length": "6"}, [b"rem" if n == 1 else b"remote"])
+    server = start(source, env={"COG_WEIGHTS": store.url + "/weights.bin"})
+    assert "IncompleteRead" in server.predict({"what": "file"}).json["error"]
+    assert fetched(server.temporary) == []
+    assert server.predict({"what": "file"}).json["output"] == "remote"
+
+
 def test_what_a_killed_process_has_fetched_is_swept(start, store, source):
     server = start(source, env={"COG_WEIGHTS": store.add("/weights.bin", b"remote"), "READS": "1"})
     (first,) = fetched(server.temporary)
@@ -71,3 +80,4 @@ def test_the_url_may_be_written_as_people_write_it(start, store, source):
     server = start(source, env={"COG_WEIGHTS": url})
     assert server.predict({}).json["output"] == url
     assert server.predict({"what": "file"}).json["output"] == "remote"
+    assert [got.path for got in store.got] == ["/my%20w%C3%A9ights%20100%25%2F.bin?of=%C3%A9%20&all"]
