@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,15 +19,11 @@ func openInputDir(c Config) (*workingDir, error) {
 	for _, base := range bases {
 		sweepEphemeral(base, inputsPrefix)
 	}
-	var failed error
-	for _, base := range bases {
-		d, err := makeEphemeral(base, inputsPrefix)
-		if err == nil {
-			return d, nil
-		}
-		failed = errors.Join(failed, err)
+	d, err := makeEphemeral(bases, inputsPrefix)
+	if err != nil {
+		return nil, fmt.Errorf("make a directory for input files: %w; let TMPDIR name one that can be written", err)
 	}
-	return nil, fmt.Errorf("make a directory for input files: %w; let TMPDIR name one that can be written", failed)
+	return d, nil
 }
 
 // inputBases are the places for the files of inputs, the best first. Where no temporary directory can be written, those for

@@ -87,15 +87,11 @@ func chooseWorkingDir(c Config, log *slog.Logger) (*workingDir, error) {
 		}
 		log.Warn("an ephemeral working directory is used: what this server has accepted is lost if it is killed", "error", err)
 	}
-	var failed error
-	for _, base := range bases {
-		d, err := makeEphemeral(base, ephemeralPrefix)
-		if err == nil {
-			return d, nil
-		}
-		failed = errors.Join(failed, err)
+	d, err := makeEphemeral(bases, ephemeralPrefix)
+	if err != nil {
+		return nil, fmt.Errorf("make a working directory: %w; choose one with --working-dir", err)
 	}
-	return nil, fmt.Errorf("make a working directory: %w; choose one with --working-dir", failed)
+	return d, nil
 }
 
 // usableBases are the places for directories that nobody has chosen, the best first. A small /dev/shm is better than nothing:
@@ -183,7 +179,20 @@ func takeDir(path string, kind dirKind) (*workingDir, error) {
 	return &workingDir{path: path, kind: kind, lock: lock}, nil
 }
 
-func makeEphemeral(base, prefix string) (*workingDir, error) {
+// makeEphemeral makes a directory in the first place where that works.
+func makeEphemeral(bases []string, prefix string) (*workingDir, error) {
+	var failed error
+	for _, base := range bases {
+		d, err := makeEphemeralIn(base, prefix)
+		if err == nil {
+			return d, nil
+		}
+		failed = errors.Join(failed, err)
+	}
+	return nil, failed
+}
+
+func makeEphemeralIn(base, prefix string) (*workingDir, error) {
 	path, err := os.MkdirTemp(base, prefix)
 	if err != nil {
 		return nil, err
