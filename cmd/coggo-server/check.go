@@ -15,7 +15,7 @@ import (
 type checkCommand struct {
 	Model
 
-	Strict bool `help:"Fail on warnings too: they are of what is odd in the model, and works."`
+	Strict bool `help:"Fail on warnings too: they name what is odd in the model but works."`
 }
 
 // Help stands below the flags.
@@ -73,7 +73,7 @@ func (c *checkCommand) Run(status *int) error {
 	return nil
 }
 
-// indented is a text of several lines as it stands in the report.
+// indented returns several lines as they stand in the report.
 func indented(text string) string {
 	return strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n"+strings.Repeat(" ", rowIndent))
 }

@@ -70,7 +70,7 @@ type Config struct {
 	Ephemeral      bool   `group:"Running:" help:"Use a fresh directory that goes with the server, so that nothing outlives a crash. So it is anyway with --port 0. --working-dir goes before."`
 	Recover        string `group:"Running:" enum:"fail,rerun" default:"fail" help:"What becomes of predictions that a killed server had in flight: fail or rerun."`
 	MaxRestarts    int    `group:"Running:" default:"3" placeholder:"N" help:"How often a crashed runner is started again within 10 minutes."`
-	MaxQueue       *int   `group:"Running:" placeholder:"N" help:"Predictions that may wait for a slot; beyond it 429. With 0 none waits: 409. Default: 64 for requests to /v1, whose clients know no 409, and 0 for others."`
+	MaxQueue       *int   `group:"Running:" placeholder:"N" help:"Predictions that may wait for a slot; beyond it 429. With 0 none waits: 409. Default: 64 for requests to /v1, whose clients do not handle 409, and 0 for others."`
 	MaxFetching    int    `group:"Running:" default:"8" placeholder:"N" help:"Predictions whose input files may be fetched beyond those for which a slot is free; beyond it 409, or the queue."`
 	Retain         int    `group:"Running:" default:"1000" placeholder:"N" help:"Finished predictions to keep for GET; 0 keeps none."`
 	RetainFor      span   `group:"Running:" default:"1h" help:"How long they are kept."`
@@ -125,10 +125,10 @@ func (c *Config) complete() error {
 	return nil
 }
 
-// patientQueue is how many predictions of clients that know no refusal for lack of a slot may wait by default.
+// patientQueue is how many predictions may wait by default if their clients do not handle a refusal for lack of a slot.
 const patientQueue = 64
 
-// queue is how many predictions may wait for a slot, and how many if their clients know no refusal for lack of one.
+// queue returns how many predictions may wait for a slot, and how many if their clients do not handle a refusal.
 func (c *Config) queue() (all, patient int) {
 	if c.MaxQueue == nil {
 		return 0, patientQueue

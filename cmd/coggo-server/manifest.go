@@ -85,7 +85,7 @@ func describing(data []byte) []byte {
 	return kept
 }
 
-// ref returns a reference such as predict.py:Predictor, or "". A folded text ends with a line break, which is not part of it.
+// ref returns a reference such as predict.py:Predictor, or "". A folded string ends with a line break, which is not part of it.
 func (m *manifest) ref(members map[string]any, name string) string {
 	switch value := members[name].(type) {
 	case nil:

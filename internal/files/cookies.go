@@ -15,8 +15,7 @@ const (
 )
 
 // cookies are those of one chain of redirects. Each goes back to the one host that has set it,
-// whatever domain it names: which domains belong to somebody only a list of public suffixes can
-// tell.
+// whatever domain it names: only a list of public suffixes could tell which domains have an owner.
 type cookies struct {
 	http.CookieJar
 	taken int

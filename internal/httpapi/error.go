@@ -42,8 +42,8 @@ type errorBody struct {
 	Status string `json:"status,omitempty"`
 }
 
-// plainError is the body of an error that is one text.
-func plainError(text string) errorBody { return errorBody{Detail: text, Error: text} }
+// plainError is the body of an error that is one message.
+func plainError(message string) errorBody { return errorBody{Detail: message, Error: message} }
 
 // writeError answers with err. The text of an error that is not meant for clients stays in the log.
 func writeError(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
@@ -91,7 +91,7 @@ func writeRefusal(w http.ResponseWriter, status int, e *prediction.Error) {
 	writeJSON(w, status, body)
 }
 
-// inWords are problems for people, each with the place of what is wrong.
+// inWords returns problems for people, each with its place.
 func inWords(problems []prediction.Problem) []string {
 	words := make([]string, len(problems))
 	for i, p := range problems {
@@ -100,7 +100,7 @@ func inWords(problems []prediction.Problem) []string {
 	return words
 }
 
-// fieldOf is a place in the body as a path: input.n.
+// fieldOf returns a place in the body as a path: input.n.
 func fieldOf(loc []any) string {
 	parts := make([]string, 0, len(loc))
 	for i, step := range loc {

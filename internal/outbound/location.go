@@ -8,7 +8,7 @@ import (
 )
 
 // errLocation does not repeat the address, because that may hold a secret.
-var errLocation = errors.New("redirected to what is not a URL")
+var errLocation = errors.New("redirected to something that is not a URL")
 
 // locator makes the Location of every answer an absolute URL that can be sent. Servers put there
 // what they please, and net/http gives up at a percent sign that begins no escape, and sends a
@@ -33,7 +33,7 @@ func (l locator) RoundTrip(r *http.Request) (*http.Response, error) {
 		_ = response.Body.Close()
 		return nil, errLocation
 	default:
-		response.Header.Del("Location") // it says where an upload is kept: nowhere that anybody could ask
+		response.Header.Del("Location") // of an upload: nobody could ask for the file there
 	}
 	return response, nil
 }

@@ -97,7 +97,7 @@ func TestARedirectGoesToAnAddressThatCanBeSent(t *testing.T) {
 	for _, location := range []string{"http://[::1", "http://key@a b/?secret", "/\tsecret"} {
 		to = location
 		_, err := client.Get(server.URL + "/start/here")
-		if err == nil || !strings.HasSuffix(err.Error(), ": redirected to what is not a URL") {
+		if err == nil || !strings.HasSuffix(err.Error(), ": redirected to something that is not a URL") {
 			t.Errorf("%s: %v", location, err)
 		}
 	}

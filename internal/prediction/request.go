@@ -58,7 +58,7 @@ type Request struct {
 	CancelAfter   time.Duration // 0: no deadline
 	Sealed        string        // Seal of an Input that is not kept because it holds secrets; empty while it is at hand
 	Detached      bool          // goes on without anybody who waits for it on a connection, see Prediction.Attach
-	Patient       bool          // may wait for a slot where others may not: its client knows no refusal for lack of one
+	Patient       bool          // may wait for a slot where others may not: its client does not handle a refusal
 }
 
 // Wants reports whether the webhook is to hear of event.

@@ -275,8 +275,8 @@ func (n *node) tags(tag string) (found []*node) {
 	return found
 }
 
-// refuseUnion says what is wrong with the value for the one member that is of its JSON type, else names the types. Of a number that
-// is neither the one nor the other the wider type says it.
+// refuseUnion says what is wrong with the value for the one member that is of its JSON type, else names the types. Where a
+// number fits neither an integer nor a float member, the float member says why.
 func (w *walk) refuseUnion(n *node, v jsonscan.Span, r rule) {
 	var near []*node
 	var names []string

@@ -285,7 +285,7 @@ func (c *compiler) strings(n *node, k keywords) (err error) {
 		return err
 	}
 	if content.holdsFile() {
-		return errors.New("contentSchema: a file inside a text of JSON cannot be fetched: take the object itself in place of its text")
+		return errors.New("contentSchema: a file inside a string of JSON cannot be fetched: take the object itself in place of the string")
 	}
 	n.secret = n.secret || content.hides
 	return nil
@@ -386,7 +386,7 @@ func (c *compiler) optional(keyword string, source json.RawMessage) (*node, erro
 func (c *compiler) trial(keyword string, source json.RawMessage) (*node, error) {
 	n, err := c.optional(keyword, source)
 	if n != nil && n.holdsFile() {
-		return nil, fmt.Errorf("%s: a file cannot be told from a text here: use a str", keyword)
+		return nil, fmt.Errorf("%s: a file cannot be told from a string here: use a str", keyword)
 	}
 	return n, err
 }

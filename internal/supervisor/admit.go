@@ -123,7 +123,7 @@ func (s *Supervisor) queueLocked(f *flight) error {
 	return nil
 }
 
-// patientBytes bounds what waits by PatientQueue alone: nobody has decided that there is memory for it.
+// patientBytes bounds what waits by PatientQueue alone, because no operator has decided that there is memory for it.
 const patientBytes = 256 << 20
 
 // mayWaitLocked reports whether there is a place in the queue for f.
@@ -141,7 +141,7 @@ func (s *Supervisor) mayWaitLocked(f *flight) bool {
 	return held <= patientBytes
 }
 
-// fullLocked is the refusal of f for lack of a place in the queue, if there is one for its like.
+// fullLocked returns the refusal of f: there is no place in the queue, or no queue for it.
 func (s *Supervisor) fullLocked(f *flight) error {
 	why := "already running as many predictions as the model takes at once"
 	if s.freeWorkerLocked() != nil {

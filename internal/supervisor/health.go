@@ -97,7 +97,7 @@ func (w *worker) hasHealthcheck() (turned <-chan struct{}, asks bool) {
 	return w.turned, w.phase == phaseReady && w.setup.Healthcheck
 }
 
-// Warnings are of what is odd in the model, and works; none before its setup has ended.
+// Warnings name what is odd in the model but works. There are none before setup has ended.
 func (s *Supervisor) Warnings() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

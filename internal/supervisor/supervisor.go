@@ -213,7 +213,7 @@ func crash() {
 	}
 }
 
-// Cancel asks p to end, which one that has ended as canceled did. It returns a *prediction.Error with code NotFound when p has
+// Cancel asks p to end. It succeeds when p has ended as canceled. It returns a *prediction.Error with code NotFound when p has
 // ended otherwise, also when another prediction runs under its id by now.
 func (s *Supervisor) Cancel(p *prediction.Prediction, r Reason) error {
 	s.mu.Lock()

@@ -321,9 +321,9 @@ def test_a_default_that_is_the_path_of_a_file_of_the_author_s_is_one(unseen):
 
 
 REFUSED = {
-    "a file inside a text of JSON": (
+    "a file inside a string of JSON": (
         "class In(BaseModel):\n    x: pydantic.Json[Dict[str, Path]]",
-        "In", r"x: contentSchema: a file inside a text of JSON cannot be fetched: take the object itself",
+        "In", r"x: contentSchema: a file inside a string of JSON cannot be fetched: take the object itself",
     ),
     "a model that contains itself": (
         "class In(BaseModel):\n    file: Path\n    next: Optional['In'] = None",

@@ -164,7 +164,7 @@ def test_a_redirect_is_followed_to_where_it_was_meant_to(server, store, receiver
 @pytest.mark.parametrize("to", ["http://s3cret@a b/?s3cret", "http://[::1/s3cret", "/\ts3cret"])
 def test_a_redirect_to_what_is_no_address_fails(server, store, to):
     body = server.predict({"file": store.redirect("/from.png", to)}).json
-    assert body["status"] == "failed" and "redirected to what is not a URL" in body["error"]
+    assert body["status"] == "failed" and "redirected to something that is not a URL" in body["error"]
     assert "s3cret" not in body["error"]
 
 
