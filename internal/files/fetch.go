@@ -42,8 +42,8 @@ func (s Source) Inline() bool {
 type Placed struct{ Pointer, Path string }
 
 // Fetch places the file of each source in a directory of its own, dir/0/name and so on, up to 8 at once, and returns them
-// in the order of sources. The name is the last part of the URL, made safe, see downloadName. header is sent with each request. On an error,
-// mostly an *Error, and when ctx ends nothing stays behind.
+// in the order of sources. downloadName says what the name is. header is sent with each request. On an error, mostly an *Error,
+// and when ctx ends nothing stays behind.
 func (f *Fetcher) Fetch(ctx context.Context, dir string, sources []Source, header http.Header) ([]Placed, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {

@@ -22,7 +22,7 @@ func origin(r *http.Request) string {
 	return scheme + "://" + r.Host
 }
 
-// Prefix is what a path can begin with that a proxy takes away. It ends without a slash, and has nothing in it that means
+// Prefix matches the beginning of a path that a proxy takes away. It ends without a slash, and has nothing in it that means
 // something to HTML, to a shell or to a URL.
 var Prefix = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$`)
 

@@ -46,7 +46,7 @@ func (c *conn) greeted(p []byte) bool {
 	return true
 }
 
-// readFrames is Read of a connection that speaks HTTP/2. A client has as long for its headers, and for every frame that is no
+// readFrames is Read of a connection that speaks HTTP/2. A client has as long for its headers, and for every frame that is not
 // part of a body, as one of HTTP/1 has for its headers.
 func (c *conn) readFrames(p []byte) (int, error) {
 	if limit := c.listener.headerTimeout; limit > 0 && c.timed != c.frames.midway() {

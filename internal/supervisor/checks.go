@@ -11,7 +11,7 @@ import (
 	"github.com/coggo/coggo/internal/schema"
 )
 
-// smallInput is up to where an input takes no room of checks: it costs less than what keeps count of it.
+// smallInput is the size up to which an input takes no room of checks: counting it would cost more than it does.
 const smallInput = 64 << 10
 
 // checks bounds the memory of the inputs that are being checked: each takes a few times its size.

@@ -20,8 +20,8 @@ class PredictorNotSet(CogError):
 
 
 class LoadError(CogError):
-    """The model can't be served as it is written. The text is for its author: every problem with its remedy. ``warnings`` are
-    of what is odd beside them, and would work."""
+    """The model can't be served as it is written. The text is for its author: every problem with its remedy. ``warnings`` name
+    what is odd as well, but would work."""
 
     code = "load"
 

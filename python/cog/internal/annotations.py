@@ -99,8 +99,8 @@ def strip(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
 
 
 def stands_for(annotation: Any) -> tuple[Any, Any] | None:
-    """The name and the type that it stands for, of ``type X = …``, ``X[int]`` of a generic one, and a NewType; None for anything
-    else. Raises Unresolved."""
+    """The name and the type behind it, for ``type X = …``, for ``X[int]`` where that is generic, and for a NewType; None for
+    anything else. Raises Unresolved."""
     if hasattr(annotation, "__supertype__"):
         return annotation, annotation.__supertype__
     name = typing.get_origin(annotation) or annotation

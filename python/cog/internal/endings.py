@@ -62,8 +62,8 @@ def is_a(error: BaseException, kind: type[BaseException] | tuple[type[BaseExcept
 
 
 def trace(error: BaseException) -> str | None:
-    """The traceback for the logs, from the first line of user code on, with a remedy if there is one; None when there is no
-    telling."""
+    """The traceback for the logs, from the first line of user code on, with a remedy if there is one; None when it can't
+    be told."""
     frames = user_frames(error)
     try:
         import traceback  # only errors need it

@@ -61,7 +61,7 @@ class Field(NamedTuple):
 
 
 def read_field(name: str, kind: Kind, default: Any, warn: Warn) -> Field:
-    """Make a Field of a parameter. Raises Problem when it cannot work as it is written, and warns of what is odd and works."""
+    """Make a Field of a parameter. Raises Problem when it cannot work as it is written, and warns of what is odd but works."""
     info = default if isinstance(default, FieldInfo) else FieldInfo(default)
     if info.default is not UNSET and info.default_factory is not None:
         raise Problem("has default and default_factory: give only one of them")
@@ -113,7 +113,8 @@ def _read_absent(info: FieldInfo, kind: Kind, rules: Rules | None, warn: Warn) -
 
 
 def _default(written: Any, kind: Kind, rules: Rules | None, warn: Warn) -> Absent:
-    """What a default is. One that does not fit is passed as it is: models take values that no request may send for a sign."""
+    """What a default is. One that does not fit is passed as it is: models use values that no request may send to mark that
+    nothing was given."""
     if written is None:
         return Absent(None)
     made, misfit = _converted(kind, written)

@@ -115,7 +115,7 @@ class Setup:
         self._spool = spool
         self._streams = streams
         self._started = timestamp()
-        self._warnings: list[str] = []  # of what is odd in the model, and works
+        self._warnings: list[str] = []  # what is odd in the model but works
         self.loop: Any | None = None  # of an async model
 
     def run(self, options: dict[str, str]) -> Any | None:

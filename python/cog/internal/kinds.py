@@ -285,7 +285,7 @@ class PathKind(Kind):
         return value
 
     def default(self, value: Any) -> Any:
-        if value == "":  # of which a path would be that of the current directory, and no sign of nothing
+        if value == "":  # the author means that there is no file, but a path of it would be the current directory
             raise Mismatch("expected a path, got ''")
         return self.check(value)
 

@@ -163,7 +163,7 @@ def _weights_value(function: Any) -> Any:
 
 
 class _Loader:
-    """Collects the problems of a model, so that its author sees all of them at once, and what is odd and works."""
+    """Collects the problems of a model, and what is odd but works, so that its author sees all of it at once."""
 
     def __init__(self) -> None:
         self.problems: list[str] = []
@@ -231,8 +231,8 @@ def _place(target: Any, ref: str) -> str:
 
 
 def _method_name(target: type, ref: str) -> str:
-    """``predict`` or ``run``. A model may have a helper that is called as the other one is: its base says which is meant, and
-    without a base it is ``predict``, which is what the reference is given for."""
+    """``predict`` or ``run``. A model may have a helper that has the other name: its base says which is meant, and without a
+    base it is ``predict``."""
     has = [name for name in ("predict", "run") if has_own(target, name)]
     if not has:
         text = f"the class {target.__name__} has no predict method: write def predict(self, …) -> …"
