@@ -95,7 +95,7 @@ def text_of(content: bytes) -> str:
 def refused_inputs(detail: Any) -> list[str]:
     """The names of the inputs in a 422."""
     if isinstance(detail, list):
-        return sorted({problem["loc"][2] for problem in detail if len(problem["loc"]) > 2})
+        return sorted({problem["loc"][2].partition("/")[0] for problem in detail if len(problem["loc"]) > 2})
     return sorted(set(re.findall(r"^(?:- )?(\w+)[/:]", str(detail), flags=re.MULTILINE)))
 
 
