@@ -26,6 +26,7 @@ LATE = (
     "enum",
     "fcntl",
     "hashlib",
+    "http.client",
     "inspect",
     "json",
     "linecache",
