@@ -77,18 +77,17 @@ class Record(Kind):
         return self._build(value, lambda slot, item: slot.kind.decode(item, files.at(slot.name)))
 
     def check(self, value: Any) -> Any:
-        if is_record(value):
-            return value
-        if not isinstance(value, dict):
-            raise Mismatch(f"expected {self.text}, got {got(value)}")
-        return self._build(value, lambda slot, item: slot.kind.check(item))
+        return self._of_author(value, lambda slot, item: slot.kind.check(item))
 
     def default(self, value: Any) -> Any:
+        return self._of_author(value, lambda slot, item: slot.kind.default(item))
+
+    def _of_author(self, value: Any, f: Callable[[Slot, Any], Any]) -> Any:
         if is_record(value):
             return value
         if not isinstance(value, dict):
             raise Mismatch(f"expected {self.text}, got {got(value)}")
-        return self._build(value, lambda slot, item: slot.kind.default(item))
+        return self._build(value, f)
 
     def jsonable(self, value: Any) -> Any:
         if not isinstance(value, Mapping):

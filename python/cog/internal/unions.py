@@ -47,20 +47,17 @@ class OneOf(Kind):
         raise Mismatch(f"expected {self.text}{'' if any(self.hidden(value)) else ', got ' + got(value)}")
 
     def check(self, value: Any) -> Any:
+        return self._first(value, lambda kind: kind.check(value))
+
+    def default(self, value: Any) -> Any:
+        return self._first(plain(value), lambda kind: kind.default(value))
+
+    def _first(self, value: Any, read: Callable[[Kind], Any]) -> Any:
+        """What the first member makes of a value; those whose type it has exactly come before the others."""
         exact = [kind for kind in self.members if _is_exactly(kind, value)]
         for kind in (*exact, *self.members):
             try:
-                return kind.check(value)
-            except Mismatch:
-                continue
-        raise Mismatch(f"expected {self.text}, got {got(value)}")
-
-    def default(self, value: Any) -> Any:
-        written = plain(value)
-        exact = [kind for kind in self.members if _is_exactly(kind, written)]
-        for kind in (*exact, *self.members):
-            try:
-                return kind.default(value)
+                return read(kind)
             except Mismatch:
                 continue
         raise Mismatch(f"expected {self.text}, got {got(value)}")
