@@ -45,7 +45,7 @@ func (p *Publisher) upload(ctx context.Context, prefix string, d *Destination, e
 		}
 		defer file.Close()
 		c.file = file
-		to := base.JoinPath(url.PathEscape(names[i]))
+		to := below(base, names[i])
 		address, err := p.put(ctx, c, to, header)
 		if err != nil {
 			return c.fail(http.MethodPut, shown(to), err)
@@ -55,6 +55,14 @@ func (p *Publisher) upload(ctx context.Context, prefix string, d *Destination, e
 		return err
 	})
 	return fillings, err
+}
+
+// below returns the address of name below base. url.JoinPath would make one slash of two, and so another address.
+func below(base *url.URL, name string) *url.URL {
+	to := *base
+	to.RawPath = strings.TrimSuffix(base.EscapedPath(), "/") + "/" + url.PathEscape(name)
+	to.Path, _ = url.PathUnescape(to.RawPath) // it was read before
+	return &to
 }
 
 // put uploads one file and returns the address under which the receiver keeps it.

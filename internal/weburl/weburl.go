@@ -50,6 +50,9 @@ func Resolve(base *url.URL, reference string) (*url.URL, error) {
 	if err != nil {
 		return nil, err
 	}
+	if i := strings.IndexAny(clean, ":/?"); i >= 0 && clean[i] == ':' && !isScheme(clean[:i]) {
+		clean = "./" + clean // a path whose first part has a colon, see RFC 3986, section 4.2
+	}
 	u, err := base.Parse(clean)
 	if err != nil {
 		return nil, ErrHost
@@ -58,6 +61,12 @@ func Resolve(base *url.URL, reference string) (*url.URL, error) {
 		err = setHost(u)
 	}
 	return u, err
+}
+
+func isScheme(text string) bool {
+	return text != "" && text[0] > '9' && !strings.ContainsFunc(text, func(r rune) bool { // '+', '-' and '.' come before the digits
+		return !isLetterOrDigit(r) && !strings.ContainsRune("+-.", r)
+	})
 }
 
 func isWeb(scheme string) bool { return scheme == "http" || scheme == "https" }
@@ -126,7 +135,7 @@ func encode(text string) (string, error) {
 // split cuts what comes before the query. head is what may precede the authority: a scheme with its
 // colon, and two slashes.
 func split(text string) (head, authority, path string) {
-	if i := strings.IndexAny(text, ":/"); i >= 0 && text[i] == ':' {
+	if i := strings.IndexAny(text, ":/"); i >= 0 && text[i] == ':' && isScheme(text[:i]) {
 		head, text = text[:i+1], text[i+1:]
 	}
 	text, ok := strings.CutPrefix(text, "//")

@@ -122,6 +122,11 @@ func TestAReferenceIsRelativeToWhatItComesFrom(t *testing.T) {
 		{`\/evil.test/`, "http://me:pw@a.test/dir/%5C/evil.test/"},
 		{"https://Bücher.example/x y", "https://xn--bcher-kva.example/x%20y"},
 		{"file:///etc/passwd", "file:///etc/passwd"},
+		{"my file: 1.png", "http://me:pw@a.test/dir/my%20file:%201.png"},
+		{"10:30/100%.png", "http://me:pw@a.test/dir/10:30/100%25.png"},
+		{".b:x", "http://me:pw@a.test/dir/.b:x"},
+		{":x", "http://me:pw@a.test/dir/:x"},
+		{"é:x?y", "http://me:pw@a.test/dir/%C3%A9:x?y"},
 		{"data:text/plain,a b", "data:text/plain,a%20b"},
 	} {
 		if u, err := weburl.Resolve(base, row.reference); err != nil || u.String() != row.want {

@@ -117,6 +117,13 @@ def test_an_upload_goes_where_it_was_meant_to(start, server, store, by):
     assert [(got.path, got.body) for got in store.got] == [("/100%25%20%C3%A9/%2F/out%20put.txt?key=a%20b%25", b"made")]
 
 
+@pytest.mark.parametrize("path", ["/a//b", "/a//", "/a%2F", "/a/../b", "/a/./b", "/a:b"])
+def test_an_upload_goes_below_the_path_that_was_given(server, store, path):
+    body = server.predict({"out": True}, output_file_prefix=store.url + path).json
+    assert [got.path for got in store.got] == [path.removesuffix("/") + "/out%20put.txt"]
+    assert body["output"] == store.url + store.got[0].path
+
+
 def test_the_address_of_an_upload_is_one(server, store):
     store.put = lambda got: Reply(201, {"Location": "/kept here/100%.txt?key=s3cret", "Content-Length": "0"})
     assert (
@@ -133,6 +140,7 @@ LOCATIONS = [
     ("/100%.png", "/100%25.png"),
     ("/été.png?ü", "/%C3%A9t%C3%A9.png?%C3%BC"),
     ("there now.png", "/there%20now.png"),
+    ("at 10:30.png", "/at%2010:30.png"),
     ("/a%20b%2Fc.png#part", "/a%20b%2Fc.png"),
 ]
 
