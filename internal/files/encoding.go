@@ -57,10 +57,9 @@ func codingsOf(header http.Header) ([]string, error) {
 			switch coding = strings.ToLower(strings.TrimSpace(coding)); coding {
 			case "gzip", "x-gzip", "deflate":
 				codings = append(codings, coding)
-			case "", "identity", "aws-chunked": // the last is what some stores keep of an upload, which they have decoded
-			default:
-				return nil, fmt.Errorf("the file comes with the Content-Encoding %.40q; only gzip and deflate can be decoded", coding)
-			}
+			case "br", "zstd", "compress", "x-compress", "dcb", "dcz", "exi", "pack200-gzip", "aes128gcm":
+				return nil, fmt.Errorf("the file comes with the Content-Encoding %q; only gzip and deflate can be decoded", coding)
+			} // Anything else names no encoding. Stores keep what was said at an upload: utf-8, base64, aws-chunked.
 		}
 	}
 	if len(codings) > maxCodings {
@@ -76,12 +75,44 @@ func newDecoder(coding string, encoded io.Reader) (io.Reader, error) {
 	case len(start) == 0 && errors.Is(err, io.EOF):
 		return source, nil // an empty file is often sent as nothing
 	case coding != "deflate":
-		return gzip.NewReader(source)
+		return newMembers(source)
 	case len(start) == 2 && start[0]&0xf == 8 && binary.BigEndian.Uint16(start)%31 == 0:
 		return zlib.NewReader(source) // as RFC 9110 wants it
 	default:
 		return flate.NewReader(source), nil // as some servers understand it
 	}
+}
+
+// members are those of a gzip file, one after the other. What follows them and is none is dropped, as other clients do: some
+// sources pad with zeros.
+type members struct {
+	*gzip.Reader
+	source *bufio.Reader
+}
+
+func newMembers(source *bufio.Reader) (*members, error) {
+	first, err := gzip.NewReader(source)
+	if err != nil {
+		return nil, err
+	}
+	first.Multistream(false)
+	return &members{first, source}, nil
+}
+
+func (m *members) Read(p []byte) (int, error) {
+	n, err := m.Reader.Read(p)
+	if !errors.Is(err, io.EOF) {
+		return n, err
+	}
+	if start, _ := m.source.Peek(2); string(start) == "\x1f\x8b" {
+		err = m.Reset(m.source)
+		m.Multistream(false)
+		return n, err
+	}
+	if _, err := io.Copy(io.Discard, m.source); err != nil {
+		return n, err
+	}
+	return n, io.EOF
 }
 
 // counter counts what is read.
