@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -19,7 +20,11 @@ func origin(r *http.Request) string {
 	if first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ","); r.TLS != nil || strings.EqualFold(strings.TrimSpace(first), "https") {
 		scheme = "https"
 	}
-	return scheme + "://" + r.Host
+	host := r.Host
+	if host == "" { // HTTP/1.0 can do without
+		host = fmt.Sprint(r.Context().Value(http.LocalAddrContextKey))
+	}
+	return scheme + "://" + host
 }
 
 // Prefix matches the beginning of a path that a proxy takes away. It ends without a slash, and has nothing in it that means

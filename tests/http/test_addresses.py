@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import urllib.parse
 
@@ -208,6 +209,13 @@ def test_an_uploaded_file_is_an_input_by_the_url_that_was_given_out(server, pref
     url = server.ask("POST", "/v1/files", FORM, **MULTIPART, **headers).json["urls"]["get"]
     assert url.startswith("https://") and f"{prefix}/v1/files/" in url
     assert server.predict({"file": url}).json["output"] == "stored", "no host was asked for it"
+
+
+def test_a_client_that_names_no_host_is_given_the_address_that_it_has_asked(server):
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+        client.sendall(b"GET /v1/models/x/y HTTP/1.0\r\n\r\n")
+        body = b"".join(iter(lambda: client.recv(65536), b"")).partition(b"\r\n\r\n")[2]
+    assert json.loads(body)["url"] == f"http://127.0.0.1:{server.port}/v1/models/x/y"
 
 
 def test_a_webhook_has_the_urls_of_the_client(server, receiver):
