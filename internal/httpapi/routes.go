@@ -160,7 +160,7 @@ func escapeDots(path string) string {
 // unrouted answers in JSON where no route matches; the mux alone would answer in text.
 func (a *API) unrouted(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		out := routedWriter{ResponseWriter: w, request: r}
+		out := routedWriter{withheld{ResponseWriter: w}, r}
 		next.ServeHTTP(&out, r)
 		if out.refused == 0 {
 			return
@@ -171,12 +171,27 @@ func (a *API) unrouted(next http.Handler) http.Handler {
 	})
 }
 
-// routedWriter keeps the status of an answer that the mux gives by itself and drops its body. It knows one by the pattern
-// that the mux has noted in the request: to ask for the route first would cost a short answer a tenth of its time.
-type routedWriter struct {
+// withheld keeps the status of an answer that net/http gives by itself, in text, and drops its body.
+type withheld struct {
 	http.ResponseWriter
+	refused int // the status, 0 for any other answer
+}
+
+func (w *withheld) Write(p []byte) (int, error) {
+	if w.refused != 0 {
+		return len(p), nil
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap lets http.ResponseController reach what is underneath.
+func (w *withheld) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// routedWriter withholds what the mux answers. It knows that by the pattern that the mux has noted in the request: to ask for
+// the route first would cost a short answer a tenth of its time.
+type routedWriter struct {
+	withheld
 	request *http.Request
-	refused int // the status, 0 for an answer of a route
 }
 
 func (w *routedWriter) WriteHeader(status int) {
@@ -186,13 +201,3 @@ func (w *routedWriter) WriteHeader(status int) {
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
-
-func (w *routedWriter) Write(p []byte) (int, error) {
-	if w.refused != 0 {
-		return len(p), nil
-	}
-	return w.ResponseWriter.Write(p)
-}
-
-// Unwrap lets http.ResponseController reach what is underneath.
-func (w *routedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

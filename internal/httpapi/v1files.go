@@ -189,8 +189,24 @@ func (a *API) download(w http.ResponseWriter, r *http.Request) error {
 	h.Set("Content-Type", stored.ContentType)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "sandbox") // it is a client's file, not a page of ours
-	http.ServeContent(w, r, stored.Name, time.Time{}, contents)
+	out := contentsWriter{withheld{ResponseWriter: w}}
+	http.ServeContent(&out, r, stored.Name, time.Time{}, contents)
+	if out.refused != 0 {
+		return &httpError{out.refused, http.StatusText(out.refused)}
+	}
 	return nil
+}
+
+// contentsWriter withholds the errors of http.ServeContent: a range that the file does not have, a condition that it does not
+// meet.
+type contentsWriter struct{ withheld }
+
+func (w *contentsWriter) WriteHeader(status int) {
+	if status >= http.StatusBadRequest {
+		w.refused = status
+		return
+	}
+	w.ResponseWriter.WriteHeader(status)
 }
 
 func (a *API) stored(r *http.Request) (files.Stored, error) {

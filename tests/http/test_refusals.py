@@ -84,6 +84,20 @@ def test_a_refusal_of_a_route(server, method, path, body, headers, status):
 
 
 @pytest.mark.parametrize(
+    ("headers", "status"), [({"Range": "bytes=9-"}, 416), ({"Range": "lines=1"}, 416), ({"If-Match": '"x"'}, 412)]
+)
+def test_a_refusal_of_a_part_of_a_file(server, headers, status):
+    small = UPLOAD.replace(b"x" * 99, b"12345").replace(b"\r\n\r\n", b"\r\nContent-Type: application/json\r\n\r\n", 1)
+    made = server.ask("POST", "/v1/files", small, **FORM).json
+    try:
+        path = f"/v1/files/{made['id']}/download"
+        assert server.get(path, Range="bytes=3-").body == b"45"
+        check(server.get(path, **headers), status)
+    finally:
+        server.ask("DELETE", f"/v1/files/{made['id']}")
+
+
+@pytest.mark.parametrize(
     ("head", "status"),
     [
         (b"GET / HTTP/1.1\r\n\r\n", 400),
