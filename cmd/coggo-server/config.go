@@ -41,6 +41,7 @@ type Model struct {
 	LogLevel  string `group:"Logs:" env:"COG_LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warning, error or off, or a number of Python's logging, such as 10 for debug. Default: info for the server; other commands log nothing."`
 	LogFormat string `group:"Logs:" env:"LOG_FORMAT" placeholder:"FORMAT" help:"text, json, or console for people. Default: console on a terminal, else text."`
 
+	Named    string   `kong:"-"` // "run" if cog.yaml has the predictor there, else "predict"
 	Warnings []string `kong:"-"` // of cog.yaml, for the author of the model
 }
 
@@ -223,6 +224,10 @@ func (m *Model) readManifest() error {
 		return err
 	}
 	m.Warnings = found.Warnings
+	m.Named = "predict"
+	if m.Predict == "" && found.Predict == "" {
+		m.Named = "run"
+	}
 	m.Predict = first(m.Predict, found.Predict, found.Run)
 	m.Train = first(m.Train, found.Train)
 	if m.MaxConcurrency == 0 {

@@ -28,6 +28,9 @@ func (c *schemaCommand) Run(status *int) error {
 		return err
 	}
 	refs := []string{c.Model.Predict}
+	if c.Named == "run" {
+		refs = []string{"--run", c.Model.Predict}
+	}
 	if c.Train != "" {
 		refs = append(refs, c.Train)
 	}

@@ -77,7 +77,7 @@ func build(c Config, dir *workingDir, out io.Writer, log *slog.Logger) (*built, 
 	maxQueue, patientQueue := c.queue()
 	s, err := supervisor.New(supervisor.Config{
 		Runner: runner.Config{
-			Python: c.Python, PythonPath: path, ModelDir: c.ModelDir, Predict: c.Predict, Train: c.Train,
+			Python: c.Python, PythonPath: path, ModelDir: c.ModelDir, Predict: c.Predict, Named: c.Named, Train: c.Train,
 			MaxConcurrency: c.MaxConcurrency, Env: c.Account.environment(modelEnv(os.Environ(), c.RunnerEnv)),
 			BusyPoll: busyPoll(c),
 			Mark:     orphan.Own(dir.path),

@@ -26,6 +26,7 @@ type Config struct {
 	ModelDir       string   // current directory of the process
 	SpoolDir       string   // the shared directory
 	Predict        string   // FILE:NAME
+	Named          string   // "run" if a class that has predict and run is served by its run
 	Train          string   // FILE:NAME, empty to look beside Predict
 	MaxConcurrency int      // 0 leaves it to the model
 	Env            []string // the whole environment of the process
@@ -91,6 +92,9 @@ func Start(c Config, sink Sink) (*Process, error) {
 func command(c Config) *exec.Cmd {
 	// Up to Python 3.13 the option says nothing, and the runner lets threads inherit what it needs by itself.
 	args := []string{"-X", "thread_inherit_context=1", "-m", "cog.internal.file_runner", "--working-dir", c.SpoolDir, "--predict", c.Predict}
+	if c.Named == "run" {
+		args = append(args, "--named", c.Named)
+	}
 	if c.Train != "" {
 		args = append(args, "--train", c.Train)
 	}

@@ -177,3 +177,29 @@ def test_the_command_line_says_what_is_odd_when_it_predicts(model):
     shown = command(model(PREDICT + "train: [1]\n"), BINARY, "predict", "--python", real_python())
     assert (shown.returncode, shown.stdout) == (0, "hello x\n")
     assert "cog.yaml: train is a list and not FILE:NAME" in shown.stderr
+
+
+BOTH = """
+class Predictor:
+    def predict(self, a: str = "predict") -> str:
+        return a
+
+    def run(self, b: str = "run") -> str:
+        return b
+"""
+
+
+@pytest.mark.parametrize(("key", "name"), [("predict", "a"), ("run", "b")])
+def test_a_class_that_has_both_methods_is_served_by_the_one_that_names_it(start, model, key, name):
+    place = model(f"{key}: predict.py:Predictor\n")
+    (place / "predict.py").write_text(BOTH)
+    server = start(model_dir=place)
+    assert server.predict({}).json["output"] == key
+    assert list(json.loads(schema(place).stdout)["components"]["schemas"]["Input"]["properties"]) == [name]
+    assert f"inputs    {name} " in check(place).stdout
+
+
+def test_a_class_that_has_only_the_other_method_is_served_by_it(start, model):
+    place = model("run: predict.py:Predictor\n")
+    assert start(model_dir=place).predict({"name": "you"}).json["output"] == "hello you"
+    assert schema(place).returncode == 0

@@ -1,7 +1,8 @@
-"""Prints the OpenAPI document of a model: ``python3 -m cog.command.openapi_schema [FILE:NAME [TRAIN_FILE:NAME]]``.
+"""Prints the OpenAPI document of a model: ``python3 -m cog.command.openapi_schema [--run] [FILE:NAME [TRAIN_FILE:NAME]]``.
 
 Without arguments it becomes ``coggo-server schema``, which knows the model of the current directory and runs this command with
-its names: only the server reads ``cog.yaml``, ``$COG_PREDICT_TYPE_STUB`` and ``$COG_TRAIN_TYPE_STUB``.
+its names, and with ``--run`` if that is where ``cog.yaml`` has the predictor: only the server reads ``cog.yaml``,
+``$COG_PREDICT_TYPE_STUB`` and ``$COG_TRAIN_TYPE_STUB``.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ from cog.internal.endings import trace
 from cog.internal.loader import load
 from cog.server.http import become
 
-_USAGE = "usage: python3 -m cog.command.openapi_schema [FILE:NAME [TRAIN_FILE:NAME]]"
+_USAGE = "usage: python3 -m cog.command.openapi_schema [--run] [FILE:NAME [TRAIN_FILE:NAME]]"
 
 
 def main(argv: list[str]) -> int:
     """Print the document on standard output, and nothing else there; returns the exit status."""
+    named = "run" if argv[:1] == ["--run"] else "predict"
+    if named == "run":
+        argv = argv[1:]
     if len(argv) > 2 or any(word.startswith("-") for word in argv):
         print(_USAGE, file=sys.stderr)
         return 0 if argv in (["-h"], ["--help"]) else 2
@@ -28,7 +32,7 @@ def main(argv: list[str]) -> int:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what the model prints when it is imported is for people
     try:
-        document = load(argv[0], argv[1] if len(argv) > 1 else None).openapi()
+        document = load(argv[0], argv[1] if len(argv) > 1 else None, named=named).openapi()
     except LoadError as error:
         print(error, file=sys.stderr)
         return 1

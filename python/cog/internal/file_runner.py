@@ -23,7 +23,7 @@ from cog.internal.spool import Spool, sort_names, timestamp
 
 _USAGE = (
     "usage: python3 -m cog.internal.file_runner --working-dir DIR --predict FILE:NAME"
-    " [--train FILE:NAME] [--max-concurrency N] [--busy-poll SECONDS]"
+    " [--named predict|run] [--train FILE:NAME] [--max-concurrency N] [--busy-poll SECONDS]"
 )
 
 #: Seconds within which a server that looks for a response has taken it.
@@ -77,7 +77,7 @@ def live(options: dict[str, str], spool: Spool) -> int:
 def parse(argv: list[str]) -> dict[str, str]:
     """The options, without argparse, which costs several milliseconds of each cold start."""
     options = dict(zip(argv[::2], argv[1::2]))
-    known = {"--working-dir", "--predict", "--train", "--max-concurrency", "--busy-poll"}
+    known = {"--working-dir", "--predict", "--named", "--train", "--max-concurrency", "--busy-poll"}
     if len(argv) % 2 or not {"--working-dir", "--predict"} <= set(options) <= known:
         sys.exit(_USAGE)
     return {name[2:]: value for name, value in options.items()}
@@ -148,7 +148,8 @@ class Setup:
 
         limit = options.get("max-concurrency")
         try:
-            model = load(options["predict"], options.get("train"), int(limit) if limit else None)
+            named = options.get("named", "predict")
+            model = load(options["predict"], options.get("train"), int(limit) if limit else None, named)
         except LoadError as error:
             self._warnings = error.warnings
             raise

@@ -230,20 +230,23 @@ def _place(target: Any, ref: str) -> str:
         return ref.rpartition(":")[0]
 
 
-def _method_name(target: type, ref: str) -> str:
+def _method_name(target: type, ref: str, named: str) -> str:
     """``predict`` or ``run``. A model may have a helper that has the other name: its base says which is meant, and without a
-    base it is ``predict``."""
+    base it is the one that the reference is given for."""
     has = [name for name in ("predict", "run") if has_own(target, name)]
     if not has:
         text = f"the class {target.__name__} has no predict method: write def predict(self, …) -> …"
         raise LoadError([f"{_place(target, ref)}: {text}"])
-    is_runner = issubclass(target, BaseRunner) and not issubclass(target, BasePredictor)
-    return has[-1] if is_runner else has[0]
+    if issubclass(target, BaseRunner):
+        named = "predict" if issubclass(target, BasePredictor) else "run"
+    return named if named in has else has[0]
 
 
-def load(predict_ref: str, train_ref: str | None = None, max_concurrency: int | None = None) -> Model:
-    """Import a model and read its methods. Raises LoadError with every problem; exceptions of the model's own code pass
-    through."""
+def load(
+    predict_ref: str, train_ref: str | None = None, max_concurrency: int | None = None, named: str = "predict"
+) -> Model:
+    """Import a model and read its methods. ``named`` is the member of cog.yaml that has the reference. Raises LoadError with
+    every problem; exceptions of the model's own code pass through."""
     directory = os.getcwd()
     target = import_target(predict_ref)
     made = target if _is_object(target) else None
@@ -253,7 +256,7 @@ def load(predict_ref: str, train_ref: str | None = None, max_concurrency: int | 
         raise LoadError([f"{predict_ref} is a {type(target).__name__}, not a class or function: {_HINT}"])
     loader = _Loader()
     if isinstance(target, type):
-        name = _method_name(target, predict_ref)
+        name = _method_name(target, predict_ref, named)
         loader.setup(target, predict_ref)
     else:
         name = "predict"
