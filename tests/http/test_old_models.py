@@ -46,6 +46,14 @@ def test_every_package_that_came_with_cog_is_known(tmp_path, name):
     assert said.endswith(f"pip install {BROUGHT[name]}\n")
 
 
+def test_a_relative_import_is_answered_with_the_remedy(tmp_path):
+    said = schema(tmp_path, "from .helper import something\n" + PREDICTOR)
+    assert 'predict.py", line 1' in said
+    assert said.endswith(
+        "the file of the model belongs to no package: write from helper import … for from .helper import …\n"
+    )
+
+
 OTHERS = {
     "another package": "import nothing_like_it\n",
     "a part of a package that is there": "import json.nothing_like_it\n",

@@ -1,4 +1,4 @@
-"""What to say when a model counts on what came with Cog, or on what Cog had in 2021."""
+"""What to say when a model counts on what came with Cog, on what Cog had in 2021, or on a package around its file."""
 
 from __future__ import annotations
 
@@ -41,6 +41,8 @@ _NOW = (
 
 _MISSING = "{0} came with Cog. Coggo brings no packages: install it with those of the model, pip install {0}\n"
 
+_RELATIVE = "the file of the model belongs to no package: write from helper import … for from .helper import …\n"
+
 _DEEPEST = 100  # causes may form a ring
 
 
@@ -50,7 +52,8 @@ def replaced(name: str) -> str:
 
 
 def remedy(error: BaseException) -> str:
-    """A line below a traceback that shows that a package is missing which came with Cog; "" below any other."""
+    """A line below a traceback of an import that fails for a package that came with Cog, or because it is relative; "" below any
+    other."""
     shown: BaseException | None = error
     for _ in range(_DEEPEST):
         if shown is None:
@@ -59,5 +62,7 @@ def remedy(error: BaseException) -> str:
             package = BROUGHT.get(getattr(shown, "name", None) or "")
             if package is not None:
                 return _MISSING.format(package)
+        elif is_a(shown, ImportError) and "no known parent package" in str(shown):
+            return _RELATIVE
         shown = shown.__cause__ or (None if shown.__suppress_context__ else shown.__context__)
     return ""
