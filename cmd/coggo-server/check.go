@@ -61,7 +61,7 @@ func (c *checkCommand) Run(status *int) error {
 		row("problems", "%s", indented(err.Error()))
 		return nil
 	}
-	switch count := len(warnings); {
+	switch count := len(c.Warnings) + len(warnings); {
 	case count == 0:
 		row("result", "all is well")
 	case c.Strict:

@@ -121,8 +121,8 @@ def schema(place):
     return command(place, real_python(), "-m", "cog.command.openapi_schema")
 
 
-def check(place):
-    return command(place, BINARY, "check", "--python", real_python())
+def check(place, *flags):
+    return command(place, BINARY, "check", "--python", real_python(), *flags)
 
 
 def assert_is_served(server, at_once, trains):
@@ -155,7 +155,11 @@ def test_what_is_odd_is_a_warning_of_the_server_and_of_the_commands(start, model
     assert list(json.loads(shown.stdout)["components"]["schemas"]["Input"]["properties"]) == ["name"]
     checked = check(place)
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert said in checked.stdout and "warning   cog.yaml: " in checked.stdout and "all is well" in checked.stdout
+    assert said in checked.stdout and "warning   cog.yaml: " in checked.stdout
+    assert checked.stdout.endswith("result    it works, with warnings\n")
+    checked = check(place, "--strict")
+    assert (checked.returncode, said in checked.stdout) == (1, True)
+    assert checked.stdout.endswith("result    there are warnings, and --strict is given\n")
 
 
 @pytest.mark.parametrize("name", REFUSED)
