@@ -382,3 +382,27 @@ def test_a_training_is_served_the_same_way(start):
     assert "warning: predict.py:8: epochs: default=0 does not fit" in server.health()["setup"]["logs"]
     assert server.ask("POST", "/trainings", {"input": {}}).json["output"] == "(0, 0.5)"
     assert server.ask("POST", "/trainings", {"input": {"epochs": 0}}).status == 422
+
+
+KEYS = """
+import enum
+from typing import Dict, Iterator
+from cog import BaseModel, BasePredictor
+
+class Shade(str, enum.Enum):
+    DARK = "dark"
+
+class Out(BaseModel):
+    scores: Dict[int, float]
+    shades: Dict[Shade, Dict[bool, int]]
+
+class Predictor(BasePredictor):
+    def predict(self, bad: bool = False) -> Iterator[Out]:
+        yield Out(scores={1: 1, 20: "x" if bad else 0.5}, shades={Shade.DARK: {True: 1}})
+"""
+
+
+def test_an_object_of_the_output_may_have_keys_that_become_strings(start):
+    server = start(KEYS)
+    assert server.predict({}).json["output"] == [{"scores": {"1": 1.0, "20": 0.5}, "shades": {"dark": {"true": 1}}}]
+    assert "scores" in server.predict({"bad": True}).json["error"]

@@ -38,6 +38,9 @@ _FORMATS = {"datetime": "date-time", "date": "date", "time": "time", "UUID": "uu
 
 _SCALARS: dict[Any, type] = {str: Text, int: Integer, float: Number, bool: Boolean}
 
+#: Keys of an object in an output may have these types, and are written as ``json`` writes them.
+_KEYS = (str, int, float, bool)
+
 
 _SEQUENCES = (collections.abc.Sequence, collections.abc.Iterable, collections.abc.Collection)
 
@@ -194,7 +197,7 @@ class Reader:
         if not arguments or any(isinstance(a, typing.TypeVar) for a in arguments):
             return DictOf(Anything() if output else None)
         key, _ = self._resolve(arguments[0])
-        if key is not str and key is not Any:
+        if key not in (str, Any) and not (output and isinstance(key, type) and issubclass(key, _KEYS)):
             raise Unsupported(f"an object has strings as keys, not {show(key)}: use Dict[str, …]")
         value = self._read(arguments[1], output)
         if isinstance(value, Anything):
