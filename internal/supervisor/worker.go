@@ -277,16 +277,16 @@ func (w *worker) awaitSetup(process *runner.Process) (spool.SetupResult, error) 
 		case <-w.s.stopping.Done():
 			return spool.SetupResult{}, errors.New("the server is shutting down")
 		}
+		result, ok, err := w.dir.SetupResult() // before the schema, which the runner writes first: both may come between the two looks
 		if !schemaRead {
-			var err error
-			if schemaRead, err = w.readSchema(); err != nil {
-				return spool.SetupResult{}, err
+			var bad error
+			if schemaRead, bad = w.readSchema(); bad != nil {
+				return spool.SetupResult{}, bad
 			}
 			if schemaRead {
 				tick.Reset(rescan)
 			}
 		}
-		result, ok, err := w.dir.SetupResult()
 		if ok || err != nil {
 			return result, err
 		}
