@@ -235,7 +235,7 @@ func (d *workingDir) renew() error {
 	return nil
 }
 
-// inputDir is the directory for the files of inputs, made anew if a model has removed it.
+// inputDir returns the directory for input files, and creates it again if a model has removed it.
 func (d *workingDir) inputDir() (string, error) { return d.inputs.path, d.inputs.renew() }
 
 // sweepEphemeral removes the ephemeral directories of this user's servers that were killed: nobody holds their locks any more.

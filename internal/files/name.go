@@ -41,7 +41,8 @@ func lastPart(target *url.URL) string {
 	return last
 }
 
-// dispositionName returns the file name in a Content-Disposition, made safe; "" when there is none. Of a path it is the last part.
+// dispositionName returns the file name in a Content-Disposition, made safe, or "" if it has none. Only the
+// last part of a path counts.
 func dispositionName(disposition string) string {
 	_, parameters, err := mime.ParseMediaType(disposition)
 	name := parameters["filename"]

@@ -210,7 +210,7 @@ func (d *Dir) hold(fid string) {
 }
 
 // Clear removes what an earlier runner left, before another one starts on the directory. No runner has a prediction then.
-// What a model has removed of the directory itself is made anew.
+// It also restores the parts of the directory that a model has removed.
 func (d *Dir) Clear() error {
 	if err := d.make(); err != nil {
 		return err

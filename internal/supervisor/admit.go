@@ -141,7 +141,7 @@ func (s *Supervisor) mayWaitLocked(f *flight) bool {
 	return held <= patientBytes
 }
 
-// fullLocked returns the refusal of f: there is no place in the queue, or no queue for it.
+// fullLocked returns the error for f when the queue has no place for it, or when it has no queue.
 func (s *Supervisor) fullLocked(f *flight) error {
 	why := "already running as many predictions as the model takes at once"
 	if s.freeWorkerLocked() != nil {
