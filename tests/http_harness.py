@@ -105,6 +105,15 @@ class Server:
         size = os.fstat(self._log.fileno()).st_size
         return os.pread(self._log.fileno(), size, 0).decode("utf-8", "replace")
 
+    def lines(self, msg: str) -> list[dict[str, Any]]:
+        """The lines of its log with this message; with LOG_FORMAT=json."""
+        found = [json.loads(line) for line in self.log().splitlines() if line.startswith("{") and line.endswith("}")]
+        return [line for line in found if line.get("msg") == msg]
+
+    def line(self, msg: str) -> dict[str, Any]:
+        """The first of them, once it is there."""
+        return until(f"it says {msg}", lambda: self.lines(msg))[0]  # type: ignore[no-any-return]
+
     def memory(self, kind: str = "VmHWM") -> int:
         """Bytes that the server itself has had at most; with VmRSS those that it has now."""
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
@@ -113,7 +122,7 @@ class Server:
     def wait_listening(self) -> None:
         def port() -> int:
             assert self.process.poll() is None, self.log()
-            found = re.search(r"msg=listening address=\S+:(\d+)", self.log())
+            found = re.search(r'(?:msg=listening address=|"msg":"listening","address":")[^\s"]+:(\d+)', self.log())
             return int(found.group(1)) if found else 0
 
         self.port = until("the server listens", port)

@@ -22,14 +22,23 @@ func newLogger(m Model, out io.Writer, terminal bool, otherwise slog.Level) *slo
 	}
 	switch format := strings.ToLower(m.LogFormat); {
 	case format == "json":
-		return slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: least}))
+		return slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: least, ReplaceAttr: plainDuration}))
 	case format == "console" || format == "" && terminal:
 		return slog.New(tint.NewTextHandler(out, &tint.Options{
-			Level: least, TimeFormat: time.TimeOnly, NoColor: !terminal || cmp.Or(os.Getenv("NO_COLOR"), "0") != "0",
+			Level: least, ReplaceAttr: plainDuration, TimeFormat: time.TimeOnly, NoColor: !terminal || cmp.Or(os.Getenv("NO_COLOR"), "0") != "0",
 		}))
 	default:
-		return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: least}))
+		return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: least, ReplaceAttr: plainDuration}))
 	}
+}
+
+// plainDuration writes a duration as text in every format, such as "1.2s": slog alone would write
+// nanoseconds into JSON.
+func plainDuration(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		return slog.String(a.Key, a.Value.Duration().Round(time.Millisecond).String())
+	}
+	return a
 }
 
 // levels are the names that a level may have in Python, in Cog's servers and here. There is nothing below debug.

@@ -183,6 +183,7 @@ func drain(late time.Time, b *built, stop *stop) {
 		}
 	}()
 	b.supervisor.Drain(grace, hurry)
+	b.gaveUp.Close()
 	last, cancelLast := context.WithTimeout(hurry, min(tracesWait, time.Until(late.Add(tracesLate))))
 	defer cancelLast()
 	b.tracer.Close(last)

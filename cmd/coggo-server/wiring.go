@@ -28,6 +28,7 @@ type built struct {
 	store      *files.Store
 	publisher  *files.Publisher
 	tracer     *telemetry.Tracer
+	gaveUp     *telemetry.Tally
 }
 
 // build wires the rooms together; the model's own words go to out. Nothing is started.
@@ -35,6 +36,9 @@ func build(c Config, dir *workingDir, out io.Writer, log *slog.Logger) (*built, 
 	client := outbound.NewClient(outbound.Options{DenyPrivate: c.DenyPrivateNetworks})
 	metrics := telemetry.NewMetrics(version)
 	agent := first(os.Getenv("COG_USER_AGENT"), "coggo/"+version)
+	gaveUp := &telemetry.Tally{Most: gaveUpTold, Period: gaveUpPeriod, More: func(count int, over time.Duration) {
+		log.Warn("more webhooks given up", "count", count, "period", over)
+	}}
 	hooks, err := webhook.NewSender(webhook.Options{
 		Client:    outbound.NewClient(outbound.Options{DenyPrivate: c.DenyPrivateNetworks, MaxConns: webhookConns}),
 		Throttle:  throttle(os.Getenv("COG_THROTTLE_RESPONSE_INTERVAL")),
@@ -43,8 +47,10 @@ func build(c Config, dir *workingDir, out io.Writer, log *slog.Logger) (*built, 
 		Secret:    c.WebhookSecret,
 		UserAgent: agent,
 		Observe:   func(e webhook.Event, attempt int, result string) { metrics.Webhook(string(e), attempt, result) },
-		GaveUp: func(id, host string, reason error) {
-			log.Warn("webhook given up", "id", id, "host", host, "error", reason)
+		GaveUp: func(left webhook.Undelivered, reason error) {
+			if gaveUp.Tell() {
+				log.Warn("webhook given up", "id", left.ID, "host", left.Host, "attempts", left.Attempts, "error", reason)
+			}
 		},
 	})
 	if err != nil {
@@ -109,7 +115,7 @@ func build(c Config, dir *workingDir, out io.Writer, log *slog.Logger) (*built, 
 	} {
 		metrics.Gauge(name, gauge.help, func() float64 { return float64(gauge.value()) })
 	}
-	return &built{supervisor: s, metrics: metrics, store: store, publisher: publisher, tracer: tracer}, nil
+	return &built{supervisor: s, metrics: metrics, store: store, publisher: publisher, tracer: tracer, gaveUp: gaveUp}, nil
 }
 
 // api is the configuration of the HTTP side.
@@ -133,6 +139,13 @@ func busyPoll(c Config) time.Duration {
 
 // bootIsOver is how long after setup the server gives back what only its boot needed.
 const bootIsOver = 500 * time.Millisecond
+
+// A receiver that refuses everything gets gaveUpTold lines in each gaveUpPeriod, and one that counts
+// the rest.
+const (
+	gaveUpTold   = 100
+	gaveUpPeriod = time.Minute
+)
 
 // webhookConns bounds the connections to one receiver: thousands of predictions often have the same.
 const webhookConns = 64

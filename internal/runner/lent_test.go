@@ -34,7 +34,7 @@ func lend(t *testing.T) (*runner.Lent, string, *output) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		p.Kill()
+		p.Kill("")
 		<-p.Done()
 	})
 	return p.Lent(), pipe, server

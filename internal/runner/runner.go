@@ -3,6 +3,7 @@
 package runner
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -54,8 +55,9 @@ type Process struct {
 	done   chan struct{}
 	exit   Exit
 
-	mu     sync.Mutex // guards reaped
+	mu     sync.Mutex // guards the rest
 	reaped bool       // its number may be another's
+	why    string     // we have killed it; empty when we have not
 }
 
 // births counts the processes, so that each has a mark of its own.
@@ -160,7 +162,7 @@ func (p *Process) live(c Config, started chan<- error) {
 	guard := guarded(c.Mark)
 	guard.Watch(p.mark)
 	awaitEnd(p.cmd)
-	p.Kill()  // whatever the runner left in its group
+	p.kill()  // whatever the runner left in its group
 	p.reap()  // not earlier: until then its number, which is the group's, is nobody else's
 	p.Drain() // its last words
 	if c.OnGone != nil {
@@ -206,8 +208,15 @@ func (p *Process) Lent() *Lent { return p.lent }
 // Ring rings the doorbell of a cancel file, see docs/protocol.md.
 func (p *Process) Ring() error { return p.cmd.Process.Signal(syscall.SIGUSR1) }
 
-// Kill ends the whole process group at once.
-func (p *Process) Kill() {
+// Kill ends the whole process group at once. Exit gives the first reason that there was for it.
+func (p *Process) Kill(why string) {
+	p.mu.Lock()
+	p.why = cmp.Or(p.why, why)
+	p.mu.Unlock()
+	p.kill()
+}
+
+func (p *Process) kill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.reaped {
@@ -221,7 +230,9 @@ func (p *Process) reap() {
 	defer p.mu.Unlock()
 	_ = p.cmd.Wait() // what it says is in ProcessState
 	p.reaped = true
-	p.exit = exitOf(p.cmd.ProcessState)
+	if p.exit = exitOf(p.cmd.ProcessState); p.exit.Signal == syscall.SIGKILL {
+		p.exit.Why = p.why
+	}
 	forget(p.PID())
 }
 
@@ -229,6 +240,7 @@ func (p *Process) reap() {
 type Exit struct {
 	Code   int
 	Signal syscall.Signal // 0 when it left by itself
+	Why    string         // the server has killed it; empty when that was somebody else
 }
 
 func exitOf(s *os.ProcessState) Exit {
@@ -241,9 +253,12 @@ func exitOf(s *os.ProcessState) Exit {
 	return Exit{Code: s.ExitCode()}
 }
 
-// String is a phrase for people: "exit status 3", "signal 9 (killed, out of memory?)".
+// String is a phrase for people: "exit status 3", "signal 9 (killed, out of memory?)". Memory is only guessed at where the
+// server does not know better.
 func (e Exit) String() string {
 	switch {
+	case e.Why != "":
+		return "signal 9 (killed by the server: " + e.Why + ")"
 	case e.Signal == syscall.SIGKILL:
 		return "signal 9 (killed, out of memory?)"
 	case e.Signal != 0:

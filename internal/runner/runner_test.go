@@ -59,7 +59,7 @@ func startInto(t *testing.T, script string, sink runner.Sink) *runner.Process {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		p.Kill()
+		p.Kill("")
 		<-p.Done()
 	})
 	return p
@@ -167,6 +167,16 @@ func TestTheExitSaysWhichSignal(t *testing.T) {
 		if got := p.Exit().String(); got != want {
 			t.Errorf("exit = %q, want %q", got, want)
 		}
+	}
+}
+
+func TestTheExitSaysWhyTheServerHasKilled(t *testing.T) {
+	p, _ := start(t, "sleep 60")
+	p.Kill("it hangs")
+	p.Kill("the server ends")
+	<-p.Done()
+	if got := p.Exit().String(); got != "signal 9 (killed by the server: it hangs)" {
+		t.Errorf("exit = %q", got)
 	}
 }
 

@@ -39,6 +39,7 @@ const hurryWait = 2 * time.Second
 // are delivered for a while, the runners stop. What is still owed then stays on disk. The deadline of grace is when the rest
 // of the end begins, at the latest. Once hurry is done everything is killed, and nothing is waited for beyond hurryWait.
 func (s *Supervisor) Drain(grace, hurry context.Context) {
+	defer s.failures.Close()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -64,9 +65,7 @@ func (s *Supervisor) drain(grace, hurry context.Context) {
 	s.drainPredictions(grace, hurry, late)
 	flush, cancel := context.WithDeadline(hurry, sooner(late.Add(stopAt), flushWait))
 	defer cancel()
-	if err := s.Webhooks.Drain(flush); err != nil {
-		s.Log.Warn("webhooks left undelivered", "error", err)
-	}
+	s.reportUndelivered(s.Webhooks.Drain(flush))
 	s.stop()
 	told := sooner(late.Add(leaveAt-shutdownEndWait/2), stopWait)
 	var shut sync.WaitGroup
@@ -141,7 +140,7 @@ func (s *Supervisor) killAll() {
 	defer s.mu.Unlock()
 	for _, w := range s.workers {
 		if w.process != nil {
-			w.process.Kill()
+			w.process.Kill("the server ends")
 		}
 	}
 }
@@ -166,6 +165,6 @@ func (w *worker) shut(late time.Time, hurry context.Context) {
 		}
 	}
 	if p != phaseDefunct { // else it was tried: it has a process because that does not end
-		w.end(process)
+		w.end(process, "the server ends")
 	}
 }

@@ -25,7 +25,7 @@ type process interface {
 	Exit() runner.Exit
 	Lent() *runner.Lent
 	Ring() error
-	Kill()
+	Kill(why string)
 }
 
 // follower watches one prediction that the runner has, until it ends. It belongs to the goroutine of the prediction.
@@ -327,6 +327,7 @@ func (o *follower) died(ctx context.Context) prediction.Result {
 	if reason := reasonOf(ctx); reason != "" && o.fault == "" {
 		return o.s.ended(o.f, reason)
 	}
+	o.w.lost(o.f)
 	if o.process.Exit().Code == unwritableStatus {
 		text := "the answer could not be written to the working directory"
 		if err := o.dir.Probe(healthRoom); err != nil {
@@ -376,9 +377,10 @@ func (o *follower) ring() {
 // giveUp ends a prediction that did not heed its cancel. A runner that has nothing else to do is replaced at once;
 // otherwise the others may end first, and the slot stays taken until then.
 func (o *follower) giveUp(ctx context.Context) prediction.Result {
-	o.s.Log.Warn("prediction ignored its cancel", "id", o.f.id(), "grace", o.s.cancelGrace(reasonOf(ctx)))
+	grace := o.s.cancelGrace(reasonOf(ctx))
+	o.s.Log.Warn("prediction ignored its cancel", "id", o.f.id(), "grace", grace)
 	if o.w.abandon(o.f) {
-		o.w.end(o.process)
+		o.w.end(o.process, whyReplaced([]string{o.f.id()}, grace))
 	}
 	if err := o.apply(ctx); err != nil {
 		o.s.Log.Warn("events are missing", "id", o.f.id(), "error", illegible(err))

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -248,7 +247,7 @@ func (s *Supervisor) handOver(ctx context.Context, f *flight, w *worker, table [
 	}
 	if err := w.dir.PutRequest(request); err != nil {
 		if errors.Is(err, fs.ErrNotExist) { // a model removes what it can
-			p.Kill()
+			p.Kill("the model has removed the working directory")
 			return nil, fmt.Errorf("the working directory is gone, and the model is being started again: %w", err)
 		}
 		return nil, unwritable(err)
@@ -359,7 +358,5 @@ func (s *Supervisor) observe(f *flight) {
 		s.Observer.PredictionRan(ran, snap.StartedAt.Sub(f.accepted).Seconds())
 	}
 	s.Observer.PredictionFinished(string(snap.Status))
-	if s.Log.Enabled(context.Background(), slog.LevelDebug) {
-		s.Log.Debug("prediction ended", "id", snap.ID, "status", snap.Status, "seconds", ran, "error", snap.Error)
-	}
+	s.reportEnd(f, snap, ran)
 }

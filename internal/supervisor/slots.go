@@ -95,7 +95,11 @@ func (w *worker) freeSlotLocked(f *flight) {
 	w.gone.poke()
 	if len(w.flights) == 0 && len(w.abandoned) > 0 && w.process != nil {
 		w.replaceLocked()
-		go w.end(w.process)
+		ids := make([]string, 0, len(w.abandoned))
+		for _, f := range w.abandoned {
+			ids = append(ids, f.id())
+		}
+		go w.end(w.process, whyReplaced(ids, w.s.CancelGrace))
 	}
 }
 

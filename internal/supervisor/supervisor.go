@@ -95,6 +95,7 @@ type Supervisor struct {
 	idle     sync.WaitGroup // one for each prediction under way
 	workersn sync.WaitGroup
 	owing    atomic.Int64 // bytes in memory that terminal webhooks wait with
+	failures *telemetry.Tally
 
 	mu       sync.Mutex // guards everything below, and the fields of workers and flights that say so
 	workers  []*worker
@@ -124,6 +125,7 @@ func New(c Config) (*Supervisor, error) {
 	s := &Supervisor{Config: c, root: root, checks: newChecks(c.CheckedAtOnce), look: make(chan os.Signal, 16), flights: map[string]*flight{}, fetching: map[*flight]bool{}, defunct: make(chan struct{}),
 		ready: deafness{signal: syscall.SIGUSR1}, busy: deafness{signal: syscall.SIGUSR2},
 		rescan: time.NewTimer(rescan), ticking: true}
+	s.failures = s.newFailures()
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.retained.init(c.Retain, c.RetainFor, c.RetainBytes)
 	for name, journal := range map[string]**spool.Journal{spool.Queued: &s.queued, spool.Results: &s.results, spool.Outbox: &s.outbox} {

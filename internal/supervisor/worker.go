@@ -60,6 +60,7 @@ type worker struct {
 	flights   map[string]*flight // that have a slot, by FileID
 	abandoned map[string]*flight // that ended, but the process goes on with them, by FileID
 	replaced  bool               // the process was killed by us
+	died      []string           // the predictions that failed because the process died, by id
 	brief     bool               // it runs one prediction at a time, and the last was brief
 	turned    chan struct{}      // closed at the next change of phase
 
@@ -117,6 +118,7 @@ func (w *worker) mayRestart(process *runner.Process) bool {
 	if w.s.stopping.Err() != nil {
 		return false
 	}
+	w.reportGone(process)
 	if !w.wasReplaced() && process.Exit().Code != unwritableStatus {
 		w.crashes = recent(append(w.crashes, w.s.Now()), w.s.Now().Add(-RestartWindow))
 		if len(w.crashes) > w.s.MaxRestarts {
@@ -125,7 +127,6 @@ func (w *worker) mayRestart(process *runner.Process) bool {
 		}
 		w.s.Observer.RunnerRestart()
 	}
-	w.s.Log.Warn("runner ended, starting it again", "runner", w.index, "pid", process.PID(), "exit", process.Exit().String())
 	return true
 }
 
@@ -155,21 +156,21 @@ func (w *worker) boot() (*runner.Process, error) {
 		err = w.ready(process, result)
 	}
 	if err != nil {
-		w.end(process)
+		w.end(process, err.Error())
 		return process, err
 	}
 	w.s.OnReady()
 	return process, nil
 }
 
-// end kills a process and waits until it has ended. The worker is defunct when it does not end; should it do so later, it is
+// end kills a process, for this reason, and waits until it has ended. The worker is defunct when it does not end; should it do so later, it is
 // replaced then.
-func (w *worker) end(p process) {
+func (w *worker) end(p process, why string) {
 	wait := endWait
 	if w.s.ending() {
 		wait = shutdownEndWait
 	}
-	p.Kill()
+	p.Kill(why)
 	select {
 	case <-p.Done():
 	case <-time.After(wait):
@@ -235,7 +236,7 @@ func (w *worker) spawn() (*runner.Process, error) {
 	w.s.mu.Lock()
 	w.turnLocked(phaseStarting)
 	w.setup = spool.SetupResult{StartedAt: w.s.Now()}
-	w.setupLogs, w.why, w.replaced, w.process = nil, "the model is being set up", false, nil
+	w.setupLogs, w.why, w.replaced, w.died, w.process = nil, "the model is being set up", false, nil, nil
 	w.s.mu.Unlock()
 	process, err := runner.Start(c, w.output)
 	if err != nil {
@@ -336,7 +337,7 @@ func (w *worker) ready(process *runner.Process, result spool.SetupResult) error 
 	w.s.dispatchLocked()
 	w.s.Observer.SetupSeconds(result.CompletedAt.Sub(result.StartedAt).Seconds())
 	w.s.Log.Info("model ready", "runner", w.index, "mode", result.Mode, "concurrency", result.MaxConcurrency,
-		"setup", result.CompletedAt.Sub(result.StartedAt).Round(time.Millisecond).String())
+		"setup", result.CompletedAt.Sub(result.StartedAt))
 	return nil
 }
 
@@ -373,7 +374,9 @@ func (w *worker) close() {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
 	w.process = nil
-	w.why = "the model process died and is being started again"
+	if !w.replaced { // else it says why
+		w.why = "the model process died and is being started again"
+	}
 	w.turnLocked(phaseEnding)
 }
 

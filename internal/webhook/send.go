@@ -64,12 +64,17 @@ func (s *Sender) deliver(t Target, body Body) bool {
 		}
 		return struct{}{}, err
 	}, backoff.WithBackOff(wait), backoff.WithMaxTries(s.Attempts), backoff.WithMaxElapsedTime(0))
+	if attempt > 0 && last == nil {
+		return true
+	}
+	left := Undelivered{t.ID, host(t.URL), attempt}
 	if s.stopping.Err() != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.left = append(s.left, left)
 		return false
 	}
-	if last != nil {
-		s.GaveUp(t.ID, host(t.URL), bare(last))
-	}
+	s.GaveUp(left, bare(last))
 	return true
 }
 

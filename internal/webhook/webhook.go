@@ -29,7 +29,7 @@ type Options struct {
 	Secret    string        // whsec_ and base64: sign by the Standard Webhooks specification
 	UserAgent string
 	Observe   func(e Event, attempt int, result string) // called after each attempt; may be nil
-	GaveUp    func(id, host string, reason error)       // called when a terminal event is given up; may be nil
+	GaveUp    func(Undelivered, error)                  // called when a terminal event is given up, and why; may be nil
 
 	Attempts  uint          // for the terminal event; 0: 12
 	RetryWait time.Duration // before the second attempt, doubling after it; 0: 100 ms
@@ -46,6 +46,16 @@ type Sender struct {
 	queues   sync.WaitGroup
 	stopping context.Context // done when even terminal events are given up
 	stop     context.CancelFunc
+
+	mu   sync.Mutex // guards left
+	left []Undelivered
+}
+
+// Undelivered is a terminal event that its receiver has not acknowledged.
+type Undelivered struct {
+	ID       string // of the prediction
+	Host     string // of the receiver: the rest of its address may hold what only the receiver is to know
+	Attempts int
 }
 
 // Target is who hears of one prediction.
@@ -76,7 +86,7 @@ func NewSender(o Options) (*Sender, error) {
 		o.Observe = func(Event, int, string) {}
 	}
 	if o.GaveUp == nil {
-		o.GaveUp = func(string, string, error) {}
+		o.GaveUp = func(Undelivered, error) {}
 	}
 	s := &Sender{Options: o, key: key}
 	client := *o.Client
@@ -108,8 +118,8 @@ func (s *Sender) Redeliver(t Target, body Body, settled func()) {
 }
 
 // Drain waits until every queue has ended. When ctx is done before, what is left is given up without its settled being
-// called: it is still owed.
-func (s *Sender) Drain(ctx context.Context) error {
+// called: it is still owed, and returned.
+func (s *Sender) Drain(ctx context.Context) []Undelivered {
 	done := make(chan struct{})
 	go func() {
 		s.queues.Wait()
@@ -117,10 +127,11 @@ func (s *Sender) Drain(ctx context.Context) error {
 	}()
 	select {
 	case <-done:
-		return nil
 	case <-ctx.Done():
 		s.stop()
 		<-done
-		return ctx.Err()
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.left
 }

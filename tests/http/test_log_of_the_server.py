@@ -1,0 +1,217 @@
+"""An incident is explained from the log alone, at the default level: docs/operating.md, Logs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+
+import pytest
+
+from http_harness import Server
+from waiting import until
+
+JSON = {"LOG_FORMAT": "json"}
+ASYNC = {"Prefer": "respond-async"}
+
+MODEL = """
+import os, signal, time
+from cog import BasePredictor
+
+class Predictor(BasePredictor):
+    def predict(self, deed: str = "", s: float = 0) -> str:
+        if deed == "raise": raise ValueError("boom")
+        if deed == "long": raise ValueError("é" * 5000)
+        if deed == "die": os.kill(os.getpid(), 9)
+        if deed == "exit": os._exit(7)
+        if deed == "stubborn": signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.Signals))
+        time.sleep(s)
+        return "done"
+
+def train(n: int = 1) -> str:
+    raise RuntimeError("no data")
+"""
+
+ASYNC_MODEL = """
+import asyncio, os, time
+class Predictor:
+    async def predict(self, deed: str = "", s: float = 0) -> str:
+        if deed == "raise": raise ValueError("boom")
+        if deed == "die": os.kill(os.getpid(), 9)
+        if deed == "stubborn":
+            try:
+                await asyncio.sleep(s)
+            except asyncio.CancelledError:
+                await asyncio.sleep(s)
+        await asyncio.sleep(s)
+        return "done"
+"""
+
+BATCH = """
+import cog
+class Predictor:
+    @cog.batch(max_size=4, max_wait_ms=1)
+    def predict(self, deeds: list[str]) -> list[str]:
+        return [ValueError("boom") if deed == "raise" else deed for deed in deeds]
+"""
+
+
+@pytest.fixture(scope="module")
+def server(start_once):
+    return start_once(MODEL, "--train", "predict.py:train", "--cancel-grace", "30", env=JSON)
+
+
+def failure(server: Server, msg: str, id: str) -> dict:
+    def look() -> dict | None:
+        return next((line for line in server.lines(msg) if line["id"] == id), None)
+
+    found = until(f"a line about {id}: {server.log()}", look)
+    assert isinstance(found["seconds"], (int, float)) and found["level"] == "WARN"
+    return found
+
+
+def test_a_failed_prediction_is_one_line(server):
+    assert server.predict({"deed": "raise", "s": 0.2}, id="bad one").json["status"] == "failed"
+    line = failure(server, "prediction failed", "bad one")
+    assert (line["error"], line["status"]) == ("boom", "failed")
+    assert [x for x in server.lines("prediction failed") if x["id"] == "bad one"] == [line]
+    assert "input" not in line and "deed" not in json.dumps(line)
+
+
+def test_a_failed_training_is_one_line(server):
+    assert server.ask("POST", "/trainings", {"id": "t1", "input": {}}).json["status"] == "failed"
+    assert failure(server, "training failed", "t1")["error"] == "no data"
+
+
+def test_a_prediction_of_replicates_clients_that_fails_is_one_line(server):
+    id = server.ask("POST", "/v1/predictions", {"input": {"deed": "raise"}}).json["id"]
+    assert failure(server, "prediction failed", id)["error"] == "boom"
+
+
+def test_a_prediction_that_its_deadline_ends_is_one_line(start):
+    server = start(MODEL, "--predict-timeout", "0.3", env=JSON)
+    server.predict({"s": 60}, id="late")
+    line = failure(server, "prediction failed", "late")
+    assert line["status"] == "canceled" and "deadline of 300ms" in line["error"]
+    assert 0.2 < line["seconds"] < 30
+
+
+def test_an_error_is_bounded(server):
+    server.predict({"deed": "long"}, id="long")
+    error = failure(server, "prediction failed", "long")["error"]
+    assert 400 < len(error.encode()) <= 503 and set(error) == {"é", "…"}
+
+
+def test_what_its_client_cancels_is_no_failure(server):
+    server.predict({"s": 60}, ASYNC, id="given-up")
+    server.ask("POST", "/predictions/given-up/cancel")
+    assert server.ended("given-up")["status"] == "canceled"
+    server.predict({"deed": "raise"}, id="after")
+    failure(server, "prediction failed", "after")
+    assert "given-up" not in [line["id"] for line in server.lines("prediction failed")]
+
+
+@pytest.mark.parametrize("source", [ASYNC_MODEL, BATCH], ids=["async", "batch"])
+def test_it_is_so_for_models_that_run_several_at_once(start, source):
+    flags = ["--max-concurrency", "4"] if source == ASYNC_MODEL else []
+    server = start(source, *flags, env=JSON)
+    server.predict({"deed": "raise"} if source == ASYNC_MODEL else {"deeds": "raise"}, id="bad")
+    assert "boom" in failure(server, "prediction failed", "bad")["error"]
+
+
+def test_a_storm_of_failures_is_bounded(start):
+    server = start(MODEL, env=JSON)
+    for _ in range(130):
+        server.predict({"deed": "raise"})
+    server.process.send_signal(signal.SIGINT)
+    server.process.wait(20)
+    (more,) = server.lines("more predictions failed")
+    told = len(server.lines("prediction failed"))
+    assert told + more["count"] == 130 and told == 100
+    assert re.fullmatch(r"[0-9.]+m?s", more["period"])
+
+
+def test_a_dead_runner_is_one_line_with_the_predictions_that_died_with_it(start):
+    server = start(ASYNC_MODEL, "--max-concurrency", "4", env=JSON)
+    for id in ("b", "a", "c"):
+        server.predict({"s": 60}, ASYNC, id=id)
+    server.predict({"deed": "die"}, id="killer")
+    line = server.line("runner ended")
+    assert line["predictions"] == ["a", "b", "c", "killer"] and line["failed"] == 4
+    assert line["exit"] == "signal 9 (killed, out of memory?)"
+    until("it is started again", lambda: len(server.lines("runner started")) == 2)
+    server.wait_status("READY")
+
+
+def test_a_runner_that_exits_says_with_what(start):
+    server = start(MODEL, "--max-restarts", "0", env=JSON, expect_exit=1)
+    server.predict({"deed": "exit"}, id="x")
+    line = server.line("runner ended")  # also where none is started again
+    assert line["exit"] == "exit status 7" and line["predictions"] == ["x"]
+    assert server.process.wait(20) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "flags"), [(MODEL, []), (ASYNC_MODEL, ["--max-concurrency", "2"])], ids=["sync", "async"]
+)
+def test_a_runner_that_the_server_has_killed_is_not_said_to_lack_memory(start, source, flags):
+    server = start(source, "--cancel-grace", "0.3", *flags, env=JSON)
+    if flags:  # another goes on until it has ended
+        server.predict({"s": 1}, ASYNC, id="other")
+    server.predict({"deed": "stubborn", "s": 60}, ASYNC, id="stuck")
+    until("it runs", lambda: server.get("/predictions/stuck").json["status"] == "processing")
+    server.ask("POST", "/predictions/stuck/cancel")
+    line = server.line("runner ended")
+    assert line["exit"] == "signal 9 (killed by the server: it went on with stuck for 300ms after the cancel)"
+    assert line["failed"] == 0
+    assert server.line("prediction ignored its cancel")["grace"] == "300ms"
+    assert "memory" not in server.log()
+    server.wait_status("READY")
+
+
+def test_a_setup_that_takes_too_long_is_not_said_to_lack_memory(start):
+    model = (
+        "import time\nclass Predictor:\n    def setup(self): time.sleep(60)\n    def predict(self) -> str: return ''\n"
+    )
+    server = start(model, "--setup-timeout", "0.3", env=JSON, ready=False)
+    assert server.line("no runner")["error"] == "setup timed out after 300ms"
+    assert "memory" not in server.log()
+
+
+def test_durations_are_text(start):
+    server = start(MODEL, env=JSON)
+    assert re.fullmatch(r"[0-9.]+m?s", server.line("model ready")["setup"])
+
+
+def test_a_webhook_that_is_given_up_names_its_attempts(start, receiver):
+    receiver.answer = lambda n: 404
+    server = start(MODEL, env=JSON)
+    server.predict({}, webhook=receiver.url + "?key=secret", webhook_events_filter=["completed"], id="told")
+    line = server.line("webhook given up")
+    host = receiver.url.split("/")[2]
+    assert (line["id"], line["host"], line["attempts"]) == ("told", host, 1)
+    assert "404" in line["error"] and "secret" not in server.log()
+
+
+def test_what_is_left_undelivered_is_named(start, receiver, tmp_path):
+    receiver.answer = lambda n: 503
+    server = start(MODEL, "--working-dir", str(tmp_path / "dir"), env=JSON)
+    server.predict({}, webhook=receiver.url, webhook_events_filter=["completed"], id="owed")
+    receiver.wait(1)
+    for _ in range(2):  # in a hurry
+        os.kill(server.process.pid, signal.SIGINT)
+        until("it has heard", lambda: server.lines("shutting down"))
+    server.process.wait(20)
+    line = server.line("webhook left undelivered")
+    assert (line["id"], line["host"]) == ("owed", receiver.url.split("/")[2]) and line["attempts"] >= 1
+
+
+def test_without_webhooks_no_line_is_about_webhooks(start):
+    server = start(MODEL, env=JSON)
+    server.predict({"s": 60}, ASYNC)
+    for _ in range(2):
+        os.kill(server.process.pid, signal.SIGINT)
+        until("it has heard", lambda: server.lines("shutting down"))
+    server.process.wait(20)
+    assert server.lines("stopped") and "webhook" not in server.log()
