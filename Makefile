@@ -8,6 +8,7 @@ SOURCES := go.mod go.sum $(shell find cmd internal -type f -not -name '*_test.go
 JS_CLIENT := $(if $(shell command -v npm),tests/v1js/node_modules/.package-lock.json)
 MODEL   ?= examples/hello
 PORT    ?= 5000
+HOST    := 127.0.0.1
 
 .PHONY: audit fuzz bench bench-quick bench-batching build run test test-browser test-openapi test-dist dist docs lint fmt compat clean chaos kills soak
 .DELETE_ON_ERROR:
@@ -27,10 +28,9 @@ bin/.bytecode: $(shell find python/cog -name '*.py')
 		$$p -m compileall -q python/cog >/dev/null 2>&1 || true; done
 	@touch $@
 
+# For this machine alone; HOST=0.0.0.0 lets others in.
 run: build
-	@echo "Serving $(MODEL) on http://localhost:$(PORT). Try:"
-	@echo "  curl -X POST localhost:$(PORT)/predictions -H 'Content-Type: application/json' -d '{\"input\": {\"name\": \"world\"}}'"
-	@exec bin/coggo-server --port $(PORT) $(MODEL)
+	@exec bin/coggo-server --host $(HOST) --port $(PORT) "$(MODEL)"
 
 test: build $(VENV)/.tests $(JS_CLIENT)
 	@GO="$(GO)" VENV=$(VENV) sh scripts/test

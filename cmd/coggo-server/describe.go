@@ -175,33 +175,3 @@ func (s signature) table(indent string) string {
 	}
 	return out.String()
 }
-
-// example is an input object with a value for each input that must be given.
-func (s signature) example() string {
-	var members []string
-	for _, p := range s.inputs {
-		if p.required {
-			members = append(members, fmt.Sprintf("%q: %s", p.name, p.sample()))
-		}
-	}
-	return "{" + strings.Join(members, ", ") + "}"
-}
-
-func (p property) sample() string {
-	switch {
-	case len(p.Enum) > 0:
-		return string(p.Enum[0])
-	case p.Format == "uri":
-		return `"https://…"`
-	case p.Type == "integer" || p.Type == "number":
-		return cmp.Or(p.Minimum.String(), p.Maximum.String(), "1")
-	case p.Type == "boolean":
-		return "true"
-	case p.Type == "array" && p.Items != nil:
-		return "[" + p.Items.sample() + "]"
-	case p.Type == "object":
-		return "{}"
-	default:
-		return `"…"`
-	}
-}

@@ -4,14 +4,19 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/url"
+	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/coggo/coggo/internal/schema"
 	"github.com/coggo/coggo/internal/supervisor"
 )
 
-// greet shows on a terminal how long setup takes, and then what to do with the model. The caller must call end.
+// greet shows on a terminal how long setup takes, and then what to do with the model, or about it. The caller must call end.
 func greet(c *console, s *supervisor.Supervisor, config Config, address net.Addr) (end func()) {
 	done := make(chan struct{})
 	var ended sync.WaitGroup
@@ -28,9 +33,13 @@ func greet(c *console, s *supervisor.Supervisor, config Config, address net.Addr
 			}
 		}
 		took := stop()
-		if document, err := s.Schema(); err == nil && (s.Status() == supervisor.Ready || s.Status() == supervisor.Busy) {
-			text := banner(config, address, signatureOf(document), s.Health(context.Background()).Max, took)
-			_, _ = c.Write([]byte(text)) // nobody to tell
+		document, err := s.Schema()
+		health := s.Health(context.Background())
+		switch {
+		case health.Status == supervisor.SetupFailed:
+			_, _ = c.Write([]byte(whatNext(config, address))) // nobody to tell
+		case err == nil && health.Max > 0:
+			_, _ = c.Write([]byte(banner(config, address, document, health.Max, took)))
 		}
 	})
 	return func() {
@@ -39,27 +48,99 @@ func greet(c *console, s *supervisor.Supervisor, config Config, address net.Addr
 	}
 }
 
-// banner says where the model is, what it takes, and how to try it.
-func banner(c Config, address net.Addr, s signature, slots int, took time.Duration) string {
-	host, port, _ := net.SplitHostPort(address.String()) // a listener's address has both
-	if ip := net.ParseIP(host); ip != nil && (ip.IsUnspecified() || ip.IsLoopback()) {
-		host = "localhost"
-	}
-	at := "http://" + net.JoinHostPort(host, port)
+// banner says where the model is, who can reach it, what it takes, and how to try it.
+func banner(c Config, address net.Addr, document *schema.Document, slots int, took time.Duration) string {
+	at := urlOf(address)
 	many := "1 prediction at a time"
 	if slots > 1 {
 		many = fmt.Sprintf("%d predictions at a time", slots)
 	}
-	auth := ""
-	if c.AuthToken != "" {
-		auth = " -H \"Authorization: Bearer $COGGO_AUTH_TOKEN\""
-	}
+	input, amiss := example(document)
+	body := quoted(fmt.Sprintf(`{"input": %s}`, input))
 	return fmt.Sprintf(`
   Coggo %s serves %s (%s) at %s
   set up in %.1f s, %s
+  open to %s
+  page to try it: %s/docs
 
 %s
-  curl -s -X POST %s/predictions%s -H 'Content-Type: application/json' -d '{"input": %s}'
+  curl -s -X POST %s%s -H 'Content-Type: application/json' -d %s
+%s
+`, version, filepath.Base(c.ModelDir), c.Model.Predict, at, took.Seconds(), many, audience(c, address), at,
+		signatureOf(document).table("  "), quoted(at+"/predictions"), authorization(c), body, inWords(amiss))
+}
 
-`, version, filepath.Base(c.ModelDir), c.Model.Predict, at, took.Seconds(), many, s.table("  "), at, auth, s.example())
+// whatNext says what somebody can do whose model has failed in setup: the error is above it.
+func whatNext(c Config, address net.Addr) string {
+	return fmt.Sprintf(`
+  Setup failed, so no prediction is taken. Press Ctrl-C, mend what the error above says, and start again.
+  %s
+    looks at the model without a server
+  %s/health-check
+    has the error and the logs of setup, for as long as this server runs
+
+`, checkLine(c), urlOf(address))
+}
+
+// checkLine is the command that checks the model, with what was said of it here.
+func checkLine(c Config) string {
+	words := []string{os.Args[0], "check", c.ModelDir}
+	if !exists(filepath.Join(c.ModelDir, "cog.yaml")) {
+		words = append(words, "--predict", c.Model.Predict)
+	}
+	if c.Python != ownPython() {
+		words = append(words, "--python", c.Python)
+	}
+	for i, word := range words {
+		words[i] = quoted(word)
+	}
+	return strings.Join(words, " ")
+}
+
+// urlOf is where this machine reaches a listener.
+func urlOf(address net.Addr) string {
+	host, port, _ := net.SplitHostPort(address.String()) // a listener's address has both
+	if ip := net.ParseIP(host); ip != nil && (ip.IsUnspecified() || ip.Equal(net.IPv4(127, 0, 0, 1)) || ip.Equal(net.IPv6loopback)) {
+		host = "localhost"
+	}
+	return (&url.URL{Scheme: "http", Host: net.JoinHostPort(host, port)}).String()
+}
+
+// audience is who can use a server.
+func audience(c Config, address net.Addr) string {
+	host, port, _ := net.SplitHostPort(address.String())
+	who, token := "everyone who can reach this host on port "+port, ", without a token"
+	switch ip := net.ParseIP(host); {
+	case ip.IsLoopback():
+		who, token = "this machine only", ""
+	case !ip.IsUnspecified():
+		who = fmt.Sprintf("everyone who can reach %s on port %s", host, port)
+	}
+	if c.AuthToken != "" {
+		token = ", with the token"
+	}
+	return who + token
+}
+
+// authorization is the header that a server with a token wants, as a shell makes it. The token itself is never shown.
+func authorization(c Config) string {
+	switch {
+	case c.AuthTokenFile != "":
+		return ` -H "Authorization: Bearer $(cat ` + quoted(c.AuthTokenFile) + `)"`
+	case c.AuthToken != "":
+		return ` -H "Authorization: Bearer $COGGO_AUTH_TOKEN"`
+	default:
+		return ""
+	}
+}
+
+// plainWord is what no shell takes for anything else than it is.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
+
+// quoted is text as one word of a shell.
+func quoted(text string) string {
+	if plainWord.MatchString(text) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/coggo/coggo/internal/schema"
+)
+
+// longestDefault is the longest default that an example shows, and mostDefaults the bytes of all that it shows: the line
+// stays one that people can read and edit.
+const (
+	longestDefault = 60
+	mostDefaults   = 160
+)
+
+// example is an input object that a model takes: a value for each input that must be given, then defaults to change, as far as
+// they are short. amiss says which of the values the model refuses: only its author knows one that fits.
+func example(document *schema.Document) (input json.RawMessage, amiss []schema.Problem) {
+	components := componentsOf(document)
+	properties := components.decode(components["Input"]).Properties
+	var members []string
+	for _, p := range signatureOf(document).inputs {
+		if p.required {
+			members = append(members, member(p.name, components.sample(p.name, properties[p.name])))
+		}
+	}
+	room := mostDefaults
+	for _, p := range signatureOf(document).inputs {
+		value := compact(p.Default)
+		if p.required || p.file() || p.Format == "password" || len(value) == 0 || value == "null" || len(value) > min(longestDefault, room) {
+			continue
+		}
+		one := member(p.name, value)
+		if _, wrong := document.Predict().Check(object(append(members[:len(members):len(members)], one))); slices.ContainsFunc(wrong, about(p.name)) {
+			continue // the model gets a default that does not fit, but no request may send it
+		}
+		members = append(members, one)
+		room -= len(value)
+	}
+	input = object(members)
+	_, amiss = document.Predict().Check(input)
+	return input, amiss
+}
+
+// about finds the problems of one input, whose place is body, input and the name of it.
+func about(name string) func(schema.Problem) bool {
+	return func(p schema.Problem) bool { return len(p.Loc) > 2 && p.Loc[2] == name }
+}
+
+func member(name, value string) string { return string(quote(name)) + ": " + value }
+
+func object(members []string) json.RawMessage {
+	return json.RawMessage("{" + strings.Join(members, ", ") + "}")
+}
+
+func compact(value json.RawMessage) string {
+	var out bytes.Buffer
+	if json.Compact(&out, value) != nil {
+		return ""
+	}
+	return out.String()
+}
+
+// components are the schemas of a document, by name.
+type components map[string]json.RawMessage
+
+func componentsOf(document *schema.Document) components {
+	var parsed struct {
+		Components struct {
+			Schemas components `json:"schemas"`
+		} `json:"components"`
+		Exact components `json:"x-cog-exact"`
+	}
+	_ = json.Unmarshal(document.JSON(), &parsed) // the document was parsed before
+	maps.Copy(parsed.Components.Schemas, parsed.Exact)
+	return parsed.Components.Schemas
+}
+
+// shape is as much of a schema as a value that fits it needs.
+type shape struct {
+	reference
+	Type         string                     `json:"type"`
+	Format       string                     `json:"format"`
+	Address      bool                       `json:"x-cog-url"`
+	Default      json.RawMessage            `json:"default"`
+	Const        json.RawMessage            `json:"const"`
+	Enum         []json.RawMessage          `json:"enum"`
+	AllOf        []json.RawMessage          `json:"allOf"`
+	AnyOf        []json.RawMessage          `json:"anyOf"`
+	OneOf        []json.RawMessage          `json:"oneOf"`
+	Items        json.RawMessage            `json:"items"`
+	Prefix       []json.RawMessage          `json:"prefixItems"`
+	MinItems     *int                       `json:"minItems"`
+	MaxItems     *int                       `json:"maxItems"`
+	MinLength    int                        `json:"minLength"`
+	MaxLength    *int                       `json:"maxLength"`
+	Minimum      json.Number                `json:"minimum"`
+	Maximum      json.Number                `json:"maximum"`
+	Properties   map[string]json.RawMessage `json:"properties"`
+	Required     []string                   `json:"required"`
+}
+
+// decode reads a schema, and the one that it refers to in its place.
+func (c components) decode(source json.RawMessage) (s shape) {
+	_ = json.Unmarshal(source, &s) // what it cannot be read as has no sample of its own
+	switch {
+	case s.Ref != "":
+		return c.decode(c[strings.TrimPrefix(s.Ref, "#/components/schemas/")])
+	case len(s.AllOf) == 1:
+		return c.decode(s.AllOf[0])
+	}
+	return s
+}
+
+// sample is a value that fits a schema, as far as it can be found without trying. Of a recursive schema there is one too: what
+// refers to itself cannot demand itself.
+func (c components) sample(name string, source json.RawMessage) string {
+	s := c.decode(source)
+	switch {
+	case s.Default != nil:
+		return compact(s.Default)
+	case s.Const != nil:
+		return compact(s.Const)
+	case len(s.Enum) > 0:
+		return compact(s.Enum[0])
+	case len(s.AnyOf)+len(s.OneOf) > 0:
+		return c.sample(name, append(s.AnyOf, s.OneOf...)[0])
+	case s.Type == "string":
+		return string(quote(s.text(name)))
+	case s.Type == "integer" || s.Type == "number":
+		return cmp.Or(s.Minimum.String(), s.Maximum.String(), "1")
+	case s.Type == "boolean":
+		return "true"
+	case s.Type == "array":
+		return c.list(name, s)
+	case s.Type == "object":
+		var members []string
+		for _, key := range s.Required {
+			members = append(members, member(key, c.sample(key, s.Properties[key])))
+		}
+		return string(object(members))
+	default:
+		return string(quote(hello))
+	}
+}
+
+func (c components) list(name string, s shape) string {
+	var items []string
+	for _, item := range s.Prefix {
+		items = append(items, c.sample(name, item))
+	}
+	least := 1
+	if s.MinItems != nil {
+		least = *s.MinItems
+	}
+	if s.MaxItems != nil {
+		least = min(least, *s.MaxItems)
+	}
+	for len(s.Prefix) == 0 && len(items) < least {
+		items = append(items, c.sample(name, s.Items))
+	}
+	return "[" + strings.Join(items, ", ") + "]"
+}
+
+const hello = "hello"
+
+// text is a string of the length that is wanted, or a small file.
+func (s shape) text(name string) string {
+	if s.Address {
+		return "https://example.com/"
+	}
+	if s.Format == "uri" {
+		return sampleFile(name)
+	}
+	text := hello
+	for len(text) < s.MinLength {
+		text += " " + hello
+	}
+	if s.MaxLength != nil && *s.MaxLength < len(text) {
+		text = text[:*s.MaxLength]
+	}
+	return text
+}
+
+// samples are small files of the kinds that models take most, by words in the names of their inputs: a gray picture of 16
+// pixels each way, and a millisecond of silence.
+var samples = []struct {
+	words []string
+	file  string
+}{
+	{[]string{"image", "img", "picture", "photo", "mask", "frame", "face"}, "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAAFElEQVR42mNoIBEwjGoY1TB8NQAAJYSAELxv8c8AAAAASUVORK5CYII="},
+	{[]string{"audio", "sound", "speech", "voice", "music", "song", "wav"}, "data:audio/wav;base64,UklGRiwAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQgAAACAgICAgICAgA=="},
+}
+
+// sampleFile is a file in the form of a data URL, of a kind that the name of an input suggests.
+func sampleFile(name string) string {
+	for _, s := range samples {
+		if slices.ContainsFunc(s.words, func(word string) bool { return strings.Contains(strings.ToLower(name), word) }) {
+			return s.file
+		}
+	}
+	return "data:text/plain;base64,aGVsbG8="
+}
+
+// inWords is what an example leaves to its reader, a line for each value.
+func inWords(amiss []schema.Problem) string {
+	var out strings.Builder
+	for _, p := range amiss {
+		fmt.Fprintf(&out, "  first change %s: %s\n", placeOf(p), p.Msg)
+	}
+	return out.String()
+}
