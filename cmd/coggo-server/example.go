@@ -85,25 +85,25 @@ func componentsOf(document *schema.Document) components {
 // shape is as much of a schema as a value that fits it needs.
 type shape struct {
 	reference
-	Type         string                     `json:"type"`
-	Format       string                     `json:"format"`
-	Address      bool                       `json:"x-cog-url"`
-	Default      json.RawMessage            `json:"default"`
-	Const        json.RawMessage            `json:"const"`
-	Enum         []json.RawMessage          `json:"enum"`
-	AllOf        []json.RawMessage          `json:"allOf"`
-	AnyOf        []json.RawMessage          `json:"anyOf"`
-	OneOf        []json.RawMessage          `json:"oneOf"`
-	Items        json.RawMessage            `json:"items"`
-	Prefix       []json.RawMessage          `json:"prefixItems"`
-	MinItems     *int                       `json:"minItems"`
-	MaxItems     *int                       `json:"maxItems"`
-	MinLength    int                        `json:"minLength"`
-	MaxLength    *int                       `json:"maxLength"`
-	Minimum      json.Number                `json:"minimum"`
-	Maximum      json.Number                `json:"maximum"`
-	Properties   map[string]json.RawMessage `json:"properties"`
-	Required     []string                   `json:"required"`
+	Type       string                     `json:"type"`
+	Format     string                     `json:"format"`
+	Address    bool                       `json:"x-cog-url"`
+	Default    json.RawMessage            `json:"default"`
+	Const      json.RawMessage            `json:"const"`
+	Enum       []json.RawMessage          `json:"enum"`
+	AllOf      []json.RawMessage          `json:"allOf"`
+	AnyOf      []json.RawMessage          `json:"anyOf"`
+	OneOf      []json.RawMessage          `json:"oneOf"`
+	Items      json.RawMessage            `json:"items"`
+	Prefix     []json.RawMessage          `json:"prefixItems"`
+	MinItems   *int                       `json:"minItems"`
+	MaxItems   *int                       `json:"maxItems"`
+	MinLength  int                        `json:"minLength"`
+	MaxLength  *int                       `json:"maxLength"`
+	Minimum    json.Number                `json:"minimum"`
+	Maximum    json.Number                `json:"maximum"`
+	Properties map[string]json.RawMessage `json:"properties"`
+	Required   []string                   `json:"required"`
 }
 
 // decode reads a schema, and the one that it refers to in its place.
