@@ -1,13 +1,20 @@
-// The form: one control for each input of the schema. A control is {node, read(), write(value), focusable}; read() returns
-// undefined for "not given" and throws an Error for what can't be sent.
+// The controls of the form, one for each input of the schema. A control is {node, read(), write(value)}; read() returns undefined
+// for "not given" and throws an Error for what can't be sent. Where it has other parts than one, it has also
+//   focusable    the part that a label names, and that is focused: node by default
+//   group        true when the label is about all of its parts
+//   name(title)  tells the parts what they are parts of
+//   offer(file)  takes a file from elsewhere on the page if there is room for it; reports whether
 
-/** The properties of Input in their order, with references and enumerations resolved. */
+/**
+ * The properties of Input in their order, with references and enumerations resolved. `x-cog-exact` says more of some than the
+ * component does. Not `required`: in the schema of an object that is the list of its members that must be given.
+ */
 function inputsOf(schema) {
   const schemas = schema.components.schemas;
-  const input = schemas.Input;
+  const input = schema["x-cog-exact"]?.Input ?? schemas.Input;
   const required = new Set(input.required ?? []);
   return Object.entries(input.properties ?? {})
-    .map(([name, property]) => ({ name, required: required.has(name), ...resolved(property, schemas) }))
+    .map(([name, property]) => ({ ...resolved(property, schemas), name, isRequired: required.has(name) }))
     .sort((a, b) => (a["x-order"] ?? 0) - (b["x-order"] ?? 0));
 }
 
@@ -29,8 +36,9 @@ const titled = (name) => name.replaceAll("_", " ").replace(/(^| )\w/g, (letter) 
 /** The control for a property. `id` is for its label. */
 function control(property, id) {
   if (property.enum) return selectControl(property, id);
-  if (property.format === "uri") return fileControl(property, id);
-  if (property["x-cog-secret"] || property.format === "password") return secretControl(id);
+  if (isFile(property)) return fileControl(property, id);
+  if (isSecret(property)) return secretControl(id);
+  if (property["x-cog-any"]) return jsonControl(property, id);
   switch (property.type) {
     case "boolean":
       return booleanControl(property, id);
@@ -76,7 +84,7 @@ function booleanControl(property, id) {
 }
 
 function selectControl(property, id) {
-  const blank = property.nullable || (property.default === undefined && !property.required);
+  const blank = property.nullable || (property.default === undefined && !property.isRequired);
   const node = el("select", { id });
   if (blank || property.default === undefined) node.append(el("option", { value: "", textContent: blank ? "none" : "choose…" }));
   property.enum.forEach((value, i) => node.append(el("option", { value: String(i), textContent: String(value) })));
@@ -129,8 +137,10 @@ function numberControl(property, id) {
 /** About a hundred steps over the range, each a power of ten. */
 const stepFor = (range) => 10 ** Math.floor(Math.log10(range / 50 || 1));
 
+const placeholderOf = (property) => (property["x-cog-any"] ? "JSON" : { array: "[…]", object: "{…}" }[property.type] ?? "JSON");
+
 function jsonControl(property, id) {
-  const node = el("textarea", { id, class: "json", rows: 3, spellcheck: false, placeholder: property.type === "array" ? "[…]" : property.type === "object" ? "{…}" : "JSON" });
+  const node = el("textarea", { id, class: "json", rows: 3, spellcheck: false, placeholder: placeholderOf(property) });
   return {
     node,
     read: () => {
@@ -149,22 +159,33 @@ function jsonControl(property, id) {
 
 function listControl(property, id) {
   const rows = [];
+  let title = "";
+  let made = 0;
   const list = el("div", { class: "items" });
   const add = el("button", { id, type: "button", textContent: "Add" });
-  const item = { default: property.items.type === "string" ? "" : undefined, ...property.items, required: true };
+  const item = { default: property.items.type === "string" ? "" : undefined, ...property.items, isRequired: true };
+  const rename = () =>
+    rows.forEach(({ inner, remove }, i) => {
+      const name = `${title} ${i + 1}`;
+      (inner.focusable ?? inner.node).setAttribute("aria-label", name);
+      inner.name?.(name);
+      remove.setAttribute("aria-label", `Remove ${name}`);
+    });
   const append = (value) => {
-    const inner = control(item, `${id}-${Date.now()}-${rows.length}`);
+    const inner = control(item, `${id}-${made++}`);
     inner.write(value === undefined ? item.default : value);
-    const remove = el("button", { type: "button", textContent: "Remove", "aria-label": `Remove item ${rows.length + 1}` });
-    const row = { inner, node: el("div", { class: "row" }, inner.node, remove) };
+    const remove = el("button", { type: "button", textContent: "Remove" });
+    const row = { inner, remove, node: el("div", { class: "row" }, inner.node, remove) };
     remove.addEventListener("click", () => {
       rows.splice(rows.indexOf(row), 1);
       row.node.remove();
+      rename();
       add.dispatchEvent(new Event("input", { bubbles: true }));
       add.focus();
     });
     rows.push(row);
     list.append(row.node);
+    rename();
     return inner;
   };
   add.addEventListener("click", () => {
@@ -172,13 +193,26 @@ function listControl(property, id) {
     (inner.focusable ?? inner.node).focus();
   });
   const node = el("div", {}, list, add);
-  if (item.format === "uri") acceptDrops(node, (files) => files.forEach((file) => append(file)));
+  const files = isFile(item);
+  if (files) acceptDrops(node, (dropped) => dropped.forEach((file) => append(file)));
   return {
     node,
     focusable: add,
+    group: true,
+    name: (text) => {
+      title = text;
+      rename();
+    },
+    offer: (file) => {
+      if (!files || !accepts(item, file)) return false;
+      if (rows.some(({ inner }) => inner.offer(file))) return true;
+      if (rows.length >= (property.maxItems ?? Infinity)) return false;
+      append(file);
+      return true;
+    },
     read: () => {
       const values = rows.map((row) => row.inner.read()).filter((value) => value !== undefined);
-      return values.length || property.required || property.default !== undefined ? values : undefined;
+      return values.length || property.isRequired || property.default !== undefined ? values : undefined;
     },
     write: (values) => {
       rows.splice(0).forEach((row) => row.node.remove());
@@ -192,14 +226,16 @@ function fileControl(property, id) {
   let file = null;
   const picker = el("input", { type: "file", id, accept: property["x-cog-accept"] ?? "" });
   const url = el("input", { type: "text", inputMode: "url", placeholder: "or https://…", "aria-label": "Address of the file", class: "grow" });
-  const preview = el("div");
+  const preview = el("div", { class: "preview" });
   const take = (given) => {
     file = given;
+    preview.querySelectorAll("img").forEach(({ src }) => URL.revokeObjectURL(src));
     preview.replaceChildren();
     if (!file) return;
     url.value = "";
-    preview.append(el("span", { class: "quiet", textContent: `${file.name}, ${bytes(file.size)}` }));
+    pick(picker, file);
     if (file.type.startsWith("image/")) preview.append(el("img", { src: URL.createObjectURL(file), alt: "" }));
+    preview.append(el("span", { class: "quiet", textContent: `${file.name}, ${bytes(file.size)}` }));
   };
   const node = el("div", { class: "drop" }, el("div", { class: "row" }, picker, url), preview);
   picker.addEventListener("change", () => take(picker.files[0] ?? null));
@@ -212,6 +248,12 @@ function fileControl(property, id) {
   return {
     node,
     focusable: picker,
+    name: (title) => url.setAttribute("aria-label", `Address of ${title}`),
+    offer: (given) => {
+      if (file || url.value.trim() || !accepts(property, given)) return false;
+      take(given);
+      return true;
+    },
     read: () => file ?? (url.value.trim() || undefined),
     write: (value) => {
       picker.value = "";
@@ -221,21 +263,12 @@ function fileControl(property, id) {
   };
 }
 
-function acceptDrops(node, take) {
-  const over = (event) => {
-    if (![...event.dataTransfer.types].includes("Files")) return;
-    event.preventDefault();
-    event.stopPropagation();
-    node.classList.toggle("over", event.type === "dragover");
-  };
-  node.addEventListener("dragover", over);
-  node.addEventListener("dragleave", over);
-  node.addEventListener("drop", (event) => {
-    over(event);
-    if (!event.dataTransfer.files.length) return;
-    take([...event.dataTransfer.files]);
-    node.dispatchEvent(new Event("input", { bubbles: true }));
-  });
+/** Make a picker show a file that came another way, as if it had been chosen there. */
+function pick(picker, file) {
+  if (picker.files[0] === file) return;
+  const transfer = new DataTransfer();
+  transfer.items.add(file);
+  picker.files = transfer.files;
 }
 
 function bytes(n) {
@@ -244,106 +277,4 @@ function bytes(n) {
     n /= 1000;
   }
   return `${n.toFixed(1)} GB`;
-}
-
-/** What a value must look like, in a line. */
-function hint(property) {
-  const item = property.type === "array" ? property.items ?? {} : property;
-  const kind = item.enum ? "choice" : item.format === "uri" ? "file" : item.format === "password" ? "secret" : item.type ?? "any JSON";
-  const limits = [
-    [item.minimum, "at least"],
-    [item.maximum, "at most"],
-    [item.minLength, "characters at least"],
-    [item.maxLength, "characters at most"],
-    [property.minItems, "items at least"],
-    [property.maxItems, "items at most"],
-    [item.pattern, "pattern"],
-  ].filter(([value]) => value !== undefined);
-  return [
-    property.type === "array" ? `list of ${kind}` : kind,
-    ...limits.map(([value, text]) => `${text} ${value}`),
-    property.nullable ? "may be empty" : null,
-    property.deprecated ? "deprecated" : null,
-  ].filter(Boolean).join(", ");
-}
-
-/** The form over all inputs. */
-class Form {
-  constructor(root, schema) {
-    this.fields = inputsOf(schema).map((property) => this.#field(property));
-    root.replaceChildren(...this.fields.map((field) => field.node));
-    if (!this.fields.length) root.append(el("p", { class: "quiet", textContent: "This model takes no inputs." }));
-    this.reset();
-  }
-
-  #field(property) {
-    const id = `input-${property.name}`;
-    const inner = control(property, id);
-    const target = inner.focusable ?? inner.node;
-    const problem = el("p", { class: "problem", id: `${id}-problem`, hidden: true });
-    const help = el("p", { class: "quiet", id: `${id}-help` });
-    help.textContent = [property.description, hint(property)].filter(Boolean).join("\n");
-    target.setAttribute("aria-describedby", `${id}-help ${id}-problem`);
-    if (property.required) target.setAttribute("aria-required", "true");
-    const label = el("label", { for: id }, property.title ?? titled(property.name));
-    if (property.required) label.append(el("span", { class: "required", textContent: " *", "aria-hidden": "true" }));
-    const node = el("div", { class: "field", "data-name": property.name }, label, help, inner.node, problem);
-    node.addEventListener("input", () => show(problem, false));
-    return { property, inner, target, problem, node };
-  }
-
-  reset() {
-    this.fields.forEach(({ property, inner }) => inner.write(property.default));
-    this.clear();
-  }
-
-  /** Fill in the inputs of an earlier prediction; what it left out has its default. */
-  fill(values) {
-    this.fields.forEach(({ property, inner }) => inner.write(Object.hasOwn(values, property.name) ? values[property.name] : property.default));
-    this.clear();
-  }
-
-  clear() {
-    this.fields.forEach((field) => this.#mark(field, ""));
-  }
-
-  #mark(field, text) {
-    field.problem.textContent = text;
-    show(field.problem, text !== "");
-    if (text) field.target.setAttribute("aria-invalid", "true");
-    else field.target.removeAttribute("aria-invalid");
-  }
-
-  /** The values that are given, or null when some can't be read; they are marked then. */
-  read() {
-    const values = Object.create(null); // an input may have any name
-    let bad = null;
-    for (const field of this.fields) {
-      try {
-        const value = field.inner.read();
-        if (value !== undefined) values[field.property.name] = value;
-      } catch (error) {
-        this.#mark(field, error.message);
-        bad ??= field;
-      }
-    }
-    bad?.target.focus();
-    return bad ? null : values;
-  }
-
-  /** Show what the server says is wrong with which input; returns what belongs to none. */
-  explain(problems) {
-    const rest = [];
-    for (const { loc, msg } of problems) {
-      const field = loc[1] === "input" && this.fields.find(({ property }) => property.name === loc[2]);
-      if (!field) {
-        rest.push(`${loc.slice(1).join(".")}: ${msg}`);
-        continue;
-      }
-      const within = loc.slice(3).join(".");
-      this.#mark(field, within ? `${within}: ${msg}` : msg);
-    }
-    this.fields.find(({ problem }) => !problem.hidden)?.target.focus();
-    return rest;
-  }
 }

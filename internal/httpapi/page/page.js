@@ -86,6 +86,8 @@ async function start() {
   watchHealth();
   const described = await schema();
   if (!described) return signIn();
+  $("about").textContent = described.info?.description ?? "";
+  show($("about"), $("about").textContent !== "");
   const form = new Form($("fields"), described);
   const code = new CodeBox(() => {
     try {
@@ -116,7 +118,14 @@ async function start() {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("inputs").requestSubmit();
   });
   $("inputs").addEventListener("input", () => code.draw());
+  const take = (files) => {
+    $("said").textContent = form.take(files);
+  };
+  show($("take-hint"), form.takesFiles);
+  acceptPastes(take);
+  acceptDrops(document.documentElement, take);
   $("reset").addEventListener("click", () => {
+    $("said").textContent = "";
     form.reset();
     code.draw();
   });

@@ -1,0 +1,236 @@
+"""The page at /docs for people who see, hear or move otherwise: axe finds nothing, and the keyboard reaches what it shows."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+import pathlib
+
+import pytest
+from playwright.sync_api import Page, expect
+
+AXE = importlib.resources.files("axe_playwright_python").joinpath("axe.min.js").read_text()
+
+FORM = """
+from typing import Any, Dict, List, Literal, Optional
+from cog import BaseModel, BasePredictor, Input, Path, Secret
+
+class Box(BaseModel):
+    width: int
+    height: int = 1
+
+class Predictor(BasePredictor):
+    def predict(
+        self,
+        prompt: str = Input(description="What to draw", min_length=1, max_length=1000),
+        image: Path = Input(description="Where to begin", accept="image/*"),
+        steps: int = Input(default=20, ge=1, le=100),
+        scale: float = Input(default=7.5, ge=0, le=20),
+        seed: Optional[int] = None,
+        style: str = Input(default="oil", choices=["oil", "ink", "pixels"]),
+        size: Literal["auto", 512, None] = None,
+        hd: bool = True,
+        maybe: Optional[bool] = None,
+        token: Secret = Input(default=None),
+        masks: List[Path] = Input(default=[], max_length=3),
+        tags: List[str] = Input(default=["a", "b"], min_length=1, max_length=9),
+        counts: List[int] = Input(default=[3], ge=1, le=9),
+        box: Box = Input(default=Box(width=3)),
+        must: Box = Input(description="Where"),
+        weights: Dict[str, float] = Input(default={}),
+        anything: Any = None,
+    ) -> str:
+        return prompt
+"""
+
+#: Returns what its input says, in Python.
+SHOWS = """
+import time
+from typing import Any
+from cog import BasePredictor
+
+SVG = "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' width='40' height='30'><rect width='40' height='30'/></svg>"
+
+class Predictor(BasePredictor):
+    def predict(self, code: str) -> Any:
+        print("working")
+        return eval(code)
+"""
+
+OUTPUTS = {
+    "a string": "'words ' * 300",
+    "a number": "3.5",
+    "nothing": "None",
+    "an object": "{'a': [1, {'b': None}]}",
+    "a long list": "list(range(300))",
+    "a picture": "SVG",
+    "pictures": "[SVG, SVG, SVG]",
+    "an object with a picture": "{'picture': SVG, 'score': 1}",
+    "a sound": "'data:audio/wav;base64,UklGRg=='",
+    "a film": "'data:video/mp4;base64,AAAA'",
+    "a file": "'data:application/zip;base64,UEsDBA=='",
+    "a picture elsewhere": "'https://pictures.test/a.png'",
+}
+
+
+def open_page(page: Page, server) -> None:
+    page.goto(f"http://127.0.0.1:{server.port}/docs")
+    expect(page.locator("#main")).to_be_visible()
+    expect(page.locator("#health")).not_to_have_text("…")
+
+
+def run(page: Page, status: str) -> None:
+    page.click("#run")
+    expect(page.locator("#status")).to_have_text(status)
+
+
+def violations(page: Page) -> list[str]:
+    """What axe has against the page as it is, with where."""
+    page.evaluate(f"() => {{ {AXE} }}")  # by the debugger: the page's policy stays as it is
+    found = page.evaluate("() => axe.run({ resultTypes: ['violations'] })")
+    return [
+        f"{violation['id']}: {node['html'][:200]} {node['failureSummary']}"
+        for violation in found["violations"]
+        for node in violation["nodes"]
+    ]
+
+
+@pytest.fixture(scope="module")
+def form(start_once):
+    return start_once(FORM)
+
+
+@pytest.fixture(scope="module")
+def shows(start_once):
+    return start_once(SHOWS)
+
+
+@pytest.fixture(params=["light", "dark"])
+def scheme(page, request):
+    page.emulate_media(color_scheme=request.param, reduced_motion="reduce")
+    return request.param
+
+
+@pytest.fixture(params=[390, 1280])
+def width(page, request):
+    page.set_viewport_size({"width": request.param, "height": 844})
+    return request.param
+
+
+def fill(page: Page, directory: pathlib.Path) -> None:
+    """Files, rows and code, all of them."""
+    picture = directory / "a picture with a long name.svg"
+    picture.write_text('<svg xmlns="http://www.w3.org/2000/svg" width="40" height="30"/>')
+    page.set_input_files("#input-image", picture)
+    for _ in range(2):
+        page.click("#input-masks")
+    page.locator('[data-name="masks"] input[type=file]').first.set_input_files(picture)
+    page.click("#code summary")
+
+
+def test_axe_finds_nothing_in_the_form(page, form, scheme, width, tmp_path):
+    open_page(page, form)
+    assert violations(page) == []
+    fill(page, tmp_path)
+    assert violations(page) == []
+    page.click("#run")
+    expect(page.locator("#input-prompt-problem")).to_be_visible()
+    assert violations(page) == []
+
+
+def test_axe_finds_nothing_in_any_output(page, shows, scheme, width):
+    open_page(page, shows)
+    for name, code in OUTPUTS.items():
+        page.fill("#input-code", code)
+        run(page, "succeeded")
+        assert (name, violations(page)) == (name, [])
+    page.fill("#input-code", "1 / 0")
+    run(page, "failed")
+    assert violations(page) == []
+    page.fill("#input-code", "time.sleep(60)")
+    run(page, "processing")
+    expect(page.locator("#health")).to_have_text("BUSY", timeout=15_000)
+    assert violations(page) == []
+    page.click("#cancel")
+    expect(page.locator("#status")).to_have_text("canceled")
+    assert violations(page) == []
+
+
+def test_axe_finds_nothing_before_there_is_a_form(page, start, scheme, width, tmp_path):
+    gate = tmp_path / "gate"
+    server = start(
+        "import pathlib, time\nclass Predictor:\n    def setup(self):\n        print('loading weights', flush=True)\n"
+        f"        while not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.01)\n        raise RuntimeError('no weights')\n"
+        "    def predict(self) -> str: return 'ok'\n",
+        ready=False,
+    )
+    page.goto(f"http://127.0.0.1:{server.port}/docs")
+    expect(page.locator("#setup-logs")).to_contain_text("loading weights")
+    assert violations(page) == []
+    gate.touch()
+    expect(page.locator("#setup-logs")).to_contain_text("no weights")
+    assert violations(page) == []
+
+
+def test_axe_finds_nothing_where_a_token_is_asked_for(page, start, scheme, width):
+    server = start(SHOWS, env={"COGGO_AUTH_TOKEN": "let me in"})
+    page.goto(f"http://127.0.0.1:{server.port}/docs")
+    expect(page.locator("#login")).to_be_visible()
+    assert violations(page) == []
+
+
+#: The part of what has the focus that lies under something else of the page, or outside the window, by nine points of it.
+HIDDEN = """() => {
+    const node = document.activeElement;
+    const box = node.getBoundingClientRect();
+    if (node.closest(".actions") || box.height > innerHeight / 2) return null;
+    const at = (x, y) => document.elementFromPoint(x, y);
+    for (const x of [0.05, 0.5, 0.95]) {
+        for (const y of [0.1, 0.5, 0.9]) {
+            const [left, top] = [box.left + box.width * x, box.top + box.height * y];
+            const found = at(left, top);
+            if (!found || !(node.contains(found) || found.contains(node))) {
+                return `${node.outerHTML.slice(0, 150)} at ${left},${top} is under ${found && found.outerHTML.slice(0, 100)}`;
+            }
+        }
+    }
+    return null;
+}"""
+
+
+def test_nothing_that_has_the_focus_is_hidden(page, form, width, tmp_path):
+    open_page(page, form)
+    fill(page, tmp_path)
+    page.evaluate("scrollTo(0, 0)")
+    page.focus("h1 ~ nav a")
+    seen: list[str] = []
+    hidden: list[str] = []
+    for key in ("Tab", "Shift+Tab"):
+        for _ in range(80):
+            page.keyboard.press(key)
+            name = page.evaluate("document.activeElement.id || document.activeElement.outerHTML.slice(0, 80)")
+            if name.startswith("<body"):
+                break
+            seen.append(name)
+            found = page.evaluate(HIDDEN)
+            if found:
+                hidden.append(found)
+    assert hidden == []
+    assert len(set(seen)) > 25 and "input-anything" in seen and "run" in seen
+
+
+def test_what_a_list_holds_is_whole(page, form, width, tmp_path):
+    open_page(page, form)
+    fill(page, tmp_path)
+    page.click("#input-counts")
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll("#fields input, #fields button, #fields textarea, #fields select, #fields img")]
+            .filter((node) => {
+                const inner = node.getBoundingClientRect();
+                const outer = node.closest(".field").getBoundingClientRect();
+                return (node.type !== "checkbox" && inner.width < 24) || inner.left < outer.left - 0.5 || inner.right > outer.right + 0.5
+                    || (node.type === "file" && inner.width < 240) || (node.type === "range" && inner.width < 100);
+            }).map((node) => `${node.outerHTML} ${node.getBoundingClientRect().width}`)"""
+    )
+    assert cut == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
