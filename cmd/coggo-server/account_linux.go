@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -38,8 +39,9 @@ func (a account) become() error {
 	return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 }
 
-// own makes dir the account's, with mode 0700, if it is new or empty. One with contents of another user is refused: they were
-// made without --runner-user, and a change of all of them is the operator's to decide.
+// own makes dir the account's, with mode 0700, if it is new or empty. One that the account may write to is left as it is:
+// takeGiven makes a private one below it. Any other one with contents of another user is refused: they were made without
+// --runner-user, and a change of all of them is the operator's to decide.
 func (a account) own(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -48,7 +50,8 @@ func (a account) own(dir string) error {
 	if err != nil {
 		return err
 	}
-	if int(info.Sys().(*syscall.Stat_t).Uid) == a.uid {
+	byGroup := modeOf(info)&0o020 != 0 && slices.Contains(a.groups, int(info.Sys().(*syscall.Stat_t).Gid))
+	if ownerOf(info) == a.uid || byGroup || isShared(info) {
 		return nil
 	}
 	contents, err := filepath.Glob(filepath.Join(dir, "*"))

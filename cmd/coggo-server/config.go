@@ -67,7 +67,7 @@ type Config struct {
 	BusyPoll       span   `group:"Running:" default:"500us" help:"How long server and runner look for each other's next message before they sleep, while short predictions follow each other that closely and, twice as long, for the end of a canceled one; 0: never. Nor with fewer than two processors for each runner."`
 	KeepBootMemory bool   `group:"Running:" help:"Keep in memory what only the boot needed. Else the server gives it back half a second after setup: garbage, and pages of its own program that are as in the file."`
 	RunnerDevices  string `group:"Running:" placeholder:"LISTS" help:"GPUs of each runner as CUDA_VISIBLE_DEVICES, such as '0;1;2,3' for three. Default: several runners share those that the server sees."`
-	WorkingDir     string `group:"Running:" placeholder:"DIR" help:"Directory shared with the runner. A server started on the same one takes up what an earlier one left. Default: one of this user, model and port, see docs/operating.md."`
+	WorkingDir     string `group:"Running:" placeholder:"DIR" help:"Directory shared with the runner, or one of somebody else's to make it in. A server started on the same one takes up what an earlier one left. Default: one of this user, model and port, see docs/operating.md."`
 	Ephemeral      bool   `group:"Running:" help:"Use a fresh directory that goes with the server, so that nothing outlives a crash. So it is anyway with --port 0. --working-dir goes before."`
 	Recover        string `group:"Running:" enum:"fail,rerun" default:"fail" help:"What becomes of predictions that a killed server had in flight: fail or rerun."`
 	MaxRestarts    int    `group:"Running:" default:"3" placeholder:"N" help:"How often a crashed runner is started again within 10 minutes."`

@@ -81,7 +81,7 @@ func run(c Config, console *console) error {
 	built, err := build(c, dir, console.stdout(), log)
 	if err != nil {
 		_ = listener.Close()
-		return err
+		return dir.explain(err)
 	}
 	stop := newStop()
 	server := &http.Server{

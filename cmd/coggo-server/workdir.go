@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -22,11 +21,13 @@ import (
 
 // workingDir is the directory shared with the runner.
 type workingDir struct {
-	path   string
-	kind   dirKind
-	lock   *spool.Lock
-	inputs *workingDir // for the files of inputs, see openInputDir; nil for such a directory itself
-	closed sync.Once
+	path    string
+	kind    dirKind
+	private string // must be this user's alone: path, or what it is in; "" if the operator answers for that
+	given   string // by --working-dir
+	lock    *spool.Lock
+	inputs  *workingDir // for the files of inputs, see openInputDir; nil for such a directory itself
+	closed  sync.Once
 }
 
 // dirKind says whose a working directory is, and so what becomes of it.
@@ -67,6 +68,9 @@ func openWorkingDir(c Config, log *slog.Logger) (*workingDir, error) {
 	if err != nil {
 		return nil, err
 	}
+	if d.given != "" {
+		c.WorkingDir = d.path // and not what others have beside it
+	}
 	if d.inputs, err = openInputDir(c); err != nil {
 		d.close()
 		return nil, err
@@ -76,7 +80,7 @@ func openWorkingDir(c Config, log *slog.Logger) (*workingDir, error) {
 
 func chooseWorkingDir(c Config, log *slog.Logger) (*workingDir, error) {
 	if c.WorkingDir != "" {
-		return takeDir(c.WorkingDir, chosen)
+		return takeGiven(c.WorkingDir)
 	}
 	bases := usableBases()
 	sweepEphemeral(bases[0], ephemeralPrefix)
@@ -131,7 +135,11 @@ func takeOwn(path string) (*workingDir, error) {
 	if err := makePrivate(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
-	return takeDir(path, own)
+	d := &workingDir{path: path, kind: own, private: filepath.Dir(path)}
+	if err := d.take(); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // ownName names the directory of a model on a port.
@@ -159,24 +167,26 @@ func checkPrivate(path string) error {
 	if err != nil {
 		return err
 	}
-	if !info.IsDir() || info.Sys().(*syscall.Stat_t).Uid != uint32(os.Geteuid()) || info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("%s is not a directory of this user alone (mode 0700): somebody else may have made it; remove it", path)
+	if !info.IsDir() || ownerOf(info) != os.Geteuid() || info.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("%s is not a directory of this user alone (mode 0700): it is %s and belongs to %s, so somebody else may have made it; remove it",
+			path, info.Mode(), userName(ownerOf(info)))
 	}
 	return nil
 }
 
-// takeDir takes a durable directory.
-func takeDir(path string, kind dirKind) (*workingDir, error) {
-	lock, err := spool.TakeLock(path)
+// take takes a durable directory.
+func (d *workingDir) take() error {
+	lock, err := spool.TakeLock(d.path)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := os.Remove(filepath.Join(path, ephemeralMark)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(filepath.Join(d.path, ephemeralMark)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		_ = lock.Close()
-		return nil, fmt.Errorf("keep %s: %w", path, err)
+		return fmt.Errorf("keep %s: %w", d.path, err)
 	}
-	orphan.Sweep(orphan.Of(path)) // of a server whose guard was killed too
-	return &workingDir{path: path, kind: kind, lock: lock}, nil
+	orphan.Sweep(orphan.Of(d.path)) // of a server whose guard was killed too
+	d.lock = lock
+	return nil
 }
 
 // makeEphemeral makes a directory in the first place where that works.
@@ -201,7 +211,7 @@ func makeEphemeralIn(base, prefix string) (*workingDir, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(path))
 	}
-	d := &workingDir{path: path, kind: ephemeral, lock: lock}
+	d := &workingDir{path: path, kind: ephemeral, private: path, lock: lock}
 	if err := d.mark(); err != nil {
 		d.close()
 		return nil, err
@@ -216,15 +226,15 @@ func (d *workingDir) mark() error {
 
 // renew makes the directory anew if a model has removed it. It returns an error when it must not be used any more.
 func (d *workingDir) renew() error {
-	var err error
-	switch d.kind {
-	case own:
-		err = makePrivate(filepath.Dir(d.path))
-	case ephemeral:
-		err = errors.Join(os.MkdirAll(filepath.Dir(d.path), 0o700), makePrivate(d.path))
+	if d.kind == ephemeral {
+		if err := os.MkdirAll(filepath.Dir(d.path), 0o700); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return err
+	if d.private != "" {
+		if err := makePrivate(d.private); err != nil {
+			return err
+		}
 	}
 	if err := d.lock.Renew(); err != nil {
 		return err
@@ -243,7 +253,7 @@ func sweepEphemeral(base, prefix string) {
 	found, _ := filepath.Glob(filepath.Join(base, prefix+"*")) // an error means that the name of base is odd
 	for _, path := range found {
 		info, err := os.Lstat(path)
-		if err != nil || !info.IsDir() || info.Sys().(*syscall.Stat_t).Uid != uint32(os.Geteuid()) || !exists(filepath.Join(path, ephemeralMark)) {
+		if err != nil || !info.IsDir() || ownerOf(info) != os.Geteuid() || !exists(filepath.Join(path, ephemeralMark)) {
 			continue
 		}
 		if lock, err := spool.TakeLeftLock(path); err == nil {
