@@ -108,6 +108,7 @@ func run(c Config, console *console) error {
 	drain(late, built, stop)
 	dir.end() // before the port is free: the next server on it looks for the same directory
 	closeServer(server, listener, stop, late)
+	built.refusals.Close()
 	log.Info("stopped")
 	return err
 }

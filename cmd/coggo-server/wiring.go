@@ -29,6 +29,7 @@ type built struct {
 	publisher  *files.Publisher
 	tracer     *telemetry.Tracer
 	gaveUp     *telemetry.Tally
+	refusals   *httpapi.Refusals
 }
 
 // build wires the rooms together; the model's own words go to out. Nothing is started.
@@ -115,13 +116,13 @@ func build(c Config, dir *workingDir, out io.Writer, log *slog.Logger) (*built, 
 	} {
 		metrics.Gauge(name, gauge.help, func() float64 { return float64(gauge.value()) })
 	}
-	return &built{supervisor: s, metrics: metrics, store: store, publisher: publisher, tracer: tracer, gaveUp: gaveUp}, nil
+	return &built{supervisor: s, metrics: metrics, store: store, publisher: publisher, tracer: tracer, gaveUp: gaveUp, refusals: httpapi.NewRefusals(log)}, nil
 }
 
 // api is the configuration of the HTTP side.
 func (b *built) api(c Config, shutdown func(), log *slog.Logger) httpapi.Config {
 	return httpapi.Config{
-		Supervisor: b.supervisor, Shutdown: shutdown, Metrics: b.metrics.Handler(), Bytes: b.metrics.Bytes, Rejected: b.metrics.Rejected, Version: version,
+		Supervisor: b.supervisor, Shutdown: shutdown, Metrics: b.metrics.Handler(), Bytes: b.metrics.Bytes, Rejected: b.metrics.Rejected, Refusals: b.refusals, Version: version,
 		Started: time.Now(),
 		Store:   b.store, Model: "coggo/" + filepath.Base(c.ModelDir),
 		MaxBody: int64(c.MaxBody), BodyTimeout: time.Duration(c.BodyTimeout), AuthToken: c.AuthToken, CORSOrigins: c.CORSOrigin, AllowedHosts: c.AllowedHost, PathPrefix: c.PathPrefix, Log: log,

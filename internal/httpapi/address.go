@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -67,4 +68,31 @@ func (a *API) below(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// mostPath bounds a path in the log. An id takes up to 1536 bytes of one.
+const mostPath = 2 << 10
+
+// shownPath is the path of r for the log: without the query, which may hold a key.
+func shownPath(r *http.Request) string {
+	return bounded(r.URL.EscapedPath(), mostPath)
+}
+
+// shownMethod is the method of r for the log: it may be any word.
+func shownMethod(r *http.Request) string { return bounded(r.Method, 16) }
+
+func bounded(text string, most int) string {
+	if len(text) > most {
+		return text[:most] + "…"
+	}
+	return text
+}
+
+// client is the address that r comes from: of the nearest proxy, if there is one.
+func client(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
 }

@@ -22,7 +22,7 @@ func (a *API) authorized(next http.Handler) http.Handler {
 				a.page().write(w, http.StatusUnauthorized) // it asks for the token
 				return
 			}
-			writeError(w, r, a.Log, &httpError{http.StatusUnauthorized, "this server needs Authorization: Bearer with its token"})
+			a.writeError(w, r, &httpError{http.StatusUnauthorized, "this server needs Authorization: Bearer with its token"})
 			return
 		}
 		next.ServeHTTP(w, r)

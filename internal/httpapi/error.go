@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -46,14 +45,15 @@ type errorBody struct {
 func plainError(message string) errorBody { return errorBody{Detail: message, Error: message} }
 
 // writeError answers with err. The text of an error that is not meant for clients stays in the log.
-func writeError(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
+func (a *API) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	refused, status := refusal(err)
 	switch {
 	case refused != nil:
+		a.Refusals.add(r, string(refused.Code), status)
 		writeRefusal(w, status, refused)
 	case r.Context().Err() != nil: // the client has gone; nobody reads an answer
 	default:
-		log.Error("request", "method", r.Method, "path", r.URL.Path, "error", err)
+		a.Log.Error("request", "method", r.Method, "path", r.URL.Path, "error", err)
 		writeJSON(w, http.StatusInternalServerError, plainError("internal error"))
 	}
 }

@@ -34,6 +34,7 @@ type Config struct {
 	Metrics      http.Handler
 	Bytes        func(in, out int64) // told of each exchange
 	Rejected     func(reason string) // told of each prediction that is not accepted
+	Refusals     *Refusals           // told of everything that is refused
 	Store        Store
 	Model        string    // owner/name, as clients of Replicate's API see it
 	Version      string    // of the server
@@ -123,7 +124,7 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 func (a *API) handle(h handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if err := h(w, r); err != nil {
-			writeError(w, r, a.Log, err)
+			a.writeError(w, r, err)
 		}
 	}
 }
@@ -134,7 +135,7 @@ func (a *API) literal(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := r.URL.EscapedPath()
 		if strings.Contains(path, "//") {
-			writeError(w, r, a.Log, &httpError{http.StatusNotFound, http.StatusText(http.StatusNotFound)})
+			noRoute(w, http.StatusNotFound)
 			return
 		}
 		if strings.Contains(path, "/.") {
@@ -167,8 +168,14 @@ func (a *API) unrouted(next http.Handler) http.Handler {
 		}
 		w.Header().Del("Content-Type")
 		w.Header().Del("X-Content-Type-Options")
-		writeError(w, r, a.Log, &httpError{out.refused, http.StatusText(out.refused)})
+		noRoute(w, out.refused)
 	})
+}
+
+// noRoute answers what is nothing of ours. It is not told in the log: whoever scans the network asks
+// for that.
+func noRoute(w http.ResponseWriter, status int) {
+	writeJSON(w, status, plainError(http.StatusText(status)))
 }
 
 // withheld keeps the status of an answer that net/http gives by itself, in text, and drops its body.

@@ -25,9 +25,9 @@ func (a *API) sites(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case protection.Check(r) != nil:
-			writeError(w, r, a.Log, &httpError{http.StatusForbidden, "a page of another site may not do this, see --cors-origin"})
+			a.writeError(w, r, &httpError{http.StatusForbidden, "a page of another site may not do this, see --cors-origin"})
 		case a.AuthToken == "" && !a.knownHost(r.Host) && fromBrowser(r.Header) && overLoopback(r.RemoteAddr):
-			writeError(w, r, a.Log, &httpError{http.StatusForbidden, "a browser on this machine may not use the server by this host name, see --allowed-host"})
+			a.writeError(w, r, &httpError{http.StatusForbidden, "a browser on this machine may not use the server by this host name, see --allowed-host"})
 		default:
 			next.ServeHTTP(w, r)
 		}

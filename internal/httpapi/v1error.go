@@ -31,6 +31,7 @@ func (a *API) problem(h handler) handler {
 		if refused == nil {
 			return err
 		}
+		a.Refusals.add(r, string(refused.Code), status)
 		retryAfter(w, refused)
 		writeProblem(w, status, refused)
 		return nil

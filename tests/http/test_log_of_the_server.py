@@ -215,3 +215,72 @@ def test_without_webhooks_no_line_is_about_webhooks(start):
         until("it has heard", lambda: server.lines("shutting down"))
     server.process.wait(20)
     assert server.lines("stopped") and "webhook" not in server.log()
+
+
+def refused(server: Server, reason: str) -> list[dict]:
+    return [line for line in server.lines("refused") if line["reason"] == reason]
+
+
+@pytest.fixture(scope="module")
+def guarded(start_once, tmp_path_factory):
+    token = tmp_path_factory.mktemp("token") / "token"
+    token.write_text("of-this-server")
+    return start_once(MODEL, "--auth-token-file", str(token), "--max-body", "1000", env=JSON)
+
+
+OURS = {"Authorization": "Bearer of-this-server"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason", "status"),
+    [
+        (("POST", "/predictions?key=secret", {}, {"Authorization": "Bearer wrong-one"}), "unauthorized", 401),
+        (("POST", "/predictions?key=secret", {"input": {"s": "wrong-one"}}, OURS), "invalid", 422),
+        (("POST", "/v1/predictions?key=secret", {"input": {"s": "wrong-one"}}, OURS), "invalid", 422),
+        (("PUT", "/predictions/x?key=secret", "wrong-one {", OURS), "malformed", 400),
+        (("POST", "/predictions?key=secret", "x" * 2000, OURS), "too_large", 413),
+        (("POST", "/predictions?key=secret", {}, {**OURS, "Origin": "http://wrong-one.example"}), "forbidden", 403),
+        (("POST", "/predictions?key=secret", {}, {**OURS, "Accept": "text/event-stream"}), "not_acceptable", 406),
+        (("GET", "/predictions/nobody?key=secret", None, OURS), "not_found", 404),
+    ],
+)
+def test_a_refusal_is_told(guarded, request_, reason, status):
+    method, path, body, headers = request_
+    assert guarded.ask(method, path, body, **headers).status == status
+    until("it is told", lambda: refused(guarded, reason))
+    (line,) = refused(guarded, reason)
+    assert line["status"] == status and line["client"] == "127.0.0.1" and line["level"] == "WARN"
+    assert line["path"] in ("/predictions", "/v1/predictions", "/predictions/x", "/predictions/nobody")
+    log = guarded.log()
+    assert "secret" not in log and "wrong-one" not in log and "of-this-server" not in log
+
+
+def test_refusals_are_counted_and_not_told_one_by_one(start):
+    server = start(MODEL, env=JSON)
+    server.predict({"s": 60}, ASYNC, id="busy")
+    for _ in range(13):
+        assert server.predict({}).status == 409
+    for n in range(4):
+        assert server.predict({"s": "x"}, id=f"bad-{n}").status == 422
+    for _ in range(2):
+        os.kill(server.process.pid, signal.SIGINT)
+        until("it has heard", lambda: server.lines("shutting down"))
+    server.process.wait(20)
+    assert len(refused(server, "busy")) == len(refused(server, "invalid")) == 1
+    more = {line["reason"]: line for line in server.lines("refused more")}
+    assert (more["busy"]["count"], more["busy"]["status"], more["invalid"]["count"]) == (12, 409, 3)
+    assert re.fullmatch(r"[0-9.]+m?s", more["busy"]["period"])
+
+
+def test_what_is_not_ours_is_not_told(server):
+    assert server.get("/wp-login.php").status == 404
+    assert server.ask("PUT", "/predictions").status == 405
+    assert server.get("/predictions/not-there").status == 404
+    until("the last is told", lambda: refused(server, "not_found"))
+    assert "wp-login" not in server.log() and not refused(server, "method_not_allowed")
+
+
+def test_what_is_accepted_is_not_told(start):
+    server = start(MODEL, env=JSON)
+    server.predict({}, id="fine")
+    assert "fine" not in server.log()
