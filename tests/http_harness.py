@@ -122,7 +122,7 @@ class Server:
     def wait_listening(self) -> None:
         def port() -> int:
             assert self.process.poll() is None, self.log()
-            found = re.search(r'(?:msg=listening address=|"msg":"listening","address":")[^\s"]+:(\d+)', self.log())
+            found = re.search(r'(?:listening address=|"msg":"listening","address":")[^\s"]+:(\d+)', self.log())
             return int(found.group(1)) if found else 0
 
         self.port = until("the server listens", port)

@@ -87,6 +87,8 @@ type Config struct {
 	StreamKeepAlive span `group:"Limits:" default:"15s" help:"How often a stream gets a comment, so that no proxy takes it for dead."`
 	StreamTimeout   span `group:"Limits:" default:"1m" help:"How long a client may take nothing of a stream or of any other answer."`
 
+	AccessLog bool `group:"Logs:" help:"Write a line for each request, at level info. Probes and /metrics get one only when they fail."`
+
 	XMode   string `name:"x-mode" enum:"predict,train," default:"" hidden:"" help:"Accepted for Cog's sake: train is served beside predict."`
 	Threads int    `hidden:"" help:"Accepted for Cog's sake: a runner has one thread."`
 

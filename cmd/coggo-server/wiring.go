@@ -125,7 +125,7 @@ func (b *built) api(c Config, shutdown func(), log *slog.Logger) httpapi.Config 
 		Supervisor: b.supervisor, Shutdown: shutdown, Metrics: b.metrics.Handler(), Bytes: b.metrics.Bytes, Rejected: b.metrics.Rejected, Refusals: b.refusals, Version: version,
 		Started: time.Now(),
 		Store:   b.store, Model: "coggo/" + filepath.Base(c.ModelDir),
-		MaxBody: int64(c.MaxBody), BodyTimeout: time.Duration(c.BodyTimeout), AuthToken: c.AuthToken, CORSOrigins: c.CORSOrigin, AllowedHosts: c.AllowedHost, PathPrefix: c.PathPrefix, Log: log,
+		MaxBody: int64(c.MaxBody), BodyTimeout: time.Duration(c.BodyTimeout), AuthToken: c.AuthToken, CORSOrigins: c.CORSOrigin, AllowedHosts: c.AllowedHost, PathPrefix: c.PathPrefix, AccessLog: c.AccessLog, Log: log,
 		KeepAlive: time.Duration(c.StreamKeepAlive),
 	}
 }

@@ -64,6 +64,7 @@ func (a *API) start(w http.ResponseWriter, r *http.Request, req prediction.Reque
 	if err != nil {
 		return err
 	}
+	a.concerns(r, p.Request.ID)
 	switch {
 	case stream:
 		return a.stream(w, r, p, 0, !created)

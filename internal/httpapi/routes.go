@@ -46,6 +46,7 @@ type Config struct {
 	AllowedHosts []string      // that a browser on this machine may use as Host, "*" for any
 	PathPrefix   string        // a Prefix below which clients see the server; empty: X-Forwarded-Prefix says it
 	KeepAlive    time.Duration // between two comments of a stream
+	AccessLog    bool          // write a line for each request
 	Log          *slog.Logger
 }
 
@@ -99,7 +100,7 @@ func New(c Config) http.Handler {
 		if strings.Contains(pattern, " /v1/") {
 			h = a.problem(h)
 		}
-		mux.HandleFunc(pattern, a.handle(h))
+		mux.HandleFunc(pattern, a.handle(a.concerned(pattern, h)))
 	}
 	mux.Handle("GET /metrics", c.Metrics)
 	return a.outside(mux)
@@ -115,7 +116,11 @@ func (a *API) outside(next http.Handler) http.Handler {
 	if len(a.CORSOrigins) > 0 {
 		next = a.cors(next)
 	}
-	return a.below(a.counted(next))
+	next = a.below(a.counted(next))
+	if a.AccessLog {
+		next = a.logged(next)
+	}
+	return next
 }
 
 // handler is an HTTP handler that leaves the writing of its error to handle.

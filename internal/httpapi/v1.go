@@ -45,6 +45,7 @@ func (a *API) createV1(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	a.concerns(r, req.ID)
 	// The clients take any answer but "starting" for the end, and what it holds of the output for seen.
 	s := p.Accepted()
 	if limit := preferred(r.Header).wait; limit > 0 && a.waitDone(r, p, limit) {
