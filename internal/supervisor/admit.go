@@ -39,7 +39,7 @@ func (s *Supervisor) admit(r prediction.Request, idempotent bool) (f *flight, cr
 func (s *Supervisor) inputSchema(m prediction.Method) (*schema.Input, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.draining {
+	if s.ending.Err() != nil {
 		return nil, prediction.Refuse(prediction.Draining, "the server is shutting down")
 	}
 	if status := s.statusLocked(); status != Ready && status != Busy {
@@ -76,7 +76,7 @@ func (s *Supervisor) register(f *flight, idempotent bool) (known *flight, err er
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.forgetLocked()
-	if s.draining {
+	if s.ending.Err() != nil {
 		return nil, prediction.Refuse(prediction.Draining, "the server is shutting down")
 	}
 	old := s.flights[f.id()]

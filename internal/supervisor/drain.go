@@ -60,7 +60,7 @@ func (s *Supervisor) Drain(grace, hurry context.Context) {
 func (s *Supervisor) drain(grace, hurry context.Context) {
 	late, _ := grace.Deadline()
 	s.mu.Lock()
-	s.draining = true
+	s.end()
 	s.mu.Unlock()
 	s.drainPredictions(grace, hurry, late)
 	flush, cancel := context.WithDeadline(hurry, sooner(late.Add(stopAt), flushWait))

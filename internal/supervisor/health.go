@@ -158,7 +158,7 @@ func (w *worker) room() error {
 }
 
 func (s *Supervisor) healthLocked() Health {
-	h := Health{Summary: Summary{Status: s.statusLocked(), Draining: s.draining}}
+	h := Health{Summary: Summary{Status: s.statusLocked(), Draining: s.ending.Err() != nil}}
 	shown := s.workers[0]
 	for _, w := range s.workers {
 		if w.phase == phaseReady {

@@ -198,13 +198,16 @@ func (s *Supervisor) ended(f *flight, err error) prediction.Result {
 	return r
 }
 
+// shutDown is the error of a prediction whose time the end of the server has cut short.
+const shutDown = "the server shut down before the prediction ended"
+
 // ending is the status and error of a prediction that was canceled for reason r.
 func (r Reason) ending(f *flight) (prediction.Status, string) {
 	switch r {
 	case ByDeadline:
 		return prediction.Canceled, fmt.Sprintf("canceled at its deadline of %s", f.deadline)
 	case ByShutdown:
-		return prediction.Failed, "the server shut down before the prediction ended"
+		return prediction.Failed, shutDown
 	default:
 		return prediction.Canceled, ""
 	}

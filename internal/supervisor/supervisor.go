@@ -90,6 +90,8 @@ type Supervisor struct {
 
 	look     chan os.Signal
 	rescan   *time.Timer        // runs while ticking
+	end      context.CancelFunc // begins the end: nothing is accepted and no runner started any more
+	ending   context.Context    // set with mu held, so that who holds it knows whether that has begun
 	stop     context.CancelFunc // ends the watch and the workers
 	stopping context.Context
 	idle     sync.WaitGroup // one for each prediction under way
@@ -105,7 +107,6 @@ type Supervisor struct {
 	fetching map[*flight]bool   // accepted, and without a slot because of their files
 	fetched  []*flight          // those of fetching that have their files and wait for a slot, in order
 	retained retention
-	draining bool
 	ready    deafness      // of SIGUSR1
 	busy     deafness      // of SIGUSR2
 	ticking  bool          // something is in flight: it is looked at without a signal too
@@ -126,6 +127,7 @@ func New(c Config) (*Supervisor, error) {
 		ready: deafness{signal: syscall.SIGUSR1}, busy: deafness{signal: syscall.SIGUSR2},
 		rescan: time.NewTimer(rescan), ticking: true}
 	s.failures = s.newFailures()
+	s.ending, s.end = context.WithCancel(context.Background())
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.retained.init(c.Retain, c.RetainFor, c.RetainBytes)
 	for name, journal := range map[string]**spool.Journal{spool.Queued: &s.queued, spool.Results: &s.results, spool.Outbox: &s.outbox} {
@@ -256,13 +258,6 @@ func (s *Supervisor) Schema() (*schema.Document, error) {
 // Signals is where the runners' signals belong (signal.Notify). It is watched directly: each goroutine more on this way
 // would be on the way of every answer.
 func (s *Supervisor) Signals() chan<- os.Signal { return s.look }
-
-// ending reports whether the server drains.
-func (s *Supervisor) ending() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.draining
-}
 
 // Waiting is the number of predictions that wait for a slot.
 func (s *Supervisor) Waiting() int {

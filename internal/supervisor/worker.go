@@ -91,6 +91,9 @@ func (w *worker) keep() {
 	for {
 		process, err := w.boot()
 		switch {
+		case err != nil && w.s.ending.Err() != nil:
+			w.retire()
+			return
 		case err == nil:
 			worked = true
 			delay.Reset()
@@ -105,8 +108,7 @@ func (w *worker) keep() {
 		}
 		select {
 		case <-time.After(delay.NextBackOff()):
-		case <-w.s.stopping.Done():
-			return
+		case <-w.s.ending.Done():
 		}
 	}
 }
@@ -115,7 +117,11 @@ func (w *worker) keep() {
 func (w *worker) mayRestart(process *runner.Process) bool {
 	<-process.Done()
 	w.bury()
-	if w.s.stopping.Err() != nil {
+	if w.s.ending.Err() != nil {
+		if w.s.stopping.Err() == nil {
+			w.s.Log.Warn("runner ended while the server ends", "runner", w.index, "pid", process.PID(), "exit", process.Exit().String())
+		}
+		w.retire()
 		return false
 	}
 	w.reportGone(process)
@@ -167,7 +173,7 @@ func (w *worker) boot() (*runner.Process, error) {
 // replaced then.
 func (w *worker) end(p process, why string) {
 	wait := endWait
-	if w.s.ending() {
+	if w.s.ending.Err() != nil {
 		wait = shutdownEndWait
 	}
 	p.Kill(why)
@@ -180,7 +186,7 @@ func (w *worker) end(p process, why string) {
 
 // prepare clears the directory, and waits until it can be written: without that no setup can succeed.
 func (w *worker) prepare() {
-	for told := false; ; told = true {
+	for told := false; w.s.ending.Err() == nil; told = true {
 		err := w.s.Renew()
 		if err == nil {
 			err = w.dir.Clear()
@@ -200,8 +206,7 @@ func (w *worker) prepare() {
 		}
 		select {
 		case <-time.After(rescan):
-		case <-w.s.stopping.Done():
-			return
+		case <-w.s.ending.Done():
 		}
 	}
 }
@@ -224,6 +229,11 @@ func reasonFor(err error) error {
 	return err
 }
 
+// errEnding is why no runner is started: the server ends.
+var errEnding = errors.New("the server is shutting down")
+
+// spawn starts a process, unless the server ends: to set a model up only to end it would take the grace period from those who
+// still run. It returns errEnding then.
 func (w *worker) spawn() (*runner.Process, error) {
 	c := w.s.Runner
 	c.SpoolDir = w.dir.Path()
@@ -234,6 +244,10 @@ func (w *worker) spawn() (*runner.Process, error) {
 		c.Env = append(c.Env, "CUDA_VISIBLE_DEVICES="+devices)
 	}
 	w.s.mu.Lock()
+	if w.s.ending.Err() != nil {
+		w.s.mu.Unlock()
+		return nil, errEnding
+	}
 	w.turnLocked(phaseStarting)
 	w.setup = spool.SetupResult{StartedAt: w.s.Now()}
 	w.setupLogs, w.why, w.replaced, w.died, w.process = nil, "the model is being set up", false, nil, nil
@@ -276,7 +290,7 @@ func (w *worker) awaitSetup(process *runner.Process) (spool.SetupResult, error) 
 		case <-late:
 			return spool.SetupResult{}, fmt.Errorf("setup timed out after %s", w.s.SetupTimeout)
 		case <-w.s.stopping.Done():
-			return spool.SetupResult{}, errors.New("the server is shutting down")
+			return spool.SetupResult{}, errEnding
 		}
 		result, ok, err := w.dir.SetupResult() // before the schema, which the runner writes first: both may come between the two looks
 		if !schemaRead {
@@ -366,6 +380,15 @@ func (w *worker) fail(p phase, err error) {
 	}
 	w.s.Log.Error("no runner", "runner", w.index, "error", err)
 	w.s.hopelessLocked(err)
+}
+
+// retire ends the worker's life because the server ends: who waits for a slot of it gets none, unless another worker lives.
+func (w *worker) retire() {
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	w.why = shutDown
+	w.turnLocked(phaseDefunct)
+	w.s.hopelessLocked(ByShutdown)
 }
 
 // close lets no prediction in any more: the process has ended. It comes before those that it had hear of that, so that who

@@ -1,0 +1,139 @@
+"""While the server ends no model is set up any more, whatever has killed its process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+
+from waiting import until
+
+MODEL = """
+import os, pathlib, time
+here = pathlib.Path(__file__).parent
+class Predictor:
+    def setup(self):
+        with open(here / "setups", "a") as f:
+            f.write(f"{os.getpid()}\\n")
+        while (here / "hold").exists():
+            time.sleep(0.02)
+    def predict(self, until: str = "") -> str:
+        print(os.getpid(), flush=True)
+        while until and not (here / until).exists():
+            time.sleep(0.02)
+        return "done"
+"""
+ASYNC = {"Prefer": "respond-async"}
+
+
+def setups(server):
+    """The processes that have set the model up, or tried to."""
+    return [int(line) for line in (server.temporary.parent / "setups").read_text().split()]
+
+
+def working(server, id, until_there="never", **envelope):
+    """A synchronous request in a thread once it runs, its answers to come, and the runner that has it."""
+    answers = []
+    ask = threading.Thread(target=lambda: answers.append(server.predict({"until": until_there}, id=id, **envelope)))
+    ask.start()
+    until("it is there", lambda: server.get(f"/predictions/{id}").status == 200)
+    return ask, answers, int(until("it works", lambda: server.get(f"/predictions/{id}").json["logs"]))
+
+
+def told_to_stop(server, how):
+    if how == "shutdown":
+        server.ask("POST", "/shutdown")
+    else:
+        server.process.send_signal(getattr(signal, how))
+    until("it refuses", lambda: "shutting down" in server.predict({}).json.get("error", ""))
+
+
+def ended(server, count):
+    """The server has ended in order, and that many models were set up in all."""
+    assert server.process.wait(30) == 0, server.log()
+    assert len(setups(server)) == count == server.log().count("runner started"), server.log()
+
+
+PATIENT = ("--runner-shutdown-grace-period", "10m")
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "shutdown"])
+def test_a_runner_that_is_killed_under_a_prediction_is_not_started_again(start, receiver, how):
+    server = start(MODEL, *PATIENT, "--max-queue", "1")
+    ask, answers, runner = working(server, "first")
+    server.predict({}, ASYNC, id="queued", webhook=receiver.url, webhook_events_filter=["completed"])
+    told_to_stop(server, how)
+    os.kill(runner, signal.SIGKILL)
+    ask.join()
+    assert answers[0].json["status"] == "failed" and "signal 9" in answers[0].json["error"]
+    ended(server, 1)
+    assert [(body["status"], body["error"]) for body in receiver.got] == [
+        ("failed", "the server shut down before the prediction ended")
+    ]
+
+
+def test_nor_is_one_that_is_killed_in_setup(start, receiver):
+    server = start(MODEL, *PATIENT, "--max-queue", "1")
+    ask, _, runner = working(server, "first")
+    server.predict({}, ASYNC, id="queued", webhook=receiver.url, webhook_events_filter=["completed"])
+    (server.temporary.parent / "hold").touch()
+    os.kill(runner, signal.SIGKILL)
+    ask.join()
+    second = until("it is set up again", lambda: setups(server)[1:])[0]
+    told_to_stop(server, "SIGTERM")
+    os.kill(second, signal.SIGKILL)
+    ended(server, 2)
+    assert receiver.statuses() == ["failed"]
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "shutdown"])
+def test_the_other_runners_end_what_they_have(start, receiver, how):
+    server = start(MODEL, *PATIENT, "--runners", "2", "--max-queue", "1")
+    until("both are ready", lambda: server.health()["concurrency"]["max"] == 2)
+    one, failing, runner = working(server, "one")
+    two, succeeding, _ = working(server, "two", "enough")
+    server.predict({}, ASYNC, id="queued", webhook=receiver.url, webhook_events_filter=["completed"])
+    told_to_stop(server, how)
+    os.kill(runner, signal.SIGKILL)
+    one.join()
+    until("it is given up", lambda: "DEFUNCT" in [runner["status"] for runner in server.health()["runners"]])
+    (server.temporary.parent / "enough").touch()
+    two.join()
+    assert (failing[0].json["status"], succeeding[0].json["output"]) == ("failed", "done")
+    ended(server, 2)
+    assert receiver.statuses() == ["succeeded"]
+
+
+def test_a_signal_that_is_ignored_is_no_end(start):
+    server = start(MODEL, *PATIENT, "--await-explicit-shutdown")
+    ask, _, runner = working(server, "one")
+    server.process.send_signal(signal.SIGTERM)
+    until("it is ignored", lambda: "SIGTERM ignored" in server.log())
+    os.kill(runner, signal.SIGKILL)
+    ask.join()
+    server.wait_status("READY")
+    ask, _, runner = working(server, "two")
+    told_to_stop(server, "SIGINT")
+    os.kill(runner, signal.SIGKILL)
+    ask.join()
+    ended(server, 2)
+
+
+def test_nor_is_one_that_the_server_itself_has_killed(start, receiver):
+    deaf = MODEL.replace("            time.sleep(0.02)\n        return", "            self.sleep()\n        return")
+    deaf += """
+    def sleep(self):
+        try:
+            time.sleep(0.02)
+        except BaseException:
+            pass
+"""
+    server = start(deaf, "--runner-shutdown-grace-period", "0", "--cancel-grace", "0.2")
+    receiver.answer = lambda n: until("it is given up", lambda: server.health()["status"] == "DEFUNCT") and 200
+    ask, answers, _ = working(server, "deaf", webhook=receiver.url, webhook_events_filter=["completed"])
+    server.process.send_signal(signal.SIGTERM)
+    ask.join()
+    assert answers[0].json["status"] == "failed"
+    ended(server, 1)
