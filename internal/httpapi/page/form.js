@@ -20,10 +20,10 @@ class Form {
     const label = el(inner.group ? "span" : "label", { id: `${id}-label`, class: "label", for: inner.group ? undefined : id }, title);
     if (property.isRequired) label.append(el("span", { class: "required", textContent: " *", "aria-hidden": "true" }), el("span", { class: "unseen", textContent: " (required)" }));
     const problem = el("p", { class: "problem", id: `${id}-problem`, hidden: true });
-    const help = el("p", { class: "quiet help", id: `${id}-help` });
-    help.textContent = [property.description, hint(property)].filter(Boolean).join("\n");
-    target.setAttribute("aria-describedby", `${id}-help ${id}-problem`);
-    const head = el("div", { class: "head" }, label, el("code", { textContent: property.name }));
+    const kind = el("span", { class: "quiet", id: `${id}-kind`, textContent: hint(property) });
+    const help = el("p", { class: "help", id: `${id}-help`, textContent: property.description ?? "" });
+    target.setAttribute("aria-describedby", `${kind.id} ${help.id} ${problem.id}`);
+    const head = el("div", { class: "head" }, label, el("code", { textContent: property.name }), kind);
     const about = inner.group ? { role: "group", "aria-labelledby": label.id } : {};
     const node = el("div", { class: "field", "data-name": property.name, ...about }, head, help, inner.node, problem);
     node.addEventListener("input", () => show(problem, false));

@@ -1,0 +1,161 @@
+"""The form at /docs says what an input must be, in the words of the API, and takes files from anywhere on the page."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from playwright.sync_api import Page, expect
+
+MODEL = """
+from typing import Any, Dict, List, Literal, Optional, Union
+from cog import BaseModel, BasePredictor, Input, Path, Secret
+
+class Box(BaseModel):
+    width: int
+    height: int = 1
+
+class Predictor(BasePredictor):
+    def predict(
+        self,
+        some_text: str = Input(description="What to draw", min_length=1, max_length=1000),
+        short: str = Input(default="", max_length=1),
+        code: str = Input(default="abc", min_length=3, max_length=3, regex="^[a-z]+$"),
+        whole: int = Input(default=3, ge=1, le=9),
+        real: float = Input(default=1, ge=0),
+        flag: bool = True,
+        seed: Optional[int] = None,
+        style: str = Input(default="oil", choices=["oil", "ink"]),
+        size: Literal["auto", 512, None] = None,
+        image: Optional[Path] = Input(default=None, accept="image/*"),
+        notes: Optional[Path] = Input(default=None, accept=".txt,.md"),
+        either: Union[Path, str] = "x",
+        secret: Secret = Input(default=None),
+        more: List[Path] = Input(default=[], max_length=2, accept="image/*,.txt"),
+        tags: List[str] = Input(default=["a"], min_length=1, max_length=9),
+        counts: List[int] = Input(default=[3], ge=1, le=9),
+        box: Box = Input(default=Box(width=3)),
+        must: Box = Input(),
+        weights: Dict[str, float] = Input(default={}),
+        anything: Any = None,
+    ) -> dict:
+        return {"image": image and image.read_text(), "notes": notes and notes.read_text(), "more": [path.read_text() for path in more]}
+"""
+
+WORDS = {
+    "some_text": "string, 1 to 1000 characters",
+    "short": "string, at most 1 character",
+    "code": "string, exactly 3 characters, matches ^[a-z]+$",
+    "whole": "integer, 1 to 9",
+    "real": "number, at least 0",
+    "flag": "boolean",
+    "seed": "integer, optional",
+    "style": "string, one of 2",
+    "size": "string or integer, one of 2, optional",
+    "image": "file, optional",
+    "notes": "file, optional",
+    "either": "file or string",
+    "secret": "secret, optional",
+    "more": "list of file, at most 2 items",
+    "tags": "list of string, 1 to 9 items",
+    "counts": "list of integer, each 1 to 9",
+    "box": "object with width (integer), height (integer, optional)",
+    "must": "object with width (integer), height (integer, optional)",
+    "weights": "object of number",
+    "anything": "any JSON, optional",
+}
+
+
+@pytest.fixture(scope="module")
+def model(start_once):
+    return start_once(MODEL)
+
+
+def open_page(page: Page, server) -> None:
+    page.goto(f"http://127.0.0.1:{server.port}/docs")
+    expect(page.locator("#main")).to_be_visible()
+
+
+def bring(page: Page, how: str, *files: tuple[str, str], to: str = "body", text: str = "") -> None:
+    """Drop or paste files, given as name and media type; each holds its name."""
+    page.evaluate(
+        """([how, files, to, text]) => {
+        const transfer = new DataTransfer();
+        for (const [name, type] of files) transfer.items.add(new File([name], name, { type }));
+        if (text) transfer.setData("text/plain", text);
+        const made = how === "paste"
+            ? new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true, cancelable: true })
+            : new DragEvent(how, { dataTransfer: transfer, bubbles: true, cancelable: true });
+        document.querySelector(to).dispatchEvent(made);
+    }""",
+        [how, files, to, text],
+    )
+
+
+def test_each_input_says_what_it_takes_in_the_words_of_the_api(page, model):
+    open_page(page, model)
+    shown = page.evaluate(
+        """() => Object.fromEntries([...document.querySelectorAll(".field")].map((field) =>
+            [field.querySelector(".head code").textContent, field.querySelector(".head .quiet").textContent]))"""
+    )
+    assert shown == WORDS
+
+
+def test_only_what_must_be_given_has_a_star(page, model):
+    open_page(page, model)
+    starred = page.locator(".field:has(.required)").evaluate_all("(nodes) => nodes.map((node) => node.dataset.name)")
+    assert starred == ["some_text", "must"]
+    expect(page.get_by_role("textbox", name="Some Text (required)")).to_be_visible()
+
+
+def test_each_row_of_a_list_has_a_name_of_its_own(page, model):
+    open_page(page, model)
+    for _ in range(2):
+        page.get_by_role("button", name="Add to Tags").click()
+    page.get_by_label("Tags 3", exact=True).fill("c")
+    page.get_by_role("button", name="Remove Tags 2").click()
+    expect(page.get_by_label("Tags 2", exact=True)).to_have_value("c")
+
+
+@pytest.mark.parametrize("how", ["drop", "paste"])
+def test_a_file_goes_into_the_first_empty_input_that_takes_it(page, model, how):
+    open_page(page, model)
+    page.fill("#input-some_text", "x")
+    page.fill("#input-must", '{"width": 1}')
+    expect(page.locator("#take-hint")).to_be_visible()
+    for name, media_type, where in [
+        ("a.png", "image/png", "Image"),
+        ("b.png", "image/png", "More"),
+        ("c.md", "text/markdown", "Notes"),
+        ("d.txt", "text/plain", "More"),
+    ]:
+        bring(page, how, (name, media_type))
+        expect(page.locator("#said")).to_have_text(f"{name} is now in {where}.")
+    for name, media_type in [("e.png", "image/png"), ("f.bin", "")]:  # nowhere is room, nobody takes it
+        bring(page, how, (name, media_type))
+        expect(page.locator("#said")).to_have_text(f"No empty input takes {name}.")
+    page.click("#run")
+    expect(page.locator("#status")).to_have_text("succeeded")
+    assert json.loads(page.locator("#output pre").inner_text()) == {
+        "image": "a.png",
+        "notes": "c.md",
+        "more": ["b.png", "d.txt"],
+    }
+
+
+def test_several_files_are_taken_at_once(page, model):
+    open_page(page, model)
+    bring(page, "dragover", ("a.png", "image/png"))
+    expect(page.locator("html")).to_have_class("over")
+    bring(page, "drop", ("a.png", "image/png"), ("n.txt", "text/plain"))
+    expect(page.locator("html")).not_to_have_class("over")
+    expect(page.locator("#said")).to_have_text("a.png is now in Image. n.txt is now in Notes.")
+    assert page.locator("#input-image").evaluate("(picker) => picker.files[0].name") == "a.png"
+
+
+def test_pasted_text_stays_text_where_it_is_typed(page, model):
+    open_page(page, model)
+    bring(page, "paste", ("cells.png", "image/png"), to="#input-some_text", text="cells")
+    expect(page.locator("#said")).to_be_empty()
+    bring(page, "paste", ("shot.png", "image/png"), to="#input-some_text")
+    expect(page.locator("#said")).to_have_text("shot.png is now in Image.")
