@@ -72,6 +72,7 @@ type Config struct {
 	Recover        string `group:"Running:" enum:"fail,rerun" default:"fail" help:"What becomes of predictions that a killed server had in flight: fail or rerun."`
 	MaxRestarts    int    `group:"Running:" default:"3" placeholder:"N" help:"How often a crashed runner is started again within 10 minutes."`
 	MaxQueue       *int   `group:"Running:" placeholder:"N" help:"Predictions that may wait for a slot; beyond it 429. With 0 none waits: 409. Default: 64 for requests to /v1, whose clients do not handle 409, and 0 for others."`
+	Reload         bool   `group:"Running:" help:"For development: load the model anew whenever its files change, see docs/operating.md."`
 	MaxFetching    int    `group:"Running:" default:"8" placeholder:"N" help:"Predictions whose input files may be fetched beyond those for which a slot is free; beyond it 409, or the queue."`
 	Retain         int    `group:"Running:" default:"1000" placeholder:"N" help:"Finished predictions to keep for GET; 0 keeps none."`
 	RetainFor      span   `group:"Running:" default:"1h" help:"How long they are kept."`
@@ -92,6 +93,7 @@ type Config struct {
 	XMode   string `name:"x-mode" enum:"predict,train," default:"" hidden:"" help:"Accepted for Cog's sake: train is served beside predict."`
 	Threads int    `hidden:"" help:"Accepted for Cog's sake: a runner has one thread."`
 
+	Given        Model          `kong:"-"` // as flags and environment say, without cog.yaml
 	Account      account        `kong:"-"` // of RunnerUser
 	AuthToken    string         `kong:"-"` // from AuthTokenFile or the environment
 	HookToken    string         `kong:"-"` // sent with webhooks, from the environment
@@ -101,6 +103,7 @@ type Config struct {
 
 // complete reads what is neither flag nor environment, and refuses what no default can mend.
 func (c *Config) complete() error {
+	c.Given = c.Model
 	if err := c.Model.complete(); err != nil {
 		return err
 	}

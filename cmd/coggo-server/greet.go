@@ -21,30 +21,46 @@ func greet(c *console, s *supervisor.Supervisor, config Config, address net.Addr
 	done := make(chan struct{})
 	var ended sync.WaitGroup
 	ended.Go(func() {
-		stop := c.timer("setting up the model")
-		defer stop()
-		ticker := time.NewTicker(tick)
-		defer ticker.Stop()
-		for s.Status() == supervisor.Starting {
-			select {
-			case <-ticker.C:
-			case <-done:
-				return
+		for again := true; again; {
+			renewed := s.Renewed()
+			greetOnce(c, s, config, address, done)
+			again = false
+			if config.Reload {
+				select {
+				case <-renewed:
+					again = true
+				case <-done:
+				}
 			}
-		}
-		took := stop()
-		document, err := s.Schema()
-		health := s.Health(context.Background())
-		switch {
-		case health.Status == supervisor.SetupFailed:
-			_, _ = c.Write([]byte(whatNext(config, address))) // nobody to tell
-		case err == nil && health.Max > 0:
-			_, _ = c.Write([]byte(banner(config, address, document, health.Max, took)))
 		}
 	})
 	return func() {
 		close(done)
 		ended.Wait()
+	}
+}
+
+// greetOnce is greet for one setup, unless done comes before it has ended.
+func greetOnce(c *console, s *supervisor.Supervisor, config Config, address net.Addr, done <-chan struct{}) {
+	stop := c.timer("setting up the model")
+	defer stop()
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for s.Status() == supervisor.Starting {
+		select {
+		case <-ticker.C:
+		case <-done:
+			return
+		}
+	}
+	took := stop()
+	document, err := s.Schema()
+	health := s.Health(context.Background())
+	switch {
+	case health.Status == supervisor.SetupFailed:
+		_, _ = c.Write([]byte(whatNext(config, address))) // nobody to tell
+	case err == nil && health.Max > 0:
+		_, _ = c.Write([]byte(banner(config, address, document, health.Max, took)))
 	}
 }
 
@@ -72,14 +88,18 @@ func banner(c Config, address net.Addr, document *schema.Document, slots int, to
 
 // whatNext says what somebody can do whose model has failed in setup: the error is above it.
 func whatNext(c Config, address net.Addr) string {
+	remedy := "Press Ctrl-C, mend what the error above says, and start again."
+	if c.Reload {
+		remedy = "Mend what the error above says and save: the model is loaded anew then."
+	}
 	return fmt.Sprintf(`
-  Setup failed, so no prediction is taken. Press Ctrl-C, mend what the error above says, and start again.
+  Setup failed, so no prediction is taken. %s
   %s
     looks at the model without a server
   %s/health-check
     has the error and the logs of setup, for as long as this server runs
 
-`, checkLine(c), urlOf(address))
+`, remedy, checkLine(c), urlOf(address))
 }
 
 // checkLine is the command that checks the model, with what was said of it here.

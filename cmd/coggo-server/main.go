@@ -94,6 +94,14 @@ func run(c Config, console *console) error {
 	defer watchSignals(built.supervisor, stop, c.AwaitExplicitShutdown, log)()
 	serving := make(chan error, 1)
 	go func() { serving <- listener.Serve(server) }()
+	if c.Reload {
+		end, err := watchModel(c, dir, built.supervisor, log)
+		if err != nil {
+			_ = listener.Close()
+			return err
+		}
+		defer end()
+	}
 	log.Info("listening", "address", listener.Addr().String(), "model", c.ModelDir, "predict", c.Predict, "directory", dir.path)
 	if err := begin(built.supervisor, stop); err != nil {
 		return err

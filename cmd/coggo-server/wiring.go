@@ -84,8 +84,7 @@ func build(c Config, dir *workingDir, out io.Writer, log *slog.Logger) (*built, 
 	maxQueue, patientQueue := c.queue()
 	s, err := supervisor.New(supervisor.Config{
 		Runner: runner.Config{
-			Python: c.Python, PythonPath: path, ModelDir: c.ModelDir, Predict: c.Predict, Named: c.Named, Train: c.Train,
-			MaxConcurrency: c.MaxConcurrency, Env: c.Account.environment(modelEnv(os.Environ(), c.RunnerEnv)),
+			Entry: c.entry(), Python: c.Python, PythonPath: path, ModelDir: c.ModelDir, Env: c.Account.environment(modelEnv(os.Environ(), c.RunnerEnv)),
 			BusyPoll: busyPoll(c),
 			Mark:     orphan.Own(dir.path),
 		},
@@ -93,7 +92,7 @@ func build(c Config, dir *workingDir, out io.Writer, log *slog.Logger) (*built, 
 		Devices:    devices,
 		WorkingDir: dir.path, Renew: dir.renew, Inputs: dir.inputDir, Durable: dir.durable(), Rerun: c.Recover == "rerun",
 		SetupTimeout: time.Duration(c.SetupTimeout), CancelGrace: time.Duration(c.CancelGrace), PredictTimeout: time.Duration(c.PredictTimeout),
-		MaxRestarts: c.MaxRestarts, MaxQueue: maxQueue, PatientQueue: patientQueue, MaxFetching: c.MaxFetching,
+		MaxRestarts: c.MaxRestarts, Reloads: c.Reload, ReloadGrace: time.Duration(c.ShutdownGrace), MaxQueue: maxQueue, PatientQueue: patientQueue, MaxFetching: c.MaxFetching,
 		Retain: c.Retain, RetainFor: time.Duration(c.RetainFor), RetainBytes: retainBytes,
 		MaxInputFiles: c.MaxInputFiles, MaxOutput: int64(c.MaxOutput),
 		CheckedAtOnce: 2 * int64(c.MaxBody), CheckWait: time.Duration(c.BodyTimeout),

@@ -18,9 +18,9 @@ var probes = map[string]bool{"/livez": true, "/readyz": true, "/health-check": t
 type exchange struct {
 	http.ResponseWriter
 	gone   func() error // not nil once the client has left
-	id     string // of the prediction, empty when the request concerns none
-	status int    // 0 before the answer
-	bytes  int64  // of its body
+	id     string       // of the prediction, empty when the request concerns none
+	status int          // 0 before the answer
+	bytes  int64        // of its body
 }
 
 type exchangeKey struct{}

@@ -21,7 +21,7 @@ func lend(t *testing.T) (*runner.Lent, string, *output) {
 	pipe := filepath.Join(t.TempDir(), "logs")
 	server := &output{}
 	p, err := runner.Start(runner.Config{
-		Python: path, ModelDir: t.TempDir(), Predict: "x", Env: os.Environ(),
+		Python: path, ModelDir: t.TempDir(), Entry: runner.Entry{Predict: "x"}, Env: os.Environ(),
 		Logs: func() (int, error) {
 			_ = os.Remove(pipe)
 			if err := unix.Mkfifo(pipe, 0o600); err != nil {

@@ -22,15 +22,13 @@ import (
 
 // Config says which process to start.
 type Config struct {
-	Python         string   // interpreter, a path or a name on PATH
-	PythonPath     string   // directory that holds the cog package; empty when it is installed
-	ModelDir       string   // current directory of the process
-	SpoolDir       string   // the shared directory
-	Predict        string   // FILE:NAME
-	Named          string   // "run" if a class that has predict and run is served by its run
-	Train          string   // FILE:NAME, empty to look beside Predict
-	MaxConcurrency int      // 0 leaves it to the model
-	Env            []string // the whole environment of the process
+	Entry
+
+	Python     string   // interpreter, a path or a name on PATH
+	PythonPath string   // directory that holds the cog package; empty when it is installed
+	ModelDir   string   // current directory of the process
+	SpoolDir   string   // the shared directory
+	Env        []string // the whole environment of the process
 
 	BusyPoll time.Duration // for how long it looks for the next request before it sleeps, where they come that fast; 0: not at all
 
@@ -39,6 +37,14 @@ type Config struct {
 
 	// Logs makes the pipe of Lent, in SpoolDir, and opens it for reading without blocking; nil: there is none.
 	Logs func() (fd int, err error)
+}
+
+// Entry says what of the model is loaded.
+type Entry struct {
+	Predict        string // FILE:NAME
+	Named          string // "run" if a class that has predict and run is served by its run
+	Train          string // FILE:NAME, empty to look beside Predict
+	MaxConcurrency int    // 0 leaves it to the model
 }
 
 // Sink receives what the process writes to its standard streams, in order, cut only between characters. It is called from one

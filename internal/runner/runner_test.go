@@ -52,7 +52,7 @@ func startInto(t *testing.T, script string, sink runner.Sink) *runner.Process {
 	}
 	spool := t.TempDir()
 	c := runner.Config{
-		Python: path, ModelDir: t.TempDir(), SpoolDir: spool, Predict: "predict.py:Predictor", Env: os.Environ(), Mark: orphan.Own(spool),
+		Python: path, ModelDir: t.TempDir(), SpoolDir: spool, Entry: runner.Entry{Predict: "predict.py:Predictor"}, Env: os.Environ(), Mark: orphan.Own(spool),
 	}
 	p, err := runner.Start(c, sink)
 	if err != nil {
@@ -103,7 +103,7 @@ func TestCharactersAreNotCutApart(t *testing.T) {
 		if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
 			return nil, err
 		}
-		return runner.Start(runner.Config{Python: path, ModelDir: t.TempDir(), Predict: "x"}, func(text []byte) {
+		return runner.Start(runner.Config{Python: path, ModelDir: t.TempDir(), Entry: runner.Entry{Predict: "x"}}, func(text []byte) {
 			if text[0] == 0xa9 {
 				bad.Do(func() { t.Error("a chunk begins in the middle of a character") })
 			}

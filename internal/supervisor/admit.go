@@ -25,7 +25,7 @@ func (s *Supervisor) admit(r prediction.Request, idempotent bool) (f *flight, cr
 		return nil, false, prediction.InvalidRequest(convert(problems)...)
 	}
 	s.complete(&r, checked)
-	f = s.newFlight(r, checked)
+	f = s.newFlight(r, input, checked)
 	f.lasting = r.Detached || idempotent
 	known, err := s.register(f, idempotent)
 	if err != nil || known != nil {

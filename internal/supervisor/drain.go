@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/coggo/coggo/internal/runner"
 )
 
 // The end after the grace period fits into 8 s, with what the caller has to do after Drain: whoever has started the server
@@ -145,6 +147,20 @@ func (s *Supervisor) killAll() {
 	}
 }
 
+// dismiss tells a process to stop and reports whether it has ended before late, or hurry, has come.
+func (w *worker) dismiss(process *runner.Process, late time.Time, hurry <-chan struct{}) bool {
+	if err := w.dir.PutStop(); err != nil {
+		w.s.Log.Error("stop the runner", "error", err)
+	}
+	select {
+	case <-process.Done():
+		return true
+	case <-time.After(time.Until(late)):
+	case <-hurry:
+	}
+	return false
+}
+
 // shut stops the worker's process, by word and, once late has come or hurry is done, by force.
 func (w *worker) shut(late time.Time, hurry context.Context) {
 	w.s.mu.Lock()
@@ -153,16 +169,8 @@ func (w *worker) shut(late time.Time, hurry context.Context) {
 	if process == nil {
 		return
 	}
-	if p == phaseReady {
-		if err := w.dir.PutStop(); err != nil {
-			w.s.Log.Error("stop the runner", "error", err)
-		}
-		select {
-		case <-process.Done():
-			return
-		case <-time.After(time.Until(late)):
-		case <-hurry.Done():
-		}
+	if p == phaseReady && w.dismiss(process, late, hurry.Done()) {
+		return
 	}
 	if p != phaseDefunct { // else it was tried: it has a process because that does not end
 		w.end(process, "the server ends")

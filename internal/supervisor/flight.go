@@ -29,6 +29,7 @@ const (
 	ByDisconnect Reason = "disconnect"
 	ByDeadline   Reason = "deadline"
 	ByShutdown   Reason = "shutdown"
+	ByReload     Reason = "reload"
 )
 
 // Error makes a Reason the cause of a context.
@@ -39,6 +40,7 @@ type flight struct {
 	prediction *prediction.Prediction
 	run        string // of the runs of the same id, this one; empty when no later server will ask
 	checked    schema.Checked
+	against    *schema.Input // what checked is by
 	accepted   time.Time
 	dir        *spool.Dir // where its files are, from the moment it has a slot
 	replaces   string     // the run of the same id before, whose result is noted; empty when there is none
@@ -58,7 +60,7 @@ type flight struct {
 	brief      bool   // took less than BusyPoll from the handover to the end
 	inputs     string // the directory with the files of its input; empty while there is none
 	fetches    bool   // some of its files are not in the request: it has no slot while it fetches them
-	unchecked  bool   // was taken up from an earlier server: its input is checked once there is a schema
+	unchecked  bool   // its input is checked once it has a slot: there was no schema before, or it was another model's
 	deadline   time.Duration
 	owed       webhook.Body    // the terminal snapshot as it is on disk, nil when it is not
 	hook       *webhook.Queue  // nil without a webhook; set before the handover
@@ -70,7 +72,7 @@ type flight struct {
 	abandoned bool // guarded by Supervisor.mu: it ended, but its runner goes on with it
 }
 
-func (s *Supervisor) newFlight(r prediction.Request, checked schema.Checked) *flight {
+func (s *Supervisor) newFlight(r prediction.Request, against *schema.Input, checked schema.Checked) *flight {
 	f := &flight{
 		prediction: prediction.New(r, s.Limits),
 		accepted:   s.Now(),
@@ -78,7 +80,7 @@ func (s *Supervisor) newFlight(r prediction.Request, checked schema.Checked) *fl
 		turn:       make(chan *worker, 1),
 		look:       newBell(),
 	}
-	f.setChecked(checked)
+	f.setChecked(against, checked)
 	if s.Durable {
 		f.run = prediction.NewID()
 	}
@@ -86,8 +88,8 @@ func (s *Supervisor) newFlight(r prediction.Request, checked schema.Checked) *fl
 	return f
 }
 
-func (f *flight) setChecked(c schema.Checked) {
-	f.checked = c
+func (f *flight) setChecked(against *schema.Input, c schema.Checked) {
+	f.against, f.checked = against, c
 	f.fetches = slices.ContainsFunc(c.Files, func(in schema.FileInput) bool { return !files.Source(in).Inline() })
 }
 

@@ -45,17 +45,14 @@ func (s *Supervisor) run(f *flight) {
 // execute returns how the prediction ended and which worker it had, nil if it never got one.
 func (s *Supervisor) execute(ctx context.Context, f *flight) (*worker, prediction.Result) {
 	w, err := s.await(ctx, f)
-	if err == nil && f.unchecked {
-		w, err = s.check(ctx, f, w)
-	}
 	if err != nil {
 		return w, s.ended(f, err)
 	}
-	w, table, err := s.place(ctx, f, w)
-	if err != nil {
-		return w, s.ended(f, err)
+	w, process, err := s.launch(ctx, f, w)
+	for errors.Is(err, errOutdated) {
+		f.outdate()
+		w, process, err = s.launch(ctx, f, w)
 	}
-	process, err := s.handOver(ctx, f, w, table)
 	if err != nil {
 		f.predict.End(err.Error())
 		return w, s.ended(f, err)
@@ -66,6 +63,23 @@ func (s *Supervisor) execute(ctx context.Context, f *flight) (*worker, predictio
 	f.brief = result.CompletedAt.Sub(begun) < s.Runner.BusyPoll
 	f.predict.EndAt(result.CompletedAt, result.Error)
 	return w, result
+}
+
+// launch gives a prediction that has a slot, or leave to fetch, to a runner. It returns errOutdated when the input was checked
+// for another model than the one that is loaded by now.
+func (s *Supervisor) launch(ctx context.Context, f *flight, w *worker) (*worker, process, error) {
+	var err error
+	if f.unchecked {
+		if w, err = s.check(ctx, f, w); err != nil {
+			return w, nil, err
+		}
+	}
+	w, table, err := s.place(ctx, f, w)
+	if err != nil {
+		return w, nil, err
+	}
+	process, err := s.handOver(ctx, f, w, table)
+	return w, process, err
 }
 
 // withDeadline bounds the prediction by its own deadline or the server's, whichever comes first.
@@ -126,7 +140,7 @@ func (s *Supervisor) check(ctx context.Context, f *flight, w *worker) (*worker, 
 	if len(problems) > 0 {
 		return w, fmt.Errorf("the input no longer fits the model: %v %s", problems[0].Loc, problems[0].Msg)
 	}
-	f.setChecked(checked)
+	f.setChecked(input, checked)
 	if !f.fetches {
 		return w, nil
 	}
@@ -208,6 +222,8 @@ func (r Reason) ending(f *flight) (prediction.Status, string) {
 		return prediction.Canceled, fmt.Sprintf("canceled at its deadline of %s", f.deadline)
 	case ByShutdown:
 		return prediction.Failed, shutDown
+	case ByReload:
+		return prediction.Failed, "the model was loaded anew before the prediction ended"
 	default:
 		return prediction.Canceled, ""
 	}
@@ -290,7 +306,7 @@ func (s *Supervisor) settle(f *flight, w *worker, r prediction.Result) {
 		}
 		f.hook.Finish(s.owe(f))
 	}
-	f.owed, f.checked, f.watch = nil, schema.Checked{}, nil // a retained prediction needs none, and watch holds a connection
+	f.owed, f.checked, f.against, f.watch = nil, schema.Checked{}, nil, nil // a retained prediction needs none, and watch holds a connection
 	s.observe(f)
 }
 

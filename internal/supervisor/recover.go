@@ -295,7 +295,7 @@ func (s *Supervisor) restore(from *spool.Journal, n note) (*flight, error) {
 		output = prediction.Value{Raw: json.RawMessage{}, Inserts: []prediction.Insert{{Text: text}}}
 	}
 	n.Input = final.Input
-	f := s.newFlight(n.request(), schema.Checked{})
+	f := s.newFlight(n.request(), nil, schema.Checked{})
 	f.run = n.Run
 	f.prediction = prediction.Restore(n.request(), final.StartedAt, final.Logs, prediction.Result{
 		Status: final.Status, Output: output, Error: final.Error, Metrics: final.Metrics, CompletedAt: final.CompletedAt,
@@ -356,7 +356,7 @@ func (s *Supervisor) knows(n note) bool {
 
 // flightOf is a prediction that has not ended; request is empty when no runner had it.
 func (s *Supervisor) flightOf(n note, request spool.Request) *flight {
-	f := s.newFlight(n.request(), schema.Checked{Input: request.Input})
+	f := s.newFlight(n.request(), nil, schema.Checked{Input: request.Input})
 	f.run, f.lasting = n.Run, true
 	if started, err := time.Parse(time.RFC3339Nano, request.StartedAt); err == nil {
 		f.prediction.Start(started)
@@ -411,7 +411,7 @@ func (s *Supervisor) leftBy(l left) (prediction.Result, bool) {
 // again makes a prediction one that is to run from its beginning; its inputs are checked and downloaded once the model is
 // ready. It needs no room: there may be none before the model has run.
 func (s *Supervisor) again(l left) (*flight, error) {
-	f := s.newFlight(l.prediction.Request, schema.Checked{})
+	f := s.newFlight(l.prediction.Request, nil, schema.Checked{})
 	f.run, f.lasting, f.unchecked, f.queued = l.run, true, true, true
 	f.note()
 	if l.dir == nil {

@@ -35,6 +35,10 @@ func (w *worker) hand(ctx context.Context, f *flight) (*runner.Process, error) {
 		w.s.mu.Lock()
 		p, why, process, turned := w.phase, w.why, w.process, w.turned
 		if p == phaseReady {
+			if err := w.s.fitsLocked(f); err != nil {
+				w.s.mu.Unlock()
+				return nil, err
+			}
 			f.handed, f.soon = true, w.brief
 		}
 		w.s.mu.Unlock()

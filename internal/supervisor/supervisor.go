@@ -41,6 +41,8 @@ type Config struct {
 	CancelGrace    time.Duration // from a cancel to the replacement of the runner
 	PredictTimeout time.Duration // 0: none
 	MaxRestarts    int           // of one runner within RestartWindow
+	Reloads        bool          // Reload may be called: a model that can't be used waits for it
+	ReloadGrace    time.Duration // how long predictions may go on with a model that is to be loaded anew
 	MaxQueue       int           // predictions that may wait for a slot
 	PatientQueue   int           // the same for those of Patient requests, where it is more
 	MaxFetching    int           // predictions that may fetch files beyond those for which a slot is free
@@ -75,8 +77,8 @@ type Observer interface {
 // RestartWindow is the time over which MaxRestarts counts.
 const RestartWindow = 10 * time.Minute
 
-// Supervisor runs predictions. Create, Perform, Cancel, Get, List, Health, Schema and Drain are its whole surface, beside Signals
-// for what the runners send.
+// Supervisor runs predictions. Create, Perform, Cancel, Get, List, Health, Schema, Reload and Drain are its whole surface, beside
+// Signals for what the runners send.
 type Supervisor struct {
 	Config
 
@@ -101,6 +103,7 @@ type Supervisor struct {
 
 	mu       sync.Mutex // guards everything below, and the fields of workers and flights that say so
 	workers  []*worker
+	edition  edition
 	schema   *schema.Document
 	flights  map[string]*flight // by id: live and retained
 	queue    []*flight          // waiting for a slot, or for leave to fetch, in order
@@ -129,6 +132,7 @@ func New(c Config) (*Supervisor, error) {
 	s.failures = s.newFailures()
 	s.ending, s.end = context.WithCancel(context.Background())
 	s.stopping, s.stop = context.WithCancel(context.Background())
+	s.edition = newEdition(c.Runner.Entry, c.Reloads)
 	s.retained.init(c.Retain, c.RetainFor, c.RetainBytes)
 	for name, journal := range map[string]**spool.Journal{spool.Queued: &s.queued, spool.Results: &s.results, spool.Outbox: &s.outbox} {
 		if *journal, err = root.Journal(name); err != nil {
@@ -316,7 +320,7 @@ func (s *Supervisor) hopelessLocked(err error) {
 	for f := range s.fetching {
 		f.cancelBy(err)
 	}
-	if defunct == len(s.workers) {
+	if defunct == len(s.workers) && !s.Reloads {
 		s.giveUp.Do(func() { close(s.defunct) })
 	}
 }

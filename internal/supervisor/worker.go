@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -63,6 +64,7 @@ type worker struct {
 	died      []string           // the predictions that failed because the process died, by id
 	brief     bool               // it runs one prediction at a time, and the last was brief
 	turned    chan struct{}      // closed at the next change of phase
+	renewed   <-chan struct{}    // closed when the process is to load the model anew; nil without Reloads
 
 	crashes []time.Time // within RestartWindow; belongs to the goroutine of keep
 }
@@ -82,8 +84,17 @@ func newWorker(s *Supervisor, index int, dir *spool.Dir) *worker {
 	}
 }
 
-// keep runs one process after the other until the server stops, setup fails or the process dies too often.
+// keep runs one process after the other until the server stops, setup fails or the process dies too often; with Reloads until
+// the server stops.
 func (w *worker) keep() {
+	for again := true; again; again = w.awaitEdition() {
+		w.keepEdition()
+	}
+}
+
+// keepEdition is keep for one edition of the model.
+func (w *worker) keepEdition() {
+	w.crashes = nil
 	delay := backoff.NewExponentialBackOff()
 	delay.InitialInterval = 100 * time.Millisecond
 	delay.MaxInterval = 10 * time.Second
@@ -92,7 +103,10 @@ func (w *worker) keep() {
 		process, err := w.boot()
 		switch {
 		case err != nil && w.s.ending.Err() != nil:
-			w.retire()
+			w.quit()
+			return
+		case w.outdated(): // what came of it no longer counts
+			w.retire(process)
 			return
 		case err == nil:
 			worked = true
@@ -108,20 +122,29 @@ func (w *worker) keep() {
 		}
 		select {
 		case <-time.After(delay.NextBackOff()):
-		case <-w.s.ending.Done():
+		case <-w.renewed:
+			return
+		case <-w.s.ending.Done(): // boot says so
 		}
 	}
 }
 
 // mayRestart waits for the end of a process and reports whether another one is to follow it.
 func (w *worker) mayRestart(process *runner.Process) bool {
-	<-process.Done()
+	select {
+	case <-process.Done():
+	case <-w.renewed:
+	}
+	if w.outdated() {
+		w.retire(process)
+		return false
+	}
 	w.bury()
 	if w.s.ending.Err() != nil {
 		if w.s.stopping.Err() == nil {
 			w.s.Log.Warn("runner ended while the server ends", "runner", w.index, "pid", process.PID(), "exit", process.Exit().String())
 		}
-		w.retire()
+		w.quit()
 		return false
 	}
 	w.reportGone(process)
@@ -250,8 +273,14 @@ func (w *worker) spawn() (*runner.Process, error) {
 	}
 	w.turnLocked(phaseStarting)
 	w.setup = spool.SetupResult{StartedAt: w.s.Now()}
+	edition := w.s.edition
+	w.renewed = edition.over
 	w.setupLogs, w.why, w.replaced, w.died, w.process = nil, "the model is being set up", false, nil, nil
 	w.s.mu.Unlock()
+	if edition.broken != nil {
+		return nil, edition.broken
+	}
+	c.Entry = edition.entry
 	process, err := runner.Start(c, w.output)
 	if err != nil {
 		return nil, err
@@ -289,6 +318,8 @@ func (w *worker) awaitSetup(process *runner.Process) (spool.SetupResult, error) 
 			ended = true
 		case <-late:
 			return spool.SetupResult{}, fmt.Errorf("setup timed out after %s", w.s.SetupTimeout)
+		case <-w.renewed:
+			return spool.SetupResult{}, errors.New("the model has changed")
 		case <-w.s.stopping.Done():
 			return spool.SetupResult{}, errEnding
 		}
@@ -324,7 +355,9 @@ func (w *worker) readSchema() (bool, error) {
 	doc.LimitFiles(w.s.MaxInputFiles)
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
-	w.s.schema = doc
+	if w.s.schema == nil || !bytes.Equal(w.s.schema.JSON(), doc.JSON()) { // else what was checked against it need not be again
+		w.s.schema = doc
+	}
 	return true, nil
 }
 
@@ -382,8 +415,8 @@ func (w *worker) fail(p phase, err error) {
 	w.s.hopelessLocked(err)
 }
 
-// retire ends the worker's life because the server ends: who waits for a slot of it gets none, unless another worker lives.
-func (w *worker) retire() {
+// quit ends the worker's life because the server ends: who waits for a slot of it gets none, unless another worker lives.
+func (w *worker) quit() {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
 	w.why = shutDown
@@ -397,7 +430,7 @@ func (w *worker) close() {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
 	w.process = nil
-	if !w.replaced { // else it says why
+	if !w.replaced && !w.outdated() { // else it says why
 		w.why = "the model process died and is being started again"
 	}
 	w.turnLocked(phaseEnding)

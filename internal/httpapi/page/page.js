@@ -11,6 +11,9 @@ $("login").addEventListener("submit", (event) => {
   location.reload();
 });
 
+let modelSeen = () => {};
+let nextLook;
+
 const KIND = { READY: "good", BUSY: "busy", STARTING: "busy" };
 
 /** The state of the server; shown at the top. */
@@ -28,6 +31,7 @@ async function health() {
     show($("setup").querySelector("progress"), starting);
     $("setup-logs").textContent = state.setup?.logs ?? ""; // not without the token
   }
+  await modelSeen(state);
   return state.status;
 }
 
@@ -46,8 +50,10 @@ async function watchHealth() {
       show($("notice"), true);
     }
   }
-  setTimeout(watchHealth, pause);
+  clearTimeout(nextLook);
+  nextLook = setTimeout(watchHealth, pause);
 }
+addEventListener("focus", watchHealth); // who comes from the editor sees what became of the save
 
 /** The model's schema once there is one; null when the server wants to know first who asks. */
 async function schema() {
@@ -59,6 +65,40 @@ async function schema() {
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
   }
+}
+
+/** What was typed, kept while the page is drawn anew: neither defaults, which may have changed, nor files. */
+const typed = {
+  keep(form) {
+    const values = {};
+    for (const { property, inner } of form.fields) {
+      try {
+        const value = inner.read();
+        if (![value].flat().some((item) => item instanceof File) && toJSON(value ?? null) !== toJSON(property.default ?? null)) values[property.name] = value;
+      } catch {} // half typed
+    }
+    sessionStorage.setItem("coggo-typed", toJSON(values));
+  },
+  take() {
+    const values = sessionStorage.getItem("coggo-typed");
+    sessionStorage.removeItem("coggo-typed");
+    return values && JSON.parse(values);
+  },
+};
+
+/** Draw the page anew when the model that it was drawn for has given way to one with another signature. `keep()` is called before. */
+function watchModel(described, keep) {
+  const drawn = JSON.stringify(described);
+  let seen = null; // the setup after which the signature was the one that is drawn
+  return async (state) => {
+    const setup = state.setup?.started_at;
+    if (!["READY", "BUSY"].includes(state.status) || setup === seen) return;
+    if (JSON.stringify(await (await ask("/openapi.json")).json()) === drawn) seen = setup;
+    else {
+      keep();
+      location.reload();
+    }
+  };
 }
 
 /** The newest predictions, each a button that shows it. */
@@ -129,9 +169,12 @@ async function start() {
     form.reset();
     code.draw();
   });
+  const kept = typed.take();
+  if (kept) form.fill(kept);
+  modelSeen = watchModel(described, () => typed.keep(form));
   show($("main"), true);
   list();
-  if (location.hash.length > 1) await open(decoded(location.hash.slice(1))); // the page was loaded anew
+  if (location.hash.length > 1) await (kept ? runner.follow(decoded(location.hash.slice(1))).catch((error) => runner.refused(error)) : open(decoded(location.hash.slice(1)))); // the page was loaded anew
 }
 
 start();

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coggo/coggo/internal/runner"
+	"github.com/coggo/coggo/internal/supervisor"
+	"github.com/coggo/coggo/internal/watch"
+)
+
+// reloader loads the model anew when its files have changed.
+type reloader struct {
+	given      Model // by flags and environment alone: cog.yaml is read at each change
+	supervisor *supervisor.Supervisor
+	log        *slog.Logger
+}
+
+// watchModel begins to look for changes; the caller must call end.
+func watchModel(c Config, dir *workingDir, s *supervisor.Supervisor, log *slog.Logger) (end func(), err error) {
+	tree, err := watch.Open(c.ModelDir, dir.path, os.TempDir())
+	if err != nil {
+		return nil, fmt.Errorf("--reload: %w", err)
+	}
+	r := reloader{c.Given, s, log}
+	stop := make(chan struct{})
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		tree.Run(stop, r.changed, func(err error) { log.Error("changes are not seen", "error", err) })
+	})
+	return func() {
+		close(stop)
+		ended.Wait()
+		tree.Close()
+	}, nil
+}
+
+// changed loads the model anew if one of the changes may matter to it.
+func (r reloader) changed(changes []watch.Change) {
+	var names []string
+	for _, c := range changes {
+		if r.matters(c) {
+			names = append(names, c.Path)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	r.log.Info("loading the model anew", "changed", strings.Join(names, ", "))
+	m := r.given
+	err := m.complete()
+	for _, warning := range m.Warnings {
+		r.log.Warn(warning)
+	}
+	r.supervisor.Reload(m.entry(), err, "the model is being loaded anew, because "+inShort(names)+" changed; try again when /health-check says READY")
+}
+
+// matters reports whether a change is the author's and may make a difference. A new file makes none to a model that was loaded
+// without it: that is for a model that could not be loaded. What is not code may have been written by the model itself.
+func (r reloader) matters(c watch.Change) bool {
+	switch {
+	case c.Kind == watch.Added:
+		h := r.supervisor.Health(context.Background())
+		return (h.Status == supervisor.SetupFailed || h.Status == supervisor.Defunct) && c.At.After(h.Setup.CompletedAt.Add(-fileTick))
+	case c.Code():
+		return true
+	case c.Kind == watch.Removed:
+		return false
+	case r.supervisor.AtWork(c.At):
+		r.log.Info("a change is taken for the model's own, because it was at work: save the file again to load the model anew", "file", c.Path)
+		return false
+	}
+	return true
+}
+
+// fileTick is as much as the time of a file may be behind the clock.
+const fileTick = 20 * time.Millisecond
+
+func inShort(names []string) string {
+	switch len(names) {
+	case 1:
+		return names[0]
+	case 2:
+		return names[0] + " and " + names[1]
+	default:
+		return fmt.Sprintf("%s and %d other files", names[0], len(names)-1)
+	}
+}
+
+// entry is what of the model is loaded.
+func (m *Model) entry() runner.Entry {
+	return runner.Entry{Predict: m.Predict, Named: m.Named, Train: m.Train, MaxConcurrency: m.MaxConcurrency}
+}

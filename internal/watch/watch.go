@@ -1,0 +1,198 @@
+// Package watch answers one question: have the files of a model changed? A notification of the kernel is only a doorbell: what
+// has changed is found by a look at the files, so nothing is missed where notifications merge or get lost, and a file that is
+// saved by a rename is seen like any other.
+package watch
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// A look comes once nothing has happened for quiet, so that all files of one save or one checkout are seen together; longest
+// bounds that for a file that is written all the time.
+const (
+	quiet   = 200 * time.Millisecond
+	longest = 2 * time.Second
+)
+
+// Kind is what became of a file.
+type Kind int
+
+// The kinds.
+const (
+	Modified Kind = iota
+	Added
+	Removed
+)
+
+// Change is what became of one file.
+type Change struct {
+	Path string // below the directory
+	Kind Kind
+	At   time.Time // when, as the file system has it; of a removed file the time of the look
+}
+
+// Code reports whether it is a file that nobody but the author writes: a module, or the cog.yaml of the model.
+func (c Change) Code() bool { return filepath.Ext(c.Path) == ".py" || c.Path == "cog.yaml" }
+
+// watched are the files that a model may be made of: modules, and what they read at their start. Weights are left out, and so is
+// all that a model writes as output.
+var watched = []string{".py", ".yaml", ".yml", ".toml", ".json", ".txt"}
+
+// stamp tells one state of a file from another.
+type stamp struct {
+	modified time.Time
+	size     int64
+}
+
+// Tree watches a directory and all below it. It belongs to one goroutine.
+type Tree struct {
+	dir     string
+	without []string
+	notify  *fsnotify.Watcher
+	files   map[string]stamp
+	dirs    map[string]bool
+}
+
+// Open begins to watch dir, but not the directories without. The caller must call Close.
+func Open(dir string, without ...string) (*Tree, error) {
+	notify, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, fmt.Errorf("watch %s: %w", dir, err)
+	}
+	t := &Tree{dir: dir, without: without, notify: notify}
+	if t.files, err = t.read(); err != nil {
+		_ = notify.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// Close ends the watch.
+func (t *Tree) Close() { _ = t.notify.Close() } // there is nothing that could be lost
+
+// Run calls changed with what has changed, and failed where something can't be watched, until stop is closed.
+func (t *Tree) Run(stop <-chan struct{}, changed func([]Change), failed func(error)) {
+	look := time.NewTimer(longest)
+	look.Stop()
+	var latest time.Time // when the look must come; zero while none is due
+	for {
+		select {
+		case event := <-t.notify.Events:
+			if !t.concerns(event) {
+				continue
+			}
+			if latest.IsZero() {
+				latest = time.Now().Add(longest)
+			}
+			look.Reset(min(quiet, time.Until(latest)))
+		case <-t.notify.Errors: // events were lost, or a directory is gone: a look finds out
+			look.Reset(quiet)
+		case <-look.C:
+			latest = time.Time{}
+			changes, err := t.look()
+			if err != nil {
+				failed(err)
+			}
+			if len(changes) > 0 {
+				changed(changes)
+			}
+		case <-stop:
+			return
+		}
+	}
+}
+
+// concerns reports whether an event may be about a file that counts, or about a directory.
+func (t *Tree) concerns(event fsnotify.Event) bool {
+	if counts(event.Name) || t.dirs[event.Name] {
+		return true
+	}
+	if !event.Has(fsnotify.Create) {
+		return false
+	}
+	info, err := os.Lstat(event.Name)
+	return err == nil && info.IsDir()
+}
+
+// counts goes by the name alone. What begins with a dot is a temporary file of an editor, or nobody's code.
+func counts(path string) bool {
+	return !strings.HasPrefix(filepath.Base(path), ".") && slices.Contains(watched, filepath.Ext(path))
+}
+
+// look returns what has changed since the last one.
+func (t *Tree) look() (changes []Change, err error) {
+	now, err := t.read()
+	if err != nil {
+		return nil, err
+	}
+	for path, is := range now {
+		if was, known := t.files[path]; !known {
+			changes = append(changes, Change{path, Added, is.modified})
+		} else if was != is {
+			changes = append(changes, Change{path, Modified, is.modified})
+		}
+	}
+	for path := range t.files {
+		if _, there := now[path]; !there {
+			changes = append(changes, Change{path, Removed, time.Now()})
+		}
+	}
+	t.files = now
+	slices.SortFunc(changes, func(a, b Change) int { return strings.Compare(a.Path, b.Path) })
+	return changes, nil
+}
+
+// read returns the state of every file that counts, and watches every directory. One that is watched before it is read misses
+// nothing; one that goes away meanwhile is not there.
+func (t *Tree) read() (map[string]stamp, error) {
+	files, dirs := map[string]stamp{}, map[string]bool{}
+	err := filepath.WalkDir(t.dir, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil && path == t.dir:
+			return err
+		case err != nil: // gone meanwhile, or not ours to read
+			return nil
+		case entry.IsDir():
+			if path != t.dir && t.skips(path) {
+				return fs.SkipDir
+			}
+			dirs[path] = true
+			return t.watch(path)
+		case !counts(path):
+			return nil
+		}
+		if info, err := os.Stat(path); err == nil && !info.IsDir() { // of a symbolic link what it leads to
+			below, _ := filepath.Rel(t.dir, path) // it is below
+			files[below] = stamp{info.ModTime(), info.Size()}
+		}
+		return nil
+	})
+	t.dirs = dirs
+	return files, err
+}
+
+func (t *Tree) watch(path string) error {
+	err := t.notify.Add(path)
+	if _, gone := os.Lstat(path); err == nil || gone != nil {
+		return nil
+	}
+	return fmt.Errorf("watch %s: %w; the kernel limits fs.inotify.max_user_watches", path, err)
+}
+
+// skips reports whether a directory holds nothing that the author writes.
+func (t *Tree) skips(path string) bool {
+	name := filepath.Base(path)
+	if strings.HasPrefix(name, ".") || name == "__pycache__" || name == "node_modules" || slices.Contains(t.without, path) {
+		return true
+	}
+	_, err := os.Lstat(filepath.Join(path, "pyvenv.cfg")) // a virtual environment
+	return err == nil
+}

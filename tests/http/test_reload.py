@@ -1,0 +1,423 @@
+"""``--reload``: the model is loaded anew when its files change, and nothing is lost by it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import re
+import threading
+from typing import Any
+
+import pytest
+
+from conftest import Starter
+from http_harness import Answer, Server
+from waiting import until
+
+ECHO = """
+from cog import BasePredictor
+class Predictor(BasePredictor):
+    def predict(self, name: str) -> str:
+        return "{word} " + name
+"""
+#: Runs until there is a file beside the model whose name it is given.
+SLOW = """
+import pathlib, time
+from cog import BasePredictor
+class Predictor(BasePredictor):
+    def predict(self, until: str) -> str:
+        while not pathlib.Path(until).exists():
+            time.sleep(0.005)
+        return "old"
+"""
+NEW = """
+from cog import BasePredictor
+class Predictor(BasePredictor):
+    def predict(self, until: str = "x", times: int = 1) -> str:
+        return "new" * times
+"""
+
+
+class Model:
+    """A served model that a test works on."""
+
+    def __init__(self, start: Starter, directory: pathlib.Path, *flags: str, ready: bool = True) -> None:
+        self.directory = directory
+        self.server: Server = start("", "--reload", *flags, model_dir=directory, ready=ready)
+
+    def save(self, text: str, name: str = "predict.py") -> None:
+        """Write a file as editors do: to another name, then to its own."""
+        path = self.directory / name
+        half = path.with_name(f".{path.name}.half")
+        half.write_text(text)
+        half.rename(path)
+
+    def started(self) -> Any:
+        return self.server.health()["setup"]["started_at"]
+
+    def saved(self, text: str, name: str = "predict.py", status: str = "READY") -> Any:
+        """Save a file and wait until the model was loaded with it. Returns the health then."""
+        before = self.started()
+        self.save(text, name)
+        return self.reloaded(before, status)
+
+    def reloaded(self, before: str, status: str = "READY") -> Any:
+        def look() -> Any:
+            health = self.server.health()
+            return health["setup"]["started_at"] != before and health["status"] == status and health
+
+        try:
+            return until(f"the model is loaded anew and {status}", look)
+        except AssertionError as late:
+            raise AssertionError(f"{late}: {self.server.health()}\n{self.server.log()}") from None
+
+    def loads(self) -> int:
+        return self.server.log().count("loading the model anew")
+
+
+@pytest.fixture
+def directory(tmp_path: pathlib.Path) -> pathlib.Path:
+    made = tmp_path / "model"
+    made.mkdir()
+    (made / "predict.py").write_text(ECHO.format(word="hello"))
+    (made / "cog.yaml").write_text('predict: "predict.py:Predictor"\n')
+    return made
+
+
+def inputs(server: Server) -> set[str]:
+    return set(server.get("/openapi.json").json["components"]["schemas"]["Input"]["properties"])
+
+
+def asked(server: Server, input: dict[str, Any]) -> tuple[threading.Thread, list[Answer]]:
+    """A prediction that somebody waits for."""
+    answers: list[Answer] = []
+    thread = threading.Thread(target=lambda: answers.append(server.predict(input)))
+    thread.start()
+    return thread, answers
+
+
+def busy(server: Server) -> None:
+    until("a prediction runs", lambda: server.health()["status"] == "BUSY")
+
+
+def test_a_saved_signature_is_served(start: Starter, directory: pathlib.Path) -> None:
+    model = Model(start, directory)
+    assert model.server.predict({"name": "you"}).json["output"] == "hello you"
+    model.saved(NEW)
+    assert inputs(model.server) == {"until", "times"}
+    assert model.server.predict({"times": 2}).json["output"] == "newnew"
+    assert "changed=predict.py" in model.server.log()
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["at the start", "later"])
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        ("def (:\n", "SyntaxError"),
+        ("import nothing_of_that_name\n", "nothing_of_that_name"),
+        (NEW + "    def setup(self): raise RuntimeError('no weights')\n", "no weights"),
+        (NEW + "    def setup(self): import os; os._exit(3)\n", "exit status 3"),
+    ],
+    ids=["syntax", "import", "setup", "death"],
+)
+def test_a_broken_model_is_told_of_until_the_next_save(
+    start: Starter, directory: pathlib.Path, broken: str, told: str, first: bool
+) -> None:
+    if first:
+        (directory / "predict.py").write_text(broken)
+        model = Model(start, directory, ready=False)
+        model.server.wait_status("SETUP_FAILED")
+    else:
+        model = Model(start, directory)
+        model.saved(broken, status="SETUP_FAILED")
+        assert inputs(model.server)  # of the model that was loaded last
+    health = model.server.health()
+    assert told in health["setup"]["logs"]
+    assert health["setup"]["status"] == "failed"
+    refused = model.server.predict({})
+    assert refused.status == 503
+    assert told in model.server.log()
+    model.saved(NEW)
+    assert model.server.predict({"times": 2}).json["output"] == "newnew"
+    assert model.server.process.poll() is None
+
+
+def test_a_missing_module_may_come_later(start: Starter, directory: pathlib.Path) -> None:
+    model = Model(start, directory)
+    model.saved(
+        "from inner.helper import word\n" + ECHO.format(word="x").replace('"x "', "word"), status="SETUP_FAILED"
+    )
+    before = model.started()
+    (directory / "inner").mkdir()
+    model.save("word = 'found '\n", "inner/helper.py")
+    model.reloaded(before)
+    assert model.server.predict({"name": "it"}).json["output"] == "found it"
+    model.saved("word = 'again '\n", "inner/helper.py")  # the directory is watched by now
+    assert model.server.predict({"name": "it"}).json["output"] == "again it"
+
+
+def test_a_running_prediction_ends_with_the_old_model(
+    start: Starter, directory: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    (directory / "predict.py").write_text(SLOW)
+    model = Model(start, directory)
+    thread, answers = asked(model.server, {"until": str(tmp_path / "go")})
+    busy(model.server)
+    before = model.started()
+    model.save(NEW)
+    model.server.wait_status("STARTING")
+    refused = model.server.predict({})
+    assert refused.status == 503
+    assert refused.json["error"].startswith("the model is being loaded anew, because predict.py changed")
+    (tmp_path / "go").touch()
+    model.reloaded(before)
+    thread.join(20)
+    assert answers[0].json["output"] == "old"
+    assert model.server.predict({}).json["output"] == "new"
+
+
+@pytest.mark.parametrize("kind", ["sync", "async", "batch", "deaf"])
+def test_a_prediction_that_takes_longer_than_the_grace_period_fails(
+    start: Starter, directory: pathlib.Path, kind: str
+) -> None:
+    source = {
+        "sync": SLOW,
+        "async": SLOW.replace("def predict", "async def predict")
+        .replace("time.sleep", "await asyncio.sleep")
+        .replace("import pathlib", "import asyncio, pathlib"),
+        "batch": SLOW.replace(
+            "    def predict(self, until: str) -> str",
+            "    @cog.batch(max_size=4, max_wait_ms=5)\n    def predict(self, until: list[str]) -> list[str]",
+        )
+        .replace("import pathlib", "import cog, pathlib")
+        .replace("Path(until)", "Path(until[0])"),
+        "deaf": SLOW.replace(
+            "            time.sleep(0.005)",
+            "            try: time.sleep(0.005)\n            except BaseException: pass",
+        ),
+    }[kind]
+    (directory / "predict.py").write_text(source)
+    model = Model(start, directory, "--runner-shutdown-grace-period", "0.2", "--cancel-grace", "0.5")
+    thread, answers = asked(model.server, {"until": str(directory / "never")})
+    until("it runs", lambda: model.server.health()["concurrency"]["current"] == 1)
+    before = model.started()
+    model.save(NEW)
+    thread.join(20)
+    assert answers[0].json["status"] == "failed"
+    assert answers[0].json["error"] == "the model was loaded anew before the prediction ended"
+    model.reloaded(before)
+    assert model.server.predict({}).json["output"] == "new"
+
+
+def test_what_waits_is_checked_for_the_new_model(
+    start: Starter, directory: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    (directory / "predict.py").write_text(SLOW)
+    model = Model(start, directory, "--max-queue", "4")
+    thread, answers = asked(model.server, {"until": str(tmp_path / "go")})
+    busy(model.server)
+    for id in ("one", "two"):
+        accepted = model.server.ask("PUT", f"/predictions/{id}", {"input": {"until": "/"}}, Prefer="respond-async")
+        assert accepted.status == 202
+    before = model.started()
+    model.save(NEW.replace('until: str = "x"', "until: str").replace('"new"', 'until + "new"'))
+    model.server.wait_status("STARTING")
+    (tmp_path / "go").touch()
+    model.reloaded(before)
+    thread.join(20)
+    assert answers[0].json["output"] == "old"
+    assert model.server.ended("one")["output"] == "/new"
+    assert model.server.ended("two")["output"] == "/new"
+
+
+def test_what_waits_and_no_longer_fits_fails(start: Starter, directory: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    (directory / "predict.py").write_text(SLOW)
+    model = Model(start, directory, "--max-queue", "4")
+    thread, _ = asked(model.server, {"until": str(tmp_path / "go")})
+    busy(model.server)
+    model.server.ask("PUT", "/predictions/one", {"input": {"until": "/"}}, Prefer="respond-async")
+    before = model.started()
+    model.save(NEW.replace('until: str = "x"', "until: int"))
+    model.server.wait_status("STARTING")
+    (tmp_path / "go").touch()
+    model.reloaded(before)
+    thread.join(20)
+    ended = model.server.ended("one")
+    assert ended["status"] == "failed"
+    assert ended["error"].startswith("the input no longer fits the model")
+
+
+def test_what_waits_fails_with_a_broken_model(start: Starter, directory: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    (directory / "predict.py").write_text(SLOW)
+    model = Model(start, directory, "--max-queue", "4")
+    thread, _ = asked(model.server, {"until": str(tmp_path / "go")})
+    busy(model.server)
+    model.server.ask("PUT", "/predictions/one", {"input": {"until": "/"}}, Prefer="respond-async")
+    before = model.started()
+    model.save("def (:\n")
+    model.server.wait_status("STARTING")
+    (tmp_path / "go").touch()
+    model.reloaded(before, "SETUP_FAILED")
+    thread.join(20)
+    assert "invalid syntax" in model.server.ended("one")["error"]
+
+
+def test_cog_yaml_is_read_anew(start: Starter, directory: pathlib.Path) -> None:
+    (directory / "other.py").write_text(
+        "import asyncio\n"
+        + NEW.replace("def predict", "async def predict")
+        + "\ndef train(n: int) -> str:\n    return 'x' * n\n"
+    )
+    model = Model(start, directory)
+    assert model.server.ask("POST", "/trainings", {"input": {"n": 2}}).status == 404
+    health = model.saved('predict: "other.py:Predictor"\ntrain: "other.py:train"\nconcurrency: {max: 3}\n', "cog.yaml")
+    assert health["concurrency"]["max"] == 3
+    assert model.server.predict({}).json["output"] == "new"
+    assert model.server.ask("POST", "/trainings", {"input": {"n": 2}}).json["output"] == "xx"
+    health = model.saved("predict: [\n", "cog.yaml", "SETUP_FAILED")
+    assert "cog.yaml" in health["setup"]["logs"]
+    health = model.saved("build: {}\n", "cog.yaml", "SETUP_FAILED")
+    assert "no predictor" in health["setup"]["logs"]
+    health = model.saved('predict: "predict.py:Predictor"\n', "cog.yaml")
+    assert health["concurrency"]["max"] == 1
+    assert model.server.predict({"name": "you"}).json["output"] == "hello you"
+    assert model.server.ask("POST", "/trainings", {"input": {"n": 2}}).status == 404
+
+
+def test_flags_go_before_cog_yaml_at_each_load(start: Starter, directory: pathlib.Path) -> None:
+    (directory / "other.py").write_text(NEW)
+    model = Model(start, directory, "--predict", "other.py:Predictor")
+    model.saved('predict: "nowhere.py:Predictor"\n', "cog.yaml")
+    assert model.server.predict({}).json["output"] == "new"
+
+
+def test_each_of_several_runners_is_loaded_anew(
+    start: Starter, directory: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    (directory / "predict.py").write_text(SLOW)
+    model = Model(start, directory, "--runners", "2")
+    until("both run", lambda: model.server.health()["concurrency"]["max"] == 2)
+    pids = {runner["pid"] for runner in model.server.health()["runners"]}
+    thread, answers = asked(model.server, {"until": str(tmp_path / "go")})
+    until("one runs", lambda: model.server.health()["concurrency"]["current"] == 1)
+    model.save(NEW)
+    until("the idle one serves", lambda: model.server.predict({}).json.get("output") == "new")
+    (tmp_path / "go").touch()
+    thread.join(20)
+    assert answers[0].json["output"] == "old"
+    until("both run", lambda: model.server.health()["concurrency"]["max"] == 2)
+    assert pids.isdisjoint(runner["pid"] for runner in model.server.health()["runners"])
+
+
+def test_many_saves_at_once_are_one_load_and_the_last_one_counts(start: Starter, directory: pathlib.Path) -> None:
+    model = Model(start, directory)
+    for n in range(200):
+        model.save(ECHO.format(word=f"take {n}"))
+        model.save("x = 1\n", f"m{n}.py")
+    until("the last one is served", lambda: model.server.predict({"name": "it"}).json.get("output") == "take 199 it")
+    assert model.loads() < 20
+
+
+def test_a_save_in_the_middle_of_setup_begins_it_anew(start: Starter, directory: pathlib.Path) -> None:
+    model = Model(start, directory)
+    model.save(
+        NEW
+        + "    def setup(self):\n        print('waits for ever', flush=True)\n        import time; time.sleep(1000)\n"
+    )
+    until("it is being set up", lambda: "waits for ever" in model.server.health()["setup"]["logs"])
+    model.saved(NEW)
+    assert model.server.predict({}).json["output"] == "new"
+
+
+def test_what_the_model_writes_itself_is_no_change(start: Starter, directory: pathlib.Path) -> None:
+    (directory / "predict.py").write_text("""
+import json, pathlib, uuid
+from cog import BasePredictor
+class Predictor(BasePredictor):
+    def setup(self):
+        pathlib.Path("cache.json").write_text(uuid.uuid4().hex)
+        pathlib.Path("made.py").write_text("x = 1")
+        pathlib.Path("cache").mkdir(exist_ok=True)
+        pathlib.Path("cache/new.py").write_text("x = 1")
+    def predict(self, n: int) -> str:
+        pathlib.Path("known.json").write_text(str(n))
+        pathlib.Path(f"out-{n}.txt").write_text(str(n))
+        pathlib.Path("out.png").write_text(str(n))
+        return str(n)
+""")
+    for name in ("known.json", "cache.json"):
+        (directory / name).write_text("old")
+    model = Model(start, directory)
+    for n in range(5):
+        assert model.server.predict({"n": n}).json["output"] == str(n)
+    until("it was seen", lambda: "taken for the model's own" in model.server.log())
+    assert model.loads() == 0
+    before = model.started()
+    model.save("by hand", "known.json")
+    model.reloaded(before)
+    assert model.loads() == 1
+
+
+def test_files_that_are_no_code_are_not_looked_at(start: Starter, directory: pathlib.Path) -> None:
+    model = Model(start, directory)
+    for name in (
+        ".git/config.py",
+        "__pycache__/a.py",
+        "venv/pyvenv.cfg",
+        ".hidden.py",
+        "a.pyc",
+        "predict.py~",
+        "4913",
+        "#predict.py#",
+        "weights.bin",
+    ):
+        path = directory / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("x")
+    (directory / "venv/lib.py").write_text("x")
+    before = model.started()
+    os.utime(directory / "predict.py")  # which comes after them
+    model.reloaded(before)
+    assert re.findall(r'loading the model anew" changed=(\S+)', model.server.log()) == ["predict.py"]
+
+
+def test_loads_are_no_crashes_and_leave_nothing(start: Starter, directory: pathlib.Path) -> None:
+    model = Model(start, directory, "--max-restarts", "0")
+    pid = model.server.process.pid
+
+    def held() -> tuple[int, int]:
+        kinds = {}
+        for descriptor in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                kinds[descriptor.name] = os.readlink(descriptor)
+        own = next(number for number, kind in kinds.items() if "inotify" in kind)
+        watches = pathlib.Path(f"/proc/{pid}/fdinfo/{own}").read_text().count("inotify wd:")
+        return len(kinds), watches
+
+    model.saved(NEW)
+    before = held()
+    for n in range(6):
+        (directory / f"d{n}").mkdir()
+        model.saved(NEW if n % 2 else "def (:\n", status="READY" if n % 2 else "SETUP_FAILED")
+        (directory / f"d{n}").rmdir()
+    model.saved(NEW)
+    until(f"as many descriptors and watches as before, {before}", lambda: held() == before)
+    assert "runner ended, starting it again" not in model.server.log()
+
+
+def test_without_the_flag_nothing_is_watched(start: Starter, directory: pathlib.Path) -> None:
+    server = start("", model_dir=directory)
+    descriptors = pathlib.Path(f"/proc/{server.process.pid}/fd")
+    assert not [fd for fd in descriptors.iterdir() if "inotify" in os.readlink(fd)]
+
+
+def test_the_server_ends_while_a_model_is_loaded_anew(start: Starter, directory: pathlib.Path) -> None:
+    model = Model(start, directory)
+    model.save(
+        NEW
+        + "    def setup(self):\n        print('waits for ever', flush=True)\n        import time; time.sleep(1000)\n"
+    )
+    until("it is being set up", lambda: "waits for ever" in model.server.health()["setup"]["logs"])
+    model.server.ask("POST", "/shutdown")
+    assert model.server.process.wait(15) == 0
