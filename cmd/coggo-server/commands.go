@@ -15,12 +15,14 @@ type commands struct {
 	Serve   serveCommand     `cmd:"" default:"withargs" help:"Serve a model over HTTP. This is what happens without a command."`
 	Predict predictCommand   `cmd:"" help:"Run one prediction, without a server."`
 	Check   checkCommand     `cmd:"" help:"Load and set up a model, and say what is wrong with it."`
+	Init    initCommand      `cmd:"" help:"Make a small model to begin with."`
 	Schema  schemaCommand    `cmd:"" help:"Print the OpenAPI document of a model."`
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }
 
 const description = `Run a Cog model.
 
+  coggo-server init mine                            make a model to begin with
   coggo-server examples/hello                       serve it on port 5000
   coggo-server predict examples/hello -i name=you   run it once
   coggo-server check examples/hello                 look whether it is well`

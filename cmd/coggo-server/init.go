@@ -1,0 +1,97 @@
+package main
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+//go:embed starter
+var starterFiles embed.FS
+
+// starter are the files of a new model by the names that they have in starterFiles, in the order in which they are named to
+// people. Without those that are needed there is no model.
+var starter = []struct {
+	source, name string
+	needed       bool
+}{
+	{"cog.yaml", "cog.yaml", true},
+	{"predict.py", "predict.py", true},
+	{"requirements.txt", "requirements.txt", false},
+	{"gitignore", ".gitignore", false},
+}
+
+type initCommand struct {
+	Directory string `arg:"" optional:"" default:"." help:"Directory to make the model in. It may exist."`
+}
+
+// Run makes a model to begin with. It overwrites nothing.
+func (c *initCommand) Run(status *int) error {
+	var there []string
+	for _, file := range starter {
+		at := filepath.Join(c.Directory, file.name)
+		if _, err := os.Lstat(at); err == nil && file.needed {
+			there = append(there, at)
+		}
+	}
+	if len(there) > 0 {
+		*status = exitUsage
+		complain("init overwrites nothing, and there is %s: name another directory", strings.Join(there, " and "))
+		return nil
+	}
+	if err := os.MkdirAll(c.Directory, 0o777); err != nil {
+		return fmt.Errorf("init: %w", err)
+	}
+	for _, file := range starter {
+		at := filepath.Join(c.Directory, file.name)
+		err := writeNew(at, file.source)
+		switch {
+		case err == nil:
+			fmt.Println("made", at)
+		case errors.Is(err, fs.ErrExist) && !file.needed:
+			fmt.Println("left", at, "as it is")
+		default:
+			return fmt.Errorf("init: %w", err)
+		}
+	}
+	fmt.Printf(`
+Next:
+
+  %[1]s check --strict %[2]s
+  %[1]s --reload %[2]s
+
+The second one serves it, and loads it anew at each save. Its page is http://localhost:5000/docs.
+`, quoted(os.Args[0]), quoted(c.Directory))
+	return nil
+}
+
+// writeNew writes a file that does not exist yet.
+func writeNew(at, source string) (err error) {
+	data, err := starterFiles.ReadFile(path.Join("starter", source))
+	if err != nil {
+		return err
+	}
+	file, err := os.OpenFile(at, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	_, err = file.Write(data)
+	return err
+}
+
+// quoted is a word for a shell.
+func quoted(word string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./+:@%,", r)
+	}
+	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
