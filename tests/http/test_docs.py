@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from conftest import BINARY, real_python
+from waiting import until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CLIENT = ROOT / "tests" / "v1js" / "node_modules" / "replicate"
@@ -112,11 +113,31 @@ def shell_blocks() -> dict[str, list[str]]:
 
 def test_every_shell_block_of_the_readme_is_tried():
     here, in_packaging, itself = (
-        {"make run", "bin/coggo-server path/to/model"},
+        {"git clone", "bin/coggo-server init", "bin/coggo-server path/to/model"},
         {"make dist", "python3 -m"},
         {"make test"},
     )
     assert set(shell_blocks()) == here | in_packaging | itself
+
+
+def test_the_way_in_ends_with_make_run():
+    """The clone is this directory, and test_make_run_serves_the_hello_example runs the last line."""
+    assert [line[:2] for line in shell_blocks()["git clone"]] == [["git", "clone"], ["cd", "coggo"], ["make", "run"]]
+
+
+def test_a_model_of_ones_own_in_three_commands(start, tmp_path):
+    begin, look, serve = shell_blocks()["bin/coggo-server init"]
+    for words in (begin, look):
+        done = subprocess.run([BINARY, *words[1:]], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "all is well" in done.stdout
+    model = tmp_path / "my-model"
+    command = [str(BINARY), *serve[1:-1], str(model), "--host", "127.0.0.1", "--port", "0"]
+    server = start(model_dir=model, command=command)
+    assert server.predict({"text": "hi"}).json["output"] == "hi."
+    source = (model / "predict.py").read_text()
+    (model / "predict.py").write_text(source.replace('"plain": "{}."', '"plain": "{} again."'))
+    until("the change", lambda: server.predict({"text": "hi"}).json.get("output") == "hi again.")
 
 
 @pytest.mark.parametrize("words", shell_blocks()["bin/coggo-server path/to/model"], ids=lambda words: " ".join(words))
@@ -163,10 +184,14 @@ def test_make_run_serves_the_hello_example():
     )
     try:
         assert made.stdout is not None
-        told = next(line for line in made.stdout if line.startswith("  curl"))
-        assert f"localhost:{port}/predictions" in told
-        ask = ["sh", "-c", told.replace("curl", "curl -sf --retry 50 --retry-delay 1 --retry-all-errors", 1)]
-        assert '"output":"hello world"' in subprocess.run(ask, capture_output=True, text=True, timeout=50).stdout
+        told = next(line for line in made.stdout if "msg=listening" in line)
+        assert f"address=127.0.0.1:{port} " in told
+        assert any('msg="model ready"' in line for line in made.stdout)
+        ask = blocks("README.md")[0].commands[0][0].replace("localhost:5000", f"localhost:{port}")
+        assert (
+            '"output":"hello world"'
+            in subprocess.run(ask, shell=True, capture_output=True, text=True, timeout=50).stdout
+        )
     finally:
         os.killpg(made.pid, signal.SIGINT)  # as Ctrl-C in a terminal does
         rest, _ = made.communicate(timeout=20)
