@@ -72,35 +72,71 @@ def test_the_commands_answer_as_printed(start, tmp_path, block):
         assert re.fullmatch(pattern, shown.stdout.strip(), re.DOTALL), f"{command}\n{shown.stdout}\nwant {want}"
 
 
-def programs(language: str) -> list[tuple[str, str, str]]:
-    """The programs of a language in the document of the API: example, code, and what the comments say that it prints."""
-    text = (ROOT / "docs/http-api.md").read_text()
-    found = re.findall(rf"<!-- run: (\w+) -->\n```{language}\n(.*?)```", text, re.DOTALL)
-    return [(example, code, "\n".join(re.findall(r"  ?(?:#|//) (.*)", code))) for example, code in found]
+class Program(NamedTuple):
+    """A program in a document: what it runs against, and what the comments after its lines say that it prints."""
+
+    example: str
+    options: list[str]  # NAME=VALUE
+    code: str
+    prints: str
 
 
-def check_program(start, tmp_path, example: str, code: str, want: str, command: list[str], cwd: pathlib.Path) -> None:
-    shutil.copytree(ROOT / "examples" / example, tmp_path / "model")
-    server = start(model_dir=tmp_path / "model")
-    code = code.replace("localhost:5000", f"127.0.0.1:{server.port}")
+def programs(document: str, language: str, mark: str = "run") -> list[Program]:
+    text = (ROOT / document).read_text()
+    found = re.findall(rf"<!-- {mark}: (\w+)([^\n]*?) -->\n```{language}\n(.*?)```", text, re.DOTALL)
+    said = r"^.*\S  ?(?:#|//) (.*)$"
+    return [Program(e, o.split(), code, "\n".join(re.findall(said, code, re.MULTILINE))) for e, o, code in found]
+
+
+def check_program(start, tmp_path, program: Program, command: list[str], cwd: pathlib.Path) -> None:
+    shutil.copytree(ROOT / "examples" / program.example, tmp_path / "model")
+    env = dict(option.split("=", 1) for option in program.options)
+    server = start("", "--python", sys.executable, model_dir=tmp_path / "model", env=env)
+    code = program.code.replace("localhost:5000", f"127.0.0.1:{server.port}")
     shown = subprocess.run([*command, code], cwd=cwd, capture_output=True, text=True, timeout=30)
-    assert (shown.stdout.strip(), shown.returncode) == (want, 0), shown.stderr
+    assert (shown.stdout.strip(), shown.returncode) == (program.prints, 0), shown.stderr
 
 
-@pytest.mark.parametrize(("example", "code", "want"), programs("python"))
-def test_the_python_programs_print_what_they_say(start, tmp_path, example, code, want):
-    check_program(start, tmp_path, example, code, want, [sys.executable, "-c"], tmp_path)
+PYTHON = [sys.executable, "-c"]
+JAVASCRIPT = ["node", "--input-type=module", "-e"]
+
+
+@pytest.mark.parametrize("program", programs("docs/http-api.md", "python"))
+def test_the_python_programs_print_what_they_say(start, tmp_path, program):
+    check_program(start, tmp_path, program, PYTHON, tmp_path)
 
 
 @pytest.mark.skipif(not CLIENT.exists(), reason="make test installs the client where npm is")
-@pytest.mark.parametrize(("example", "code", "want"), programs("javascript"))
-def test_the_javascript_programs_print_what_they_say(start, tmp_path, example, code, want):
-    command = ["node", "--input-type=module", "-e"]
-    check_program(start, tmp_path, example, code, want, command, ROOT / "tests" / "v1js")
+@pytest.mark.parametrize("program", programs("docs/http-api.md", "javascript"))
+def test_the_javascript_programs_print_what_they_say(start, tmp_path, program):
+    check_program(start, tmp_path, program, JAVASCRIPT, ROOT / "tests" / "v1js")
+
+
+def check_client(start, tmp_path, program: Program, command: list[str]) -> None:
+    """Run a program of docs/clients.md where it finds its picture."""
+    Image.new("RGB", (200, 100), "red").save(tmp_path / "photo.png")
+    check_program(start, tmp_path, program, command, tmp_path)
+    if program.example == "resize":
+        made = Image.open(tmp_path / "small.png")
+        assert (made.size, made.getpixel((25, 12))) == ((50, 25), (255, 0, 0, 255))
+
+
+@pytest.mark.parametrize("program", programs("docs/clients.md", "python"), ids=lambda p: p.prints)
+def test_the_clients_in_python(start, tmp_path, program):
+    check_client(start, tmp_path, program, PYTHON)
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="node is missing: Debian has it in nodejs")
+@pytest.mark.parametrize("program", programs("docs/clients.md", "javascript"), ids=lambda p: p.prints)
+def test_the_clients_in_javascript(start, tmp_path, program):
+    check_client(start, tmp_path, program, JAVASCRIPT)
 
 
 def test_the_documents_have_examples():
-    assert programs("python") and programs("javascript")
+    for language in ("python", "javascript"):
+        assert programs("docs/http-api.md", language)
+        assert len(programs("docs/clients.md", language)) == 4
+    assert programs("docs/clients.md", "javascript", "browser")
     assert len(ALL) >= 9 and sum(len(b.commands) for b in ALL) >= 25
 
 
