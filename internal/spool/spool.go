@@ -31,8 +31,10 @@ const (
 	responsePrefix  = "response-"
 	cancelPrefix    = "cancel-"
 	eventsPrefix    = "events-"
+	recordPrefix    = "logs-"
 	jsonSuffix      = ".json"
 	linesSuffix     = ".jsonl"
+	textSuffix      = ".txt"
 	tmpDir          = ".tmp"
 	outputsDir      = "outputs"
 	healthDir       = "health"
@@ -164,7 +166,7 @@ func cut(name, prefix, suffix string) (string, bool) {
 }
 
 // Remove deletes every file of a finished prediction: the request first, so that a runner which lists the directory
-// meanwhile never takes it for a new one. With plain there are no others than request and response, which saves four
+// meanwhile never takes it for a new one. With plain there are no others than request and response, which saves five
 // system calls.
 func (d *Dir) Remove(id string, plain bool) error {
 	fid := FileID(id)
@@ -178,6 +180,7 @@ func (d *Dir) Remove(id string, plain bool) error {
 	return errors.Join(err,
 		remove(d.join(eventsPrefix+fid+linesSuffix)),
 		remove(d.join(cancelPrefix+fid+jsonSuffix)),
+		remove(d.join(recordName(id))),
 		removeTree(d.Outputs(id)),
 	)
 }
@@ -230,7 +233,7 @@ func (d *Dir) Clear() error {
 
 // ofRunner reports whether a file concerns one run of a runner.
 func ofRunner(name string) bool {
-	for _, prefix := range []string{requestPrefix, responsePrefix, cancelPrefix, eventsPrefix} {
+	for _, prefix := range []string{requestPrefix, responsePrefix, cancelPrefix, eventsPrefix, recordPrefix} {
 		if strings.HasPrefix(name, prefix) {
 			return true
 		}

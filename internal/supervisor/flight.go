@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,10 +63,11 @@ type flight struct {
 	fetches    bool   // some of its files are not in the request: it has no slot while it fetches them
 	unchecked  bool   // its input is checked once it has a slot: there was no schema before, or it was another model's
 	deadline   time.Duration
-	owed       webhook.Body    // the terminal snapshot as it is on disk, nil when it is not
-	hook       *webhook.Queue  // nil without a webhook; set before the handover
-	span       *telemetry.Span // of the whole prediction; nil without traces
-	predict    *telemetry.Span // of the run itself
+	record     atomic.Pointer[spool.Record] // of what it writes, for a later server; nil for a brief one
+	owed       webhook.Body                 // the terminal snapshot as it is on disk, nil when it is not
+	hook       *webhook.Queue               // nil without a webhook; set before the handover
+	span       *telemetry.Span              // of the whole prediction; nil without traces
+	predict    *telemetry.Span              // of the run itself
 
 	handed    bool // guarded by Supervisor.mu: the runner has the request
 	settled   bool // guarded by Supervisor.mu: nothing of it is left in the spool, the slot is free
@@ -192,6 +194,21 @@ func (f *flight) log(source string, text []byte) {
 	f.prediction.Log(source, text)
 	if f.hook != nil {
 		f.hook.Changed("logs")
+	}
+}
+
+// written takes what the model wrote to its standard streams while the prediction had them alone.
+func (f *flight) written(text []byte) {
+	if r := f.record.Load(); r != nil { // before anybody is shown it
+		r.Add(text)
+	}
+	f.log("stdout", text)
+}
+
+// tellUnknown says which members of the input the model does not know.
+func (f *flight) tellUnknown() {
+	if len(f.checked.Unknown) > 0 {
+		f.log("stderr", []byte("ignored unknown input: "+strings.Join(f.checked.Unknown, ", ")+"\n"))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"runtime"
 	"time"
 
@@ -65,6 +66,7 @@ const ringAgain = 200 * time.Millisecond
 // run returns how the prediction ended.
 func (o *follower) run(ctx context.Context) prediction.Result {
 	defer o.events.Close()
+	defer o.endRecord()
 	defer o.hear()
 	if o.f.soon {
 		o.poll(ctx, o.s.Runner.BusyPoll)
@@ -80,6 +82,7 @@ func (o *follower) run(ctx context.Context) prediction.Result {
 		case <-o.f.look:
 		case <-lasts:
 			o.f.mayLast()
+			o.keepRecord()
 			if o.lent != nil && !o.lent.Follow() {
 				lasts = time.After(readAgain)
 			}
@@ -286,12 +289,15 @@ func (o *follower) publish(ctx context.Context, output []byte, table []spool.Fil
 
 // conclude turns the runner's response into a result.
 func (o *follower) conclude(ctx context.Context, r spool.Response) prediction.Result {
+	if len(r.Files) > 0 { // it may take a while to send them
+		o.keepRecord()
+	}
 	o.hear()
 	if r.Traceback != "" {
 		o.s.pass([]byte(r.Traceback))
 		o.f.log("stderr", []byte(r.Traceback))
 	}
-	o.f.plain = !o.events.Found() && o.grace == nil && len(r.Files) == 0 && r.OutputPath == ""
+	o.f.plain = !o.events.Found() && o.grace == nil && len(r.Files) == 0 && r.OutputPath == "" && o.f.record.Load() == nil
 	result := prediction.Result{
 		Status: prediction.Status(r.Status), Streamed: r.Streamed, Error: r.Error, Metrics: r.Metrics, CompletedAt: r.CompletedAt,
 	}
@@ -342,6 +348,28 @@ func (o *follower) died(ctx context.Context) prediction.Result {
 func (o *follower) hear() {
 	if o.lent != nil {
 		o.lent.End()
+	}
+}
+
+// keepRecord begins to keep on disk what the prediction writes to its pipe. The record of a brief one would cost more than the
+// rest of it; whoever runs beside others writes events, which are on disk anyway.
+func (o *follower) keepRecord() {
+	if o.s.Durable && o.lent != nil && o.f.record.Load() == nil {
+		o.f.record.Store(o.dir.Record(o.f.id(), o.s.recordBytes()))
+	}
+}
+
+// recordBytes is a little more than the logs of a prediction may have, so that a later server says that there was more.
+func (s *Supervisor) recordBytes() int64 {
+	if s.Limits.LogBytes == 0 {
+		return math.MaxInt64
+	}
+	return int64(s.Limits.LogBytes) + 1
+}
+
+func (o *follower) endRecord() {
+	if r := o.f.record.Load(); r != nil {
+		r.Close()
 	}
 }
 

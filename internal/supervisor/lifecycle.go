@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -35,9 +34,7 @@ func (s *Supervisor) run(f *flight) {
 	if f.replaces != "" {
 		s.forgetNotes(f.replaces)
 	}
-	if len(f.checked.Unknown) > 0 {
-		f.log("stderr", []byte("ignored unknown input: "+strings.Join(f.checked.Unknown, ", ")+"\n"))
-	}
+	f.tellUnknown()
 	w, result := s.execute(ctx, f)
 	s.settle(f, w, result)
 }
@@ -141,6 +138,7 @@ func (s *Supervisor) check(ctx context.Context, f *flight, w *worker) (*worker, 
 		return w, fmt.Errorf("the input no longer fits the model: %v %s", problems[0].Loc, problems[0].Msg)
 	}
 	f.setChecked(input, checked)
+	f.tellUnknown()
 	if !f.fetches {
 		return w, nil
 	}
@@ -258,7 +256,7 @@ func (s *Supervisor) handOver(ctx context.Context, f *flight, w *worker, table [
 	if lent := w.lent(p); lent != nil {
 		err := lent.Begin(func(text []byte) {
 			s.pass(text)
-			f.log("stdout", text)
+			f.written(text)
 		})
 		if err != nil {
 			return nil, unwritable(err)

@@ -32,6 +32,7 @@ type note struct {
 	CancelAfter   time.Duration     `json:"cancel_after"`
 	Detached      bool              `json:"detached"`
 	OutputAt      int               `json:"output_at"` // where in Final the output belongs that is beside the note
+	Unknown       []string          `json:"unknown"`   // members of the input that the model does not know
 	Sealed        string            `json:"sealed"`    // of the input as sent, when only Final shows what is left of it
 }
 
@@ -78,6 +79,9 @@ func (n note) encode() []byte {
 	text("tracestate", n.TraceState)
 	if n.CancelAfter != 0 {
 		raw("cancel_after", strconv.AppendInt(nil, int64(n.CancelAfter), 10))
+	}
+	if n.Unknown != nil {
+		raw("unknown", marshal(n.Unknown))
 	}
 	if n.Detached {
 		raw("detached", []byte("true"))
@@ -145,6 +149,7 @@ func (n note) request() prediction.Request {
 func notesOf(f *flight) json.RawMessage {
 	n := noteOf(f.prediction.Request, f.run)
 	n.ID, n.Method, n.Context, n.CreatedAt = "", "", nil, ""
+	n.Unknown = f.checked.Unknown
 	if n.Echo == nil && bytes.Equal(n.Input, f.checked.Input) {
 		n.Input = nil
 	}

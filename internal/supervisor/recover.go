@@ -358,6 +358,8 @@ func (s *Supervisor) knows(n note) bool {
 func (s *Supervisor) flightOf(n note, request spool.Request) *flight {
 	f := s.newFlight(n.request(), nil, schema.Checked{Input: request.Input})
 	f.run, f.lasting = n.Run, true
+	f.checked.Unknown = n.Unknown
+	f.tellUnknown()
 	if started, err := time.Parse(time.RFC3339Nano, request.StartedAt); err == nil {
 		f.prediction.Start(started)
 	}
@@ -398,6 +400,7 @@ func (s *Supervisor) resume(l left) (again *flight, err error) {
 func (s *Supervisor) leftBy(l left) (prediction.Result, bool) {
 	o := follower{s: s, f: l.flight, dir: l.dir, process: buried{}, events: l.dir.Events(l.id())}
 	defer o.events.Close()
+	l.log("stdout", l.dir.Recorded(l.id()))
 	result, ended, err := o.read(l.ctx, false)
 	switch {
 	case ended:

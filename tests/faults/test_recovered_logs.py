@@ -1,0 +1,113 @@
+"""A prediction that the next server takes up still has the logs that it had."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from faults_models import ASYNC, ends
+from waiting import until
+
+MODEL = """
+import os, subprocess, sys, time
+from cog import BasePredictor, Path
+
+class Predictor(BasePredictor):
+    def predict(self, gate: str, n: int = 1, file: bool = False) -> str:
+        print("printed")
+        os.write(2, b"to fd 2\\n")
+        subprocess.run(["echo", "of a child"], check=True)
+        print("x" * n)
+        print("half a line", end="", flush=True)
+        while not os.path.exists(gate):
+            time.sleep(0.01)
+        print("; its rest")
+        return "done"
+"""
+LINES = "printed\nto fd 2\nof a child\nx\nhalf a line"
+AT_THE_END = LINES + "\n"  # the end of a prediction ends its line
+
+
+@pytest.fixture
+def where(tmp_path):
+    return ("--working-dir", str(tmp_path / "spool"))
+
+
+def asked_for(server, gate, receiver, seen, **input):
+    body = {"input": {"gate": str(gate), **input}, "webhook": receiver.url, "webhook_events_filter": ["completed"]}
+    assert server.ask("PUT", "/predictions/it", body, **ASYNC).status == 202
+    until("it has written", lambda: server.get("/predictions/it").json["logs"].endswith(seen))
+
+
+@pytest.mark.parametrize("killed", ["server", "both"])
+def test_what_is_ended_as_failed_keeps_them(start, receiver, where, tmp_path, killed):
+    first = start(MODEL, *where)
+    asked_for(first, tmp_path / "gate", receiver, LINES)
+    runner = first.runner()
+    first.kill()
+    if killed == "both":
+        try:
+            os.kill(runner, signal.SIGKILL)
+        except ProcessLookupError:  # the kernel was faster
+            pass
+    second = start(MODEL, *where)
+    body = second.ended("it")
+    assert body["status"] == "failed" and body["logs"] == AT_THE_END
+    assert receiver.wait_terminal()["logs"] == AT_THE_END
+    listed = second.get("/predictions").json["results"]
+    assert [one["logs"] for one in listed if one["id"] == "it"] == [AT_THE_END]
+    second.kill()  # and so for the one after it
+    assert start(MODEL, *where).get("/predictions/it").json["logs"] == AT_THE_END
+    assert {len(told) for told in ends(receiver).values()} == {1}
+
+
+def test_what_runs_again_has_those_of_the_new_run(start, receiver, where, tmp_path):
+    first = start(MODEL, *where)
+    asked_for(first, tmp_path / "gate", receiver, LINES)
+    first.kill()
+    (tmp_path / "gate").touch()
+    second = start(MODEL, *where, "--recover", "rerun", ready=False)
+    body = second.ended("it")
+    assert body["status"] == "succeeded" and body["logs"] == LINES + "; its rest\n"
+
+
+def test_what_the_server_has_said_of_the_input_is_among_them(start, receiver, where, tmp_path):
+    said = "ignored unknown input: odd\n"
+    first = start(MODEL, *where)
+    asked_for(first, tmp_path / "gate", receiver, LINES, odd=1)
+    first.kill()
+    assert start(MODEL, *where).ended("it")["logs"] == said + AT_THE_END
+
+
+def test_they_are_bounded(start, receiver, where, tmp_path):
+    limit = ("--max-log-bytes", "1000")
+    first = start(MODEL, *where, *limit)
+    asked_for(first, tmp_path / "gate", receiver, "see --max-log-bytes]\n", n=5_000_000)
+    (record,) = (tmp_path / "spool").glob("logs-*")
+    assert record.stat().st_size <= 1001
+    first.kill()
+    logs = start(MODEL, *where, *limit).ended("it")["logs"]
+    assert logs.startswith("printed\nto fd 2\nof a child\n") and logs.endswith("see --max-log-bytes]\n")
+
+
+def test_nothing_of_them_is_left(start, receiver, where, tmp_path):
+    server = start(MODEL, *where)
+    asked_for(server, tmp_path / "gate", receiver, LINES)
+    assert list((tmp_path / "spool").glob("logs-*"))
+    (tmp_path / "gate").touch()
+    assert server.ended("it")["status"] == "succeeded"
+    assert server.predict({"gate": "/"}).json["status"] == "succeeded"
+    assert not list((tmp_path / "spool").glob("logs-*"))
+
+
+def test_a_link_in_the_place_of_the_record_is_not_written_through(start, where, tmp_path):
+    bad = tmp_path / "precious"
+    bad.write_text("as it was")
+    plant = f"        os.symlink({str(bad)!r}, {str(tmp_path / 'spool' / 'logs-it.txt')!r})\n"
+    source = MODEL.replace('        print("printed")\n', plant + '        time.sleep(0.1)\n        print("printed")\n')
+    server = start(source, *where)
+    body = server.predict({"gate": "/"}, id="it").json
+    assert body["status"] == "succeeded" and "printed" in body["logs"]
+    assert bad.read_text() == "as it was"
