@@ -27,9 +27,15 @@ func newConsole() *console {
 }
 
 // neverBlock lets the process go on when nobody reads its streams. What is behind then is written, for a moment, by flush.
-func (c *console) neverBlock() (flush func()) {
+func (c *console) neverBlock(json bool) (flush func()) {
 	var order sync.Mutex
 	out, err := newOutlet(os.Stdout, &order), newOutlet(os.Stderr, &order)
+	if json {
+		out.lacks, err.lacks = missingJSON, missingJSON
+		if sameFile(os.Stdout, os.Stderr) { // or the rest of a line that waits could follow that of another
+			out = err
+		}
+	}
 	c.out, c.err = out, err
 	return func() {
 		err.flush()
@@ -122,4 +128,11 @@ func (c *console) timer(label string) (stop func() time.Duration) {
 // say tells the person at the command line, also while a line changes.
 func (c *console) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(c, "coggo-server: "+format+"\n", args...) // nobody to tell
+}
+
+// sameFile reports whether two streams lead to the same place.
+func sameFile(a, b *os.File) bool {
+	one, err := a.Stat()
+	other, bad := b.Stat()
+	return err == nil && bad == nil && os.SameFile(one, other)
 }

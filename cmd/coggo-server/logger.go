@@ -21,7 +21,7 @@ func newLogger(m Model, out io.Writer, terminal bool, otherwise slog.Level) *slo
 		least = otherwise
 	}
 	switch format := strings.ToLower(m.LogFormat); {
-	case format == "json":
+	case m.logsJSON():
 		return slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: least, ReplaceAttr: plainDuration}))
 	case format == "console" || format == "" && terminal:
 		return slog.New(tint.NewTextHandler(out, &tint.Options{

@@ -50,7 +50,7 @@ func (c *serveCommand) Run() error {
 
 // run serves until it is told to stop. The order of its steps is the order of boot and, backwards, of the end.
 func run(c Config, console *console) error {
-	defer console.neverBlock()()
+	defer console.neverBlock(c.logsJSON())()
 	defer runtime.KeepAlive(make([]byte, ballastBytes))
 	log := newLogger(c.Model, console, console.terminal, slog.LevelInfo)
 	for _, warning := range c.Warnings {
@@ -78,7 +78,9 @@ func run(c Config, console *console) error {
 		return err
 	}
 	defer dir.close()
-	built, err := build(c, dir, console.stdout(), log)
+	output, endOutput := modelOutput(c.Model, c.Runners, console.stdout())
+	defer endOutput()
+	built, err := build(c, dir, output, c.logsJSON(), log)
 	if err != nil {
 		_ = listener.Close()
 		return dir.explain(err)

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"os"
 	"sync"
 	"time"
@@ -20,7 +22,8 @@ const (
 // outlet writes to a standard stream and never blocks. Whoever reads it may have stopped: that must not stop the answers to
 // clients, which wait for the logs that belong to them. What does not fit into the outlet is lost, and it says how much.
 type outlet struct {
-	fd int
+	fd    int
+	lacks func(lost int) []byte // the line that says how much is lost
 
 	mu      *sync.Mutex // guards the rest, and the order of writes; shared by streams that may be the same pipe
 	held    []byte
@@ -28,7 +31,19 @@ type outlet struct {
 	drained chan struct{} // closed when nothing is held any more; nil while nothing is
 }
 
-func newOutlet(file *os.File, mu *sync.Mutex) *outlet { return &outlet{fd: int(file.Fd()), mu: mu} }
+func newOutlet(file *os.File, mu *sync.Mutex) *outlet {
+	return &outlet{fd: int(file.Fd()), lacks: missing, mu: mu}
+}
+
+func missing(lost int) []byte {
+	return fmt.Appendf(nil, "\ncoggo-server: %d bytes of output are missing here, because nobody read it\n", lost)
+}
+
+func missingJSON(lost int) []byte {
+	var line bytes.Buffer
+	slog.New(slog.NewJSONHandler(&line, nil)).Warn("output is missing here, because nobody read it", "bytes", lost)
+	return line.Bytes()
+}
 
 // Write takes all of p and returns at once.
 func (o *outlet) Write(p []byte) (int, error) {
@@ -88,7 +103,7 @@ func (o *outlet) drain() {
 		o.mu.Lock()
 		o.held = o.held[o.pushLocked(o.held):]
 		if len(o.held) == 0 && o.lost > 0 {
-			o.held = fmt.Appendf(nil, "\ncoggo-server: %d bytes of output are missing here, because nobody read it\n", o.lost)
+			o.held = o.lacks(o.lost)
 			o.lost = 0
 		}
 		if len(o.held) == 0 {

@@ -37,7 +37,7 @@ func openSession(m Model) (*session, error) {
 	}
 	// A reader of the output that is slow holds up the reading, and must miss nothing.
 	c := Config{Model: m, Runners: 1, Recover: "fail", Retain: 1, RetainFor: span(time.Hour), History: int(^uint(0) >> 2)}
-	if s.built, err = build(c, s.dir, s.console, log); err != nil {
+	if s.built, err = build(c, s.dir, func(_ supervisor.Origin, text []byte) { _, _ = s.console.Write(text) }, false, log); err != nil {
 		s.dir.close()
 		return nil, err
 	}

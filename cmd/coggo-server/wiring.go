@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -32,8 +31,8 @@ type built struct {
 	refusals   *httpapi.Refusals
 }
 
-// build wires the rooms together; the model's own words go to out. Nothing is started.
-func build(c Config, dir *workingDir, out io.Writer, log *slog.Logger) (*built, error) {
+// build wires the rooms together; the model's own words go to output, told apart by their streams or not. Nothing is started.
+func build(c Config, dir *workingDir, output func(supervisor.Origin, []byte), apart bool, log *slog.Logger) (*built, error) {
 	client := outbound.NewClient(outbound.Options{DenyPrivate: c.DenyPrivateNetworks})
 	metrics := telemetry.NewMetrics(version)
 	agent := first(os.Getenv("COG_USER_AGENT"), "coggo/"+version)
@@ -86,6 +85,7 @@ func build(c Config, dir *workingDir, out io.Writer, log *slog.Logger) (*built, 
 		Runner: runner.Config{
 			Entry: c.entry(), Python: c.Python, PythonPath: path, ModelDir: c.ModelDir, Env: c.Account.environment(modelEnv(os.Environ(), c.RunnerEnv)),
 			BusyPoll: busyPoll(c),
+			Apart:    apart,
 			Mark:     orphan.Own(dir.path),
 		},
 		Runners:    c.Runners,
@@ -99,7 +99,7 @@ func build(c Config, dir *workingDir, out io.Writer, log *slog.Logger) (*built, 
 		Limits:    prediction.Limits{LogBytes: int(c.MaxLogBytes), History: c.History},
 		Fetcher:   &files.Fetcher{Client: client, UserAgent: agent, MaxBytes: int64(c.MaxInputFile), Store: store},
 		Publisher: publisher,
-		Webhooks:  hooks, Observer: metrics, Tracer: tracer, OnReady: ready, Output: out, Log: log, Now: time.Now,
+		Webhooks:  hooks, Observer: metrics, Tracer: tracer, OnReady: ready, Output: output, Log: log, Now: time.Now,
 	})
 	if err != nil {
 		return nil, err

@@ -11,18 +11,72 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Lent is the pipe that the standard descriptors of the process lead to while a prediction runs alone. Each run has the pipe
+// Lent are the pipes that the standard descriptors of the process lead to while a prediction runs alone: one for both, or one each
+// (Config.Apart).
+type Lent struct {
+	names []string // of the streams
+	pipes []*lentPipe
+}
+
+func newLent(open func(stream string) (int, error), names []string, late Sink) (*Lent, error) {
+	l := &Lent{names: names}
+	for _, name := range names {
+		p, err := newLentPipe(func() (int, error) { return open(name) }, late.of(name))
+		if err != nil {
+			l.close()
+			return nil, err
+		}
+		l.pipes = append(l.pipes, p)
+	}
+	return l, nil
+}
+
+// Begin gives the pipes to a run, before the runner hears of it. An error means that there is no pipe.
+func (l *Lent) Begin(sink Sink) error {
+	for i, p := range l.pipes {
+		if err := p.begin(sink.of(l.names[i])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Follow passes on what the run writes as it comes, and not only at its end. It costs more than the whole of a short run. Where
+// there is no descriptor for it, it passes on what there is and reports false: call it again, or a pipe fills.
+func (l *Lent) Follow() (follows bool) {
+	follows = true
+	for _, p := range l.pipes {
+		follows = p.followRun() && follows
+	}
+	return follows
+}
+
+// End passes on everything that the run has written before the call. What comes later is passed to the server's log. A second
+// call does nothing.
+func (l *Lent) End() {
+	for _, p := range l.pipes {
+		p.endRun()
+	}
+}
+
+func (l *Lent) close() {
+	for _, p := range l.pipes {
+		p.close()
+	}
+}
+
+// lentPipe is such a pipe. Each run has it
 // for itself: when the runner has taken the descriptors back and somebody can still write, that is what the run has left behind.
 // The pipe goes to them then, with what they write to the server's log, and the next run gets a new one.
-type Lent struct {
+type lentPipe struct {
 	open func() (fd int, err error) // a new pipe, not blocking
-	late Sink                       // takes what was written after the end of its run
+	late func([]byte)               // takes what was written after the end of its run
 
 	mu     sync.Mutex // guards the rest
 	in     *reader
 	fd     int // -1 when there is none
 	follow *following
-	lent   bool // between Begin and End
+	lent   bool // between begin and endRun
 	closed bool
 	left   map[*following]bool // readers of pipes that somebody has kept
 }
@@ -33,12 +87,12 @@ type following struct {
 	done chan struct{}
 }
 
-func newLent(open func() (int, error), late Sink) (*Lent, error) {
-	l := &Lent{open: open, late: late, fd: -1, left: map[*following]bool{}}
+func newLentPipe(open func() (int, error), late func([]byte)) (*lentPipe, error) {
+	l := &lentPipe{open: open, late: late, fd: -1, left: map[*following]bool{}}
 	return l, l.renewLocked()
 }
 
-func (l *Lent) renewLocked() (err error) {
+func (l *lentPipe) renewLocked() (err error) {
 	if l.fd, err = l.open(); err != nil {
 		l.fd = -1
 		return fmt.Errorf("make the pipe for logs: %w", err)
@@ -48,8 +102,7 @@ func (l *Lent) renewLocked() (err error) {
 	return nil
 }
 
-// Begin gives the pipe to a run, before the runner hears of it. An error means that there is no pipe.
-func (l *Lent) Begin(sink Sink) error {
+func (l *lentPipe) begin(sink func([]byte)) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.fd < 0 && !l.closed {
@@ -62,9 +115,7 @@ func (l *Lent) Begin(sink Sink) error {
 	return nil
 }
 
-// Follow passes on what the run writes as it comes, and not only at its end. It costs more than the whole of a short run. Where
-// there is no descriptor for it, it passes on what there is and reports false: call it again, or the pipe fills.
-func (l *Lent) Follow() (follows bool) {
+func (l *lentPipe) followRun() (follows bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.fd < 0 || l.follow != nil {
@@ -102,9 +153,7 @@ func (f *following) end() {
 	_ = f.file.Close()
 }
 
-// End passes on everything that the run has written before the call. What comes later is passed to the server's log. A second
-// call does nothing.
-func (l *Lent) End() {
+func (l *lentPipe) endRun() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.lent {
@@ -128,7 +177,7 @@ func (l *Lent) End() {
 }
 
 // leaveLocked lets those have the pipe who can still write to it.
-func (l *Lent) leaveLocked() {
+func (l *lentPipe) leaveLocked() {
 	in := l.in
 	in.buf = append(make([]byte, 0, 4<<10), in.buf[:in.carry]...)[:4<<10]
 	f := followFile(l.fd, func(fd int) bool { return in.take(fd, math.MaxInt) })
@@ -142,16 +191,16 @@ func (l *Lent) leaveLocked() {
 		delete(l.left, f)
 	}()
 	if !l.closed {
-		_ = l.renewLocked() // Begin tries again
+		_ = l.renewLocked() // begin tries again
 	}
 }
 
 // close ends what a run may still be writing and all readers: everything that could write is gone. From now on no pipe is made.
-func (l *Lent) close() {
+func (l *lentPipe) close() {
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
-	l.End()
+	l.endRun()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.fd >= 0 {

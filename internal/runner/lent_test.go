@@ -22,7 +22,7 @@ func lend(t *testing.T) (*runner.Lent, string, *output) {
 	server := &output{}
 	p, err := runner.Start(runner.Config{
 		Python: path, ModelDir: t.TempDir(), Entry: runner.Entry{Predict: "x"}, Env: os.Environ(),
-		Logs: func() (int, error) {
+		Logs: func(string) (int, error) {
 			_ = os.Remove(pipe)
 			if err := unix.Mkfifo(pipe, 0o600); err != nil {
 				return -1, err

@@ -35,8 +35,12 @@ type Config struct {
 	Mark   orphan.Mark // of the directory for this server, see orphan.Own; empty: what the process starts is not ended with it
 	OnGone func()      // called once, before Gone is closed; may be nil
 
-	// Logs makes the pipe of Lent, in SpoolDir, and opens it for reading without blocking; nil: there is none.
-	Logs func() (fd int, err error)
+	// Logs makes the pipe of Lent for a stream, in SpoolDir, and opens it for reading without blocking; nil: there is none.
+	Logs func(stream string) (fd int, err error)
+
+	// Apart gives standard output and standard error a pipe each, so that it is known what was written to which. Else one for
+	// both keeps their order, and counts as standard output.
+	Apart bool
 }
 
 // Entry says what of the model is loaded.
@@ -47,19 +51,36 @@ type Entry struct {
 	MaxConcurrency int    // 0 leaves it to the model
 }
 
+// The names of the streams.
+const (
+	Stdout = "stdout"
+	Stderr = "stderr"
+)
+
 // Sink receives what the process writes to its standard streams, in order, cut only between characters. It is called from one
-// goroutine at a time.
-type Sink func(text []byte)
+// goroutine at a time for each stream.
+type Sink func(stream string, text []byte)
+
+// of is the sink of one stream.
+func (s Sink) of(stream string) func(text []byte) { return func(text []byte) { s(stream, text) } }
+
+// streams are the names of those that have a pipe.
+func (c Config) streams() []string {
+	if c.Apart {
+		return []string{Stdout, Stderr}
+	}
+	return []string{Stdout}
+}
 
 // Process is one runner process. Its methods may be called from any goroutine.
 type Process struct {
-	cmd    *exec.Cmd
-	stream *stream
-	lent   *Lent
-	mark   orphan.Mark // of everything that descends from it
-	gone   chan struct{}
-	done   chan struct{}
-	exit   Exit
+	cmd     *exec.Cmd
+	streams []*stream
+	lent    *Lent
+	mark    orphan.Mark // of everything that descends from it
+	gone    chan struct{}
+	done    chan struct{}
+	exit    Exit
 
 	mu     sync.Mutex // guards the rest
 	reaped bool       // its number may be another's
@@ -79,16 +100,22 @@ func Start(c Config, sink Sink) (*Process, error) {
 	}
 	var err error
 	if c.Logs != nil {
-		if p.lent, err = newLent(c.Logs, sink); err != nil {
+		if p.lent, err = newLent(c.Logs, c.streams(), sink); err != nil {
 			return nil, fmt.Errorf("start runner: %w", err)
 		}
 	}
-	if p.stream, err = openStream(sink); err != nil {
-		p.closeStreams()
-		return nil, fmt.Errorf("start runner: %w", err)
+	for _, name := range c.streams() {
+		s, err := openStream(sink.of(name))
+		if err != nil {
+			p.closeStreams()
+			return nil, fmt.Errorf("start runner: %w", err)
+		}
+		p.streams = append(p.streams, s)
+		if name == Stdout {
+			p.cmd.Stdout = s.write
+		}
+		p.cmd.Stderr = s.write
 	}
-	p.cmd.Stdout = p.stream.write
-	p.cmd.Stderr = p.stream.write
 	started := make(chan error)
 	go p.live(c, started)
 	if err := <-started; err != nil {
@@ -155,13 +182,17 @@ func (p *Process) live(c Config, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	err := start(p.cmd, p.mark)
-	p.stream.closeWrite()
+	for _, s := range p.streams {
+		s.closeWrite()
+	}
 	if err != nil {
 		p.closeStreams()
 		started <- err
 		return
 	}
-	p.stream.pump()
+	for _, s := range p.streams {
+		s.pump()
+	}
 	defer deafen()() // not earlier: the child would inherit it
 	started <- nil
 	go buryUntil(p.done)
@@ -184,8 +215,8 @@ func (p *Process) live(c Config, started chan<- error) {
 }
 
 func (p *Process) closeStreams() {
-	if p.stream != nil {
-		p.stream.close()
+	for _, s := range p.streams {
+		s.close()
 	}
 	if p.lent != nil {
 		p.lent.close()
@@ -206,7 +237,11 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 func (p *Process) Exit() Exit { return p.exit }
 
 // Drain gives everything that the process has written until now to the Sink before it returns.
-func (p *Process) Drain() { p.stream.drain() }
+func (p *Process) Drain() {
+	for _, s := range p.streams {
+		s.drain()
+	}
+}
 
 // Lent is the pipe for predictions that run alone, nil without Config.Logs.
 func (p *Process) Lent() *Lent { return p.lent }

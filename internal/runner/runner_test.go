@@ -25,7 +25,7 @@ type output struct {
 	text []byte
 }
 
-func (o *output) sink(text []byte) {
+func (o *output) sink(_ string, text []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.text = append(o.text, text...)
@@ -103,11 +103,11 @@ func TestCharactersAreNotCutApart(t *testing.T) {
 		if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
 			return nil, err
 		}
-		return runner.Start(runner.Config{Python: path, ModelDir: t.TempDir(), Entry: runner.Entry{Predict: "x"}}, func(text []byte) {
+		return runner.Start(runner.Config{Python: path, ModelDir: t.TempDir(), Entry: runner.Entry{Predict: "x"}}, func(_ string, text []byte) {
 			if text[0] == 0xa9 {
 				bad.Do(func() { t.Error("a chunk begins in the middle of a character") })
 			}
-			o.sink(text)
+			o.sink("", text)
 		})
 	}()
 	if err != nil {
@@ -209,7 +209,7 @@ func TestThePythonPathIsPutFirst(t *testing.T) {
 }
 
 func TestAnInterpreterThatIsNotThereIsAnError(t *testing.T) {
-	_, err := runner.Start(runner.Config{Python: "/nonexistent/python3", ModelDir: t.TempDir()}, func([]byte) {})
+	_, err := runner.Start(runner.Config{Python: "/nonexistent/python3", ModelDir: t.TempDir()}, func(string, []byte) {})
 	if err == nil || !strings.Contains(err.Error(), "/nonexistent/python3") {
 		t.Errorf("err = %v", err)
 	}
@@ -217,7 +217,7 @@ func TestAnInterpreterThatIsNotThereIsAnError(t *testing.T) {
 
 func TestDrainEndsAlthoughTheProcessPrintsFasterThanItIsHeard(t *testing.T) {
 	heard := make(chan struct{}, 1)
-	p := startInto(t, "exec yes", func([]byte) {
+	p := startInto(t, "exec yes", func(string, []byte) {
 		time.Sleep(time.Millisecond)
 		select {
 		case heard <- struct{}{}:

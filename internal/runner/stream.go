@@ -13,7 +13,7 @@ const pipeSize = 1 << 20
 
 // reader takes what a pipe holds without limits on lines, and passes it on cut only between characters.
 type reader struct {
-	sink Sink
+	sink func(text []byte)
 
 	mu    sync.Mutex // guards the order of reads and what follows
 	buf   []byte
@@ -84,7 +84,7 @@ type stream struct {
 	raw   syscall.RawConn
 }
 
-func openStream(sink Sink) (*stream, error) {
+func openStream(sink func(text []byte)) (*stream, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err

@@ -25,6 +25,7 @@ const (
 	reserveName     = "reserve"
 	lockName        = "lock"
 	logsName        = "logs"
+	stderrSuffix    = "-stderr"
 	keyName         = "key"
 	roomName        = "reserve-server"
 	requestPrefix   = "request-"
@@ -238,13 +239,16 @@ func ofRunner(name string) bool {
 			return true
 		}
 	}
-	return name == schemaName || name == setupResultName || name == stopName || name == reserveName || name == logsName
+	return name == schemaName || name == setupResultName || name == stopName || name == reserveName || name == logsName || name == logsName+stderrSuffix
 }
 
-// MakeLogs makes the pipe for what a prediction that runs alone writes, in the place of the one before, and opens it for reading
-// without blocking.
-func (d *Dir) MakeLogs() (fd int, err error) {
+// MakeLogs makes the pipe for what a prediction that runs alone writes to a stream, in the place of the one before, and opens it for
+// reading without blocking. That of standard output is for both where there is no other.
+func (d *Dir) MakeLogs(stream string) (fd int, err error) {
 	path := d.join(logsName)
+	if stream == "stderr" {
+		path += stderrSuffix
+	}
 	if err := remove(path); err != nil {
 		return -1, err
 	}

@@ -3,7 +3,6 @@ package supervisor_test
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -41,7 +40,7 @@ func start(t *testing.T, model string) *supervisor.Supervisor {
 		Runner:  runner.Config{Python: "python3", PythonPath: pythonPath, ModelDir: dir, Entry: runner.Entry{Predict: "predict.py:Predictor"}, Env: os.Environ()},
 		Runners: 1, WorkingDir: t.TempDir(), Renew: func() error { return nil }, CancelGrace: 10 * time.Second, Retain: 10, RetainFor: time.Hour, RetainBytes: 1 << 20,
 		Fetcher: &files.Fetcher{}, Publisher: &files.Publisher{}, Webhooks: hooks, Observer: telemetry.NewMetrics("test"),
-		OnReady: func() { ready <- struct{}{} }, Output: io.Discard, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		OnReady: func() { ready <- struct{}{} }, Output: func(supervisor.Origin, []byte) {}, Log: slog.New(slog.DiscardHandler), Now: time.Now,
 	})
 	if err != nil {
 		t.Fatal(err)

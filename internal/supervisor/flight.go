@@ -197,12 +197,21 @@ func (f *flight) log(source string, text []byte) {
 	}
 }
 
+// origin is f as the one who writes to a stream; w is nil for what an earlier server has run.
+func (f *flight) origin(w *worker, stream string) Origin {
+	o := Origin{ID: f.id(), Stream: stream}
+	if w != nil {
+		o.Runner = w.index
+	}
+	return o
+}
+
 // written takes what the model wrote to its standard streams while the prediction had them alone.
-func (f *flight) written(text []byte) {
+func (f *flight) written(stream string, text []byte) {
 	if r := f.record.Load(); r != nil { // before anybody is shown it
 		r.Add(text)
 	}
-	f.log("stdout", text)
+	f.log(stream, text)
 }
 
 // tellUnknown says which members of the input the model does not know.

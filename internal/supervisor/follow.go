@@ -221,7 +221,7 @@ func (o *follower) take(ctx context.Context, events []spool.Event) {
 			o.yield(ctx, e)
 		case "log":
 			if !e.Copy {
-				o.s.pass([]byte(e.Data))
+				o.s.Output(o.f.origin(o.w, e.Source), []byte(e.Data))
 			}
 			o.f.log(e.Source, []byte(e.Data))
 		case "metric":
@@ -294,7 +294,9 @@ func (o *follower) conclude(ctx context.Context, r spool.Response) prediction.Re
 	}
 	o.hear()
 	if r.Traceback != "" {
-		o.s.pass([]byte(r.Traceback))
+		from := o.f.origin(o.w, runner.Stderr)
+		from.Whole = true
+		o.s.Output(from, []byte(r.Traceback))
 		o.f.log("stderr", []byte(r.Traceback))
 	}
 	o.f.plain = !o.events.Found() && o.grace == nil && len(r.Files) == 0 && r.OutputPath == "" && o.f.record.Load() == nil

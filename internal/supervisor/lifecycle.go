@@ -254,9 +254,9 @@ func (s *Supervisor) handOver(ctx context.Context, f *flight, w *worker, table [
 		begun = f.partial()
 	}
 	if lent := w.lent(p); lent != nil {
-		err := lent.Begin(func(text []byte) {
-			s.pass(text)
-			f.written(text)
+		err := lent.Begin(func(stream string, text []byte) {
+			s.Output(f.origin(w, stream), text)
+			f.written(stream, text)
 		})
 		if err != nil {
 			return nil, unwritable(err)

@@ -5,7 +5,6 @@ package supervisor
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -59,11 +58,19 @@ type Config struct {
 	Publisher *files.Publisher
 	Webhooks  *webhook.Sender
 	Observer  Observer
-	Tracer    *telemetry.Tracer // nil: no traces
-	OnReady   func()            // called when a model is set up
-	Output    io.Writer         // what models print is passed on to it
+	Tracer    *telemetry.Tracer    // nil: no traces
+	OnReady   func()               // called when a model is set up
+	Output    func(Origin, []byte) // what models print is passed on to it, from any goroutine
 	Log       *slog.Logger
 	Now       func() time.Time
+}
+
+// Origin says who has written some text.
+type Origin struct {
+	Runner int
+	ID     string // of the prediction; empty when it belongs to none
+	Stream string // stdout or stderr; the former too where nobody knows
+	Whole  bool   // the text is a traceback, from its first line to its last
 }
 
 // Observer is told what operators count.

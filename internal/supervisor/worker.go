@@ -365,7 +365,7 @@ func (w *worker) readSchema() (bool, error) {
 func (w *worker) ready(process *runner.Process, result spool.SetupResult) error {
 	process.Drain()
 	if result.Traceback != "" {
-		w.s.pass([]byte(result.Traceback))
+		w.s.Output(Origin{Runner: w.index, Stream: runner.Stderr, Whole: true}, []byte(result.Traceback))
 	}
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
@@ -478,14 +478,11 @@ func (w *worker) turnLocked(p phase) {
 }
 
 // output receives what the process writes to its standard streams and no prediction has written while it ran.
-func (w *worker) output(text []byte) {
-	w.s.pass(text)
+func (w *worker) output(stream string, text []byte) {
+	w.s.Output(Origin{Runner: w.index, Stream: stream}, text)
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
 	if w.phase == phaseStarting && len(w.setupLogs) < setupLogBytes {
 		w.setupLogs = append(w.setupLogs, text...)
 	}
 }
-
-// pass hands model output on to the server's own output, where `docker logs` shows it.
-func (s *Supervisor) pass(text []byte) { _, _ = s.Output.Write(text) } // nobody to tell

@@ -288,6 +288,10 @@ class Streams:
                 _open_null(fd)
         self.server = ServerLog()
         self._streams: dict[str, Any] = {"stdin": sys.stdin or _open_stdin()}
+        # Where the server tells the streams apart it gives each a pipe of its own, here too.
+        out, err = self.server.homes()
+        apart = lent + "-stderr"
+        self._lent_stderr = apart if out != err and os.path.exists(apart) else None
         self._routed = [RoutedStream(source, self.server) for source in _FDS]
         for source, routed in zip(_FDS, self._routed):
             stream = getattr(sys, source)
@@ -303,23 +307,24 @@ class Streams:
         order of writing, and apart from what others write: they have the descriptors of an earlier time."""
         self._flush_others()  # what a prediction writes through the streams here is written when it ends
         try:
-            fd = _open(self._lent, _WRITE)  # does not wait for a reader where the model has put another pipe
-            _set_blocking(fd, True)
+            _lead(self._lent, 1)
+            _lead(self._lent_stderr, 2)
         except OSError as error:  # the model has removed it
+            self._go_home()
             self.server.put("stderr", f"the logs of a prediction follow, because its pipe can't be opened: {error}\n")
             return self.server
-        _dup2(fd, 1)
-        _dup2(fd, 2)
-        _close(fd)
         return DescriptorLog()
+
+    def _go_home(self) -> None:
+        for fd, home in enumerate(self.server.homes(), 1):
+            _restore(fd, home)
 
     def take_back(self, log: Log) -> None:
         """End what `lend` began: from now on nothing is the prediction's."""
         self.flush()
         if log is not self.server:
             log.end()
-            for fd, home in enumerate(self.server.homes(), 1):
-                _restore(fd, home)
+            self._go_home()
         for stream in self._routed:
             if stream.broken:
                 stream.renew()
@@ -350,6 +355,17 @@ class Streams:
             if type(stream) is not RoutedStream:
                 _flush(stream)
         _flush_stdio(None)
+
+
+def _lead(path: str | None, to: int) -> None:
+    """Let a standard descriptor lead to a pipe; without one, to where standard output leads."""
+    if path is None:
+        _dup2(1, to)
+        return
+    fd = _open(path, _WRITE)  # does not wait for a reader where the model has put another pipe
+    _set_blocking(fd, True)
+    _dup2(fd, to)
+    _close(fd)
 
 
 def _restore(fd: int, home: int | None) -> None:

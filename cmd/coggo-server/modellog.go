@@ -1,0 +1,158 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"math"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/coggo/coggo/internal/supervisor"
+)
+
+// mostLine is the most of a line that one JSON object holds: a longer one is several. partialAfter is
+// how long a line without an end is waited for.
+const (
+	mostLine     = 64 << 10
+	partialAfter = time.Second
+)
+
+// modelLog makes JSON objects of the lines that models write, each with its stream and its prediction.
+type modelLog struct {
+	handler slog.Handler
+	several bool // runners
+
+	mu    sync.Mutex // guards the rest, and the order of lines
+	begun map[supervisor.Origin][]byte
+	late  *time.Timer // writes what has no end yet; nil while there is nothing
+}
+
+// modelOutput is where models write, and what to call at the end: with JSON as the format objects, and
+// otherwise the bytes as they are.
+func modelOutput(m Model, runners int, out io.Writer) (print func(supervisor.Origin, []byte), end func()) {
+	if !m.logsJSON() {
+		return func(_ supervisor.Origin, text []byte) { _, _ = out.Write(text) }, func() {} // nobody to tell
+	}
+	l := &modelLog{
+		handler: slog.NewJSONHandler(out, &slog.HandlerOptions{Level: slog.Level(math.MinInt)}),
+		several: runners > 1,
+		begun:   map[supervisor.Origin][]byte{},
+	}
+	return l.print, l.end
+}
+
+func (l *modelLog) print(from supervisor.Origin, text []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if from.Whole {
+		from.Whole = false
+		l.finishLocked(from)
+		l.piecesLocked(from, bytes.TrimRight(text, "\n"), false)
+		return
+	}
+	for {
+		line, rest, ended := bytes.Cut(text, []byte{'\n'})
+		if begun := l.begun[from]; begun != nil || !ended {
+			line = append(begun, line...) // a copy: the text is the caller's
+		}
+		if !ended {
+			l.keepLocked(from, line)
+			return
+		}
+		delete(l.begun, from)
+		l.piecesLocked(from, visible(line), false)
+		text = rest
+	}
+}
+
+// keepLocked keeps the beginning of a line until there is more of it.
+func (l *modelLog) keepLocked(from supervisor.Origin, line []byte) {
+	if len(line) > mostLine {
+		line = l.wholePiecesLocked(from, visible(line))
+	}
+	if len(line) == 0 {
+		delete(l.begun, from)
+		return
+	}
+	l.begun[from] = line
+	if l.late == nil {
+		l.late = time.AfterFunc(partialAfter, l.writePartial)
+	}
+}
+
+// visible is what a terminal shows of a line: a progress bar writes over what was there before.
+func visible(line []byte) []byte {
+	line = bytes.TrimRight(line, "\r")
+	return line[bytes.LastIndexByte(line, '\r')+1:]
+}
+
+// wholePiecesLocked writes as much of a line without an end as makes whole pieces, and returns the rest.
+func (l *modelLog) wholePiecesLocked(from supervisor.Origin, line []byte) (rest []byte) {
+	for len(line) > mostLine {
+		cut := mostLine
+		for cut > mostLine-utf8.UTFMax && !utf8.RuneStart(line[cut]) {
+			cut--
+		}
+		l.writeLocked(from, line[:cut], true)
+		line = line[cut:]
+	}
+	return line
+}
+
+func (l *modelLog) piecesLocked(from supervisor.Origin, line []byte, partial bool) {
+	if line = l.wholePiecesLocked(from, line); len(line) > 0 {
+		l.writeLocked(from, line, partial)
+	}
+}
+
+// finishLocked ends a line that another follows.
+func (l *modelLog) finishLocked(from supervisor.Origin) {
+	line := l.begun[from]
+	delete(l.begun, from)
+	l.piecesLocked(from, visible(line), false)
+}
+
+func (l *modelLog) writePartial() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.late = nil
+	for from, line := range l.begun {
+		delete(l.begun, from)
+		l.piecesLocked(from, visible(line), true)
+	}
+}
+
+// end writes what has no end, and never will.
+func (l *modelLog) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.late != nil {
+		l.late.Stop()
+	}
+	for from := range l.begun {
+		l.finishLocked(from)
+	}
+}
+
+// writeLocked writes one object, of the form that the lines of the server have.
+func (l *modelLog) writeLocked(from supervisor.Origin, line []byte, partial bool) {
+	r := slog.NewRecord(time.Now(), slog.LevelInfo, string(line), 0)
+	r.AddAttrs(slog.String("stream", from.Stream))
+	if l.several {
+		r.AddAttrs(slog.Int("runner", from.Runner))
+	}
+	if from.ID != "" {
+		r.AddAttrs(slog.String("id", from.ID))
+	}
+	if partial {
+		r.AddAttrs(slog.Bool("partial", true))
+	}
+	_ = l.handler.Handle(context.Background(), r) // nobody to tell
+}
+
+// logsJSON reports whether the log is made of JSON objects.
+func (m Model) logsJSON() bool { return strings.EqualFold(m.LogFormat, "json") }
