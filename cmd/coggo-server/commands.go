@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -17,6 +18,7 @@ type commands struct {
 	Check   checkCommand     `cmd:"" help:"Load and set up a model, and say what is wrong with it."`
 	Init    initCommand      `cmd:"" help:"Make a small model to begin with."`
 	Schema  schemaCommand    `cmd:"" help:"Print the OpenAPI document of a model."`
+	Help    helpCommand      `cmd:"" help:"Show what a command takes."`
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }
 
@@ -31,7 +33,7 @@ const description = `Run a Cog model.
 const (
 	exitOK       = 0
 	exitFailed   = 1 // the model, or the server
-	exitUsage    = 2 // what was asked for
+	exitUsage    = 2 // what was asked for: flags, their values, the model directory, cog.yaml, the input
 	exitCanceled = 130
 )
 
@@ -42,6 +44,7 @@ func newParser(c *commands) (*kong.Kong, error) {
 		kong.Description(description),
 		kong.Vars{"version": "coggo-server " + version},
 		kong.Help(printHelp),
+		kong.ValueFormatter(withDefault),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 110}),
 	)
 }
@@ -69,15 +72,111 @@ func execute(args []string) (int, error) {
 	if err := unsetEmpty(parser); err != nil {
 		return exitFailed, err
 	}
+	if err := misspelt(parser, args); err != nil {
+		return exitUsage, err
+	}
 	chosen, err := parser.Parse(joinSwitch(args, "--await-explicit-shutdown"))
 	if err != nil {
-		return exitFailed, fmt.Errorf("%w; see coggo-server --help", err)
+		return exitUsage, inOurWords(err)
 	}
 	status := exitOK
-	if err := chosen.Run(&status); err != nil {
+	if err := chosen.Run(&status); errors.As(err, new(usageError)) {
+		return exitUsage, err
+	} else if err != nil {
 		return exitFailed, err
 	}
 	return status, nil
+}
+
+// usageError is about what was asked for, and not about what came of it.
+type usageError struct{ error }
+
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return usageError{err}
+}
+
+// Unwrap returns the error itself.
+func (e usageError) Unwrap() error { return e.error }
+
+// inOurWords is an error of the parser for people: it calls the end of the command line EOL.
+func inOurWords(err error) error {
+	text := err.Error()
+	if flag, _, ok := strings.Cut(text, `: expected `); ok && strings.HasSuffix(text, `got "EOL" (<EOL>)`) {
+		text = flag + ": the value is missing"
+	}
+	return errors.New(text + "; see coggo-server --help")
+}
+
+// misspelt refuses a first word that is neither a command nor a model: the parser would take any for a model directory.
+func misspelt(parser *kong.Kong, args []string) error {
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") || isCommand(parser, args[0]) || exists(args[0]) {
+		return nil
+	}
+	return fmt.Errorf("%s is neither a command nor a model directory%s; see coggo-server --help", args[0], closest(parser, args[0]))
+}
+
+func isCommand(parser *kong.Kong, word string) bool {
+	return slices.ContainsFunc(parser.Model.Children, func(n *kong.Node) bool { return n.Name == word })
+}
+
+// closest is the parser's own suggestion for a command. It makes none while there is a default command, so the parser is of no
+// more use afterwards.
+func closest(parser *kong.Kong, word string) string {
+	parser.Model.DefaultCmd = nil
+	traced, err := kong.Trace(parser, []string{word})
+	if err != nil || traced.Error == nil {
+		return ""
+	}
+	if _, suggestion, found := strings.Cut(traced.Error.Error(), ", did you mean "); found {
+		return ", did you mean " + suggestion
+	}
+	return ""
+}
+
+type helpCommand struct {
+	Command string `arg:"" optional:"" help:"The command; without one the whole."`
+}
+
+// Run prints the help as --help does, which ends the process.
+func (c *helpCommand) Run(chosen *kong.Context) error {
+	words := []string{"--help"}
+	if c.Command != "" {
+		if !isCommand(chosen.Kong, c.Command) {
+			return usage(fmt.Errorf("there is no command %s%s; see coggo-server --help", c.Command, closest(chosen.Kong, c.Command)))
+		}
+		words = []string{c.Command, "--help"}
+	}
+	_, err := chosen.Kong.Parse(words)
+	return err
+}
+
+// withDefault is the help of a flag, with its default where the placeholder stands in the place of that.
+func withDefault(value *kong.Value) string {
+	help := kong.DefaultHelpValueFormatter(value)
+	if value.Default != "" && value.Flag != nil && value.Flag.PlaceHolder != "" {
+		help += fmt.Sprintf(" Default: %s.", value.Default)
+	}
+	return help
+}
+
+// sourceOf says what has set a flag.
+func sourceOf(chosen *kong.Context, name string) string {
+	source := "the default"
+	for _, flag := range chosen.Flags() {
+		if flag.Name != name {
+			continue
+		}
+		if i := slices.IndexFunc(flag.Envs, func(variable string) bool { return os.Getenv(variable) != "" }); i >= 0 {
+			source = "from " + flag.Envs[i]
+		}
+		if slices.ContainsFunc(chosen.Path, func(p *kong.Path) bool { return p.Flag == flag }) {
+			source = "from --" + name
+		}
+	}
+	return source
 }
 
 // unsetEmpty makes a variable that is set to nothing, as compose files and manifests often do, count as one that is not set.

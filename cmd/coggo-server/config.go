@@ -54,14 +54,14 @@ type Config struct {
 	PathPrefix            string `group:"Listening:" placeholder:"PATH" help:"Path below which a proxy serves this server, such as /models/a: all URLs that it gives out have it. The proxy may pass it on or take it away. Default: what X-Forwarded-Prefix says."`
 	AwaitExplicitShutdown bool   `group:"Listening:" help:"Ignore SIGTERM: end by POST /shutdown or SIGINT only."`
 
-	AuthTokenFile string   `group:"Security:" type:"existingfile" placeholder:"FILE" help:"File with the token that clients must send as Authorization: Bearer. Without it: $$COGGO_AUTH_TOKEN."`
-	CORSOrigin    []string `group:"Security:" name:"cors-origin" placeholder:"ORIGIN" help:"Let pages of this origin use the API from a browser; * lets those of every site; may be repeated."`
-	AllowedHost   []string `group:"Security:" placeholder:"NAME" help:"Host name that browsers may use which come over loopback, from this machine or through a proxy on it, beside localhost and addresses; * for any; may be repeated. Without a token only."`
-	WebhookSecret string   `group:"Security:" env:"COGGO_WEBHOOK_SECRET" placeholder:"whsec_…" help:"Sign webhooks by the Standard Webhooks specification."`
+	AuthTokenFile string   `group:"Security:" type:"existingfile" placeholder:"FILE" help:"File with the token that clients must send as Authorization: Bearer. Default: the token in $$COGGO_AUTH_TOKEN, else none is needed."`
+	CORSOrigin    []string `group:"Security:" name:"cors-origin" placeholder:"ORIGIN" help:"Let pages of this origin use the API from a browser; * lets those of every site; may be repeated. Default: no other site."`
+	AllowedHost   []string `group:"Security:" placeholder:"NAME" help:"Host name that browsers may use which come over loopback, from this machine or through a proxy on it, beside localhost and addresses; * for any; may be repeated. Without a token only. Default: none beside these."`
+	WebhookSecret string   `group:"Security:" env:"COGGO_WEBHOOK_SECRET" placeholder:"whsec_…" help:"Sign webhooks by the Standard Webhooks specification. Default: they are not signed."`
 
 	WebhookAuthHost []string `group:"Security:" placeholder:"HOST" help:"Send $$WEBHOOK_AUTH_TOKEN with webhooks to this HOST or HOST:PORT only, or to every host below a domain, as in *.example.com; may be repeated. Default: with every webhook, as Cog does."`
 
-	RunnerUser string `group:"Security:" placeholder:"USER[:GROUP]" help:"Run the model, and everything else once the port is open, as this user. For a server that is started as root."`
+	RunnerUser string `group:"Security:" placeholder:"USER[:GROUP]" help:"Run the model, and everything else once the port is open, as this user. For a server that is started as root. Default: who starts the server."`
 
 	Runners        int    `group:"Running:" default:"1" placeholder:"N" help:"Runner processes, each with the whole model."`
 	BusyPoll       span   `group:"Running:" default:"500us" help:"How long server and runner look for each other's next message before they sleep, while short predictions follow each other that closely and, twice as long, for the end of a canceled one; 0: never. Nor with fewer than two processors for each runner."`
@@ -76,7 +76,7 @@ type Config struct {
 	MaxFetching    int    `group:"Running:" default:"8" placeholder:"N" help:"Predictions whose input files may be fetched beyond those for which a slot is free; beyond it 409, or the queue."`
 	Retain         int    `group:"Running:" default:"1000" placeholder:"N" help:"Finished predictions to keep for GET; 0 keeps none."`
 	RetainFor      span   `group:"Running:" default:"1h" help:"How long they are kept."`
-	UploadURL      string `group:"Running:" name:"upload-url" env:"COG_UPLOAD_URL" placeholder:"URL" help:"Upload output files with PUT below this URL instead of returning data URLs."`
+	UploadURL      string `group:"Running:" name:"upload-url" env:"COG_UPLOAD_URL" placeholder:"URL" help:"Upload output files with PUT below this URL. Default: the answer has them as data URLs."`
 	ShutdownGrace  span   `group:"Running:" name:"runner-shutdown-grace-period" default:"20s" help:"How long predictions may go on after the server was told to stop."`
 
 	MaxBody       size `group:"Limits:" default:"128MiB" help:"Largest request body."`
@@ -94,6 +94,8 @@ type Config struct {
 	Threads int    `hidden:"" help:"Accepted for Cog's sake: a runner has one thread."`
 
 	Given        Model          `kong:"-"` // as flags and environment say, without cog.yaml
+	HostFrom     string         `kong:"-"` // what has set Host, for people: "--host", "$COG_HOST", "the default"
+	PortFrom     string         `kong:"-"` // and Port
 	Account      account        `kong:"-"` // of RunnerUser
 	AuthToken    string         `kong:"-"` // from AuthTokenFile or the environment
 	HookToken    string         `kong:"-"` // sent with webhooks, from the environment
@@ -102,9 +104,11 @@ type Config struct {
 }
 
 // complete reads what is neither flag nor environment, and refuses what no default can mend.
-func (c *Config) complete() error {
+func (c *Config) complete() error { return usage(c.read()) }
+
+func (c *Config) read() error {
 	c.Given = c.Model
-	if err := c.Model.complete(); err != nil {
+	if err := c.Model.read(); err != nil {
 		return err
 	}
 	if err := c.readSecrets(); err != nil {
@@ -145,7 +149,7 @@ func (c *Config) queue() (all, patient int) {
 // checkAddresses refuses addresses that would only be found out when they are used.
 func (c *Config) checkAddresses() error {
 	if n, err := strconv.Atoi(c.Port); err != nil || n < 0 || n > 65535 {
-		return fmt.Errorf("--port is %q: it must be a number from 0 to 65535", c.Port)
+		return fmt.Errorf("port %q (%s): --port and PORT must be a number from 0 to 65535", c.Port, c.PortFrom)
 	}
 	if c.PathPrefix = strings.TrimRight(c.PathPrefix, "/"); c.PathPrefix != "" && !httpapi.Prefix.MatchString(c.PathPrefix) {
 		return fmt.Errorf("--path-prefix is %q: it must be a path such as /models/a, of letters, digits, and - . _ ~", c.PathPrefix)
@@ -191,7 +195,9 @@ func (c *Config) port() int {
 }
 
 // complete fills in from cog.yaml and the environment what flags left open.
-func (m *Model) complete() (err error) {
+func (m *Model) complete() error { return usage(m.read()) }
+
+func (m *Model) read() (err error) {
 	if m.ModelDir, err = filepath.Abs(m.ModelDir); err != nil {
 		return err
 	}
@@ -220,8 +226,10 @@ func (m *Model) complete() (err error) {
 }
 
 func (m *Model) readManifest() error {
-	if info, err := os.Stat(m.ModelDir); err != nil || !info.IsDir() {
-		return fmt.Errorf("model directory %s: no such directory", m.ModelDir)
+	if info, err := os.Stat(m.ModelDir); err == nil && !info.IsDir() {
+		return fmt.Errorf("model directory %s: not a directory; name the one that has cog.yaml, or give a file with --predict FILE:NAME", m.ModelDir)
+	} else if err != nil {
+		return fmt.Errorf("model directory %s: %w; see coggo-server --help", m.ModelDir, reasonOf(err))
 	}
 	path := filepath.Join(m.ModelDir, "cog.yaml")
 	found, err := openManifest(path)

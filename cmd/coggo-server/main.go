@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -15,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/alecthomas/kong"
 
 	"github.com/coggo/coggo/internal/httpapi"
 	"github.com/coggo/coggo/internal/supervisor"
@@ -41,7 +42,8 @@ func main() {
 type serveCommand struct{ Config }
 
 // Run is the command.
-func (c *serveCommand) Run() error {
+func (c *serveCommand) Run(chosen *kong.Context) error {
+	c.HostFrom, c.PortFrom = sourceOf(chosen, "host"), sourceOf(chosen, "port")
 	if err := c.complete(); err != nil {
 		return err
 	}
@@ -63,9 +65,9 @@ func run(c Config, console *console) error {
 		log.Warn("every webhook receiver that a client names gets WEBHOOK_AUTH_TOKEN; name yours with --webhook-auth-host")
 	}
 	surviveFileSizeLimit()
-	open, err := net.Listen("tcp", net.JoinHostPort(c.Host, c.Port))
+	open, err := c.listen()
 	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+		return err
 	}
 	listener := &httpapi.Listener{Listener: open, Stall: time.Duration(c.StreamTimeout)}
 	if err := c.stepDown(); err != nil {
@@ -112,7 +114,7 @@ func run(c Config, console *console) error {
 		defer greet(console, built.supervisor, c, listener.Addr())()
 	}
 	err = waitForEnd(stop, built.supervisor.Defunct(), serving, c.AwaitExplicitShutdown)
-	log.Info("shutting down")
+	sayEnd(console, built.supervisor, time.Duration(c.ShutdownGrace), log)
 	unmarkReady()
 	late := time.Now().Add(time.Duration(c.ShutdownGrace))
 	drain(late, built, stop)

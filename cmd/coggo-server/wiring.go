@@ -54,7 +54,7 @@ func build(c Config, dir *workingDir, output func(supervisor.Origin, []byte), ap
 		},
 	})
 	if err != nil {
-		return nil, err
+		return nil, usage(err)
 	}
 	store := &files.Store{
 		Dir: filepath.Join(dir.path, "uploads"), MaxBytes: int64(c.MaxInputFile), MaxTotal: int64(c.MaxUploads), Keep: uploadsKeep, Now: time.Now, NewID: prediction.NewID,
@@ -78,7 +78,7 @@ func build(c Config, dir *workingDir, output func(supervisor.Origin, []byte), ap
 	}
 	devices, err := runnerDevices(c.RunnerDevices, c.Runners)
 	if err != nil {
-		return nil, err
+		return nil, usage(err)
 	}
 	maxQueue, patientQueue := c.queue()
 	s, err := supervisor.New(supervisor.Config{

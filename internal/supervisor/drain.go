@@ -50,6 +50,7 @@ func (s *Supervisor) Drain(grace, hurry context.Context) {
 	select {
 	case <-done:
 	case <-hurry.Done():
+		s.Log.Info("stopping at once")
 		select {
 		case <-done:
 		case <-time.After(hurryWait):

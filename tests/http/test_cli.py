@@ -410,7 +410,7 @@ def test_schema_prints_the_document(place):
 
 def test_a_directory_without_a_model_is_an_error_with_a_remedy(place):
     done = subprocess.run([BINARY, "check", "."], capture_output=True, text=True, timeout=20)
-    assert done.returncode == 1 and 'write `predict: "predict.py:Predictor"`' in done.stderr
+    assert done.returncode == 2 and 'write `predict: "predict.py:Predictor"`' in done.stderr
 
 
 @pytest.mark.parametrize(

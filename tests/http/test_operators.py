@@ -168,7 +168,7 @@ def test_what_is_refused_and_named(model, flags, env, names):
         text=True,
         timeout=20,
     )
-    assert done.returncode != 0
+    assert done.returncode == 2
     assert names in done.stderr and "Traceback" not in done.stderr and "goroutine" not in done.stderr
 
 
@@ -253,9 +253,34 @@ def test_without_weights_they_are_none(start):
 def test_a_port_in_use_is_fatal(model):
     with Started(model, *LOCAL) as server:
         port = server.says("msg=listening").split("127.0.0.1:")[1].split()[0]
-        command = [str(BINARY), "--host", "127.0.0.1", "--port", port, str(model)]
-        other = subprocess.run(command, capture_output=True, text=True, timeout=20, env=environment())
-        assert other.returncode == 1 and "address already in use" in other.stderr
+        for flags, env, source in (
+            (["--port", port], {"PORT": "1"}, "from --port"),
+            ([], {"PORT": port, "COG_PORT": "1"}, "from PORT"),
+            ([], {"COG_PORT": port}, "from COG_PORT"),
+        ):
+            said = refused(model, "--host", "127.0.0.1", *flags, **env)
+            assert f"port {port} ({source}): address already in use; " in said and "--port or PORT" in said
+
+
+def refused(model, *flags, before=(), **env):
+    """What a server says that cannot listen."""
+    command = [*before, str(BINARY), *flags, str(model)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, env=environment(**env))
+    assert done.returncode == 1, done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "nosuch.invalid", "127.0.0.1:80", "2001:db8::1"])
+def test_an_address_of_another_machine_names_the_flag(model, host):
+    assert f"host {host} (from --host): " in refused(model, "--port", "0", "--host", host)
+    said = refused(model, "--port", "0", COG_HOST=host)
+    assert f"host {host} (from COG_HOST): " in said and "--host or COG_HOST must be an address of this machine" in said
+
+
+def test_a_port_for_root_names_the_flag(model):
+    in_namespaces = ["unshare", "--user", "--net"]  # without the rights that they would give to root
+    said = refused(model, "--port", "80", before=in_namespaces)
+    assert "port 80 (from --port): permission denied; " in said and "from 1024 up" in said
 
 
 def test_nothing_is_left_in_the_directory_of_the_model(start, tmp_path):

@@ -115,6 +115,16 @@ def test_a_second_signal_hurries(start):
     until("it refuses", lambda: server.predict({}).status == 503)
     stop(server, "SIGTERM")
     assert server.process.wait(20) == 0
+    assert 'msg="shutting down" predictions=1 grace=20s\n' in server.log()
+    assert server.log().count('msg="stopping at once"') == 1
+
+
+def test_a_first_signal_with_nothing_under_way_says_so(start):
+    server = start(MODEL, "--runner-shutdown-grace-period", "90")
+    stop(server, "SIGTERM")
+    assert server.process.wait(20) == 0
+    assert 'msg="shutting down" predictions=0 grace=1m30s\n' in server.log()
+    assert "stopping at once" not in server.log() and "Ctrl-C" not in server.log()
 
 
 @pytest.mark.parametrize("how", ["shutdown", "SIGTERM", "SIGINT"])

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import urllib.request
 
 import pytest
 
@@ -49,6 +50,50 @@ def test_a_terminal_shows_a_timer_and_then_how_to_begin(model):
     curl = re.search(r"curl .*", terminal.shown).group().strip()
     answer = json.loads(subprocess.run(["bash", "-c", curl], capture_output=True, timeout=20, check=True).stdout)
     assert (answer["status"], answer["output"]) == ("succeeded", "hello")
+    terminal.close()
+
+
+def ask(terminal, count):
+    """Begin predictions that do not end by themselves."""
+    terminal.wait("curl .*\r\n")
+    at = re.search(r"(http\S+)/predictions", terminal.shown).group(1)
+    for _ in range(count):
+        headers = {"Content-Type": "application/json", "Prefer": "respond-async"}
+        request = urllib.request.Request(f"{at}/predictions", b'{"input": {"prompt": "", "steps": 600}}', headers)
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            assert answer.status == 202
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(0, "stopped"), (1, "20s for 1 prediction to end"), (2, "20s for 2 predictions to end")]
+)
+def test_the_first_ctrl_c_says_what_it_waits_for_and_the_second_waits_for_nothing(model, count, said):
+    (model / "predict.py").write_text(
+        SLOW.replace("return prompt", "time.sleep(steps)").replace("sleep(1)", "sleep(0)")
+    )
+    words = [BINARY, "--host", "127.0.0.1", "--port", "0", "--max-queue", "9", "--python", real_python(), model]
+    terminal = Terminal(words, COGGO_AUTH_TOKEN="")
+    ask(terminal, count)
+    os.killpg(terminal.process.pid, signal.SIGINT)
+    terminal.wait(said)
+    assert ("press Ctrl-C again to stop at once\r\n" in terminal.shown) == (count > 0)
+    terminal.close()
+
+
+def test_a_failed_setup_says_what_to_do_next(model):
+    (model / "predict.py").write_text(SLOW.replace("time.sleep(1)", "raise OSError('no weights')"))
+    (model / "cog.yaml").unlink()
+    flags = ["--predict", "predict.py:Predictor", "--python", real_python(), model]
+    terminal = Terminal([BINARY, "--host", "127.0.0.1", "--port", "0", *flags])
+    terminal.wait("as long as this server runs\r\n")
+    assert "OSError: no weights" in terminal.shown and "curl" not in terminal.shown
+    assert "mend what the error above says, and start again" in terminal.shown
+    [check] = re.findall(rf"  ({re.escape(str(BINARY))} check .*)\r\n", terminal.shown)
+    checked = subprocess.run(["sh", "-c", check], capture_output=True, text=True, timeout=30)
+    assert checked.returncode == 1 and "no weights" in checked.stdout
+    at = re.search(r"(http\S+/health-check)", terminal.shown).group(1)
+    with urllib.request.urlopen(at, timeout=20) as answer:
+        assert "no weights" in json.load(answer)["setup"]["logs"]
     terminal.close()
 
 

@@ -1,0 +1,22 @@
+package main
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/coggo/coggo/internal/supervisor"
+)
+
+// sayEnd says what the end of the server waits for and, on a terminal, what a second Ctrl-C does.
+func sayEnd(c *console, s *supervisor.Supervisor, grace time.Duration, log *slog.Logger) {
+	predictions := s.InFlight()
+	log.Info("shutting down", "predictions", predictions, "grace", grace.String())
+	if !c.terminal || predictions == 0 {
+		return
+	}
+	noun := "predictions"
+	if predictions == 1 {
+		noun = "prediction"
+	}
+	c.say("waiting up to %s for %d %s to end; press Ctrl-C again to stop at once", grace, predictions, noun)
+}
