@@ -215,7 +215,7 @@ def test_a_bad_model_has_no_schema(model, name):
 
 def test_nothing_to_load_is_said(tmp_path):
     shown = schema(tmp_path)
-    assert (shown.returncode, shown.stdout) == (1, "")
+    assert (shown.returncode, shown.stdout) == (2, "")
     assert "cog.yaml" in shown.stderr
 
 

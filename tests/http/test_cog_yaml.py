@@ -167,7 +167,7 @@ def test_what_names_no_predictor_is_refused_by_the_server_and_by_the_command(mod
     text, said = REFUSED[name]
     place = model(text)
     for shown in (command(place, BINARY, "--port", "0"), schema(place)):
-        assert (shown.returncode, shown.stdout) == (1, "")
+        assert (shown.returncode, shown.stdout) == (2, "")
         assert all(word in shown.stderr for word in said), shown.stderr
 
 
