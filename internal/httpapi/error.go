@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/coggo/coggo/internal/prediction"
 )
@@ -72,9 +74,10 @@ func refusal(err error) (refused *prediction.Error, status int) {
 	return nil, 0
 }
 
-func retryAfter(w http.ResponseWriter, e *prediction.Error) {
-	if e.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(e.RetryAfter.Seconds())))
+// retryAfter tells a client when to come again, in whole seconds; 0 says nothing of it.
+func retryAfter(w http.ResponseWriter, after time.Duration) {
+	if after > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(after.Seconds()))))
 	}
 }
 
@@ -87,7 +90,7 @@ func writeRefusal(w http.ResponseWriter, status int, e *prediction.Error) {
 	case http.StatusConflict, http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		body.Status = string(prediction.Failed)
 	}
-	retryAfter(w, e)
+	retryAfter(w, e.RetryAfter)
 	writeJSON(w, status, body)
 }
 

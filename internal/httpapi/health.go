@@ -118,6 +118,7 @@ func (a *API) ready(w http.ResponseWriter, r *http.Request) error {
 	}
 	if h.Draining || h.Status != supervisor.Ready && h.Status != supervisor.Busy {
 		code = http.StatusServiceUnavailable
+		retryAfter(w, h.RetryAfter)
 	}
 	writeJSON(w, code, body)
 	return nil

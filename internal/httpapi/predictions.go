@@ -74,7 +74,7 @@ func (a *API) start(w http.ResponseWriter, r *http.Request, req prediction.Reque
 		a.waitDone(r, p, prefer.wait)
 		writeCurrent(w, p)
 	case !created && !p.Keep():
-		return prediction.Refuse(prediction.Conflict, "the "+p.Request.Method.Noun()+" with this id is being canceled, because its client has left; try again later")
+		return prediction.RefuseFor(time.Second, prediction.Conflict, "the "+p.Request.Method.Noun()+" with this id is being canceled, because its client has left; try again later")
 	default:
 		writeCurrent(w, p)
 	}

@@ -32,7 +32,7 @@ func (a *API) problem(h handler) handler {
 			return err
 		}
 		a.Refusals.add(r, string(refused.Code), status)
-		retryAfter(w, refused)
+		retryAfter(w, refused.RetryAfter)
 		writeProblem(w, status, refused)
 		return nil
 	}

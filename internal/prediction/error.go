@@ -24,7 +24,7 @@ type Error struct {
 	Code       Code
 	Message    string
 	Problems   []Problem     // for Invalid
-	RetryAfter time.Duration // for QueueFull
+	RetryAfter time.Duration // when the same request may be accepted; 0: not by waiting
 }
 
 func (e *Error) Error() string { return e.Message }
@@ -38,6 +38,11 @@ type Problem struct {
 
 // Refuse returns an *Error with code and message.
 func Refuse(c Code, message string) *Error { return &Error{Code: c, Message: message} }
+
+// RefuseFor is Refuse for a request that may be accepted after a while.
+func RefuseFor(after time.Duration, c Code, message string) *Error {
+	return &Error{Code: c, Message: message, RetryAfter: after}
+}
 
 // InvalidRequest returns an *Error with code Invalid for problems.
 func InvalidRequest(problems ...Problem) *Error {

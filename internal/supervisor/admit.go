@@ -3,7 +3,6 @@ package supervisor
 import (
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/schema"
@@ -40,10 +39,10 @@ func (s *Supervisor) inputSchema(m prediction.Method) (*schema.Input, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ending.Err() != nil {
-		return nil, prediction.Refuse(prediction.Draining, "the server is shutting down")
+		return nil, prediction.RefuseFor(soon, prediction.Draining, "the server is shutting down")
 	}
 	if status := s.statusLocked(); status != Ready && status != Busy {
-		return nil, prediction.Refuse(prediction.NotReady, s.whyNotLocked(status))
+		return nil, s.notReadyLocked(status)
 	}
 	return s.inputLocked(m)
 }
@@ -77,7 +76,7 @@ func (s *Supervisor) register(f *flight, idempotent bool) (known *flight, err er
 	defer s.mu.Unlock()
 	s.forgetLocked()
 	if s.ending.Err() != nil {
-		return nil, prediction.Refuse(prediction.Draining, "the server is shutting down")
+		return nil, prediction.RefuseFor(soon, prediction.Draining, "the server is shutting down")
 	}
 	old := s.flights[f.id()]
 	if old != nil {
@@ -90,7 +89,7 @@ func (s *Supervisor) register(f *flight, idempotent bool) (known *flight, err er
 		}
 	}
 	if s.goesOnLocked(f.id()) {
-		return nil, prediction.Refuse(prediction.Conflict, "the model still goes on with the canceled prediction that had this id; try again later")
+		return nil, prediction.RefuseFor(soon, prediction.Conflict, "the model still goes on with the canceled prediction that had this id; try again later")
 	}
 	if !s.beginLocked(f) { // whoever waits has no use for what is free, see dispatchLocked
 		if err := s.queueLocked(f); err != nil {
@@ -114,7 +113,7 @@ func (s *Supervisor) goesOnLocked(id string) bool {
 // queueLocked gives f a place in the queue.
 func (s *Supervisor) queueLocked(f *flight) error {
 	if status := s.statusLocked(); status != Ready && status != Busy { // it was, before the input was checked
-		return prediction.Refuse(prediction.NotReady, s.whyNotLocked(status))
+		return s.notReadyLocked(status)
 	}
 	if !s.mayWaitLocked(f) {
 		return s.fullLocked(f)
@@ -148,12 +147,9 @@ func (s *Supervisor) fullLocked(f *flight) error {
 		why = "already fetching the files of as many predictions as may be at once"
 	}
 	if s.MaxQueue > 0 || f.prediction.Request.Patient && s.PatientQueue > 0 {
-		return &prediction.Error{
-			Code: prediction.QueueFull, RetryAfter: time.Second,
-			Message: why + ", and every place in the queue is taken, see --max-queue; try again later",
-		}
+		return prediction.RefuseFor(soon, prediction.QueueFull, why+", and every place in the queue is taken, see --max-queue; try again later")
 	}
-	return prediction.Refuse(prediction.Busy, why+"; try again later, or let predictions wait with --max-queue")
+	return prediction.RefuseFor(soon, prediction.Busy, why+"; try again later, or let predictions wait with --max-queue")
 }
 
 // beginLocked gives f a slot, or lets it fetch its files first while others have the slots, and reports whether there was

@@ -33,7 +33,7 @@ func (c checks) run(input *schema.Input, raw json.RawMessage, wait time.Duration
 			defer cancel()
 		}
 		if c.room.Acquire(ctx, weight) != nil {
-			return schema.Checked{}, nil, prediction.Refuse(prediction.NotReady, "too many large inputs are being checked at once; try again later")
+			return schema.Checked{}, nil, prediction.RefuseFor(soon, prediction.NotReady, "too many large inputs are being checked at once; try again later")
 		}
 		defer c.room.Release(weight)
 	}

@@ -24,7 +24,8 @@ const (
 // Health is what the server says of itself.
 type Health struct {
 	Summary
-	Runners []RunnerHealth // of each, when there are several
+	Runners    []RunnerHealth // of each, when there are several
+	RetryAfter time.Duration  // when a server that is not well may be; 0: not by itself
 }
 
 // RunnerHealth is how one of several runners is.
@@ -159,6 +160,7 @@ func (w *worker) room() error {
 
 func (s *Supervisor) healthLocked() Health {
 	h := Health{Summary: Summary{Status: s.statusLocked(), Draining: s.ending.Err() != nil}}
+	h.RetryAfter = s.retryLocked(h.Status)
 	shown := s.workers[0]
 	for _, w := range s.workers {
 		if w.phase == phaseReady {

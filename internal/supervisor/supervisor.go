@@ -261,7 +261,7 @@ func (s *Supervisor) Schema() (*schema.Document, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.schema == nil {
-		return nil, prediction.Refuse(prediction.NotReady, "the model is not loaded, so there is no schema yet; see /health-check")
+		return nil, prediction.RefuseFor(s.retryLocked(s.statusLocked()), prediction.NotReady, "the model is not loaded, so there is no schema yet; see /health-check")
 	}
 	return s.schema, nil
 }

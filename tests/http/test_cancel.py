@@ -401,6 +401,7 @@ def test_the_id_of_a_canceled_prediction_is_refused_while_the_model_goes_on_with
     assert server.ended("it")["status"] == "canceled"
     refused = server.predict({"until": str(there)}, id="it")
     assert refused.status == 409 and "still goes on" in refused.json["error"]
+    assert refused.headers["retry-after"] == "1"
     old.touch()
     until("the model has ended it", lambda: server.health()["concurrency"]["current"] == 1)
     assert server.predict({"until": str(there)}, id="it").json["output"] == str(there), "not what the old one answered"

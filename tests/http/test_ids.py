@@ -176,6 +176,7 @@ def test_nobody_is_told_of_what_is_being_canceled_for_its_client_has_left(start)
     until("the server has noticed", (server.spool() / "cancel-left.json").exists)
     refused = server.ask("PUT", "/predictions/left", "{}")
     assert refused.status == 409 and "being canceled" in refused.json["detail"]
+    assert refused.headers["retry-after"] == "1"
     assert server.ended("left")["status"] == "canceled"
 
 

@@ -1,0 +1,164 @@
+"""`Retry-After` is where a later try can succeed without anybody doing anything, and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+
+from waiting import until
+
+MODEL = """
+import pathlib, time
+from cog import BasePredictor, ConcatenateIterator, streaming
+here = pathlib.Path(__file__).parent
+class Predictor(BasePredictor):
+    def setup(self):
+        while (here / "hold").exists():
+            time.sleep(0.02)
+    def healthcheck(self):
+        return not (here / "sick").exists()
+    @streaming
+    def predict(self, s: float = 0) -> ConcatenateIterator[str]:
+        time.sleep(s)
+        yield "done"
+def train(n: int = 0) -> str:
+    return "trained"
+"""
+ASYNC = {"Prefer": "respond-async"}
+EVENTS = {"Accept": "text/event-stream"}
+
+#: Every way to ask for a run.
+RUNS = {
+    "POST": ("POST", "/predictions", {}),
+    "wait": ("POST", "/predictions", {"Prefer": "wait=5"}),
+    "async": ("POST", "/predictions", ASYNC),
+    "stream": ("POST", "/predictions", EVENTS),
+    "PUT": ("PUT", "/predictions/other", {}),
+    "training": ("POST", "/trainings", {}),
+    "v1": ("POST", "/v1/predictions", {}),
+    "v1 of a model": ("POST", "/v1/models/a/b/predictions", {}),
+}
+
+#: What else is 503 as long as there is no model.
+LOOKS = {name: ("GET", path, {}) for name, path in {
+    "readiness": "/readyz", "document": "/openapi.json", "v1 model": "/v1/models/a/b", "v1 versions": "/v1/models/a/b/versions",
+}.items()}  # fmt: skip
+
+
+def ask(server, kind):
+    method, path, headers = {**RUNS, **LOOKS}[kind]
+    return server.ask(method, path, {"input": {}} if method != "GET" else None, **headers)
+
+
+def retry(answer, status):
+    assert answer.status == status, answer.body
+    return answer.headers.get("retry-after")
+
+
+@pytest.fixture(scope="module")
+def taken(start_once):
+    server = start_once(MODEL, "--max-queue", "0")
+    server.predict({"s": 600}, ASYNC, id="taken")
+    until("the slot is taken", lambda: server.health()["status"] == "BUSY")
+    return server
+
+
+@pytest.mark.parametrize("kind", RUNS)
+def test_a_slot_that_is_taken_may_be_free_in_a_second(taken, kind):
+    assert retry(ask(taken, kind), 409) == "1"
+
+
+def test_an_id_that_runs_is_no_reason_to_try_again(taken):
+    """What the client wants is there: a later POST would run it once more."""
+    assert retry(taken.predict({}, id="taken"), 409) is None
+    assert retry(taken.ask("PUT", "/trainings/taken", {"input": {}}), 409) is None
+
+
+def test_a_place_in_the_queue_may_be_free_in_a_second(start):
+    server = start(MODEL, "--max-queue", "1")
+    for id in ("first", "second"):
+        server.predict({"s": 600}, ASYNC, id=id)
+    assert retry(ask(server, "POST"), 429) == retry(ask(server, "v1"), 429) == "1"
+
+
+@pytest.fixture(scope="module")
+def in_setup(start_once, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("held")
+    (directory / "predict.py").write_text(MODEL)
+    (directory / "cog.yaml").write_text("predict: predict.py:Predictor\n")
+    (directory / "hold").touch()
+    server = start_once(model_dir=directory, ready=False)
+    until("there is a schema", lambda: server.get("/openapi.json").status == 200)
+    return server
+
+
+@pytest.mark.parametrize("kind", [*RUNS, "readiness"])
+def test_during_setup_it_is_as_long_as_that_has_taken(in_setup, kind):
+    assert int(retry(ask(in_setup, kind), 503)) >= 1
+    until("it grows", lambda: int(retry(ask(in_setup, kind), 503)) > 1)
+
+
+@pytest.fixture(scope="module")
+def failed(start_once):
+    server = start_once("1/0", ready=False)
+    server.wait_status("SETUP_FAILED")
+    return server
+
+
+@pytest.mark.parametrize("kind", [*RUNS, *LOOKS])
+def test_a_setup_that_has_failed_is_not_mended_by_waiting(failed, kind):
+    assert retry(ask(failed, kind), 503) is None
+
+
+def test_before_the_model_is_loaded_its_document_is_soon_there(start, tmp_path):
+    wait = {"COG_WAIT_FILE": str(tmp_path / "go")}
+    server = start(MODEL, ready=False, env=wait)
+    for kind in (*RUNS, *LOOKS):
+        assert retry(ask(server, kind), 503) == "1", kind
+    (tmp_path / "go").touch()
+    server.wait_status("READY")
+
+
+def test_a_runner_that_is_set_up_again_takes_a_while(start):
+    server = start(MODEL)
+    (server.temporary.parent / "hold").touch()
+    os.kill(server.runner(), signal.SIGKILL)
+    answer = until("it is refused", lambda: (found := ask(server, "POST")).status == 503 and found)
+    assert int(retry(answer, 503)) >= 1
+    (server.temporary.parent / "hold").unlink()
+    server.wait_status("READY")
+
+
+def test_a_runner_that_dies_too_often_is_not_mended_by_waiting(start):
+    server = start(MODEL, "--max-restarts", "0", "--await-explicit-shutdown")
+    os.kill(server.runner(), signal.SIGKILL)
+    server.wait_status("DEFUNCT")
+    assert retry(ask(server, "POST"), 503) is retry(ask(server, "readiness"), 503) is None
+
+
+def test_a_model_that_is_not_well_may_be_well_again(start):
+    server = start(MODEL)
+    (server.temporary.parent / "sick").touch()
+    server.wait_status("UNHEALTHY")
+    assert retry(ask(server, "readiness"), 503) == "1"
+
+
+def test_after_a_server_that_ends_there_may_be_another(start):
+    server = start(MODEL)
+    working = threading.Thread(target=lambda: server.predict({"s": 2}, id="last"))
+    working.start()
+    until("it runs", lambda: server.health()["status"] == "BUSY")
+    server.process.send_signal(signal.SIGTERM)
+    until("it refuses", lambda: ask(server, "POST").status == 503)
+    for kind in (*RUNS, "readiness"):
+        assert retry(ask(server, kind), 503) == "1", kind
+    working.join()
+    assert server.process.wait(20) == 0
+
+
+def test_answers_that_are_no_refusal_have_none(taken):
+    for path in ("/health-check", "/livez", "/predictions/taken"):
+        assert "retry-after" not in taken.get(path).headers
