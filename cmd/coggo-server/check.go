@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +34,7 @@ func (c *checkCommand) Run(status *int) error {
 	if err := c.hideSecrets(""); err != nil {
 		return err
 	}
+	c.Checking = true
 	row("model", "%s in %s", c.Model.Predict, c.ModelDir)
 	for _, warning := range c.Warnings {
 		row("warning", "%s", warning)
@@ -47,18 +49,18 @@ func (c *checkCommand) Run(status *int) error {
 		return err
 	}
 	defer s.close()
-	err = s.check()
-	if errors.Is(err, errInterrupted) {
+	problem := s.check()
+	if problem.interrupted {
 		*status = exitCanceled
 		return nil
 	}
-	warnings := s.supervisor.Warnings()
+	warnings := s.supervisor.SetupResult().Warnings
 	if len(warnings) > 0 {
 		row("warnings", "%s", indented(strings.Join(warnings, "\n")))
 	}
-	if err != nil {
+	if problem.text != "" {
 		*status = exitFailed
-		row("problems", "%s", indented(err.Error()))
+		row("problems", "%s", indented(problem.stage+"\n"+problem.text))
 		return nil
 	}
 	switch count := len(c.Warnings) + len(warnings); {
@@ -100,30 +102,63 @@ func checkPython(python string, env []string) error {
 // oldestPython is the oldest minor version of Python 3 that the runner is written for.
 const oldestPython = 9
 
-// check prints what it finds out on the way. The error is every problem of the first stage that has any.
-func (s *session) check() error {
+// problem is what keeps a model from being served: the stage that failed, and every problem of that stage.
+type problem struct {
+	stage, text string
+	interrupted bool
+}
+
+// check prints what it finds out on the way.
+func (s *session) check() problem {
 	stop := s.timer("importing the model")
 	defer stop()
 	document, err := s.loaded()
 	if err != nil {
-		return err
+		return s.problem(err)
 	}
 	row("import", "%s, with the start of Python", seconds(stop()))
-	signature := signatureOf(document)
-	row("inputs", "%s", strings.TrimSpace(signature.table(strings.Repeat(" ", rowIndent))))
-	row("output", "%s", signature.output.kind())
+	predict := signatureOf(document)
+	predict.print("inputs", "output")
+	if train, ok := trainingOf(document); ok {
+		train.print("training", "trained")
+	}
 	stop = s.timer("setting up the model")
 	defer stop()
 	if err := s.ready(); err != nil {
-		return err
+		return s.problem(err)
 	}
 	row("setup", "%s", seconds(stop()))
-	h := s.supervisor.Health(context.Background())
-	row("runs", "%d at a time", h.Max)
-	if h.Status == supervisor.Unhealthy {
-		return errors.New(h.Unhealthy)
+	result := s.supervisor.SetupResult()
+	row("runs", "%d at a time", result.MaxConcurrency)
+	if batch := result.Batch; batch != nil {
+		row("batch", "up to %d in one call, which waits up to %g ms for them", batch.MaxSize, 1000*batch.Wait)
 	}
-	return nil
+	if h := s.supervisor.Health(context.Background()); h.Status == supervisor.Unhealthy {
+		return problem{stage: "healthcheck", text: h.Unhealthy}
+	}
+	if result.Healthcheck {
+		row("health", "healthcheck says that it is well")
+	}
+	return problem{}
+}
+
+// problem is what the runner says of the end of its start, with the traceback of an exception.
+func (s *session) problem(err error) problem {
+	if errors.Is(err, errInterrupted) {
+		return problem{interrupted: true}
+	}
+	result := s.supervisor.SetupResult()
+	return problem{stage: cmp.Or(result.Stage, "setup"), text: cmp.Or(result.Traceback, result.Error, err.Error())}
+}
+
+// print shows what a method takes and returns.
+func (s signature) print(inputs, output string) {
+	indent := strings.Repeat(" ", rowIndent)
+	row(inputs, "%s", strings.TrimSpace(s.table(indent)))
+	row(output, "%s", strings.TrimSpace(s.output.kind()+"\n"+s.output.shape(indent+"  ")))
+	if s.output.ArrayType == "iterator" {
+		row("streams", "each item as it comes")
+	}
 }
 
 // rowIndent is the column where the values of the report stand.

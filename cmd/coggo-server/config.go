@@ -43,6 +43,8 @@ type Model struct {
 
 	Named    string   `kong:"-"` // "run" if cog.yaml has the predictor there, else "predict"
 	Warnings []string `kong:"-"` // of cog.yaml, for the author of the model
+	Packages string   `kong:"-"` // that cog.yaml wants installed, as the runner is told
+	Checking bool     `kong:"-"` // coggo-server check
 }
 
 // Config is every setting of the server, from flags, environment and cog.yaml, read once.
@@ -243,6 +245,7 @@ func (m *Model) readManifest() error {
 	}
 	m.Predict = first(m.Predict, found.Predict, found.Run)
 	m.Train = first(m.Train, found.Train)
+	m.Packages = found.Packages.json(m.ModelDir)
 	if m.MaxConcurrency == 0 {
 		m.MaxConcurrency = found.MaxConcurrency
 	}

@@ -25,7 +25,10 @@ type property struct {
 	AnyOf       []property        `json:"anyOf"`
 	Minimum     json.Number       `json:"minimum"`
 	Maximum     json.Number       `json:"maximum"`
+	ArrayType   string            `json:"x-cog-array-type"`
 	Display     string            `json:"x-cog-array-display"`
+	Properties  members           `json:"properties"`
+	Required    []string          `json:"required"`
 
 	name     string
 	required bool
@@ -35,30 +38,64 @@ type reference struct {
 	Ref string `json:"$ref"`
 }
 
-// signature is what a model takes and returns.
+// members are those of an object, in the order of the document.
+type members []property
+
+// UnmarshalJSON reads an object whose values are schemas.
+func (m *members) UnmarshalJSON(data []byte) error {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	if _, err := decoder.Token(); err != nil {
+		return err
+	}
+	for decoder.More() {
+		name, err := decoder.Token()
+		if err != nil {
+			return err
+		}
+		var p property
+		if err := decoder.Decode(&p); err != nil {
+			return err
+		}
+		p.name, _ = name.(string) // the names of an object are strings
+		*m = append(*m, p)
+	}
+	return nil
+}
+
+// signature is what a method takes and returns.
 type signature struct {
 	inputs []property // in the order of the author
 	open   bool       // it takes inputs of any name
 	output property
 }
 
+// signatureOf is what predict takes and returns.
 func signatureOf(document *schema.Document) signature {
+	return readSignature(document, "Input", "Output")
+}
+
+// trainingOf is what train takes and returns, if the model can be trained.
+func trainingOf(document *schema.Document) (s signature, ok bool) {
+	return readSignature(document, "TrainingInput", "TrainingOutput"), document.Train() != nil
+}
+
+func readSignature(document *schema.Document, inputName, outputName string) signature {
 	var parsed struct {
 		Components struct {
 			Schemas map[string]json.RawMessage `json:"schemas"`
 		} `json:"components"`
 	}
 	var input struct {
-		Properties map[string]property `json:"properties"`
-		Required   []string            `json:"required"`
-		Additional any                 `json:"additionalProperties"`
+		Properties members  `json:"properties"`
+		Required   []string `json:"required"`
+		Additional any      `json:"additionalProperties"`
 	}
 	_ = json.Unmarshal(document.JSON(), &parsed) // the document was parsed before
 	schemas := parsed.Components.Schemas
-	_ = json.Unmarshal(schemas["Input"], &input)
+	_ = json.Unmarshal(schemas[inputName], &input)
 	s := signature{open: input.Additional == true}
-	for name, p := range input.Properties {
-		p.name, p.required = name, slices.Contains(input.Required, name)
+	for _, p := range input.Properties {
+		p.required = slices.Contains(input.Required, p.name)
 		if len(p.AllOf) == 1 { // a choice: its values stand in a component of their own
 			var choices property
 			_ = json.Unmarshal(schemas[strings.TrimPrefix(p.AllOf[0].Ref, "#/components/schemas/")], &choices)
@@ -67,7 +104,7 @@ func signatureOf(document *schema.Document) signature {
 		s.inputs = append(s.inputs, p)
 	}
 	slices.SortFunc(s.inputs, func(a, b property) int { return cmp.Compare(a.Order, b.Order) })
-	_ = json.Unmarshal(schemas["Output"], &s.output)
+	_ = json.Unmarshal(schemas[outputName], &s.output)
 	return s
 }
 
@@ -95,19 +132,21 @@ func (p property) text() bool {
 	return p.Type == "string" || len(p.AnyOf) > 0 && !slices.ContainsFunc(p.AnyOf, other)
 }
 
-// kind is the type in a word.
+// kind is the type in the words of every message: string, integer, number, boolean, file, list of …, object.
 func (p property) kind() string {
 	switch {
 	case len(p.Enum) == 1 && string(p.Enum[0]) == "null":
-		return "nothing"
+		return "null"
 	case p.Enum != nil:
 		return "one of " + string(bytes.Join(unwrap(p.Enum), []byte(", ")))
 	case p.Format == "uri":
 		return "file"
 	case p.Format == "password":
 		return "secret"
-	case p.Type == "string":
-		return "text"
+	case p.Type == "array" && p.Display == "concatenate":
+		return "string, in pieces that belong together"
+	case p.Type == "array" && p.Items != nil && p.ArrayType == "iterator":
+		return "iterator of " + p.Items.kind()
 	case p.Type == "array" && p.Items != nil:
 		return "list of " + p.Items.kind()
 	case p.AnyOf != nil:
@@ -117,10 +156,33 @@ func (p property) kind() string {
 		}
 		return strings.Join(kinds, " or ")
 	case p.Type == "":
-		return "anything"
+		return "any value"
 	default:
 		return p.Type
 	}
+}
+
+// shape is a line for each member of the object, or of the objects in the list, with theirs below it.
+func (p property) shape(indent string) string {
+	for p.Items != nil {
+		p = *p.Items
+	}
+	width := 0
+	for _, member := range p.Properties {
+		width = max(width, len(member.name))
+	}
+	var out strings.Builder
+	for _, member := range p.Properties {
+		fmt.Fprintf(&out, "%s%-*s  %s", indent, width, member.name, member.kind())
+		if !slices.Contains(p.Required, member.name) {
+			out.WriteString(", optional")
+		}
+		out.WriteString("\n" + member.shape(indent+"  "))
+	}
+	for _, member := range p.AnyOf {
+		out.WriteString(member.shape(indent))
+	}
+	return out.String()
 }
 
 func unwrap(raw []json.RawMessage) [][]byte {
@@ -168,7 +230,7 @@ func (s signature) table(indent string) string {
 		if about, _, _ := strings.Cut(p.Description, "\n"); about != "" {
 			fmt.Fprintf(&out, "  (%s)", about)
 		}
-		out.WriteByte('\n')
+		out.WriteString("\n" + p.shape(indent+"  "))
 	}
 	if s.open {
 		out.WriteString(indent + "inputs of any name\n")

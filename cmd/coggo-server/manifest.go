@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,7 +24,14 @@ type manifest struct {
 	Run            string
 	Train          string
 	MaxConcurrency int // 0: not said
+	Packages       packages
 	Warnings       []string
+}
+
+// packages are what a model needs installed.
+type packages struct {
+	Listed       []string `json:"packages,omitempty"`
+	Requirements string   `json:"requirements,omitempty"` // a file
 }
 
 // openManifest reads the cog.yaml of a model. Nobody else reads that file.
@@ -42,6 +50,7 @@ func openManifest(path string) (manifest, error) {
 	}
 	m.Predict, m.Run, m.Train = m.ref(members, "predict"), m.ref(members, "run"), m.ref(members, "train")
 	m.MaxConcurrency = m.concurrency(members["concurrency"])
+	m.Packages = packagesOf(members["build"])
 	m.warnOfUnknown("", members, "build", "concurrency", "environment", "image", "predict", "run", "train", "weights")
 	return m, nil
 }
@@ -117,6 +126,34 @@ func (m *manifest) concurrency(value any) int {
 		return 0
 	}
 	return n
+}
+
+// packagesOf reads what the runner says of a module that is missing. Whatever is odd there is for cog build to say.
+func packagesOf(build any) (p packages) {
+	members, _ := build.(map[string]any)
+	listed, _ := members["python_packages"].([]any)
+	for _, requirement := range listed {
+		if text, ok := requirement.(string); ok {
+			p.Listed = append(p.Listed, text)
+		}
+	}
+	p.Requirements, _ = members["python_requirements"].(string)
+	return p
+}
+
+// mostPackages bounds the length of an environment variable, which the kernel bounds too.
+const mostPackages = 64 << 10
+
+// json is what the runner is told; empty where there is nothing to tell.
+func (p packages) json(dir string) string {
+	if p.Requirements != "" && !filepath.IsAbs(p.Requirements) {
+		p.Requirements = filepath.Join(dir, p.Requirements)
+	}
+	data, _ := json.Marshal(p) // strings always have a form in JSON
+	if len(data) > mostPackages || string(data) == "{}" {
+		return ""
+	}
+	return string(data)
 }
 
 // warnOfUnknown names the members that neither Coggo nor Cog knows. Those that begin with x- are there for anchors.

@@ -94,5 +94,5 @@ func inShort(names []string) string {
 
 // entry is what of the model is loaded.
 func (m *Model) entry() runner.Entry {
-	return runner.Entry{Predict: m.Predict, Named: m.Named, Train: m.Train, MaxConcurrency: m.MaxConcurrency}
+	return runner.Entry{Predict: m.Predict, Named: m.Named, Train: m.Train, MaxConcurrency: m.MaxConcurrency, Packages: m.Packages}
 }

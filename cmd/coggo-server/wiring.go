@@ -83,7 +83,7 @@ func build(c Config, dir *workingDir, output func(supervisor.Origin, []byte), ap
 	maxQueue, patientQueue := c.queue()
 	s, err := supervisor.New(supervisor.Config{
 		Runner: runner.Config{
-			Entry: c.entry(), Python: c.Python, PythonPath: path, ModelDir: c.ModelDir, Env: c.Account.environment(modelEnv(os.Environ(), c.RunnerEnv)),
+			Entry: c.entry(), Python: c.Python, PythonPath: path, ModelDir: c.ModelDir, Checking: c.Checking, Env: c.Account.environment(modelEnv(os.Environ(), c.RunnerEnv)),
 			BusyPoll: busyPoll(c),
 			Apart:    apart,
 			Mark:     orphan.Own(dir.path),

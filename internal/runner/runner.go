@@ -28,6 +28,7 @@ type Config struct {
 	PythonPath string   // directory that holds the cog package; empty when it is installed
 	ModelDir   string   // current directory of the process
 	SpoolDir   string   // the shared directory
+	Checking   bool     // the author of the model wants to know what is odd in it
 	Env        []string // the whole environment of the process
 
 	BusyPoll time.Duration // for how long it looks for the next request before it sleeps, where they come that fast; 0: not at all
@@ -49,6 +50,7 @@ type Entry struct {
 	Named          string // "run" if a class that has predict and run is served by its run
 	Train          string // FILE:NAME, empty to look beside Predict
 	MaxConcurrency int    // 0 leaves it to the model
+	Packages       string // what cog.yaml wants installed, as JSON; empty: nothing
 }
 
 // The names of the streams.
@@ -139,9 +141,15 @@ func command(c Config) *exec.Cmd {
 	if c.BusyPoll > 0 {
 		args = append(args, "--busy-poll", strconv.FormatFloat(c.BusyPoll.Seconds(), 'f', -1, 64))
 	}
+	if c.Checking {
+		args = append(args, "--checking", "yes")
+	}
 	cmd := exec.Command(c.Python, args...)
 	cmd.Dir = c.ModelDir
 	cmd.Env = slices.Concat(WithPythonPath(c.Env, c.PythonPath), noBytecode(c.Env))
+	if c.Packages != "" {
+		cmd.Env = append(cmd.Env, "COGGO_PACKAGES="+c.Packages)
+	}
 	// The group is the runner's own: Ctrl-C in a terminal reaches the server alone, and the whole group can be ended.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	dieWithParent(cmd.SysProcAttr)

@@ -58,15 +58,23 @@ type SetupResult struct {
 	Status         string    `json:"status"`
 	StartedAt      time.Time `json:"started_at"`
 	CompletedAt    time.Time `json:"completed_at"`
+	Stage          string    `json:"stage"` // what failed
 	Error          string    `json:"error"`
 	Traceback      string    `json:"traceback"`
 	Warnings       []string  `json:"warnings"`
 	Mode           string    `json:"mode"`
 	MaxConcurrency int       `json:"max_concurrency"`
+	Batch          *Batch    `json:"batch"` // nil: predictions are answered one by one
 	Healthcheck    bool      `json:"healthcheck"`
 	Train          bool      `json:"train"`
 	Python         string    `json:"python"`
 	Cog            string    `json:"cog"`
+}
+
+// Batch is what a model says of calls that answer several predictions.
+type Batch struct {
+	MaxSize int     `json:"max_size"`
+	Wait    float64 `json:"wait"` // for others, in seconds
 }
 
 // HealthResult is health/response.json.

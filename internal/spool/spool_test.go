@@ -202,7 +202,8 @@ func TestSetupResults(t *testing.T) {
 	d := open(t)
 	place(t, d, "setup-result.failed.json", "setup-result.json")
 	r, ok, err := d.SetupResult()
-	if err != nil || !ok || r.Status != "failed" || r.Error != "weights missing" || !strings.Contains(r.Traceback, "predict.py") || r.MaxConcurrency != 8 {
+	if err != nil || !ok || r.Status != "failed" || r.Error != "weights missing" || !strings.Contains(r.Traceback, "predict.py") || r.MaxConcurrency != 8 ||
+		r.Stage != "setup" || r.Batch == nil || *r.Batch != (spool.Batch{MaxSize: 8, Wait: 0.005}) {
 		t.Errorf("got %+v, %v, %v", r, ok, err)
 	}
 	if err := os.WriteFile(filepath.Join(d.Path(), "setup-result.json"), []byte(`{"protocol": 99}`), 0o600); err != nil {

@@ -6,6 +6,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/coggo/coggo/internal/spool"
 )
 
 // Status is the state of the server, as GET /health-check names it.
@@ -98,11 +100,11 @@ func (w *worker) hasHealthcheck() (turned <-chan struct{}, asks bool) {
 	return w.turned, w.phase == phaseReady && w.setup.Healthcheck
 }
 
-// Warnings name what is odd in the model but works. There are none before setup has ended.
-func (s *Supervisor) Warnings() []string {
+// SetupResult is what the first runner says of loading and setup(), or what its end says. It is empty before setup has ended.
+func (s *Supervisor) SetupResult() spool.SetupResult {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.workers[0].setup.Warnings
+	return s.workers[0].setup
 }
 
 // Status is the state without the model's own opinion.

@@ -364,7 +364,7 @@ func (w *worker) readSchema() (bool, error) {
 // ready opens the worker for predictions, or returns why setup failed.
 func (w *worker) ready(process *runner.Process, result spool.SetupResult) error {
 	process.Drain()
-	if result.Traceback != "" {
+	if result.Traceback != "" && !w.s.Runner.Checking { // who checks a model shows it
 		w.s.Output(Origin{Runner: w.index, Stream: runner.Stderr, Whole: true}, []byte(result.Traceback))
 	}
 	w.s.mu.Lock()
@@ -408,6 +408,10 @@ func (w *worker) fail(p phase, err error) {
 			w.setup.CompletedAt = w.s.Now()
 		}
 		if !errors.As(err, new(setupError)) {
+			w.setup.Stage, w.setup.Error = "setup", err.Error()
+			if w.s.schema == nil {
+				w.setup.Stage = "import"
+			}
 			w.setupLogs = append(w.setupLogs, "\n"+err.Error()+"\n"...)
 		}
 	}

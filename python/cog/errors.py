@@ -21,12 +21,13 @@ class PredictorNotSet(CogError):
 
 class LoadError(CogError):
     """The model can't be served as it is written. The text is for its author: every problem with its remedy. ``warnings`` name
-    what is odd as well, but would work."""
+    what is odd as well, but would work. ``stage`` is what failed: ``import``, or ``signature``."""
 
     code = "load"
 
-    def __init__(self, problems: Sequence[str], warnings: Sequence[str] = ()) -> None:
+    def __init__(self, problems: Sequence[str], warnings: Sequence[str] = (), stage: str = "signature") -> None:
         super().__init__("\n".join(problems))
+        self.stage = stage
         self.problems: list[str] = list(problems)
         self.warnings: list[str] = list(warnings)
 

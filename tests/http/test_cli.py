@@ -211,7 +211,7 @@ def test_a_failure_is_exit_code_1_with_the_traceback(place):
 WRONG = [
     ([], "-i prompt: Field required"),
     (["prompt=a", "steps=10", "loud=maybe"], "-i steps: must be at most 9; got 10"),
-    (["prompt=a", "stepz=1"], "-i stepz: the model has no such input; its inputs are:\n  prompt   text, required"),
+    (["prompt=a", "stepz=1"], "-i stepz: the model has no such input; its inputs are:\n  prompt   string, required"),
     (["prompt=a", "prompt=b"], "-i prompt: given more than once, but it is no list"),
     (["prompt"], "-i prompt: write NAME=VALUE"),
     (["prompt=@missing"], "-i prompt: open missing: no such file or directory"),
@@ -316,7 +316,7 @@ def test_a_failed_setup_is_exit_code_1(place):
 
 def test_check_shows_what_a_model_is(place):
     shown = run(place, "check").stdout
-    for text in ("import    ", "prompt   text, required  (What to say)", "steps    integer = 3, 1 to 9", "numbers  list of integer = [1]",
+    for text in ("import    ", "prompt   string, required  (What to say)", "steps    integer = 3, 1 to 9", "numbers  list of integer = [1]",
                  'how      one of "text", "file"', "setup     ", "python    3.", "runs      1 at a time", "result    all is well"):  # fmt: skip
         assert text in shown
 
@@ -329,7 +329,7 @@ def test_check_names_every_problem_with_its_remedy(place):
     )
     shown = run(place, "check", code=1).stdout
     for text in (
-        "problems  setup failed: predict.py:3: a: ge=9 is greater than le=5: no value fits\n",
+        "problems  signature\n          predict.py:3: a: ge=9 is greater than le=5: no value fits\n",
         "          predict.py:3: b: the type complex is not supported: use one of",
         "warnings  predict.py:3: c: default='x' does not fit: must be one of: y",
     ):

@@ -45,7 +45,7 @@ def test_a_terminal_shows_a_timer_and_then_how_to_begin(model):
         rf"Coggo 0\S+ serves {model.name} \(predict.py:Predictor\) at http://localhost:\d+", terminal.shown
     )
     assert "1 prediction at a time" in terminal.shown
-    assert "prompt  text, required  (What to say)" in terminal.shown
+    assert "prompt  string, required  (What to say)" in terminal.shown
     assert "steps   integer = 3, at least 1" in terminal.shown
     curl = re.search(r"curl .*", terminal.shown).group().strip()
     answer = json.loads(subprocess.run(["bash", "-c", curl], capture_output=True, timeout=20, check=True).stdout)

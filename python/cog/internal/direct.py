@@ -75,7 +75,7 @@ def _completed(owner: type, name: str, function: FunctionType, bound: bool) -> C
 
 def _fields(owner: type, name: str, function: FunctionType, bound: bool) -> dict[str, Field]:
     module = sys.modules.get(owner.__module__)
-    reader = MethodReader(name, function, bound, vars(module) if module is not None else {})
+    reader = MethodReader(name, function, owner if bound else None, vars(module) if module is not None else {})
     method = reader.read()
     if method is None:
         raise LoadError([f"{parameter or name}: {text}" for parameter, text in reader.problems])

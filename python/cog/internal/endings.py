@@ -10,6 +10,9 @@ from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef] 
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
+#: How the names of files begin that are ours, or of the machinery that imports for us.
+_NOT_OF_USERS = (_HERE, "<frozen importlib")
+
 _MAX_ERROR = 16 << 10
 _MAX_TRACE = 64 << 10
 
@@ -72,7 +75,8 @@ def trace(error: BaseException) -> str | None:
 
         told = traceback.TracebackException(type(error), error, frames)
         _without_inputs(told, error)
-        return _cut("".join(told.format()), _MAX_TRACE) + remedy(error)
+        text = _cut("".join(told.format()), _MAX_TRACE)
+        return text + remedy(error, text)
     except BaseException:  # again its __str__, or its __cause__'s, or traceback itself was replaced
         pass
     try:
@@ -97,7 +101,7 @@ def _without_inputs(told: Any, error: BaseException | None) -> None:
 def user_frames(error: BaseException) -> TracebackType | None:
     """The traceback from the first line of user code on."""
     frames: TracebackType | None = _frames_of(error)
-    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_HERE):
+    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_NOT_OF_USERS):
         frames = frames.tb_next
     return frames
 

@@ -23,7 +23,7 @@ from cog.internal.spool import Spool, sort_names, timestamp
 
 _USAGE = (
     "usage: python3 -m cog.internal.file_runner --working-dir DIR --predict FILE:NAME"
-    " [--named predict|run] [--train FILE:NAME] [--max-concurrency N] [--busy-poll SECONDS]"
+    " [--named predict|run] [--train FILE:NAME] [--max-concurrency N] [--busy-poll SECONDS] [--checking yes]"
 )
 
 #: Seconds within which a server that looks for a response has taken it.
@@ -77,7 +77,7 @@ def live(options: dict[str, str], spool: Spool) -> int:
 def parse(argv: list[str]) -> dict[str, str]:
     """The options, without argparse, which costs several milliseconds of each cold start."""
     options = dict(zip(argv[::2], argv[1::2]))
-    known = {"--working-dir", "--predict", "--named", "--train", "--max-concurrency", "--busy-poll"}
+    known = {"--working-dir", "--predict", "--named", "--train", "--max-concurrency", "--busy-poll", "--checking"}
     if len(argv) % 2 or not {"--working-dir", "--predict"} <= set(options) <= known:
         sys.exit(_USAGE)
     return {name[2:]: value for name, value in options.items()}
@@ -130,7 +130,7 @@ class Setup:
                 leave_fork(error)
             self._failed(model, error)
             return None
-        self._put("succeeded", model, None, None)
+        self._put("succeeded", model, None, None, None)
         return model
 
     def _setup(self, model: Any) -> None:
@@ -149,7 +149,8 @@ class Setup:
         limit = options.get("max-concurrency")
         try:
             named = options.get("named", "predict")
-            model = load(options["predict"], options.get("train"), int(limit) if limit else None, named)
+            limit_given = int(limit) if limit else None
+            model = load(options["predict"], options.get("train"), limit_given, named, "checking" in options)
         except LoadError as error:
             self._warnings = error.warnings
             raise
@@ -159,29 +160,42 @@ class Setup:
     def _failed(self, model: Any | None, error: BaseException) -> None:
         from cog.errors import LoadError
 
+        loading = model is None
         text = f"{error}\n" if is_a(error, LoadError) else trace(error)
-        self._put("failed", model, describe(error), text)
+        self._put("failed", model, describe(error), text, _stage(error) if loading else "setup")
 
-    def _put(self, status: str, model: Any | None, error: str | None, traceback: str | None) -> None:
+    def _put(self, status: str, model: Any | None, error: str | None, traceback: str | None, stage: str | None) -> None:
         from cog import __version__
 
+        batching = model.predict.batching if model else None
         self._streams.flush()
         self._spool.put_setup_result(
             {
                 "status": status,
                 "started_at": self._started,
                 "completed_at": timestamp(),
+                "stage": stage,
                 "error": error,
                 "traceback": traceback,
                 "warnings": self._warnings,
                 "mode": "async" if model and model.predict.is_async else "sync",
                 "max_concurrency": model.max_concurrency if model else 1,
+                "batch": {"max_size": batching.max_size, "wait": batching.max_wait} if batching else None,
                 "healthcheck": bool(model and model.has_healthcheck),
                 "train": bool(model and model.train),
                 "python": ".".join(map(str, sys.version_info[:3])),
                 "cog": __version__,
             }
         )
+
+
+def _stage(error: BaseException) -> str:
+    """What failed, where a model could not be loaded."""
+    from cog.errors import LoadError
+
+    if is_a(error, LoadError):
+        return str(error.stage)  # type: ignore[attr-defined]
+    return "syntax" if is_a(error, SyntaxError) else "import"
 
 
 class Pace:

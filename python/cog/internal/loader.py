@@ -20,18 +20,20 @@ from cog.predictor import BasePredictor, BaseRunner, has_own
 
 _HINT = "write FILE:NAME, such as predict.py:Predictor"
 
+_NO_RETURN = "{} never returns a value, so each output is null: return one, or write Optional[…] if null is meant"
+
 
 def import_target(ref: str) -> Any:
     """The class or function that a reference names. Raises LoadError; exceptions of the model's own code pass through."""
     file, separator, name = ref.rpartition(":")
     if not separator or not file or not name:
-        raise LoadError([f"{ref!r} is no reference to a predictor: {_HINT}"])
+        raise LoadError([f"{ref!r} is not a reference to a predictor: {_HINT}"], stage="import")
     module = import_file(file)
     try:
         return getattr(module, name)
     except AttributeError:
         there = ", ".join(sorted(n for n, v in vars(module).items() if _defined_in(module, v))) or "nothing"
-        raise LoadError([f"{file}: there is no {name!r} in it; it defines {there}"]) from None
+        raise LoadError([f"{file}: there is no {name!r} in it; it defines {there}"], stage="import") from None
 
 
 def _defined_in(module: types.ModuleType, value: Any) -> bool:
@@ -42,7 +44,7 @@ def import_file(file: str) -> types.ModuleType:
     """Import a file by its path, once."""
     path = os.path.abspath(file)
     if not os.path.isfile(path):
-        raise LoadError([f"{file}: no such file in {os.getcwd()}; {_HINT}"])
+        raise LoadError([f"{file}: no such file in {os.getcwd()}; {_HINT}"], stage="import")
     search_first(os.path.dirname(path), os.getcwd())
     name = os.path.splitext(os.path.basename(path))[0]
     known = sys.modules.get(name)
@@ -59,9 +61,8 @@ def import_file(file: str) -> types.ModuleType:
     try:
         loader.exec_module(module)
     except SystemExit as error:
-        raise LoadError(
-            [f"{file}: it calls sys.exit({error.code!r}) when it is imported; do that under if __name__ == '__main__'"]
-        ) from error
+        text = f"{file}: it calls sys.exit({error.code!r}) when it is imported; do that under if __name__ == '__main__'"
+        raise LoadError([text], stage="import") from error
     finally:
         sys.argv = argv
     return module
@@ -180,7 +181,9 @@ class _Loader:
             return None
         is_static = isinstance(function, staticmethod)
         scope = vars(sys.modules[owner.__module__]) if bound and owner.__module__ in sys.modules else {}
-        reader = MethodReader(name, getattr(owner, name) if bound else owner, bound and not is_static, scope)
+        reader = MethodReader(
+            name, getattr(owner, name) if bound else owner, owner if bound and not is_static else None, scope
+        )
         method = reader.read()
         inner = innermost(getattr(function, "__func__", function), name)
         for parameter, text in reader.problems:
@@ -201,12 +204,35 @@ class _Loader:
             return
         found = signature(function)
         is_static = isinstance(raw_attribute(owner, "setup"), staticmethod)
-        if not found.parameters and not found.has_args and not is_static:
-            self._add(function, ref, "self", "setup has no self: write def setup(self)")
+        first = found.parameters[0].name if found.parameters else ""
+        if not is_static and (first == "weights" or not first and not found.has_args):
+            self._add(
+                function, ref, "self", "setup has no self: write def setup(self" + (f", {first})" if first else ")")
+            )
+            return
         for parameter in found.parameters[0 if is_static else 1 :]:
             if parameter.default is UNSET and parameter.name != "weights":
                 self._add(
                     function, ref, parameter.name, "setup can only have the parameter weights, or ones with a default"
+                )
+
+    def healthcheck(self, owner: Any, ref: str) -> None:
+        """Check that healthcheck can be called without arguments."""
+        function = innermost(getattr(owner, "healthcheck", None), "healthcheck")
+        if not hasattr(function, "__code__") or isinstance(raw_attribute(owner, "healthcheck"), staticmethod):
+            return
+        found = signature(function)
+        if not found.parameters and not found.has_args:
+            self._add(function, ref, "self", "healthcheck has no self: write def healthcheck(self)")
+
+    def read_source(self, *methods: Method | None) -> None:
+        """Warn of what only the source of a method tells."""
+        from cog.internal.source import returns_nothing
+
+        for method in methods:
+            if method is not None and returns_nothing(method):
+                self.warnings.append(
+                    _told(innermost(method.function, method.name), "", "return", _NO_RETURN.format(method.name))
                 )
 
     def _add(self, target: Any, ref: str, parameter: str, text: str) -> None:
@@ -243,10 +269,15 @@ def _method_name(target: type, ref: str, named: str) -> str:
 
 
 def load(
-    predict_ref: str, train_ref: str | None = None, max_concurrency: int | None = None, named: str = "predict"
+    predict_ref: str,
+    train_ref: str | None = None,
+    max_concurrency: int | None = None,
+    named: str = "predict",
+    checking: bool = False,
 ) -> Model:
     """Import a model and read its methods. ``named`` is the member of cog.yaml that has the reference. Raises LoadError with
-    every problem; exceptions of the model's own code pass through."""
+    every problem; exceptions of the model's own code pass through. Warnings are printed, except where the author is ``checking``
+    the model: then they are read from it, and its source is looked at too."""
     directory = os.getcwd()
     target = import_target(predict_ref)
     made = target if _is_object(target) else None
@@ -258,12 +289,16 @@ def load(
     if isinstance(target, type):
         name = _method_name(target, predict_ref, named)
         loader.setup(target, predict_ref)
+        loader.healthcheck(target, predict_ref)
     else:
         name = "predict"
     predict = loader.method(name, target, predict_ref)
     train = _train(loader, target, predict_ref, train_ref)
-    for warning in loader.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+    if checking:
+        loader.read_source(predict, train)
+    else:
+        for warning in loader.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
     if loader.problems or predict is None:
         raise LoadError(loader.problems or [f"{predict_ref} cannot be read"], loader.warnings)
     size = predict.batching.max_size if predict.batching else 1

@@ -55,6 +55,25 @@ def signature(function: Any) -> Signature:
     return Signature(parameters, list(names[: code.co_posonlyargcount]), has_args, kwargs)
 
 
+def lacks_self(owner: type, function: Any, reader: Reader) -> str:
+    """The input that stands in the place of ``self``, because its author has forgotten that; "" where there is none. The object
+    may have any name."""
+    code = getattr(function, "__code__", None)
+    if code is None or not code.co_argcount or code.co_varnames[0] == "self":
+        return ""
+    first = signature(function).parameters[0]
+    annotation = raw(function).get(first.name)
+    if isinstance(first.default, FieldInfo):
+        return first.name
+    if annotation in (None, "Any", "object", Any, object, owner.__name__):
+        return ""
+    try:
+        found, _ = reader.input(annotation)
+    except (Unsupported, Problem):  # Self, or a class of the author's own
+        return ""
+    return "" if found.text == Kind.text else first.name
+
+
 def innermost(function: Any, name: str) -> Any:
     """The function that the author wrote, below decorators: by ``__wrapped__``, else, for a wrapper that takes anything, in its
     closure."""
@@ -189,11 +208,11 @@ def batching(function: Any, name: str) -> Batching | None:
 class MethodReader:
     """Reads one function of a model and collects everything that is wrong with it."""
 
-    def __init__(self, name: str, function: Any, bound: bool, scope: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, function: Any, owner: type | None, scope: Mapping[str, Any]) -> None:
         self._name = name
         self._function = function
         self._inner = innermost(function, name)
-        self._bound = bound  # the first parameter is the object
+        self._owner = owner  # whose object is the first parameter; None: there is no such parameter
         self._batched = batching(function, name) is not None
         self._reader = Reader({**getattr(self._inner, "__globals__", {}), **_closure(self._inner), **scope})
         self.problems: list[tuple[str, str]] = []  # parameter, or "", and text
@@ -211,6 +230,8 @@ class MethodReader:
             if field is not None:
                 fields.append(field)
         result = self._result(annotations)
+        if result is not None:
+            self._check_yield(result)
         if self.problems or result is None:
             if found.has_args or {"return", *(p.name for p in found.parameters)} - set(annotations):
                 self._blame_decorator()
@@ -231,8 +252,11 @@ class MethodReader:
             found = signature(self._inner)
         except AttributeError:
             found = _odd_signature(self._inner)
-        if self._bound:
-            if not found.parameters:
+        if self._owner is not None:
+            first = lacks_self(self._owner, self._inner, self._reader)
+            if first:
+                self._problem(f"{self._name} has no self: write def {self._name}(self, {first}: …)")
+            elif not found.parameters:
                 if not (found.has_args and found.kwargs):
                     self._problem(f"{self._name} has no self: write def {self._name}(self, …)")
                     return None
@@ -247,6 +271,25 @@ class MethodReader:
         if self._batched:
             self._check_batched(found)
         return found
+
+    def _check_yield(self, result: Result) -> None:
+        """Refuse a generator that declares one value. What wraps a generator may make one value of it."""
+        written = getattr(self._function, "__func__", self._function)
+        flags = getattr(getattr(written, "__code__", None), "co_flags", 0)
+        if (
+            written is not self._inner
+            or result.is_iterator
+            or self._batched
+            or not flags & (_GENERATOR | _ASYNC_GENERATOR)
+        ):
+            return
+        if result.takes_items():
+            return
+        iterator = "AsyncIterator" if flags & _ASYNC_GENERATOR else "Iterator"
+        text = (
+            f"{self._name} yields, but declares {result.kind.text}: write -> {iterator}[…], or return in place of yield"
+        )
+        self._problem(text, "return")
 
     def _check_batched(self, found: Signature) -> None:
         if self._name == "train":

@@ -20,6 +20,7 @@ from cog.internal.kinds import (
     Integer,
     Kind,
     ListOf,
+    Mismatch,
     Nullable,
     Number,
     PathKind,
@@ -444,6 +445,16 @@ class Result(typing.NamedTuple):
     kind: Kind
     is_iterator: bool
     concatenated: bool
+
+    def takes_items(self) -> bool:
+        """Whether the items of a generator may be the value, as a list."""
+        if self.kind.schema().get("type") == "array":
+            return True
+        try:
+            self.kind.check([])
+        except Mismatch:
+            return False
+        return True
 
     def schema(self) -> dict[str, Any]:
         """The Output schema."""

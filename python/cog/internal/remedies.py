@@ -1,6 +1,11 @@
-"""What to say when a model counts on what came with Cog, on what Cog had in 2021, or on a package around its file."""
+"""What to say when a model counts on what came with Cog, on what Cog had in 2021, on a package around its file, or on a name that
+`cog` does not have."""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.endings import is_a
@@ -43,6 +48,18 @@ _MISSING = "{0} came with Cog. Coggo brings no packages: install it with those o
 
 _RELATIVE = "the file of the model belongs to no package: write from helper import … for from .helper import …\n"
 
+#: The arguments of `Input` by the names that others give them: Cog of 2021, pydantic, JSON Schema.
+_SPELLED = {
+    "enum": "choices",
+    "help": "description",
+    "max": "le",
+    "maximum": "le",
+    "min": "ge",
+    "minimum": "ge",
+    "options": "choices",
+    "pattern": "regex",
+}
+
 _DEEPEST = 100  # causes may form a ring
 
 
@@ -51,18 +68,73 @@ def replaced(name: str) -> str:
     return f"{name} was replaced in Cog 0.1: {_NOW}"
 
 
-def remedy(error: BaseException) -> str:
-    """A line below a traceback of an import that fails for a package that came with Cog, or because it is relative; "" below any
-    other."""
+def remedy(error: BaseException, told: str = "") -> str:
+    """What to do, for the end of a traceback ``told``; "" where nothing is known."""
+    for shown in _causes(error):
+        found = _remedy(shown, told)
+        if found:
+            return found
+    return ""
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
     shown: BaseException | None = error
     for _ in range(_DEEPEST):
         if shown is None:
-            break
-        if is_a(shown, ModuleNotFoundError):
-            package = BROUGHT.get(getattr(shown, "name", None) or "")
-            if package is not None:
-                return _MISSING.format(package)
-        elif is_a(shown, ImportError) and "no known parent package" in str(shown):
-            return _RELATIVE
+            return
+        yield shown
         shown = shown.__cause__ or (None if shown.__suppress_context__ else shown.__context__)
+
+
+def _remedy(error: BaseException, told: str) -> str:
+    if is_a(error, ModuleNotFoundError):
+        return _of_module(getattr(error, "name", None) or "", told)
+    text = str(error)
+    if is_a(error, ImportError) and "no known parent package" in text:
+        return _RELATIVE
+    if is_a(error, (ImportError, AttributeError)):
+        found = re.match(r"(?:cannot import name|module 'cog' has no attribute) '(\w+)'(?: from 'cog' |$)", text)
+        return _did_you_mean(found[1], _names(), told) if found else ""
+    if is_a(error, TypeError):
+        found = re.match(r"(\w+)\(\) got an unexpected keyword argument '(\w+)'", text)
+        return _of_argument(found[1], found[2], told) if found else ""
+    return ""
+
+
+def _of_module(name: str, told: str) -> str:
+    if name.startswith("cog."):
+        return _did_you_mean(name, [f"cog.{known}" for known in _names()], told)
+    from cog.internal.packages import advice
+
+    package = BROUGHT.get(name)
+    return advice(name) + (_MISSING.format(package) if package is not None else "")
+
+
+def _names() -> list[str]:
+    """All that ``cog`` has."""
+    import cog
+
+    return [*cog.__all__, *cog._MODULES]
+
+
+def _of_argument(function: str, wrong: str, told: str) -> str:
+    """A keyword argument that a function of ``cog`` does not have."""
+    import cog
+
+    if function not in cog.__all__:
+        return ""
+    code = getattr(getattr(cog, function), "__code__", None)
+    if code is None:
+        return ""
+    if function == "Input" and wrong in _SPELLED:
+        return f"Input has {_SPELLED[wrong]} for {wrong}\n"
+    return _did_you_mean(wrong, code.co_varnames[: code.co_argcount + code.co_kwonlyargcount], told)
+
+
+def _did_you_mean(wrong: str, known: Iterable[Any], told: str) -> str:
+    import difflib  # takes as long to import as the whole runner
+
+    for name in difflib.get_close_matches(wrong, known, 1):
+        said = re.search(f"Did you mean:? '{name}'", told)  # newer Pythons say it by themselves
+        return "" if said else f"Did you mean: '{name}'?\n"
     return ""

@@ -1,0 +1,187 @@
+"""What to say when a module is missing: which interpreter looked for it, and what cog.yaml lists that it lacks.
+
+Nothing says which package a module comes from before that is installed (cv2 comes from opencv-python), so this looks for
+what is listed and not there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+
+#: In this variable the server hands over what cog.yaml has in ``build``: {"packages": […], "requirements": FILE}.
+LISTED = "COGGO_PACKAGES"
+
+_DEEPEST = 10  # a file of requirements may name others, or itself
+
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_WHEEL = re.compile(r"/([A-Za-z0-9][A-Za-z0-9._]*)-\d[^/]*\.whl(?:[#?]|$)")
+_MARKER = re.compile(r"(\w+)\s*(==|!=|<=|>=|<|>)\s*(['\"])([^'\"]*)\3")
+
+#: Options of a line that concern every package, such as where to look for them.
+_OPTIONS = ("-i", "-f", "--index-url", "--extra-index-url", "--find-links", "--pre", "--trusted-host", "--no-index")
+
+
+class _Lacking(NamedTuple):
+    names: list[str]  # of the packages that are not installed
+    words: list[str]  # that make pip install them
+
+
+def advice(module: str) -> str:
+    """What to do about a module that could not be imported. Each line ends with a line break."""
+    lacking = _lacking()
+    if not lacking.names and _is_there(module.partition(".")[0]):
+        return ""
+    version = ".".join(map(str, sys.version_info[:3]))
+    text = f"{sys.executable} (Python {version}) does not have the module {module}. "
+    other = "name an interpreter that has {} with --python"
+    if not lacking.names:
+        return text + f"Install what it comes from there, or {other.format('it')}.\n"
+    command = " ".join(shlex.quote(word) for word in (sys.executable, "-m", "pip", "install", *lacking.words))
+    return (
+        text + f"These packages of cog.yaml are not installed there: {', '.join(lacking.names)}. "
+        f"Install them, or {other.format('them')}:\n  {_without_passwords(command)}\n"
+    )
+
+
+def _is_there(module: str) -> bool:
+    from importlib.util import find_spec
+
+    try:
+        return module in sys.modules or find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _without_passwords(command: str) -> str:
+    """A command for the logs, where an index may be named with the password for it."""
+    return re.sub(r"(?<=://)[^/@\s'\"]+@", "", command)
+
+
+def _lacking() -> _Lacking:
+    try:
+        listed: Any = json.loads(os.environ.get(LISTED, "{}"))
+    except ValueError:  # the model has changed it
+        listed = {}
+    lacking = _Lacking([], [])
+    lines = [line for item in listed.get("packages", ()) for line in str(item).splitlines()]
+    missing = _missing(lines, lacking.names)
+    if missing:
+        options = [word for line in lines if line.startswith(_OPTIONS) for word in shlex.split(line)]
+        lacking.words.extend(options + missing)
+    file = listed.get("requirements", "")
+    if file and _missing(_lines_of(file, 0), lacking.names):
+        lacking.words.extend(["-r", os.path.relpath(file)])
+    return lacking
+
+
+def _missing(lines: Any, names: list[str]) -> list[str]:
+    """The requirements that are not fulfilled; their names go to ``names``. Whatever cannot be decided counts as fulfilled."""
+    found = []
+    for line in lines:
+        requirement, marker = _split(_without_comment(line))
+        name = _name_of(requirement)
+        if name and name not in names and _holds(marker) and not _installed(name):
+            names.append(name)
+            found.append(requirement)
+    return found
+
+
+def _lines_of(file: str, depth: int) -> Iterator[str]:
+    """The lines of a file of requirements, and of those that it includes."""
+    if depth == _DEEPEST:
+        return
+    try:
+        with open(file, encoding="utf-8-sig") as opened:
+            text = opened.read()
+    except (OSError, ValueError):
+        return
+    for line in re.sub(r"\\\r?\n", " ", text).splitlines():
+        line = _without_comment(line)
+        included = re.match(r"(?:-r|--requirement)[\s=]*(\S+)", line)
+        if included:
+            yield from _lines_of(os.path.join(os.path.dirname(file), included[1]), depth + 1)
+        else:
+            yield line
+
+
+def _without_comment(line: str) -> str:
+    return re.sub(r"(^|\s)#.*", "", line).strip()
+
+
+def _split(line: str) -> tuple[str, str]:
+    """A requirement without its own options, and its marker."""
+    line = re.split(r"\s--?\w", line)[0] if not line.startswith("-") else line
+    requirement, _, marker = line.partition(" ;" if "://" in line else ";")
+    return requirement.strip(), marker.strip()
+
+
+def _name_of(requirement: str) -> str:
+    """The package that is required; "" where the line is an option or does not say."""
+    egg = re.search(r"#(?:.*&)?egg=([\w.-]+)", requirement)
+    if egg:
+        return egg[1]
+    name = _NAME.match(requirement)
+    if name is None:
+        return ""
+    rest = requirement[name.end() :].lstrip()
+    if not rest or rest[0] in "[=<>!~@(":
+        return name[0]
+    wheel = _WHEEL.search(requirement)
+    return wheel[1].replace("_", "-") if wheel else ""
+
+
+def _holds(marker: str) -> bool:
+    """Whether a marker is true here, as far as it is a few comparisons joined by "and"."""
+    return not marker or all(_compares(part.strip()) for part in re.split(r"\band\b", marker))
+
+
+def _compares(text: str) -> bool:
+    import operator
+    import platform
+
+    here = {
+        "os_name": os.name,
+        "platform_machine": platform.machine(),
+        "platform_python_implementation": platform.python_implementation(),
+        "platform_system": platform.system(),
+        "python_full_version": platform.python_version(),
+        "python_version": "{}.{}".format(*sys.version_info[:2]),
+        "sys_platform": sys.platform,
+    }
+    found = _MARKER.fullmatch(text)
+    if found is None or found[1] not in here:
+        return False
+    left: Any = here[found[1]]
+    right: Any = found[4]
+    if found[1].endswith("version"):
+        try:
+            left, right = ([int(number) for number in version.split(".")] for version in (left, right))
+        except ValueError:
+            return False
+    signs = {
+        "==": operator.eq,
+        "!=": operator.ne,
+        "<=": operator.le,
+        ">=": operator.ge,
+        "<": operator.lt,
+        ">": operator.gt,
+    }
+    return bool(signs[found[2]](left, right))
+
+
+def _installed(name: str) -> bool:
+    from importlib import metadata
+
+    try:
+        metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
