@@ -90,7 +90,7 @@ func checkPython(python string, env []string) error {
 		_, err = fmt.Sscan(string(out), &major, &minor, &micro)
 	}
 	if err != nil {
-		return fmt.Errorf("%s is no Python that runs (%w): name another with --python", python, err)
+		return fmt.Errorf("%s is not a Python that runs (%w): name another with --python", python, err)
 	}
 	row("python", "%d.%d.%d, %s", major, minor, micro, python)
 	if major != 3 || minor < oldestPython {

@@ -46,7 +46,7 @@ func readInputs(words []string, s signature, store *files.Store) (*given, error)
 			g.values[name] = append(g.values[name], value...)
 		}
 		if p.Type != "array" && len(g.values[name]) > 1 {
-			wrong = append(wrong, fmt.Errorf("-i %s: given more than once, but it is no list", name))
+			wrong = append(wrong, fmt.Errorf("-i %s: given more than once, but it is not a list", name))
 		}
 	}
 	return g, errors.Join(wrong...)

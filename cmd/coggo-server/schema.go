@@ -36,7 +36,7 @@ func (c *schemaCommand) Run(status *int) error {
 	}
 	cmd := exec.Command(c.Python, append([]string{"-m", "cog.command.openapi_schema"}, refs...)...)
 	cmd.Dir = c.ModelDir
-	cmd.Env = runner.WithPythonPath(modelEnv(os.Environ(), c.RunnerEnv), path)
+	cmd.Env = runner.WithPackages(runner.WithPythonPath(modelEnv(os.Environ(), c.RunnerEnv), path), c.Packages)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Run(); cmd.ProcessState == nil {
 		return err

@@ -146,10 +146,7 @@ func command(c Config) *exec.Cmd {
 	}
 	cmd := exec.Command(c.Python, args...)
 	cmd.Dir = c.ModelDir
-	cmd.Env = slices.Concat(WithPythonPath(c.Env, c.PythonPath), noBytecode(c.Env))
-	if c.Packages != "" {
-		cmd.Env = append(cmd.Env, "COGGO_PACKAGES="+c.Packages)
-	}
+	cmd.Env = slices.Concat(WithPackages(WithPythonPath(c.Env, c.PythonPath), c.Packages), noBytecode(c.Env))
 	// The group is the runner's own: Ctrl-C in a terminal reaches the server alone, and the whole group can be ended.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	dieWithParent(cmd.SysProcAttr)
@@ -162,6 +159,14 @@ func noBytecode(env []string) []string {
 		return nil
 	}
 	return []string{"PYTHONDONTWRITEBYTECODE=1"}
+}
+
+// WithPackages returns env with what cog.yaml wants installed; an empty text changes nothing.
+func WithPackages(env []string, packages string) []string {
+	if packages == "" {
+		return env
+	}
+	return slices.Concat(env, []string{"COGGO_PACKAGES=" + packages})
 }
 
 // WithPythonPath returns env with dir in front of PYTHONPATH; an empty dir changes nothing.

@@ -120,7 +120,7 @@ def Input(
     """Describe an input of ``predict``.
 
     An input without ``default`` and ``default_factory`` is required. ``ge`` and ``le`` bound numbers, inclusively;
-    ``min_length`` and ``max_length`` count the characters of a text or the items of a list; ``regex`` is searched in a text;
+    ``min_length`` and ``max_length`` count the characters of a string or the items of a list; ``regex`` is searched in a string;
     ``choices`` are the only values allowed. ``accept`` tells a form which files fit, as in HTML.
     """
     if default is ...:

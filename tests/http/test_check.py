@@ -323,6 +323,15 @@ def test_a_missing_module_reads_well_from_the_server_too(tmp_path, environment):
         server.close()
 
 
+def test_a_missing_module_reads_well_from_the_schema_command_too(tmp_path, environment):
+    place = model_with_packages(tmp_path)
+    (place / "predict.py").write_text("import cv2_of_nobody\n")
+    done = subprocess.run(
+        [BINARY, "schema", "--python", environment, place], capture_output=True, text=True, timeout=50
+    )
+    assert done.returncode == 1 and LACKING in done.stderr
+
+
 def test_a_missing_module_without_a_list_of_packages_names_the_interpreter(tmp_path):
     shown = check(tmp_path, "import cv2_of_nobody\n" + FINE, code=1, python=interpreter(sys.version_info[1]))
     assert "does not have the module cv2_of_nobody. Install what it comes from there, or name an interpreter" in shown

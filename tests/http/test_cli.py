@@ -212,7 +212,7 @@ WRONG = [
     ([], "-i prompt: Field required"),
     (["prompt=a", "steps=10", "loud=maybe"], "-i steps: must be at most 9; got 10"),
     (["prompt=a", "stepz=1"], "-i stepz: the model has no such input; its inputs are:\n  prompt   string, required"),
-    (["prompt=a", "prompt=b"], "-i prompt: given more than once, but it is no list"),
+    (["prompt=a", "prompt=b"], "-i prompt: given more than once, but it is not a list"),
     (["prompt"], "-i prompt: write NAME=VALUE"),
     (["prompt=@missing"], "-i prompt: open missing: no such file or directory"),
     (["prompt=a", "image=/etc/passwd"], "-i image: "),
@@ -416,9 +416,9 @@ def test_a_directory_without_a_model_is_an_error_with_a_remedy(place):
 @pytest.mark.parametrize(
     ("python", "text"),
     [
-        ("/no/such/python", "/no/such/python is no Python that runs"),
+        ("/no/such/python", "/no/such/python is not a Python that runs"),
         ("#!/bin/sh\necho 3 8 18\n", "this is Python 3.8, it must be 3.9 or newer"),
-        ("#!/bin/sh\nexit 3\n", "is no Python that runs"),
+        ("#!/bin/sh\nexit 3\n", "is not a Python that runs"),
     ],
     ids=["missing", "too old", "not one"],
 )

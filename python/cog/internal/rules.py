@@ -159,7 +159,7 @@ def _leave_out_what_says_nothing(said: dict[str, Any], kind: Kind, warn: Warn) -
             warn(f"{name}={said.pop(name)!r} is about {about}, this is {kind.text}: it has no effect, leave it out")
     for name in _BOUNDS:
         if name in said and math.isinf(said[name]):
-            warn(f"{name}={said.pop(name)!r} is no bound: it has no effect, leave it out")
+            warn(f"{name}={said.pop(name)!r} is not a bound: it has no effect, leave it out")
 
 
 def _has_texts(kind: Kind) -> bool:
@@ -197,7 +197,7 @@ def _compiled(pattern: str) -> Any:
         return re.compile(_strict_end(pattern))
     except re.error as error:
         place = "" if error.pos is None else f" at position {error.pos}"
-        raise Problem(f"regex={pattern!r} is no regular expression: {error.msg}{place}") from None
+        raise Problem(f"regex={pattern!r} is not a regular expression: {error.msg}{place}") from None
 
 
 def _strict_end(pattern: str) -> str:
@@ -221,16 +221,16 @@ def _strict_end(pattern: str) -> str:
 def _choices(choices: Any, kind: Kind, warn: Warn) -> list[Any] | None:
     if isinstance(choices, (str, bytes)) or not hasattr(choices, "__iter__"):
         raise Problem(f"choices={choices!r} must be a list")
-    wanted = {str: Text, int: Integer}
+    wanted: dict[type, type[Kind]] = {str: Text, int: Integer}
     types = [t for t, of in wanted.items() if any(isinstance(leaf, of) for leaf in _leaves(kind))]
     if not types:
-        raise Problem(f"choices needs a str or int input, this is {kind.text}")
+        raise Problem(f"choices needs an input that is a string or an integer, this is {kind.text}")
     values: list[Any] = []
     for choice in choices:
         value = _plain_choice(choice, warn)
         if type(value) not in types:
-            names = " or ".join(t.__name__ for t in types)
-            raise Problem(f"choices has {value!r}, which is {type(value).__name__}, but the input is {names}")
+            names = " or ".join(wanted[t].text for t in types)
+            raise Problem(f"choices has {value!r:.80}, but the input is {names}")
         if value in values:
             warn(f"choices has {value!r} twice: leave one out")
         else:
