@@ -10,21 +10,23 @@ import (
 
 // cancel answers at once, unless the client prefers to wait; the end comes by the prediction's own channels. A second cancel
 // of the same prediction succeeds like the first. For any other id that does not run the body is an empty object, as on Cog.
-func (a *API) cancel(w http.ResponseWriter, r *http.Request) error {
-	p, err := a.Supervisor.Get(r.PathValue("id"))
-	if err == nil {
-		err = a.Supervisor.Cancel(p, supervisor.ByClient)
-	}
-	var refused *prediction.Error
-	if errors.As(err, &refused) && refused.Code == prediction.NotFound {
-		writeRaw(w, http.StatusNotFound, []byte("{}"))
-		return nil
-	}
-	if err == nil {
-		if limit := preferred(r.Header).wait; limit > 0 {
-			a.waitDone(r, p, limit)
+func (a *API) cancel(only prediction.Method) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		p, err := a.find(r, only)
+		if err == nil {
+			err = a.Supervisor.Cancel(p, supervisor.ByClient)
 		}
-		writeRaw(w, http.StatusOK, []byte("{}"))
+		var refused *prediction.Error
+		if errors.As(err, &refused) && refused.Code == prediction.NotFound {
+			writeRaw(w, http.StatusNotFound, []byte("{}"))
+			return nil
+		}
+		if err == nil {
+			if limit := preferred(r.Header).wait; limit > 0 {
+				a.waitDone(r, p, limit)
+			}
+			writeRaw(w, http.StatusOK, []byte("{}"))
+		}
+		return err
 	}
-	return err
 }

@@ -19,20 +19,22 @@ type page struct {
 }
 
 // list shows what is live and retained, newest first, without large inputs and outputs, and with the ends of long logs.
-func (a *API) list(w http.ResponseWriter, r *http.Request) error {
-	predictions, next, err := a.Supervisor.List(r.URL.Query().Get("cursor"), pageSize)
-	if err != nil {
-		return err
+func (a *API) list(only prediction.Method) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		predictions, next, err := a.Supervisor.List(only, r.URL.Query().Get("cursor"), pageSize)
+		if err != nil {
+			return err
+		}
+		body := page{Results: make([]json.RawMessage, 0, len(predictions))}
+		for _, p := range predictions {
+			body.Results = append(body.Results, short(p.Snapshot()).AppendJSON(nil))
+		}
+		if next != "" {
+			body.Next = &next
+		}
+		writeJSON(w, http.StatusOK, body)
+		return nil
 	}
-	body := page{Results: make([]json.RawMessage, 0, len(predictions))}
-	for _, p := range predictions {
-		body.Results = append(body.Results, short(p.Snapshot()).AppendJSON(nil))
-	}
-	if next != "" {
-		body.Next = &next
-	}
-	writeJSON(w, http.StatusOK, body)
-	return nil
 }
 
 // short leaves out what is large.

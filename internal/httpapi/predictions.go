@@ -94,13 +94,26 @@ func (a *API) waitDone(r *http.Request, p *prediction.Prediction, limit time.Dur
 	return false
 }
 
-func (a *API) get(w http.ResponseWriter, r *http.Request) error {
-	p, err := a.Supervisor.Get(r.PathValue("id"))
-	if err != nil {
-		return err
+// get answers with a prediction or training; only one of a method when there is one.
+func (a *API) get(only prediction.Method) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		p, err := a.find(r, only)
+		if err != nil {
+			return err
+		}
+		writeSnapshot(w, http.StatusOK, p.Snapshot())
+		return nil
 	}
-	writeSnapshot(w, http.StatusOK, p.Snapshot())
-	return nil
+}
+
+// find returns what has the id of the path. Predictions and trainings share their ids, and who polls for an id need not know
+// which it is: only the paths of trainings are for them alone.
+func (a *API) find(r *http.Request, only prediction.Method) (*prediction.Prediction, error) {
+	p, err := a.Supervisor.Get(r.PathValue("id"))
+	if err == nil && only != "" && p.Request.Method != only {
+		return nil, prediction.Refuse(prediction.NotFound, "no "+only.Noun()+" has this id, but a "+p.Request.Method.Noun())
+	}
+	return p, err
 }
 
 // writeCurrent answers with the state of this moment; 202 says that it is not the last one.

@@ -22,7 +22,7 @@ type Supervisor interface {
 	Perform(watch func() context.Context, r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error)
 	Cancel(p *prediction.Prediction, reason supervisor.Reason) error
 	Get(id string) (*prediction.Prediction, error)
-	List(cursor string, limit int) (page []*prediction.Prediction, next string, err error)
+	List(only prediction.Method, cursor string, limit int) (page []*prediction.Prediction, next string, err error)
 	Schema() (*schema.Document, error)
 	Health(ctx context.Context) supervisor.Health
 }
@@ -71,14 +71,17 @@ func New(c Config) http.Handler {
 		"GET /docs":                     a.docs,
 		"GET /docs/media":               a.media,
 		"POST /predictions":             a.create(prediction.Predict),
-		"GET /predictions":              a.list,
+		"GET /predictions":              a.list(""),
 		"PUT /predictions/{id}":         a.put(prediction.Predict),
-		"GET /predictions/{id}":         a.get,
-		"GET /predictions/{id}/stream":  a.attach,
-		"POST /predictions/{id}/cancel": a.cancel,
+		"GET /predictions/{id}":         a.get(""),
+		"GET /predictions/{id}/stream":  a.attach(""),
+		"POST /predictions/{id}/cancel": a.cancel(""),
 		"POST /trainings":               a.training(a.create(prediction.Train)),
+		"GET /trainings":                a.training(a.list(prediction.Train)),
 		"PUT /trainings/{id}":           a.training(a.put(prediction.Train)),
-		"POST /trainings/{id}/cancel":   a.training(a.cancel),
+		"GET /trainings/{id}":           a.training(a.get(prediction.Train)),
+		"GET /trainings/{id}/stream":    a.training(a.attach(prediction.Train)),
+		"POST /trainings/{id}/cancel":   a.training(a.cancel(prediction.Train)),
 		"POST /shutdown":                a.shutdown,
 
 		"POST /v1/predictions":                             a.rejecting(a.createV1),

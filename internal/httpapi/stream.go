@@ -28,18 +28,20 @@ func (a *API) streams(m prediction.Method) error {
 }
 
 // attach joins a live or retained prediction, after the event that Last-Event-ID names.
-func (a *API) attach(w http.ResponseWriter, r *http.Request) error {
-	p, number, err := a.join(w, r)
-	if p == nil {
-		return err
+func (a *API) attach(only prediction.Method) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		p, number, err := a.join(w, r, only)
+		if p == nil {
+			return err
+		}
+		return a.stream(w, r, p, number, number == 0)
 	}
-	return a.stream(w, r, p, number, number == 0)
 }
 
 // join finds the prediction that a reader wants to follow and the last event that it has seen; nil when it has its answer
 // already, or gets an error.
-func (a *API) join(w http.ResponseWriter, r *http.Request) (*prediction.Prediction, int, error) {
-	p, err := a.Supervisor.Get(r.PathValue("id"))
+func (a *API) join(w http.ResponseWriter, r *http.Request, only prediction.Method) (*prediction.Prediction, int, error) {
+	p, err := a.find(r, only)
 	if err != nil {
 		return nil, 0, err
 	}

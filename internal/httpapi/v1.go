@@ -74,7 +74,7 @@ func (a *API) cancelV1(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) listV1(w http.ResponseWriter, r *http.Request) error {
-	predictions, next, err := a.Supervisor.List(r.URL.Query().Get("cursor"), pageSize)
+	predictions, next, err := a.Supervisor.List("", r.URL.Query().Get("cursor"), pageSize)
 	if err != nil {
 		return err
 	}

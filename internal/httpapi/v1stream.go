@@ -15,7 +15,7 @@ import (
 // streamV1 writes the events in Replicate's form (https://replicate.com/docs/topics/predictions/streaming): `output` with
 // the bare text, `logs`, `error`, and `done` with an object that gives the reason of an end other than success.
 func (a *API) streamV1(w http.ResponseWriter, r *http.Request) error {
-	p, number, err := a.join(w, r)
+	p, number, err := a.join(w, r, "")
 	if p == nil {
 		return err
 	}

@@ -10,9 +10,9 @@ import (
 	"github.com/coggo/coggo/internal/prediction"
 )
 
-// List returns up to limit predictions, live and retained, newest first, and a cursor for those that follow, empty at
+// List returns up to limit predictions, live and retained, newest first, of one method unless that is empty, and a cursor for those that follow, empty at
 // the end. It returns a *prediction.Error with code NotFound for a cursor that is none.
-func (s *Supervisor) List(after string, limit int) (page []*prediction.Prediction, next string, err error) {
+func (s *Supervisor) List(only prediction.Method, after string, limit int) (page []*prediction.Prediction, next string, err error) {
 	from, ok := parseCursor(after)
 	if !ok {
 		return nil, "", prediction.Refuse(prediction.NotFound, "no page has this cursor: it must be the `next` of an earlier page")
@@ -21,7 +21,9 @@ func (s *Supervisor) List(after string, limit int) (page []*prediction.Predictio
 	s.forgetLocked()
 	all := make([]*flight, 0, len(s.flights))
 	for _, f := range s.flights {
-		all = append(all, f)
+		if only == "" || f.prediction.Request.Method == only {
+			all = append(all, f)
+		}
 	}
 	s.mu.Unlock()
 	slices.SortFunc(all, func(a, b *flight) int { return cmp.Or(b.accepted.Compare(a.accepted), cmp.Compare(a.id(), b.id())) })

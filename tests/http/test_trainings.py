@@ -250,3 +250,60 @@ def test_a_synchronous_training_that_goes_on_costs_its_process(start, tmp_path):
     until("the training is gone", lambda: not alive(pid))
     server.wait_status("READY")
     assert server.predict({}).json["output"] != pid
+
+
+def test_a_training_is_asked_for_like_a_prediction(start):
+    server = start(MODEL)
+    for n in range(3):
+        server.ask("PUT", f"/predictions/p{n}", {"input": {}})
+        train(server, {"steps": n + 1}, "PUT", f"/trainings/t{n}")
+    found = server.get("/trainings/t1")
+    assert (found.status, found.json["status"], found.json["output"]["loss"]) == (200, "succeeded", 2.0)
+    listed = server.get("/trainings")
+    assert [t["id"] for t in listed.json["results"]] == ["t2", "t1", "t0"]
+    assert listed.json["next"] is None
+    assert server.get("/trainings?cursor=odd").status == 404
+
+
+def test_pages_of_trainings_have_trainings_alone(start):
+    server = start(MODEL)
+    for n in range(102):
+        server.ask("PUT", f"/trainings/t{n}", {"input": {"steps": 1}})
+        if n % 10 == 0:
+            server.ask("PUT", f"/predictions/p{n}", {"input": {}})
+    first = server.get("/trainings").json
+    second = server.get(f"/trainings?cursor={first['next']}").json
+    ids = [t["id"] for t in first["results"] + second["results"]]
+    assert ids == [f"t{n}" for n in reversed(range(102))]
+    assert second["next"] is None
+
+
+def test_an_id_of_the_other_kind(start):
+    """The paths of predictions know of trainings too, as their lists always have; those of trainings have trainings alone."""
+    server = start(MODEL)
+    server.ask("PUT", "/predictions/p", {"input": {}})
+    train(server, {}, "PUT", "/trainings/t")
+    assert server.get("/predictions/t").json["output"]["loss"] == 2.0
+    assert {p["id"] for p in server.get("/predictions").json["results"]} == {"p", "t"}
+    refused = server.get("/trainings/p")
+    assert (refused.status, refused.json["error"]) == (404, "no training has this id, but a prediction")
+    assert server.get("/trainings/p/stream").status == 404
+    assert server.get("/trainings/nobody").status == 404
+    server.ask("PUT", "/predictions/w", {"input": {"wait": True}}, Prefer="respond-async")
+    until("it runs", lambda: server.get("/predictions/w").json["status"] == "processing")
+    assert server.ask("POST", "/trainings/w/cancel").status == 404
+    assert server.get("/predictions/w").json["status"] == "processing"
+    assert server.ask("POST", "/predictions/w/cancel").status == 200
+
+
+def test_the_events_of_a_training_can_be_read(server):
+    train(server, {"steps": 2}, "PUT", "/trainings/events")
+    stream = server.get("/trainings/events/stream")
+    assert (stream.status, stream.headers["content-type"]) == (200, "text/event-stream")
+    assert b"event: completed" in stream.body
+
+
+def test_without_train_there_is_nothing_to_list(start):
+    server = start("class Predictor:\n    def predict(self) -> str: return 'ok'\n")
+    for path in ("/trainings", "/trainings/x", "/trainings/x/stream"):
+        assert server.get(path).status == 404
