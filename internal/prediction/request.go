@@ -58,6 +58,7 @@ type Request struct {
 	CancelAfter   time.Duration // 0: no deadline
 	Sealed        string        // Seal of an Input that is not kept because it holds secrets; empty while it is at hand
 	Detached      bool          // goes on without anybody who waits for it on a connection, see Prediction.Attach
+	Strays        []string      // unknown members of a body that has no input: inputs in the wrong place, perhaps
 	Patient       bool          // may wait for a slot where others may not: its client does not handle a refusal
 }
 
@@ -151,6 +152,9 @@ func ParseRequest(body []byte) (Request, error) {
 	if len(p.problems) > 0 {
 		return Request{}, InvalidRequest(p.problems...)
 	}
+	if r.Input == nil {
+		r.Strays = p.strays
+	}
 	if len(body)-len(r.Input) > besideInput {
 		r.Input = bytes.Clone(r.Input)
 	}
@@ -167,6 +171,7 @@ const maxProblems = 100
 type envelope struct {
 	request  *Request
 	problems []Problem
+	strays   []string
 }
 
 // full reports whether so much is wrong that the rest is not looked at.
@@ -205,7 +210,7 @@ func (e *envelope) read(body []byte) error {
 	case flaw != nil:
 		return malformed("it " + flaw.Msg)
 	case !object:
-		return InvalidRequest(Problem{[]any{"body"}, "the body must be a JSON object", "dict_type"})
+		return InvalidRequest(Problem{[]any{"body"}, `the body must be a JSON object, as in {"input": {…}}`, "dict_type"})
 	}
 	return nil
 }
@@ -238,8 +243,16 @@ func (e *envelope) field(key string, value json.RawMessage) {
 		e.context(key, value)
 	case "created_at":
 		e.created(key, value)
+	case "version", "model", "stream", "webhook_completed": // of Replicate's API
+	default:
+		if len(e.strays) < maxStrays {
+			e.strays = append(e.strays, key)
+		}
 	}
 }
+
+// maxStrays is how many unknown members are kept: enough to tell what is meant.
+const maxStrays = 32
 
 func (e *envelope) bad(kind, msg string, loc ...any) {
 	e.problems = append(e.problems, Problem{append([]any{"body"}, loc...), msg, kind})

@@ -92,6 +92,9 @@ func newInput(components map[string]json.RawMessage, name string) (*Input, error
 	return &Input{root: root}, nil
 }
 
+// Has reports whether there is an input of that name.
+func (i *Input) Has(name string) bool { return i.root.properties[name] != nil }
+
 // JSON returns the document as it was parsed.
 func (d *Document) JSON() []byte { return d.text }
 

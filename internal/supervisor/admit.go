@@ -2,7 +2,9 @@ package supervisor
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/schema"
@@ -16,6 +18,10 @@ func (s *Supervisor) admit(r prediction.Request, idempotent bool) (f *flight, cr
 	if err != nil {
 		return nil, false, err
 	}
+	if problem, found := misplaced(input, r.Strays); found {
+		return nil, false, prediction.InvalidRequest(problem)
+	}
+	r.Strays = nil
 	checked, problems, err := s.checks.run(input, r.Input, s.CheckWait)
 	if err != nil {
 		return nil, false, err
@@ -32,6 +38,25 @@ func (s *Supervisor) admit(r prediction.Request, idempotent bool) (f *flight, cr
 		return known, false, err
 	}
 	return f, true, nil
+}
+
+// misplaced finds inputs that stand beside the place for them: without it they would be ignored, and the model would run with its
+// defaults.
+func misplaced(input *schema.Input, strays []string) (p prediction.Problem, found bool) {
+	p = prediction.Problem{Loc: []any{"body", "input"}, Type: "missing"}
+	for _, name := range strays {
+		if input.Has(name) {
+			p.Msg = fmt.Sprintf(`Field required: put the inputs under "input", as in {"input": {%q: …}}`, name)
+			return p, true
+		}
+	}
+	for _, name := range strays {
+		if typo := strings.ToLower(name); typo == "input" || typo == "inputs" {
+			p.Msg = fmt.Sprintf(`Field required: the inputs stand under "input", not %q`, name)
+			return p, true
+		}
+	}
+	return p, false
 }
 
 // inputSchema returns what inputs are checked against, while the server takes predictions at all.

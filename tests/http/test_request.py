@@ -187,3 +187,62 @@ def test_async_needs_no_webhook_and_a_webhook_no_async(server, receiver):
     server.wait_status("READY")
     assert server.predict({}, webhook=receiver.url).json["status"] == "succeeded"
     receiver.wait_terminal()
+
+
+OPEN = """
+from typing import Any
+from cog import BasePredictor
+class Predictor(BasePredictor):
+    def predict(self, **inputs: Any) -> str:
+        return str(sorted(inputs))
+def train(steps: int, seed: int = 1) -> str:
+    return "trained"
+"""
+
+
+@pytest.mark.parametrize("rest", ['"webhook": null', '"version": "x"', '"other": 1', '"input": null'])
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/predictions"), ("PUT", "/predictions/a"), ("POST", "/v1/predictions")]
+)
+def test_inputs_beside_input_are_refused_with_the_remedy(server, method, path, rest):
+    answer = server.ask(method, path, f'{{{rest}, "name": "me"}}', **JSON)
+    told = 'Field required: put the inputs under "input", as in {"input": {"name": …}}'
+    assert answer.status == 422
+    if path.startswith("/v1"):
+        assert answer.json["invalid_fields"] == [{"type": "missing", "field": "input", "description": told}]
+    else:
+        assert answer.json["detail"] == [{"loc": ["body", "input"], "msg": told, "type": "missing"}]
+
+
+@pytest.mark.parametrize("typo", ["inputs", "Input", "INPUTS"])
+def test_a_misspelt_input_is_refused_with_the_remedy(server, typo):
+    answer = server.ask("POST", "/predictions", {typo: {"name": "me"}})
+    assert answer.status == 422
+    told = f'Field required: the inputs stand under "input", not "{typo}"'
+    assert answer.json["detail"] == [{"loc": ["body", "input"], "msg": told, "type": "missing"}]
+    assert told in answer.json["error"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"input": {}, "name": "me"},
+        {"input": {"name": "you"}, "inputs": {}},
+        {"version": "x", "stream": True},
+        {"webhook_events_filter": []},
+    ],
+)
+def test_what_stands_beside_an_input_is_ignored(server, body):
+    answer = server.ask("POST", "/predictions", body)
+    assert (answer.status, answer.json["output"]) == (200, '["you", {}]')
+
+
+def test_inputs_of_a_training_beside_input(start):
+    server = start(OPEN)
+    answer = server.ask("POST", "/trainings", {"seed": 3, "steps": 3})
+    told = 'Field required: put the inputs under "input", as in {"input": {"seed": …}}'
+    assert (answer.status, answer.json["detail"][0]["msg"]) == (422, told)
+    assert (
+        server.ask("POST", "/predictions", {"steps": 3}).json["output"] == "[]"
+    )  # which inputs there are nobody knows
+    assert server.ask("POST", "/predictions", {"inputs": {"steps": 3}}).status == 422
