@@ -3,7 +3,10 @@ package httpapi
 import (
 	"bytes"
 	"net/http"
+	"path"
 	"slices"
+
+	"github.com/coggo/coggo/internal/prediction"
 )
 
 // discovery lists where everything is.
@@ -36,6 +39,8 @@ func (a *API) openapi(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	data := doc.JSON()
+	name := prediction.AppendString(nil, path.Base(a.Model)) // at the end: what comes first is as with Cog
+	data = slices.Concat(bytes.TrimSuffix(bytes.TrimSpace(data), []byte("}")), []byte(`,"x-coggo-model":`), name, []byte("}"))
 	if prefix := a.prefix(r); prefix != "" { // or its paths would begin at the origin
 		data = slices.Concat([]byte(`{"servers":[{"url":"`+prefix+`"}],`), bytes.TrimPrefix(data, []byte("{")))
 	}

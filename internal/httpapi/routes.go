@@ -94,6 +94,7 @@ func New(c Config) http.Handler {
 		"GET /v1/models/{owner}/{name}/versions/{version}": a.versionV1,
 		"POST /v1/models/{owner}/{name}/predictions":       a.rejecting(a.createV1),
 		"POST /v1/deployments/{owner}/{name}/predictions":  a.rejecting(a.createV1),
+		"GET /v1/openapi.json":                             a.openapiV1,
 		"POST /v1/files":                                   a.upload,
 		"GET /v1/files":                                    a.filesV1,
 		"DELETE /v1/files/{id}":                            a.deleteV1,

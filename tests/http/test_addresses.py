@@ -150,7 +150,9 @@ def test_the_paths_of_the_first_page_and_of_the_document_have_the_prefix(server,
         assert re.match(r"\d", links["cog_version"])
         document = one.get("/openapi.json", **headers).json
         assert document.pop("servers") == [{"url": "/models/a"}]
-        assert document == server.get("/openapi.json").json
+        document.pop("x-coggo-model")  # each has a directory of its own
+        other = server.get("/openapi.json").json
+        assert document == {name: other[name] for name in other if name != "x-coggo-model"}
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-Forwarded-Prefix": "/other"}], ids=str)

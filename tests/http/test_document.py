@@ -80,3 +80,60 @@ def test_every_route_of_predictions_is_there(server):
     assert set(paths["/predictions/{prediction_id}/cancel"]) == {"post"}
     for status in ("200", "202", "400", "401", "406", "408", "409", "413", "415", "422", "429", "503"):
         assert status in paths["/predictions"]["post"]["responses"]
+
+
+def test_the_document_says_what_the_model_is_and_all_that_can_be_asked(start, tmp_path):
+    directory = tmp_path / "greeter"
+    directory.mkdir()
+    source = '''
+class Predictor:
+    def predict(self, n: int = 1) -> str:
+        """Greet somebody.
+
+        Twice:
+            if asked.
+        """
+        return "x"
+def train(n: int = 1) -> str:
+    return "x"
+'''
+    server = start(source, model_dir=directory)
+    found = document(server)
+    assert found["info"] == {
+        "title": "Cog",
+        "version": "0.1.0",
+        "description": "Greet somebody.\n\nTwice:\n    if asked.",
+    }
+    assert found["x-coggo-model"] == "greeter"
+    paths = found["paths"]
+    for path in ("/livez", "/readyz", "/health-check", "/metrics"):
+        assert "get" in paths[path]
+    for noun in ("prediction", "training"):
+        for path in (f"/{noun}s", f"/{noun}s/{{{noun}_id}}", f"/{noun}s/{{{noun}_id}}/stream"):
+            assert "get" in paths[path]
+    served = {path for path in paths if "{" not in path and "get" in paths[path]}
+    assert {server.get(path).status for path in served} == {200}
+
+
+def test_v1_has_a_document_of_its_own(start):
+    server = start(MODEL.format(name="name: str, "))
+    found = server.get("/v1/openapi.json", X_Forwarded_Prefix="/a").json
+    assert found["servers"] == [{"url": "/a/v1"}]
+    operations = {operation["operationId"] for path in found["paths"].values() for operation in path.values()}
+    assert {"predictions.create", "models.versions.get", "files.list", "predictions.stream"} <= operations
+    schemas = found["components"]["schemas"]
+    assert "Input" in schemas and "schemas_prediction_response" in schemas
+
+    def named(value):
+        if isinstance(value, dict):
+            yield from ([value["$ref"]] if isinstance(value.get("$ref"), str) else [])
+            for member in value.values():
+                yield from named(member)
+        if isinstance(value, list):
+            for member in value:
+                yield from named(member)
+
+    for ref in set(named(found)):
+        at = found
+        for step in ref.removeprefix("#/").split("/"):
+            at = at[step]

@@ -59,10 +59,10 @@ class Predictor(BasePredictor):
 """
 
 
-def promised(server, directory: pathlib.Path) -> pathlib.Path:
+def promised(server, directory: pathlib.Path, base: str = "") -> pathlib.Path:
     """The server's document with the one word that it leaves out because Cog's client needs a bare reference there: an
     output may be null."""
-    document = server.get("/openapi.json").json
+    document = server.get(f"{base}/openapi.json").json
     schemas = document["components"]["schemas"]
     for response in (schemas[name] for name in ("PredictionResponse", "TrainingResponse") if name in schemas):
         response["properties"]["output"] = {"allOf": [response["properties"]["output"]], "nullable": True}
@@ -72,10 +72,11 @@ def promised(server, directory: pathlib.Path) -> pathlib.Path:
 
 
 @pytest.mark.timeout(1800)
+@pytest.mark.parametrize("base", ["", "/v1"], ids=["own", "v1"])
 @pytest.mark.parametrize("model", [HELLO, FILES, ITERATOR], ids=["hello", "files", "iterator"])
-def test_schemathesis_finds_nothing(start, tmp_path, model):
+def test_schemathesis_finds_nothing(start, tmp_path, model, base):
     server = start(model)
-    where = [promised(server, tmp_path), "--url", f"http://127.0.0.1:{server.port}"]
+    where = [promised(server, tmp_path, base), "--url", f"http://127.0.0.1:{server.port}{base}"]
     found = subprocess.run(
         [SCHEMATHESIS, "run", *where, "--checks", "all", "--exclude-path", "/shutdown", "--max-examples", "20"],
         cwd=tmp_path,

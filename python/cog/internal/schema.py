@@ -7,7 +7,7 @@ from typing import Any
 from cog.input import UNSET
 from cog.internal.fields import Field
 from cog.internal.kinds import ListOf, Nullable
-from cog.internal.method import Method
+from cog.internal.method import Method, innermost
 from cog.internal.records import title_of
 
 Schema = dict[str, Any]
@@ -21,19 +21,32 @@ def document(predict: Method, train: Method | None) -> Schema:
     _add_method(schemas, exact, predict, "Input", "Output")
     _loosen(schemas["PredictionRequest"], schemas["Input"])
     paths = {**_server_paths(), **_run_paths("prediction", "Prediction", predict, schemas["PredictionRequest"])}
-    _add_polling(paths, train is not None)
     if train is not None:
         schemas.update(_envelopes("Training", "TrainingInput", "TrainingOutput", _demanding(train)))
         _add_method(schemas, exact, train, "TrainingInput", "TrainingOutput")
         _loosen(schemas["TrainingRequest"], schemas["TrainingInput"])
         paths.update(_run_paths("training", "Training", train, schemas["TrainingRequest"]))
+        _add_polling(paths, "training", "Training", _ref("TrainingResponse"))
+    found = _ref("PredictionResponse")
+    either = {"anyOf": [found, _ref("TrainingResponse")]} if train is not None else found  # they share their ids
+    _add_polling(paths, "prediction", "Prediction", either)
     whole = {
         "openapi": "3.0.2",
-        "info": {"title": "Cog", "version": "0.1.0"},
+        "info": {"title": "Cog", "version": "0.1.0", **_about(predict)},
         "paths": paths,
         "components": {"schemas": schemas},
     }
     return {**whole, "x-cog-exact": exact} if exact else whole
+
+
+def _about(method: Method) -> Schema:
+    """What its author wrote about a method, without the indentation."""
+    text = getattr(innermost(method.function, method.name), "__doc__", None)
+    if not isinstance(text, str) or not text.strip():
+        return {}
+    first, *rest = text.expandtabs().strip().splitlines()  # not by inspect, which takes a while to import
+    margin = min((len(line) - len(line.lstrip()) for line in rest if line.strip()), default=0)
+    return {"description": "\n".join([first, *(line[margin:].rstrip() for line in rest)])}
 
 
 def _add_method(schemas: Schema, exact: Schema, method: Method, input_name: str, output_name: str) -> None:
@@ -287,20 +300,59 @@ _REASONS = {
 
 
 def _server_paths() -> Schema:
+    text = {"schema": {"type": "string"}}
     return {
         "/": _simple("get", "Root", "root__get"),
         "/health-check": _simple("get", "Healthcheck", "healthcheck_health_check_get"),
         "/shutdown": _simple("post", "Start Shutdown", "start_shutdown_shutdown_post"),
+        "/livez": _simple("get", "Livez", "livez_livez_get"),
+        "/readyz": _simple("get", "Readyz", "readyz_readyz_get", _503=""),
+        "/metrics": {
+            "get": {
+                "summary": "Metrics",
+                "description": "For Prometheus",
+                "operationId": "metrics_metrics_get",
+                "responses": {
+                    "200": {"description": "Successful Response", "content": {"text/plain": text}},
+                    "401": _answer(_REASONS["_401"], _ref("Error")),
+                },
+            }
+        },
     }
 
 
-def _simple(verb: str, summary: str, operation: str) -> Schema:
-    return {
-        verb: {"summary": summary, "operationId": operation, "responses": _answers({"title": f"Response {summary}"})}
+#: The events of a stream, each as an object of its fields.
+_EVENTS: Schema = {
+    "text/event-stream": {
+        "schema": {
+            "title": "Event",
+            "type": "object",
+            "required": ["event", "data"],
+            "properties": {
+                "event": {"type": "string", "enum": ["start", "output", "log", "metric", "error", "completed"]},
+                "data": {"type": "string"},
+                "id": {"type": "string"},
+            },
+        }
     }
+}
+
+
+def _simple(verb: str, summary: str, operation: str, **others: str) -> Schema:
+    responses = _answers({"title": f"Response {summary}"}, **others)
+    return {verb: {"summary": summary, "operationId": operation, "responses": responses}}
 
 
 _PREFER: Schema = {"name": "prefer", "in": "header", "required": False, "schema": {"title": "Prefer", "type": "string"}}
+
+
+#: The number of the event after which a stream goes on.
+_LAST_EVENT: Schema = {
+    "name": "last-event-id",
+    "in": "header",
+    "required": False,
+    "schema": {"title": "Last-Event-ID", "type": "string"},
+}
 
 
 def _id_parameter(noun: str, kind: str) -> Schema:
@@ -333,6 +385,7 @@ def _run_paths(noun: str, kind: str, method: Method, request: Schema) -> Schema:
     }
     if method.streaming and noun == "prediction":
         post["x-cog-streaming"] = True
+        run["200"] = {**run["200"], "content": {**run["200"]["content"], **_EVENTS}}
     put = {
         "summary": f"{verb.title()} Idempotent",
         "description": f"Run a single {noun} on the model (idempotent creation).",
@@ -355,28 +408,39 @@ def _run_paths(noun: str, kind: str, method: Method, request: Schema) -> Schema:
     }
 
 
-def _add_polling(paths: Schema, trains: bool) -> None:
-    """What can be asked about predictions, and trainings among them; Cog has nothing of the kind."""
-    found = _ref("PredictionResponse")
-    if trains:
-        found = {"anyOf": [found, _ref("TrainingResponse")]}
+def _add_polling(paths: Schema, noun: str, kind: str, found: Schema) -> None:
+    """What can be asked about predictions or trainings; Cog has nothing of the kind."""
     page = {
         "type": "object",
         "required": ["results", "next"],
         "properties": {"results": {"type": "array", "items": found}, "next": {"type": "string", "nullable": True}},
     }
     cursor = {"name": "cursor", "in": "query", "required": False, "schema": {"title": "Cursor", "type": "string"}}
-    paths["/predictions"]["get"] = {
+    paths[f"/{noun}s"]["get"] = {
         "summary": "List",
         "description": "What runs and what has ended lately, newest first",
-        "operationId": "list_predictions_get",
+        "operationId": f"list_{noun}s_get",
         "parameters": [cursor],
         "responses": _answers(page, _401="Error", _404="Error"),
     }
-    paths["/predictions/{prediction_id}"]["get"] = {
+    paths[f"/{noun}s/{{{noun}_id}}"]["get"] = {
         "summary": "Get",
-        "description": "The state or the result of a prediction",
-        "operationId": "get_predictions__prediction_id__get",
-        "parameters": [_id_parameter("prediction", "Prediction")],
+        "description": f"The state or the result of a {noun}",
+        "operationId": f"get_{noun}s__{noun}_id__get",
+        "parameters": [_id_parameter(noun, kind)],
         "responses": _answers(found, _401="Error", _404="Error"),
+    }
+    paths[f"/{noun}s/{{{noun}_id}}/stream"] = {
+        "get": {
+            "summary": "Stream",
+            "description": f"Follow a {noun} as server-sent events",
+            "operationId": f"stream_{noun}s__{noun}_id__stream_get",
+            "parameters": [_id_parameter(noun, kind), _LAST_EVENT],
+            "responses": {
+                "200": {"description": "Successful Response", "content": _EVENTS},
+                "204": {"description": "It has ended, and the last event was seen"},
+                "401": _answer(_REASONS["_401"], _ref("Error")),
+                "404": _answer(_REASONS["_404"], _ref("Error")),
+            },
+        }
     }

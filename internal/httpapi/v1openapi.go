@@ -1,0 +1,90 @@
+package httpapi
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"strings"
+
+	"github.com/coggo/coggo/internal/schema"
+)
+
+// documentV1 describes the paths under /v1 by the names of Replicate's own document, with gaps for what depends on the model.
+//
+//go:embed v1openapi.json
+var documentV1 string
+
+// openapiV1 answers with documentV1 and the model's schemas.
+func (a *API) openapiV1(w http.ResponseWriter, r *http.Request) error {
+	doc, err := a.Supervisor.Schema()
+	if err != nil {
+		return err
+	}
+	whole, err := completeV1(doc, a.path(r, "/v1"))
+	if err == nil {
+		writeJSON(w, http.StatusOK, whole)
+	}
+	return err
+}
+
+// completeV1 fills the gaps of documentV1, whose paths begin at base.
+func completeV1(doc *schema.Document, base string) (whole map[string]any, err error) {
+	var model struct {
+		Info struct {
+			Description string `json:"description"`
+		} `json:"info"`
+		Components struct {
+			Schemas map[string]json.RawMessage `json:"schemas"`
+		} `json:"components"`
+	}
+	if err := json.Unmarshal(doc.JSON(), &model); err != nil {
+		return nil, fmt.Errorf("read the model's document: %w", err)
+	}
+	var request struct {
+		Required []string `json:"required"`
+	}
+	if err := json.Unmarshal(model.Components.Schemas["PredictionRequest"], &request); err != nil {
+		return nil, fmt.Errorf("read the model's document: %w", err)
+	}
+	object := `{"$ref":"#/components/schemas/PredictionResponse"}`
+	if doc.Train() != nil { // they share their ids
+		object = `{"anyOf":[` + object + `,{"$ref":"#/components/schemas/TrainingResponse"}]}`
+	}
+	prediction := `{"description":"Success","content":{"application/json":{"schema":{"$ref":"#/components/schemas/schemas_prediction_response"}}}}`
+	text := strings.NewReplacer(
+		"{{demanding}}", fmt.Sprint(len(request.Required) > 0),
+		"{{object}}", object,
+		"{{created}}", `{"201":`+prediction+refusedV1("400", "401", "408", "409", "413", "415", "422", "429", "503")+`}`,
+		"{{found}}", `{"200":`+prediction+refusedV1("401", "404", "503")+`}`,
+	).Replace(documentV1)
+	if err := json.Unmarshal([]byte(text), &whole); err != nil {
+		return nil, fmt.Errorf("complete the document: %w", err)
+	}
+	schemas := whole["components"].(map[string]any)["schemas"].(map[string]any) // as the file has them
+	maps.Copy(schemas, anyValues(model.Components.Schemas))
+	whole["servers"] = []map[string]string{{"url": base}}
+	if about := model.Info.Description; about != "" {
+		info := whole["info"].(map[string]any)
+		info["description"] = fmt.Sprint(about, "\n\n", info["description"])
+	}
+	return whole, nil
+}
+
+func anyValues(raw map[string]json.RawMessage) map[string]any {
+	values := map[string]any{}
+	for name, value := range raw {
+		values[name] = value
+	}
+	return values
+}
+
+// refusedV1 is the end of a list of responses.
+func refusedV1(codes ...string) string {
+	var out strings.Builder
+	for _, code := range codes {
+		fmt.Fprintf(&out, `,%q:{"$ref":"#/components/responses/refused"}`, code)
+	}
+	return out.String()
+}
