@@ -146,19 +146,19 @@ ANYTHING = [
     ("''", ""),
     # Keys.
     ("{'__proto__': {'a': 1}}", '"__proto__"'),
-    ("{'__proto__': 'data:text/plain,x', 'constructor': 'data:text/plain,x'}", "__proto__: Save output.txt"),
+    ("{'__proto__': 'data:text/plain,x', 'constructor': 'data:text/plain,x'}", "__proto__: Save __proto__.txt"),
     ("{'constructor': 1, 'toString': 2, 'hasOwnProperty': 3, 'valueOf': 4}", '"hasOwnProperty": 3'),
     ("{'toJSON': 'x', 'then': 'y', 'length': -1}", '"toJSON": "x"'),
     ("[{'toString': None}]", '"toString": null'),
     ("{'': '', ' ': {}, '\\ud800': 1}", '"\ufffd": 1'),
     ("{str(i): i for i in range(200_000)}", "characters)"),
-    ("{str(i): 'data:text/plain,x' for i in range(3_000)}", "999: Save output.txt"),
+    ("{str(i): 'data:text/plain,x' for i in range(3_000)}", "[\"999\"]: Save output-999.txt"),
     # Shapes.
     ("deep(900)", "…"),
     ("deep(200, 'data:text/plain,x')", "…"),
     (
         "['data:text/plain,x', ['data:text/plain,x', ['data:text/plain,x', ['data:text/plain,x', ['data:text/plain,x']]]]]",
-        "data:text/plain,x",
+        "[1][1][1][1][0]: Save 1-1-1-1-0.txt",
     ),
     ("list(range(300_000))", "and 299000 more"),
     ("[{'i': i} for i in range(100_000)]", "characters)"),
@@ -228,7 +228,7 @@ def test_a_picture_of_another_host_is_loaded_on_a_click_that_names_it(page, mode
     show(page, model, repr([f"{other.url}/a.png?x=1", f"{other.url}/b.png"]))
     button = page.locator("#output button").first
     expect(button).to_have_text(f"Show the image from {host}")
-    expect(page.locator("#output figcaption").first).to_have_text(f"From {host}: a.png")
+    expect(page.locator("#output figcaption").first).to_have_text(f"[0]: From {host}: a.png")
     assert other.asked == []
     button.click()
     picture = page.frame_locator("#output iframe").locator("img")

@@ -317,17 +317,26 @@ def test_a_running_prediction_shows_its_progress_and_can_be_canceled(page, shows
     expect(page.locator("#run")).to_be_enabled()
 
 
-def test_a_busy_model_says_so_and_the_form_stays(page, shows):
+def test_a_busy_model_keeps_what_is_shown_and_runs_when_a_slot_is_free(page, shows):
     open_page(page, shows)
-    shows.predict({"what": "sleep"}, {"Prefer": "respond-async"}, id="in-the-way")
-    page.fill("#input-what", "json")
-    run(page)
-    expect(page.locator("#error")).to_contain_text("busy")
-    expect(page.locator("#input-what")).to_have_value("json")
-    shows.ask("POST", "/predictions/in-the-way/cancel")
-    shows.ended("in-the-way")
     run(page)
     ended(page, "succeeded")
+    shows.predict({"what": "sleep"}, {"Prefer": "respond-async"}, id="in-the-way")
+    try:
+        page.fill("#input-what", "json")
+        run(page)
+        expect(page.locator("#turn")).to_contain_text("busy")
+        expect(page.locator("#health")).to_have_text("BUSY")
+        expect(page.locator("#input-what")).to_have_value("json")
+        expect(page.locator("#output")).to_have_text("plain <b>text</b>")
+        expect(page.locator("#status")).to_have_text("succeeded")
+        page.click("text=Run when a slot is free")
+        expect(page.locator("#turn")).to_contain_text("This runs when a slot is free")
+    finally:
+        shows.ask("POST", "/predictions/in-the-way/cancel")
+        shows.ended("in-the-way")
+    expect(page.locator("#output pre")).to_contain_text("not markup")
+    expect(page.locator("#turn")).to_be_hidden()
 
 
 def test_output_is_shown_while_it_comes_and_outlives_a_reload(page, start, tmp_path):

@@ -49,11 +49,66 @@ function toJSON(value, indent = "", level = "") {
   return `${open}\n${inner}${parts.join(`,\n${inner}`)}\n${level}${close}`;
 }
 
-/** A refusal of the server, or none because it was not reached (status 0). */
+/**
+ * Draws at most once a frame, however often it is asked: `ask()` before the next frame, `now()` at once, and `drop()` not at
+ * all. A hidden tab has no frames; what it has missed is drawn when it is looked at.
+ */
+class OnceAFrame {
+  constructor(draw) {
+    this.draw = draw;
+    this.frame = 0;
+  }
+
+  ask() {
+    this.frame ||= requestAnimationFrame(() => this.now());
+  }
+
+  now() {
+    this.drop();
+    this.draw();
+  }
+
+  drop() {
+    cancelAnimationFrame(this.frame);
+    this.frame = 0;
+  }
+}
+
+/** Resolves in a task of its own, so that clicks and frames come in between. Timers would be slow in a hidden tab. */
+function nextTask() {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
+  });
+}
+
+/** A time span for people: 16 ms, 1.2 s, 3 min 5 s, 2 h 4 min. */
+function duration(seconds) {
+  if (seconds < 0.0995) return `${Number((seconds * 1000).toPrecision(2))} ms`;
+  if (seconds < 0.9995) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
+  const [unit, big, small] = seconds < 3599.5 ? [1, "min", "s"] : [60, "h", "min"];
+  const count = Math.round(seconds / unit);
+  return `${Math.floor(count / 60)} ${big}${count % 60 ? ` ${count % 60} ${small}` : ""}`;
+}
+
+/** Offer text as a file. */
+function save(text, name, type = "text/plain") {
+  const address = URL.createObjectURL(new Blob([text], { type }));
+  el("a", { href: address, download: name }).click();
+  URL.revokeObjectURL(address);
+}
+
+/** A refusal of the server, or none because it was not reached (status 0). `body` is what it said, as it came. */
 class RequestError extends Error {
-  constructor(status, detail) {
+  constructor(status, detail, body = "") {
     super(typeof detail === "string" ? detail : "Some inputs are not valid.");
     this.status = status;
+    this.body = body;
     this.problems = Array.isArray(detail) ? detail : [];
   }
 }
@@ -79,6 +134,15 @@ async function ask(path, options = {}) {
     throw new RequestError(0, "The server can't be reached.");
   }
   if (response.ok) return response;
-  const body = await response.json().catch(() => ({}));
-  throw new RequestError(response.status, body.detail ?? body.error ?? response.statusText);
+  const text = await response.text().catch(() => "");
+  throw new RequestError(response.status, reasonIn(text) ?? response.statusText, text);
+}
+
+function reasonIn(text) {
+  try {
+    const body = JSON.parse(text);
+    return body.detail ?? body.error;
+  } catch {
+    return undefined; // a proxy may answer with a page
+  }
 }

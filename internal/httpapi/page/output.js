@@ -2,7 +2,7 @@
 // Nothing is asked of another host before somebody clicks on its name; the page's policy forbids it too.
 
 /** How much of a value is drawn: the rest is in what "Save as JSON" saves. */
-const MOST = { items: 1000, characters: 200_000, levels: 4, jsonLevels: 100, jsonText: 2000, address: 8000 };
+const MOST = { items: 1000, characters: 200_000, values: 100_000, levels: 20, jsonLevels: 100, jsonText: 2000, address: 8000, file: 20_000 };
 
 /** The endings of names by which an address counts as a medium. */
 const ENDINGS = new Map(
@@ -16,16 +16,72 @@ const ENDINGS = new Map(
 /** The endings of files whose media type says something else. */
 const SUBTYPES = new Map([["plain", "txt"], ["jpeg", "jpg"], ["svg+xml", "svg"], ["mpeg", "mp3"], ["x-wav", "wav"], ["octet-stream", "bin"]]);
 
-/** The node for an output of any shape; `schema` is what components.schemas.Output says of it. */
-function outputNode(value, schema = {}, level = 0) {
+/**
+ * The node for an output of any shape; `schema` is what components.schemas.Output says of it, and `path` where it lies in the
+ * whole. Files come first, each with its path; what else there is follows as text or JSON, with their names in their places.
+ */
+function outputNode(value, schema = {}, path = "") {
   if (value === null || value === undefined) return el("p", { class: "quiet", textContent: "No output." });
   if (typeof value === "string") {
-    const file = fileOf(value, schema);
-    return file ? fileNode(file) : textNode(value);
+    const file = fileOf(value, schema, path);
+    return file ? fileNode(file, path) : textNode(value);
   }
   if (typeof value !== "object") return textNode(String(value));
-  if (level === MOST.levels) return jsonNode(value);
-  return Array.isArray(value) ? listNode(value, schema, level + 1) : objectNode(value, schema);
+  if (schema["x-cog-array-display"] === "concatenate" && Array.isArray(value)) return textNode(value.join(""));
+  const found = new FilesWithin(value, schema, path);
+  const plain = Array.isArray(value) && !value.some((item) => item !== null && typeof item === "object");
+  if (plain && !found.files.length) return listNode(value);
+  const figures = found.files.map(({ file, path }) => fileNode(file, path));
+  return el("div", {}, figures.length ? el("div", { class: "grid" }, ...figures) : null, found.onlyFiles ? null : jsonNode(found.rest));
+}
+
+/** The files anywhere in a value, and the value with their names in their places. */
+class FilesWithin {
+  constructor(value, schema, path) {
+    this.files = [];
+    this.left = MOST.values;
+    this.onlyFiles = true;
+    this.rest = this.#walk(value, schema, path, MOST.levels);
+    this.onlyFiles &&= this.files.length > 0;
+  }
+
+  #walk(value, schema, path, levels) {
+    this.left--;
+    if (typeof value === "string") return this.#string(value, schema, path);
+    if (value === null || typeof value !== "object" || !levels || this.left <= 0) {
+      this.onlyFiles = false;
+      return value;
+    }
+    if (Array.isArray(value)) return value.map((item, i) => this.#walk(item, schema.items ?? {}, `${path}[${i}]`, levels - 1));
+    const members = Object.entries(value).map(([key, item]) => {
+      const within = Object.hasOwn(schema.properties ?? {}, key) ? schema.properties[key] : schema.additionalProperties;
+      return [key, this.#walk(item, within ?? {}, member(path, key), levels - 1)];
+    });
+    return Object.fromEntries(members);
+  }
+
+  #string(text, schema, path) {
+    const file = this.files.length < MOST.items ? fileOf(text, schema, path) : null;
+    if (!file) {
+      this.onlyFiles = false;
+      return text;
+    }
+    this.files.push({ file, path });
+    return `‹${file.name}›`;
+  }
+}
+
+/** The path of a member, as it is written in code. */
+function member(path, key) {
+  const name = cut(key, 100, 60);
+  if (!/^[\p{L}_$][\p{L}\p{N}_$]*$/u.test(name)) return `${path}[${JSON.stringify(name)}]`;
+  return path ? `${path}.${name}` : name;
+}
+
+/** What a file at a path is called when it is saved: mask.png, images-0.png. */
+function nameAt(path, ending) {
+  const name = path.match(/[\p{L}\p{N}_$-]+/gu)?.join("-") ?? "";
+  return `${/^\d*$/.test(name) ? ["output", name].filter(Boolean).join("-") : name.slice(0, 80)}.${ending}`;
 }
 
 function textNode(text) {
@@ -40,14 +96,14 @@ function cut(text, most, shown = most) {
  * The file that a text stands for, or null: {address, kind, name, host}. `kind` is image, audio, video or another word, and
  * `host` the one that has to be asked for it, empty for an inlined file and for this server.
  */
-function fileOf(text, schema = {}) {
-  return text.startsWith("data:") ? inlinedFile(text) : remoteFile(text, schema.format === "uri");
+function fileOf(text, schema = {}, path = "") {
+  return text.startsWith("data:") ? inlinedFile(text, path) : remoteFile(text, schema.format === "uri");
 }
 
-function inlinedFile(text) {
+function inlinedFile(text, path) {
   const [, kind, subtype] = /^data:([\w.+-]+)\/([\w.+-]+)[;,]/.exec(text.slice(0, 200)) ?? [];
   if (!kind || !text.includes(",")) return null;
-  return { address: text, kind: kind.toLowerCase(), name: `output.${SUBTYPES.get(subtype) ?? subtype}`, host: "" };
+  return { address: text, kind: kind.toLowerCase(), name: nameAt(path, SUBTYPES.get(subtype) ?? subtype), host: "" };
 }
 
 /** An address counts where the schema says so, or where its name ends like a medium's. One with a user in it only looks like another. */
@@ -64,19 +120,35 @@ function remoteFile(text, known) {
   return { address: url.href, kind, name: decoded(url.pathname.split("/").pop()) || "file", host: url.origin === location.origin ? "" : url.host };
 }
 
-function fileNode({ address, kind, name, host }) {
+function fileNode({ address, kind, name, host }, path) {
+  const place = path ? [el("bdi", { class: "path", textContent: path }), ": "] : [];
   if (!host) {
-    return el("figure", {}, player(kind, address), el("figcaption", {}, el("a", { href: address, download: name, textContent: `Save ${name}` })));
+    return el("figure", {}, player(kind, address), el("figcaption", {}, ...place, el("a", { href: address, download: name, textContent: `Save ${name}` })));
   }
   const link = el("a", { href: address, target: "_blank", rel: "noreferrer" }, el("bdi", { textContent: name }));
-  return el("figure", {}, asking(kind, address, host), el("figcaption", {}, `From ${host}: `, link));
+  return el("figure", {}, asking(kind, address, host), el("figcaption", {}, ...place, `From ${host}: `, link));
 }
 
 function player(kind, address) {
   if (kind === "image") return el("img", { src: address, alt: "Output image" });
   if (kind === "audio") return el("audio", { src: address, controls: true });
   if (kind === "video") return el("video", { src: address, controls: true, loop: true });
+  if (/^data:(text\/|application\/json[;,])/i.test(address)) return el("pre", { textContent: beginning(address), tabIndex: 0 });
   return null;
+}
+
+/** The beginning of an inlined file of text. */
+function beginning(address) {
+  const comma = address.indexOf(",");
+  const data = address.slice(comma + 1, comma + 1 + MOST.file);
+  const more = address.length > comma + 1 + data.length ? "…" : "";
+  if (!/;base64$/i.test(address.slice(0, comma))) return decoded(data) + more;
+  try {
+    const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+    return new TextDecoder().decode(bytes, { stream: more !== "" }) + more;
+  } catch {
+    return ""; // it is not base64
+  }
 }
 
 /** A button that shows a medium of another host: in a frame, which may ask other hosts as the page may not. */
@@ -90,30 +162,10 @@ function asking(kind, address, host) {
   return button;
 }
 
-function listNode(values, schema, level) {
-  if (schema["x-cog-array-display"] === "concatenate") return textNode(values.join(""));
-  const items = schema.items ?? {};
-  const grid = values.some((value) => typeof value === "string" && fileOf(value, items));
-  if (!grid && values.some((value) => value !== null && typeof value === "object")) return jsonNode(values);
-  const list = el("div", { class: grid ? "grid" : "" }, ...values.slice(0, MOST.items).map((value) => outputNode(value, items, level)));
+function listNode(values) {
+  const list = el("div", {}, ...values.slice(0, MOST.items).map((value) => outputNode(value)));
   if (values.length > MOST.items) list.append(el("p", { class: "quiet", textContent: `… and ${values.length - MOST.items} more` }));
   return list;
-}
-
-function objectNode(value, schema) {
-  const files = new Map();
-  const rest = [];
-  for (const [key, item] of Object.entries(value)) {
-    const file = typeof item === "string" && files.size < MOST.items ? fileOf(item, schema.properties?.[key]) : null;
-    if (file) files.set(key, file);
-    else rest.push([key, item]);
-  }
-  const figures = [...files].map(([key, file]) => {
-    const figure = fileNode(file);
-    figure.querySelector("figcaption").prepend(el("bdi", { textContent: key }), ": ");
-    return figure;
-  });
-  return el("div", {}, ...figures, rest.length ? jsonNode(Object.fromEntries(rest)) : null);
 }
 
 /** Readable JSON of a value without NumberText; what lies deep in it, and long texts such as inlined files, are cut. */
@@ -133,30 +185,56 @@ function jsonNode(value) {
   return el("pre", { textContent: jsonText(value), tabIndex: 0 });
 }
 
-/** Output that grows while the model runs: text is appended, anything else drawn item by item. */
+/** Output that grows while the model runs, drawn once a frame: strings are joined, anything else is drawn item by item. */
 class GrowingOutput {
   constructor(root, schema) {
     this.root = root;
-    this.schema = schema;
-    this.joined = schema["x-cog-array-display"] === "concatenate" || (schema.items?.type === "string" && schema.items.format !== "uri");
+    this.items = schema.items ?? {};
+    this.concatenated = schema["x-cog-array-display"] === "concatenate";
+    this.joined = this.concatenated || (this.items.type === "string" && this.items.format !== "uri");
     this.text = null;
     this.room = MOST.characters;
-    this.started = false;
+    this.count = 0;
+    this.waiting = [];
+    this.frame = new OnceAFrame(() => this.#draw());
   }
 
   add(chunk) {
-    if (!this.started) this.root.replaceChildren();
-    this.started = true;
     if (this.room <= 0) return;
-    if (this.joined && typeof chunk === "string" && !fileOf(chunk, this.schema.items)) {
-      if (!this.text) this.root.append((this.text = el("div", { class: "text" })));
-      if (this.text.firstChild && this.schema["x-cog-array-display"] !== "concatenate") this.text.append("\n");
-      this.text.append(cut(chunk, this.room));
+    const index = this.count++;
+    if (this.joined && typeof chunk === "string" && !fileOf(chunk, this.items)) {
+      this.waiting.push(cut(chunk, this.room) + (this.concatenated ? "" : "\n"));
       this.room -= chunk.length;
     } else {
-      this.text = null;
-      this.root.append(outputNode(chunk, this.schema.items));
+      this.waiting.push({ chunk, path: `[${index}]` });
       this.room -= MOST.characters / MOST.items;
     }
+    this.frame.ask();
+  }
+
+  /** What waits is not drawn: the whole output takes its place. */
+  stop() {
+    this.frame.drop();
+    this.waiting = [];
+  }
+
+  #draw() {
+    let strings = [];
+    const join = () => {
+      if (!strings.length) return;
+      if (!this.text) this.root.append((this.text = el("div", { class: "text" })));
+      this.text.append(strings.join(""));
+      strings = [];
+    };
+    for (const piece of this.waiting.splice(0)) {
+      if (typeof piece === "string") {
+        strings.push(piece);
+        continue;
+      }
+      join();
+      this.text = null;
+      this.root.append(outputNode(piece.chunk, this.items, piece.path));
+    }
+    join();
   }
 }

@@ -25,14 +25,26 @@ async function health() {
   $("versions").textContent = [`Coggo ${state.version?.coggo ?? ""}`, state.version?.python && `Python ${state.version.python}`].filter(Boolean).join(" · ");
   const unset = ["STARTING", "SETUP_FAILED", "DEFUNCT"].includes(state.status);
   show($("setup"), unset);
+  runButton.set({ usable: !unset });
   if (unset) {
     const starting = state.status === "STARTING";
     $("setup-title").textContent = starting ? "The model is being set up" : "The model can't be used";
+    $("setup-next").replaceChildren(...nextStep(state.status));
     show($("setup").querySelector("progress"), starting);
     $("setup-logs").textContent = state.setup?.logs ?? ""; // not without the token
   }
   await modelSeen(state);
   return state.status;
+}
+
+/** What somebody who runs the server can do about its state. */
+function nextStep(status) {
+  const command = (text) => el("code", { textContent: text });
+  if (status === "SETUP_FAILED") {
+    return ["Setup failed. Mend what the end of the log names, then start the server again. ", command("coggo-server check"), " in the directory of the model checks it without serving it."];
+  }
+  if (status === "DEFUNCT") return ["The process of the model died too often. The log of the server says of what; start the server again when that is mended."];
+  return [];
 }
 
 /** Look at the server's health: often while it is not ready, else now and then, and never in a hidden tab. */
@@ -101,27 +113,6 @@ function watchModel(described, keep) {
   };
 }
 
-/** The newest predictions, each a button that shows it. */
-async function recent(open) {
-  const { results } = await (await ask("/predictions")).json();
-  $("recent").replaceChildren(
-    ...results.slice(0, 10).map((p) => {
-      const kind = { succeeded: "good", failed: "bad" }[p.status] ?? "busy";
-      const seconds = p.metrics?.predict_time;
-      const button = el(
-        "button",
-        { type: "button" },
-        el("span", { class: `pill ${kind}`, textContent: p.status }),
-        el("code", { textContent: p.id }),
-        el("span", { class: "quiet", textContent: typeof seconds === "number" ? `${seconds.toPrecision(3)} s` : "" }),
-      );
-      button.addEventListener("click", () => open(p.id));
-      return el("li", {}, button);
-    }),
-  );
-  if (!results.length) $("recent").append(el("li", { class: "quiet", textContent: "None yet." }));
-}
-
 async function start() {
   watchHealth();
   const described = await schema();
@@ -136,8 +127,9 @@ async function start() {
       return null; // half typed
     }
   });
-  const list = () => recent(open).catch(() => {}); // it is drawn again after the next prediction
-  const runner = new Runner(form, described, list);
+  const recent = new Recent(described, open);
+  const changed = () => Promise.all([recent.draw(), health()]).catch(() => {}); // both are asked for again
+  const runner = new Runner(form, described, recent, changed);
 
   async function open(id) {
     try {
@@ -173,7 +165,7 @@ async function start() {
   if (kept) form.fill(kept);
   modelSeen = watchModel(described, () => typed.keep(form));
   show($("main"), true);
-  list();
+  changed();
   if (location.hash.length > 1) await (kept ? runner.follow(decoded(location.hash.slice(1))).catch((error) => runner.refused(error)) : open(decoded(location.hash.slice(1)))); // the page was loaded anew
 }
 

@@ -24,69 +24,128 @@ function dataURL(file) {
   });
 }
 
-/** Server-sent events of a response, as they come. */
+/** Server-sent events of a response, as they come. Clicks and frames come in between, however many arrive at once. */
 async function* events(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
+  let rest = []; // an event may be large: its pieces are joined once, when it is whole
+  let last = "";
+  let since = performance.now();
   for (;;) {
     const { value, done } = await reader.read().catch(() => ({ done: true })); // a connection that breaks is one that ends
     if (done) return;
-    const parts = (rest + value).split("\n\n");
-    rest = parts.pop();
+    rest.push(value);
+    const whole = (last + value).includes("\n\n");
+    last = value.slice(-1);
+    if (!whole) continue;
+    const parts = rest.join("").split("\n\n");
+    rest = [parts.pop()];
     for (const part of parts) {
-      const event = { id: "", type: "", data: "" };
-      for (const line of part.split("\n")) {
-        if (line.startsWith("id: ")) event.id = line.slice(4);
-        else if (line.startsWith("event: ")) event.type = line.slice(7);
-        else if (line.startsWith("data: ")) event.data += line.slice(6);
-      }
+      const event = parsed(part);
       if (event.type) yield event;
+      if (performance.now() - since < 10) continue;
+      await nextTask();
+      since = performance.now();
     }
   }
 }
 
+function parsed(part) {
+  const event = { id: "", type: "", data: "" };
+  for (const line of part.split("\n")) {
+    if (line.startsWith("id: ")) event.id = line.slice(4);
+    else if (line.startsWith("event: ")) event.type = line.slice(7);
+    else if (line.startsWith("data: ")) event.data += line.slice(6);
+  }
+  return event;
+}
+
+/** Run can be pressed while the page follows nothing and the model can be used. */
+const runButton = {
+  running: false,
+  usable: true,
+  set(state) {
+    Object.assign(runButton, state);
+    $("run").disabled = runButton.running || !runButton.usable;
+    $("fields").disabled = !runButton.usable;
+  },
+};
+
+/** Whether an input is a secret, or a list of them. */
+const isSecret = ({ format, items, ...property }) => property["x-cog-secret"] || format === "password" || (items ? isSecret(items) : false);
+
+const statusClass = (status) => `pill ${{ succeeded: "good", failed: "bad" }[status] ?? "busy"}`;
+
 class Runner {
-  /** `changed()` is called when a prediction began or ended. */
-  constructor(form, schema, changed) {
+  /** `changed()` is called when a prediction began or ended, or when the server turned out to be busy. */
+  constructor(form, schema, recent, changed) {
     this.form = form;
     this.output = schema.components.schemas.Output ?? {};
+    this.recent = recent;
     this.changed = changed;
+    this.secrets = new Set(inputsOf(schema).filter(isSecret).map(({ name }) => name));
     this.id = null;
     this.following = null;
+    this.shown = null; // the prediction that has ended and is shown
+    this.logs = new LogView((share) => ($("progress").value = share));
+    this.raw = new RawView();
+    this.kept = new Kept(this.output);
+    this.metrics = new Map();
+    this.frame = new OnceAFrame(() => this.#drawMetrics());
+    this.turn = new Turn(() => this.run());
     $("cancel").addEventListener("click", () => this.cancel());
+    $("keep").addEventListener("click", () => this.kept.keep(this.shown));
   }
 
-  /** Send what the form holds, and follow it. */
+  /** Send what the form holds, and follow it. What is shown stays until the server has taken it. */
   async run() {
     const values = this.form.read();
-    if (!values) return;
+    if (!values) return this.turn.stop();
     this.form.clear();
-    this.#begin();
-    if ($("result").getBoundingClientRect().top > innerHeight) $("result").scrollIntoView({ block: "start" }); // on a phone
+    show($("error"), false);
+    runButton.set({ running: true });
     try {
-      const entries = await Promise.all(Object.entries(values).map(async ([name, value]) => [name, await sendable(value)]));
-      const response = await ask("/predictions", {
-        method: "POST",
-        headers: { "Content-Type": "application/json", Prefer: "respond-async" },
-        body: toJSON({ input: Object.fromEntries(entries) }),
-      });
-      const { id } = await response.json();
+      const { id, raw } = await this.#send(values);
+      if ($("result").getBoundingClientRect().top > innerHeight) $("result").scrollIntoView({ block: "start" }); // on a phone
       this.changed();
-      await this.follow(id);
+      await this.follow(id, raw);
     } catch (error) {
       this.refused(error);
     }
   }
 
-  /** Show a prediction, live or finished. */
-  async follow(id) {
+  async #send(values) {
+    const entries = await Promise.all(Object.entries(values).map(async ([name, value]) => [name, await sendable(value)]));
+    const headers = { "Content-Type": "application/json", Prefer: "respond-async" };
+    const body = (shown) => toJSON({ input: Object.fromEntries(entries.map(shown)) });
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+    const raw = [[[`POST ${ROOT}/predictions`, ...lines].join("\n"), body(([name, value]) => [name, this.secrets.has(name) ? "**********" : value])]];
+    try {
+      const response = await ask("/predictions", { method: "POST", headers, body: body((entry) => entry) });
+      const text = await response.text();
+      raw.push([`HTTP ${response.status}`, text]);
+      return { id: JSON.parse(text).id, raw };
+    } catch (error) {
+      if (error.body) this.#showRaw([...raw, [`HTTP ${error.status}`, error.body]]);
+      throw error;
+    }
+  }
+
+  #showRaw(raw) {
+    this.raw.clear();
+    raw.forEach(([head, body]) => this.raw.add(head, body));
+  }
+
+  /** Show a prediction, live or finished. `raw` is how it was asked for, if it was by this page. */
+  async follow(id, raw = []) {
     this.following?.abort();
     const following = (this.following = new AbortController());
     this.id = id;
     history.replaceState(null, "", `#${encodeURIComponent(id)}`);
     this.#begin();
+    this.#showRaw(raw);
+    this.#wait(id, following.signal);
     let last = "";
-    let growing = new GrowingOutput($("output"), this.output);
+    this.growing = new GrowingOutput($("output"), this.output);
     for (let attempt = 0; ; ) {
       const headers = last ? { "Last-Event-ID": last } : {};
       const asked = ask(`/predictions/${encodeURIComponent(id)}/stream`, { headers, signal: following.signal });
@@ -95,9 +154,10 @@ class Runner {
         throw error;
       });
       for await (const event of response ? events(response) : []) {
+        if (following.signal.aborted) return;
         attempt = 0;
         if (event.id) last = event.id;
-        this.#apply(event, growing);
+        this.#apply(event);
         if (event.type === "completed") return;
       }
       if (following.signal.aborted) return;
@@ -106,14 +166,31 @@ class Runner {
     }
   }
 
-  #apply(event, growing) {
+  #apply(event) {
     const data = JSON.parse(event.data);
     if (event.type === "start") this.#status("processing");
-    if (event.type === "output") growing.add(data.chunk);
-    if (event.type === "log") this.#log(data.data);
+    if (event.type === "output") this.growing.add(data.chunk);
+    if (event.type === "log") this.logs.add(data.data);
     if (event.type === "metric") this.#metric(data.name, data.value);
-    if (event.type === "error") this.#log(`[${data.skipped} earlier events are not shown]\n`);
+    if (event.type === "error") this.logs.add(`[${data.skipped} earlier events are not shown]\n`);
     if (event.type === "completed") this.finished(data, event.data);
+  }
+
+  /** While the prediction waits for a slot, say how many are before it. */
+  async #wait(id, signal) {
+    for (;;) {
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      if (signal.aborted || $("status").textContent !== "starting") return;
+      const ahead = await this.recent.ahead(id).catch(() => undefined);
+      if (signal.aborted || $("status").textContent !== "starting") return;
+      const place = ahead ? `Waiting for a free slot: ${ahead} ${ahead === 1 ? "is" : "are"} before it.` : "Next when a slot is free.";
+      this.#place(ahead === undefined ? "" : place);
+    }
+  }
+
+  #place(text) {
+    $("place").textContent = text;
+    show($("place"), text !== "");
   }
 
   async cancel() {
@@ -123,70 +200,70 @@ class Runner {
   }
 
   #begin() {
-    this.started = performance.now();
+    this.turn.stop();
+    this.growing?.stop();
+    const started = performance.now();
     clearInterval(this.clock);
-    this.clock = setInterval(() => ($("elapsed").textContent = `${((performance.now() - this.started) / 1000).toFixed(1)} s`), 100);
-    this.logs = "";
-    $("logs").textContent = "";
+    this.clock = setInterval(() => ($("elapsed").textContent = duration((performance.now() - started) / 1000)), 100);
+    this.shown = null;
+    this.logs.clear();
     $("output").replaceChildren();
-    $("metrics").replaceChildren();
+    this.metrics.clear();
+    this.frame.now();
     $("progress").removeAttribute("value");
-    for (const id of ["logs-box", "error", "download"]) show($(id), false);
+    for (const id of ["error", "download", "keep"]) show($(id), false);
     show($("progress"), true);
     show($("cancel"), true);
     $("cancel").disabled = false;
-    $("run").disabled = true;
+    runButton.set({ running: true });
     this.#status("starting");
   }
 
   #status(status) {
     $("status").textContent = status;
-    $("status").className = `pill ${{ succeeded: "good", failed: "bad", canceled: "busy" }[status] ?? "busy"}`;
+    $("status").className = statusClass(status);
     show($("status"), true);
-  }
-
-  #log(text) {
-    const box = $("logs");
-    const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
-    this.logs = withoutOverwritten(this.logs + text);
-    box.textContent = this.logs;
-    show($("logs-box"), true);
-    if (atEnd) box.scrollTop = box.scrollHeight;
-    const percent = [...text.matchAll(/(\d{1,3})(?:\.\d+)?%/g)].pop(); // progress bars print one
-    if (percent && Number(percent[1]) <= 100) $("progress").value = Number(percent[1]) / 100;
+    this.#place("");
   }
 
   #metric(name, value) {
-    const known = [...$("metrics").children].find((row) => row.dataset.name === name);
-    known?.remove();
-    if (value === null) return;
-    const text = typeof value === "number" ? String(Number(value.toPrecision(6))) : jsonText(value);
-    $("metrics").append(el("div", { "data-name": name }, el("dt", { textContent: name }), el("dd", { textContent: text })));
+    if (value === null) this.metrics.delete(name);
+    else this.metrics.set(name, value);
+    this.frame.ask();
+  }
+
+  #drawMetrics() {
+    const rows = [...this.metrics].map(([name, value]) => el("div", {}, el("dt", { textContent: name }), el("dd", { textContent: metricText(name, value) })));
+    $("metrics").replaceChildren(...rows);
   }
 
   /** Show how a prediction ended. `json` is the text that it was read from, in which numbers are not rounded. */
   finished(prediction, json) {
     this.#ended();
     this.#status(prediction.status);
+    this.shown = prediction;
+    this.growing.stop();
     $("output").replaceChildren(outputNode(prediction.output, this.output));
-    $("metrics").replaceChildren();
-    Object.entries(prediction.metrics).forEach(([name, value]) => this.#metric(name, value));
-    $("elapsed").textContent = "";
-    this.logs = "";
-    if (prediction.logs) this.#log(prediction.logs);
+    this.metrics = new Map(Object.entries(prediction.metrics));
+    this.frame.now();
+    this.logs.set(prediction.logs);
     if (prediction.error) this.#error(prediction.error);
     if (prediction.status === "failed") $("logs-box").open = true;
     URL.revokeObjectURL($("download").href);
     $("download").href = URL.createObjectURL(new Blob([json], { type: "application/json" }));
     show($("download"), true);
+    show($("keep"), true);
+    this.raw.add(`GET ${ROOT}/predictions/${encodeURIComponent(prediction.id)}`, json);
+    this.kept.compare(prediction);
     this.changed();
   }
 
   #ended() {
     clearInterval(this.clock);
+    $("elapsed").textContent = "";
     show($("progress"), false);
     show($("cancel"), false);
-    $("run").disabled = false;
+    runButton.set({ running: false });
   }
 
   #error(text) {
@@ -194,23 +271,62 @@ class Runner {
     show($("error"), true);
   }
 
-  /** Show why a prediction was not begun, or can no longer be followed. */
+  /** Show why a prediction was not begun, or can no longer be followed. What was shown before stays. */
   refused(error) {
     this.#ended();
-    show($("status"), false);
-    $("elapsed").textContent = "";
+    if (!this.shown) show($("status"), false);
+    this.changed();
+    if (error.status === 409 || error.status === 429) return this.turn.offer();
+    this.turn.stop();
     if (error.status === 401) return signIn();
     const rest = this.form.explain(error.problems ?? []);
     if (error.problems?.length && !rest.length) return undefined;
-    const busy = error.status === 409 || error.status === 429;
-    return this.#error(busy ? "The model is busy with other predictions. Try again in a moment." : [error.message, ...rest].join("\n"));
+    return this.#error([error.message, ...rest].join("\n"));
   }
 }
 
-/** Progress bars go back to the start of their line; only their last state is shown. */
-function withoutOverwritten(text) {
-  return text
-    .split("\n")
-    .map((line) => line.slice(line.lastIndexOf("\r", line.length - 2) + 1)) // not one at the end: it has overwritten nothing yet
-    .join("\n");
+/** The offer to run what the form holds once a slot is free. */
+class Turn {
+  constructor(run) {
+    this.run = run;
+    this.waiting = false;
+    this.timer = 0;
+    $("turn-take").addEventListener("click", () => (this.waiting ? this.stop() : this.#wait()));
+  }
+
+  /** Say that the model is busy; who waits already goes on waiting. */
+  offer() {
+    show($("turn"), true);
+    if (this.waiting) return this.#wait();
+    $("turn-text").textContent = "The model is busy with other predictions.";
+    $("turn-take").textContent = "Run when a slot is free";
+    return undefined;
+  }
+
+  #wait() {
+    this.waiting = true;
+    $("turn-text").textContent = "The model is busy. This runs when a slot is free.";
+    $("turn-take").textContent = "Don't wait";
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.#look(), 1000);
+  }
+
+  async #look() {
+    const status = await ask("/health-check").then((response) => response.json(), () => ({}));
+    if (!this.waiting) return;
+    if (status.status !== "READY" || $("run").disabled) return this.#wait();
+    await this.run();
+  }
+
+  stop() {
+    clearTimeout(this.timer);
+    this.waiting = false;
+    show($("turn"), false);
+  }
+}
+
+/** Times that are known to be seconds are shown as such. */
+function metricText(name, value) {
+  if (typeof value !== "number") return jsonText(value);
+  return /^predict_time$|_seconds$/.test(name) && value >= 0 ? duration(value) : String(Number(value.toPrecision(6)));
 }
