@@ -152,7 +152,7 @@ ANYTHING = [
     ("[{'toString': None}]", '"toString": null'),
     ("{'': '', ' ': {}, '\\ud800': 1}", '"\ufffd": 1'),
     ("{str(i): i for i in range(200_000)}", "characters)"),
-    ("{str(i): 'data:text/plain,x' for i in range(3_000)}", "[\"999\"]: Save output-999.txt"),
+    ("{str(i): 'data:text/plain,x' for i in range(3_000)}", '["999"]: Save output-999.txt'),
     # Shapes.
     ("deep(900)", "…"),
     ("deep(200, 'data:text/plain,x')", "…"),

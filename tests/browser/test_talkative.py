@@ -28,7 +28,9 @@ class Predictor(BasePredictor):
                 yield f"word {i} "
         yield "end"
 """
-LIST = MODEL.replace("ConcatenateIterator, Input", "Input").replace("from typing import Any", "from typing import Iterator")
+LIST = MODEL.replace("ConcatenateIterator, Input", "Input").replace(
+    "from typing import Any", "from typing import Iterator"
+)
 JOINED = MODEL.replace("Iterator[str]", "ConcatenateIterator[str]")
 
 

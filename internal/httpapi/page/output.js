@@ -2,7 +2,7 @@
 // Nothing is asked of another host before somebody clicks on its name; the page's policy forbids it too.
 
 /** How much of a value is drawn: the rest is in what "Save as JSON" saves. */
-const MOST = { items: 1000, characters: 200_000, values: 100_000, levels: 20, jsonLevels: 100, jsonText: 2000, address: 8000, file: 20_000 };
+const MOST = { items: 1000, characters: 200_000, values: 50_000, levels: 20, jsonLevels: 100, jsonText: 2000, address: 8000, file: 20_000 };
 
 /** The endings of names by which an address counts as a medium. */
 const ENDINGS = new Map(
@@ -39,40 +39,57 @@ function outputNode(value, schema = {}, path = "") {
 class FilesWithin {
   constructor(value, schema, path) {
     this.files = [];
-    this.left = MOST.values;
     this.onlyFiles = true;
-    this.rest = this.#walk(value, schema, path, MOST.levels);
+    this.left = MOST.values;
+    this.path = path;
+    this.keys = []; // on the way to the value that is looked at
+    this.rest = this.#walk(value, schema);
     this.onlyFiles &&= this.files.length > 0;
   }
 
-  #walk(value, schema, path, levels) {
-    this.left--;
-    if (typeof value === "string") return this.#string(value, schema, path);
-    if (value === null || typeof value !== "object" || !levels || this.left <= 0) {
-      this.onlyFiles = false;
-      return value;
+  #walk(value, schema) {
+    if (--this.left >= 0) {
+      if (typeof value === "string") return this.#string(value, schema);
+      if (value !== null && typeof value === "object" && this.keys.length < MOST.levels) return this.#members(value, schema);
     }
-    if (Array.isArray(value)) return value.map((item, i) => this.#walk(item, schema.items ?? {}, `${path}[${i}]`, levels - 1));
-    const members = Object.entries(value).map(([key, item]) => {
-      const within = Object.hasOwn(schema.properties ?? {}, key) ? schema.properties[key] : schema.additionalProperties;
-      return [key, this.#walk(item, within ?? {}, member(path, key), levels - 1)];
-    });
-    return Object.fromEntries(members);
+    this.onlyFiles = false;
+    return value;
   }
 
-  #string(text, schema, path) {
-    const file = this.files.length < MOST.items ? fileOf(text, schema, path) : null;
-    if (!file) {
-      this.onlyFiles = false;
-      return text;
+  /** A large value without files is not copied. */
+  #members(value, schema) {
+    const list = Array.isArray(value);
+    const { properties = {}, additionalProperties } = schema;
+    const changed = new Map();
+    for (const key of list ? value.keys() : Object.keys(value)) {
+      const known = list ? schema.items : Object.hasOwn(properties, key) ? properties[key] : additionalProperties;
+      this.keys.push(key);
+      const walked = this.#walk(value[key], known || {});
+      this.keys.pop();
+      if (walked !== value[key]) changed.set(key, walked);
     }
-    this.files.push({ file, path });
-    return `‹${file.name}›`;
+    if (!changed.size) return value;
+    if (list) return value.map((item, i) => (changed.has(i) ? changed.get(i) : item));
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, changed.has(key) ? changed.get(key) : item]));
+  }
+
+  #string(text, schema) {
+    if (/^(data|https?):/.test(text) && this.files.length < MOST.items) {
+      const path = this.keys.reduce(member, this.path);
+      const file = fileOf(text, schema, path);
+      if (file) {
+        this.files.push({ file, path });
+        return `‹${file.name}›`;
+      }
+    }
+    this.onlyFiles = false;
+    return text;
   }
 }
 
-/** The path of a member, as it is written in code. */
+/** The path of a member or an item, as it is written in code. */
 function member(path, key) {
+  if (typeof key === "number") return `${path}[${key}]`;
   const name = cut(key, 100, 60);
   if (!/^[\p{L}_$][\p{L}\p{N}_$]*$/u.test(name)) return `${path}[${JSON.stringify(name)}]`;
   return path ? `${path}.${name}` : name;
