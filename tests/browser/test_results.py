@@ -1,0 +1,156 @@
+"""What the page tells of a run: its place in the queue, its logs, request and answer, and how it compares with another."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+MODEL = """
+import pathlib, tempfile, time
+from typing import Any
+from cog import BasePredictor, Input, Path, Secret, current_scope
+
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c4944415408d763f8cfc0000003010100c9fe92ef"
+    "0000000049454e44ae426082"
+)
+
+class Predictor(BasePredictor):
+    def predict(self, what: str = Input(default="text"), seed: int = Input(default=0), gate: str = Input(default=""),
+                key: Secret = Input(default=None)) -> Path:
+        current_scope().record_metric("load_seconds", 185.0)
+        while gate and not pathlib.Path(gate).exists():
+            time.sleep(0.01)
+        if what == "logs":
+            print("\\n".join(f"line {i}" for i in range(5000)))
+        path = Path(tempfile.mkdtemp()) / "o.png"
+        path.write_bytes(PNG + bytes(2000))
+        return path
+"""
+
+
+@pytest.fixture(scope="module")
+def model(start_once):
+    return start_once(MODEL, "--max-queue", "5")
+
+
+def run(page: Page, server, **inputs: str) -> None:
+    page.goto(f"http://127.0.0.1:{server.port}/docs")
+    again(page, **inputs)
+
+
+def again(page: Page, **inputs: str) -> None:
+    for name, value in inputs.items():
+        page.fill(f"#input-{name}", value)
+    page.click("#run")
+    expect(page.locator("#download")).to_be_visible()
+
+
+def test_what_waits_shows_its_place_in_the_queue(page, model, tmp_path):
+    gate = tmp_path / "gate"
+    for name in ("running", "first", "second"):
+        model.predict({"gate": str(gate)}, {"Prefer": "respond-async"}, id=name)
+    try:
+        page.goto(f"http://127.0.0.1:{model.port}/docs")
+        page.click("#run")
+        expect(page.locator("#place")).to_have_text("Waiting for a free slot: 2 are before it.")
+        model.ask("POST", "/predictions/second/cancel")
+        expect(page.locator("#place")).to_have_text("Waiting for a free slot: 1 is before it.")
+    finally:
+        gate.touch()
+    expect(page.locator("#status")).to_have_text("succeeded")
+    expect(page.locator("#place")).to_be_hidden()
+
+
+def test_long_logs_show_their_end_and_all_of_them_on_request(page, model):
+    run(page, model, what="logs")
+    page.click("#logs-box summary")
+    expect(page.locator("#logs-hidden")).to_have_text(re.compile(r"^[23],\d00 earlier lines are not shown\.$"))
+    expect(page.locator("#logs")).to_contain_text("line 4999")
+    assert "line 0\n" not in page.locator("#logs").text_content()
+    with page.expect_download() as download:
+        page.click("#logs-save")
+    whole = "".join(f"line {i}\n" for i in range(5000))
+    assert pathlib.Path(download.value.path()).read_text() == whole
+    page.click("#logs-all")
+    expect(page.locator("#logs-more")).to_be_hidden()
+    assert page.locator("#logs").text_content() == whole
+
+
+def test_times_have_units(page, model):
+    run(page, model)
+    expect(page.locator("#metrics div").filter(has_text="predict_time")).to_have_text(
+        re.compile(r"predict_time\d[\d.]* ms$")
+    )
+    expect(page.locator("#metrics div").filter(has_text="load_seconds")).to_have_text("load_seconds3 min 5 s")
+    shown = page.evaluate("[0.0004, 0.016, 0.9999, 1.23, 59.99, 180, 3600, 7500].map(duration)")
+    assert shown == ["0.4 ms", "16 ms", "1.0 s", "1.2 s", "1 min", "3 min", "1 h", "2 h 5 min"]
+
+
+def test_the_request_and_the_answers_are_shown_as_they_went(page, model):
+    run(page, model, seed="12345678901234567890", key="hush")
+    page.click("#raw-box summary")
+    request, accepted, answer = page.locator("#raw pre").all_inner_texts()
+    head, body = request.split("\n\n", 1)
+    assert head.startswith(f"POST http://127.0.0.1:{model.port}/predictions\n") and "Prefer: respond-async" in head
+    assert json.loads(body)["input"] == {"what": "text", "seed": 12345678901234567890, "gate": "", "key": "**********"}
+    assert accepted.startswith("HTTP 202\n\n{") and json.loads(accepted.split("\n\n", 1)[1])["status"]
+    assert answer.startswith("GET ") and "12345678901234567890" in answer and "… (" in answer, "the picture is cut"
+    assert "hush" not in request + accepted + answer
+
+
+def test_a_refused_request_shows_its_answer(page, model):
+    run(page, model)
+    page.fill("#input-seed", "1.5")
+    page.click("#run")
+    expect(page.locator("#input-seed-problem")).to_be_visible()
+    page.click("#raw-box summary")
+    expect(page.locator("#raw pre").last).to_contain_text("HTTP 422")
+    expect(page.locator("#output img")).to_be_visible()
+
+
+def test_a_kept_result_stands_beside_the_next(page, model):
+    run(page, model, seed="1")
+    page.click("#keep")
+    again(page, seed="2")
+    kept, shown = page.locator("#kept-output img"), page.locator("#output img")
+    expect(kept).to_be_visible()
+    expect(shown).to_be_visible()
+    expect(page.locator("#kept-inputs")).to_have_text("Inputhereother runseed12")
+    boxes = kept.bounding_box(), shown.bounding_box()
+    assert boxes[0] and boxes[1] and boxes[0]["x"] != boxes[1]["x"], "side by side"
+    page.click("#unkeep")
+    expect(page.locator("#kept")).to_be_hidden()
+
+
+def test_recent_predictions_say_when_of_what_and_what_came_of_it(page, model):
+    model.predict({"what": "a cat"}, id="seen")
+    page.goto(f"http://127.0.0.1:{model.port}/docs")
+    row = page.locator("#recent li").filter(has_text="seen")
+    expect(row.locator(".gist")).to_have_text("a cat")
+    expect(row.locator("time")).to_have_text(re.compile(r"\d\d?:\d\d"))
+    expect(row.locator("img")).to_be_visible()
+    expect(page.locator("#result")).to_contain_text("Everyone who can open this page sees all predictions")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "class Predictor:\n    def setup(self): raise RuntimeError('no weights')\n    def predict(self, a: str) -> str: ...\n",
+        "import nothing_of_that_name\n",
+    ],
+    ids=["setup", "import"],
+)
+def test_a_failed_setup_names_the_next_step_and_nothing_can_be_run(page, start, source):
+    server = start(source, ready=False)
+    page.goto(f"http://127.0.0.1:{server.port}/docs")
+    expect(page.locator("#health")).to_have_text("SETUP_FAILED")
+    expect(page.locator("#setup-next")).to_contain_text("start the server again")
+    expect(page.locator("#setup-next code")).to_have_text("coggo-server check")
+    if server.get("/openapi.json").status == 200:
+        expect(page.locator("#input-a")).to_be_disabled()
+        expect(page.locator("#run")).to_be_disabled()
