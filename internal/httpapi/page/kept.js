@@ -38,7 +38,7 @@ class Kept {
     const rows = names.map((name) =>
       el("div", {}, el("dt", {}, el("code", { textContent: name })), el("dd", { textContent: inLine(kept[name]) }), el("dd", { textContent: inLine(input[name]) })),
     );
-    const head = el("div", { class: "quiet" }, el("dt", { textContent: "Input" }), el("dd", { textContent: "here" }), el("dd", { textContent: "other run" }));
+    const head = el("div", { class: "quiet" }, el("dt", { textContent: "Input" }), el("dd", { textContent: "kept" }), el("dd", { textContent: "shown" }));
     $("kept-inputs").replaceChildren(...(rows.length ? [head, ...rows] : []));
     $("kept-note").textContent = id === this.prediction.id ? "Run the model again, or open a recent prediction: it is shown beside this one." : rows.length ? "" : "Both had the same inputs.";
     show($("kept-note"), $("kept-note").textContent !== "");

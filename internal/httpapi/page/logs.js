@@ -1,7 +1,7 @@
 // What a model writes while it runs. It may write faster than anybody can draw: lines are drawn once a frame, and the page
 // holds the last of them only, until somebody asks for all.
 
-/** How much of the logs is in the page. A block is what the browser lays out, or leaves out while it is out of sight. */
+/** How much of the logs is in the page. A block is what the browser lays out anew; of all the logs it leaves out those that are out of sight. */
 const LOGS = { lines: 2000, block: 100, line: 10_000, progress: 2000 };
 
 class LogView {
@@ -10,6 +10,7 @@ class LogView {
     this.progress = progress;
     this.box = $("logs");
     this.frame = new OnceAFrame(() => this.#draw());
+    $("logs-box").addEventListener("toggle", () => (this.box.scrollTop = this.box.scrollHeight));
     $("logs-all").addEventListener("click", () => this.#all());
     $("logs-save").addEventListener("click", () => save(this.pieces.join(""), "logs.txt"));
     this.clear();
@@ -20,6 +21,7 @@ class LogView {
     this.pieces = []; // as they came
     this.#empty();
     this.most = LOGS.lines;
+    this.box.classList.remove("all");
     show($("logs-box"), false);
     show($("logs-more"), false);
   }
@@ -48,6 +50,7 @@ class LogView {
 
   #all() {
     this.most = Infinity;
+    this.box.classList.add("all");
     this.#empty();
     this.frame.now();
   }

@@ -41,9 +41,9 @@ async function health() {
 function nextStep(status) {
   const command = (text) => el("code", { textContent: text });
   if (status === "SETUP_FAILED") {
-    return ["Setup failed. Mend what the end of the log names, then start the server again. ", command("coggo-server check"), " in the directory of the model checks it without serving it."];
+    return ["Setup failed. Fix what the end of the log names, then start the server again; with ", command("--reload"), " saving the file is enough. ", command("coggo-server check"), " in the directory of the model checks it without serving it."];
   }
-  if (status === "DEFUNCT") return ["The process of the model died too often. The log of the server says of what; start the server again when that is mended."];
+  if (status === "DEFUNCT") return ["The process of the model died too often. The log of the server says of what; start the server again when that is fixed."];
   return [];
 }
 

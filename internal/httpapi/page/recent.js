@@ -9,7 +9,7 @@ class Recent {
     this.open = open;
     this.trains = Boolean(schema.paths?.["/trainings"]?.get);
     this.inputs = inputsOf(schema).map(({ name }) => name);
-    this.mayBeFile = JSON.stringify(schema.components.schemas.Output ?? {}).includes('"uri"');
+    this.draws = mayHoldFile(schema.components.schemas.Output ?? {});
     this.rows = new Map(); // by id, with what was drawn
     this.thumbnails = new Map(); // by id: a small picture, or "" for none
   }
@@ -85,7 +85,7 @@ class Recent {
   }
 
   async #thumbnail(p, node) {
-    if (p.status !== "succeeded" || !this.mayBeFile || p.training) return;
+    if (p.status !== "succeeded" || !this.draws || p.training) return;
     if (!this.thumbnails.has(p.id)) this.thumbnails.set(p.id, this.#picture(p).catch(() => "")); // not a picture
     const address = await this.thumbnails.get(p.id);
     if (address && !node.querySelector("img")) node.firstElementChild.prepend(el("img", { src: address, alt: "" }));
@@ -106,6 +106,14 @@ class Recent {
     const first = files.find(({ file }) => file.kind === "image" && !file.host);
     return first ? small(first.file.address) : "";
   }
+}
+
+/** Whether an output of the schema can hold a file. */
+function mayHoldFile({ type, format, items, properties, anyOf }) {
+  if (anyOf) return anyOf.some(mayHoldFile);
+  if (type === "array" && items) return mayHoldFile(items);
+  if (properties) return Object.values(properties).some(mayHoldFile);
+  return format === "uri" || !["string", "integer", "number", "boolean"].includes(type);
 }
 
 async function small(address) {

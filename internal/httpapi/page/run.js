@@ -101,7 +101,7 @@ class Runner {
     const values = this.form.read();
     if (!values) return this.turn.stop();
     this.form.clear();
-    show($("error"), false);
+    this.#error(this.shown?.error);
     runButton.set({ running: true });
     try {
       const { id, raw } = await this.#send(values);
@@ -207,6 +207,7 @@ class Runner {
     this.clock = setInterval(() => ($("elapsed").textContent = duration((performance.now() - started) / 1000)), 100);
     this.shown = null;
     this.logs.clear();
+    $("result").scrollTop = 0;
     $("output").replaceChildren();
     this.metrics.clear();
     this.frame.now();
@@ -247,7 +248,7 @@ class Runner {
     this.metrics = new Map(Object.entries(prediction.metrics));
     this.frame.now();
     this.logs.set(prediction.logs);
-    if (prediction.error) this.#error(prediction.error);
+    this.#error(prediction.error);
     if (prediction.status === "failed") $("logs-box").open = true;
     URL.revokeObjectURL($("download").href);
     $("download").href = URL.createObjectURL(new Blob([json], { type: "application/json" }));
@@ -267,8 +268,8 @@ class Runner {
   }
 
   #error(text) {
-    $("error").textContent = text;
-    show($("error"), true);
+    $("error").textContent = text ?? "";
+    show($("error"), Boolean(text));
   }
 
   /** Show why a prediction was not begun, or can no longer be followed. What was shown before stays. */
