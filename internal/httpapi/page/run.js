@@ -71,7 +71,7 @@ const runButton = {
 };
 
 /** Whether an input is a secret, or a list of them. */
-const isSecret = ({ format, items, ...property }) => property["x-cog-secret"] || format === "password" || (items ? isSecret(items) : false);
+const holdsSecret = ({ format, items, ...property }) => property["x-cog-secret"] || format === "password" || (items ? holdsSecret(items) : false);
 
 const statusClass = (status) => `pill ${{ succeeded: "good", failed: "bad" }[status] ?? "busy"}`;
 
@@ -82,7 +82,7 @@ class Runner {
     this.output = schema.components.schemas.Output ?? {};
     this.recent = recent;
     this.changed = changed;
-    this.secrets = new Set(inputsOf(schema).filter(isSecret).map(({ name }) => name));
+    this.secrets = new Set(inputsOf(schema).filter(holdsSecret).map(({ name }) => name));
     this.id = null;
     this.following = null;
     this.shown = null; // the prediction that has ended and is shown
