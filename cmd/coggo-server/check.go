@@ -54,7 +54,8 @@ func (c *checkCommand) Run(status *int) error {
 		*status = exitCanceled
 		return nil
 	}
-	warnings := s.supervisor.SetupResult().Warnings
+	document, _ := s.supervisor.Schema()
+	warnings := append(s.supervisor.SetupResult().Warnings, exampleWarnings(c.ModelDir, document)...)
 	if len(warnings) > 0 {
 		row("warnings", "%s", indented(strings.Join(warnings, "\n")))
 	}

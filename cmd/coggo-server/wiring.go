@@ -70,8 +70,12 @@ func build(c Config, dir *workingDir, output func(supervisor.Origin, []byte), ap
 		return nil, err
 	}
 	mark := markReady(log)
+	var s *supervisor.Supervisor
+	logged := logExamples(c.ModelDir, log)
 	ready := func() {
 		mark()
+		document, _ := s.Schema()
+		logged(document)
 		if !c.KeepBootMemory {
 			time.AfterFunc(bootIsOver, giveBack)
 		}
@@ -81,7 +85,7 @@ func build(c Config, dir *workingDir, output func(supervisor.Origin, []byte), ap
 		return nil, usage(err)
 	}
 	maxQueue, patientQueue := c.queue()
-	s, err := supervisor.New(supervisor.Config{
+	s, err = supervisor.New(supervisor.Config{
 		Runner: runner.Config{
 			Entry: c.entry(), Python: c.Python, PythonPath: path, ModelDir: c.ModelDir, Checking: c.Checking, Env: c.Account.environment(modelEnv(os.Environ(), c.RunnerEnv)),
 			BusyPoll: busyPoll(c),
@@ -123,7 +127,7 @@ func (b *built) api(c Config, shutdown func(), log *slog.Logger) httpapi.Config 
 	return httpapi.Config{
 		Supervisor: b.supervisor, Shutdown: shutdown, Metrics: b.metrics.Handler(), Bytes: b.metrics.Bytes, Rejected: b.metrics.Rejected, Refusals: b.refusals, Version: version,
 		Started: time.Now(),
-		Store:   b.store, Model: "coggo/" + filepath.Base(c.ModelDir),
+		Store:   b.store, ModelDir: c.ModelDir, Model: "coggo/" + filepath.Base(c.ModelDir),
 		MaxBody: int64(c.MaxBody), BodyTimeout: time.Duration(c.BodyTimeout), AuthToken: c.AuthToken, CORSOrigins: c.CORSOrigin, AllowedHosts: c.AllowedHost, PathPrefix: c.PathPrefix, AccessLog: c.AccessLog, Log: log,
 		KeepAlive: time.Duration(c.StreamKeepAlive),
 	}

@@ -49,9 +49,9 @@ func extension(mediaType string) string {
 	return ""
 }
 
-// mediaTypeOf returns the media type of a file by its extension; never "". Where that says nothing, pictures, sounds and films are
+// MediaTypeOf returns the media type of a file by its extension; never "". Where that says nothing, pictures, sounds and films are
 // recognized by their contents, read from the start: what else these suggest is a guess.
-func mediaTypeOf(name string, contents io.Reader) (string, error) {
+func MediaTypeOf(name string, contents io.Reader) (string, error) {
 	ext := strings.ToLower(path.Ext(name))
 	for _, t := range types {
 		if t.extension == ext {

@@ -125,7 +125,7 @@ func (p *Publisher) inspect(e *Entry) (*contents, error) {
 		err = TooLargeError(p.MaxBytes)
 	default:
 		c.size = info.Size()
-		c.mediaType, err = mediaTypeOf(e.name(), file)
+		c.mediaType, err = MediaTypeOf(e.name(), file)
 	}
 	if err != nil {
 		_ = file.Close()

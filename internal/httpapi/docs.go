@@ -17,7 +17,8 @@ var pageFiles embed.FS
 
 // pageScripts are the parts of the page's script, in the order in which they use each other.
 var pageScripts = []string{
-	"dom.js", "words.js", "files.js", "fields.js", "form.js", "output.js", "code.js", "logs.js", "raw.js", "recent.js", "kept.js", "run.js", "page.js",
+	"dom.js", "words.js", "files.js", "fields.js", "form.js", "examples.js", "output.js", "code.js", "logs.js", "raw.js", "recent.js",
+	"kept.js", "run.js", "page.js",
 }
 
 // ownCode lets a document run its own script and style and nothing else; %s are their hashes.

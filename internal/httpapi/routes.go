@@ -36,6 +36,7 @@ type Config struct {
 	Rejected     func(reason string) // told of each prediction that is not accepted
 	Refusals     *Refusals           // told of everything that is refused
 	Store        Store
+	ModelDir     string    // of the model, where its examples are
 	Model        string    // owner/name, as clients of Replicate's API see it
 	Version      string    // of the server
 	Started      time.Time // of the server: since when there is the one version of the model, as those clients see it
@@ -70,6 +71,8 @@ func New(c Config) http.Handler {
 		"GET /openapi.json":             a.openapi,
 		"GET /docs":                     a.docs,
 		"GET /docs/media":               a.media,
+		"GET /docs/examples.json":       a.examples,
+		"GET /docs/examples/{path...}":  a.exampleFile,
 		"POST /predictions":             a.create(prediction.Predict),
 		"GET /predictions":              a.list(""),
 		"PUT /predictions/{id}":         a.put(prediction.Predict),

@@ -185,12 +185,17 @@ func (a *API) download(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer contents.Close()
+	return serveFile(w, r, stored.Name, stored.ContentType, contents)
+}
+
+// serveFile answers with a file that is somebody else's, and so no page of ours.
+func serveFile(w http.ResponseWriter, r *http.Request, name, mediaType string, contents io.ReadSeeker) error {
 	h := w.Header()
-	h.Set("Content-Type", stored.ContentType)
+	h.Set("Content-Type", mediaType)
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Security-Policy", "sandbox") // it is a client's file, not a page of ours
+	h.Set("Content-Security-Policy", "sandbox")
 	out := contentsWriter{withheld{ResponseWriter: w}}
-	http.ServeContent(&out, r, stored.Name, time.Time{}, contents)
+	http.ServeContent(&out, r, name, time.Time{}, contents)
 	if out.refused != 0 {
 		return &httpError{out.refused, http.StatusText(out.refused)}
 	}

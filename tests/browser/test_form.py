@@ -159,3 +159,48 @@ def test_pasted_text_stays_text_where_it_is_typed(page, model):
     expect(page.locator("#said")).to_be_empty()
     bring(page, "paste", ("shot.png", "image/png"), to="#input-some_text")
     expect(page.locator("#said")).to_have_text("shot.png is now in Image.")
+
+
+EXAMPLES = [
+    {"name": "Two pictures", "input": {"some_text": "first", "must": {"width": 3}, "image": "in/a.png", "more": ["in/a.png"], "whole": 7}},
+    {"input": {"some_text": "second", "must": {"width": 4}, "notes": "data:text/plain,noted"}},
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def with_examples(start_once, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("with-examples")
+    (directory / "in").mkdir()
+    (directory / "in" / "a.png").write_text("pixels")
+    (directory / "examples.json").write_text(json.dumps(EXAMPLES))
+    return start_once(MODEL, model_dir=directory)
+
+
+def test_an_example_is_in_the_form_after_a_click(page, with_examples):
+    open_page(page, with_examples)
+    page.get_by_role("button", name="Two pictures").click()
+    expect(page.locator("#said")).to_have_text("Two pictures is now in the form.")
+    expect(page.locator("#input-whole")).to_have_value("7")
+    expect(page.locator('[data-name="image"]')).to_contain_text("a.png, 6 bytes")
+    page.click("#run")
+    expect(page.locator("#status")).to_have_text("succeeded")
+    result = page.locator("#output pre")
+    assert json.loads(result.inner_text()) == {"image": "pixels", "notes": None, "more": ["pixels"]}
+    page.get_by_role("button", name="Example 2").click()
+    expect(page.locator("#input-whole")).to_have_value("3")  # what an example leaves out has its default
+    page.click("#run")
+    expect(result).to_contain_text("noted")
+    assert json.loads(result.inner_text()) == {"image": None, "notes": "noted", "more": []}
+
+
+def test_an_example_whose_file_has_gone_says_so(page, start, tmp_path):
+    (tmp_path / "a.png").write_text("pixels")
+    (tmp_path / "examples.json").write_text(json.dumps([{"name": "Gone", "input": {"image": "a.png"}}]))
+    source = "from cog import BasePredictor, Path\nclass Predictor(BasePredictor):\n    def predict(self, image: Path) -> str: ...\n"
+    server = start(source, model_dir=tmp_path)
+    open_page(page, server)
+    button = page.get_by_role("button", name="Gone")
+    expect(button).to_be_visible()
+    (tmp_path / "a.png").unlink()
+    button.click()
+    expect(page.locator("#said")).to_have_text("Gone can't be read: no example has this file")

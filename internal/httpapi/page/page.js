@@ -150,14 +150,13 @@ async function start() {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("inputs").requestSubmit();
   });
   $("inputs").addEventListener("input", () => code.draw());
-  const take = (files) => {
-    $("said").textContent = form.take(files);
-  };
   show($("take-hint"), form.takesFiles);
-  acceptPastes(take);
-  acceptDrops(document.documentElement, take);
+  const said = (text) => ($("said").textContent = text);
+  showExamples(form, said, () => code.draw()).catch(() => {}); // the form works without them
+  acceptPastes((files) => said(form.take(files)));
+  acceptDrops(document.documentElement, (files) => said(form.take(files)));
   $("reset").addEventListener("click", () => {
-    $("said").textContent = "";
+    said("");
     form.reset();
     code.draw();
   });
