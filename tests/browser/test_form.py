@@ -7,7 +7,7 @@ import json
 import pytest
 from playwright.sync_api import Page, expect
 
-MODEL = """
+MODEL = '''
 from typing import Any, Dict, List, Literal, Optional, Union
 from cog import BaseModel, BasePredictor, Input, Path, Secret
 
@@ -39,8 +39,12 @@ class Predictor(BasePredictor):
         weights: Dict[str, float] = Input(default={}),
         anything: Any = None,
     ) -> dict:
+        """Reads what it is given.
+
+        And <b>tells</b> about it.
+        """
         return {"image": image and image.read_text(), "notes": notes and notes.read_text(), "more": [path.read_text() for path in more]}
-"""
+'''
 
 WORDS = {
     "some_text": "string, 1 to 1000 characters",
@@ -99,6 +103,11 @@ def test_each_input_says_what_it_takes_in_the_words_of_the_api(page, model):
             [field.querySelector(".head code").textContent, field.querySelector(".head .quiet").textContent]))"""
     )
     assert shown == WORDS
+
+
+def test_the_docstring_is_above_the_form(page, model):
+    open_page(page, model)
+    expect(page.locator("#about")).to_have_text("Reads what it is given.\n\nAnd <b>tells</b> about it.")
 
 
 def test_only_what_must_be_given_has_a_star(page, model):
