@@ -12,25 +12,10 @@ import subprocess
 import sys
 
 import pytest
+from dockerfile import DOCKERFILE, STAGES, instruction
 from packages import ROOT, Environment
 
 from waiting import until
-
-DOCKERFILE = ROOT / "deploy/docker/Dockerfile"
-TEXT = DOCKERFILE.read_text()
-
-#: Instructions with their continued lines joined and without comments.
-LINES = re.sub(r"\\\n\s*", "", re.sub(r"^#.*\n", "", TEXT, flags=re.MULTILINE)).strip().splitlines()
-STAGES = [
-    list(filter(None, part.splitlines()))
-    for part in re.split(r"^(?=FROM )", "\n".join(LINES), flags=re.MULTILINE)
-    if part
-]
-
-
-def instruction(name, stage=-1):
-    [found] = [line.partition(" ")[2] for line in STAGES[stage] if line.startswith(name + " ")]
-    return found
 
 
 def test_a_linter_has_nothing_to_say():

@@ -1,0 +1,24 @@
+"""The Dockerfile of the example, by its instructions."""
+
+from __future__ import annotations
+
+import re
+
+from packages import ROOT
+
+DOCKERFILE = ROOT / "deploy/docker/Dockerfile"
+TEXT = DOCKERFILE.read_text()
+
+#: Instructions with their continued lines joined and without comments.
+LINES = re.sub(r"\\\n\s*", "", re.sub(r"^#.*\n", "", TEXT, flags=re.MULTILINE)).strip().splitlines()
+STAGES = [
+    list(filter(None, part.splitlines()))
+    for part in re.split(r"^(?=FROM )", "\n".join(LINES), flags=re.MULTILINE)
+    if part
+]
+
+
+def instruction(name: str, stage: int = -1) -> str:
+    """What the only instruction of this name in a stage says."""
+    [found] = [line.partition(" ")[2] for line in STAGES[stage] if line.startswith(name + " ")]
+    return found

@@ -1,0 +1,363 @@
+"""Each example of deploy/ starts, works, finds its work again after a crash, and ends in time.
+
+A box stands in for the machine. Everything else is read from the file: user, groups, capabilities, read-only root, mounts,
+environment, arguments, probes and the time to end. Boxes have no seccomp profile of a container engine and no limits of
+memory; what Kubernetes does is done here as kubelet does it: an emptyDir is root's and the group's of fsGroup with mode
+2777, it outlives a container, and probes come from the pod's network. The unit of systemd is started by systemd itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from box import Box, Layers, Spec, possible
+from dockerfile import STAGES, TEXT, instruction
+from packages import ROOT, Environment
+
+from waiting import until
+
+pytestmark = pytest.mark.skipif(not possible(), reason="only root can build boxes: unshare --mount --pid")
+
+DEPLOY = ROOT / "deploy"
+
+#: Of the machine and not of this checkout: it must be there for every user, and without /root.
+PYTHON = next(p for p in ("/usr/bin/python3", "/usr/local/bin/python3") if os.path.exists(p))
+
+
+@pytest.fixture(scope="module")
+def environment(wheel, tmp_path_factory) -> str:
+    """Where the wheel is installed."""
+    made = Environment(tmp_path_factory.mktemp("start") / "coggo", PYTHON)
+    made.pip("install", "--no-index", wheel)
+    made.directory.chmod(0o755)
+    return str(made.directory)
+
+
+@pytest.fixture
+def layers() -> Iterator[Layers]:
+    made = Layers()
+    yield made
+    made.close()
+
+
+@dataclasses.dataclass
+class Example:
+    """A file of deploy/ as one container of it."""
+
+    spec: Spec
+    seconds: float  # from SIGTERM to SIGKILL
+    healthy: Any  # asks a box as the file says
+    keeps: str  # what outlives a crash: the container itself, its volumes, or nothing
+
+
+def image(command: list[str] | None = None) -> Spec:
+    """What the Dockerfile says; the base image's part is the machine's."""
+    stage = STAGES[-1]
+    copies = {}
+    for source, target in re.findall(r"^COPY (examples/\S+) (\S+)$", "\n".join(stage), re.MULTILINE):
+        copies[str(ROOT / source)] = target
+    steps = [step.strip() for step in instruction("RUN").split("&&")]
+    env = dict(pair.split("=", 1) for pair in shlex.split(instruction("ENV")))
+    uid = int(instruction("USER"))
+    arguments = json.loads(instruction("CMD")) if command is None else command
+    return Spec(
+        command=[*json.loads(instruction("ENTRYPOINT")), *arguments],
+        env={"PATH": "/opt/coggo/bin:/usr/local/bin:/usr/bin:/bin", "HOME": "/", **env},
+        uid=uid,
+        gid=uid,
+        workdir=instruction("WORKDIR"),
+        prepare=[step for step in steps if "/tmp/steps" not in step],
+        copies=copies,
+    )
+
+
+def healthcheck(box: Box) -> bool:
+    [probe] = re.findall(r"CMD (\[.*\])", instruction("HEALTHCHECK"))
+    [seconds] = re.findall(r"--timeout=(\d+)s", instruction("HEALTHCHECK"))
+    return box.run(*json.loads(probe), user=True, timeout=float(seconds)).returncode == 0
+
+
+def docker(tmp_path) -> Example:
+    [seconds] = re.findall(r"docker stop --time (\d+)", TEXT)
+    return Example(image(), float(seconds), healthcheck, keeps="container")
+
+
+def compose(tmp_path) -> Example:
+    [whole] = yaml.safe_load_all((DEPLOY / "compose/compose.yaml").read_text())
+    [service] = whole["services"].values()
+    spec = image(service["command"])
+    for name, value in service["environment"].items():
+        spec.env[name] = re.sub(r"\$\{\w+:-(.*?)\}", r"\1", value)
+    for volume in service["volumes"]:
+        name, _, target = volume.partition(":")
+        assert name in whole["volumes"]
+        spec.volumes[target] = str(tmp_path / name)
+        (tmp_path / name).mkdir()  # root's, as Docker makes it
+    spec.volumes_like_image = True
+    spec.tmpfs = list(service["tmpfs"])
+    spec.read_only = service["read_only"]
+    spec.no_capabilities = service["cap_drop"] == ["ALL"]
+    spec.no_new_privileges = "no-new-privileges:true" in service["security_opt"]
+    assert all(port.endswith(":5000") for port in service["ports"])
+    return Example(spec, float(service["stop_grace_period"].rstrip("s")), healthcheck, keeps="volumes")
+
+
+def pod_of(container: dict[str, Any], port: int) -> tuple[Spec, Any]:
+    """A container of a pod, and what asks it all that kubelet asks."""
+    spec = image(container.get("args"))
+    spec.command = [*container.get("command", spec.command[:1]), *spec.command[1:]]
+    spec.env |= {entry["name"]: entry["value"] for entry in container["env"] if "value" in entry}
+    spec.env["KUBERNETES_SERVICE_HOST"] = "10.96.0.1"
+
+    def healthy(box: Box) -> bool:
+        probes = [container[name] for name in container if name.endswith("Probe")]
+        assert probes
+        asked = [(probe["httpGet"]["path"], probe.get("timeoutSeconds", 1)) for probe in probes]
+        return all(box.ask("GET", path, port=port, timeout=seconds)[0] == 200 for path, seconds in asked)
+
+    return spec, healthy
+
+
+def kubernetes(tmp_path) -> Example:
+    [deployment] = [
+        document
+        for document in yaml.safe_load_all((DEPLOY / "kubernetes/coggo.yaml").read_text())
+        if document["kind"] == "Deployment"
+    ]
+    pod = deployment["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    [port] = container["ports"]
+    spec, healthy = pod_of(container, port["containerPort"])
+    security, of_container = pod["securityContext"], container["securityContext"]
+    spec.uid = spec.gid = security["runAsUser"]  # the group is the one that the image has for the user
+    assert security["runAsNonRoot"] and spec.uid
+    spec.gid = security.get("runAsGroup", spec.gid)
+    spec.groups = [security["fsGroup"]]
+    spec.read_only = of_container["readOnlyRootFilesystem"]
+    spec.no_capabilities = of_container["capabilities"]["drop"] == ["ALL"]
+    spec.no_new_privileges = not of_container["allowPrivilegeEscalation"]
+    for mount in container["volumeMounts"]:
+        [volume] = [v for v in pod["volumes"] if v["name"] == mount["name"]]
+        assert "emptyDir" in volume
+        made = tmp_path / mount["name"]
+        made.mkdir()
+        os.chown(made, 0, security["fsGroup"])
+        made.chmod(0o2777)
+        spec.volumes[mount["mountPath"]] = str(made)
+    before = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    return Example(spec, pod["terminationGracePeriodSeconds"] - before, healthy, keeps="volumes")
+
+
+def knative(tmp_path) -> Example:
+    [service] = yaml.safe_load_all((DEPLOY / "knative/service.yaml").read_text())
+    pod = service["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    [port] = container["ports"]
+    spec, healthy = pod_of(container, port["containerPort"])
+    spec.env["PORT"] = str(port["containerPort"])
+    return Example(spec, pod["timeoutSeconds"], healthy, keeps="")
+
+
+def answers(box: Box, id: str) -> Any:
+    """A prediction that nobody waits for, once it has ended."""
+    prefer = {"Prefer": "respond-async"}
+    status, _ = box.ask("PUT", f"/predictions/{id}", {"input": {"name": "world"}}, **prefer)
+    assert status == 202
+
+    def ended() -> Any:
+        found = json.loads(box.ask("GET", f"/predictions/{id}")[1])
+        return found if found["status"] in ("succeeded", "failed") else None
+
+    return until("it has ended", ended)
+
+
+def up(box: Box, example: Example) -> Box:
+    def healthy() -> bool:
+        assert box.pid() or not box.log(), box.log()
+        try:
+            return bool(example.healthy(box))
+        except OSError:
+            return False
+
+    try:
+        until("it is healthy", healthy, 60)
+    except AssertionError as late:
+        raise AssertionError(f"{late}: {box.log()}") from None
+    return box
+
+
+@pytest.mark.parametrize("read", [docker, compose, kubernetes, knative], ids=lambda read: read.__name__)
+def test_it_starts_as_its_file_says(read, environment, layers, tmp_path):
+    example = read(tmp_path)
+    spec = example.spec
+    spec.environment, spec.layer = environment, layers.new()
+    boxes = [Box(spec, tmp_path / "log")]
+    try:
+        box = up(boxes[0], example)
+        state = box.status()
+        assert state["Uid"].split() == [str(spec.uid)] * 4 and state["Gid"].split() == [str(spec.gid)] * 4
+        assert state["Groups"].split() == [str(group) for group in spec.groups]
+        assert (state["CapBnd"] == "0" * 16, state["NoNewPrivs"] == "1") == (
+            spec.no_capabilities,
+            spec.no_new_privileges,
+        )
+        assert (box.run("touch", "/etc/x").returncode != 0) == spec.read_only
+        assert answers(box, "it")["output"] == "hello world"
+
+        box.signal(signal.SIGKILL)
+        box.wait(20)
+        if example.keeps != "container":
+            spec = dataclasses.replace(spec, layer=layers.new())
+        boxes.append(Box(spec, tmp_path / "log2"))
+        box = up(boxes[1], example)
+        status, body = box.ask("GET", "/predictions/it")
+        assert (status, json.loads(body).get("output")) == ((200, "hello world") if example.keeps else (404, None))
+        assert answers(box, "next")["output"] == "hello world"
+
+        box.signal(signal.SIGTERM)
+        assert box.wait(example.seconds) == 0, box.log()
+    finally:
+        for box in boxes:
+            box.close()
+
+
+UNIT = DEPLOY / "systemd/coggo.service"
+
+#: What a real machine has beside the unit: nothing waits for a network or for a journal here.
+AROUND = """
+[Unit]
+DefaultDependencies=no
+[Service]
+StandardOutput=append:/coggo.log
+StandardError=append:/coggo.log
+"""
+
+#: What models need of the system, as PyTorch, Triton and their like do. It names what fails.
+NEEDS = """
+import concurrent.futures, ctypes, mmap, multiprocessing, os, pathlib, socket, subprocess, tempfile
+from cog import BasePredictor
+
+def code():
+    # return 42: written where it is run, as a compiler at run time does
+    page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    page.write(bytes.fromhex("b82a000000c3" if os.uname().machine == "x86_64" else "40058052c0035fd6"))
+    address = ctypes.addressof(ctypes.c_char.from_buffer(page))
+    assert ctypes.CFUNCTYPE(ctypes.c_int)(address)() == 42
+
+def processes():
+    with concurrent.futures.ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        assert list(pool.map(abs, [-1, -2])) == [1, 2]
+
+def memory():
+    os.close(os.memfd_create("x"))
+    mmap.mmap(-1, 1 << 20).madvise(mmap.MADV_HUGEPAGE)
+    assert ctypes.CDLL(None).mlock(ctypes.create_string_buffer(4096), 4096) == 0
+
+def files():
+    cache = pathlib.Path.home() / ".cache" / "model"
+    cache.mkdir(parents=True, exist_ok=True)
+    (cache / "x").write_text("x")
+    tempfile.NamedTemporaryFile().close()
+
+CHECKS = {
+    "code": code,
+    "processes": processes,
+    "memory": memory,
+    "files": files,
+    "devices": lambda: open("/dev/zero").close(),
+    "processors": lambda: (os.sched_setaffinity(0, os.sched_getaffinity(0)), os.nice(1), open("/proc/cpuinfo").close()),
+    "network": lambda: (socket.if_nameindex(), socket.socket(socket.AF_INET6).close(), socket.socketpair()),
+    "commands": lambda: subprocess.run(["true"], check=True),
+}
+REFUSED = {
+    "etc": lambda: open("/etc/x", "w"),
+    "root": lambda: os.listdir("/root"),
+    "namespaces": lambda: subprocess.run(["unshare", "--user", "true"], check=True, stderr=subprocess.DEVNULL),
+    "packets": lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW),
+}
+
+def failures(checks):
+    found = {}
+    for name, check in checks.items():
+        try:
+            check()
+        except Exception as error:
+            found[name] = repr(error)
+    return found
+
+class Predictor(BasePredictor):
+    def predict(self, name: str) -> str:
+        failed, refused = failures(CHECKS), failures(REFUSED)
+        assert not failed and list(refused) == list(REFUSED), (failed, refused)
+        return f"hello {name}"
+"""
+
+
+def value_of(key: str) -> str:
+    [value] = re.findall(rf"^{key}=(.*)$", UNIT.read_text(), re.MULTILINE)
+    return str(value)
+
+
+def test_systemd_starts_the_unit(environment, layers, tmp_path):
+    """A manager of the box's own runs the unit as it is, with a model that does what real ones do."""
+    if not (manager := shutil.which("systemd", path="/lib/systemd:/usr/lib/systemd")):
+        pytest.skip("systemd is missing: Debian has it in the package of that name")
+    units = tmp_path / "units"
+    (units / "coggo.service.d").mkdir(parents=True)
+    shutil.copy(UNIT, units)
+    (units / "coggo.service.d/around.conf").write_text(AROUND)
+    (units / "network-online.target").symlink_to("/dev/null")
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "cog.yaml").write_text("predict: predict.py:Predictor\n")
+    (model / "predict.py").write_text(NEEDS)
+    directory, model_at = value_of("ExecStart").split()[2], value_of("ExecStart").split()[3]
+    assert directory == "%S/" + value_of("StateDirectory")
+    spec = Spec(
+        command=[manager, "--system", "--unit=coggo.service"],
+        env={"container": "other", "PATH": "/usr/bin:/bin"},
+        volumes={"/etc/systemd/system": str(units)},
+        copies={str(model): model_at},
+        manager=True,
+        environment=environment,
+        layer=layers.new(),
+    )
+    box = Box(spec, tmp_path / "log")
+    example = Example(spec, float(value_of("TimeoutStopSec")), lambda box: box.ask("GET", "/readyz")[0] == 200, "state")
+    log = pathlib.Path(spec.layer, "upper/coggo.log")
+
+    def main_pid() -> str:
+        return box.run("systemctl", "show", "--property=MainPID", "--value", "coggo").stdout.strip()
+
+    try:
+        up(box, example)
+        first, state = main_pid(), box.status(main_pid())
+        assert state["Uid"].split()[0] != "0" and state["CapBnd"] == "0" * 16 and state["NoNewPrivs"] == "1"
+        assert state["Seccomp"] == "2"
+        assert answers(box, "it")["output"] == "hello world", log.read_text()
+
+        assert box.run("systemctl", "kill", "--kill-who=main", "--signal=KILL", "coggo").returncode == 0
+        until("it runs again", lambda: main_pid() not in ("0", first), 30)
+        up(box, example)
+        status, body = box.ask("GET", "/predictions/it")
+        assert (status, json.loads(body)["output"]) == (200, "hello world")
+
+        begun = time.monotonic()
+        done = box.run("systemctl", "stop", "coggo", timeout=example.seconds + 10)
+        assert done.returncode == 0 and time.monotonic() - begun < example.seconds, done.stderr
+        result = box.run("systemctl", "show", "--property=Result,ExecMainStatus", "coggo").stdout.split()
+        assert sorted(result) == ["ExecMainStatus=0", "Result=success"], log.read_text()
+    finally:
+        box.close()
