@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import os
 import pathlib
 import re
@@ -138,6 +139,38 @@ def test_the_documents_have_examples():
         assert len(programs("docs/clients.md", language)) == 4
     assert programs("docs/clients.md", "javascript", "browser")
     assert len(ALL) >= 9 and sum(len(b.commands) for b in ALL) >= 25
+
+
+def test_the_body_of_a_webhook_is_as_shown(start, tmp_path, receiver):
+    [(example, asked, body)] = re.findall(
+        r"<!-- webhook: (\w+) (.*) -->\n```json\n(.*?)```", (ROOT / "docs/http-api.md").read_text(), re.DOTALL
+    )
+    shutil.copytree(ROOT / "examples" / example, tmp_path / "model")
+    start(model_dir=tmp_path / "model").predict(**json.loads(asked), webhook=receiver.url)
+    shown, sent = json.loads(body), receiver.wait_terminal()
+    assert list(shown) == list(sent)  # in this order
+    differ = {"metrics", "created_at", "started_at", "completed_at"}
+    assert {k: v for k, v in shown.items() if k not in differ} == {k: v for k, v in sent.items() if k not in differ}
+    assert shown["metrics"].keys() == sent["metrics"].keys()
+    assert {re.sub(r"\d", "0", shown[k]) for k in differ - {"metrics"}} == {re.sub(r"\d", "0", sent["created_at"])}
+
+
+def for_people(default: str) -> str:
+    """The default of a flag as a table for people has it: 128MiB is 128 MiB, and 2m is 2 min."""
+    number, unit = re.fullmatch(r"(\d*)(\w*)", default).groups()
+    return f"{int(number):,} {'min' if unit == 'm' else unit}".strip() if number else "none"
+
+
+def test_the_limits_are_the_defaults_of_the_flags():
+    """docs/operating.md has the flags as the server has them: TestTheTableOfFlagsIsComplete."""
+    operating = (ROOT / "docs/operating.md").read_text()
+    flags = dict(re.findall(r"^\| `(--[\w-]+)` \| [^|]* \| `?([^`|]*?)`? \|", operating, re.MULTILINE))
+    limits = (ROOT / "docs/http-api.md").read_text().partition("## Limits")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| `(--[\w-]+)` \| ([^|]*) \|", limits, re.MULTILINE))
+    wrong = {flag: text for flag, text in rows.items() if not re.match(for_people(flags[flag]) + r"\b", text)}
+    assert wrong == {}
+    group = operating.partition("**Limits**")[2].partition("**")[0]
+    assert set(re.findall(r"`(--[\w-]+)` \|", group)) - rows.keys() == set()
 
 
 def shell_blocks() -> dict[str, list[str]]:
