@@ -1,4 +1,4 @@
-"""The directory of ``--working-dir`` may belong to somebody else, or to everybody; or it may be of no use at all."""
+"""The directory of ``--working-dir`` may belong to somebody else, or be of no use at all."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_one_volume_is_for_one_server_of_a_user(place, serve):
 
 
 def test_rights_that_kubernetes_gives_to_the_group_are_taken_again(place, serve):
-    """A volume with an fsGroup is opened to the group, with all that is in it, each time a pod mounts it."""
+    """Each time a pod mounts a volume with an fsGroup, all that is in it is opened to the group."""
     given = volume(place, 0o2775, 0, MODEL)
     first = serve(given)
     path = first.spool()
@@ -220,7 +220,7 @@ def test_a_neighbor_who_takes_its_place_meanwhile_gets_nothing(place, serve):
 
 
 def explained(said, at, mode, owner="uid 0 (root)", uid=MODEL) -> str:
-    """What would help, by a message that names the directory, its owner, its mode and the user of the server."""
+    """What would help, by a message that names directory, owner, mode and the user of the server."""
     whole = rf"{re.escape(str(at))} belongs to {re.escape(owner)} and has mode {mode}, and the server runs as uid {uid}: (.*)"
     found = re.search(whole, said)
     assert found, said
@@ -239,7 +239,7 @@ def test_the_error_of_a_directory_that_cannot_be_written_names_the_remedy(place,
 
 
 def test_what_an_earlier_server_of_root_left_is_not_passed_over(place, serve):
-    """A directory of root's with mode 0700: the server would lose sight of what is in it if it began another one."""
+    """It would lose sight of that if it began another directory."""
     given = volume(place, 0o755)
     server = serve(given, uid=0)
     server.kill()

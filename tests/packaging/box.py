@@ -1,4 +1,5 @@
-"""A machine of its own for what a file of deploy/ starts: a box with its own root directory, mounts, processes and network.
+"""A machine of its own for what a file of deploy/ starts: a box with its own root directory, mounts,
+processes and network.
 
 The root directory is the machine's, with a layer above it that takes what is written. Directories
 that an image has empty are empty, and those that only its Dockerfile makes are missing. Run as a
@@ -103,6 +104,9 @@ class Box:
 
     def signal(self, number: int) -> None:
         os.kill(self.pid(), number)
+
+    def ended(self) -> bool:
+        return self._outer.poll() is not None
 
     def wait(self, seconds: float) -> int:
         return self._outer.wait(seconds)

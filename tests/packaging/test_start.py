@@ -1,9 +1,14 @@
 """Each example of deploy/ starts, works, finds its work again after a crash, and ends in time.
 
-A box stands in for the machine. Everything else is read from the file: user, groups, capabilities, read-only root, mounts,
-environment, arguments, probes and the time to end. Boxes have no seccomp profile of a container engine and no limits of
-memory; what Kubernetes does is done here as kubelet does it: an emptyDir is root's and the group's of fsGroup with mode
-2777, it outlives a container, and probes come from the pod's network. The unit of systemd is started by systemd itself.
+A box stands in for the machine, and for the base image. Everything else is read from the file: user,
+groups, capabilities, read-only root, mounts, environment, arguments, probes and the time to end.
+
+- Docker and Compose: a new volume takes owner and mode from the image, as Docker does it.
+- Kubernetes: an emptyDir belongs to root and to the group of fsGroup, has mode 2777 and outlives a
+  container; probes come from the pod's network.
+- systemd: a manager inside the box runs the unit itself, so nothing of that is emulated.
+
+Boxes lack the seccomp profile of a container engine and limits of memory and processors.
 """
 
 from __future__ import annotations
@@ -185,7 +190,7 @@ def answers(box: Box, id: str) -> Any:
 
 def up(box: Box, example: Example) -> Box:
     def healthy() -> bool:
-        assert box.pid() or not box.log(), box.log()
+        assert not box.ended(), box.log()
         try:
             return bool(example.healthy(box))
         except OSError:
