@@ -290,7 +290,7 @@ def test_polls_and_cancels_reach_the_server_that_knows_the_id(two, proxy, versio
 def test_a_repeated_put_runs_once(two, proxy, version, tmp_path):
     runs = tmp_path / "runs"
     put = (*JSON, "-X", "PUT", "-d", json.dumps({"input": {"runs": str(runs)}}))
-    paths = [f"/predictions/p%2F{n}" for n in range(6)]
+    paths = [f"/predictions/p%2F{n}" for n in range(5)]  # so that taking turns would not do
     first = [proxy.ask(version, path, *put)[1] for path in paths]
     assert [proxy.ask(version, path, *put)[1] for path in paths] == first
     assert [proxy.ask(version, path)[1] for path in paths] == first
