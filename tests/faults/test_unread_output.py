@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import signal
@@ -71,3 +72,21 @@ def test_a_reader_that_has_gone_stops_nothing(server, reader):
     for _ in range(2):
         assert server.predict({"lines": 5_000}).json["status"] == "succeeded"
     assert server.health()["status"] == "READY"
+
+
+def test_what_is_there_is_whole_objects_where_the_log_is_json(start):
+    command = ["sh", "-c", THROUGH_A_READER, str(BINARY), "--host", "127.0.0.1", "--port", "0"]
+    rest = ["--access-log", "--python", real_python(), "--predict", "predict.py:Predictor", "."]
+    server = start(MODEL, command=[*command, *rest], env={"LOG_FORMAT": "json"})
+    found = processes(f"TMPDIR={server.temporary}")
+    (reader,) = (p for p in found if pathlib.Path(f"/proc/{p}/comm").read_text() == "cat\n")
+    os.kill(reader, signal.SIGSTOP)
+    for _ in range(4):
+        assert server.predict({"lines": 5_000}).json["logs"].count("\n") == 5_000
+    os.kill(reader, signal.SIGCONT)
+    missing = "output is missing here, because nobody read it"
+    until("it is told", lambda: missing in server.log())
+    server.predict({"lines": 7}, id="last")
+    until("nothing is lost any more", lambda: "line 6 " in server.log().split(missing)[-1])
+    for line in server.log().split("\n")[:-1]:
+        assert "msg" in json.loads(line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import re
 import signal
 
@@ -284,3 +285,34 @@ def test_what_is_accepted_is_not_told(start):
     server = start(MODEL, env=JSON)
     server.predict({}, id="fine")
     assert "fine" not in server.log()
+
+
+def documented() -> dict[str, set[str]]:
+    """The lines in the table of the docs, with their keys."""
+    text = (pathlib.Path(__file__).parents[2] / "docs" / "operating.md").read_text()
+    rows = re.findall(r"^\| (`[^|]+) \|([^|]*)\| .*\|$", text.split("\n## Logs\n")[1].split("\n### ")[0], re.M)
+    return {line: set(re.findall(r"`(\w+)`", keys)) for lines, keys in rows for line in re.findall(r"`([^`]+)`", lines)}
+
+
+def test_each_line_is_in_the_docs_with_its_keys(start, receiver):
+    receiver.answer = lambda n: 404
+    server = start(MODEL, "--access-log", "--cancel-grace", "0.1", "--train", "predict.py:train", env=JSON)
+    told = {"webhook": receiver.url, "webhook_events_filter": ["completed"]}
+    server.predict({"deed": "raise"}, id="a", **told)
+    server.ask("POST", "/trainings", {"input": {}})
+    server.predict({"s": "no number"})
+    server.predict({"s": "no number"})
+    server.predict({"deed": "stubborn", "s": 60}, ASYNC, id="b")
+    until("it runs", lambda: server.get("/predictions/b").json["status"] == "processing")
+    server.ask("POST", "/predictions/b/cancel")
+    until("it is started again", lambda: len(server.lines("model ready")) == 2)
+    server.line("webhook given up")
+    server.process.send_signal(signal.SIGINT)
+    assert server.process.wait(20) == 0
+    docs = documented()
+    seen = [json.loads(line) for line in server.log().splitlines() if '"stream":' not in line]
+    for line in seen:
+        keys = set(line) - {"time", "level", "msg"}
+        assert keys <= docs.get(line["msg"], {"not in the table"}), line
+    rare = {"recovered", "no runner", "webhook left undelivered", *(name for name in docs if name.startswith("more "))}
+    assert {line["msg"] for line in seen} == set(docs) - rare
