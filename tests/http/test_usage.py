@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 
 import pytest
 
-from conftest import BINARY, ROOT
+from conftest import BINARY, ROOT, real_python
 
 HELLO = ROOT / "examples/hello"
 COMMANDS = re.findall(r'^\t(\w+) +\w+ +`cmd:"', (ROOT / "cmd/coggo-server/commands.go").read_text(), re.MULTILINE)
@@ -107,3 +108,32 @@ def test_a_directory_is_a_model_also_where_its_name_is_like_a_command(tmp_path):
     (tmp_path / "help").mkdir()
     for word in ("chek", "./help"):
         assert "no predictor: write" in asked(word, cwd=tmp_path).stderr
+
+
+def by_module(*words, cwd=None, python=None, **env):
+    """The command as `python -m coggo` of this checkout."""
+    return subprocess.run(
+        [python or real_python(), "-W", "error", "-m", "coggo", *[str(word) for word in words]],
+        capture_output=True, text=True, timeout=30, cwd=cwd, env={**os.environ, "PYTHONPATH": str(ROOT / "python"), **env},
+    )  # fmt: skip
+
+
+def test_it_is_a_module_of_python_too(tmp_path):
+    for words in (["--version"], ["help"], ["predict", "--help"], ["predict", HELLO, "-i", "name=you"], ["chek"], []):
+        module, command = by_module(*words, cwd=tmp_path), asked(*words, cwd=tmp_path)
+        assert (module.returncode, module.stdout) == (command.returncode, command.stdout), module.stderr
+
+
+def test_the_module_runs_the_model_in_its_own_interpreter_unless_another_is_named(tmp_path):
+    (tmp_path / "predict.py").write_text("import sys\ndef predict() -> str:\n    return sys.prefix\n")
+    (tmp_path / "cog.yaml").write_text("predict: predict.py:predict\n")
+    subprocess.run([real_python(), "-m", "venv", "--without-pip", tmp_path / "v"], check=True, timeout=60)
+    here, other = tmp_path / "v" / "bin" / "python", real_python()
+    for flags, env, expected in (
+        ([], {}, str(tmp_path / "v")),
+        ([], {"COGGO_PYTHON": ""}, str(tmp_path / "v")),
+        (["--python", other], {}, sys.base_prefix),
+        ([], {"COGGO_PYTHON": other}, sys.base_prefix),
+    ):
+        done = by_module("predict", tmp_path, *flags, python=here, **env)
+        assert (done.returncode, done.stdout) == (0, f"{expected}\n"), done.stderr

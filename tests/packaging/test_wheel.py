@@ -93,6 +93,17 @@ def test_the_command_of_an_image_built_for_cog_starts_it(environment, model):
     assert prediction["output"] == "hello wheel"
 
 
+def test_it_is_a_module_of_python_too(environment, model):
+    command = [environment.python, "-m", "coggo", "--host", "127.0.0.1", "--port", "0", model]
+    prediction, health = serve(environment, *command)
+    assert prediction["output"] == "hello wheel"
+    assert environment.run(environment.python, "-V").stdout.split()[1] == health["version"]["python"]
+    done = environment.run(environment.python, "-m", "coggo", "predict", model, "-i", "name=you")
+    assert (done.returncode, done.stdout) == (0, "hello you\n"), done.stderr
+    done = environment.run(environment.python, "-m", "coggo", "predict", model)
+    assert (done.returncode, "-i name: Field required" in done.stderr) == (2, True), done.stderr
+
+
 def test_the_schema_is_printed_by_both_commands(environment, model):
     by_server = environment.run("coggo-server", "schema", model)
     by_module = environment.run(environment.python, "-m", "cog.command.openapi_schema", cwd=model)
@@ -177,7 +188,13 @@ def test_every_wheel_is_complete(request):
         assert path.name == f"coggo-{about['Version']}-py3-none-{'.'.join(t.split('-')[2] for t in tags)}.whl"
         assert head == (b"\xcf\xfa\xed\xfe" if "macosx" in path.name else b"\x7fELF") and mode == 0o100755
         assert {line.split(",")[0] for line in recorded} == set(names)
-        assert {"cog/__init__.py", "cog/py.typed", "cog/server/http.py", "cog/internal/file_runner.py"} <= set(names)
+        assert {
+            "coggo.py",
+            "cog/__init__.py",
+            "cog/py.typed",
+            "cog/server/http.py",
+            "cog/internal/file_runner.py",
+        } <= set(names)
         assert any("licenses/github.com/alecthomas/kong/" in n for n in names)
         assert not any("__pycache__" in n or n.startswith("tests") for n in names)
 
