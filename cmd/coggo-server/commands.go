@@ -33,7 +33,7 @@ const description = `Run a Cog model.
 const (
 	exitOK       = 0
 	exitFailed   = 1 // the model, or the server
-	exitUsage    = 2 // what was asked for: flags, their values, the model directory, cog.yaml, the input
+	exitUsage    = 2 // what was asked for: flags, the model directory, cog.yaml, the input
 	exitCanceled = 130
 )
 
@@ -110,7 +110,8 @@ func inOurWords(err error) error {
 	return errors.New(text + "; see coggo-server --help")
 }
 
-// misspelt refuses a first word that is neither a command nor a model: the parser would take any for a model directory.
+// misspelt refuses a first word that is neither a command nor a model: the parser would take any
+// for a model directory.
 func misspelt(parser *kong.Kong, args []string) error {
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") || isCommand(parser, args[0]) || exists(args[0]) {
 		return nil
@@ -122,8 +123,8 @@ func isCommand(parser *kong.Kong, word string) bool {
 	return slices.ContainsFunc(parser.Model.Children, func(n *kong.Node) bool { return n.Name == word })
 }
 
-// closest is the parser's own suggestion for a command. It makes none while there is a default command, so the parser is of no
-// more use afterwards.
+// closest is the parser's own suggestion for a command. It makes none while there is a default
+// command, so the parser is of no more use afterwards.
 func closest(parser *kong.Kong, word string) string {
 	parser.Model.DefaultCmd = nil
 	traced, err := kong.Trace(parser, []string{word})
@@ -153,7 +154,8 @@ func (c *helpCommand) Run(chosen *kong.Context) error {
 	return err
 }
 
-// withDefault is the help of a flag, with its default where the placeholder stands in the place of that.
+// withDefault is the help of a flag, with its default where the placeholder stands in the place of
+// that.
 func withDefault(value *kong.Value) string {
 	help := kong.DefaultHelpValueFormatter(value)
 	if value.Default != "" && value.Flag != nil && value.Flag.PlaceHolder != "" {
@@ -162,7 +164,7 @@ func withDefault(value *kong.Value) string {
 	return help
 }
 
-// sourceOf says what has set a flag.
+// sourceOf says what has set a flag: "from --port", "from PORT", or "the default".
 func sourceOf(chosen *kong.Context, name string) string {
 	source := "the default"
 	for _, flag := range chosen.Flags() {

@@ -96,7 +96,7 @@ type Config struct {
 	Threads int    `hidden:"" help:"Accepted for Cog's sake: a runner has one thread."`
 
 	Given        Model          `kong:"-"` // as flags and environment say, without cog.yaml
-	HostFrom     string         `kong:"-"` // what has set Host, for people: "--host", "$COG_HOST", "the default"
+	HostFrom     string         `kong:"-"` // what has set Host, see sourceOf
 	PortFrom     string         `kong:"-"` // and Port
 	Account      account        `kong:"-"` // of RunnerUser
 	AuthToken    string         `kong:"-"` // from AuthTokenFile or the environment

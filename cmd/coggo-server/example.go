@@ -12,15 +12,16 @@ import (
 	"github.com/coggo/coggo/internal/schema"
 )
 
-// longestDefault is the longest default that an example shows, and mostDefaults the bytes of all that it shows: the line
-// stays one that people can read and edit.
+// longestDefault is the longest default that an example shows, and mostDefaults the bytes of all
+// that it shows: the line stays one that people can read and edit.
 const (
 	longestDefault = 60
 	mostDefaults   = 160
 )
 
-// example is an input object that a model takes: a value for each input that must be given, then defaults to change, as far as
-// they are short. amiss says which of the values the model refuses: only its author knows one that fits.
+// example is an input object that a model takes: a value for each input that must be given, then
+// defaults to change, as far as they are short. amiss says which of the values the model refuses:
+// only its author knows one that fits.
 func example(document *schema.Document) (input json.RawMessage, amiss []schema.Problem) {
 	components := componentsOf(document)
 	properties := components.decode(components["Input"]).Properties
@@ -118,8 +119,8 @@ func (c components) decode(source json.RawMessage) (s shape) {
 	return s
 }
 
-// sample is a value that fits a schema, as far as it can be found without trying. Of a recursive schema there is one too: what
-// refers to itself cannot demand itself.
+// sample is a value that fits a schema, as far as it can be found without trying. Of a recursive
+// schema there is one too: what refers to itself cannot demand itself.
 func (c components) sample(name string, source json.RawMessage) string {
 	s := c.decode(source)
 	switch {
@@ -188,8 +189,8 @@ func (s shape) text(name string) string {
 	return text
 }
 
-// samples are small files of the kinds that models take most, by words in the names of their inputs: a gray picture of 16
-// pixels each way, and a millisecond of silence.
+// samples are small files of the kinds that models take most, by words in the names of their
+// inputs: a gray picture of 16 pixels each way, and a millisecond of silence.
 var samples = []struct {
 	words []string
 	file  string

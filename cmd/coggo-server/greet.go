@@ -16,7 +16,8 @@ import (
 	"github.com/coggo/coggo/internal/supervisor"
 )
 
-// greet shows on a terminal how long setup takes, and then what to do with the model, or about it. The caller must call end.
+// greet shows on a terminal how long setup takes, and then what to do with the model, or about it.
+// The caller must call end.
 func greet(c *console, s *supervisor.Supervisor, config Config, address net.Addr) (end func()) {
 	done := make(chan struct{})
 	var ended sync.WaitGroup
@@ -142,7 +143,8 @@ func audience(c Config, address net.Addr) string {
 	return who + token
 }
 
-// authorization is the header that a server with a token wants, as a shell makes it. The token itself is never shown.
+// authorization is the header that a server with a token wants, as a shell makes it. The token
+// itself is never shown.
 func authorization(c Config) string {
 	switch {
 	case c.AuthTokenFile != "":

@@ -8,7 +8,8 @@ import (
 
 // When a client that was refused is to come again.
 
-// soon is for what ends with some prediction: nobody knows when, and another server may take the request meanwhile.
+// soon is for what ends with some prediction: nobody knows when, and another server may take the
+// request meanwhile.
 const soon = time.Second
 
 // mostRetry bounds what a client waits for a setup that may have ended long before.
@@ -19,7 +20,8 @@ func (s *Supervisor) notReadyLocked(status Status) error {
 	return prediction.RefuseFor(s.retryLocked(status), prediction.NotReady, s.whyNotLocked(status))
 }
 
-// retryLocked is when a server in this state may take predictions, 0 for one that will not by itself.
+// retryLocked is when a server in this state may take predictions, 0 for one that will not by
+// itself.
 func (s *Supervisor) retryLocked(status Status) time.Duration {
 	switch {
 	case s.ending.Err() != nil: // another server may, now or after this one
@@ -32,8 +34,9 @@ func (s *Supervisor) retryLocked(status Status) time.Duration {
 	return soon
 }
 
-// setupLocked is how much longer a setup may take, which is not known before it has ended. As long again as it has taken so far
-// makes few tries of a long one, and few seconds lost after a short one.
+// setupLocked is how much longer a setup may take, which is not known before it has ended. As long
+// again as it has taken so far makes few tries of a long one, and few seconds lost after a short
+// one.
 func (s *Supervisor) setupLocked() time.Duration {
 	after := mostRetry
 	for _, w := range s.workers {

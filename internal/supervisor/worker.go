@@ -255,8 +255,8 @@ func reasonFor(err error) error {
 // errEnding is why no runner is started: the server ends.
 var errEnding = errors.New("the server is shutting down")
 
-// spawn starts a process, unless the server ends: to set a model up only to end it would take the grace period from those who
-// still run. It returns errEnding then.
+// spawn starts a process, unless the server ends: to set a model up only to end it would take the
+// grace period from those who still run. It returns errEnding then.
 func (w *worker) spawn() (*runner.Process, error) {
 	c := w.s.Runner
 	c.SpoolDir = w.dir.Path()
@@ -419,7 +419,8 @@ func (w *worker) fail(p phase, err error) {
 	w.s.hopelessLocked(err)
 }
 
-// quit ends the worker's life because the server ends: who waits for a slot of it gets none, unless another worker lives.
+// quit ends the worker's life because the server ends: who waits for a slot of it gets none,
+// unless another worker lives.
 func (w *worker) quit() {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
