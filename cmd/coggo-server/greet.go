@@ -22,16 +22,16 @@ func greet(c *console, s *supervisor.Supervisor, config Config, address net.Addr
 	done := make(chan struct{})
 	var ended sync.WaitGroup
 	ended.Go(func() {
-		for again := true; again; {
+		for {
 			renewed := s.Renewed()
-			greetOnce(c, s, config, address, done)
-			again = false
-			if config.Reload {
-				select {
-				case <-renewed:
-					again = true
-				case <-done:
-				}
+			greetOnce(c, s, config, address, renewed, done)
+			if !config.Reload {
+				return
+			}
+			select {
+			case <-renewed:
+			case <-done:
+				return
 			}
 		}
 	})
@@ -41,8 +41,8 @@ func greet(c *console, s *supervisor.Supervisor, config Config, address net.Addr
 	}
 }
 
-// greetOnce is greet for one setup, unless done comes before it has ended.
-func greetOnce(c *console, s *supervisor.Supervisor, config Config, address net.Addr, done <-chan struct{}) {
+// greetOnce is greet for one setup, unless renewed or done comes before it has ended.
+func greetOnce(c *console, s *supervisor.Supervisor, config Config, address net.Addr, renewed, done <-chan struct{}) {
 	stop := c.timer("setting up the model")
 	defer stop()
 	ticker := time.NewTicker(tick)
@@ -50,6 +50,8 @@ func greetOnce(c *console, s *supervisor.Supervisor, config Config, address net.
 	for s.Status() == supervisor.Starting {
 		select {
 		case <-ticker.C:
+		case <-renewed:
+			return
 		case <-done:
 			return
 		}

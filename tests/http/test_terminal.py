@@ -152,3 +152,15 @@ def test_a_line_about_a_prediction_has_its_id(start):
     assert any('msg="prediction ignored its cancel" id=stuck-one' in line for line in about), about
     assert all(" id=" in line for line in about)
     server.wait_status("READY")
+
+
+def test_a_model_that_is_loaded_anew_is_shown_anew(model):
+    words = [BINARY, "--reload", "--host", "127.0.0.1", "--port", "0", "--python", real_python(), model]
+    terminal = Terminal(words, COGGO_AUTH_TOKEN="")
+    terminal.wait("curl .*\n")
+    (model / "predict.py").write_text("def (:\n")
+    terminal.wait("the next change of its files loads the model anew")
+    (model / "predict.py").write_text(SLOW.replace("prompt: str", "haiku: str").replace("return prompt", "return haiku"))
+    terminal.wait("haiku +(text|string), required")
+    terminal.close()
+    assert terminal.shown.count("curl ") == 2, terminal.shown
