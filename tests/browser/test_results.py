@@ -137,6 +137,26 @@ def test_recent_predictions_say_when_of_what_and_what_came_of_it(page, model):
     expect(page.locator("#result")).to_contain_text("Everyone who can open this page sees all predictions")
 
 
+TRAINS = """
+class Predictor:
+    def predict(self, a: str = "x") -> str:
+        return a
+
+    def train(self, n: int) -> str:
+        return "trained"
+"""
+
+
+def test_trainings_are_marked_among_the_recent_predictions(page, start):
+    server = start(TRAINS)
+    assert server.ask("PUT", "/trainings/learned", {"input": {"n": 1}}).status == 200
+    assert server.predict({"a": "b"}, id="predicted").status == 200
+    page.goto(f"http://127.0.0.1:{server.port}/docs")
+    expect(page.locator("#recent li")).to_have_count(2)
+    expect(page.locator("#recent li").filter(has_text="learned")).to_contain_text("training")
+    expect(page.locator("#recent li").filter(has_text="predicted")).not_to_contain_text("training")
+
+
 @pytest.mark.parametrize(
     "source",
     [

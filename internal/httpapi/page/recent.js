@@ -7,7 +7,7 @@ class Recent {
   /** `open(id)` shows one. */
   constructor(schema, open) {
     this.open = open;
-    this.trains = Boolean(schema.paths?.["/trainings"]?.get);
+    this.trains = Boolean(schema.paths?.["/trainings"]);
     this.inputs = inputsOf(schema).map(({ name }) => name);
     this.draws = mayHoldFile(schema.components.schemas.Output ?? {});
     this.rows = new Map(); // by id, with what was drawn
@@ -16,7 +16,7 @@ class Recent {
 
   /** What the server knows of, newest first; trainings have `training` set. */
   async all() {
-    const [predictions, trainings] = await Promise.all(["/predictions", this.trains && "/trainings"].map((path) => this.#list(path)));
+    const [predictions, trainings] = await Promise.all([this.#list("/predictions"), this.trains ? this.#list("/trainings") : []]);
     const known = new Set(predictions.map(({ id }) => id));
     const marks = new Set(trainings.map(({ id }) => id));
     const others = trainings.filter(({ id }) => !known.has(id));
@@ -25,7 +25,7 @@ class Recent {
   }
 
   async #list(path) {
-    return path ? (await (await ask(path)).json()).results : [];
+    return (await (await ask(path)).json()).results;
   }
 
   /** How many wait for a slot before the prediction does; undefined when it does not wait, or is too far down the list. */
