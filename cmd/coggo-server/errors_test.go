@@ -173,6 +173,8 @@ var logs = map[string]bool{"Debug": true, "Info": true, "Warn": true, "Error": t
 var otherwise = []string{
 	"\n", "-src '", "-src http", "Content-Type, Prefer", "GET, HEAD", "Input validation failed",
 	"events were dropped", "recover …: …", "request … has no notes: …",
+	"complete the document: …", "read the model's document: …", // of an internal error
+	"after the cancel", "the server ends", "the model has changed", "the model has removed the working directory", // why it has killed a runner
 }
 
 func TestEveryMessageIsDescribed(t *testing.T) {
@@ -205,6 +207,7 @@ func TestEveryMessageIsDescribed(t *testing.T) {
 	}
 	elsewhere := []string{ // made in packages whose other strings are not for clients
 		"the body is not valid JSON: …", "no file has this id; uploaded files are kept for a while",
+		"the model is being loaded anew, because … changed; try again when /health-check says READY",
 	}
 	for _, row := range regexp.MustCompile("(?m)^\\| `+([^|]* [^|]* [^|]*[^`])`+ \\|").FindAllStringSubmatch(page, -1) {
 		if !found[row[1]] && !slices.Contains(elsewhere, row[1]) {
