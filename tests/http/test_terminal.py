@@ -160,7 +160,9 @@ def test_a_model_that_is_loaded_anew_is_shown_anew(model):
     terminal.wait("curl .*\n")
     (model / "predict.py").write_text("def (:\n")
     terminal.wait("the next change of its files loads the model anew")
-    (model / "predict.py").write_text(SLOW.replace("prompt: str", "haiku: str").replace("return prompt", "return haiku"))
+    (model / "predict.py").write_text(
+        SLOW.replace("prompt: str", "haiku: str").replace("return prompt", "return haiku")
+    )
     terminal.wait("haiku +(text|string), required")
     terminal.close()
     assert terminal.shown.count("curl ") == 2, terminal.shown
