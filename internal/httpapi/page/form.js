@@ -5,6 +5,9 @@ class Form {
   constructor(root, schema) {
     this.fields = inputsOf(schema).map((property) => this.#field(property));
     root.replaceChildren(...this.fields.map((field) => field.node));
+    root.addEventListener("focusin", ({ target }) => {
+      if (target.matches(":focus-visible")) target.scrollIntoView({ block: "nearest" }); // a browser shows the line with the caret only
+    });
     this.takesFiles = this.fields.some(({ inner }) => inner.offer);
     if (!this.fields.length) root.append(el("p", { class: "quiet", textContent: "This model takes no inputs." }));
     this.reset();
