@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,7 +56,7 @@ func (c *checkCommand) Run(status *int) error {
 		return nil
 	}
 	document, _ := s.supervisor.Schema()
-	warnings := append(s.supervisor.SetupResult().Warnings, exampleWarnings(c.ModelDir, document)...)
+	warnings := slices.Concat(s.supervisor.SetupResult().Warnings, exampleWarnings(c.ModelDir, document))
 	if len(warnings) > 0 {
 		row("warnings", "%s", indented(strings.Join(warnings, "\n")))
 	}

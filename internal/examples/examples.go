@@ -177,8 +177,8 @@ func check(root *os.Root, input *schema.Input, raw json.RawMessage) (paths []str
 	return paths, nil
 }
 
-// takeFile puts a URL in place of the path that is the problem and returns the path. It may be that of an input or of an item of a
-// list: a form has no file elsewhere.
+// takeFile puts a URL in place of the path that is the problem and returns the path. It may be that of an
+// input or of an item of a list: a form has no file elsewhere.
 func takeFile(values map[string]any, p schema.Problem) (path string, ok bool) {
 	if p.Type != "url_parsing" {
 		return "", false
