@@ -76,16 +76,26 @@ func shutOutGroup(path string) error {
 // explain adds to an error of a file in the directory of --working-dir whose directory that is, and
 // what would help.
 func (d *workingDir) explain(err error) error {
-	bad, ok := errors.AsType[*fs.PathError](err)
-	if d.given == "" || !ok || !within(bad.Path, d.given) && !within(d.given, bad.Path) {
+	if d.given == "" {
 		return err
 	}
-	at, info := nearest(d.given)
-	return fmt.Errorf("--working-dir %s: %w; %s belongs to %s and has mode %04o, and the server runs as %s: %s",
-		d.given, err, at, userName(ownerOf(info)), modeOf(info), userName(os.Geteuid()), remedy(bad.Err, at, info))
+	return explainGiven(d.given, err, os.Geteuid(), os.Getegid())
 }
 
-func within(path, dir string) bool { return strings.HasPrefix(path+"/", dir+"/") }
+// explainGiven is explain for a server that runs, or is to run, as this user.
+func explainGiven(given string, err error, uid, gid int) error {
+	bad, ok := errors.AsType[*fs.PathError](err)
+	if !ok || !within(bad.Path, given) && !within(given, bad.Path) {
+		return err
+	}
+	at, info := nearest(given)
+	return fmt.Errorf("--working-dir %s: %w; %s belongs to %s and has mode %04o, and the server runs as %s: %s",
+		given, err, at, userName(ownerOf(info)), modeOf(info), userName(uid), remedy(bad.Err, at, info, uid, gid))
+}
+
+func within(path, dir string) bool {
+	return strings.HasPrefix(filepath.Clean(path)+"/", filepath.Clean(dir)+"/")
+}
 
 // nearest is the path, or what there is of it.
 func nearest(path string) (string, fs.FileInfo) {
@@ -98,7 +108,7 @@ func nearest(path string) (string, fs.FileInfo) {
 	}
 }
 
-func remedy(err error, at string, info fs.FileInfo) string {
+func remedy(err error, at string, info fs.FileInfo, uid, gid int) string {
 	const another = "choose another --working-dir"
 	switch {
 	case !info.IsDir():
@@ -107,11 +117,10 @@ func remedy(err error, at string, info fs.FileInfo) string {
 		return "mount a volume there that can be written, or " + another
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
 		return "make room on its file system, or " + another
-	case ownerOf(info) == os.Geteuid():
+	case ownerOf(info) == uid:
 		return fmt.Sprintf("chmod u+rwx %s, or %s", at, another)
 	default:
-		ids := fmt.Sprintf("%d:%d", os.Geteuid(), os.Getegid())
-		return fmt.Sprintf("chown -R %s %s, set fsGroup: %d in Kubernetes, or %s", ids, at, os.Getegid(), another)
+		return fmt.Sprintf("chown -R %d:%d %s, set fsGroup: %d in Kubernetes, or %s", uid, gid, at, gid, another)
 	}
 }
 

@@ -150,6 +150,7 @@ func (c Config) stepDown() error {
 	}
 	if c.WorkingDir != "" {
 		if err := c.Account.own(c.WorkingDir); err != nil {
+			err = explainGiven(c.WorkingDir, err, c.Account.uid, c.Account.gid)
 			return fmt.Errorf("--runner-user %s: %w", c.RunnerUser, err)
 		}
 	}

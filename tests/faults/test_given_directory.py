@@ -52,8 +52,9 @@ def volume(place, mode, owner=0, group=0) -> pathlib.Path:
     return place / "volume"
 
 
-def command(place, *flags, uid=MODEL) -> list[str]:
+def command(place, *flags, uid=MODEL, without=()) -> list[str]:
     ids = [f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if uid else ["--clear-groups"]
+    ids += [f"--bounding-set=-{capability}" for capability in without]
     server = [BINARY, "--host", "127.0.0.1", "--port", "0", "--python", PYTHON, "--predict", "predict.py:predict"]
     return [str(w) for w in ["setpriv", *ids, *server, *flags, place / "model"]]
 
@@ -80,9 +81,9 @@ def serve(place):
         server.close()
 
 
-def refused(place, path, *flags, uid=MODEL) -> str:
+def refused(place, path, *flags, **options) -> str:
     """What a server says that must not start on a directory."""
-    line = command(place, "--working-dir", path, *flags, uid=uid)
+    line = command(place, "--working-dir", path, *flags, **options)
     done = subprocess.run(line, env={**os.environ, **environment(place)}, capture_output=True, text=True, timeout=30)
     assert done.returncode == 1, done.stderr
     return done.stderr
@@ -244,6 +245,14 @@ def test_what_an_earlier_server_of_root_left_is_not_passed_over(place, serve):
     server = serve(given, uid=0)
     server.kill()
     assert f"chown -R {MODEL}:{MODEL} {given}" in explained(refused(place, given), given, "0700")
+
+
+def test_root_that_may_not_change_owners_says_who_should(place):
+    given = volume(place, 0o755)
+    user = ("--runner-user", f"{MODEL}:{MODEL}")
+    said = refused(place, f"{given}/", *user, uid=0, without=["chown"])
+    assert "operation not permitted" in said
+    assert f"chown -R {MODEL}:{MODEL} {given}" in explained(said, given, "0700")
 
 
 def test_the_error_of_something_that_is_no_directory_says_so(place):
