@@ -92,6 +92,9 @@ func (f *Fetcher) place(ctx context.Context, dir string, source Source, header h
 		}
 		return path, nil
 	}
+	if mayBeStored(target) {
+		target = target.JoinPath(storedDownload)
+	}
 	path, err := f.download(ctx, dir, target, header)
 	if err != nil {
 		return "", &Error{file, http.MethodGet, shown(target), err}

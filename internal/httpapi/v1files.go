@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"mime"
 	"mime/multipart"
 	"net/http"
 	"os"
@@ -185,6 +186,7 @@ func (a *API) download(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer contents.Close()
+	w.Header().Set("Content-Disposition", mime.FormatMediaType("inline", map[string]string{"filename": stored.Name}))
 	return serveFile(w, r, stored.Name, stored.ContentType, contents)
 }
 

@@ -463,3 +463,22 @@ def test_the_files_are_where_the_model_has_its_temporary_files(start, tmp_path):
     assert one(server, "data:,x")["path"].startswith(f"{tmp_path}/coggo-inputs-")
     elsewhere = start(MODEL, env={"TMPDIR": "/nowhere/at/all"})
     assert one(elsewhere, "data:,x")["path"].startswith("/tmp/coggo-inputs-")
+
+
+def test_a_file_that_another_server_stores(start):
+    """Its URL there gives a description; a model wants the contents."""
+    source = """
+from cog import BasePredictor, Path
+
+
+class Predictor(BasePredictor):
+    def predict(self, file: Path) -> str:
+        return f"{file.name}: {file.read_text()}"
+"""
+    has, asks, closed = start(source), start(source), start(source, env={"COGGO_AUTH_TOKEN": "4711"})
+    form = b'--b\r\nContent-Disposition: form-data; name="content"; filename="x.txt"\r\n\r\nthe file\r\n--b--\r\n'
+    kind = {"Content_Type": "multipart/form-data; boundary=b"}
+    url = has.ask("POST", "/v1/files", form, **kind).json["urls"]["get"]
+    assert [server.predict({"file": url}).json["output"] for server in (has, asks)] == ["x.txt: the file"] * 2
+    hidden = closed.ask("POST", "/v1/files", form, **kind, Authorization="Bearer 4711").json["urls"]["get"]
+    assert asks.predict({"file": hidden}).json["error"] == f"input file: GET {hidden}/download: 401 Unauthorized"

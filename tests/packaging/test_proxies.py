@@ -287,6 +287,15 @@ def test_polls_and_cancels_reach_the_server_that_knows_the_id(two, proxy, versio
 
 
 @needed("nginx", "nginx-light")
+def test_uploads_are_found_wherever_they_are(two, proxy, version):
+    for _ in two:
+        status, made = proxy.ask(version, "/v1/files", "-F", "content=@/dev/null")
+        path = made["urls"]["get"].removeprefix(proxy.url)
+        assert (status, proxy.ask(version, path)) == (201, (200, made))
+    assert [len(server.get("/v1/files").json["results"]) for server in two] == [1, 1]
+
+
+@needed("nginx", "nginx-light")
 def test_a_repeated_put_runs_once(two, proxy, version, tmp_path):
     runs = tmp_path / "runs"
     put = (*JSON, "-X", "PUT", "-d", json.dumps({"input": {"runs": str(runs)}}))
