@@ -88,7 +88,7 @@ func explainGiven(given string, err error, uid, gid int) error {
 	if !ok || !within(bad.Path, given) && !within(given, bad.Path) {
 		return err
 	}
-	at, info := nearest(given)
+	at, info := nearest(filepath.Clean(given))
 	return fmt.Errorf("--working-dir %s: %w; %s belongs to %s and has mode %04o, and the server runs as %s: %s",
 		given, err, at, userName(ownerOf(info)), modeOf(info), userName(uid), remedy(bad.Err, at, info, uid, gid))
 }
