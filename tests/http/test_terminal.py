@@ -123,7 +123,11 @@ def served(model, **env):
         assert lines[-1], lines
     process.send_signal(signal.SIGINT)
     stdout, rest = process.communicate(timeout=30)
-    assert process.returncode == 0 and stdout == "loading the weights\n"
+    assert process.returncode == 0
+        if env.get("LOG_FORMAT") == "json":
+            assert json.loads(stdout)["msg"] == "loading the weights"
+        else:
+            assert stdout == "loading the weights\n"
     return lines + rest.splitlines()
 
 
