@@ -124,10 +124,8 @@ def served(model, **env):
     process.send_signal(signal.SIGINT)
     stdout, rest = process.communicate(timeout=30)
     assert process.returncode == 0
-        if env.get("LOG_FORMAT") == "json":
-            assert json.loads(stdout)["msg"] == "loading the weights"
-        else:
-            assert stdout == "loading the weights\n"
+    said = json.loads(stdout)["msg"] + "\n" if env.get("LOG_FORMAT") == "json" else stdout
+    assert said == "loading the weights\n"
     return lines + rest.splitlines()
 
 
