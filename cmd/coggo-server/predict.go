@@ -157,7 +157,7 @@ func (s *session) follow(p *prediction.Prediction, out *printer) bool {
 		case <-more:
 		case <-asked:
 			asked = nil
-			s.say("canceling")
+			s.say("canceling; press Ctrl-C again to kill the model")
 			_ = s.supervisor.Cancel(p, supervisor.ByClient) // NotFound: it ended at this moment
 		case <-s.stop.hurried:
 			s.say("killed")

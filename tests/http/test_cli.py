@@ -243,6 +243,7 @@ def test_ctrl_c_cancels(place):
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=30)
     assert (process.returncode, stdout) == (130, "")
+    assert "coggo-server: canceling; press Ctrl-C again to kill the model\n" in stderr
     assert "coggo-server: canceled\n" in stderr
 
 
