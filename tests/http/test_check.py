@@ -55,6 +55,15 @@ def test_each_problem_is_shown_once_below_what_failed(tmp_path, stage):
     assert shown.count(text) == 1
 
 
+def test_predict_shows_each_problem_of_a_signature_once_too(tmp_path):
+    source, text = STAGES["signature"]
+    (tmp_path / "predict.py").write_text(source)
+    words = [BINARY, "predict", "--python", real_python(), "--predict", "predict.py:Predictor", tmp_path]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=50)
+    assert done.returncode == 1 and done.stderr.count(text) == 1
+    assert done.stderr.endswith("coggo-server: the model can't be served as it is written\n")
+
+
 def test_a_warning_is_shown_once(tmp_path):
     shown = check(tmp_path, FINE.replace("'x'", "cog.Input(default='x', ge=1)").join([HEAD, ""]))
     assert shown.count("ge=1 is about numbers, this is a string") == 1
