@@ -67,12 +67,23 @@ func Open(dir string, without ...string) (*Tree, error) {
 	if err != nil {
 		return nil, fmt.Errorf("watch %s: %w", dir, err)
 	}
-	t := &Tree{dir: dir, without: without, notify: notify}
+	t := &Tree{dir: real(dir), notify: notify} // no walk begins at a symbolic link
+	for _, path := range without {
+		t.without = append(t.without, real(path))
+	}
 	if t.files, err = t.read(); err != nil {
 		_ = notify.Close()
 		return nil, err
 	}
 	return t, nil
+}
+
+// real is where a path leads to.
+func real(path string) string {
+	if found, err := filepath.EvalSymlinks(path); err == nil {
+		return found
+	}
+	return path
 }
 
 // Close ends the watch.

@@ -382,6 +382,19 @@ def test_files_that_are_no_code_are_not_looked_at(start: Starter, directory: pat
     assert re.findall(r'loading the model anew" changed=(\S+)', model.server.log()) == ["predict.py"]
 
 
+def test_a_model_behind_a_symbolic_link_is_watched(
+    start: Starter, directory: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "link").symlink_to(directory)
+    model = Model(start, tmp_path / "link", "--working-dir", str(tmp_path / "link/work"))
+    before = model.started()
+    (directory / "predict.py").write_text(NEW)
+    model.reloaded(before)
+    for _ in range(3):  # the messages of a prediction are not the model's files
+        assert model.server.predict({}).json["output"] == "new"
+    assert model.loads() == 1
+
+
 def test_loads_are_no_crashes_and_leave_nothing(start: Starter, directory: pathlib.Path) -> None:
     model = Model(start, directory, "--max-restarts", "0")
     pid = model.server.process.pid
