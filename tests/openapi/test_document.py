@@ -59,6 +59,10 @@ class Predictor(BasePredictor):
 """
 
 
+#: The end of the server, and forms: schemathesis names their parts with control characters, which no header can hold.
+LEFT_OUT = ["--exclude-path-regex", "^/shutdown$", "--exclude-operation-id", "files.create"]
+
+
 def promised(server, directory: pathlib.Path, base: str = "") -> pathlib.Path:
     """The server's document with the one word that it leaves out because Cog's client needs a bare reference there: an
     output may be null."""
@@ -78,7 +82,7 @@ def test_schemathesis_finds_nothing(start, tmp_path, model, base):
     server = start(model)
     where = [promised(server, tmp_path, base), "--url", f"http://127.0.0.1:{server.port}{base}"]
     found = subprocess.run(
-        [SCHEMATHESIS, "run", *where, "--checks", "all", "--exclude-path-regex", "^/shutdown$", "--max-examples", "20"],
+        [SCHEMATHESIS, "run", *where, "--checks", "all", "--max-examples", "20", *LEFT_OUT],
         cwd=tmp_path,
         capture_output=True,
         text=True,
