@@ -34,11 +34,13 @@ def test_setup_result_says_what_the_model_can(runner: Start) -> None:
     assert result == {
         "protocol": 1,
         "status": "succeeded",
+        "stage": None,
         "error": None,
         "traceback": None,
         "warnings": [],
         "mode": "async",
         "max_concurrency": 3,
+        "batch": None,
         "healthcheck": False,
         "train": False,
     }
