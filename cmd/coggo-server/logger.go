@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/lmittmann/tint"
 )
@@ -25,7 +26,7 @@ func newLogger(m Model, out io.Writer, terminal bool, otherwise slog.Level) *slo
 		return slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: least, ReplaceAttr: plainDuration}))
 	case format == "console" || format == "" && terminal:
 		return slog.New(tint.NewTextHandler(out, &tint.Options{
-			Level: least, ReplaceAttr: plainDuration, TimeFormat: time.TimeOnly, NoColor: !terminal || cmp.Or(os.Getenv("NO_COLOR"), "0") != "0",
+			Level: least, ReplaceAttr: escaped, TimeFormat: time.TimeOnly, NoColor: !terminal || cmp.Or(os.Getenv("NO_COLOR"), "0") != "0",
 		}))
 	default:
 		return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: least, ReplaceAttr: plainDuration}))
@@ -37,6 +38,20 @@ func newLogger(m Model, out io.Writer, terminal bool, otherwise slog.Level) *slo
 func plainDuration(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindDuration {
 		return slog.String(a.Key, a.Value.Duration().Round(time.Millisecond).String())
+	}
+	return a
+}
+
+// escaped keeps a value from driving the terminal: tint passes escape sequences on, makes one of the
+// letters \x1b, and without colors drops what follows. It does so with strings, but it quotes bytes.
+func escaped(groups []string, a slog.Attr) slog.Attr {
+	a = plainDuration(groups, a)
+	if kind := a.Value.Kind(); kind != slog.KindString && kind != slog.KindAny {
+		return a
+	}
+	text := a.Value.String()
+	if strings.Contains(text, "\x1b") || strings.Contains(text, `\x1b`) || !utf8.ValidString(text) {
+		return slog.Any(a.Key, []byte(text))
 	}
 	return a
 }

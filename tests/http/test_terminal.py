@@ -168,3 +168,35 @@ def test_a_model_that_is_loaded_anew_is_shown_anew(model):
     terminal.wait("haiku +(text|string), required")
     terminal.close()
     assert terminal.shown.count("curl ") == 2, terminal.shown
+
+
+HOSTILE = r"a \x1b[2J\n" + "\x1b[2J\x1b]0;title\x07 the rest"
+
+RAISES = """
+class Predictor:
+    def predict(self) -> str:
+        raise ValueError(open("error").read())
+"""
+
+
+@pytest.mark.parametrize("colors", [{}, {"NO_COLOR": "1"}], ids=["colors", "plain"])
+def test_nobody_drives_the_terminal_of_who_reads_the_log(tmp_path, colors):
+    """Ids and headers are the client's, and so is an input that an error quotes."""
+    (tmp_path / "predict.py").write_text(RAISES)
+    (tmp_path / "error").write_text(HOSTILE)
+    words = [BINARY, "--host", "127.0.0.1", "--port", "0", "--access-log", "--predict", "predict.py:Predictor"]
+    words += ["--python", real_python(), tmp_path]
+    shown = Terminal(words, tmp_path, COGGO_AUTH_TOKEN="", **colors)
+    shown.wait("model ready")
+    port = re.search(r"127\.0\.0\.1:(\d+)", shown.shown).group(1)
+    headers = {"Content-Type": "application/json", "X-Forwarded-For": "\x9b2J and more"}
+    body = json.dumps({"id": HOSTILE, "input": {}}).encode()
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/predictions", body, headers)
+    assert json.load(urllib.request.urlopen(request, timeout=20))["error"] == HOSTILE
+    escaped = re.escape(json.dumps(HOSTILE).replace("u001b", "x1b").replace("u0007", "a"))
+    faint = r"(\x1b\[[0-9]*m)*"
+    shown.wait(rf"prediction failed {faint}id={faint}{escaped}.* {faint}error={faint}{escaped}")
+    shown.wait(rf'access .*forwarded_for={faint}"\\x9b2J and more" {faint}id={faint}{escaped}')
+    lines = [line for line in shown.shown.splitlines() if "prediction failed" in line or "access" in line]
+    assert len(lines) == 2 and not re.search(r"\x1b(?!\[[0-9]*m)|[\x07\x9b]", "".join(lines))
+    shown.close()
