@@ -8,7 +8,8 @@ import (
 
 // Record keeps on disk what a prediction that runs alone has written to its standard streams, for a
 // later server: what is in a pipe, or in the memory of this server, ends with it. The file appears
-// with the first text. Nobody fails because it can't be written.
+// with the first text. Nobody fails because it can't be written: on a full disk it gives back what it
+// has taken.
 type Record struct {
 	dir  *Dir
 	name string
@@ -42,7 +43,9 @@ func (r *Record) Add(text []byte) {
 	text = text[:min(int64(len(text)), r.room)]
 	r.room -= int64(len(text))
 	if _, err := fdWriter(r.fd).Write(text); err != nil {
-		r.room = 0 // the disk is full, say: a hole would mislead
+		r.room = 0 // the disk is full, say: what follows a hole would mislead
+		// The answer needs the room more.
+		_ = unix.Ftruncate(r.fd, 0)
 	}
 }
 

@@ -473,3 +473,28 @@ def test_the_model_directory_is_never_written_to(start, tmp_path) -> None:
     server = start(model_dir=tmp_path)
     assert server.predict({}).json["status"] == "succeeded"
     assert [name for name in files_in(tmp_path) if not name.startswith(server.temporary.name)] == before
+
+
+PRINTS = """
+import time
+from cog import BasePredictor
+class Predictor(BasePredictor):
+    def predict(self, lines: int) -> str:
+        print("begins", flush=True)
+        time.sleep(0.1)
+        for _ in range(lines):
+            print("x" * 999)
+        time.sleep(0.1)
+        return "y" * 100_000
+"""
+
+
+@pytest.mark.parametrize("kind", ["text", "json"])
+def test_logs_take_no_room_that_the_answer_needs(start, disk, kind):
+    where = ("--working-dir", str(disk.path / "spool"))
+    server = start(PRINTS, *where, env={"LOG_FORMAT": kind})
+    try:
+        body = server.predict({"lines": 3000}, id="it").json  # three times the disk
+        assert body["status"] == "succeeded" and body["logs"].count("\n") == 3001
+    finally:
+        server.close()  # before the disk goes
