@@ -51,23 +51,25 @@ func (r reloader) changed(changes []watch.Change) {
 	if len(names) == 0 {
 		return
 	}
-	r.log.Info("loading the model anew", "changed", strings.Join(names, ", "))
+	r.log.Info("loading the model anew", "changed", inBrief(names, 10))
 	m := r.given
 	err := m.complete()
 	for _, warning := range m.Warnings {
 		r.log.Warn(warning)
 	}
-	r.supervisor.Reload(m.entry(), err, "the model is being loaded anew, because "+inShort(names)+" changed; try again when /health-check says READY")
+	r.supervisor.Reload(m.entry(), err, "the model is being loaded anew, because "+inBrief(names, 2)+" changed; try again when /health-check says READY")
 }
 
 // matters reports whether a change is the author's and may make a difference. A new file makes none to a model that was loaded
-// without it: that is for a model that could not be loaded. What is not code may have been written by the model itself.
+// without it: that is for a model that could not be loaded. What is not code, or is code that says what it said, may have been
+// written by the model itself.
 func (r reloader) matters(c watch.Change) bool {
 	switch {
 	case c.Kind == watch.Added:
-		h := r.supervisor.Health(context.Background())
-		return (h.Status == supervisor.SetupFailed || h.Status == supervisor.Defunct) && c.At.After(h.Setup.CompletedAt.Add(-fileTick))
-	case c.Code():
+		status := r.supervisor.Status()
+		return (status == supervisor.SetupFailed || status == supervisor.Defunct) &&
+			c.At.After(r.supervisor.Health(context.Background()).Setup.CompletedAt.Add(-fileTick))
+	case c.Code() && !c.Same:
 		return true
 	case c.Kind == watch.Removed:
 		return false
@@ -81,15 +83,13 @@ func (r reloader) matters(c watch.Change) bool {
 // fileTick is as much as the time of a file may be behind the clock.
 const fileTick = 20 * time.Millisecond
 
-func inShort(names []string) string {
-	switch len(names) {
-	case 1:
-		return names[0]
-	case 2:
-		return names[0] + " and " + names[1]
-	default:
-		return fmt.Sprintf("%s and %d other files", names[0], len(names)-1)
+// inBrief names as many files as there is room for, and counts the others.
+func inBrief(names []string, room int) string {
+	if len(names) <= room {
+		return strings.Join(names, ", ")
 	}
+	named := room - 1
+	return fmt.Sprintf("%s and %d other files", strings.Join(names[:named], ", "), len(names)-named)
 }
 
 // entry is what of the model is loaded.

@@ -93,7 +93,7 @@ func (w *worker) retire(process *runner.Process) {
 	}
 	w.finishFlights(process)
 	if !w.dismiss(process, time.Now().Add(stopWait), w.s.stopping.Done()) {
-		w.end(process, "the model has changed")
+		w.end(process, errOutdated.Error())
 	}
 	<-process.Done()
 	w.bury()
@@ -127,7 +127,8 @@ func (w *worker) cancelHanded(r Reason) {
 	}
 }
 
-// errOutdated is for a prediction whose input was checked for another model than the one that is loaded by now.
+// errOutdated is for a process of an older edition, and for a prediction whose input was checked for another model than the one
+// that is loaded by now.
 var errOutdated = errors.New("the model has changed")
 
 // fitsLocked returns errOutdated, or a *prediction.Error when the model has no such method any more.

@@ -319,7 +319,7 @@ func (w *worker) awaitSetup(process *runner.Process) (spool.SetupResult, error) 
 		case <-late:
 			return spool.SetupResult{}, fmt.Errorf("setup timed out after %s", w.s.SetupTimeout)
 		case <-w.renewed:
-			return spool.SetupResult{}, errors.New("the model has changed")
+			return spool.SetupResult{}, errOutdated
 		case <-w.s.stopping.Done():
 			return spool.SetupResult{}, errEnding
 		}
@@ -369,6 +369,9 @@ func (w *worker) ready(process *runner.Process, result spool.SetupResult) error 
 	}
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
+	if w.outdated() { // since setup has ended
+		return errOutdated
+	}
 	w.setup = result
 	if result.Status != string(prediction.Succeeded) {
 		if result.Traceback != "" {
@@ -397,7 +400,7 @@ func (e setupError) Error() string { return e.text }
 func (w *worker) fail(p phase, err error) {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
-	if w.s.stopping.Err() != nil {
+	if w.s.stopping.Err() != nil || w.outdated() && w.process == nil { // the next edition may well do
 		return
 	}
 	w.turnLocked(p)

@@ -4,12 +4,16 @@
 package watch
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"hash/maphash"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -37,10 +41,13 @@ type Change struct {
 	Path string // below the directory
 	Kind Kind
 	At   time.Time // when, as the file system has it; of a removed file the time of the look
+	Same bool      // it is code, and was written with the contents that it had
 }
 
 // Code reports whether it is a file that nobody but the author writes: a module, or the cog.yaml of the model.
-func (c Change) Code() bool { return filepath.Ext(c.Path) == ".py" || c.Path == "cog.yaml" }
+func (c Change) Code() bool { return isCode(c.Path) }
+
+func isCode(path string) bool { return filepath.Ext(path) == ".py" || path == "cog.yaml" }
 
 // watched are the files that a model may be made of: modules, and what they read at their start. Weights are left out, and so is
 // all that a model writes as output.
@@ -52,22 +59,33 @@ type stamp struct {
 	size     int64
 }
 
+// state is what is known of a file.
+type state struct {
+	stamp
+	changed time.Time // modified, or when it came to have its name or its mode, if that was later
+	sum     uint64    // of the contents of code
+}
+
+// mostSummed is the size of the largest file of code whose contents are compared.
+const mostSummed = 1 << 20
+
 // Tree watches a directory and all below it. It belongs to one goroutine.
 type Tree struct {
 	dir     string
 	without []string
 	notify  *fsnotify.Watcher
-	files   map[string]stamp
+	files   map[string]state
 	dirs    map[string]bool
+	seed    maphash.Seed
 }
 
 // Open begins to watch dir, but not the directories without. The caller must call Close.
 func Open(dir string, without ...string) (*Tree, error) {
 	notify, err := fsnotify.NewWatcher()
 	if err != nil {
-		return nil, fmt.Errorf("watch %s: %w", dir, err)
+		return nil, unwatched(dir, err)
 	}
-	t := &Tree{dir: real(dir), notify: notify} // no walk begins at a symbolic link
+	t := &Tree{dir: real(dir), notify: notify, seed: maphash.MakeSeed()} // no walk begins at a symbolic link
 	for _, path := range without {
 		t.without = append(t.without, real(path))
 	}
@@ -89,11 +107,13 @@ func real(path string) string {
 // Close ends the watch.
 func (t *Tree) Close() { _ = t.notify.Close() } // there is nothing that could be lost
 
-// Run calls changed with what has changed, and failed where something can't be watched, until stop is closed.
+// Run calls changed with what has changed, and failed once for each reason why something can't be watched, until stop is closed.
+// While the directory itself is gone it looks whether it has come back.
 func (t *Tree) Run(stop <-chan struct{}, changed func([]Change), failed func(error)) {
 	look := time.NewTimer(longest)
 	look.Stop()
 	var latest time.Time // when the look must come; zero while none is due
+	told := ""
 	for {
 		select {
 		case event := <-t.notify.Events:
@@ -109,8 +129,14 @@ func (t *Tree) Run(stop <-chan struct{}, changed func([]Change), failed func(err
 		case <-look.C:
 			latest = time.Time{}
 			changes, err := t.look()
-			if err != nil {
-				failed(err)
+			if errors.Is(err, fs.ErrNotExist) {
+				look.Reset(longest) // no event tells of a new directory
+			}
+			if reason := fmt.Sprint(err); reason != told {
+				told = reason
+				if err != nil {
+					failed(err)
+				}
 			}
 			if len(changes) > 0 {
 				changed(changes)
@@ -138,33 +164,35 @@ func counts(path string) bool {
 	return !strings.HasPrefix(filepath.Base(path), ".") && slices.Contains(watched, filepath.Ext(path))
 }
 
-// look returns what has changed since the last one.
+// look returns what has changed since the last one. The changes count also when there is an error.
 func (t *Tree) look() (changes []Change, err error) {
 	now, err := t.read()
-	if err != nil {
+	if now == nil {
 		return nil, err
 	}
 	for path, is := range now {
 		if was, known := t.files[path]; !known {
-			changes = append(changes, Change{path, Added, is.modified})
-		} else if was != is {
-			changes = append(changes, Change{path, Modified, is.modified})
+			changes = append(changes, Change{Path: path, Kind: Added, At: is.changed})
+		} else if was.stamp != is.stamp {
+			changes = append(changes, Change{Path: path, Kind: Modified, At: is.changed, Same: is.sum != 0 && was.sum == is.sum})
 		}
 	}
 	for path := range t.files {
 		if _, there := now[path]; !there {
-			changes = append(changes, Change{path, Removed, time.Now()})
+			changes = append(changes, Change{Path: path, Kind: Removed, At: time.Now()})
 		}
 	}
 	t.files = now
 	slices.SortFunc(changes, func(a, b Change) int { return strings.Compare(a.Path, b.Path) })
-	return changes, nil
+	return changes, err
 }
 
 // read returns the state of every file that counts, and watches every directory. One that is watched before it is read misses
-// nothing; one that goes away meanwhile is not there.
-func (t *Tree) read() (map[string]stamp, error) {
-	files, dirs := map[string]stamp{}, map[string]bool{}
+// nothing; one that goes away meanwhile is not there. There are no files when the directory itself can't be read; with files, the
+// error is of the first directory that can't be watched.
+func (t *Tree) read() (map[string]state, error) {
+	files, dirs := map[string]state{}, map[string]bool{}
+	var unseen error
 	err := filepath.WalkDir(t.dir, func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil && path == t.dir:
@@ -176,26 +204,60 @@ func (t *Tree) read() (map[string]stamp, error) {
 				return fs.SkipDir
 			}
 			dirs[path] = true
-			return t.watch(path)
+			unseen = cmp.Or(unseen, t.watch(path))
+			return nil
 		case !counts(path):
 			return nil
 		}
 		if info, err := os.Stat(path); err == nil && !info.IsDir() { // of a symbolic link what it leads to
 			below, _ := filepath.Rel(t.dir, path) // it is below
-			files[below] = stamp{info.ModTime(), info.Size()}
+			files[below] = t.state(path, below, info)
 		}
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
 	t.dirs = dirs
-	return files, err
+	return files, unseen
 }
 
+// state reads what is not known yet of a file.
+func (t *Tree) state(path, below string, info fs.FileInfo) state {
+	is := state{stamp: stamp{info.ModTime(), info.Size()}, changed: info.ModTime()}
+	if at := changedAt(info); at.After(is.changed) {
+		is.changed = at
+	}
+	switch was := t.files[below]; {
+	case was.stamp == is.stamp:
+		is.sum = was.sum
+	case isCode(below) && info.Mode().IsRegular() && is.size <= mostSummed:
+		if text, err := os.ReadFile(path); err == nil {
+			is.sum = maphash.Bytes(t.seed, text)
+		}
+	}
+	return is
+}
+
+// watch lets the kernel notify of a directory. One below the model that nobody may read has no code.
 func (t *Tree) watch(path string) error {
 	err := t.notify.Add(path)
-	if _, gone := os.Lstat(path); err == nil || gone != nil {
+	if _, gone := os.Lstat(path); err == nil || gone != nil || path != t.dir && errors.Is(err, fs.ErrPermission) {
 		return nil
 	}
-	return fmt.Errorf("watch %s: %w; the kernel limits fs.inotify.max_user_watches", path, err)
+	return unwatched(path, err)
+}
+
+// unwatched says what helps against the limits of the kernel.
+func unwatched(path string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EMFILE):
+		return fmt.Errorf("watch %s: %w; raise fs.inotify.max_user_instances with sysctl, or the limit of open files (ulimit -n)", path, err)
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("watch %s: %w; raise fs.inotify.max_user_watches with sysctl", path, err)
+	default:
+		return fmt.Errorf("watch %s: %w", path, err)
+	}
 }
 
 // skips reports whether a directory holds nothing that the author writes.

@@ -6,12 +6,14 @@ import contextlib
 import os
 import pathlib
 import re
+import shutil
+import subprocess
 import threading
 from typing import Any
 
 import pytest
 
-from conftest import Starter
+from conftest import BINARY, Starter, real_python
 from http_harness import Answer, Server
 from waiting import until
 
@@ -42,9 +44,9 @@ class Predictor(BasePredictor):
 class Model:
     """A served model that a test works on."""
 
-    def __init__(self, start: Starter, directory: pathlib.Path, *flags: str, ready: bool = True) -> None:
+    def __init__(self, start: Starter, directory: pathlib.Path, *flags: str, **options: Any) -> None:
         self.directory = directory
-        self.server: Server = start("", "--reload", *flags, model_dir=directory, ready=ready)
+        self.server: Server = start("", "--reload", *flags, model_dir=directory, **options)
 
     def save(self, text: str, name: str = "predict.py") -> None:
         """Write a file as editors do: to another name, then to its own."""
@@ -357,6 +359,90 @@ class Predictor(BasePredictor):
     model.save("by hand", "known.json")
     model.reloaded(before)
     assert model.loads() == 1
+
+
+def test_code_that_setup_writes_as_it_was_is_no_change(start: Starter, directory: pathlib.Path) -> None:
+    (directory / "made.py").write_text("x = 1")
+    model = Model(start, directory)
+    writes = NEW + "    def setup(self):\n        with open('made.py', 'w') as made: made.write('x = 1')\n"
+    model.saved(writes)
+    until("it was seen", lambda: "taken for the model's own" in model.server.log())
+    assert model.loads() == 1
+    before = model.started()
+    model.save("x = 2", "made.py")
+    model.reloaded(before)
+
+
+def test_a_file_that_comes_back_by_a_rename_is_new(start: Starter, directory: pathlib.Path) -> None:
+    model = Model(start, directory)
+    for name in ("predict.py", "cog.yaml"):
+        os.utime(directory / name, (1, 1))
+    model.reloaded(model.started())
+    for status, old, new in (("SETUP_FAILED", "predict.py", "away"), ("READY", "away", "predict.py")):
+        before = model.started()
+        (directory / old).rename(directory / new)
+        model.reloaded(before, status)
+
+
+def test_a_directory_that_comes_back_is_watched(start: Starter, directory: pathlib.Path) -> None:
+    model = Model(start, directory)
+    copy = shutil.copytree(directory, directory.with_name("copy"))
+    shutil.rmtree(directory)
+    until("that is said", lambda: "changes are not seen" in model.server.log())
+    before = model.started()
+    (copy / "predict.py").write_text(NEW)
+    copy.rename(directory)
+    model.reloaded(before)
+    model.saved(ECHO.format(word="back"))
+    assert model.server.log().count("changes are not seen") == 1
+
+
+def test_a_directory_that_takes_the_place_of_another_is_watched(start: Starter, directory: pathlib.Path) -> None:
+    model = Model(start, directory)
+    copy = shutil.copytree(directory, directory.with_name("copy"))
+    (copy / "predict.py").write_text(NEW)
+    before = model.started()
+    directory.rename(directory.with_name("old"))
+    copy.rename(directory)
+    model.reloaded(before)
+    model.saved(ECHO.format(word="back"))
+
+
+def test_a_directory_that_nobody_may_read_is_passed_over(start: Starter, directory: pathlib.Path) -> None:
+    (directory / "closed").mkdir(0o000)
+    server = [BINARY, "--reload", "--host", "127.0.0.1", "--port", "0", "--python", real_python(), directory]
+    weak = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *map(str, server)]
+    model = Model(start, directory, command=weak if os.geteuid() == 0 else weak[2:])
+    model.saved(NEW)
+    (directory / "later").mkdir(0o000)
+    model.saved(ECHO.format(word="again"))
+    assert "changes are not seen" not in model.server.log()
+
+
+@pytest.mark.parametrize("what", ["instances", "watches"])
+def test_a_limit_of_the_kernel_is_named(directory: pathlib.Path, what: str) -> None:
+    limited = f'echo 0 > /proc/sys/user/max_inotify_{what}; exec "$@"'
+    inside = ["unshare", "--map-root-user", "sh", "-c", limited, "sh"]
+    if subprocess.run([*inside, "true"], capture_output=True).returncode:
+        pytest.skip("this machine lets nobody make namespaces: unshare --map-root-user")
+    server = [BINARY, "--reload", "--port", "0", "--python", real_python(), directory]
+    done = subprocess.run([*inside, *map(str, server)], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert f"raise fs.inotify.max_user_{what} with sysctl" in done.stderr
+
+
+def test_a_checkout_of_many_files_is_one_short_line(start: Starter, directory: pathlib.Path) -> None:
+    (directory / "lib").mkdir()
+    for n in range(500):
+        (directory / f"lib/m{n:03}.py").write_text("x = 1")
+    model = Model(start, directory)
+    before = model.started()
+    for n in range(500):
+        (directory / f"lib/m{n:03}.py").write_text("x = 22")
+    model.reloaded(before)
+    line = next(line for line in model.server.log().splitlines() if "loading the model anew" in line)
+    assert "lib/m000.py" in line and "other files" in line
+    assert len(line) < 400
 
 
 def test_files_that_are_no_code_are_not_looked_at(start: Starter, directory: pathlib.Path) -> None:
