@@ -162,6 +162,23 @@ def test_several_files_are_taken_at_once(page, model):
     assert page.locator("#input-image").evaluate("(picker) => picker.files[0].name") == "a.png"
 
 
+LIST_FIRST = """
+from typing import List
+from cog import BasePredictor, Input, Path
+
+class Predictor(BasePredictor):
+    def predict(self, many: List[Path] = Input(default=[]), one: Path = Input(default=None)) -> str:
+        return ""
+"""
+
+
+def test_a_list_that_has_a_file_gets_more_once_no_input_is_empty(page, start):
+    open_page(page, start(LIST_FIRST))
+    files = [(f"{n}.txt", "text/plain") for n in range(3)]
+    bring(page, "drop", *files)
+    expect(page.locator("#said")).to_have_text("0.txt is now in Many. 1.txt is now in One. 2.txt is now in Many.")
+
+
 def test_pasted_text_stays_text_where_it_is_typed(page, model):
     open_page(page, model)
     bring(page, "paste", ("cells.png", "image/png"), to="#input-some_text", text="cells")

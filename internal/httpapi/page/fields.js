@@ -3,7 +3,8 @@
 //   focusable    the part that a label names, and that is focused: node by default
 //   group        true when the label is about all of its parts
 //   name(title)  tells the parts what they are parts of
-//   offer(file)  takes a file from elsewhere on the page if there is room for it; reports whether
+//   offer(file, more)  takes a file from elsewhere on the page, and reports whether it did: when it is empty, or when it may
+//                have `more` than one
 
 /**
  * The properties of Input in their order, with references and enumerations resolved. `x-cog-exact` says more of some than the
@@ -203,10 +204,10 @@ function listControl(property, id) {
       title = text;
       rename();
     },
-    offer: (file) => {
+    offer: (file, more) => {
       if (!files || !accepts(item, file)) return false;
-      if (rows.some(({ inner }) => inner.offer(file))) return true;
-      if (rows.length >= (property.maxItems ?? Infinity)) return false;
+      if (rows.some(({ inner }) => inner.offer(file, more))) return true;
+      if (rows.length >= (more ? property.maxItems ?? Infinity : 1)) return false;
       append(file);
       return true;
     },
