@@ -96,6 +96,9 @@ function duration(seconds) {
   return `${Math.floor(count / 60)} ${big}${count % 60 ? ` ${count % 60} ${small}` : ""}`;
 }
 
+/** The look of the status of a prediction. */
+const statusClass = (status) => `pill ${{ succeeded: "good", failed: "bad" }[status] ?? "busy"}`;
+
 /** Offer text as a file. */
 function save(text, name, type = "text/plain") {
   const address = URL.createObjectURL(new Blob([text], { type }));

@@ -58,12 +58,11 @@ class Recent {
     const drawn = JSON.stringify(p);
     const known = this.rows.get(p.id);
     if (known?.drawn === drawn) return known;
-    const kind = { succeeded: "good", failed: "bad" }[p.status] ?? "busy";
     const seconds = p.metrics?.predict_time;
     const began = new Date(p.created_at);
     const time = Number.isNaN(began.getTime()) ? null : el("time", { dateTime: began.toISOString(), title: began.toLocaleString(), textContent: clock(began) });
     const facts = [
-      el("span", { class: `pill ${kind}`, textContent: p.status }),
+      el("span", { class: statusClass(p.status), textContent: p.status }),
       p.training ? el("span", { class: "pill", textContent: "training" }) : null,
       time,
       typeof seconds === "number" ? el("span", { textContent: duration(seconds) }) : null,

@@ -71,9 +71,7 @@ const runButton = {
 };
 
 /** Whether an input is a secret, or a list of them. */
-const holdsSecret = ({ format, items, ...property }) => property["x-cog-secret"] || format === "password" || (items ? holdsSecret(items) : false);
-
-const statusClass = (status) => `pill ${{ succeeded: "good", failed: "bad" }[status] ?? "busy"}`;
+const holdsSecret = (property) => isSecret(property) || Boolean(property.items && holdsSecret(property.items));
 
 class Runner {
   /** `changed()` is called when a prediction began or ended, or when the server turned out to be busy. */
