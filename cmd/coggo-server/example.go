@@ -213,7 +213,7 @@ func sampleFile(name string) string {
 func inWords(amiss []schema.Problem) string {
 	var out strings.Builder
 	for _, p := range amiss {
-		fmt.Fprintf(&out, "  first change %s: %s\n", placeOf(p), p.Msg)
+		fmt.Fprintf(&out, "  first change %s: %s\n", p.Place(), p.Msg)
 	}
 	return out.String()
 }

@@ -104,17 +104,8 @@ func named(l *files.Local) bool { return l != nil && l.Name != "" }
 // sayProblems says what is wrong with the input in the words of the command line.
 func (s *session) sayProblems(problems []schema.Problem) {
 	for _, p := range problems {
-		s.say("-i %s: %s", placeOf(p), p.Msg)
+		s.say("-i %s: %s", p.Place(), p.Msg)
 	}
-}
-
-// placeOf is where in the input a problem is: its name, and the way to what is within.
-func placeOf(p schema.Problem) string {
-	where := make([]string, 0, len(p.Loc))
-	for _, step := range p.Loc[min(2, len(p.Loc)):] { // without body and input
-		where = append(where, fmt.Sprint(step))
-	}
-	return strings.Join(where, ".")
 }
 
 // local says where the files of the output go; nil leaves them in the output as data URLs.

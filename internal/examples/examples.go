@@ -158,7 +158,7 @@ func check(root *os.Root, input *schema.Input, raw json.RawMessage) (paths []str
 		}
 		file, err := open(root, path, maxFile)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", place(problem), unreadable(path, err))
+			return nil, fmt.Errorf("%s: %w", problem.Place(), unreadable(path, err))
 		}
 		_ = file.Close()
 		paths = append(paths, path)
@@ -206,15 +206,7 @@ func isPath(text string) bool {
 	return !strings.Contains(text, ":") && filepath.IsLocal(filepath.FromSlash(text))
 }
 
-func refusal(p schema.Problem) error { return fmt.Errorf("%s: %s", place(p), p.Msg) }
-
-func place(p schema.Problem) string {
-	words := make([]string, 0, len(p.Loc))
-	for _, step := range p.Loc[2:] {
-		words = append(words, fmt.Sprint(step))
-	}
-	return strings.Join(words, ".")
-}
+func refusal(p schema.Problem) error { return fmt.Errorf("%s: %s", p.Place(), p.Msg) }
 
 // unreadable says in the author's words what is wrong with a path.
 func unreadable(path string, err error) error {

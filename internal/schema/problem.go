@@ -3,6 +3,7 @@ package schema
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/coggo/coggo/internal/jsonscan"
 )
@@ -18,6 +19,16 @@ type Problem struct {
 	Loc  []any  `json:"loc"` // "body", "input", then keys and indexes
 	Msg  string `json:"msg"`
 	Type string `json:"type"` // as pydantic 2 names it where it has a name
+}
+
+// Place is where in the input the problem is, for people: the name of the input, and the way to what
+// is within it, as in box.x or files.0.
+func (p Problem) Place() string {
+	words := make([]string, 0, len(p.Loc))
+	for _, step := range p.Loc[min(2, len(p.Loc)):] { // without body and input
+		words = append(words, fmt.Sprint(step))
+	}
+	return strings.Join(words, ".")
 }
 
 // newProblem returns a problem at a path below the input.
