@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -25,6 +26,8 @@ type property struct {
 	AnyOf       []property        `json:"anyOf"`
 	Minimum     json.Number       `json:"minimum"`
 	Maximum     json.Number       `json:"maximum"`
+	Any         bool              `json:"x-cog-any"`
+	Address     bool              `json:"x-cog-url"`
 	ArrayType   string            `json:"x-cog-array-type"`
 	Display     string            `json:"x-cog-array-display"`
 	Properties  members           `json:"properties"`
@@ -62,6 +65,21 @@ func (m *members) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// components are the schemas of a document by their names, as inputs are checked against them.
+type components map[string]json.RawMessage
+
+func componentsOf(document *schema.Document) components {
+	var parsed struct {
+		Components struct {
+			Schemas components `json:"schemas"`
+		} `json:"components"`
+		Exact components `json:"x-cog-exact"`
+	}
+	_ = json.Unmarshal(document.JSON(), &parsed) // the document was parsed before
+	maps.Copy(parsed.Components.Schemas, parsed.Exact)
+	return parsed.Components.Schemas
+}
+
 // signature is what a method takes and returns.
 type signature struct {
 	inputs []property // in the order of the author
@@ -80,18 +98,12 @@ func trainingOf(document *schema.Document) (s signature, ok bool) {
 }
 
 func readSignature(document *schema.Document, inputName, outputName string) signature {
-	var parsed struct {
-		Components struct {
-			Schemas map[string]json.RawMessage `json:"schemas"`
-		} `json:"components"`
-	}
 	var input struct {
 		Properties members  `json:"properties"`
 		Required   []string `json:"required"`
 		Additional any      `json:"additionalProperties"`
 	}
-	_ = json.Unmarshal(document.JSON(), &parsed) // the document was parsed before
-	schemas := parsed.Components.Schemas
+	schemas := componentsOf(document)
 	_ = json.Unmarshal(schemas[inputName], &input)
 	s := signature{open: input.Additional == true}
 	for _, p := range input.Properties {
@@ -123,7 +135,7 @@ func (p property) file() bool {
 			return member.file()
 		}
 	}
-	return p.Format == "uri" || p.Items != nil && p.Items.file()
+	return p.Format == "uri" && !p.Address || p.Items != nil && p.Items.file()
 }
 
 // text reports whether every value is a string in JSON.
@@ -139,7 +151,7 @@ func (p property) kind() string {
 		return "null"
 	case p.Enum != nil:
 		return "one of " + string(bytes.Join(unwrap(p.Enum), []byte(", ")))
-	case p.Format == "uri":
+	case p.Format == "uri" && !p.Address:
 		return "file"
 	case p.Format == "password":
 		return "secret"
@@ -155,7 +167,7 @@ func (p property) kind() string {
 			kinds = append(kinds, member.kind())
 		}
 		return strings.Join(kinds, " or ")
-	case p.Type == "":
+	case p.Type == "" || p.Any:
 		return "any value"
 	default:
 		return p.Type

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -25,14 +24,15 @@ const (
 func example(document *schema.Document) (input json.RawMessage, amiss []schema.Problem) {
 	components := componentsOf(document)
 	properties := components.decode(components["Input"]).Properties
+	inputs := signatureOf(document).inputs
 	var members []string
-	for _, p := range signatureOf(document).inputs {
+	for _, p := range inputs {
 		if p.required {
 			members = append(members, member(p.name, components.sample(p.name, properties[p.name])))
 		}
 	}
 	room := mostDefaults
-	for _, p := range signatureOf(document).inputs {
+	for _, p := range inputs {
 		value := compact(p.Default)
 		if p.required || p.file() || p.Format == "password" || len(value) == 0 || value == "null" || len(value) > min(longestDefault, room) {
 			continue
@@ -66,21 +66,6 @@ func compact(value json.RawMessage) string {
 		return ""
 	}
 	return out.String()
-}
-
-// components are the schemas of a document, by name.
-type components map[string]json.RawMessage
-
-func componentsOf(document *schema.Document) components {
-	var parsed struct {
-		Components struct {
-			Schemas components `json:"schemas"`
-		} `json:"components"`
-		Exact components `json:"x-cog-exact"`
-	}
-	_ = json.Unmarshal(document.JSON(), &parsed) // the document was parsed before
-	maps.Copy(parsed.Components.Schemas, parsed.Exact)
-	return parsed.Components.Schemas
 }
 
 // shape is as much of a schema as a value that fits it needs.

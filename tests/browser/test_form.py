@@ -66,7 +66,7 @@ WORDS = {
     "box": "object with width (integer), height (integer, optional)",
     "must": "object with width (integer), height (integer, optional)",
     "weights": "object of number",
-    "anything": "any JSON, optional",
+    "anything": "any value, optional",
 }
 
 

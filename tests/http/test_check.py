@@ -245,6 +245,12 @@ trained   list of file
     assert "\nhealth    healthcheck says that it is well\n" in shown
 
 
+def test_a_value_of_any_type_is_not_called_an_object(tmp_path):
+    source = f"{HEAD}class Predictor:\n    def predict(self, a: Any, b: dict, c: List[Any] = []) -> str:\n        return ''\n"
+    shown = check(tmp_path, source)
+    assert "a  any value, required\n          b  object, required\n          c  list of any value = []\n" in shown
+
+
 RUNS = {
     "iterator": ("def predict(self) -> Iterator[int]:\n        yield 1\n", "output    iterator of integer\nstreams   each item"),
     "pieces": ("async def predict(self) -> cog.AsyncConcatenateIterator[str]:\n        yield ''\n",

@@ -2,7 +2,7 @@
 
 /** The type of a value in a word or a few. */
 function kindOf(property) {
-  if (property["x-cog-any"]) return "any JSON";
+  if (property["x-cog-any"]) return "any value";
   if (property.enum) return oneOf(property.enum.map(typeOfValue));
   if (isFile(property)) return "file";
   if (isSecret(property)) return "secret";
@@ -10,7 +10,7 @@ function kindOf(property) {
   if (members) return oneOf(members.map(kindOf));
   if (property.type === "array") return property.items ? `list of ${kindOf(property.items)}` : "list";
   if (property.type === "object") return objectKind(property);
-  return property.type ?? "any JSON";
+  return property.type ?? "any value";
 }
 
 const isFile = (property) => property.format === "uri" && !property["x-cog-url"];
