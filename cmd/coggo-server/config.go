@@ -58,18 +58,18 @@ type Config struct {
 
 	AuthTokenFile string   `group:"Security:" type:"existingfile" placeholder:"FILE" help:"File with the token that clients must send as Authorization: Bearer. Default: the token in $$COGGO_AUTH_TOKEN, else none is needed."`
 	CORSOrigin    []string `group:"Security:" name:"cors-origin" placeholder:"ORIGIN" help:"Let pages of this origin use the API from a browser; * lets those of every site; may be repeated. Default: no other site."`
-	AllowedHost   []string `group:"Security:" placeholder:"NAME" help:"Host name that browsers may use which come over loopback, from this machine or through a proxy on it, beside localhost and addresses; * for any; may be repeated. Without a token only. Default: none beside these."`
+	AllowedHost   []string `group:"Security:" placeholder:"NAME" help:"Host name that browsers may use which come over loopback, from this machine or through a proxy on it, beside localhost and addresses; * for any; may be repeated. Without a token only. Default: no others."`
 	WebhookSecret string   `group:"Security:" env:"COGGO_WEBHOOK_SECRET" placeholder:"whsec_…" help:"Sign webhooks by the Standard Webhooks specification. Default: they are not signed."`
 
 	WebhookAuthHost []string `group:"Security:" placeholder:"HOST" help:"Send $$WEBHOOK_AUTH_TOKEN with webhooks to this HOST or HOST:PORT only, or to every host below a domain, as in *.example.com; may be repeated. Default: with every webhook, as Cog does."`
 
-	RunnerUser string `group:"Security:" placeholder:"USER[:GROUP]" help:"Run the model, and everything else once the port is open, as this user. For a server that is started as root. Default: who starts the server."`
+	RunnerUser string `group:"Security:" placeholder:"USER[:GROUP]" help:"Run the model, and everything else once the port is open, as this user. For a server that is started as root. Default: the user who starts the server."`
 
 	Runners        int    `group:"Running:" default:"1" placeholder:"N" help:"Runner processes, each with the whole model."`
 	BusyPoll       span   `group:"Running:" default:"500us" help:"How long server and runner look for each other's next message before they sleep, while short predictions follow each other that closely and, twice as long, for the end of a canceled one; 0: never. Nor with fewer than two processors for each runner."`
 	KeepBootMemory bool   `group:"Running:" help:"Keep in memory what only the boot needed. Else the server gives it back half a second after setup: garbage, and pages of its own program that are as in the file."`
 	RunnerDevices  string `group:"Running:" placeholder:"LISTS" help:"GPUs of each runner as CUDA_VISIBLE_DEVICES, such as '0;1;2,3' for three. Default: several runners share those that the server sees."`
-	WorkingDir     string `group:"Running:" placeholder:"DIR" help:"Directory shared with the runner, or one of somebody else's to make it in. A server started on the same one takes up what an earlier one left. Default: one of this user, model and port, see docs/operating.md."`
+	WorkingDir     string `group:"Running:" placeholder:"DIR" help:"Directory shared with the runner. In one that is not the server's own it makes a private one. A server started on the same one takes up what an earlier one left. Default: one of this user, model and port, see docs/operating.md."`
 	Ephemeral      bool   `group:"Running:" help:"Use a fresh directory that goes with the server, so that nothing outlives a crash. So it is anyway with --port 0. --working-dir goes before."`
 	Recover        string `group:"Running:" enum:"fail,rerun" default:"fail" help:"What becomes of predictions that a killed server had in flight: fail or rerun."`
 	MaxRestarts    int    `group:"Running:" default:"3" placeholder:"N" help:"How often a crashed runner is started again within 10 minutes."`
@@ -97,7 +97,7 @@ type Config struct {
 
 	Given        Model          `kong:"-"` // as flags and environment say, without cog.yaml
 	HostFrom     string         `kong:"-"` // what has set Host, see sourceOf
-	PortFrom     string         `kong:"-"` // and Port
+	PortFrom     string         `kong:"-"` // what has set Port
 	Account      account        `kong:"-"` // of RunnerUser
 	AuthToken    string         `kong:"-"` // from AuthTokenFile or the environment
 	HookToken    string         `kong:"-"` // sent with webhooks, from the environment
