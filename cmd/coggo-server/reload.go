@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/coggo/coggo/internal/runner"
 	"github.com/coggo/coggo/internal/supervisor"
@@ -68,7 +67,7 @@ func (r reloader) matters(c watch.Change) bool {
 	case c.Kind == watch.Added:
 		status := r.supervisor.Status()
 		return (status == supervisor.SetupFailed || status == supervisor.Defunct) &&
-			c.At.After(r.supervisor.Health(context.Background()).Setup.CompletedAt.Add(-fileTick))
+			c.At.After(r.supervisor.Health(context.Background()).Setup.CompletedAt.Add(-supervisor.ClockTick))
 	case c.Code() && !c.Same:
 		return true
 	case c.Kind == watch.Removed:
@@ -79,9 +78,6 @@ func (r reloader) matters(c watch.Change) bool {
 	}
 	return true
 }
-
-// fileTick is as much as the time of a file may be behind the clock.
-const fileTick = 20 * time.Millisecond
 
 // inBrief names as many files as there is room for, and counts the others.
 func inBrief(names []string, room int) string {

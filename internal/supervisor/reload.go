@@ -167,9 +167,9 @@ func (s *Supervisor) AtWork(t time.Time) bool {
 	return false
 }
 
-// clockTick is as much as the time of a file may be behind: the kernel takes that of its last tick.
-const clockTick = 20 * time.Millisecond
+// ClockTick is as much as the time of a file may be behind: the kernel takes that of its last tick.
+const ClockTick = 20 * time.Millisecond
 
 func during(t, started, completed time.Time) bool {
-	return !started.IsZero() && !t.Before(started.Add(-clockTick)) && (completed.IsZero() || !t.After(completed))
+	return !started.IsZero() && !t.Before(started.Add(-ClockTick)) && (completed.IsZero() || !t.After(completed))
 }
