@@ -71,11 +71,11 @@ func build(c Config, dir *workingDir, output func(supervisor.Origin, []byte), ap
 	}
 	mark := markReady(log)
 	var s *supervisor.Supervisor
-	logged := logExamples(c.ModelDir, log)
+	warn := logExamples(c.ModelDir, log)
 	ready := func() {
 		mark()
 		document, _ := s.Schema()
-		logged(document)
+		warn(document)
 		if !c.KeepBootMemory {
 			time.AfterFunc(bootIsOver, giveBack)
 		}
