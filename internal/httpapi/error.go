@@ -55,7 +55,7 @@ func (a *API) writeError(w http.ResponseWriter, r *http.Request, err error) {
 		writeRefusal(w, status, refused)
 	case r.Context().Err() != nil: // the client has gone; nobody reads an answer
 	default:
-		a.Log.Error("request", "method", r.Method, "path", r.URL.Path, "error", err)
+		a.Log.Error("request", "method", shownMethod(r), "path", shownPath(r), "error", err)
 		writeJSON(w, http.StatusInternalServerError, plainError("internal error"))
 	}
 }
