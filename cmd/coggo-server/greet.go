@@ -158,13 +158,13 @@ func authorization(c Config) string {
 	}
 }
 
-// plainWord is what no shell takes for anything else than it is.
+// plainWord matches a word that means the same to a shell without quotes.
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
 
-// quoted is text as one word of a shell.
-func quoted(text string) string {
-	if plainWord.MatchString(text) {
-		return text
+// quoted is a string as one word of a shell.
+func quoted(s string) string {
+	if plainWord.MatchString(s) {
+		return s
 	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -201,9 +201,10 @@ func takeFile(values map[string]any, p schema.Problem) (path string, ok bool) {
 // anyFile is a URL that fits wherever one of a file does, and nothing else that has a rule.
 const anyFile = "data:,"
 
-// isPath reports whether a text can be the path of a file below the directory: no URL, and nothing that begins elsewhere.
-func isPath(text string) bool {
-	return !strings.Contains(text, ":") && filepath.IsLocal(filepath.FromSlash(text))
+// isPath reports whether a string can be the path of a file below the directory: not a URL, and not a
+// path that leads elsewhere.
+func isPath(s string) bool {
+	return !strings.Contains(s, ":") && filepath.IsLocal(filepath.FromSlash(s))
 }
 
 func refusal(p schema.Problem) error { return fmt.Errorf("%s: %s", p.Place(), p.Msg) }

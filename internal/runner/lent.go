@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Lent are the pipes that the standard descriptors of the process lead to while a prediction runs alone: one for both, or one each
-// (Config.Apart).
+// Lent holds the pipes that the standard descriptors of the process lead to while a prediction runs
+// alone: one for both, or with Config.Apart one each.
 type Lent struct {
 	names []string // of the streams
 	pipes []*lentPipe
@@ -65,9 +65,9 @@ func (l *Lent) close() {
 	}
 }
 
-// lentPipe is such a pipe. Each run has it
-// for itself: when the runner has taken the descriptors back and somebody can still write, that is what the run has left behind.
-// The pipe goes to them then, with what they write to the server's log, and the next run gets a new one.
+// lentPipe is one of these pipes. Each run has it for itself. When the runner has taken the descriptors
+// back and a process can still write to the pipe, the run has left that process behind: it keeps the
+// pipe, the server's log gets what it writes, and the next run gets a new pipe.
 type lentPipe struct {
 	open func() (fd int, err error) // a new pipe, not blocking
 	late func([]byte)               // takes what was written after the end of its run

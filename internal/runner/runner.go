@@ -161,7 +161,7 @@ func noBytecode(env []string) []string {
 	return []string{"PYTHONDONTWRITEBYTECODE=1"}
 }
 
-// WithPackages returns env with what cog.yaml wants installed; an empty text changes nothing.
+// WithPackages returns env with what cog.yaml wants installed; an empty string changes nothing.
 func WithPackages(env []string, packages string) []string {
 	if packages == "" {
 		return env

@@ -192,8 +192,8 @@ func (w *worker) boot() (*runner.Process, error) {
 	return process, nil
 }
 
-// end kills a process, for this reason, and waits until it has ended. The worker is defunct when it does not end; should it do so later, it is
-// replaced then.
+// end kills a process, for this reason, and waits until it has ended. The worker is defunct when the
+// process does not end; should that end later, another takes its place.
 func (w *worker) end(p process, why string) {
 	wait := endWait
 	if w.s.ending.Err() != nil {

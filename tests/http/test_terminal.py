@@ -165,7 +165,7 @@ def test_a_model_that_is_loaded_anew_is_shown_anew(model):
     (model / "predict.py").write_text(
         SLOW.replace("prompt: str", "haiku: str").replace("return prompt", "return haiku")
     )
-    terminal.wait("haiku +(text|string), required")
+    terminal.wait("haiku +string, required")
     terminal.close()
     assert terminal.shown.count("curl ") == 2, terminal.shown
 
