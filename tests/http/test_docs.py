@@ -293,3 +293,29 @@ def test_every_test_that_a_page_names_is_there(page):
     there |= {path.name for path in files}
     assert len(names) > 50
     assert names - there == set()
+
+
+PAGES = [
+    str(path.relative_to(ROOT)) for pattern in ("*.md", "docs/*.md", "examples/*/*.md") for path in ROOT.glob(pattern)
+]
+
+
+def headings(page: pathlib.Path) -> set[str]:
+    """The anchors of a page, as GitHub makes them of its headings."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    found = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-") for heading in found}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_to_a_page_and_a_heading_that_are_there(page):
+    at = ROOT / page
+    text = re.sub(r"^```.*?^```", "", at.read_text(), flags=re.DOTALL | re.MULTILINE)
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if not re.match(r"[a-z]+:", link)]
+    broken = []
+    for link in links:
+        path, _, anchor = link.partition("#")
+        target = at.parent / path if path else at
+        if not target.exists() or (anchor and anchor not in headings(target)):
+            broken.append(link)
+    assert broken == []
