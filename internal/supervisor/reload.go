@@ -77,7 +77,9 @@ func (w *worker) awaitEdition() bool {
 	if w.outdated() {
 		return true
 	}
-	w.s.Log.Info("the next change of its files loads the model anew", "runner", w.index)
+	if w.s.ending.Err() == nil {
+		w.s.Log.Info("the next change of its files loads the model anew", "runner", w.index)
+	}
 	select {
 	case <-w.renewed:
 		return true

@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import threading
 from typing import Any
@@ -210,6 +211,13 @@ def test_a_prediction_that_takes_longer_than_the_grace_period_fails(
     assert answers[0].json["error"] == "the model was loaded anew before the prediction ended"
     model.reloaded(before)
     assert model.server.predict({}).json["output"] == "new"
+
+
+def test_a_server_that_ends_waits_for_no_change(start: Starter, directory: pathlib.Path) -> None:
+    model = Model(start, directory)
+    model.server.process.send_signal(signal.SIGINT)
+    assert model.server.process.wait(30) == 0
+    assert "msg=stopped" in model.server.log() and "the next change" not in model.server.log()
 
 
 def test_what_waits_is_checked_for_the_new_model(
