@@ -84,7 +84,7 @@ func indented(text string) string {
 
 // checkPython finds out whether the interpreter is one that the runner works with.
 func checkPython(python string, env []string) error {
-	cmd := exec.Command(python, "-c", "import sys; print(*sys.version_info[:3])")
+	cmd := exec.Command(python, "-c", "import sys; print('%d %d %d' % sys.version_info[:3])")
 	cmd.Env = env
 	out, err := cmd.Output()
 	var major, minor, micro int
@@ -92,7 +92,7 @@ func checkPython(python string, env []string) error {
 		_, err = fmt.Sscan(string(out), &major, &minor, &micro)
 	}
 	if err != nil {
-		return fmt.Errorf("%s is not a Python that runs (%w): name another with --python", python, err)
+		return fmt.Errorf("%s is not a Python that runs (%w): name another with --python", python, reasonOf(err))
 	}
 	row("python", "%d.%d.%d, %s", major, minor, micro, python)
 	if major != 3 || minor < oldestPython {

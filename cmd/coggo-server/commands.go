@@ -16,18 +16,18 @@ type commands struct {
 	Serve   serveCommand     `cmd:"" default:"withargs" help:"Serve a model over HTTP. This is what happens without a command."`
 	Predict predictCommand   `cmd:"" help:"Run one prediction, without a server."`
 	Check   checkCommand     `cmd:"" help:"Load and set up a model, and say what is wrong with it."`
-	Init    initCommand      `cmd:"" help:"Make a small model to begin with."`
+	Init    initCommand      `cmd:"" help:"Make a small model to start from."`
 	Schema  schemaCommand    `cmd:"" help:"Print the OpenAPI document of a model."`
-	Help    helpCommand      `cmd:"" help:"Show what a command takes."`
+	Help    helpCommand      `cmd:"" help:"Show the flags of a command."`
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }
 
 const description = `Run a Cog model.
 
-  coggo-server init mine                            make a model to begin with
+  coggo-server init mine                            make a small model to start from
   coggo-server examples/hello                       serve it on port 5000
   coggo-server predict examples/hello -i name=you   run it once
-  coggo-server check examples/hello                 look whether it is well`
+  coggo-server check examples/hello                 find out what is wrong with it`
 
 // Exit codes of the commands that end by themselves.
 const (
@@ -101,13 +101,21 @@ func usage(err error) error {
 // Unwrap returns the error itself.
 func (e usageError) Unwrap() error { return e.error }
 
+// seeHelp adds to a message where the commands and flags are.
+func seeHelp(text string) string {
+	if strings.HasSuffix(text, "?") {
+		return text + " See coggo-server --help"
+	}
+	return text + "; see coggo-server --help"
+}
+
 // inOurWords is an error of the parser for people: it calls the end of the command line EOL.
 func inOurWords(err error) error {
 	text := err.Error()
 	if flag, _, ok := strings.Cut(text, `: expected `); ok && strings.HasSuffix(text, `got "EOL" (<EOL>)`) {
 		text = flag + ": the value is missing"
 	}
-	return errors.New(text + "; see coggo-server --help")
+	return errors.New(seeHelp(text))
 }
 
 // misspelt refuses a first word that is neither a command nor a model: the parser would take any
@@ -116,7 +124,7 @@ func misspelt(parser *kong.Kong, args []string) error {
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") || isCommand(parser, args[0]) || exists(args[0]) {
 		return nil
 	}
-	return fmt.Errorf("%s is neither a command nor a model directory%s; see coggo-server --help", args[0], closest(parser, args[0]))
+	return errors.New(seeHelp(args[0] + " is neither a command nor a model directory" + closest(parser, args[0])))
 }
 
 func isCommand(parser *kong.Kong, word string) bool {
@@ -138,7 +146,7 @@ func closest(parser *kong.Kong, word string) string {
 }
 
 type helpCommand struct {
-	Command string `arg:"" optional:"" help:"The command; without one the whole."`
+	Command string `arg:"" optional:"" help:"The command. Default: all of them."`
 }
 
 // Run prints the help as --help does, which ends the process.
@@ -146,7 +154,7 @@ func (c *helpCommand) Run(chosen *kong.Context) error {
 	words := []string{"--help"}
 	if c.Command != "" {
 		if !isCommand(chosen.Kong, c.Command) {
-			return usage(fmt.Errorf("there is no command %s%s; see coggo-server --help", c.Command, closest(chosen.Kong, c.Command)))
+			return usage(errors.New(seeHelp("there is no command " + c.Command + closest(chosen.Kong, c.Command))))
 		}
 		words = []string{c.Command, "--help"}
 	}

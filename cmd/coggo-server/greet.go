@@ -91,14 +91,14 @@ func banner(c Config, address net.Addr, document *schema.Document, slots int, to
 
 // whatNext says what somebody can do whose model has failed in setup: the error is above it.
 func whatNext(c Config, address net.Addr) string {
-	remedy := "Press Ctrl-C, mend what the error above says, and start again."
+	remedy := "Press Ctrl-C, fix the error above, and start the server again."
 	if c.Reload {
-		remedy = "Mend what the error above says and save: the model is loaded anew then."
+		remedy = "Fix the error above and save: the server then loads the model anew."
 	}
 	return fmt.Sprintf(`
-  Setup failed, so no prediction is taken. %s
+  Setup failed, so the server takes no predictions. %s
   %s
-    looks at the model without a server
+    checks the model without a server
   %s/health-check
     has the error and the logs of setup, for as long as this server runs
 

@@ -16,7 +16,7 @@ func (c *Config) listen() (net.Listener, error) {
 	host, port := fmt.Sprintf("host %s (%s)", c.Host, c.HostFrom), fmt.Sprintf("port %s (%s)", c.Port, c.PortFrom)
 	switch reason := reasonOf(err); reason {
 	case syscall.EADDRINUSE:
-		return nil, fmt.Errorf("%s: %w; end what has it, or choose another with --port or PORT: 0 is a free one", port, reason)
+		return nil, fmt.Errorf("%s: %w; stop the program that has it, or choose another with --port or PORT (0 picks a free one)", port, reason)
 	case syscall.EACCES:
 		return nil, fmt.Errorf("%s: %w; without root's rights choose one from 1024 up, with --port or PORT", port, reason)
 	default:

@@ -55,6 +55,13 @@ def test_each_problem_is_shown_once_below_what_failed(tmp_path, stage):
     assert shown.count(text) == 1
 
 
+def test_a_file_that_is_not_there_is_named_with_those_that_are(tmp_path):
+    (tmp_path / "cog.yaml").write_text('predict: "predictor.py:Predictor"')
+    (tmp_path / "train.py").touch()
+    shown = check(tmp_path, FINE, code=1)
+    assert f"predictor.py: no such file in {tmp_path}; its Python files: predict.py, train.py\n" in shown
+
+
 def test_predict_shows_each_problem_of_a_signature_once_too(tmp_path):
     source, text = STAGES["signature"]
     (tmp_path / "predict.py").write_text(source)

@@ -417,7 +417,7 @@ def test_a_directory_without_a_model_is_an_error_with_a_remedy(place):
 @pytest.mark.parametrize(
     ("python", "text"),
     [
-        ("/no/such/python", "/no/such/python is not a Python that runs"),
+        ("/no/such/python", "/no/such/python is not a Python that runs (no such file or directory)"),
         ("#!/bin/sh\necho 3 8 18\n", "this is Python 3.8, it must be 3.9 or newer"),
         ("#!/bin/sh\nexit 3\n", "is not a Python that runs"),
     ],

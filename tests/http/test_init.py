@@ -53,7 +53,9 @@ def test_nothing_is_overwritten(tmp_path: pathlib.Path) -> None:
     (tmp_path / ".gitignore").write_text("mine too")
     refused = init(cwd=tmp_path)
     assert refused.returncode == 2
-    assert refused.stderr == "coggo-server: init overwrites nothing, and there is predict.py: name another directory\n"
+    assert (
+        refused.stderr == "coggo-server: init overwrites nothing: there is already predict.py; name another directory\n"
+    )
     assert contents(tmp_path) == {"predict.py": "mine", ".gitignore": "mine too"}
 
 

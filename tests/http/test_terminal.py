@@ -87,7 +87,7 @@ def test_a_failed_setup_says_what_to_do_next(model):
     terminal = Terminal([BINARY, "--host", "127.0.0.1", "--port", "0", *flags])
     terminal.wait("as long as this server runs\r\n")
     assert "OSError: no weights" in terminal.shown and "curl" not in terminal.shown
-    assert "mend what the error above says, and start again" in terminal.shown
+    assert "fix the error above, and start the server again" in terminal.shown
     [check] = re.findall(rf"  ({re.escape(str(BINARY))} check .*)\r\n", terminal.shown)
     checked = subprocess.run(["sh", "-c", check], capture_output=True, text=True, timeout=30)
     assert checked.returncode == 1 and "no weights" in checked.stdout

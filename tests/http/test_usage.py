@@ -59,9 +59,12 @@ def test_help_shows_every_default(command):
 
 
 WRONG = {
-    "an unknown flag": (["--prot", "3", HELLO], 'unknown flag --prot, did you mean "--port"?'),
+    "an unknown flag": (["--prot", "3", HELLO], 'unknown flag --prot, did you mean "--port"? See coggo-server --help'),
     "an unknown flag of a command": (["predict", "--jsn", HELLO], 'unknown flag --jsn, did you mean "--json"?'),
-    "an unknown command": (["chek", HELLO], 'chek is neither a command nor a model directory, did you mean "check"?'),
+    "an unknown command": (
+        ["chek", HELLO],
+        'chek is neither a command nor a model directory, did you mean "check"? See ',
+    ),
     "an unknown command alone": (
         ["predit"],
         'predit is neither a command nor a model directory, did you mean "predict"?',

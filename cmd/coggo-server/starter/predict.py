@@ -1,4 +1,4 @@
-"""A model to begin with: change it while `coggo-server --reload` serves it."""
+"""A model to start from: change it while `coggo-server --reload` serves it."""
 
 from cog import BasePredictor, Input
 

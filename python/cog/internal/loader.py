@@ -44,7 +44,8 @@ def import_file(file: str) -> types.ModuleType:
     """Import a file by its path, once."""
     path = os.path.abspath(file)
     if not os.path.isfile(path):
-        raise LoadError([f"{file}: no such file in {os.getcwd()}; {_HINT}"], stage="import")
+        there = ", ".join(sorted(n for n in os.listdir() if n.endswith(".py"))) or "nothing"
+        raise LoadError([f"{file}: no such file in {os.getcwd()}; its Python files: {there}"], stage="import")
     search_first(os.path.dirname(path), os.getcwd())
     name = os.path.splitext(os.path.basename(path))[0]
     known = sys.modules.get(name)
