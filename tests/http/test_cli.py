@@ -434,3 +434,16 @@ def test_check_says_what_is_wrong_with_the_interpreter(place, python, text):
         capture_output=True, text=True, timeout=30, env=environment(place),
     )  # fmt: skip
     assert done.returncode == 1 and text in done.stdout and "name another with --python" in done.stdout
+
+
+def test_a_runner_of_an_older_python_says_so(place):
+    old = place / "old"
+    old.write_text(
+        f"#!{real_python()}\n"
+        "import runpy, sys\n"
+        "sys.version_info = (3, 8, 18, 'final', 0)\n"
+        "runpy.run_module('cog.internal.file_runner', run_name='__main__')\n"
+    )
+    old.chmod(0o755)
+    done = run(place, "predict", "-i", "prompt=x", "--python", str(old), code=1)
+    assert "this is Python 3.8, it must be 3.9 or newer: name another with --python\n" in done.stderr

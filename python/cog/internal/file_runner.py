@@ -7,6 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
+
+if sys.version_info < (3, 9):  # noqa: UP036  before an import that an older one can't read
+    sys.exit(
+        f"this is Python {sys.version_info[0]}.{sys.version_info[1]}, it must be 3.9 or newer: name another with --python"
+    )
+
 from time import monotonic as _clock
 from typing import Any
 
