@@ -105,15 +105,28 @@ def shows(start_once):
     return start_once(SHOWS)
 
 
+def look(page: Page, scheme: str, width: int) -> None:
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    page.set_viewport_size({"width": width, "height": 844})
+
+
+def violations_in_any_look(page: Page) -> list[str]:
+    found = []
+    for scheme in ("light", "dark"):
+        for width in (390, 1280):
+            look(page, scheme, width)
+            found += [f"{scheme} {width}: {violation}" for violation in violations(page)]
+    return found
+
+
 @pytest.fixture(params=["light", "dark"])
-def scheme(page, request):
-    page.emulate_media(color_scheme=request.param, reduced_motion="reduce")
+def scheme(request):
     return request.param
 
 
 @pytest.fixture(params=[390, 1280])
 def width(page, request):
-    page.set_viewport_size({"width": request.param, "height": 844})
+    look(page, "light", request.param)
     return request.param
 
 
@@ -129,6 +142,7 @@ def fill(page: Page, directory: pathlib.Path) -> None:
 
 
 def test_axe_finds_nothing_in_the_form(page, form, scheme, width, tmp_path):
+    look(page, scheme, width)
     open_page(page, form)
     assert violations(page) == []
     fill(page, tmp_path)
@@ -140,13 +154,12 @@ def test_axe_finds_nothing_in_the_form(page, form, scheme, width, tmp_path):
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 def test_axe_finds_nothing_in_any_output(page, shows, scheme, width):
-    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    page.set_viewport_size({"width": width, "height": 844})
+    look(page, scheme, width)
     open_page(page, shows)
     for name, code in OUTPUTS.items():
         page.fill("#input-code", code)
         run(page, "succeeded")
-        assert (name, violations(page, "#result")) == (name, [])
+        assert (name, violations(page, "#output")) == (name, [])
     page.fill("#input-code", "1 / 0")
     run(page, "failed")
     assert violations(page) == []
@@ -158,7 +171,7 @@ def test_axe_finds_nothing_in_any_output(page, shows, scheme, width):
     assert violations(page) == []
 
 
-def test_axe_finds_nothing_before_there_is_a_form(page, start, scheme, width, tmp_path):
+def test_axe_finds_nothing_before_there_is_a_form(page, start, tmp_path):
     gate = tmp_path / "gate"
     server = start(
         "import pathlib, time\nclass Predictor:\n    def setup(self):\n        print('loading weights', flush=True)\n"
@@ -168,35 +181,40 @@ def test_axe_finds_nothing_before_there_is_a_form(page, start, scheme, width, tm
     )
     page.goto(f"http://127.0.0.1:{server.port}/docs")
     expect(page.locator("#setup-logs")).to_contain_text("loading weights")
-    assert violations(page) == []
+    assert violations_in_any_look(page) == []
     gate.touch()
     expect(page.locator("#setup-logs")).to_contain_text("no weights")
-    assert violations(page) == []
+    assert violations_in_any_look(page) == []
 
 
-def test_axe_finds_nothing_where_a_token_is_asked_for(page, start, scheme, width):
+def test_axe_finds_nothing_where_a_token_is_asked_for(page, start):
     server = start(SHOWS, env={"COGGO_AUTH_TOKEN": "let me in"})
     page.goto(f"http://127.0.0.1:{server.port}/docs")
     expect(page.locator("#login")).to_be_visible()
-    assert violations(page) == []
+    assert violations_in_any_look(page) == []
+    page.fill("#token", "let me out")
+    page.click("#login button")
+    expect(page.locator("#token-problem")).to_be_visible()
+    assert violations_in_any_look(page) == []
 
 
-#: The part of what has the focus that lies under something else of the page, or outside the window, by nine points of it.
-HIDDEN = """() => {
+#: What has the focus, and the part of it that lies under something else of the page, or outside the window, by nine points of it.
+FOCUSED = """() => {
     const node = document.activeElement;
+    const name = node.id || node.outerHTML.slice(0, 80);
     const box = node.getBoundingClientRect();
-    if (node.closest(".actions") || box.height > innerHeight / 2) return null;
+    if (node.closest(".actions") || box.height > innerHeight / 2) return [name, null];
     const at = (x, y) => document.elementFromPoint(x, y);
     for (const x of [0.05, 0.5, 0.95]) {
         for (const y of [0.1, 0.5, 0.9]) {
             const [left, top] = [box.left + box.width * x, box.top + box.height * y];
             const found = at(left, top);
             if (!found || !(node.contains(found) || found.contains(node))) {
-                return `${node.outerHTML.slice(0, 150)} at ${left},${top} is under ${found && found.outerHTML.slice(0, 100)}`;
+                return [name, `at ${left},${top} under ${found && found.outerHTML.slice(0, 100)}`];
             }
         }
     }
-    return null;
+    return [name, null];
 }"""
 
 
@@ -210,13 +228,12 @@ def test_nothing_that_has_the_focus_is_hidden(page, form, width, tmp_path):
     for key in ("Tab", "Shift+Tab"):
         for _ in range(80):
             page.keyboard.press(key)
-            name = page.evaluate("document.activeElement.id || document.activeElement.outerHTML.slice(0, 80)")
+            name, found = page.evaluate(FOCUSED)
             if name.startswith("<body"):
                 break
             seen.append(name)
-            found = page.evaluate(HIDDEN)
             if found:
-                hidden.append(found)
+                hidden.append(f"{name} {found}")
     assert hidden == []
     assert len(set(seen)) > 25 and "input-anything" in seen and "run" in seen
 

@@ -129,7 +129,9 @@ def test_a_kept_result_stands_beside_the_next(page, model):
 
 def test_recent_predictions_say_when_of_what_and_what_came_of_it(page, model):
     model.predict({"what": "a cat"}, id="seen")
+    model.predict({"seed": 7}, id="numbered")
     page.goto(f"http://127.0.0.1:{model.port}/docs")
+    expect(page.locator("#recent li").filter(has_text="numbered").locator(".gist")).to_have_text("seed: 7")
     row = page.locator("#recent li").filter(has_text="seen")
     expect(row.locator(".gist")).to_have_text("a cat")
     expect(row.locator("time")).to_have_text(re.compile(r"\d\d?:\d\d"))

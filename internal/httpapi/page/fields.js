@@ -274,6 +274,7 @@ function pick(picker, file) {
 
 function bytes(n) {
   for (const unit of ["bytes", "kB", "MB"]) {
+    if (n === 1) return `1 ${unit.replace(/s$/, "")}`;
     if (n < 1000) return `${unit === "bytes" ? n : n.toFixed(1)} ${unit}`;
     n /= 1000;
   }

@@ -16,7 +16,7 @@ class Kept {
     $("kept-facts").textContent = [typeof seconds === "number" && duration(seconds), prediction.id].filter(Boolean).join(" · ");
     $("kept-output").replaceChildren(
       prediction.error ? el("p", { class: "problem", textContent: prediction.error }) : "",
-      outputNode(prediction.output, this.output),
+      resultNode(prediction, this.output),
     );
     this.compare(prediction);
     show($("kept"), true);

@@ -35,6 +35,11 @@ function outputNode(value, schema = {}, path = "") {
   return el("div", {}, figures.length ? el("div", { class: "grid" }, ...figures) : null, found.onlyFiles ? null : jsonNode(found.rest));
 }
 
+/** What a prediction returned; beside an error, nothing is not worth a word. */
+function resultNode({ output, error }, schema) {
+  return error && output === null ? "" : outputNode(output, schema);
+}
+
 /** The files anywhere in a value, and the value with their names in their places. */
 class FilesWithin {
   constructor(value, schema, path) {
@@ -179,16 +184,25 @@ function asking(kind, address, host) {
   return button;
 }
 
+/** One of several values: "No output." would say too much of it. */
+const itemNode = (value, schema, path) => (value === null ? textNode("null") : outputNode(value, schema, path));
+
 function listNode(values) {
-  const list = el("div", {}, ...values.slice(0, MOST.items).map((value) => outputNode(value)));
+  const list = el("div", {}, ...values.slice(0, MOST.items).map((value) => itemNode(value)));
   if (values.length > MOST.items) list.append(el("p", { class: "quiet", textContent: `… and ${values.length - MOST.items} more` }));
   return list;
 }
 
 /** Readable JSON of a value without NumberText; what lies deep in it, and long texts such as inlined files, are cut. */
 function jsonText(value) {
-  return cut(JSON.stringify(shallow(value, MOST.jsonLevels), null, 2), MOST.characters);
+  return cut(JSON.stringify(shallow(value, MOST.jsonLevels), null, 2).replace(NUMBERS, inOneLine), MOST.characters);
 }
+
+/** A list of numbers in JSON with a line for each; no string holds a line's end. */
+const NUMBERS = /\[\n[^[\]{}"]{1,500}\]/g;
+
+/** A box or a colour is read at a glance, and coordinates fill lines. */
+const inOneLine = (list) => list.replace(/\s+/g, " ").replace("[ ", "[").replace(" ]", "]");
 
 function shallow(value, levels) {
   if (typeof value === "string") return cut(value, MOST.jsonText, 200);
@@ -250,7 +264,7 @@ class GrowingOutput {
       }
       join();
       this.text = null;
-      this.root.append(outputNode(piece.chunk, this.items, piece.path));
+      this.root.append(itemNode(piece.chunk, this.items, piece.path));
     }
     join();
   }

@@ -2,6 +2,7 @@
 
 function signIn() {
   show($("login"), true);
+  show($("token-problem"), token.get() !== null);
   $("token").focus();
 }
 
@@ -28,7 +29,7 @@ async function health() {
   runButton.set({ usable: !unset });
   if (unset) {
     const starting = state.status === "STARTING";
-    $("setup-title").textContent = starting ? "The model is being set up" : "The model can't be used";
+    $("setup-title").textContent = starting ? "Setting up the model" : "The model can't be used";
     $("setup-next").replaceChildren(...nextStep(state.status));
     show($("setup").querySelector("progress"), starting);
     $("setup-logs").textContent = state.setup?.logs ?? ""; // not without the token
@@ -41,9 +42,9 @@ async function health() {
 function nextStep(status) {
   const command = (text) => el("code", { textContent: text });
   if (status === "SETUP_FAILED") {
-    return ["Setup failed. Fix what the end of the log names, then start the server again; with ", command("--reload"), " saving the file is enough. ", command("coggo-server check"), " in the directory of the model checks it without serving it."];
+    return ["Setup failed. Fix the error at the end of the log, then start the server again; with ", command("--reload"), ", saving the file is enough. ", command("coggo-server check"), " in the model's directory finds such errors without serving the model."];
   }
-  if (status === "DEFUNCT") return ["The process of the model died too often. The log of the server says of what; start the server again when that is fixed."];
+  if (status === "DEFUNCT") return ["The model's process died too often. The server's log says why: fix that, then start the server again."];
   return [];
 }
 
@@ -142,16 +143,18 @@ async function start() {
     }
   }
 
+  const said = (text) => ($("said").textContent = text);
   $("inputs").addEventListener("submit", (event) => {
     event.preventDefault();
-    if (!$("run").disabled) runner.run();
+    if ($("run").disabled) return;
+    said("");
+    runner.run();
   });
   $("inputs").addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("inputs").requestSubmit();
   });
   $("inputs").addEventListener("input", () => code.draw());
   show($("take-hint"), form.takesFiles);
-  const said = (text) => ($("said").textContent = text);
   showExamples(form, said, () => code.draw()).catch(() => {}); // the form works without them
   acceptPastes((files) => said(form.take(files)));
   acceptDrops(document.documentElement, (files) => said(form.take(files)));

@@ -73,13 +73,13 @@ class Recent {
     return { node: el("li", {}, button), drawn };
   }
 
-  /** The first input, in a line. */
+  /** The first input, in a line; a number says little without its name. */
   #gist({ input }) {
     if (!input) return "(long inputs)"; // the list leaves them out
     const name = [...this.inputs, ...Object.keys(input)].find((name) => Object.hasOwn(input, name) && input[name] !== null);
     if (name === undefined) return "(no inputs)";
     const value = input[name];
-    if (typeof value !== "string") return cut(JSON.stringify(value), 100);
+    if (typeof value !== "string") return cut(`${name}: ${JSON.stringify(value)}`, 100);
     return value.startsWith("data:") ? "(a file)" : cut(value.trim(), 100) || '""';
   }
 

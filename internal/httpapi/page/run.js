@@ -242,7 +242,7 @@ class Runner {
     this.#status(prediction.status);
     this.shown = prediction;
     this.growing.stop();
-    $("output").replaceChildren(outputNode(prediction.output, this.output));
+    $("output").replaceChildren(resultNode(prediction, this.output));
     this.metrics = new Map(Object.entries(prediction.metrics));
     this.frame.now();
     this.logs.set(prediction.logs);
