@@ -41,13 +41,16 @@ func (a *API) logExchange(e *exchange, r *http.Request, took time.Duration) {
 	if probes[strings.TrimPrefix(r.URL.Path, a.PathPrefix)] && e.status < http.StatusBadRequest {
 		return
 	}
+	if r.Method == http.MethodHead {
+		e.bytes = 0 // net/http leaves out what the handler has written
+	}
 	keys := []any{"method", shownMethod(r), "path", shownPath(r), "status", e.status, "bytes", e.bytes,
 		"seconds", float64(took.Microseconds()) / 1e6, "client", client(r)}
 	if via := r.Header["X-Forwarded-For"]; len(via) > 0 {
 		keys = append(keys, "forwarded_for", bounded(strings.Join(via, ", "), mostForwarded))
 	}
 	if e.id != "" {
-		keys = append(keys, "id", e.id)
+		keys = append(keys, "id", bounded(e.id, mostPath))
 	}
 	a.Log.Info("access", keys...)
 }

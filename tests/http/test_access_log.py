@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 
@@ -82,6 +83,18 @@ def test_no_secret_is_there(server, method, path, body, headers, status):
     assert server.ask(method, path, body, **headers).status == status
     assert "id" not in entry(server, path=path.partition("?")[0], status=status)
     assert "hidden" not in server.log() and "of-this-server" not in server.log()
+
+
+def test_a_head_has_no_body(server):
+    assert server.ask("HEAD", "/openapi.json", **OURS).body == b""
+    assert entry(server, method="HEAD", path="/openapi.json", status=200)["bytes"] == 0
+
+
+def test_a_line_is_bounded_whatever_the_client_sends(server):
+    path = "/predictions/" + "i" * 50_000
+    assert server.get(path, **OURS, X_Forwarded_For="9" * 10_000).status == 404
+    line = entry(server, path=path[:2048] + "…")
+    assert len(json.dumps(line)) < 6000 and line["id"] == "i" * 2048 + "…"
 
 
 def test_probes_are_there_only_when_they_fail(start):
