@@ -137,3 +137,20 @@ def test_nor_is_one_that_the_server_itself_has_killed(start, receiver):
     ask.join()
     assert answers[0].json["status"] == "failed"
     ended(server, 1)
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "shutdown"])
+def test_nor_is_one_that_was_to_be_loaded_anew(start, receiver, how):
+    server = start(MODEL, *PATIENT, "--reload", "--max-queue", "1")
+    ask, answers, _ = working(server, "first", "there")
+    server.predict({}, ASYNC, id="queued", webhook=receiver.url, webhook_events_filter=["completed"])
+    model = server.temporary.parent
+    (model / "predict.py").write_text(MODEL + "# anew")
+    until("it is to be loaded anew", lambda: "predictions may end before" in server.log())
+    told_to_stop(server, how)
+    (model / "there").touch()
+    ask.join()
+    assert answers[0].json["output"] == "done"
+    ended(server, 1)
+    assert receiver.statuses() == ["failed"]
+    assert "does not end" not in server.log()
