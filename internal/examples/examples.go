@@ -147,7 +147,7 @@ func check(root *os.Root, input *schema.Input, raw json.RawMessage) (paths []str
 	var values map[string]any
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
-	if decoder.Decode(&values) != nil {
+	if decoder.Decode(&values) != nil || values == nil {
 		return nil, errors.New("its input must be an object")
 	}
 	_, problems := input.Check(raw)
@@ -207,7 +207,12 @@ func isPath(s string) bool {
 	return !strings.Contains(s, ":") && filepath.IsLocal(filepath.FromSlash(s))
 }
 
-func refusal(p schema.Problem) error { return fmt.Errorf("%s: %s", p.Place(), p.Msg) }
+func refusal(p schema.Problem) error {
+	if at := p.Place(); at != "" {
+		return fmt.Errorf("%s: %s", at, p.Msg)
+	}
+	return fmt.Errorf("its input %s", p.Msg)
+}
 
 // unreadable says in the author's words what is wrong with a path.
 func unreadable(path string, err error) error {
