@@ -10,7 +10,7 @@ import (
 // sayEnd says what the end of the server waits for and, on a terminal, what a second Ctrl-C does.
 func sayEnd(c *console, s *supervisor.Supervisor, grace time.Duration, log *slog.Logger) {
 	predictions := s.InFlight()
-	log.Info("shutting down", "predictions", predictions, "grace", grace.String())
+	log.Info("shutting down", "predictions", predictions, "grace", grace)
 	if !c.terminal || predictions == 0 {
 		return
 	}

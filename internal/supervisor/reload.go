@@ -105,7 +105,7 @@ func (w *worker) retire(process *runner.Process) {
 func (w *worker) finishFlights(process *runner.Process) {
 	count := w.handedFlights()
 	if count > 0 {
-		w.s.Log.Info("predictions may end before the model is loaded anew", "runner", w.index, "predictions", count, "grace", w.s.ReloadGrace.String())
+		w.s.Log.Info("predictions may end before the model is loaded anew", "runner", w.index, "predictions", count, "grace", w.s.ReloadGrace)
 	}
 	late := time.After(w.s.ReloadGrace)
 	for ; count > 0; count = w.handedFlights() {
