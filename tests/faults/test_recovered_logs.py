@@ -92,6 +92,16 @@ def test_they_are_bounded(start, receiver, where, tmp_path):
     assert logs.startswith("printed\nto fd 2\nof a child\n") and logs.endswith("see --max-log-bytes]\n")
 
 
+def test_a_line_that_the_bound_cuts_is_among_them(start, receiver, where, tmp_path):
+    limit = ("--max-log-bytes", "1000000")
+    first = start(MODEL, *where, *limit)
+    asked_for(first, tmp_path / "gate", receiver, "see --max-log-bytes]\n", n=5_000_000)
+    logs = first.get("/predictions/it").json["logs"]
+    assert logs.count("x") > 999_000
+    first.kill()
+    assert start(MODEL, *where, *limit).ended("it")["logs"] == logs
+
+
 def test_nothing_of_them_is_left(start, receiver, where, tmp_path):
     server = start(MODEL, *where)
     asked_for(server, tmp_path / "gate", receiver, LINES)
