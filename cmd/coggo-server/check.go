@@ -118,7 +118,7 @@ func (s *session) check() problem {
 	if err != nil {
 		return s.problem(err)
 	}
-	row("import", "%s, with the start of Python", seconds(stop()))
+	row("import", "%s, start of Python included", seconds(stop()))
 	predict := signatureOf(document)
 	predict.print("inputs", "output")
 	if train, ok := trainingOf(document); ok {

@@ -78,7 +78,7 @@ func banner(c Config, address net.Addr, document *schema.Document, slots int, to
 	body := quoted(fmt.Sprintf(`{"input": %s}`, input))
 	return fmt.Sprintf(`
   Coggo %s serves %s (%s) at %s
-  set up in %.1f s, %s
+  ready after %.1f s, %s
   open to %s
   page to try it: %s/docs
 

@@ -65,7 +65,7 @@ Next:
   %[1]s check --strict %[2]s
   %[1]s --reload %[2]s
 
-The second one serves it, and loads it anew at each save. Its page is http://localhost:5000/docs.
+The second serves the model and loads it anew at each save. Its page is http://localhost:5000/docs.
 `, quoted(os.Args[0]), quoted(c.Directory))
 	return nil
 }
