@@ -142,7 +142,7 @@ func (c components) list(name string, s shape) string {
 		items = append(items, c.sample(name, item))
 	}
 	least := 1
-	if s.MinItems != nil {
+	if s.MinItems != nil && *s.MinItems <= mostItems {
 		least = *s.MinItems
 	}
 	if s.MaxItems != nil {
@@ -156,6 +156,12 @@ func (c components) list(name string, s shape) string {
 
 const hello = "hello"
 
+// A string or a list that must be longer than this is left to the author: people can edit no such line.
+const (
+	longestSample = 200
+	mostItems     = 10
+)
+
 // text is a string of the length that is wanted, or a small file.
 func (s shape) text(name string) string {
 	if s.Address {
@@ -165,7 +171,7 @@ func (s shape) text(name string) string {
 		return sampleFile(name)
 	}
 	text := hello
-	for len(text) < s.MinLength {
+	for len(text) < s.MinLength && s.MinLength <= longestSample {
 		text += " " + hello
 	}
 	if s.MaxLength != nil && *s.MaxLength < len(text) {

@@ -87,6 +87,12 @@ def test_a_value_that_only_the_author_knows_is_named(tmp_path):
     assert answer["detail"][0]["loc"] == ["body", "input", "code"]
 
 
+def test_what_must_be_very_long_is_left_to_the_author(tmp_path):
+    shown, _ = banner(tmp_path, "a: str = Input(min_length=10**7), b: List[List[int]] = Input(min_length=10**7)")
+    assert "first change a: must have at least 10000000 characters" in shown
+    assert len(shown) < 2000
+
+
 def test_the_members_of_an_object_that_must_be_given_are_given(tmp_path):
     signature = "point: Point, points: List[Point]) -> Any:\n        return [point.x, len(points)]\n    def other(self"
     source = HEAD.replace(
