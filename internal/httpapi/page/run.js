@@ -1,6 +1,5 @@
 // One prediction at a time: sends it, follows its events, shows how it goes.
 
-
 /** Bytes above which a file goes by upload instead of inside the request. */
 const INLINE = 1 << 20;
 
