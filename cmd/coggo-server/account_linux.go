@@ -39,9 +39,9 @@ func (a account) become() error {
 	return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 }
 
-// own makes dir the account's, with mode 0700, if it is new or empty. One that the account may write
-// to is left as it is: takeGiven makes a private one below it. Any other one with contents of another
-// user is refused: they were made without --runner-user, and a change of all of them is the
+// own makes dir the account's, with mode 0700, if it is new or empty. One that the account may
+// write to is left as it is: takeGiven makes a private one below it. Any other one with contents of
+// another user is refused: they were made without --runner-user, and a change of all of them is the
 // operator's to decide.
 func (a account) own(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -104,7 +104,8 @@ func checkPython(python string, env []string) error {
 // oldestPython is the oldest minor version of Python 3 that the runner is written for.
 const oldestPython = 9
 
-// problem is what keeps a model from being served: the stage that failed, and every problem of that stage.
+// problem is what keeps a model from being served: the stage that failed, and every problem of that
+// stage.
 type problem struct {
 	stage, text string
 	interrupted bool

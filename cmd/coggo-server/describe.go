@@ -144,7 +144,8 @@ func (p property) text() bool {
 	return p.Type == "string" || len(p.AnyOf) > 0 && !slices.ContainsFunc(p.AnyOf, other)
 }
 
-// kind is the type in the words of every message: string, integer, number, boolean, file, list of …, object.
+// kind is the type in the words of every message: string, integer, number, boolean, file, list of
+// …, object.
 func (p property) kind() string {
 	switch {
 	case len(p.Enum) == 1 && string(p.Enum[0]) == "null":
@@ -174,7 +175,8 @@ func (p property) kind() string {
 	}
 }
 
-// shape is a line for each member of the object, or of the objects in the list, with theirs below it.
+// shape is a line for each member of the object, or of the objects in the list, with theirs below
+// it.
 func (p property) shape(indent string) string {
 	for p.Items != nil {
 		p = *p.Items

@@ -14,7 +14,8 @@ import (
 	"testing"
 )
 
-// catalogue is the page that names every type of a 422 and every message that a client can get from the server itself.
+// catalogue is the page that names every type of a 422 and every message that a client can get from
+// the server itself.
 const catalogue = "../../docs/errors.md"
 
 // sources are the parsed files of packages, without tests.
@@ -169,7 +170,8 @@ func message(e ast.Expr) (string, bool) {
 // logs are the calls whose words go to the log, or to nobody.
 var logs = map[string]bool{"Debug": true, "Info": true, "Warn": true, "Error": true, "panic": true}
 
-// otherwise are strings that are not the `error` of anything: headers, events, log lines, and what ends the server.
+// otherwise are strings that are not the `error` of anything: headers, events, log lines, and what
+// ends the server.
 var otherwise = []string{
 	"\n", "-src '", "-src http", "Content-Type, Prefer", "GET, HEAD", "Input validation failed",
 	"events were dropped", "recover …: …", "request … has no notes: …",

@@ -18,8 +18,8 @@ func exampleWarnings(dir string, document *schema.Document) []string {
 	return examples.Read(dir, document.Predict()).Warnings
 }
 
-// logExamples returns a function that logs these warnings. It is called for each runner: warnings that
-// have not changed are not logged again.
+// logExamples returns a function that logs these warnings. It is called for each runner: warnings
+// that have not changed are not logged again.
 func logExamples(dir string, log *slog.Logger) func(*schema.Document) {
 	var mu sync.Mutex // guards said
 	var said []string

@@ -17,10 +17,10 @@ import (
 // belowPrefix begins the name of a user's private directory in a --working-dir that is not its own.
 const belowPrefix = "coggo-work-"
 
-// takeGiven takes the directory of --working-dir. The server keeps its files in that directory itself
-// if it is the server's own, and else in a private one below it: a volume of Kubernetes belongs to
-// root and to a group, and one like /tmp to everybody. The private one has the same name at every
-// start, so a server finds what an earlier one left.
+// takeGiven takes the directory of --working-dir. The server keeps its files in that directory
+// itself if it is the server's own, and else in a private one below it: a volume of Kubernetes
+// belongs to root and to a group, and one like /tmp to everybody. The private one has the same name
+// at every start, so a server finds what an earlier one left.
 func takeGiven(given string) (*workingDir, error) {
 	path, err := filepath.Abs(given)
 	if err != nil {
@@ -51,8 +51,8 @@ func isShared(info fs.FileInfo) bool { return info.Mode()&(fs.ModeSticky|0o002) 
 
 func ownerOf(info fs.FileInfo) int { return int(info.Sys().(*syscall.Stat_t).Uid) }
 
-// shutOutGroup takes the rights of the group from a directory of this user. Kubernetes gives an fsGroup
-// rights to every directory of a volume each time that it mounts it. Of any other directory
+// shutOutGroup takes the rights of the group from a directory of this user. Kubernetes gives an
+// fsGroup rights to every directory of a volume each time that it mounts it. Of any other directory
 // makePrivate says what is wrong.
 func shutOutGroup(path string) error {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)

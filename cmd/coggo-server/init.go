@@ -14,8 +14,8 @@ import (
 //go:embed starter
 var starterFiles embed.FS
 
-// starter are the files of a new model by the names that they have in starterFiles, in the order in which they are named to
-// people. Without those that are needed there is no model.
+// starter are the files of a new model by the names that they have in starterFiles, in the order in
+// which they are named to people. Without those that are needed there is no model.
 var starter = []struct {
 	source, name string
 	needed       bool

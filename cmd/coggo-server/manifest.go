@@ -128,7 +128,8 @@ func (m *manifest) concurrency(value any) int {
 	return n
 }
 
-// packagesOf reads what the runner says of a module that is missing. Whatever is odd there is for cog build to say.
+// packagesOf reads what the runner says of a module that is missing. Whatever is odd there is for
+// cog build to say.
 func packagesOf(build any) (p packages) {
 	members, _ := build.(map[string]any)
 	listed, _ := members["python_packages"].([]any)

@@ -14,14 +14,15 @@ import (
 	"github.com/coggo/coggo/internal/supervisor"
 )
 
-// mostLine is the most of a line that one JSON object holds: a longer one is several. partialAfter is
-// how long a line without an end is waited for.
+// mostLine is the most of a line that one JSON object holds: a longer one is several. partialAfter
+// is how long a line without an end is waited for.
 const (
 	mostLine     = 64 << 10
 	partialAfter = time.Second
 )
 
-// modelLog makes JSON objects of the lines that models write, each with its stream and its prediction.
+// modelLog makes JSON objects of the lines that models write, each with its stream and its
+// prediction.
 type modelLog struct {
 	handler slog.Handler
 	several bool // runners
@@ -31,8 +32,8 @@ type modelLog struct {
 	late  *time.Timer // writes what has no end yet; nil while there is nothing
 }
 
-// modelOutput is where models write, and what to call at the end: with JSON as the format objects, and
-// otherwise the bytes as they are.
+// modelOutput is where models write, and what to call at the end: with JSON as the format objects,
+// and otherwise the bytes as they are.
 func modelOutput(m Model, runners int, out io.Writer) (print func(supervisor.Origin, []byte), end func()) {
 	if !m.logsJSON() {
 		return func(_ supervisor.Origin, text []byte) { _, _ = out.Write(text) }, func() {} // nobody to tell
@@ -90,7 +91,8 @@ func visible(line []byte) []byte {
 	return line[bytes.LastIndexByte(line, '\r')+1:]
 }
 
-// wholePiecesLocked writes as much of a line without an end as makes whole pieces, and returns the rest.
+// wholePiecesLocked writes as much of a line without an end as makes whole pieces, and returns the
+// rest.
 func (l *modelLog) wholePiecesLocked(from supervisor.Origin, line []byte) (rest []byte) {
 	for len(line) > mostLine {
 		cut := mostLine

@@ -92,7 +92,8 @@ func (s *session) until(ok func() bool) error {
 	return nil
 }
 
-// notReady says why no prediction can be made. The traceback, or every problem of the signature, is on standard error already.
+// notReady says why no prediction can be made. The traceback, or every problem of the signature, is
+// on standard error already.
 func (s *session) notReady() error {
 	if result := s.supervisor.SetupResult(); result.Error != "" && result.Traceback == result.Error+"\n" {
 		return errors.New("the model can't be served as it is written")

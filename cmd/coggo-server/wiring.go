@@ -31,7 +31,8 @@ type built struct {
 	refusals   *httpapi.Refusals
 }
 
-// build wires the rooms together; the model's own words go to output, told apart by their streams or not. Nothing is started.
+// build wires the rooms together; the model's own words go to output, told apart by their streams
+// or not. Nothing is started.
 func build(c Config, dir *workingDir, output func(supervisor.Origin, []byte), apart bool, log *slog.Logger) (*built, error) {
 	client := outbound.NewClient(outbound.Options{DenyPrivate: c.DenyPrivateNetworks})
 	metrics := telemetry.NewMetrics(version)
@@ -144,8 +145,8 @@ func busyPoll(c Config) time.Duration {
 // bootIsOver is how long after setup the server gives back what only its boot needed.
 const bootIsOver = 500 * time.Millisecond
 
-// A receiver that refuses everything gets gaveUpTold lines in each gaveUpPeriod, and one that counts
-// the rest.
+// A receiver that refuses everything gets gaveUpTold lines in each gaveUpPeriod, and one that
+// counts the rest.
 const (
 	gaveUpTold   = 100
 	gaveUpPeriod = time.Minute

@@ -26,7 +26,8 @@ const (
 	maxCount = 100
 )
 
-// Example is an input that the model takes. In place of a URL, an input for a file may have a path that is in Set.Files.
+// Example is an input that the model takes. In place of a URL, an input for a file may have a path
+// that is in Set.Files.
 type Example struct {
 	Name  string          `json:"name"`
 	Input json.RawMessage `json:"input"`
@@ -39,8 +40,9 @@ type Set struct {
 	Warnings []string        // why others are left out
 }
 
-// Read returns the examples in a directory that fit the input of its model; without the file there are none. It reads the file
-// anew each time, so that a change shows at once and nothing of it is kept.
+// Read returns the examples in a directory that fit the input of its model; without the file there
+// are none. It reads the file anew each time, so that a change shows at once and nothing of it is
+// kept.
 func Read(dir string, input *schema.Input) Set {
 	set := Set{Examples: []Example{}, Files: map[string]bool{}}
 	root, err := os.OpenRoot(dir)
@@ -86,7 +88,8 @@ func (s *Set) warn(format string, args ...any) {
 	s.Warnings = append(s.Warnings, FileName+": "+fmt.Sprintf(format, args...))
 }
 
-// Open opens a file below the directory of a model; nothing else, and nothing that a symbolic link has elsewhere.
+// Open opens a file below the directory of a model; nothing else, and nothing that a symbolic link
+// has elsewhere.
 func Open(dir, path string) (*os.File, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -96,7 +99,8 @@ func Open(dir, path string) (*os.File, error) {
 	return open(root, path, maxFile)
 }
 
-// open opens a regular file that is not too large. A pipe would wait for a writer, if it were opened to wait.
+// open opens a regular file that is not too large. A pipe would wait for a writer, if it were
+// opened to wait.
 func open(root *os.Root, path string, most int64) (*os.File, error) {
 	file, err := root.OpenFile(filepath.FromSlash(path), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -177,8 +181,8 @@ func check(root *os.Root, input *schema.Input, raw json.RawMessage) (paths []str
 	return paths, nil
 }
 
-// takeFile puts a URL in place of the path that is the problem and returns the path. It may be that of an
-// input or of an item of a list: a form has no file elsewhere.
+// takeFile puts a URL in place of the path that is the problem and returns the path. It may be that
+// of an input or of an item of a list: a form has no file elsewhere.
 func takeFile(values map[string]any, p schema.Problem) (path string, ok bool) {
 	if p.Type != "url_parsing" {
 		return "", false
@@ -201,8 +205,8 @@ func takeFile(values map[string]any, p schema.Problem) (path string, ok bool) {
 // anyFile is a URL that fits wherever one of a file does, and nothing else that has a rule.
 const anyFile = "data:,"
 
-// isPath reports whether a string can be the path of a file below the directory: not a URL, and not a
-// path that leads elsewhere.
+// isPath reports whether a string can be the path of a file below the directory: not a URL, and not
+// a path that leads elsewhere.
 func isPath(s string) bool {
 	return !strings.Contains(s, ":") && filepath.IsLocal(filepath.FromSlash(s))
 }

@@ -224,13 +224,15 @@ func (s *Store) find(target *url.URL) (Stored, *os.File, bool) {
 	return about, file, err == nil
 }
 
-// storedDownload is the path below that of a stored file where the contents are. At the path itself its description is.
+// storedDownload is the path below that of a stored file where the contents are. At the path itself
+// its description is.
 const storedDownload = "download"
 
 // storedURL is the path of a stored file, whose id a server has made.
 var storedURL = regexp.MustCompile("(^|/)v1/files/[a-z2-7]{26}$")
 
-// mayBeStored reports whether a URL that find does not know means a file that another server stores.
+// mayBeStored reports whether a URL that find does not know means a file that another server
+// stores.
 func mayBeStored(target *url.URL) bool { return storedURL.MatchString(target.Path) }
 
 // Describe adds the client's own object to what is known about a stored file.

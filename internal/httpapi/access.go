@@ -13,8 +13,8 @@ const statusClientGone = 499
 // probes are left out of the access log while they succeed: they would be most of it.
 var probes = map[string]bool{"/livez": true, "/readyz": true, "/health-check": true, "/metrics": true}
 
-// exchange is one request with its answer, for the access log. It passes on what is written; whoever
-// needs more of the connection reaches it through Unwrap.
+// exchange is one request with its answer, for the access log. It passes on what is written;
+// whoever needs more of the connection reaches it through Unwrap.
 type exchange struct {
 	http.ResponseWriter
 	gone   func() error // not nil once the client has left
@@ -25,8 +25,8 @@ type exchange struct {
 
 type exchangeKey struct{}
 
-// logged writes a line for each request once it was answered; a stream is answered when it ends.
-// Of the request it shows no query, no header but X-Forwarded-For, and no body: they may hold secrets.
+// logged writes a line for each request once it was answered; a stream is answered when it ends. Of
+// the request it shows no query, no header but X-Forwarded-For, and no body: they may hold secrets.
 func (a *API) logged(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begun := time.Now()

@@ -106,8 +106,8 @@ func (a *API) get(only prediction.Method) handler {
 	}
 }
 
-// find returns what has the id of the path. Predictions and trainings share their ids, and who polls for an id need not know
-// which it is: only the paths of trainings are for them alone.
+// find returns what has the id of the path. Predictions and trainings share their ids, and who
+// polls for an id need not know which it is: only the paths of trainings are for them alone.
 func (a *API) find(r *http.Request, only prediction.Method) (*prediction.Prediction, error) {
 	p, err := a.Supervisor.Get(r.PathValue("id"))
 	if err == nil && only != "" && p.Request.Method != only {

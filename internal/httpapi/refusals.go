@@ -27,8 +27,8 @@ func NewRefusals(log *slog.Logger) *Refusals {
 	return &Refusals{log: log, byReason: map[string]*telemetry.Tally{}}
 }
 
-// add tells of one refusal; f may be nil. Nothing of the request but its method and path is written: the query and
-// the headers may hold a token, the body is the client's.
+// add tells of one refusal; f may be nil. Nothing of the request but its method and path is
+// written: the query and the headers may hold a token, the body is the client's.
 func (f *Refusals) add(r *http.Request, reason string, status int) {
 	if f != nil && f.of(reason, status).Tell() {
 		f.log.Warn("refused", "reason", reason, "status", status, "method", shownMethod(r), "path", shownPath(r), "client", client(r))

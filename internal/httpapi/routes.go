@@ -184,8 +184,8 @@ func (a *API) unrouted(next http.Handler) http.Handler {
 	})
 }
 
-// noRoute answers what is nothing of ours. It is not told in the log: whoever scans the network asks
-// for that.
+// noRoute answers what is nothing of ours. It is not told in the log: whoever scans the network
+// asks for that.
 func noRoute(w http.ResponseWriter, status int) {
 	writeJSON(w, status, plainError(http.StatusText(status)))
 }

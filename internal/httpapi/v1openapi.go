@@ -11,7 +11,8 @@ import (
 	"github.com/coggo/coggo/internal/schema"
 )
 
-// documentV1 describes the paths under /v1 by the names of Replicate's own document, with gaps for what depends on the model.
+// documentV1 describes the paths under /v1 by the names of Replicate's own document, with gaps for
+// what depends on the model.
 //
 //go:embed v1openapi.json
 var documentV1 string

@@ -31,7 +31,8 @@ func newLent(open func(stream string) (int, error), names []string, late Sink) (
 	return l, nil
 }
 
-// Begin gives the pipes to a run, before the runner hears of it. An error means that there is no pipe.
+// Begin gives the pipes to a run, before the runner hears of it. An error means that there is no
+// pipe.
 func (l *Lent) Begin(sink Sink) error {
 	for i, p := range l.pipes {
 		if err := p.begin(sink.of(l.names[i])); err != nil {
@@ -41,8 +42,9 @@ func (l *Lent) Begin(sink Sink) error {
 	return nil
 }
 
-// Follow passes on what the run writes as it comes, and not only at its end. It costs more than the whole of a short run. Where
-// there is no descriptor for it, it passes on what there is and reports false: call it again, or a pipe fills.
+// Follow passes on what the run writes as it comes, and not only at its end. It costs more than the
+// whole of a short run. Where there is no descriptor for it, it passes on what there is and reports
+// false: call it again, or a pipe fills.
 func (l *Lent) Follow() (follows bool) {
 	follows = true
 	for _, p := range l.pipes {
@@ -51,8 +53,8 @@ func (l *Lent) Follow() (follows bool) {
 	return follows
 }
 
-// End passes on everything that the run has written before the call. What comes later is passed to the server's log. A second
-// call does nothing.
+// End passes on everything that the run has written before the call. What comes later is passed to
+// the server's log. A second call does nothing.
 func (l *Lent) End() {
 	for _, p := range l.pipes {
 		p.endRun()
@@ -65,9 +67,9 @@ func (l *Lent) close() {
 	}
 }
 
-// lentPipe is one of these pipes. Each run has it for itself. When the runner has taken the descriptors
-// back and a process can still write to the pipe, the run has left that process behind: it keeps the
-// pipe, the server's log gets what it writes, and the next run gets a new pipe.
+// lentPipe is one of these pipes. Each run has it for itself. When the runner has taken the
+// descriptors back and a process can still write to the pipe, the run has left that process behind:
+// it keeps the pipe, the server's log gets what it writes, and the next run gets a new pipe.
 type lentPipe struct {
 	open func() (fd int, err error) // a new pipe, not blocking
 	late func([]byte)               // takes what was written after the end of its run

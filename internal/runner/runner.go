@@ -36,11 +36,12 @@ type Config struct {
 	Mark   orphan.Mark // of the directory for this server, see orphan.Own; empty: what the process starts is not ended with it
 	OnGone func()      // called once, before Gone is closed; may be nil
 
-	// Logs makes the pipe of Lent for a stream, in SpoolDir, and opens it for reading without blocking; nil: there is none.
+	// Logs makes the pipe of Lent for a stream, in SpoolDir, and opens it for reading without
+	// blocking; nil: there is none.
 	Logs func(stream string) (fd int, err error)
 
-	// Apart gives standard output and standard error a pipe each, so that it is known what was written to which. Else one for
-	// both keeps their order, and counts as standard output.
+	// Apart gives standard output and standard error a pipe each, so that it is known what was
+	// written to which. Else one for both keeps their order, and counts as standard output.
 	Apart bool
 }
 
@@ -307,8 +308,8 @@ func exitOf(s *os.ProcessState) Exit {
 	return Exit{Code: s.ExitCode()}
 }
 
-// String is a phrase for people: "exit status 3", "signal 9 (killed, out of memory?)". Memory is only guessed at where the
-// server does not know better.
+// String is a phrase for people: "exit status 3", "signal 9 (killed, out of memory?)". Memory is
+// only guessed at where the server does not know better.
 func (e Exit) String() string {
 	switch {
 	case e.Why != "":

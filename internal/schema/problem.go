@@ -21,8 +21,8 @@ type Problem struct {
 	Type string `json:"type"` // as pydantic 2 names it where it has a name
 }
 
-// Place is where in the input the problem is, for people: the name of the input, and the way to what
-// is within it, as in box.x or files.0.
+// Place is where in the input the problem is, for people: the name of the input, and the way to
+// what is within it, as in box.x or files.0.
 func (p Problem) Place() string {
 	words := make([]string, 0, len(p.Loc))
 	for _, step := range p.Loc[min(2, len(p.Loc)):] { // without body and input

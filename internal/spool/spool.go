@@ -242,8 +242,9 @@ func ofRunner(name string) bool {
 	return name == schemaName || name == setupResultName || name == stopName || name == reserveName || name == logsName || name == logsName+stderrSuffix
 }
 
-// MakeLogs makes the pipe for what a prediction that runs alone writes to a stream, in the place of the one before, and opens it for
-// reading without blocking. That of standard output is for both where there is no other.
+// MakeLogs makes the pipe for what a prediction that runs alone writes to a stream, in the place of
+// the one before, and opens it for reading without blocking. That of standard output is for both
+// where there is no other.
 func (d *Dir) MakeLogs(stream string) (fd int, err error) {
 	path := d.join(logsName)
 	if stream == "stderr" {

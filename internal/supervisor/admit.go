@@ -40,8 +40,8 @@ func (s *Supervisor) admit(r prediction.Request, idempotent bool) (f *flight, cr
 	return f, true, nil
 }
 
-// misplaced finds inputs that stand beside the place for them: without it they would be ignored, and the model would run with its
-// defaults.
+// misplaced finds inputs that stand beside the place for them: without it they would be ignored,
+// and the model would run with its defaults.
 func misplaced(input *schema.Input, strays []string) (p prediction.Problem, found bool) {
 	p = prediction.Problem{Loc: []any{"body", "input"}, Type: "missing"}
 	for _, name := range strays {

@@ -353,15 +353,17 @@ func (o *follower) hear() {
 	}
 }
 
-// keepRecord begins to keep on disk what the prediction writes to its pipe. The record of a brief one would cost more than the
-// rest of it; whoever runs beside others writes events, which are on disk anyway.
+// keepRecord begins to keep on disk what the prediction writes to its pipe. The record of a brief
+// one would cost more than the rest of it; whoever runs beside others writes events, which are on
+// disk anyway.
 func (o *follower) keepRecord() {
 	if o.s.Durable && o.lent != nil && o.f.record.Load() == nil {
 		o.f.record.Store(o.dir.Record(o.f.id(), o.s.recordBytes()))
 	}
 }
 
-// recordBytes is a little more than the logs of a prediction may have, so that a later server says that there was more.
+// recordBytes is a little more than the logs of a prediction may have, so that a later server says
+// that there was more.
 func (s *Supervisor) recordBytes() int64 {
 	if s.Limits.LogBytes == 0 {
 		return math.MaxInt64

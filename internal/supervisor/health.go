@@ -100,7 +100,8 @@ func (w *worker) hasHealthcheck() (turned <-chan struct{}, asks bool) {
 	return w.turned, w.phase == phaseReady && w.setup.Healthcheck
 }
 
-// SetupResult is what the first runner says of loading and setup(), or what its end says. It is empty before setup has ended.
+// SetupResult is what the first runner says of loading and setup(), or what its end says. It is
+// empty before setup has ended.
 func (s *Supervisor) SetupResult() spool.SetupResult {
 	s.mu.Lock()
 	defer s.mu.Unlock()

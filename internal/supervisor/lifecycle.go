@@ -62,8 +62,8 @@ func (s *Supervisor) execute(ctx context.Context, f *flight) (*worker, predictio
 	return w, result
 }
 
-// launch gives a prediction that has a slot, or leave to fetch, to a runner. It returns errOutdated when the input was checked
-// for another model than the one that is loaded by now.
+// launch gives a prediction that has a slot, or leave to fetch, to a runner. It returns errOutdated
+// when the input was checked for another model than the one that is loaded by now.
 func (s *Supervisor) launch(ctx context.Context, f *flight, w *worker) (*worker, process, error) {
 	var err error
 	if f.unchecked {

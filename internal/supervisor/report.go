@@ -26,8 +26,8 @@ const (
 	failuresPeriod = time.Minute
 )
 
-// mostError bounds the error of a line, and mostNamed the predictions or webhooks that are named one
-// by one.
+// mostError bounds the error of a line, and mostNamed the predictions or webhooks that are named
+// one by one.
 const (
 	mostError = 500
 	mostNamed = 20
@@ -70,8 +70,8 @@ func (w *worker) lost(f *flight) {
 	w.died = append(w.died, f.id())
 }
 
-// reportGone says that a process has ended, by what, and which predictions failed with it. Those have
-// ended before.
+// reportGone says that a process has ended, by what, and which predictions failed with it. Those
+// have ended before.
 func (w *worker) reportGone(p *runner.Process) {
 	w.s.mu.Lock()
 	died := w.died
@@ -89,8 +89,8 @@ func named(ids []string) []string {
 	return ids[:min(len(ids), mostNamed)]
 }
 
-// whyReplaced says why a process is killed that has nothing to do but predictions that ignored their
-// cancel.
+// whyReplaced says why a process is killed that has nothing to do but predictions that ignored
+// their cancel.
 func whyReplaced(ids []string, grace time.Duration) string {
 	return fmt.Sprintf("it went on with %s for %s after the cancel", strings.Join(named(ids), ", "), grace)
 }

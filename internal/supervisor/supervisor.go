@@ -84,8 +84,8 @@ type Observer interface {
 // RestartWindow is the time over which MaxRestarts counts.
 const RestartWindow = 10 * time.Minute
 
-// Supervisor runs predictions. Create, Perform, Cancel, Get, List, Health, Schema, Reload and Drain are its whole surface, beside
-// Signals for what the runners send.
+// Supervisor runs predictions. Create, Perform, Cancel, Get, List, Health, Schema, Reload and Drain
+// are its whole surface, beside Signals for what the runners send.
 type Supervisor struct {
 	Config
 

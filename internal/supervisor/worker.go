@@ -84,8 +84,8 @@ func newWorker(s *Supervisor, index int, dir *spool.Dir) *worker {
 	}
 }
 
-// keep runs one process after the other until the server stops, setup fails or the process dies too often; with Reloads until
-// the server stops.
+// keep runs one process after the other until the server stops, setup fails or the process dies too
+// often; with Reloads until the server stops.
 func (w *worker) keep() {
 	for again := true; again; again = w.awaitEdition() {
 		w.keepEdition()
@@ -192,8 +192,8 @@ func (w *worker) boot() (*runner.Process, error) {
 	return process, nil
 }
 
-// end kills a process, for this reason, and waits until it has ended. The worker is defunct when the
-// process does not end; should that end later, another takes its place.
+// end kills a process, for this reason, and waits until it has ended. The worker is defunct when
+// the process does not end; should that end later, another takes its place.
 func (w *worker) end(p process, why string) {
 	wait := endWait
 	if w.s.ending.Err() != nil {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Tally bounds how many lines of one kind reach the log, however much happens: the first few of each
-// period are written at once, and one line at its end counts the others.
+// Tally bounds how many lines of one kind reach the log, however much happens: the first few of
+// each period are written at once, and one line at its end counts the others.
 type Tally struct {
 	Most   int           // lines of a period
 	Period time.Duration // begins with the first of them
