@@ -157,6 +157,8 @@ def test_trainings_are_marked_among_the_recent_predictions(page, start):
     expect(page.locator("#recent li")).to_have_count(2)
     expect(page.locator("#recent li").filter(has_text="learned")).to_contain_text("training")
     expect(page.locator("#recent li").filter(has_text="predicted")).not_to_contain_text("training")
+    page.set_viewport_size({"width": 320, "height": 568})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
 @pytest.mark.parametrize(
