@@ -156,7 +156,8 @@ func (c components) list(name string, s shape) string {
 
 const hello = "hello"
 
-// A string or a list that must be longer than this is left to the author: people can edit no such line.
+// A string or a list that must be longer than this is left to the author: people can edit no such
+// line.
 const (
 	longestSample = 200
 	mostItems     = 10

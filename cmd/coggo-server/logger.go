@@ -42,8 +42,9 @@ func plainDuration(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// escaped keeps a value from driving the terminal: tint passes escape sequences on, makes one of the
-// letters \x1b, and without colors drops what follows. It does so with strings, but it quotes bytes.
+// escaped keeps a value from driving the terminal: tint passes escape sequences on, makes one of
+// the letters \x1b, and without colors drops what follows. It does so with strings, but it quotes
+// bytes.
 func escaped(groups []string, a slog.Attr) slog.Attr {
 	a = plainDuration(groups, a)
 	if kind := a.Value.Kind(); kind != slog.KindString && kind != slog.KindAny {

@@ -59,9 +59,9 @@ func (r reloader) changed(changes []watch.Change) {
 	r.supervisor.Reload(m.entry(), err, "the model is being loaded anew, because "+inBrief(names, 2)+" changed; try again when /health-check says READY")
 }
 
-// matters reports whether a change is the author's and may make a difference. A new file makes none to a model that was loaded
-// without it: that is for a model that could not be loaded. What is not code, or is code that says what it said, may have been
-// written by the model itself.
+// matters reports whether a change is the author's and may make a difference. A new file makes none
+// to a model that was loaded without it: that is for a model that could not be loaded. What is not
+// code, or is code that says what it said, may have been written by the model itself.
 func (r reloader) matters(c watch.Change) bool {
 	switch {
 	case c.Kind == watch.Added:

@@ -260,11 +260,12 @@ func (p *Prediction) ownMetricsLocked() json.RawMessage {
 	return joinMetrics(setMetric(slices.Clone(p.recorded), "predict_time", appendSeconds(seconds)))
 }
 
-// mostUnended is how much of a line without its end is left out for the sake of whole lines. A longer
-// one, such as a progress bar, may be all that there is.
+// mostUnended is how much of a line without its end is left out for the sake of whole lines. A
+// longer one, such as a progress bar, may be all that there is.
 const mostUnended = 4 << 10
 
-// cutLog keeps what fits of text, up to the end of a line where that is near, and says that the rest is missing.
+// cutLog keeps what fits of text, up to the end of a line where that is near, and says that the
+// rest is missing.
 func cutLog(text []byte, room, limit int) []byte {
 	text = text[:max(0, min(room, len(text)))]
 	if i := bytes.LastIndexByte(text, '\n'); i >= 0 && len(text)-i <= mostUnended {

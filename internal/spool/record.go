@@ -8,8 +8,8 @@ import (
 
 // Record keeps on disk what a prediction that runs alone has written to its standard streams, for a
 // later server: what is in a pipe, or in the memory of this server, ends with it. The file appears
-// with the first text. Nobody fails because it can't be written: on a full disk it gives back what it
-// has taken.
+// with the first text. Nobody fails because it can't be written: on a full disk it gives back what
+// it has taken.
 type Record struct {
 	dir  *Dir
 	name string

@@ -8,8 +8,8 @@ import (
 	"github.com/coggo/coggo/internal/runner"
 )
 
-// The model while an author works on it: each time its files have changed, every runner ends and another one takes its place.
-// That is no crash, so neither the restarts nor the backoff count.
+// The model while an author works on it: each time its files have changed, every runner ends and
+// another one takes its place. That is no crash, so neither the restarts nor the backoff count.
 
 // edition is the model as it was on disk at one time.
 type edition struct {
@@ -29,9 +29,10 @@ func newEdition(entry runner.Entry, reloads bool) edition {
 	return e
 }
 
-// Reload lets every runner end, and starts others that load entry. Predictions may go on for ReloadGrace and fail then; new ones
-// are refused until a runner is ready. Instead of loading anything, a broken model fails its setup with that error. It needs
-// Reloads, and may be called from one goroutine.
+// Reload lets every runner end, and starts others that load entry. Predictions may go on for
+// ReloadGrace and fail then; new ones are refused until a runner is ready. Instead of loading
+// anything, a broken model fails its setup with that error. It needs Reloads, and may be called
+// from one goroutine.
 func (s *Supervisor) Reload(entry runner.Entry, broken error, why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -59,7 +60,8 @@ func (s *Supervisor) Renewed() <-chan struct{} {
 	return s.edition.over
 }
 
-// outdated reports whether there is a newer edition than that of w's process. Who is not the goroutine of keep needs the lock.
+// outdated reports whether there is a newer edition than that of w's process. Who is not the
+// goroutine of keep needs the lock.
 func (w *worker) outdated() bool {
 	select {
 	case <-w.renewed:
@@ -69,7 +71,8 @@ func (w *worker) outdated() bool {
 	}
 }
 
-// awaitEdition returns when there is something new to load after what could not be kept, and reports whether there is.
+// awaitEdition returns when there is something new to load after what could not be kept, and
+// reports whether there is.
 func (w *worker) awaitEdition() bool {
 	if w.renewed == nil {
 		return false
@@ -129,11 +132,12 @@ func (w *worker) cancelHanded(r Reason) {
 	}
 }
 
-// errOutdated is for a process of an older edition, and for a prediction whose input was checked for another model than the one
-// that is loaded by now.
+// errOutdated is for a process of an older edition, and for a prediction whose input was checked
+// for another model than the one that is loaded by now.
 var errOutdated = errors.New("the model has changed")
 
-// fitsLocked returns errOutdated, or a *prediction.Error when the model has no such method any more.
+// fitsLocked returns errOutdated, or a *prediction.Error when the model has no such method any
+// more.
 func (s *Supervisor) fitsLocked(f *flight) error {
 	input, err := s.inputLocked(f.prediction.Request.Method)
 	if err == nil && input != f.against {
@@ -151,8 +155,8 @@ func (f *flight) outdate() {
 	}
 }
 
-// AtWork reports whether the model was being set up, or ran a prediction that is still known, at a time: what has changed on disk
-// then may be its own doing.
+// AtWork reports whether the model was being set up, or ran a prediction that is still known, at a
+// time: what has changed on disk then may be its own doing.
 func (s *Supervisor) AtWork(t time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,6 +1,7 @@
-// Package watch answers one question: have the files of a model changed? A notification of the kernel is only a doorbell: what
-// has changed is found by a look at the files, so nothing is missed where notifications merge or get lost, and a file that is
-// saved by a rename is seen like any other.
+// Package watch answers one question: have the files of a model changed? A notification of the
+// kernel is only a doorbell: what has changed is found by a look at the files, so nothing is missed
+// where notifications merge or get lost, and a file that is saved by a rename is seen like any
+// other.
 package watch
 
 import (
@@ -19,8 +20,8 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// A look comes once nothing has happened for quiet, so that all files of one save or one checkout are seen together; longest
-// bounds that for a file that is written all the time.
+// A look comes once nothing has happened for quiet, so that all files of one save or one checkout
+// are seen together; longest bounds that for a file that is written all the time.
 const (
 	quiet   = 200 * time.Millisecond
 	longest = 2 * time.Second
@@ -44,13 +45,14 @@ type Change struct {
 	Same bool      // it is code, and was written with the contents that it had
 }
 
-// Code reports whether it is a file that nobody but the author writes: a module, or the cog.yaml of the model.
+// Code reports whether it is a file that nobody but the author writes: a module, or the cog.yaml of
+// the model.
 func (c Change) Code() bool { return isCode(c.Path) }
 
 func isCode(path string) bool { return filepath.Ext(path) == ".py" || path == "cog.yaml" }
 
-// watched are the files that a model may be made of: modules, and what they read at their start. Weights are left out, and so is
-// all that a model writes as output.
+// watched are the files that a model may be made of: modules, and what they read at their start.
+// Weights are left out, and so is all that a model writes as output.
 var watched = []string{".py", ".yaml", ".yml", ".toml", ".json", ".txt"}
 
 // stamp tells one state of a file from another.
@@ -107,8 +109,9 @@ func real(path string) string {
 // Close ends the watch.
 func (t *Tree) Close() { _ = t.notify.Close() } // there is nothing that could be lost
 
-// Run calls changed with what has changed, and failed once for each reason why something can't be watched, until stop is closed.
-// While the directory itself is gone it looks whether it has come back.
+// Run calls changed with what has changed, and failed once for each reason why something can't be
+// watched, until stop is closed. While the directory itself is gone it looks whether it has come
+// back.
 func (t *Tree) Run(stop <-chan struct{}, changed func([]Change), failed func(error)) {
 	look := time.NewTimer(longest)
 	look.Stop()
@@ -159,7 +162,8 @@ func (t *Tree) concerns(event fsnotify.Event) bool {
 	return err == nil && info.IsDir()
 }
 
-// counts goes by the name alone. What begins with a dot is a temporary file of an editor, or nobody's code.
+// counts goes by the name alone. What begins with a dot is a temporary file of an editor, or
+// nobody's code.
 func counts(path string) bool {
 	return !strings.HasPrefix(filepath.Base(path), ".") && slices.Contains(watched, filepath.Ext(path))
 }
@@ -187,9 +191,10 @@ func (t *Tree) look() (changes []Change, err error) {
 	return changes, err
 }
 
-// read returns the state of every file that counts, and watches every directory. One that is watched before it is read misses
-// nothing; one that goes away meanwhile is not there. There are no files when the directory itself can't be read; with files, the
-// error is of the first directory that can't be watched.
+// read returns the state of every file that counts, and watches every directory. One that is
+// watched before it is read misses nothing; one that goes away meanwhile is not there. There are no
+// files when the directory itself can't be read; with files, the error is of the first directory
+// that can't be watched.
 func (t *Tree) read() (map[string]state, error) {
 	files, dirs := map[string]state{}, map[string]bool{}
 	var unseen error
@@ -239,7 +244,8 @@ func (t *Tree) state(path, below string, info fs.FileInfo) state {
 	return is
 }
 
-// watch lets the kernel notify of a directory. One below the model that nobody may read has no code.
+// watch lets the kernel notify of a directory. One below the model that nobody may read has no
+// code.
 func (t *Tree) watch(path string) error {
 	err := t.notify.Add(path)
 	if _, gone := os.Lstat(path); err == nil || gone != nil || path != t.dir && errors.Is(err, fs.ErrPermission) {
