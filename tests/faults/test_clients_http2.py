@@ -66,6 +66,7 @@ def test_a_connection_has_so_many_streams_and_says_so(server):
             pass
         assert refused() == set(range(501, 601, 2)), "the first 250 of 300 are served"
     server.ask("POST", "/predictions/long/cancel")
+    until("the slot is free", lambda: server.health()["concurrency"]["current"] == 0)
     works(server)
 
 

@@ -413,7 +413,7 @@ def test_an_end_that_is_too_large_for_the_room_that_is_kept_is_not_lost(
     assert first.ended("it")["status"] == status
     os.kill(first.runner(), 9)  # the next one clears what an earlier one has left
     if free:
-        until("there is another one", lambda: "starting it again" in first.log())
+        until("there is another one", lambda: "runner ended" in first.log())
         first.wait_status("READY")
     else:
         until("it says why", lambda: "no runner can start" in first.log())

@@ -136,8 +136,8 @@ def test_what_is_well_is_read_by_the_server_and_by_the_command(start, model, nam
     text, at_once, trains = WELL[name]
     place = model(text)
     server = start(model_dir=place)
-    assert_is_served(server, at_once, trains)
     assert "level=WARN" not in server.log()
+    assert_is_served(server, at_once, trains)
     shown = schema(place)
     assert (shown.returncode, shown.stderr) == (0, "")
     assert ("TrainingInput" in json.loads(shown.stdout)["components"]["schemas"]) == trains

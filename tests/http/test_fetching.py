@@ -273,7 +273,7 @@ def test_a_runner_that_dies_does_not_end_what_is_being_fetched(start, drip):
     drip.let_go("b")
     ran(server, "b")
     os.kill(server.runner(), signal.SIGKILL)
-    until("it is started again", lambda: "starting it again" in server.log())
+    until("it is started again", lambda: "runner ended" in server.log())
     drip.let_go("a")
     assert ran(server, "a") == ["a", "-a"]
 

@@ -60,7 +60,7 @@ def test_a_runner_that_dies_is_replaced_alone(start):
     server.predict({"s": 60}, {"Prefer": "respond-async"}, id="stays")
     _, victim = server.predict({}).json["output"]
     os.kill(int(victim), signal.SIGKILL)
-    until("the death was noticed", lambda: "starting it again" in server.log())
+    until("the death was noticed", lambda: "runner ended" in server.log())
     until("there are two again", lambda: server.health()["concurrency"] == {"max": 2, "current": 1})
     _, other = server.predict({}).json["output"]
     assert other != victim

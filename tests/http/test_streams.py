@@ -432,7 +432,7 @@ def test_a_time_that_is_none_is_refused(tmp_path, flag):
     (tmp_path / "predict.py").write_text(PLAIN)
     command = [str(BINARY), "--predict", "predict.py:Predictor", flag, str(tmp_path)]
     tried = subprocess.run(command, capture_output=True, text=True, timeout=20)
-    assert tried.returncode == 1 and "must be positive" in tried.stderr
+    assert tried.returncode == 2 and "must be positive" in tried.stderr
 
 
 # Back again after the server was killed

@@ -68,7 +68,7 @@ def test_what_a_killed_process_has_fetched_is_swept(start, store, source):
     server = start(source, env={"COG_WEIGHTS": store.add("/weights.bin", b"remote"), "READS": "1"})
     (first,) = fetched(server.temporary)
     os.kill(server.runner(), signal.SIGKILL)
-    until("it is started again", lambda: "starting it again" in server.log())
+    until("it is started again", lambda: "runner ended" in server.log())
     server.wait_status("READY")
     (second,) = fetched(server.temporary)
     assert first != second and len(store.got) == 2

@@ -145,14 +145,14 @@ def _holds(marker: str) -> bool:
 
 def _compares(text: str) -> bool:
     import operator
-    import platform
 
+    system = os.uname()  # not the module platform: a model may have one of its own
     here = {
         "os_name": os.name,
-        "platform_machine": platform.machine(),
-        "platform_python_implementation": platform.python_implementation(),
-        "platform_system": platform.system(),
-        "python_full_version": platform.python_version(),
+        "platform_machine": system.machine,
+        "platform_python_implementation": {"cpython": "CPython", "pypy": "PyPy"}.get(sys.implementation.name, ""),
+        "platform_system": system.sysname,
+        "python_full_version": sys.version.partition(" ")[0],
         "python_version": "{}.{}".format(*sys.version_info[:2]),
         "sys_platform": sys.platform,
     }

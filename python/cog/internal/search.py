@@ -36,7 +36,6 @@ LATE = (
     "mmap",
     "operator",
     "pathlib",
-    "platform",
     "select",
     "shlex",
     "shutil",
