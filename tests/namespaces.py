@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -29,7 +30,9 @@ def run_inside(name: str) -> None:
         pytest.skip("this machine lets nobody make namespaces: unshare --map-root-user --mount --net")
     root = pathlib.Path(__file__).resolve().parents[1]
     command = [*UNSHARE, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
-    done = subprocess.run([*command, f"tests/http/inside/{name}"], cwd=root, capture_output=True, text=True, timeout=50)
+    with tempfile.TemporaryDirectory() as own:  # others sweep the one that pytest takes by itself
+        command += [f"--basetemp={own}/pytest", f"tests/http/inside/{name}"]
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=50)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -73,9 +73,12 @@ type worker struct {
 // hangs in the kernel, usually in the driver of a device, and only a restart of the machine or the container helps.
 const endWait = 15 * time.Second
 
+// settingUp is why there is no slot yet, also before the first process is started.
+const settingUp = "the model is being set up"
+
 func newWorker(s *Supervisor, index int, dir *spool.Dir) *worker {
 	return &worker{
-		s: s, index: index, dir: dir,
+		s: s, index: index, dir: dir, why: settingUp,
 		look:    newBell(),
 		gone:    newBell(),
 		check:   newChecker(),
@@ -275,7 +278,7 @@ func (w *worker) spawn() (*runner.Process, error) {
 	w.setup = spool.SetupResult{StartedAt: w.s.Now()}
 	edition := w.s.edition
 	w.renewed = edition.over
-	w.setupLogs, w.why, w.replaced, w.died, w.process = nil, "the model is being set up", false, nil, nil
+	w.setupLogs, w.why, w.replaced, w.died, w.process = nil, settingUp, false, nil, nil
 	w.s.mu.Unlock()
 	if edition.broken != nil {
 		return nil, edition.broken

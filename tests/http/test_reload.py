@@ -382,10 +382,9 @@ def test_code_that_setup_writes_as_it_was_is_no_change(start: Starter, directory
 
 
 def test_a_file_that_comes_back_by_a_rename_is_new(start: Starter, directory: pathlib.Path) -> None:
-    model = Model(start, directory)
     for name in ("predict.py", "cog.yaml"):
         os.utime(directory / name, (1, 1))
-    model.reloaded(model.started())
+    model = Model(start, directory)
     for status, old, new in (("SETUP_FAILED", "predict.py", "away"), ("READY", "away", "predict.py")):
         before = model.started()
         (directory / old).rename(directory / new)
