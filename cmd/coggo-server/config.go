@@ -74,7 +74,7 @@ type Config struct {
 	Recover        string `group:"Running:" enum:"fail,rerun" default:"fail" help:"What becomes of predictions that a killed server had in flight: fail or rerun."`
 	MaxRestarts    int    `group:"Running:" default:"3" placeholder:"N" help:"How often a crashed runner is started again within 10 minutes."`
 	MaxQueue       *int   `group:"Running:" placeholder:"N" help:"Predictions that may wait for a slot; beyond it 429. With 0 none waits: 409. Default: 64 for requests to /v1, whose clients do not handle 409, and 0 for others."`
-	Reload         bool   `group:"Running:" help:"For development: load the model anew whenever its files change, see docs/operating.md."`
+	Reload         bool   `group:"Running:" help:"For development: reload the model whenever its files change, see docs/operating.md."`
 	MaxFetching    int    `group:"Running:" default:"8" placeholder:"N" help:"Predictions whose input files may be fetched beyond those for which a slot is free; beyond it 409, or the queue."`
 	Retain         int    `group:"Running:" default:"1000" placeholder:"N" help:"Finished predictions to keep for GET; 0 keeps none."`
 	RetainFor      span   `group:"Running:" default:"1h" help:"How long they are kept."`

@@ -209,7 +209,7 @@ func TestEveryMessageIsDescribed(t *testing.T) {
 	}
 	elsewhere := []string{ // made in packages whose other strings are not for clients
 		"the body is not valid JSON: …", "no file has this id; uploaded files are kept for a while",
-		"the model is being loaded anew, because … changed; try again when /health-check says READY",
+		"the model is being reloaded, because … changed; try again when /health-check says READY",
 	}
 	for _, row := range regexp.MustCompile("(?m)^\\| `+([^|]* [^|]* [^|]*[^`])`+ \\|").FindAllStringSubmatch(page, -1) {
 		if !found[row[1]] && !slices.Contains(elsewhere, row[1]) {

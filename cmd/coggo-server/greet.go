@@ -93,7 +93,7 @@ func banner(c Config, address net.Addr, document *schema.Document, slots int, to
 func whatNext(c Config, address net.Addr) string {
 	remedy := "Press Ctrl-C, fix the error above, and start the server again."
 	if c.Reload {
-		remedy = "Fix the error above and save: the server then loads the model anew."
+		remedy = "Fix the error above and save: the server then reloads the model."
 	}
 	return fmt.Sprintf(`
   Setup failed, so the server takes no predictions. %s

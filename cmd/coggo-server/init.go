@@ -14,8 +14,8 @@ import (
 //go:embed starter
 var starterFiles embed.FS
 
-// starter are the files of a new model by the names that they have in starterFiles, in the order in
-// which they are named to people. Without those that are needed there is no model.
+// starter lists the files of a new model, in the order in which init prints them. source is the name
+// in starterFiles. A model does not work without the needed ones.
 var starter = []struct {
 	source, name string
 	needed       bool
@@ -65,7 +65,7 @@ Next:
   %[1]s check --strict %[2]s
   %[1]s --reload %[2]s
 
-The second serves the model and loads it anew at each save. Its page is http://localhost:5000/docs.
+The second serves the model and reloads it at each save. Its page is http://localhost:5000/docs.
 `, quoted(os.Args[0]), quoted(c.Directory))
 	return nil
 }

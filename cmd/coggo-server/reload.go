@@ -13,7 +13,7 @@ import (
 	"github.com/coggo/coggo/internal/watch"
 )
 
-// reloader loads the model anew when its files have changed.
+// reloader reloads the model when its files have changed.
 type reloader struct {
 	given      Model // by flags and environment alone: cog.yaml is read at each change
 	supervisor *supervisor.Supervisor
@@ -39,7 +39,7 @@ func watchModel(c Config, dir *workingDir, s *supervisor.Supervisor, log *slog.L
 	}, nil
 }
 
-// changed loads the model anew if one of the changes may matter to it.
+// changed reloads the model if one of the changes may matter to it.
 func (r reloader) changed(changes []watch.Change) {
 	var names []string
 	for _, c := range changes {
@@ -50,13 +50,13 @@ func (r reloader) changed(changes []watch.Change) {
 	if len(names) == 0 {
 		return
 	}
-	r.log.Info("loading the model anew", "changed", inBrief(names, 10))
+	r.log.Info("reloading the model", "changed", inBrief(names, 10))
 	m := r.given
 	err := m.complete()
 	for _, warning := range m.Warnings {
 		r.log.Warn(warning)
 	}
-	r.supervisor.Reload(m.entry(), err, "the model is being loaded anew, because "+inBrief(names, 2)+" changed; try again when /health-check says READY")
+	r.supervisor.Reload(m.entry(), err, "the model is being reloaded, because "+inBrief(names, 2)+" changed; try again when /health-check says READY")
 }
 
 // matters reports whether a change is the author's and may make a difference. A new file makes none
@@ -73,7 +73,7 @@ func (r reloader) matters(c watch.Change) bool {
 	case c.Kind == watch.Removed:
 		return false
 	case r.supervisor.AtWork(c.At):
-		r.log.Info("a change is taken for the model's own, because it was at work: save the file again to load the model anew", "file", c.Path)
+		r.log.Info("a change is taken for the model's own, because it was at work: save the file again to reload the model", "file", c.Path)
 		return false
 	}
 	return true

@@ -221,7 +221,7 @@ func (r Reason) ending(f *flight) (prediction.Status, string) {
 	case ByShutdown:
 		return prediction.Failed, shutDown
 	case ByReload:
-		return prediction.Failed, "the model was loaded anew before the prediction ended"
+		return prediction.Failed, "the model was reloaded before the prediction ended"
 	default:
 		return prediction.Canceled, ""
 	}

@@ -81,7 +81,7 @@ func (w *worker) awaitEdition() bool {
 		return true
 	}
 	if w.s.ending.Err() == nil {
-		w.s.Log.Info("the next change of its files loads the model anew", "runner", w.index)
+		w.s.Log.Info("the next change of its files reloads the model", "runner", w.index)
 	}
 	select {
 	case <-w.renewed:
@@ -108,7 +108,7 @@ func (w *worker) retire(process *runner.Process) {
 func (w *worker) finishFlights(process *runner.Process) {
 	count := w.handedFlights()
 	if count > 0 {
-		w.s.Log.Info("predictions may end before the model is loaded anew", "runner", w.index, "predictions", count, "grace", w.s.ReloadGrace)
+		w.s.Log.Info("predictions may end before the model is reloaded", "runner", w.index, "predictions", count, "grace", w.s.ReloadGrace)
 	}
 	late := time.After(w.s.ReloadGrace)
 	for ; count > 0; count = w.handedFlights() {

@@ -41,7 +41,7 @@ type Config struct {
 	PredictTimeout time.Duration // 0: none
 	MaxRestarts    int           // of one runner within RestartWindow
 	Reloads        bool          // Reload may be called: a model that can't be used waits for it
-	ReloadGrace    time.Duration // how long predictions may go on with a model that is to be loaded anew
+	ReloadGrace    time.Duration // how long predictions may go on with a model that is to be reloaded
 	MaxQueue       int           // predictions that may wait for a slot
 	PatientQueue   int           // the same for those of Patient requests, where it is more
 	MaxFetching    int           // predictions that may fetch files beyond those for which a slot is free

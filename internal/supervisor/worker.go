@@ -64,7 +64,7 @@ type worker struct {
 	died      []string           // the predictions that failed because the process died, by id
 	brief     bool               // it runs one prediction at a time, and the last was brief
 	turned    chan struct{}      // closed at the next change of phase
-	renewed   <-chan struct{}    // closed when the process is to load the model anew; nil when that never comes
+	renewed   <-chan struct{}    // closed when the process is to reload the model; nil when that never comes
 
 	crashes []time.Time // within RestartWindow; belongs to the goroutine of keep
 }

@@ -1,4 +1,4 @@
-"""``--reload``: the model is loaded anew when its files change, and nothing is lost by it."""
+"""``--reload``: the model is reloaded when its files change, and nothing is lost by it."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ class Model:
             return health["setup"]["started_at"] != before and health["status"] == status and health
 
         try:
-            return until(f"the model is loaded anew and {status}", look)
+            return until(f"the model is reloaded and {status}", look)
         except AssertionError as late:
             raise AssertionError(f"{late}: {self.server.health()}\n{self.server.log()}") from None
 
     def loads(self) -> int:
-        return self.server.log().count("loading the model anew")
+        return self.server.log().count("reloading the model")
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_a_running_prediction_ends_with_the_old_model(
     model.server.wait_status("STARTING")
     refused = model.server.predict({})
     assert refused.status == 503
-    assert refused.json["error"].startswith("the model is being loaded anew, because predict.py changed")
+    assert refused.json["error"].startswith("the model is being reloaded, because predict.py changed")
     (tmp_path / "go").touch()
     model.reloaded(before)
     thread.join(20)
@@ -208,7 +208,7 @@ def test_a_prediction_that_takes_longer_than_the_grace_period_fails(
     model.save(NEW)
     thread.join(20)
     assert answers[0].json["status"] == "failed"
-    assert answers[0].json["error"] == "the model was loaded anew before the prediction ended"
+    assert answers[0].json["error"] == "the model was reloaded before the prediction ended"
     model.reloaded(before)
     assert model.server.predict({}).json["output"] == "new"
 
@@ -447,7 +447,7 @@ def test_a_checkout_of_many_files_is_one_short_line(start: Starter, directory: p
     for n in range(500):
         (directory / f"lib/m{n:03}.py").write_text("x = 22")
     model.reloaded(before)
-    line = next(line for line in model.server.log().splitlines() if "loading the model anew" in line)
+    line = next(line for line in model.server.log().splitlines() if "reloading the model" in line)
     assert "lib/m000.py" in line and "other files" in line
     assert len(line) < 400
 
@@ -472,7 +472,7 @@ def test_files_that_are_no_code_are_not_looked_at(start: Starter, directory: pat
     before = model.started()
     os.utime(directory / "predict.py")  # which comes after them
     model.reloaded(before)
-    assert re.findall(r'loading the model anew" changed=(\S+)', model.server.log()) == ["predict.py"]
+    assert re.findall(r'reloading the model" changed=(\S+)', model.server.log()) == ["predict.py"]
 
 
 def test_a_model_behind_a_symbolic_link_is_watched(

@@ -146,7 +146,7 @@ def test_nor_is_one_that_was_to_be_loaded_anew(start, receiver, how):
     server.predict({}, ASYNC, id="queued", webhook=receiver.url, webhook_events_filter=["completed"])
     model = server.temporary.parent
     (model / "predict.py").write_text(MODEL + "# anew")
-    until("it is to be loaded anew", lambda: "predictions may end before" in server.log())
+    until("it is to be reloaded", lambda: "predictions may end before" in server.log())
     told_to_stop(server, how)
     (model / "there").touch()
     ask.join()

@@ -163,7 +163,7 @@ def test_a_model_that_is_loaded_anew_is_shown_anew(model):
     terminal = Terminal(words, COGGO_AUTH_TOKEN="")
     terminal.wait("curl .*\n")
     (model / "predict.py").write_text("def (:\n")
-    terminal.wait("the next change of its files loads the model anew")
+    terminal.wait("the next change of its files reloads the model")
     (model / "predict.py").write_text(
         SLOW.replace("prompt: str", "haiku: str").replace("return prompt", "return haiku")
     )

@@ -168,7 +168,7 @@ async function start() {
   modelSeen = watchModel(described, () => typed.keep(form));
   show($("main"), true);
   changed();
-  if (location.hash.length > 1) await (kept ? runner.follow(decoded(location.hash.slice(1))).catch((error) => runner.refused(error)) : open(decoded(location.hash.slice(1)))); // the page was loaded anew
+  if (location.hash.length > 1) await (kept ? runner.follow(decoded(location.hash.slice(1))).catch((error) => runner.refused(error)) : open(decoded(location.hash.slice(1)))); // the page was reloaded
 }
 
 start();
