@@ -63,8 +63,8 @@ const (
 	watch = 6 * time.Second
 )
 
-// rest returns the CPU milliseconds and the wakeups in a second of a server that nobody asks anything. All servers rest at
-// the same time; the first call only notes the beginning.
+// rest returns the CPU milliseconds and the wakeups in a second of a server that nobody asks
+// anything. All servers rest at the same time; the first call only notes the beginning.
 func (b *bench) rest(s *server) (cpu, sleeps float64) {
 	r, known := b.idle[s.name]
 	if !known {

@@ -35,7 +35,8 @@ func (s *server) receive(data *bytes.Buffer, method, path, body string, header .
 	return err
 }
 
-// spare are buffers for answers that nobody keeps: new memory for one of 16 MiB would take the client longer than to read it.
+// spare are buffers for answers that nobody keeps: new memory for one of 16 MiB would take the
+// client longer than to read it.
 var spare = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // check makes a prediction and wants text in its answer.

@@ -115,9 +115,9 @@ func afterPause(s *server, n int) (float64, int, error) {
 	return middle(all), 0, nil
 }
 
-// completed runs a prediction with a webhook and returns how many milliseconds after the end of the model's code the last call
-// came, when the model is Ended: coglet does not tell when a prediction was completed. sizes
-// gets the number of output items of each call.
+// completed runs a prediction with a webhook and returns how many milliseconds after the end of the
+// model's code the last call came, when the model is Ended: coglet does not tell when a prediction
+// was completed. sizes gets the number of output items of each call.
 func (k *sink) completed(s *server, input string, sizes *[]int) (float64, error) {
 	for len(k.hook) > 0 {
 		<-k.hook

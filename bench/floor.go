@@ -19,8 +19,8 @@ import (
 	"time"
 )
 
-// floorServer is the least that two processes can do which exchange files and are told of them by inotify and a signal: it
-// bounds what Coggo can reach. It checks nothing and keeps nothing.
+// floorServer is the least that two processes can do which exchange files and are told of them by
+// inotify and a signal: it bounds what Coggo can reach. It checks nothing and keeps nothing.
 func floorServer(_ string, port int, _ options) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	return exec.Command(self, "-floor", strconv.Itoa(port)), err
@@ -145,7 +145,8 @@ func (f *floor) run(id string, body []byte) ([]byte, error) {
 	}
 }
 
-// awake is for how long one request that runs alone is looked for before its goroutine sleeps, see models/floor.py.
+// awake is for how long one request that runs alone is looked for before its goroutine sleeps, see
+// models/floor.py.
 const awake = 500 * time.Microsecond
 
 func yield() {

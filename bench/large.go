@@ -23,8 +23,9 @@ func largeWorkloads(k *sink) []workload {
 				if o.uploadURL != "" { // FastAPI uploads with --upload-url only where nobody waits
 					members["output_file_prefix"] = o.uploadURL
 				}
-				// Where the host has not given the memory of the file to this machine yet, the model's own write takes 125 ms and not
-				// 11: whoever comes after a system that holds much would pay for it.
+				// Where the host has not given the memory of the file to this machine yet, the
+				// model's own write takes 125 ms and not 11: whoever comes after a system that
+				// holds much would pay for it.
 				if _, err := s.request(members, `"succeeded"`); err != nil {
 					return 0, 1, err
 				}

@@ -1,4 +1,5 @@
-// Command bench compares Coggo with other runtimes, side by side and in turns. `make bench` sets up what it needs.
+// Command bench compares Coggo with other runtimes, side by side and in turns. `make bench` sets up
+// what it needs.
 package main
 
 import (

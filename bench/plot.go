@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// plots are the pictures: a file name, and the workloads that it shows, by the beginnings of their names.
+// plots are the pictures: a file name, and the workloads that it shows, by the beginnings of their
+// names.
 var plots = map[string][]string{
 	"latency.svg":    {"sync latency p50", "200-item", "end of the prediction", "cancel of an async", "cancel of time.sleep", "health p99"},
 	"throughput.svg": {"sync no-op, 1", "async no-op, 32", "async sleep", "health, 8"},

@@ -33,7 +33,8 @@ func tree(root int) []int {
 	return all
 }
 
-// field sums a line such as "Pss:  12 kB" of a file below /proc/PID over processes, in its own unit.
+// field sums a line such as "Pss:  12 kB" of a file below /proc/PID over processes, in its own
+// unit.
 func field(pids []int, file, name string) (sum int) {
 	for _, pid := range pids {
 		data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
@@ -64,7 +65,8 @@ func (s *server) peak() float64 {
 	return float64(field(tree(s.cmd.Process.Pid), "status", "VmHWM")) / 1024
 }
 
-// activity is the CPU time in milliseconds and the number of times that a thread of the tree went to sleep.
+// activity is the CPU time in milliseconds and the number of times that a thread of the tree went
+// to sleep.
 func (s *server) activity() (cpu float64, sleeps int) {
 	for _, pid := range tree(s.cmd.Process.Pid) {
 		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))

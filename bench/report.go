@@ -89,7 +89,8 @@ func (r report) write(dir string) error {
 	return nil
 }
 
-// markdown is the table: for each system the median and, in brackets, the smallest and the largest figure of a round.
+// markdown is the table: for each system the median and, in brackets, the smallest and the largest
+// figure of a round.
 func (r report) markdown() string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s, %d processors, %d rounds in turns.\n\n", r.Began, runtime.NumCPU(), r.Rounds)
@@ -125,7 +126,8 @@ func (w result) cell(name string) string {
 	return text
 }
 
-// ratio is the median over the rounds of Coggo's figure and that of the best other runtime in the same round.
+// ratio is the median over the rounds of Coggo's figure and that of the best other runtime in the
+// same round.
 func (w result) ratio() string {
 	own := w.Samples["coggo"]
 	best := ""
@@ -144,7 +146,8 @@ func (w result) ratio() string {
 	return fmt.Sprintf("%.2f × %s", against(own, w.Samples[best]), best)
 }
 
-// against is the median of the ratios round by round, so that it holds while the machine's speed drifts.
+// against is the median of the ratios round by round, so that it holds while the machine's speed
+// drifts.
 func against(a, b []float64) float64 {
 	var ratios []float64
 	for i := range min(len(a), len(b)) {

@@ -114,7 +114,8 @@ func throughput(name string, clients, n int, target string, o options, models ma
 	}
 }
 
-// work is the CPU time for each right answer: it says what a runtime costs where the machine is too busy to show its speed.
+// work is the CPU time for each right answer: it says what a runtime costs where the machine is too
+// busy to show its speed.
 func work(name string, clients, n int, o options, models map[string]string) workload {
 	return workload{
 		name: name, unit: "ms", models: models, options: o,
@@ -135,8 +136,8 @@ func tooManyWrong(t tally) error {
 	return nil
 }
 
-// median is the middle latency of n predictions, one after the other. To encode a large body would take the client longer than some
-// servers take to answer it.
+// median is the middle latency of n predictions, one after the other. To encode a large body would
+// take the client longer than some servers take to answer it.
 func median(s *server, n int, body, want string) (float64, int, error) {
 	t := s.load(1, n, func() error {
 		return s.check(body, want)

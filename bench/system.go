@@ -153,7 +153,8 @@ func (sys *system) launch(model string, o options) (*server, error) {
 	return s, cmd.Start()
 }
 
-// lastPort is below those that the kernel gives to connections: one of them must not take a port before its server listens.
+// lastPort is below those that the kernel gives to connections: one of them must not take a port
+// before its server listens.
 var lastPort atomic.Int64
 
 func freePort() (int, error) {
@@ -220,7 +221,8 @@ func answers(path string) func(*server) bool {
 	}
 }
 
-// bareServer is net/http with a handler that does nothing: what the load generator and the loopback cost by themselves.
+// bareServer is net/http with a handler that does nothing: what the load generator and the loopback
+// cost by themselves.
 func bareServer(_ string, port int, _ options) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	return exec.Command(self, "-serve", strconv.Itoa(port)), err

@@ -14,8 +14,9 @@ import (
 	"unsafe"
 )
 
-// wires are the kept-alive connections to one server. net/http's client has two goroutines for each connection: on two
-// processors the switches between them and the caller's took up to half of a short prediction. Here the caller writes and reads.
+// wires are the kept-alive connections to one server. net/http's client has two goroutines for each
+// connection: on two processors the switches between them and the caller's took up to half of a
+// short prediction. Here the caller writes and reads.
 type wires struct {
 	address string
 
@@ -37,8 +38,9 @@ const (
 	smallBody   = 64 << 10    // is sent with the head
 )
 
-// block makes the connections such that wait in the system call, each in a thread of its own. Go's own way, to sleep in epoll and wake
-// up the runtime's threads for each answer, took 30 µs of the processor that a single client shares with the server.
+// block makes the connections such that wait in the system call, each in a thread of its own. Go's
+// own way, to sleep in epoll and wake up the runtime's threads for each answer, took 30 µs of the
+// processor that a single client shares with the server.
 func (p *wires) block(blocking bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,4 +1,6 @@
-"""The real server, the real runner, a real webhook receiver: nothing here stands in for anything."""
+"""The real server, the real runner, a real webhook receiver: nothing here stands in for
+anything.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +21,15 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 # With it Python would write each print at once, and no test could see one that is left in a buffer.
 os.environ.pop("PYTHONUNBUFFERED", None)
 
-#: The server under test; another build of it, with the race detector for example, can be named instead.
+#: The server under test; another build of it, with the race detector for example, can be named
+#: instead.
 BINARY = pathlib.Path(os.environ.get("COGGO_SERVER") or ROOT / "bin" / "coggo-server")
 
 
 def real_python() -> str:
-    """The interpreter itself: a shim in front of it would cost more than the runner's whole boot."""
+    """The interpreter itself: a shim in front of it would cost more than the runner's whole
+    boot.
+    """
     return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 
 
@@ -40,7 +45,9 @@ class Starter:
         directory = options.pop("model_dir", None) or self._directories.mktemp("model")
         if source:
             (directory / "predict.py").write_text(source)
-        server = Server(BINARY, directory, options.pop("python", None) or real_python(), flags, **options)
+        server = Server(
+            BINARY, directory, options.pop("python", None) or real_python(), flags, **options
+        )
         self._servers.append(server)
         server.wait_listening()
         if ready:

@@ -1,6 +1,5 @@
-"""
-Load with faults, and the ledger of what became of it. ``make chaos``, ``make kills`` and ``make soak`` run it as a program, which
-prints what docs/reliability.md shows.
+"""Load with faults, and the ledger of what became of it. ``make chaos``, ``make kills`` and ``make
+soak`` run it as a program, which prints what docs/reliability.md shows.
 """
 
 from __future__ import annotations
@@ -50,18 +49,25 @@ class Ledger(NamedTuple):
 
 
 class Chaos:
-    """
-    Clients of all sorts against a server that is killed again and again, in a directory of their own. With ``flag`` that has its
-    working directory too, without it the server chooses one.
+    """Clients of all sorts against a server that is killed again and again, in a directory of
+    their own. With ``flag`` that has its working directory too, without it the server chooses one.
     """
 
     def __init__(
-        self, start: Callable[..., Server], directory: pathlib.Path, receiver: Receiver, seed: int, flag: bool
+        self,
+        start: Callable[..., Server],
+        directory: pathlib.Path,
+        receiver: Receiver,
+        seed: int,
+        flag: bool,
     ) -> None:
         where = ("--working-dir", str(directory / "spool")) if flag else ("--port", free_port())
         self._flags = (*where, "--max-concurrency", "16", "--max-restarts", "100000")
         self._flags += ("--retain", "100000", "--cancel-grace", "500ms")
-        self._options: dict[str, Any] = {"model_dir": directory / "model", "env": {"TMPDIR": str(directory / "tmp")}}
+        self._options: dict[str, Any] = {
+            "model_dir": directory / "model",
+            "env": {"TMPDIR": str(directory / "tmp")},
+        }
         for name in ("model", "tmp"):
             (directory / name).mkdir(parents=True)
         self._start = start
@@ -91,7 +97,10 @@ class Chaos:
     def run(self, seconds: float, requests: int, clients: int = 4) -> Ledger:
         """Until time is over or all was sent; then wait for every end."""
         self._pace = seconds * clients / requests
-        threads = [threading.Thread(target=self._client, args=(n, requests // clients)) for n in range(clients)]
+        threads = [
+            threading.Thread(target=self._client, args=(n, requests // clients))
+            for n in range(clients)
+        ]
         for thread in threads:
             thread.start()
         begin = time.monotonic()
@@ -110,7 +119,10 @@ class Chaos:
             self.server.kill()
             self.server = self._begin()
             return
-        os.kill(self.server.runner(), self._random.choice([signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM]))
+        os.kill(
+            self.server.runner(),
+            self._random.choice([signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM]),
+        )
         self.server.wait_status("READY")
 
     def _client(self, name: int, count: int) -> None:
@@ -132,7 +144,10 @@ class Chaos:
         body: Any = {"id": id, "input": {"s": dice.random() / 20}, "webhook": self._receiver.url}
         body["webhook_events_filter"] = COMPLETED
         if kind < 0.6:
-            if server.ask("POST", "/predictions", body, timeout=10, Prefer="respond-async").status == 202:
+            if (
+                server.ask("POST", "/predictions", body, timeout=10, Prefer="respond-async").status
+                == 202
+            ):
                 self.accepted.append(id)
                 if kind < 0.1:
                     server.ask("POST", f"/predictions/{id}/cancel", timeout=10)
@@ -141,14 +156,24 @@ class Chaos:
         elif kind < 0.7:
             server.ask("POST", "/predictions", {**body, "webhook": None}, timeout=10)
         elif kind < 0.8:
-            server.ask("POST", "/predictions", {"id": id, "input": {"s": "never", "n": []}}, timeout=10)
+            server.ask(
+                "POST", "/predictions", {"id": id, "input": {"s": "never", "n": []}}, timeout=10
+            )
         elif kind < 0.9:
-            server.ask("POST", "/predictions", '{"input": {' * 100, timeout=10, Content_Type="application/json")
+            server.ask(
+                "POST",
+                "/predictions",
+                '{"input": {' * 100,
+                timeout=10,
+                Content_Type="application/json",
+            )
         else:
             text = json.dumps({**body, "id": f"left-{id}"}).encode()
             head = f"POST /predictions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(text)}"
             with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
-                connection.sendall(head.encode() + b"\r\n\r\n" + text[: dice.randrange(len(text) + 1)])
+                connection.sendall(
+                    head.encode() + b"\r\n\r\n" + text[: dice.randrange(len(text) + 1)]
+                )
 
     def _settle(self, seconds: float) -> Ledger:
         def ended(id: str) -> bool:
@@ -167,7 +192,9 @@ class Chaos:
                 )
         doubled = [id for id, found in told.items() if len(found) > 1]
         terminal = len(self.accepted) - len(left)
-        return Ledger(self.sent, len(self.accepted), terminal, sorted(left), doubled, self.kills, seconds)
+        return Ledger(
+            self.sent, len(self.accepted), terminal, sorted(left), doubled, self.kills, seconds
+        )
 
 
 def chaos_holds(start: Callable[..., Server], base: pathlib.Path, seconds: int, flag: bool) -> bool:
@@ -189,11 +216,18 @@ def chaos_holds(start: Callable[..., Server], base: pathlib.Path, seconds: int, 
 
 
 def kills(server: Server, receiver: Receiver, count: int) -> list[float]:
-    """Kill the runner again and again with a prediction in flight; seconds from each kill to the end that is seen."""
+    """Kill the runner again and again with a prediction in flight; seconds from each kill to the
+    end that is seen.
+    """
     late = []
     for n in range(count):
         server.wait_status("READY")
-        body = {"id": f"kill{n}", "input": {"s": 600}, "webhook": receiver.url, "webhook_events_filter": COMPLETED}
+        body = {
+            "id": f"kill{n}",
+            "input": {"s": 600},
+            "webhook": receiver.url,
+            "webhook_events_filter": COMPLETED,
+        }
         assert server.ask("POST", "/predictions", body, Prefer="respond-async").status == 202
         os.kill(server.runner(), signal.SIGKILL)
         begin = time.monotonic()
@@ -216,7 +250,12 @@ class Sample(NamedTuple):
 def measure(server: Server, done: int) -> Sample:
     """Look at both processes and their directory."""
     pids = [server.process.pid, server.runner()]
-    return Sample(done, [rss(pid) for pid in pids], [descriptors(pid) for pid in pids], len(files_in(server.spool())))
+    return Sample(
+        done,
+        [rss(pid) for pid in pids],
+        [descriptors(pid) for pid in pids],
+        len(files_in(server.spool())),
+    )
 
 
 def rss(pid: int) -> int:
@@ -229,7 +268,9 @@ def soak(server: Server, count: int, every: int, clients: int = 4) -> list[Sampl
     """Many predictions on kept connections; a sample after each ``every``."""
     samples = []
     for done in range(0, count, every):
-        threads = [threading.Thread(target=many, args=(server, every // clients)) for _ in range(clients)]
+        threads = [
+            threading.Thread(target=many, args=(server, every // clients)) for _ in range(clients)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -257,7 +298,9 @@ def slope(samples: list[Sample], process: int) -> float:
 
 
 def owed(server: Server, receiver: Receiver, count: int) -> list[str]:
-    """Asynchronous predictions whose receiver fails 30 % of first tries; ids that did not end with exactly one event."""
+    """Asynchronous predictions whose receiver fails 30 % of first tries; ids that did not end with
+    exactly one event.
+    """
     first: set[str] = set()
     told: dict[str, int] = {}
     dice = random.Random(1)
@@ -272,7 +315,9 @@ def owed(server: Server, receiver: Receiver, count: int) -> list[str]:
         return 200
 
     receiver.answer = answer
-    threads = [threading.Thread(target=detached, args=(server, receiver, n, count // 4)) for n in range(4)]
+    threads = [
+        threading.Thread(target=detached, args=(server, receiver, n, count // 4)) for n in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -286,7 +331,9 @@ def detached(server: Server, receiver: Receiver, name: int, count: int) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     header = {"Content-Type": "application/json", "Prefer": "respond-async"}
     for n in range(count):
-        body = json.dumps({"id": f"{name}-{n}", "webhook": receiver.url, "webhook_events_filter": COMPLETED})
+        body = json.dumps(
+            {"id": f"{name}-{n}", "webhook": receiver.url, "webhook_events_filter": COMPLETED}
+        )
         status = 0
         while status != 202:
             connection.request("POST", "/predictions", body, header)
@@ -302,7 +349,9 @@ PLAIN = "class Predictor:\n    async def predict(self, n: int = 0) -> int:\n    
 
 def when_and_where() -> str:
     """What a table of figures begins with."""
-    head = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True).stdout.strip()
+    head = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True
+    ).stdout.strip()
     now = time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime())
     return f"{now}, {head or 'no commit'}, {os.cpu_count()} processors, Linux {platform.release()}"
 

@@ -1,6 +1,5 @@
-"""
-What clients, receivers and models put into a server, and the memory that it takes for that: the rows of ``make soak``, and in small
-tests/faults/test_memory.py.
+"""What clients, receivers and models put into a server, and the memory that it takes for that: the
+rows of ``make soak``, and in small tests/faults/test_memory.py.
 """
 
 from __future__ import annotations
@@ -53,7 +52,9 @@ class Watch:
 
 
 def pss(pid: int) -> int:
-    """Resident bytes, of which those that are shared with other processes count in part; 0 once it is gone, or for others than root."""
+    """Resident bytes, of which those that are shared with other processes count in part; 0 once it
+    is gone, or for others than root.
+    """
     try:
         text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:
@@ -62,7 +63,9 @@ def pss(pid: int) -> int:
 
 
 class Load(NamedTuple):
-    """A way to put bytes into a server, and what it may take for it: so many times what was sent, and so many MiB."""
+    """A way to put bytes into a server, and what it may take for it: so many times what was sent,
+    and so many MiB.
+    """
 
     name: str
     times: int
@@ -152,7 +155,9 @@ def pieces(body: bytes) -> Iterator[bytes]:
 
 
 def every_shape(start: Callable[..., Server], mib: int) -> Row:
-    return max((one_body(start, shape, mib) for shape in BODIES), key=lambda row: row.rss / row.sent)
+    return max(
+        (one_body(start, shape, mib) for shape in BODIES), key=lambda row: row.rss / row.sent
+    )
 
 
 def in_chunks(start: Callable[..., Server], mib: int) -> Row:
@@ -191,13 +196,20 @@ def many_files(start: Callable[..., Server], mib: int) -> Row:
 def uploads(start: Callable[..., Server], mib: int) -> Row:
     """Of 4 MiB each; half of them are more than may be."""
     server = start(SHAPES, "--max-uploads", f"{mib // 2}MiB")
-    part = b'--x\r\nContent-Disposition: form-data; name="content"; filename="a"\r\n\r\n%s\r\n--x--\r\n' % bytes(
-        4 * MIB
+    part = (
+        b'--x\r\nContent-Disposition: form-data; name="content"; filename="a"\r\n\r\n%s\r\n--x--\r\n'
+        % bytes(4 * MIB)
     )
     watch = Watch(server)
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         asked = [
-            pool.submit(server.ask, "POST", "/v1/files", part, Content_Type="multipart/form-data; boundary=x")
+            pool.submit(
+                server.ask,
+                "POST",
+                "/v1/files",
+                part,
+                Content_Type="multipart/form-data; boundary=x",
+            )
             for _ in range(mib // 4)
         ]
         assert {one.result().status for one in asked} == {201, 507}
@@ -236,10 +248,19 @@ class Files(BasePredictor):
 
 def unread(start: Callable[..., Server], mib: int) -> Row:
     """Half of it is output, half logs."""
-    server = start(ANSWERS, "--stream-timeout", "2s", "--max-log-bytes", f"{mib}MiB", predict="predict.py:Texts")
+    server = start(
+        ANSWERS,
+        "--stream-timeout",
+        "2s",
+        "--max-log-bytes",
+        f"{mib}MiB",
+        predict="predict.py:Texts",
+    )
     watch = Watch(server)
     server.predict({"size": mib * MIB // 2, "lines": mib * MIB // 200}, id="big")
-    paths = [f"{before}/predictions/big{after}" for before in ("", "/v1") for after in ("", "/stream")]
+    paths = [
+        f"{before}/predictions/big{after}" for before in ("", "/v1") for after in ("", "/stream")
+    ]
     clients = [asking(server.port, path) for path in paths for _ in range(10)]
     until("all are given up", lambda: all(hung_up_on(client) for client in clients), 60)
     for client in clients:
@@ -304,7 +325,9 @@ def owed(start: Callable[..., Server], mib: int, *flags: str) -> Row:
     with Sink() as sink:
         watch = Watch(server)
         for _ in range(mib):
-            answer = server.predict({"size": MIB}, webhook=sink.url, webhook_events_filter=["completed"])
+            answer = server.predict(
+                {"size": MIB}, webhook=sink.url, webhook_events_filter=["completed"]
+            )
             assert answer.json["status"] == "succeeded"
         row = watch.row(mib * MIB)
         sink.answers.set()
@@ -319,14 +342,21 @@ def owed_on_disk(start: Callable[..., Server], mib: int) -> Row:
 
 
 def files(start: Callable[..., Server], mib: int) -> Row:
-    """A file that is yielded, noted for a later server, sent to a receiver, and read in every way."""
+    """A file that is yielded, noted for a later server, sent to a receiver, and read in every
+    way.
+    """
     server = start(ANSWERS, "--port", free_port(), predict="predict.py:Files")
     with Sink() as sink:
         sink.answers.set()
         watch = Watch(server)
         hook = {"webhook": sink.url, "webhook_events_filter": ["completed"]}
         assert server.predict({"mib": mib}, ASYNC, id="it", **hook).status == 202
-        for path in ("/predictions/it/stream", "/predictions/it", "/v1/predictions/it", "/v1/predictions/it/stream"):
+        for path in (
+            "/predictions/it/stream",
+            "/predictions/it",
+            "/v1/predictions/it",
+            "/v1/predictions/it/stream",
+        ):
             assert read(server, path) > mib * MIB
         until("it was told", lambda: sink.told, 120)
     return watch.row(mib * MIB)
@@ -346,7 +376,10 @@ def read(server: Server, path: str) -> int:
 def returned(start: Callable[..., Server], mib: int) -> Row:
     server = start(ANSWERS, predict="predict.py:Texts")
     watch = Watch(server)
-    assert len(server.ask("POST", "/predictions", {"input": {"size": mib * MIB}}, timeout=300).body) > mib * MIB
+    assert (
+        len(server.ask("POST", "/predictions", {"input": {"size": mib * MIB}}, timeout=300).body)
+        > mib * MIB
+    )
     return watch.row(mib * MIB)
 
 
@@ -369,7 +402,9 @@ FETCHES = "from cog import Path\nclass Predictor:\n    def predict(self, file: P
 
 
 def drips(start: Callable[..., Server], mib: int) -> Row:
-    """Sources that keep their last byte, of as many predictions as may fetch; all others are refused."""
+    """Sources that keep their last byte, of as many predictions as may fetch; all others are
+    refused.
+    """
     server = start(FETCHES)
     go, store = threading.Event(), Store()
     at_the_end: list[int] = []

@@ -1,4 +1,6 @@
-"""What the tests of faults share: models that can be killed in the middle, and ways to look at what is left."""
+"""What the tests of faults share: models that can be killed in the middle, and ways to look at what
+is left.
+"""
 
 from __future__ import annotations
 
@@ -112,7 +114,9 @@ def descriptors(pid: int) -> int:
 def files_in(directory: pathlib.Path) -> list[str]:
     """Every file below a directory, by its path from there; what goes meanwhile is gone."""
     return sorted(
-        os.path.relpath(os.path.join(at, name), directory) for at, _, names in os.walk(directory) for name in names
+        os.path.relpath(os.path.join(at, name), directory)
+        for at, _, names in os.walk(directory)
+        for name in names
     )
 
 

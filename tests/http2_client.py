@@ -1,4 +1,6 @@
-"""A client of HTTP/2 that knows in advance what the server speaks. It can be slow, odd and hostile."""
+"""A client of HTTP/2 that knows in advance what the server speaks. It can be slow, odd and
+hostile.
+"""
 
 from __future__ import annotations
 
@@ -42,16 +44,23 @@ class Stream:
 
 
 class Http2:
-    """One connection. ``window`` is how much of each answer is taken unasked; it is renewed as long as ``takes`` says so."""
+    """One connection. ``window`` is how much of each answer is taken unasked; it is renewed as long
+    as ``takes`` says so.
+    """
 
-    def __init__(self, port: int, window: int = 1 << 20, takes: Callable[[int], bool] = lambda id: True) -> None:
+    def __init__(
+        self, port: int, window: int = 1 << 20, takes: Callable[[int], bool] = lambda id: True
+    ) -> None:
         self.port = port
         self.streams: dict[int, Stream] = {}
         self.goaway: int | None = None
         self.closed = False
         self.takes = takes
         config = h2.config.H2Configuration(
-            client_side=True, header_encoding="utf-8", validate_outbound_headers=False, normalize_outbound_headers=False
+            client_side=True,
+            header_encoding="utf-8",
+            validate_outbound_headers=False,
+            normalize_outbound_headers=False,
         )
         self.h2 = h2.connection.H2Connection(config)
         self.h2.initiate_connection()
@@ -64,7 +73,10 @@ class Http2:
         """Send what is due, and ``more``."""
         try:
             self.socket.sendall(self.h2.data_to_send() + more)
-        except (BrokenPipeError, ConnectionResetError):  # what the server said before it hung up is still to be read
+        except (
+            BrokenPipeError,
+            ConnectionResetError,
+        ):  # what the server said before it hung up is still to be read
             self.closed = True
 
     def open(
@@ -75,7 +87,9 @@ class Http2:
         end: bool = True,
         authority: str | None = None,
     ) -> Stream:
-        """Send the head of a request; the headers are sent as they are. ``end`` says that there is no body."""
+        """Send the head of a request; the headers are sent as they are. ``end`` says that there is
+        no body.
+        """
         stream = Stream(self.h2.get_next_available_stream_id())
         self.streams[stream.id] = stream
         self.h2.send_headers(stream.id, self.head(method, path, headers, authority), end_stream=end)
@@ -83,7 +97,11 @@ class Http2:
         return stream
 
     def head(
-        self, method: str, path: str, headers: Iterable[tuple[str, str]] = (), authority: str | None = None
+        self,
+        method: str,
+        path: str,
+        headers: Iterable[tuple[str, str]] = (),
+        authority: str | None = None,
     ) -> list[tuple[str, str]]:
         name = f"127.0.0.1:{self.port}" if authority is None else authority
         host = [(":authority", name)] if name else []
@@ -92,7 +110,11 @@ class Http2:
     def body(self, stream: Stream, data: bytes, end: bool = True) -> None:
         """Send a body as fast as the server takes it, or as much as it takes before it answers."""
         while data and not (stream.ended or self.closed or stream.reset is not None):
-            room = min(self.h2.local_flow_control_window(stream.id), self.h2.max_outbound_frame_size, len(data))
+            room = min(
+                self.h2.local_flow_control_window(stream.id),
+                self.h2.max_outbound_frame_size,
+                len(data),
+            )
             if not room:
                 self.receive()
                 continue
@@ -124,7 +146,9 @@ class Http2:
     def finish(self, stream: Stream) -> Answer:
         """The answer on a stream, once it is whole."""
         self.until(lambda: stream.ended)
-        assert stream.ended, f"no answer: reset {stream.reset}, goaway {self.goaway}, closed {self.closed}"
+        assert stream.ended, (
+            f"no answer: reset {stream.reset}, goaway {self.goaway}, closed {self.closed}"
+        )
         return stream.answer()
 
     def reset(self, stream: Stream) -> None:
@@ -186,13 +210,18 @@ class Http2:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
 
 class Raw:
-    """A connection that sends frames as they are given, whatever they mean, and reads what comes back."""
+    """A connection that sends frames as they are given, whatever they mean, and reads what comes
+    back.
+    """
 
     def __init__(self, port: int, start: bytes = PREFACE + b"\0\0\0\4\0\0\0\0\0") -> None:
         self.frames: list[Frame] = []
@@ -204,12 +233,21 @@ class Raw:
 
     def block(self, method: str, path: str, headers: Sequence[tuple[str, str]] = ()) -> bytes:
         """The headers of a request, encoded."""
-        head = [(":method", method), (":scheme", "http"), (":authority", f"127.0.0.1:{self._port}"), (":path", path)]
+        head = [
+            (":method", method),
+            (":scheme", "http"),
+            (":authority", f"127.0.0.1:{self._port}"),
+            (":path", path),
+        ]
         return bytes(self._encoder.encode([*head, *headers]))
 
-    def request(self, id: int, method: str, path: str, headers: Sequence[tuple[str, str]] = ()) -> bytes:
+    def request(
+        self, id: int, method: str, path: str, headers: Sequence[tuple[str, str]] = ()
+    ) -> bytes:
         """The frame of a request without a body."""
-        frame = HeadersFrame(id, self.block(method, path, headers), flags=["END_HEADERS", "END_STREAM"])
+        frame = HeadersFrame(
+            id, self.block(method, path, headers), flags=["END_HEADERS", "END_STREAM"]
+        )
         return bytes(frame.serialize())
 
     def send(self, data: bytes) -> bool:
@@ -249,6 +287,9 @@ class Raw:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()

@@ -58,7 +58,11 @@ class Stream:
                 assert name in ("event", "data", "id"), line
                 fields.setdefault(name, []).append(value.removeprefix(" "))
             elif fields:
-                yield Event(fields.get("event", [""])[-1], "\n".join(fields["data"]), fields.get("id", [""])[-1])
+                yield Event(
+                    fields.get("event", [""])[-1],
+                    "\n".join(fields["data"]),
+                    fields.get("id", [""])[-1],
+                )
                 fields = {}
         assert not fields, f"half an event: {fields}"
 
@@ -84,6 +88,9 @@ class Stream:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()

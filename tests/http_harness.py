@@ -35,7 +35,9 @@ class Answer(NamedTuple):
 
 
 def processes(mark: str) -> list[int]:
-    """The processes that were born with ``mark`` in their environment, whatever became of their parents."""
+    """The processes that were born with ``mark`` in their environment, whatever became of their
+    parents.
+    """
     found = []
     for directory in pathlib.Path("/proc").glob("[0-9]*"):
         try:
@@ -51,14 +53,17 @@ def is_runner(pid: int) -> bool:
     """Whether a process is a runner itself, and not a copy that the model has forked."""
     try:
         return (
-            os.getpgid(pid) == pid and b"cog.internal.file_runner" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+            os.getpgid(pid) == pid
+            and b"cog.internal.file_runner" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
         )
     except (ProcessLookupError, FileNotFoundError):
         return False
 
 
 class Server:
-    """One ``coggo-server`` process. ``command`` starts it in another way, in the directory of the model."""
+    """One ``coggo-server`` process. ``command`` starts it in another way, in the directory of the
+    model.
+    """
 
     def __init__(
         self,
@@ -107,7 +112,11 @@ class Server:
 
     def lines(self, msg: str) -> list[dict[str, Any]]:
         """The lines of its log with this message; with LOG_FORMAT=json."""
-        found = [json.loads(line) for line in self.log().splitlines() if line.startswith("{") and line.endswith("}")]
+        found = [
+            json.loads(line)
+            for line in self.log().splitlines()
+            if line.startswith("{") and line.endswith("}")
+        ]
         return [line for line in found if line.get("msg") == msg]
 
     def line(self, msg: str) -> dict[str, Any]:
@@ -122,7 +131,9 @@ class Server:
     def wait_listening(self) -> None:
         def port() -> int:
             assert self.process.poll() is None, self.log()
-            found = re.search(r'(?:listening address=|"msg":"listening","address":")[^\s"]+:(\d+)', self.log())
+            found = re.search(
+                r'(?:listening address=|"msg":"listening","address":")[^\s"]+:(\d+)', self.log()
+            )
             return int(found.group(1)) if found else 0
 
         self.port = until("the server listens", port)
@@ -136,7 +147,9 @@ class Server:
     def health(self) -> Any:
         return self.get("/health-check").json
 
-    def ask(self, method: str, path: str, body: Any = None, timeout: float = 30, **headers: str) -> Answer:
+    def ask(
+        self, method: str, path: str, body: Any = None, timeout: float = 30, **headers: str
+    ) -> Answer:
         """One request on a connection of its own; underscores in header names are dashes."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
@@ -144,16 +157,22 @@ class Server:
             if body is not None and not isinstance(body, (bytes, str)):
                 body = json.dumps(body)
                 given.setdefault("Content-Type", "application/json")
-            connection.request(method, path, body.encode() if isinstance(body, str) else body, given)
+            connection.request(
+                method, path, body.encode() if isinstance(body, str) else body, given
+            )
             response = connection.getresponse()
-            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+            return Answer(
+                response.status, {k.lower(): v for k, v in response.getheaders()}, response.read()
+            )
         finally:
             connection.close()
 
     def get(self, path: str, **headers: str) -> Answer:
         return self.ask("GET", path, **headers)
 
-    def predict(self, input: Any = None, headers: dict[str, str] | None = None, **envelope: Any) -> Answer:
+    def predict(
+        self, input: Any = None, headers: dict[str, str] | None = None, **envelope: Any
+    ) -> Answer:
         """POST /predictions."""
         body = dict(envelope) if input is None else {"input": input, **envelope}
         return self.ask("POST", "/predictions", body, **(headers or {}))
@@ -174,7 +193,9 @@ class Server:
             pid = self.process.pid
             children = pathlib.Path(f"/proc/{pid}/task").glob("*/children")
             pids = [int(c) for f in children for c in f.read_text().split()]
-            return next((p for p in pids if is_runner(p)), 0)  # the others are what a runner left behind
+            return next(
+                (p for p in pids if is_runner(p)), 0
+            )  # the others are what a runner left behind
 
         return int(until("there is a runner", find))
 
@@ -190,7 +211,11 @@ class Server:
     def temporary_files(self) -> set[pathlib.Path]:
         """What the model has made in its temporary directory."""
         found = (path for path in self.temporary.rglob("*") if path.is_file())
-        return {path for path in found if not any(p.name.startswith("coggo-inputs-") for p in path.parents)}
+        return {
+            path
+            for path in found
+            if not any(p.name.startswith("coggo-inputs-") for p in path.parents)
+        }
 
     def kill(self) -> None:
         """End the server as nobody would like to be ended."""
@@ -207,7 +232,11 @@ class Server:
     def _stop(self) -> None:
         if self.process.poll() is None:
             fresh = None
-            if "--working-dir" not in self.process.args and self.health()["status"] in ("READY", "BUSY", "UNHEALTHY"):
+            if "--working-dir" not in self.process.args and self.health()["status"] in (
+                "READY",
+                "BUSY",
+                "UNHEALTHY",
+            ):
                 fresh = self.spool()
             self.process.send_signal(signal.SIGINT)
             code = self.process.wait(30)
@@ -259,7 +288,9 @@ def write_reply(handler: http.server.BaseHTTPRequestHandler, reply: Reply) -> No
 
 
 class Receiver:
-    """Remembers every webhook. ``answer(n)`` may return a status, a whole reply, None to hang up, or wait."""
+    """Remembers every webhook. ``answer(n)`` may return a status, a whole reply, None to hang up,
+    or wait.
+    """
 
     def __init__(self, host: str = "127.0.0.1") -> None:
         self.answer: Callable[[int], int | Reply | None] = lambda n: 200
@@ -287,7 +318,9 @@ class Receiver:
                 if reply is None:
                     self.close_connection = True
                     return
-                write_reply(self, Reply(reply, {"Content-Length": "0"}) if isinstance(reply, int) else reply)
+                write_reply(
+                    self, Reply(reply, {"Content-Length": "0"}) if isinstance(reply, int) else reply
+                )
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -304,7 +337,9 @@ class Receiver:
 
     def wait_terminal(self) -> dict[str, Any]:
         def last() -> Any:
-            return next((b for b in self.got if b["status"] in ("succeeded", "failed", "canceled")), None)
+            return next(
+                (b for b in self.got if b["status"] in ("succeeded", "failed", "canceled")), None
+            )
 
         found: dict[str, Any] = until(f"a terminal webhook, got {self.statuses()}", last)
         return found

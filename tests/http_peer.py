@@ -14,7 +14,9 @@ class Peer(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, handler: type[http.server.BaseHTTPRequestHandler], host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, handler: type[http.server.BaseHTTPRequestHandler], host: str = "127.0.0.1"
+    ) -> None:
         self._connections: set[socket.socket] = set()
         super().__init__((host, 0), handler)
         self.url = f"http://{host}:{self.server_address[1]}"
@@ -30,8 +32,9 @@ class Peer(http.server.ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def close(self) -> None:
-        """Stop, and hang up on everyone. The server of another test, which tries its own receiver again, may have met this one on the
-        same port, and would keep its connection for long."""
+        """Stop, and hang up on everyone. The server of another test, which tries its own receiver
+        again, may have met this one on the same port, and would keep its connection for long.
+        """
         self.shutdown()
         self.server_close()
         self._thread.join()

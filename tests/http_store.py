@@ -20,7 +20,9 @@ class Got(NamedTuple):
 
 
 class Store:
-    """Answers by path: ``routes[path](n)`` for the n-th request of a path, counted from 1; 404 where there is none."""
+    """Answers by path: ``routes[path](n)`` for the n-th request of a path, counted from 1; 404
+    where there is none.
+    """
 
     def __init__(self, host: str = "127.0.0.1") -> None:
         self.routes: dict[str, Callable[[int], Reply]] = {}
@@ -36,10 +38,14 @@ class Store:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 if self.headers.get("Transfer-Encoding") == "chunked":
                     body = self.chunks()
-                got = Got(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body)
+                got = Got(
+                    self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body
+                )
                 with store._lock:
                     store.got.append(got)
-                    return got, sum(g.path == got.path and g.method == got.method for g in store.got)
+                    return got, sum(
+                        g.path == got.path and g.method == got.method for g in store.got
+                    )
 
             def chunks(self) -> bytes:
                 body = b""
@@ -52,7 +58,10 @@ class Store:
             def do_GET(self) -> None:  # noqa: N802 - the base class's name
                 got, number = self.note()
                 answer = store.routes.get(got.path.partition("?")[0])
-                write_reply(self, answer(number) if answer else Reply(404, {"Content-Length": "4"}, [b"gone"]))
+                write_reply(
+                    self,
+                    answer(number) if answer else Reply(404, {"Content-Length": "4"}, [b"gone"]),
+                )
 
             def do_PUT(self) -> None:  # noqa: N802 - the base class's name
                 got, _ = self.note()
@@ -67,7 +76,9 @@ class Store:
     def add(self, path: str, body: bytes, **headers: str) -> str:
         """Serve ``body`` at ``path``, and return its URL."""
         given = {name.replace("_", "-"): value for name, value in headers.items()}
-        self.routes[path.partition("?")[0]] = lambda n: Reply(200, {"Content-Length": str(len(body)), **given}, [body])
+        self.routes[path.partition("?")[0]] = lambda n: Reply(
+            200, {"Content-Length": str(len(body)), **given}, [body]
+        )
         return self.url + path
 
     def redirect(self, path: str, to: str, status: int = 302) -> str:

@@ -16,7 +16,9 @@ from collections.abc import Sequence
 class Terminal:
     """A process whose standard streams are a terminal."""
 
-    def __init__(self, words: Sequence[object], cwd: pathlib.Path | None = None, **env: str) -> None:
+    def __init__(
+        self, words: Sequence[object], cwd: pathlib.Path | None = None, **env: str
+    ) -> None:
         self._master, slave = pty.openpty()
         self.process = subprocess.Popen(
             [str(word) for word in words],

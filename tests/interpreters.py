@@ -30,7 +30,9 @@ def interpreter(minor: int) -> str | None:
 
 def _path_without_shims() -> str:
     """A shim of pyenv is there for versions too that are not active, and fails."""
-    return os.pathsep.join(p for p in os.environ["PATH"].split(os.pathsep) if not p.endswith("shims"))
+    return os.pathsep.join(
+        p for p in os.environ["PATH"].split(os.pathsep) if not p.endswith("shims")
+    )
 
 
 def every() -> dict[str, str]:
@@ -41,7 +43,12 @@ def every() -> dict[str, str]:
 
 def start(python: str, *command: str, **options: Any) -> subprocess.Popen[str]:
     """Start an interpreter that finds our package, where a warning is an error."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes = {
+        "stdin": subprocess.PIPE,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+    }
     env = {**os.environ, "PYTHONPATH": str(ROOT / "python"), "PYTHONDONTWRITEBYTECODE": "1"}
     if os.access("/dev/shm", os.W_OK):
         env["TMPDIR"] = "/dev/shm"  # many small files, gone in a moment
@@ -51,8 +58,12 @@ def start(python: str, *command: str, **options: Any) -> subprocess.Popen[str]:
 def ask_all(
     script: pathlib.Path, question: Any, *arguments: str, pythons: dict[str, str] | None = None
 ) -> dict[str, Any]:
-    """The answers of a script that reads JSON and writes JSON, by version; the interpreters run side by side."""
-    running = {v: start(python, str(script), *arguments) for v, python in (pythons or every()).items()}
+    """The answers of a script that reads JSON and writes JSON, by version; the interpreters run
+    side by side.
+    """
+    running = {
+        v: start(python, str(script), *arguments) for v, python in (pythons or every()).items()
+    }
     answers = {}
     for version, process in running.items():
         out, errors = process.communicate(json.dumps(question), timeout=280)

@@ -15,7 +15,9 @@ from waiting import until
 
 def listening() -> set[str]:
     """The sockets of this process that wait for connections."""
-    lines = [line.split() for line in pathlib.Path("/proc/self/net/tcp").read_text().splitlines()[1:]]
+    lines = [
+        line.split() for line in pathlib.Path("/proc/self/net/tcp").read_text().splitlines()[1:]
+    ]
     waiting = {f"socket:[{fields[9]}]" for fields in lines if fields[3] == "0A"}
     own = set()
     for fd in os.listdir("/proc/self/fd"):

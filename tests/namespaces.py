@@ -1,4 +1,6 @@
-"""Tests that need a machine of their own run in new namespaces of Linux: with mounts and a network that nobody else sees."""
+"""Tests that need a machine of their own run in new namespaces of Linux: with mounts and a network
+that nobody else sees.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +29,21 @@ def _possible() -> bool:
 def run_inside(name: str) -> None:
     """Run the tests of ``tests/http/inside/{name}`` in new namespaces; they must pass."""
     if not _possible():
-        pytest.skip("this machine lets nobody make namespaces: unshare --map-root-user --mount --net")
+        pytest.skip(
+            "this machine lets nobody make namespaces: unshare --map-root-user --mount --net"
+        )
     root = pathlib.Path(__file__).resolve().parents[1]
-    command = [*UNSHARE, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    command = [
+        *UNSHARE,
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+    ]
     with tempfile.TemporaryDirectory() as own:  # others sweep the one that pytest takes by itself
         command += [f"--basetemp={own}/pytest", f"tests/http/inside/{name}"]
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=50)
@@ -37,10 +51,14 @@ def run_inside(name: str) -> None:
 
 
 def loopback(*addresses: str) -> None:
-    """Bring up the loopback interface of a new network, with more addresses than its own; inside only."""
+    """Bring up the loopback interface of a new network, with more addresses than its own; inside
+    only.
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         set_flags, set_address, is_up = 0x8914, 0x8916, 1
         fcntl.ioctl(control, set_flags, struct.pack("16sh14x", b"lo", is_up))
         for n, address in enumerate(addresses):
-            packed = struct.pack("16sHH4s8x", f"lo:{n}".encode(), socket.AF_INET, 0, socket.inet_aton(address))
+            packed = struct.pack(
+                "16sHH4s8x", f"lo:{n}".encode(), socket.AF_INET, 0, socket.inet_aton(address)
+            )
             fcntl.ioctl(control, set_address, packed)

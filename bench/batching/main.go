@@ -1,5 +1,5 @@
-// Command batching starts a server with examples/continuous-batching, lets more and more clients stream predictions, and writes a plot of
-// tokens per second against clients.
+// Command batching starts a server with examples/continuous-batching, lets more and more clients
+// stream predictions, and writes a plot of tokens per second against clients.
 package main
 
 import (
@@ -112,8 +112,8 @@ func start(server, python string) (address string, pid int, stop func(), err err
 	return "", 0, nil, errors.New("the server ended before it was ready; does its Python have numpy?")
 }
 
-// measure lets clients stream one prediction after the other and counts what arrives within length. All are read to their ends: the
-// next measurement begins with an empty batch.
+// measure lets clients stream one prediction after the other and counts what arrives within length.
+// All are read to their ends: the next measurement begins with an empty batch.
 func measure(url string, pid, clients int, length time.Duration) (result, error) {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
 	counts, errs := make([]int, clients), make([]error, clients)

@@ -13,7 +13,8 @@ const (
 	left, right, top, bottom = 80, 20, 50, 60
 )
 
-// draw is the plot of tokens per second against clients, as SVG. The clients have a logarithmic axis.
+// draw is the plot of tokens per second against clients, as SVG. The clients have a logarithmic
+// axis.
 func draw(results []result) []byte {
 	most := 0.0
 	for _, r := range results {

@@ -1,4 +1,6 @@
-"""The models of the benchmark for every runtime that serves Cog models. Each workload serves one of these classes."""
+"""The models of the benchmark for every runtime that serves Cog models. Each workload serves one of
+these classes.
+"""
 
 import asyncio
 import os
@@ -94,8 +96,10 @@ class AsyncTokens(BasePredictor):
 
 
 class Engine(BasePredictor):
-    """Continuous batching: a step every 4 ms makes a token for each request that is there, whenever it came. As on a GPU, the
-    next step does not wait until the tokens of the last one have been sent."""
+    """Continuous batching: a step every 4 ms makes a token for each request that is there, whenever
+    it came. As on a GPU, the next step does not wait until the tokens of the last one have been
+    sent.
+    """
 
     async def setup(self) -> None:
         self.live = {}

@@ -1,4 +1,6 @@
-"""The model that does nothing, in a file that imports nothing: a cold start is not to measure asyncio."""
+"""The model that does nothing, in a file that imports nothing: a cold start is not to measure
+asyncio.
+"""
 
 from cog import BasePredictor
 

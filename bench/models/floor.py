@@ -1,4 +1,6 @@
-"""The least that a runner of the protocol can do: read a request, write an answer, and say so. No checks, no logs."""
+"""The least that a runner of the protocol can do: read a request, write an answer, and say so. No
+checks, no logs.
+"""
 
 import json
 import os

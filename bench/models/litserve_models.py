@@ -42,4 +42,6 @@ if __name__ == "__main__":
     api = globals()[os.environ["MODEL"]]
     is_async = os.environ["MODEL"].startswith("Async")
     server = litserve.LitServer(api(enable_async=is_async), accelerator="cpu")
-    server.run(port=int(sys.argv[1]), host="127.0.0.1", log_level="warning", generate_client_file=False)
+    server.run(
+        port=int(sys.argv[1]), host="127.0.0.1", log_level="warning", generate_client_file=False
+    )

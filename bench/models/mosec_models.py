@@ -40,7 +40,9 @@ if __name__ == "__main__":
     model = os.environ["MODEL"]
     server = Server()
     if model.startswith("Batched"):
-        server.append_worker(globals()[model], max_batch_size=16 if model == "Batched16" else 64, max_wait_time=5)
+        server.append_worker(
+            globals()[model], max_batch_size=16 if model == "Batched16" else 64, max_wait_time=5
+        )
     else:
         server.append_worker(globals()[model])
     server.run()

@@ -1,5 +1,5 @@
-// Command stream reads predictions of bench/models/tokens.py as server-sent events and prints how many chunks came in a
-// second, and how long each took from its yield to this client.
+// Command stream reads predictions of bench/models/tokens.py as server-sent events and prints how
+// many chunks came in a second, and how long each took from its yield to this client.
 package main
 
 import (

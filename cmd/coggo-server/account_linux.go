@@ -11,13 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// become gives the server and all that it starts the rights of the account, and no others, for every file, signal and
-// process. That the server goes down too, instead of the runner alone, means that nothing which a model does to the shared
-// directory (a link in the place of a file, a path in an answer) makes the server read or write what the model could not.
+// become gives the server and all that it starts the rights of the account, and no others, for
+// every file, signal and process. That the server goes down too, instead of the runner alone, means
+// that nothing which a model does to the shared directory (a link in the place of a file, a path in
+// an answer) makes the server read or write what the model could not.
 //
-// One thing stays: 0 as the saved user id. It gives no rights until it is asked for, and it is what keeps the server apart
-// from the model: the kernel lets a process look into another (memory, environment, descriptors) only if all three ids are
-// its own. The model has none of it, since an exec ends it. Signals, which the protocol needs, ask for the real id only.
+// One thing stays: 0 as the saved user id. It gives no rights until it is asked for, and it is what
+// keeps the server apart from the model: the kernel lets a process look into another (memory,
+// environment, descriptors) only if all three ids are its own. The model has none of it, since an
+// exec ends it. Signals, which the protocol needs, ask for the real id only.
 func (a account) become() error {
 	if os.Geteuid() != 0 {
 		return errors.New("--runner-user needs a server that is started as root")
@@ -28,7 +30,8 @@ func (a account) become() error {
 	if err := syscall.Setresgid(a.gid, a.gid, a.gid); err != nil {
 		return fmt.Errorf("--runner-user: set group: %w", err)
 	}
-	// The model gains nothing by programs that would give it another user. Unknown to builds with cgo, which are no releases.
+	// The model gains nothing by programs that would give it another user. Unknown to builds with
+	// cgo, which are no releases.
 	_, _, number := syscall.AllThreadsSyscall6(syscall.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0)
 	if number != 0 && number != syscall.ENOTSUP {
 		return fmt.Errorf("--runner-user: set no_new_privs: %w", number)

@@ -62,7 +62,8 @@ func printHelp(options kong.HelpOptions, shown *kong.Context) error {
 	return kong.DefaultHelpPrinter(options, serve)
 }
 
-// execute does what args ask for and returns the exit code. It exits by itself for --help and --version.
+// execute does what args ask for and returns the exit code. It exits by itself for --help and
+// --version.
 func execute(args []string) (int, error) {
 	var c commands
 	parser, err := newParser(&c)
@@ -189,7 +190,8 @@ func sourceOf(chosen *kong.Context, name string) string {
 	return source
 }
 
-// unsetEmpty makes a variable that is set to nothing, as compose files and manifests often do, count as one that is not set.
+// unsetEmpty makes a variable that is set to nothing, as compose files and manifests often do,
+// count as one that is not set.
 func unsetEmpty(parser *kong.Kong) error {
 	return kong.Visit(parser.Model, func(node kong.Visitable, next kong.Next) error {
 		if flag, ok := node.(*kong.Flag); ok {

@@ -137,10 +137,12 @@ func (c *Config) read() error {
 	return nil
 }
 
-// patientQueue is how many predictions may wait by default if their clients do not handle a refusal for lack of a slot.
+// patientQueue is how many predictions may wait by default if their clients do not handle a refusal
+// for lack of a slot.
 const patientQueue = 64
 
-// queue returns how many predictions may wait for a slot, and how many if their clients do not handle a refusal.
+// queue returns how many predictions may wait for a slot, and how many if their clients do not
+// handle a refusal.
 func (c *Config) queue() (all, patient int) {
 	if c.MaxQueue == nil {
 		return 0, patientQueue
@@ -175,7 +177,8 @@ func (c *Config) checkAddresses() error {
 	return nil
 }
 
-// readWebhookHosts reads which receivers get the token of webhooks: without the flag all of them, as with Cog.
+// readWebhookHosts reads which receivers get the token of webhooks: without the flag all of them,
+// as with Cog.
 func (c *Config) readWebhookHosts() error {
 	for _, text := range c.WebhookAuthHost {
 		host, err := webhook.ParseHost(text)
@@ -265,7 +268,8 @@ func first(values ...string) string {
 	return ""
 }
 
-// readSetupTimeout reads Cog's variable, where anything that is no positive number of seconds means no limit.
+// readSetupTimeout reads Cog's variable, where anything that is no positive number of seconds means
+// no limit.
 func (m *Model) readSetupTimeout() {
 	if limit, ok := inSeconds(os.Getenv("COG_SETUP_TIMEOUT")); ok && m.SetupTimeout == 0 {
 		m.SetupTimeout = span(limit)

@@ -11,8 +11,9 @@ import (
 	"golang.org/x/term"
 )
 
-// console is standard error, and on a terminal one line at its end that changes: how long something has taken so far.
-// Whatever else goes to the terminal must go through it, so that the line gets out of the way.
+// console is standard error, and on a terminal one line at its end that changes: how long something
+// has taken so far. Whatever else goes to the terminal must go through it, so that the line gets
+// out of the way.
 type console struct {
 	terminal bool
 	out, err io.Writer // the standard streams
@@ -26,7 +27,8 @@ func newConsole() *console {
 	return &console{terminal: term.IsTerminal(int(os.Stderr.Fd())), out: os.Stdout, err: os.Stderr}
 }
 
-// neverBlock lets the process go on when nobody reads its streams. What is behind then is written, for a moment, by flush.
+// neverBlock lets the process go on when nobody reads its streams. What is behind then is written,
+// for a moment, by flush.
 func (c *console) neverBlock(json bool) (flush func()) {
 	var order sync.Mutex
 	out, err := newOutlet(os.Stdout, &order), newOutlet(os.Stderr, &order)
@@ -78,7 +80,8 @@ func (c *console) write(to io.Writer, p []byte) (int, error) {
 	return n, err
 }
 
-// showLocked replaces the changing line. It stays away while somebody else's line is unfinished: a progress bar, say.
+// showLocked replaces the changing line. It stays away while somebody else's line is unfinished: a
+// progress bar, say.
 func (c *console) showLocked(line string) {
 	if c.line != "" {
 		_, _ = io.WriteString(c.err, clearLine)

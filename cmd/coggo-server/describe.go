@@ -12,7 +12,8 @@ import (
 	"github.com/coggo/coggo/internal/schema"
 )
 
-// property is what an OpenAPI document says of one value, as far as people and the command line need it.
+// property is what an OpenAPI document says of one value, as far as people and the command line
+// need it.
 type property struct {
 	Type        string            `json:"type"`
 	Format      string            `json:"format"`
@@ -128,7 +129,8 @@ func (s signature) input(name string) (property, bool) {
 	return s.inputs[i], true
 }
 
-// file reports whether the value, or each item of it, is a file. Of a union the first member that takes strings decides.
+// file reports whether the value, or each item of it, is a file. Of a union the first member that
+// takes strings decides.
 func (p property) file() bool {
 	for _, member := range p.AnyOf {
 		if member.file() || member.text() {

@@ -14,8 +14,9 @@ const cudaDevices = "CUDA_VISIBLE_DEVICES"
 // deviceFiles are there for each GPU that the NVIDIA driver shows in this container.
 const deviceFiles = "/dev/nvidia[0-9]*"
 
-// runnerDevices is what each runner gets as CUDA_VISIBLE_DEVICES. What --runner-devices says counts; else several runners
-// share what the server may use. It is nil when there is nothing to say.
+// runnerDevices is what each runner gets as CUDA_VISIBLE_DEVICES. What --runner-devices says
+// counts; else several runners share what the server may use. It is nil when there is nothing to
+// say.
 func runnerDevices(chosen string, runners int) ([]string, error) {
 	if chosen != "" {
 		devices := strings.Split(chosen, ";")
@@ -46,7 +47,8 @@ func visibleDevices() []string {
 	return devices
 }
 
-// deal gives neighbours to the same runner: they are often linked. With fewer devices than runners they are shared in turn.
+// deal gives neighbours to the same runner: they are often linked. With fewer devices than runners
+// they are shared in turn.
 func deal(devices []string, runners int) []string {
 	n := len(devices)
 	if n == 0 {

@@ -8,19 +8,21 @@ import (
 	"strings"
 )
 
-// needed are the variables that a Python process with a GPU needs to work at all; --runner-env adds to them.
+// needed are the variables that a Python process with a GPU needs to work at all; --runner-env adds
+// to them.
 var needed = []string{
 	"PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LANG", "LC_*", "LD_LIBRARY_PATH", "PYTHON*", "COG_WEIGHTS", "CUDA_*", "NVIDIA_*",
 }
 
-// withheld reports whether the model does not get an entry of the server's environment: a secret, and with allowed, the entries
-// of --runner-env, whatever they do not name.
+// withheld reports whether the model does not get an entry of the server's environment: a secret,
+// and with allowed, the entries of --runner-env, whatever they do not name.
 func withheld(entry string, allowed []string) bool {
 	name, value, _ := strings.Cut(entry, "=")
 	return isSecret(name, value) || allowed != nil && !matchesAny(needed, name) && !matchesAny(allowed, name)
 }
 
-// modelEnv is what the model sees of the server's environment: what is not withheld, and what --runner-env adds.
+// modelEnv is what the model sees of the server's environment: what is not withheld, and what
+// --runner-env adds.
 func modelEnv(env, allowed []string) []string {
 	out := slices.DeleteFunc(slices.Clone(env), func(entry string) bool { return withheld(entry, allowed) })
 	for _, entry := range allowed {

@@ -14,8 +14,8 @@ import (
 //go:embed starter
 var starterFiles embed.FS
 
-// starter lists the files of a new model, in the order in which init prints them. source is the name
-// in starterFiles. A model does not work without the needed ones.
+// starter lists the files of a new model, in the order in which init prints them. source is the
+// name in starterFiles. A model does not work without the needed ones.
 var starter = []struct {
 	source, name string
 	needed       bool

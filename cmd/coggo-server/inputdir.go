@@ -11,9 +11,10 @@ import (
 // inputsPrefix begins the names of directories for the files of inputs.
 const inputsPrefix = "coggo-inputs-"
 
-// openInputDir makes the private directory for the files of inputs. It lies where the model has its temporary files: models rename
-// and link what they are given, and that works within one file system only. The directory goes with this server. Those of
-// servers that were killed are removed here.
+// openInputDir makes the private directory for the files of inputs. It lies where the model has its
+// temporary files: models rename and link what they are given, and that works within one file
+// system only. The directory goes with this server. Those of servers that were killed are removed
+// here.
 func openInputDir(c Config) (*workingDir, error) {
 	bases := inputBases(c)
 	for _, base := range bases {
@@ -26,8 +27,8 @@ func openInputDir(c Config) (*workingDir, error) {
 	return d, nil
 }
 
-// inputBases are the places for the files of inputs, the best first. Where no temporary directory can be written, those for
-// messages are better than nothing.
+// inputBases are the places for the files of inputs, the best first. Where no temporary directory
+// can be written, those for messages are better than nothing.
 func inputBases(c Config) []string {
 	bases := []string{modelTemp(c.Model), defaultTemp}
 	if c.WorkingDir != "" {

@@ -52,7 +52,8 @@ func readInputs(words []string, s signature, store *files.Store) (*given, error)
 	return g, errors.Join(wrong...)
 }
 
-// value is what text means for an input; any number of values for a list that is written as JSON, and nil for its null.
+// value is what text means for an input; any number of values for a list that is written as JSON,
+// and nil for its null.
 func (g *given) value(p property, text string) ([]json.RawMessage, error) {
 	if p.Type == "array" {
 		var list []json.RawMessage

@@ -12,7 +12,8 @@ import (
 // runnerFile says that a directory holds the Python half.
 const runnerFile = "cog/internal/file_runner.py"
 
-// home is where this binary lives: a checkout, a Python environment that the wheel was installed in, or neither.
+// home is where this binary lives: a checkout, a Python environment that the wheel was installed
+// in, or neither.
 type home struct {
 	checkout string // directory that holds the cog package beside the sources
 	packages string // site-packages with the installed one
@@ -55,9 +56,9 @@ func ownPython() string {
 	return first(findHome().python, "python3")
 }
 
-// pythonPath is what python needs in PYTHONPATH to find our cog package, empty when it finds it by itself. Another
-// interpreter than ours gets a directory in work with nothing but that package: the rest of our site-packages is none of
-// its business.
+// pythonPath is what python needs in PYTHONPATH to find our cog package, empty when it finds it by
+// itself. Another interpreter than ours gets a directory in work with nothing but that package: the
+// rest of our site-packages is none of its business.
 func pythonPath(python, work string) (string, error) {
 	h := findHome()
 	if err := h.conflict(); err != nil || h.checkout != "" {
@@ -80,8 +81,8 @@ func pythonPath(python, work string) (string, error) {
 	return dir, os.Symlink(packages, link)
 }
 
-// conflict reports that the package cog of Cog itself is installed over ours: both are called cog, and pip lets the later
-// one overwrite the files of the earlier.
+// conflict reports that the package cog of Cog itself is installed over ours: both are called cog,
+// and pip lets the later one overwrite the files of the earlier.
 func (h home) conflict() error {
 	if h.packages == "" {
 		return nil

@@ -57,7 +57,8 @@ func escaped(groups []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// levels are the names that a level may have in Python, in Cog's servers and here. There is nothing below debug.
+// levels are the names that a level may have in Python, in Cog's servers and here. There is nothing
+// below debug.
 var levels = map[string]slog.Level{
 	"trace": slog.LevelDebug, "debug": slog.LevelDebug, "notset": slog.LevelDebug,
 	"info": slog.LevelInfo, "warn": slog.LevelWarn, "warning": slog.LevelWarn,
@@ -65,8 +66,8 @@ var levels = map[string]slog.Level{
 	"off": silent,
 }
 
-// parseLevel reads the name of a level, or a number of Python's logging, where 10 is debug and 40 is error: the nearest level
-// counts.
+// parseLevel reads the name of a level, or a number of Python's logging, where 10 is debug and 40
+// is error: the nearest level counts.
 func parseLevel(text string) (level slog.Level, known bool) {
 	text = strings.TrimSpace(text)
 	if level, known = levels[strings.ToLower(text)]; known {

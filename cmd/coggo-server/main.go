@@ -50,7 +50,8 @@ func (c *serveCommand) Run(chosen *kong.Context) error {
 	return run(c.Config, newConsole())
 }
 
-// run serves until it is told to stop. The order of its steps is the order of boot and, backwards, of the end.
+// run serves until it is told to stop. The order of its steps is the order of boot and, backwards,
+// of the end.
 func run(c Config, console *console) error {
 	defer console.neverBlock(c.logsJSON())()
 	defer runtime.KeepAlive(make([]byte, ballastBytes))
@@ -125,11 +126,12 @@ func run(c Config, console *console) error {
 	return err
 }
 
-// surviveFileSizeLimit makes a file that grows past RLIMIT_FSIZE an error of its write. Go ends the process at the signal unless
-// somebody is told of it.
+// surviveFileSizeLimit makes a file that grows past RLIMIT_FSIZE an error of its write. Go ends the
+// process at the signal unless somebody is told of it.
 func surviveFileSizeLimit() { signal.Notify(make(chan os.Signal, 1), syscall.SIGXFSZ) }
 
-// begin starts the model once $COG_WAIT_FILE allows it; until then the server listens and its health is STARTING.
+// begin starts the model once $COG_WAIT_FILE allows it; until then the server listens and its
+// health is STARTING.
 func begin(s *supervisor.Supervisor, stop *stop) error {
 	if err := waitForFile(os.Getenv("COG_WAIT_FILE"), stop.asked); err != nil {
 		return err
@@ -142,8 +144,8 @@ func begin(s *supervisor.Supervisor, stop *stop) error {
 	}
 }
 
-// stepDown takes the rights of --runner-user, once everything is done that needs more: reading tokens, opening the port, and
-// making the directories that will be the user's.
+// stepDown takes the rights of --runner-user, once everything is done that needs more: reading
+// tokens, opening the port, and making the directories that will be the user's.
 func (c Config) stepDown() error {
 	if c.RunnerUser == "" {
 		return nil
@@ -175,13 +177,15 @@ func waitForEnd(stop *stop, defunct <-chan struct{}, serving <-chan error, await
 	}
 }
 
-// tracesWait is how long the last traces are sent: until tracesLate after the grace period at the latest.
+// tracesWait is how long the last traces are sent: until tracesLate after the grace period at the
+// latest.
 const (
 	tracesWait = 2 * time.Second
 	tracesLate = 7500 * time.Millisecond
 )
 
-// drain ends predictions, webhooks and runners; a second wish to stop cuts the waiting short. Predictions may go on until late.
+// drain ends predictions, webhooks and runners; a second wish to stop cuts the waiting short.
+// Predictions may go on until late.
 func drain(late time.Time, b *built, stop *stop) {
 	hurry, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -203,14 +207,15 @@ func drain(late time.Time, b *built, stop *stop) {
 	b.tracer.Close(last)
 }
 
-// pauses is for how many seconds a client may take nothing of its answer while the server ends; lastAnswers is how long the
-// answers to what ended last are sent when the grace period is over.
+// pauses is for how many seconds a client may take nothing of its answer while the server ends;
+// lastAnswers is how long the answers to what ended last are sent when the grace period is over.
 const (
 	pauses      = 3
 	lastAnswers = 300 * time.Millisecond
 )
 
-// closeServer lets clients go on taking the answers under way until late, and then closes what is still open.
+// closeServer lets clients go on taking the answers under way until late, and then closes what is
+// still open.
 func closeServer(server *http.Server, listener *httpapi.Listener, stop *stop, late time.Time) {
 	for idle := 0; idle < pauses; idle++ {
 		taken := listener.Sent()
@@ -265,8 +270,8 @@ func (s *stop) inAHurry() bool {
 	}
 }
 
-// watchSignals lets the runner's signals reach the supervisor and tells stop of the operator's. A terminal that hangs up sends
-// SIGHUP too: it means "look" like the runner's, and harms nothing.
+// watchSignals lets the runner's signals reach the supervisor and tells stop of the operator's. A
+// terminal that hangs up sends SIGHUP too: it means "look" like the runner's, and harms nothing.
 func watchSignals(s *supervisor.Supervisor, stop *stop, await bool, log *slog.Logger) (end func()) {
 	leave := make(chan os.Signal, 2)
 	signal.Notify(s.Signals(), syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGHUP)

@@ -17,8 +17,8 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// manifest is what cog.yaml says that matters at run time. Only what describes the model can be wrong: whatever else is odd
-// is left alone, or is a warning.
+// manifest is what cog.yaml says that matters at run time. Only what describes the model can be
+// wrong: whatever else is odd is left alone, or is a warning.
 type manifest struct {
 	Predict        string
 	Run            string
@@ -55,8 +55,9 @@ func openManifest(path string) (manifest, error) {
 	return m, nil
 }
 
-// parse returns the members at the top of the file. Where the whole is not YAML, it parses the members that describe the model
-// without the others: the parsers that Cog builds with are not as strict as this one.
+// parse returns the members at the top of the file. Where the whole is not YAML, it parses the
+// members that describe the model without the others: the parsers that Cog builds with are not as
+// strict as this one.
 func (m *manifest) parse(data []byte) (map[string]any, error) {
 	members, err := parseYAML(data)
 	if err == nil {
@@ -94,7 +95,8 @@ func describing(data []byte) []byte {
 	return kept
 }
 
-// ref returns a reference such as predict.py:Predictor, or "". A folded string ends with a line break, which is not part of it.
+// ref returns a reference such as predict.py:Predictor, or "". A folded string ends with a line
+// break, which is not part of it.
 func (m *manifest) ref(members map[string]any, name string) string {
 	switch value := members[name].(type) {
 	case nil:
@@ -157,7 +159,8 @@ func (p packages) json(dir string) string {
 	return string(data)
 }
 
-// warnOfUnknown names the members that neither Coggo nor Cog knows. Those that begin with x- are there for anchors.
+// warnOfUnknown names the members that neither Coggo nor Cog knows. Those that begin with x- are
+// there for anchors.
 func (m *manifest) warnOfUnknown(where string, members map[string]any, known ...string) {
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		if !slices.Contains(known, name) && !strings.HasPrefix(name, "x-") {

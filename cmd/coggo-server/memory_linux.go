@@ -12,8 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// giveBack returns what only the boot needed to the kernel: garbage, and the pages of the program's own file, which are two thirds
-// of an idle server's memory. What is used again is read from the page cache.
+// giveBack returns what only the boot needed to the kernel: garbage, and the pages of the program's
+// own file, which are two thirds of an idle server's memory. What is used again is read from the
+// page cache.
 func giveBack() {
 	debug.FreeOSMemory()
 	path, err := os.Readlink("/proc/self/exe")
@@ -37,9 +38,10 @@ func giveBack() {
 // mapping is a range of addresses.
 type mapping struct{ start, end uintptr }
 
-// cleanMappings picks out of a file like /proc/self/smaps the mappings of the file at path that can't be written and of which no
-// page differs from the file. Others must stay: to drop a page that the loader has relocated, as in a position-independent
-// program, brings back what it was before.
+// cleanMappings picks out of a file like /proc/self/smaps the mappings of the file at path that
+// can't be written and of which no page differs from the file. Others must stay: to drop a page
+// that the loader has relocated, as in a position-independent program, brings back what it was
+// before.
 func cleanMappings(smaps io.Reader, path string) ([]mapping, error) {
 	var clean []mapping
 	var last *mapping // the mapping that the lines are about, if it may be clean

@@ -11,16 +11,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What an outlet holds for a reader that is behind, how much of that it writes at once, and how long the end of the process waits
-// for such a reader. A pipe that can take anything takes atomicWrite bytes without blocking.
+// What an outlet holds for a reader that is behind, how much of that it writes at once, and how
+// long the end of the process waits for such a reader. A pipe that can take anything takes
+// atomicWrite bytes without blocking.
 const (
 	mostHeld    = 1 << 20
 	atomicWrite = 4 << 10
 	flushWait   = time.Second
 )
 
-// outlet writes to a standard stream and never blocks. Whoever reads it may have stopped: that must not stop the answers to
-// clients, which wait for the logs that belong to them. What does not fit into the outlet is lost, and it says how much.
+// outlet writes to a standard stream and never blocks. Whoever reads it may have stopped: that must
+// not stop the answers to clients, which wait for the logs that belong to them. What does not fit
+// into the outlet is lost, and it says how much.
 type outlet struct {
 	fd    int
 	lacks func(lost int) []byte // the line that says how much is lost
@@ -68,8 +70,8 @@ func (o *outlet) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// pushLocked writes what can be written without waiting and returns how much that was. What fails counts as written: there
-// is nobody to tell.
+// pushLocked writes what can be written without waiting and returns how much that was. What fails
+// counts as written: there is nobody to tell.
 func (o *outlet) pushLocked(p []byte) (n int) {
 	for n < len(p) && o.ready(0) {
 		written, err := unix.Write(o.fd, p[n:min(len(p), n+atomicWrite)])
@@ -86,7 +88,8 @@ func (o *outlet) pushLocked(p []byte) (n int) {
 	return n
 }
 
-// ready waits for up to limit milliseconds, for ever below 0, and reports whether a write would not block.
+// ready waits for up to limit milliseconds, for ever below 0, and reports whether a write would not
+// block.
 func (o *outlet) ready(limit int) bool {
 	for {
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(o.fd), Events: unix.POLLOUT}}, limit)

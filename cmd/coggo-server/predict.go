@@ -53,8 +53,8 @@ func (c *predictCommand) Run(status *int) error {
 	return err
 }
 
-// predict runs the prediction and returns the exit code. The input is checked as soon as the model is imported: nobody
-// should wait for a long setup to hear of a typing error.
+// predict runs the prediction and returns the exit code. The input is checked as soon as the model
+// is imported: nobody should wait for a long setup to hear of a typing error.
 func (c *predictCommand) predict(s *session) (int, error) {
 	stop := s.timer("setting up the model")
 	defer stop()
@@ -126,8 +126,8 @@ func (c *predictCommand) local(s *session) (*files.Local, error) {
 	return l, nil
 }
 
-// follow shows the prediction until its end. The first Ctrl-C cancels it; after the second nobody waits for a model that does
-// not heed the cancel: false, and closing the session kills it.
+// follow shows the prediction until its end. The first Ctrl-C cancels it; after the second nobody
+// waits for a model that does not heed the cancel: false, and closing the session kills it.
 func (s *session) follow(p *prediction.Prediction, out *printer) bool {
 	stop := s.timer("running")
 	defer stop()

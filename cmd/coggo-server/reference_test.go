@@ -96,7 +96,8 @@ var read = []*regexp.Regexp{
 	regexp.MustCompile(`env:"([A-Z0-9_,]+)"`),
 }
 
-// signals are read for traces alone and for everything: OTEL_EXPORTER_OTLP_TRACES_X and OTEL_EXPORTER_OTLP_X.
+// signals are read for traces alone and for everything: OTEL_EXPORTER_OTLP_TRACES_X and
+// OTEL_EXPORTER_OTLP_X.
 var signals = regexp.MustCompile(`signalEnv\("([A-Z]+)"\)`)
 
 func TestEveryVariableIsDescribed(t *testing.T) {

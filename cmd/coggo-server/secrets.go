@@ -11,14 +11,16 @@ import (
 	"unicode"
 )
 
-// secret is a setting of the server that no model gets to see, under whichever of its names it was given.
+// secret is a setting of the server that no model gets to see, under whichever of its names it was
+// given.
 type secret struct {
 	variable string // a name, or a pattern of names
 	flag     string // "" when there is none
 	address  bool   // a secret only if it is an address with a user or a query
 }
 
-// secrets are all that there are. HTTP_PROXY and the like are not among them: the model reaches the network by the same proxy.
+// secrets are all that there are. HTTP_PROXY and the like are not among them: the model reaches the
+// network by the same proxy.
 var secrets = []secret{
 	{variable: "COGGO_AUTH_TOKEN"},
 	{variable: "WEBHOOK_AUTH_TOKEN"},
@@ -55,8 +57,9 @@ func (c *Config) readSecrets() (err error) {
 	return err
 }
 
-// secretOf takes the white space off the ends of a secret: files and manifests often add a line break. It refuses one of
-// which nothing is left, because that would stand for none, and one that no header can carry.
+// secretOf takes the white space off the ends of a secret: files and manifests often add a line
+// break. It refuses one of which nothing is left, because that would stand for none, and one that
+// no header can carry.
 func secretOf(source, text string) (string, error) {
 	secret := strings.TrimSpace(text)
 	switch {
@@ -87,9 +90,10 @@ func isSecretFlag(name string) bool {
 	return name != "" && slices.ContainsFunc(secrets, func(s secret) bool { return s.flag == name })
 }
 
-// hideSecrets keeps what the model must not see out of what /proc shows of this process: the secrets, and with --runner-env
-// every variable that it does not name. token is a secret that came in another way. An error is about secrets only: without
-// any there is nothing that must not be seen.
+// hideSecrets keeps what the model must not see out of what /proc shows of this process: the
+// secrets, and with --runner-env every variable that it does not name. token is a secret that came
+// in another way. An error is about secrets only: without any there is nothing that must not be
+// seen.
 func (m Model) hideSecrets(token string) error {
 	withheld := func(entry string) bool { return withheld(entry, m.RunnerEnv) }
 	known := token != "" || slices.ContainsFunc(os.Args, func(text string) bool { name, _, _ := strings.Cut(text, "="); return isSecretFlag(name) }) ||
@@ -103,8 +107,9 @@ func (m Model) hideSecrets(token string) error {
 	return nil
 }
 
-// blankEnvironment overwrites the values of entries that are withheld, in a region of memory as the kernel has filled it at the
-// start of a process: texts that end in NUL. It reports whether it has found any.
+// blankEnvironment overwrites the values of entries that are withheld, in a region of memory as the
+// kernel has filled it at the start of a process: texts that end in NUL. It reports whether it has
+// found any.
 func blankEnvironment(region []byte, withheld func(entry string) bool) (found bool) {
 	for text := range texts(region) {
 		if _, value, ok := bytes.Cut(text, []byte("=")); ok && withheld(string(text)) {

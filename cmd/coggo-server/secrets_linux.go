@@ -10,15 +10,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// blankProcess overwrites the secrets in what /proc shows as the environment and the command line of this process, and lets
-// nobody of the same user read its memory or trace it. The variables stay readable for the server itself, which has copies of
-// them. A model that runs as root with every capability can read all the same, see docs/security.md.
+// blankProcess overwrites the secrets in what /proc shows as the environment and the command line
+// of this process, and lets nobody of the same user read its memory or trace it. The variables stay
+// readable for the server itself, which has copies of them. A model that runs as root with every
+// capability can read all the same, see docs/security.md.
 func blankProcess(withheld func(entry string) bool) error {
 	stat, err := os.ReadFile("/proc/self/stat")
 	if err != nil {
 		return fmt.Errorf("hide secrets: %w", err)
 	}
-	// The name of the program, in parentheses, may hold spaces. After it comes field 3; see proc(5).
+	// The name of the program, in parentheses, may hold spaces. After it comes field 3; see
+	// proc(5).
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 	const argStart, argEnd, envStart, envEnd = 48 - 3, 49 - 3, 50 - 3, 51 - 3
 	if len(fields) <= envEnd {

@@ -27,7 +27,8 @@ var errInterrupted = errors.New("interrupted")
 // silent is above every level: what matters of a session is said by its command.
 const silent = slog.LevelError + 1
 
-// openSession starts the model. Standard output is the command's own: what the model prints goes to standard error.
+// openSession starts the model. Standard output is the command's own: what the model prints goes to
+// standard error.
 func openSession(m Model) (*session, error) {
 	s := &session{console: newConsole(), stop: newStop()}
 	log := newLogger(m, s.console, s.terminal, silent)

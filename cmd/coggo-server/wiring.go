@@ -152,7 +152,8 @@ const (
 	gaveUpPeriod = time.Minute
 )
 
-// webhookConns bounds the connections to one receiver: thousands of predictions often have the same.
+// webhookConns bounds the connections to one receiver: thousands of predictions often have the
+// same.
 const webhookConns = 64
 
 // uploadsKeep is how long an uploaded file can be named as an input.

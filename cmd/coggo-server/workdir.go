@@ -36,7 +36,8 @@ type dirKind int
 const (
 	// ephemeral: of one server. It goes with it, or is swept after its death.
 	ephemeral dirKind = iota
-	// own: of a user's model on a port. It outlives a crash; an orderly end leaves what is still owed.
+	// own: of a user's model on a port. It outlives a crash; an orderly end leaves what is still
+	// owed.
 	own
 	// chosen: by --working-dir. It stays.
 	chosen
@@ -46,20 +47,22 @@ const (
 func (d *workingDir) durable() bool { return d.kind != ephemeral }
 
 const (
-	// basePrefix begins the name of the private directory of a user, in which directories of kind own are.
+	// basePrefix begins the name of the private directory of a user, in which directories of kind
+	// own are.
 	basePrefix = "coggo-"
 	// ephemeralPrefix begins the names of ephemeral directories.
 	ephemeralPrefix = "coggo-ephemeral-"
-	// ephemeralMark is a file in an ephemeral directory, made after its lock was taken: what has the mark and no owner is
-	// left of a server that was killed, and nobody will ask for it. A name alone would not do, since an operator may choose
-	// any.
+	// ephemeralMark is a file in an ephemeral directory, made after its lock was taken: what has
+	// the mark and no owner is left of a server that was killed, and nobody will ask for it. A name
+	// alone would not do, since an operator may choose any.
 	ephemeralMark = "ephemeral"
 )
 
 // sharedMemory is where messages cost the least.
 const sharedMemory = "/dev/shm"
 
-// minShm is how much room /dev/shm must have: a container's default of 64 MiB is soon full of files.
+// minShm is how much room /dev/shm must have: a container's default of 64 MiB is soon full of
+// files.
 const minShm = 1 << 30
 
 // openWorkingDir takes the directory that c asks for, and makes the one for the files of inputs.
@@ -98,8 +101,8 @@ func chooseWorkingDir(c Config, log *slog.Logger) (*workingDir, error) {
 	return d, nil
 }
 
-// usableBases are the places for directories that nobody has chosen, the best first. A small /dev/shm is better than nothing:
-// a container with a read-only root may have no other.
+// usableBases are the places for directories that nobody has chosen, the best first. A small
+// /dev/shm is better than nothing: a container with a read-only root may have no other.
 func usableBases() []string {
 	bases := []string{os.TempDir()}
 	var stat unix.Statfs_t
@@ -112,8 +115,8 @@ func usableBases() []string {
 	return slices.Compact(bases)
 }
 
-// openOwn takes the directory of this user's model on this port. One that is there goes before the best place for a new
-// one: how much room there was may have been otherwise when it was made.
+// openOwn takes the directory of this user's model on this port. One that is there goes before the
+// best place for a new one: how much room there was may have been otherwise when it was made.
 func openOwn(bases []string, c Config) (d *workingDir, err error) {
 	name := ownName(c.ModelDir, c.port())
 	in := func(base string) string { return filepath.Join(privateBase(base), name) }
@@ -153,8 +156,9 @@ func privateBase(base string) string {
 	return filepath.Join(base, basePrefix+strconv.Itoa(os.Geteuid()))
 }
 
-// makePrivate makes the directory, or finds it as this user has made it. In a place where everybody may write, anybody can
-// have made it before: a link or another's directory, where another could read and change what the model is given.
+// makePrivate makes the directory, or finds it as this user has made it. In a place where everybody
+// may write, anybody can have made it before: a link or another's directory, where another could
+// read and change what the model is given.
 func makePrivate(path string) error {
 	if err := os.Mkdir(path, 0o700); !errors.Is(err, fs.ErrExist) {
 		return err
@@ -224,7 +228,8 @@ func (d *workingDir) mark() error {
 	return os.WriteFile(filepath.Join(d.path, ephemeralMark), nil, 0o600)
 }
 
-// renew makes the directory anew if a model has removed it. It returns an error when it must not be used any more.
+// renew makes the directory anew if a model has removed it. It returns an error when it must not be
+// used any more.
 func (d *workingDir) renew() error {
 	if d.kind == ephemeral {
 		if err := os.MkdirAll(filepath.Dir(d.path), 0o700); err != nil {
@@ -248,7 +253,8 @@ func (d *workingDir) renew() error {
 // inputDir returns the directory for input files, and creates it again if a model has removed it.
 func (d *workingDir) inputDir() (string, error) { return d.inputs.path, d.inputs.renew() }
 
-// sweepEphemeral removes the ephemeral directories of this user's servers that were killed: nobody holds their locks any more.
+// sweepEphemeral removes the ephemeral directories of this user's servers that were killed: nobody
+// holds their locks any more.
 func sweepEphemeral(base, prefix string) {
 	found, _ := filepath.Glob(filepath.Join(base, prefix+"*")) // an error means that the name of base is odd
 	for _, path := range found {
@@ -264,7 +270,8 @@ func sweepEphemeral(base, prefix string) {
 	}
 }
 
-// end is close after an orderly end, which leaves nothing but what is owed: nobody was promised a result for longer.
+// end is close after an orderly end, which leaves nothing but what is owed: nobody was promised a
+// result for longer.
 func (d *workingDir) end() { d.closeWith(false) }
 
 // close gives the directory back. Once it is closed, nothing more happens.
@@ -288,8 +295,8 @@ func (d *workingDir) closeWith(results bool) {
 	})
 }
 
-// remove makes the directory an ephemeral one first: whoever looks for it finds it whole or not at all, and if this server is
-// killed meanwhile, the next one sweeps it.
+// remove makes the directory an ephemeral one first: whoever looks for it finds it whole or not at
+// all, and if this server is killed meanwhile, the next one sweeps it.
 func (d *workingDir) remove() error {
 	if err := d.mark(); err != nil {
 		return os.RemoveAll(d.path)

@@ -1,4 +1,6 @@
-"""Continuous batching: at every step all live sequences move on by one token, whoever has come joins, whoever is done leaves."""
+"""Continuous batching: at every step all live sequences move on by one token, whoever has come
+joins, whoever is done leaves.
+"""
 
 import asyncio
 
@@ -20,7 +22,9 @@ class Sequence:
 
 
 class Engine:
-    """Belongs to one event loop. ``run`` is its task, `generate` may be called as often as one likes."""
+    """Belongs to one event loop. ``run`` is its task, `generate` may be called as often as one
+    likes.
+    """
 
     def __init__(self, model, rows):
         self.model = model
@@ -89,7 +93,9 @@ class Engine:
         self.steps += 1
 
     async def generate(self, prompt, most, temperature, seed):
-        """Yield new tokens as they come. Whoever stops reading, because it was canceled, leaves the batch."""
+        """Yield new tokens as they come. Whoever stops reading, because it was canceled, leaves the
+        batch.
+        """
         sequence = Sequence(prompt, most, temperature, seed)
         self.waiting.append(sequence)
         self.work.set()

@@ -1,10 +1,11 @@
 """A small decoder-only transformer in numpy.
 
-The body has weights from a seed; only the last layer is trained, in a second, on the text beside this file. So it knows no more
-of the world than a ferry and a lighthouse, but what it computes at each step is what every model of this kind computes.
+The body has weights from a seed; only the last layer is trained, in a second, on the text beside
+this file. So it knows no more of the world than a ferry and a lighthouse, but what it computes at
+each step is what every model of this kind computes.
 
-Everything is in float64. With 32-bit numbers the sums for one sequence would depend on how many others are in the batch, in
-their last digits, and now and then a sampled token would too.
+Everything is in float64. With 32-bit numbers the sums for one sequence would depend on how many
+others are in the batch, in their last digits, and now and then a sampled token would too.
 """
 
 import numpy as np
@@ -16,13 +17,16 @@ HEAD = WIDTH // HEADS
 WINDOW = 32  # tokens that attention reaches back
 UNKNOWN = " "
 
-#: How many tokens back the heads look, and how sharply: the first layers at the last tokens, the later ones wider.
+#: How many tokens back the heads look, and how sharply: the first layers at the last tokens, the
+#: later ones wider.
 LOOKS = [([1, 2, 3, 4], 4.0), ([1, 2, 4, 8], 2.0), ([1, 4, 8, 16], 0.5)]
 LOOK_OF_LAYER = [0, 0, 1, 1, 1, 2, 2, 2]
 
 
 def place_bias():
-    """What is added to the attention for each distance: look, distance, head. The last entry is for what is not there yet."""
+    """What is added to the attention for each distance: look, distance, head. The last entry is for
+    what is not there yet.
+    """
     distance = np.arange(WINDOW + 1)[:, None]
     biases = [-sharpness * np.abs(distance - np.array(reach)) for reach, sharpness in LOOKS]
     return np.where(distance == WINDOW, -np.inf, biases)
@@ -32,8 +36,9 @@ BIAS = place_bias()
 
 
 class Cache:
-    """The last keys and values of the sequences that are under way, each in a ring: one row for each sequence, the first
-    ``count`` rows are in use."""
+    """The last keys and values of the sequences that are under way, each in a ring: one row for
+    each sequence, the first ``count`` rows are in use.
+    """
 
     def __init__(self, rows):
         self.keys = np.zeros((LAYERS, rows, HEADS, WINDOW, HEAD))
@@ -78,7 +83,9 @@ class Transformer:
         return [self.index.get(letter, self.index[UNKNOWN]) for letter in text]
 
     def step(self, cache, tokens):
-        """One step of every sequence at once: append ``tokens``, one for each row, and return the logits of the next ones."""
+        """One step of every sequence at once: append ``tokens``, one for each row, and return the
+        logits of the next ones.
+        """
         return self.features(cache, tokens) @ self.readout
 
     def features(self, cache, tokens):
@@ -87,11 +94,15 @@ class Transformer:
         cache.lengths[: len(tokens)] += 1
         back = (places[:, None] - np.arange(WINDOW)) % WINDOW  # how far back each stored token is
         back[back > places[:, None]] = WINDOW  # not there yet
-        biases = [np.ascontiguousarray(bias[back].transpose(0, 2, 1)) for bias in BIAS]  # row, head, token
+        biases = [
+            np.ascontiguousarray(bias[back].transpose(0, 2, 1)) for bias in BIAS
+        ]  # row, head, token
         x = normal(self.embedding[tokens])
         seen = [x]
         for layer in range(LAYERS):
-            x = x + self.attention(layer, cache, normal(x), rows, places % WINDOW, biases[LOOK_OF_LAYER[layer]])
+            x = x + self.attention(
+                layer, cache, normal(x), rows, places % WINDOW, biases[LOOK_OF_LAYER[layer]]
+            )
             x = x + np.maximum(normal(x) @ self.widen[layer], 0) @ self.narrow[layer]
             seen.append(normal(x))
         return np.concatenate(seen, axis=1)
@@ -110,12 +121,16 @@ class Transformer:
         return mixed.reshape(len(rows), WIDTH) @ self.project[layer]
 
     def train(self, text, length=64, stride=32, sharpness=12.0, ridge=0.3):
-        """Fit the last layer by least squares: the features of each place in the text to the letter that follows it."""
+        """Fit the last layer by least squares: the features of each place in the text to the letter
+        that follows it.
+        """
         encoded = np.array(self.encode(text))
         starts = np.arange(0, len(encoded) - length - 1, stride)
         cache = Cache(len(starts))
         cache.count = len(starts)
-        features = np.stack([self.features(cache, encoded[starts + n]) for n in range(length)])[length // 4 :]
+        features = np.stack([self.features(cache, encoded[starts + n]) for n in range(length)])[
+            length // 4 :
+        ]
         wanted = np.stack([encoded[starts + n + 1] for n in range(length)])[length // 4 :]
         features = features.reshape(-1, features.shape[-1])
         wanted = np.eye(len(self.letters))[wanted.ravel()]
@@ -129,7 +144,9 @@ def normal(x):
 
 
 def sample(logits, temperatures, chances):
-    """The next token of each row; ``chances`` are numbers from 0 to 1, one for each row. Temperature 0 takes the likeliest."""
+    """The next token of each row; ``chances`` are numbers from 0 to 1, one for each row.
+    Temperature 0 takes the likeliest.
+    """
     cold = temperatures <= 0
     scaled = logits / np.where(cold, 1.0, temperatures)[:, None]
     weights = np.exp(scaled - scaled.max(axis=1, keepdims=True))

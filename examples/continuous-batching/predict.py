@@ -1,10 +1,14 @@
-"""A language model that answers many at once: requests join the running batch at any step, and stream their tokens."""
+"""A language model that answers many at once: requests join the running batch at any step, and
+stream their tokens.
+"""
 
 import asyncio
 import os
 import pathlib
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the matrices are small, and the server wants a core too
+os.environ.setdefault(
+    "OPENBLAS_NUM_THREADS", "1"
+)  # the matrices are small, and the server wants a core too
 
 from engine import Engine  # noqa: E402
 from model import Transformer  # noqa: E402
@@ -25,13 +29,19 @@ class Predictor(BasePredictor):
     @concurrent(max=ROWS)
     async def predict(
         self,
-        prompt: str = Input(description="How it begins", default="In the evening ", min_length=1, max_length=1000),
+        prompt: str = Input(
+            description="How it begins", default="In the evening ", min_length=1, max_length=1000
+        ),
         max_tokens: int = Input(description="Letters to write", default=64, ge=1, le=200),
-        temperature: float = Input(description="0 always takes the likeliest letter", default=0.5, ge=0, le=2),
+        temperature: float = Input(
+            description="0 always takes the likeliest letter", default=0.5, ge=0, le=2
+        ),
         seed: int = Input(description="The same seed gives the same text", default=0, ge=0),
     ) -> AsyncConcatenateIterator[str]:
         """What the transformer writes, letter by letter."""
-        async for token in self.engine.generate(self.model.encode(prompt), max_tokens, temperature, seed):
+        async for token in self.engine.generate(
+            self.model.encode(prompt), max_tokens, temperature, seed
+        ):
             yield self.model.letters[token]
 
     async def healthcheck(self) -> bool:

@@ -1,4 +1,6 @@
-"""A picture of the Mandelbrot set, drawn without any requirements: something to look at on the page."""
+"""A picture of the Mandelbrot set, drawn without any requirements: something to look at on the
+page.
+"""
 
 import struct
 import sys
@@ -28,7 +30,10 @@ class Predictor(BasePredictor):
         for y in range(height):
             rows.append(0)  # this row is not filtered
             for x in range(width):
-                c = complex(-0.7436, 0.1319) + complex(x / width - 0.5, (y - height / 2) / width) * 3 / zoom
+                c = (
+                    complex(-0.7436, 0.1319)
+                    + complex(x / width - 0.5, (y - height / 2) / width) * 3 / zoom
+                )
                 rows += colour(escape(c, iterations), iterations, PALETTES[palette])
             if y % 8 == 0:
                 sys.stderr.write(f"\rdrawing {100 * y // height}%")
@@ -54,7 +59,9 @@ def colour(step: int, limit: int, palette: list) -> bytes:
         return b"\0\0\0"
     place = (step / limit) ** 0.5 * (len(palette) - 1)
     low, share = int(place), place % 1
-    mixed = (a + (b - a) * share for a, b in zip(palette[low], palette[min(low + 1, len(palette) - 1)]))
+    mixed = (
+        a + (b - a) * share for a, b in zip(palette[low], palette[min(low + 1, len(palette) - 1)])
+    )
     return bytes(int(255 * channel) for channel in mixed)
 
 
@@ -62,7 +69,14 @@ def png(width: int, height: int, rows: bytes) -> bytes:
     """A PNG file of 8-bit RGB rows, each led by its filter byte."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )

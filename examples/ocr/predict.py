@@ -1,4 +1,6 @@
-"""Reads the text in a picture. The weights come with a wheel from PyPI, so nothing is downloaded when the model starts."""
+"""Reads the text in a picture. The weights come with a wheel from PyPI, so nothing is downloaded
+when the model starts.
+"""
 
 from rapidocr_onnxruntime import RapidOCR
 
@@ -28,10 +30,13 @@ class Predictor(BasePredictor):
     def predict(
         self,
         image: Path = Input(description="A picture with text in it"),
-        min_score: float = Input(description="How sure the model must be of a line", default=0.5, ge=0, le=1),
+        min_score: float = Input(
+            description="How sure the model must be of a line", default=0.5, ge=0, le=1
+        ),
     ) -> Output:
         found, _ = self.read(str(image), text_score=min_score)
         lines = [
-            Line(text=text, score=round(float(score), 3), box=around(corners)) for corners, text, score in found or []
+            Line(text=text, score=round(float(score), 3), box=around(corners))
+            for corners, text, score in found or []
         ]
         return Output(text="\n".join(line.text for line in lines), lines=lines)

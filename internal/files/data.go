@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// parseData reads a data URL, given without its scheme. body decodes while it is read; nothing of the size of the file
-// is held in memory beside the text.
+// parseData reads a data URL, given without its scheme. body decodes while it is read; nothing of
+// the size of the file is held in memory beside the text.
 func parseData(text string) (mediaType string, body io.Reader, err error) {
 	head, data, found := strings.Cut(text, ",")
 	if !found {
@@ -27,7 +27,8 @@ func parseData(text string) (mediaType string, body io.Reader, err error) {
 	return mediaType, body, nil
 }
 
-// percentReader undoes percent-encoding. A percent sign without two hexadecimal digits stands for itself.
+// percentReader undoes percent-encoding. A percent sign without two hexadecimal digits stands for
+// itself.
 type percentReader struct{ text string }
 
 func (r *percentReader) Read(p []byte) (int, error) {
@@ -64,7 +65,8 @@ func (r *percentReader) percent() byte {
 	return '%'
 }
 
-// alphabetReader brings the dialects of base64 down to one: no padding, no white space, + and / instead of - and _.
+// alphabetReader brings the dialects of base64 down to one: no padding, no white space, + and /
+// instead of - and _.
 type alphabetReader struct {
 	source io.Reader
 	ended  bool // by padding

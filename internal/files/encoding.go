@@ -83,8 +83,8 @@ func newDecoder(coding string, encoded io.Reader) (io.Reader, error) {
 	}
 }
 
-// members reads the members of a gzip file, one after the other. Other bytes after the last one are dropped, as other clients do:
-// some sources pad with zeros.
+// members reads the members of a gzip file, one after the other. Other bytes after the last one are
+// dropped, as other clients do: some sources pad with zeros.
 type members struct {
 	*gzip.Reader
 	source *bufio.Reader

@@ -13,9 +13,9 @@ import (
 	"syscall"
 )
 
-// Error says which file could not be moved, in words that are shown to the client. It holds neither the query nor the user
-// of a URL, since both may carry a credential. Unwrap gives the cause: a StatusError, a TooLargeError, the cause of a
-// canceled context, or what the system said.
+// Error says which file could not be moved, in words that are shown to the client. It holds neither
+// the query nor the user of a URL, since both may carry a credential. Unwrap gives the cause: a
+// StatusError, a TooLargeError, the cause of a canceled context, or what the system said.
 type Error struct {
 	File  string // "input image", "output images/0"
 	Op    string // "GET", "PUT", "decode", "read"
@@ -67,8 +67,8 @@ func cause(err error) error {
 	return err
 }
 
-// transient reports whether the same request may succeed a moment later. What it does not know is final: a refusal by the
-// dialer, a certificate, a redirect into nowhere.
+// transient reports whether the same request may succeed a moment later. What it does not know is
+// final: a refusal by the dialer, a certificate, a redirect into nowhere.
 func transient(err error) bool {
 	if status, ok := errors.AsType[StatusError](err); ok {
 		return status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout

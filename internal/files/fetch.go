@@ -1,5 +1,5 @@
-// Package files moves the contents of files in and out: URLs of inputs become files, files of outputs become data URLs or
-// are uploaded. It knows nothing of predictions but their id.
+// Package files moves the contents of files in and out: URLs of inputs become files, files of
+// outputs become data URLs or are uploaded. It knows nothing of predictions but their id.
 package files
 
 import (
@@ -41,9 +41,9 @@ func (s Source) Inline() bool {
 // Placed is a fetched file. Path is absolute.
 type Placed struct{ Pointer, Path string }
 
-// Fetch places the file of each source in a directory of its own, dir/0/name and so on, up to 8 at once, and returns them
-// in the order of sources. downloadName says what the name is. header is sent with each request. On an error, mostly an *Error,
-// and when ctx ends nothing stays behind.
+// Fetch places the file of each source in a directory of its own, dir/0/name and so on, up to 8 at
+// once, and returns them in the order of sources. downloadName says what the name is. header is
+// sent with each request. On an error, mostly an *Error, and when ctx ends nothing stays behind.
 func (f *Fetcher) Fetch(ctx context.Context, dir string, sources []Source, header http.Header) ([]Placed, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -109,7 +109,8 @@ func (f *Fetcher) download(ctx context.Context, dir string, target *url.URL, hea
 		if err != nil {
 			return "", err
 		}
-		// Encoding for the transfer costs both sides time. A source that stores the file encoded sends it so anyway.
+		// Encoding for the transfer costs both sides time. A source that stores the file encoded
+		// sends it so anyway.
 		r.Header.Set("Accept-Encoding", "identity")
 		err = t.send(r, header, func(response *http.Response) error {
 			if f.MaxBytes > 0 && response.ContentLength > f.MaxBytes {
@@ -152,7 +153,8 @@ func (f *Fetcher) write(path string, body io.Reader) (err error) {
 	return err
 }
 
-// create makes a file that is new, also where there is one of an earlier attempt, or whatever a model has put there.
+// create makes a file that is new, also where there is one of an earlier attempt, or whatever a
+// model has put there.
 func create(path string) (*os.File, error) {
 	const flags = os.O_CREATE | os.O_EXCL | os.O_WRONLY
 	file, err := os.OpenFile(path, flags, 0o600)

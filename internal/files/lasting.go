@@ -6,9 +6,10 @@ import (
 	"os"
 )
 
-// lasting opens what an output file holds now as contents that do not change: a model may keep its file open, mapped or under
-// another name, and write to it when the prediction has long ended. Of a temporary file that nobody else can reach, these are
-// the file itself, without its name; of any other a copy without a name, for which some file systems share the blocks.
+// lasting opens what an output file holds now as contents that do not change: a model may keep its
+// file open, mapped or under another name, and write to it when the prediction has long ended. Of a
+// temporary file that nobody else can reach, these are the file itself, without its name; of any
+// other a copy without a name, for which some file systems share the blocks.
 func (c *contents) lasting() (*os.File, error) {
 	if c.Temporary {
 		_ = os.Remove(c.Path) // where that fails, the links tell
@@ -43,8 +44,8 @@ func (c *contents) copyTo(to *os.File) (int64, error) {
 	return n, err
 }
 
-// unreachable reports whether nobody but this process has the file, and nobody can open it: it has no name, and no other
-// descriptor or mapping.
+// unreachable reports whether nobody but this process has the file, and nobody can open it: it has
+// no name, and no other descriptor or mapping.
 func (c *contents) unreachable() bool {
 	info, err := c.file.Stat()
 	return err == nil && links(info) == 0 && lease(c.file, forNobodyElse)

@@ -14,9 +14,10 @@ const (
 	forReaders    = unix.F_RDLCK // nobody has it open or mapped for writing
 )
 
-// lease reports whether the kernel gives a lease of a file: then nobody else has it open, or nobody for writing. A writable
-// mapping counts as long as it lasts, also after its descriptor was closed. The lease itself is given back at once. File
-// systems without leases, and files of another user, get none.
+// lease reports whether the kernel gives a lease of a file: then nobody else has it open, or nobody
+// for writing. A writable mapping counts as long as it lasts, also after its descriptor was closed.
+// The lease itself is given back at once. File systems without leases, and files of another user,
+// get none.
 func lease(file *os.File, kind int) bool {
 	if _, err := unix.FcntlInt(file.Fd(), unix.F_SETLEASE, kind); err != nil {
 		return false

@@ -11,8 +11,9 @@ import (
 
 const unknownType = "application/octet-stream"
 
-// types are the media types that models exchange most. Written down here, they are the same on every machine; the
-// tables of the system, if there are any, know the others. The first extension of a type is the one that files get.
+// types are the media types that models exchange most. Written down here, they are the same on
+// every machine; the tables of the system, if there are any, know the others. The first extension
+// of a type is the one that files get.
 var types = []struct{ extension, mediaType string }{
 	{".txt", "text/plain"}, {".log", "text/plain"}, {".md", "text/markdown"}, {".csv", "text/csv"}, {".html", "text/html"},
 	{".htm", "text/html"}, {".srt", "application/x-subrip"}, {".vtt", "text/vtt"}, {".json", "application/json"},
@@ -49,8 +50,9 @@ func extension(mediaType string) string {
 	return ""
 }
 
-// MediaTypeOf returns the media type of a file by its extension; never "". Where that says nothing, pictures, sounds and films are
-// recognized by their contents, read from the start: what else these suggest is a guess.
+// MediaTypeOf returns the media type of a file by its extension; never "". Where that says nothing,
+// pictures, sounds and films are recognized by their contents, read from the start: what else these
+// suggest is a guess.
 func MediaTypeOf(name string, contents io.Reader) (string, error) {
 	ext := strings.ToLower(path.Ext(name))
 	for _, t := range types {

@@ -13,8 +13,9 @@ import (
 
 const maxName = 200 // bytes; with what tools append to it, it stays below the 255 of file systems
 
-// downloadName returns the name of the file that target leads to. A name without an extension, as many links have it, gives
-// way to the one in the answer's Content-Disposition; what still has none gets the extension of the media type.
+// downloadName returns the name of the file that target leads to. A name without an extension, as
+// many links have it, gives way to the one in the answer's Content-Disposition; what still has none
+// gets the extension of the media type.
 func downloadName(target *url.URL, answer http.Header) string {
 	name := safeName(lastPart(target))
 	if hasExtension(name) {
@@ -41,8 +42,8 @@ func lastPart(target *url.URL) string {
 	return last
 }
 
-// dispositionName returns the file name in a Content-Disposition, made safe, or "" if it has none. Only the
-// last part of a path counts.
+// dispositionName returns the file name in a Content-Disposition, made safe, or "" if it has none.
+// Only the last part of a path counts.
 func dispositionName(disposition string) string {
 	_, parameters, err := mime.ParseMediaType(disposition)
 	name := parameters["filename"]
@@ -52,7 +53,8 @@ func dispositionName(disposition string) string {
 	return safeName(name[strings.LastIndexAny(name, `/\`)+1:])
 }
 
-// looseName returns a file name that is not quoted although it has to be. Stores send what a client has put into a signed link.
+// looseName returns a file name that is not quoted although it has to be. Stores send what a client
+// has put into a signed link.
 func looseName(disposition string) string {
 	for parameter := range strings.SplitSeq(disposition, ";") {
 		key, value, _ := strings.Cut(parameter, "=")
@@ -63,11 +65,12 @@ func looseName(disposition string) string {
 	return ""
 }
 
-// maxExtension is the length of the longest extension, with its dot: .safetensors and a little more.
+// maxExtension is the length of the longest extension, with its dot: .safetensors and a little
+// more.
 const maxExtension = 17
 
-// hasExtension reports whether a name ends in what tells its kind: letters and digits behind a dot. The number of a version
-// is not an extension.
+// hasExtension reports whether a name ends in what tells its kind: letters and digits behind a dot.
+// The number of a version is not an extension.
 func hasExtension(name string) bool {
 	ext := strings.TrimPrefix(path.Ext(name), ".")
 	letters := 0
@@ -82,8 +85,8 @@ func hasExtension(name string) bool {
 	return letters > 0 && len(ext) < maxExtension
 }
 
-// safeName turns text into the name of a visible file in its own directory; "" when nothing is left of it. The
-// extension survives the cut to maxName bytes.
+// safeName turns text into the name of a visible file in its own directory; "" when nothing is left
+// of it. The extension survives the cut to maxName bytes.
 func safeName(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if r == '/' || r == '\\' || r == utf8.RuneError || unicode.IsControl(r) {

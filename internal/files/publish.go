@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// Publisher turns the files of an output into data URLs, into the addresses of their uploads, or into paths. It may be used
-// from several goroutines.
+// Publisher turns the files of an output into data URLs, into the addresses of their uploads, or
+// into paths. It may be used from several goroutines.
 type Publisher struct {
 	Client    *http.Client // nil: http.DefaultClient; its redirect policy is replaced
 	UploadURL string       // where files are uploaded; "": they become data URLs
@@ -29,15 +29,17 @@ type Publisher struct {
 	Stall     time.Duration // without a byte after which an upload is given up; 0: one minute
 }
 
-// Entry is a file that belongs at a JSON pointer of the output. Path is absolute; Name is what the file is called, "" where that is
-// the end of Path. A temporary file is removed once it was published, and also when that failed.
+// Entry is a file that belongs at a JSON pointer of the output. Path is absolute; Name is what the
+// file is called, "" where that is the end of Path. A temporary file is removed once it was
+// published, and also when that failed.
 type Entry struct {
 	Pointer, Path string
 	Temporary     bool
 	Name          string
 }
 
-// name is what the file is called: its name goes into URLs and directories, and tells its media type.
+// name is what the file is called: its name goes into URLs and directories, and tells its media
+// type.
 func (e Entry) name() string {
 	if filepath.IsLocal(e.Name) && filepath.Base(e.Name) == e.Name && e.Name != "." {
 		return e.Name
@@ -54,10 +56,11 @@ type Destination struct {
 	taken map[string]bool // names uploaded until now: no file of a prediction overwrites another
 }
 
-// Publish returns output with each null that entries point at replaced by a data URL or an address; every other byte stays.
-// The data URLs of large files are left out of the text, and are made of the files whenever they are written. These have no
-// names; their space is free again when nothing refers to the inserts. A prediction that yields calls it for each item, with
-// one Destination. Errors about a file are an *Error.
+// Publish returns output with each null that entries point at replaced by a data URL or an address;
+// every other byte stays. The data URLs of large files are left out of the text, and are made of
+// the files whenever they are written. These have no names; their space is free again when nothing
+// refers to the inserts. A prediction that yields calls it for each item, with one Destination.
+// Errors about a file are an *Error.
 func (p *Publisher) Publish(ctx context.Context, to *Destination, output json.RawMessage, entries []Entry) (json.RawMessage, []Insert, error) {
 	if len(entries) == 0 {
 		return output, nil, nil
@@ -134,7 +137,8 @@ func (p *Publisher) inspect(e *Entry) (*contents, error) {
 	return c, nil
 }
 
-// open opens a regular file for reading. It does not wait for a writer where a model has put a pipe in its place.
+// open opens a regular file for reading. It does not wait for a writer where a model has put a pipe
+// in its place.
 func open(path string) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {

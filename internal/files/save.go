@@ -11,7 +11,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Local is a directory of the person who runs a model at the command line. It takes the files of one prediction.
+// Local is a directory of the person who runs a model at the command line. It takes the files of
+// one prediction.
 type Local struct {
 	Dir   string            // where files are put; the output names them relative to it
 	Name  string            // of the first file, which may be overwritten; "": each keeps its own and overwrites nothing
@@ -56,7 +57,8 @@ func (c *contents) saveTo(l *Local, d *Destination) (path string, err error) {
 	return to.Name(), err
 }
 
-// create opens the file that e becomes. Only a file with the name that was asked for is overwritten.
+// create opens the file that e becomes. Only a file with the name that was asked for is
+// overwritten.
 func (l *Local) create(e Entry, d *Destination) (*os.File, error) {
 	if l.Name != "" {
 		e.Name = l.Name

@@ -16,8 +16,8 @@ import (
 // hole is what a filling replaces.
 const hole = "null"
 
-// filling is a JSON value of a known size that takes the place of the hole at an offset. fill writes it to a slice of
-// that size; left is set instead for one that stays out of the text.
+// filling is a JSON value of a known size that takes the place of the hole at an offset. fill
+// writes it to a slice of that size; left is set instead for one that stays out of the text.
 type filling struct {
 	at   int
 	size int
@@ -25,8 +25,8 @@ type filling struct {
 	left *DataURL
 }
 
-// splice returns text with its holes filled, in one allocation: an output can be as large as its files. It returns what
-// was left out besides.
+// splice returns text with its holes filled, in one allocation: an output can be as large as its
+// files. It returns what was left out besides.
 func splice(ctx context.Context, text []byte, fillings []filling) (json.RawMessage, []Insert, error) {
 	slices.SortFunc(fillings, func(a, b filling) int { return cmp.Compare(a.at, b.at) })
 	size := len(text)
@@ -76,7 +76,8 @@ func (p *place) add(pointer string, entry int) {
 	p.entry = entry
 }
 
-// locate returns the offset of the hole of each entry. Only the parts of text on the way to a hole are looked at in detail.
+// locate returns the offset of the hole of each entry. Only the parts of text on the way to a hole
+// are looked at in detail.
 func locate(text []byte, entries []Entry) ([]int, error) {
 	root := newPlace()
 	offsets := make([]int, len(entries))

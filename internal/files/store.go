@@ -19,8 +19,8 @@ import (
 	"time"
 )
 
-// Store keeps files that clients upload before they name them as inputs. Each has a directory of its own, with its
-// contents and what is known about them.
+// Store keeps files that clients upload before they name them as inputs. Each has a directory of
+// its own, with its contents and what is known about them.
 type Store struct {
 	Dir      string
 	MaxBytes int64         // of one file; 0: no limit
@@ -52,7 +52,8 @@ const (
 	storedAbout    = "about.json"
 )
 
-// mostAbout is what is known about a file at most, in bytes. The API takes less as a client's own object.
+// mostAbout is what is known about a file at most, in bytes. The API takes less as a client's own
+// object.
 const mostAbout = 1 << 20
 
 // storedID keeps ids from being anything but names of directories.
@@ -68,8 +69,8 @@ func (e FullError) Error() string {
 	return fmt.Sprintf("the uploads together would be larger than %d bytes", int64(e))
 }
 
-// room reads an upload as far as there is room for it beside the others. It takes the room piece by piece: how long a part of a form
-// is shows at its end only.
+// room reads an upload as far as there is room for it beside the others. It takes the room piece by
+// piece: how long a part of a form is shows at its end only.
 type room struct {
 	io.Reader
 	store *Store
@@ -137,7 +138,8 @@ func (s *Store) drop(id string) error {
 // storedRoom is what a stored file takes beside its contents, about.
 const storedRoom = 4 << 10
 
-// Put stores body; from time to time it removes what has expired. It returns a FullError where there is no room for it.
+// Put stores body; from time to time it removes what has expired. It returns a FullError where
+// there is no room for it.
 func (s *Store) Put(name, contentType string, body io.Reader) (_ Stored, err error) {
 	s.count.Do(s.countStored)
 	s.sweep()
@@ -208,9 +210,9 @@ func (s *Store) Open(id string) (*os.File, error) {
 // StoredPath is the path below which the API serves stored files.
 const StoredPath = "/v1/files/"
 
-// find opens the stored file that a URL means. The host does not count, nor what the path begins with: they are whatever the
-// client, and the proxies before it, have for this server. Ids can't be guessed, so another server's URL does not meet one by
-// chance.
+// find opens the stored file that a URL means. The host does not count, nor what the path begins
+// with: they are whatever the client, and the proxies before it, have for this server. Ids can't be
+// guessed, so another server's URL does not meet one by chance.
 func (s *Store) find(target *url.URL) (Stored, *os.File, bool) {
 	dir, id := path.Split(target.Path)
 	if s == nil || !strings.HasSuffix(dir, StoredPath) {
@@ -279,7 +281,8 @@ func (s *Store) Delete(id string) error {
 	return s.drop(id)
 }
 
-// sweepEvery is how often expired files are looked for: the look reads about every file, and uploads may come by the thousand.
+// sweepEvery is how often expired files are looked for: the look reads about every file, and
+// uploads may come by the thousand.
 const sweepEvery = time.Minute
 
 // due reports whether it is time for a sweep.

@@ -50,7 +50,8 @@ func checkRedirect(next *http.Request, via []*http.Request) error {
 	case next.URL.Scheme != "http" && next.URL.Scheme != "https":
 		return fmt.Errorf("redirected to the scheme %q", next.URL.Scheme)
 	case next.Method != via[0].Method:
-		// net/http turns a PUT into a GET at 301, 302 and 303: the file would be lost and the answer a success.
+		// net/http turns a PUT into a GET at 301, 302 and 303: the file would be lost and the
+		// answer a success.
 		return fmt.Errorf("redirected from %s to %s", via[0].Method, next.Method)
 	}
 	next.Header.Del("Referer") // net/http names the address before, whose query may hold a key
@@ -74,8 +75,8 @@ func attempt[T any](ctx context.Context, t transfer, try func() (T, error)) (T, 
 	return value, err
 }
 
-// send sends one request and shows the answer, if it is a success, to use. Everything is given up when no byte moves
-// for t.stall in either direction.
+// send sends one request and shows the answer, if it is a success, to use. Everything is given up
+// when no byte moves for t.stall in either direction.
 func (t transfer) send(r *http.Request, header http.Header, use func(*http.Response) error) error {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
@@ -130,8 +131,8 @@ func (m moving) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// each calls do for 0 to n-1, some of them at once, and returns when all calls have ended. The first error is the one
-// that comes back; it cancels the context of the others.
+// each calls do for 0 to n-1, some of them at once, and returns when all calls have ended. The
+// first error is the one that comes back; it cancels the context of the others.
 func each(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

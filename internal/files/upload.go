@@ -15,7 +15,8 @@ import (
 	"github.com/coggo/coggo/internal/weburl"
 )
 
-// upload sends every file to prefix/name, several at once, and returns their addresses in the order of entries.
+// upload sends every file to prefix/name, several at once, and returns their addresses in the order
+// of entries.
 func (p *Publisher) upload(ctx context.Context, prefix string, d *Destination, entries []Entry) ([]filling, error) {
 	base, err := weburl.Parse(prefix)
 	if err != nil {
@@ -57,7 +58,8 @@ func (p *Publisher) upload(ctx context.Context, prefix string, d *Destination, e
 	return fillings, err
 }
 
-// below returns the address of name below base. url.JoinPath would make one slash of two, and so another address.
+// below returns the address of name below base. url.JoinPath would make one slash of two, and so
+// another address.
 func below(base *url.URL, name string) *url.URL {
 	to := *base
 	to.RawPath = strings.TrimSuffix(base.EscapedPath(), "/") + "/" + url.PathEscape(name)
@@ -86,7 +88,8 @@ func (p *Publisher) put(ctx context.Context, c *contents, to *url.URL, header ht
 	})
 }
 
-// sendable is like lasting, but for the time of an upload: a file of the model's own that nobody writes to is not copied for it.
+// sendable is like lasting, but for the time of an upload: a file of the model's own that nobody
+// writes to is not copied for it.
 func (c *contents) sendable() (*os.File, error) {
 	if !c.Temporary && lease(c.file, forReaders) {
 		return c.file, nil
@@ -113,7 +116,8 @@ func (c *contents) body() io.ReadCloser {
 	return io.NopCloser(io.NewSectionReader(c.file, 0, c.size))
 }
 
-// name returns the base name of e, with a number when the prediction has uploaded a file of that name before.
+// name returns the base name of e, with a number when the prediction has uploaded a file of that
+// name before.
 func (d *Destination) name(e Entry) string {
 	if d.taken == nil {
 		d.taken = map[string]bool{}
@@ -128,7 +132,8 @@ func (d *Destination) name(e Entry) string {
 	return name
 }
 
-// headerText returns id as the value of a header: as it is when it is printable ASCII, else percent-encoded.
+// headerText returns id as the value of a header: as it is when it is printable ASCII, else
+// percent-encoded.
 func headerText(id string) string {
 	for i := range len(id) {
 		if id[i] < ' ' || id[i] > '~' {

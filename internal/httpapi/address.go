@@ -9,13 +9,15 @@ import (
 	"strings"
 )
 
-// address is the URL by which the client of r reaches the path of this server, through the proxies in between.
+// address is the URL by which the client of r reaches the path of this server, through the proxies
+// in between.
 func (a *API) address(r *http.Request, path string) string { return origin(r) + a.path(r, path) }
 
 // path is address without the origin.
 func (a *API) path(r *http.Request, path string) string { return a.prefix(r) + path }
 
-// origin is how the client reached this server. Each proxy may add its part to X-Forwarded-Proto: the first is the client's.
+// origin is how the client reached this server. Each proxy may add its part to X-Forwarded-Proto:
+// the first is the client's.
 func origin(r *http.Request) string {
 	scheme := "http"
 	if first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ","); r.TLS != nil || strings.EqualFold(strings.TrimSpace(first), "https") {
@@ -28,15 +30,16 @@ func origin(r *http.Request) string {
 	return scheme + "://" + host
 }
 
-// Prefix matches the beginning of a path that a proxy takes away. It ends without a slash, and has nothing in it that means
-// something to HTML, to a shell or to a URL.
+// Prefix matches the beginning of a path that a proxy takes away. It ends without a slash, and has
+// nothing in it that means something to HTML, to a shell or to a URL.
 var Prefix = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$`)
 
 // maxPrefix bounds the prefix that a header says: it stands in every answer.
 const maxPrefix = 512
 
-// prefix is what the proxies have taken away from the path that the client has asked for. Proxies that each take a part away
-// add it to X-Forwarded-Prefix, the outermost first. What isn't a prefix is ignored: anybody can send the header.
+// prefix is what the proxies have taken away from the path that the client has asked for. Proxies
+// that each take a part away add it to X-Forwarded-Prefix, the outermost first. What isn't a prefix
+// is ignored: anybody can send the header.
 func (a *API) prefix(r *http.Request) string {
 	said := r.Header["X-Forwarded-Prefix"]
 	if a.PathPrefix != "" || len(said) == 0 {

@@ -29,7 +29,8 @@ func (a *API) authorized(next http.Handler) http.Handler {
 	})
 }
 
-// showsToken reports whether r has the token, or none is needed. Hashes are compared, so that the time says nothing about it.
+// showsToken reports whether r has the token, or none is needed. Hashes are compared, so that the
+// time says nothing about it.
 func (a *API) showsToken(r *http.Request) bool {
 	if a.AuthToken == "" {
 		return true
@@ -39,8 +40,9 @@ func (a *API) showsToken(r *http.Request) bool {
 	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(a.token[:], got[:]) == 1
 }
 
-// streamKey opens the stream of one prediction without the token: Replicate's JavaScript client sends none there, since the
-// URL that it was given is enough in production too. It is empty when no token is needed.
+// streamKey opens the stream of one prediction without the token: Replicate's JavaScript client
+// sends none there, since the URL that it was given is enough in production too. It is empty when
+// no token is needed.
 func (a *API) streamKey(id string) string {
 	if a.AuthToken == "" {
 		return ""
@@ -50,8 +52,9 @@ func (a *API) streamKey(id string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// showsKey reports whether r asks for a stream with its key. The id is a segment of the path as it was sent, which is what
-// the route goes by: of x%2Fstream the route makes the id x/stream, and not the stream of x.
+// showsKey reports whether r asks for a stream with its key. The id is a segment of the path as it
+// was sent, which is what the route goes by: of x%2Fstream the route makes the id x/stream, and not
+// the stream of x.
 func (a *API) showsKey(r *http.Request) bool {
 	rest, inV1 := strings.CutPrefix(r.URL.EscapedPath(), "/v1/predictions/")
 	segment, isStream := strings.CutSuffix(rest, "/stream")

@@ -5,8 +5,9 @@ import (
 	"net/http"
 )
 
-// counted tells Bytes how large the bodies of each exchange were. The request is copied: net/http looks at the body of its
-// own before it writes an answer, and would wait for the rest of one that it does not know.
+// counted tells Bytes how large the bodies of each exchange were. The request is copied: net/http
+// looks at the body of its own before it writes an answer, and would wait for the rest of one that
+// it does not know.
 func (a *API) counted(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		out := countingWriter{ResponseWriter: w}

@@ -11,12 +11,13 @@ import (
 	"unsafe"
 )
 
-// deferWatch keeps net/http from watching whether the client leaves as soon as the body of r is read, as it does by itself. The
-// returned function begins to, unless that goes on already, and returns the context that is done then. The watch is a goroutine for
-// each request, and to start and stop it wakes other threads: a fifth of the time of a short prediction.
+// deferWatch keeps net/http from watching whether the client leaves as soon as the body of r is
+// read, as it does by itself. The returned function begins to, unless that goes on already, and
+// returns the context that is done then. The watch is a goroutine for each request, and to start
+// and stop it wakes other threads: a fifth of the time of a short prediction.
 //
-// net/http has no such switch, so this takes the function that a body of its calls at its end. Where a release of Go has no
-// such function, the watch begins at the end of the body.
+// net/http has no such switch, so this takes the function that a body of its calls at its end.
+// Where a release of Go has no such function, the watch begins at the end of the body.
 func deferWatch(r *http.Request) func() context.Context {
 	watch := func() {}
 	if end := endOf(r.Body); end != nil && *end != nil {

@@ -24,11 +24,12 @@ var pageScripts = []string{
 // ownCode lets a document run its own script and style and nothing else; %s are their hashes.
 const ownCode = "default-src 'none'; base-uri 'none'; form-action 'none'; script-src '%s'; style-src '%s'; "
 
-// pagePolicy keeps the page from asking another host for anything: what a model returns may name any.
+// pagePolicy keeps the page from asking another host for anything: what a model returns may name
+// any.
 const pagePolicy = ownCode + "connect-src 'self'; img-src 'self' data: blob:; media-src 'self' data: blob:; frame-src 'self'; frame-ancestors 'none'"
 
-// mediaPolicy is that of the frame in which the page shows a medium of another host once it was told to. Nothing else may
-// be asked from in there, and the frame is nobody's origin.
+// mediaPolicy is that of the frame in which the page shows a medium of another host once it was
+// told to. Nothing else may be asked from in there, and the frame is nobody's origin.
 const mediaPolicy = ownCode + "img-src http: https:; media-src http: https:; frame-ancestors 'self'; sandbox allow-scripts"
 
 // document is a page in one file, so that it can be shown to somebody who has yet to sign in.
@@ -78,8 +79,8 @@ func (a *API) media(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// makePage puts the page together when somebody asks for it the first time. Who has yet to sign in is not told the
-// model's name.
+// makePage puts the page together when somebody asks for it the first time. Who has yet to sign in
+// is not told the model's name.
 func (a *API) makePage() document {
 	if a.AuthToken != "" {
 		return newDocsPage("Coggo")

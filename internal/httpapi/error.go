@@ -35,8 +35,8 @@ type httpError struct {
 
 func (e *httpError) Error() string { return e.message }
 
-// errorBody is what every error answer looks like. `detail` is FastAPI's field, `error` that of coglet. `status` is where
-// clients of coglet look after a 409 or 503.
+// errorBody is what every error answer looks like. `detail` is FastAPI's field, `error` that of
+// coglet. `status` is where clients of coglet look after a 409 or 503.
 type errorBody struct {
 	Detail any    `json:"detail"`
 	Error  string `json:"error"`
@@ -60,8 +60,8 @@ func (a *API) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// refusal takes an error apart into what a client is told and the status of it; nil when err is nil or not for clients. The
-// code of one that only HTTP knows is its status in words.
+// refusal takes an error apart into what a client is told and the status of it; nil when err is nil
+// or not for clients. The code of one that only HTTP knows is its status in words.
 func refusal(err error) (refused *prediction.Error, status int) {
 	var plain *httpError
 	switch {

@@ -99,8 +99,8 @@ func TestNothingIsLookedAtAfterACoding(t *testing.T) {
 	}
 }
 
-// FuzzFraming holds what the whole rests on: of a head that passes, net/http has the same opinion, and one that is broken off
-// is no request.
+// FuzzFraming holds what the whole rests on: of a head that passes, net/http has the same opinion,
+// and one that is broken off is no request.
 func FuzzFraming(f *testing.F) {
 	for _, seeds := range []map[string]string{wellFramed, illFramed} {
 		for _, seed := range seeds {

@@ -46,7 +46,8 @@ type concurrencyBody struct {
 	Current int `json:"current"`
 }
 
-// health always answers 200: the state is in the body. Who has no token learns nothing that the model has written.
+// health always answers 200: the state is in the body. Who has no token learns nothing that the
+// model has written.
 func (a *API) health(w http.ResponseWriter, r *http.Request) error {
 	h := a.Supervisor.Health(r.Context())
 	if !a.showsToken(r) {

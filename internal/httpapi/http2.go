@@ -6,17 +6,20 @@ import (
 	"time"
 )
 
-// HTTP/2 comes without TLS and by prior knowledge: a client that speaks it begins with http2Preface. net/http does the
-// speaking, with its own limits for header sizes, streams, streams that are reset as soon as they were opened, and frames that
-// ask for answers. Here is what it lacks of the limits that a connection of HTTP/1 has: a time for headers, a time for a client
-// that takes nothing, and a strict look at what could be read in two ways.
+// HTTP/2 comes without TLS and by prior knowledge: a client that speaks it begins with
+// http2Preface. net/http does the speaking, with its own limits for header sizes, streams, streams
+// that are reset as soon as they were opened, and frames that ask for answers. Here is what it
+// lacks of the limits that a connection of HTTP/1 has: a time for headers, a time for a client that
+// takes nothing, and a strict look at what could be read in two ways.
 
 const http2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 const (
-	// maxStreams is how many requests of one connection may be under way. A proxy opens another connection then.
+	// maxStreams is how many requests of one connection may be under way. A proxy opens another
+	// connection then.
 	maxStreams = 250
-	// maxFrame is the size of the largest frame of a body. A body counts as paused until the whole frame has come.
+	// maxFrame is the size of the largest frame of a body. A body counts as paused until the whole
+	// frame has come.
 	maxFrame = 16 << 10
 )
 
@@ -27,8 +30,8 @@ func speakHTTP2(s *http.Server) {
 	s.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: maxStreams, MaxReadFrameSize: maxFrame}
 }
 
-// greeted reports whether p, the next bytes of the connection, is the end of http2Preface. net/http goes by the same bytes, so
-// the two never disagree about what is spoken.
+// greeted reports whether p, the next bytes of the connection, is the end of http2Preface. net/http
+// goes by the same bytes, so the two never disagree about what is spoken.
 func (c *conn) greeted(p []byte) bool {
 	if c.preface < 0 {
 		return false
@@ -46,8 +49,8 @@ func (c *conn) greeted(p []byte) bool {
 	return true
 }
 
-// readFrames is Read of a connection that speaks HTTP/2. A client has as long for its headers, and for every frame that is not
-// part of a body, as one of HTTP/1 has for its headers.
+// readFrames is Read of a connection that speaks HTTP/2. A client has as long for its headers, and
+// for every frame that is not part of a body, as one of HTTP/1 has for its headers.
 func (c *conn) readFrames(p []byte) (int, error) {
 	if limit := c.listener.headerTimeout; limit > 0 && c.timed != c.frames.midway() {
 		var until time.Time
@@ -100,10 +103,12 @@ func (f *frames) take(p []byte) {
 	}
 }
 
-// midway reports whether something has begun that has to end soon. Bodies have a limit of their own, see patiently.
+// midway reports whether something has begun that has to end soon. Bodies have a limit of their
+// own, see patiently.
 func (f *frames) midway() bool { return f.got > 0 || f.block || f.left > 0 && f.head[3] != dataFrame }
 
-// serveHTTP2 serves a request of HTTP/2, unless its client has reset the stream while it waited for its turn.
+// serveHTTP2 serves a request of HTTP/2, unless its client has reset the stream while it waited for
+// its turn.
 func (l *Listener) serveHTTP2(next http.Handler, w http.ResponseWriter, r *http.Request) {
 	if r.Context().Err() != nil {
 		return
@@ -118,8 +123,8 @@ func (l *Listener) serveHTTP2(next http.Handler, w http.ResponseWriter, r *http.
 	next.ServeHTTP(out, r)
 }
 
-// unclear says what of a request of HTTP/2 could be read in two ways, or can't be passed on to HTTP/1 as it is; "" for a
-// clear one. net/http refuses more by itself.
+// unclear says what of a request of HTTP/2 could be read in two ways, or can't be passed on to
+// HTTP/1 as it is; "" for a clear one. net/http refuses more by itself.
 func unclear(r *http.Request) string {
 	hosts, lengths := r.Header["Host"], r.Header["Content-Length"]
 	switch {
@@ -145,8 +150,8 @@ func notOfHost(c rune) bool {
 	return (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') && !strings.ContainsRune("!$%&'()*+,-.:;=[]_~", c)
 }
 
-// patientWriter resets the stream of a client that takes nothing for a time. Flow control lets a client hold up one stream
-// while others on the connection go on, so conn.Write can't see it.
+// patientWriter resets the stream of a client that takes nothing for a time. Flow control lets a
+// client hold up one stream while others on the connection go on, so conn.Write can't see it.
 type patientWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController
@@ -155,8 +160,9 @@ type patientWriter struct {
 	until   time.Time // when the stream is reset; zero while there is nothing to take
 }
 
-// expect gives the client its time from now on, once a quarter of what it had is over: each new deadline costs a message
-// between goroutines. A deadline that was met must be lifted, or it resets a stream on which nothing happens.
+// expect gives the client its time from now on, once a quarter of what it had is over: each new
+// deadline costs a message between goroutines. A deadline that was met must be lifted, or it resets
+// a stream on which nothing happens.
 func (w *patientWriter) expect() {
 	now := time.Now()
 	if w.until.Sub(now) > w.limit*3/4 || w.request.Context().Err() != nil {
@@ -166,7 +172,8 @@ func (w *patientWriter) expect() {
 	_ = w.control.SetWriteDeadline(w.until) // it is supported
 }
 
-// Write leaves the deadline for what net/http still holds: FlushError and the end of the handler send it.
+// Write leaves the deadline for what net/http still holds: FlushError and the end of the handler
+// send it.
 func (w *patientWriter) Write(p []byte) (written int, err error) {
 	for {
 		w.expect()

@@ -9,8 +9,8 @@ import (
 // lingerTime bounds how long the rest of a refused body is awaited.
 const lingerTime = 10 * time.Second
 
-// linger sends the answer and throws away the rest of a body that nobody wants. A client that sends everything before it
-// reads would see a broken connection instead of the answer.
+// linger sends the answer and throws away the rest of a body that nobody wants. A client that sends
+// everything before it reads would see a broken connection instead of the answer.
 func linger(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(lingerTime)) // not supported: then there is no limit

@@ -18,7 +18,8 @@ type page struct {
 	Next    *string           `json:"next"` // cursor of the next page
 }
 
-// list shows what is live and retained, newest first, without large inputs and outputs, and with the ends of long logs.
+// list shows what is live and retained, newest first, without large inputs and outputs, and with
+// the ends of long logs.
 func (a *API) list(only prediction.Method) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		predictions, next, err := a.Supervisor.List(only, r.URL.Query().Get("cursor"), pageSize)

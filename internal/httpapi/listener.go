@@ -78,11 +78,12 @@ type conn struct {
 	answering atomic.Bool // what is written comes from the handler
 }
 
-// brokenLine is what net/http answers with 400, wherever in a head it comes, and closes the connection.
+// brokenLine is what net/http answers with 400, wherever in a head it comes, and closes the
+// connection.
 const brokenLine = "\x00\r\n\r\n"
 
-// Read breaks off a head that framing refuses. An error would do that too early: net/http reads ahead, and takes an error for
-// the leaving of the client whose request it still works on.
+// Read breaks off a head that framing refuses. An error would do that too early: net/http reads
+// ahead, and takes an error for the leaving of the client whose request it still works on.
 func (c *conn) Read(p []byte) (int, error) {
 	if c.frames != nil {
 		return c.readFrames(p)
@@ -107,8 +108,8 @@ func (c *conn) Read(p []byte) (int, error) {
 // atOnce is how much is written at a time, so that a slow client is seen to take something.
 const atOnce = 64 << 10
 
-// Write waits for a client that takes something from time to time, however slowly. Whatever answer it is: one that nobody takes
-// must not be held for ever.
+// Write waits for a client that takes something from time to time, however slowly. Whatever answer
+// it is: one that nobody takes must not be held for ever.
 func (c *conn) Write(p []byte) (int, error) {
 	if c.frames == nil && !c.answering.Load() {
 		if status, ok := ownError(p); ok {
@@ -131,7 +132,8 @@ func (c *conn) Write(p []byte) (int, error) {
 			}
 			continue
 		}
-		// The kernel takes more only once a good part of its own queue is gone, which a slow client may need long for.
+		// The kernel takes more only once a good part of its own queue is gone, which a slow client
+		// may need long for.
 		left := unsent(c.TCPConn)
 		if waited && n == 0 && left >= queued {
 			_ = c.SetLinger(0) // the kernel need not keep its queue either

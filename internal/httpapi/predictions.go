@@ -43,7 +43,8 @@ func (a *API) put(m prediction.Method) handler {
 	})
 }
 
-// start creates a prediction and answers in the way that the headers ask for. watch is r's, see deferWatch.
+// start creates a prediction and answers in the way that the headers ask for. watch is r's, see
+// deferWatch.
 func (a *API) start(w http.ResponseWriter, r *http.Request, req prediction.Request, idempotent bool, watch func() context.Context) error {
 	stream, prefer := wantsStream(r.Header), preferred(r.Header)
 	if stream {

@@ -16,7 +16,8 @@ type preference struct {
 	wait  time.Duration // 0: not asked for
 }
 
-// preferred reads the list: unknown preferences are ignored, and of one that stands there twice the first counts.
+// preferred reads the list: unknown preferences are ignored, and of one that stands there twice the
+// first counts.
 func preferred(h http.Header) (p preference) {
 	for _, line := range h.Values("Prefer") {
 		for _, item := range splitQuoted(line, ',') {

@@ -18,7 +18,8 @@ import (
 // minCancelAfter is the shortest deadline that `Cancel-After` can set.
 const minCancelAfter = 5 * time.Second
 
-// readRequest reads the body and the headers of a create request. loc of a 422 tells which field, or which header.
+// readRequest reads the body and the headers of a create request. loc of a 422 tells which field,
+// or which header.
 func (a *API) readRequest(w http.ResponseWriter, r *http.Request) (prediction.Request, error) {
 	body, err := a.readBody(w, r)
 	if err != nil {
@@ -66,8 +67,8 @@ func (a *API) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// readSized reads n bytes. Memory for a large body is taken once its beginning has come: to announce one costs a client
-// nothing.
+// readSized reads n bytes. Memory for a large body is taken once its beginning has come: to
+// announce one costs a client nothing.
 func readSized(r io.Reader, n int) ([]byte, error) {
 	const beginning = 1 << 20
 	body := make([]byte, min(n, beginning))
@@ -80,7 +81,8 @@ func readSized(r io.Reader, n int) ([]byte, error) {
 	return body, err
 }
 
-// patientReader gives up a body of which nothing comes for a while; one that is only slow may take its time.
+// patientReader gives up a body of which nothing comes for a while; one that is only slow may take
+// its time.
 type patientReader struct {
 	io.Reader
 	control *http.ResponseController

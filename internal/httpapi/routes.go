@@ -141,8 +141,8 @@ func (a *API) handle(h handler) http.HandlerFunc {
 	}
 }
 
-// literal makes the path mean what is written, where the mux alone would tidy it and redirect: an id may be "." or "..",
-// and a path with an empty segment is no path of ours.
+// literal makes the path mean what is written, where the mux alone would tidy it and redirect: an
+// id may be "." or "..", and a path with an empty segment is no path of ours.
 func (a *API) literal(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := r.URL.EscapedPath()
@@ -190,7 +190,8 @@ func noRoute(w http.ResponseWriter, status int) {
 	writeJSON(w, status, plainError(http.StatusText(status)))
 }
 
-// withheld keeps the status of an answer that net/http gives by itself, in text, and drops its body.
+// withheld keeps the status of an answer that net/http gives by itself, in text, and drops its
+// body.
 type withheld struct {
 	http.ResponseWriter
 	refused int // the status, 0 for any other answer
@@ -206,8 +207,8 @@ func (w *withheld) Write(p []byte) (int, error) {
 // Unwrap lets http.ResponseController reach what is underneath.
 func (w *withheld) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// routedWriter withholds what the mux answers. It knows that by the pattern that the mux has noted in the request: to ask for
-// the route first would cost a short answer a tenth of its time.
+// routedWriter withholds what the mux answers. It knows that by the pattern that the mux has noted
+// in the request: to ask for the route first would cost a short answer a tenth of its time.
 type routedWriter struct {
 	withheld
 	request *http.Request

@@ -38,8 +38,8 @@ func (a *API) attach(only prediction.Method) handler {
 	}
 }
 
-// join finds the prediction that a reader wants to follow and the last event that it has seen; nil when it has its answer
-// already, or gets an error.
+// join finds the prediction that a reader wants to follow and the last event that it has seen; nil
+// when it has its answer already, or gets an error.
 func (a *API) join(w http.ResponseWriter, r *http.Request, only prediction.Method) (*prediction.Prediction, int, error) {
 	p, err := a.find(r, only)
 	if err != nil {
@@ -53,9 +53,9 @@ func (a *API) join(w http.ResponseWriter, r *http.Request, only prediction.Metho
 	return p, number, nil
 }
 
-// resume returns the number of the last event that a reader has seen, 0 when it comes for the first time or names one
-// that there never was. over says that nothing can follow: 204 keeps an EventSource, which comes back after each end,
-// from coming back for ever.
+// resume returns the number of the last event that a reader has seen, 0 when it comes for the first
+// time or names one that there never was. over says that nothing can follow: 204 keeps an
+// EventSource, which comes back after each end, from coming back for ever.
 func resume(r *http.Request, p *prediction.Prediction) (number int, over bool) {
 	number, err := strconv.Atoi(r.Header.Get("Last-Event-ID"))
 	ended := p.Status().Terminal() // asked first: no event follows then
@@ -75,9 +75,9 @@ func headOnly(w http.ResponseWriter, over bool) {
 	streamHeader(w)
 }
 
-// stream writes the events after number until the prediction has ended or the client leaves. A late reader gets the
-// newest events that the history keeps, and is told how many it missed. The last reader that leaves a prediction which
-// was made for its readers cancels it.
+// stream writes the events after number until the prediction has ended or the client leaves. A late
+// reader gets the newest events that the history keeps, and is told how many it missed. The last
+// reader that leaves a prediction which was made for its readers cancels it.
 func (a *API) stream(w http.ResponseWriter, r *http.Request, p *prediction.Prediction, number int, late bool) error {
 	detach := p.Attach()
 	defer func() {
@@ -103,8 +103,8 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, p *prediction.Predi
 	})
 }
 
-// follow gives write the events after number as they come, until the prediction has ended or the client leaves; skipped
-// hears how many a slow reader has missed.
+// follow gives write the events after number as they come, until the prediction has ended or the
+// client leaves; skipped hears how many a slow reader has missed.
 func (a *API) follow(r *http.Request, p *prediction.Prediction, number int, e *eventWriter, skipped func(int), write func(prediction.Event)) error {
 	quiet := time.NewTicker(a.KeepAlive)
 	defer quiet.Stop()
@@ -135,11 +135,12 @@ func (a *API) follow(r *http.Request, p *prediction.Prediction, number int, e *e
 	}
 }
 
-// spillBytes is how much of events is collected before it is written: what a reader has not taken yet is held once, by the
-// prediction, and not once more for each reader.
+// spillBytes is how much of events is collected before it is written: what a reader has not taken
+// yet is held once, by the prediction, and not once more for each reader.
 const spillBytes = 64 << 10
 
-// eventWriter writes server-sent events. Its error means that the reader has gone, or took nothing for too long.
+// eventWriter writes server-sent events. Its error means that the reader has gone, or took nothing
+// for too long.
 type eventWriter struct {
 	w   http.ResponseWriter
 	buf []byte

@@ -13,15 +13,16 @@ import (
 	"github.com/coggo/coggo/internal/supervisor"
 )
 
-// The paths under /v1 speak the HTTP API of Replicate (https://replicate.com/docs/reference/http), as far as its published
-// clients need it: the same client code runs against this server and in production. There is one model here, so any
-// owner, name and version mean it.
+// The paths under /v1 speak the HTTP API of Replicate (https://replicate.com/docs/reference/http),
+// as far as its published clients need it: the same client code runs against this server and in
+// production. There is one model here, so any owner, name and version mean it.
 
-// cancelPatience is how long the answer to a cancel waits for the end, so that a client mostly sees it at once.
+// cancelPatience is how long the answer to a cancel waits for the end, so that a client mostly sees
+// it at once.
 const cancelPatience = time.Second
 
-// schemaVersion is the version of Cog whose schemas ours are like. Clients look at it: before 0.3.9 every list was an
-// iterator.
+// schemaVersion is the version of Cog whose schemas ours are like. Clients look at it: before 0.3.9
+// every list was an iterator.
 const schemaVersion = "0.16.12"
 
 // version is the id of the model's version: a hash of its interface, as long as Replicate's.
@@ -46,7 +47,8 @@ func (a *API) createV1(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	a.concerns(r, req.ID)
-	// The clients take any answer but "starting" for the end, and what it holds of the output for seen.
+	// The clients take any answer but "starting" for the end, and what it holds of the output for
+	// seen.
 	s := p.Accepted()
 	if limit := preferred(r.Header).wait; limit > 0 && a.waitDone(r, p, limit) {
 		s = p.Snapshot()
@@ -115,8 +117,8 @@ func (a *API) viewV1(r *http.Request, s prediction.Snapshot) (_ prediction.Snaps
 	return s, err
 }
 
-// moreV1 is what Replicate's object has beyond ours. Predictions that are asked for under /v1 have it everywhere, in
-// their webhooks too.
+// moreV1 is what Replicate's object has beyond ours. Predictions that are asked for under /v1 have
+// it everywhere, in their webhooks too.
 func (a *API) moreV1(r *http.Request, id string) (json.RawMessage, error) {
 	doc, err := a.Supervisor.Schema()
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/coggo/coggo/internal/prediction"
 )
 
-// problemV1 is an error as Replicate's API tells it (RFC 7807): its clients show `detail`, a string. `error` is the same
-// string, as in all other refusals.
+// problemV1 is an error as Replicate's API tells it (RFC 7807): its clients show `detail`, a
+// string. `error` is the same string, as in all other refusals.
 type problemV1 struct {
 	Title   string    `json:"title"`
 	Detail  string    `json:"detail"`

@@ -54,7 +54,8 @@ func (a *API) showFile(r *http.Request, f files.Stored) fileV1 {
 // maxMetadata bounds what a client can say about its file.
 const maxMetadata = 64 << 10
 
-// upload stores the part called `content` of a multipart form. The part `metadata`, an object, comes before or after it.
+// upload stores the part called `content` of a multipart form. The part `metadata`, an object,
+// comes before or after it.
 func (a *API) upload(w http.ResponseWriter, r *http.Request) error {
 	r.Body = struct {
 		io.Reader
@@ -204,8 +205,8 @@ func serveFile(w http.ResponseWriter, r *http.Request, name, mediaType string, c
 	return nil
 }
 
-// contentsWriter withholds the errors of http.ServeContent: a range that the file does not have, a condition that it does not
-// meet.
+// contentsWriter withholds the errors of http.ServeContent: a range that the file does not have, a
+// condition that it does not meet.
 type contentsWriter struct{ withheld }
 
 func (w *contentsWriter) WriteHeader(status int) {

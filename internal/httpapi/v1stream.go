@@ -12,8 +12,9 @@ import (
 	"github.com/coggo/coggo/internal/prediction"
 )
 
-// streamV1 writes the events in Replicate's form (https://replicate.com/docs/topics/predictions/streaming): `output` with
-// the bare text, `logs`, `error`, and `done` with an object that gives the reason of an end other than success.
+// streamV1 writes the events in Replicate's form
+// (https://replicate.com/docs/topics/predictions/streaming): `output` with the bare text, `logs`,
+// `error`, and `done` with an object that gives the reason of an end other than success.
 func (a *API) streamV1(w http.ResponseWriter, r *http.Request) error {
 	p, number, err := a.join(w, r, "")
 	if p == nil {
@@ -132,7 +133,8 @@ func (u *unquoter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// wholeCharacters is how much of the inside of a JSON string can be read without what follows it. Nothing follows a quote.
+// wholeCharacters is how much of the inside of a JSON string can be read without what follows it.
+// Nothing follows a quote.
 func wholeCharacters(text []byte) int {
 	for i := 0; i < len(text); {
 		n := 1
@@ -152,8 +154,8 @@ func wholeCharacters(text []byte) int {
 	return len(text)
 }
 
-// escapeLen is the length of the escape at the beginning of text, 0 when its end is missing. A character beyond the first
-// 65,536 is written as two.
+// escapeLen is the length of the escape at the beginning of text, 0 when its end is missing. A
+// character beyond the first 65,536 is written as two.
 func escapeLen(text []byte) int {
 	const short, long = len(`\n`), len(`\uD83D`)
 	switch {

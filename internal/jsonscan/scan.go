@@ -16,7 +16,8 @@ const MaxDigits = 4300
 // Span is a part of the text: Text[Start:End].
 type Span struct{ Start, End int }
 
-// Member is one pair of an object. Flaw is what the runner could not take in the pair, although its syntax is right.
+// Member is one pair of an object. Flaw is what the runner could not take in the pair, although its
+// syntax is right.
 type Member struct {
 	Key   Span // with its quotes
 	Value Span
@@ -276,8 +277,9 @@ func (s *Scanner) escape() error {
 	}
 }
 
-// plainRun returns the length of the longest prefix of text without quotes, backslashes, control characters and
-// non-ASCII bytes. 32 bytes at a time: texts and data URLs of 16 MiB are what this is for.
+// plainRun returns the length of the longest prefix of text without quotes, backslashes, control
+// characters and non-ASCII bytes. 32 bytes at a time: texts and data URLs of 16 MiB are what this
+// is for.
 func plainRun(text []byte) int {
 	const highs = 0x8080808080808080
 	i := 0
@@ -293,7 +295,8 @@ func plainRun(text []byte) int {
 	return i
 }
 
-// odd has the highest bit of a byte set where one of eight bytes ends a plain run, or where one before it does.
+// odd has the highest bit of a byte set where one of eight bytes ends a plain run, or where one
+// before it does.
 func odd(text []byte) uint64 {
 	const ones = 0x0101010101010101
 	x := binary.LittleEndian.Uint64(text)

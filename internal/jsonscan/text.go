@@ -7,8 +7,9 @@ import (
 	"unsafe"
 )
 
-// Unquote returns the text of a JSON string that a Scanner passed. Without escapes it is a view of quoted and not a
-// copy, so that a data URL of many megabytes exists once; nobody may write to quoted afterwards.
+// Unquote returns the text of a JSON string that a Scanner passed. Without escapes it is a view of
+// quoted and not a copy, so that a data URL of many megabytes exists once; nobody may write to
+// quoted afterwards.
 func Unquote(quoted []byte) string {
 	text := quoted[1 : len(quoted)-1]
 	escape := bytes.IndexByte(text, '\\')
@@ -49,8 +50,8 @@ func unescape(text []byte) (rune, int) {
 	}
 }
 
-// unicodeEscape reads \uXXXX, or a surrogate pair of two, at the start of text. Half a pair is utf8.RuneError; what is
-// no such escape has the size 0.
+// unicodeEscape reads \uXXXX, or a surrogate pair of two, at the start of text. Half a pair is
+// utf8.RuneError; what is no such escape has the size 0.
 func unicodeEscape(text []byte) (r rune, size int) {
 	high := hex4(text[min(2, len(text)):])
 	if high < 0 {

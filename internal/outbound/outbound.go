@@ -1,5 +1,5 @@
-// Package outbound makes the HTTP clients with which the server reaches others: receivers of webhooks, sources of input
-// files, stores of output files.
+// Package outbound makes the HTTP clients with which the server reaches others: receivers of
+// webhooks, sources of input files, stores of output files.
 package outbound
 
 import (
@@ -18,9 +18,9 @@ type Options struct {
 	MaxConns    int  // connections to one host at once; 0: no limit
 }
 
-// NewClient returns a client for options. It has no overall time limit: bodies may be long, callers bound them by their
-// contexts. With DenyPrivate the proxies of the environment are not used, since a proxy would hide where a request
-// really goes.
+// NewClient returns a client for options. It has no overall time limit: bodies may be long, callers
+// bound them by their contexts. With DenyPrivate the proxies of the environment are not used, since
+// a proxy would hide where a request really goes.
 func NewClient(o Options) *http.Client {
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	transport := &http.Transport{
@@ -48,7 +48,8 @@ func (e *PrivateAddressError) Error() string {
 	return fmt.Sprintf("the address %s is not public, and --deny-private-networks is set", e.Address)
 }
 
-// publicOnly sees the address that is really dialled: after the name was resolved and after every redirect.
+// publicOnly sees the address that is really dialled: after the name was resolved and after every
+// redirect.
 func publicOnly(_, address string, _ syscall.RawConn) error {
 	target, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -60,15 +61,18 @@ func publicOnly(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// globalUnicast is what IANA has given out of IPv6 for hosts of the internet; everything else is special, or nobody's yet.
+// globalUnicast is what IANA has given out of IPv6 for hosts of the internet; everything else is
+// special, or nobody's yet.
 var globalUnicast = netip.MustParsePrefix("2000::/3")
 
-// translated are IPv4 addresses as hosts without IPv4 are told them by DNS64, RFC 6052: it is the address inside that counts.
+// translated are IPv4 addresses as hosts without IPv4 are told them by DNS64, RFC 6052: it is the
+// address inside that counts.
 var translated = netip.MustParsePrefix("64:ff9b::/96")
 
-// special are the networks of the IANA special-purpose registries that are no place for a public host,
-// https://www.iana.org/assignments/iana-ipv4-special-registry and …/iana-ipv6-special-registry, with multicast. Refused as a
-// whole are also those in which a part is reachable, and those that can hide an IPv4 address. Of IPv6 only what is inside of
+// special are the networks of the IANA special-purpose registries that are no place for a public
+// host, https://www.iana.org/assignments/iana-ipv4-special-registry and
+// …/iana-ipv6-special-registry, with multicast. Refused as a whole are also those in which a part
+// is reachable, and those that can hide an IPv4 address. Of IPv6 only what is inside of
 // globalUnicast has to be named.
 var special = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),         // this network

@@ -29,7 +29,8 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Message }
 
-// Problem is one thing that is wrong with a request. Its JSON form is the element of FastAPI's `detail` list.
+// Problem is one thing that is wrong with a request. Its JSON form is the element of FastAPI's
+// `detail` list.
 type Problem struct {
 	Loc  []any  `json:"loc"`
 	Msg  string `json:"msg"`

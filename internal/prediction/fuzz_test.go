@@ -11,8 +11,8 @@ import (
 	"github.com/coggo/coggo/internal/prediction"
 )
 
-// FuzzParseRequest holds what is true of any body: no panic, one of two kinds of refusal that say why, and nothing in the
-// request that was not checked.
+// FuzzParseRequest holds what is true of any body: no panic, one of two kinds of refusal that say
+// why, and nothing in the request that was not checked.
 func FuzzParseRequest(f *testing.F) {
 	for _, seed := range []string{
 		``, `{}`, `null`, `[]`, `{"input": {"a": [1, 2.5, null]}}`, `{"id": "x", "id": "y"}`, `{"id": "\ud800"}`, `{"id": "\u0000"}`,

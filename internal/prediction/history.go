@@ -17,8 +17,8 @@ const (
 	KindCompleted Kind = "completed"
 )
 
-// Event is one thing that happened, numbered from 1 without gaps. It refers to what the prediction holds anyway: its
-// JSON is made only when somebody reads it.
+// Event is one thing that happened, numbered from 1 without gaps. It refers to what the prediction
+// holds anyway: its JSON is made only when somebody reads it.
 type Event struct {
 	Number int
 	Kind   Kind
@@ -33,7 +33,8 @@ type Event struct {
 // eventBytes is about what an Event holds beside what it refers to.
 const eventBytes = 104
 
-// WriteData writes the JSON object of the event; nothing for KindCompleted, where the Snapshot says it all.
+// WriteData writes the JSON object of the event; nothing for KindCompleted, where the Snapshot says
+// it all.
 func (e Event) WriteData(w io.Writer) error {
 	switch e.Kind {
 	case KindOutput:
@@ -84,16 +85,16 @@ func (e Event) Chunk() Value { return Value{e.raw, e.inserts} }
 // Text is what a KindLog adds, as it was written.
 func (e Event) Text() []byte { return e.raw }
 
-// liveEvents is how far a connected reader may fall behind before it loses events: memory stays bounded by it and a
-// slow reader never holds up the model.
+// liveEvents is how far a connected reader may fall behind before it loses events: memory stays
+// bounded by it and a slow reader never holds up the model.
 const liveEvents = 32 << 10
 
-// restoredEvent numbers the end of a prediction that an earlier server has run: it follows every event that a reader can
-// have seen there.
+// restoredEvent numbers the end of a prediction that an earlier server has run: it follows every
+// event that a reader can have seen there.
 const restoredEvent = 1 << 40
 
-// history keeps the newest events for readers that each have their own place in it, so that a reader costs nothing
-// while it is not reading.
+// history keeps the newest events for readers that each have their own place in it, so that a
+// reader costs nothing while it is not reading.
 type history struct {
 	replay  int // events shown to a reader that comes late
 	before  int // number before that of the first event there ever was
@@ -115,8 +116,8 @@ func (h *history) add(e Event) {
 	}
 }
 
-// After returns the events that follow number, how many between are lost, and a channel that is closed when there are
-// more.
+// After returns the events that follow number, how many between are lost, and a channel that is
+// closed when there are more.
 func (p *Prediction) After(number int) (events []Event, lost int, more <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -143,8 +144,9 @@ func (p *Prediction) LastEvent() int {
 	return p.history.next - 1
 }
 
-// ReplayFrom returns the number after which a late reader begins, so that it is shown no more than Limits.History
-// events of the past, and how many it is not shown. The end of a prediction is always shown.
+// ReplayFrom returns the number after which a late reader begins, so that it is shown no more than
+// Limits.History events of the past, and how many it is not shown. The end of a prediction is
+// always shown.
 func (p *Prediction) ReplayFrom() (number, skipped int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -157,8 +159,9 @@ func (p *Prediction) ReplayFrom() (number, skipped int) {
 	return number, number - h.before
 }
 
-// Attach notes somebody who waits on a connection, for the stream or for the end. The function it returns takes them off
-// again and reports whether the prediction lost its reason to go on: it is not detached, and this was the last.
+// Attach notes somebody who waits on a connection, for the stream or for the end. The function it
+// returns takes them off again and reports whether the prediction lost its reason to go on: it is
+// not detached, and this was the last.
 func (p *Prediction) Attach() (detach func() (orphaned bool)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -172,8 +175,8 @@ func (p *Prediction) Attach() (detach func() (orphaned bool)) {
 	}
 }
 
-// Keep lets the prediction go on whoever leaves, for somebody who will ask for its result. It reports false when all have
-// left already, so that it is being canceled.
+// Keep lets the prediction go on whoever leaves, for somebody who will ask for its result. It
+// reports false when all have left already, so that it is being canceled.
 func (p *Prediction) Keep() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,5 +1,6 @@
-// Package prediction answers one question: how is it going? It holds the state machine of one prediction, the request
-// that a client sent, the one JSON view of both, and the error codes of the domain. It does no I/O.
+// Package prediction answers one question: how is it going? It holds the state machine of one
+// prediction, the request that a client sent, the one JSON view of both, and the error codes of the
+// domain. It does no I/O.
 package prediction
 
 import (
@@ -111,8 +112,8 @@ func (p *Prediction) Yield(item Value) {
 	p.itemBytes += item.held() + valueBytes
 }
 
-// Log appends text that the model wrote; source is "stdout" or "stderr". Past Limits.LogBytes one line says that the
-// rest is missing, and nothing more is kept.
+// Log appends text that the model wrote; source is "stdout" or "stderr". Past Limits.LogBytes one
+// line says that the rest is missing, and nothing more is kept.
 func (p *Prediction) Log(source string, text []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -128,7 +129,8 @@ func (p *Prediction) Log(source string, text []byte) {
 	p.history.add(Event{Kind: KindLog, name: source, raw: p.logs[at:len(p.logs):len(p.logs)]})
 }
 
-// Record notes a metric while the prediction runs. key is the top-level name and total its value so far.
+// Record notes a metric while the prediction runs. key is the top-level name and total its value so
+// far.
 func (p *Prediction) Record(m Metric) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -139,8 +141,8 @@ func (p *Prediction) Record(m Metric) {
 	p.recorded = setMetric(p.recorded, m.Key, m.Total)
 }
 
-// Finish settles how the prediction ended. Only the first call counts, and it reports whether it was this one. Nobody
-// is told yet, see Announce; Final shows it from now on.
+// Finish settles how the prediction ended. Only the first call counts, and it reports whether it
+// was this one. Nobody is told yet, see Announce; Final shows it from now on.
 func (p *Prediction) Finish(r Result) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -154,9 +156,9 @@ func (p *Prediction) Finish(r Result) bool {
 	return true
 }
 
-// Announce makes the end visible: to Snapshot, to those who wait for Done, and to the readers of the stream. It is apart
-// from Finish so that the slot is free, and the end noted on disk, before any client can know of it. It is called once,
-// after Finish.
+// Announce makes the end visible: to Snapshot, to those who wait for Done, and to the readers of
+// the stream. It is apart from Finish so that the slot is free, and the end noted on disk, before
+// any client can know of it. It is called once, after Finish.
 func (p *Prediction) Announce() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -193,8 +195,8 @@ func (p *Prediction) Accepted() Snapshot {
 	return Snapshot{ID: p.Request.ID, Status: Starting, Input: p.Request.Echo, CreatedAt: p.Request.CreatedAt, StartedAt: p.startedAt, More: p.Request.More}
 }
 
-// Partial is the state on the way, never a terminal one, however the prediction is going meanwhile. What a finished run has
-// returned is in it.
+// Partial is the state on the way, never a terminal one, however the prediction is going meanwhile.
+// What a finished run has returned is in it.
 func (p *Prediction) Partial() Snapshot {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -41,7 +41,8 @@ func (m Method) Noun() string {
 // WebhookEvents are the events that a webhook can be asked for.
 var WebhookEvents = []string{"start", "output", "logs", "completed"}
 
-// Request is what a client asked for. The envelope is checked; Input is not, until the model's schema has seen it.
+// Request is what a client asked for. The envelope is checked; Input is not, until the model's
+// schema has seen it.
 type Request struct {
 	ID            string
 	Method        Method
@@ -103,8 +104,9 @@ func ParseID(id string, loc ...any) (string, error) {
 	return id, nil
 }
 
-// Same reports whether r asks for the same run as other: by the same method, with an input that differs in white space and
-// in the order of its members at most. No input at all is the same as an empty one. key is that of Seal.
+// Same reports whether r asks for the same run as other: by the same method, with an input that
+// differs in white space and in the order of its members at most. No input at all is the same as an
+// empty one. key is that of Seal.
 func (r Request) Same(other Request, key []byte) bool {
 	switch {
 	case r.Method != other.Method:
@@ -116,8 +118,8 @@ func (r Request) Same(other Request, key []byte) bool {
 	}
 }
 
-// Seal is the same for inputs that ask for the same run. It tells nothing of Input to those who do not know key: a secret
-// may be short enough to be guessed.
+// Seal is the same for inputs that ask for the same run. It tells nothing of Input to those who do
+// not know key: a secret may be short enough to be guessed.
 func (r Request) Seal(key []byte) string {
 	mac := hmac.New(sha256.New, key)
 	mac.Write(canonical(r.Input))
@@ -136,9 +138,9 @@ func canonical(input json.RawMessage) []byte {
 	return value
 }
 
-// ParseRequest reads the JSON body of a create request; an empty body is a request with every default. It returns an
-// *Error with code Malformed or Invalid, the latter with every bad field of the envelope. ID stays empty when the
-// body has none.
+// ParseRequest reads the JSON body of a create request; an empty body is a request with every
+// default. It returns an *Error with code Malformed or Invalid, the latter with every bad field of
+// the envelope. ID stays empty when the body has none.
 func ParseRequest(body []byte) (Request, error) {
 	r := Request{Method: Predict}
 	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")) // the mark that some Windows clients put before UTF-8
@@ -161,8 +163,9 @@ func ParseRequest(body []byte) (Request, error) {
 	return r, nil
 }
 
-// besideInput is how much of a body beside its input may live as long as the input, which is a part of it. A prediction is
-// kept long after its end, and what nobody reads can be as large as a body may be.
+// besideInput is how much of a body beside its input may live as long as the input, which is a part
+// of it. A prediction is kept long after its end, and what nobody reads can be as large as a body
+// may be.
 const besideInput = 4 << 10
 
 // maxProblems is how many problems of an envelope are listed.
@@ -177,8 +180,8 @@ type envelope struct {
 // full reports whether so much is wrong that the rest is not looked at.
 func (e *envelope) full() bool { return len(e.problems) >= maxProblems }
 
-// maxDepth bounds the nesting of a body whose input may still be refused for less, with its place. A level takes half a kilobyte of
-// stack.
+// maxDepth bounds the nesting of a body whose input may still be refused for less, with its place.
+// A level takes half a kilobyte of stack.
 const maxDepth = 1000
 
 // read walks the top level of body: a large input is neither copied nor decoded here.
@@ -258,7 +261,8 @@ func (e *envelope) bad(kind, msg string, loc ...any) {
 	e.problems = append(e.problems, Problem{append([]any{"body"}, loc...), msg, kind})
 }
 
-// text reads a string. It reports false for an empty one too: as with null, the member counts as absent.
+// text reads a string. It reports false for an empty one too: as with null, the member counts as
+// absent.
 func (e *envelope) text(key string, value json.RawMessage) (string, bool) {
 	var s string
 	if json.Unmarshal(value, &s) != nil {
@@ -278,7 +282,8 @@ func (e *envelope) url(key string, value json.RawMessage) string {
 	return s
 }
 
-// events reads the list item by item: decoded as a whole, one of a million items would take many times its length.
+// events reads the list item by item: decoded as a whole, one of a million items would take many
+// times its length.
 func (e *envelope) events(key string, value json.RawMessage) {
 	if value[0] != '[' {
 		e.bad("list_type", "must be a list", key)
@@ -327,10 +332,12 @@ func (e *envelope) context(key string, value json.RawMessage) {
 	}
 }
 
-// maxContext is how many members the context of a request may have: each takes more memory than it has bytes.
+// maxContext is how many members the context of a request may have: each takes more memory than it
+// has bytes.
 const maxContext = 1000
 
-// createdForms are the ISO 8601 forms that are understood, after a T in place of a space; the text is echoed as it came.
+// createdForms are the ISO 8601 forms that are understood, after a T in place of a space; the text
+// is echoed as it came.
 var createdForms = []string{
 	"2006-01-02T15:04:05.999999999Z07:00", "2006-01-02T15:04:05.999999999Z0700", "2006-01-02T15:04:05.999999999",
 	"2006-01-02T15:04Z07:00", "2006-01-02T15:04", "20060102T150405Z0700", "20060102T150405", time.DateOnly,

@@ -11,15 +11,16 @@ import (
 	"time"
 )
 
-// TimeFormat is how every time is written: RFC 3339, UTC, microseconds. The zone is a number, because fromisoformat of Python
-// before 3.11 does not read Z.
+// TimeFormat is how every time is written: RFC 3339, UTC, microseconds. The zone is a number,
+// because fromisoformat of Python before 3.11 does not read Z.
 const TimeFormat = "2006-01-02T15:04:05.000000+00:00"
 
 // Time renders t in TimeFormat.
 func Time(t time.Time) string { return t.UTC().Format(TimeFormat) }
 
-// Snapshot is a prediction at one moment, and its JSON form the only one that leaves the server. What can be large in it is
-// shared with the prediction, so that those who read it slowly hold no copies.
+// Snapshot is a prediction at one moment, and its JSON form the only one that leaves the server.
+// What can be large in it is shared with the prediction, so that those who read it slowly hold no
+// copies.
 type Snapshot struct {
 	ID          string
 	Status      Status
@@ -53,7 +54,8 @@ func (s Snapshot) AppendJSON(dst []byte) []byte {
 	return s.appendTail(dst)
 }
 
-// largeBytes is from where on a copy is worth avoiding: it would be held for as long as its reader takes.
+// largeBytes is from where on a copy is worth avoiding: it would be held for as long as its reader
+// takes.
 const largeBytes = 64 << 10
 
 // Large reports whether the JSON object should be written with WriteTo.

@@ -29,8 +29,8 @@ func plain(s string) bool {
 	return true
 }
 
-// escaper turns text, which may come in pieces, into the inside of a JSON string. A run of bytes that are not UTF-8 becomes
-// one U+FFFD.
+// escaper turns text, which may come in pieces, into the inside of a JSON string. A run of bytes
+// that are not UTF-8 becomes one U+FFFD.
 type escaper struct{ broken bool } // the text until now ends with such a run
 
 func (e *escaper) append(dst, text []byte) []byte {
@@ -85,7 +85,8 @@ func appendEscape(dst []byte, c byte) []byte {
 	return append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&0xf])
 }
 
-// piece is the length of the beginning of text that is escaped at a time; it ends no rune in its middle.
+// piece is the length of the beginning of text that is escaped at a time; it ends no rune in its
+// middle.
 func piece(text []byte) int {
 	if len(text) <= pieceBytes {
 		return len(text)

@@ -6,7 +6,8 @@ import (
 	"io"
 )
 
-// Value is JSON text of which parts may stay out of memory. It is never changed, so that any number of readers share it.
+// Value is JSON text of which parts may stay out of memory. It is never changed, so that any number
+// of readers share it.
 type Value struct {
 	Raw     json.RawMessage // nil: there is none, which shows as null
 	Inserts []Insert        // what belongs into Raw besides, in order

@@ -10,9 +10,10 @@ import (
 	"github.com/coggo/coggo/internal/runner/orphan"
 )
 
-// family knows which children this process has started itself. The others are orphans of runners, which the kernel has made
-// its children, and what was started before this program took the process over with exec: nobody else waits for either.
-// There is one family because a process has one table of children.
+// family knows which children this process has started itself. The others are orphans of runners,
+// which the kernel has made its children, and what was started before this program took the process
+// over with exec: nobody else waits for either. There is one family because a process has one table
+// of children.
 var family = struct {
 	mu  sync.Mutex // guards own, holds off the burial of orphans while a child is being started, and lets one start at a time
 	own map[int]bool
@@ -21,8 +22,9 @@ var family = struct {
 	guard *orphan.Guard
 }{own: map[int]bool{}}
 
-// guarded returns the guard of the server with mark m, nil without one. The first call starts it, before orphans become children of this process: the
-// guard itself must not. The first process of a container needs none, as the kernel ends all others with it.
+// guarded returns the guard of the server with mark m, nil without one. The first call starts it,
+// before orphans become children of this process: the guard itself must not. The first process of a
+// container needs none, as the kernel ends all others with it.
 func guarded(m orphan.Mark) *orphan.Guard {
 	family.once.Do(func() {
 		if m != "" && os.Getpid() != 1 {
@@ -61,7 +63,8 @@ func forget(pid int) {
 	delete(family.own, pid)
 }
 
-// bury waits for other children that have ended, so that none stays a zombie. It leaves our own to those who wait for them.
+// bury waits for other children that have ended, so that none stays a zombie. It leaves our own to
+// those who wait for them.
 func bury() {
 	family.mu.Lock()
 	defer family.mu.Unlock()

@@ -136,7 +136,8 @@ func (l *lentPipe) followRun() (follows bool) {
 	return true
 }
 
-// followFile calls take whenever there is something to read, until that reports the end. The descriptor is its own.
+// followFile calls take whenever there is something to read, until that reports the end. The
+// descriptor is its own.
 func followFile(fd int, take func(fd int) (ended bool)) *following {
 	f := &following{file: os.NewFile(uintptr(fd), "logs"), done: make(chan struct{})}
 	go func() {
@@ -197,7 +198,8 @@ func (l *lentPipe) leaveLocked() {
 	}
 }
 
-// close ends what a run may still be writing and all readers: everything that could write is gone. From now on no pipe is made.
+// close ends what a run may still be writing and all readers: everything that could write is gone.
+// From now on no pipe is made.
 func (l *lentPipe) close() {
 	l.mu.Lock()
 	l.closed = true

@@ -1,5 +1,5 @@
-// Package runner answers one question: is the child alive? It starts one runner process, drains its output and ends it with
-// everything that it has started. It knows no predictions.
+// Package runner answers one question: is the child alive? It starts one runner process, drains its
+// output and ends it with everything that it has started. It knows no predictions.
 package runner
 
 import (
@@ -60,8 +60,8 @@ const (
 	Stderr = "stderr"
 )
 
-// Sink receives what the process writes to its standard streams, in order, cut only between characters. It is called from one
-// goroutine at a time for each stream.
+// Sink receives what the process writes to its standard streams, in order, cut only between
+// characters. It is called from one goroutine at a time for each stream.
 type Sink func(stream string, text []byte)
 
 // of is the sink of one stream.
@@ -93,8 +93,8 @@ type Process struct {
 // births counts the processes, so that each has a mark of its own.
 var births atomic.Int64
 
-// Start runs the process. It returns when the kernel has it; loading and setup come later, through the spool. The sink may be
-// called while a sink given to Lent is.
+// Start runs the process. It returns when the kernel has it; loading and setup come later, through
+// the spool. The sink may be called while a sink given to Lent is.
 func Start(c Config, sink Sink) (*Process, error) {
 	p := &Process{cmd: command(c), gone: make(chan struct{}), done: make(chan struct{})}
 	if c.Mark != "" {
@@ -128,7 +128,8 @@ func Start(c Config, sink Sink) (*Process, error) {
 }
 
 func command(c Config) *exec.Cmd {
-	// Up to Python 3.13 the option says nothing, and the runner lets threads inherit what it needs by itself.
+	// Up to Python 3.13 the option says nothing, and the runner lets threads inherit what it needs
+	// by itself.
 	args := []string{"-X", "thread_inherit_context=1", "-m", "cog.internal.file_runner", "--working-dir", c.SpoolDir, "--predict", c.Predict}
 	if c.Named == "run" {
 		args = append(args, "--named", c.Named)
@@ -148,13 +149,15 @@ func command(c Config) *exec.Cmd {
 	cmd := exec.Command(c.Python, args...)
 	cmd.Dir = c.ModelDir
 	cmd.Env = slices.Concat(WithPackages(WithPythonPath(c.Env, c.PythonPath), c.Packages), noBytecode(c.Env))
-	// The group is the runner's own: Ctrl-C in a terminal reaches the server alone, and the whole group can be ended.
+	// The group is the runner's own: Ctrl-C in a terminal reaches the server alone, and the whole
+	// group can be ended.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	dieWithParent(cmd.SysProcAttr)
 	return cmd
 }
 
-// noBytecode keeps Python from writing __pycache__ into the model's directory, unless it has another place for it.
+// noBytecode keeps Python from writing __pycache__ into the model's directory, unless it has
+// another place for it.
 func noBytecode(env []string) []string {
 	if slices.ContainsFunc(env, func(entry string) bool { return strings.HasPrefix(entry, "PYTHONPYCACHEPREFIX=") }) {
 		return nil
@@ -190,8 +193,9 @@ func WithPythonPath(env []string, dir string) []string {
 	return append(out, name+value)
 }
 
-// live starts the process and stays until it has ended. It keeps one OS thread for all that time, because the kernel
-// counts the death of the thread that started a child as the death of its parent (prctl(2), PR_SET_PDEATHSIG).
+// live starts the process and stays until it has ended. It keeps one OS thread for all that time,
+// because the kernel counts the death of the thread that started a child as the death of its parent
+// (prctl(2), PR_SET_PDEATHSIG).
 func (p *Process) live(c Config, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -240,8 +244,8 @@ func (p *Process) closeStreams() {
 // PID is the process id, which is also the id of its group.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Gone is closed when the process has ended and everything that it wrote was given to the Sink; what it has started may
-// still run.
+// Gone is closed when the process has ended and everything that it wrote was given to the Sink;
+// what it has started may still run.
 func (p *Process) Gone() <-chan struct{} { return p.gone }
 
 // Done is closed when everything that the process has started has ended too.

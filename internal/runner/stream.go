@@ -11,7 +11,8 @@ import (
 // pipeSize lets a model print a good deal while the server is busy elsewhere.
 const pipeSize = 1 << 20
 
-// reader takes what a pipe holds without limits on lines, and passes it on cut only between characters.
+// reader takes what a pipe holds without limits on lines, and passes it on cut only between
+// characters.
 type reader struct {
 	sink func(text []byte)
 
@@ -20,7 +21,8 @@ type reader struct {
 	carry int // bytes at the front of buf that began a character
 }
 
-// take reads until the pipe is empty, or most bytes were read. It reports whether every writer is gone.
+// take reads until the pipe is empty, or most bytes were read. It reports whether every writer is
+// gone.
 func (r *reader) take(fd, most int) (ended bool) {
 	for most > 0 {
 		n, err := r.step(fd)
@@ -32,7 +34,8 @@ func (r *reader) take(fd, most int) (ended bool) {
 	return false
 }
 
-// step reads once and passes on what there was. The lock is free between two steps, so that several callers take turns.
+// step reads once and passes on what there was. The lock is free between two steps, so that several
+// callers take turns.
 func (r *reader) step(fd int) (n int, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -50,7 +53,8 @@ func (r *reader) step(fd int) (n int, err error) {
 	return n, err
 }
 
-// pass gives the first n bytes of the buffer to the sink, but keeps the beginning of an unfinished character.
+// pass gives the first n bytes of the buffer to the sink, but keeps the beginning of an unfinished
+// character.
 func (r *reader) pass(n int, last bool) {
 	cut := n
 	if !last {
@@ -62,8 +66,8 @@ func (r *reader) pass(n int, last bool) {
 	r.carry = copy(r.buf, r.buf[cut:n])
 }
 
-// wholeRunes is the length of b without a UTF-8 sequence that has begun at its end. Bytes that are no UTF-8 at all
-// are not held back.
+// wholeRunes is the length of b without a UTF-8 sequence that has begun at its end. Bytes that are
+// no UTF-8 at all are not held back.
 func wholeRunes(b []byte) int {
 	for i := 1; i < utf8.UTFMax && i <= len(b); i++ {
 		if c := b[len(b)-i]; utf8.RuneStart(c) {
@@ -76,7 +80,8 @@ func wholeRunes(b []byte) int {
 	return len(b)
 }
 
-// stream is the pipe that is the standard output and standard error of the process: one for both, which keeps their order.
+// stream is the pipe that is the standard output and standard error of the process: one for both,
+// which keeps their order.
 type stream struct {
 	reader
 	read  *os.File
@@ -106,8 +111,8 @@ func (s *stream) pump() {
 	}()
 }
 
-// drain takes everything that was written before the call. That is no more than a pipe holds: what a noisy model writes
-// meanwhile must not hold up the caller.
+// drain takes everything that was written before the call. That is no more than a pipe holds: what
+// a noisy model writes meanwhile must not hold up the caller.
 func (s *stream) drain() {
 	_ = s.raw.Control(func(fd uintptr) { s.take(int(fd), pipeSize) })
 }

@@ -11,17 +11,19 @@ import (
 	"github.com/coggo/coggo/internal/jsonscan"
 )
 
-// maxDepth bounds the nesting of an input. The runner's interpreter refuses about 1,000 levels with an exception in the
-// middle of reading a request, so the edge must refuse fewer, with a margin for the request around the input.
+// maxDepth bounds the nesting of an input. The runner's interpreter refuses about 1,000 levels with
+// an exception in the middle of reading a request, so the edge must refuse fewer, with a margin for
+// the request around the input.
 const maxDepth = 256
 
 // Checked is an input that the model can take.
 type Checked struct {
-	// Input is what the runner gets: values coerced, unknown and repeated keys dropped. The order of keys and every
-	// digit are the client's. It is the bytes that were checked when nothing had to change. Long URLs of files are only
-	// in Files.
+	// Input is what the runner gets: values coerced, unknown and repeated keys dropped. The order
+	// of keys and every digit are the client's. It is the bytes that were checked when nothing had
+	// to change. Long URLs of files are only in Files.
 	Input json.RawMessage
-	// Echo is what the client sent, with stars for secrets. It is the bytes that were checked when there is no secret.
+	// Echo is what the client sent, with stars for secrets. It is the bytes that were checked when
+	// there is no secret.
 	Echo json.RawMessage
 	// Files are the values that stand for files, in the order of Input.
 	Files []FileInput
@@ -35,12 +37,13 @@ type FileInput struct {
 	URL     string // http, https or data
 }
 
-// Check tells whether the model takes raw, a JSON object; nil and null mean {}. Either all problems come back, at most
-// 100, or the checked input. The result refers to raw, which must not change afterwards. Check may be called from any
-// goroutine and does not panic on any bytes.
+// Check tells whether the model takes raw, a JSON object; nil and null mean {}. Either all problems
+// come back, at most 100, or the checked input. The result refers to raw, which must not change
+// afterwards. Check may be called from any goroutine and does not panic on any bytes.
 //
-// A repeated key means its last value. Text that is not Unicode (invalid UTF-8, half a surrogate pair), numbers that the
-// model's interpreter cannot represent and deep nesting are refused wherever they stand, also under unknown keys.
+// A repeated key means its last value. Text that is not Unicode (invalid UTF-8, half a surrogate
+// pair), numbers that the model's interpreter cannot represent and deep nesting are refused
+// wherever they stand, also under unknown keys.
 func (i *Input) Check(raw json.RawMessage) (Checked, []Problem) {
 	if trimmed := bytes.TrimSpace(raw); len(trimmed) == 0 || string(trimmed) == "null" {
 		raw = json.RawMessage("{}")
@@ -68,7 +71,8 @@ func (i *Input) Check(raw json.RawMessage) (Checked, []Problem) {
 	return Checked{input, echo, w.files, w.unknown}, nil
 }
 
-// rewrite returns the checked input with more changes than the walk has kept. It is nil where that is too large, or takes too long.
+// rewrite returns the checked input with more changes than the walk has kept. It is nil where that
+// is too large, or takes too long.
 func (w *walk) rewrite(root *node) json.RawMessage {
 	if w.revision.growth > mostGrowth*len(w.raw) {
 		w.add("too_long", fmt.Sprintf("is more than %d times as large as it was sent, once its numbers are written as the model takes them", mostGrowth+1))
@@ -181,8 +185,8 @@ func (n *node) takesNull() bool {
 	return n.nullable || n.kind == nullType || n.kind == anyType && n.anyOf == nil && n.enum == nil && n.not == nil
 }
 
-// kindOf returns the type that a value is checked by: that of the schema, or where it has none and yet says something of
-// values of some type, the one that the value has.
+// kindOf returns the type that a value is checked by: that of the schema, or where it has none and
+// yet says something of values of some type, the one that the value has.
 func (n *node) kindOf(value []byte) string {
 	if !n.asserts {
 		return n.kind
@@ -212,8 +216,8 @@ func (w *walk) choice(n *node, v jsonscan.Span, canonical string) {
 	}
 }
 
-// union takes the member that the value names by its tag, else the first that it is exactly, else the first that is the
-// same number in another form.
+// union takes the member that the value names by its tag, else the first that it is exactly, else
+// the first that is the same number in another form.
 func (w *walk) union(n *node, v jsonscan.Span, r rule) {
 	members := n.anyOf
 	if n.tag != "" && w.raw[v.Start] == '{' {
@@ -237,7 +241,8 @@ func (w *walk) union(n *node, v jsonscan.Span, r rule) {
 	w.refuseUnion(n, v, r)
 }
 
-// tagged returns the members that the object at v may be by its tag. When there is none, the problem is added.
+// tagged returns the members that the object at v may be by its tag. When there is none, the
+// problem is added.
 func (w *walk) tagged(n *node, v jsonscan.Span) (members []*node) {
 	w.path = append(w.path, step{key: n.tag})
 	defer func() { w.path = w.path[:len(w.path)-1] }()
@@ -264,7 +269,8 @@ func (w *walk) tagged(n *node, v jsonscan.Span) (members []*node) {
 	return members
 }
 
-// tags are the schemas of the property called tag in the members of a union, or in the one object that n is.
+// tags are the schemas of the property called tag in the members of a union, or in the one object
+// that n is.
 func (n *node) tags(tag string) (found []*node) {
 	for _, member := range n.anyOf {
 		found = append(found, member.tags(tag)...)
@@ -275,8 +281,9 @@ func (n *node) tags(tag string) (found []*node) {
 	return found
 }
 
-// refuseUnion says what is wrong with the value for the one member that is of its JSON type, else names the types. Where a
-// number fits neither an integer nor a float member, the float member says why.
+// refuseUnion says what is wrong with the value for the one member that is of its JSON type, else
+// names the types. Where a number fits neither an integer nor a float member, the float member says
+// why.
 func (w *walk) refuseUnion(n *node, v jsonscan.Span, r rule) {
 	var near []*node
 	var names []string
@@ -297,7 +304,8 @@ func (w *walk) refuseUnion(n *node, v jsonscan.Span, r rule) {
 	w.refuse(n, v, "union", "must be "+strings.Join(names, " or "))
 }
 
-// try walks the value on its own, so that a member of a union that does not fit leaves nothing behind.
+// try walks the value on its own, so that a member of a union that does not fit leaves nothing
+// behind.
 func (w *walk) try(n *node, v jsonscan.Span, r rule, quiet bool) walk {
 	trial := walk{raw: w.raw, path: w.path, matching: w.matching, veiled: w.veiled, quiet: quiet, maxFiles: w.maxFiles}
 	trial.value(n, v, r)

@@ -39,8 +39,8 @@ func newChoices(values []json.RawMessage) (*choices, error) {
 	return c, nil
 }
 
-// canonical returns the same text for spellings of the same value. The text of a string follows a quote, so that "1"
-// and 1 differ.
+// canonical returns the same text for spellings of the same value. The text of a string follows a
+// quote, so that "1" and 1 differ.
 func canonical(value []byte) string {
 	switch value[0] {
 	case '"':
@@ -59,8 +59,9 @@ func canonical(value []byte) string {
 	return string(value)
 }
 
-// canonicalParts is canonical for lists and objects, whose keys have no order: a hash, because quotes within quotes would double with
-// each level. Of an object with more keys than any may have the rest does not count.
+// canonicalParts is canonical for lists and objects, whose keys have no order: a hash, because
+// quotes within quotes would double with each level. Of an object with more keys than any may have
+// the rest does not count.
 func canonicalParts(value []byte) string {
 	s := jsonscan.Scanner{Text: value, MaxDepth: maxDepth}
 	part := func(v jsonscan.Span) [sha256.Size]byte { return sha256.Sum256([]byte(canonical(value[v.Start:v.End]))) }

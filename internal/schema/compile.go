@@ -121,7 +121,8 @@ var known = func() map[string]bool {
 	return names
 }()
 
-// compiler turns schemas into nodes. open holds the components that are being compiled, to find a circle.
+// compiler turns schemas into nodes. open holds the components that are being compiled, to find a
+// circle.
 type compiler struct {
 	components map[string]json.RawMessage
 	open       map[string]bool
@@ -184,8 +185,8 @@ func (w words) keywords() (k keywords, err error) {
 	return k, err
 }
 
-// union compiles anyOf, or oneOf: of its members too the first that fits is taken, as the model itself decides. What is
-// said beside them, each of them says.
+// union compiles anyOf, or oneOf: of its members too the first that fits is taken, as the model
+// itself decides. What is said beside them, each of them says.
 func (c *compiler) union(n *node, w words, k keywords) error {
 	if k.AnyOf != nil && k.OneOf != nil {
 		return errors.New("the server does not check anyOf beside oneOf: write one of them")
@@ -391,7 +392,8 @@ func (c *compiler) trial(keyword string, source json.RawMessage) (*node, error) 
 	return n, err
 }
 
-// inside are the schemas of the value, or of a part of it, that files and secrets are looked for in.
+// inside are the schemas of the value, or of a part of it, that files and secrets are looked for
+// in.
 func (n *node) inside() []*node {
 	all := slices.Concat(n.anyOf, n.prefix, slices.Collect(maps.Values(n.properties)))
 	for _, p := range n.patterns {

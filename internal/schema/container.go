@@ -8,7 +8,8 @@ import (
 	"github.com/coggo/coggo/internal/jsonscan"
 )
 
-// root walks the whole input. Only here can the text turn out not to be JSON; the walks below repeat what this one read.
+// root walks the whole input. Only here can the text turn out not to be JSON; the walks below
+// repeat what this one read.
 func (w *walk) root(n *node) {
 	s := jsonscan.Scanner{Text: w.raw, MaxDepth: maxDepth}
 	s.Space()
@@ -55,8 +56,8 @@ func (n *node) limitsKeys() bool {
 		n.names != nil || n.minKeys != nil || n.maxKeys != nil || n.needs != nil
 }
 
-// mostKeys is how many keys an object may have, and how many items a list of different ones, where the model says what they are: each
-// takes a good deal more memory than it has bytes.
+// mostKeys is how many keys an object may have, and how many items a list of different ones, where
+// the model says what they are: each takes a good deal more memory than it has bytes.
 const mostKeys = 100_000
 
 // collect appends pairs, of too many one too many.
@@ -90,7 +91,8 @@ func (w *walk) find(v jsonscan.Span, key string) (value jsonscan.Span, ok bool) 
 	return value, ok
 }
 
-// members walks the pairs of an object. Of a repeated key the last pair counts and the others are dropped.
+// members walks the pairs of an object. Of a repeated key the last pair counts and the others are
+// dropped.
 func (w *walk) members(n *node, members []jsonscan.Member, r rule) {
 	if len(members) > mostKeys {
 		w.add("too_long", fmt.Sprintf("must have at most %d keys", mostKeys))
@@ -178,7 +180,8 @@ func (w *walk) member(n *node, key string, m jsonscan.Member, counts bool, r rul
 	return true
 }
 
-// schemasOf returns the schema of the value of a key, nil when nothing is said of it, and any others that it has to fit too.
+// schemasOf returns the schema of the value of a key, nil when nothing is said of it, and any
+// others that it has to fit too.
 func (n *node) schemasOf(key string, w *walk) (schema *node, others []*node, err error) {
 	schema = n.properties[key]
 	for _, p := range n.patterns {
@@ -197,7 +200,8 @@ func (n *node) schemasOf(key string, w *walk) (schema *node, others []*node, err
 	return schema, others, nil
 }
 
-// drop removes a pair and one comma: the one before it, or the one after it while no pair before it stays.
+// drop removes a pair and one comma: the one before it, or the one after it while no pair before it
+// stays.
 func (w *walk) drop(members []jsonscan.Member, i int, afterKept bool) {
 	gone := jsonscan.Span{Start: members[i].Key.Start, End: members[i].Value.End}
 	switch {

@@ -1,17 +1,19 @@
-// Package schema answers one question: is this input valid? It reads the OpenAPI document of a model and checks inputs
-// against it, turning lossless text into numbers and booleans on the way.
+// Package schema answers one question: is this input valid? It reads the OpenAPI document of a
+// model and checks inputs against it, turning lossless text into numbers and booleans on the way.
 //
-// Checking and coercing are one walk over the raw text. A JSON Schema validator works on decoded values: it needs a
-// coercing walk before it, decodes every string, and takes 1 and 1.0 for the same. On one machine the walk took 1.3 µs and
-// 7 allocations for a small input and 7 ms without a copy for a data URL of 16 MiB; jsonschema/v6, without any coercion, took
-// 6.5 µs and 57 allocations, and 180 ms and 100 MB. The vocabulary is that of JSON Schema and OpenAPI 3.0 as the models of
-// both pydantics write it. A keyword that asserts something and is not checked fails Parse; words that are in no vocabulary
-// assert nothing, and format does no more than mark files (uri, without x-cog-url) and secrets (password). Of oneOf the first
-// member that fits is taken, as of anyOf: the model itself decides so. allOf and $ref say what they refer to together with
-// what stands beside them. Our own words are x-cog-secret, x-cog-url for an address that is no file, and x-cog-any for a
-// value of any type. Where a component says less than the model does, as
-// Cog has a plain object for Dict[str, int] and for Any, the top-level x-cog-exact has the schema to check under the
-// component's name.
+// Checking and coercing are one walk over the raw text. A JSON Schema validator works on decoded
+// values: it needs a coercing walk before it, decodes every string, and takes 1 and 1.0 for the
+// same. On one machine the walk took 1.3 µs and 7 allocations for a small input and 7 ms without a
+// copy for a data URL of 16 MiB; jsonschema/v6, without any coercion, took 6.5 µs and 57
+// allocations, and 180 ms and 100 MB. The vocabulary is that of JSON Schema and OpenAPI 3.0 as the
+// models of both pydantics write it. A keyword that asserts something and is not checked fails
+// Parse; words that are in no vocabulary assert nothing, and format does no more than mark files
+// (uri, without x-cog-url) and secrets (password). Of oneOf the first member that fits is taken, as
+// of anyOf: the model itself decides so. allOf and $ref say what they refer to together with what
+// stands beside them. Our own words are x-cog-secret, x-cog-url for an address that is no file, and
+// x-cog-any for a value of any type. Where a component says less than the model does, as Cog has a
+// plain object for Dict[str, int] and for Any, the top-level x-cog-exact has the schema to check
+// under the component's name.
 package schema
 
 import (
@@ -35,7 +37,8 @@ type Input struct {
 	maxFiles int // 0: no limit
 }
 
-// LimitFiles bounds how many files an input may have; 0: no limit. It must come before the first Check.
+// LimitFiles bounds how many files an input may have; 0: no limit. It must come before the first
+// Check.
 func (d *Document) LimitFiles(count int) {
 	d.predict.maxFiles = count
 	if d.train != nil {
@@ -43,8 +46,9 @@ func (d *Document) LimitFiles(count int) {
 	}
 }
 
-// Parse reads an OpenAPI document. It fails when the document has no schema for the input of predictions, or one that
-// cannot be checked: a $ref that leads nowhere or to itself, an unknown type or keyword, a pattern that does not compile.
+// Parse reads an OpenAPI document. It fails when the document has no schema for the input of
+// predictions, or one that cannot be checked: a $ref that leads nowhere or to itself, an unknown
+// type or keyword, a pattern that does not compile.
 func Parse(doc []byte) (*Document, error) {
 	var parsed struct {
 		Paths map[string]struct {
@@ -86,8 +90,8 @@ func newInput(components map[string]json.RawMessage, name string) (*Input, error
 	if root.kind != objectType {
 		return nil, fmt.Errorf("OpenAPI document: components.schemas.%s must have the type object", name)
 	}
-	// A client may send more than the model declares; the model's method would refuse it. Only a model that takes
-	// any keyword says so with additionalProperties.
+	// A client may send more than the model declares; the model's method would refuse it. Only a
+	// model that takes any keyword says so with additionalProperties.
 	root.dropUnknown = root.additional == nil && !root.open
 	return &Input{root: root}, nil
 }

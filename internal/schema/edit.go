@@ -12,12 +12,12 @@ type edit struct {
 	text string
 }
 
-// mostEdits is how many edits are kept. One takes 30 times the room of a number in a list: where there are more, only the size of
-// what they make is kept, and a second walk writes it.
+// mostEdits is how many edits are kept. One takes 30 times the room of a number in a list: where
+// there are more, only the size of what they make is kept, and a second walk writes it.
 const mostEdits = 1024
 
-// mostGrowth is how many bytes more than it has a text may get by edits, for each of its own: [0,0] becomes [false,false]. A
-// number such as 1e4000 can ask for more.
+// mostGrowth is how many bytes more than it has a text may get by edits, for each of its own: [0,0]
+// becomes [false,false]. A number such as 1e4000 can ask for more.
 const mostGrowth = 2
 
 // revision is what is to be changed in a text.
@@ -44,7 +44,8 @@ func (r *revision) change(raw []byte, e edit) {
 	}
 }
 
-// apply returns raw with all edits made: raw itself when there are none, else one new text of the right size.
+// apply returns raw with all edits made: raw itself when there are none, else one new text of the
+// right size.
 func apply(raw []byte, edits []edit) json.RawMessage {
 	if len(edits) == 0 {
 		return raw

@@ -11,11 +11,13 @@ import (
 // mask stands for the value of a secret wherever an input is shown.
 const mask = `"**********"`
 
-// mostSecrets is how many secrets an input may have: with stars each is much longer than it may have been.
+// mostSecrets is how many secrets an input may have: with stars each is much longer than it may
+// have been.
 const mostSecrets = 10_000
 
-// masked returns an input that was checked with stars for its secrets: raw itself where there can be none. A value is a
-// secret when any member of a union calls it one, whichever the model takes. It fails where there are more than mostSecrets.
+// masked returns an input that was checked with stars for its secrets: raw itself where there can
+// be none. A value is a secret when any member of a union calls it one, whichever the model takes.
+// It fails where there are more than mostSecrets.
 func masked(root *node, raw json.RawMessage) (echo json.RawMessage, ok bool) {
 	if !root.hides {
 		return raw, true
@@ -32,7 +34,8 @@ func masked(root *node, raw json.RawMessage) (echo json.RawMessage, ok bool) {
 	return apply(raw, m.edits()), true
 }
 
-// masker is a pass over an input that looks for secrets. It knows a value by all schemas that the value may have.
+// masker is a pass over an input that looks for secrets. It knows a value by all schemas that the
+// value may have.
 type masker struct {
 	walk
 	spans []jsonscan.Span
@@ -70,7 +73,8 @@ func members(schemas []*node) (all []*node) {
 	return all
 }
 
-// object looks into the pairs of an object. Nobody has checked what stands under a key that does not count.
+// object looks into the pairs of an object. Nobody has checked what stands under a key that does
+// not count.
 func (m *masker) object(schemas []*node, pairs []jsonscan.Member) {
 	last := make(map[string]int, len(pairs))
 	for i, pair := range pairs {
@@ -88,8 +92,8 @@ func (m *masker) object(schemas []*node, pairs []jsonscan.Member) {
 	}
 }
 
-// under returns the schemas of the value of a key. A key that none of them names is not known: it may be another name of a
-// secret. Names of inputs have no others.
+// under returns the schemas of the value of a key. A key that none of them names is not known: it
+// may be another name of a secret. Names of inputs have no others.
 func (m *masker) under(schemas []*node, key string) (found []*node, known bool) {
 	for _, n := range schemas {
 		schema, others, err := n.schemasOf(key, &m.walk)

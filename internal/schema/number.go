@@ -11,13 +11,15 @@ import (
 	"github.com/coggo/coggo/internal/jsonscan"
 )
 
-// decimal is a number's text taken apart. Numbers stay text so that no digit of a large integer is lost.
+// decimal is a number's text taken apart. Numbers stay text so that no digit of a large integer is
+// lost.
 type decimal struct {
 	negative                  bool
 	whole, fraction, exponent string
 }
 
-// parseDecimal reads a number as people type it: spaces around it, a plus sign, leading zeros, ".5" and "5." are fine.
+// parseDecimal reads a number as people type it: spaces around it, a plus sign, leading zeros, ".5"
+// and "5." are fine.
 func parseDecimal(text string) (d decimal, ok bool) {
 	text = strings.TrimSpace(text)
 	d.negative, text = cutSign(text)
@@ -47,7 +49,8 @@ func allDigits(text string) bool {
 	return text != ""
 }
 
-// integer returns d as the text of a JSON integer; ok is false when that would lose something or be too long.
+// integer returns d as the text of a JSON integer; ok is false when that would lose something or be
+// too long.
 func (d decimal) integer() (text string, ok bool) {
 	digits := strings.TrimLeft(d.whole+d.fraction, "0")
 	if digits == "" {
@@ -123,7 +126,8 @@ type limit struct {
 	strict bool // the bound itself does not fit
 }
 
-// broken returns the type and the text of the problem with a value that compares so with the bound; empty when it fits.
+// broken returns the type and the text of the problem with a value that compares so with the bound;
+// empty when it fits.
 func (l limit) broken(compared int) (kind, msg string) {
 	switch {
 	case l.least && compared < 0 && !l.strict:
@@ -144,7 +148,8 @@ func (b *bound) dividesInteger(text string) bool {
 	return new(big.Rat).Quo(new(big.Rat).SetInt(n), b.rat).IsInt()
 }
 
-// dividesFloat reports whether a finite float is about a multiple of b: 0.3 is one of 0.1, as for pydantic.
+// dividesFloat reports whether a finite float is about a multiple of b: 0.3 is one of 0.1, as for
+// pydantic.
 func (b *bound) dividesFloat(f float64) bool {
 	rest := math.Abs(math.Mod(f, b.float64))
 	near := math.Abs(f) / 1e9

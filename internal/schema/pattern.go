@@ -9,11 +9,12 @@ import (
 	"github.com/dlclark/regexp2"
 )
 
-// patternTime bounds all pattern matching of one input: a pattern that backtracks for ever costs its client an answer,
-// not the server.
+// patternTime bounds all pattern matching of one input: a pattern that backtracks for ever costs
+// its client an answer, not the server.
 const patternTime = 500 * time.Millisecond
 
-// pattern is a regular expression of Python's re module. It is searched for, and $ means the very end of the text.
+// pattern is a regular expression of Python's re module. It is searched for, and $ means the very
+// end of the text.
 type pattern struct {
 	source   string
 	compiled *regexp2.Regexp
@@ -28,7 +29,8 @@ func newPattern(source string) (*pattern, error) {
 	return &pattern{source, compiled}, nil
 }
 
-// translate rewrites what Python's regular expressions spell otherwise than those of regexp2, which are .NET's.
+// translate rewrites what Python's regular expressions spell otherwise than those of regexp2, which
+// are .NET's.
 func translate(source string) string {
 	var out strings.Builder
 	multiline := strings.Contains(source, "(?m") || strings.Contains(source, "(?im") || strings.Contains(source, "(?sm")
@@ -56,7 +58,8 @@ func translate(source string) string {
 	return out.String()
 }
 
-// translateEscape rewrites the escape sequence that rest starts with and returns how much of rest it was.
+// translateEscape rewrites the escape sequence that rest starts with and returns how much of rest
+// it was.
 func translateEscape(rest string) (string, int) {
 	switch rest[1] {
 	case 'Z':
@@ -73,7 +76,8 @@ func translateEscape(rest string) (string, int) {
 	return rest[:2], 2
 }
 
-// translateClass rewrites the character class that rest starts with: a bracket inside one is a literal in Python.
+// translateClass rewrites the character class that rest starts with: a bracket inside one is a
+// literal in Python.
 func translateClass(rest string) (string, int) {
 	i := 1
 	if strings.HasPrefix(rest[i:], "^") {

@@ -13,8 +13,8 @@ const (
 	maxShown    = 60  // bytes of a client's value in a message
 )
 
-// Problem is one reason why an input is refused, in the form that the clients of Cog know. Its JSON never holds the value
-// of a secret.
+// Problem is one reason why an input is refused, in the form that the clients of Cog know. Its JSON
+// never holds the value of a secret.
 type Problem struct {
 	Loc  []any  `json:"loc"` // "body", "input", then keys and indexes
 	Msg  string `json:"msg"`

@@ -75,8 +75,8 @@ func (w *walk) search(p *pattern, plain string) (bool, error) {
 	return found, nil
 }
 
-// maxFileText is the length up to which Checked.Input keeps the URL of a file. The runner reads the file, not the URL, and
-// need not be handed megabytes of data: URL.
+// maxFileText is the length up to which Checked.Input keeps the URL of a file. The runner reads the
+// file, not the URL, and need not be handed megabytes of data: URL.
 const maxFileText = 4096
 
 func (w *walk) file(n *node, v jsonscan.Span) {

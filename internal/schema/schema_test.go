@@ -9,7 +9,8 @@ import (
 	"github.com/coggo/coggo/internal/schema"
 )
 
-// inputOf returns the schema of an input with these properties, given as the inside of a JSON object.
+// inputOf returns the schema of an input with these properties, given as the inside of a JSON
+// object.
 func inputOf(t testing.TB, properties string, more ...string) *schema.Input {
 	t.Helper()
 	doc := fmt.Sprintf(`{"paths": {"/predictions": {"post": {}}}, "components": {"schemas": {

@@ -13,8 +13,9 @@ import (
 // words is a schema as it stands in the document, by keyword.
 type words map[string]json.RawMessage
 
-// unchecked are the keywords of JSON Schema that assert something which the walk does not check. A model that has one is
-// refused. Words that are in no vocabulary say something to people and to forms alone.
+// unchecked are the keywords of JSON Schema that assert something which the walk does not check. A
+// model that has one is refused. Words that are in no vocabulary say something to people and to
+// forms alone.
 var unchecked = []string{
 	"if", "then", "else", "dependentSchemas", "dependencies", "unevaluatedItems", "unevaluatedProperties", "$dynamicRef", "$recursiveRef",
 }
@@ -30,8 +31,8 @@ var flags = []string{"nullable", "writeOnly", "x-cog-secret", "x-cog-any", "x-co
 // componentPrefix is how a $ref to a component begins.
 const componentPrefix = "#/components/schemas/"
 
-// read returns what a schema and all that it refers to say together, and the components that it refers to, which are then
-// open until the caller has closed them.
+// read returns what a schema and all that it refers to say together, and the components that it
+// refers to, which are then open until the caller has closed them.
 func (c *compiler) read(source json.RawMessage) (w words, opened []string, err error) {
 	if err := json.Unmarshal(source, &w); err != nil {
 		return nil, nil, err

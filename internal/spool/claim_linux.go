@@ -11,9 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// claimName holds the name of a directory for this process: an abstract socket, which no model can remove and which the
-// kernel gives back when the process ends. It is free = false when another server has it. The name holds within one
-// network namespace; between containers the file inside the directory does.
+// claimName holds the name of a directory for this process: an abstract socket, which no model can
+// remove and which the kernel gives back when the process ends. It is free = false when another
+// server has it. The name holds within one network namespace; between containers the file inside
+// the directory does.
 //
 // Anybody can bind any abstract name, so one that a stranger has claimed counts for nothing.
 func claimName(path string) (release func(), free bool) {
@@ -59,14 +60,15 @@ func claimedByUs(name, path string) bool {
 	return uid >= 0 && ours(uid, path)
 }
 
-// ours reports whether a process of that user may have the directory: it is root's, our own, or that of its owner.
+// ours reports whether a process of that user may have the directory: it is root's, our own, or
+// that of its owner.
 func ours(uid int, path string) bool {
 	var stat unix.Stat_t
 	return uid == 0 || uid == os.Geteuid() || unix.Stat(path, &stat) == nil && uid == int(stat.Uid)
 }
 
-// abstractName is the same for every path to the directory, and another one under another root directory: containers that
-// share a network have different directories at the same path.
+// abstractName is the same for every path to the directory, and another one under another root
+// directory: containers that share a network have different directories at the same path.
 func abstractName(path string) string {
 	if parent, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
 		path = filepath.Join(parent, filepath.Base(path))

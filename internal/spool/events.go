@@ -48,8 +48,9 @@ func (d *Dir) Events(id string) *Events {
 	return &Events{dir: d, name: eventsPrefix + FileID(id) + linesSuffix, fd: -1}
 }
 
-// Next returns events that were appended since the last call; with more there are others. A line that is not an event is an error,
-// and so is a file that can't be read (an fs.PathError), or never will be (an OddError): the events around it are returned.
+// Next returns events that were appended since the last call; with more there are others. A line
+// that is not an event is an error, and so is a file that can't be read (an fs.PathError), or never
+// will be (an OddError): the events around it are returned.
 func (e *Events) Next() (events []Event, more bool, err error) {
 	if e.odd != nil {
 		return nil, false, e.odd

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The functions here make the system calls themselves. Package os offers every file to the poller first, which for a
-// regular file costs five more calls for nothing; a prediction opens three.
+// The functions here make the system calls themselves. Package os offers every file to the poller
+// first, which for a regular file costs five more calls for nothing; a prediction opens three.
 
 // put writes a whole file of these parts: readers see it complete or not at all.
 func (d *Dir) put(name string, parts ...[]byte) error {
@@ -61,7 +61,8 @@ func full(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err,
 
 func rename(from, to string) error { return retry(func() error { return unix.Rename(from, to) }) }
 
-// write writes a file that is new: what stands there, a pipe of the model's that nobody reads say, is not written to.
+// write writes a file that is new: what stands there, a pipe of the model's that nobody reads say,
+// is not written to.
 func write(path string, fill func(fd int) error) error {
 	const fresh = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL
 	fd, err := open(path, fresh, 0o600)
@@ -91,8 +92,8 @@ func (w fdWriter) Write(p []byte) (written int, err error) {
 	return written, err
 }
 
-// OddError says that something else than a file of a reasonable size stands in the place of a message. A model can do that, and it
-// does not pass.
+// OddError says that something else than a file of a reasonable size stands in the place of a
+// message. A model can do that, and it does not pass.
 type OddError struct {
 	Name  string // of the file
 	What  string // it is
@@ -101,7 +102,8 @@ type OddError struct {
 
 func (e *OddError) Error() string { return e.Name + " is " + e.What }
 
-// get reads a file of at most so many bytes that may not be there yet. What is not a regular file is an OddError.
+// get reads a file of at most so many bytes that may not be there yet. What is not a regular file
+// is an OddError.
 func (d *Dir) get(name string, most int64) ([]byte, bool, error) {
 	fd, size, err := d.openFile(name)
 	if fd < 0 {
@@ -122,7 +124,8 @@ func tooLarge(name string, size, most int64) error {
 	return &OddError{name, fmt.Sprintf("%d bytes long, more than the limit of %d", size, most), true}
 }
 
-// openFile opens a regular file for reading and waits for nobody. The descriptor is -1 when there is none, or with an error.
+// openFile opens a regular file for reading and waits for nobody. The descriptor is -1 when there
+// is none, or with an error.
 func (d *Dir) openFile(name string) (fd int, size int64, err error) {
 	path := d.join(name)
 	switch fd, err = open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0); err {

@@ -11,8 +11,9 @@ import (
 	"path/filepath"
 )
 
-// A note with the end of a prediction has that as its last member, "final". An output of which a part is on disk is kept in a
-// file beside the note, because it may be much larger than what anybody should have in memory; in the note it is null.
+// A note with the end of a prediction has that as its last member, "final". An output of which a
+// part is on disk is kept in a file beside the note, because it may be much larger than what
+// anybody should have in memory; in the note it is null.
 const (
 	outputSuffix = ".output"
 	noOutput     = "null"
@@ -31,8 +32,9 @@ type End struct {
 	OutputAt int  // where in Final it belongs, in the place of a null
 }
 
-// PutEnd writes the note of id: head, a JSON object with members, and then "final", which is e. It returns the whole final, which
-// is read from the disk whenever it is written. On a full disk the note may take the room that KeepRoom has kept.
+// PutEnd writes the note of id: head, a JSON object with members, and then "final", which is e. It
+// returns the whole final, which is read from the disk whenever it is written. On a full disk the
+// note may take the room that KeepRoom has kept.
 func (j *Journal) PutEnd(id string, head []byte, e End) (Text, error) {
 	var err error
 	if e.Output != nil {
@@ -77,7 +79,8 @@ func (j *Journal) stored(id string, at, size, outputAt int, output Text) Text {
 	}}
 }
 
-// Output opens the output that is kept beside the note of id. It can be read after the note was removed.
+// Output opens the output that is kept beside the note of id. It can be read after the note was
+// removed.
 func (j *Journal) Output(id string) (Text, error) {
 	file, err := j.dir.openText(j.file(id, outputSuffix))
 	if err != nil {

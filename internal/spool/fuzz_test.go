@@ -11,7 +11,8 @@ import (
 	"github.com/coggo/coggo/internal/spool"
 )
 
-// FuzzFileID holds that no text of a client leads out of the directory, and that no two have one name.
+// FuzzFileID holds that no text of a client leads out of the directory, and that no two have one
+// name.
 func FuzzFileID(f *testing.F) {
 	for _, seed := range []string{"", "a", "A.b_c-9", "..", "../../x", "~", "~abc", "a\x00b", "a\nb", "é", strings.Repeat("x", 128), strings.Repeat("x", 129)} {
 		f.Add(seed, "other")
@@ -27,7 +28,8 @@ func FuzzFileID(f *testing.F) {
 	})
 }
 
-// FuzzEvents holds that a file of any bytes is read without a panic, and that it does not matter in how many steps it came.
+// FuzzEvents holds that a file of any bytes is read without a panic, and that it does not matter in
+// how many steps it came.
 func FuzzEvents(f *testing.F) {
 	golden, err := os.ReadFile(filepath.Join(golden, "events.jsonl"))
 	if err != nil {

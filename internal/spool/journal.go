@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Journal is a subdirectory in which the server keeps notes for itself, one JSON file for an id, so that a server
-// that is started after a crash can take up what this one left.
+// Journal is a subdirectory in which the server keeps notes for itself, one JSON file for an id, so
+// that a server that is started after a crash can take up what this one left.
 type Journal struct {
 	dir  *Dir
 	name string
@@ -37,8 +37,8 @@ func (d *Dir) Journal(name string) (*Journal, error) {
 
 func (j *Journal) make() error { return os.MkdirAll(j.dir.join(j.name), 0o700) }
 
-// Put writes the note of id, which is JSON, byte for byte: what a receiver is told after a crash must be what it was told
-// before. On a full disk it may take the room that KeepRoom has kept.
+// Put writes the note of id, which is JSON, byte for byte: what a receiver is told after a crash
+// must be what it was told before. On a full disk it may take the room that KeepRoom has kept.
 func (j *Journal) Put(id string, note []byte) error {
 	err := j.insist(true, func() error { return j.dir.put(j.file(id, jsonSuffix), note) })
 	if err != nil {
@@ -47,7 +47,8 @@ func (j *Journal) Put(id string, note []byte) error {
 	return nil
 }
 
-// insist tries to write once more where that may help. Only what is small may take the room that KeepRoom has kept.
+// insist tries to write once more where that may help. Only what is small may take the room that
+// KeepRoom has kept.
 func (j *Journal) insist(small bool, write func() error) error {
 	err := write()
 	if small && full(err) && j.dir.useRoom() {
@@ -61,7 +62,8 @@ func (j *Journal) insist(small bool, write func() error) error {
 	return err
 }
 
-// Take makes the request of id in dir the note of as. It needs no room, and the request counts as one no more.
+// Take makes the request of id in dir the note of as. It needs no room, and the request counts as
+// one no more.
 func (j *Journal) Take(dir *Dir, id, as string) error {
 	from, to := dir.join(requestPrefix+FileID(id)+jsonSuffix), j.dir.join(j.name, FileID(as)+jsonSuffix)
 	if err := retry(func() error { return unix.Rename(from, to) }); err != nil {
@@ -81,7 +83,8 @@ func (j *Journal) Has(id string) bool {
 	return err == nil
 }
 
-// Expire deletes the notes that were written before a time, unread. An output goes with its note: it may be older.
+// Expire deletes the notes that were written before a time, unread. An output goes with its note:
+// it may be older.
 func (j *Journal) Expire(before time.Time) error {
 	entries, err := os.ReadDir(j.dir.join(j.name))
 	for _, entry := range entries {
@@ -96,7 +99,8 @@ func (j *Journal) Expire(before time.Time) error {
 	return err
 }
 
-// Each calls f with every note. One that can't be read is reported at the end and does not hide the others.
+// Each calls f with every note. One that can't be read is reported at the end and does not hide the
+// others.
 func (j *Journal) Each(f func(note []byte) error) error {
 	entries, err := os.ReadDir(j.dir.join(j.name))
 	if err != nil {
@@ -131,7 +135,8 @@ func (j *Journal) removeLone(name string) error {
 	return remove(j.dir.join(j.name, name))
 }
 
-// roomBytes are kept for notes of ends on a full disk: those of several predictions, or of one with some text.
+// roomBytes are kept for notes of ends on a full disk: those of several predictions, or of one with
+// some text.
 const roomBytes = 32 << 10
 
 // KeepRoom takes room that Put may use when there is no other, unless the directory has it already.
@@ -187,7 +192,8 @@ func RestOf(path string) Rest {
 	}
 }
 
-// KeepOwed removes everything from a directory but webhooks that no receiver has acknowledged, and what belongs to them.
+// KeepOwed removes everything from a directory but webhooks that no receiver has acknowledged, and
+// what belongs to them.
 func KeepOwed(path string) error {
 	entries, err := os.ReadDir(path)
 	for _, entry := range entries {

@@ -11,9 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Lock keeps other servers away from a directory. It is held in two ways: by flock on a file inside, which every server
-// that sees the directory respects, also one in another container; and by a name outside of the file system (see
-// claimName), because a model can remove the directory with the file in it.
+// Lock keeps other servers away from a directory. It is held in two ways: by flock on a file
+// inside, which every server that sees the directory respects, also one in another container; and
+// by a name outside of the file system (see claimName), because a model can remove the directory
+// with the file in it.
 type Lock struct {
 	path string
 	name func() // gives the name back
@@ -29,8 +30,8 @@ func (e *InUseError) Error() string {
 	return fmt.Sprintf("working directory %s is in use by another server", e.Path)
 }
 
-// TakeLock makes the directory, if need be, and takes it for this process. It returns an *InUseError when another live
-// server has it.
+// TakeLock makes the directory, if need be, and takes it for this process. It returns an
+// *InUseError when another live server has it.
 func TakeLock(path string) (*Lock, error) {
 	path, err := filepath.Abs(path)
 	if err == nil {
@@ -51,7 +52,8 @@ func TakeLock(path string) (*Lock, error) {
 	return &Lock{path: path, name: name, file: file}, nil
 }
 
-// TakeLeftLock takes a directory that a server has locked before, only if no live server has it. It changes nothing in it.
+// TakeLeftLock takes a directory that a server has locked before, only if no live server has it. It
+// changes nothing in it.
 func TakeLeftLock(path string) (*Lock, error) {
 	name, free := claimName(path)
 	if !free {
@@ -65,8 +67,9 @@ func TakeLeftLock(path string) (*Lock, error) {
 	return &Lock{path: path, name: name, file: file}, nil
 }
 
-// Renew makes the directory anew, and takes it again, if a model has removed it or the file of the lock. It returns an
-// *InUseError when another server has taken it meanwhile: nothing in it may be touched then.
+// Renew makes the directory anew, and takes it again, if a model has removed it or the file of the
+// lock. It returns an *InUseError when another server has taken it meanwhile: nothing in it may be
+// touched then.
 func (l *Lock) Renew() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -93,7 +96,8 @@ func (l *Lock) Close() error {
 	return l.file.Close()
 }
 
-// lockTries bounds how often a file that was removed between open and flock, by a server that ends, is opened again.
+// lockTries bounds how often a file that was removed between open and flock, by a server that ends,
+// is opened again.
 const lockTries = 10
 
 func lockFile(path string) (file *os.File, err error) {

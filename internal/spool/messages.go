@@ -100,10 +100,12 @@ func (d *Dir) PutRequest(r Request) error {
 	return nil
 }
 
-// longInput is the size from which an Input is written by itself: to copy a large one takes longer than a system call.
+// longInput is the size from which an Input is written by itself: to copy a large one takes longer
+// than a system call.
 const longInput = 64 << 10
 
-// encodeRequest keeps Input and Server byte for byte: json.Marshal would scan a large one once more, compact and escape it.
+// encodeRequest keeps Input and Server byte for byte: json.Marshal would scan a large one once
+// more, compact and escape it.
 func encodeRequest(r Request) (parts [][]byte, err error) {
 	input, server := r.Input, r.Server
 	if input == nil {
@@ -194,13 +196,14 @@ func (d *Dir) Response(fileID string) (r Response, ok bool, err error) {
 	return r, true, nil
 }
 
-// lookAnyway is how often Answered looks for the name although the directory seems to be as it was: some file systems note a change
-// by the clock's tick.
+// lookAnyway is how often Answered looks for the name although the directory seems to be as it was:
+// some file systems note a change by the clock's tick.
 const lookAnyway = 16
 
-// Answered returns a function that reports whether there is a response: a look that is cheap enough to be repeated without a
-// pause. To look for a name that is not there takes the directory's lock, which the runner needs to put it there, so it is done
-// where size or time of the directory has changed.
+// Answered returns a function that reports whether there is a response: a look that is cheap enough
+// to be repeated without a pause. To look for a name that is not there takes the directory's lock,
+// which the runner needs to put it there, so it is done where size or time of the directory has
+// changed.
 func (d *Dir) Answered(fileID string) func() bool {
 	path := d.join(responsePrefix + fileID + jsonSuffix)
 	self := d.self()

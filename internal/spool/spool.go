@@ -1,5 +1,5 @@
-// Package spool is the Go half of the file protocol between the server and the runner, which docs/protocol.md
-// specifies. No other Go code spells the name of a protocol file.
+// Package spool is the Go half of the file protocol between the server and the runner, which
+// docs/protocol.md specifies. No other Go code spells the name of a protocol file.
 package spool
 
 import (
@@ -58,7 +58,8 @@ func (d *Dir) maxOutput() int64 {
 // mostLine is what an event may have: an output or a message.
 func (d *Dir) mostLine() int64 { return d.maxOutput() + mostMessage }
 
-// Dir is the directory that one runner shares with the server. Its methods may be called from any goroutine.
+// Dir is the directory that one runner shares with the server. Its methods may be called from any
+// goroutine.
 type Dir struct {
 	MaxOutput int64 // bytes of an output that the runner hands over in a file of its own; 0: as many as a note may have
 
@@ -94,7 +95,8 @@ func Open(path string) (*Dir, error) {
 	return d, nil
 }
 
-// make makes what is missing, but nothing above the directory: who may write there is not for this package to judge.
+// make makes what is missing, but nothing above the directory: who may write there is not for this
+// package to judge.
 func (d *Dir) make() error {
 	for _, sub := range []string{"", tmpDir, outputsDir, healthDir} {
 		if err := os.Mkdir(d.join(sub), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -107,8 +109,8 @@ func (d *Dir) make() error {
 // Path is the absolute path of the directory.
 func (d *Dir) Path() string { return d.path }
 
-// FileID is the form of an id inside file names. An id of the harmless shape stands for itself; any other text, which
-// may hold separators, NUL or 512 bytes, is represented by its hash.
+// FileID is the form of an id inside file names. An id of the harmless shape stands for itself; any
+// other text, which may hold separators, NUL or 512 bytes, is represented by its hash.
 func FileID(id string) string {
 	if harmless(id) {
 		return id
@@ -166,9 +168,9 @@ func cut(name, prefix, suffix string) (string, bool) {
 	return strings.CutSuffix(rest, suffix)
 }
 
-// Remove deletes every file of a finished prediction: the request first, so that a runner which lists the directory
-// meanwhile never takes it for a new one. With plain there are no others than request and response, which saves five
-// system calls.
+// Remove deletes every file of a finished prediction: the request first, so that a runner which
+// lists the directory meanwhile never takes it for a new one. With plain there are no others than
+// request and response, which saves five system calls.
 func (d *Dir) Remove(id string, plain bool) error {
 	fid := FileID(id)
 	err := errors.Join(
@@ -206,15 +208,16 @@ func (d *Dir) awaitClosing() {
 	defer d.closing.Unlock()
 }
 
-// hold keeps the memory of a file until Withdraw has removed it and nobody waits any more: to give back 16 MiB takes 2 ms.
+// hold keeps the memory of a file until Withdraw has removed it and nobody waits any more: to give
+// back 16 MiB takes 2 ms.
 func (d *Dir) hold(fid string) {
 	if fd, _, _ := d.openFile(requestPrefix + fid + jsonSuffix); fd >= 0 {
 		d.held.Store(fid, fd)
 	}
 }
 
-// Clear removes what an earlier runner left, before another one starts on the directory. No runner has a prediction then.
-// It also restores the parts of the directory that a model has removed.
+// Clear removes what an earlier runner left, before another one starts on the directory. No runner
+// has a prediction then. It also restores the parts of the directory that a model has removed.
 func (d *Dir) Clear() error {
 	if err := d.make(); err != nil {
 		return err

@@ -11,8 +11,8 @@ import (
 	"github.com/coggo/coggo/internal/spool"
 )
 
-// admit decides whether r may run and registers it if so, before anything is written: an answer can never find nobody
-// waiting. The error is always a *prediction.Error.
+// admit decides whether r may run and registers it if so, before anything is written: an answer can
+// never find nobody waiting. The error is always a *prediction.Error.
 func (s *Supervisor) admit(r prediction.Request, idempotent bool) (f *flight, created bool, err error) {
 	input, err := s.inputSchema(r.Method)
 	if err != nil {
@@ -94,8 +94,8 @@ func (s *Supervisor) complete(r *prediction.Request, checked schema.Checked) {
 	r.Echo = checked.Echo
 }
 
-// register gives f a slot, leave to fetch its files, or a place in the queue. When f is idempotent and its id is known, that
-// flight is returned and f is not registered.
+// register gives f a slot, leave to fetch its files, or a place in the queue. When f is idempotent
+// and its id is known, that flight is returned and f is not registered.
 func (s *Supervisor) register(f *flight, idempotent bool) (known *flight, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,7 +130,8 @@ func (s *Supervisor) register(f *flight, idempotent bool) (known *flight, err er
 	return nil, nil
 }
 
-// goesOnLocked reports whether a runner goes on with an ended prediction of this id: what it says would count for a new one.
+// goesOnLocked reports whether a runner goes on with an ended prediction of this id: what it says
+// would count for a new one.
 func (s *Supervisor) goesOnLocked(id string) bool {
 	return slices.ContainsFunc(s.workers, func(w *worker) bool { return w.abandoned[spool.FileID(id)] != nil })
 }
@@ -147,7 +148,8 @@ func (s *Supervisor) queueLocked(f *flight) error {
 	return nil
 }
 
-// patientBytes bounds what waits by PatientQueue alone, because no operator has decided that there is memory for it.
+// patientBytes bounds what waits by PatientQueue alone, because no operator has decided that there
+// is memory for it.
 const patientBytes = 256 << 20
 
 // mayWaitLocked reports whether there is a place in the queue for f.
@@ -177,8 +179,8 @@ func (s *Supervisor) fullLocked(f *flight) error {
 	return prediction.RefuseFor(soon, prediction.Busy, why+"; try again later, or let predictions wait with --max-queue")
 }
 
-// beginLocked gives f a slot, or lets it fetch its files first while others have the slots, and reports whether there was
-// room. Both need a free slot.
+// beginLocked gives f a slot, or lets it fetch its files first while others have the slots, and
+// reports whether there was room. Both need a free slot.
 func (s *Supervisor) beginLocked(f *flight) bool {
 	w := s.freeWorkerLocked()
 	if w == nil || f.fetches && !s.mayFetchLocked() {
@@ -193,7 +195,8 @@ func (s *Supervisor) beginLocked(f *flight) bool {
 	return true
 }
 
-// mayFetchLocked bounds the predictions that have fetched files on disk, running or not, by the slots and MaxFetching.
+// mayFetchLocked bounds the predictions that have fetched files on disk, running or not, by the
+// slots and MaxFetching.
 func (s *Supervisor) mayFetchLocked() bool {
 	free := 0
 	for _, w := range s.workers {
@@ -213,8 +216,9 @@ func (s *Supervisor) freeWorkerLocked() *worker {
 	return best
 }
 
-// dispatchLocked gives free slots to those who wait for them: first to those whose files are fetched, then to the queue, where
-// who may not fetch yet is passed over. So while a slot is free, nobody waits who could have it.
+// dispatchLocked gives free slots to those who wait for them: first to those whose files are
+// fetched, then to the queue, where who may not fetch yet is passed over. So while a slot is free,
+// nobody waits who could have it.
 func (s *Supervisor) dispatchLocked() {
 	for len(s.fetched) > 0 {
 		w := s.freeWorkerLocked()
@@ -243,8 +247,8 @@ func (s *Supervisor) lineUp(f *flight) {
 	s.dispatchLocked()
 }
 
-// stepAside takes the slot back from a recovered prediction that has turned out to have files to fetch. Of the queue it is the
-// next to fetch, after those to whom that has happened before.
+// stepAside takes the slot back from a recovered prediction that has turned out to have files to
+// fetch. Of the queue it is the next to fetch, after those to whom that has happened before.
 func (s *Supervisor) stepAside(f *flight, w *worker) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

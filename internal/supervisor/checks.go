@@ -11,7 +11,8 @@ import (
 	"github.com/coggo/coggo/internal/schema"
 )
 
-// smallInput is the size up to which an input takes no room of checks: counting it would cost more than it does.
+// smallInput is the size up to which an input takes no room of checks: counting it would cost more
+// than it does.
 const smallInput = 64 << 10
 
 // checks bounds the memory of the inputs that are being checked: each takes a few times its size.
@@ -22,7 +23,8 @@ type checks struct {
 
 func newChecks(most int64) checks { return checks{most, semaphore.NewWeighted(most)} }
 
-// run checks an input once there is room for it. It waits for so long, or as long as it takes with 0.
+// run checks an input once there is room for it. It waits for so long, or as long as it takes with
+// 0.
 func (c checks) run(input *schema.Input, raw json.RawMessage, wait time.Duration) (schema.Checked, []schema.Problem, error) {
 	if len(raw) > smallInput {
 		weight := min(int64(len(raw)), c.most)

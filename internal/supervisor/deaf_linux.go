@@ -7,19 +7,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// deafness lets the kernel drop signals before they reach this process, and hear them again. A signal that is caught in vain
-// still wakes a thread, which takes the processor from whoever makes the answer.
+// deafness lets the kernel drop signals before they reach this process, and hear them again. A
+// signal that is caught in vain still wakes a thread, which takes the processor from whoever makes
+// the answer.
 //
-// It is not signal.Ignore: there Go forgets its handler first, and a signal that was under way at that moment would end the process.
-// Here Go knows nothing of it and is ready at any time; nor does a child inherit it, as Go gives each the default handlers of
-// what it handles itself.
+// It is not signal.Ignore: there Go forgets its handler first, and a signal that was under way at
+// that moment would end the process. Here Go knows nothing of it and is ready at any time; nor does
+// a child inherit it, as Go gives each the default handlers of what it handles itself.
 type deafness struct {
 	signal syscall.Signal
 	heard  sigaction // Go's handler, known once it was deaf
 	deaf   bool
 }
 
-// sigaction is what rt_sigaction(2) takes. What comes after the handler differs between architectures; it is only given back.
+// sigaction is what rt_sigaction(2) takes. What comes after the handler differs between
+// architectures; it is only given back.
 type sigaction struct {
 	handler, flags, restorer uintptr
 	mask                     uint64

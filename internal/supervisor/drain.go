@@ -8,9 +8,9 @@ import (
 	"github.com/coggo/coggo/internal/runner"
 )
 
-// The end after the grace period fits into 8 s, with what the caller has to do after Drain: whoever has started the server
-// kills it after a while, and Kubernetes waits 30 s unless it is told otherwise. Each of these is such a moment, counted from
-// the end of the grace period.
+// The end after the grace period fits into 8 s, with what the caller has to do after Drain: whoever
+// has started the server kills it after a while, and Kubernetes waits 30 s unless it is told
+// otherwise. Each of these is such a moment, counted from the end of the grace period.
 const (
 	killAt  = 2500 * time.Millisecond // the processes of models that do not heed the cancel are killed
 	flushAt = 4500 * time.Millisecond // what has not ended, because its process hangs in the kernel, is waited for no more
@@ -18,7 +18,8 @@ const (
 	leaveAt = 7 * time.Second         // runners have ended
 )
 
-// shutdownCancelGrace is as much of CancelGrace as a prediction has that is canceled at the end of the grace period.
+// shutdownCancelGrace is as much of CancelGrace as a prediction has that is canceled at the end of
+// the grace period.
 const shutdownCancelGrace = 2 * time.Second
 
 // shutdownEndWait is as much of endWait as a killed process has while the server ends.
@@ -27,19 +28,21 @@ const shutdownEndWait = time.Second
 // stopWait is how long a runner that was told to stop may take before its group is killed.
 const stopWait = 2 * time.Second
 
-// leaveWait is how long the server waits for what a killed runner has started, before it leaves it to the kernel and the guard.
+// leaveWait is how long the server waits for what a killed runner has started, before it leaves it
+// to the kernel and the guard.
 const leaveWait = 5 * time.Second
 
 // flushWait is how long undelivered webhooks are tried after the last prediction has ended.
 const flushWait = 10 * time.Second
 
-// hurryWait is how long a server in a hurry gives itself altogether: to note what was killed takes a moment, and what hangs, in
-// the kernel or in a disk, may hang for ever.
+// hurryWait is how long a server in a hurry gives itself altogether: to note what was killed takes
+// a moment, and what hangs, in the kernel or in a disk, may hang for ever.
 const hurryWait = 2 * time.Second
 
-// Drain ends the server's work: new predictions are refused, live ones have until grace is done and fail then, webhooks
-// are delivered for a while, the runners stop. What is still owed then stays on disk. The deadline of grace is when the rest
-// of the end begins, at the latest. Once hurry is done everything is killed, and nothing is waited for beyond hurryWait.
+// Drain ends the server's work: new predictions are refused, live ones have until grace is done and
+// fail then, webhooks are delivered for a while, the runners stop. What is still owed then stays on
+// disk. The deadline of grace is when the rest of the end begins, at the latest. Once hurry is done
+// everything is killed, and nothing is waited for beyond hurryWait.
 func (s *Supervisor) Drain(grace, hurry context.Context) {
 	defer s.failures.Close()
 	done := make(chan struct{})

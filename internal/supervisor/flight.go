@@ -153,8 +153,8 @@ func (f *flight) mayLast() {
 	}
 }
 
-// deserted reports whether it ended canceled because its client was gone. That is no result for a client that comes back and
-// asks for the same again.
+// deserted reports whether it ended canceled because its client was gone. That is no result for a
+// client that comes back and asks for the same again.
 func (f *flight) deserted() bool {
 	return reasonOf(f.ctx) == ByDisconnect && f.prediction.Final().Status == prediction.Canceled
 }
@@ -171,7 +171,8 @@ func asReason(err error) Reason {
 // note says that a later server would know of the prediction, or that it need not.
 func (f *flight) note() { f.noteOnce.Do(func() { close(f.noted) }) }
 
-// bell wakes the one goroutine that reads from it; a ring that nobody has heard yet stands for later ones too.
+// bell wakes the one goroutine that reads from it; a ring that nobody has heard yet stands for
+// later ones too.
 type bell chan struct{}
 
 func newBell() bell { return make(bell, 1) }
@@ -183,7 +184,8 @@ func (b bell) poke() {
 	}
 }
 
-// news wakes the flight's goroutine; with eventsOnly there was no response when the directory was listed.
+// news wakes the flight's goroutine; with eventsOnly there was no response when the directory was
+// listed.
 func (f *flight) news(eventsOnly bool) {
 	f.eventsOnly.Store(eventsOnly)
 	f.look.poke()

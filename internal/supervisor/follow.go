@@ -29,7 +29,8 @@ type process interface {
 	Kill(why string)
 }
 
-// follower watches one prediction that the runner has, until it ends. It belongs to the goroutine of the prediction.
+// follower watches one prediction that the runner has, until it ends. It belongs to the goroutine
+// of the prediction.
 type follower struct {
 	s       *Supervisor
 	f       *flight
@@ -49,18 +50,20 @@ type follower struct {
 	unread time.Time        // since when there is something like that
 }
 
-// What can't be read now, because the server or the machine has too many files open or a disk has trouble, is tried again
-// every readAgain until readLimit is over.
+// What can't be read now, because the server or the machine has too many files open or a disk has
+// trouble, is tried again every readAgain until readLimit is over.
 const (
 	readAgain = 100 * time.Millisecond
 	readLimit = 10 * time.Second
 )
 
-// watchAfter is how long a prediction runs before anybody looks whether its client leaves, or shows its logs as they come: to begin
-// with either and to end it costs more than the server's part of a short prediction.
+// watchAfter is how long a prediction runs before anybody looks whether its client leaves, or shows
+// its logs as they come: to begin with either and to end it costs more than the server's part of a
+// short prediction.
 const watchAfter = 10 * time.Millisecond
 
-// ringAgain is how often a runner is told of the same cancel. One that has heard is not disturbed: it raises once.
+// ringAgain is how often a runner is told of the same cancel. One that has heard is not disturbed:
+// it raises once.
 const ringAgain = 200 * time.Millisecond
 
 // run returns how the prediction ended.
@@ -114,8 +117,9 @@ func (o *follower) run(ctx context.Context) prediction.Result {
 	}
 }
 
-// poll looks for a response that is expected at once instead of going to sleep: to be woken takes longer than to run a short
-// prediction. The signal of the response still comes; whatever comes before it ends the poll.
+// poll looks for a response that is expected at once instead of going to sleep: to be woken takes
+// longer than to run a short prediction. The signal of the response still comes; whatever comes
+// before it ends the poll.
 func (o *follower) poll(ctx context.Context, limit time.Duration) {
 	until := o.s.Now().Add(limit)
 	answered := o.dir.Answered(spool.FileID(o.f.id()))
@@ -128,8 +132,9 @@ func (o *follower) poll(ctx context.Context, limit time.Duration) {
 	o.f.look.poke()
 }
 
-// pollAfterCancel stays awake for the end of a canceled prediction that runs alone: several would be in each other's way. The
-// runner may have slept, and then needs twice as long as for a prediction that follows another.
+// pollAfterCancel stays awake for the end of a canceled prediction that runs alone: several would
+// be in each other's way. The runner may have slept, and then needs twice as long as for a
+// prediction that follows another.
 func (o *follower) pollAfterCancel() {
 	if o.w.handedFlights() == 1 {
 		runtime.Gosched() // whoever asked for the cancel is answered first
@@ -137,8 +142,9 @@ func (o *follower) pollAfterCancel() {
 	}
 }
 
-// read applies what is new and reports whether it was the end. It looks for the response before it reads the events:
-// all of them were written before it. An error may pass; what was not read then, the next call reads.
+// read applies what is new and reports whether it was the end. It looks for the response before it
+// reads the events: all of them were written before it. An error may pass; what was not read then,
+// the next call reads.
 func (o *follower) read(ctx context.Context, eventsOnly bool) (result prediction.Result, ended bool, err error) {
 	var response spool.Response
 	if !eventsOnly {
@@ -162,11 +168,12 @@ func (o *follower) read(ctx context.Context, eventsOnly bool) (result prediction
 // passing reports whether an error is the kernel's, about a file, and not about what is in it.
 func passing(err error) bool { return errors.As(err, new(*fs.PathError)) }
 
-// odd reports whether the model has put something in the place of a file that can't be read, now or later.
+// odd reports whether the model has put something in the place of a file that can't be read, now or
+// later.
 func odd(err error) bool { return errors.As(err, new(*spool.OddError)) }
 
-// unreadable arranges for another look after an error that may pass. It reports whether it does not, or has lasted too long: the
-// prediction fails then, and the runner is told to end it.
+// unreadable arranges for another look after an error that may pass. It reports whether it does
+// not, or has lasted too long: the prediction fails then, and the runner is told to end it.
 func (o *follower) unreadable(err error) (lasting bool) {
 	if err == nil {
 		o.again = nil
@@ -189,7 +196,8 @@ func (o *follower) unreadable(err error) (lasting bool) {
 	return lasting
 }
 
-// fail says why the prediction fails whatever the model makes of it, and that the model need not go on.
+// fail says why the prediction fails whatever the model makes of it, and that the model need not go
+// on.
 func (o *follower) fail(why string) {
 	if o.fault == "" {
 		o.fault = why
@@ -230,11 +238,12 @@ func (o *follower) take(ctx context.Context, events []spool.Event) {
 	}
 }
 
-// itemBytes is what a yielded item counts beside its text: a server holds about as much for each, however short they are.
+// itemBytes is what a yielded item counts beside its text: a server holds about as much for each,
+// however short they are.
 const itemBytes = 128
 
-// yield adds an item of the output. When its files can't be published the prediction has failed, and the model need
-// not go on.
+// yield adds an item of the output. When its files can't be published the prediction has failed,
+// and the model need not go on.
 func (o *follower) yield(ctx context.Context, e spool.Event) {
 	if o.yielded += int64(len(e.Chunk)) + itemBytes; o.tooMuch(o.yielded) {
 		o.fail(o.largeOutput())
@@ -377,7 +386,8 @@ func (o *follower) endRecord() {
 	}
 }
 
-// cancel tells the runner to end the prediction; it may take until grace. One that an earlier server had has no runner any more.
+// cancel tells the runner to end the prediction; it may take until grace. One that an earlier
+// server had has no runner any more.
 func (o *follower) cancel(r Reason) {
 	if o.grace != nil || o.w == nil {
 		return
@@ -398,16 +408,16 @@ func (s *Supervisor) cancelGrace(r Reason) time.Duration {
 	return s.CancelGrace
 }
 
-// ring tells the runner of the cancel file, now and again until the prediction has ended: a bell that rings right before the
-// model goes into a system call wakes nothing there.
+// ring tells the runner of the cancel file, now and again until the prediction has ended: a bell
+// that rings right before the model goes into a system call wakes nothing there.
 func (o *follower) ring() {
 	if o.w.ring(o.process) {
 		o.ringNext = time.After(ringAgain)
 	}
 }
 
-// giveUp ends a prediction that did not heed its cancel. A runner that has nothing else to do is replaced at once;
-// otherwise the others may end first, and the slot stays taken until then.
+// giveUp ends a prediction that did not heed its cancel. A runner that has nothing else to do is
+// replaced at once; otherwise the others may end first, and the slot stays taken until then.
 func (o *follower) giveUp(ctx context.Context) prediction.Result {
 	grace := o.s.cancelGrace(reasonOf(ctx))
 	o.s.Log.Warn("prediction ignored its cancel", "id", o.f.id(), "grace", grace)

@@ -57,12 +57,12 @@ type Setup struct {
 	Logs        string    // what the model wrote, with the traceback of a failure
 }
 
-// checkLimit is how long the model's healthcheck may take. The runner keeps the same limit and answers in words of its
-// own; the rest covers a runner that can't answer.
+// checkLimit is how long the model's healthcheck may take. The runner keeps the same limit and
+// answers in words of its own; the rest covers a runner that can't answer.
 const checkLimit = 5*time.Second + 500*time.Millisecond
 
-// Health derives the state from the workers, tries whether the directory can be written and, when the model has a
-// healthcheck, asks it.
+// Health derives the state from the workers, tries whether the directory can be written and, when
+// the model has a healthcheck, asks it.
 func (s *Supervisor) Health(ctx context.Context) Health {
 	unhealthy := s.unhealthy(ctx)
 	s.mu.Lock()
@@ -75,7 +75,8 @@ func (s *Supervisor) Health(ctx context.Context) Health {
 	return h
 }
 
-// unhealthy is why predictions would fail although there are runners for them, empty when nothing is known.
+// unhealthy is why predictions would fail although there are runners for them, empty when nothing
+// is known.
 func (s *Supervisor) unhealthy(ctx context.Context) string {
 	for _, w := range s.workers {
 		if err := w.room(); err != nil {
@@ -93,7 +94,8 @@ func (s *Supervisor) unhealthy(ctx context.Context) string {
 	return cmp.Or(texts...)
 }
 
-// hasHealthcheck reports whether a model is ready to be asked; turned is closed when it no longer is.
+// hasHealthcheck reports whether a model is ready to be asked; turned is closed when it no longer
+// is.
 func (w *worker) hasHealthcheck() (turned <-chan struct{}, asks bool) {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
@@ -141,7 +143,8 @@ func statusOf(workers ...*worker) Status {
 	}
 }
 
-// probeEvery is how long the result of a look for room counts: it writes a file, and probes may come by the thousand.
+// probeEvery is how long the result of a look for room counts: it writes a file, and probes may
+// come by the thousand.
 const probeEvery = 10 * time.Millisecond
 
 // probed is the result of one look for room.
@@ -212,7 +215,8 @@ func (s *Supervisor) whyNotLocked(status Status) string {
 	return why
 }
 
-// checker runs the model's healthcheck at most once at a time; everyone who asks meanwhile shares the answer.
+// checker runs the model's healthcheck at most once at a time; everyone who asks meanwhile shares
+// the answer.
 type checker struct {
 	look bell
 

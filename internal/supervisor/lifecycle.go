@@ -17,7 +17,8 @@ import (
 	"github.com/coggo/coggo/internal/webhook"
 )
 
-// rescan is how often a prediction in flight is looked at without a signal: signals merge and may be lost.
+// rescan is how often a prediction in flight is looked at without a signal: signals merge and may
+// be lost.
 const rescan = time.Second
 
 // run takes an admitted prediction from top to bottom. It is the only place that finishes one.
@@ -92,8 +93,8 @@ func (s *Supervisor) withDeadline(f *flight) (context.Context, context.CancelFun
 	return context.WithTimeoutCause(f.ctx, limit, ByDeadline)
 }
 
-// await waits for a slot, or for leave to fetch files without one: then there is no worker. What waits is noted on disk first,
-// if somebody may ask for it after a crash.
+// await waits for a slot, or for leave to fetch files without one: then there is no worker. What
+// waits is noted on disk first, if somebody may ask for it after a crash.
 func (s *Supervisor) await(ctx context.Context, f *flight) (*worker, error) {
 	select {
 	case w := <-f.turn:
@@ -121,8 +122,8 @@ func (s *Supervisor) await(ctx context.Context, f *flight) (*worker, error) {
 	}
 }
 
-// check checks the input of a prediction that was taken up before there was a schema. It goes on with the slot only if it has
-// no files to fetch.
+// check checks the input of a prediction that was taken up before there was a schema. It goes on
+// with the slot only if it has no files to fetch.
 func (s *Supervisor) check(ctx context.Context, f *flight, w *worker) (*worker, error) {
 	s.mu.Lock()
 	input, err := s.inputLocked(f.prediction.Request.Method) // it was accepted already: also while the server drains
@@ -148,7 +149,8 @@ func (s *Supervisor) check(ctx context.Context, f *flight, w *worker) (*worker, 
 	return s.await(ctx, f)
 }
 
-// place fetches the file inputs and returns the file table of the request. What had no slot to fetch them has one afterwards.
+// place fetches the file inputs and returns the file table of the request. What had no slot to
+// fetch them has one afterwards.
 func (s *Supervisor) place(ctx context.Context, f *flight, w *worker) (*worker, []spool.File, error) {
 	if len(f.checked.Files) == 0 {
 		return w, nil, nil
@@ -201,7 +203,8 @@ func (s *Supervisor) makeInputs(f *flight) error {
 	return err
 }
 
-// ended is the result of a prediction that ended before the model ran, or without an answer of the runner.
+// ended is the result of a prediction that ended before the model ran, or without an answer of the
+// runner.
 func (s *Supervisor) ended(f *flight, err error) prediction.Result {
 	r := prediction.Result{Status: prediction.Failed, Error: err.Error(), CompletedAt: s.Now()}
 	if reason := asReason(err); reason != "" {
@@ -276,7 +279,8 @@ func (s *Supervisor) handOver(ctx context.Context, f *flight, w *worker, table [
 	return p, nil
 }
 
-// settle finishes a prediction: note what is still owed, remove its files, free its slot, and only then tell anyone.
+// settle finishes a prediction: note what is still owed, remove its files, free its slot, and only
+// then tell anyone.
 func (s *Supervisor) settle(f *flight, w *worker, r prediction.Result) {
 	p := f.prediction
 	p.Finish(r)
@@ -308,8 +312,8 @@ func (s *Supervisor) settle(f *flight, w *worker, r prediction.Result) {
 	s.observe(f)
 }
 
-// clean removes what the prediction left on disk. Where its runner goes on with it, only the request goes, so that a later
-// server does not end the prediction once more.
+// clean removes what the prediction left on disk. Where its runner goes on with it, only the
+// request goes, so that a later server does not end the prediction once more.
 func (s *Supervisor) clean(f *flight) {
 	if !f.abandoned {
 		s.removeFiles(f)
@@ -350,8 +354,8 @@ func (s *Supervisor) release(f *flight, w *worker) {
 	}
 }
 
-// forgetLocked drops finished predictions that are too old or too many. Their notes go without the lock: they are named by
-// their runs, so the id may come again meanwhile.
+// forgetLocked drops finished predictions that are too old or too many. Their notes go without the
+// lock: they are named by their runs, so the id may come again meanwhile.
 func (s *Supervisor) forgetLocked() {
 	var noted []string
 	for _, id := range s.retained.expire(s.Now()) {

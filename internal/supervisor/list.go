@@ -10,8 +10,8 @@ import (
 	"github.com/coggo/coggo/internal/prediction"
 )
 
-// List returns up to limit predictions, live and retained, newest first, and a cursor for those that
-// follow, empty at the end. It lists one method only, or all when that is empty. It returns a
+// List returns up to limit predictions, live and retained, newest first, and a cursor for those
+// that follow, empty at the end. It lists one method only, or all when that is empty. It returns a
 // *prediction.Error with code NotFound for a string that is not a cursor.
 func (s *Supervisor) List(only prediction.Method, after string, limit int) (page []*prediction.Prediction, next string, err error) {
 	from, ok := parseCursor(after)

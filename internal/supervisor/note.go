@@ -48,8 +48,9 @@ func noteOf(r prediction.Request, run string) note {
 	return n
 }
 
-// encode keeps every byte of what clients and models have sent: a webhook that comes again must be the same. It is on the way
-// of every prediction, so nothing is written that has no value. Final is written by spool.Journal.PutEnd.
+// encode keeps every byte of what clients and models have sent: a webhook that comes again must be
+// the same. It is on the way of every prediction, so nothing is written that has no value. Final is
+// written by spool.Journal.PutEnd.
 func (n note) encode() []byte {
 	out := make([]byte, 1, len(n.Input)+len(n.Echo)+len(n.More)+512)
 	out[0] = '{'
@@ -107,8 +108,8 @@ func marshal(v any) []byte {
 	return data
 }
 
-// readNote reads a note, or a request that was made one (spool.Journal.Take). What can be large is taken unread, as a part of
-// data.
+// readNote reads a note, or a request that was made one (spool.Journal.Take). What can be large is
+// taken unread, as a part of data.
 func readNote(data []byte) (n note, request spool.Request, err error) {
 	large := map[string]*json.RawMessage{"input": &n.Input, "echo": &n.Echo, "more": &n.More, "final": &n.Final, "server": &request.Server}
 	if err := decode(data, &n, large); err != nil || request.Server == nil {
@@ -145,7 +146,8 @@ func (n note) request() prediction.Request {
 	return r
 }
 
-// notesOf is what the request file says to a later server, without what it says to the runner in the same bytes: see noteIn.
+// notesOf is what the request file says to a later server, without what it says to the runner in
+// the same bytes: see noteIn.
 func notesOf(f *flight) json.RawMessage {
 	n := noteOf(f.prediction.Request, f.run)
 	n.ID, n.Method, n.Context, n.CreatedAt = "", "", nil, ""
@@ -173,8 +175,9 @@ func readSnapshot(data []byte) (s snapshotNote, err error) {
 	return s, err
 }
 
-// decode decodes a JSON object into v, but takes the members that large names as they are: encoding/json would scan each of
-// them several times, and there can be hundreds of megabytes to take up before the server answers.
+// decode decodes a JSON object into v, but takes the members that large names as they are:
+// encoding/json would scan each of them several times, and there can be hundreds of megabytes to
+// take up before the server answers.
 func decode(data []byte, v any, large map[string]*json.RawMessage) error {
 	rest := []byte{'{'}
 	scan := jsonscan.Scanner{Text: data, MaxDepth: maxNoteDepth}

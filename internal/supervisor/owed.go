@@ -9,12 +9,13 @@ import (
 	"github.com/coggo/coggo/internal/webhook"
 )
 
-// owingBytes bounds the memory of ended predictions that only wait for the receivers of their terminal webhooks.
+// owingBytes bounds the memory of ended predictions that only wait for the receivers of their
+// terminal webhooks.
 const owingBytes = 32 << 20
 
-// owe returns the body of the terminal webhook, and what to call once nobody waits for it any more. A receiver that hangs, or is
-// down, must not keep predictions in memory: the body is read from the outbox where there is one, and otherwise from a file once
-// too much waits.
+// owe returns the body of the terminal webhook, and what to call once nobody waits for it any more.
+// A receiver that hangs, or is down, must not keep predictions in memory: the body is read from the
+// outbox where there is one, and otherwise from a file once too much waits.
 func (s *Supervisor) owe(f *flight) (webhook.Body, func()) {
 	run := f.run
 	if f.owed != nil {

@@ -30,8 +30,8 @@ func (s *Supervisor) noteQueued(f *flight) error {
 	return nil
 }
 
-// noteFinal writes down what is still owed of a finished prediction: the result, for those who did not wait for it,
-// and the terminal webhook.
+// noteFinal writes down what is still owed of a finished prediction: the result, for those who did
+// not wait for it, and the terminal webhook.
 func (s *Supervisor) noteFinal(f *flight) error {
 	if !s.Durable {
 		return nil
@@ -66,8 +66,9 @@ func (s *Supervisor) keepRoom(f *flight) {
 	}
 }
 
-// endNote is the note of an end, but for the end itself. Of the input that holds what clients are shown: nothing will run
-// again, so no secret need stay. A client that asks for the same run once more is known by the seal.
+// endNote is the note of an end, but for the end itself. Of the input that holds what clients are
+// shown: nothing will run again, so no secret need stay. A client that asks for the same run once
+// more is known by the seal.
 func (s *Supervisor) endNote(f *flight, end spool.End) (head []byte, err error) {
 	n := noteOf(f.prediction.Request, f.run)
 	if n.Echo != nil && n.Input != nil {
@@ -88,8 +89,9 @@ func endOf(final prediction.Snapshot) spool.End {
 	return spool.End{Final: final, Output: output, OutputAt: final.OutputAt()}
 }
 
-// shelve keeps the request of a run whose end could not be noted and whose webhook is owed: a later server ends it once
-// more. It stands where the note of the end belongs, which replaces it once there is room.
+// shelve keeps the request of a run whose end could not be noted and whose webhook is owed: a later
+// server ends it once more. It stands where the note of the end belongs, which replaces it once
+// there is room.
 func (s *Supervisor) shelve(f *flight) {
 	if f.dir == nil || f.owed != nil || !f.owes() {
 		return
@@ -136,8 +138,9 @@ type left struct {
 	shelved bool       // it had ended, but nobody knows how any more
 }
 
-// readLeft registers what an earlier server left: finished predictions as they are, the others until settleLeft ends them.
-// One bad file must not keep the server from serving: it is told and passed over.
+// readLeft registers what an earlier server left: finished predictions as they are, the others
+// until settleLeft ends them. One bad file must not keep the server from serving: it is told and
+// passed over.
 func (s *Supervisor) readLeft() error {
 	if !s.Durable {
 		return nil
@@ -162,7 +165,8 @@ func (s *Supervisor) readLeft() error {
 	return err
 }
 
-// leftDirs are the directories where earlier servers had runners; they may have had more of them than this one.
+// leftDirs are the directories where earlier servers had runners; they may have had more of them
+// than this one.
 func (s *Supervisor) leftDirs() ([]*spool.Dir, error) {
 	paths, _ := filepath.Glob(filepath.Join(s.WorkingDir, runnerPrefix+"*")) // the pattern is valid
 	dirs := []*spool.Dir{s.root}
@@ -176,8 +180,9 @@ func (s *Supervisor) leftDirs() ([]*spool.Dir, error) {
 	return dirs, nil
 }
 
-// settleLeft ends what readLeft has registered: finished responses by delivering them, everything else as failed, or by
-// running it again with Rerun. What no runner had yet runs now. No file of a prediction is left then.
+// settleLeft ends what readLeft has registered: finished responses by delivering them, everything
+// else as failed, or by running it again with Rerun. What no runner had yet runs now. No file of a
+// prediction is left then.
 func (s *Supervisor) settleLeft() error {
 	if !s.Durable {
 		return nil
@@ -254,7 +259,8 @@ func (s *Supervisor) supersede(f *flight) {
 	s.flights[f.id()] = f
 }
 
-// recoverOwed retains the result of a run whose webhook is owed, where the crash came before that was noted too.
+// recoverOwed retains the result of a run whose webhook is owed, where the crash came before that
+// was noted too.
 func (s *Supervisor) recoverOwed(data []byte) error {
 	n, request, err := readNote(data)
 	if err != nil {
@@ -396,7 +402,8 @@ func (s *Supervisor) resume(l left) (again *flight, err error) {
 	return nil, nil
 }
 
-// leftBy is the result that the runner of an earlier server left, or the one that says there is none.
+// leftBy is the result that the runner of an earlier server left, or the one that says there is
+// none.
 func (s *Supervisor) leftBy(l left) (prediction.Result, bool) {
 	o := follower{s: s, f: l.flight, dir: l.dir, process: buried{}, events: l.dir.Events(l.id())}
 	defer o.events.Close()
@@ -411,8 +418,8 @@ func (s *Supervisor) leftBy(l left) (prediction.Result, bool) {
 	return o.failed("the server restarted before the prediction ended"), false
 }
 
-// again makes a prediction one that is to run from its beginning; its inputs are checked and downloaded once the model is
-// ready. It needs no room: there may be none before the model has run.
+// again makes a prediction one that is to run from its beginning; its inputs are checked and
+// downloaded once the model is ready. It needs no room: there may be none before the model has run.
 func (s *Supervisor) again(l left) (*flight, error) {
 	f := s.newFlight(l.prediction.Request, nil, schema.Checked{})
 	f.run, f.lasting, f.unchecked, f.queued = l.run, true, true, true

@@ -2,7 +2,8 @@ package supervisor
 
 import "time"
 
-// retention remembers in which order finished predictions may be forgotten. It holds no predictions.
+// retention remembers in which order finished predictions may be forgotten. It holds no
+// predictions.
 type retention struct {
 	max   int
 	age   time.Duration

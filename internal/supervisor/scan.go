@@ -18,7 +18,8 @@ func (w *worker) scan() {
 	}
 }
 
-// tell wakes the predictions that list says something of, and returns the abandoned ones that have ended after all.
+// tell wakes the predictions that list says something of, and returns the abandoned ones that have
+// ended after all.
 func (w *worker) tell(list spool.Listing) (ended []*flight) {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
@@ -35,7 +36,8 @@ func (w *worker) tell(list spool.Listing) (ended []*flight) {
 	return ended
 }
 
-// pokeOnly spares the look at the directory when there is at most one prediction that can have news.
+// pokeOnly spares the look at the directory when there is at most one prediction that can have
+// news.
 func (w *worker) pokeOnly() bool {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
@@ -48,8 +50,8 @@ func (w *worker) pokeOnly() bool {
 	return true
 }
 
-// sweep removes the files of an abandoned prediction that has ended after all, and only then lets its slot and its id be used
-// again.
+// sweep removes the files of an abandoned prediction that has ended after all, and only then lets
+// its slot and its id be used again.
 func (w *worker) sweep(f *flight) {
 	w.s.removeFiles(f)
 	w.s.mu.Lock()

@@ -78,8 +78,8 @@ func (w *worker) handedFlights() (n int) {
 	return n
 }
 
-// abandon notes that f ends although its process goes on with it. It reports whether the process has nothing else to
-// do, so that the caller is to kill it.
+// abandon notes that f ends although its process goes on with it. It reports whether the process
+// has nothing else to do, so that the caller is to kill it.
 func (w *worker) abandon(f *flight) (alone bool) {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
@@ -92,7 +92,8 @@ func (w *worker) abandon(f *flight) (alone bool) {
 	return false
 }
 
-// freeSlotLocked ends what takeLocked began. A process that only goes on with abandoned predictions is replaced.
+// freeSlotLocked ends what takeLocked began. A process that only goes on with abandoned predictions
+// is replaced.
 func (w *worker) freeSlotLocked(f *flight) {
 	delete(w.flights, spool.FileID(f.id()))
 	w.brief = f.brief && w.setup.MaxConcurrency == 1
@@ -107,7 +108,8 @@ func (w *worker) freeSlotLocked(f *flight) {
 	}
 }
 
-// replaceLocked is for a process that is about to be killed by us: from now on it gets no prediction any more.
+// replaceLocked is for a process that is about to be killed by us: from now on it gets no
+// prediction any more.
 func (w *worker) replaceLocked() {
 	w.replaced = true
 	w.why = "the model process went on with a canceled prediction and is being replaced"

@@ -1,5 +1,6 @@
-// Package supervisor answers: may I, and then what? It admits predictions, takes each from top to bottom (lifecycle.go),
-// keeps the runners alive (worker.go), and knows what is live and what is retained.
+// Package supervisor answers: may I, and then what? It admits predictions, takes each from top to
+// bottom (lifecycle.go), keeps the runners alive (worker.go), and knows what is live and what is
+// retained.
 package supervisor
 
 import (
@@ -127,7 +128,8 @@ type Supervisor struct {
 // runnerPrefix begins the names of the runners' directories where there are several.
 const runnerPrefix = "runner-"
 
-// New takes up what an earlier server left in the working directory. It starts no process: see Start.
+// New takes up what an earlier server left in the working directory. It starts no process: see
+// Start.
 func New(c Config) (*Supervisor, error) {
 	root, err := spool.Open(c.WorkingDir)
 	if err != nil {
@@ -167,8 +169,8 @@ func New(c Config) (*Supervisor, error) {
 	return s, nil
 }
 
-// Start ends or goes on with what an earlier server had in flight, and starts the runners. The caller must have arranged for
-// the runners' signals to reach Signals before.
+// Start ends or goes on with what an earlier server had in flight, and starts the runners. The
+// caller must have arranged for the runners' signals to reach Signals before.
 func (s *Supervisor) Start() error {
 	if err := s.settleLeft(); err != nil {
 		return fmt.Errorf("recover %s: %w", s.root.Path(), err)
@@ -180,9 +182,10 @@ func (s *Supervisor) Start() error {
 	return nil
 }
 
-// Create accepts a prediction and begins it; created is false when an idempotent request met the same id, running or
-// finished with the same input. A Detached request is on disk when Create returns. It returns a *prediction.Error with
-// code Draining, NotReady, NotFound, Invalid, Conflict, Busy or QueueFull; nothing is left behind then.
+// Create accepts a prediction and begins it; created is false when an idempotent request met the
+// same id, running or finished with the same input. A Detached request is on disk when Create
+// returns. It returns a *prediction.Error with code Draining, NotReady, NotFound, Invalid,
+// Conflict, Busy or QueueFull; nothing is left behind then.
 func (s *Supervisor) Create(r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error) {
 	f, created, err := s.admit(r, idempotent)
 	if err != nil || !created {
@@ -195,10 +198,12 @@ func (s *Supervisor) Create(r prediction.Request, idempotent bool) (p *predictio
 	return f.prediction, true, nil
 }
 
-// Perform is Create for a caller who waits for the end: a created prediction has ended when it returns, by itself or
-// because its client has left and nobody else waits for it (ByDisconnect). It runs in the caller's goroutine, which saves each
-// answer two switches between goroutines, and those are most of the server's part in a short prediction. For the same reason
-// watch, whose context is done when the client has left, is called only when the prediction may take a while, at most once.
+// Perform is Create for a caller who waits for the end: a created prediction has ended when it
+// returns, by itself or because its client has left and nobody else waits for it (ByDisconnect). It
+// runs in the caller's goroutine, which saves each answer two switches between goroutines, and
+// those are most of the server's part in a short prediction. For the same reason watch, whose
+// context is done when the client has left, is called only when the prediction may take a while, at
+// most once.
 func (s *Supervisor) Perform(watch func() context.Context, r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error) {
 	f, created, err := s.admit(r, idempotent)
 	if err != nil || !created {
@@ -219,8 +224,8 @@ func (s *Supervisor) Perform(watch func() context.Context, r prediction.Request,
 	return f.prediction, true, nil
 }
 
-// crash lets a panic end the process, as it would in a goroutine of ours: net/http recovers, and then the slot would stay
-// taken for ever.
+// crash lets a panic end the process, as it would in a goroutine of ours: net/http recovers, and
+// then the slot would stay taken for ever.
 func crash() {
 	if v := recover(); v != nil {
 		go panic(v)
@@ -228,8 +233,9 @@ func crash() {
 	}
 }
 
-// Cancel asks p to end. It succeeds when p has ended as canceled. It returns a *prediction.Error with code NotFound when p has
-// ended otherwise, also when another prediction runs under its id by now.
+// Cancel asks p to end. It succeeds when p has ended as canceled. It returns a *prediction.Error
+// with code NotFound when p has ended otherwise, also when another prediction runs under its id by
+// now.
 func (s *Supervisor) Cancel(p *prediction.Prediction, r Reason) error {
 	s.mu.Lock()
 	f := s.flights[p.Request.ID]
@@ -266,8 +272,8 @@ func (s *Supervisor) Schema() (*schema.Document, error) {
 	return s.schema, nil
 }
 
-// Signals is where the runners' signals belong (signal.Notify). It is watched directly: each goroutine more on this way
-// would be on the way of every answer.
+// Signals is where the runners' signals belong (signal.Notify). It is watched directly: each
+// goroutine more on this way would be on the way of every answer.
 func (s *Supervisor) Signals() chan<- os.Signal { return s.look }
 
 // Waiting is the number of predictions that wait for a slot.
@@ -332,8 +338,9 @@ func (s *Supervisor) hopelessLocked(err error) {
 	}
 }
 
-// watch looks at the directories whenever a signal came, and from time to time. Ready and busy tell nothing that the files
-// of a running prediction do not, so they cost no look at those, see heedLocked.
+// watch looks at the directories whenever a signal came, and from time to time. Ready and busy tell
+// nothing that the files of a running prediction do not, so they cost no look at those, see
+// heedLocked.
 func (s *Supervisor) watch() {
 	for {
 		select {
@@ -352,15 +359,17 @@ func (s *Supervisor) watch() {
 	}
 }
 
-// heedLocked says which signals are worth a wakeup. Ready and busy tell of a runner that works nothing that its files do
-// not, and two wakeups for each prediction are a good part of a short one: they are heard while a runner is being set up.
+// heedLocked says which signals are worth a wakeup. Ready and busy tell of a runner that works
+// nothing that its files do not, and two wakeups for each prediction are a good part of a short
+// one: they are heard while a runner is being set up.
 func (s *Supervisor) heedLocked() {
 	starting := slices.ContainsFunc(s.workers, func(w *worker) bool { return w.phase == phaseStarting })
 	s.ready.set(!starting)
 	s.busy.set(!starting)
 }
 
-// lookAtAll is for signals that got lost. One timer does for all predictions, and none runs when there are none.
+// lookAtAll is for signals that got lost. One timer does for all predictions, and none runs when
+// there are none.
 func (s *Supervisor) lookAtAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -30,10 +30,12 @@ const (
 // setupLogBytes bounds the setup logs that health shows.
 const setupLogBytes = 1 << 20
 
-// lookForSchema is how often openapi.json is looked for: no signal tells of it, and it can be served while setup runs.
+// lookForSchema is how often openapi.json is looked for: no signal tells of it, and it can be
+// served while setup runs.
 const lookForSchema = 25 * time.Millisecond
 
-// bootRoom is the room that the documents of a runner take; healthRoom is what one small answer takes.
+// bootRoom is the room that the documents of a runner take; healthRoom is what one small answer
+// takes.
 const (
 	bootRoom   = 64 << 10
 	healthRoom = 4 << 10
@@ -69,8 +71,9 @@ type worker struct {
 	crashes []time.Time // within RestartWindow; belongs to the goroutine of keep
 }
 
-// endWait is how long a killed process may take to end: to give much memory back takes some seconds. One that takes longer
-// hangs in the kernel, usually in the driver of a device, and only a restart of the machine or the container helps.
+// endWait is how long a killed process may take to end: to give much memory back takes some
+// seconds. One that takes longer hangs in the kernel, usually in the driver of a device, and only a
+// restart of the machine or the container helps.
 const endWait = 15 * time.Second
 
 // settingUp is why there is no slot yet, also before the first process is started.
@@ -176,7 +179,8 @@ func (e diedInSetup) Error() string {
 	return "the model process ended during setup: " + e.exit.String()
 }
 
-// boot starts a process and returns when its model is set up. With a diedInSetup it returns the process too.
+// boot starts a process and returns when its model is set up. With a diedInSetup it returns the
+// process too.
 func (w *worker) boot() (*runner.Process, error) {
 	w.prepare()
 	process, err := w.spawn()
@@ -210,7 +214,8 @@ func (w *worker) end(p process, why string) {
 	}
 }
 
-// prepare clears the directory, and waits until it can be written: without that no setup can succeed.
+// prepare clears the directory, and waits until it can be written: without that no setup can
+// succeed.
 func (w *worker) prepare() {
 	for told := false; w.s.ending.Err() == nil; told = true {
 		err := w.s.Renew()
@@ -303,7 +308,8 @@ func (w *worker) devices() string {
 	return w.s.Devices[w.index]
 }
 
-// awaitSetup waits for setup-result.json, for the end of the process, or for the time that setup may take.
+// awaitSetup waits for setup-result.json, for the end of the process, or for the time that setup
+// may take.
 func (w *worker) awaitSetup(process *runner.Process) (spool.SetupResult, error) {
 	tick := time.NewTicker(lookForSchema)
 	defer tick.Stop()
@@ -436,8 +442,8 @@ func (w *worker) quit() {
 	w.s.hopelessLocked(ByShutdown)
 }
 
-// close lets no prediction in any more: the process has ended. It comes before those that it had hear of that, so that who
-// sees one of them ended is not told READY.
+// close lets no prediction in any more: the process has ended. It comes before those that it had
+// hear of that, so that who sees one of them ended is not told READY.
 func (w *worker) close() {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
@@ -448,7 +454,8 @@ func (w *worker) close() {
 	w.turnLocked(phaseEnding)
 }
 
-// bury waits until the predictions of a dead process have ended: nobody may use the directory before.
+// bury waits until the predictions of a dead process have ended: nobody may use the directory
+// before.
 func (w *worker) bury() {
 	w.s.mu.Lock()
 	w.process = nil
@@ -463,8 +470,8 @@ func (w *worker) bury() {
 	}
 }
 
-// ring tells a synchronous model of a cancel file and reports whether it did. The loop of an async one hears of the file
-// itself, and would be woken twice.
+// ring tells a synchronous model of a cancel file and reports whether it did. The loop of an async
+// one hears of the file itself, and would be woken twice.
 func (w *worker) ring(p process) bool {
 	w.s.mu.Lock()
 	async := w.setup.Mode == "async"
@@ -489,7 +496,8 @@ func (w *worker) turnLocked(p phase) {
 	w.turned = make(chan struct{})
 }
 
-// output receives what the process writes to its standard streams and no prediction has written while it ran.
+// output receives what the process writes to its standard streams and no prediction has written
+// while it ran.
 func (w *worker) output(stream string, text []byte) {
 	w.s.Output(Origin{Runner: w.index, Stream: stream}, text)
 	w.s.mu.Lock()

@@ -10,7 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Metrics counts what the server does. Names and units follow https://prometheus.io/docs/practices/naming.
+// Metrics counts what the server does. Names and units follow
+// https://prometheus.io/docs/practices/naming.
 type Metrics struct {
 	registry    *prometheus.Registry
 	predictions *prometheus.CounterVec

@@ -19,8 +19,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// target is a collector that takes traces by OTLP over HTTP. The SDK's own client does the same, but it links gRPC, whose
-// initialisation alone costs every server, traced or not, 2 MiB of memory.
+// target is a collector that takes traces by OTLP over HTTP. The SDK's own client does the same,
+// but it links gRPC, whose initialisation alone costs every server, traced or not, 2 MiB of memory.
 type target struct {
 	client  *http.Client
 	url     string
@@ -52,8 +52,8 @@ func targetFromEnv(client *http.Client) (*target, error) {
 	return t, nil
 }
 
-// endpointFromEnv follows the specification: the variable for traces is the whole address, the one for every signal lacks
-// its path.
+// endpointFromEnv follows the specification: the variable for traces is the whole address, the one
+// for every signal lacks its path.
 func endpointFromEnv() (string, error) {
 	name, text, path := "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"), ""
 	if text == "" {

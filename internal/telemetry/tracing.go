@@ -27,9 +27,9 @@ type Tracer struct {
 	provider *sdktrace.TracerProvider
 }
 
-// NewTracer returns a Tracer that exports as the OTEL_ variables of the environment say, nil when they name no endpoint.
-// Sampling, batching and the resource are the SDK's, with its variables. An export that fails is a line in log, at most one a
-// minute, and nothing else.
+// NewTracer returns a Tracer that exports as the OTEL_ variables of the environment say, nil when
+// they name no endpoint. Sampling, batching and the resource are the SDK's, with its variables. An
+// export that fails is a line in log, at most one a minute, and nothing else.
 func NewTracer(version string, client *http.Client, log *slog.Logger) (*Tracer, error) {
 	target, err := targetFromEnv(client)
 	if err != nil || target == nil {
@@ -94,7 +94,8 @@ type Span struct {
 	span   trace.Span
 }
 
-// Prediction begins the span of a prediction that was accepted at that time, with the trace context of its request.
+// Prediction begins the span of a prediction that was accepted at that time, with the trace context
+// of its request.
 func (t *Tracer) Prediction(id, method, traceparent, tracestate string, at time.Time) *Span {
 	if t == nil {
 		return nil
@@ -115,7 +116,8 @@ func (s *Span) Child(name string, kind trace.SpanKind, attributes ...attribute.K
 	return &Span{s.tracer, ctx, span}
 }
 
-// Context is the trace context that whoever works for s is told: that of the request when there is no span.
+// Context is the trace context that whoever works for s is told: that of the request when there is
+// no span.
 func (s *Span) Context(traceparent, tracestate string) (parent, state string) {
 	if s == nil {
 		return traceparent, tracestate

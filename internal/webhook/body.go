@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// Body is what a webhook carries. It writes itself, always the same Len bytes: what is large is not copied for each receiver
-// that hangs, and need not be in memory.
+// Body is what a webhook carries. It writes itself, always the same Len bytes: what is large is not
+// copied for each receiver that hangs, and need not be in memory.
 type Body interface {
 	Len() int
 	io.WriterTo
@@ -28,7 +28,8 @@ func (b Bytes) WriteTo(w io.Writer) (int64, error) {
 // smallBody is up to where a copy costs less than the goroutine that reads the body.
 const smallBody = 4 << 10
 
-// open returns a reader of body. Nothing is read before somebody asks for it: thousands may wait for a connection.
+// open returns a reader of body. Nothing is read before somebody asks for it: thousands may wait
+// for a connection.
 func open(body Body) io.ReadCloser {
 	if body.Len() <= smallBody {
 		var b bytes.Buffer

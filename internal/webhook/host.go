@@ -21,7 +21,8 @@ type Host struct {
 // Everybody names every receiver.
 var Everybody = Host{below: true}
 
-// ParseHost reads HOST, HOST:PORT, either with *. in front for every host below it, or * for everybody.
+// ParseHost reads HOST, HOST:PORT, either with *. in front for every host below it, or * for
+// everybody.
 func ParseHost(text string) (Host, error) {
 	if text == "*" {
 		return Everybody, nil
@@ -50,8 +51,8 @@ func ParseHost(text string) (Host, error) {
 // canonical is a host name as it is compared: a dot at its end names the same host.
 func canonical(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
 
-// Matches reports whether a receiver is one of those that h names. Two spellings of one address are two hosts: whoever is not
-// recognized gets nothing.
+// Matches reports whether a receiver is one of those that h names. Two spellings of one address are
+// two hosts: whoever is not recognized gets nothing.
 func (h Host) Matches(receiver *url.URL) bool {
 	if h.port != "" && h.port != portOf(receiver) {
 		return false
@@ -85,8 +86,8 @@ func (s *Sender) authorize(h http.Header, receiver *url.URL) {
 	}
 }
 
-// sameReceiver reports whether a redirect stays where it is: on one host and port, or from the default port of http to that of
-// https.
+// sameReceiver reports whether a redirect stays where it is: on one host and port, or from the
+// default port of http to that of https.
 func sameReceiver(from, to *url.URL) bool {
 	if canonical(from.Hostname()) != canonical(to.Hostname()) {
 		return false

@@ -30,8 +30,8 @@ type piece struct {
 	body  Body
 }
 
-// maxWaiting is how many updates a receiver may fall behind when they are not throttled; beyond it they are merged. What is large
-// in them is held once, by the prediction.
+// maxWaiting is how many updates a receiver may fall behind when they are not throttled; beyond it
+// they are merged. What is large in them is held once, by the prediction.
 const maxWaiting = 64
 
 // Start tells of the start of the run, with body as it was at that moment. Nothing goes out before.
@@ -63,20 +63,21 @@ func (q *Queue) Changed(e Event) {
 	q.poke()
 }
 
-// updateLocked is the update for what has changed. It is made under the lock: two that are made side by side could go out
-// the wrong way round.
+// updateLocked is the update for what has changed. It is made under the lock: two that are made
+// side by side could go out the wrong way round.
 func (q *Queue) updateLocked() piece { return piece{q.changed, q.snapshot()} }
 
-// Returned tells that the run ended with one value. That is in the terminal event; only who does not hear of the end is
-// told of it as output.
+// Returned tells that the run ended with one value. That is in the terminal event; only who does
+// not hear of the end is told of it as output.
 func (q *Queue) Returned() {
 	if !q.target.wants(Completed) {
 		q.Changed(Output)
 	}
 }
 
-// Finish tells of the end, last and once: later calls of any method do nothing. settled is called when the receiver has acknowledged or refused, or after the last attempt; it is not called when the sender is
-// stopped before.
+// Finish tells of the end, last and once: later calls of any method do nothing. settled is called
+// when the receiver has acknowledged or refused, or after the last attempt; it is not called when
+// the sender is stopped before.
 func (q *Queue) Finish(body Body, settled func()) {
 	q.mu.Lock()
 	if q.ended {
@@ -123,8 +124,8 @@ func (q *Queue) run() {
 	}
 }
 
-// take returns what to send next, or that only the end is left. After the end nothing is held back, and what is late is
-// dropped.
+// take returns what to send next, or that only the end is left. After the end nothing is held back,
+// and what is late is dropped.
 func (q *Queue) take(due time.Time) (next piece, ended bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -159,7 +160,8 @@ func (q *Queue) sleep(due time.Time) {
 	}
 }
 
-// once makes the only attempt at an event that is not the last. When the end is there already it has little time.
+// once makes the only attempt at an event that is not the last. When the end is there already it
+// has little time.
 func (q *Queue) once(p piece) {
 	ctx, cancel := context.WithTimeout(q.s.stopping, q.s.Timeout)
 	defer cancel()

@@ -40,8 +40,8 @@ func (e *statusError) again() bool {
 	}
 }
 
-// deliver sends the terminal event until the receiver has acknowledged or refused it, or attempts are used up. It
-// reports false when the sender was stopped before.
+// deliver sends the terminal event until the receiver has acknowledged or refused it, or attempts
+// are used up. It reports false when the sender was stopped before.
 func (s *Sender) deliver(t Target, body Body) bool {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.Multiplier, wait.RandomizationFactor, wait.MaxInterval = s.RetryWait, 2, 0.1, maxRetryWait
@@ -78,7 +78,8 @@ func (s *Sender) deliver(t Target, body Body) bool {
 	return true
 }
 
-// host is as much of an address as a log may show: the rest may hold what only the receiver is to know.
+// host is as much of an address as a log may show: the rest may hold what only the receiver is to
+// know.
 func host(address string) string {
 	u, err := weburl.Parse(address)
 	if err != nil {
@@ -155,9 +156,10 @@ func retryAfter(text string) time.Duration {
 	return min(time.Duration(seconds)*time.Second, maxRetryWait)
 }
 
-// sameMethodOnly follows the redirects that keep a POST a POST, to where a webhook could have gone in the first place.
-// Any other redirect is the answer itself, and no acknowledgement. What authorizes stays with the receiver that it is for:
-// net/http would send it on to another port, and to hosts below.
+// sameMethodOnly follows the redirects that keep a POST a POST, to where a webhook could have gone
+// in the first place. Any other redirect is the answer itself, and no acknowledgement. What
+// authorizes stays with the receiver that it is for: net/http would send it on to another port, and
+// to hosts below.
 func sameMethodOnly(r *http.Request, via []*http.Request) error {
 	switch r.Response.StatusCode {
 	case http.StatusTemporaryRedirect, http.StatusPermanentRedirect:

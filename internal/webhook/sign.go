@@ -27,8 +27,9 @@ func parseSecret(secret string) ([]byte, error) {
 	return key, nil
 }
 
-// sign adds the headers of the Standard Webhooks specification (https://www.standardwebhooks.com). The message id is made
-// of what is sent, so that it is the same in every attempt, also in those of a later server.
+// sign adds the headers of the Standard Webhooks specification (https://www.standardwebhooks.com).
+// The message id is made of what is sent, so that it is the same in every attempt, also in those of
+// a later server.
 func (s *Sender) sign(h http.Header, id string, e Event, body Body) error {
 	if s.key == nil {
 		return nil

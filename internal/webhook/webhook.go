@@ -1,4 +1,5 @@
-// Package webhook answers: who hears of it? It keeps one ordered queue for each prediction, off the way of its slot.
+// Package webhook answers: who hears of it? It keeps one ordered queue for each prediction, off the
+// way of its slot.
 package webhook
 
 import (
@@ -65,8 +66,8 @@ type Target struct {
 	Events []Event     // nil: all; empty: none
 	Header http.Header // traceparent and the like
 
-	// Trace, when it is set, begins the trace of one attempt: what it returns is sent in place of Header, and end is called
-	// with the outcome.
+	// Trace, when it is set, begins the trace of one attempt: what it returns is sent in place of
+	// Header, and end is called with the outcome.
 	Trace func(e Event, attempt int) (header http.Header, end func(error))
 }
 
@@ -104,8 +105,9 @@ func orDefault[T comparable](value, otherwise T) T {
 	return value
 }
 
-// Open begins the queue of one prediction. snapshot renders its current state; it is called when a partial update goes
-// out, so that updates which a slow receiver has missed merge into the next by themselves.
+// Open begins the queue of one prediction. snapshot renders its current state; it is called when a
+// partial update goes out, so that updates which a slow receiver has missed merge into the next by
+// themselves.
 func (s *Sender) Open(t Target, snapshot func() Body) *Queue {
 	q := &Queue{s: s, target: t, snapshot: snapshot, wake: make(chan struct{}, 1)}
 	s.queues.Go(q.run)
@@ -117,8 +119,8 @@ func (s *Sender) Redeliver(t Target, body Body, settled func()) {
 	s.Open(t, nil).Finish(body, settled)
 }
 
-// Drain waits until every queue has ended. When ctx is done before, what is left is given up without its settled being
-// called: it is still owed, and returned.
+// Drain waits until every queue has ended. When ctx is done before, what is left is given up
+// without its settled being called: it is still owed, and returned.
 func (s *Sender) Drain(ctx context.Context) []Undelivered {
 	done := make(chan struct{})
 	go func() {

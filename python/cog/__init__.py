@@ -5,7 +5,9 @@ Names are imported when they are used, because a cold start is billed.
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # not from typing: a model's file of that name could stand in for it this early
+TYPE_CHECKING = (
+    False  # not from typing: a model's file of that name could stand in for it this early
+)
 
 __version__ = "0.1.0"
 

@@ -20,12 +20,16 @@ class PredictorNotSet(CogError):
 
 
 class LoadError(CogError):
-    """The model can't be served as it is written. The text is for its author: every problem with its remedy. ``warnings`` name
-    what is odd as well, but would work. ``stage`` is what failed: ``import``, or ``signature``."""
+    """The model can't be served as it is written. The text is for its author: every problem with
+    its remedy. ``warnings`` name what is odd as well, but would work. ``stage`` is what failed:
+    ``import``, or ``signature``.
+    """
 
     code = "load"
 
-    def __init__(self, problems: Sequence[str], warnings: Sequence[str] = (), stage: str = "signature") -> None:
+    def __init__(
+        self, problems: Sequence[str], warnings: Sequence[str] = (), stage: str = "signature"
+    ) -> None:
         super().__init__("\n".join(problems))
         self.stage = stage
         self.problems: list[str] = list(problems)
@@ -45,7 +49,9 @@ class OutputError(CogError):
 
 
 class BatchError(CogError):
-    """A call for several predictions has failed. What it says may be of any of them, so it is in the server's log alone."""
+    """A call for several predictions has failed. What it says may be of any of them, so it is in
+    the server's log alone.
+    """
 
     code = "batch"
 
@@ -53,8 +59,8 @@ class BatchError(CogError):
 class CancelationException(BaseException):
     """Raised inside ``predict()`` when its prediction is canceled.
 
-    It is not an Exception, so that ``except Exception`` does not swallow it by accident. Code that catches it to clean up
-    must raise it again.
+    It is not an Exception, so that ``except Exception`` does not swallow it by accident. Code that
+    catches it to clean up must raise it again.
     """
 
 

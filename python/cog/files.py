@@ -17,7 +17,9 @@ def guess_filename(file: Any) -> str:
 
 
 def upload_file(file: Any, output_file_prefix: str = "") -> str:
-    """The contents of an open file or path as a data URL. Uploads are the server's work; ``output_file_prefix`` is ignored."""
+    """The contents of an open file or path as a data URL. Uploads are the server's work;
+    ``output_file_prefix`` is ignored.
+    """
     if isinstance(file, os.PathLike):
         with open(file, "rb") as opened:
             return upload_file(opened)

@@ -39,13 +39,15 @@ UNSET = _Unset()
 
 
 class _DataclassFields:
-    """Makes `FieldInfo` a dataclass for whoever asks; not before, because that module takes long to import."""
+    """Makes `FieldInfo` a dataclass for whoever asks; not before, because that module takes long to
+    import.
+    """
 
     def __get__(self, info: Any, owner: Any) -> Any:
         import dataclasses
 
         fields = [(name, Any, dataclasses.field(default=None)) for name in owner.__slots__]
-        return getattr(dataclasses.make_dataclass(owner.__name__, fields, frozen=True), "__dataclass_fields__")  # noqa: B009
+        return dataclasses.make_dataclass(owner.__name__, fields, frozen=True).__dataclass_fields__  # noqa: B009
 
 
 class FieldInfo:
@@ -99,7 +101,11 @@ class FieldInfo:
         return hash(tuple(getattr(self, name) for name in self.__slots__))
 
     def __repr__(self) -> str:
-        told = ", ".join(f"{n}={getattr(self, n)!r}" for n in self.__slots__ if getattr(self, n) not in (None, UNSET))
+        told = ", ".join(
+            f"{n}={getattr(self, n)!r}"
+            for n in self.__slots__
+            if getattr(self, n) not in (None, UNSET)
+        )
         return f"Input({told})"
 
 
@@ -119,9 +125,10 @@ def Input(
 ) -> Any:
     """Describe an input of ``predict``.
 
-    An input without ``default`` and ``default_factory`` is required. ``ge`` and ``le`` bound numbers, inclusively;
-    ``min_length`` and ``max_length`` count the characters of a string or the items of a list; ``regex`` is searched in a string;
-    ``choices`` are the only values allowed. ``accept`` tells a form which files fit, as in HTML.
+    An input without ``default`` and ``default_factory`` is required. ``ge`` and ``le`` bound
+    numbers, inclusively; ``min_length`` and ``max_length`` count the characters of a string or the
+    items of a list; ``regex`` is searched in a string; ``choices`` are the only values allowed.
+    ``accept`` tells a form which files fit, as in HTML.
     """
     if default is ...:
         default = UNSET

@@ -9,8 +9,9 @@ from cog.errors import OutputError
 
 
 def make_encodeable(value: Any) -> Any:
-    """The value as plain JSON values: what the runtime would answer. Files stay paths. Raises OutputError for what has no form
-    in JSON."""
+    """The value as plain JSON values: what the runtime would answer. Files stay paths. Raises
+    OutputError for what has no form in JSON.
+    """
     from cog.internal.coding import FileTable, encode_output
 
     def no_directory() -> str:

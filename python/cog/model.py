@@ -1,4 +1,6 @@
-"""A base for structured outputs and inputs, with what models written for pydantic's base expect of it."""
+"""A base for structured outputs and inputs, with what models written for pydantic's base expect of
+it.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +25,14 @@ class _Field:
         self.default = default
         self.factory: Callable[[], Any] | None = None
         self.description: str | None = None
-        if type(default).__name__ == "Field" and hasattr(default, "default_factory"):  # dataclasses.field()
+        if type(default).__name__ == "Field" and hasattr(
+            default, "default_factory"
+        ):  # dataclasses.field()
             factory = default.default_factory
             self.factory = factory if callable(factory) else None
-            self.default = _MISSING if type(default.default).__name__ == "_MISSING_TYPE" else default.default
+            self.default = (
+                _MISSING if type(default.default).__name__ == "_MISSING_TYPE" else default.default
+            )
         elif type(default).__name__ == "FieldInfo" and hasattr(
             default, "default_factory"
         ):  # Input(), pydantic's Field()
@@ -44,8 +50,10 @@ class _Field:
 
 
 class _OfDataclass:
-    """Makes a model a dataclass for whoever asks, such as ``dataclasses.asdict``; not before, because that module takes long to
-    import. ``@dataclass`` puts its own attribute in the place of this one."""
+    """Makes a model a dataclass for whoever asks, such as ``dataclasses.asdict``; not before,
+    because that module takes long to import. ``@dataclass`` puts its own attribute in the place of
+    this one.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -71,8 +79,9 @@ def _twin(owner: Any) -> Any:
 
 
 class _Default:
-    """The default of a field as an attribute of the class, where ``@dataclass`` looks for it. Objects do not have it: there a
-    field may be missing."""
+    """The default of a field as an attribute of the class, where ``@dataclass`` looks for it.
+    Objects do not have it: there a field may be missing.
+    """
 
     def __init__(self, value: Any) -> None:
         self._value = value
@@ -84,7 +93,9 @@ class _Default:
 
 
 class _FieldsOfDataclass:
-    """The fields of a class with ``auto_dataclass=False``: those that ``@dataclass`` finds, else those of its base."""
+    """The fields of a class with ``auto_dataclass=False``: those that ``@dataclass`` finds, else
+    those of its base.
+    """
 
     def __init__(self, inherited: builtins.dict[str, _Field]) -> None:
         self._inherited = inherited
@@ -94,12 +105,18 @@ class _FieldsOfDataclass:
             return self._inherited
         import dataclasses
 
-        return {f.name: _Field(f.name, f.type, f, owner.__module__) for f in dataclasses.fields(owner)}
+        return {
+            f.name: _Field(f.name, f.type, f, owner.__module__) for f in dataclasses.fields(owner)
+        }
 
 
 def _says_nothing(default: Any) -> bool:
     """Whether it is what our Input and the Fields of both pydantics have in place of a default."""
-    return default is ... or type(default).__name__ in ("_Unset", "PydanticUndefinedType", "UndefinedType")
+    return default is ... or type(default).__name__ in (
+        "_Unset",
+        "PydanticUndefinedType",
+        "UndefinedType",
+    )
 
 
 class BaseModel:
@@ -109,8 +126,8 @@ class BaseModel:
             score: float
             label: Optional[str]
 
-    Fields are given by keyword (or in order). Unknown keywords are ignored, numbers are made exact, an Optional field may be
-    left out. ``dict()``, ``model_dump()``, ``json()`` return the contents.
+    Fields are given by keyword (or in order). Unknown keywords are ignored, numbers are made exact,
+    an Optional field may be left out. ``dict()``, ``model_dump()``, ``json()`` return the contents.
     """
 
     __cog_fields__: ClassVar[builtins.dict[str, _Field]] = {}
@@ -145,7 +162,9 @@ class BaseModel:
     def __init__(self, *values: Any, **fields: Any) -> None:
         names = list(self.__cog_fields__)
         if len(values) > len(names):
-            raise TypeError(f"{type(self).__name__} has {len(names)} fields, but {len(values)} values were given")
+            raise TypeError(
+                f"{type(self).__name__} has {len(names)} fields, but {len(values)} values were given"
+            )
         given = {**dict(zip(names, values)), **fields}
         kinds = _kinds(type(self))
         for name, field in self.__cog_fields__.items():
@@ -201,7 +220,9 @@ class BaseModel:
 def _own_fields(cls: type) -> Iterator[tuple[str, _Field]]:
     from cog.internal.annotations import raw
 
-    made = vars(cls).get("__dataclass_fields__", {})  # of a class that @dataclass(slots=True) has made anew
+    made = vars(cls).get(
+        "__dataclass_fields__", {}
+    )  # of a class that @dataclass(slots=True) has made anew
     for name, annotation in raw(cls).items():
         if name.startswith("_") or any(mark in str(annotation) for mark in ("ClassVar", "InitVar")):
             continue  # no field, as with pydantic
@@ -222,7 +243,9 @@ def _plain(value: Any) -> Any:
 
 
 def _kinds(cls: Any) -> dict[str, Any]:
-    """The types of the fields, found out at the first object: then every name that they use exists."""
+    """The types of the fields, found out at the first object: then every name that they use
+    exists.
+    """
     known: dict[str, Any] | None = vars(cls).get("__cog_kinds__")
     if known is None:
         from cog.internal.kinds import nullable

@@ -11,7 +11,9 @@ METHODS = ("predict", "run", "train")
 
 
 class _ScopeOf:
-    """The scope of the running prediction. No property: a model may have an attribute of that name."""
+    """The scope of the running prediction. No property: a model may have an attribute of that
+    name.
+    """
 
     def __get__(self, model: Any, owner: Any) -> Any:
         from cog.scope import current_scope
@@ -35,11 +37,15 @@ class BaseRunner:
         """Prepare the model once, before the first prediction."""
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the ``predict`` of a model that has no ``run``. Raises NotImplementedError where it has neither."""
+        """Run the ``predict`` of a model that has no ``run``. Raises NotImplementedError where it
+        has neither.
+        """
         return _other(self, "predict")(*args, **kwargs)
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the ``run`` of a model that has no ``predict``. Raises NotImplementedError where it has neither."""
+        """Run the ``run`` of a model that has no ``predict``. Raises NotImplementedError where it
+        has neither.
+        """
         return _other(self, "run")(*args, **kwargs)
 
     def record_metric(self, name: str, value: Any, mode: str = "replace") -> None:
@@ -80,8 +86,9 @@ def streaming() -> Callable[[_F], _F]: ...
 
 
 def streaming(function: Any = None) -> Any:
-    """Let clients read the output of an iterator as server-sent events, item by item. ``@streaming`` and ``@streaming()`` are the
-    same."""
+    """Let clients read the output of an iterator as server-sent events, item by item.
+    ``@streaming`` and ``@streaming()`` are the same.
+    """
 
     def mark(function: _F) -> _F:
         function.__cog_streaming__ = True  # type: ignore[attr-defined]
@@ -113,7 +120,9 @@ def concurrent(function: Any = None, *, max: Any = 1) -> Any:  # noqa: A002 - th
 
 
 def load_predictor_from_ref(ref: str) -> Any:
-    """Import the predictor of a reference such as ``predict.py:Predictor`` and return an instance or the function."""
+    """Import the predictor of a reference such as ``predict.py:Predictor`` and return an instance
+    or the function.
+    """
     from cog.internal.loader import import_target
 
     target = import_target(ref)
@@ -129,7 +138,9 @@ def has_setup_weights(predictor: BaseRunner) -> bool:
 
 
 def extract_setup_weights(predictor: BaseRunner) -> Any:
-    """The ``weights`` that the server gives to ``setup()`` of a predictor; None when there are none or it takes none."""
+    """The ``weights`` that the server gives to ``setup()`` of a predictor; None when there are none
+    or it takes none.
+    """
     from cog.internal.loader import weights_of
 
     setup = getattr(predictor, "setup", None)

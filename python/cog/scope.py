@@ -18,7 +18,8 @@ _MAX_NAME = 128
 _MAX_SEGMENTS = 4
 _MODES = {"replace": "replace", "incr": "increment", "increment": "increment", "append": "append"}
 
-#: Called with each recording: name, value, mode, top-level key, and the value of that key afterwards (empty when gone).
+#: Called with each recording: name, value, mode, top-level key, and the value of that key
+#: afterwards (empty when gone).
 Listener = Callable[[str, Any, str, str, tuple[Any, ...]], None]
 
 
@@ -36,9 +37,13 @@ def _kind(value: Any) -> str:
 
 def _check_name(name: Any) -> None:
     if not isinstance(name, str) or not name or len(name) > _MAX_NAME:
-        raise ValueError(f"metric name {name!r:.200}: it must be a string of 1 to {_MAX_NAME} characters")
+        raise ValueError(
+            f"metric name {name!r:.200}: it must be a string of 1 to {_MAX_NAME} characters"
+        )
     if name == "predict_time" or name.startswith("cog."):
-        raise ValueError(f"metric name {name!r}: predict_time and cog.* belong to the runtime, choose another name")
+        raise ValueError(
+            f"metric name {name!r}: predict_time and cog.* belong to the runtime, choose another name"
+        )
     segments = name.split(".")
     if len(segments) > _MAX_SEGMENTS or not all(map(_segment, segments)):
         raise ValueError(
@@ -68,8 +73,9 @@ class Metrics(MutableMapping[str, Any]):
     def record(self, name: str, value: Any, mode: str = "replace") -> None:
         """Record a metric.
 
-        ``mode`` is ``replace``, ``increment`` or ``incr`` (add a number), or ``append`` (to a list). A metric keeps its
-        type until it is deleted; None deletes it. Raises ValueError or TypeError, naming the metric.
+        ``mode`` is ``replace``, ``increment`` or ``incr`` (add a number), or ``append`` (to a
+        list). A metric keeps its type until it is deleted; None deletes it. Raises ValueError or
+        TypeError, naming the metric.
         """
         _check_name(name)
         if mode not in _MODES:
@@ -87,7 +93,9 @@ class Metrics(MutableMapping[str, Any]):
         """Refuse a name that is both a value and an object of others."""
         for other in self._values:
             if other.startswith(name + ".") or name.startswith(other + "."):
-                raise ValueError(f"metric {name!r}: {other!r} is there already, and one cannot hold the other")
+                raise ValueError(
+                    f"metric {name!r}: {other!r} is there already, and one cannot hold the other"
+                )
 
     def _combine(self, name: str, value: Any, mode: str) -> Any:
         old = self._values.get(name)
@@ -97,7 +105,9 @@ class Metrics(MutableMapping[str, Any]):
             return [*(old or []), value]
         if mode == "increment":
             if _kind(value) != "number" or old is not None and _kind(old) != "number":
-                raise TypeError(f"metric {name!r}: increment needs numbers, not {_kind(value)} on {_kind(old)}")
+                raise TypeError(
+                    f"metric {name!r}: increment needs numbers, not {_kind(value)} on {_kind(old)}"
+                )
             return (old or 0) + value
         if old is not None and _kind(old) != _kind(value):
             raise TypeError(
@@ -149,7 +159,8 @@ class Scope:
     """The surroundings of one run.
 
     ``context`` is what the request sent along, a copy. ``metrics`` shows up in the prediction.
-    ``traceparent`` and ``tracestate`` continue the trace that the request belongs to (W3C Trace Context); None without one.
+    ``traceparent`` and ``tracestate`` continue the trace that the request belongs to (W3C Trace
+    Context); None without one.
     """
 
     def __init__(
@@ -167,8 +178,9 @@ class Scope:
 
     @property
     def members(self) -> list[Scope]:
-        """The scopes of the predictions that the running call answers, in the order of its lists: more than this one only
-        with ``@cog.batch``."""
+        """The scopes of the predictions that the running call answers, in the order of its lists:
+        more than this one only with ``@cog.batch``.
+        """
         return [self] if self._members is None else self._members
 
     @members.setter

@@ -40,11 +40,15 @@ else:
 
 
 class Opaque:
-    """Marker for ``Annotated[T, Opaque]``: an input that is passed on as JSON without looking at T."""
+    """Marker for ``Annotated[T, Opaque]``: an input that is passed on as JSON without looking at
+    T.
+    """
 
 
 class _Described:
-    """Lets pydantic models of the user have fields of our types, in pydantic 1 and 2, without importing it."""
+    """Lets pydantic models of the user have fields of our types, in pydantic 1 and 2, without
+    importing it.
+    """
 
     @classmethod
     def _accept(cls, value: Any) -> Any:
@@ -54,7 +58,8 @@ class _Described:
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         core = sys.modules["pydantic_core"].core_schema
         return core.no_info_plain_validator_function(
-            cls._accept, serialization=core.plain_serializer_function_ser_schema(lambda value: value)
+            cls._accept,
+            serialization=core.plain_serializer_function_ser_schema(lambda value: value),
         )
 
     @classmethod
@@ -70,11 +75,15 @@ class _Described:
         field_schema.update({"type": "string", "format": cls._format, **cls._mark})
 
     _format = "uri"
-    _mark: ClassVar[dict[str, bool]] = {"x-cog-file": True}  # other types of pydantic have this format too
+    _mark: ClassVar[dict[str, bool]] = {
+        "x-cog-file": True
+    }  # other types of pydantic have this format too
 
 
 class Path(_Described, type(pathlib.Path())):  # type: ignore[misc]
-    """A file. As an input it has been downloaded before ``predict`` is called; as an output its contents are sent."""
+    """A file. As an input it has been downloaded before ``predict`` is called; as an output its
+    contents are sent.
+    """
 
     @classmethod
     def validate(cls, value: Any) -> Path:
@@ -92,12 +101,24 @@ class Path(_Described, type(pathlib.Path())):  # type: ignore[misc]
 
 
 class URLPath(Path):
-    """A file that is known by its URL. The text, ``source``, ``filename`` and ``name`` are the URL's, for models that fetch it
-    themselves. Everything else is that of a local file, which is downloaded once, when it is first asked for."""
+    """A file that is known by its URL. The text, ``source``, ``filename`` and ``name`` are the
+    URL's, for models that fetch it themselves. Everything else is that of a local file, which is
+    downloaded once, when it is first asked for.
+    """
 
     #: What is known without the file.
     _OF_URL: ClassVar[frozenset[str]] = frozenset(
-        ("source", "filename", "name", "stem", "suffix", "suffixes", "convert", "unlink", "validate")
+        (
+            "source",
+            "filename",
+            "name",
+            "stem",
+            "suffix",
+            "suffixes",
+            "convert",
+            "unlink",
+            "validate",
+        )
         + ("_fileobj", "_local", "_lock", "_accept", "_format", "_mark", "_OF_URL")
     )
 
@@ -108,7 +129,9 @@ class URLPath(Path):
         made: URLPath = object.__new__(cls)
         return made
 
-    def __init__(self, *args: Any, source: str = "", filename: str = "", fileobj: Any = None) -> None:
+    def __init__(
+        self, *args: Any, source: str = "", filename: str = "", fileobj: Any = None
+    ) -> None:
         self.source = source
         self.filename = filename
         self._fileobj = fileobj
@@ -240,8 +263,9 @@ class URLFile(io.IOBase):
 
 
 def _escaped(url: str) -> str:
-    """A URL as it goes out. People write it with spaces, and with percent signs that begin no escape; the server escapes
-    those in inputs by the same rule. urllib takes care of the host."""
+    """A URL as it goes out. People write it with spaces, and with percent signs that begin no
+    escape; the server escapes those in inputs by the same rule. urllib takes care of the host.
+    """
     import re
     from urllib.parse import quote
 
@@ -331,15 +355,18 @@ Weights = Union[str, Path, File]
 
 
 def get_filename(url: str) -> str:
-    """The name of the file that a URL means: its last part, percent-decoded, or ``file`` with an extension by MIME type
-    for a data URL."""
+    """The name of the file that a URL means: its last part, percent-decoded, or ``file`` with an
+    extension by MIME type for a data URL.
+    """
     from urllib.parse import unquote, urlparse
 
     parsed = urlparse(url)
     if parsed.scheme == "data":
         import mimetypes
 
-        return "file" + (mimetypes.guess_extension(parsed.path.split(",", 1)[0].split(";", 1)[0]) or "")
+        return "file" + (
+            mimetypes.guess_extension(parsed.path.split(",", 1)[0].split(";", 1)[0]) or ""
+        )
     name = os.path.basename(unquote(parsed.path))
     stem, extension = os.path.splitext(name)
     while len((stem + extension).encode()) > 200 and stem:

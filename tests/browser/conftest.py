@@ -10,7 +10,12 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 #: Chromium as a distribution packages it, or another one by name.
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or "chromium"
+CHROMIUM = (
+    os.environ.get("CHROMIUM")
+    or shutil.which("chromium")
+    or shutil.which("chromium-browser")
+    or "chromium"
+)
 
 #: It works as root and talks to nobody but the page. Names below ``test`` are this machine.
 FLAGS = [
@@ -44,7 +49,12 @@ def page(browser: Browser) -> Iterator[Page]:
     made = context.new_page()
     complaints: list[str] = []
     made.on("pageerror", lambda error: complaints.append(str(error)))
-    made.on("console", lambda message: complaints.append(message.text) if "Content Security" in message.text else None)
+    made.on(
+        "console",
+        lambda message: (
+            complaints.append(message.text) if "Content Security" in message.text else None
+        ),
+    )
     yield made
     context.close()
     assert complaints == []

@@ -1,4 +1,6 @@
-"""The page at /docs for people who see, hear or move otherwise: axe finds nothing, and the keyboard reaches what it shows."""
+"""The page at /docs for people who see, hear or move otherwise: axe finds nothing, and the keyboard
+reaches what it shows.
+"""
 
 from __future__ import annotations
 
@@ -198,7 +200,8 @@ def test_axe_finds_nothing_where_a_token_is_asked_for(page, start):
     assert violations_in_any_look(page) == []
 
 
-#: What has the focus, and the part of it that lies under something else of the page, or outside the window, by nine points of it.
+#: What has the focus, and the part of it that lies under something else of the page, or outside the
+#: window, by nine points of it.
 FOCUSED = """() => {
     const node = document.activeElement;
     const name = node.id || node.outerHTML.slice(0, 80);

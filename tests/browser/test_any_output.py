@@ -1,4 +1,6 @@
-"""The page at /docs, whatever the model returns: it is drawn, and no other host hears of it before somebody clicks."""
+"""The page at /docs, whatever the model returns: it is drawn, and no other host hears of it before
+somebody clicks.
+"""
 
 from __future__ import annotations
 
@@ -146,7 +148,10 @@ ANYTHING = [
     ("''", ""),
     # Keys.
     ("{'__proto__': {'a': 1}}", '"__proto__"'),
-    ("{'__proto__': 'data:text/plain,x', 'constructor': 'data:text/plain,x'}", "__proto__: Save __proto__.txt"),
+    (
+        "{'__proto__': 'data:text/plain,x', 'constructor': 'data:text/plain,x'}",
+        "__proto__: Save __proto__.txt",
+    ),
     ("{'constructor': 1, 'toString': 2, 'hasOwnProperty': 3, 'valueOf': 4}", '"hasOwnProperty": 3'),
     ("{'toJSON': 'x', 'then': 'y', 'length': -1}", '"toJSON": "x"'),
     ("[{'toString': None}]", '"toString": null'),
@@ -182,7 +187,11 @@ def test_whatever_is_returned_is_drawn(page, model, code, shown):
     show(page, model, code)
     expect(page.locator("#output")).to_contain_text(shown)
     assert page.title() != "1"
-    assert [url for url in asked if not url.startswith((f"http://127.0.0.1:{model.port}/", "data:", "blob:"))] == []
+    assert [
+        url
+        for url in asked
+        if not url.startswith((f"http://127.0.0.1:{model.port}/", "data:", "blob:"))
+    ] == []
     assert page.locator("#output [href^='javascript:']").count() == 0
 
 
@@ -210,8 +219,17 @@ def test_long_lines_of_logs_are_drawn(page, model, code):
 
 
 def test_metrics_of_any_kind_and_name_are_drawn(page, model):
-    values = {"toString": 1, "constructor": {"__proto__": None}, "predicted": [[1], "x"], "deep": 1.5}
-    show(page, model, "[current_scope().record_metric(k, v) for k, v in " + repr(values) + ".items()]")
+    values = {
+        "toString": 1,
+        "constructor": {"__proto__": None},
+        "predicted": [[1], "x"],
+        "deep": 1.5,
+    }
+    show(
+        page,
+        model,
+        "[current_scope().record_metric(k, v) for k, v in " + repr(values) + ".items()]",
+    )
     expect(page.locator("#metrics")).to_contain_text("constructor")
     expect(page.locator("#recent li button").first).to_be_visible()
 
@@ -266,7 +284,12 @@ def test_the_policy_keeps_the_page_from_other_hosts(browser: Browser, model, oth
     context = browser.new_context()
     page = context.new_page()
     complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if "Content Security" in message.text else None)
+    page.on(
+        "console",
+        lambda message: (
+            complaints.append(message.text) if "Content Security" in message.text else None
+        ),
+    )
     page.goto(f"http://127.0.0.1:{model.port}/docs")
     expect(page.locator("#main")).to_be_visible()
     refused = page.evaluate(

@@ -34,7 +34,9 @@ class Proxy(http.server.BaseHTTPRequestHandler):
             return
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         connection = http.client.HTTPConnection("127.0.0.1", self.port)
-        headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
+        headers = {
+            name: value for name, value in self.headers.items() if name.lower() != "connection"
+        }
         connection.request(self.command, path, body, {**headers, "X-Forwarded-Prefix": self.prefix})
         answer = connection.getresponse()
         self.send_response(answer.status)
@@ -55,7 +57,9 @@ class Proxy(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(params=["taken away", "kept"])
 def place(request, start) -> Iterator[str]:
-    """Where a model is served: by a proxy that takes the path away, or with a path that is passed on."""
+    """Where a model is served: by a proxy that takes the path away, or with a path that is passed
+    on.
+    """
     if request.param == "kept":
         server = start(MODEL, "--path-prefix", "/models/a", env=TOKEN)
         yield f"http://127.0.0.1:{server.port}/models/a"
@@ -98,9 +102,13 @@ def test_the_token_is_not_told_to_another_server_beside_it(page: Page, place: st
     assert stored == [f"coggo-token {place}"]
 
 
-@pytest.mark.parametrize("path", ["/$(touch pwned)", "/a'b", "/<b>x", '/"onload="x', "//evil.example", "/a;b&c"])
+@pytest.mark.parametrize(
+    "path", ["/$(touch pwned)", "/a'b", "/<b>x", '/"onload="x', "//evil.example", "/a;b&c"]
+)
 def test_an_odd_path_changes_neither_page_nor_code(page: Page, start, path: str):
-    """Whoever lures somebody to it can't put words into the code that is copied, nor send the page elsewhere."""
+    """Whoever lures somebody to it can't put words into the code that is copied, nor send the page
+    elsewhere.
+    """
     server = start(MODEL)
     prefix = urllib.parse.quote(path, safe="/$()';&=")  # as browsers do
     proxy = Peer(type("Here", (Proxy,), {"port": server.port, "prefix": prefix}))

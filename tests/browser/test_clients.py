@@ -8,7 +8,9 @@ import shutil
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 [PROGRAM] = re.findall(
-    r"<!-- browser: (\w+) (\w+)=(\w+) -->\n```javascript\n(.*?)```", (ROOT / "docs/clients.md").read_text(), re.DOTALL
+    r"<!-- browser: (\w+) (\w+)=(\w+) -->\n```javascript\n(.*?)```",
+    (ROOT / "docs/clients.md").read_text(),
+    re.DOTALL,
 )
 
 
@@ -20,4 +22,6 @@ def test_an_event_source_reads_a_stream_with_its_key(start, tmp_path, page):
     page.goto(f"http://localhost:{server.port}/livez")
     assert page.evaluate("async (path) => (await fetch(path)).status", "/predictions") == 401
     with page.expect_console_message(lambda message: message.text.strip() == prints):
-        page.evaluate(f"async () => {{ {code.replace('localhost:5000', f'localhost:{server.port}')} }}")
+        page.evaluate(
+            f"async () => {{ {code.replace('localhost:5000', f'localhost:{server.port}')} }}"
+        )

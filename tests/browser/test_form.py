@@ -1,4 +1,6 @@
-"""The form at /docs says what an input must be, in the words of the API, and takes files from anywhere on the page."""
+"""The form at /docs says what an input must be, in the words of the API, and takes files from
+anywhere on the page.
+"""
 
 from __future__ import annotations
 
@@ -107,12 +109,16 @@ def test_each_input_says_what_it_takes_in_the_words_of_the_api(page, model):
 
 def test_the_docstring_is_above_the_form(page, model):
     open_page(page, model)
-    expect(page.locator("#about")).to_have_text("Reads what it is given.\n\nAnd <b>tells</b> about it.")
+    expect(page.locator("#about")).to_have_text(
+        "Reads what it is given.\n\nAnd <b>tells</b> about it."
+    )
 
 
 def test_only_what_must_be_given_has_a_star(page, model):
     open_page(page, model)
-    starred = page.locator(".field:has(.required)").evaluate_all("(nodes) => nodes.map((node) => node.dataset.name)")
+    starred = page.locator(".field:has(.required)").evaluate_all(
+        "(nodes) => nodes.map((node) => node.dataset.name)"
+    )
     assert starred == ["some_text", "must"]
     expect(page.get_by_role("textbox", name="Some Text (required)")).to_be_visible()
 
@@ -140,7 +146,10 @@ def test_a_file_goes_into_the_first_empty_input_that_takes_it(page, model, how):
     ]:
         bring(page, how, (name, media_type))
         expect(page.locator("#said")).to_have_text(f"{name} is now in {where}.")
-    for name, media_type in [("e.png", "image/png"), ("f.bin", "")]:  # nowhere is room, nobody takes it
+    for name, media_type in [
+        ("e.png", "image/png"),
+        ("f.bin", ""),
+    ]:  # nowhere is room, nobody takes it
         bring(page, how, (name, media_type))
         expect(page.locator("#said")).to_have_text(f"No empty input takes {name}.")
     page.click("#run")
@@ -176,7 +185,9 @@ def test_a_list_that_has_a_file_gets_more_once_no_input_is_empty(page, start):
     open_page(page, start(LIST_FIRST))
     files = [(f"{n}.txt", "text/plain") for n in range(3)]
     bring(page, "drop", *files)
-    expect(page.locator("#said")).to_have_text("0.txt is now in Many. 1.txt is now in One. 2.txt is now in Many.")
+    expect(page.locator("#said")).to_have_text(
+        "0.txt is now in Many. 1.txt is now in One. 2.txt is now in Many."
+    )
 
 
 def test_pasted_text_stays_text_where_it_is_typed(page, model):
@@ -213,7 +224,9 @@ def test_an_example_is_in_the_form_after_a_click(page, with_examples):
     result = page.locator("#output pre")
     assert json.loads(result.inner_text()) == {"image": "pixels", "notes": None, "more": ["pixels"]}
     page.get_by_role("button", name="Example 2").click()
-    expect(page.locator("#input-whole")).to_have_value("3")  # what an example leaves out has its default
+    expect(page.locator("#input-whole")).to_have_value(
+        "3"
+    )  # what an example leaves out has its default
     page.click("#run")
     expect(result).to_contain_text("noted")
     assert json.loads(result.inner_text()) == {"image": None, "notes": "noted", "more": []}
@@ -221,7 +234,9 @@ def test_an_example_is_in_the_form_after_a_click(page, with_examples):
 
 def test_an_example_whose_file_has_gone_says_so(page, start, tmp_path):
     (tmp_path / "a.png").write_text("pixels")
-    (tmp_path / "examples.json").write_text(json.dumps([{"name": "Gone", "input": {"image": "a.png"}}]))
+    (tmp_path / "examples.json").write_text(
+        json.dumps([{"name": "Gone", "input": {"image": "a.png"}}])
+    )
     source = "from cog import BasePredictor, Path\nclass Predictor(BasePredictor):\n    def predict(self, image: Path) -> str: ...\n"
     server = start(source, model_dir=tmp_path)
     open_page(page, server)

@@ -44,7 +44,11 @@ ASK = """async ([url, method, body, mode]) => {
     }
 }"""
 
-CHANGES = [("/predictions", '{"input": {}}'), ("/v1/predictions", "{}"), ("/predictions/x/cancel", None)]
+CHANGES = [
+    ("/predictions", '{"input": {}}'),
+    ("/v1/predictions", "{}"),
+    ("/predictions/x/cancel", None),
+]
 
 
 @pytest.mark.parametrize("host", ["evil.test", "127.0.0.1", "localhost"])
@@ -80,7 +84,9 @@ def test_a_name_that_turns_into_this_machine_reads_and_changes_nothing(page: Pag
 def test_the_page_of_the_server_reads_and_changes_things(page: Page, start, host):
     server = start(MODEL)
     page.goto(f"http://{host}:{server.port}/docs")
-    assert page.evaluate(ASK, ["/predictions", "POST", '{"input": {}}', "same-origin"]) == 415, "text, see Content-Type"
+    assert page.evaluate(ASK, ["/predictions", "POST", '{"input": {}}', "same-origin"]) == 415, (
+        "text, see Content-Type"
+    )
     page.click("#run")
     page.wait_for_selector("text=succeeded")
     assert len(server.get("/predictions").json["results"]) == 1

@@ -1,4 +1,6 @@
-"""The page draws files wherever they lie in an output, and what somebody hides in one stays harmless."""
+"""The page draws files wherever they lie in an output, and what somebody hides in one stays
+harmless.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ def test_files_anywhere_in_an_output_are_drawn_with_their_path(page, model):
         "notes: Save notes.txt",
         "weights: Save weights.bin",
     ]
-    drawn = page.locator("#output figure").evaluate_all("all => all.map((one) => one.firstElementChild.localName)")
+    drawn = page.locator("#output figure").evaluate_all(
+        "all => all.map((one) => one.firstElementChild.localName)"
+    )
     assert drawn == ["img", "img", "audio", "video", "pre", "figcaption"]
     expect(page.locator("#output figure pre")).to_have_text("größer")
     rest = page.locator("#output > div > pre")
@@ -85,7 +89,12 @@ def test_hostile_files_stay_harmless(page, model):
         "[2].large: Save 2-large.txt",
         '[2]["../../e\u202etc/passwd"]: Save 2-e-tc-passwd.png',
     ]
-    assert page.locator("#output [href^='javascript:'], #output iframe, #output script, #output object").count() == 0
+    assert (
+        page.locator(
+            "#output [href^='javascript:'], #output iframe, #output script, #output object"
+        ).count()
+        == 0
+    )
     assert len(page.locator("#output figure pre").nth(1).inner_text()) < 30_000
     expect(page.locator("#output > div > pre")).to_contain_text("javascript:document.title")
     assert page.title() != "broken in"

@@ -71,7 +71,9 @@ class Predictor(BasePredictor):
         if what == "json":
             return {"list": [1, {"deep": None}], "html": "<i>not markup</i>"}
         return "plain <b>text</b>"
-""".replace('-> "object"', "-> Any").replace("from typing import Iterator", "from typing import Any")
+""".replace('-> "object"', "-> Any").replace(
+    "from typing import Iterator", "from typing import Any"
+)
 
 STREAM = """
 import pathlib, time
@@ -130,7 +132,9 @@ def test_every_kind_of_input_reaches_the_model(page, kinds, tmp_path):
     page.set_input_files("#input-image", tmp_path / "one.txt")
     for name in ("two", "three"):
         page.click("#input-several")
-        page.locator('[data-name="several"] input[type=file]').last.set_input_files(tmp_path / f"{name}.txt")
+        page.locator('[data-name="several"] input[type=file]').last.set_input_files(
+            tmp_path / f"{name}.txt"
+        )
     page.fill("#input-secret", "hush")
     page.click("#input-tags")
     page.locator('[data-name="tags"] textarea').last.fill("b")
@@ -195,7 +199,15 @@ def test_defaults_are_sent_as_they_stand_and_reset_brings_them_back(page, kinds)
     run(page)
     ended(page, "succeeded")
     got = result(page)
-    assert (got["text"], got["whole"], got["tags"], got["maybe"], got["image"], got["extra"], got["unsure"]) == (
+    assert (
+        got["text"],
+        got["whole"],
+        got["tags"],
+        got["maybe"],
+        got["image"],
+        got["extra"],
+        got["unsure"],
+    ) == (
         "y",
         3,
         ["a"],
@@ -248,7 +260,9 @@ def test_what_the_server_refuses_is_shown_at_the_input(page, kinds):
     expect(page.locator("#input-text-problem")).to_be_hidden()
 
 
-@pytest.mark.parametrize(("field", "text", "problem"), [("big", "many", "not a number"), ("extra", "{", "not JSON")])
+@pytest.mark.parametrize(
+    ("field", "text", "problem"), [("big", "many", "not a number"), ("extra", "{", "not JSON")]
+)
 def test_what_cant_be_sent_is_shown_at_once(page, kinds, field, text, problem):
     open_page(page, kinds)
     page.fill("#input-text", "x")
@@ -308,7 +322,9 @@ def test_a_running_prediction_shows_its_progress_and_can_be_canceled(page, shows
     page.fill("#input-what", "sleep")
     run(page)
     ended(page, "processing")
-    expect(page.locator("#progress")).to_have_attribute("value", re.compile(r"^0\.\d+$"))  # it goes on meanwhile
+    expect(page.locator("#progress")).to_have_attribute(
+        "value", re.compile(r"^0\.\d+$")
+    )  # it goes on meanwhile
     expect(page.locator("#logs")).to_contain_text("working on sleep")
     expect(page.locator("#run")).to_be_disabled()
     page.click("#cancel")
@@ -366,7 +382,11 @@ def test_recent_predictions_can_be_looked_at_again(page, shows):
 
 @pytest.mark.parametrize(
     ("language", "command"),
-    [("curl", ["sh"]), ("Python", [sys.executable]), ("JavaScript", ["node", "--input-type=module"])],
+    [
+        ("curl", ["sh"]),
+        ("Python", [sys.executable]),
+        ("JavaScript", ["node", "--input-type=module"]),
+    ],
 )
 def test_the_code_asks_for_the_same(page, kinds, tmp_path, language, command):
     (tmp_path / "it's.txt").write_text("file content")
@@ -377,7 +397,9 @@ def test_the_code_asks_for_the_same(page, kinds, tmp_path, language, command):
     page.click("#code summary")
     page.click(f"#code >> role=tab[name={language}]")
     code = page.locator("#snippet").inner_text()
-    done = subprocess.run(command, input=code, capture_output=True, text=True, cwd=tmp_path, timeout=30)
+    done = subprocess.run(
+        command, input=code, capture_output=True, text=True, cwd=tmp_path, timeout=30
+    )
     assert "file content" in done.stdout and done.returncode == 0, code + done.stdout + done.stderr
     assert kinds.get("/predictions").json["results"][0]["status"] == "succeeded"
 
@@ -450,4 +472,8 @@ def test_nothing_is_asked_of_other_hosts(page, shows):
     open_page(page, shows)
     run(page)
     ended(page, "succeeded")
-    assert [url for url in asked if not url.startswith((f"http://127.0.0.1:{shows.port}/", "data:", "blob:"))] == []
+    assert [
+        url
+        for url in asked
+        if not url.startswith((f"http://127.0.0.1:{shows.port}/", "data:", "blob:"))
+    ] == []

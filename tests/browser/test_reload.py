@@ -16,7 +16,9 @@ class Predictor(BasePredictor):
     def predict(self, name: str, times: int = 1) -> str:
         return name * times
 """
-TWO = ONE.replace("times: int = 1", "times: int = 2, end: str = '!'").replace("name * times", "name * times + end")
+TWO = ONE.replace("times: int = 1", "times: int = 2, end: str = '!'").replace(
+    "name * times", "name * times + end"
+)
 
 
 def save(page: Page, server: Server, text: str, status: str) -> None:
@@ -46,7 +48,9 @@ def test_the_form_follows_the_signature_and_keeps_what_was_typed(
     expect(page.locator("#output")).to_have_text("cdcd!")
 
 
-def test_a_broken_save_is_shown_until_the_next_one(page: Page, start: Any, tmp_path: pathlib.Path) -> None:
+def test_a_broken_save_is_shown_until_the_next_one(
+    page: Page, start: Any, tmp_path: pathlib.Path
+) -> None:
     (tmp_path / "predict.py").write_text(ONE)
     server = start("", "--reload", model_dir=tmp_path)
     page.goto(f"http://127.0.0.1:{server.port}/docs")

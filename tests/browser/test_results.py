@@ -1,4 +1,6 @@
-"""What the page tells of a run: its place in the queue, its logs, request and answer, and how it compares with another."""
+"""What the page tells of a run: its place in the queue, its logs, request and answer, and how it
+compares with another.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,9 @@ def test_what_waits_shows_its_place_in_the_queue(page, model, tmp_path):
 def test_long_logs_show_their_end_and_all_of_them_on_request(page, model):
     run(page, model, what="logs")
     page.click("#logs-box summary")
-    expect(page.locator("#logs-hidden")).to_have_text(re.compile(r"^[23],\d00 earlier lines are not shown\.$"))
+    expect(page.locator("#logs-hidden")).to_have_text(
+        re.compile(r"^[23],\d00 earlier lines are not shown\.$")
+    )
     expect(page.locator("#logs")).to_contain_text("line 4999")
     assert "line 0\n" not in page.locator("#logs").text_content()
     with page.expect_download() as download:
@@ -86,7 +90,9 @@ def test_times_have_units(page, model):
     expect(page.locator("#metrics div").filter(has_text="predict_time")).to_have_text(
         re.compile(r"predict_time\d[\d.]* ms$")
     )
-    expect(page.locator("#metrics div").filter(has_text="load_seconds")).to_have_text("load_seconds3 min 5 s")
+    expect(page.locator("#metrics div").filter(has_text="load_seconds")).to_have_text(
+        "load_seconds3 min 5 s"
+    )
     shown = page.evaluate("[0.0004, 0.016, 0.9999, 1.23, 59.99, 180, 3600, 7500].map(duration)")
     assert shown == ["0.4 ms", "16 ms", "1.0 s", "1.2 s", "1 min", "3 min", "1 h", "2 h 5 min"]
 
@@ -96,10 +102,22 @@ def test_the_request_and_the_answers_are_shown_as_they_went(page, model):
     page.click("#raw-box summary")
     request, accepted, answer = page.locator("#raw pre").all_inner_texts()
     head, body = request.split("\n\n", 1)
-    assert head.startswith(f"POST http://127.0.0.1:{model.port}/predictions\n") and "Prefer: respond-async" in head
-    assert json.loads(body)["input"] == {"what": "text", "seed": 12345678901234567890, "gate": "", "key": "**********"}
-    assert accepted.startswith("HTTP 202\n\n{") and json.loads(accepted.split("\n\n", 1)[1])["status"]
-    assert answer.startswith("GET ") and "12345678901234567890" in answer and "… (" in answer, "the picture is cut"
+    assert (
+        head.startswith(f"POST http://127.0.0.1:{model.port}/predictions\n")
+        and "Prefer: respond-async" in head
+    )
+    assert json.loads(body)["input"] == {
+        "what": "text",
+        "seed": 12345678901234567890,
+        "gate": "",
+        "key": "**********",
+    }
+    assert (
+        accepted.startswith("HTTP 202\n\n{") and json.loads(accepted.split("\n\n", 1)[1])["status"]
+    )
+    assert answer.startswith("GET ") and "12345678901234567890" in answer and "… (" in answer, (
+        "the picture is cut"
+    )
     assert "hush" not in request + accepted + answer
 
 
@@ -131,12 +149,16 @@ def test_recent_predictions_say_when_of_what_and_what_came_of_it(page, model):
     model.predict({"what": "a cat"}, id="seen")
     model.predict({"seed": 7}, id="numbered")
     page.goto(f"http://127.0.0.1:{model.port}/docs")
-    expect(page.locator("#recent li").filter(has_text="numbered").locator(".gist")).to_have_text("seed: 7")
+    expect(page.locator("#recent li").filter(has_text="numbered").locator(".gist")).to_have_text(
+        "seed: 7"
+    )
     row = page.locator("#recent li").filter(has_text="seen")
     expect(row.locator(".gist")).to_have_text("a cat")
     expect(row.locator("time")).to_have_text(re.compile(r"\d\d?:\d\d"))
     expect(row.locator("img")).to_be_visible()
-    expect(page.locator("#result")).to_contain_text("Everyone who can open this page sees all predictions")
+    expect(page.locator("#result")).to_contain_text(
+        "Everyone who can open this page sees all predictions"
+    )
 
 
 TRAINS = """

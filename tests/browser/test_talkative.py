@@ -40,21 +40,33 @@ def talkative(request, start_once):
 
 
 def longest_task(trace: bytes) -> float:
-    """Seconds of the thread's own time in the longest task of the page: how busy the machine is does not matter."""
+    """Seconds of the thread's own time in the longest task of the page: how busy the machine is
+    does not matter.
+    """
     events = json.loads(trace)["traceEvents"]
     threads = {
-        (e["pid"], e["tid"]) for e in events if e["name"] == "thread_name" and e["args"]["name"] == "CrRendererMain"
+        (e["pid"], e["tid"])
+        for e in events
+        if e["name"] == "thread_name" and e["args"]["name"] == "CrRendererMain"
     }
-    tasks = [e for e in events if (e["pid"], e["tid"]) in threads and e["name"].endswith("RunTask") and "tdur" in e]
+    tasks = [
+        e
+        for e in events
+        if (e["pid"], e["tid"]) in threads and e["name"].endswith("RunTask") and "tdur" in e
+    ]
     assert tasks
     return max(task["tdur"] for task in tasks) / 1e6
 
 
 @pytest.mark.parametrize("what", ["logs", "output", "metrics", "bar"])
-def test_twenty_thousand_of_them_keep_nobody_from_clicking(browser: Browser, page: Page, talkative, what):
+def test_twenty_thousand_of_them_keep_nobody_from_clicking(
+    browser: Browser, page: Page, talkative, what
+):
     page.goto(f"http://127.0.0.1:{talkative.port}/docs")
     page.fill("#input-what", what)
-    browser.start_tracing(page=page, categories=["toplevel", "__metadata", "disabled-by-default-devtools.timeline"])
+    browser.start_tracing(
+        page=page, categories=["toplevel", "__metadata", "disabled-by-default-devtools.timeline"]
+    )
     page.click("#run")
     expect(page.locator("#status")).to_have_text("succeeded", timeout=120_000)
     took = longest_task(browser.stop_tracing())

@@ -1,6 +1,8 @@
-"""Runs each model unmodified under cog from PyPI and under Coggo, and compares answer by answer: `make compat`.
+"""Runs each model unmodified under cog from PyPI and under Coggo, and compares answer by answer:
+`make compat`.
 
-Both serve the same files in the same interpreter; status codes and what a client relies on must be equal.
+Both serve the same files in the same interpreter; status codes and what a client relies on must be
+equal.
 """
 
 from __future__ import annotations
@@ -71,7 +73,11 @@ def cases() -> dict[str, list[Any]]:
             {"image": picture(), "size": 0},
             {"image": "/etc/hostname"},
         ],
-        "audio": [{"audio": sound()}, {"audio": sound(), "gain": 0.25}, {"audio": "data:audio/wav;base64,AAAA"}],
+        "audio": [
+            {"audio": sound()},
+            {"audio": sound(), "gain": 0.25},
+            {"audio": "data:audio/wav;base64,AAAA"},
+        ],
         "array": [{}, {"scale": -1.5, "rows": 4}, {"rows": 5}, {"scale": "3"}],
         "tokens": [
             {"prompt": "one two"},
@@ -79,7 +85,11 @@ def cases() -> dict[str, list[Any]]:
             {"prompt": "one", "tokens": 3, "fail_after": 2},
             {"prompt": "ONE"},
         ],
-        "scored": [{"text": "abracadabra"}, {"text": "", "threshold": 0}, {"text": "x", "threshold": 2}],
+        "scored": [
+            {"text": "abracadabra"},
+            {"text": "", "threshold": 0},
+            {"text": "x", "threshold": 2},
+        ],
     }
 
 
@@ -89,7 +99,8 @@ def essence(answer: tuple[int, Any]) -> Any:
     if status == 422:
         return status, sorted({str(problem["loc"][:3]) for problem in body["detail"]})
     shown = {key: body.get(key) for key in ("status", "output")}
-    # Temporary files have names of their own; of an exception without text cog shows nothing, and Coggo its class.
+    # Temporary files have names of their own; of an exception without text cog shows nothing, and
+    # Coggo its class.
     error = re.sub(r"'/[^']*'", "a file", body.get("error") or "")
     return status, {**shown, "error": "" if re.fullmatch(r"\w*", error) else error}
 
@@ -105,10 +116,14 @@ def main() -> int:
                     raise SystemExit(f"{model} does not get ready under {server.name}")
             for given in inputs:
                 total += 1
-                theirs, ours = (essence(s.ask("POST", "/predictions", {"input": given})) for s in (cog, coggo))
+                theirs, ours = (
+                    essence(s.ask("POST", "/predictions", {"input": given})) for s in (cog, coggo)
+                )
                 if theirs != ours:
                     different += 1
-                    print(f"{model} {json.dumps(given)[:200]}\n  cog   {str(theirs)[:300]}\n  coggo {str(ours)[:300]}")
+                    print(
+                        f"{model} {json.dumps(given)[:200]}\n  cog   {str(theirs)[:300]}\n  coggo {str(ours)[:300]}"
+                    )
         finally:
             cog.close()
             coggo.close()

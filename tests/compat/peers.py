@@ -18,7 +18,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 class Server:
     """A server for one model. It starts in the background: see ``wait``."""
 
-    def __init__(self, name: str, command: list[str], directory: pathlib.Path, env: dict[str, str]) -> None:
+    def __init__(
+        self, name: str, command: list[str], directory: pathlib.Path, env: dict[str, str]
+    ) -> None:
         self.name = name
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -92,12 +94,21 @@ def cog_016(directory: pathlib.Path, env: dict[str, str], mode: str = "predict")
 
 
 def cog_023(
-    python: str, directory: pathlib.Path, env: dict[str, str], ref: str, document: Any, mode: str = "predict"
+    python: str,
+    directory: pathlib.Path,
+    env: dict[str, str],
+    ref: str,
+    document: Any,
+    mode: str = "predict",
 ) -> Server:
-    """As in an image that ``cog build`` has made, but the document that it writes there is Coggo's."""
+    """As in an image that ``cog build`` has made, but the document that it writes there is
+    Coggo's.
+    """
     if document is not None:
         (directory / ".cog").mkdir()
-        (directory / ".cog" / "openapi_schema.json").write_text(json.dumps(document), encoding="utf-8")
+        (directory / ".cog" / "openapi_schema.json").write_text(
+            json.dumps(document), encoding="utf-8"
+        )
     stub = {"predict": "COG_PREDICT_TYPE_STUB", "train": "COG_TRAIN_TYPE_STUB"}[mode]
     path = f"{pathlib.Path(python).parent}{os.pathsep}{os.environ['PATH']}"  # it starts `python`
     env = {**env, stub: ref, "PATH": path, "COG_NO_UPDATE_CHECK": "1"}

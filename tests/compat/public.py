@@ -1,9 +1,11 @@
-"""Runs models in the style of public ones under Coggo, cog 0.16 and cog 0.23: part of `make compat`.
+"""Runs models in the style of public ones under Coggo, cog 0.16 and cog 0.23: part of `make
+compat`.
 
-The tables in public/ say what is right. Coggo must do all of it, and so must the others, except where a table says that one
-differs or refuses the model; that is checked too, so that no excuse outlives its reason. An answer 500 says nothing and is
-counted: cog 0.16 gives one when a default does not fit its input. Its pydantic is version 1, as when most such models were made:
-with version 2 it answers 500 wherever the default None meets a type that is not Optional.
+The tables in public/ say what is right. Coggo must do all of it, and so must the others, except
+where a table says that one differs or refuses the model; that is checked too, so that no excuse
+outlives its reason. An answer 500 says nothing and is counted: cog 0.16 gives one when a default
+does not fit its input. Its pydantic is version 1, as when most such models were made: with version
+2 it answers 500 wherever the default None meets a type that is not Optional.
 """
 
 from __future__ import annotations
@@ -81,7 +83,11 @@ def shown(value: Any) -> Any:
         return int(value)
     if isinstance(value, str) and value.startswith("data:"):
         kind, _, data = value.partition(",")
-        content = base64.b64decode(data) if kind.endswith(";base64") else urllib.parse.unquote_to_bytes(data)
+        content = (
+            base64.b64decode(data)
+            if kind.endswith(";base64")
+            else urllib.parse.unquote_to_bytes(data)
+        )
         return f"{kind.removesuffix(';base64')},{text_of(content)}"
     return value
 
@@ -95,14 +101,17 @@ def text_of(content: bytes) -> str:
 def refused_inputs(detail: Any) -> list[str]:
     """The names of the inputs in a 422."""
     if isinstance(detail, list):
-        return sorted({problem["loc"][2].partition("/")[0] for problem in detail if len(problem["loc"]) > 2})
+        return sorted(
+            {problem["loc"][2].partition("/")[0] for problem in detail if len(problem["loc"]) > 2}
+        )
     return sorted(set(re.findall(r"^(?:- )?(\w+)[/:]", str(detail), flags=re.MULTILINE)))
 
 
 def essence(error: str) -> str:
     """The text of an exception. Of one without text cog shows nothing, and Coggo its class.
 
-    Temporary files have names of their own, and cog 0.23 says first where it was raised, and its class.
+    Temporary files have names of their own, and cog 0.23 says first where it was raised, and its
+    class.
     """
     error = re.sub(r"'/[^']*'", "a file", error)
     error = re.sub(r"^([A-Z][a-z]+( [a-z]+)* (failed|error): )+\w+: ", "", error)
@@ -117,16 +126,26 @@ def seen(want: dict[str, Any], answer: tuple[int, Any]) -> dict[str, Any]:
     if status != 200 or "status" not in body:
         return {"status": status, "body": body}
     succeeded = body["status"] == "succeeded"
-    found = {"output": shown(body.get("output"))} if succeeded else {"error": essence(body.get("error") or "")}
+    found = (
+        {"output": shown(body.get("output"))}
+        if succeeded
+        else {"error": essence(body.get("error") or "")}
+    )
     if "logs" in want:
-        found["logs"] = want["logs"] if want["logs"] in (body.get("logs") or "") else body.get("logs")
+        found["logs"] = (
+            want["logs"] if want["logs"] in (body.get("logs") or "") else body.get("logs")
+        )
     if "metrics" in want:
-        found["metrics"] = shown({name: (body.get("metrics") or {}).get(name) for name in want["metrics"]})
+        found["metrics"] = shown(
+            {name: (body.get("metrics") or {}).get(name) for name in want["metrics"]}
+        )
     return found
 
 
 def patiently(server: Server, path: str, body: Any) -> tuple[int, Any]:
-    """Ask until it takes a request: cog 0.23 refuses one that comes right after the answer to the last."""
+    """Ask until it takes a request: cog 0.23 refuses one that comes right after the answer to the
+    last.
+    """
     answer = server.ask("POST", path, body)
     end = time.monotonic() + 5
     while answer[0] == 409 and time.monotonic() < end:
@@ -158,10 +177,16 @@ class Comparison:
 
     def _compare(self, directory: pathlib.Path) -> None:
         model = self.model
-        places = {name: directory / name for name in ("coggo", "0.16", "0.16 train", "0.23", "0.23 train")}
+        places = {
+            name: directory / name for name in ("coggo", "0.16", "0.16 train", "0.23", "0.23 train")
+        }
         for place in places.values():
             model.write(place)
-        env = dict([self._filled(model.options["env"]).split("=", 1)]) if "env" in model.options else {}
+        env = (
+            dict([self._filled(model.options["env"]).split("=", 1)])
+            if "env" in model.options
+            else {}
+        )
         self.servers = [cog_016(places["0.16"], env), coggo(places["coggo"], env)]
         old, here = self.servers
         old_trainer = old
@@ -175,7 +200,9 @@ class Comparison:
         self.servers.append(new)
         if model.train:  # cog has a server of its own for it
             old_trainer = cog_016(places["0.16 train"], env, "train")
-            new_trainer = cog_023(self.python_023, places["0.23 train"], env, model.train, document, "train")
+            new_trainer = cog_023(
+                self.python_023, places["0.23 train"], env, model.train, document, "train"
+            )
             self.servers += [old_trainer, new_trainer]
         if ready:
             self._ask("coggo", here, here)
@@ -209,9 +236,13 @@ class Comparison:
         right = json.dumps(found, sort_keys=True) == json.dumps(shown(request.want), sort_keys=True)
         self.same[name] += right
         if right and name in request.differs:
-            self.problems.append(f"{name} does not differ any more: {json.dumps(request.body)[:300]}")
+            self.problems.append(
+                f"{name} does not differ any more: {json.dumps(request.body)[:300]}"
+            )
         elif not right and name not in request.differs:
-            sent, want, got = (json.dumps(part)[:500] for part in (request.body, request.want, found))
+            sent, want, got = (
+                json.dumps(part)[:500] for part in (request.body, request.want, found)
+            )
             self.problems.append(f"{name} differs: {sent}\n    want {want}\n    got  {got}")
 
     def _filled(self, text: str) -> str:
@@ -225,7 +256,9 @@ def main() -> int:
     files = f"http://127.0.0.1:{downloader.server_address[1]}"
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         done = []
-        for comparison in pool.map(lambda model: Comparison(model, files, python_023).run(), chosen):
+        for comparison in pool.map(
+            lambda model: Comparison(model, files, python_023).run(), chosen
+        ):
             done.append(comparison)
             for problem in comparison.problems:
                 print(f"{comparison.model.title}: {problem}", flush=True)

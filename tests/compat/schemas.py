@@ -1,7 +1,8 @@
-"""Compares the schemas of the models in tests/sdk/schemas under cog from PyPI and here: part of `make compat`.
+"""Compares the schemas of the models in tests/sdk/schemas under cog from PyPI and here: part of
+`make compat`.
 
-What cog accepts must mean the same in both, except where a case says ``cog differs`` or ``cog refuses``; those are checked too, so
-that no excuse outlives its reason.
+What cog accepts must mean the same in both, except where a case says ``cog differs`` or ``cog
+refuses``; those are checked too, so that no excuse outlives its reason.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ ENVELOPE = [
     "ValidationError",
 ]
 
-#: Where Coggo's document says more about itself: what it demands, that empty strings count as absent, how an input is echoed,
-#: and that predictions can be polled.
+#: Where Coggo's document says more about itself: what it demands, that empty strings count as
+#: absent, how an input is echoed, and that predictions can be polled.
 MORE_HERE = (
     "PredictionRequest/required: ",
     "PredictionRequest/properties/created_at/",
@@ -65,7 +66,9 @@ def ask(cases: list[Case], script: pathlib.Path, path: str) -> dict[str, Any]:
 
 
 def meaning(schema: Any, components: Any, shown: tuple[str, ...] = ()) -> Any:
-    """A schema without references and empty keywords; input and output of the envelope stay names."""
+    """A schema without references and empty keywords; input and output of the envelope stay
+    names.
+    """
     if isinstance(schema, list):
         return [meaning(part, components, shown) for part in schema]
     if not isinstance(schema, dict):
@@ -73,7 +76,9 @@ def meaning(schema: Any, components: Any, shown: tuple[str, ...] = ()) -> Any:
     if list(schema) == ["allOf"] or set(schema) == {"allOf", "nullable"}:
         schema = {**schema["allOf"][0], **{k: v for k, v in schema.items() if k != "allOf"}}
     found = {
-        k: meaning(v, components, shown) for k, v in schema.items() if not (k in ("required", "anyOf") and v in EMPTY)
+        k: meaning(v, components, shown)
+        for k, v in schema.items()
+        if not (k in ("required", "anyOf") and v in EMPTY)
     }
     target = found.pop("$ref", None)
     if target is None:
@@ -106,7 +111,9 @@ def differences(theirs: Any, ours: Any) -> list[str]:
 
 
 def envelope(theirs: Any, ours: Any) -> list[str]:
-    """Where they differ around inputs and outputs: what every client sends and gets, and which paths there are."""
+    """Where they differ around inputs and outputs: what every client sends and gets, and which
+    paths there are.
+    """
     out = []
     for name in ENVELOPE:
         sides = [d["components"]["schemas"] for d in (theirs, ours)]
@@ -134,7 +141,12 @@ def judge(case: Case, theirs: Any, ours: Any) -> list[str]:
 
 
 def main() -> int:
-    cases = [case for table in TABLES for case in read(f"schemas/{table}.txt") if case.since <= sys.version_info[:2]]
+    cases = [
+        case
+        for table in TABLES
+        for case in read(f"schemas/{table}.txt")
+        if case.since <= sys.version_info[:2]
+    ]
     theirs = ask(cases, HERE / "peer_bulk.py", "")
     ours = ask(cases, ROOT / "tests" / "sdk" / "bulk.py", str(ROOT / "python"))
     wrong = {case.title: judge(case, theirs[case.title], ours[case.title]) for case in cases}

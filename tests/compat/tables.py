@@ -11,15 +11,17 @@ A model is a title, its files, and after ``--`` what it is asked and what must c
     {"input": {}, "detail": ["name"]}
     0.16 differs: why
 
-Before the first file may stand ``ref FILE:NAME`` and ``train FILE:NAME`` where ``predict.py:Predictor`` is not meant, ``env
-NAME=VALUE``, ``warns WORD`` (in Coggo's logs of setup) and ``windows FILE`` (a byte order mark, and the ends of lines).
-Without a cog.yaml one is written.
+Before the first file may stand ``ref FILE:NAME`` and ``train FILE:NAME`` where
+``predict.py:Predictor`` is not meant, ``env NAME=VALUE``, ``warns WORD`` (in Coggo's logs of setup)
+and ``windows FILE`` (a byte order mark, and the ends of lines). Without a cog.yaml one is written.
 
-A request has ``input``, or ``train`` for a training. It ends with this ``output``, fails with this ``error``, or is refused for
-the inputs in ``detail``. ``logs`` is a part of the logs and ``metrics`` some of the metrics. A file in the output is written
-``data:TYPE,TEXT``, a picture ``data:TYPE,(WIDTHxHEIGHT)``. ``{files}`` is the address of the files to download.
+A request has ``input``, or ``train`` for a training. It ends with this ``output``, fails with this
+``error``, or is refused for the inputs in ``detail``. ``logs`` is a part of the logs and
+``metrics`` some of the metrics. A file in the output is written ``data:TYPE,TEXT``, a picture
+``data:TYPE,(WIDTHxHEIGHT)``. ``{files}`` is the address of the files to download.
 
-``0.16 differs: WHY`` is about the request above it. Before the first request, ``0.16 refuses: WHY`` says that the model does not start.
+``0.16 differs: WHY`` is about the request above it. Before the first request, ``0.16 refuses: WHY``
+says that the model does not start.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""What a runner has started ends with it, wherever it went and whatever it forgot; nothing else does."""
+"""What a runner has started ends with it, wherever it went and whatever it forgot; nothing else
+does.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,8 @@ import pytest
 from conftest import BINARY, real_python
 from waiting import alive, until
 
-#: Starts a process in one of several ways, with a fresh environment, and says its pid and that of the runner. With a
-#: ``meeting`` it waits before for another runner that has the same.
+#: Starts a process in one of several ways, with a fresh environment, and says its pid and that of
+#: the runner. With a ``meeting`` it waits before for another runner that has the same.
 MODEL = """
 import os, pathlib, subprocess
 from cog import BasePredictor
@@ -46,7 +48,8 @@ class Predictor(BasePredictor):
 
 WAYS = ["child", "session", "orphan", "daemon", "of a daemon"]
 
-#: What an entrypoint may have started before it became the server. The last one leaves an orphan when it is told to.
+#: What an entrypoint may have started before it became the server. The last one leaves an orphan
+#: when it is told to.
 SIDECARS = """
 sleep 600 & echo $! >>sidecars
 setsid sleep 600 & echo $! >>sidecars
@@ -70,7 +73,10 @@ class Entrypoint:
     def sidecars(self, count: int) -> list[int]:
         file = self.directory / "sidecars"
         lines = until(
-            "they run", lambda: file.exists() and len(found := file.read_text().splitlines()) == count and found
+            "they run",
+            lambda: (
+                file.exists() and len(found := file.read_text().splitlines()) == count and found
+            ),
         )
         return list(map(int, lines))
 
@@ -95,7 +101,16 @@ def entrypoint(tmp_path: pathlib.Path) -> Iterator[Entrypoint]:
 
 
 def serve(start, entrypoint):
-    flags = ["--host", "127.0.0.1", "--port", "0", "--python", real_python(), "--predict", "predict.py:Predictor"]
+    flags = [
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--python",
+        real_python(),
+        "--predict",
+        "predict.py:Predictor",
+    ]
     command = entrypoint.command(*flags, str(entrypoint.directory))
     return start(model_dir=entrypoint.directory, command=command)
 
@@ -168,10 +183,19 @@ def test_each_of_several_runners_takes_its_own_along(start):
 
 
 def test_a_command_ends_what_its_model_has_started_and_nothing_else(entrypoint):
-    words = ["predict", "--python", real_python(), "--predict", "predict.py:Predictor", str(entrypoint.directory)]
+    words = [
+        "predict",
+        "--python",
+        real_python(),
+        "--predict",
+        "predict.py:Predictor",
+        str(entrypoint.directory),
+    ]
     for way in WAYS:
         command = entrypoint.command(*words, "-i", f"way={way}")
-        printed = entrypoint.directory / f"{way}.json"  # a file, since the sidecars would keep a pipe open
+        printed = (
+            entrypoint.directory / f"{way}.json"
+        )  # a file, since the sidecars would keep a pipe open
         with open(printed, "w") as file:
             subprocess.run(command, cwd=entrypoint.directory, stdout=file, check=True, timeout=50)
         assert not alive(json.loads(printed.read_text())["pid"])

@@ -1,4 +1,6 @@
-"""Clients that break the rules of HTTP/2, or stop in the middle: each is given up in the end, and others are served."""
+"""Clients that break the rules of HTTP/2, or stop in the middle: each is given up in the end, and
+others are served.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,16 @@ NO_ERROR, INTERNAL_ERROR, ENHANCE_YOUR_CALM = 0, 2, 11
 
 @pytest.fixture(scope="module")
 def server(start_once):
-    flags = ("--header-timeout", "1s", "--body-timeout", "1s", "--stream-timeout", "2s", "--cancel-grace", "2s")
+    flags = (
+        "--header-timeout",
+        "1s",
+        "--body-timeout",
+        "1s",
+        "--stream-timeout",
+        "2s",
+        "--cancel-grace",
+        "2s",
+    )
     return start_once(MODEL, *flags, "--idle-timeout", "1m")
 
 
@@ -57,7 +68,9 @@ def test_a_connection_has_so_many_streams_and_says_so(server):
         assert client.h2.remote_settings.max_concurrent_streams == 250
     server.predict({"s": 60}, {"Prefer": "respond-async"}, id="long")
     with Raw(server.port) as raw:
-        raw.send(b"".join(raw.request(id, "GET", "/predictions/long/stream") for id in range(1, 601, 2)))
+        raw.send(
+            b"".join(raw.request(id, "GET", "/predictions/long/stream") for id in range(1, 601, 2))
+        )
 
         def refused() -> set[int]:
             return {frame.stream_id for frame in raw.frames if isinstance(frame, RstStreamFrame)}
@@ -72,7 +85,9 @@ def test_a_connection_has_so_many_streams_and_says_so(server):
 
 @pytest.mark.parametrize("what", ["POST", "PUT", "GET", "events"])
 def test_streams_that_are_reset_as_soon_as_they_are_opened_hold_up_nobody(server, what):
-    """Rapid reset: each stream is gone before it counts, and the server must not work for all of them at once."""
+    """Rapid reset: each stream is gone before it counts, and the server must not work for all of
+    them at once.
+    """
     before = server.memory("VmRSS")
     method, headers = {"events": ("POST", [("accept", "text/event-stream")])}.get(what, (what, []))
     with Raw(server.port) as raw:
@@ -81,7 +96,10 @@ def test_streams_that_are_reset_as_soon_as_they_are_opened_hold_up_nobody(server
             burst = b""
             for _ in range(400):
                 path = f"/predictions/rapid-{id}" if method == "PUT" else "/predictions"
-                burst += raw.request(id, method, path, headers) + RstStreamFrame(id, error_code=8).serialize()
+                burst += (
+                    raw.request(id, method, path, headers)
+                    + RstStreamFrame(id, error_code=8).serialize()
+                )
                 id += 2
             if not raw.send(burst):
                 break
@@ -98,7 +116,10 @@ def test_streams_that_wait_for_bodies_and_are_reset_leave_nothing(server):
     with Raw(server.port) as raw:
         for id in range(1, 8001, 2):
             block = raw.block("POST", "/predictions", [("content-length", "100000000")])
-            data = HeadersFrame(id, block, flags=["END_HEADERS"]).serialize() + DataFrame(id, b"{").serialize()
+            data = (
+                HeadersFrame(id, block, flags=["END_HEADERS"]).serialize()
+                + DataFrame(id, b"{").serialize()
+            )
             if not raw.send(data + RstStreamFrame(id, error_code=8).serialize()):
                 break
     works(server)
@@ -171,7 +192,9 @@ def test_what_has_begun_has_to_end_in_time(server, what):
 def test_so_it_has_beside_a_stream(server, what):
     """As a prediction of HTTP/1 goes with its connection, so do those of HTTP/2."""
     with Raw(server.port) as raw:
-        block = raw.block("POST", "/predictions", [("content-type", "application/json"), *EVENTS.items()])
+        block = raw.block(
+            "POST", "/predictions", [("content-type", "application/json"), *EVENTS.items()]
+        )
         body = DataFrame(1, b'{"id": "beside", "input": {"s": 60}}', flags=["END_STREAM"])
         raw.send(HeadersFrame(1, block, flags=["END_HEADERS"]).serialize() + body.serialize())
         until("it runs", lambda: server.health()["status"] == "BUSY")
@@ -215,7 +238,10 @@ def test_a_body_that_stops_is_given_up_and_the_connection_goes_on(server, path, 
         stream = client.open("POST", path, head, end=False)
         client.body(stream, b"--b\r\n" if path == "/v1/files" else b'{"input"', end=False)
         client.until(lambda: stream.body)
-        assert stream.status == (400 if path == "/v1/files" else 408) and json.loads(stream.body)["error"]
+        assert (
+            stream.status == (400 if path == "/v1/files" else 408)
+            and json.loads(stream.body)["error"]
+        )
         assert client.ask("GET", "/livez").status == 200
         assert client.goaway is None
 
@@ -224,7 +250,9 @@ def test_a_body_that_trickles_is_read_and_others_are_served_meanwhile(server):
     body = b'{"input": {"n": 1}}'
     pause = threading.Event()
     with Http2(server.port) as client:
-        slow = client.open("POST", "/predictions", [("content-type", "application/json")], end=False)
+        slow = client.open(
+            "POST", "/predictions", [("content-type", "application/json")], end=False
+        )
         for i in range(len(body)):
             client.body(slow, body[i : i + 1], end=i == len(body) - 1)
             pause.wait(0.1)  # for twice as long as a pause may last
@@ -253,7 +281,13 @@ def test_an_idle_connection_is_closed_and_one_with_a_stream_is_not(start):
 
 
 @pytest.mark.parametrize(
-    "path", ["/predictions/big", "/predictions/big/stream", "/v1/predictions/big", "/v1/predictions/big/stream"]
+    "path",
+    [
+        "/predictions/big",
+        "/predictions/big/stream",
+        "/v1/predictions/big",
+        "/v1/predictions/big/stream",
+    ],
 )
 def test_a_stream_of_which_nothing_is_taken_is_reset_and_others_go_on(server, path):
     if server.get("/predictions/big").status == 404:
@@ -272,7 +306,10 @@ def test_the_last_reader_of_a_stream_that_takes_nothing_cancels_it(server):
     with Http2(server.port, window=10) as client:
         client.takes = lambda id: False
         stuck = client.begin(
-            "POST", "/predictions", {"id": "unread", "input": {"n": 5, "size": 99, "s": 600}}, **EVENTS
+            "POST",
+            "/predictions",
+            {"id": "unread", "input": {"n": 5, "size": 99, "s": 600}},
+            **EVENTS,
         )
         client.until(lambda: stuck.reset is not None)
         assert stuck.reset == INTERNAL_ERROR
@@ -305,7 +342,12 @@ def test_connections_that_nobody_reads_are_given_up_and_hold_little(server):
         raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         settings = SettingsFrame(0, settings={SettingsFrame.INITIAL_WINDOW_SIZE: 1 << 30})
         window = WindowUpdateFrame(0, window_increment=1 << 30)
-        raw.send(PREFACE + settings.serialize() + window.serialize() + raw.request(1, "GET", "/predictions/big"))
+        raw.send(
+            PREFACE
+            + settings.serialize()
+            + window.serialize()
+            + raw.request(1, "GET", "/predictions/big")
+        )
         raws.append(raw)
 
     def hung_up_on(raw: Raw) -> bool:
@@ -328,7 +370,9 @@ def test_a_client_that_takes_a_little_all_the_time_gets_everything(start):
         stream = client.begin("GET", "/predictions/big")
         paused = 0
         while not stream.ended and client.receive():
-            while paused < len(stream.body):  # about 2 MB in a second: the whole takes three times as long as the limit
+            while paused < len(
+                stream.body
+            ):  # about 2 MB in a second: the whole takes three times as long as the limit
                 pause.wait(0.03)
                 paused += 64 << 10
         assert len(stream.body) > 6 << 20 and stream.ended
@@ -345,7 +389,9 @@ ODD = {
     "a window of nothing": WindowUpdateFrame(0, window_increment=1).serialize()[:-1] + b"\0",
     "a window that is too large": WindowUpdateFrame(0, window_increment=2**31 - 1).serialize() * 2,
     "a continuation of nothing": ContinuationFrame(1, b"x").serialize(),
-    "headers that can't be decoded": HeadersFrame(1, b"\xff\xff\xff\xff\xff", flags=["END_HEADERS"]).serialize(),
+    "headers that can't be decoded": HeadersFrame(
+        1, b"\xff\xff\xff\xff\xff", flags=["END_HEADERS"]
+    ).serialize(),
     "a push": b"\0\0\4\5\4\0\0\0\1\0\0\0\2",
     "a reset of nothing": RstStreamFrame(1, error_code=8).serialize(),
     "a request of HTTP/1": b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -362,9 +408,14 @@ def test_frames_that_have_no_place_end_the_connection(server, what):
 
 def test_connections_that_say_nothing_hold_up_neither_others_nor_the_end(start):
     server = start(MODEL)
-    held = [Raw(server.port, start) for start in (b"", PREFACE[:5], PREFACE, PREFACE + b"\0\0\0\4\0\0\0\0\0")]
+    held = [
+        Raw(server.port, start)
+        for start in (b"", PREFACE[:5], PREFACE, PREFACE + b"\0\0\0\4\0\0\0\0\0")
+    ]
     half = Raw(server.port)
-    half.send(HeadersFrame(1, half.block("POST", "/predictions"), flags=["END_HEADERS"]).serialize())
+    half.send(
+        HeadersFrame(1, half.block("POST", "/predictions"), flags=["END_HEADERS"]).serialize()
+    )
     works(server)
     assert server.ask("POST", "/shutdown").status == 200
     assert server.process.wait(20) == 0

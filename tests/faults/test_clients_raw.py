@@ -1,4 +1,6 @@
-"""Clients that break the rules of HTTP or JSON, on raw sockets: each gets an answer or is hung up on, and others are served."""
+"""Clients that break the rules of HTTP or JSON, on raw sockets: each gets an answer or is hung up
+on, and others are served.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ class Predictor(BasePredictor):
 
 @pytest.fixture(scope="module")
 def server(start_once):
-    return start_once(MODEL, "--header-timeout", "1s", "--body-timeout", "1s", "--cancel-grace", "2s")
+    return start_once(
+        MODEL, "--header-timeout", "1s", "--body-timeout", "1s", "--cancel-grace", "2s"
+    )
 
 
 def exchange(server, data: bytes, timeout: float = 10) -> bytes:
@@ -137,7 +141,9 @@ LINES = [
     b"CONNECT evil:80 HTTP/1.1\r\nHost: evil:80\r\nConnection: close\r\n\r\n",
     b"TRACE / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X-%d: y\r\n" * 1 % 1 + b"A" * 200_000,
-    b"GET / HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X-%d: y\r\n" % i for i in range(30_000)) + b"\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\n"
+    + b"".join(b"X-%d: y\r\n" % i for i in range(30_000))
+    + b"\r\n",
     b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 2_000_000 + b"\r\n\r\n",
     b"GET /" + b"a" * 2_000_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
     b"GET / HTTP/1.1\rHost: x\r\r",
@@ -148,7 +154,9 @@ LINES = [
 @pytest.mark.parametrize("data", LINES, ids=lambda d: repr(d[:30]))
 def test_a_request_of_any_kind_is_answered_or_hung_up_on(server, data):
     answer = exchange(server, data)
-    assert all(200 <= status < 500 or status in (501, 505) for status in statuses(answer)), answer[:200]
+    assert all(200 <= status < 500 or status in (501, 505) for status in statuses(answer)), answer[
+        :200
+    ]
     assert b"root:" not in answer
     works(server)
 
@@ -159,9 +167,9 @@ def test_nothing_of_a_client_gets_into_the_headers_of_the_answer(server):
         "/%0d%0aSet-Cookie:%20x=1",
         "/predictions?x=%0d%0aSet-Cookie: y",
     ):
-        head = exchange(server, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()).partition(
-            b"\r\n\r\n"
-        )[0]
+        head = exchange(
+            server, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+        ).partition(b"\r\n\r\n")[0]
         assert b"set-cookie" not in head.lower()
     for id in ("a\r\nSet-Cookie: x=1", "a\nb", "\x00", "é\u2028"):
         answer = server.ask("PUT", f"/predictions/{quote(id, safe='')}", {"input": {}})
@@ -171,14 +179,18 @@ def test_nothing_of_a_client_gets_into_the_headers_of_the_answer(server):
 
 def test_headers_that_carry_on_to_others_carry_no_line_breaks(server, receiver):
     head = ["traceparent: 00-x", "tracestate: a=b\tc"]
-    exchange(server, post(json.dumps({"webhook": receiver.url, "id": "x\r\nX-Evil: 1"}).encode(), *head))
+    exchange(
+        server, post(json.dumps({"webhook": receiver.url, "id": "x\r\nX-Evil: 1"}).encode(), *head)
+    )
     receiver.wait_terminal()
     assert not any("x-evil" in headers for headers in receiver.headers)
     works(server)
 
 
 def test_200_silent_connections_hold_up_nobody(server):
-    """Slow headers, slow bodies, nothing at all: each is closed in the end, and others are served meanwhile."""
+    """Slow headers, slow bodies, nothing at all: each is closed in the end, and others are served
+    meanwhile.
+    """
     starts = [
         b"",
         b"POST /predictions HTTP/1.1\r\nHost: x\r\nX-",
@@ -215,7 +227,10 @@ def test_a_body_that_trickles_is_read_and_others_are_served_meanwhile(server):
 
 def test_pipelined_requests_are_all_answered_in_order(server):
     ids = [f"pipe-{i}" for i in range(20)]
-    requests = [post(json.dumps({"id": id}).encode()).replace(b"Connection: close\r\n", b"") for id in ids[:-1]]
+    requests = [
+        post(json.dumps({"id": id}).encode()).replace(b"Connection: close\r\n", b"")
+        for id in ids[:-1]
+    ]
     answer = exchange(server, b"".join(requests) + post(json.dumps({"id": ids[-1]}).encode()))
     assert statuses(answer) == [200] * 20
     assert re.findall(rb'"id":"(pipe-\d+)"', answer) == [id.encode() for id in ids]
@@ -238,7 +253,10 @@ def test_a_client_that_leaves_frees_its_slot(request, server, kind):
         id = f"left{n}"
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
             connection.sendall(post(b'{"id": "%s", "input": {"s": 60}}' % id.encode()))
-            until("it runs", lambda id=id: "begun" in server.get(f"/predictions/{id}").json.get("logs", ""))
+            until(
+                "it runs",
+                lambda id=id: "begun" in server.get(f"/predictions/{id}").json.get("logs", ""),
+            )
         begin = time.monotonic()
         until("the slot is free", lambda: server.health()["concurrency"]["current"] == 0)
         late.append(time.monotonic() - begin)
@@ -294,7 +312,9 @@ def test_20_puts_of_one_id_run_once(server):
 def test_a_cancel_right_after_the_start_or_at_the_end_has_one_outcome(server):
     for i in range(30):
         id = f"race-{i}"
-        server.ask("PUT", f"/predictions/{id}", {"input": {"s": 0.01 * (i % 3)}}, Prefer="respond-async")
+        server.ask(
+            "PUT", f"/predictions/{id}", {"input": {"s": 0.01 * (i % 3)}}, Prefer="respond-async"
+        )
         answers = race(2, lambda _, id=id: server.ask("POST", f"/predictions/{id}/cancel").status)
         assert set(answers) <= {200, 404}
         first = server.ended(id)
@@ -321,7 +341,12 @@ def test_a_slow_loris_does_not_hold_the_shutdown(start):
     server = start(MODEL)
     held = []
     try:
-        for data in (b"", b"GET / HT", post(b"{", "Content-Length: 100"), post(b"", "Transfer-Encoding: chunked")):
+        for data in (
+            b"",
+            b"GET / HT",
+            post(b"{", "Content-Length: 100"),
+            post(b"", "Transfer-Encoding: chunked"),
+        ):
             held.append(socket.create_connection(("127.0.0.1", server.port), timeout=20))
             held[-1].sendall(data)
         works(server)

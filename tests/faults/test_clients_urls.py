@@ -85,9 +85,13 @@ def test_an_endless_download_ends_at_the_limit(server, store):
 
 
 def test_a_length_that_lies_fails(server, store):
-    store.routes["/short"] = lambda n: Reply(200, {"Content-Length": "100", "Connection": "close"}, [b"only this"])
+    store.routes["/short"] = lambda n: Reply(
+        200, {"Content-Length": "100", "Connection": "close"}, [b"only this"]
+    )
     assert server.predict({"file": store.url + "/short"}).json["status"] == "failed"
-    store.routes["/huge"] = lambda n: Reply(200, {"Content-Length": "9" * 18, "Connection": "close"}, [b"x"])
+    store.routes["/huge"] = lambda n: Reply(
+        200, {"Content-Length": "9" * 18, "Connection": "close"}, [b"x"]
+    )
     assert server.predict({"file": store.url + "/huge"}).json["status"] == "failed"
     works(server)
 
@@ -95,7 +99,9 @@ def test_a_length_that_lies_fails(server, store):
 @pytest.mark.parametrize("how", ["says nothing", "trickles"])
 def test_a_download_that_hangs_can_be_canceled(server, store, silent, how):
     gate = threading.Event()
-    store.routes["/slow"] = lambda n: Reply(200, {}, iter(lambda: b"x" if not gate.wait(0.02) else None, None))
+    store.routes["/slow"] = lambda n: Reply(
+        200, {}, iter(lambda: b"x" if not gate.wait(0.02) else None, None)
+    )
     url = silent if how == "says nothing" else store.url + "/slow"
     id = server.predict({"file": url}, {"Prefer": "respond-async"}).json["id"]
     assert server.get(f"/predictions/{id}").json["status"] == "starting"
@@ -107,7 +113,9 @@ def test_a_download_that_hangs_can_be_canceled(server, store, silent, how):
 
 
 def test_a_webhook_that_redirects_to_a_file_or_never_ends_holds_nothing(server, receiver, silent):
-    receiver.answer = lambda n: Reply(307, {"Location": "file:///etc/passwd", "Content-Length": "0"})
+    receiver.answer = lambda n: Reply(
+        307, {"Location": "file:///etc/passwd", "Content-Length": "0"}
+    )
     assert server.predict({}, webhook=receiver.url).json["status"] == "succeeded"
     receiver.answer = lambda n: Reply(200, {}, (b"y" * 65536 for _ in range(1000)))
     assert server.predict({}, webhook=receiver.url).json["status"] == "succeeded"

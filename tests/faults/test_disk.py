@@ -1,4 +1,6 @@
-"""The disk is full or read-only: each prediction says so, health says why, and all is well when there is room again."""
+"""The disk is full or read-only: each prediction says so, health says why, and all is well when
+there is room again.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ class Disk:
 
     @contextlib.contextmanager
     def read_only(self, path: pathlib.Path) -> Iterator[None]:
-        """As a kernel makes a broken disk: also below those who write on it, which a remount refuses."""
+        """As a kernel makes a broken disk: also below those who write on it, which a remount
+        refuses.
+        """
         subprocess.run(["mount", "--bind", str(path), str(path)], check=True)
         try:
             subprocess.run(["mount", "-o", "remount,bind,ro", str(path)], check=True)
@@ -105,7 +109,15 @@ def disk(small):
 
 @pytest.fixture(params=[MODEL, ASYNC_MODEL], ids=["sync", "async"])
 def server(request, start, disk):
-    found = start(request.param, "--working-dir", str(disk.path / "spool"), "--max-queue", "2", "--max-restarts", "0")
+    found = start(
+        request.param,
+        "--working-dir",
+        str(disk.path / "spool"),
+        "--max-queue",
+        "2",
+        "--max-restarts",
+        "0",
+    )
     yield found
     found.close()  # before the disk goes
 
@@ -130,7 +142,9 @@ def nothing_runs(server: Server, receiver: Receiver, why: str) -> None:
     assert server.ended("detached")["error"] == why
     unhealthy(server, why)
     assert server.get("/readyz").status == 503 and server.get("/livez").status == 200
-    until("both were told", lambda: ends(receiver) == {"waited": ["failed"], "detached": ["failed"]})
+    until(
+        "both were told", lambda: ends(receiver) == {"waited": ["failed"], "detached": ["failed"]}
+    )
 
 
 def test_new_predictions_fail_with_the_reason_and_health_says_it(
@@ -145,7 +159,9 @@ def test_new_predictions_fail_with_the_reason_and_health_says_it(
     assert server.runner() == runner, "it was not restarted"
 
 
-def test_a_prediction_that_ends_on_a_full_disk_says_so(server: Server, disk: Disk, receiver: Receiver) -> None:
+def test_a_prediction_that_ends_on_a_full_disk_says_so(
+    server: Server, disk: Disk, receiver: Receiver
+) -> None:
     gate = disk.path.parent / f"{disk.path.name}-gate"
     asked(server, {"gate": str(gate), "n": 3}, id="it", webhook=receiver.url)
     begun(server, "it")
@@ -214,8 +230,12 @@ def test_a_working_directory_that_becomes_read_only_is_told_until_it_is_writable
     assert server.runner() == runner, "it was not restarted"
 
 
-def test_a_prediction_that_ends_on_a_read_only_disk_says_so(server: Server, disk: Disk, receiver: Receiver) -> None:
-    """Its answer can't be written, so the model's process ends; it is there again with the first room, and not counted."""
+def test_a_prediction_that_ends_on_a_read_only_disk_says_so(
+    server: Server, disk: Disk, receiver: Receiver
+) -> None:
+    """Its answer can't be written, so the model's process ends; it is there again with the first
+    room, and not counted.
+    """
     gate = disk.path.parent / f"{disk.path.name}-gate"
     asked(server, {"gate": str(gate)}, id="it", webhook=receiver.url)
     begun(server, "it")
@@ -243,10 +263,14 @@ def test_a_cancel_on_a_read_only_disk_ends_the_prediction(start, disk: Disk) -> 
     server.close()
 
 
-def test_read_only_directories_of_the_model_and_for_temporary_files_are_the_models_affair(start, disk: Disk) -> None:
+def test_read_only_directories_of_the_model_and_for_temporary_files_are_the_models_affair(
+    start, disk: Disk
+) -> None:
     (disk.path / "model").mkdir()
     (disk.path / "temporary").mkdir()
-    server = start(WRITES, model_dir=disk.path / "model", env={"TMPDIR": str(disk.path / "temporary")})
+    server = start(
+        WRITES, model_dir=disk.path / "model", env={"TMPDIR": str(disk.path / "temporary")}
+    )
     with disk.read_only(disk.path / "model"), disk.read_only(disk.path / "temporary"):
         body = server.predict({"size": 1}).json
         assert body["status"] == "failed" and "Read-only file system" in body["error"], body
@@ -258,7 +282,9 @@ def test_read_only_directories_of_the_model_and_for_temporary_files_are_the_mode
     server.close()
 
 
-def test_a_disk_without_names_is_full(start, tmp_path: pathlib.Path, receiver: Receiver, small) -> None:
+def test_a_disk_without_names_is_full(
+    start, tmp_path: pathlib.Path, receiver: Receiver, small
+) -> None:
     disk = small("nr_inodes=60")
     server = start(MODEL, "--working-dir", str(disk.path / "spool"), "--cancel-grace", "300ms")
     runner = server.runner()
@@ -280,7 +306,9 @@ def test_a_disk_without_names_is_full(start, tmp_path: pathlib.Path, receiver: R
 
 
 @pytest.mark.parametrize("source", [MODEL, ASYNC_MODEL], ids=["sync", "async"])
-def test_a_limit_of_the_size_of_files_fails_what_is_larger(start, tmp_path: pathlib.Path, source: str) -> None:
+def test_a_limit_of_the_size_of_files_fails_what_is_larger(
+    start, tmp_path: pathlib.Path, source: str
+) -> None:
     """RLIMIT_FSIZE, as `ulimit -f` or LimitFSIZE of systemd set it, of both processes."""
     server = start(source.replace('yield f"part {n}"', 'yield f"part {n}" + "x" * (n << 10)'))
     pids = server.process.pid, server.runner()
@@ -296,12 +324,16 @@ def test_a_limit_of_the_size_of_files_fails_what_is_larger(start, tmp_path: path
     assert server.predict({}).json["error"] == TOO_LARGE
     unhealthy(server, TOO_LARGE)
     for pid in pids:
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        resource.prlimit(
+            pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        )
     well(server)
     assert (server.process.pid, server.runner()) == pids, "neither was restarted"
 
 
-def test_a_temporary_directory_without_room_is_the_predictions_own_affair(start, disk: Disk) -> None:
+def test_a_temporary_directory_without_room_is_the_predictions_own_affair(
+    start, disk: Disk
+) -> None:
     server = start(WRITES, env={"TMPDIR": str(disk.path)})
     body = server.predict({"size": 4 << 20}).json
     assert body["status"] == "failed" and "No space left on device" in body["error"]
@@ -320,15 +352,31 @@ RECOVERED = "the server restarted before the prediction ended"
 def test_what_was_accepted_is_kept_by_a_server_that_starts_on_a_full_disk(
     start, disk: Disk, receiver: Receiver, recover: str, more: tuple[str, ...]
 ) -> None:
-    """It runs when there is room, and nothing is removed that has not ended: not by the server after it either."""
+    """It runs when there is room, and nothing is removed that has not ended: not by the server
+    after it either.
+    """
     gate = disk.path.parent / f"{disk.path.name}-gate"
-    flags = ("--working-dir", str(disk.path / "spool"), "--max-queue", "2", "--recover", recover, *more)
+    flags = (
+        "--working-dir",
+        str(disk.path / "spool"),
+        "--max-queue",
+        "2",
+        "--recover",
+        recover,
+        *more,
+    )
     first = start(MODEL, *flags)
     if more:
         until("both are ready", lambda: first.health()["concurrency"]["max"] == 2)
     ids = ["runs", *(["runs-too"] if more else []), "waits"]
     for n, id in enumerate(ids):
-        asked(first, {"gate": str(gate), "n": n}, id=id, webhook=receiver.url, webhook_events_filter=["completed"])
+        asked(
+            first,
+            {"gate": str(gate), "n": n},
+            id=id,
+            webhook=receiver.url,
+            webhook_events_filter=["completed"],
+        )
         if id != "waits":
             begun(first, id)
     first.kill()
@@ -338,7 +386,9 @@ def test_what_was_accepted_is_kept_by_a_server_that_starts_on_a_full_disk(
     disk.fill()
     for _ in range(2):
         server = start(MODEL, *flags, ready=False)
-        until("it says why", lambda log=server.log: "no runner can start" in log() and FULL in log())
+        until(
+            "it says why", lambda log=server.log: "no runner can start" in log() and FULL in log()
+        )
         assert server.health()["status"] == "STARTING"
         for id in ids:
             kept = server.get(f"/predictions/{id}").json
@@ -375,7 +425,13 @@ def test_the_end_on_a_full_disk_is_told_though_the_server_is_killed(
     first.ended("before")
     well(first)
     if when == "it ends":
-        asked(first, {"gate": str(gate)}, id="it", webhook=receiver.url, webhook_events_filter=["completed"])
+        asked(
+            first,
+            {"gate": str(gate)},
+            id="it",
+            webhook=receiver.url,
+            webhook_events_filter=["completed"],
+        )
         begun(first, "it")
         disk.fill()
         gate.touch()
@@ -401,12 +457,18 @@ def test_the_end_on_a_full_disk_is_told_though_the_server_is_killed(
 def test_an_end_that_is_too_large_for_the_room_that_is_kept_is_not_lost(
     start, disk: Disk, receiver: Receiver, free: int, status: str
 ) -> None:
-    """How it has ended is lost, where the runner had room for its answer and the server had none for the note."""
+    """How it has ended is lost, where the runner had room for its answer and the server had none
+    for the note.
+    """
     gate = disk.path.parent / f"{disk.path.name}-gate"
     receiver.answer = lambda n: 503
     flags = ("--working-dir", str(disk.path / "spool"))
     first = start(MODEL, *flags)
-    large = {"context": {"large": "x" * (100 << 10)}, "webhook": receiver.url, "webhook_events_filter": ["completed"]}
+    large = {
+        "context": {"large": "x" * (100 << 10)},
+        "webhook": receiver.url,
+        "webhook_events_filter": ["completed"],
+    }
     asked(first, {"gate": str(gate)}, id="it", **large)
     begun(first, "it")
     disk.fill()
@@ -456,7 +518,16 @@ def test_a_working_directory_that_can_not_be_made_is_told_at_once(disk: Disk, st
     running = start(MODEL)
     disk.writable(False)
     other = subprocess.run(
-        [running.process.args[0], "--port", "0", "--working-dir", str(disk.path / "spool"), "--predict", "x:y", "."],
+        [
+            running.process.args[0],
+            "--port",
+            "0",
+            "--working-dir",
+            str(disk.path / "spool"),
+            "--predict",
+            "x:y",
+            ".",
+        ],
         capture_output=True,
         text=True,
         timeout=20,
@@ -474,7 +545,9 @@ def test_the_model_directory_is_never_written_to(start, tmp_path) -> None:
     before = files_in(tmp_path)
     server = start(model_dir=tmp_path)
     assert server.predict({}).json["status"] == "succeeded"
-    assert [name for name in files_in(tmp_path) if not name.startswith(server.temporary.name)] == before
+    assert [
+        name for name in files_in(tmp_path) if not name.startswith(server.temporary.name)
+    ] == before
 
 
 PRINTS = """

@@ -1,4 +1,6 @@
-"""Without a flag, too, what was accepted outlives the server; and nobody takes or removes the directory of another."""
+"""Without a flag, too, what was accepted outlives the server; and nobody takes or removes the
+directory of another.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,11 @@ def test_what_a_killed_server_had_accepted_ends_without_any_flag(again, receiver
     gate.touch()
     second = again(ready=False)
     assert directory(second) == directory(first)
-    assert [second.ended(f"p{n}")["status"] for n in range(3)] == ["failed", "succeeded", "succeeded"]
+    assert [second.ended(f"p{n}")["status"] for n in range(3)] == [
+        "failed",
+        "succeeded",
+        "succeeded",
+    ]
     until("all were told", lambda: len(ends(receiver)) == 3)
     assert {len(told) for told in ends(receiver).values()} == {1}
     ended_in_order(second)
@@ -147,7 +153,9 @@ class Predictor(BasePredictor):
 """
 
 
-@pytest.mark.parametrize("flags", [(), ("--ephemeral",), ("--working-dir",)], ids=["own", "ephemeral", "chosen"])
+@pytest.mark.parametrize(
+    "flags", [(), ("--ephemeral",), ("--working-dir",)], ids=["own", "ephemeral", "chosen"]
+)
 def test_the_files_of_inputs_go_with_their_server_also_if_it_is_killed(again, tmp_path, flags):
     more = (*flags, str(tmp_path / "spool")) if flags == ("--working-dir",) else flags
     first = again(*more, source=HOLDS)
@@ -196,17 +204,33 @@ def test_a_server_whose_model_removes_the_directory_keeps_it(start, tmp_path, wh
     refused()
     server.predict({"what": what})
     refused()
-    until("it serves again", lambda: server.predict({"what": "nothing"}).json["status"] == "succeeded")
+    until(
+        "it serves again", lambda: server.predict({"what": "nothing"}).json["status"] == "succeeded"
+    )
     refused()
     assert (path / "lock").exists(), "a server in another container looks for it"
 
 
 def test_where_another_has_the_directory_a_fresh_one_is_used_and_said(again, start):
-    """On another address of the same port; and in another network, where no name but that of the file counts."""
+    """On another address of the same port; and in another network, where no name but that of the
+    file counts.
+    """
     first = again()
-    model, port = first.process.args[-1], first.process.args[first.process.args.index("--port", 5) + 1]
+    model, port = (
+        first.process.args[-1],
+        first.process.args[first.process.args.index("--port", 5) + 1],
+    )
     env = {"TMPDIR": str(pathlib.Path(model) / "tmp")}
-    second = start("", "--port", port, "--host", "127.0.0.2", model_dir=pathlib.Path(model), env=env, ready=False)
+    second = start(
+        "",
+        "--port",
+        port,
+        "--host",
+        "127.0.0.2",
+        model_dir=pathlib.Path(model),
+        env=env,
+        ready=False,
+    )
     until("it says so", lambda: "in use by another server" in second.log())
     assert directory(second) != directory(first)
     ended_in_order(second)
@@ -221,7 +245,9 @@ def test_where_another_has_the_directory_a_fresh_one_is_used_and_said(again, sta
         "predict.py:Predictor",
         model,
     ]
-    with subprocess.Popen(apart, env={**os.environ, **env}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as third:
+    with subprocess.Popen(
+        apart, env={**os.environ, **env}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as third:
         assert third.stdout is not None
         said = ""
         while "msg=listening" not in said and (line := third.stdout.readline().decode()):

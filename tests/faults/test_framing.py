@@ -1,4 +1,6 @@
-"""Where a request and an answer end on a connection that is kept, whatever a client has put into them."""
+"""Where a request and an answer end on a connection that is kept, whatever a client has put into
+them.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def server(start_once):
 
 
 def exchange(server, *pieces: bytes) -> tuple[list[int], bool]:
-    """The statuses of all answers to what is sent, and whether the server closed the connection then."""
+    """The statuses of all answers to what is sent, and whether the server closed the connection
+    then.
+    """
     got, closed = b"", False
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -58,30 +62,61 @@ def hidden() -> tuple[str, bytes]:
 
 
 def head(line: str, *headers: str) -> bytes:
-    return "\r\n".join([line, "Host: x", "Content-Type: application/json", *headers]).encode("latin-1") + b"\r\n\r\n"
+    return (
+        "\r\n".join([line, "Host: x", "Content-Type: application/json", *headers]).encode("latin-1")
+        + b"\r\n\r\n"
+    )
 
 
 POST, POST_1_0 = "POST /predictions HTTP/1.1", "POST /predictions HTTP/1.0"
 KEEP, CHUNKED = "Connection: keep-alive", "Transfer-Encoding: chunked"
 NOTHING = b"0\r\n\r\n"
 
-#: Heads and the beginning of their bodies; %d is the length of all that follows the head. The body goes on with a request.
+#: Heads and the beginning of their bodies; %d is the length of all that follows the head. The body
+#: goes on with a request.
 REFUSED: dict[str, tuple[bytes, bytes]] = {
     "length, coding": (head(POST, "Content-Length: 5", CHUNKED), NOTHING),
     "coding, length": (head(POST, CHUNKED, "Content-Length: 5"), NOTHING),
     "length of everything, coding": (head(POST, "Content-Length: %d", CHUNKED), NOTHING),
     "length of nothing, coding": (head(POST, "Content-Length: 0", CHUNKED), NOTHING),
-    "GET, length, coding": (head("GET /predictions HTTP/1.1", "Content-Length: 5", CHUNKED), NOTHING),
+    "GET, length, coding": (
+        head("GET /predictions HTTP/1.1", "Content-Length: 5", CHUNKED),
+        NOTHING,
+    ),
     "GET, coding, length": (head("GET /livez HTTP/1.1", CHUNKED, "Content-Length: %d"), NOTHING),
     "HEAD, length, coding": (head("HEAD / HTTP/1.1", "Content-Length: 5", CHUNKED), NOTHING),
-    "PUT, length, coding": (head("PUT /predictions/put HTTP/1.1", "Content-Length: 5", CHUNKED), NOTHING),
-    "DELETE, length, coding": (head("DELETE /v1/files/x HTTP/1.1", "Content-Length: 5", CHUNKED), NOTHING),
-    "/v1, length, coding": (head("POST /v1/predictions HTTP/1.1", "Content-Length: 5", CHUNKED), NOTHING),
-    "/v1/files, length, coding": (head("POST /v1/files HTTP/1.1", "Content-Length: 5", CHUNKED), NOTHING),
-    "no route, length, coding": (head("POST /nowhere HTTP/1.1", "Content-Length: 5", CHUNKED), NOTHING),
-    "stream, length, coding": (head(POST, "Accept: text/event-stream", "Content-Length: 5", CHUNKED), NOTHING),
-    "expect, length, coding": (head(POST, "Expect: 100-continue", "Content-Length: 5", CHUNKED), NOTHING),
-    "folded coding, length": (head(POST, "Content-Length: %d", "Transfer-Encoding:\r\n chunked"), NOTHING),
+    "PUT, length, coding": (
+        head("PUT /predictions/put HTTP/1.1", "Content-Length: 5", CHUNKED),
+        NOTHING,
+    ),
+    "DELETE, length, coding": (
+        head("DELETE /v1/files/x HTTP/1.1", "Content-Length: 5", CHUNKED),
+        NOTHING,
+    ),
+    "/v1, length, coding": (
+        head("POST /v1/predictions HTTP/1.1", "Content-Length: 5", CHUNKED),
+        NOTHING,
+    ),
+    "/v1/files, length, coding": (
+        head("POST /v1/files HTTP/1.1", "Content-Length: 5", CHUNKED),
+        NOTHING,
+    ),
+    "no route, length, coding": (
+        head("POST /nowhere HTTP/1.1", "Content-Length: 5", CHUNKED),
+        NOTHING,
+    ),
+    "stream, length, coding": (
+        head(POST, "Accept: text/event-stream", "Content-Length: 5", CHUNKED),
+        NOTHING,
+    ),
+    "expect, length, coding": (
+        head(POST, "Expect: 100-continue", "Content-Length: 5", CHUNKED),
+        NOTHING,
+    ),
+    "folded coding, length": (
+        head(POST, "Content-Length: %d", "Transfer-Encoding:\r\n chunked"),
+        NOTHING,
+    ),
     "folded coding": (head(POST, "Transfer-Encoding:\r\n\tchunked"), NOTHING),
     "folded length": (head(POST, "Content-Length:\r\n 2"), b"{}"),
     "another folded header": (head(POST, "Content-Length: 2", "X: a\r\n b"), b"{}"),
@@ -107,7 +142,10 @@ REFUSED: dict[str, tuple[bytes, bytes]] = {
     "a tab before the colon": (head(POST, "Content-Length: 2", "X\t: y"), b"{}"),
     "a space before a header": (head(POST, "Content-Length: 2").replace(b"Host", b" Host"), b"{}"),
     "LF after a header": (head(POST, "A: b\nContent-Length: 2"), b"{}"),
-    "LF after the request line": (head(POST, "Content-Length: 2").replace(b"\r\n", b"\n", 1), b"{}"),
+    "LF after the request line": (
+        head(POST, "Content-Length: 2").replace(b"\r\n", b"\n", 1),
+        b"{}",
+    ),
     "LF at the end of the head": (head(POST, "Content-Length: 2")[:-2] + b"\n", b"{}"),
     "LF everywhere": (head(POST, "Content-Length: 2").replace(b"\r\n", b"\n"), b"{}"),
     "CR in a header": (head(POST, "A: b\rContent-Length: %d", "Content-Length: 2"), b"{}"),
@@ -117,7 +155,10 @@ REFUSED: dict[str, tuple[bytes, bytes]] = {
     "two hosts": (head(POST, "Content-Length: 2", "Host: y"), b"{}"),
     "coding of another name": (head(POST, "Transfer-Encoding: xchunked"), NOTHING),
     "coding identity": (head(POST, "Transfer-Encoding: identity"), NOTHING),
-    "coding identity, length": (head(POST, "Transfer-Encoding: identity", "Content-Length: 2"), b"{}"),
+    "coding identity, length": (
+        head(POST, "Transfer-Encoding: identity", "Content-Length: 2"),
+        b"{}",
+    ),
     "coding chunked, chunked": (head(POST, "Transfer-Encoding: chunked, chunked"), NOTHING),
     "coding chunked, identity": (head(POST, "Transfer-Encoding: chunked, identity"), NOTHING),
     "coding twice": (head(POST, CHUNKED, CHUNKED), NOTHING),
@@ -137,7 +178,9 @@ def test_one_request_is_not_taken_for_two(server, name):
     assert server.get(f"/predictions/{id}").status == 404, "the hidden request ran"
 
 
-@pytest.mark.parametrize("name", ["length, coding", "HTTP/1.0, coding", "another folded header", "LF everywhere"])
+@pytest.mark.parametrize(
+    "name", ["length, coding", "HTTP/1.0, coding", "another folded header", "LF everywhere"]
+)
 def test_nor_after_others_on_the_connection(server, name):
     first, body = REFUSED[name]
     id, second = hidden()
@@ -153,7 +196,10 @@ def test_nor_after_others_on_the_connection(server, name):
     ]
     clear, refused = b"".join(before), first.replace(b"%d", b"9")
     one_by_one = clear + refused
-    for pieces in ([clear + refused + body + second], [one_by_one[i : i + 1] for i in range(len(one_by_one))]):
+    for pieces in (
+        [clear + refused + body + second],
+        [one_by_one[i : i + 1] for i in range(len(one_by_one))],
+    ):
         answers, closed = exchange(server, *pieces)
         assert closed and answers == [200, 200, 200, 201, 404, 200, 400]
     assert server.get(f"/predictions/{id}").status == 404, "the hidden request ran"
@@ -196,7 +242,9 @@ def test_a_body_in_chunks_is_the_last_on_its_connection(server, path, body):
 def test_a_body_in_chunks_is_read_and_the_answer_says_that_it_is_the_last(server):
     body = iter([b'{"input": ', b'{"text": "in pieces"}}'])
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
-    connection.request("POST", "/predictions", body, {"Content-Type": "application/json"}, encode_chunked=True)
+    connection.request(
+        "POST", "/predictions", body, {"Content-Type": "application/json"}, encode_chunked=True
+    )
     answer = connection.getresponse()
     assert answer.getheader("Connection") == "close"
     assert json.loads(answer.read())["output"] == ["in pieces"]
@@ -226,10 +274,15 @@ class Kept:
 
     def ask(self, method, path, body=None, **headers) -> Answer:
         if not isinstance(body, (bytes, type(None))):
-            body, headers = json.dumps(body).encode(), {"Content-Type": "application/json", **headers}
+            body, headers = (
+                json.dumps(body).encode(),
+                {"Content-Type": "application/json", **headers},
+            )
         self._connection.request(method, path, body, headers)
         response = self._connection.getresponse()
-        return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+        return Answer(
+            response.status, {k.lower(): v for k, v in response.getheaders()}, response.read()
+        )
 
     def close(self) -> None:
         self._connection.close()
@@ -252,13 +305,19 @@ def test_the_text_of_a_client_is_never_taken_for_an_answer_of_the_server(kept):
         made = kept.ask("POST", "/predictions", {"id": f"echo-{number}", "input": {"text": text}})
         for answer in (made, kept.ask("GET", f"/predictions/echo-{number}")):
             body = answer.json
-            assert body["input"]["text"] == text and body["output"] == [text] and body["logs"] == text + "\n"
+            assert (
+                body["input"]["text"] == text
+                and body["output"] == [text]
+                and body["logs"] == text + "\n"
+            )
     assert kept.ask("GET", "/livez").json == {"status": "ok"}
 
 
 def test_nor_is_it_in_streams_and_below_v1(kept):
     for text in filled(4200) + filled(8000):
-        events = kept.ask("POST", "/predictions", {"input": {"text": text}}, Accept="text/event-stream").body.decode()
+        events = kept.ask(
+            "POST", "/predictions", {"input": {"text": text}}, Accept="text/event-stream"
+        ).body.decode()
         last = json.loads(re.findall(r"^data: (.*)$", events, re.M)[-1])
         assert last["output"] == [text]
         made = kept.ask("POST", "/v1/predictions", {"input": {"text": text}}, Prefer="wait").json
@@ -274,9 +333,13 @@ def test_nor_is_it_in_an_uploaded_file(kept):
     for text in filled(300_000)[::7]:
         content = text.encode()
         form = (
-            b'--b\r\nContent-Disposition: form-data; name="content"; filename="a"\r\n\r\n' + content + b"\r\n--b--\r\n"
+            b'--b\r\nContent-Disposition: form-data; name="content"; filename="a"\r\n\r\n'
+            + content
+            + b"\r\n--b--\r\n"
         )
-        made = kept.ask("POST", "/v1/files", form, **{"Content-Type": "multipart/form-data; boundary=b"}).json
+        made = kept.ask(
+            "POST", "/v1/files", form, **{"Content-Type": "multipart/form-data; boundary=b"}
+        ).json
         assert kept.ask("GET", f"/v1/files/{made['id']}/download").body == content
     assert kept.ask("GET", "/livez").json == {"status": "ok"}
 
@@ -286,7 +349,10 @@ def test_what_the_server_says_by_itself_and_is_no_error_stays_as_it_is(server):
         answers = connection.makefile("rb")
         for _ in range(2):
             connection.sendall(head(POST, "Expect: 100-continue", "Content-Length: 2"))
-            assert (answers.readline(), answers.readline()) == (b"HTTP/1.1 100 Continue\r\n", b"\r\n")
+            assert (answers.readline(), answers.readline()) == (
+                b"HTTP/1.1 100 Continue\r\n",
+                b"\r\n",
+            )
             connection.sendall(b"{}")
             assert answers.readline() == b"HTTP/1.1 200 OK\r\n"
             length = int(http.client.parse_headers(answers)["Content-Length"])
@@ -306,7 +372,9 @@ UNREAD = {
 
 
 @pytest.mark.parametrize("status", UNREAD)
-@pytest.mark.parametrize("before", [b"", head("GET /livez HTTP/1.1"), head(POST, "Content-Length: 2") + b"{}"])
+@pytest.mark.parametrize(
+    "before", [b"", head("GET /livez HTTP/1.1"), head(POST, "Content-Length: 2") + b"{}"]
+)
 def test_what_is_no_request_has_an_error_in_json(server, status, before):
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(before + UNREAD[status])
@@ -316,7 +384,10 @@ def test_what_is_no_request_has_an_error_in_json(server, status, before):
         got = got[got.index(b"HTTP/1.1", 1) :]
     first, _, body = got.partition(b"\r\n\r\n")
     assert first.startswith(b"HTTP/1.1 %d " % status), got
-    assert b"\r\nContent-Length: %d" % len(body) in first and b"\r\nContent-Type: application/json" in first
+    assert (
+        b"\r\nContent-Length: %d" % len(body) in first
+        and b"\r\nContent-Type: application/json" in first
+    )
     assert json.loads(body)["detail"]
 
 

@@ -16,7 +16,9 @@ from http_harness import Server
 from namespaces import run_inside
 from waiting import until
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start servers of several users")
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root can start servers of several users"
+)
 
 #: Of nobody; the first is what deploy/ has.
 MODEL, NEIGHBOR = 10001, 10002
@@ -40,7 +42,10 @@ def place():
     for name in ("model", "tmp", "volume"):
         (path / name).mkdir()
     (path / "model" / "predict.py").write_text(PREDICTOR)
-    for name in ("model", "tmp"):  # the harness makes a directory in the one, the server in the other
+    for name in (
+        "model",
+        "tmp",
+    ):  # the harness makes a directory in the one, the server in the other
         (path / name).chmod(0o1777)
     yield path
     shutil.rmtree(path)
@@ -55,12 +60,26 @@ def volume(place, mode, owner=0, group=0) -> pathlib.Path:
 def command(place, *flags, uid=MODEL, without=()) -> list[str]:
     ids = [f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if uid else ["--clear-groups"]
     ids += [f"--bounding-set=-{capability}" for capability in without]
-    server = [BINARY, "--host", "127.0.0.1", "--port", "0", "--python", PYTHON, "--predict", "predict.py:predict"]
+    server = [
+        BINARY,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--python",
+        PYTHON,
+        "--predict",
+        "predict.py:predict",
+    ]
     return [str(w) for w in ["setpriv", *ids, *server, *flags, place / "model"]]
 
 
 def environment(place) -> dict[str, str]:
-    return {"TMPDIR": str(place / "tmp"), "PYTHONPATH": str(place / "python"), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {
+        "TMPDIR": str(place / "tmp"),
+        "PYTHONPATH": str(place / "python"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
 
 
 @pytest.fixture
@@ -84,7 +103,9 @@ def serve(place):
 def refused(place, path, *flags, **options) -> str:
     """What a server says that must not start on a directory."""
     line = command(place, "--working-dir", path, *flags, **options)
-    done = subprocess.run(line, env={**os.environ, **environment(place)}, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        line, env={**os.environ, **environment(place)}, capture_output=True, text=True, timeout=30
+    )
     assert done.returncode == 1, done.stderr
     return done.stderr
 
@@ -94,11 +115,17 @@ def state(path) -> tuple[int, str]:
     return found.st_uid, oct(found.st_mode)
 
 
-OTHERS = {"kubernetes": (0o2777, 0, MODEL), "a group's": (0o2775, 0, MODEL), "everybody's": (0o1777, 0, 0)}
+OTHERS = {
+    "kubernetes": (0o2777, 0, MODEL),
+    "a group's": (0o2775, 0, MODEL),
+    "everybody's": (0o1777, 0, 0),
+}
 
 
 @pytest.mark.parametrize("mode, owner, group", OTHERS.values(), ids=OTHERS)
-def test_the_server_keeps_its_files_below_a_directory_that_is_not_its_own(place, serve, mode, owner, group):
+def test_the_server_keeps_its_files_below_a_directory_that_is_not_its_own(
+    place, serve, mode, owner, group
+):
     given = volume(place, mode, owner, group)
     before = state(given)
     first = serve(given)
@@ -112,7 +139,10 @@ def test_the_server_keeps_its_files_below_a_directory_that_is_not_its_own(place,
     first.kill()
     second = serve(given)
     assert second.spool() == first_of(given)
-    assert [second.get(f"/predictions/{id}").json["status"] for id in ("done", "cut")] == ["succeeded", "failed"]
+    assert [second.get(f"/predictions/{id}").json["status"] for id in ("done", "cut")] == [
+        "succeeded",
+        "failed",
+    ]
 
 
 def first_of(given) -> pathlib.Path:
@@ -221,7 +251,9 @@ def test_a_neighbor_who_takes_its_place_meanwhile_gets_nothing(place, serve):
 
 
 def explained(said, at, mode, owner="uid 0 (root)", uid=MODEL) -> str:
-    """What would help, by a message that names directory, owner, mode and the user of the server."""
+    """What would help, by a message that names directory, owner, mode and the user of the
+    server.
+    """
     whole = rf"{re.escape(str(at))} belongs to {re.escape(owner)} and has mode {mode}, and the server runs as uid {uid}: (.*)"
     found = re.search(whole, said)
     assert found, said
@@ -234,7 +266,11 @@ def test_the_error_of_a_directory_that_cannot_be_written_names_the_remedy(place,
     said = refused(place, given / below)
     assert f"--working-dir {given / below}: " in said and "permission denied" in said
     help = explained(said, given, "0755")
-    for remedy in (f"chown -R {MODEL}:{MODEL} {given}", f"fsGroup: {MODEL}", "another --working-dir"):
+    for remedy in (
+        f"chown -R {MODEL}:{MODEL} {given}",
+        f"fsGroup: {MODEL}",
+        "another --working-dir",
+    ):
         assert remedy in help
     assert list(given.iterdir()) == []
 

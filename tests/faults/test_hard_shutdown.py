@@ -1,4 +1,6 @@
-"""Shutdown when everything is against it: stubborn models, threads, daemons, slow receivers, half-open connections."""
+"""Shutdown when everything is against it: stubborn models, threads, daemons, slow receivers,
+half-open connections.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,13 @@ class Predictor(BasePredictor):
 
 def test_everything_at_once(start, receiver, tmp_path):
     server = start(
-        ASYNC_MODEL, "--max-concurrency", "16", "--working-dir", str(tmp_path), "--runner-shutdown-grace-period", "1"
+        ASYNC_MODEL,
+        "--max-concurrency",
+        "16",
+        "--working-dir",
+        str(tmp_path),
+        "--runner-shutdown-grace-period",
+        "1",
     )
     receiver.answer = lambda n: time.sleep(0.5) or 200
     server.predict({"deed": "child,session,daemon"})
@@ -42,7 +50,9 @@ def test_everything_at_once(start, receiver, tmp_path):
     assert ends(receiver) == want
     until("every process is gone", lambda: not processes(f"TMPDIR={server.temporary}"), 5)
     left = [name for name in files_in(tmp_path) if not name.startswith("results/")]
-    assert set(left) <= {"lock", "logs", "openapi.json", "setup-result.json", "reserve", "stop"}, left
+    assert set(left) <= {"lock", "logs", "openapi.json", "setup-result.json", "reserve", "stop"}, (
+        left
+    )
 
 
 SLOW_TO_TELL = """
@@ -59,9 +69,8 @@ class Predictor:
 
 @pytest.mark.parametrize("receivers", ["hang", "answer"])
 def test_what_comes_after_the_grace_period_fits_into_eight_seconds(start, receiver, receivers):
-    """
-    With a model that heeds nothing, a webhook that its receiver does not answer and a client that takes nothing. The machine may
-    be busy, so that there are 4 s more.
+    """With a model that heeds nothing, a webhook that its receiver does not answer and a client
+    that takes nothing. The machine may be busy, so that there are 4 s more.
     """
     release = threading.Event()
     receiver.answer = lambda n: 200 if receivers == "answer" or release.wait(60) else 200
@@ -69,9 +78,14 @@ def test_what_comes_after_the_grace_period_fits_into_eight_seconds(start, receiv
     until("both are ready", lambda: server.health()["concurrency"]["max"] == 2)
     with socket.create_connection(("127.0.0.1", server.port)) as client:
         body = b'{"input": {"size": 33554432}}'
-        client.sendall(b"POST /predictions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        client.sendall(
+            b"POST /predictions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+            + body
+        )
         assert client.recv(1)
-        asked(server, {"s": 600}, id="it", webhook=receiver.url, webhook_events_filter=["completed"])
+        asked(
+            server, {"s": 600}, id="it", webhook=receiver.url, webhook_events_filter=["completed"]
+        )
         until("it runs", lambda: server.get("/predictions/it").json["status"] == "processing")
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(1 + 8 + 4) == 0
@@ -101,9 +115,13 @@ def test_threads_that_never_end_hold_nothing(start):
 
 
 def test_what_setup_has_started_ends_too(start):
-    source = MODEL.replace('if os.environ.get("IN_SETUP"):', 'if os.environ.get("IN_SETUP") and not DEEDS["daemon"]():')
+    source = MODEL.replace(
+        'if os.environ.get("IN_SETUP"):', 'if os.environ.get("IN_SETUP") and not DEEDS["daemon"]():'
+    )
     server = start(
-        source.replace('DEEDS[os.environ["IN_SETUP"]]()', "time.sleep(600)"), env={"IN_SETUP": "1"}, ready=False
+        source.replace('DEEDS[os.environ["IN_SETUP"]]()', "time.sleep(600)"),
+        env={"IN_SETUP": "1"},
+        ready=False,
     )
     mark = f"TMPDIR={server.temporary}"
     until("the daemon runs", lambda: len(processes(mark)) >= 3)

@@ -73,10 +73,17 @@ def test_what_can_not_be_read_for_long_fails_and_the_model_is_replaced(start, tm
         until("the model has answered", lambda: (spool / "response-never.json").exists())
         until("its process is replaced", lambda: not alive(runner), 30)
         until(
-            "it can't be", lambda: "no runner could be started" in server.log() or "no runner can start" in server.log()
+            "it can't be",
+            lambda: (
+                "no runner could be started" in server.log()
+                or "no runner can start" in server.log()
+            ),
         )
     end = server.ended("never")
-    assert (end["status"], end["error"]) == ("failed", "what the model has written can't be read: too many open files")
+    assert (end["status"], end["error"]) == (
+        "failed",
+        "what the model has written can't be read: too many open files",
+    )
     assert end["output"] == ["first ", "last"], "the file of the events was open already"
     server.wait_status("READY")
     assert server.predict({}).json["output"] == ["first ", "last"]
@@ -84,9 +91,8 @@ def test_what_can_not_be_read_for_long_fails_and_the_model_is_replaced(start, tm
 
 @contextlib.contextmanager
 def undying(pid: int) -> Iterator[None]:
-    """
-    A process does not end although it is killed: as one that hangs in a driver does. Here the kernel keeps it because a
-    debugger, which has been stopped, has not heard of its end yet.
+    """A process does not end although it is killed: as one that hangs in a driver does. Here the
+    kernel keeps it because a debugger, which has been stopped, has not heard of its end yet.
     """
     seize = "import ctypes, os, sys; assert ctypes.CDLL(None).ptrace(0x4206, int(sys.argv[1]), 0, 0) == 0; print(flush=True)"
     command = [sys.executable, "-c", seize + "; sys.stdin.read()", str(pid)]
@@ -111,7 +117,9 @@ class Predictor:
 """
 
 
-def test_a_process_that_does_not_end_holds_up_neither_its_prediction_nor_the_end_of_the_server(start, receiver):
+def test_a_process_that_does_not_end_holds_up_neither_its_prediction_nor_the_end_of_the_server(
+    start, receiver
+):
     server = start(STUBBORN, "--cancel-grace", "300ms", expect_exit=1)
     with undying(server.runner()):
         server.predict({"s": 60}, {"Prefer": "respond-async"}, id="stuck", webhook=receiver.url)
@@ -123,7 +131,9 @@ def test_a_process_that_does_not_end_holds_up_neither_its_prediction_nor_the_end
 
 @pytest.mark.parametrize("canceled", [False, True])
 def test_nor_the_end_of_a_server_that_is_told_to_stop(start, receiver, canceled):
-    """Everything after the grace period takes 8 s; here it has 4 s more, for a machine that is busy."""
+    """Everything after the grace period takes 8 s; here it has 4 s more, for a machine that is
+    busy.
+    """
     server = start(STUBBORN, "--runner-shutdown-grace-period", "1", expect_exit=0)
     with undying(server.runner()):
         server.predict({"s": 60}, {"Prefer": "respond-async"}, id="stuck", webhook=receiver.url)
@@ -143,7 +153,13 @@ def test_one_of_several_that_does_not_end_is_replaced_once_it_does(start):
         server.predict({"s": 60}, {"Prefer": "respond-async"}, id="stuck")
         server.ask("POST", "/predictions/stuck/cancel")
         assert server.ended("stuck", 30)["status"] == "canceled"
-        assert sorted(runner["status"] for runner in server.health()["runners"]) == ["DEFUNCT", "READY"]
+        assert sorted(runner["status"] for runner in server.health()["runners"]) == [
+            "DEFUNCT",
+            "READY",
+        ]
         assert server.predict({}).json["output"] == "done"
-    until("both are ready", lambda: {runner["status"] for runner in server.health()["runners"]} == {"READY"})
+    until(
+        "both are ready",
+        lambda: {runner["status"] for runner in server.health()["runners"]} == {"READY"},
+    )
     assert len({first, second} & {runner["pid"] for runner in server.health()["runners"]}) == 1

@@ -1,4 +1,6 @@
-"""Floods and chaos, in small; ``make soak``, ``make kills`` and ``make chaos`` are the large forms."""
+"""Floods and chaos, in small; ``make soak``, ``make kills`` and ``make chaos`` are the large
+forms.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,10 @@ def test_nothing_grows_with_the_number_of_predictions(start):
     server = start(PLAIN, "--max-concurrency", "32", "--retain", "10")
     first, *_, last = soak(server, 2000, 500)
     # A connection that is being closed may be among them.
-    assert all(now <= then + 2 for now, then in zip(last.descriptors, first.descriptors)), (first, last)
+    assert all(now <= then + 2 for now, then in zip(last.descriptors, first.descriptors)), (
+        first,
+        last,
+    )
     assert last.entries == first.entries
     assert last.rss[1] - first.rss[1] < 4096, "the runner, in KiB"
 

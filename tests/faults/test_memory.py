@@ -1,4 +1,6 @@
-"""What others put into a server takes a bounded part of its memory; ``make soak`` does the same for longer and with more."""
+"""What others put into a server takes a bounded part of its memory; ``make soak`` does the same for
+longer and with more.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from waiting import until
 PAGE = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "reliability.md").read_text()
 
 
-@pytest.mark.parametrize("load", LOADS[1:], ids=lambda load: load.name)  # the first one is that of the next test
+@pytest.mark.parametrize(
+    "load", LOADS[1:], ids=lambda load: load.name
+)  # the first one is that of the next test
 def test_the_memory_of_the_server_is_bounded(start, load):
     row = load.run(start, load.small)
     assert row.rss <= load.bound(row.sent), load.line(row)
@@ -48,7 +52,9 @@ def slow_body(mib: int) -> bytes:
 
 @pytest.fixture
 def busy(start):
-    """Starts a server whose room for checks is taken by two clients, again and again until the test ends."""
+    """Starts a server whose room for checks is taken by two clients, again and again until the test
+    ends.
+    """
     end = threading.Event()
     clients: list[threading.Thread] = []
 

@@ -1,4 +1,6 @@
-"""What docs/security.md promises of the model's process: what it sees of the server, and as whom it runs."""
+"""What docs/security.md promises of the model's process: what it sees of the server, and as whom it
+runs.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ SECRETS = {
 }
 
 #: What can be searched for: the whole of a value, or what in it is secret.
-WORDS = [value.rpartition("=")[2] if "OTEL" in name else value for name, value in SECRETS.items()] + [
+WORDS = [
+    value.rpartition("=")[2] if "OTEL" in name else value for name, value in SECRETS.items()
+] + [
     "upload-4714",
     "endpoint-4719",
 ]
@@ -78,7 +82,9 @@ def shown(text) -> list[str]:
     return [word for word in WORDS if word in text]
 
 
-@pytest.mark.parametrize("flags", [[], ["--runner-env", "*"], ["--runner-env", "OTEL_*", "--runner-env", "COG*"]])
+@pytest.mark.parametrize(
+    "flags", [[], ["--runner-env", "*"], ["--runner-env", "OTEL_*", "--runner-env", "COG*"]]
+)
 def test_no_secret_is_in_the_environment_the_command_line_or_the_log(start, flags):
     server = start(MODEL, *flags, env=SECRETS)
     assert shown(seen(server)) == []
@@ -121,7 +127,9 @@ class Predictor(BasePredictor):
 @pytest.mark.parametrize("spelling", ["flag value", "flag=value", "variable"])
 def test_the_address_of_uploads_is_wiped_and_still_used(start, store, spelling):
     url = store.url.replace("//", "//user:key-4721@") + "/up?sig=key-4722"
-    flags = {"flag value": ["--upload-url", url], "flag=value": ["--upload-url=" + url]}.get(spelling, [])
+    flags = {"flag value": ["--upload-url", url], "flag=value": ["--upload-url=" + url]}.get(
+        spelling, []
+    )
     server = start(UPLOADING, *flags, env={"COG_UPLOAD_URL": url} if spelling == "variable" else {})
     answer = server.predict({}).json
     assert answer["output"] == store.url + "/up/line.txt", answer
@@ -142,7 +150,11 @@ def test_an_address_of_the_collector_without_a_key_is_seen(start):
 
 
 def test_variables_that_the_model_is_not_given_cannot_be_read_off_the_server(start):
-    env = {"HF_TOKEN": "given-4723", "OTHER": "withheld-4724", "HTTPS_PROXY": "http://me:withheld-4725@127.0.0.1:1"}
+    env = {
+        "HF_TOKEN": "given-4723",
+        "OTHER": "withheld-4724",
+        "HTTPS_PROXY": "http://me:withheld-4725@127.0.0.1:1",
+    }
     text = seen(start(MODEL, "--runner-env", "HF_*", env=env), {})
     assert "given-4723" in text and "withheld" not in text
 
@@ -162,7 +174,15 @@ def test_no_command_shows_a_secret_to_what_it_starts(tmp_path, command):
     (tmp_path / "sitecustomize.py").write_text(AT_START)
     path = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
     env = {**os.environ, **SECRETS, "PYTHONPATH": path, "SEEN": str(tmp_path / "seen")}
-    line = [str(BINARY), command, "--predict", "predict.py:predict", "--python", sys.executable, str(tmp_path)]
+    line = [
+        str(BINARY),
+        command,
+        "--predict",
+        "predict.py:predict",
+        "--python",
+        sys.executable,
+        str(tmp_path),
+    ]
     done = subprocess.run(line, capture_output=True, text=True, timeout=60, env=env)
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "seen").read_text()
@@ -228,7 +248,12 @@ def public():
 def nobody(public) -> dict[str, object]:
     """How to start a server whose runner any user can run."""
     python = next(p for p in ("/usr/bin/python3", "/usr/local/bin/python3") if os.path.exists(p))
-    env = {**SECRETS, "TMPDIR": str(public / "tmp"), "PYTHONPATH": str(public / "python"), "COGGO_PYTHON": python}
+    env = {
+        **SECRETS,
+        "TMPDIR": str(public / "tmp"),
+        "PYTHONPATH": str(public / "python"),
+        "COGGO_PYTHON": python,
+    }
     return {"model_dir": public / "model", "env": env, "python": python}
 
 
@@ -238,12 +263,19 @@ def test_the_model_runs_as_another_user(start, public):
     if os.geteuid() != 0:
         assert "root" in refused(public / "model", "--runner-user", "nobody")
         return
-    server = start("", "--runner-user", "nobody", "--working-dir", str(public / "spool"), **nobody(public))
+    server = start(
+        "", "--runner-user", "nobody", "--working-dir", str(public / "spool"), **nobody(public)
+    )
     ids = eval(ask(server, "ids"))
     assert 0 not in ids[0] + ids[1] and 0 not in ids[2]
     assert ask(server, "new privileges") == "1"
     assert ask(server, "directory") == "0o40700"
-    for what in ("/proc/PARENT/environ", "/proc/PARENT/mem", "/etc/shadow", f"{pwd.getpwuid(0).pw_dir}/.profile"):
+    for what in (
+        "/proc/PARENT/environ",
+        "/proc/PARENT/mem",
+        "/etc/shadow",
+        f"{pwd.getpwuid(0).pw_dir}/.profile",
+    ):
         assert ask(server, what) == "PermissionError", what
     visible = eval(ask(server, "environment"))
     assert visible["USER"] == "nobody" and not set(SECRETS) & set(visible)
@@ -251,7 +283,9 @@ def test_the_model_runs_as_another_user(start, public):
 
 
 def test_the_server_reads_nothing_that_the_model_could_not(start, public):
-    """A model that answers with the path of a file of root's, or puts a link to it in the place of an answer."""
+    """A model that answers with the path of a file of root's, or puts a link to it in the place of
+    an answer.
+    """
     if os.geteuid() != 0:
         pytest.skip("only root's server could read what its model could not")
     secret = public / "secret"
@@ -285,7 +319,9 @@ class Predictor(BasePredictor):
     assert victim.read_text() == "untouched"
 
 
-def test_the_directory_that_a_server_chooses_is_of_the_models_user_and_outlives_the_server(start, public):
+def test_the_directory_that_a_server_chooses_is_of_the_models_user_and_outlives_the_server(
+    start, public
+):
     if os.geteuid() != 0:
         pytest.skip("only root can start a server for another user")
     (public / "model" / "predict.py").write_text(
@@ -307,7 +343,9 @@ def test_a_directory_of_another_user_is_refused(public):
     (public / "model" / "predict.py").write_text(MODEL)
     (public / "spool").mkdir()
     (public / "spool" / "old").write_text("")
-    said = refused(public / "model", "--runner-user", "nobody", "--working-dir", str(public / "spool"))
+    said = refused(
+        public / "model", "--runner-user", "nobody", "--working-dir", str(public / "spool")
+    )
     assert "chown" in said or "root" in said
 
 

@@ -1,4 +1,6 @@
-"""Models that misuse what they can reach, through the real server: one answer each, and the next prediction works."""
+"""Models that misuse what they can reach, through the real server: one answer each, and the next
+prediction works.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +27,15 @@ def server(request, start_once):
 def works(server):
     """The next prediction works, with nothing left of the one before."""
     answer = server.predict({"deed": ""}).json
-    assert (answer["status"], answer["output"], answer["error"]) == ("succeeded", "done", None), answer
+    assert (answer["status"], answer["output"], answer["error"]) == ("succeeded", "done", None), (
+        answer
+    )
     answer = server.predict({"deed": "restore"}).json
     assert answer["status"] == "succeeded", answer
 
 
-#: What an event loop, which is the model's as much as ours, does not outlive. Its process is started again.
+#: What an event loop, which is the model's as much as ours, does not outlive. Its process is
+#: started again.
 NOT_WITH_A_LOOP = {"builtins", "every descriptor but three"}
 
 
@@ -64,11 +69,16 @@ def test_a_deed_that_ends_the_process_is_answered_and_another_takes_its_place(se
     works(server)
 
 
-@pytest.mark.parametrize("deed", ["streams closed", "streams gone", "descriptors closed", "stdin closed"])
+@pytest.mark.parametrize(
+    "deed", ["streams closed", "streams gone", "descriptors closed", "stdin closed"]
+)
 def test_streams_that_were_closed_are_there_again(server, deed):
     assert server.predict({"deed": deed}).json["status"] == "succeeded"
     answer = server.predict({"deed": "print"}).json
-    assert answer["status"] == "succeeded" and sorted(answer["logs"].splitlines()) == ["printed", "printed too"], answer
+    assert answer["status"] == "succeeded" and sorted(answer["logs"].splitlines()) == [
+        "printed",
+        "printed too",
+    ], answer
 
 
 def test_large_outputs_are_whole(server):

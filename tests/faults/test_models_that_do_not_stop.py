@@ -1,4 +1,6 @@
-"""Models that do not heed a cancel: it ends within the grace all the same, and the next prediction works."""
+"""Models that do not heed a cancel: it ends within the grace all the same, and the next prediction
+works.
+"""
 
 from __future__ import annotations
 
@@ -181,7 +183,15 @@ def test_an_async_model_that_ends_in_its_own_way_is_canceled(async_server, deed)
     assert async_server.runner() == runner
 
 
-BENIGN = ["never awaited", "task that fails", "stop the loop", "no loop", "exit in a task", "debug", "many tasks"]
+BENIGN = [
+    "never awaited",
+    "task that fails",
+    "stop the loop",
+    "no loop",
+    "exit in a task",
+    "debug",
+    "many tasks",
+]
 
 
 @pytest.mark.parametrize("deed", BENIGN)
@@ -207,7 +217,9 @@ def test_what_an_async_model_does_to_its_tasks_fails_it_alone(async_server, deed
 @pytest.mark.parametrize("source", [SYNC, ASYNC], ids=["sync", "async"])
 def test_the_server_answers_while_a_model_holds_the_interpreter(start, source):
     server = start(source)
-    id = server.predict({"deed": "hold the gil for ten seconds"}, {"Prefer": "respond-async"}).json["id"]
+    id = server.predict({"deed": "hold the gil for ten seconds"}, {"Prefer": "respond-async"}).json[
+        "id"
+    ]
     until("it has begun", lambda: "begun" in server.get(f"/predictions/{id}").json["logs"])
     assert server.health()["status"] == "BUSY"
     assert server.predict({"deed": ""}).status == 409
@@ -228,7 +240,9 @@ def test_a_stubborn_model_does_not_hold_the_shutdown(start, deed):
 
 
 def test_text_and_metrics_of_a_thread_that_outlives_its_prediction_are_nobody_elses(start):
-    """Also the spool stays clean: an event after the end would be the next prediction's of the same id."""
+    """Also the spool stays clean: an event after the end would be the next prediction's of the same
+    id.
+    """
     source = """
 import asyncio, contextvars, threading, time
 from cog import BasePredictor, current_scope
@@ -251,7 +265,10 @@ class Predictor(BasePredictor):
 """
     for kind in ("def", "async def"):
         server = start(source % kind)
-        assert server.ask("PUT", "/predictions/same", {"input": {"late": True}}).json["output"] == "done"
+        assert (
+            server.ask("PUT", "/predictions/same", {"input": {"late": True}}).json["output"]
+            == "done"
+        )
         again = server.ask("PUT", "/predictions/same", {"input": {}}).json
         assert "late" not in again["metrics"] and again["output"] == "done"
         if kind == "async def":

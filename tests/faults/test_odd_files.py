@@ -1,4 +1,6 @@
-"""A model puts something else in the place of a file of the protocol, or of an output: nobody waits at it or reads it without end."""
+"""A model puts something else in the place of a file of the protocol, or of an output: nobody waits
+at it or reads it without end.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,8 @@ from waiting import until
 
 pytestmark = pytest.mark.timeout(120)
 
-#: Makes what ``kind`` says at ``name`` in the working directory, and then goes on as ``then`` says. The held pipes have both ends
-#: open, so that no open or read of them ever fails or ends.
+#: Makes what ``kind`` says at ``name`` in the working directory, and then goes on as ``then`` says.
+#: The held pipes have both ends open, so that no open or read of them ever fails or ends.
 MODEL = """
 import asyncio, contextlib, os, signal, socket, time
 from typing import AsyncIterator, Iterator
@@ -105,7 +107,14 @@ def works(server: Any) -> None:
 @pytest.fixture(scope="module", params=["Predictor", "AsyncPredictor"])
 def server(request, start_once):
     return start_once(
-        MODEL, "--max-restarts", "1000", "--cancel-grace", "2s", "--retain", "0", predict=f"predict.py:{request.param}"
+        MODEL,
+        "--max-restarts",
+        "1000",
+        "--cancel-grace",
+        "2s",
+        "--retain",
+        "0",
+        predict=f"predict.py:{request.param}",
     )
 
 
@@ -116,20 +125,26 @@ def test_something_else_in_the_place_of_an_answer_ends_the_prediction(server, ki
     id = f"{kind}-{then[:4]}".replace(" ", "")
     asked = {"input": {"kind": kind, "name": name.format(id), "then": then}}
     answer = server.ask("PUT", f"/predictions/{id}", asked).json
-    if then != "ends":  # else the answer of the runner may have taken its place before anybody has looked
+    if (
+        then != "ends"
+    ):  # else the answer of the runner may have taken its place before anybody has looked
         assert answer["status"] == "failed", answer
         assert name.format(id) in answer["error"] and KINDS[kind] in answer["error"], answer
     works(server)
 
 
 @pytest.mark.parametrize(
-    "name", ["cancel-next.json", "request-next.json", ".tmp/request-next.json", ".tmp/response-next.json"]
+    "name",
+    ["cancel-next.json", "request-next.json", ".tmp/request-next.json", ".tmp/response-next.json"],
 )
 @pytest.mark.parametrize("kind", ["pipe", "held", "directory", "link"])
 def test_something_in_the_way_of_a_later_prediction_does_not_hold_it_up(server, kind, name):
     assert server.predict({"kind": kind, "name": name, "then": "ends"}).status == 200
     until("it ends", lambda: server.health()["concurrency"]["current"] == 0)
-    assert server.ask("PUT", "/predictions/next", {"input": {}}).json["status"] in ("succeeded", "failed")
+    assert server.ask("PUT", "/predictions/next", {"input": {}}).json["status"] in (
+        "succeeded",
+        "failed",
+    )
     works(server)
 
 
@@ -158,11 +173,16 @@ def test_setup_fails_with_something_else_in_the_place_of_its_result(start, kind,
 def test_a_healthcheck_is_answered_whatever_stands_in_the_place_of_its_files(start, kind):
     server = start(MODEL, "--max-restarts", "9", predict="predict.py:Checked")
     for name in ("response", "request"):
-        assert server.predict({"kind": kind, "name": f"health/{name}.json", "then": "ends"}).status == 200
+        assert (
+            server.predict({"kind": kind, "name": f"health/{name}.json", "then": "ends"}).status
+            == 200
+        )
         health = server.health()
         assert health["status"] in ("READY", "UNHEALTHY")
         if health["status"] == "UNHEALTHY":
-            assert "health/response.json" in json.dumps(health) and KINDS[kind] in json.dumps(health), health
+            assert "health/response.json" in json.dumps(health) and KINDS[kind] in json.dumps(
+                health
+            ), health
         assert server.predict({}).json["status"] == "succeeded"
 
 
@@ -171,10 +191,13 @@ def test_a_stored_file_that_became_something_else_is_no_input(start, kind):
     """The model can reach what clients have uploaded."""
     server = start(MODEL)
     body = b'--x\r\nContent-Disposition: form-data; name="content"; filename="a.txt"\r\n\r\nhello\r\n--x--\r\n'
-    stored = server.ask("POST", "/v1/files", body, Content_Type="multipart/form-data; boundary=x").json
+    stored = server.ask(
+        "POST", "/v1/files", body, Content_Type="multipart/form-data; boundary=x"
+    ).json
     for name in ("contents", "about.json"):
         assert (
-            server.predict({"kind": kind, "name": f"uploads/{stored['id']}/{name}"}).json["status"] == "succeeded"
+            server.predict({"kind": kind, "name": f"uploads/{stored['id']}/{name}"}).json["status"]
+            == "succeeded"
             or kind
         )
         assert server.get("/v1/files").status == 200
@@ -187,11 +210,22 @@ def test_a_stored_file_that_became_something_else_is_no_input(start, kind):
 def test_a_later_server_is_not_held_up_by_what_it_finds(start, tmp_path, kind):
     first = start(MODEL, "--working-dir", str(tmp_path))
     pid = first.runner()
-    first.ask("PUT", "/predictions/it", {"input": {"kind": "pipe", "name": "x", "then": "goes on"}}, **ASYNC)
+    first.ask(
+        "PUT",
+        "/predictions/it",
+        {"input": {"kind": "pipe", "name": "x", "then": "goes on"}},
+        **ASYNC,
+    )
     until("it runs", (tmp_path / "x").exists)
     first.kill()
     until("the runner has ended", lambda: not pathlib.Path(f"/proc/{pid}").exists())
-    for name in ("events-it.jsonl", "response-it.json", "queued/a.json", "results/a.json", "outbox/a.json"):
+    for name in (
+        "events-it.jsonl",
+        "response-it.json",
+        "queued/a.json",
+        "results/a.json",
+        "outbox/a.json",
+    ):
         path = tmp_path / name
         path.unlink(missing_ok=True)
         if kind in ("pipe", "held"):
@@ -211,7 +245,10 @@ def test_a_later_server_is_not_held_up_by_what_it_finds(start, tmp_path, kind):
 def test_a_second_signal_ends_a_server_whose_model_has_put_a_pipe_in_the_way(start):
     server = start(MODEL)
     server.ask(
-        "PUT", "/predictions/it", {"input": {"kind": "held", "name": "events-it.jsonl", "then": "goes on"}}, **ASYNC
+        "PUT",
+        "/predictions/it",
+        {"input": {"kind": "held", "name": "events-it.jsonl", "then": "goes on"}},
+        **ASYNC,
     )
     for _ in range(2):
         server.process.send_signal(signal.SIGTERM)

@@ -36,7 +36,11 @@ def where(tmp_path):
 
 
 def asked_for(server, gate, receiver, seen, **input):
-    body = {"input": {"gate": str(gate), **input}, "webhook": receiver.url, "webhook_events_filter": ["completed"]}
+    body = {
+        "input": {"gate": str(gate), **input},
+        "webhook": receiver.url,
+        "webhook_events_filter": ["completed"],
+    }
     assert server.ask("PUT", "/predictions/it", body, **ASYNC).status == 202
     until("it has written", lambda: server.get("/predictions/it").json["logs"].endswith(seen))
 
@@ -89,7 +93,9 @@ def test_they_are_bounded(start, receiver, where, tmp_path):
     assert record.stat().st_size <= 1001
     first.kill()
     logs = start(MODEL, *where, *limit).ended("it")["logs"]
-    assert logs.startswith("printed\nto fd 2\nof a child\n") and logs.endswith("see --max-log-bytes]\n")
+    assert logs.startswith("printed\nto fd 2\nof a child\n") and logs.endswith(
+        "see --max-log-bytes]\n"
+    )
 
 
 def test_a_line_that_the_bound_cuts_is_among_them(start, receiver, where, tmp_path):
@@ -116,7 +122,9 @@ def test_a_link_in_the_place_of_the_record_is_not_written_through(start, where, 
     bad = tmp_path / "precious"
     bad.write_text("as it was")
     plant = f"        os.symlink({str(bad)!r}, {str(tmp_path / 'spool' / 'logs-it.txt')!r})\n"
-    source = MODEL.replace('        print("printed")\n', plant + '        time.sleep(0.1)\n        print("printed")\n')
+    source = MODEL.replace(
+        '        print("printed")\n', plant + '        time.sleep(0.1)\n        print("printed")\n'
+    )
     server = start(source, *where)
     body = server.predict({"gate": "/"}, id="it").json
     assert body["status"] == "succeeded" and "printed" in body["logs"]

@@ -1,4 +1,6 @@
-"""The server is killed. The next one on the same directory loses nothing, and nobody is told two different ends."""
+"""The server is killed. The next one on the same directory loses nothing, and nobody is told two
+different ends.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def where(tmp_path):
 
 
 def idle_files(where):
-    return [n for n in files_in(pathlib.Path(where[1])) if not n.startswith(("results/", "reserve"))]
+    return [
+        n for n in files_in(pathlib.Path(where[1])) if not n.startswith(("results/", "reserve"))
+    ]
 
 
 BARE = ["lock", "logs", "openapi.json", "setup-result.json"]
@@ -50,7 +54,9 @@ def test_the_next_server_ends_what_a_killed_guard_left(start, where, tmp_path):
     first = start(MODEL, *where)
     first.predict({"deed": "daemon"})
     guards = [
-        int(p) for p in os.listdir("/proc") if p.isdigit() and f"/{first.process.pid:x}-".encode() in command(int(p))
+        int(p)
+        for p in os.listdir("/proc")
+        if p.isdigit() and f"/{first.process.pid:x}-".encode() in command(int(p))
     ]
     assert len(guards) == 1
     os.kill(guards[0], signal.SIGKILL)
@@ -181,7 +187,12 @@ def test_a_cancel_that_was_ignored_is_not_told_again_as_a_failure(start, receive
     ).replace("filter(None, deed.split", "filter(DEEDS.get, deed.split")
     first = start(stubborn, *where, "--max-concurrency", "4", "--cancel-grace", "100ms")
     asked(first, {"deed": "stay", "n": 1}, id="other")
-    first.ask("PUT", "/predictions/it", {"input": {"deed": "stay"}, "webhook": receiver.url, **QUIET}, **ASYNC)
+    first.ask(
+        "PUT",
+        "/predictions/it",
+        {"input": {"deed": "stay"}, "webhook": receiver.url, **QUIET},
+        **ASYNC,
+    )
     begun(first, "it")
     first.ask("POST", "/predictions/it/cancel")
     until("the end was told", lambda: ends(receiver) == {"it": ["canceled"]})
@@ -248,7 +259,9 @@ def test_garbage_of_a_crash_keeps_nobody_from_serving(start, where, tmp_path):
 
 
 def test_kills_under_load_lose_and_double_nothing(start, receiver, where):
-    """Each accepted id has one end, and its receiver hears of it at least once and never of two different ones."""
+    """Each accepted id has one end, and its receiver hears of it at least once and never of two
+    different ones.
+    """
     acknowledged, rolls = [], random.Random(4)
 
     def answer(n):
@@ -258,7 +271,17 @@ def test_kills_under_load_lose_and_double_nothing(start, receiver, where):
         return 200
 
     receiver.answer = answer
-    flags = (*where, "--max-concurrency", "16", "--max-restarts", "1000", "--retain", "100000", "--recover", "rerun")
+    flags = (
+        *where,
+        "--max-concurrency",
+        "16",
+        "--max-restarts",
+        "1000",
+        "--retain",
+        "100000",
+        "--recover",
+        "rerun",
+    )
     accepted: list[str] = []
     holder = [start(ASYNC_MODEL, *flags)]
     stop = threading.Event()
@@ -269,7 +292,12 @@ def test_kills_under_load_lose_and_double_nothing(start, receiver, where):
                 return
             id = f"{name}-{n}"
             try:
-                body = {"id": id, "input": {"s": (n % 5) / 50, "n": n}, "webhook": receiver.url, **QUIET}
+                body = {
+                    "id": id,
+                    "input": {"s": (n % 5) / 50, "n": n},
+                    "webhook": receiver.url,
+                    **QUIET,
+                }
                 if holder[0].ask("POST", "/predictions", body, timeout=5, **ASYNC).status == 202:
                     accepted.append(id)
                 else:
@@ -297,12 +325,18 @@ def test_kills_under_load_lose_and_double_nothing(start, receiver, where):
     last = holder[0]
     for id in accepted:
         assert last.ended(id)["status"] in TERMINAL
-    until("each was acknowledged", lambda: {receiver.got[i]["id"] for i in acknowledged} >= set(accepted), 30)
+    until(
+        "each was acknowledged",
+        lambda: {receiver.got[i]["id"] for i in acknowledged} >= set(accepted),
+        30,
+    )
     assert {id: told for id, told in ends(receiver).items() if len(set(told)) > 1} == {}
     until("nothing is left", lambda: idle_files(where) == BARE)
 
 
-def test_what_waited_before_the_crash_also_runs_while_the_server_drains(start, receiver, where, tmp_path):
+def test_what_waited_before_the_crash_also_runs_while_the_server_drains(
+    start, receiver, where, tmp_path
+):
     gate = tmp_path / "gate"
     model = f"import os, time\ndef predict() -> int:\n    while not os.path.exists({str(gate)!r}): time.sleep(0.01)\n    return 1\n"
     more = (*where, "--max-queue", "1", "--recover", "rerun")

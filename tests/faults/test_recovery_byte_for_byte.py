@@ -1,4 +1,6 @@
-"""What a restarted server knows of a prediction is what its client has sent, byte for byte: one run for a PUT, one body for a webhook."""
+"""What a restarted server knows of a prediction is what its client has sent, byte for byte: one run
+for a PUT, one body for a webhook.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ def serve(start, tmp_path):
     """Starts the next server with the same model on the same directory."""
 
     def made(*flags: str, **options: Any) -> Server:
-        return start(MODEL, "--working-dir", str(tmp_path / "spool"), *flags, model_dir=tmp_path, **options)
+        return start(
+            MODEL, "--working-dir", str(tmp_path / "spool"), *flags, model_dir=tmp_path, **options
+        )
 
     return made
 
@@ -108,7 +112,9 @@ def test_white_space_and_the_order_of_members_make_no_other_run_after_a_restart(
     second = serve()
     assert put(second, '{ "n":1,"key" : "hunter2",\n"text": "a" }') == once and runs(second) == 1
     put(second, '{"text": "a", "key": "hunter2", "n": 1.0}')
-    assert runs(second) == 2, "a number in another spelling is another input, as it is without a restart"
+    assert runs(second) == 2, (
+        "a number in another spelling is another input, as it is without a restart"
+    )
 
 
 def test_a_training_runs_once_too(serve):
@@ -116,10 +122,14 @@ def test_a_training_runs_once_too(serve):
     once = put(first, '{"text": "<a>", "key": "hunter2"}', "trainings")
     first.kill()
     second = serve()
-    assert put(second, '{"text": "<a>", "key": "hunter2"}', "trainings") == once and runs(second) == 1
+    assert (
+        put(second, '{"text": "<a>", "key": "hunter2"}', "trainings") == once and runs(second) == 1
+    )
 
 
-def test_no_secret_stays_once_a_prediction_has_ended_and_what_tells_of_it_is_private(serve, receiver, tmp_path):
+def test_no_secret_stays_once_a_prediction_has_ended_and_what_tells_of_it_is_private(
+    serve, receiver, tmp_path
+):
     receiver.answer = lambda n: 503
     first = serve()
     put(first, INPUTS["secret"], webhook=receiver.url)
@@ -137,14 +147,19 @@ def test_a_put_that_was_in_flight_runs_once_or_once_again(serve, tmp_path, what,
     gate = tmp_path / "gate"
     input = INPUTS[what][:-1] + f', "gate": "{gate}"}}'
     first = serve()
-    first.ask("PUT", "/predictions/it", f'{{"input": {input}}}', Content_Type="application/json", **ASYNC)
+    first.ask(
+        "PUT", "/predictions/it", f'{{"input": {input}}}', Content_Type="application/json", **ASYNC
+    )
     until("it runs", lambda: (tmp_path / "runs").exists())
     first.kill()
     gate.touch()
     second = serve("--recover", recover, ready=False)
     end = second.ended("it")
     assert end["status"] == ("failed" if recover == "fail" else "succeeded")
-    assert end["input"] == {**json.loads(input), **({"key": "**********"} if "key" in input else {})}
+    assert end["input"] == {
+        **json.loads(input),
+        **({"key": "**********"} if "key" in input else {}),
+    }
     second.wait_status("READY")
     assert put(second, input) == end and runs(second) == (1 if recover == "fail" else 2)
 
@@ -182,7 +197,9 @@ def test_the_same_of_a_prediction_of_the_api_of_replicates_clients(serve, receiv
 
 
 def test_a_result_is_found_though_its_key_was_removed(serve, tmp_path):
-    """Then nobody knows any more whether the input was the same, and it runs; a new key is made for the next time."""
+    """Then nobody knows any more whether the input was the same, and it runs; a new key is made for
+    the next time.
+    """
     first = serve()
     put(first, INPUTS["secret"])
     first.kill()

@@ -47,7 +47,9 @@ def test_a_prediction_fails_with_the_reason_and_what_it_had(server, receiver, de
     answer = server.predict({"deed": deed, "n": 3}, webhook=receiver.url)
     assert answer.status == 200
     body = answer.json
-    assert body["status"] == "failed" and DEATHS[deed] in body["error"].lower() + body["logs"].lower(), body
+    assert (
+        body["status"] == "failed" and DEATHS[deed] in body["error"].lower() + body["logs"].lower()
+    ), body
     assert body["output"] == ["part 3"] and body["logs"].startswith("line 3\n")
     assert body["completed_at"] and body["metrics"] is not None
     assert receiver.wait_terminal() == body
@@ -80,7 +82,11 @@ def test_all_that_run_at_once_fail_once(request, receiver, kind, count, number):
     for n, id in enumerate(ids):
         deed = "child,session" if n == 0 else ""
         asked(
-            server, {"s": 600, "n": n, "deed": deed}, id=id, webhook=receiver.url, webhook_events_filter=["completed"]
+            server,
+            {"s": 600, "n": n, "deed": deed},
+            id=id,
+            webhook=receiver.url,
+            webhook_events_filter=["completed"],
         )
     for id in ids:
         begun(server, id)
@@ -143,7 +149,13 @@ def test_twenty_kills_in_a_row(sync_server, receiver):
     late = []
     for n in range(20):
         sync_server.wait_status("READY")
-        asked(sync_server, {"s": 600}, id=f"kill{n}", webhook=receiver.url, webhook_events_filter=["completed"])
+        asked(
+            sync_server,
+            {"s": 600},
+            id=f"kill{n}",
+            webhook=receiver.url,
+            webhook_events_filter=["completed"],
+        )
         os.kill(sync_server.runner(), signal.SIGKILL)
         begin = time.monotonic()
         assert sync_server.ended(f"kill{n}")["status"] == "failed"

@@ -30,7 +30,10 @@ THROUGH_A_READER = 'mkfifo pipe && (cat <pipe &) && exec "$0" "$@" >pipe 2>&1'
 @pytest.fixture
 def server(start):
     command = ["sh", "-c", THROUGH_A_READER, str(BINARY), "--host", "127.0.0.1", "--port", "0"]
-    return start(MODEL, command=[*command, "--python", real_python(), "--predict", "predict.py:Predictor", "."])
+    return start(
+        MODEL,
+        command=[*command, "--python", real_python(), "--predict", "predict.py:Predictor", "."],
+    )
 
 
 @pytest.fixture
@@ -52,9 +55,15 @@ def test_a_reader_that_stops_holds_up_nobody(server, reader, to):
         assert server.health()["status"] == "READY"
     assert server.predict({"lines": 1}, {"Prefer": "respond-async"}).status == 202
     os.kill(server.runner(), signal.SIGKILL)
-    until("another runner works", lambda: server.predict({"lines": 0}).json.get("status") == "succeeded")
+    until(
+        "another runner works",
+        lambda: server.predict({"lines": 0}).json.get("status") == "succeeded",
+    )
     os.kill(reader, signal.SIGCONT)
-    until("the reader hears what it has missed", lambda: "bytes of output are missing here" in server.log())
+    until(
+        "the reader hears what it has missed",
+        lambda: "bytes of output are missing here" in server.log(),
+    )
     assert server.log().count("line 4999 ") >= 1
     server.predict({"lines": 7, "to": to})
     until("nothing is lost any more", lambda: server.log().rstrip().endswith("line 6 " + "x" * 90))

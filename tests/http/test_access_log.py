@@ -41,7 +41,9 @@ OURS = {"Authorization": "Bearer of-this-server"}
 def entry(server: Server, **wanted: object) -> dict:
     def look() -> dict | None:
         lines = server.lines("access")
-        return next((line for line in lines if all(line.get(k) == v for k, v in wanted.items())), None)
+        return next(
+            (line for line in lines if all(line.get(k) == v for k, v in wanted.items())), None
+        )
 
     return until(f"a line with {wanted}: {server.lines('access')}", look)
 
@@ -49,8 +51,15 @@ def entry(server: Server, **wanted: object) -> dict:
 def test_a_request_is_one_line(server):
     answer = server.ask("POST", "/predictions", {"id": "one", "input": {}}, **OURS)
     line = entry(server, id="one")
-    assert (line["method"], line["path"], line["status"], line["client"]) == ("POST", "/predictions", 200, "127.0.0.1")
-    assert line["bytes"] == len(answer.body) and 0 < line["seconds"] < 30 and line["level"] == "INFO"
+    assert (line["method"], line["path"], line["status"], line["client"]) == (
+        "POST",
+        "/predictions",
+        200,
+        "127.0.0.1",
+    )
+    assert (
+        line["bytes"] == len(answer.body) and 0 < line["seconds"] < 30 and line["level"] == "INFO"
+    )
     assert [x for x in server.lines("access") if x.get("id") == "one"] == [line]
 
 
@@ -98,9 +107,7 @@ def test_a_line_is_bounded_whatever_the_client_sends(server):
 
 
 def test_probes_are_there_only_when_they_fail(start):
-    slow = (
-        "import time\nclass Predictor:\n    def setup(self): time.sleep(60)\n    def predict(self) -> str: return ''\n"
-    )
+    slow = "import time\nclass Predictor:\n    def setup(self): time.sleep(60)\n    def predict(self) -> str: return ''\n"
     server = start(slow, "--access-log", env=JSON, ready=False)
     for path in ("/livez", "/health-check", "/metrics", "/readyz"):
         server.get(path)
@@ -125,7 +132,9 @@ def test_a_stream_is_there_when_it_ends(server, tmp_path):
 def test_a_client_that_leaves_before_its_answer_is_there(server, tmp_path):
     with socket.create_connection(("127.0.0.1", server.port)) as client:
         body = b'{"id": "left", "input": {"gate": "%s"}}' % str(tmp_path / "never").encode()
-        head = f"POST /predictions HTTP/1.1\r\nHost: x\r\nAuthorization: {OURS['Authorization']}\r\n"
+        head = (
+            f"POST /predictions HTTP/1.1\r\nHost: x\r\nAuthorization: {OURS['Authorization']}\r\n"
+        )
         client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         until("it runs", lambda: server.get("/predictions/left", **OURS).status == 200)
     assert entry(server, path="/predictions", method="POST", status=499)["id"] == "left"
@@ -139,7 +148,9 @@ def test_what_proxies_say_of_the_client_is_there_apart(server):
 def test_http2_is_there_too(server):
     client = Http2(server.port)
     try:
-        answer = client.ask("GET", "/predictions/over-two?token=hidden", authorization=OURS["Authorization"])
+        answer = client.ask(
+            "GET", "/predictions/over-two?token=hidden", authorization=OURS["Authorization"]
+        )
         assert answer.status == 404
     finally:
         client.close()
@@ -147,7 +158,8 @@ def test_http2_is_there_too(server):
 
 
 @pytest.mark.parametrize(
-    ("kind", "head"), [("text", r"level=INFO msg=access"), ("console", r"\d\d:\d\d:\d\d INF access")]
+    ("kind", "head"),
+    [("text", r"level=INFO msg=access"), ("console", r"\d\d:\d\d:\d\d INF access")],
 )
 def test_it_has_the_format_of_the_log(start, kind, head):
     server = start(MODEL, "--access-log", env={"LOG_FORMAT": kind})

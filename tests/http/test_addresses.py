@@ -1,4 +1,6 @@
-"""The URLs that the server gives out are those by which its client reaches it, whatever proxies are in between."""
+"""The URLs that the server gives out are those by which its client reaches it, whatever proxies are
+in between.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def given_out(server, **headers):
             break
         server.predict({})
     found = {f"urls.{name}": url for name, url in made["urls"].items()}
-    found["the same later"] = server.get(f"/v1/predictions/{made['id']}", **headers).json["urls"]["get"]
+    found["the same later"] = server.get(f"/v1/predictions/{made['id']}", **headers).json["urls"][
+        "get"
+    ]
     found["one that was asked for elsewhere"] = server.get(
         f"/v1/predictions/{server.predict({}).json['id']}", **headers
     ).json["urls"]["get"]
@@ -134,11 +138,15 @@ HOSTILE = [
 def test_a_prefix_that_is_no_path_is_ignored(server, prefix):
     headers = {"X-Forwarded-Prefix": prefix.encode().decode("latin-1")}
     plain = f"http://127.0.0.1:{server.port}/v1/"
-    assert server.ask("POST", "/v1/predictions", {}, **headers).json["urls"]["get"].startswith(plain)
+    assert (
+        server.ask("POST", "/v1/predictions", {}, **headers).json["urls"]["get"].startswith(plain)
+    )
     assert server.get("/", **headers).json["predictions_url"] == "/predictions"
     assert "servers" not in server.get("/openapi.json", **headers).json
     for path in ("/docs", "/docs/media"):
-        assert server.get(path, **headers).body == server.get(path).body, "a page says nothing of a request"
+        assert server.get(path, **headers).body == server.get(path).body, (
+            "a page says nothing of a request"
+        )
 
 
 def test_the_paths_of_the_first_page_and_of_the_document_have_the_prefix(server, below):
@@ -146,7 +154,9 @@ def test_the_paths_of_the_first_page_and_of_the_document_have_the_prefix(server,
         links = one.get("/", **headers).json
         versions = {"cog_version", "coggo_version"}
         assert len(links) >= 12
-        assert all(path.startswith("/models/a/") for name, path in links.items() if name not in versions)
+        assert all(
+            path.startswith("/models/a/") for name, path in links.items() if name not in versions
+        )
         assert re.match(r"\d", links["cog_version"])
         document = one.get("/openapi.json", **headers).json
         assert document.pop("servers") == [{"url": "/models/a"}]
@@ -178,12 +188,22 @@ def test_every_path_is_there_with_the_prefix_and_without(below):
         answer, plain = below.get("/models/a" + path), below.get(path)
         assert answer.status == plain.status, path
     assert below.get("/models/a").json == below.get("/models/a/").json == below.get("/").json
-    for path in ("/models/ab/livez", "/models", "/models/a//livez", "/models/a/models/a/livez", "/Models/a/livez"):
+    for path in (
+        "/models/ab/livez",
+        "/models",
+        "/models/a//livez",
+        "/models/a/models/a/livez",
+        "/Models/a/livez",
+    ):
         assert below.get(path).status == 404, path
     id = "a%2Fb%20c%2E."
     made = below.ask("PUT", f"/models/a/predictions/{id}", {"input": {}})
     assert (made.status, made.json["id"]) == (200, "a/b c..")
-    assert below.get(f"/models/a/predictions/{id}").json == below.get(f"/predictions/{id}").json == made.json
+    assert (
+        below.get(f"/models/a/predictions/{id}").json
+        == below.get(f"/predictions/{id}").json
+        == made.json
+    )
     for dots in (".", ".."):
         assert below.ask("PUT", f"/models/a/predictions/{dots}", {}).json["id"] == dots
 
@@ -198,7 +218,9 @@ def test_the_token_counts_below_the_prefix_too(start):
         ("/v1/files", 401),
     ):
         assert server.get("/a" + path).status == status
-    made = server.ask("POST", "/a/v1/predictions", {}, Prefer="wait", Authorization="Bearer 4711").json
+    made = server.ask(
+        "POST", "/a/v1/predictions", {}, Prefer="wait", Authorization="Bearer 4711"
+    ).json
     stream = urllib.parse.urlsplit(made["urls"]["stream"])
     assert server.get(f"{stream.path}?{stream.query}").status == 200, "its key opens it"
     assert server.get(stream.path).status == 401
@@ -224,10 +246,15 @@ def test_a_webhook_has_the_urls_of_the_client(server, receiver):
     headers = {"X-Forwarded-Proto": "https, http", "X-Forwarded-Prefix": "/models/a"}
     made = server.ask("POST", "/v1/predictions", {"webhook": receiver.url}, **headers).json
     assert receiver.wait_terminal()["urls"] == made["urls"]
-    assert all(url.startswith(f"https://127.0.0.1:{server.port}/models/a/") for url in made["urls"].values())
+    assert all(
+        url.startswith(f"https://127.0.0.1:{server.port}/models/a/")
+        for url in made["urls"].values()
+    )
 
 
-@pytest.mark.parametrize("prefix", ["models", "//a", "/a b", "/a?b", "/..", "https://x/", "/<b>", "/%61"])
+@pytest.mark.parametrize(
+    "prefix", ["models", "//a", "/a b", "/a?b", "/..", "https://x/", "/<b>", "/%61"]
+)
 def test_a_prefix_of_the_operator_is_a_path(tmp_path, prefix):
     (tmp_path / "predict.py").write_text(MODEL)
     command = [

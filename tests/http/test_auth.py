@@ -1,4 +1,6 @@
-"""Section 15, auth: a bearer token, needed everywhere but for health, metrics and an empty frame."""
+"""Section 15, auth: a bearer token, needed everywhere but for health, metrics and an empty
+frame.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,9 @@ def test_401_without_the_token(server, method, path):
     answer = server.ask(method, path)
     assert answer.status == 401
     assert answer.headers["www-authenticate"].startswith("Bearer")
-    assert answer.headers["content-type"] == "application/json" and isinstance(answer.json["detail"], str)
+    assert answer.headers["content-type"] == "application/json" and isinstance(
+        answer.json["detail"], str
+    )
 
 
 @pytest.mark.parametrize(
@@ -92,7 +96,10 @@ def test_401_with_another(server, shown):
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 def test_200_with_the_token(server, scheme):
-    assert server.ask("POST", "/predictions", {}, Authorization=f"{scheme} {TOKEN}").json["status"] == "succeeded"
+    assert (
+        server.ask("POST", "/predictions", {}, Authorization=f"{scheme} {TOKEN}").json["status"]
+        == "succeeded"
+    )
     assert server.get("/openapi.json", **bearer(TOKEN)).status == 200
 
 
@@ -108,7 +115,9 @@ def test_the_model_never_sees_it(server):
     logs = server.get("/health-check", **bearer(TOKEN)).json["setup"]["logs"]
     assert "PATH" in logs and TOKEN not in logs
     runner = pathlib.Path(f"/proc/{server.runner()}")
-    assert TOKEN.encode() not in (runner / "environ").read_bytes() + (runner / "cmdline").read_bytes()
+    assert (
+        TOKEN.encode() not in (runner / "environ").read_bytes() + (runner / "cmdline").read_bytes()
+    )
 
 
 def test_nobody_needs_one_when_none_is_set(start_once):
@@ -143,7 +152,9 @@ def test_who_has_no_token_sees_the_state_of_the_model_only(start, tmp_path, stat
         (tmp_path / "ill").touch()
     ready = 200 if state == "READY" else 503
     for _ in range(2):
-        health, probe = (server.get(path, Authorization=shown) for path in ("/health-check", "/readyz"))
+        health, probe = (
+            server.get(path, Authorization=shown) for path in ("/health-check", "/readyz")
+        )
         assert (health.status, health.json) == (200, {"status": state})
         assert (probe.status, probe.json) == (ready, {"status": state})
         told = server.get("/health-check", **bearer(TOKEN)).json  # and is not remembered for others
@@ -195,7 +206,10 @@ def test_the_key_of_a_stream_opens_that_stream_and_nothing_else(start):
 def test_the_stream_of_an_id_with_a_slash_has_a_key_of_its_own(start):
     server = start(STREAMS, env={"COGGO_AUTH_TOKEN": TOKEN})
     for id in ("a%2Fstream", "a%2Fb", "%2e", "%2e%2e", "a%25b", "%C3%A9"):
-        assert server.ask("PUT", f"/predictions/{id}", {"input": {"text": id}}, **bearer(TOKEN)).status == 200
+        assert (
+            server.ask("PUT", f"/predictions/{id}", {"input": {"text": id}}, **bearer(TOKEN)).status
+            == 200
+        )
         address = server.get(f"/v1/predictions/{id}", **bearer(TOKEN)).json["urls"]["stream"]
         with Stream(server.port, "GET", address.partition(f":{server.port}")[2]) as stream:
             assert [event.text for event in stream if event.name == "output"] == [id]

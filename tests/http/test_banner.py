@@ -1,4 +1,6 @@
-"""What the server says on a terminal once the model is set up: who can use it, and a command that works as it is."""
+"""What the server says on a terminal once the model is set up: who can use it, and a command that
+works as it is.
+"""
 
 from __future__ import annotations
 
@@ -31,13 +33,27 @@ def banner(tmp_path, signature, *flags, **env):
     """What is shown of a model with these inputs, and what its curl answers."""
     (tmp_path / "predict.py").write_text(HEAD.replace("SIGNATURE", signature))
     (tmp_path / "cog.yaml").write_text("predict: predict.py:Predictor\n")
-    words = [BINARY, "--host", "127.0.0.1", "--port", "0", "--python", real_python(), *flags, tmp_path]
+    words = [
+        BINARY,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--python",
+        real_python(),
+        *flags,
+        tmp_path,
+    ]
     terminal = Terminal(words, **{"COGGO_AUTH_TOKEN": "", **env})
     try:
         terminal.wait("curl .*\r\n(.*change.*)?\r\n")
         [curl] = re.findall(r"curl .*", terminal.shown)
         done = subprocess.run(
-            ["sh", "-c", curl], capture_output=True, timeout=20, check=True, env={"PATH": "/usr/bin:/bin", **env}
+            ["sh", "-c", curl],
+            capture_output=True,
+            timeout=20,
+            check=True,
+            env={"PATH": "/usr/bin:/bin", **env},
         )
         return terminal.shown, json.loads(done.stdout)
     finally:
@@ -88,7 +104,9 @@ def test_a_value_that_only_the_author_knows_is_named(tmp_path):
 
 
 def test_what_must_be_very_long_is_left_to_the_author(tmp_path):
-    shown, _ = banner(tmp_path, "a: str = Input(min_length=10**7), b: List[List[int]] = Input(min_length=10**7)")
+    shown, _ = banner(
+        tmp_path, "a: str = Input(min_length=10**7), b: List[List[int]] = Input(min_length=10**7)"
+    )
     assert "first change a: must have at least 10000000 characters" in shown
     assert len(shown) < 2000
 
@@ -103,10 +121,13 @@ def test_the_members_of_an_object_that_must_be_given_are_given(tmp_path):
     (tmp_path / "predict.py").write_text(source.replace("SIGNATURE", signature))
     (tmp_path / "cog.yaml").write_text("predict: predict.py:Predictor\n")
     terminal = Terminal(
-        [BINARY, "--host", "127.0.0.1", "--port", "0", "--python", real_python(), tmp_path], COGGO_AUTH_TOKEN=""
+        [BINARY, "--host", "127.0.0.1", "--port", "0", "--python", real_python(), tmp_path],
+        COGGO_AUTH_TOKEN="",
     )
     terminal.wait("curl .*\r\n\r\n")
-    done = subprocess.run(["sh", "-c", re.search("curl .*", terminal.shown).group()], capture_output=True, timeout=20)
+    done = subprocess.run(
+        ["sh", "-c", re.search("curl .*", terminal.shown).group()], capture_output=True, timeout=20
+    )
     terminal.close()
     assert json.loads(done.stdout)["output"] == [1, 1], done.stdout
 
@@ -121,7 +142,9 @@ OPEN = [
 
 
 @pytest.mark.parametrize(("flags", "env", "audience"), OPEN)
-def test_the_banner_says_who_can_use_the_server_and_where_the_page_is(tmp_path, flags, env, audience):
+def test_the_banner_says_who_can_use_the_server_and_where_the_page_is(
+    tmp_path, flags, env, audience
+):
     shown, answer = banner(tmp_path, "n: int", *flags, **env)
     assert re.search(rf"  open to {audience}\r\n", shown), shown
     at = re.search(r"  page to try it: (\S+)/docs\r\n", shown).group(1)
@@ -139,9 +162,13 @@ def test_make_run_is_for_this_machine_and_shows_the_inputs_of_the_model_that_it_
     (tmp_path / "my model").mkdir()
     (tmp_path / "my model" / "predict.py").write_text(HEAD.replace("SIGNATURE", "colour: str"))
     (tmp_path / "my model" / "cog.yaml").write_text("predict: predict.py:Predictor\n")
-    planned = subprocess.run(["make", "-n", "run"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    planned = subprocess.run(
+        ["make", "-n", "run"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
     assert "curl" not in planned.stdout and "--host 127.0.0.1 --port 5000" in planned.stdout
-    terminal = Terminal(["make", "run", f"MODEL={tmp_path / 'my model'}", "PORT=0"], cwd=ROOT, COGGO_AUTH_TOKEN="")
+    terminal = Terminal(
+        ["make", "run", f"MODEL={tmp_path / 'my model'}", "PORT=0"], cwd=ROOT, COGGO_AUTH_TOKEN=""
+    )
     terminal.wait("curl .*\r\n\r\n", 60)
     assert "open to this machine only" in terminal.shown and terminal.shown.count("curl") == 1
     curl = re.search("curl .*", terminal.shown).group()

@@ -78,7 +78,9 @@ def source(kind: str, ms: int) -> str:
 
 @pytest.fixture(scope="module", params=KINDS)
 def server(request: pytest.FixtureRequest, start_once: Any) -> Server:
-    """Waits until its batches are full: however busy the machine is, four predictions are one call."""
+    """Waits until its batches are full: however busy the machine is, four predictions are one
+    call.
+    """
     return start_once(source(request.param, 60_000))
 
 
@@ -143,14 +145,18 @@ def test_an_exception_in_the_list_fails_its_own_member(server: Server) -> None:
     assert answers[1].json["error"] == "bad s1"
 
 
-def test_an_exception_of_the_call_fails_every_member_and_tells_none_of_another(server: Server) -> None:
+def test_an_exception_of_the_call_fails_every_member_and_tells_none_of_another(
+    server: Server,
+) -> None:
     for do, kind, text in (
         ("all fail", "RuntimeError", "the whole batch failed"),
         ("exit", "SystemExit", "sys.exit(3)"),
     ):
         answers = together(server, *items("", do, "", ""))
         (error,) = {a.json["error"] for a in answers}
-        found = re.match(rf"{kind} in batch ([0-9a-f]{{8}}): the text is in the server's log", error)
+        found = re.match(
+            rf"{kind} in batch ([0-9a-f]{{8}}): the text is in the server's log", error
+        )
         assert found and text not in error, error
         assert {(a.json["status"], a.json["logs"]) for a in answers} == {("failed", "")}
         line = rf"\[batch {found[1]}\] .*{re.escape(text)}"
@@ -158,7 +164,10 @@ def test_an_exception_of_the_call_fails_every_member_and_tells_none_of_another(s
 
 
 def test_an_exception_of_a_call_for_one_is_its_own(hasty: Server) -> None:
-    for do, text in (("all fail", "the whole batch failed"), ("exit", "the model called sys.exit(3)")):
+    for do, text in (
+        ("all fail", "the whole batch failed"),
+        ("exit", "the model called sys.exit(3)"),
+    ):
         found = hasty.predict({"s": "alone", "do": do}).json
         assert (found["status"], found["error"]) == ("failed", text)
         assert "in predict" in found["logs"]
@@ -166,9 +175,14 @@ def test_an_exception_of_a_call_for_one_is_its_own(hasty: Server) -> None:
 
 @pytest.mark.parametrize(
     ("do", "words"),
-    [("few", ["a batch of 4 got 3 results", "one for each prediction"]), ("text", ["a list", "not str"])],
+    [
+        ("few", ["a batch of 4 got 3 results", "one for each prediction"]),
+        ("text", ["a list", "not str"]),
+    ],
 )
-def test_a_wrong_number_of_results_is_a_clear_error(server: Server, do: str, words: list[str]) -> None:
+def test_a_wrong_number_of_results_is_a_clear_error(
+    server: Server, do: str, words: list[str]
+) -> None:
     for answer in together(server, *items("", do, "", "")):
         assert answer.json["status"] == "failed"
         assert all(word in answer.json["error"] for word in words), answer.json["error"]
@@ -177,7 +191,13 @@ def test_a_wrong_number_of_results_is_a_clear_error(server: Server, do: str, wor
 def test_an_input_that_does_not_fit_takes_no_place(server: Server) -> None:
     answers = together(server, *items("", "", "nonsense", "", ""))
     assert [a.status for a in answers] == [200, 200, 422, 200, 200]
-    assert [a.json.get("output") for a in answers] == ["s0 of 4", "s1 of 4", None, "s3 of 4", "s4 of 4"]
+    assert [a.json.get("output") for a in answers] == [
+        "s0 of 4",
+        "s1 of 4",
+        None,
+        "s3 of 4",
+        "s4 of 4",
+    ]
 
 
 def test_what_a_call_for_several_prints_is_in_the_servers_log_alone(server: Server) -> None:
@@ -192,7 +212,10 @@ def test_what_a_call_for_several_prints_is_in_the_servers_log_alone(server: Serv
 
 
 def test_what_a_call_for_one_prints_is_in_its_logs(hasty: Server) -> None:
-    assert hasty.predict({"s": "alone", "do": "print"}).json["logs"] == "call for alone\nto stderr\nno end\n"
+    assert (
+        hasty.predict({"s": "alone", "do": "print"}).json["logs"]
+        == "call for alone\nto stderr\nno end\n"
+    )
     assert hasty.predict({"s": "alone"}).json["logs"] == ""
 
 
@@ -217,7 +240,9 @@ def test_cancel_before_the_call_removes_the_member(server: Server) -> None:
     assert server.ended("c1")["status"] == "canceled"
     for n in range(3, 5):
         begin(server, f"c{n}")
-    assert [server.ended(f"c{n}")["output"] for n in (0, 2, 3, 4)] == [f"c{n} of 4" for n in (0, 2, 3, 4)]
+    assert [server.ended(f"c{n}")["output"] for n in (0, 2, 3, 4)] == [
+        f"c{n} of 4" for n in (0, 2, 3, 4)
+    ]
 
 
 def test_cancel_during_the_call_lets_the_others_finish(server: Server, tmp_path: Any) -> None:
@@ -234,7 +259,9 @@ def test_cancel_during_the_call_lets_the_others_finish(server: Server, tmp_path:
     assert ended[3]["output"] == "c3 of 4"
 
 
-def test_a_call_whose_members_are_all_canceled_is_interrupted(server: Server, tmp_path: Any) -> None:
+def test_a_call_whose_members_are_all_canceled_is_interrupted(
+    server: Server, tmp_path: Any
+) -> None:
     gate = str(tmp_path / "never")
     for n in range(4):
         begin(server, f"c{n}", do="wait", path=gate)
@@ -249,7 +276,9 @@ def test_a_call_whose_members_are_all_canceled_is_interrupted(server: Server, tm
 def test_a_deadline_ends_a_call_for_nobody_else(start: Any, kind: str) -> None:
     server = start(source(kind, 60_000), "--predict-timeout", "1")
     never = str(server.temporary / "never")
-    for answer in together(server, *({"s": f"s{n}", "do": "wait", "path": never} for n in range(4))):
+    for answer in together(
+        server, *({"s": f"s{n}", "do": "wait", "path": never} for n in range(4))
+    ):
         assert answer.json["status"] == "canceled"
         assert "deadline" in answer.json["error"]
     os.remove(never + ".running")
@@ -272,7 +301,9 @@ def test_a_client_that_leaves_is_canceled_alone(server: Server, tmp_path: Any) -
 
 def test_files_of_each_member(server: Server) -> None:
     given = [{"s": f"s{n}", "file": f"data:text/plain,text-{n}"} for n in range(4)]
-    assert [a.json["output"] for a in together(server, *given)] == [f"s{n}:text-{n}" for n in range(4)]
+    assert [a.json["output"] for a in together(server, *given)] == [
+        f"s{n}:text-{n}" for n in range(4)
+    ]
 
 
 def test_a_crash_fails_every_member_and_the_next_batch_runs(start: Any) -> None:
@@ -325,7 +356,9 @@ def test_fewer_slots_than_the_batch_could_hold_do_not_make_it_wait(start: Any) -
 
 
 def test_a_failing_setup_says_so(start: Any) -> None:
-    broken = source("sync", 0) + "\n    def setup(self):\n        raise RuntimeError('no weights')\n"
+    broken = (
+        source("sync", 0) + "\n    def setup(self):\n        raise RuntimeError('no weights')\n"
+    )
     server = start(broken, ready=False)
     server.wait_status("SETUP_FAILED")
     assert "no weights" in server.health()["setup"]["logs"]

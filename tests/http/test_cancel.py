@@ -52,8 +52,12 @@ class Predictor(BasePredictor):
             except BaseException: raise ValueError("on the way out")
 """
 
-ASYNC = MODEL.replace("def predict", "async def predict").replace("time.sleep", "await asyncio.sleep")
-ASYNC = ASYNC.replace("import os, time", "import asyncio, os, time").replace("Iterator[str]", "AsyncIterator[str]")
+ASYNC = MODEL.replace("def predict", "async def predict").replace(
+    "time.sleep", "await asyncio.sleep"
+)
+ASYNC = ASYNC.replace("import os, time", "import asyncio, os, time").replace(
+    "Iterator[str]", "AsyncIterator[str]"
+)
 ASYNC = ASYNC.replace("import Iterator", "import AsyncIterator").replace(
     "cog.CancelationException:", "asyncio.CancelledError:"
 )
@@ -78,7 +82,10 @@ def server(request):
 
 
 def yielded(server, id, count=2):
-    until("it has yielded", lambda: len(server.get(f"/predictions/{id}").json["output"] or []) == count)
+    until(
+        "it has yielded",
+        lambda: len(server.get(f"/predictions/{id}").json["output"] or []) == count,
+    )
 
 
 def cancel(server, id):
@@ -152,7 +159,11 @@ def test_the_waiting_request_is_answered_canceled(server, receiver):
 
 def test_cancels_can_be_repeated(server, receiver):
     server.predict(
-        {"how": "sleep"}, ASYNC_HEADER, id="again", webhook=receiver.url, webhook_events_filter=["completed"]
+        {"how": "sleep"},
+        ASYNC_HEADER,
+        id="again",
+        webhook=receiver.url,
+        webhook_events_filter=["completed"],
     )
     yielded(server, "again")
     assert [cancel(server, "again").status for _ in range(5)] == [200] * 5
@@ -166,7 +177,9 @@ def test_cancels_can_be_repeated(server, receiver):
     assert [b["status"] for b in receiver.got if b["id"] == "again"] == ["canceled"]
 
 
-@pytest.mark.parametrize("id", ["..%2F..%2Fx", "a%20b", "%C3%A9%F0%9F%98%80", "a%3Fb%23c", "%7Ex", "x" * 512])
+@pytest.mark.parametrize(
+    "id", ["..%2F..%2Fx", "a%20b", "%C3%A9%F0%9F%98%80", "a%3Fb%23c", "%7Ex", "x" * 512]
+)
 def test_any_id_can_be_canceled(server, id):
     server.ask("PUT", f"/predictions/{id}", {"input": {"how": "sleep"}}, Prefer="respond-async")
     assert server.get(f"/predictions/{id}").json["status"] in ("starting", "processing")
@@ -183,11 +196,15 @@ def test_a_cancel_needs_no_body(sync_server, body):
 
 def test_a_cancel_at_once_never_hits_the_next_prediction(server):
     for n in range(40):
-        server.predict({"how": "sleep" if n % 2 else "quick", "n": n % 3}, ASYNC_HEADER, id=f"early{n}")
+        server.predict(
+            {"how": "sleep" if n % 2 else "quick", "n": n % 3}, ASYNC_HEADER, id=f"early{n}"
+        )
         if n % 4 >= 2:
             time.sleep(0.001 * (n % 5))
         cancel(server, f"early{n}")
-        assert server.ended(f"early{n}")["status"] in (("canceled",) if n % 2 else ("canceled", "succeeded"))
+        assert server.ended(f"early{n}")["status"] in (
+            ("canceled",) if n % 2 else ("canceled", "succeeded")
+        )
         body = server.predict({"n": 3}).json
         assert (body["status"], body["output"]) == ("succeeded", ["0", "1", "2"]), body
 
@@ -195,7 +212,12 @@ def test_a_cancel_at_once_never_hits_the_next_prediction(server):
 def leave(server, method, path, body, **headers):
     """Send a request and hang up before the answer."""
     text = json.dumps(body).encode()
-    lines = [f"{method} {path} HTTP/1.1", "Host: x", "Content-Type: application/json", f"Content-Length: {len(text)}"]
+    lines = [
+        f"{method} {path} HTTP/1.1",
+        "Host: x",
+        "Content-Type: application/json",
+        f"Content-Length: {len(text)}",
+    ]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     client = socket.create_connection(("127.0.0.1", server.port))
     client.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + text)
@@ -225,7 +247,12 @@ def test_a_client_that_leaves_right_away_is_noticed_after_short_predictions_too(
 
 
 #: What a client may send before its answer has come.
-EARLY = {"line break": b"\r\n", "letter": b"G", "request": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "much": b"x" * 100_000}
+EARLY = {
+    "line break": b"\r\n",
+    "letter": b"G",
+    "request": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "much": b"x" * 100_000,
+}
 
 
 @pytest.mark.parametrize("early", EARLY)
@@ -241,13 +268,22 @@ def test_a_client_that_sends_more_and_leaves_is_noticed(server, early):
 
 
 def test_a_client_that_sends_more_and_stays_is_answered(server):
-    with leave(server, "POST", "/predictions", {"input": {"n": 0}}) as client, client.makefile("rb") as answers:
+    with (
+        leave(server, "POST", "/predictions", {"input": {"n": 0}}) as client,
+        client.makefile("rb") as answers,
+    ):
         client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert answers.read().count(b"HTTP/1.1 200 OK") == 2
 
 
 def test_a_client_that_leaves_an_async_request_does_not_cancel_it(sync_server):
-    leave(sync_server, "PUT", "/predictions/stays", {"input": {"how": "sleep"}}, Prefer="respond-async").close()
+    leave(
+        sync_server,
+        "PUT",
+        "/predictions/stays",
+        {"input": {"how": "sleep"}},
+        Prefer="respond-async",
+    ).close()
     until("it runs", lambda: sync_server.get("/predictions/stays").status == 200)
     yielded(sync_server, "stays")
     assert sync_server.get("/predictions/stays").json["status"] == "processing"
@@ -256,7 +292,9 @@ def test_a_client_that_leaves_an_async_request_does_not_cancel_it(sync_server):
 
 
 def test_a_client_that_asked_to_wait_can_leave_and_come_back(sync_server):
-    client = leave(sync_server, "PUT", "/predictions/waits", {"input": {"how": "sleep"}}, Prefer="wait=60")
+    client = leave(
+        sync_server, "PUT", "/predictions/waits", {"input": {"how": "sleep"}}, Prefer="wait=60"
+    )
     until("it runs", lambda: sync_server.get("/predictions/waits").status == 200)
     yielded(sync_server, "waits")
     client.close()
@@ -317,7 +355,9 @@ def test_others_go_on_when_one_of_many_is_canceled(start):
     cancel(server, "p2")
     assert server.ended("p2")["status"] == "canceled"
     assert server.health()["concurrency"] == {"max": 4, "current": 3}
-    assert [server.get(f"/predictions/p{n}").json["status"] for n in (0, 1, 3)] == ["processing"] * 3
+    assert [server.get(f"/predictions/p{n}").json["status"] for n in (0, 1, 3)] == [
+        "processing"
+    ] * 3
     for n in (0, 1, 3):
         cancel(server, f"p{n}")
         server.ended(f"p{n}")
@@ -353,7 +393,9 @@ def test_a_canceled_prediction_that_is_not_kept_is_not_there(start):
     assert cancel(server, "gone").status == 404
 
 
-@pytest.mark.parametrize("path", ["/predictions/unknown/cancel", "/predictions/..%2F..%2Funknown/cancel"])
+@pytest.mark.parametrize(
+    "path", ["/predictions/unknown/cancel", "/predictions/..%2F..%2Funknown/cancel"]
+)
 def test_an_unknown_id_is_not_found(sync_server, path):
     answer = sync_server.ask("POST", path)
     assert (answer.status, answer.json) == (404, {})
@@ -376,10 +418,21 @@ class Predictor:
 
 
 def test_a_replaced_runner_gets_no_prediction_any_more(start, tmp_path):
-    server = start(STUBBORN_BESIDE_OTHERS, "--cancel-grace", "100ms", "--max-concurrency", "2", "--max-queue", "1")
+    server = start(
+        STUBBORN_BESIDE_OTHERS,
+        "--cancel-grace",
+        "100ms",
+        "--max-concurrency",
+        "2",
+        "--max-queue",
+        "1",
+    )
     end, there, never = tmp_path / "end", tmp_path / "there", str(tmp_path / "never")
     there.touch()
-    for id, given in {"stuck": {"until": never, "stubborn": True}, "last": {"until": str(end)}}.items():
+    for id, given in {
+        "stuck": {"until": never, "stubborn": True},
+        "last": {"until": str(end)},
+    }.items():
         assert server.predict(given, ASYNC_HEADER, id=id).status == 202
     assert server.predict({"until": str(there)}, ASYNC_HEADER, id="waits").status == 202
     until("it works", lambda: server.get("/predictions/stuck").json["logs"])
@@ -390,11 +443,16 @@ def test_a_replaced_runner_gets_no_prediction_any_more(start, tmp_path):
     assert server.ended("last")["status"] == "succeeded"
 
 
-def test_the_id_of_a_canceled_prediction_is_refused_while_the_model_goes_on_with_it(start, tmp_path):
+def test_the_id_of_a_canceled_prediction_is_refused_while_the_model_goes_on_with_it(
+    start, tmp_path
+):
     server = start(STUBBORN_BESIDE_OTHERS, "--cancel-grace", "100ms", "--max-concurrency", "3")
     old, never, there = tmp_path / "old", str(tmp_path / "never"), tmp_path / "there"
     there.touch()
-    for id, given in {"keeps": {"until": never}, "it": {"until": str(old), "stubborn": True}}.items():
+    for id, given in {
+        "keeps": {"until": never},
+        "it": {"until": str(old), "stubborn": True},
+    }.items():
         assert server.predict(given, ASYNC_HEADER, id=id).status == 202
     until("it works", lambda: server.get("/predictions/it").json["logs"])
     cancel(server, "it")
@@ -404,12 +462,16 @@ def test_the_id_of_a_canceled_prediction_is_refused_while_the_model_goes_on_with
     assert refused.headers["retry-after"] == "1"
     old.touch()
     until("the model has ended it", lambda: server.health()["concurrency"]["current"] == 1)
-    assert server.predict({"until": str(there)}, id="it").json["output"] == str(there), "not what the old one answered"
+    assert server.predict({"until": str(there)}, id="it").json["output"] == str(there), (
+        "not what the old one answered"
+    )
     cancel(server, "keeps")
 
 
 def test_a_model_that_did_not_hear_of_its_cancel_is_told_again(start):
-    """As where the signal comes right before a system call of the model, which then waits all the same."""
+    """As where the signal comes right before a system call of the model, which then waits all the
+    same.
+    """
     server = start(
         """
 import signal, time

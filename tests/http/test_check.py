@@ -23,7 +23,9 @@ def check(place, source, *flags, code=0, python=None, **env):
     (place / "predict.py").write_text(source)
     refs = [] if (place / "cog.yaml").exists() else ["--predict", "predict.py:Predictor"]
     words = [BINARY, "check", "--python", python or real_python(), *refs, *flags, place]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=50, env={**os.environ, **env})
+    done = subprocess.run(
+        words, capture_output=True, text=True, timeout=50, env={**os.environ, **env}
+    )
     assert done.returncode == code, done.stdout + done.stderr
     assert done.stderr == "", done.stderr
     return done.stdout
@@ -31,19 +33,36 @@ def check(place, source, *flags, code=0, python=None, **env):
 
 @pytest.fixture(params=["oldest", "newest"])
 def python(request):
-    found = [every()[version] for version in ("3.9", "3.13") if version in every()] or [sys.executable]
+    found = [every()[version] for version in ("3.9", "3.13") if version in every()] or [
+        sys.executable
+    ]
     return found[0] if request.param == "oldest" else found[-1]
 
 
 STAGES = {
-    "import": (HEAD + "raise RuntimeError('no weights here')\n" + FINE, "RuntimeError: no weights here"),
-    "import by name": (HEAD + "class Model: ...\n", "there is no 'Predictor' in it; it defines Model"),
+    "import": (
+        HEAD + "raise RuntimeError('no weights here')\n" + FINE,
+        "RuntimeError: no weights here",
+    ),
+    "import by name": (
+        HEAD + "class Model: ...\n",
+        "there is no 'Predictor' in it; it defines Model",
+    ),
     "import that ends": (HEAD + "import os\nos._exit(3)\n", "exit status 3"),
     "syntax": ("class Predictor:\n    def predict(self -> str:\n", "SyntaxError"),
     "signature": (FINE.replace("s: str", "s: complex"), "the type complex is not supported"),
-    "setup": (FINE + "    def setup(self):\n        raise OSError('no weights')\n", "OSError: no weights"),
-    "setup that ends": (FINE + "    def setup(self):\n        import os; os._exit(3)\n", "exit status 3"),
-    "healthcheck": (FINE + "    def healthcheck(self):\n        return False\n", "healthcheck returned False"),
+    "setup": (
+        FINE + "    def setup(self):\n        raise OSError('no weights')\n",
+        "OSError: no weights",
+    ),
+    "setup that ends": (
+        FINE + "    def setup(self):\n        import os; os._exit(3)\n",
+        "exit status 3",
+    ),
+    "healthcheck": (
+        FINE + "    def healthcheck(self):\n        return False\n",
+        "healthcheck returned False",
+    ),
 }
 
 
@@ -59,13 +78,24 @@ def test_a_file_that_is_not_there_is_named_with_those_that_are(tmp_path):
     (tmp_path / "cog.yaml").write_text('predict: "predictor.py:Predictor"')
     (tmp_path / "train.py").touch()
     shown = check(tmp_path, FINE, code=1)
-    assert f"predictor.py: no such file in {tmp_path}; its Python files: predict.py, train.py\n" in shown
+    assert (
+        f"predictor.py: no such file in {tmp_path}; its Python files: predict.py, train.py\n"
+        in shown
+    )
 
 
 def test_predict_shows_each_problem_of_a_signature_once_too(tmp_path):
     source, text = STAGES["signature"]
     (tmp_path / "predict.py").write_text(source)
-    words = [BINARY, "predict", "--python", real_python(), "--predict", "predict.py:Predictor", tmp_path]
+    words = [
+        BINARY,
+        "predict",
+        "--python",
+        real_python(),
+        "--predict",
+        "predict.py:Predictor",
+        tmp_path,
+    ]
     done = subprocess.run(words, capture_output=True, text=True, timeout=50)
     assert done.returncode == 1 and done.stderr.count(text) == 1
     assert done.stderr.endswith("coggo-server: the model can't be served as it is written\n")
@@ -132,7 +162,10 @@ def test_the_object_may_have_any_name(tmp_path, first):
 
 
 YIELDS = [
-    ("def predict(self) -> str:\n        yield ''\n", "predict yields, but declares a string: write -> Iterator[…]"),
+    (
+        "def predict(self) -> str:\n        yield ''\n",
+        "predict yields, but declares a string: write -> Iterator[…]",
+    ),
     ("def predict(self) -> cog.Path:\n        yield from []\n", "write -> Iterator[…]"),
     ("def predict(self) -> Optional[int]:\n        yield 1\n", "write -> Iterator[…]"),
     ("async def predict(self) -> str:\n        yield ''\n", "write -> AsyncIterator[…]"),
@@ -184,11 +217,18 @@ FORGOTTEN = [
 @pytest.mark.parametrize("source", FORGOTTEN)
 def test_a_forgotten_return_is_warned_of(tmp_path, source):
     shown = check(tmp_path, HEAD + source)
-    assert shown.count("never returns a value, so each output is null: return one, or write Optional[…]") == 1, shown
+    assert (
+        shown.count(
+            "never returns a value, so each output is null: return one, or write Optional[…]"
+        )
+        == 1
+    ), shown
 
 
 def test_a_forgotten_return_is_found_by_every_python(tmp_path, python):
-    assert "never returns" in check(tmp_path, HEAD + FORGOTTEN[0], "--strict", code=1, python=python)
+    assert "never returns" in check(
+        tmp_path, HEAD + FORGOTTEN[0], "--strict", code=1, python=python
+    )
 
 
 def test_a_method_without_a_return_is_served_and_succeeds_with_null(tmp_path):
@@ -255,7 +295,10 @@ trained   list of file
 def test_a_value_of_any_type_is_not_called_an_object(tmp_path):
     source = f"{HEAD}class Predictor:\n    def predict(self, a: Any, b: dict, c: List[Any] = []) -> str:\n        return ''\n"
     shown = check(tmp_path, source)
-    assert "a  any value, required\n          b  object, required\n          c  list of any value = []\n" in shown
+    assert (
+        "a  any value, required\n          b  object, required\n          c  list of any value = []\n"
+        in shown
+    )
 
 
 RUNS = {
@@ -306,8 +349,12 @@ def model_with_packages(tmp_path):
     place = tmp_path / "model"
     (place / "needs").mkdir(parents=True)
     (place / "cog.yaml").write_text(COG_YAML)
-    (place / "needs" / "all.txt").write_text("# all\n--no-binary :none:\n-r more.txt\n\ncoggo.test.here\n")
-    (place / "needs" / "more.txt").write_text("-r all.txt\ncoggo-test-filed ==1.0 \\\n   --hash=sha256:00\n")
+    (place / "needs" / "all.txt").write_text(
+        "# all\n--no-binary :none:\n-r more.txt\n\ncoggo.test.here\n"
+    )
+    (place / "needs" / "more.txt").write_text(
+        "-r all.txt\ncoggo-test-filed ==1.0 \\\n   --hash=sha256:00\n"
+    )
     return place
 
 
@@ -319,8 +366,13 @@ LACKING = (
 
 
 def test_a_missing_module_names_the_interpreter_and_what_it_lacks(tmp_path, environment):
-    shown = check(model_with_packages(tmp_path), "import cv2_of_nobody\n" + FINE, code=1, python=environment)
-    assert f"{environment} (Python 3." in shown and ") does not have the module cv2_of_nobody. " in shown
+    shown = check(
+        model_with_packages(tmp_path), "import cv2_of_nobody\n" + FINE, code=1, python=environment
+    )
+    assert (
+        f"{environment} (Python 3." in shown
+        and ") does not have the module cv2_of_nobody. " in shown
+    )
     said, command = (line.strip() for line in shown.splitlines()[-2:])
     assert LACKING.strip() in said
     assert command == (
@@ -340,7 +392,11 @@ def test_a_missing_module_reads_well_from_the_server_too(tmp_path, environment):
         server.wait_listening()
         server.wait_status("SETUP_FAILED")
         logs = server.health()["setup"]["logs"]
-        assert "does not have the module cv2_of_nobody" in logs and LACKING in logs and LACKING in server.log()
+        assert (
+            "does not have the module cv2_of_nobody" in logs
+            and LACKING in logs
+            and LACKING in server.log()
+        )
     finally:
         server.close()
 
@@ -349,14 +405,22 @@ def test_a_missing_module_reads_well_from_the_schema_command_too(tmp_path, envir
     place = model_with_packages(tmp_path)
     (place / "predict.py").write_text("import cv2_of_nobody\n")
     done = subprocess.run(
-        [BINARY, "schema", "--python", environment, place], capture_output=True, text=True, timeout=50
+        [BINARY, "schema", "--python", environment, place],
+        capture_output=True,
+        text=True,
+        timeout=50,
     )
     assert done.returncode == 1 and LACKING in done.stderr
 
 
 def test_a_missing_module_without_a_list_of_packages_names_the_interpreter(tmp_path):
-    shown = check(tmp_path, "import cv2_of_nobody\n" + FINE, code=1, python=interpreter(sys.version_info[1]))
-    assert "does not have the module cv2_of_nobody. Install what it comes from there, or name an interpreter" in shown
+    shown = check(
+        tmp_path, "import cv2_of_nobody\n" + FINE, code=1, python=interpreter(sys.version_info[1])
+    )
+    assert (
+        "does not have the module cv2_of_nobody. Install what it comes from there, or name an interpreter"
+        in shown
+    )
     assert "--python" in shown and "pip install" not in shown
 
 

@@ -47,7 +47,9 @@ class Predictor(BasePredictor):
         if how == "object":
             return {"prompt": prompt, "numbers": numbers, "steps": steps, "loud": loud}
         return prompt + ("" if image is None else " " + image.name)
-""".replace("-> object", "-> 'Any'").replace("from typing import List", "from typing import Any, List")
+""".replace("-> object", "-> 'Any'").replace(
+    "from typing import List", "from typing import Any, List"
+)
 
 STREAM = """
 import time
@@ -92,7 +94,9 @@ def environment(place):
 
 
 def run(place, *words, code=0):
-    done = subprocess.run(command(place, *words), capture_output=True, timeout=50, env=environment(place), text=True)
+    done = subprocess.run(
+        command(place, *words), capture_output=True, timeout=50, env=environment(place), text=True
+    )
     assert done.returncode == code, done.stderr + done.stdout
     return done
 
@@ -110,10 +114,22 @@ def test_the_output_alone_goes_to_standard_output(place):
 
 def test_inputs_become_what_the_model_wants(place):
     pathlib.Path("long.txt").write_text("from a file")
-    done = predict(place, "prompt=@long.txt", "numbers=4", "numbers=5", "steps=7", "loud=yes", "how=object")
-    assert json.loads(done.stdout) == {"prompt": "from a file", "numbers": [4, 5], "steps": 7, "loud": True}
+    done = predict(
+        place, "prompt=@long.txt", "numbers=4", "numbers=5", "steps=7", "loud=yes", "how=object"
+    )
+    assert json.loads(done.stdout) == {
+        "prompt": "from a file",
+        "numbers": [4, 5],
+        "steps": 7,
+        "loud": True,
+    }
     done = predict(place, "prompt=@@home = 1, 2", "numbers=[6, 7]", "how=object")
-    assert json.loads(done.stdout) == {"prompt": "@home = 1, 2", "numbers": [6, 7], "steps": 3, "loud": False}
+    assert json.loads(done.stdout) == {
+        "prompt": "@home = 1, 2",
+        "numbers": [6, 7],
+        "steps": 3,
+        "loud": False,
+    }
 
 
 LISTS = """
@@ -146,8 +162,12 @@ LIST_NAMES = re.findall(r"^        (\w+):", LISTS, re.MULTILINE)
 
 def test_an_empty_list_can_be_given_to_every_list(place):
     (place / "model" / "predict.py").write_text(LISTS)
-    assert json.loads(predict(place, *[f"{name}=[]" for name in LIST_NAMES]).stdout) == dict.fromkeys(LIST_NAMES, [])
-    given = json.loads(predict(place, "texts=[ ]", "texts=b", "numbers=[]", "numbers=[2,3]", "bare=[]").stdout)
+    assert json.loads(
+        predict(place, *[f"{name}=[]" for name in LIST_NAMES]).stdout
+    ) == dict.fromkeys(LIST_NAMES, [])
+    given = json.loads(
+        predict(place, "texts=[ ]", "texts=b", "numbers=[]", "numbers=[2,3]", "bare=[]").stdout
+    )
     assert (given["texts"], given["numbers"], given["bare"]) == (["b"], [2, 3], [])
     assert json.loads(predict(place, "optional=null", "no_default=null").stdout)["optional"] is None
 
@@ -180,11 +200,14 @@ def test_files_keep_their_names_and_overwrite_nothing_that_was_not_named(place):
 
 def test_a_link_keeps_its_name(place):
     source = MODEL.replace(
-        'return made if how == "file"', 'link = Path("link.glb"); link.symlink_to(made); return link if how == "file"'
+        'return made if how == "file"',
+        'link = Path("link.glb"); link.symlink_to(made); return link if how == "file"',
     )
     (place / "model" / "predict.py").write_text(source)
     assert predict(place, "prompt=one", "how=file").stdout == "link.glb\n"
-    assert pathlib.Path("link.glb").read_text() == "one" and not pathlib.Path("link.glb").is_symlink()
+    assert (
+        pathlib.Path("link.glb").read_text() == "one" and not pathlib.Path("link.glb").is_symlink()
+    )
 
 
 def test_text_can_go_to_a_file(place):
@@ -194,7 +217,9 @@ def test_text_can_go_to_a_file(place):
 
 def test_json_is_the_whole_prediction(place):
     pathlib.Path("in.txt").write_text("x")
-    body = json.loads(predict(place, "prompt=p", "key=hush", "image=@in.txt", "how=file", flags=["--json"]).stdout)
+    body = json.loads(
+        predict(place, "prompt=p", "key=hush", "image=@in.txt", "how=file", flags=["--json"]).stdout
+    )
     assert body["status"] == "succeeded" and body["output"] == "data:text/plain;base64,eA=="
     assert body["input"] == {"prompt": "p", "key": "**********", "image": "@in.txt", "how": "file"}
     assert body["logs"] == "predicting\n" and body["metrics"]["predict_time"] > 0
@@ -211,7 +236,10 @@ def test_a_failure_is_exit_code_1_with_the_traceback(place):
 WRONG = [
     ([], "-i prompt: Field required"),
     (["prompt=a", "steps=10", "loud=maybe"], "-i steps: must be at most 9; got 10"),
-    (["prompt=a", "stepz=1"], "-i stepz: the model has no such input; its inputs are:\n  prompt   string, required"),
+    (
+        ["prompt=a", "stepz=1"],
+        "-i stepz: the model has no such input; its inputs are:\n  prompt   string, required",
+    ),
     (["prompt=a", "prompt=b"], "-i prompt: given more than once, but it is not a list"),
     (["prompt"], "-i prompt: write NAME=VALUE"),
     (["prompt=@missing"], "-i prompt: open missing: no such file or directory"),
@@ -219,7 +247,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("inputs", "text"), WRONG, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
+@pytest.mark.parametrize(
+    ("inputs", "text"), WRONG, ids=lambda v: " ".join(v) if isinstance(v, list) else ""
+)
 def test_wrong_inputs_are_exit_code_2(place, inputs, text):
     done = predict(place, *inputs, code=2)
     assert text in done.stderr and done.stdout == ""
@@ -271,7 +301,9 @@ def test_a_model_with_keywords_takes_any_name(place):
     given = predict(place, "size=2", "name=x y", "flags=[true]").stdout
     assert json.loads(given) == {"size": 2, "name": "x y", "flags": [True]}
     assert "inputs of any name" in run(place, "check").stdout
-    (place / "model" / "predict.py").write_text("class Predictor:\n    def predict(self) -> int:\n        return 1\n")
+    (place / "model" / "predict.py").write_text(
+        "class Predictor:\n    def predict(self) -> int:\n        return 1\n"
+    )
     assert "-i size: the model has no such input" in predict(place, "size=2", code=2).stderr
 
 
@@ -280,7 +312,9 @@ def test_ctrl_c_during_setup_ends_it(place):
         "import time\nclass Predictor:\n    def setup(self):\n        print('in setup', flush=True)\n        time.sleep(60)\n"
         "    def predict(self) -> str:\n        return ''\n"
     )
-    process = subprocess.Popen(command(place, "predict"), stderr=subprocess.PIPE, env=environment(place), text=True)
+    process = subprocess.Popen(
+        command(place, "predict"), stderr=subprocess.PIPE, env=environment(place), text=True
+    )
     assert process.stderr.readline() == "in setup\n"
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
@@ -312,7 +346,9 @@ def test_a_failed_setup_is_exit_code_1(place):
         "class Predictor:\n    def setup(self):\n        raise OSError('no weights')\n    def predict(self) -> str:\n        return ''\n"
     )
     done = predict(place, code=1)
-    assert "raise OSError('no weights')" in done.stderr and "setup failed: no weights" in done.stderr
+    assert (
+        "raise OSError('no weights')" in done.stderr and "setup failed: no weights" in done.stderr
+    )
 
 
 def test_check_shows_what_a_model_is(place):
@@ -352,7 +388,8 @@ def test_check_prints_warnings_and_fails_on_them_only_when_it_is_strict(place):
     ):
         shown = run(place, "check", *flags, code=code).stdout
         assert (
-            "warnings  predict.py:3: a: default=9 does not fit: must be at most 5. The model gets it as it is" in shown
+            "warnings  predict.py:3: a: default=9 does not fit: must be at most 5. The model gets it as it is"
+            in shown
         )
         assert (
             "\n          predict.py:3: b: ge=0 is about numbers, this is a boolean: it has no effect, leave it out\n"
@@ -363,7 +400,9 @@ def test_check_prints_warnings_and_fails_on_them_only_when_it_is_strict(place):
 
 
 def test_check_shows_warnings_beside_a_setup_that_fails(place):
-    (place / "model" / "predict.py").write_text(ODD + "    def setup(self):\n        raise OSError('no weights')\n")
+    (place / "model" / "predict.py").write_text(
+        ODD + "    def setup(self):\n        raise OSError('no weights')\n"
+    )
     shown = run(place, "check", code=1).stdout
     assert "warnings  predict.py:3: a: default=9" in shown and "no weights" in shown
 
@@ -375,7 +414,10 @@ def test_check_that_is_strict_finds_nothing_in_a_model_that_is_well(place):
 def test_schema_warns_on_standard_error(place):
     (place / "model" / "predict.py").write_text(ODD)
     done = run(place, "schema")
-    assert json.loads(done.stdout)["openapi"] and "warning: predict.py:3: a: default=9 does not fit" in done.stderr
+    assert (
+        json.loads(done.stdout)["openapi"]
+        and "warning: predict.py:3: a: default=9 does not fit" in done.stderr
+    )
 
 
 def test_a_string_or_a_file_is_given_as_the_first_of_both(place):
@@ -392,8 +434,14 @@ def test_a_string_or_a_file_is_given_as_the_first_of_both(place):
 @pytest.mark.parametrize(
     ("body", "text"),
     [
-        ("    def healthcheck(self):\n        return False\n", "user-defined healthcheck returned False"),
-        ("    def setup(self):\n        import nothing_like_it\n", "No module named 'nothing_like_it'"),
+        (
+            "    def healthcheck(self):\n        return False\n",
+            "user-defined healthcheck returned False",
+        ),
+        (
+            "    def setup(self):\n        import nothing_like_it\n",
+            "No module named 'nothing_like_it'",
+        ),
         ("    def setup(self):\n        import os\n        os._exit(3)\n", "exit status 3"),
     ],
 )
@@ -406,7 +454,10 @@ def test_check_finds_what_is_wrong_at_run_time(place, body, text):
 
 def test_schema_prints_the_document(place):
     document = json.loads(run(place, "schema").stdout)
-    assert document["components"]["schemas"]["Input"]["properties"]["prompt"]["description"] == "What to say"
+    assert (
+        document["components"]["schemas"]["Input"]["properties"]["prompt"]["description"]
+        == "What to say"
+    )
 
 
 def test_a_directory_without_a_model_is_an_error_with_a_remedy(place):
@@ -417,7 +468,10 @@ def test_a_directory_without_a_model_is_an_error_with_a_remedy(place):
 @pytest.mark.parametrize(
     ("python", "text"),
     [
-        ("/no/such/python", "/no/such/python is not a Python that runs (no such file or directory)"),
+        (
+            "/no/such/python",
+            "/no/such/python is not a Python that runs (no such file or directory)",
+        ),
         ("#!/bin/sh\necho 3 8 18\n", "this is Python 3.8, it must be 3.9 or newer"),
         ("#!/bin/sh\nexit 3\n", "is not a Python that runs"),
     ],
@@ -433,7 +487,9 @@ def test_check_says_what_is_wrong_with_the_interpreter(place, python, text):
         [BINARY, "check", place / "model", "--predict", "predict.py:Predictor", "--python", python],
         capture_output=True, text=True, timeout=30, env=environment(place),
     )  # fmt: skip
-    assert done.returncode == 1 and text in done.stdout and "name another with --python" in done.stdout
+    assert (
+        done.returncode == 1 and text in done.stdout and "name another with --python" in done.stdout
+    )
 
 
 def test_a_runner_of_an_older_python_says_so(place):
@@ -446,4 +502,6 @@ def test_a_runner_of_an_older_python_says_so(place):
     )
     old.chmod(0o755)
     done = run(place, "predict", "-i", "prompt=x", "--python", str(old), code=1)
-    assert "this is Python 3.8, it must be 3.9 or newer: name another with --python\n" in done.stderr
+    assert (
+        "this is Python 3.8, it must be 3.9 or newer: name another with --python\n" in done.stderr
+    )

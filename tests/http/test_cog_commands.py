@@ -1,4 +1,6 @@
-"""The commands of an image that was built for Cog: `python3 -m cog.server.http` and `python3 -m cog.command.openapi_schema`."""
+"""The commands of an image that was built for Cog: `python3 -m cog.server.http` and `python3 -m
+cog.command.openapi_schema`.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,12 @@ def model(tmp_path):
 
 
 def environment(**more):
-    return {**os.environ, "PYTHONPATH": str(ROOT / "python"), "PYTHONDONTWRITEBYTECODE": "1", **more}
+    return {
+        **os.environ,
+        "PYTHONPATH": str(ROOT / "python"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **more,
+    }
 
 
 def python(place, *words, **env):
@@ -78,7 +85,14 @@ def serve(start, model):
 
 def test_the_server_takes_the_flags_of_cog(serve, store):
     server = serve(
-        "--threads", "4", "--upload-url", store.url, "--await-explicit-shutdown", "true", "--x-mode", "train"
+        "--threads",
+        "4",
+        "--upload-url",
+        store.url,
+        "--await-explicit-shutdown",
+        "true",
+        "--x-mode",
+        "train",
     )
     body = server.predict({"name": "a"}).json
     assert body["output"].startswith(store.url), body
@@ -94,14 +108,18 @@ def test_the_server_takes_the_flags_of_cog(serve, store):
     assert server.process.wait(20) == 0
 
 
-@pytest.mark.parametrize("flags", [[], ["--await-explicit-shutdown", "false"], ["--await-explicit-shutdown=false"]])
+@pytest.mark.parametrize(
+    "flags", [[], ["--await-explicit-shutdown", "false"], ["--await-explicit-shutdown=false"]]
+)
 def test_without_that_flag_a_signal_ends_it(serve, flags):
     server = serve("--x-mode=predict", *flags)
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(20) == 0
 
 
-@pytest.mark.parametrize("flags", [["--await-explicit-shutdown", "True"], ["--await-explicit-shutdown"]])
+@pytest.mark.parametrize(
+    "flags", [["--await-explicit-shutdown", "True"], ["--await-explicit-shutdown"]]
+)
 def test_other_spellings_of_awaiting(serve, flags):
     server = serve(*flags)
     server.process.send_signal(signal.SIGTERM)
@@ -136,7 +154,9 @@ def test_a_missing_server_is_named(model, tmp_path, module):
     shown = python(model, module, **alone)
     assert shown.returncode == 1
     assert "coggo-server is not installed" in shown.stderr
-    assert schema(model, "predict.py:Predictor", **alone).returncode == 0, "the document of a reference needs no server"
+    assert schema(model, "predict.py:Predictor", **alone).returncode == 0, (
+        "the document of a reference needs no server"
+    )
 
 
 # -- the schema
@@ -152,12 +172,16 @@ def test_the_schema_of_the_model_in_cog_yaml(model):
 
 
 def test_the_schema_of_a_reference(model):
-    (model / "other.py").write_text("def run(x: int) -> str: ...\ndef learn(y: float) -> str: ...\n")
+    (model / "other.py").write_text(
+        "def run(x: int) -> str: ...\ndef learn(y: float) -> str: ...\n"
+    )
     (model / "cog.yaml").unlink()
     schemas = json.loads(schema(model, "other.py:run").stdout)["components"]["schemas"]
     assert list(schemas["Input"]["properties"]) == ["x"]
     assert "TrainingInput" not in schemas
-    schemas = json.loads(schema(model, "other.py:run", "other.py:learn").stdout)["components"]["schemas"]
+    schemas = json.loads(schema(model, "other.py:run", "other.py:learn").stdout)["components"][
+        "schemas"
+    ]
     assert list(schemas["TrainingInput"]["properties"]) == ["y"]
 
 
@@ -195,8 +219,14 @@ BAD = {
         "class Predictor:\n    def predict(self, a: bytes, b) -> str: ...\n",
         ["predict.py:2: a: ", "predict.py:2: b: "],
     ),
-    "an error at import": ("raise RuntimeError('no weights')\n", ["predict.py", "RuntimeError: no weights"]),
-    "a syntax error": ("class Predictor:\n    def predict(self -> str: ...\n", ["predict.py", "line 2", "SyntaxError"]),
+    "an error at import": (
+        "raise RuntimeError('no weights')\n",
+        ["predict.py", "RuntimeError: no weights"],
+    ),
+    "a syntax error": (
+        "class Predictor:\n    def predict(self -> str: ...\n",
+        ["predict.py", "line 2", "SyntaxError"],
+    ),
     "an exit at import": ("import sys\nsys.exit(0)\n", ["predict.py", "sys.exit(0)"]),
     "no class": ("x = 1\n", ["predict.py", "'Predictor'"]),
 }
@@ -228,11 +258,16 @@ def test_usage(tmp_path):
 def test_the_server_prints_the_same_schema(model):
     def ask(place: pathlib.Path):
         return subprocess.run(
-            [BINARY, "schema", "--python", real_python(), place], capture_output=True, text=True, timeout=30
+            [BINARY, "schema", "--python", real_python(), place],
+            capture_output=True,
+            text=True,
+            timeout=30,
         )
 
     assert ask(model).stdout == schema(model).stdout
-    (model / "predict.py").write_text("class Predictor:\n    def predict(self, a: bytes) -> str: ...\n")
+    (model / "predict.py").write_text(
+        "class Predictor:\n    def predict(self, a: bytes) -> str: ...\n"
+    )
     (model / "cog.yaml").write_text("predict: predict.py:Predictor\n")
     shown = ask(model)
     assert (shown.returncode, shown.stdout) == (1, "")

@@ -1,4 +1,6 @@
-"""cog.yaml: one reader for the server and for every command. What does not describe the model is left alone, or is a warning."""
+"""cog.yaml: one reader for the server and for every command. What does not describe the model is
+left alone, or is a warning.
+"""
 
 from __future__ import annotations
 
@@ -90,8 +92,14 @@ REFUSED = {
     "a comment": ("# predict: predict.py:Predictor\n", ["no predictor"]),
     "no predict": ("image: x\n", ["no predictor"]),
     "an empty predict": ("predict:\n", ["no predictor"]),
-    "predict is a list": ("predict: [predict.py:Predictor]\n", ["no predictor", "predict is a list and not FILE:NAME"]),
-    "another spelling": ("Predict: predict.py:Predictor\n", ["no predictor", "Predict is not known"]),
+    "predict is a list": (
+        "predict: [predict.py:Predictor]\n",
+        ["no predictor", "predict is a list and not FILE:NAME"],
+    ),
+    "another spelling": (
+        "Predict: predict.py:Predictor\n",
+        ["no predictor", "Predict is not known"],
+    ),
     "no YAML": ('predict: "predict.py:Predictor\n', ["cog.yaml", "[1:"]),
     "another kind of text": ("hello", ["no predictor", "cog.yaml"]),
 }
@@ -152,7 +160,9 @@ def test_what_is_odd_is_a_warning_of_the_server_and_of_the_commands(start, model
     assert "level=WARN" in server.log() and said in server.log()
     shown = schema(place)
     assert shown.returncode == 0 and said in shown.stderr and "cog.yaml: " in shown.stderr
-    assert list(json.loads(shown.stdout)["components"]["schemas"]["Input"]["properties"]) == ["name"]
+    assert list(json.loads(shown.stdout)["components"]["schemas"]["Input"]["properties"]) == [
+        "name"
+    ]
     checked = check(place)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert said in checked.stdout and "warning   cog.yaml: " in checked.stdout
@@ -199,7 +209,9 @@ def test_a_class_that_has_both_methods_is_served_by_the_one_that_names_it(start,
     (place / "predict.py").write_text(BOTH)
     server = start(model_dir=place)
     assert server.predict({}).json["output"] == key
-    assert list(json.loads(schema(place).stdout)["components"]["schemas"]["Input"]["properties"]) == [name]
+    assert list(
+        json.loads(schema(place).stdout)["components"]["schemas"]["Input"]["properties"]
+    ) == [name]
     assert f"inputs    {name} " in check(place).stdout
 
 

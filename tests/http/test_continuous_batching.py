@@ -44,7 +44,12 @@ def test_it_writes_what_it_was_trained_on(server: Server) -> None:
 
 def test_the_same_seed_gives_the_same_text_whatever_the_batch(server: Server) -> None:
     inputs = [
-        {"prompt": "The ferry came "[: 4 + n % 12], "max_tokens": 6 + 4 * n, "temperature": 0.4 + n / 20, "seed": n}
+        {
+            "prompt": "The ferry came "[: 4 + n % 12],
+            "max_tokens": 6 + 4 * n,
+            "temperature": 0.4 + n / 20,
+            "seed": n,
+        }
         for n in range(12)
     ]
     alone = [text(server, **given) for given in inputs]
@@ -56,7 +61,9 @@ def test_the_same_seed_gives_the_same_text_whatever_the_batch(server: Server) ->
 
 
 def test_tokens_are_streamed_one_by_one(server: Server) -> None:
-    with Stream(server.port, "POST", "/predictions", {"input": {"max_tokens": 30, "seed": 5}}) as stream:
+    with Stream(
+        server.port, "POST", "/predictions", {"input": {"max_tokens": 30, "seed": 5}}
+    ) as stream:
         events = stream.until("completed")
     chunks = [event.data["chunk"] for event in events if event.name == "output"]
     assert len(chunks) == 30

@@ -11,7 +11,13 @@ APP, OTHER = "https://app.example.com", "http://localhost:3000"
 @pytest.fixture(scope="module")
 def server(start_once):
     return start_once(
-        MODEL, "--cors-origin", APP, "--cors-origin", OTHER, env={"COGGO_AUTH_TOKEN": "token"}, ready=False
+        MODEL,
+        "--cors-origin",
+        APP,
+        "--cors-origin",
+        OTHER,
+        env={"COGGO_AUTH_TOKEN": "token"},
+        ready=False,
     )
 
 
@@ -50,7 +56,9 @@ def test_a_page_of_the_origin_may_ask_before(server, origin, method, path):
     assert answer.headers["access-control-allow-origin"] == origin
     assert method in answer.headers["access-control-allow-methods"].split(", ")
     allowed = answer.headers["access-control-allow-headers"].lower().split(", ")
-    assert {"authorization", "content-type", "prefer", "cancel-after", "last-event-id"} <= set(allowed)
+    assert {"authorization", "content-type", "prefer", "cancel-after", "last-event-id"} <= set(
+        allowed
+    )
     assert "origin" in answer.headers["vary"].lower()
 
 
@@ -61,11 +69,17 @@ def test_a_page_of_the_origin_can_read_answers_and_refusals(server):
     assert refused.status == 401 and refused.headers["access-control-allow-origin"] == APP
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", APP + ".evil.example", "http://app.example.com", "null"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", APP + ".evil.example", "http://app.example.com", "null"]
+)
 def test_others_are_not_let_in(server, origin):
     assert cors(preflight(server, origin)) == set()
     answer = server.get("/health-check", Origin=origin)
-    assert answer.status == 200 and cors(answer) == set() and "origin" in answer.headers["vary"].lower()
+    assert (
+        answer.status == 200
+        and cors(answer) == set()
+        and "origin" in answer.headers["vary"].lower()
+    )
 
 
 def test_it_is_off_by_default(closed):
@@ -80,8 +94,13 @@ def test_a_star_lets_everybody_in(start_once):
         "*",
         "https://any.example",
     )
-    assert server.predict({}, {"Origin": "https://any.example"}).headers["access-control-allow-origin"]
+    assert server.predict({}, {"Origin": "https://any.example"}).headers[
+        "access-control-allow-origin"
+    ]
 
 
 def test_a_plain_options_request_is_no_preflight(server):
-    assert server.ask("OPTIONS", "/predictions", Origin=APP, Authorization="Bearer token").status == 405
+    assert (
+        server.ask("OPTIONS", "/predictions", Origin=APP, Authorization="Bearer token").status
+        == 405
+    )

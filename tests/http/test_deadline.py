@@ -61,7 +61,8 @@ def test_what_ends_before_is_not_touched(patient, given):
 
 
 @pytest.mark.parametrize(
-    "given", ["4", "4.99s", "0", "-5", "-5s", "soon", "5 s", "1d", "inf", "nan", "1e300", "99999999999h"]
+    "given",
+    ["4", "4.99s", "0", "-5", "-5s", "soon", "5 s", "1d", "inf", "nan", "1e300", "99999999999h"],
 )
 def test_a_deadline_that_is_none_or_too_short_is_refused(patient, given):
     answer = patient.predict({}, {"Cancel-After": given})

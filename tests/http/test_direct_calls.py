@@ -74,7 +74,8 @@ class Batched(BasePredictor):
 
 
 @pytest.mark.parametrize(
-    "name", ["Base", "NoBase", "Decorated", "Wrapped", "Runs", "Inherits", "Yields", "Async", "Batched"]
+    "name",
+    ["Base", "NoBase", "Decorated", "Wrapped", "Runs", "Inherits", "Yields", "Async", "Batched"],
 )
 def test_a_call_of_predict_in_setup_gets_the_defaults_of_what_it_leaves_out(start, name):
     server = start(WARM, predict=f"predict.py:{name}")

@@ -27,7 +27,9 @@ CLIENT = ROOT / "tests" / "v1js" / "node_modules" / "replicate"
 
 
 class Block(NamedTuple):
-    """A console block: the example that it is about, how that is served, and commands with the answers printed there."""
+    """A console block: the example that it is about, how that is served, and commands with the
+    answers printed there.
+    """
 
     document: str
     example: str
@@ -38,8 +40,12 @@ class Block(NamedTuple):
 def blocks(document: str) -> list[Block]:
     text = (ROOT / document).read_text()
     found = []
-    for example, options, body in re.findall(r"<!-- run: (\w+)([^\n]*?) -->\n```console\n(.*?)```", text, re.DOTALL):
-        commands = [part.partition("\n") for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]]
+    for example, options, body in re.findall(
+        r"<!-- run: (\w+)([^\n]*?) -->\n```console\n(.*?)```", text, re.DOTALL
+    ):
+        commands = [
+            part.partition("\n") for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]
+        ]
         shown = [(command, answer.strip()) for command, _, answer in commands]
         found.append(Block(document, example, options.split(), shown))
     return found
@@ -53,7 +59,11 @@ def write_files(document: str, directory: pathlib.Path) -> None:
         (directory / name).write_text(content)
 
 
-ALL = [block for document in ("README.md", "docs/http-api.md", "docs/batching.md") for block in blocks(document)]
+ALL = [
+    block
+    for document in ("README.md", "docs/http-api.md", "docs/batching.md")
+    for block in blocks(document)
+]
 
 
 @pytest.mark.parametrize("block", ALL, ids=lambda b: f"{b.document}-{b.commands[0][0][:60]}")
@@ -70,11 +80,15 @@ def test_the_commands_answer_as_printed(start, tmp_path, block):
         shown = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=20)
         assert shown.returncode == 0, shown.stderr
         pattern = ".*".join(map(re.escape, want.split("…")))
-        assert re.fullmatch(pattern, shown.stdout.strip(), re.DOTALL), f"{command}\n{shown.stdout}\nwant {want}"
+        assert re.fullmatch(pattern, shown.stdout.strip(), re.DOTALL), (
+            f"{command}\n{shown.stdout}\nwant {want}"
+        )
 
 
 class Program(NamedTuple):
-    """A program in a document: what it runs against, and what the comments after its lines say that it prints."""
+    """A program in a document: what it runs against, and what the comments after its lines say that
+    it prints.
+    """
 
     example: str
     options: list[str]  # NAME=VALUE
@@ -84,9 +98,14 @@ class Program(NamedTuple):
 
 def programs(document: str, language: str, mark: str = "run") -> list[Program]:
     text = (ROOT / document).read_text()
-    found = re.findall(rf"<!-- {mark}: (\w+)([^\n]*?) -->\n```{language}\n(.*?)```", text, re.DOTALL)
+    found = re.findall(
+        rf"<!-- {mark}: (\w+)([^\n]*?) -->\n```{language}\n(.*?)```", text, re.DOTALL
+    )
     said = r"^.*\S  ?(?:#|//) (.*)$"
-    return [Program(e, o.split(), code, "\n".join(re.findall(said, code, re.MULTILINE))) for e, o, code in found]
+    return [
+        Program(e, o.split(), code, "\n".join(re.findall(said, code, re.MULTILINE)))
+        for e, o, code in found
+    ]
 
 
 def check_program(start, tmp_path, program: Program, command: list[str], cwd: pathlib.Path) -> None:
@@ -128,7 +147,9 @@ def test_the_clients_in_python(start, tmp_path, program):
 
 
 @pytest.mark.skipif(not shutil.which("node"), reason="node is missing: Debian has it in nodejs")
-@pytest.mark.parametrize("program", programs("docs/clients.md", "javascript"), ids=lambda p: p.prints)
+@pytest.mark.parametrize(
+    "program", programs("docs/clients.md", "javascript"), ids=lambda p: p.prints
+)
 def test_the_clients_in_javascript(start, tmp_path, program):
     check_client(start, tmp_path, program, JAVASCRIPT)
 
@@ -143,16 +164,22 @@ def test_the_documents_have_examples():
 
 def test_the_body_of_a_webhook_is_as_shown(start, tmp_path, receiver):
     [(example, asked, body)] = re.findall(
-        r"<!-- webhook: (\w+) (.*) -->\n```json\n(.*?)```", (ROOT / "docs/http-api.md").read_text(), re.DOTALL
+        r"<!-- webhook: (\w+) (.*) -->\n```json\n(.*?)```",
+        (ROOT / "docs/http-api.md").read_text(),
+        re.DOTALL,
     )
     shutil.copytree(ROOT / "examples" / example, tmp_path / "model")
     start(model_dir=tmp_path / "model").predict(**json.loads(asked), webhook=receiver.url)
     shown, sent = json.loads(body), receiver.wait_terminal()
     assert list(shown) == list(sent)  # in this order
     differ = {"metrics", "created_at", "started_at", "completed_at"}
-    assert {k: v for k, v in shown.items() if k not in differ} == {k: v for k, v in sent.items() if k not in differ}
+    assert {k: v for k, v in shown.items() if k not in differ} == {
+        k: v for k, v in sent.items() if k not in differ
+    }
     assert shown["metrics"].keys() == sent["metrics"].keys()
-    assert {re.sub(r"\d", "0", shown[k]) for k in differ - {"metrics"}} == {re.sub(r"\d", "0", sent["created_at"])}
+    assert {re.sub(r"\d", "0", shown[k]) for k in differ - {"metrics"}} == {
+        re.sub(r"\d", "0", sent["created_at"])
+    }
 
 
 def for_people(default: str) -> str:
@@ -164,17 +191,25 @@ def for_people(default: str) -> str:
 def test_the_limits_are_the_defaults_of_the_flags():
     """docs/operating.md has the flags as the server has them: TestTheTableOfFlagsIsComplete."""
     operating = (ROOT / "docs/operating.md").read_text()
-    flags = dict(re.findall(r"^\| `(--[\w-]+)` \| [^|]* \| `?([^`|]*?)`? \|", operating, re.MULTILINE))
+    flags = dict(
+        re.findall(r"^\| `(--[\w-]+)` \| [^|]* \| `?([^`|]*?)`? \|", operating, re.MULTILINE)
+    )
     limits = (ROOT / "docs/http-api.md").read_text().partition("## Limits")[2].partition("\n## ")[0]
     rows = dict(re.findall(r"^\| `(--[\w-]+)` \| ([^|]*) \|", limits, re.MULTILINE))
-    wrong = {flag: text for flag, text in rows.items() if not re.match(for_people(flags[flag]) + r"\b", text)}
+    wrong = {
+        flag: text
+        for flag, text in rows.items()
+        if not re.match(for_people(flags[flag]) + r"\b", text)
+    }
     assert wrong == {}
     group = operating.partition("**Limits**")[2].partition("**")[0]
     assert set(re.findall(r"`(--[\w-]+)` \|", group)) - rows.keys() == set()
 
 
 def shell_blocks() -> dict[str, list[str]]:
-    """The blocks of the README that are typed into a shell, by their first words: the words of each line."""
+    """The blocks of the README that are typed into a shell, by their first words: the words of each
+    line.
+    """
     blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     lines = [[shlex.split(line, comments=True) for line in block.splitlines()] for block in blocks]
     return {" ".join(block[0][:2]): block for block in lines}
@@ -190,14 +225,22 @@ def test_every_shell_block_of_the_readme_is_tried():
 
 
 def test_the_way_in_ends_with_make_run():
-    """The clone is this directory, and test_make_run_serves_the_hello_example runs the last line."""
-    assert [line[:2] for line in shell_blocks()["git clone"]] == [["git", "clone"], ["cd", "coggo"], ["make", "run"]]
+    """The clone is this directory, and test_make_run_serves_the_hello_example runs the last
+    line.
+    """
+    assert [line[:2] for line in shell_blocks()["git clone"]] == [
+        ["git", "clone"],
+        ["cd", "coggo"],
+        ["make", "run"],
+    ]
 
 
 def test_a_model_of_ones_own_in_three_commands(start, tmp_path):
     begin, look, serve = shell_blocks()["bin/coggo-server init"]
     for words in (begin, look):
-        done = subprocess.run([BINARY, *words[1:]], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            [BINARY, *words[1:]], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        )
         assert done.returncode == 0, done.stdout + done.stderr
     assert "all is well" in done.stdout
     model = tmp_path / "my-model"
@@ -209,17 +252,30 @@ def test_a_model_of_ones_own_in_three_commands(start, tmp_path):
     until("the change", lambda: server.predict({"text": "hi"}).json.get("output") == "hi again.")
 
 
-@pytest.mark.parametrize("words", shell_blocks()["bin/coggo-server path/to/model"], ids=lambda words: " ".join(words))
+@pytest.mark.parametrize(
+    "words", shell_blocks()["bin/coggo-server path/to/model"], ids=lambda words: " ".join(words)
+)
 def test_each_way_to_serve_a_model(start, tmp_path, words):
     write_files("README.md", tmp_path / "model")
     if "--predict" in words:
         (tmp_path / "model" / "cog.yaml").unlink()
-    stands_for = {"bin/coggo-server": BINARY, "path/to/model": tmp_path / "model", "venv/bin/python": real_python()}
+    stands_for = {
+        "bin/coggo-server": BINARY,
+        "path/to/model": tmp_path / "model",
+        "venv/bin/python": real_python(),
+    }
     command = [str(stands_for.get(word, word)) for word in words]
     if "--help" in words:
-        assert "--port" in subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
+        assert (
+            "--port"
+            in subprocess.run(
+                command, capture_output=True, text=True, check=True, timeout=20
+            ).stdout
+        )
         return
-    server = start(model_dir=tmp_path / "model", command=[*command, "--host", "127.0.0.1", "--port", "0"])
+    server = start(
+        model_dir=tmp_path / "model", command=[*command, "--host", "127.0.0.1", "--port", "0"]
+    )
     assert server.predict({"text": "a queue of audio", "limit": 1}).json["output"] == ["queue"]
 
 
@@ -237,7 +293,11 @@ def test_the_fractal_example_draws_a_picture(start, tmp_path):
     server = start(model_dir=tmp_path / "fractal")
     body = server.predict({"width": 64, "iterations": 30, "zoom": 1}).json
     drawn = Image.open(io.BytesIO(base64.b64decode(body["output"].partition(",")[2])))
-    assert (drawn.size, len(drawn.getcolors(4096)) > 5, body["metrics"]["pixels"]) == ((64, 40), True, 64 * 40)
+    assert (drawn.size, len(drawn.getcolors(4096)) > 5, body["metrics"]["pixels"]) == (
+        (64, 40),
+        True,
+        64 * 40,
+    )
 
 
 def test_make_run_serves_the_hello_example():
@@ -282,21 +342,31 @@ def test_the_resize_example_takes_an_image_and_gives_one(start, tmp_path):
 @pytest.mark.parametrize("page", ["docs/reliability.md", "docs/security.md"])
 def test_every_test_that_a_page_names_is_there(page):
     """A promise names the test that holds it."""
-    names = set(re.findall(r"`(?:tests/[\w/]+/)?((?:test_|Test|Fuzz)\w+(?:\.py)?)`", (ROOT / page).read_text()))
+    names = set(
+        re.findall(
+            r"`(?:tests/[\w/]+/)?((?:test_|Test|Fuzz)\w+(?:\.py)?)`", (ROOT / page).read_text()
+        )
+    )
     found = [
         path
         for pattern in ("tests/**/*.py", "internal/**/*_test.go", "cmd/**/*_test.go")
         for path in ROOT.glob(pattern)
     ]
     files = {path: path.read_text() for path in found}
-    there = {name for text in files.values() for name in re.findall(r"^(?:def|func) (\w+)\(", text, re.MULTILINE)}
+    there = {
+        name
+        for text in files.values()
+        for name in re.findall(r"^(?:def|func) (\w+)\(", text, re.MULTILINE)
+    }
     there |= {path.name for path in files}
     assert len(names) > 50
     assert names - there == set()
 
 
 PAGES = [
-    str(path.relative_to(ROOT)) for pattern in ("*.md", "docs/*.md", "examples/*/*.md") for path in ROOT.glob(pattern)
+    str(path.relative_to(ROOT))
+    for pattern in ("*.md", "docs/*.md", "examples/*/*.md")
+    for path in ROOT.glob(pattern)
 ]
 
 
@@ -311,7 +381,9 @@ def headings(page: pathlib.Path) -> set[str]:
 def test_every_link_leads_to_a_page_and_a_heading_that_are_there(page):
     at = ROOT / page
     text = re.sub(r"^```.*?^```", "", at.read_text(), flags=re.DOTALL | re.MULTILINE)
-    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if not re.match(r"[a-z]+:", link)]
+    links = [
+        link for link in re.findall(r"\]\(([^)\s]+)\)", text) if not re.match(r"[a-z]+:", link)
+    ]
     broken = []
     for link in links:
         path, _, anchor = link.partition("#")

@@ -1,4 +1,6 @@
-"""Section 1, /openapi.json: what the document says of requests and answers is what the server does."""
+"""Section 1, /openapi.json: what the document says of requests and answers is what the server
+does.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,10 @@ def test_an_input_is_needed_when_there_is_one_without_a_default(server, demandin
 
 
 def test_the_id_of_a_put_stands_in_its_path_alone(server):
-    assert "id" not in body_of(document(server), "put", "/predictions/{prediction_id}")[1]["properties"]
+    assert (
+        "id"
+        not in body_of(document(server), "put", "/predictions/{prediction_id}")[1]["properties"]
+    )
     assert "id" in body_of(document(server), "post", "/predictions")[1]["properties"]
 
 
@@ -57,11 +62,16 @@ def test_the_other_words_for_a_boolean_are_those_that_are_taken(server):
     assert words == loose["flags"]["items"]["anyOf"][1]["enum"]
     for word in words:
         assert server.predict({"flag": word, "flags": [word]}).status == 200
-    assert document(server)["components"]["schemas"]["Input"]["properties"]["flag"]["type"] == "boolean"
+    assert (
+        document(server)["components"]["schemas"]["Input"]["properties"]["flag"]["type"]
+        == "boolean"
+    )
 
 
 def test_the_output_is_a_bare_reference_where_clients_of_cog_look_for_its_type(start):
-    server = start(MODEL.format(name="") + "    def train(self) -> str:\n        return 'weights'\n")
+    server = start(
+        MODEL.format(name="") + "    def train(self) -> str:\n        return 'weights'\n"
+    )
     for noun, kind in (("prediction", "Prediction"), ("training", "Training")):
         found = document(server)
         answers = found["paths"][f"/{noun}s"]["post"]["responses"]
@@ -78,7 +88,20 @@ def test_every_route_of_predictions_is_there(server):
     assert set(paths["/predictions"]) == {"get", "post"}
     assert set(paths["/predictions/{prediction_id}"]) == {"get", "put"}
     assert set(paths["/predictions/{prediction_id}/cancel"]) == {"post"}
-    for status in ("200", "202", "400", "401", "406", "408", "409", "413", "415", "422", "429", "503"):
+    for status in (
+        "200",
+        "202",
+        "400",
+        "401",
+        "406",
+        "408",
+        "409",
+        "413",
+        "415",
+        "422",
+        "429",
+        "503",
+    ):
         assert status in paths["/predictions"]["post"]["responses"]
 
 
@@ -119,8 +142,15 @@ def test_v1_has_a_document_of_its_own(start):
     server = start(MODEL.format(name="name: str, "))
     found = server.get("/v1/openapi.json", X_Forwarded_Prefix="/a").json
     assert found["servers"] == [{"url": "/a/v1"}]
-    operations = {operation["operationId"] for path in found["paths"].values() for operation in path.values()}
-    assert {"predictions.create", "models.versions.get", "files.list", "predictions.stream"} <= operations
+    operations = {
+        operation["operationId"] for path in found["paths"].values() for operation in path.values()
+    }
+    assert {
+        "predictions.create",
+        "models.versions.get",
+        "files.list",
+        "predictions.stream",
+    } <= operations
     schemas = found["components"]["schemas"]
     assert "Input" in schemas and "schemas_prediction_response" in schemas
 

@@ -1,4 +1,6 @@
-"""What a source sends beside the bytes of a file: how they are encoded, what the file is called, cookies for the next step."""
+"""What a source sends beside the bytes of a file: how they are encoded, what the file is called,
+cookies for the next step.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ ENCODED = {
 def test_a_file_comes_without_its_encoding(server, store, coding, length):
     url = store.add("/x.csv", ENCODED[coding], Content_Encoding=coding)
     if length == "unknown":
-        store.routes["/x.csv"] = lambda n: Reply(200, {"Content-Encoding": coding}, [ENCODED[coding]])
+        store.routes["/x.csv"] = lambda n: Reply(
+            200, {"Content-Encoding": coding}, [ENCODED[coding]]
+        )
     body = server.predict({"file": url}).json
     assert body["status"] == "succeeded", body["error"]
     assert body["output"] == ["x.csv", TEXT.decode()]
@@ -74,8 +78,12 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_a_file_whose_encoding_is_wrong_fails(server, store, case):
     coding, data, text = BAD[case]
-    body = server.predict({"file": store.add("/x.csv?key=s3cret", data, Content_Encoding=coding)}).json
-    assert body["status"] == "failed" and "input file" in body["error"] and text in body["error"], body["error"]
+    body = server.predict(
+        {"file": store.add("/x.csv?key=s3cret", data, Content_Encoding=coding)}
+    ).json
+    assert body["status"] == "failed" and "input file" in body["error"] and text in body["error"], (
+        body["error"]
+    )
     assert "s3cret" not in body["error"]
     assert list((server.spool() / "inputs").glob("*")) == []
 
@@ -97,15 +105,36 @@ def test_a_bomb_fails_whatever_the_limit_and_costs_no_memory(start, store):
             "cat.png",
         ),
         ("/get", {"Content-Disposition": "attachment; filename=my photo.png"}, "my photo.png"),
-        ("/get", {"Content-Disposition": "attachment; filename=x.png; filename*=UTF-8''%C3%A9t%C3%A9.png"}, "été.png"),
         (
             "/get",
-            {"Content-Disposition": 'attachment; filename="../../../etc/passwd"', "Content-Type": "image/png"},
+            {
+                "Content-Disposition": "attachment; filename=x.png; filename*=UTF-8''%C3%A9t%C3%A9.png"
+            },
+            "été.png",
+        ),
+        (
+            "/get",
+            {
+                "Content-Disposition": 'attachment; filename="../../../etc/passwd"',
+                "Content-Type": "image/png",
+            },
             "passwd.png",
         ),
-        ("/get", {"Content-Disposition": "attachment; filename*=UTF-8''..%2F..%00%0Ax.png"}, "__x.png"),
-        ("/get", {"Content-Disposition": 'attachment; filename=".."', "Content-Type": "image/png"}, "get.png"),
-        ("/get", {"Content-Disposition": f'attachment; filename="{"x" * 5000}.png"'}, "x" * 196 + ".png"),
+        (
+            "/get",
+            {"Content-Disposition": "attachment; filename*=UTF-8''..%2F..%00%0Ax.png"},
+            "__x.png",
+        ),
+        (
+            "/get",
+            {"Content-Disposition": 'attachment; filename=".."', "Content-Type": "image/png"},
+            "get.png",
+        ),
+        (
+            "/get",
+            {"Content-Disposition": f'attachment; filename="{"x" * 5000}.png"'},
+            "x" * 196 + ".png",
+        ),
         ("/", {"Content-Disposition": 'attachment; filename="cat.png"'}, "cat.png"),
         ("/get", {"Content-Type": "image/png; q=1"}, "get.png"),
         ("/v1.5", {"Content-Type": "application/json"}, "v1.5.json"),
@@ -119,19 +148,26 @@ def test_a_bomb_fails_whatever_the_limit_and_costs_no_memory(start, store):
         ),
     ],
 )
-def test_a_link_without_an_extension_takes_the_name_that_the_answer_gives(server, store, path, headers, name):
+def test_a_link_without_an_extension_takes_the_name_that_the_answer_gives(
+    server, store, path, headers, name
+):
     url = store.add(path, b"meow", **headers)
     assert server.predict({"file": url}).json["output"] == [name, "meow"]
 
 
 def test_the_name_is_that_of_the_answer_at_the_end_of_the_redirects(server, store):
     store.add("/end", b"meow", Content_Disposition='attachment; filename="cat.png"')
-    assert server.predict({"file": store.redirect("/start", "/end")}).json["output"] == ["cat.png", "meow"]
+    assert server.predict({"file": store.redirect("/start", "/end")}).json["output"] == [
+        "cat.png",
+        "meow",
+    ]
 
 
 def gate(store, path, to):
     """A page that sets a cookie and leads to another, which wants it back."""
-    store.routes[path] = lambda n: Reply(302, {"Location": to, "Content-Length": "0", "Set-Cookie": "key=1"})
+    store.routes[path] = lambda n: Reply(
+        302, {"Location": to, "Content-Length": "0", "Set-Cookie": "key=1"}
+    )
 
     def behind(n):
         asked = [got for got in store.got if got.path == to][n - 1]
@@ -151,7 +187,9 @@ def test_cookies_are_kept_along_one_chain_of_redirects_and_no_further(server, st
         assert ["cookie" in got.headers for got in store.got] == [False, True]
     assert "403" in server.predict({"file": store.url + "/end.txt"}).json["error"]
     body = server.predict({"many": [url, store.url + "/end.txt"]}).json
-    assert body["status"] == "failed" and "input many/1" in body["error"], "not even to another input"
+    assert body["status"] == "failed" and "input many/1" in body["error"], (
+        "not even to another input"
+    )
 
 
 def test_each_attempt_is_a_chain_of_its_own(server, store):
@@ -163,16 +201,25 @@ def test_each_attempt_is_a_chain_of_its_own(server, store):
 
     def end(n):
         cookies.append(store.got[-1].headers.get("cookie"))
-        return Reply(503, {"Content-Length": "0"}) if n == 1 else Reply(200, {"Content-Length": "5"}, [b"there"])
+        return (
+            Reply(503, {"Content-Length": "0"})
+            if n == 1
+            else Reply(200, {"Content-Length": "5"}, [b"there"])
+        )
 
     store.routes.update({"/start.txt": start, "/end.txt": end})
-    assert server.predict({"file": store.url + "/start.txt"}).json["output"] == ["start.txt", "there"]
+    assert server.predict({"file": store.url + "/start.txt"}).json["output"] == [
+        "start.txt",
+        "there",
+    ]
     assert cookies == [None, "key=1", None, "key=2"]
 
 
 @pytest.fixture(scope="module")
 def proxied(start_once):
-    """A server that reaches every host by a proxy, and the proxy: a store that is asked for whole URLs."""
+    """A server that reaches every host by a proxy, and the proxy: a store that is asked for whole
+    URLs.
+    """
     made = Store()
     yield start_once(MODEL, env={"HTTP_PROXY": made.url, "NO_PROXY": "", "no_proxy": ""}), made
     made.close()
@@ -197,5 +244,8 @@ def test_a_cookie_goes_back_to_its_own_host(proxied, cookie, to, shown):
         302, {"Location": to, "Content-Length": "0", "Set-Cookie": cookie}
     )
     proxy.routes[to] = lambda n: Reply(200, {"Content-Length": "5"}, [b"there"])
-    assert server.predict({"file": "http://a.example/start.txt"}).json["output"] == ["start.txt", "there"]
+    assert server.predict({"file": "http://a.example/start.txt"}).json["output"] == [
+        "start.txt",
+        "there",
+    ]
     assert ["cookie" in got.headers for got in proxy.got] == [False, shown]

@@ -1,4 +1,6 @@
-"""Section 9, outputs: what has ended does not change, whatever the model still does with its files; and what is removed."""
+"""Section 9, outputs: what has ended does not change, whatever the model still does with its files;
+and what is removed.
+"""
 
 from __future__ import annotations
 
@@ -106,7 +108,17 @@ def contents(url):
     return base64.b64decode(url.partition(",")[2], validate=True)
 
 
-HOWS = ["", "descriptor", "descriptor for reading", "buffered", "mapping", "hard link", "thread", "child", "list"]
+HOWS = [
+    "",
+    "descriptor",
+    "descriptor for reading",
+    "buffered",
+    "mapping",
+    "hard link",
+    "thread",
+    "child",
+    "list",
+]
 
 
 @pytest.mark.parametrize("how", HOWS)
@@ -130,7 +142,10 @@ def test_a_file_of_setup_is_kept_and_what_was_answered_stays(server):
 
 def test_an_input_that_is_returned_is_what_it_was(server, store):
     url = store.add("/in.bin", b"i" * SIZE)
-    assert contents(server.predict({"how": "given", "path": url}, id="given").json["output"]) == b"i" * SIZE
+    assert (
+        contents(server.predict({"how": "given", "path": url}, id="given").json["output"])
+        == b"i" * SIZE
+    )
     server.predict({"how": "overwrite"})
     assert contents(server.get("/predictions/given").json["output"]) == b"i" * SIZE
 
@@ -141,12 +156,18 @@ def test_a_stored_file_is_not_the_one_that_the_model_gets(server):
         + b"s" * SIZE
         + b"\r\n--b--\r\n"
     )
-    stored = server.ask("POST", "/v1/files", form, Content_Type="multipart/form-data; boundary=b").json
+    stored = server.ask(
+        "POST", "/v1/files", form, Content_Type="multipart/form-data; boundary=b"
+    ).json
     url = stored["urls"]["get"]
     server.predict({"how": "given", "path": url}, id="stored")
     server.predict({"how": "overwrite"})
     again = server.predict({"how": "given", "path": url}).json
-    assert contents(again["output"]) == contents(server.get("/predictions/stored").json["output"]) == b"s" * SIZE
+    assert (
+        contents(again["output"])
+        == contents(server.get("/predictions/stored").json["output"])
+        == b"s" * SIZE
+    )
 
 
 def test_an_upload_is_whole_although_the_model_goes_on_writing(start, store):
@@ -257,21 +278,32 @@ def test_a_file_of_the_run_is_removed(births, store, how):
     url = store.add("/in.txt", b"text") if how == "given" else None
     for _ in range(20):
         before = births.temporary_files()
-        assert contents(births.predict({"how": how, **({"path": url} if url else {})}).json["output"]) == b"text"
+        assert (
+            contents(births.predict({"how": how, **({"path": url} if url else {})}).json["output"])
+            == b"text"
+        )
         assert births.temporary_files() == before
 
 
 def test_a_file_of_the_run_before_is_kept(births):
     for n in range(20):  # right after it, when stamps hardly differ
         births.predict({"how": "cached"})
-        assert contents(births.predict({"how": "what was cached"}, id=f"c{n}").json["output"]) == b"text"
+        assert (
+            contents(births.predict({"how": "what was cached"}, id=f"c{n}").json["output"])
+            == b"text"
+        )
     assert any(path.name == "cached.txt" for path in births.temporary_files())
 
 
 @pytest.mark.parametrize("kind", ["def predict", "async def predict"])
 def test_so_it_is_on_kernels_whose_stamps_are_coarse(start, tmp_path, kind):
-    (tmp_path / "sitecustomize.py").write_text("import os; del os.memfd_create")  # of which exact stamps are made
-    server = start(BIRTHS.replace("def predict", kind).replace("LEAVE", LEAVE), env={"PYTHONPATH": str(tmp_path)})
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os; del os.memfd_create"
+    )  # of which exact stamps are made
+    server = start(
+        BIRTHS.replace("def predict", kind).replace("LEAVE", LEAVE),
+        env={"PYTHONPATH": str(tmp_path)},
+    )
     server.predict({"how": "cached"})
     for how in ["new", "what was cached", "moved", "written"] * 5:
         before = len(server.temporary_files())
@@ -308,7 +340,9 @@ def test_runs_that_share_a_file_all_get_it_and_it_goes_with_the_last(start, size
     server = start(TOGETHER)
     ids = ["one", "two", "three"]
     for id in ids:
-        server.predict({"name": "shared", "size": size, "wait": id}, {"Prefer": "respond-async"}, id=id)
+        server.predict(
+            {"name": "shared", "size": size, "wait": id}, {"Prefer": "respond-async"}, id=id
+        )
     for id in ids:
         until("it waits", lambda id=id: server.predict({"wake": id}).json["status"] == "succeeded")
         body = server.ended(id)

@@ -1,4 +1,6 @@
-"""examples.json beside a model: inputs to try, checked against the model, with the files that they name and no others."""
+"""examples.json beside a model: inputs to try, checked against the model, with the files that they
+name and no others.
+"""
 
 from __future__ import annotations
 
@@ -53,9 +55,16 @@ def test_examples_and_their_files_are_served(start, model):
     ]  # fmt: skip
     write(model, examples)
     server = start(model_dir=model)
-    assert server.get("/docs/examples.json").json == [examples[0], {"name": "Example 2", **examples[1]}]
+    assert server.get("/docs/examples.json").json == [
+        examples[0],
+        {"name": "Example 2", **examples[1]},
+    ]
     picture = server.get("/docs/examples/pictures/a%20picture.png")
-    assert (picture.status, picture.headers["content-type"], picture.body) == (200, "image/png", b"\x89PNG")
+    assert (picture.status, picture.headers["content-type"], picture.body) == (
+        200,
+        "image/png",
+        b"\x89PNG",
+    )
     page = server.get("/docs/examples/page.html")
     assert page.headers["content-security-policy"] == "sandbox"
     assert page.headers["x-content-type-options"] == "nosniff"
@@ -86,7 +95,15 @@ def test_no_other_file_is_served(start, model, tmp_path_factory):
     write(model, [{"name": path, "input": {"image": path}} for path in paths])
     server = start(model_dir=model)
     assert server.get("/docs/examples.json").json == []
-    for path in [*paths, "other.txt", "predict.py", "examples.json", "", "%2e%2e/x", "pictures%2F..%2Fother.txt"]:
+    for path in [
+        *paths,
+        "other.txt",
+        "predict.py",
+        "examples.json",
+        "",
+        "%2e%2e/x",
+        "pictures%2F..%2Fother.txt",
+    ]:
         answer = server.get(f"/docs/examples/{path.replace(' ', '%20')}")
         assert (path, answer.status) == (path, 404)
 
@@ -124,7 +141,10 @@ BAD = [
 
 def test_what_does_not_fit_is_left_out_with_a_warning(start, model):
     good = {"name": "good", "input": {"image": "page.html"}}
-    write(model, [bad for examples, _ in BAD if isinstance(examples, list) for bad in examples] + [good])
+    write(
+        model,
+        [bad for examples, _ in BAD if isinstance(examples, list) for bad in examples] + [good],
+    )
     server = start(model_dir=model)
     assert server.get("/docs/examples.json").json == [good]
     for examples, warning in BAD:
@@ -137,7 +157,16 @@ def test_what_does_not_fit_is_left_out_with_a_warning(start, model):
 @pytest.mark.parametrize(("examples", "warning"), BAD)
 def test_check_names_what_is_wrong(model, examples, warning):
     write(model, examples)
-    command = [BINARY, "check", "--strict", "--predict", "predict.py:Predictor", "--python", real_python(), model]
+    command = [
+        BINARY,
+        "check",
+        "--strict",
+        "--predict",
+        "predict.py:Predictor",
+        "--python",
+        real_python(),
+        model,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert f"examples.json: {warning}" in done.stdout
     assert done.returncode == 1

@@ -1,4 +1,6 @@
-"""An accepted prediction whose files are being fetched holds no slot: others are served meanwhile, and then it is the first."""
+"""An accepted prediction whose files are being fetched holds no slot: others are served meanwhile,
+and then it is the first.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,11 @@ class Drips:
         go = self._let_go[name] = threading.Event()
 
         def reply(_):
-            return Reply(200, {"Content-Length": str(len(name) + 1)}, (part() for part in (lambda: b"-", rest)))
+            return Reply(
+                200,
+                {"Content-Length": str(len(name) + 1)},
+                (part() for part in (lambda: b"-", rest)),
+            )
 
         def rest():
             go.wait(60)
@@ -80,7 +86,10 @@ class Drips:
 
     def wait(self, *names):
         """Until all are being fetched."""
-        until(f"{names} are fetched", lambda: {f"/{n}" for n in names} <= {got.path for got in self._store.got})
+        until(
+            f"{names} are fetched",
+            lambda: {f"/{n}" for n in names} <= {got.path for got in self._store.got},
+        )
 
 
 @pytest.fixture
@@ -146,7 +155,9 @@ def test_others_are_served_while_a_source_drips(start, drip, kind):
 
 def test_trainings_and_v1_hold_no_slot_while_they_fetch(start, drip):
     server = start(MODEL)
-    training = server.ask("PUT", "/trainings/t", {"input": {"name": "t", "file": drip("t")}}, **ASYNC)
+    training = server.ask(
+        "PUT", "/trainings/t", {"input": {"name": "t", "file": drip("t")}}, **ASYNC
+    )
     assert training.status == 202
     v1 = server.ask("POST", "/v1/predictions", {"input": {"name": "v", "file": drip("v")}})
     assert v1.status == 201 and v1.json["status"] == "starting", v1.body
@@ -163,7 +174,11 @@ def test_what_is_fetched_is_first_in_line_in_the_order_of_the_ends(start, drip, 
     give_back = occupy(server)
     for name in ("q", "r"):
         assert server.predict({"name": name}, ASYNC, id=name).status == 202
-    assert (gauge(server, "in_flight"), gauge(server, "fetching"), gauge(server, "queued")) == (6, 3, 2)
+    assert (gauge(server, "in_flight"), gauge(server, "fetching"), gauge(server, "queued")) == (
+        6,
+        3,
+        2,
+    )
     for count, name in enumerate(("c", "a"), start=3):
         drip.let_go(name)
         until(f"{name} is in line", lambda c=count: gauge(server, "queued") == c)
@@ -184,7 +199,9 @@ def test_without_a_free_slot_a_request_with_files_is_409(start, drip, occupy):
     begin(server, drip, "a")
 
 
-def test_a_queued_prediction_fetches_when_its_turn_comes_and_lets_the_next_one_run(start, store, drip, occupy):
+def test_a_queued_prediction_fetches_when_its_turn_comes_and_lets_the_next_one_run(
+    start, store, drip, occupy
+):
     server = start(MODEL, "--max-queue", "2")
     give_back = occupy(server)
     assert server.predict({"name": "a", "file": drip("a")}, ASYNC, id="a").status == 202
@@ -231,11 +248,15 @@ def test_beyond_that_it_waits_in_the_queue_and_others_pass_it(start, drip):
 
 @pytest.mark.parametrize("where", ["fetches", "is in line"])
 @pytest.mark.parametrize("how", ["cancel", "disconnect", "deadline"])
-def test_what_has_no_slot_ends_by_cancel_deadline_and_a_client_that_leaves(start, drip, occupy, how, where):
+def test_what_has_no_slot_ends_by_cancel_deadline_and_a_client_that_leaves(
+    start, drip, occupy, how, where
+):
     server = start(MODEL, *(["--predict-timeout", "1s"] if how == "deadline" else []))
     body = json.dumps({"id": "a", "input": {"name": "a", "file": drip("a")}}).encode()
     with socket.create_connection(("127.0.0.1", server.port)) as client:
-        client.sendall(b"POST /predictions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n")
+        client.sendall(
+            b"POST /predictions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        )
         client.sendall(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
         drip.wait("a")
         give_back = occupy(server)
@@ -252,7 +273,11 @@ def test_what_has_no_slot_ends_by_cancel_deadline_and_a_client_that_leaves(start
     give_back()
     server.ended("blocker")
     assert server.predict({"name": "b"}).json["output"][-2:] == ["b", ""]
-    assert (gauge(server, "in_flight"), gauge(server, "fetching"), gauge(server, "queued")) == (0, 0, 0)
+    assert (gauge(server, "in_flight"), gauge(server, "fetching"), gauge(server, "queued")) == (
+        0,
+        0,
+        0,
+    )
     no_inputs(server)
 
 
@@ -283,7 +308,9 @@ def test_what_is_being_fetched_fails_once_no_runner_will_come_again(start, drip)
     begin(server, drip, "a")
     runner = server.runner()
     answers = []
-    waits = threading.Thread(target=lambda: answers.append(server.predict({"file": drip("b")}, id="b")))
+    waits = threading.Thread(
+        target=lambda: answers.append(server.predict({"file": drip("b")}, id="b"))
+    )
     waits.start()
     drip.wait("b")
     os.kill(runner, signal.SIGKILL)
@@ -296,7 +323,10 @@ def test_what_is_being_fetched_fails_once_no_runner_will_come_again(start, drip)
 def test_a_server_that_is_told_to_stop_waits_for_what_is_being_fetched(start, receiver, drip, ends):
     server = start(MODEL, *(["--runner-shutdown-grace-period", "0.3"] if ends == "never" else []))
     answer = server.predict(
-        {"name": "a", "file": drip("a")}, ASYNC, webhook=receiver.url, webhook_events_filter=["completed"]
+        {"name": "a", "file": drip("a")},
+        ASYNC,
+        webhook=receiver.url,
+        webhook_events_filter=["completed"],
     )
     assert answer.status == 202
     drip.wait("a")
@@ -311,7 +341,9 @@ def test_a_server_that_is_told_to_stop_waits_for_what_is_being_fetched(start, re
     assert server.process.wait(20) == 0
 
 
-def test_what_a_killed_server_was_fetching_is_fetched_by_the_next_one_without_a_slot(start, drip, tmp_path):
+def test_what_a_killed_server_was_fetching_is_fetched_by_the_next_one_without_a_slot(
+    start, drip, tmp_path
+):
     where = ["--working-dir", str(tmp_path / "spool")]
     first = start(MODEL, *where)
     begin(first, drip, "a", "b")
@@ -330,7 +362,9 @@ def test_what_a_killed_server_was_fetching_is_fetched_by_the_next_one_without_a_
     no_inputs(second)
 
 
-def test_with_several_runners_the_files_go_to_the_one_that_takes_the_prediction(start, drip, occupy, tmp_path):
+def test_with_several_runners_the_files_go_to_the_one_that_takes_the_prediction(
+    start, drip, occupy, tmp_path
+):
     server = start(MODEL, "--runners", "2", "--working-dir", str(tmp_path / "spool"))
     until("both are ready", lambda: server.health()["concurrency"]["max"] == 2)
     names = ["a", "b", "c", "d"]

@@ -86,7 +86,9 @@ def test_a_data_url_is_a_file(server, url, text, name):
     assert (seen["text"], seen["name"]) == (text, name)
 
 
-@pytest.mark.parametrize("url", ["data:text/plain;base64,!!!!", "data:text/plain;base64,aGk=aGk=", "data:nothing"])
+@pytest.mark.parametrize(
+    "url", ["data:text/plain;base64,!!!!", "data:text/plain;base64,aGk=aGk=", "data:nothing"]
+)
 def test_a_data_url_that_is_none_is_refused_or_fails(server, url):
     answer = server.predict({"one": url})
     assert answer.status == 422 or answer.json["status"] == "failed", answer.body
@@ -180,7 +182,10 @@ BAD = {
     "truncated": (Reply(200, {"Content-Length": "100", "Connection": "close"}, [b"half"]), ""),
     "endless": (Reply(200, {}, endless()), "limit"),
     "too large": (Reply(200, {"Content-Length": str(200_000)}, [b"x" * 200_000]), "limit"),
-    "redirect to a file": (Reply(302, {"Location": "file:///etc/passwd", "Content-Length": "0"}), "redirect"),
+    "redirect to a file": (
+        Reply(302, {"Location": "file:///etc/passwd", "Content-Length": "0"}),
+        "redirect",
+    ),
     "redirect to nothing": (Reply(302, {"Content-Length": "0"}), ""),
 }
 
@@ -219,7 +224,9 @@ def test_one_bad_file_of_many_fails_and_leaves_nothing(server, store):
 def test_a_source_that_is_down_for_a_moment_is_asked_again(server, store, status):
     store.add("/later.txt", b"now")
     good = store.routes["/later.txt"]
-    store.routes["/later.txt"] = lambda n: good(n) if n > 2 else Reply(status, {"Content-Length": "0"})
+    store.routes["/later.txt"] = lambda n: (
+        good(n) if n > 2 else Reply(status, {"Content-Length": "0"})
+    )
     assert one(server, store.url + "/later.txt")["text"] == "now"
 
 
@@ -247,7 +254,10 @@ def test_downloaded_files_go_with_the_prediction(server, store, end):
     inputs = {"one": store.add("/a", b"a"), "many": [store.add("/b", b"b"), "data:,c"], "end": end}
     server.predict(inputs, {"Prefer": "respond-async"}, id=f"files{end}")
     if end == "hang":
-        until("the files are there", lambda: len([p for d in server.inputs() for p in d.glob("*/*")]) == 3)
+        until(
+            "the files are there",
+            lambda: len([p for d in server.inputs() for p in d.glob("*/*")]) == 3,
+        )
         server.ask("POST", f"/predictions/files{end}/cancel")
     server.ended(f"files{end}")
     assert server.inputs() == []
@@ -297,7 +307,9 @@ def test_a_prediction_whose_input_is_still_downloading_can_be_canceled(server, s
 
 def test_a_client_that_leaves_during_the_download_cancels(server, store):
     release = threading.Event()
-    store.routes["/slow"] = lambda n: Reply(200, {"Content-Length": "1"}, [b"x"] if release.wait(30) else [])
+    store.routes["/slow"] = lambda n: Reply(
+        200, {"Content-Length": "1"}, [b"x"] if release.wait(30) else []
+    )
     body = json.dumps({"id": "left", "input": {"one": store.url + "/slow"}}).encode()
     with socket.create_connection(("127.0.0.1", server.port)) as client:
         head = f"POST /predictions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -346,7 +358,12 @@ def test_a_large_data_url_is_in_memory_once(start):
     server = start(MODEL)
     server.predict({"one": "data:,x"})
     body = json.dumps(
-        {"input": {"one": "data:application/octet-stream;base64," + base64.b64encode(bytes(36 << 20)).decode()}}
+        {
+            "input": {
+                "one": "data:application/octet-stream;base64,"
+                + base64.b64encode(bytes(36 << 20)).decode()
+            }
+        }
     )
     before = server.memory()
     answer = server.ask("POST", "/predictions", body, Content_Type="application/json")
@@ -383,7 +400,9 @@ FORMS = {
 def sources(server, store):
     """The same file as a data URL, as the URL of a source and as an upload."""
     form = b'--b\r\nContent-Disposition: form-data; name="content"; filename="x.txt"\r\n\r\nthe file\r\n--b--\r\n'
-    stored = server.ask("POST", "/v1/files", form, Content_Type="multipart/form-data; boundary=b").json
+    stored = server.ask(
+        "POST", "/v1/files", form, Content_Type="multipart/form-data; boundary=b"
+    ).json
     return ["data:text/plain,the%20file", store.add("/x.txt", b"the file"), stored["urls"]["get"]]
 
 
@@ -411,9 +430,13 @@ def test_a_model_may_rename_and_link_its_input(shared_memory, start, store, form
 def test_the_files_of_inputs_are_private(start, store):
     server = start(MODEL)
     server.predict(
-        {"one": store.add("/a", b"a"), "many": ["data:,b"], "end": "hang"}, {"Prefer": "respond-async"}, id="p"
+        {"one": store.add("/a", b"a"), "many": ["data:,b"], "end": "hang"},
+        {"Prefer": "respond-async"},
+        id="p",
     )
-    until("the files are there", lambda: len([p for d in server.inputs() for p in d.glob("*/*")]) == 2)
+    until(
+        "the files are there", lambda: len([p for d in server.inputs() for p in d.glob("*/*")]) == 2
+    )
     (root,) = {directory.parent for directory in server.inputs()}
     for path in [root, *root.rglob("*")]:
         state = path.lstat()
@@ -453,7 +476,9 @@ def test_a_directory_that_is_not_this_user_s_alone_gets_no_file(start, tmp_path)
     server = start(REMOVES, "--working-dir", str(tmp_path / "spool"))
     server.predict({"how": "open"})
     answer = server.predict({"file": "data:,x"}).json
-    assert answer["status"] == "failed" and "not a directory of this user alone" in answer["error"], answer
+    assert (
+        answer["status"] == "failed" and "not a directory of this user alone" in answer["error"]
+    ), answer
     server.predict({"how": "close"})
     assert server.predict({"file": "data:,x"}).json["output"] == "x"
 
@@ -475,10 +500,21 @@ class Predictor(BasePredictor):
     def predict(self, file: Path) -> str:
         return f"{file.name}: {file.read_text()}"
 """
-    has, asks, closed = start(source), start(source), start(source, env={"COGGO_AUTH_TOKEN": "4711"})
+    has, asks, closed = (
+        start(source),
+        start(source),
+        start(source, env={"COGGO_AUTH_TOKEN": "4711"}),
+    )
     form = b'--b\r\nContent-Disposition: form-data; name="content"; filename="x.txt"\r\n\r\nthe file\r\n--b--\r\n'
     kind = {"Content_Type": "multipart/form-data; boundary=b"}
     url = has.ask("POST", "/v1/files", form, **kind).json["urls"]["get"]
-    assert [server.predict({"file": url}).json["output"] for server in (has, asks)] == ["x.txt: the file"] * 2
-    hidden = closed.ask("POST", "/v1/files", form, **kind, Authorization="Bearer 4711").json["urls"]["get"]
-    assert asks.predict({"file": hidden}).json["error"] == f"input file: GET {hidden}/download: 401 Unauthorized"
+    assert [server.predict({"file": url}).json["output"] for server in (has, asks)] == [
+        "x.txt: the file"
+    ] * 2
+    hidden = closed.ask("POST", "/v1/files", form, **kind, Authorization="Bearer 4711").json[
+        "urls"
+    ]["get"]
+    assert (
+        asks.predict({"file": hidden}).json["error"]
+        == f"input file: GET {hidden}/download: 401 Unauthorized"
+    )

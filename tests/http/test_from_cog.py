@@ -65,13 +65,25 @@ VARIABLES = [
 
 
 def test_every_flag_is_there_and_those_that_are_the_same_are_taken():
-    rows = {flag: right for left, right in table("Flags of `python -m cog.server.http`") for flag in quoted(left)}
+    rows = {
+        flag: right
+        for left, right in table("Flags of `python -m cog.server.http`")
+        for flag in quoted(left)
+    }
     assert set(rows) == set(FLAGS)
-    values = {"--host": "x", "--port": "1", "--threads": "2", "--upload-url": "http://x", "--x-mode": "predict"}
+    values = {
+        "--host": "x",
+        "--port": "1",
+        "--threads": "2",
+        "--upload-url": "http://x",
+        "--x-mode": "predict",
+    }
     values["--runner-shutdown-grace-period"] = "30"
     for flag, right in rows.items():
         words = [flag] + ([values[flag]] if flag in values else [])
-        done = subprocess.run([BINARY, *words, "/no/such/model"], capture_output=True, text=True, timeout=20)
+        done = subprocess.run(
+            [BINARY, *words, "/no/such/model"], capture_output=True, text=True, timeout=20
+        )
         if right.startswith(("the same", "accepted")):
             assert "unknown flag" not in done.stderr, flag
         else:
@@ -106,7 +118,9 @@ def test_every_name_can_be_imported(name):
 
 
 def test_the_packages_that_came_with_cog_are_those_that_errors_name():
-    assert {quoted(left)[0]: quoted(right)[0] for left, right in table("Packages that came with Cog")} == BROUGHT
+    assert {
+        quoted(left)[0]: quoted(right)[0] for left, right in table("Packages that came with Cog")
+    } == BROUGHT
 
 
 def test_no_public_name_is_missing():

@@ -133,10 +133,16 @@ def test_the_models_own_healthcheck(start, tmp_path, kind):
     how = tmp_path / "how"
     how.write_text("well")
     sleep = "time.sleep(s)" if kind == "def" else "await asyncio.sleep(s)"
-    wait = "time.sleep(0.01)" if kind == "def" else "await asyncio.sleep(60)"  # a thread can't be canceled
+    wait = (
+        "time.sleep(0.01)" if kind == "def" else "await asyncio.sleep(60)"
+    )  # a thread can't be canceled
     source = CHECKED.format(kind=kind, path=str(how), wait=wait, sleep=sleep)
     server = start(source)
-    for state, text in (("ill", "returned False"), ("raise", "GPU lost"), ("hang", "timed out after 5.0 seconds")):
+    for state, text in (
+        ("ill", "returned False"),
+        ("raise", "GPU lost"),
+        ("hang", "timed out after 5.0 seconds"),
+    ):
         how.write_text(state)
         health = server.health()
         assert health["status"] == "UNHEALTHY" and text in health["user_healthcheck_error"], health
@@ -152,7 +158,9 @@ def test_the_models_own_healthcheck(start, tmp_path, kind):
 def test_a_check_under_way_ends_with_its_runner(start, tmp_path):
     how = tmp_path / "how"
     how.write_text("hang")
-    server = start(CHECKED.format(kind="def", path=str(how), wait="time.sleep(60)", sleep="pass"), ready=False)
+    server = start(
+        CHECKED.format(kind="def", path=str(how), wait="time.sleep(60)", sleep="pass"), ready=False
+    )
     until("the model is set up", lambda: "model ready" in server.log())
     answers = []
     asker = threading.Thread(target=lambda: answers.append(server.health()))
@@ -162,7 +170,9 @@ def test_a_check_under_way_ends_with_its_runner(start, tmp_path):
     os.kill(server.runner(), signal.SIGKILL)
     how.write_text("well")
     asker.join()
-    assert time.monotonic() - before < 3, "a check may take five seconds, but not of a process that is gone"
+    assert time.monotonic() - before < 3, (
+        "a check may take five seconds, but not of a process that is gone"
+    )
     assert answers[0]["status"] == "STARTING" and "user_healthcheck_error" not in answers[0]
     server.wait_status("READY")
 
@@ -186,7 +196,14 @@ def test_only_health_asks_the_model(start, tmp_path):
         "    def predict(self) -> str:\n        return 'done'\n"
     )
     before = len(asked.read_text())
-    for path in ("/v1/models/a/b", "/v1/models/a/b/versions", "/v1/predictions", "/predictions", "/openapi.json", "/"):
+    for path in (
+        "/v1/models/a/b",
+        "/v1/models/a/b/versions",
+        "/v1/predictions",
+        "/predictions",
+        "/openapi.json",
+        "/",
+    ):
         assert server.get(path).status == 200
     assert server.predict({}).json["output"] == "done"
     assert len(asked.read_text()) == before

@@ -1,4 +1,6 @@
-"""HTTP/2 without TLS, by prior knowledge: every path does what it does in HTTP/1.1, on the same port."""
+"""HTTP/2 without TLS, by prior knowledge: every path does what it does in HTTP/1.1, on the same
+port.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,9 @@ def events(text: str) -> list[tuple[str, str]]:
 
 
 FORM = (
-    b'--b\r\nContent-Disposition: form-data; name="content"; filename="f"\r\n\r\n' + b"x" * 300_000 + b"\r\n--b--\r\n"
+    b'--b\r\nContent-Disposition: form-data; name="content"; filename="f"\r\n\r\n'
+    + b"x" * 300_000
+    + b"\r\n--b--\r\n"
 )
 
 #: Requests whose answers are the same every time but for what is in CHANGING.
@@ -88,7 +92,12 @@ ALIKE = [
     ("POST", "/predictions/unknown/cancel", None, {}),
     ("POST", "/trainings", {"id": "same"}, {}),
     ("POST", "/trainings", {"id": "same"}, EVENTS),
-    ("POST", "/v1/predictions", {"version": "x", "input": {"n": 99999999999}, "webhook": "nope"}, {}),
+    (
+        "POST",
+        "/v1/predictions",
+        {"version": "x", "input": {"n": 99999999999}, "webhook": "nope"},
+        {},
+    ),
     ("GET", "/v1/models/a/b", None, {}),
     ("POST", "/v1/files", b"x", {"content_type": "text/plain"}),
     ("POST", "/predictions", b"{}", {"origin": "https://evil.example"}),
@@ -99,7 +108,9 @@ CHANGING = ("created_at", "started_at", "completed_at", "metrics")
 
 
 def told(answer):
-    """An answer without what differs from one run to the next, and from one version of HTTP to the other."""
+    """An answer without what differs from one run to the next, and from one version of HTTP to the
+    other.
+    """
     headers = {name: value for name, value in answer.headers.items() if not name.startswith(":")}
     for name in ("date", "connection", "content-length"):
         headers.pop(name, None)
@@ -112,9 +123,13 @@ def told(answer):
     return answer.status, headers, body
 
 
-@pytest.mark.parametrize(("method", "path", "body", "headers"), ALIKE, ids=lambda value: repr(value)[:40])
+@pytest.mark.parametrize(
+    ("method", "path", "body", "headers"), ALIKE, ids=lambda value: repr(value)[:40]
+)
 def test_an_answer_is_that_of_http_1(server, client, method, path, body, headers):
-    assert told(client.ask(method, path, body, **headers)) == told(server.ask(method, path, body, **headers))
+    assert told(client.ask(method, path, body, **headers)) == told(
+        server.ask(method, path, body, **headers)
+    )
     assert client.ask("GET", "/livez").status == 200, "the connection goes on"
 
 
@@ -123,7 +138,10 @@ def test_a_prediction_that_goes_on_and_one_that_is_waited_for(client):
     assert (made.status, made.json["status"]) == (202, "starting")
     waited = client.ask("PUT", "/predictions/later", {"input": {"s": 0.2}}, prefer="wait=5")
     assert (waited.status, waited.json["id"]) in ((200, "later"), (202, "later"))
-    until("it has ended", lambda: client.ask("GET", "/predictions/later").json["status"] == "succeeded")
+    until(
+        "it has ended",
+        lambda: client.ask("GET", "/predictions/later").json["status"] == "succeeded",
+    )
     assert "later" in [p["id"] for p in client.ask("GET", "/predictions").json["results"]]
 
 
@@ -152,7 +170,9 @@ def test_events_come_when_they_happen(client, tmp_path, path):
     assert stream.headers["content-type"] == "text/event-stream" and not stream.ended
     gate.touch()
     answer = client.finish(stream)
-    assert events(answer.body.decode())[-1][0] == ("completed" if path == "/predictions" else "done")
+    assert events(answer.body.decode())[-1][0] == (
+        "completed" if path == "/predictions" else "done"
+    )
 
 
 def test_a_large_answer_and_a_large_file_arrive_whole(server, client):
@@ -173,7 +193,10 @@ def test_a_client_that_leaves_cancels_its_prediction(server, client, how, ask):
     ids = [f"left-{next(numbers)}" for _ in range(2)]
     with Http2(server.port) as other:
         streams = [other.begin("PUT", f"/predictions/{ids[0]}", {"input": {"s": 60}}, **ask)]
-        until("the first runs", lambda: server.get(f"/predictions/{ids[0]}").json.get("status") == "processing")
+        until(
+            "the first runs",
+            lambda: server.get(f"/predictions/{ids[0]}").json.get("status") == "processing",
+        )
         streams.append(other.begin("PUT", f"/predictions/{ids[1]}", {"input": {"s": 60}}, **ask))
         until("the second waits", lambda: server.get(f"/predictions/{ids[1]}").status == 200)
         if how == "reset":
@@ -235,10 +258,15 @@ def test_a_request_that_can_be_read_in_two_ways_is_refused(server, client, name)
 def test_a_length_without_a_body_is_refused(server, client):
     stream = client.open("PUT", "/predictions/none", [("content-length", "2")])
     assert client.finish(stream).status == 400 and server.get("/predictions/none").status == 404
-    assert client.finish(client.open("PUT", "/predictions/none", [("content-length", "0")])).status == 200
+    assert (
+        client.finish(client.open("PUT", "/predictions/none", [("content-length", "0")])).status
+        == 200
+    )
 
 
-@pytest.mark.parametrize("path", ["http://other.example/predictions/smuggled", "predictions/smuggled", "", "?x"])
+@pytest.mark.parametrize(
+    "path", ["http://other.example/predictions/smuggled", "predictions/smuggled", "", "?x"]
+)
 def test_a_path_is_a_path(server, client, path):
     stream = client.open("PUT", path)
     client.until(lambda: stream.ended or stream.reset is not None)
@@ -288,11 +316,15 @@ def test_who_may_ask_is_the_same(start):
     with Http2(server.port) as client:
         for path in ("/", "/predictions", "/v1/predictions"):
             refused = client.ask("GET", path)
-            assert refused.status == 401 and refused.headers["www-authenticate"].startswith("Bearer")
+            assert refused.status == 401 and refused.headers["www-authenticate"].startswith(
+                "Bearer"
+            )
             assert client.ask("GET", path, authorization="Bearer 4711").status == 200
             assert client.ask("GET", path, authorization="Bearer 4712").status == 401
         assert client.ask("GET", "/health-check").json == {"status": "READY"}
-        evil = client.ask("POST", "/predictions", {}, authorization="Bearer 4711", origin="https://evil.example")
+        evil = client.ask(
+            "POST", "/predictions", {}, authorization="Bearer 4711", origin="https://evil.example"
+        )
         assert evil.status == 403
 
 
@@ -351,5 +383,7 @@ def test_a_preface_in_pieces_is_a_preface(server):
 def test_the_addresses_of_what_is_given_out_follow_the_proxy(client):
     headers = {"x_forwarded_proto": "https", "x_forwarded_prefix": "/models/a"}
     urls = client.ask("POST", "/v1/predictions", {}, **headers).json["urls"]
-    assert urls["get"].startswith("https://127.0.0.1") and "/models/a/v1/predictions/" in urls["get"]
+    assert (
+        urls["get"].startswith("https://127.0.0.1") and "/models/a/v1/predictions/" in urls["get"]
+    )
     assert pathlib.PurePosixPath(urls["web"]).name == "docs"

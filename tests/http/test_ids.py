@@ -124,7 +124,10 @@ def test_what_counts_as_the_same_input(server, first, second):
 def test_what_counts_as_another_input(server, other):
     path = f"/predictions/other-{abs(hash(other))}"
     once = server.ask("PUT", path, '{"input": {"s": 0}}', Content_Type="application/json").json
-    assert server.ask("PUT", path, other, Content_Type="application/json").json["output"] == once["output"] + 1
+    assert (
+        server.ask("PUT", path, other, Content_Type="application/json").json["output"]
+        == once["output"] + 1
+    )
 
 
 def put_and_cut_off(server, id, body, cut_off):

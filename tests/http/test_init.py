@@ -15,7 +15,9 @@ from interpreters import interpreter
 
 
 def init(*words: str, cwd: pathlib.Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(BINARY), "init", *words], cwd=cwd, capture_output=True, text=True, timeout=30)
+    return subprocess.run(
+        [str(BINARY), "init", *words], cwd=cwd, capture_output=True, text=True, timeout=30
+    )
 
 
 def contents(directory: pathlib.Path) -> dict[str, str]:
@@ -28,13 +30,30 @@ def test_the_model_is_well_and_runs(tmp_path: pathlib.Path, minor: int) -> None:
     assert python, f"there is no Python 3.{minor}"
     made = init("my model", cwd=tmp_path)
     assert made.returncode == 0, made.stderr
-    assert sorted(contents(tmp_path / "my model")) == [".gitignore", "cog.yaml", "predict.py", "requirements.txt"]
+    assert sorted(contents(tmp_path / "my model")) == [
+        ".gitignore",
+        "cog.yaml",
+        "predict.py",
+        "requirements.txt",
+    ]
     env = {**os.environ, "COGGO_PYTHON": python}
     check = next(line for line in made.stdout.splitlines() if " check " in line)
-    checked = subprocess.run(shlex.split(check), cwd=tmp_path, env=env, capture_output=True, text=True, timeout=50)
+    checked = subprocess.run(
+        shlex.split(check), cwd=tmp_path, env=env, capture_output=True, text=True, timeout=50
+    )
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "warning" not in checked.stdout
-    words = [str(BINARY), "predict", "-i", "text=hi", "-i", "times=2", "-i", "style=loud", "my model"]
+    words = [
+        str(BINARY),
+        "predict",
+        "-i",
+        "text=hi",
+        "-i",
+        "times=2",
+        "-i",
+        "style=loud",
+        "my model",
+    ]
     ran = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=50)
     assert ran.stdout == "hi! hi!\n", ran.stderr
 
@@ -54,7 +73,8 @@ def test_nothing_is_overwritten(tmp_path: pathlib.Path) -> None:
     refused = init(cwd=tmp_path)
     assert refused.returncode == 2
     assert (
-        refused.stderr == "coggo-server: init overwrites nothing: there is already predict.py; name another directory\n"
+        refused.stderr
+        == "coggo-server: init overwrites nothing: there is already predict.py; name another directory\n"
     )
     assert contents(tmp_path) == {"predict.py": "mine", ".gitignore": "mine too"}
 

@@ -53,7 +53,9 @@ def refused_early(port: int, head: bytes) -> bytes:
 
 @pytest.mark.parametrize("expect", [b"", b"Expect: 100-continue\r\n"])
 def test_413_comes_before_the_body(server, expect):
-    head = b"POST /predictions HTTP/1.1\r\nHost: x\r\n" + expect + b"Content-Length: 500000000\r\n\r\n"
+    head = (
+        b"POST /predictions HTTP/1.1\r\nHost: x\r\n" + expect + b"Content-Length: 500000000\r\n\r\n"
+    )
     assert refused_early(server.port, head).startswith(b"HTTP/1.1 413 ")
 
 
@@ -75,10 +77,22 @@ def members(count: int) -> str:
 @pytest.mark.parametrize(
     ("body", "loc", "bound"),
     [
-        ('{"input": {"table": {%s}}}' % members(100_001), ["body", "input", "table"], "100000 keys"),
+        (
+            '{"input": {"table": {%s}}}' % members(100_001),
+            ["body", "input", "table"],
+            "100000 keys",
+        ),
         ('{"input": {%s}}' % members(100_001), ["body", "input"], "100000 keys"),
-        ('{"context": {%s}}' % members(1001).replace(": 1", ': ""'), ["body", "context"], "1000 members"),
-        ('{"input": {"ints": [%s1]}}' % ("1e300," * 200_000), ["body", "input"], "3 times as large"),
+        (
+            '{"context": {%s}}' % members(1001).replace(": 1", ': ""'),
+            ["body", "context"],
+            "1000 members",
+        ),
+        (
+            '{"input": {"ints": [%s1]}}' % ("1e300," * 200_000),
+            ["body", "input"],
+            "3 times as large",
+        ),
     ],
 )
 def test_422_for_what_has_too_many_members(start_once, body, loc, bound):
@@ -94,7 +108,8 @@ def test_422_for_what_has_too_many_members(start_once, body, loc, bound):
 def test_what_is_written_anew_is_right_however_much_it_is(start_once):
     server = start_once(
         SHAPES.replace(
-            'return "done"', "return repr((sum(floats), {type(f) for f in floats}, len(floats), sum(flags), either))"
+            'return "done"',
+            "return repr((sum(floats), {type(f) for f in floats}, len(floats), sum(flags), either))",
         )
     )
     given = {
@@ -104,7 +119,9 @@ def test_what_is_written_anew_is_right_however_much_it_is(start_once):
         "unknown": {"é": [1]},
     }
     answer = server.predict(given).json
-    assert answer["output"] == repr((5.5 * 3000, {float}, 9000, 6000, [1, "1", 2] * 2000)), answer["output"][:200]
+    assert answer["output"] == repr((5.5 * 3000, {float}, 9000, 6000, [1, "1", 2] * 2000)), answer[
+        "output"
+    ][:200]
     assert answer["input"] == given
 
 
@@ -143,7 +160,9 @@ def test_the_number_of_input_files_can_be_set(start):
     assert server.predict({"images": ["data:,", "data:,"]}).status == 422
 
 
-@pytest.mark.parametrize("given", [{"times": 100_000_000, "size": 10_000}, {"times": 1, "size": 1_000_000}])
+@pytest.mark.parametrize(
+    "given", [{"times": 100_000_000, "size": 10_000}, {"times": 1, "size": 1_000_000}]
+)
 def test_a_prediction_that_yields_more_than_max_output_fails(start, given):
     server = start(FILES, "--max-output", "100KB")
     answer = server.predict(given).json
@@ -170,7 +189,9 @@ def test_a_yielded_item_counts_128_bytes_more(start):
 
 def upload(server, size):
     body = (
-        b'--x\r\nContent-Disposition: form-data; name="content"; filename="a"\r\n\r\n' + b"a" * size + b"\r\n--x--\r\n"
+        b'--x\r\nContent-Disposition: form-data; name="content"; filename="a"\r\n\r\n'
+        + b"a" * size
+        + b"\r\n--x--\r\n"
     )
     return server.ask("POST", "/v1/files", body, Content_Type="multipart/form-data; boundary=x")
 
@@ -187,7 +208,9 @@ def test_507_for_uploads_that_are_more_than_max_uploads_together(start):
     assert upload(server, 1 << 20).status == 201
 
 
-@pytest.mark.parametrize("capacity", ["4611686018427387905", "9223372036854775807", "99999999999999999999"])
+@pytest.mark.parametrize(
+    "capacity", ["4611686018427387905", "9223372036854775807", "99999999999999999999"]
+)
 def test_a_vast_history_is_one_without_a_limit(start, capacity):
     server = start(FILES, env={"COG_STREAM_HISTORY_CAPACITY": capacity})
     assert server.predict({"times": 5000}).json["status"] == "succeeded"
@@ -202,5 +225,8 @@ def test_a_list_copies_what_it_shows(start, path):
     with concurrent.futures.ThreadPoolExecutor(12) as pool:
         pages = list(pool.map(lambda _: server.get(path).json["results"], range(48)))
     grown = server.memory() - before
-    assert all(len(page) == 50 and page[0]["output"] is None and len(page[0]["logs"]) <= 1024 for page in pages)
+    assert all(
+        len(page) == 50 and page[0]["output"] is None and len(page[0]["logs"]) <= 1024
+        for page in pages
+    )
     assert grown < 30 << 20, f"pages of 60 kB made the server grow by {grown >> 20} MiB"

@@ -157,7 +157,9 @@ def test_a_runner_that_exits_says_with_what(start):
 
 
 @pytest.mark.parametrize(
-    ("source", "flags"), [(MODEL, []), (ASYNC_MODEL, ["--max-concurrency", "2"])], ids=["sync", "async"]
+    ("source", "flags"),
+    [(MODEL, []), (ASYNC_MODEL, ["--max-concurrency", "2"])],
+    ids=["sync", "async"],
 )
 def test_a_runner_that_the_server_has_killed_is_not_said_to_lack_memory(start, source, flags):
     server = start(source, "--cancel-grace", "0.3", *flags, env=JSON)
@@ -167,7 +169,10 @@ def test_a_runner_that_the_server_has_killed_is_not_said_to_lack_memory(start, s
     until("it heeds no cancel", lambda: "heeds nothing" in server.log())
     server.ask("POST", "/predictions/stuck/cancel")
     line = server.line("runner ended")
-    assert line["exit"] == "signal 9 (killed by the server: it went on with stuck for 300ms after the cancel)"
+    assert (
+        line["exit"]
+        == "signal 9 (killed by the server: it went on with stuck for 300ms after the cancel)"
+    )
     assert line["failed"] == 0
     assert server.line("prediction ignored its cancel")["grace"] == "300ms"
     assert "memory" not in server.log()
@@ -175,9 +180,7 @@ def test_a_runner_that_the_server_has_killed_is_not_said_to_lack_memory(start, s
 
 
 def test_a_setup_that_takes_too_long_is_not_said_to_lack_memory(start):
-    model = (
-        "import time\nclass Predictor:\n    def setup(self): time.sleep(60)\n    def predict(self) -> str: return ''\n"
-    )
+    model = "import time\nclass Predictor:\n    def setup(self): time.sleep(60)\n    def predict(self) -> str: return ''\n"
     server = start(model, "--setup-timeout", "0.3", env=JSON, ready=False)
     assert server.line("no runner")["error"] == "setup timed out after 300ms"
     assert "memory" not in server.log()
@@ -191,7 +194,9 @@ def test_durations_are_text(start):
 def test_a_webhook_that_is_given_up_names_its_attempts(start, receiver):
     receiver.answer = lambda n: 404
     server = start(MODEL, env=JSON)
-    server.predict({}, webhook=receiver.url + "?key=secret", webhook_events_filter=["completed"], id="told")
+    server.predict(
+        {}, webhook=receiver.url + "?key=secret", webhook_events_filter=["completed"], id="told"
+    )
     line = server.line("webhook given up")
     host = receiver.url.split("/")[2]
     assert (line["id"], line["host"], line["attempts"]) == ("told", host, 1)
@@ -208,7 +213,9 @@ def test_what_is_left_undelivered_is_named(start, receiver, tmp_path):
         until("it has heard", lambda: server.lines("shutting down"))
     server.process.wait(20)
     line = server.line("webhook left undelivered")
-    assert (line["id"], line["host"]) == ("owed", receiver.url.split("/")[2]) and line["attempts"] >= 1
+    assert (line["id"], line["host"]) == ("owed", receiver.url.split("/")[2]) and line[
+        "attempts"
+    ] >= 1
 
 
 def test_without_webhooks_no_line_is_about_webhooks(start):
@@ -238,13 +245,29 @@ OURS = {"Authorization": "Bearer of-this-server"}
 @pytest.mark.parametrize(
     ("request_", "reason", "status"),
     [
-        (("POST", "/predictions?key=secret", {}, {"Authorization": "Bearer wrong-one"}), "unauthorized", 401),
+        (
+            ("POST", "/predictions?key=secret", {}, {"Authorization": "Bearer wrong-one"}),
+            "unauthorized",
+            401,
+        ),
         (("POST", "/predictions?key=secret", {"input": {"s": "wrong-one"}}, OURS), "invalid", 422),
-        (("POST", "/v1/predictions?key=secret", {"input": {"s": "wrong-one"}}, OURS), "invalid", 422),
+        (
+            ("POST", "/v1/predictions?key=secret", {"input": {"s": "wrong-one"}}, OURS),
+            "invalid",
+            422,
+        ),
         (("PUT", "/predictions/x?key=secret", "wrong-one {", OURS), "malformed", 400),
         (("POST", "/predictions?key=secret", "x" * 2000, OURS), "too_large", 413),
-        (("POST", "/predictions?key=secret", {}, {**OURS, "Origin": "http://wrong-one.example"}), "forbidden", 403),
-        (("POST", "/predictions?key=secret", {}, {**OURS, "Accept": "text/event-stream"}), "not_acceptable", 406),
+        (
+            ("POST", "/predictions?key=secret", {}, {**OURS, "Origin": "http://wrong-one.example"}),
+            "forbidden",
+            403,
+        ),
+        (
+            ("POST", "/predictions?key=secret", {}, {**OURS, "Accept": "text/event-stream"}),
+            "not_acceptable",
+            406,
+        ),
         (("GET", "/predictions/nobody?key=secret", None, OURS), "not_found", 404),
     ],
 )
@@ -254,7 +277,12 @@ def test_a_refusal_is_told(guarded, request_, reason, status):
     until("it is told", lambda: refused(guarded, reason))
     (line,) = refused(guarded, reason)
     assert line["status"] == status and line["client"] == "127.0.0.1" and line["level"] == "WARN"
-    assert line["path"] in ("/predictions", "/v1/predictions", "/predictions/x", "/predictions/nobody")
+    assert line["path"] in (
+        "/predictions",
+        "/v1/predictions",
+        "/predictions/x",
+        "/predictions/nobody",
+    )
     log = guarded.log()
     assert "secret" not in log and "wrong-one" not in log and "of-this-server" not in log
 
@@ -293,13 +321,21 @@ def test_what_is_accepted_is_not_told(start):
 def documented() -> dict[str, set[str]]:
     """The lines in the table of the docs, with their keys."""
     text = (pathlib.Path(__file__).parents[2] / "docs" / "operating.md").read_text()
-    rows = re.findall(r"^\| (`[^|]+) \|([^|]*)\| .*\|$", text.split("\n## Logs\n")[1].split("\n### ")[0], re.M)
-    return {line: set(re.findall(r"`(\w+)`", keys)) for lines, keys in rows for line in re.findall(r"`([^`]+)`", lines)}
+    rows = re.findall(
+        r"^\| (`[^|]+) \|([^|]*)\| .*\|$", text.split("\n## Logs\n")[1].split("\n### ")[0], re.M
+    )
+    return {
+        line: set(re.findall(r"`(\w+)`", keys))
+        for lines, keys in rows
+        for line in re.findall(r"`([^`]+)`", lines)
+    }
 
 
 def test_each_line_is_in_the_docs_with_its_keys(start, receiver):
     receiver.answer = lambda n: 404
-    server = start(MODEL, "--access-log", "--cancel-grace", "0.1", "--train", "predict.py:train", env=JSON)
+    server = start(
+        MODEL, "--access-log", "--cancel-grace", "0.1", "--train", "predict.py:train", env=JSON
+    )
     told = {"webhook": receiver.url, "webhook_events_filter": ["completed"]}
     server.predict({"deed": "raise"}, id="a", **told)
     server.ask("POST", "/trainings", {"input": {}})

@@ -92,15 +92,21 @@ def test_both_streams_and_children_are_in_the_order_of_writing(server, what, log
 
 def test_threads_do_not_tear_each_others_lines(server):
     logs = server.predict({"what": "threads"}).json["logs"]
-    assert sorted(logs.splitlines()) == sorted(f"thread {n} line {i}" for n in range(8) for i in range(200))
+    assert sorted(logs.splitlines()) == sorted(
+        f"thread {n} line {i}" for n in range(8) for i in range(200)
+    )
 
 
 def test_the_logs_of_setup_are_in_the_order_of_writing(start):
     server = start(SYNC.replace('print("from setup")', "self.in_turns()"))
-    assert server.health()["setup"]["logs"] == "".join(f"out {n}\nerr {n}\nchild {n}\n" for n in range(50))
+    assert server.health()["setup"]["logs"] == "".join(
+        f"out {n}\nerr {n}\nchild {n}\n" for n in range(50)
+    )
 
 
-@pytest.mark.parametrize(("what", "tail"), [("no newline", "the tail"), ("only descriptor tail", "raw tail")])
+@pytest.mark.parametrize(
+    ("what", "tail"), [("no newline", "the tail"), ("only descriptor tail", "raw tail")]
+)
 def test_text_without_a_final_newline_is_kept_and_stays_apart(server, what, tail):
     assert server.predict({"what": what}).json["logs"].rstrip("\n") == tail
     assert server.predict({"what": "print"}).json["logs"] == "one\ntwo\n"
@@ -115,7 +121,10 @@ def test_the_logs_of_a_failure_have_the_traceback(server):
 
 def test_the_logs_of_a_canceled_prediction_are_kept(server):
     server.predict({"what": "quiet"}, {"Prefer": "respond-async"}, id="quiet")
-    until("the line is seen while it runs", lambda: server.get("/predictions/quiet").json["logs"] == "before\n")
+    until(
+        "the line is seen while it runs",
+        lambda: server.get("/predictions/quiet").json["logs"] == "before\n",
+    )
     server.ask("POST", "/predictions/quiet/cancel")
     assert server.ended("quiet")["logs"].startswith("before\n")
 
@@ -161,7 +170,9 @@ def test_the_logs_of_async_predictions_at_once_are_apart(start):
     for name, end in ends.items():
         logs = server.ended(name)["logs"]
         lines = logs.split("\n")
-        assert [line for line in lines if line[:2] == f"{name} "][:400:2] == [f"{name} {i}" for i in range(200)]
+        assert [line for line in lines if line[:2] == f"{name} "][:400:2] == [
+            f"{name} {i}" for i in range(200)
+        ]
         assert f"{name} in a thread" in lines
         assert (f"{name} tail" in lines) == (end == "")
         assert (f"ValueError: {name}" in lines) == (end == "raise")
@@ -175,10 +186,13 @@ def test_a_flood_is_cut_with_a_line_that_says_so(start):
     assert body["logs"].startswith("line 0\nline 1\n")
     assert len(body["logs"]) < 10 * 1024 + 500
     assert "--max-log-bytes" in body["logs"].strip().split("\n")[-1]
-    assert server.predict({"what": "print"}).json["logs"] == "one\ntwo\n", "each prediction has its own limit"
+    assert server.predict({"what": "print"}).json["logs"] == "one\ntwo\n", (
+        "each prediction has its own limit"
+    )
 
 
-#: Things that a prediction leaves behind, and that write when it has ended and another one runs. A gate file says when.
+#: Things that a prediction leaves behind, and that write when it has ended and another one runs. A
+#: gate file says when.
 LEAVES = """
 import asyncio, concurrent.futures, ctypes, multiprocessing, os, subprocess, sys, threading, time
 import cog
@@ -262,7 +276,8 @@ ANY = [
     "thread", "thread without a newline", "thread to the buffer", "thread of a thread", "timer", "low-level thread", "executor",
     "subprocess", "subprocess to stderr", "daemon", "os.system", "fork", "fork to stderr",
 ]  # fmt: skip
-#: Where several run, nobody can tell whose it is; where one runs alone, only that it was not written by a thread of Python's.
+#: Where several run, nobody can tell whose it is; where one runs alone, only that it was not
+#: written by a thread of Python's.
 RAW = ["native thread", "descriptor"]
 IN_LOOP = ["task", "run_in_executor", "to_thread"]
 
@@ -277,7 +292,9 @@ IN_LOOP = ["task", "run_in_executor", "to_thread"]
     ],
     ids=["sync", "async", "async, several", "batch"],
 )
-def test_what_a_prediction_has_left_behind_writes_into_the_servers_log(start, tmp_path, kind, flags, hows):
+def test_what_a_prediction_has_left_behind_writes_into_the_servers_log(
+    start, tmp_path, kind, flags, hows
+):
     server = start(LEAVES + LEAVERS[kind], *flags)
     for n, how in enumerate(hows):
         text, gate = f"secret-{n}", str(tmp_path / f"gate-{n}")
@@ -317,7 +334,10 @@ class Predictor(cog.BasePredictor):
 """
     )
     assert server.predict({}).json["logs"] == "mine\n"
-    until("both are there", lambda: "from the helper\n" in server.log() and "from the worker\n" in server.log())
+    until(
+        "both are there",
+        lambda: "from the helper\n" in server.log() and "from the worker\n" in server.log(),
+    )
 
 
 def test_a_pool_of_threads_works_for_who_has_given_the_work(start):

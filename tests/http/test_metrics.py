@@ -63,12 +63,18 @@ ROWS = [
     ([["set", "a", 1], ["del", "a"]], {}),
     ([["set", "a", 1], ["set", "a", None]], {}),
     ([["set", "a", 1], ["del", "a"], ["set", "a", "now text"]], {"a": "now text"}),
-    ([["self", "timing.load", 1], ["self", "timing.run.first", 2]], {"timing": {"load": 1, "run": {"first": 2}}}),
+    (
+        [["self", "timing.load", 1], ["self", "timing.run.first", 2]],
+        {"timing": {"load": 1, "run": {"first": 2}}},
+    ),
     ([["self", "a.b.c.d", 1]], {"a": {"b": {"c": {"d": 1}}}}),
     ([["self", "snake_case_9", 1]], {"snake_case_9": 1}),
     ([["self", "big", 2**70]], {"big": 2**70}),
     ([["self", "x" * 128, 1]], {"x" * 128: 1}),
-    ([["self", "predict_time_of_mine", 1], ["emit", "camelCase9", 2]], {"predict_time_of_mine": 1, "camelCase9": 2}),
+    (
+        [["self", "predict_time_of_mine", 1], ["emit", "camelCase9", 2]],
+        {"predict_time_of_mine": 1, "camelCase9": 2},
+    ),
     ([["self", "cog", 1], ["self", "cogs.x", 2]], {"cog": 1, "cogs": {"x": 2}}),
 ]
 
@@ -139,9 +145,15 @@ def test_a_failed_prediction_has_its_metrics(server):
 
 def test_a_canceled_prediction_has_its_metrics_and_they_are_seen_before(server, receiver):
     server.predict(
-        {"steps": [["self", "a.b", 1]], "end": "hang"}, {"Prefer": "respond-async"}, id="it", webhook=receiver.url
+        {"steps": [["self", "a.b", 1]], "end": "hang"},
+        {"Prefer": "respond-async"},
+        id="it",
+        webhook=receiver.url,
     )
-    until("it is seen while it runs", lambda: recorded(server.get("/predictions/it").json) == {"a": {"b": 1}})
+    until(
+        "it is seen while it runs",
+        lambda: recorded(server.get("/predictions/it").json) == {"a": {"b": 1}},
+    )
     server.ask("POST", "/predictions/it/cancel")
     body = server.ended("it")
     assert body["status"] == "canceled" and recorded(body) == {"a": {"b": 1}}

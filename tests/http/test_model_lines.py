@@ -1,4 +1,6 @@
-"""With LOG_FORMAT=json the lines of the model are JSON objects too, each with its stream and its prediction."""
+"""With LOG_FORMAT=json the lines of the model are JSON objects too, each with its stream and its
+prediction.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,11 @@ def lines(server: Server) -> list[dict]:
 
 def of(server: Server, id: str | None) -> list[tuple[str, str]]:
     """What a prediction has written, or nobody."""
-    return [(line["stream"], line["msg"]) for line in lines(server) if "stream" in line and line.get("id") == id]
+    return [
+        (line["stream"], line["msg"])
+        for line in lines(server)
+        if "stream" in line and line.get("id") == id
+    ]
 
 
 def says(server: Server, id: str | None, *wanted: tuple[str, str]) -> None:
@@ -163,7 +169,9 @@ def test_models_that_run_several_at_once(start):
     server = start(ASYNC_MODEL, "--max-concurrency", "4", env=JSON)
     server.predict({"what": "fail"}, id="a")
     says(server, "a", (OUT, "to stdout"), (ERR, "to stderr"))
-    says(server, None, (OUT, "to fd 1"), (ERR, "to fd 2"))  # which of them has written it, nobody knows
+    says(
+        server, None, (OUT, "to fd 1"), (ERR, "to fd 2")
+    )  # which of them has written it, nobody knows
     assert any("ValueError: boom" in text for _, text in of(server, "a"))
 
 
@@ -171,7 +179,9 @@ def test_several_runners_are_told_apart(start):
     server = start(MODEL, "--runners", "2", env=JSON)
     server.predict({}, id="it")
     says(server, "it", (OUT, "to stdout"))
-    until("both", lambda: {x["runner"] for x in lines(server) if x["msg"] == "from setup"} == {0, 1})
+    until(
+        "both", lambda: {x["runner"] for x in lines(server) if x["msg"] == "from setup"} == {0, 1}
+    )
     assert [x["runner"] for x in lines(server) if x.get("id") == "it"][0] in (0, 1)
 
 
@@ -195,4 +205,7 @@ def test_without_json_the_lines_are_as_they_were_written(start):
     server = start(MODEL, env={"LOG_FORMAT": "text"})
     server.predict({"what": "odd"})
     until("it is there", lambda: '"quoted" {"a": 1} ' in server.log())
-    assert "\x1b[31m\r\n\n" in server.log() and "from setup\nof setup, to stderr\nsetup to fd 2\n" in server.log()
+    assert (
+        "\x1b[31m\r\n\n" in server.log()
+        and "from setup\nof setup, to stderr\nsetup to fd 2\n" in server.log()
+    )

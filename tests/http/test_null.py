@@ -1,4 +1,6 @@
-"""Section 3: null for an input whose default is None means None, whatever its type and whoever sends it."""
+"""Section 3: null for an input whose default is None means None, whatever its type and whoever
+sends it.
+"""
 
 from __future__ import annotations
 
@@ -90,12 +92,18 @@ def test_null_for_all_at_once(server):
 @pytest.mark.parametrize(
     ("given", "output"),
     [
-        ({"integer": "3", "text": "ab", "choice": "b"}, "{'integer': 3, 'text': 'ab', 'choice': 'b'}"),
+        (
+            {"integer": "3", "text": "ab", "choice": "b"},
+            "{'integer': 3, 'text': 'ab', 'choice': 'b'}",
+        ),
         ({"boolean": "no", "integers": []}, "{'boolean': False, 'integers': []}"),
         ({"either": 5, "literal": "x"}, "{'literal': 'x', 'either': 5}"),
         ({"box": {"width": None}}, "{'box': Box(width=None, inner=None)}"),
         ({"box": {"inner": None}}, "{'box': Box(width=None, inner=None)}"),
-        ({"box": {"inner": {"x": None, "files": None}}}, "{'box': Box(width=None, inner=Inner(x=None, files=None))}"),
+        (
+            {"box": {"inner": {"x": None, "files": None}}},
+            "{'box': Box(width=None, inner=Inner(x=None, files=None))}",
+        ),
         ({"box": {"inner": {"x": "2"}}}, "{'box': Box(width=None, inner=Inner(x=2, files=None))}"),
     ],
 )
@@ -131,7 +139,9 @@ def test_trainings_take_it(server):
 
 
 def test_v1_takes_it(server):
-    answer = server.ask("POST", "/v1/predictions", {"version": "0" * 64, "input": ALL}, Prefer="wait")
+    answer = server.ask(
+        "POST", "/v1/predictions", {"version": "0" * 64, "input": ALL}, Prefer="wait"
+    )
     assert (answer.status, answer.json["output"]) == (201, "{}")
 
 
@@ -153,17 +163,35 @@ def test_it_is_null_again_after_a_restart(start, tmp_path):
     second = start(MODEL, *where, ready=False)
     for id in ("runs", "waits"):
         body = second.ended(id)
-        assert (body["output"], body["input"]["integer"], body["input"]["secret"]) == ("{}", None, None)
+        assert (body["output"], body["input"]["integer"], body["input"]["secret"]) == (
+            "{}",
+            None,
+            None,
+        )
 
 
 def test_the_command_line_takes_it(tmp_path):
     (tmp_path / "predict.py").write_text(MODEL)
-    command = [str(BINARY), "predict", str(tmp_path), "--predict", "predict.py:Predictor", "--python", real_python()]
+    command = [
+        str(BINARY),
+        "predict",
+        str(tmp_path),
+        "--predict",
+        "predict.py:Predictor",
+        "--python",
+        real_python(),
+    ]
     nulls = [
-        word for name in ("integer", "boolean", "integers", "paths", "object", "box") for word in ("-i", f"{name}=null")
+        word
+        for name in ("integer", "boolean", "integers", "paths", "object", "box")
+        for word in ("-i", f"{name}=null")
     ]
     done = subprocess.run(
-        [*command, *nulls], capture_output=True, text=True, timeout=50, env={**os.environ, "TMPDIR": str(tmp_path)}
+        [*command, *nulls],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
     )
     assert (done.returncode, done.stdout) == (0, "{}\n"), done.stderr
 

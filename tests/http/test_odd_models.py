@@ -1,4 +1,6 @@
-"""Models that public ones are like: what is odd and works is served with a warning, and types mean what they stand for."""
+"""Models that public ones are like: what is odd and works is served with a warning, and types mean
+what they stand for.
+"""
 
 from __future__ import annotations
 
@@ -106,7 +108,9 @@ def test_the_schema_shows_them_and_the_rules_that_hold(odd):
         "seed": -1, "empty": "", "style": "none", "flag": True, "image": "", "xs": [1, "two"], "size": 2,
     }  # fmt: skip
     assert (
-        shown["size"]["minimum"] == 2 and schemas["size"]["enum"] == [1, 2, 3] and schemas["name"]["enum"] == ["n", "m"]
+        shown["size"]["minimum"] == 2
+        and schemas["size"]["enum"] == [1, 2, 3]
+        and schemas["name"]["enum"] == ["n", "m"]
     )
     assert not {"minimum", "maximum", "maxLength"} & set(shown["switch"])
     assert "default" not in shown["key"] and "default" not in shown["limit"]
@@ -133,7 +137,15 @@ def test_requests_are_checked(odd, name, value, kind):
 
 
 def test_what_fits_is_taken(odd):
-    given = {"seed": 3, "style": "a", "size": 3, "word": "ab", "switch": False, "anything": "y", "name": "m"}
+    given = {
+        "seed": 3,
+        "style": "a",
+        "size": 3,
+        "word": "ab",
+        "switch": False,
+        "anything": "y",
+        "name": "m",
+    }
     output = odd.predict(given).json["output"]
     assert {name: output[name] for name in given} == {
         "seed": "int 3", "style": "str 'a'", "size": "int 3", "word": "str 'ab'", "switch": "bool False",
@@ -237,7 +249,9 @@ def test_a_value_means_what_the_type_says(converted, given, seen):
 def test_a_value_of_another_sort_is_refused(converted, given, loc, kind):
     answer = converted.predict(given)
     assert answer.status == 422, answer.body
-    assert [(problem["loc"][2:], problem["type"]) for problem in answer.json["detail"]] == [(loc, kind)]
+    assert [(problem["loc"][2:], problem["type"]) for problem in answer.json["detail"]] == [
+        (loc, kind)
+    ]
 
 
 EITHER = """
@@ -285,7 +299,12 @@ def test_a_string_or_a_file(either, given, seen):
 
 
 def test_a_default_of_a_string_or_a_file_stays_a_string(either):
-    seen = {"text": "str a.png", "file": "str a.png", "some": "NoneType None", "many": ["str a.png"]}
+    seen = {
+        "text": "str a.png",
+        "file": "str a.png",
+        "some": "NoneType None",
+        "many": ["str a.png"],
+    }
     assert either.predict({}).json["output"] == seen
 
 
@@ -305,7 +324,9 @@ class Predictor(BasePredictor):
 """
 
 
-@pytest.mark.parametrize("version", [v for v in every() if tuple(map(int, v.split("."))) >= (3, 12)])
+@pytest.mark.parametrize(
+    "version", [v for v in every() if tuple(map(int, v.split("."))) >= (3, 12)]
+)
 def test_a_type_statement_is_what_it_stands_for(start, version):
     server = start(NAMED, python=every()[version])
     assert server.predict({"number": 1.5, "row": ["2"]}).json["output"] == ["('fast', 1.5, 2, [2])"]
@@ -356,12 +377,15 @@ def test_decorators_without_wraps_are_called_and_seen_through(start):
 
 
 def test_a_decorator_that_hides_the_inputs_is_named(start):
-    source = WRAPPED.replace("def again(self, *args, **kwargs)", "def again(self, s)").replace("    @timed\n", "")
+    source = WRAPPED.replace("def again(self, *args, **kwargs)", "def again(self, s)").replace(
+        "    @timed\n", ""
+    )
     logs = start(source, ready=False)
     logs.wait_status("SETUP_FAILED")
     told = logs.health()["setup"]["logs"]
     assert (
-        "the decorator times hides the inputs of predict: write @functools.wraps(function) above its def again" in told
+        "the decorator times hides the inputs of predict: write @functools.wraps(function) above its def again"
+        in told
     )
 
 
@@ -379,7 +403,9 @@ def train(epochs: int = Input(default=0, ge=1), rate: float = Input(default="0.5
 
 def test_a_training_is_served_the_same_way(start):
     server = start(TRAINED)
-    assert "warning: predict.py:8: epochs: default=0 does not fit" in server.health()["setup"]["logs"]
+    assert (
+        "warning: predict.py:8: epochs: default=0 does not fit" in server.health()["setup"]["logs"]
+    )
     assert server.ask("POST", "/trainings", {"input": {}}).json["output"] == "(0, 0.5)"
     assert server.ask("POST", "/trainings", {"input": {"epochs": 0}}).status == 422
 
@@ -404,5 +430,7 @@ class Predictor(BasePredictor):
 
 def test_an_object_of_the_output_may_have_keys_that_become_strings(start):
     server = start(KEYS)
-    assert server.predict({}).json["output"] == [{"scores": {"1": 1.0, "20": 0.5}, "shades": {"dark": {"true": 1}}}]
+    assert server.predict({}).json["output"] == [
+        {"scores": {"1": 1.0, "20": 0.5}, "shades": {"dark": {"true": 1}}}
+    ]
     assert "scores" in server.predict({"bad": True}).json["error"]

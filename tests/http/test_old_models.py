@@ -24,7 +24,15 @@ PREDICTOR = "class Predictor:\n    def predict(self) -> str:\n        return ''\
 def schema(place, source):
     """What the schema command says of a model that can't be loaded."""
     (place / "predict.py").write_text(source)
-    words = [BINARY, "schema", "--python", real_python(), "--predict", "predict.py:Predictor", place]
+    words = [
+        BINARY,
+        "schema",
+        "--python",
+        real_python(),
+        "--predict",
+        "predict.py:Predictor",
+        place,
+    ]
     shown = subprocess.run(words, capture_output=True, text=True, timeout=30)
     assert (shown.returncode, shown.stdout) == (1, ""), shown.stderr
     return shown.stderr
@@ -41,7 +49,9 @@ def test_a_package_that_came_with_cog_is_named_with_the_remedy(tmp_path, name, w
 
 @pytest.mark.parametrize("name", BROUGHT)
 def test_every_package_that_came_with_cog_is_known(tmp_path, name):
-    absent = f"import sys\nsys.modules[{name!r}] = None\n"  # some are beside the standard library here
+    absent = (
+        f"import sys\nsys.modules[{name!r}] = None\n"  # some are beside the standard library here
+    )
     said = schema(tmp_path, absent + f"import {name}\n" + PREDICTOR)
     assert said.endswith(f"pip install {BROUGHT[name]}\n")
 

@@ -44,7 +44,10 @@ class Started:
 
     def __init__(self, model: pathlib.Path, *flags: str, **env: str) -> None:
         self.process = subprocess.Popen(
-            [str(BINARY), *flags, str(model)], env=environment(**env), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            [str(BINARY), *flags, str(model)],
+            env=environment(**env),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         os.set_blocking(self.process.stdout.fileno(), False)
         self.log = ""
@@ -121,11 +124,40 @@ def test_whether_sigterm_is_ignored(model, flags, ignored):
         (["--retain-for", "60", "--idle-timeout", "5", "--header-timeout", "1.5"], {}),
         (["--max-body", "1GB", "--max-log-bytes", "1024", "--max-input-file", "0.5GiB"], {}),
         (["--cors-origin", "http://localhost:3000"], {}),
-        ([], {"COG_UPLOAD_URL": "http://127.0.0.1:1/", "COG_USER_AGENT": "me", "COG_SETUP_TIMEOUT": "60"}),
+        (
+            [],
+            {
+                "COG_UPLOAD_URL": "http://127.0.0.1:1/",
+                "COG_USER_AGENT": "me",
+                "COG_SETUP_TIMEOUT": "60",
+            },
+        ),
         ([], {"COG_MAX_CONCURRENCY": "1", "COG_LOG_LEVEL": "info"}),
-        ([], {"COG_MAX_CONCURRENCY": "", "COG_LOG_LEVEL": "", "LOG_FORMAT": "", "COG_UPLOAD_URL": ""}),
-        ([], {"COG_THROTTLE_RESPONSE_INTERVAL": "0.1", "COG_STREAM_HISTORY_CAPACITY": "0", "WEBHOOK_AUTH_TOKEN": "t"}),
-        ([], {"COG_THROTTLE_RESPONSE_INTERVAL": "x", "COG_STREAM_HISTORY_CAPACITY": "x", "COG_SETUP_TIMEOUT": "x"}),
+        (
+            [],
+            {
+                "COG_MAX_CONCURRENCY": "",
+                "COG_LOG_LEVEL": "",
+                "LOG_FORMAT": "",
+                "COG_UPLOAD_URL": "",
+            },
+        ),
+        (
+            [],
+            {
+                "COG_THROTTLE_RESPONSE_INTERVAL": "0.1",
+                "COG_STREAM_HISTORY_CAPACITY": "0",
+                "WEBHOOK_AUTH_TOKEN": "t",
+            },
+        ),
+        (
+            [],
+            {
+                "COG_THROTTLE_RESPONSE_INTERVAL": "x",
+                "COG_STREAM_HISTORY_CAPACITY": "x",
+                "COG_SETUP_TIMEOUT": "x",
+            },
+        ),
     ],
 )
 def test_what_is_accepted(model, flags, env):
@@ -169,7 +201,9 @@ def test_what_is_refused_and_named(model, flags, env, names):
         timeout=20,
     )
     assert done.returncode == 2
-    assert names in done.stderr and "Traceback" not in done.stderr and "goroutine" not in done.stderr
+    assert (
+        names in done.stderr and "Traceback" not in done.stderr and "goroutine" not in done.stderr
+    )
 
 
 def test_the_predictor_and_the_train_function_of_the_environment(start, tmp_path):
@@ -188,7 +222,8 @@ def test_the_form_of_the_log(model, kind):
         assert log.startswith("{" if kind == "json" else "time=")
 
 
-#: A level, and the least of the server's levels that is shown with it. A number is one of Python's logging.
+#: A level, and the least of the server's levels that is shown with it. A number is one of Python's
+#: logging.
 LEVELS = [
     *[(name, "DEBUG") for name in ("debug", "trace", "TRACE", "0", "5", "10", "1e1", "-4")],
     *[(name, "INFO") for name in ("info", "Info", "20", " 20 ", "24")],
@@ -259,13 +294,18 @@ def test_a_port_in_use_is_fatal(model):
             ([], {"COG_PORT": port}, "from COG_PORT"),
         ):
             said = refused(model, "--host", "127.0.0.1", *flags, **env)
-            assert f"port {port} ({source}): address already in use; " in said and "--port or PORT" in said
+            assert (
+                f"port {port} ({source}): address already in use; " in said
+                and "--port or PORT" in said
+            )
 
 
 def refused(model, *flags, before=(), **env):
     """What a server says that cannot listen."""
     command = [*before, str(BINARY), *flags, str(model)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, env=environment(**env))
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=20, env=environment(**env)
+    )
     assert done.returncode == 1, done.stderr
     return done.stderr
 
@@ -274,11 +314,18 @@ def refused(model, *flags, before=(), **env):
 def test_an_address_of_another_machine_names_the_flag(model, host):
     assert f"host {host} (from --host): " in refused(model, "--port", "0", "--host", host)
     said = refused(model, "--port", "0", COG_HOST=host)
-    assert f"host {host} (from COG_HOST): " in said and "--host or COG_HOST must be an address of this machine" in said
+    assert (
+        f"host {host} (from COG_HOST): " in said
+        and "--host or COG_HOST must be an address of this machine" in said
+    )
 
 
 def test_a_port_for_root_names_the_flag(model):
-    in_namespaces = ["unshare", "--user", "--net"]  # without the rights that they would give to root
+    in_namespaces = [
+        "unshare",
+        "--user",
+        "--net",
+    ]  # without the rights that they would give to root
     said = refused(model, "--port", "80", before=in_namespaces)
     assert "port 80 (from --port): permission denied; " in said and "from 1024 up" in said
 
@@ -295,7 +342,9 @@ def test_nothing_is_left_in_the_directory_of_the_model(start, tmp_path):
 
 
 def program_memory(pid: int) -> int:
-    """KiB of the pages of the program's file that a server has in memory, without those that it may write to."""
+    """KiB of the pages of the program's file that a server has in memory, without those that it may
+    write to.
+    """
     total, counts = 0, False
     for line in pathlib.Path(f"/proc/{pid}/smaps").read_text().splitlines():
         fields = line.split()
@@ -317,7 +366,8 @@ def test_what_only_the_boot_needed_is_given_back(start):
 
 def test_what_only_the_boot_needed_can_be_kept(start):
     server = start(
-        "import time\nclass Predictor:\n    def predict(self) -> str:\n        time.sleep(1)\n", "--keep-boot-memory"
+        "import time\nclass Predictor:\n    def predict(self) -> str:\n        time.sleep(1)\n",
+        "--keep-boot-memory",
     )
     server.predict({})  # takes longer than the server waits before it gives anything back
     assert program_memory(server.process.pid) > MOST_KEPT

@@ -82,7 +82,10 @@ TYPES = [("x.txt", "text/plain"), ("x.json", "application/json"), ("x.png", "ima
 
 @pytest.mark.parametrize(("name", "media"), TYPES)
 def test_the_extension_tells_the_media_type(server, name, media):
-    assert data(server.predict({"what": "file", "name": name}).json["output"]) == (b"contents", media)
+    assert data(server.predict({"what": "file", "name": name}).json["output"]) == (
+        b"contents",
+        media,
+    )
 
 
 def test_wav_is_audio(server):
@@ -91,7 +94,9 @@ def test_wav_is_audio(server):
 
 
 @pytest.mark.parametrize("name", ["x.nobody-knows", "no-extension"])
-@pytest.mark.parametrize(("what", "contents"), [("binary", bytes(range(256)) * 7 + b"x"), ("file", b"contents")])
+@pytest.mark.parametrize(
+    ("what", "contents"), [("binary", bytes(range(256)) * 7 + b"x"), ("file", b"contents")]
+)
 def test_an_unknown_file_is_a_stream_of_octets(server, name, what, contents):
     output = server.predict({"what": what, "name": name}).json["output"]
     assert data(output) == (contents, "application/octet-stream")
@@ -123,7 +128,9 @@ def test_an_open_named_temporary_file_is_sent_and_goes(server, what):
     assert {p for p in server.temporary.rglob("*") if p.is_file()} <= before | kept
 
 
-@pytest.mark.parametrize(("name", "media"), [("model.glb", "model/gltf-binary"), ("m.json", "application/json")])
+@pytest.mark.parametrize(
+    ("name", "media"), [("model.glb", "model/gltf-binary"), ("m.json", "application/json")]
+)
 def test_a_link_gives_its_own_name_and_type(server, name, media):
     path, [opened] = server.predict({"what": "link", "name": name}).json["output"]
     assert data(path) == data(opened) == (b"glTF", media)
@@ -158,11 +165,16 @@ def test_a_file_of_the_model_is_kept(server, tmp_path):
     asset = tmp_path / "asset.txt"
     asset.write_text("asset")
     for _ in range(2):
-        assert data(server.predict({"what": "given", "name": str(asset)}).json["output"])[0] == b"asset"
+        assert (
+            data(server.predict({"what": "given", "name": str(asset)}).json["output"])[0]
+            == b"asset"
+        )
     assert asset.read_text() == "asset"
 
 
-@pytest.mark.parametrize("what", ["file", "binary", "empty", "object", "list", "bytes io", "open file", "pathlib"])
+@pytest.mark.parametrize(
+    "what", ["file", "binary", "empty", "object", "list", "bytes io", "open file", "pathlib"]
+)
 def test_temporary_files_are_removed(server, what):
     before = server.temporary_files()
     assert server.predict({"what": what}).json["status"] == "succeeded"
@@ -204,7 +216,9 @@ class Batch:
 def test_files_beside_the_model_are_kept_also_below_the_temporary_directory(start, tmp_path, name):
     directory = tmp_path / "model"
     directory.mkdir()
-    server = start(BESIDE, model_dir=directory, predict=f"predict.py:{name}", env={"TMPDIR": str(tmp_path)})
+    server = start(
+        BESIDE, model_dir=directory, predict=f"predict.py:{name}", env={"TMPDIR": str(tmp_path)}
+    )
     assert server.predict({"n": 1} if name == "Batch" else {}).json["status"] == "succeeded"
     assert (directory / "deep" / "out.txt").read_text() == "made"
 
@@ -250,11 +264,16 @@ def test_yielded_files_are_streamed(frames):
     assert [data(url)[0] for url in events[-1].data["output"]] == FRAMES
 
 
-@pytest.mark.parametrize(("end", "status"), [("raise", "failed"), ("missing", "failed"), ("hang", "canceled")])
+@pytest.mark.parametrize(
+    ("end", "status"), [("raise", "failed"), ("missing", "failed"), ("hang", "canceled")]
+)
 def test_what_was_yielded_before_the_end_is_kept(frames, end, status):
     frames.predict({"end": end}, {"Prefer": "respond-async"}, id=f"end-{end}")
     if end == "hang":
-        until("all is there", lambda: len(frames.get("/predictions/end-hang").json["output"] or []) == 3)
+        until(
+            "all is there",
+            lambda: len(frames.get("/predictions/end-hang").json["output"] or []) == 3,
+        )
         frames.ask("POST", "/predictions/end-hang/cancel")
     body = frames.ended(f"end-{end}")
     assert body["status"] == status
@@ -466,7 +485,9 @@ def test_an_upload_that_hangs_can_be_canceled(uploading, uploads):
 
 
 def test_the_environment_can_name_the_url(start, store):
-    server = start(MODEL, env={"COG_UPLOAD_URL": store.url + "/from-env/\n"})  # as a file or a manifest gives it
+    server = start(
+        MODEL, env={"COG_UPLOAD_URL": store.url + "/from-env/\n"}
+    )  # as a file or a manifest gives it
     assert server.predict({}).json["output"] == store.url + "/from-env/out.txt"
 
 
@@ -531,13 +552,20 @@ def test_a_large_file_becomes_a_data_url_without_being_in_memory(large):
 def test_a_large_file_that_the_model_writes_over_stays_what_it_was(large):
     first = large.predict({"here": True}, id="first").json["output"]
     large.predict({"here": True, "mebibytes": 2}, id="second")
-    assert data(large.get("/predictions/first").json["output"])[0] == data(first)[0] == large_contents(64)
+    assert (
+        data(large.get("/predictions/first").json["output"])[0]
+        == data(first)[0]
+        == large_contents(64)
+    )
     assert data(large.get("/predictions/second").json["output"])[0] == large_contents(2)
     assert peaks(large) < 120 << 20
 
 
 def test_a_large_file_is_uploaded_without_being_in_memory(large, store):
-    assert large.predict({}, output_file_prefix=store.url + "/up").json["output"] == store.url + "/up/large.bin"
+    assert (
+        large.predict({}, output_file_prefix=store.url + "/up").json["output"]
+        == store.url + "/up/large.bin"
+    )
     assert store.got[0].body == large_contents(64)
     assert peaks(large) < 60 << 20
 
@@ -546,7 +574,11 @@ def test_a_large_file_is_there_however_often_it_is_asked_for(large, receiver):
     body = {"input": {"mebibytes": 2, "many": True}, "webhook": receiver.url}
     first = large.ask("PUT", "/predictions/often", body)
     output = first.json["output"]
-    assert list(output) == ["before", "é", "after"] and output["before"] == [1, None] and output["after"] is None
+    assert (
+        list(output) == ["before", "é", "after"]
+        and output["before"] == [1, None]
+        and output["after"] is None
+    )
     assert data(output["é"][0])[0] == large_contents(2) and output["é"][1] == "x"
     assert int(first.headers["content-length"]) == len(first.body)
     for again in (
@@ -574,7 +606,9 @@ def test_a_large_file_outlives_the_server(start, tmp_path):
 
 
 YIELDED = (
-    LARGE.replace("import Any", "import Any, Iterator").replace("-> Any", "-> Iterator[Any]").replace("return", "yield")
+    LARGE.replace("import Any", "import Any, Iterator")
+    .replace("-> Any", "-> Iterator[Any]")
+    .replace("return", "yield")
 )
 
 
@@ -583,7 +617,12 @@ def test_a_large_file_is_in_memory_in_no_way_that_it_takes(start, receiver, tmp_
     flags = ["--working-dir", str(tmp_path / "dir")] if how in ("kept", "recovered") else []
     server = start(YIELDED if how == "yielded" else LARGE, *flags)
     before = server.memory()
-    server.predict({}, {"Prefer": "respond-async"}, id="it", **({} if how == "yielded" else {"webhook": receiver.url}))
+    server.predict(
+        {},
+        {"Prefer": "respond-async"},
+        id="it",
+        **({} if how == "yielded" else {"webhook": receiver.url}),
+    )
     until("it has ended", lambda: 'status="succeeded"} 1' in server.get("/metrics").body.decode())
     if how == "recovered":
         server.kill()
@@ -592,8 +631,13 @@ def test_a_large_file_is_in_memory_in_no_way_that_it_takes(start, receiver, tmp_
     assert data(output[0] if how == "yielded" else output)[0] == large_contents(64)
     if how == "yielded":
         with Stream(server.port, "GET", "/predictions/it/stream") as stream:
-            assert data([e for e in stream if e.name == "output"][0].data["chunk"])[0] == large_contents(64)
-        assert server.get("/v1/predictions/it/stream").body.decode().split("\n")[2] == "data: " + output[0]
+            assert data([e for e in stream if e.name == "output"][0].data["chunk"])[
+                0
+            ] == large_contents(64)
+        assert (
+            server.get("/v1/predictions/it/stream").body.decode().split("\n")[2]
+            == "data: " + output[0]
+        )
     else:
         assert receiver.wait_terminal()["output"] == output
     grown = server.memory() - before

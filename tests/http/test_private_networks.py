@@ -63,7 +63,12 @@ def test_no_input_comes_from_there(server, store, host):
 
 def test_no_webhook_goes_there(server, receiver):
     assert server.predict({}, webhook=receiver.url).json["status"] == "succeeded"
-    until("it was tried", lambda: "is not public" in server.log() or "webhook" in server.get("/metrics").body.decode())
+    until(
+        "it was tried",
+        lambda: (
+            "is not public" in server.log() or "webhook" in server.get("/metrics").body.decode()
+        ),
+    )
     assert receiver.got == []
 
 

@@ -1,4 +1,6 @@
-"""Section 15, probes: /health-check is always 200, /livez while the server lives, /readyz when predictions are taken."""
+"""Section 15, probes: /health-check is always 200, /livez while the server lives, /readyz when
+predictions are taken.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,10 @@ def test_through_a_life(start, tmp_path):
     (tmp_path / "ill").unlink()
     server.ask("POST", "/shutdown")
     until("it takes no more", lambda: server.get("/readyz").status == 503)
-    assert server.get("/livez").status == 200 and "shutting down" in server.get("/readyz").json["detail"]
+    assert (
+        server.get("/livez").status == 200
+        and "shutting down" in server.get("/readyz").json["detail"]
+    )
     server.ask("POST", "/predictions/it/cancel")
     assert server.process.wait(20) == 0
 
@@ -69,15 +74,19 @@ def test_a_probe_has_a_head(start_once):
     server = start_once("class Predictor:\n    def predict(self) -> str: ...\n")
     for path in ("/health-check", "/livez", "/readyz"):
         answer = server.ask("HEAD", path)
-        assert answer.status == 200 and answer.body == b"" and int(answer.headers["content-length"]) > 0
+        assert (
+            answer.status == 200
+            and answer.body == b""
+            and int(answer.headers["content-length"]) > 0
+        )
 
 
 def test_the_file_that_holds_the_start(start, tmp_path):
-    """COG_WAIT_FILE: the server listens and says STARTING; the model is not touched before the file is there."""
+    """COG_WAIT_FILE: the server listens and says STARTING; the model is not touched before the file
+    is there.
+    """
     hold, touched = tmp_path / "hold", tmp_path / "touched"
-    source = (
-        f"import pathlib\npathlib.Path({str(touched)!r}).touch()\nclass Predictor:\n    def predict(self) -> str: ...\n"
-    )
+    source = f"import pathlib\npathlib.Path({str(touched)!r}).touch()\nclass Predictor:\n    def predict(self) -> str: ...\n"
     server = start(source, ready=False, env={"COG_WAIT_FILE": str(hold)})
     for _ in range(20):
         assert probes(server) == ("STARTING", [200, 200, 503])

@@ -69,15 +69,15 @@ def test_a_model_finds_its_own_modules_before_the_standard_ones(start, tmp_path,
         (directory / name).mkdir()
         (directory / name / "__init__.py").write_text("OWN = __name__\n")
     names = ["test", "code", "profile", "resource", "platform"]
-    (place / "predict.py").write_text(OWN.replace("{names}", ", ".join(names)).replace("{kind}", kind))
+    (place / "predict.py").write_text(
+        OWN.replace("{names}", ", ".join(names)).replace("{kind}", kind)
+    )
     server = start(model_dir=directory, predict=f"{below}predict.py:Predictor")
     assert server.predict({}).json["output"] == names
 
 
 #: Says which modules a Python has that was started with -m.
-LOADED = (
-    "import sys, runpy, pkgutil, importlib.util, __future__; print(' '.join([*sys.modules, *sys.builtin_module_names]))"
-)
+LOADED = "import sys, runpy, pkgutil, importlib.util, __future__; print(' '.join([*sys.modules, *sys.builtin_module_names]))"
 
 BUSY = """
 import asyncio
@@ -116,8 +116,12 @@ SLEEP = {"def": "__import__('time').sleep", "async def": "await asyncio.sleep"}
 
 @pytest.fixture
 def poisoned(tmp_path):
-    """A directory in which every standard module that Python has not loaded at its start is hidden by a file that can't be imported."""
-    loaded = subprocess.run([real_python(), "-c", LOADED], capture_output=True, text=True, check=True).stdout.split()
+    """A directory in which every standard module that Python has not loaded at its start is hidden
+    by a file that can't be imported.
+    """
+    loaded = subprocess.run(
+        [real_python(), "-c", LOADED], capture_output=True, text=True, check=True
+    ).stdout.split()
     directory = tmp_path / "model"
     directory.mkdir()
     for name in sys.stdlib_module_names - set(loaded):
@@ -134,7 +138,11 @@ def works(server: Server) -> None:
     body = server.predict(given).json
     assert body["output"] == ["weights", "a", "b", 2, "hush", [1]], body
     failed = server.predict({"how": "raise"}).json
-    assert failed["error"] == "wrong" and "in predict" in failed["logs"] and "ImportError" not in failed["logs"], failed
+    assert (
+        failed["error"] == "wrong"
+        and "in predict" in failed["logs"]
+        and "ImportError" not in failed["logs"]
+    ), failed
     server.predict({"how": "sleep"}, {"Prefer": "respond-async"}, id="sleeps")
     server.ask("POST", "/predictions/sleeps/cancel")
     assert server.ended("sleeps")["status"] == "canceled"

@@ -1,4 +1,6 @@
-"""Section 15, metrics: read with Prometheus' own parser; the dashboard asks only for what there is."""
+"""Section 15, metrics: read with Prometheus' own parser; the dashboard asks only for what there
+is.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,11 @@ KINDS = {
 def test_every_metric_is_there_from_the_beginning_with_its_type_and_help(server):
     found = families(server)
     assert {name: f.type for name, f in found.items() if name.startswith("coggo_")} == KINDS
-    assert all(f.documentation.endswith((".", "is.")) for name, f in found.items() if name.startswith("coggo_"))
+    assert all(
+        f.documentation.endswith((".", "is."))
+        for name, f in found.items()
+        if name.startswith("coggo_")
+    )
     assert {"process_resident_memory_bytes", "go_goroutines"} <= set(found)
     for status in ("succeeded", "failed", "canceled"):
         assert value(server, "coggo_predictions_total", status=status) == 0
@@ -88,9 +94,16 @@ def test_predictions_are_counted_by_how_they_ended(server):
     server.ask("POST", "/predictions/long/cancel")
     server.ended("long")
     for status, count in {"succeeded": 2, "failed": 1, "canceled": 1}.items():
-        until(f"{status} is counted", lambda s=status, c=count: value(server, "coggo_predictions_total", status=s) == c)
+        until(
+            f"{status} is counted",
+            lambda s=status, c=count: value(server, "coggo_predictions_total", status=s) == c,
+        )
     until("none is left", lambda: value(server, "coggo_predictions_in_flight") == 0)
-    assert value(server, "coggo_predict_seconds_count") == value(server, "coggo_queue_seconds_count") == 4
+    assert (
+        value(server, "coggo_predict_seconds_count")
+        == value(server, "coggo_queue_seconds_count")
+        == 4
+    )
     assert value(server, "coggo_predict_seconds_bucket", le="+Inf") == 4
     assert 0 < value(server, "coggo_predict_seconds_sum") < 60
 
@@ -99,20 +112,36 @@ def test_what_waits_and_what_is_refused(server):
     for n in range(3):
         server.predict({"wait": 60}, {"Prefer": "respond-async"}, id=str(n))
     assert value(server, "coggo_slots") == 2
-    assert (value(server, "coggo_predictions_in_flight"), value(server, "coggo_predictions_queued")) == (3, 1)
+    assert (
+        value(server, "coggo_predictions_in_flight"),
+        value(server, "coggo_predictions_queued"),
+    ) == (3, 1)
     assert server.predict({}).status == 429
     assert server.predict({"n": "x"}).status == 422
     assert server.ask("POST", "/predictions", "{").status == 400
     assert server.ask("POST", "/v1/predictions", "{").status == 400
     assert server.ask("POST", "/predictions", "x", Content_Type="text/plain").status == 415
     assert server.predict({}, id="0").status == 409
-    want = {"queue_full": 1, "invalid": 1, "malformed": 2, "unsupported_media_type": 1, "conflict": 1}
-    found = {s.labels["reason"]: s.value for s in families(server)["coggo_predictions_rejected"].samples if s.value}
+    want = {
+        "queue_full": 1,
+        "invalid": 1,
+        "malformed": 2,
+        "unsupported_media_type": 1,
+        "conflict": 1,
+    }
+    found = {
+        s.labels["reason"]: s.value
+        for s in families(server)["coggo_predictions_rejected"].samples
+        if s.value
+    }
     assert found == want
     for n in (2, 1, 0):  # the one that waits goes first, or it would run
         server.ask("POST", f"/predictions/{n}/cancel")
         server.ended(str(n))
-    until("those that ran are counted", lambda: value(server, "coggo_predictions_total", status="canceled") == 3)
+    until(
+        "those that ran are counted",
+        lambda: value(server, "coggo_predictions_total", status="canceled") == 3,
+    )
     assert value(server, "coggo_predict_seconds_count") == 2, "one that never ran has no duration"
 
 
@@ -122,7 +151,9 @@ def test_bytes_in_and_out_are_counted(server):
 
     before = {d: counted(d) for d in ("in", "out")}
     server.predict({"n": 100_000})
-    until("the answer is counted", lambda: counted("out") - before["out"] > 100_000)  # once it is sent
+    until(
+        "the answer is counted", lambda: counted("out") - before["out"] > 100_000
+    )  # once it is sent
     body = json.dumps({"input": {"n": 0}, "unknown": "x" * 50_000})
     server.ask("POST", "/predictions", body, Content_Type="application/json")
     assert counted("in") - before["in"] > 50_000
@@ -133,7 +164,10 @@ def test_webhooks_and_their_retries_are_counted(server, receiver):
     server.predict({}, webhook=receiver.url, webhook_events_filter=["completed"])
     until(
         "it is delivered",
-        lambda: value(server, "coggo_webhook_deliveries_total", event="completed", result="delivered") == 1,
+        lambda: (
+            value(server, "coggo_webhook_deliveries_total", event="completed", result="delivered")
+            == 1
+        ),
     )
     assert value(server, "coggo_webhook_deliveries_total", event="completed", result="failed") == 2
     assert value(server, "coggo_webhook_retries_total") == 2
@@ -149,7 +183,9 @@ def test_restarts_of_the_runner_are_counted(server):
 
 def test_the_dashboard_asks_only_for_metrics_that_there_are(server):
     dashboard = json.loads((ROOT / "deploy" / "grafana-dashboard.json").read_text())
-    queries = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    queries = [
+        target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])
+    ]
     assert len(queries) >= 12 and dashboard["title"] == "Coggo"
     known = {sample.name for family in families(server).values() for sample in family.samples}
     asked = {name for query in queries for name in re.findall(r"\b(?:coggo|process|go)_\w+", query)}

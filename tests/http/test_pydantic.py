@@ -1,4 +1,6 @@
-"""Inputs that are models of pydantic: files in them are fetched, secrets in them are shown to nobody, in both versions."""
+"""Inputs that are models of pydantic: files in them are fetched, secrets in them are shown to
+nobody, in both versions.
+"""
 
 from __future__ import annotations
 
@@ -156,7 +158,11 @@ def test_an_address_that_a_model_wants_is_not_fetched(files):
 
 @pytest.mark.parametrize(
     ("tagged", "loc"),
-    [({"file": "data:,x"}, "kind"), ({"kind": "other", "file": "data:,x"}, "kind"), ({"kind": "upload"}, "file")],
+    [
+        ({"file": "data:,x"}, "kind"),
+        ({"kind": "other", "file": "data:,x"}, "kind"),
+        ({"kind": "upload"}, "file"),
+    ],
     ids=json.dumps,
 )
 def test_the_tag_of_a_union_says_what_is_missing(files, tagged, loc):
@@ -211,9 +217,15 @@ METHODS = {
 
 @pytest.mark.parametrize("kind", METHODS)
 def test_every_way_in_and_every_kind_of_method_does_the_same(start, tmp_path, kind):
-    body = "[w.todo.file.read_text() for w in work]" if kind == "batch" else "work.todo.file.read_text()"
+    body = (
+        "[w.todo.file.read_text() for w in work]"
+        if kind == "batch"
+        else "work.todo.file.read_text()"
+    )
     method = f"{METHODS[kind]}        print(work)\n        return {body}\n"
-    (tmp_path / "cog.yaml").write_text('predict: "predict.py:Predictor"\ntrain: "predict.py:train"\n')
+    (tmp_path / "cog.yaml").write_text(
+        'predict: "predict.py:Predictor"\ntrain: "predict.py:train"\n'
+    )
     source = OTHERS.format(library="pydantic", method=method)
     server = start(source, python=sys.executable, model_dir=tmp_path)
     work = {"work": {"todo": {"kind": "job", "file": "data:text/plain,hello", "token": HUSH}}}
@@ -255,7 +267,9 @@ def test_the_command_line_does_the_same(tmp_path):
         ("/etc/passwd", 2, "-i work.todo.file: must be an http"),
     ):
         work = json.dumps({"todo": {"kind": "job", "file": file, "token": HUSH}})
-        done = subprocess.run([*command, f"work={work}"], capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            [*command, f"work={work}"], capture_output=True, text=True, timeout=60
+        )
         assert (done.returncode, want in done.stdout + done.stderr) == (code, True), done
         assert HUSH not in done.stdout + done.stderr
 
@@ -311,7 +325,9 @@ def unseen(start_once, tmp_path_factory):
 )
 def test_the_runner_makes_no_path_of_a_text_that_the_server_took_for_one(unseen, input):
     answer = unseen.predict(input)
-    assert (answer.status, answer.json["status"], answer.json["output"]) == (200, "failed", None), answer.body
+    assert (answer.status, answer.json["status"], answer.json["output"]) == (200, "failed", None), (
+        answer.body
+    )
     assert "URL of a file" in answer.json["error"]
 
 
@@ -344,7 +360,9 @@ REFUSED = {
 def test_what_cannot_be_checked_is_refused_when_the_model_is_loaded(start, title):
     source, kind, message = REFUSED[title]
     method = f"class Predictor(BasePredictor):\n    def predict(self, x: {kind}) -> str:\n        return 'x'\n"
-    server = start(f"{HEAD.format(library='pydantic')}{source}\n{method}", python=sys.executable, ready=False)
+    server = start(
+        f"{HEAD.format(library='pydantic')}{source}\n{method}", python=sys.executable, ready=False
+    )
     until("it says why", lambda: server.health()["status"] == "SETUP_FAILED")
     said = server.health()["setup"]["logs"] + server.log()
     assert re.search(message, said), said
@@ -484,7 +502,9 @@ def test_a_refusal_by_the_model_s_own_check_tells_the_place_and_not_the_input(se
     assert answer.json["status"] == "failed"
     assert HUSH.encode() not in answer.body
     error = answer.json["error"]
-    assert "too much" in error or re.search(rf"plain: .*not this one: {re.escape(STARS)}$", error), error
+    assert "too much" in error or re.search(
+        rf"plain: .*not this one: {re.escape(STARS)}$", error
+    ), error
     assert not re.search(r"input_value|For further|'login'", error + answer.json["logs"])
 
 

@@ -24,8 +24,16 @@ class Example(NamedTuple):
 def examples() -> list[Example]:
     found = []
     for section in re.split(r"^#+ ", DOCUMENT, flags=re.MULTILINE)[1:]:
-        for source, lines in re.findall(r"```python\n(.*?)```\n\n```json\n(.*?)```", section, re.DOTALL):
-            found.append(Example(section.partition("\n")[0], source, [json.loads(line) for line in lines.splitlines()]))
+        for source, lines in re.findall(
+            r"```python\n(.*?)```\n\n```json\n(.*?)```", section, re.DOTALL
+        ):
+            found.append(
+                Example(
+                    section.partition("\n")[0],
+                    source,
+                    [json.loads(line) for line in lines.splitlines()],
+                )
+            )
     return found
 
 
@@ -36,7 +44,9 @@ def test_example(start, example):
         context = {"context": line.pop("context")} if "context" in line else {}
         answer = server.predict(line.pop("input"), **context).json
         if "detail" in line:
-            assert sorted(map(str, line.pop("detail"))) == sorted(str(problem["loc"]) for problem in answer["detail"])
+            assert sorted(map(str, line.pop("detail"))) == sorted(
+                str(problem["loc"]) for problem in answer["detail"]
+            )
         metrics = line.pop("metrics", {})
         assert {name: answer["metrics"][name] for name in metrics} == metrics
         assert {name: answer[name] for name in line} == line

@@ -59,7 +59,9 @@ def test_beyond_the_queue_is_429_that_says_when_to_come_again(busy):
     assert refused.status == 429 and int(refused.headers["retry-after"]) >= 1
     assert refused.json["detail"] == refused.json["error"] and refused.json["status"] == "failed"
     assert busy.get("/predictions/d").status == 404
-    assert busy.ask("PUT", "/predictions/a", {"input": {"name": "a"}}).status == 202, "what waits is known"
+    assert busy.ask("PUT", "/predictions/a", {"input": {"name": "a"}}).status == 202, (
+        "what waits is known"
+    )
     assert busy.predict({}, id="a").status == 409
     busy.ask("POST", "/predictions/b/cancel")
     busy.ended("b")
@@ -71,7 +73,12 @@ def test_what_waits_can_be_canceled(busy, receiver):
     wait(busy, "b")
     assert busy.ask("POST", "/predictions/a/cancel").status == 200
     body = busy.ended("a")
-    assert (body["status"], body["output"], body["started_at"], body["error"]) == ("canceled", None, None, None)
+    assert (body["status"], body["output"], body["started_at"], body["error"]) == (
+        "canceled",
+        None,
+        None,
+        None,
+    )
     assert body["metrics"]["predict_time"] == 0
     assert receiver.wait_terminal() == body and len(receiver.got) == 1
     busy.ask("POST", "/predictions/first/cancel")
@@ -82,7 +89,9 @@ def test_a_synchronous_request_waits_too_and_leaves_the_queue_with_its_client(bu
     import http.client
 
     leaving = http.client.HTTPConnection("127.0.0.1", busy.port)
-    leaving.request("PUT", "/predictions/a", '{"input": {"name": "a"}}', {"Content-Type": "application/json"})
+    leaving.request(
+        "PUT", "/predictions/a", '{"input": {"name": "a"}}', {"Content-Type": "application/json"}
+    )
     until("it waits", lambda: busy.get("/predictions/a").status == 200)
     leaving.close()
     assert busy.ended("a")["status"] == "canceled"
@@ -134,7 +143,9 @@ def test_below_v1_64_wait_without_the_flag_in_order(taken):
     assert last.status == 201, "there is a place again"
     taken.ask("POST", "/predictions/first/cancel")
     assert taken.ended(last.json["id"])["output"] == "61,62,63,last"
-    assert {taken.ended(answer.json["id"])["status"] for answer in made if answer is not made[5]} == {"succeeded"}
+    assert {
+        taken.ended(answer.json["id"])["status"] for answer in made if answer is not made[5]
+    } == {"succeeded"}
 
 
 def test_clients_of_v1_that_ask_at_once_are_all_served(default):
@@ -145,7 +156,10 @@ def test_clients_of_v1_that_ask_at_once_are_all_served(default):
 
 def test_what_waits_below_v1_without_the_flag_is_bounded_in_bytes_too(taken):
     large = b'{"input": {"name": "' + b"x" * (100 << 20) + b'"}}'
-    made = [taken.ask("POST", "/v1/predictions", large, Content_Type="application/json") for _ in range(3)]
+    made = [
+        taken.ask("POST", "/v1/predictions", large, Content_Type="application/json")
+        for _ in range(3)
+    ]
     assert [answer.status for answer in made] == [201, 201, 429]
     small = v1(taken)
     assert small.status == 201, "it has room beside them"

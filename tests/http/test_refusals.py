@@ -1,4 +1,6 @@
-"""What every refusal has in its body, whoever refuses and whatever: clients of one peer look at `detail`, of the other at `error`."""
+"""What every refusal has in its body, whoever refuses and whatever: clients of one peer look at
+`detail`, of the other at `error`.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,8 @@ def check(answer: Answer, status: int) -> None:
         assert body["error"] == body["detail"]
     else:
         assert all(
-            problem["msg"] in body["error"] and str(problem["loc"][-1]) in body["error"] for problem in body["detail"]
+            problem["msg"] in body["error"] and str(problem["loc"][-1]) in body["error"]
+            for problem in body["detail"]
         )
     if "title" in body:  # as Replicate has it
         assert body["status"] == status
@@ -45,7 +48,11 @@ def check(answer: Answer, status: int) -> None:
         assert body["status"] == "failed"
 
 
-UPLOAD = b'--b\r\nContent-Disposition: form-data; name="content"; filename="f"\r\n\r\n' + b"x" * 99 + b"\r\n--b--\r\n"
+UPLOAD = (
+    b'--b\r\nContent-Disposition: form-data; name="content"; filename="f"\r\n\r\n'
+    + b"x" * 99
+    + b"\r\n--b--\r\n"
+)
 FORM = {"Content-Type": "multipart/form-data; boundary=b"}
 
 
@@ -84,10 +91,13 @@ def test_a_refusal_of_a_route(server, method, path, body, headers, status):
 
 
 @pytest.mark.parametrize(
-    ("headers", "status"), [({"Range": "bytes=9-"}, 416), ({"Range": "lines=1"}, 416), ({"If-Match": '"x"'}, 412)]
+    ("headers", "status"),
+    [({"Range": "bytes=9-"}, 416), ({"Range": "lines=1"}, 416), ({"If-Match": '"x"'}, 412)],
 )
 def test_a_refusal_of_a_part_of_a_file(server, headers, status):
-    small = UPLOAD.replace(b"x" * 99, b"12345").replace(b"\r\n\r\n", b"\r\nContent-Type: application/json\r\n\r\n", 1)
+    small = UPLOAD.replace(b"x" * 99, b"12345").replace(
+        b"\r\n\r\n", b"\r\nContent-Type: application/json\r\n\r\n", 1
+    )
     made = server.ask("POST", "/v1/files", small, **FORM).json
     try:
         path = f"/v1/files/{made['id']}/download"
@@ -101,7 +111,10 @@ def test_a_refusal_of_a_part_of_a_file(server, headers, status):
     ("head", "status"),
     [
         (b"GET / HTTP/1.1\r\n\r\n", 400),
-        (b"POST /predictions HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}", 400),
+        (
+            b"POST /predictions HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
+            400,
+        ),
         (b"POST /predictions HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n{", 408),
         (b"GET / HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\n\r\n", 417),
         (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 70_000 + b"\r\n\r\n", 431),

@@ -45,7 +45,9 @@ class Predictor(BasePredictor):
 class Model:
     """A served model that a test works on."""
 
-    def __init__(self, start: Starter, directory: pathlib.Path, *flags: str, **options: Any) -> None:
+    def __init__(
+        self, start: Starter, directory: pathlib.Path, *flags: str, **options: Any
+    ) -> None:
         self.directory = directory
         self.server: Server = start("", "--reload", *flags, model_dir=directory, **options)
 
@@ -149,7 +151,8 @@ def test_a_broken_model_is_told_of_until_the_next_save(
 def test_a_missing_module_may_come_later(start: Starter, directory: pathlib.Path) -> None:
     model = Model(start, directory)
     model.saved(
-        "from inner.helper import word\n" + ECHO.format(word="x").replace('"x "', "word"), status="SETUP_FAILED"
+        "from inner.helper import word\n" + ECHO.format(word="x").replace('"x "', "word"),
+        status="SETUP_FAILED",
     )
     before = model.started()
     (directory / "inner").mkdir()
@@ -172,7 +175,9 @@ def test_a_running_prediction_ends_with_the_old_model(
     model.server.wait_status("STARTING")
     refused = model.server.predict({})
     assert refused.status == 503
-    assert refused.json["error"].startswith("the model is being reloaded, because predict.py changed")
+    assert refused.json["error"].startswith(
+        "the model is being reloaded, because predict.py changed"
+    )
     (tmp_path / "go").touch()
     model.reloaded(before)
     thread.join(20)
@@ -201,7 +206,9 @@ def test_a_prediction_that_takes_longer_than_the_grace_period_fails(
         ),
     }[kind]
     (directory / "predict.py").write_text(source)
-    model = Model(start, directory, "--runner-shutdown-grace-period", "0.2", "--cancel-grace", "0.5")
+    model = Model(
+        start, directory, "--runner-shutdown-grace-period", "0.2", "--cancel-grace", "0.5"
+    )
     thread, answers = asked(model.server, {"until": str(directory / "never")})
     until("it runs", lambda: model.server.health()["concurrency"]["current"] == 1)
     before = model.started()
@@ -228,7 +235,9 @@ def test_what_waits_is_checked_for_the_new_model(
     thread, answers = asked(model.server, {"until": str(tmp_path / "go")})
     busy(model.server)
     for id in ("one", "two"):
-        accepted = model.server.ask("PUT", f"/predictions/{id}", {"input": {"until": "/"}}, Prefer="respond-async")
+        accepted = model.server.ask(
+            "PUT", f"/predictions/{id}", {"input": {"until": "/"}}, Prefer="respond-async"
+        )
         assert accepted.status == 202
     before = model.started()
     model.save(NEW.replace('until: str = "x"', "until: str").replace('"new"', 'until + "new"'))
@@ -241,7 +250,9 @@ def test_what_waits_is_checked_for_the_new_model(
     assert model.server.ended("two")["output"] == "/new"
 
 
-def test_what_waits_and_no_longer_fits_fails(start: Starter, directory: pathlib.Path, tmp_path: pathlib.Path) -> None:
+def test_what_waits_and_no_longer_fits_fails(
+    start: Starter, directory: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
     (directory / "predict.py").write_text(SLOW)
     model = Model(start, directory, "--max-queue", "4")
     thread, _ = asked(model.server, {"until": str(tmp_path / "go")})
@@ -258,7 +269,9 @@ def test_what_waits_and_no_longer_fits_fails(start: Starter, directory: pathlib.
     assert ended["error"].startswith("the input no longer fits the model")
 
 
-def test_what_waits_fails_with_a_broken_model(start: Starter, directory: pathlib.Path, tmp_path: pathlib.Path) -> None:
+def test_what_waits_fails_with_a_broken_model(
+    start: Starter, directory: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
     (directory / "predict.py").write_text(SLOW)
     model = Model(start, directory, "--max-queue", "4")
     thread, _ = asked(model.server, {"until": str(tmp_path / "go")})
@@ -281,7 +294,10 @@ def test_cog_yaml_is_read_anew(start: Starter, directory: pathlib.Path) -> None:
     )
     model = Model(start, directory)
     assert model.server.ask("POST", "/trainings", {"input": {"n": 2}}).status == 404
-    health = model.saved('predict: "other.py:Predictor"\ntrain: "other.py:train"\nconcurrency: {max: 3}\n', "cog.yaml")
+    health = model.saved(
+        'predict: "other.py:Predictor"\ntrain: "other.py:train"\nconcurrency: {max: 3}\n',
+        "cog.yaml",
+    )
     assert health["concurrency"]["max"] == 3
     assert model.server.predict({}).json["output"] == "new"
     assert model.server.ask("POST", "/trainings", {"input": {"n": 2}}).json["output"] == "xx"
@@ -320,16 +336,23 @@ def test_each_of_several_runners_is_loaded_anew(
     assert pids.isdisjoint(runner["pid"] for runner in model.server.health()["runners"])
 
 
-def test_many_saves_at_once_are_one_load_and_the_last_one_counts(start: Starter, directory: pathlib.Path) -> None:
+def test_many_saves_at_once_are_one_load_and_the_last_one_counts(
+    start: Starter, directory: pathlib.Path
+) -> None:
     model = Model(start, directory)
     for n in range(200):
         model.save(ECHO.format(word=f"take {n}"))
         model.save("x = 1\n", f"m{n}.py")
-    until("the last one is served", lambda: model.server.predict({"name": "it"}).json.get("output") == "take 199 it")
+    until(
+        "the last one is served",
+        lambda: model.server.predict({"name": "it"}).json.get("output") == "take 199 it",
+    )
     assert model.loads() < 20
 
 
-def test_a_save_in_the_middle_of_setup_begins_it_anew(start: Starter, directory: pathlib.Path) -> None:
+def test_a_save_in_the_middle_of_setup_begins_it_anew(
+    start: Starter, directory: pathlib.Path
+) -> None:
     model = Model(start, directory)
     model.save(
         NEW
@@ -369,10 +392,15 @@ class Predictor(BasePredictor):
     assert model.loads() == 1
 
 
-def test_code_that_setup_writes_as_it_was_is_no_change(start: Starter, directory: pathlib.Path) -> None:
+def test_code_that_setup_writes_as_it_was_is_no_change(
+    start: Starter, directory: pathlib.Path
+) -> None:
     (directory / "made.py").write_text("x = 1")
     model = Model(start, directory)
-    writes = NEW + "    def setup(self):\n        with open('made.py', 'w') as made: made.write('x = 1')\n"
+    writes = (
+        NEW
+        + "    def setup(self):\n        with open('made.py', 'w') as made: made.write('x = 1')\n"
+    )
     model.saved(writes)
     until("it was seen", lambda: "taken for the model's own" in model.server.log())
     assert model.loads() == 1
@@ -385,7 +413,10 @@ def test_a_file_that_comes_back_by_a_rename_is_new(start: Starter, directory: pa
     for name in ("predict.py", "cog.yaml"):
         os.utime(directory / name, (1, 1))
     model = Model(start, directory)
-    for status, old, new in (("SETUP_FAILED", "predict.py", "away"), ("READY", "away", "predict.py")):
+    for status, old, new in (
+        ("SETUP_FAILED", "predict.py", "away"),
+        ("READY", "away", "predict.py"),
+    ):
         before = model.started()
         (directory / old).rename(directory / new)
         model.reloaded(before, status)
@@ -404,7 +435,9 @@ def test_a_directory_that_comes_back_is_watched(start: Starter, directory: pathl
     assert model.server.log().count("changes are not seen") == 1
 
 
-def test_a_directory_that_takes_the_place_of_another_is_watched(start: Starter, directory: pathlib.Path) -> None:
+def test_a_directory_that_takes_the_place_of_another_is_watched(
+    start: Starter, directory: pathlib.Path
+) -> None:
     model = Model(start, directory)
     copy = shutil.copytree(directory, directory.with_name("copy"))
     (copy / "predict.py").write_text(NEW)
@@ -415,9 +448,21 @@ def test_a_directory_that_takes_the_place_of_another_is_watched(start: Starter, 
     model.saved(ECHO.format(word="back"))
 
 
-def test_a_directory_that_nobody_may_read_is_passed_over(start: Starter, directory: pathlib.Path) -> None:
+def test_a_directory_that_nobody_may_read_is_passed_over(
+    start: Starter, directory: pathlib.Path
+) -> None:
     (directory / "closed").mkdir(0o000)
-    server = [BINARY, "--reload", "--host", "127.0.0.1", "--port", "0", "--python", real_python(), directory]
+    server = [
+        BINARY,
+        "--reload",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--python",
+        real_python(),
+        directory,
+    ]
     weak = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *map(str, server)]
     model = Model(start, directory, command=weak if os.geteuid() == 0 else weak[2:])
     model.saved(NEW)
@@ -438,7 +483,9 @@ def test_a_limit_of_the_kernel_is_named(directory: pathlib.Path, what: str) -> N
     assert f"raise fs.inotify.max_user_{what} with sysctl" in done.stderr
 
 
-def test_a_checkout_of_many_files_is_one_short_line(start: Starter, directory: pathlib.Path) -> None:
+def test_a_checkout_of_many_files_is_one_short_line(
+    start: Starter, directory: pathlib.Path
+) -> None:
     (directory / "lib").mkdir()
     for n in range(500):
         (directory / f"lib/m{n:03}.py").write_text("x = 1")
@@ -518,7 +565,9 @@ def test_without_the_flag_nothing_is_watched(start: Starter, directory: pathlib.
     assert not [fd for fd in descriptors.iterdir() if "inotify" in os.readlink(fd)]
 
 
-def test_the_server_ends_while_a_model_is_loaded_anew(start: Starter, directory: pathlib.Path) -> None:
+def test_the_server_ends_while_a_model_is_loaded_anew(
+    start: Starter, directory: pathlib.Path
+) -> None:
     model = Model(start, directory)
     model.save(
         NEW

@@ -36,7 +36,10 @@ JSON = {"Content-Type": "application/json"}
         ('{"input": {}}', {"Content-Type": "application/json; charset=utf-8"}),
         ('{"input": {}}', {"Content-Type": "Application/JSON"}),
         ('{"input": {}}', {"Content-Type": "application/vnd.api+json"}),
-        ('{"id": null, "webhook": null, "webhook_events_filter": null, "context": null, "created_at": null}', JSON),
+        (
+            '{"id": null, "webhook": null, "webhook_events_filter": null, "context": null, "created_at": null}',
+            JSON,
+        ),
         ('{"id": "", "webhook": "", "output_file_prefix": "", "created_at": ""}', JSON),
         ('{"unknown": [1, {"input": 5}]}', JSON),
         (' \n{"input": {} }\n ', JSON),
@@ -55,7 +58,8 @@ def test_a_request_with_every_default(server, method, body, headers):
 
 
 @pytest.mark.parametrize(
-    "kind", ["text/plain", "multipart/form-data", "application/x-www-form-urlencoded", "nonsense", "a/b/c"]
+    "kind",
+    ["text/plain", "multipart/form-data", "application/x-www-form-urlencoded", "nonsense", "a/b/c"],
 )
 def test_another_content_type_is_refused(server, kind):
     answer = server.ask("POST", "/predictions", '{"input": {}}', Content_Type=kind)
@@ -65,7 +69,16 @@ def test_another_content_type_is_refused(server, kind):
 
 @pytest.mark.parametrize(
     "body",
-    ["{", '{"input": ', "nope", '{"a": 1,}', "{} {}", "{'input': {}}", '{"input": {"name": "\\ud800"}}', '{"x": NaN}'],
+    [
+        "{",
+        '{"input": ',
+        "nope",
+        '{"a": 1,}',
+        "{} {}",
+        "{'input': {}}",
+        '{"input": {"name": "\\ud800"}}',
+        '{"x": NaN}',
+    ],
 )
 def test_malformed_json_is_refused(server, body):
     answer = server.ask("POST", "/predictions", body, **JSON)
@@ -121,12 +134,24 @@ def test_a_bad_envelope_is_refused(server, body, loc):
 @pytest.mark.parametrize("empty", ["", None])
 def test_an_empty_string_counts_as_absent(server, receiver, empty):
     """Forms and typed clients send one for a field that was left out."""
-    body = server.predict({}, id=empty, created_at=empty, webhook=empty, output_file_prefix=empty).json
-    assert body["status"] == "succeeded" and len(body["id"]) == 26 and body["created_at"] <= body["started_at"]
-    put = server.ask("PUT", f"/predictions/named-{empty}", {"id": empty, "created_at": empty, "webhook": receiver.url})
+    body = server.predict(
+        {}, id=empty, created_at=empty, webhook=empty, output_file_prefix=empty
+    ).json
+    assert (
+        body["status"] == "succeeded"
+        and len(body["id"]) == 26
+        and body["created_at"] <= body["started_at"]
+    )
+    put = server.ask(
+        "PUT",
+        f"/predictions/named-{empty}",
+        {"id": empty, "created_at": empty, "webhook": receiver.url},
+    )
     assert put.json["id"] == f"named-{empty}" and put.json["created_at"] <= put.json["started_at"]
     assert receiver.wait_terminal() == put.json
-    below = server.ask("POST", "/v1/predictions", {"version": "", "id": empty, "webhook": empty}, Prefer="wait")
+    below = server.ask(
+        "POST", "/v1/predictions", {"version": "", "id": empty, "webhook": empty}, Prefer="wait"
+    )
     assert (below.status, below.json["status"]) == (201, "succeeded")
 
 
@@ -200,16 +225,21 @@ def train(steps: int, seed: int = 1) -> str:
 """
 
 
-@pytest.mark.parametrize("rest", ['"webhook": null', '"version": "x"', '"other": 1', '"input": null'])
 @pytest.mark.parametrize(
-    ("method", "path"), [("POST", "/predictions"), ("PUT", "/predictions/a"), ("POST", "/v1/predictions")]
+    "rest", ['"webhook": null', '"version": "x"', '"other": 1', '"input": null']
+)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/predictions"), ("PUT", "/predictions/a"), ("POST", "/v1/predictions")],
 )
 def test_inputs_beside_input_are_refused_with_the_remedy(server, method, path, rest):
     answer = server.ask(method, path, f'{{{rest}, "name": "me"}}', **JSON)
     told = 'Field required: put the inputs under "input", as in {"input": {"name": …}}'
     assert answer.status == 422
     if path.startswith("/v1"):
-        assert answer.json["invalid_fields"] == [{"type": "missing", "field": "input", "description": told}]
+        assert answer.json["invalid_fields"] == [
+            {"type": "missing", "field": "input", "description": told}
+        ]
     else:
         assert answer.json["detail"] == [{"loc": ["body", "input"], "msg": told, "type": "missing"}]
 

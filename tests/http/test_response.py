@@ -63,11 +63,18 @@ def times(value):
 
 def test_every_time_is_written_in_one_form(server, receiver):
     made = server.predict({"what": "text"}, id="timed", webhook=receiver.url).json
-    form = b'--b\r\nContent-Disposition: form-data; name="content"; filename="f"\r\n\r\nx\r\n--b--\r\n'
+    form = (
+        b'--b\r\nContent-Disposition: form-data; name="content"; filename="f"\r\n\r\nx\r\n--b--\r\n'
+    )
     uploaded = server.ask("POST", "/v1/files", form, Content_Type="multipart/form-data; boundary=b")
     with Stream(server.port, "GET", "/predictions/timed/stream") as stream:
         completed = stream.until("completed")[-1].data
-    shown = {"POST": made, "the event": completed, "the webhook": receiver.wait_terminal(), "an upload": uploaded.json}
+    shown = {
+        "POST": made,
+        "the event": completed,
+        "the webhook": receiver.wait_terminal(),
+        "an upload": uploaded.json,
+    }
     paths = [
         "/health-check",
         "/predictions/timed",

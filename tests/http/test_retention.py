@@ -19,7 +19,9 @@ def test_the_last_ones_are_kept(start):
     assert ids(server) == ["p3", "p2"]
     assert server.get("/predictions/p1").status == 404
     assert server.ask("PUT", "/predictions/p3", {"input": {}}).json["output"] == 4
-    assert server.ask("PUT", "/predictions/p1", {"input": {}}).json["output"] == 5, "what is forgotten runs again"
+    assert server.ask("PUT", "/predictions/p1", {"input": {}}).json["output"] == 5, (
+        "what is forgotten runs again"
+    )
 
 
 def test_none_is_kept_with_retain_0(start, receiver):
@@ -63,5 +65,10 @@ def test_what_nobody_reads_of_a_large_body_is_not_kept(start):
     server = start(MODEL)
     body = b'{"unknown": "' + b"x" * (8 << 20) + b'", "input": {}}'
     for n in range(40):
-        assert server.ask("PUT", f"/predictions/p{n}", body, Content_Type="application/json").json["output"] == n + 1
+        assert (
+            server.ask("PUT", f"/predictions/p{n}", body, Content_Type="application/json").json[
+                "output"
+            ]
+            == n + 1
+        )
     assert server.memory("VmRSS") < 40 * len(body) / 2

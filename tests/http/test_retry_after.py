@@ -1,4 +1,6 @@
-"""`Retry-After` is where a later try can succeed without anybody doing anything, and nowhere else."""
+"""`Retry-After` is where a later try can succeed without anybody doing anything, and nowhere
+else.
+"""
 
 from __future__ import annotations
 

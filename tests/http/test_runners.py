@@ -88,14 +88,21 @@ def test_one_of_three_is_killed_while_all_work(start: Any) -> None:
 
 
 def test_health_shows_each_runner(start: Any) -> None:
-    server = start(DEVICES, "--runners", "2", "--max-concurrency", "4", env={"CUDA_VISIBLE_DEVICES": "0,1,2"})
+    server = start(
+        DEVICES, "--runners", "2", "--max-concurrency", "4", env={"CUDA_VISIBLE_DEVICES": "0,1,2"}
+    )
     all_ready(server, 8)
     for n in range(4):
         begin(server, f"p{n}", 60)
     health = server.health()
     assert health["concurrency"] == {"max": 8, "current": 4}
-    assert [r["concurrency"] for r in health["runners"]] == [{"max": 4, "current": 2}] * 2, "the least loaded is next"
-    assert [(r["status"], r["devices"]) for r in health["runners"]] == [("READY", "0"), ("READY", "1,2")]
+    assert [r["concurrency"] for r in health["runners"]] == [{"max": 4, "current": 2}] * 2, (
+        "the least loaded is next"
+    )
+    assert [(r["status"], r["devices"]) for r in health["runners"]] == [
+        ("READY", "0"),
+        ("READY", "1,2"),
+    ]
     assert len({r["pid"] for r in health["runners"]}) == 2
     for n in range(4, 8):
         begin(server, f"p{n}", 60)
@@ -140,7 +147,10 @@ def test_devices_for_another_number_of_runners_are_refused(tmp_path: Any) -> Non
         "0",
     ]
     ended = subprocess.run(
-        [*command, "--python", sys.executable, str(tmp_path)], capture_output=True, text=True, timeout=20
+        [*command, "--python", sys.executable, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=20,
     )
     assert ended.returncode != 0
     assert "2 runners and --runners is 3" in ended.stderr
@@ -152,7 +162,10 @@ def test_runners_whose_setup_succeeds_serve(start: Any) -> None:
         + "\n    def setup(self):\n        if os.environ['COGGO_RUNNER_INDEX'] == '1': raise RuntimeError('GPU 1 is gone')\n"
     )
     server = start(broken, "--runners", "2")
-    until("one has failed", lambda: [r["status"] for r in server.health()["runners"]] == ["READY", "SETUP_FAILED"])
+    until(
+        "one has failed",
+        lambda: [r["status"] for r in server.health()["runners"]] == ["READY", "SETUP_FAILED"],
+    )
     health = server.health()
     assert (health["status"], health["concurrency"]["max"]) == ("READY", 1)
     assert health["setup"]["status"] == "failed" and "GPU 1 is gone" in health["setup"]["logs"]

@@ -40,7 +40,9 @@ class Predictor(BasePredictor):
 
 @pytest.fixture(scope="module")
 def server(start_once, tmp_path_factory):
-    made = start_once(MODEL, "--working-dir", str(tmp_path_factory.mktemp("spool")), "--log-level", "debug")
+    made = start_once(
+        MODEL, "--working-dir", str(tmp_path_factory.mktemp("spool")), "--log-level", "debug"
+    )
     yield made
     assert HUSH not in made.log(), "the server's own log tells it"
 
@@ -71,7 +73,13 @@ def test_it_is_masked_while_it_runs_and_in_the_answer_to_a_repeated_put(server):
     again = server.ask("PUT", "/predictions/masked", asked)
     assert (first.status, again.status) == (202, 202)
     until("it has yielded", lambda: server.get("/predictions/masked").json["output"])
-    shown = [first, again, server.get("/predictions/masked"), server.get("/predictions"), server.get("/v1/predictions")]
+    shown = [
+        first,
+        again,
+        server.get("/predictions/masked"),
+        server.get("/predictions"),
+        server.get("/v1/predictions"),
+    ]
     server.ask("POST", "/predictions/masked/cancel")
     server.ended("masked")
     shown.append(server.get("/predictions/masked"))
@@ -93,7 +101,13 @@ def test_it_is_masked_in_streams(server):
 
 @pytest.mark.parametrize(
     "bad",
-    [{"token": 5}, {"token": [HUSH]}, {"token": {"x": HUSH}}, {"token": None, "other": HUSH}, {"other": HUSH}],
+    [
+        {"token": 5},
+        {"token": [HUSH]},
+        {"token": {"x": HUSH}},
+        {"token": None, "other": HUSH},
+        {"other": HUSH},
+    ],
     ids=json.dumps,
 )
 def test_a_refusal_does_not_tell_it(server, bad):
@@ -119,7 +133,9 @@ def test_nothing_of_it_is_on_disk_once_predictions_have_ended(server):
     for end in ("", "raise", "die"):
         for prefer in ("", "respond-async"):
             server.wait_status("READY")
-            server.predict({"token": HUSH, "end": end}, {"Prefer": prefer}, id=f"ended-{end}-{prefer}")
+            server.predict(
+                {"token": HUSH, "end": end}, {"Prefer": prefer}, id=f"ended-{end}-{prefer}"
+            )
             server.ended(f"ended-{end}-{prefer}")
     server.wait_status("READY")
     for file in server.spool().rglob("*"):
@@ -129,9 +145,7 @@ def test_nothing_of_it_is_on_disk_once_predictions_have_ended(server):
 def test_tokens_of_the_server_are_not_in_the_environment_of_the_model(start, tmp_path):
     token_file = tmp_path / "token"
     token_file.write_text("auth-secret\n")
-    source = (
-        "import os\nclass Predictor:\n    def predict(self) -> str:\n        return repr(sorted(os.environ.items()))\n"
-    )
+    source = "import os\nclass Predictor:\n    def predict(self) -> str:\n        return repr(sorted(os.environ.items()))\n"
     secrets = {
         "WEBHOOK_AUTH_TOKEN": "webhook-secret",
         "COGGO_AUTH_TOKEN": "auth-secret",

@@ -70,7 +70,12 @@ def test_boot_predict_and_webhook(start, receiver):
     assert receiver.statuses()[0] == "processing" and receiver.statuses()[-1] == "succeeded"
     assert receiver.got[-1] == answer.json
     log = server.log()
-    assert log.index("listening") < log.index("runner started") < log.index("model ready") < log.index("greeting you")
+    assert (
+        log.index("listening")
+        < log.index("runner started")
+        < log.index("model ready")
+        < log.index("greeting you")
+    )
 
 
 def test_2000_predictions_on_fresh_connections_leave_nothing(start, tmp_path):
@@ -108,7 +113,9 @@ def in_a_row(server, count):
     return outputs
 
 
-@pytest.mark.parametrize("flags", [[], ["--busy-poll", "0"], ["--busy-poll", "2s"]], ids=["default", "off", "long"])
+@pytest.mark.parametrize(
+    "flags", [[], ["--busy-poll", "0"], ["--busy-poll", "2s"]], ids=["default", "off", "long"]
+)
 def test_predictions_in_a_row(start, flags):
     assert in_a_row(start(HELLO, *flags), 500) == [f"hello {i}" for i in range(500)]
 
@@ -123,7 +130,9 @@ def test_a_runner_that_stays_awake_falls_asleep(start):
         time.sleep(0.1)
         return ticks(runner) > before
 
-    until("it looks for the next request", looks)  # unless these came too far apart, on a busy machine
+    until(
+        "it looks for the next request", looks
+    )  # unless these came too far apart, on a busy machine
     time.sleep(1.5)
     before = ticks(runner)
     time.sleep(2)
@@ -131,7 +140,8 @@ def test_a_runner_that_stays_awake_falls_asleep(start):
 
 
 @pytest.mark.parametrize(
-    ("processors", "runners", "awake"), [("1", "1", False), ("2", "1", True), ("3", "2", False), ("4", "2", True)]
+    ("processors", "runners", "awake"),
+    [("1", "1", False), ("2", "1", True), ("3", "2", False), ("4", "2", True)],
 )
 def test_nobody_stays_awake_at_the_cost_of_whom_it_waits_for(start, processors, runners, awake):
     server = start(HELLO, "--runners", runners, env={"GOMAXPROCS": processors})
@@ -181,7 +191,9 @@ def test_one_answer_and_the_next_prediction_works(start, mood, status, text):
 @pytest.mark.parametrize("mood", ["loop", "sleep", "stubborn"])
 def test_cancel_and_the_next_prediction_works(start, receiver, mood):
     server = start(MOODY, "--cancel-grace", "300ms")
-    asked = server.predict({"mood": mood}, {"Prefer": "respond-async"}, id="it", webhook=receiver.url)
+    asked = server.predict(
+        {"mood": mood}, {"Prefer": "respond-async"}, id="it", webhook=receiver.url
+    )
     assert asked.status == 202
     assert asked.json["status"] in ("starting", "processing")
     assert server.health()["status"] == "BUSY"
@@ -221,13 +233,19 @@ class Predictor(BasePredictor):
 
 
 def test_a_function_is_a_predictor(start):
-    server = start("def greet(name: str) -> str:\n    return 'hi ' + name\n", predict="predict.py:greet")
+    server = start(
+        "def greet(name: str) -> str:\n    return 'hi ' + name\n", predict="predict.py:greet"
+    )
     assert server.predict({"name": "you"}).json["output"] == "hi you"
 
 
 def test_cog_yaml_names_the_predictor_and_the_concurrency(start, tmp_path):
-    (tmp_path / "cog.yaml").write_text('predict: "model.py:Model"  # the class\nconcurrency:\n  max: 3\n')
-    (tmp_path / "model.py").write_text("class Model:\n    async def predict(self) -> int:\n        return 1\n")
+    (tmp_path / "cog.yaml").write_text(
+        'predict: "model.py:Model"  # the class\nconcurrency:\n  max: 3\n'
+    )
+    (tmp_path / "model.py").write_text(
+        "class Model:\n    async def predict(self) -> int:\n        return 1\n"
+    )
     server = start(model_dir=tmp_path)
     assert server.health()["concurrency"]["max"] == 3
     assert server.predict({}).json["output"] == 1
@@ -239,7 +257,10 @@ def test_cog_yaml_names_the_predictor_and_the_concurrency(start, tmp_path):
     ("source", "text"),
     [
         ("import nothing_like_it\n", "nothing_like_it"),
-        ("class Predictor:\n    def predict(self, x) -> str:\n        return x\n", "x: has no type annotation"),
+        (
+            "class Predictor:\n    def predict(self, x) -> str:\n        return x\n",
+            "x: has no type annotation",
+        ),
         ("class Predictor\n", "SyntaxError"),
         (
             "class Predictor:\n    def setup(self): raise RuntimeError('no weights')\n    def predict(self) -> str: ...\n",
@@ -266,7 +287,16 @@ def test_a_port_in_use_is_fatal(start):
     import subprocess
 
     other = subprocess.run(
-        [server.process.args[0], "--host", "127.0.0.1", "--port", str(server.port), "--predict", "x:y", "."],
+        [
+            server.process.args[0],
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(server.port),
+            "--predict",
+            "x:y",
+            ".",
+        ],
         capture_output=True,
         text=True,
         timeout=20,
@@ -279,7 +309,16 @@ def test_a_second_server_on_the_same_directory_is_refused(start, tmp_path):
     import subprocess
 
     other = subprocess.run(
-        [server.process.args[0], "--port", "0", "--working-dir", str(tmp_path), "--predict", "x:y", "."],
+        [
+            server.process.args[0],
+            "--port",
+            "0",
+            "--working-dir",
+            str(tmp_path),
+            "--predict",
+            "x:y",
+            ".",
+        ],
         capture_output=True,
         text=True,
         timeout=20,
@@ -324,7 +363,11 @@ class Predictor:
 """
     first = start(source, *flags)
     first.predict(
-        {"s": 60}, {"Prefer": "respond-async"}, id="lost", webhook=receiver.url, webhook_events_filter=["completed"]
+        {"s": 60},
+        {"Prefer": "respond-async"},
+        id="lost",
+        webhook=receiver.url,
+        webhook_events_filter=["completed"],
     )
     first.predict  # noqa: B018
     first.kill()
@@ -339,7 +382,13 @@ def test_a_restarted_server_delivers_what_was_finished(start, receiver, tmp_path
     receiver.answer = lambda n: 503 if n == 1 else 200
     flags = ("--working-dir", str(tmp_path / "spool"))
     first = start(HELLO, *flags)
-    first.predict({}, {"Prefer": "respond-async"}, id="done", webhook=receiver.url, webhook_events_filter=["completed"])
+    first.predict(
+        {},
+        {"Prefer": "respond-async"},
+        id="done",
+        webhook=receiver.url,
+        webhook_events_filter=["completed"],
+    )
     receiver.wait(1)
     first.kill()
     second = start(HELLO, *flags)

@@ -59,7 +59,9 @@ def test_a_synchronous_request_under_way_is_answered_and_new_ones_are_refused(st
 def test_what_outlives_the_grace_period_fails_and_its_client_and_webhook_are_told(start, receiver):
     server = start(MODEL, "--runner-shutdown-grace-period", "0.3", "--max-queue", "1")
     thread, answers = waiting(server, 60, "long")
-    server.predict({}, ASYNC, id="queued", webhook=receiver.url, webhook_events_filter=["completed"])
+    server.predict(
+        {}, ASYNC, id="queued", webhook=receiver.url, webhook_events_filter=["completed"]
+    )
     stop(server, "SIGTERM")
     thread.join()
     body = answers[0].json
@@ -73,7 +75,9 @@ LARGE = "class Predictor:\n    def predict(self) -> str:\n        return 'x' * (
 
 
 def asked(server, request=b"POST /predictions"):
-    """A connection whose client takes little at a time and has had the beginning of a large answer."""
+    """A connection whose client takes little at a time and has had the beginning of a large
+    answer.
+    """
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
     client.connect(("127.0.0.1", server.port))
@@ -87,9 +91,15 @@ def test_an_answer_under_way_reaches_a_slow_client(start, what):
     server = start(LARGE)
     request = b"POST /predictions"
     if what == "file":
-        form = b'--b\r\nContent-Disposition: form-data; name="content"\r\n\r\n' + bytes(24 << 20) + b"\r\n--b--\r\n"
+        form = (
+            b'--b\r\nContent-Disposition: form-data; name="content"\r\n\r\n'
+            + bytes(24 << 20)
+            + b"\r\n--b--\r\n"
+        )
         made = server.ask("POST", "/v1/files", form, Content_Type="multipart/form-data; boundary=b")
-        request = b"GET " + urllib.parse.urlsplit(made.json["urls"]["get"]).path.encode() + b"/download"
+        request = (
+            b"GET " + urllib.parse.urlsplit(made.json["urls"]["get"]).path.encode() + b"/download"
+        )
     with asked(server, request) as client:
         stop(server, "SIGTERM")
         size, end = 0, b""
@@ -130,7 +140,10 @@ def test_a_first_signal_with_nothing_under_way_says_so(start):
 @pytest.mark.parametrize("how", ["shutdown", "SIGTERM", "SIGINT"])
 @pytest.mark.parametrize(
     "source",
-    ["1/0", "import time\nclass Predictor:\n    def setup(self): time.sleep(60)\n    def predict(self) -> str: ...\n"],
+    [
+        "1/0",
+        "import time\nclass Predictor:\n    def setup(self): time.sleep(60)\n    def predict(self) -> str: ...\n",
+    ],
 )
 def test_it_ends_in_order_in_every_state(start, source, how):
     server = start(source, ready=False)

@@ -34,12 +34,20 @@ def setups(server):
 
 
 def working(server, id, until_there="never", **envelope):
-    """A synchronous request in a thread once it runs, its answers to come, and the runner that has it."""
+    """A synchronous request in a thread once it runs, its answers to come, and the runner that has
+    it.
+    """
     answers = []
-    ask = threading.Thread(target=lambda: answers.append(server.predict({"until": until_there}, id=id, **envelope)))
+    ask = threading.Thread(
+        target=lambda: answers.append(server.predict({"until": until_there}, id=id, **envelope))
+    )
     ask.start()
     until("it is there", lambda: server.get(f"/predictions/{id}").status == 200)
-    return ask, answers, int(until("it works", lambda: server.get(f"/predictions/{id}").json["logs"]))
+    return (
+        ask,
+        answers,
+        int(until("it works", lambda: server.get(f"/predictions/{id}").json["logs"])),
+    )
 
 
 def told_to_stop(server, how):
@@ -63,7 +71,9 @@ PATIENT = ("--runner-shutdown-grace-period", "10m")
 def test_a_runner_that_is_killed_under_a_prediction_is_not_started_again(start, receiver, how):
     server = start(MODEL, *PATIENT, "--max-queue", "1")
     ask, answers, runner = working(server, "first")
-    server.predict({}, ASYNC, id="queued", webhook=receiver.url, webhook_events_filter=["completed"])
+    server.predict(
+        {}, ASYNC, id="queued", webhook=receiver.url, webhook_events_filter=["completed"]
+    )
     told_to_stop(server, how)
     os.kill(runner, signal.SIGKILL)
     ask.join()
@@ -77,7 +87,9 @@ def test_a_runner_that_is_killed_under_a_prediction_is_not_started_again(start, 
 def test_nor_is_one_that_is_killed_in_setup(start, receiver):
     server = start(MODEL, *PATIENT, "--max-queue", "1")
     ask, _, runner = working(server, "first")
-    server.predict({}, ASYNC, id="queued", webhook=receiver.url, webhook_events_filter=["completed"])
+    server.predict(
+        {}, ASYNC, id="queued", webhook=receiver.url, webhook_events_filter=["completed"]
+    )
     (server.temporary.parent / "hold").touch()
     os.kill(runner, signal.SIGKILL)
     ask.join()
@@ -94,11 +106,16 @@ def test_the_other_runners_end_what_they_have(start, receiver, how):
     until("both are ready", lambda: server.health()["concurrency"]["max"] == 2)
     one, failing, runner = working(server, "one")
     two, succeeding, _ = working(server, "two", "enough")
-    server.predict({}, ASYNC, id="queued", webhook=receiver.url, webhook_events_filter=["completed"])
+    server.predict(
+        {}, ASYNC, id="queued", webhook=receiver.url, webhook_events_filter=["completed"]
+    )
     told_to_stop(server, how)
     os.kill(runner, signal.SIGKILL)
     one.join()
-    until("it is given up", lambda: "DEFUNCT" in [runner["status"] for runner in server.health()["runners"]])
+    until(
+        "it is given up",
+        lambda: "DEFUNCT" in [runner["status"] for runner in server.health()["runners"]],
+    )
     (server.temporary.parent / "enough").touch()
     two.join()
     assert (failing[0].json["status"], succeeding[0].json["output"]) == ("failed", "done")
@@ -122,7 +139,9 @@ def test_a_signal_that_is_ignored_is_no_end(start):
 
 
 def test_nor_is_one_that_the_server_itself_has_killed(start, receiver):
-    deaf = MODEL.replace("            time.sleep(0.02)\n        return", "            self.sleep()\n        return")
+    deaf = MODEL.replace(
+        "            time.sleep(0.02)\n        return", "            self.sleep()\n        return"
+    )
     deaf += """
     def sleep(self):
         try:
@@ -131,8 +150,12 @@ def test_nor_is_one_that_the_server_itself_has_killed(start, receiver):
             pass
 """
     server = start(deaf, "--runner-shutdown-grace-period", "0", "--cancel-grace", "0.2")
-    receiver.answer = lambda n: until("it is given up", lambda: server.health()["status"] == "DEFUNCT") and 200
-    ask, answers, _ = working(server, "deaf", webhook=receiver.url, webhook_events_filter=["completed"])
+    receiver.answer = lambda n: (
+        until("it is given up", lambda: server.health()["status"] == "DEFUNCT") and 200
+    )
+    ask, answers, _ = working(
+        server, "deaf", webhook=receiver.url, webhook_events_filter=["completed"]
+    )
     server.process.send_signal(signal.SIGTERM)
     ask.join()
     assert answers[0].json["status"] == "failed"
@@ -143,7 +166,9 @@ def test_nor_is_one_that_the_server_itself_has_killed(start, receiver):
 def test_nor_is_one_that_was_to_be_loaded_anew(start, receiver, how):
     server = start(MODEL, *PATIENT, "--reload", "--max-queue", "1")
     ask, answers, _ = working(server, "first", "there")
-    server.predict({}, ASYNC, id="queued", webhook=receiver.url, webhook_events_filter=["completed"])
+    server.predict(
+        {}, ASYNC, id="queued", webhook=receiver.url, webhook_events_filter=["completed"]
+    )
     model = server.temporary.parent
     (model / "predict.py").write_text(MODEL + "# anew")
     until("it is to be reloaded", lambda: "predictions may end before" in server.log())

@@ -1,4 +1,6 @@
-"""Pages of other sites: what they may not do through the browser of somebody who can reach the server."""
+"""Pages of other sites: what they may not do through the browser of somebody who can reach the
+server.
+"""
 
 from __future__ import annotations
 
@@ -48,9 +50,15 @@ FOREIGN = [
     {"Origin": "http://localhost:3000"},
 ]
 
-#: Marks of a browser: one of today on a page of localhost, and on one that has another name over plain HTTP.
+#: Marks of a browser: one of today on a page of localhost, and on one that has another name over
+#: plain HTTP.
 BROWSERS = [
-    {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "User-Agent": "Mozilla/5.0", "Accept-Language": "en"},
+    {
+        "Sec-Fetch-Site": "same-origin",
+        "Sec-Fetch-Mode": "cors",
+        "User-Agent": "Mozilla/5.0",
+        "Accept-Language": "en",
+    },
     {"Sec-Fetch-Site": "none"},
     {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64)"},
     {"User-Agent": "named by a page", "Accept-Language": "de"},
@@ -66,8 +74,23 @@ PROGRAMS = [
     {"User-Agent": "kube-probe/1.34"},
 ]
 
-PATHS = ["/", "/docs", "/health-check", "/openapi.json", "/predictions", "/predictions/x", "/predictions/x/stream"]
-PATHS += ["/v1/predictions", "/v1/predictions/x/stream", "/v1/files", "/metrics", "/livez", "/nowhere"]
+PATHS = [
+    "/",
+    "/docs",
+    "/health-check",
+    "/openapi.json",
+    "/predictions",
+    "/predictions/x",
+    "/predictions/x/stream",
+]
+PATHS += [
+    "/v1/predictions",
+    "/v1/predictions/x/stream",
+    "/v1/files",
+    "/metrics",
+    "/livez",
+    "/nowhere",
+]
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +115,9 @@ def test_they_change_nothing(server, open_to_app, method, path, headers):
 
 
 def test_nor_with_a_body_that_needs_no_preflight(server):
-    form = b'--b\r\nContent-Disposition: form-data; name="content"; filename="f"\r\n\r\nx\r\n--b--\r\n'
+    form = (
+        b'--b\r\nContent-Disposition: form-data; name="content"; filename="f"\r\n\r\nx\r\n--b--\r\n'
+    )
     for path, body, media in (
         ("/predictions", '{"input": {}}', "text/plain"),
         ("/predictions", '{"input": {}}', ""),
@@ -102,14 +127,22 @@ def test_nor_with_a_body_that_needs_no_preflight(server):
         assert server.ask("POST", path, body, Origin=EVIL, **headers).status == 403
     stream = server.ask("POST", "/predictions", "{}", Origin=EVIL, Accept="text/event-stream")
     assert stream.status == 403 and stream.headers["content-type"] == "application/json"
-    assert server.get("/v1/files").json["results"] == [] and server.get("/predictions").json["results"] == []
+    assert (
+        server.get("/v1/files").json["results"] == []
+        and server.get("/predictions").json["results"] == []
+    )
 
 
 def test_a_page_that_is_let_in_changes_things(open_to_app):
     for headers in ({"Sec-Fetch-Site": "cross-site", "Origin": APP}, {"Origin": APP}):
         answer = open_to_app.ask("POST", "/predictions", {}, **headers)
-        assert answer.json["output"] == ["hello"] and answer.headers["access-control-allow-origin"] == APP
-        assert open_to_app.ask("POST", "/v1/predictions", {}, Prefer="wait", **headers).json["output"] == ["hello"]
+        assert (
+            answer.json["output"] == ["hello"]
+            and answer.headers["access-control-allow-origin"] == APP
+        )
+        assert open_to_app.ask("POST", "/v1/predictions", {}, Prefer="wait", **headers).json[
+            "output"
+        ] == ["hello"]
 
 
 def test_a_star_lets_in_the_pages_of_every_site(start):
@@ -121,12 +154,18 @@ def test_a_star_lets_in_the_pages_of_every_site(start):
 
 def test_the_page_of_the_server_changes_things(server):
     own = f"http://127.0.0.1:{server.port}"
-    for headers in ({"Sec-Fetch-Site": "same-origin", "Origin": own}, {"Sec-Fetch-Site": "none"}, {"Origin": own}):
+    for headers in (
+        {"Sec-Fetch-Site": "same-origin", "Origin": own},
+        {"Sec-Fetch-Site": "none"},
+        {"Origin": own},
+    ):
         assert server.ask("POST", "/predictions", {}, **headers).json["output"] == ["hello"]
 
 
 @pytest.mark.parametrize("headers", PROGRAMS, ids=str)
-@pytest.mark.parametrize("host", ["127.0.0.1", "model.example.com", "coggo.svc.cluster.local:80", ""])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "model.example.com", "coggo.svc.cluster.local:80", ""]
+)
 def test_programs_change_things_by_any_name(server, headers, host):
     assert server.ask("POST", "/predictions", {}, Host=host, **headers).json["output"] == ["hello"]
     assert server.get("/predictions", Host=host, **headers).status == 200
@@ -134,7 +173,9 @@ def test_programs_change_things_by_any_name(server, headers, host):
 
 @pytest.mark.parametrize("headers", BROWSERS, ids=str)
 @pytest.mark.parametrize("path", PATHS)
-def test_a_browser_on_this_machine_reads_nothing_by_a_foreign_name(server, open_to_app, path, headers):
+def test_a_browser_on_this_machine_reads_nothing_by_a_foreign_name(
+    server, open_to_app, path, headers
+):
     for one, host in (
         (server, "evil.example"),
         (server, f"evil.example:{server.port}"),
@@ -176,17 +217,23 @@ def test_a_browser_on_this_machine_reads_by_names_of_this_machine_and_by_address
         assert server.get("/predictions", Host=host, **headers).status == 200
 
 
-@pytest.mark.parametrize("host", ["model.example.com", "MODEL.example.com", "model.example.com:8443"])
+@pytest.mark.parametrize(
+    "host", ["model.example.com", "MODEL.example.com", "model.example.com:8443"]
+)
 def test_and_by_a_name_that_is_allowed(open_to_app, host):
     for headers in BROWSERS[:-1]:
         assert open_to_app.get("/predictions", Host=host, **headers).status == 200
-        assert open_to_app.ask("POST", "/predictions", {}, Host=host, **headers).json["output"] == ["hello"]
+        assert open_to_app.ask("POST", "/predictions", {}, Host=host, **headers).json["output"] == [
+            "hello"
+        ]
 
 
 def test_every_name_can_be_allowed(start):
     server = start(MODEL, "--allowed-host", "*")
     assert server.get("/predictions", Host="any.example", **BROWSERS[2]).status == 200
-    assert server.ask("POST", "/predictions", {}, Origin=EVIL).status == 403, "that is another matter"
+    assert server.ask("POST", "/predictions", {}, Origin=EVIL).status == 403, (
+        "that is another matter"
+    )
 
 
 def test_a_token_does_as_well_as_a_name(start):
@@ -200,6 +247,14 @@ def test_a_token_does_as_well_as_a_name(start):
 @pytest.mark.parametrize("host", ["http://a.example", "a.example:80", "a.example/", "a b"])
 def test_an_allowed_host_is_a_name(tmp_path, host):
     (tmp_path / "predict.py").write_text(MODEL)
-    command = [str(BINARY), "--predict", "predict.py:Predictor", "--port", "0", f"--allowed-host={host}", str(tmp_path)]
+    command = [
+        str(BINARY),
+        "--predict",
+        "predict.py:Predictor",
+        "--port",
+        "0",
+        f"--allowed-host={host}",
+        str(tmp_path),
+    ]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=20)
     assert ran.returncode != 0 and "--allowed-host" in ran.stderr

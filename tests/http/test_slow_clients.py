@@ -46,7 +46,9 @@ def test_a_body_that_stops_coming_is_given_up_and_others_are_served_meanwhile(st
 
 def test_headers_that_stop_coming_are_given_up(start):
     server = start(MODEL, "--header-timeout", "500ms")
-    assert send(server.port, b"POST /predictions HTTP/1.1\r\nHost: x\r\nX-").startswith((b"HTTP/1.1 408 ", b""))
+    assert send(server.port, b"POST /predictions HTTP/1.1\r\nHost: x\r\nX-").startswith(
+        (b"HTTP/1.1 408 ", b"")
+    )
     assert server.predict({}).status == 200
 
 
@@ -77,9 +79,16 @@ def test_nonsense_is_refused_and_the_next_request_served(start, data):
         answer = send(server.port, data, timeout=1)
     except ConnectionError:  # the server hung up before it had read all of it
         answer = b""
-    assert not answer or answer.split(b" ", 2)[1] in (b"400", b"404", b"408", b"413", b"414", b"431", b"501", b"505"), (
-        answer[:200]
-    )
+    assert not answer or answer.split(b" ", 2)[1] in (
+        b"400",
+        b"404",
+        b"408",
+        b"413",
+        b"414",
+        b"431",
+        b"501",
+        b"505",
+    ), answer[:200]
     assert server.predict({}).json["output"] == "hello you"
 
 
@@ -89,8 +98,14 @@ def test_nonsense_is_refused_and_the_next_request_served(start, data):
         (b"GET /\r\n\r\n", b"400 Bad Request"),
         (b"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n", b"400 Bad Request"),
         (b"GET / HTTP/1.1\r\n\r\n", b"400 Bad Request: missing required Host header"),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 70_000 + b"\r\n\r\n", b"431 Request Header Fields Too Large"),
-        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", b"501 Unsupported transfer encoding"),
+        (
+            b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 70_000 + b"\r\n\r\n",
+            b"431 Request Header Fields Too Large",
+        ),
+        (
+            b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n",
+            b"501 Unsupported transfer encoding",
+        ),
         (b"POST / HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\n\r\n", b"417 Expectation Failed"),
     ],
 )
@@ -102,7 +117,9 @@ def test_a_refusal_of_what_is_no_request_is_json_too(start, data, status):
 
 
 def test_a_request_with_two_lengths_has_one_answer(start):
-    """Content-Length beside chunks is how requests are smuggled past a proxy; the chunks count (RFC 9112, section 6.3)."""
+    """Content-Length beside chunks is how requests are smuggled past a proxy; the chunks count (RFC
+    9112, section 6.3).
+    """
     server = start(MODEL)
     hidden = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
     head = b"POST /predictions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n"
@@ -155,10 +172,22 @@ class Predictor(BasePredictor):
 def test_an_answer_that_nobody_takes_is_held_once_and_given_up(start, what):
     server = start(LARGE, "--stream-timeout", "2s")
     server.predict(what, id="big")
-    form = b'--x\r\nContent-Disposition: form-data; name="content"\r\n\r\n' + bytes(12 << 20) + b"\r\n--x--\r\n"
-    stored = server.ask("POST", "/v1/files", form, Content_Type="multipart/form-data; boundary=x").json["id"]
+    form = (
+        b'--x\r\nContent-Disposition: form-data; name="content"\r\n\r\n'
+        + bytes(12 << 20)
+        + b"\r\n--x--\r\n"
+    )
+    stored = server.ask(
+        "POST", "/v1/files", form, Content_Type="multipart/form-data; boundary=x"
+    ).json["id"]
     one = "predictions/big"
-    paths = [f"/{one}", f"/v1/{one}", f"/{one}/stream", f"/v1/{one}/stream", f"/v1/files/{stored}/download"]
+    paths = [
+        f"/{one}",
+        f"/v1/{one}",
+        f"/{one}/stream",
+        f"/v1/{one}/stream",
+        f"/v1/files/{stored}/download",
+    ]
     before = server.memory()
     clients = [asking(server.port, path) for path in paths for _ in range(6)]
     until("all are given up", lambda: all(hung_up_on(client) for client in clients))
@@ -169,7 +198,9 @@ def test_an_answer_that_nobody_takes_is_held_once_and_given_up(start, what):
     assert server.predict({}).status == 200
 
 
-@pytest.mark.parametrize("path", ["/predictions/big", "/predictions/big/stream", "/v1/predictions/big/stream"])
+@pytest.mark.parametrize(
+    "path", ["/predictions/big", "/predictions/big/stream", "/v1/predictions/big/stream"]
+)
 def test_a_client_that_takes_a_little_all_the_time_gets_everything(start, path):
     server = start(LARGE, "--stream-timeout", "1s")
     server.predict({"size": 9 << 20}, id="big")
@@ -178,7 +209,9 @@ def test_a_client_that_takes_a_little_all_the_time_gets_everything(start, path):
     with asking(server.port, path, "Connection: close", room=256 << 10) as client:
         while more := client.recv(64 << 10):
             got += len(more)
-            while paused < got:  # about 3 MB in a second: the whole takes three times as long as the limit
+            while (
+                paused < got
+            ):  # about 3 MB in a second: the whole takes three times as long as the limit
                 pause.wait(0.02)
                 paused += 64 << 10
     assert got > 9 << 20
@@ -190,7 +223,10 @@ def test_text_of_any_kind_is_streamed_as_it_is(start):
     with Stream(server.port, "GET", "/predictions/text/stream") as stream:
         events = list(stream)
     assert events[-1].data == whole
-    assert "".join(event.data["data"] for event in events if event.name == "log") + "\n" == whole["logs"]
+    assert (
+        "".join(event.data["data"] for event in events if event.name == "log") + "\n"
+        == whole["logs"]
+    )
     parts = server.get("/v1/predictions/text/stream").body.decode().split("\n\n")
     texts = {}
     for part in parts[:-1]:

@@ -65,7 +65,9 @@ def test_a_runner_that_dies_during_the_request(start):
 
 
 def test_503_while_the_runner_is_started_again_never_409(start):
-    server = start(SLEEPY.replace("class Predictor:", "class Predictor:\n    def setup(self): time.sleep(1)"))
+    server = start(
+        SLEEPY.replace("class Predictor:", "class Predictor:\n    def setup(self): time.sleep(1)")
+    )
     os.kill(server.runner(), signal.SIGKILL)
     until("the death was noticed", lambda: server.health()["status"] == "STARTING")
     assert server.predict({}).status == 503

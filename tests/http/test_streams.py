@@ -93,12 +93,16 @@ def test_the_events_of_a_run(server):
         events = list(s)
     assert events[0].name == "start" and events[0].data == {"id": "events", "status": "processing"}
     assert named(events, "output") == [{"chunk": "0", "index": 0}, {"chunk": "1", "index": 1}]
-    assert {d["source"] for d in named(events, "log")} == {"stdout"}, "one pipe keeps the order of both streams"
+    assert {d["source"] for d in named(events, "log")} == {"stdout"}, (
+        "one pipe keeps the order of both streams"
+    )
     assert "".join(d["data"] for d in named(events, "log")) == "out\nerr\n"
     assert named(events, "metric") == [{"name": "tokens", "value": 2, "mode": "replace"}]
     assert events[-1].name == "completed" and len(named(events, "completed")) == 1
     assert events[-1].data == server.get("/predictions/events").json
-    assert [int(e.id) for e in events] == list(range(1, len(events) + 1)), "every event has an id, in order"
+    assert [int(e.id) for e in events] == list(range(1, len(events) + 1)), (
+        "every event has an id, in order"
+    )
 
 
 @pytest.mark.parametrize("kind", ["def", "async def"])
@@ -115,7 +119,12 @@ class Predictor(BasePredictor):
 """)
     with stream(server) as s:
         told = named(s, "metric")
-    modes = {"in_increment": "increment", "in_incr": "increment", "in_append": "append", "in_replace": "replace"}
+    modes = {
+        "in_increment": "increment",
+        "in_incr": "increment",
+        "in_append": "append",
+        "in_replace": "replace",
+    }
     assert {metric["name"]: metric["mode"] for metric in told} == modes
 
 
@@ -152,11 +161,16 @@ def test_accept_is_a_list_with_parameters(server, accept):
 
 
 @pytest.mark.parametrize(
-    "accept", ["*/*", "application/json", "text/*", "text/event-streams", "", "text/event-stream;q=0"]
+    "accept",
+    ["*/*", "application/json", "text/*", "text/event-streams", "", "text/event-stream;q=0"],
 )
 def test_without_it_the_answer_is_json(server, accept):
     answer = server.predict({}, {"Accept": accept})
-    assert answer.headers["content-type"] == "application/json" and answer.json["output"] == ["0", "1", "2"]
+    assert answer.headers["content-type"] == "application/json" and answer.json["output"] == [
+        "0",
+        "1",
+        "2",
+    ]
 
 
 def test_a_model_that_did_not_opt_in_is_not_acceptable(plain):
@@ -175,7 +189,9 @@ def test_trainings_are_not_streamed(server):
 
 
 def test_the_schema_says_so(server, plain):
-    assert server.get("/openapi.json").json["paths"]["/predictions"]["post"]["x-cog-streaming"] is True
+    assert (
+        server.get("/openapi.json").json["paths"]["/predictions"]["post"]["x-cog-streaming"] is True
+    )
     assert "x-cog-streaming" not in plain.get("/openapi.json").json["paths"]["/predictions"]["post"]
 
 
@@ -305,7 +321,11 @@ def test_head_does_not_wait_for_events(server, gate):
         s.until("output")
         for path in ("/predictions/head/stream", "/v1/predictions/head/stream"):
             answer = server.ask("HEAD", path)
-            assert (answer.status, answer.headers["content-type"], answer.body) == (200, "text/event-stream", b"")
+            assert (answer.status, answer.headers["content-type"], answer.body) == (
+                200,
+                "text/event-stream",
+                b"",
+            )
         go()
         assert s.until("completed")[-1].data["status"] == "succeeded", "nobody has left"
 
@@ -330,7 +350,10 @@ def test_the_history_is_as_long_as_it_is_told(start, capacity, replayed):
             seen = list(late)
     assert seen[0].name == "error" and set(seen[0].data) == {"error", "skipped"}
     assert seen[0].data["skipped"] == int(seen[1].id) - 1, "what was not replayed"
-    assert len(named(seen, "output")) <= replayed + 1 and named(seen, "output")[-1] == {"chunk": "last", "index": 200}
+    assert len(named(seen, "output")) <= replayed + 1 and named(seen, "output")[-1] == {
+        "chunk": "last",
+        "index": 200,
+    }
     assert seen[-1].name == "completed" and len(seen[-1].data["output"]) == 201
 
 
@@ -353,7 +376,10 @@ def test_the_last_reader_that_leaves_cancels(server):
     second = join(server, "left")
     second.until("output")
     first.close()
-    until("one reader is left", lambda: server.get("/predictions/left").json["output"] == ["0", "1", "2"])
+    until(
+        "one reader is left",
+        lambda: server.get("/predictions/left").json["output"] == ["0", "1", "2"],
+    )
     assert server.get("/predictions/left").json["status"] == "processing"
     second.close()
     body = server.ended("left")
@@ -364,10 +390,18 @@ def test_the_last_reader_that_leaves_cancels(server):
 def test_a_reader_that_sends_more_and_leaves_is_noticed(server, early):
     id = f"early-{len(early)}"
     body = json.dumps({"id": id, "input": {"end": "hang"}})
-    head = ["POST /predictions HTTP/1.1", "Host: x", "Accept: text/event-stream", f"Content-Length: {len(body)}"]
+    head = [
+        "POST /predictions HTTP/1.1",
+        "Host: x",
+        "Accept: text/event-stream",
+        f"Content-Length: {len(body)}",
+    ]
     with socket.create_connection(("127.0.0.1", server.port)) as client:
         client.sendall("\r\n".join([*head, "Content-Type: application/json", "", body]).encode())
-        until("it has yielded", lambda: server.get(f"/predictions/{id}").json.get("output") == ["0", "1", "2"])
+        until(
+            "it has yielded",
+            lambda: server.get(f"/predictions/{id}").json.get("output") == ["0", "1", "2"],
+        )
         client.sendall(early)
     assert server.ended(id, 5)["status"] == "canceled"
 
@@ -391,11 +425,18 @@ def test_a_cancel_ends_the_stream(server):
 def test_a_reader_that_takes_nothing_holds_nothing_up_and_is_given_up(start):
     server = start(MODEL, "--stream-timeout", "1s")
     body = json.dumps({"id": "slow", "input": {"n": 100, "size": 200_000, "wait": "never"}})
-    head = ["POST /predictions HTTP/1.1", "Host: x", "Accept: text/event-stream", f"Content-Length: {len(body)}"]
+    head = [
+        "POST /predictions HTTP/1.1",
+        "Host: x",
+        "Accept: text/event-stream",
+        f"Content-Length: {len(body)}",
+    ]
     with socket.create_connection(("127.0.0.1", server.port)) as client:
         client.sendall("\r\n".join([*head, "", body]).encode())
         until("it runs", lambda: server.get("/predictions/slow").status == 200)
-        assert server.ended("slow", 30)["status"] == "canceled", "it was made for a reader, and has none"
+        assert server.ended("slow", 30)["status"] == "canceled", (
+            "it was made for a reader, and has none"
+        )
     assert server.health()["status"] == "READY"
 
 
@@ -448,4 +489,6 @@ def test_a_reader_that_comes_back_to_another_server_sees_the_end(start, tmp_path
     for last in (None, 1, 3, 57):
         with join(second, "kept", last) as s:
             events = list(s)
-        assert [e.name for e in events] == ["completed"] and events[0].data["output"] == body["output"]
+        assert [e.name for e in events] == ["completed"] and events[0].data["output"] == body[
+            "output"
+        ]

@@ -36,19 +36,23 @@ def model(tmp_path):
 
 def test_a_terminal_shows_a_timer_and_then_how_to_begin(model):
     terminal = Terminal(
-        [BINARY, "--host", "127.0.0.1", "--port", "0", "--python", real_python(), model], COGGO_AUTH_TOKEN=""
+        [BINARY, "--host", "127.0.0.1", "--port", "0", "--python", real_python(), model],
+        COGGO_AUTH_TOKEN="",
     )
     terminal.wait("curl .*\n")
     assert len(set(re.findall(r"setting up the model (\d+\.\d) s", terminal.shown))) >= 3
     assert "loading the weights\r\n" in terminal.shown
     assert re.search(
-        rf"Coggo 0\S+ serves {model.name} \(predict.py:Predictor\) at http://localhost:\d+", terminal.shown
+        rf"Coggo 0\S+ serves {model.name} \(predict.py:Predictor\) at http://localhost:\d+",
+        terminal.shown,
     )
     assert "1 prediction at a time" in terminal.shown
     assert "prompt  string, required  (What to say)" in terminal.shown
     assert "steps   integer = 3, at least 1" in terminal.shown
     curl = re.search(r"curl .*", terminal.shown).group().strip()
-    answer = json.loads(subprocess.run(["bash", "-c", curl], capture_output=True, timeout=20, check=True).stdout)
+    answer = json.loads(
+        subprocess.run(["bash", "-c", curl], capture_output=True, timeout=20, check=True).stdout
+    )
     assert (answer["status"], answer["output"]) == ("succeeded", "hello")
     terminal.close()
 
@@ -59,19 +63,35 @@ def ask(terminal, count):
     at = re.search(r"(http\S+)/predictions", terminal.shown).group(1)
     for _ in range(count):
         headers = {"Content-Type": "application/json", "Prefer": "respond-async"}
-        request = urllib.request.Request(f"{at}/predictions", b'{"input": {"prompt": "", "steps": 600}}', headers)
+        request = urllib.request.Request(
+            f"{at}/predictions", b'{"input": {"prompt": "", "steps": 600}}', headers
+        )
         with urllib.request.urlopen(request, timeout=20) as answer:
             assert answer.status == 202
 
 
 @pytest.mark.parametrize(
-    ("count", "said"), [(0, "stopped"), (1, "20s for 1 prediction to end"), (2, "20s for 2 predictions to end")]
+    ("count", "said"),
+    [(0, "stopped"), (1, "20s for 1 prediction to end"), (2, "20s for 2 predictions to end")],
 )
-def test_the_first_ctrl_c_says_what_it_waits_for_and_the_second_waits_for_nothing(model, count, said):
+def test_the_first_ctrl_c_says_what_it_waits_for_and_the_second_waits_for_nothing(
+    model, count, said
+):
     (model / "predict.py").write_text(
         SLOW.replace("return prompt", "time.sleep(steps)").replace("sleep(1)", "sleep(0)")
     )
-    words = [BINARY, "--host", "127.0.0.1", "--port", "0", "--max-queue", "9", "--python", real_python(), model]
+    words = [
+        BINARY,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--max-queue",
+        "9",
+        "--python",
+        real_python(),
+        model,
+    ]
     terminal = Terminal(words, COGGO_AUTH_TOKEN="")
     ask(terminal, count)
     os.killpg(terminal.process.pid, signal.SIGINT)
@@ -132,7 +152,9 @@ def served(model, **env):
 
 
 @pytest.mark.parametrize(
-    ("env", "pattern"), FORMATS, ids=lambda v: v.get("LOG_FORMAT", "default") if isinstance(v, dict) else ""
+    ("env", "pattern"),
+    FORMATS,
+    ids=lambda v: v.get("LOG_FORMAT", "default") if isinstance(v, dict) else "",
 )
 def test_the_logs_have_the_form_that_was_asked_for(model, env, pattern):
     assert any(re.match(pattern, line) for line in served(model, **env))
@@ -140,26 +162,42 @@ def test_the_logs_have_the_form_that_was_asked_for(model, env, pattern):
 
 def test_json_logs_are_json_on_every_line(model):
     lines = [json.loads(line) for line in served(model, LOG_FORMAT="json")]
-    assert {"listening", "runner started", "model ready", "stopped"} <= {line["msg"] for line in lines}
+    assert {"listening", "runner started", "model ready", "stopped"} <= {
+        line["msg"] for line in lines
+    }
 
 
 def test_a_line_about_a_prediction_has_its_id(start):
     model = "import time\ndef predict(stay: bool = False) -> str:\n    while stay:\n        try:\n            print('inside', flush=True)\n            time.sleep(60)\n        except BaseException:\n            pass\n    return ''\n"
-    server = start(model, "--log-level", "debug", "--cancel-grace", "0.2", predict="predict.py:predict")
+    server = start(
+        model, "--log-level", "debug", "--cancel-grace", "0.2", predict="predict.py:predict"
+    )
     server.predict({}, id="quick one")
     server.predict({"stay": True}, {"Prefer": "respond-async"}, id="stuck-one")
     until("it cannot be canceled any more", lambda: "inside\n" in server.log())
     server.ask("POST", "/predictions/stuck-one/cancel")
     assert server.ended("stuck-one")["status"] == "canceled"
     about = [line for line in server.log().splitlines() if 'msg="prediction' in line]
-    assert any('msg="prediction ended" id="quick one" status=succeeded' in line for line in about), about
+    assert any(
+        'msg="prediction ended" id="quick one" status=succeeded' in line for line in about
+    ), about
     assert any('msg="prediction ignored its cancel" id=stuck-one' in line for line in about), about
     assert all(" id=" in line for line in about)
     server.wait_status("READY")
 
 
 def test_a_model_that_is_loaded_anew_is_shown_anew(model):
-    words = [BINARY, "--reload", "--host", "127.0.0.1", "--port", "0", "--python", real_python(), model]
+    words = [
+        BINARY,
+        "--reload",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--python",
+        real_python(),
+        model,
+    ]
     terminal = Terminal(words, COGGO_AUTH_TOKEN="")
     terminal.wait("curl .*\n")
     (model / "predict.py").write_text("def (:\n")
@@ -186,7 +224,16 @@ def test_nobody_drives_the_terminal_of_who_reads_the_log(tmp_path, colors):
     """Ids and headers are the client's, and so is an input that an error quotes."""
     (tmp_path / "predict.py").write_text(RAISES)
     (tmp_path / "error").write_text(HOSTILE)
-    words = [BINARY, "--host", "127.0.0.1", "--port", "0", "--access-log", "--predict", "predict.py:Predictor"]
+    words = [
+        BINARY,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--access-log",
+        "--predict",
+        "predict.py:Predictor",
+    ]
     words += ["--python", real_python(), tmp_path]
     shown = Terminal(words, tmp_path, COGGO_AUTH_TOKEN="", **colors)
     shown.wait("model ready")
@@ -199,6 +246,8 @@ def test_nobody_drives_the_terminal_of_who_reads_the_log(tmp_path, colors):
     faint = r"(\x1b\[[0-9]*m)*"
     shown.wait(rf"prediction failed {faint}id={faint}{escaped}.* {faint}error={faint}{escaped}")
     shown.wait(rf'access .*forwarded_for={faint}"\\x9b2J and more" {faint}id={faint}{escaped}')
-    lines = [line for line in shown.shown.splitlines() if "prediction failed" in line or "access" in line]
+    lines = [
+        line for line in shown.shown.splitlines() if "prediction failed" in line or "access" in line
+    ]
     assert len(lines) == 2 and not re.search(r"\x1b(?!\[[0-9]*m)|[\x07\x9b]", "".join(lines))
     shown.close()

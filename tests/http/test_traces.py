@@ -23,7 +23,9 @@ class Predictor(BasePredictor):
             made.write_text("x")
             return made
         return [current_scope().traceparent, current_scope().tracestate]
-""".replace("-> object", "-> 'Any'").replace("import tempfile", "import tempfile\nfrom typing import Any")
+""".replace("-> object", "-> 'Any'").replace(
+    "import tempfile", "import tempfile\nfrom typing import Any"
+)
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
@@ -48,7 +50,9 @@ class Collector:
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
                 for group in ExportTraceServiceRequest.FromString(body).resource_spans:
-                    collector.resources.append({a.key: a.value.string_value for a in group.resource.attributes})
+                    collector.resources.append(
+                        {a.key: a.value.string_value for a in group.resource.attributes}
+                    )
                     for scope in group.scope_spans:
                         collector.spans.extend(scope.spans)
                 self.send_response(collector.answer)
@@ -69,7 +73,12 @@ class Collector:
 
         def look():
             root = next(
-                (s for s in self.spans if s.name == "prediction" and attributes(s)["coggo.prediction.id"] == id), None
+                (
+                    s
+                    for s in self.spans
+                    if s.name == "prediction" and attributes(s)["coggo.prediction.id"] == id
+                ),
+                None,
             )
             children = [s for s in self.spans if root and s.parent_span_id == root.span_id]
             return (root, children) if root and len(children) >= count else None
@@ -109,12 +118,18 @@ def test_a_prediction_is_a_span_with_children(server, collector, store, receiver
     prefix = store.url + "/up/"
     body = {"image": store.add("/in.txt", b"x"), "make": True}
     server.predict(
-        body, {"traceparent": PARENT, "tracestate": "a=b"}, id="all", webhook=receiver.url, output_file_prefix=prefix
+        body,
+        {"traceparent": PARENT, "tracestate": "a=b"},
+        id="all",
+        webhook=receiver.url,
+        output_file_prefix=prefix,
     )
     receiver.wait_terminal()
     root, children = collector.prediction("all", 5)
     assert (
-        root.trace_id.hex() == TRACE and root.parent_span_id.hex() == PARENT.split("-")[2] and root.trace_state == "a=b"
+        root.trace_id.hex() == TRACE
+        and root.parent_span_id.hex() == PARENT.split("-")[2]
+        and root.trace_state == "a=b"
     )
     assert attributes(root) == {
         "coggo.prediction.id": "all",
@@ -123,21 +138,30 @@ def test_a_prediction_is_a_span_with_children(server, collector, store, receiver
     }
     names = [s.name for s in children]
     assert sorted(set(names)) == ["download", "predict", "upload", "webhook"]
-    assert all(s.trace_id == root.trace_id and s.start_time_unix_nano <= s.end_time_unix_nano for s in children)
+    assert all(
+        s.trace_id == root.trace_id and s.start_time_unix_nano <= s.end_time_unix_nano
+        for s in children
+    )
     by_name = {s.name: s for s in children}
     assert by_name["download"].end_time_unix_nano <= by_name["predict"].start_time_unix_nano
     hooks = {attributes(s)["coggo.webhook.event"]: s for s in children if s.name == "webhook"}
     assert {"start", "completed"} <= set(hooks)
-    assert parents(sent(store, "/in.txt")["traceparent"]) == [TRACE, by_name["download"].span_id.hex()]
-    assert parents(sent(store, "/up/out.txt")["traceparent"]) == [TRACE, by_name["upload"].span_id.hex()]
+    assert parents(sent(store, "/in.txt")["traceparent"]) == [
+        TRACE,
+        by_name["download"].span_id.hex(),
+    ]
+    assert parents(sent(store, "/up/out.txt")["traceparent"]) == [
+        TRACE,
+        by_name["upload"].span_id.hex(),
+    ]
     assert parents(receiver.headers[-1]["traceparent"]) == [TRACE, hooks["completed"].span_id.hex()]
     assert receiver.headers[-1]["tracestate"] == "a=b"
 
 
 def test_the_model_sees_the_span_that_it_runs_in(server, collector):
-    traceparent, tracestate = server.predict({}, {"traceparent": PARENT, "tracestate": "a=b"}, id="scope").json[
-        "output"
-    ]
+    traceparent, tracestate = server.predict(
+        {}, {"traceparent": PARENT, "tracestate": "a=b"}, id="scope"
+    ).json["output"]
     _, [predict] = collector.prediction("scope", 1)
     assert parents(traceparent) == [TRACE, predict.span_id.hex()] and tracestate == "a=b"
 
@@ -199,12 +223,22 @@ def test_a_collector_that_fails_affects_no_prediction(start, answer):
 
 @pytest.mark.parametrize(
     "env",
-    [{}, {"OTEL_SDK_DISABLED": "true"}, {"OTEL_TRACES_EXPORTER": "none"}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "nowhere"}],
+    [
+        {},
+        {"OTEL_SDK_DISABLED": "true"},
+        {"OTEL_TRACES_EXPORTER": "none"},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "nowhere"},
+    ],
     ids=str,
 )
 def test_without_traces_the_context_of_the_request_goes_on_as_it_came(start, env):
-    server = start(MODEL, env={"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1" if env else "", **env})
-    assert server.predict({}, {"traceparent": PARENT, "tracestate": "a=b"}).json["output"] == [PARENT, "a=b"]
+    server = start(
+        MODEL, env={"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1" if env else "", **env}
+    )
+    assert server.predict({}, {"traceparent": PARENT, "tracestate": "a=b"}).json["output"] == [
+        PARENT,
+        "a=b",
+    ]
     assert server.predict({}, {"traceparent": "odd"}).json["output"] == ["odd", None]
     assert server.predict({}).json["output"] == [None, None]
     assert ("no traces" in server.log()) == ("nowhere" in env.values())

@@ -94,7 +94,9 @@ def test_a_failed_training_has_the_error_and_the_traceback(server):
 
 
 def test_an_asynchronous_training_tells_its_webhook(server, receiver):
-    answer = train(server, {"steps": 1}, headers={"Prefer": "respond-async"}, webhook=receiver.url, id="told")
+    answer = train(
+        server, {"steps": 1}, headers={"Prefer": "respond-async"}, webhook=receiver.url, id="told"
+    )
     assert (answer.status, answer.json["id"], answer.json["status"]) == (202, "told", "starting")
     last = receiver.wait_terminal()
     assert (last["id"], last["status"], last["output"]["loss"]) == ("told", "succeeded", 1.0)
@@ -140,7 +142,9 @@ def test_discovery_and_schema_name_them(server):
     assert links["trainings_idempotent_url"] == "/trainings/{training_id}"
     assert links["trainings_cancel_url"] == "/trainings/{training_id}/cancel"
     document = server.get("/openapi.json").json
-    assert {"/trainings", "/trainings/{training_id}", "/trainings/{training_id}/cancel"} <= set(document["paths"])
+    assert {"/trainings", "/trainings/{training_id}", "/trainings/{training_id}/cancel"} <= set(
+        document["paths"]
+    )
     schemas = document["components"]["schemas"]
     assert list(schemas["TrainingInput"]["properties"]) == ["data", "steps", "mode"]
     assert schemas["TrainingOutput"]["title"] == "TrainingOutput"
@@ -149,10 +153,13 @@ def test_discovery_and_schema_name_them(server):
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("POST", "/trainings"), ("PUT", "/trainings/x"), ("POST", "/trainings/x/cancel")]
+    ("method", "path"),
+    [("POST", "/trainings"), ("PUT", "/trainings/x"), ("POST", "/trainings/x/cancel")],
 )
 def test_a_model_without_train_has_no_trainings(start, method, path):
-    server = start("def predict(s: str = 'a') -> str:\n    return s\n", predict="predict.py:predict")
+    server = start(
+        "def predict(s: str = 'a') -> str:\n    return s\n", predict="predict.py:predict"
+    )
     assert server.ask(method, path, {"input": {}}).status == 404
     assert "trainings_url" not in server.get("/").json
 
@@ -169,7 +176,9 @@ class Trainer:
 
 
 def test_train_of_cog_yaml_may_be_a_class_with_a_setup_of_its_own(start, tmp_path):
-    (tmp_path / "predict.py").write_text("class Predictor:\n    def predict(self) -> str:\n        return 'p'\n")
+    (tmp_path / "predict.py").write_text(
+        "class Predictor:\n    def predict(self) -> str:\n        return 'p'\n"
+    )
     (tmp_path / "learn.py").write_text(CLASS)
     (tmp_path / "cog.yaml").write_text("predict: predict.py:Predictor\ntrain: learn.py:Trainer\n")
     server = start("", "--x-mode", "train", model_dir=tmp_path)
@@ -189,7 +198,9 @@ def test_train_as_a_method_shares_the_object(start):
 
 
 def test_a_bad_train_that_was_asked_for_stops_the_model(start, tmp_path):
-    (tmp_path / "predict.py").write_text("def predict() -> str:\n    return 'p'\n\ndef train(data): ...\n")
+    (tmp_path / "predict.py").write_text(
+        "def predict() -> str:\n    return 'p'\n\ndef train(data): ...\n"
+    )
     (tmp_path / "cog.yaml").write_text("predict: predict.py:predict\ntrain: predict.py:train\n")
     server = start("", ready=False, model_dir=tmp_path)
     server.wait_status("SETUP_FAILED")
@@ -197,7 +208,10 @@ def test_a_bad_train_that_was_asked_for_stops_the_model(start, tmp_path):
 
 
 def test_a_function_that_is_only_called_train_does_no_harm(start):
-    server = start("def predict() -> str:\n    return 'p'\n\ndef train(data): ...\n", predict="predict.py:predict")
+    server = start(
+        "def predict() -> str:\n    return 'p'\n\ndef train(data): ...\n",
+        predict="predict.py:predict",
+    )
     assert server.predict({}).json["output"] == "p"
     assert train(server, {}).status == 404
     until("the log says so", lambda: "train is not served" in server.log())
@@ -228,14 +242,19 @@ class Predictor:
 def test_a_cancel_ends_a_synchronous_training_beside_an_async_predict(start, tmp_path):
     server = start(BESIDE_ASYNC, "--max-concurrency", "2")
     path = tmp_path / "training"
-    assert train(server, {"path": str(path)}, headers={"Prefer": "respond-async"}, id="t").status == 202
+    assert (
+        train(server, {"path": str(path)}, headers={"Prefer": "respond-async"}, id="t").status
+        == 202
+    )
     until("it trains", path.exists)
     pid = server.predict({}).json["output"]
     server.ask("POST", "/trainings/t/cancel")
     ended = server.ended("t")
     assert (ended["status"], ended["output"], ended["error"]) == ("canceled", None, None)
     end = path.with_name("training.end")
-    assert end.exists() and end.read_text() == "CancelationException", "it is answered once the training has ended"
+    assert end.exists() and end.read_text() == "CancelationException", (
+        "it is answered once the training has ended"
+    )
     assert server.predict({}).json["output"] == pid, "the process is the same"
 
 
@@ -258,7 +277,11 @@ def test_a_training_is_asked_for_like_a_prediction(start):
         server.ask("PUT", f"/predictions/p{n}", {"input": {}})
         train(server, {"steps": n + 1}, "PUT", f"/trainings/t{n}")
     found = server.get("/trainings/t1")
-    assert (found.status, found.json["status"], found.json["output"]["loss"]) == (200, "succeeded", 2.0)
+    assert (found.status, found.json["status"], found.json["output"]["loss"]) == (
+        200,
+        "succeeded",
+        2.0,
+    )
     listed = server.get("/trainings")
     assert [t["id"] for t in listed.json["results"]] == ["t2", "t1", "t0"]
     assert listed.json["next"] is None
@@ -279,14 +302,19 @@ def test_pages_of_trainings_have_trainings_alone(start):
 
 
 def test_an_id_of_the_other_kind(start):
-    """The paths of predictions know of trainings too, as their lists always have; those of trainings have trainings alone."""
+    """The paths of predictions know of trainings too, as their lists always have; those of
+    trainings have trainings alone.
+    """
     server = start(MODEL)
     server.ask("PUT", "/predictions/p", {"input": {}})
     train(server, {}, "PUT", "/trainings/t")
     assert server.get("/predictions/t").json["output"]["loss"] == 2.0
     assert {p["id"] for p in server.get("/predictions").json["results"]} == {"p", "t"}
     refused = server.get("/trainings/p")
-    assert (refused.status, refused.json["error"]) == (404, "no training has this id, but a prediction")
+    assert (refused.status, refused.json["error"]) == (
+        404,
+        "no training has this id, but a prediction",
+    )
     assert server.get("/trainings/p/stream").status == 404
     assert server.get("/trainings/nobody").status == 404
     server.ask("PUT", "/predictions/w", {"input": {"wait": True}}, Prefer="respond-async")

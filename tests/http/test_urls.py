@@ -1,4 +1,6 @@
-"""URLs as people write them: they go out as RFC 3986 wants them, wherever they come from, and are shown as they were sent."""
+"""URLs as people write them: they go out as RFC 3986 wants them, wherever they come from, and are
+shown as they were sent.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,11 @@ SPELLED = [
     ("/x.png?name=my photo.png", "/x.png?name=my%20photo.png", "x.png"),
     ("/été.png?q=ü", "/%C3%A9t%C3%A9.png?q=%C3%BC", "été.png"),
     ("/100%.png", "/100%25.png", "100%.png"),
-    ("/100%/a%20b%2Fc+d.png?off=5%&z=%zz", "/100%25/a%20b%2Fc+d.png?off=5%25&z=%25zz", "a b_c+d.png"),
+    (
+        "/100%/a%20b%2Fc+d.png?off=5%&z=%zz",
+        "/100%25/a%20b%2Fc+d.png?off=5%25&z=%25zz",
+        "a b_c+d.png",
+    ),
     ("/a%2fb.png?x=%2F+%7e&y='(*)!'", "/a%2fb.png?x=%2F+%7e&y='(*)!'", "a_b.png"),
     ('/"<a>[b]{c}|^`\\.png', "/%22%3Ca%3E%5Bb%5D%7Bc%7D%7C%5E%60%5C.png", '"<a>[b]{c}|^`_.png'),
     ("/x.png#100% of it", "/x.png", "x.png"),
@@ -112,9 +118,13 @@ def test_an_upload_goes_where_it_was_meant_to(start, server, store, by):
     prefix = store.url + "/100% é/%2F?key=a b%"
     if by == "flag":
         server = start(MODEL, "--upload-url", prefix)
-    body = server.predict({"out": True}, **({"output_file_prefix": prefix} if by == "prefix" else {})).json
+    body = server.predict(
+        {"out": True}, **({"output_file_prefix": prefix} if by == "prefix" else {})
+    ).json
     assert body["output"] == store.url + "/100%25%20%C3%A9/%2F/out%20put.txt", body["error"]
-    assert [(got.path, got.body) for got in store.got] == [("/100%25%20%C3%A9/%2F/out%20put.txt?key=a%20b%25", b"made")]
+    assert [(got.path, got.body) for got in store.got] == [
+        ("/100%25%20%C3%A9/%2F/out%20put.txt?key=a%20b%25", b"made")
+    ]
 
 
 @pytest.mark.parametrize("path", ["/a//b", "/a//", "/a%2F", "/a/../b", "/a/./b", "/a:b"])
@@ -125,13 +135,18 @@ def test_an_upload_goes_below_the_path_that_was_given(server, store, path):
 
 
 def test_the_address_of_an_upload_is_one(server, store):
-    store.put = lambda got: Reply(201, {"Location": "/kept here/100%.txt?key=s3cret", "Content-Length": "0"})
+    store.put = lambda got: Reply(
+        201, {"Location": "/kept here/100%.txt?key=s3cret", "Content-Length": "0"}
+    )
     assert (
         server.predict({"out": True}, output_file_prefix=store.url).json["output"]
         == store.url + "/kept%20here/100%25.txt"
     )
     store.put = lambda got: Reply(201, {"Location": "http://s3cret@a b/", "Content-Length": "0"})
-    assert server.predict({"out": True}, output_file_prefix=store.url).json["output"] == store.url + "/out%20put.txt"
+    assert (
+        server.predict({"out": True}, output_file_prefix=store.url).json["output"]
+        == store.url + "/out%20put.txt"
+    )
 
 
 #: A Location, as the bytes that a server sends, and what is asked for then.
@@ -159,12 +174,18 @@ def test_a_redirect_is_followed_to_where_it_was_meant_to(server, store, receiver
     assert "referer" not in store.got[1].headers, "the address before is nobody's business"
 
     store.got.clear()
-    store.put = lambda got: location(text) if got.path == "/out%20put.txt" else Reply(201, {"Content-Length": "0"})
+    store.put = lambda got: (
+        location(text) if got.path == "/out%20put.txt" else Reply(201, {"Content-Length": "0"})
+    )
     assert server.predict({"out": True}, output_file_prefix=store.url).json["status"] == "succeeded"
     assert [got.path for got in store.got] == ["/out%20put.txt", path]
 
     receiver.answer = lambda n: location(text) if n == 1 else 200
-    server.predict({}, webhook=receiver.url.removesuffix("hook") + "?key=s3cret", webhook_events_filter=["completed"])
+    server.predict(
+        {},
+        webhook=receiver.url.removesuffix("hook") + "?key=s3cret",
+        webhook_events_filter=["completed"],
+    )
     receiver.wait(2)
     assert receiver.paths[1] == path and "referer" not in receiver.headers[1]
 
@@ -172,13 +193,20 @@ def test_a_redirect_is_followed_to_where_it_was_meant_to(server, store, receiver
 @pytest.mark.parametrize("to", ["http://s3cret@a b/?s3cret", "http://[::1/s3cret", "/\ts3cret"])
 def test_a_redirect_to_what_is_no_address_fails(server, store, to):
     body = server.predict({"file": store.redirect("/from.png", to)}).json
-    assert body["status"] == "failed" and "redirected to something that is not a URL" in body["error"]
+    assert (
+        body["status"] == "failed" and "redirected to something that is not a URL" in body["error"]
+    )
     assert "s3cret" not in body["error"]
 
 
 @pytest.mark.parametrize("url", REFUSED)
 def test_what_cannot_be_sent_is_refused_by_name(server, receiver, url):
-    for field, loc in (("webhook", []), ("output_file_prefix", []), ("file", ["input"]), ("many", ["input"])):
+    for field, loc in (
+        ("webhook", []),
+        ("output_file_prefix", []),
+        ("file", ["input"]),
+        ("many", ["input"]),
+    ):
         value = [url] if field == "many" else url
         answer = server.predict({field: value}) if loc else server.predict({}, **{field: url})
         assert answer.status == 422, (field, answer.body)
@@ -191,12 +219,16 @@ def test_an_upload_url_that_cannot_be_sent_is_refused_at_the_start(tmp_path):
     for url in ("http://a b/?s3cret", "http://a/\ns3cret"):
         command = [BINARY, "--predict", "predict.py:Predictor", "--upload-url", url, tmp_path]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        assert done.returncode != 0 and "--upload-url" in done.stderr and "s3cret" not in done.stderr
+        assert (
+            done.returncode != 0 and "--upload-url" in done.stderr and "s3cret" not in done.stderr
+        )
 
 
 @pytest.fixture(scope="module")
 def proxied(start_once):
-    """A server that reaches every host by a proxy, and the proxy: a store that is asked for whole URLs."""
+    """A server that reaches every host by a proxy, and the proxy: a store that is asked for whole
+    URLs.
+    """
     proxy = Store()
     yield start_once(MODEL, env={"HTTP_PROXY": proxy.url, "NO_PROXY": "", "no_proxy": ""}), proxy
     proxy.close()
@@ -217,7 +249,9 @@ def test_a_host_goes_out_in_lower_case_and_punycode(proxied, host, sent):
     server, proxy = proxied
     proxy.got.clear()
     proxy.routes = {f"http://{sent}/from.txt": lambda n: location(f"http://{host}/to here.txt")}
-    proxy.routes[f"http://{sent}/to%20here.txt"] = lambda n: Reply(200, {"Content-Length": "5"}, [b"there"])
+    proxy.routes[f"http://{sent}/to%20here.txt"] = lambda n: Reply(
+        200, {"Content-Length": "5"}, [b"there"]
+    )
     body = server.predict({"file": f"http://{host}/from.txt"}).json
     assert body["output"] == ["from.txt", "there"], body["error"]
     assert [got.headers["host"] for got in proxy.got] == [sent, sent]
@@ -263,7 +297,10 @@ def test_a_webhook_that_comes_again_after_a_kill_is_the_same(start, receiver, tm
 
 def test_a_put_that_comes_again_fetches_nothing_again(server, store):
     store.add("/my%20photo.png", b"there")
-    body = {"input": {"file": store.url + "/my photo.png"}, "output_file_prefix": store.url + "/my dir"}
+    body = {
+        "input": {"file": store.url + "/my photo.png"},
+        "output_file_prefix": store.url + "/my dir",
+    }
     first, second = (server.ask("PUT", "/predictions/again", body) for _ in range(2))
     assert first.json["status"] == "succeeded" and second.json == first.json
     assert len(store.got) == 1
@@ -273,7 +310,9 @@ def test_the_log_tells_nothing_that_only_a_receiver_is_to_know(start, receiver):
     server = start(MODEL, env={"COG_LOG_LEVEL": "debug"})
     receiver.answer = lambda n: 404
     there = receiver.url.removesuffix("/hook").replace("http://", "http://me:s3cret w%@")
-    server.predict({}, webhook=there + "/my s3cret/100%?key=s3cret", webhook_events_filter=["completed"])
+    server.predict(
+        {}, webhook=there + "/my s3cret/100%?key=s3cret", webhook_events_filter=["completed"]
+    )
     receiver.wait(1)
     assert server.predict({"file": there + "/gone?key=s3cret"}).json["status"] == "failed"
     assert "s3cret" not in server.log()

@@ -1,4 +1,6 @@
-"""What the command line says of itself: help, misspelt words, and one exit code for all that is asked wrongly."""
+"""What the command line says of itself: help, misspelt words, and one exit code for all that is
+asked wrongly.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ import pytest
 from conftest import BINARY, ROOT, real_python
 
 HELLO = ROOT / "examples/hello"
-COMMANDS = re.findall(r'^\t(\w+) +\w+ +`cmd:"', (ROOT / "cmd/coggo-server/commands.go").read_text(), re.MULTILINE)
+COMMANDS = re.findall(
+    r'^\t(\w+) +\w+ +`cmd:"', (ROOT / "cmd/coggo-server/commands.go").read_text(), re.MULTILINE
+)
 
 
 def asked(*words, cwd=None, **env):
@@ -31,7 +35,9 @@ def asked(*words, cwd=None, **env):
 def test_every_command_has_its_help_in_two_ways(command):
     by_flag, by_word = asked(command, "--help"), asked("help", command)
     assert by_flag.returncode == by_word.returncode == 0
-    assert by_flag.stdout == by_word.stdout and by_flag.stdout.startswith(f"Usage: coggo-server {command} ")
+    assert by_flag.stdout == by_word.stdout and by_flag.stdout.startswith(
+        f"Usage: coggo-server {command} "
+    )
     assert f"\n  {command} " in asked("help").stdout
 
 
@@ -59,8 +65,14 @@ def test_help_shows_every_default(command):
 
 
 WRONG = {
-    "an unknown flag": (["--prot", "3", HELLO], 'unknown flag --prot, did you mean "--port"? See coggo-server --help'),
-    "an unknown flag of a command": (["predict", "--jsn", HELLO], 'unknown flag --jsn, did you mean "--json"?'),
+    "an unknown flag": (
+        ["--prot", "3", HELLO],
+        'unknown flag --prot, did you mean "--port"? See coggo-server --help',
+    ),
+    "an unknown flag of a command": (
+        ["predict", "--jsn", HELLO],
+        'unknown flag --jsn, did you mean "--json"?',
+    ),
     "an unknown command": (
         ["chek", HELLO],
         'chek is neither a command nor a model directory, did you mean "check"? See ',
@@ -69,8 +81,14 @@ WRONG = {
         ["predit"],
         'predit is neither a command nor a model directory, did you mean "predict"?',
     ),
-    "a word like nothing": (["nosuchmodel"], "nosuchmodel is neither a command nor a model directory;"),
-    "help for an unknown command": (["help", "shcema"], 'there is no command shcema, did you mean "schema"?'),
+    "a word like nothing": (
+        ["nosuchmodel"],
+        "nosuchmodel is neither a command nor a model directory;",
+    ),
+    "help for an unknown command": (
+        ["help", "shcema"],
+        'there is no command shcema, did you mean "schema"?',
+    ),
     "no such directory": (["--port", "0", "nosuch"], "/nosuch: no such file or directory"),
     "no such directory of a command": (["check", "nosuch"], "/nosuch: no such file or directory"),
     "a file as the directory": (["schema", HELLO / "predict.py"], "not a directory"),
@@ -81,12 +99,18 @@ WRONG = {
     "a flag for a value": ([HELLO, "--port", "--host"], "--port: expected"),
     "a port out of range": (["--port", "65536", HELLO], 'port "65536" (from --port): '),
     "a negative port": (["--port=-1", HELLO], 'port "-1" (from --port): '),
-    "a port that is no number": (["--port", "http", HELLO], "--port and PORT must be a number from 0 to 65535"),
+    "a port that is no number": (
+        ["--port", "http", HELLO],
+        "--port and PORT must be a number from 0 to 65535",
+    ),
     "a bad number": (["--runners", "x", HELLO], "--runners: "),
     "a bad time": (["--retain-for", "soon", HELLO], "--retain-for: "),
     "a bad choice": (["--recover", "x", HELLO], '--recover must be one of "fail","rerun"'),
     "a bad secret": (["--port", "0", "--webhook-secret", "x", HELLO], "whsec_"),
-    "devices that do not fit": (["--port", "0", "--runner-devices", "1;2", HELLO], "--runner-devices"),
+    "devices that do not fit": (
+        ["--port", "0", "--runner-devices", "1;2", HELLO],
+        "--runner-devices",
+    ),
     "a user who is not there": (["--runner-user", "nosuchuser", HELLO], "--runner-user nosuchuser"),
     "an input that does not fit": (["predict", HELLO], "-i name: Field required"),
 }
@@ -103,7 +127,9 @@ def test_what_is_asked_wrongly_ends_with_exit_code_2_and_says_why(kind, tmp_path
 @pytest.mark.parametrize("variable", ["PORT", "COG_PORT"])
 def test_a_bad_port_names_the_variable_that_it_is_from(variable):
     done = asked(HELLO, **{variable: "99999"})
-    assert (done.returncode, f'port "99999" (from {variable}): ' in done.stderr) == (2, True), done.stderr
+    assert (done.returncode, f'port "99999" (from {variable}): ' in done.stderr) == (2, True), (
+        done.stderr
+    )
 
 
 def test_a_directory_is_a_model_also_where_its_name_is_like_a_command(tmp_path):
@@ -122,15 +148,28 @@ def by_module(*words, cwd=None, python=None, **env):
 
 
 def test_it_is_a_module_of_python_too(tmp_path):
-    for words in (["--version"], ["help"], ["predict", "--help"], ["predict", HELLO, "-i", "name=you"], ["chek"], []):
+    for words in (
+        ["--version"],
+        ["help"],
+        ["predict", "--help"],
+        ["predict", HELLO, "-i", "name=you"],
+        ["chek"],
+        [],
+    ):
         module, command = by_module(*words, cwd=tmp_path), asked(*words, cwd=tmp_path)
-        assert (module.returncode, module.stdout) == (command.returncode, command.stdout), module.stderr
+        assert (module.returncode, module.stdout) == (command.returncode, command.stdout), (
+            module.stderr
+        )
 
 
 def test_the_module_runs_the_model_in_its_own_interpreter_unless_another_is_named(tmp_path):
-    (tmp_path / "predict.py").write_text("import sys\ndef predict() -> str:\n    return sys.prefix\n")
+    (tmp_path / "predict.py").write_text(
+        "import sys\ndef predict() -> str:\n    return sys.prefix\n"
+    )
     (tmp_path / "cog.yaml").write_text("predict: predict.py:predict\n")
-    subprocess.run([real_python(), "-m", "venv", "--without-pip", tmp_path / "v"], check=True, timeout=60)
+    subprocess.run(
+        [real_python(), "-m", "venv", "--without-pip", tmp_path / "v"], check=True, timeout=60
+    )
     here, other = tmp_path / "v" / "bin" / "python", real_python()
     for flags, env, expected in (
         ([], {}, str(tmp_path / "v")),

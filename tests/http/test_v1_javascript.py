@@ -12,7 +12,8 @@ import pytest
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 
 pytestmark = pytest.mark.skipif(
-    not (TESTS / "v1js" / "node_modules" / "replicate").exists(), reason="make test installs the client where npm is"
+    not (TESTS / "v1js" / "node_modules" / "replicate").exists(),
+    reason="make test installs the client where npm is",
 )
 
 
@@ -78,7 +79,12 @@ def test_stream_of_a_failing_model(streamer):
 def test_create_wait_get_and_list(server):
     found = seen(server, "lifecycle")
     made, done = found["made"], found["done"]
-    assert (made["status"], made["output"], made["model"], made["source"]) == ("starting", None, "acme/thing", "api")
+    assert (made["status"], made["output"], made["model"], made["source"]) == (
+        "starting",
+        None,
+        "acme/thing",
+        "api",
+    )
     assert set(made["urls"]) >= {"get", "cancel", "stream"}
     assert (done["status"], done["output"], done["logs"]) == ("succeeded", "x", "said x\n")
     assert found["got"] == done and found["listed"]
@@ -104,7 +110,11 @@ def test_files_as_input(server):
 
 def test_uploaded_files(server):
     found = seen(server, "files")
-    assert (found["made"]["name"], found["made"]["size"], found["made"]["metadata"]) == ("mine.txt", 4, {"a": 1})
+    assert (found["made"]["name"], found["made"]["size"], found["made"]["metadata"]) == (
+        "mine.txt",
+        4,
+        {"a": 1},
+    )
     assert found["same"] and found["listed"] >= 1 and found["deleted"] is True
     assert found["output"] == {"name": "mine.txt", "text": "mine"}
     assert found["after"]["status"] == 404
@@ -137,7 +147,9 @@ def test_the_model_and_its_versions(server):
 def test_the_token_of_the_server_is_enough_for_everything(start, tmp_path_factory):
     env = {"COGGO_AUTH_TOKEN": "t0ken"}
     streamer = _start(start, tmp_path_factory, "Streamer", env=env)
-    assert seen(streamer, "stream", "t0ken")[-1] == ["done", "{}"], "the client sends no token for a stream"
+    assert seen(streamer, "stream", "t0ken")[-1] == ["done", "{}"], (
+        "the client sends no token for a stream"
+    )
     assert seen(streamer, "unknown", "t0ken")["status"] == 404
     assert seen(streamer, "unknown", "other")["status"] == 401
     made = streamer.ask("POST", "/v1/predictions", {"input": {}}, Authorization="Bearer t0ken").json

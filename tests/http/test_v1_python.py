@@ -14,7 +14,9 @@ import replicate
 from replicate.exceptions import ModelError, ReplicateError
 
 # The client opens the files that it is given as paths, and leaves them open.
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 
 MODELS = pathlib.Path(__file__).resolve().parents[1] / "models"
 
@@ -38,7 +40,9 @@ def _copy(directories):
 @contextlib.contextmanager
 def client_of(server, token="any"):
     with httpx.HTTPTransport() as transport:
-        made = replicate.Client(api_token=token, base_url=f"http://127.0.0.1:{server.port}", transport=transport)
+        made = replicate.Client(
+            api_token=token, base_url=f"http://127.0.0.1:{server.port}", transport=transport
+        )
         made.poll_interval = 0.02
         yield made
 
@@ -65,11 +69,17 @@ def test_run(client, ref):
 
 @pytest.mark.parametrize("wait", [False, True, 1])
 def test_run_waits_for_what_takes_long(client, wait):
-    assert client.run(f"acme/thing:{VERSION}", input={"text": "slow", "pause": 1.2}, wait=wait) == "slow"
+    assert (
+        client.run(f"acme/thing:{VERSION}", input={"text": "slow", "pause": 1.2}, wait=wait)
+        == "slow"
+    )
 
 
 def test_run_of_a_list_gives_a_list(client):
-    assert client.run(f"acme/thing:{VERSION}", input={"text": "a", "n": 2, "end": "list"}) == ["a", "a"]
+    assert client.run(f"acme/thing:{VERSION}", input={"text": "a", "n": 2, "end": "list"}) == [
+        "a",
+        "a",
+    ]
 
 
 def test_run_of_an_iterator_gives_an_iterator(words):
@@ -96,7 +106,10 @@ def test_run_asynchronously(client):
 
 def test_runs_at_once_wait_for_each_other(client):
     with ThreadPoolExecutor(8) as pool:
-        asked = [pool.submit(client.run, "acme/thing", input={"text": str(n), "pause": 0.05}) for n in range(8)]
+        asked = [
+            pool.submit(client.run, "acme/thing", input={"text": str(n), "pause": 0.05})
+            for n in range(8)
+        ]
         assert [run.result() for run in asked] == [str(n) for n in range(8)]
 
 
@@ -194,7 +207,9 @@ def test_a_file_as_input(client, tmp_path):
     with path.open("rb") as file:
         assert client.run("acme/thing", input={"file": file})["text"] == "contents"
     assert client.run("acme/thing", input={"file": path})["text"] == "contents"
-    seen = client.run("acme/thing", input={"file": io.BytesIO(b"memory")}, file_encoding_strategy="base64")
+    seen = client.run(
+        "acme/thing", input={"file": io.BytesIO(b"memory")}, file_encoding_strategy="base64"
+    )
     assert seen["text"] == "memory"
 
 
@@ -202,10 +217,18 @@ def test_uploaded_files(client, tmp_path):
     path = tmp_path / "mine.txt"
     path.write_text("mine")
     made = client.files.create(path, metadata={"a": 1})
-    assert (made.name, made.size, made.content_type, made.metadata) == ("mine.txt", 4, "text/plain", {"a": 1})
+    assert (made.name, made.size, made.content_type, made.metadata) == (
+        "mine.txt",
+        4,
+        "text/plain",
+        {"a": 1},
+    )
     assert client.files.get(made.id).dict() == made.dict()
     assert made.id in [f.id for f in client.files.list()]
-    assert client.run("acme/thing", input={"file": made.urls["get"]}) == {"name": "mine.txt", "text": "mine"}
+    assert client.run("acme/thing", input={"file": made.urls["get"]}) == {
+        "name": "mine.txt",
+        "text": "mine",
+    }
     assert client.files.delete(made.id) is True
     with pytest.raises(ReplicateError) as caught:
         client.files.get(made.id)
@@ -219,7 +242,10 @@ def test_a_file_as_output(client):
 
 def test_a_webhook_has_the_object_that_the_client_knows(client, receiver):
     made = client.predictions.create(
-        version=VERSION, input={"text": "w"}, webhook=receiver.url, webhook_events_filter=["start", "completed"]
+        version=VERSION,
+        input={"text": "w"},
+        webhook=receiver.url,
+        webhook_events_filter=["start", "completed"],
     )
     last = receiver.wait_terminal()
     assert [b["status"] for b in receiver.got] == ["processing", "succeeded"]
@@ -230,13 +256,17 @@ def test_a_webhook_has_the_object_that_the_client_knows(client, receiver):
 
 def test_a_signed_webhook_is_valid_for_the_client(start, receiver, tmp_path_factory):
     secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-    server = start("", "--webhook-secret", secret, model_dir=_copy(tmp_path_factory), predict="v1.py:Predictor")
+    server = start(
+        "", "--webhook-secret", secret, model_dir=_copy(tmp_path_factory), predict="v1.py:Predictor"
+    )
     with client_of(server) as client:
         client.predictions.create(version=VERSION, input={}, webhook=receiver.url)
     receiver.wait_terminal()
     for headers, body in zip(receiver.headers, receiver.bodies):
         replicate.webhook.Webhooks.validate(
-            headers=headers, body=body.decode(), secret=replicate.webhook.WebhookSigningSecret(key=secret)
+            headers=headers,
+            body=body.decode(),
+            secret=replicate.webhook.WebhookSigningSecret(key=secret),
         )
 
 
@@ -248,7 +278,12 @@ def test_refused_input_reads_like_in_production(client):
 
 
 def test_what_is_unknown_is_not_found(client):
-    for ask in (client.predictions.get, client.predictions.cancel, client.files.get, client.files.delete):
+    for ask in (
+        client.predictions.get,
+        client.predictions.cancel,
+        client.files.get,
+        client.files.delete,
+    ):
         with pytest.raises(ReplicateError) as caught:
             ask("unknown")
         assert caught.value.status == 404 and caught.value.detail
@@ -264,7 +299,11 @@ def test_the_model_and_its_versions(client):
 
 
 def test_the_token_is_the_one_of_the_server(start, tmp_path_factory):
-    server = start(model_dir=_copy(tmp_path_factory), predict="v1.py:Streamer", env={"COGGO_AUTH_TOKEN": "t0ken"})
+    server = start(
+        model_dir=_copy(tmp_path_factory),
+        predict="v1.py:Streamer",
+        env={"COGGO_AUTH_TOKEN": "t0ken"},
+    )
     with client_of(server, "t0ken") as client:
         assert "".join(str(e) for e in client.stream("acme/thing", input={"text": "a b"})) == "a b "
     with client_of(server, "other") as client, pytest.raises(ReplicateError) as caught:
@@ -273,11 +312,17 @@ def test_the_token_is_the_one_of_the_server(start, tmp_path_factory):
 
 
 def test_other_headers_than_the_clients_own(server):
-    """What the client does not try: no Prefer answers at once, with a wait it answers when it has ended."""
-    answer = server.ask("POST", "/v1/predictions", {"version": "v", "input": {"text": "hi", "pause": 0.2}})
+    """What the client does not try: no Prefer answers at once, with a wait it answers when it has
+    ended.
+    """
+    answer = server.ask(
+        "POST", "/v1/predictions", {"version": "v", "input": {"text": "hi", "pause": 0.2}}
+    )
     assert (answer.status, answer.json["status"], answer.json["source"]) == (201, "starting", "api")
     server.ended(answer.json["id"])
-    answer = server.ask("POST", "/v1/predictions", {"version": "v", "input": {"text": "hi"}}, Prefer="wait=5")
+    answer = server.ask(
+        "POST", "/v1/predictions", {"version": "v", "input": {"text": "hi"}}, Prefer="wait=5"
+    )
     assert (answer.status, answer.json["output"]) == (201, "hi")
     answer = server.ask("POST", "/v1/files", b"x", Content_Type="text/plain")
     assert answer.status == 415 and answer.json["title"]

@@ -50,14 +50,20 @@ def server(start_once):
 
 def given(server, raw: str):
     """POST an input given as JSON text, so that numbers are exactly what is written."""
-    return server.ask("POST", "/predictions", '{"input": {%s}}' % raw, Content_Type="application/json")
+    return server.ask(
+        "POST", "/predictions", '{"input": {%s}}' % raw, Content_Type="application/json"
+    )
 
 
 def value(answer, name):
     """What the model saw of one input, as type and value."""
     assert answer.status == 200, answer.body
     assert answer.json["status"] == "succeeded", answer.json
-    text = answer.json["output"].replace("<Shade.DARK: 'dark'>", "'dark'").replace("<Shade.LIGHT: 'light'>", "'light'")
+    text = (
+        answer.json["output"]
+        .replace("<Shade.DARK: 'dark'>", "'dark'")
+        .replace("<Shade.LIGHT: 'light'>", "'light'")
+    )
     return eval(text)[name]  # noqa: S307 - our own model's repr
 
 
@@ -73,8 +79,14 @@ ACCEPTED = [
     ('"f": "1.5"', "f", ("float", 1.5)),
     ('"f": "1e3"', "f", ("float", 1000.0)),
     ('"f": 1e3', "f", ("float", 1000.0)),
-    *[(f'"b": {json.dumps(v)}', "b", ("bool", True)) for v in (True, 1, "true", "True", "t", "yes", "Y", "on", "1")],
-    *[(f'"b": {json.dumps(v)}', "b", ("bool", False)) for v in (False, 0, "false", "F", "no", "n", "OFF", "0")],
+    *[
+        (f'"b": {json.dumps(v)}', "b", ("bool", True))
+        for v in (True, 1, "true", "True", "t", "yes", "Y", "on", "1")
+    ],
+    *[
+        (f'"b": {json.dumps(v)}', "b", ("bool", False))
+        for v in (False, 0, "false", "F", "no", "n", "OFF", "0")
+    ],
     ('"s": ""', "s", ("str", "")),
     ('"s": "https://example.com/x.png"', "s", ("str", "https://example.com/x.png")),
     ('"s": "data:text/plain,x"', "s", ("str", "data:text/plain,x")),
@@ -196,10 +208,15 @@ def test_a_secret_is_never_echoed_by_a_refusal(server):
 
 
 def test_a_missing_field_is_named(start_once):
-    server = start_once("class Predictor:\n    def predict(self, a: int, b: str) -> str:\n        return b\n")
+    server = start_once(
+        "class Predictor:\n    def predict(self, a: int, b: str) -> str:\n        return b\n"
+    )
     answer = server.predict({})
     assert answer.status == 422
-    assert [p["loc"] for p in answer.json["detail"]] == [["body", "input", "a"], ["body", "input", "b"]]
+    assert [p["loc"] for p in answer.json["detail"]] == [
+        ["body", "input", "a"],
+        ["body", "input", "b"],
+    ]
     assert {p["msg"] for p in answer.json["detail"]} == {"Field required"}
 
 

@@ -26,7 +26,9 @@ def server(start_once):
     return start_once(MODEL)
 
 
-@pytest.mark.parametrize("prefer", ["wait", "wait=60", "wait=5;x=y", "WAIT = 5", 'wait="5"', "return=minimal, wait=5"])
+@pytest.mark.parametrize(
+    "prefer", ["wait", "wait=60", "wait=5;x=y", "WAIT = 5", 'wait="5"', "return=minimal, wait=5"]
+)
 @pytest.mark.parametrize(("input", "status"), [({}, "succeeded"), ({"fail": True}, "failed")])
 def test_200_once_it_has_ended(server, prefer, input, status):
     answer = server.predict(input, {"Prefer": prefer})
@@ -37,10 +39,14 @@ def test_200_once_it_has_ended(server, prefer, input, status):
 def test_202_with_the_state_when_the_time_is_over(server, prefer):
     answer = server.predict({"s": 60}, {"Prefer": prefer}, id="slow")
     assert answer.status == 202
-    assert answer.json["status"] in ("starting", "processing") and answer.json["completed_at"] is None
+    assert (
+        answer.json["status"] in ("starting", "processing") and answer.json["completed_at"] is None
+    )
     if prefer != "wait=0":
         assert (answer.json["output"], answer.json["logs"]) == (["first"], "begun\n")
-    assert server.get("/predictions/slow").json["status"] in ("starting", "processing"), "it goes on"
+    assert server.get("/predictions/slow").json["status"] in ("starting", "processing"), (
+        "it goes on"
+    )
     server.ask("POST", "/predictions/slow/cancel")
     server.ended("slow")
 

@@ -75,8 +75,13 @@ def test_the_filter(server, receiver, events, want):
 
 
 def test_the_last_partial_state_is_sent_when_the_interval_ends(server, receiver):
-    server.predict({"n": 2, "pause": 1.2}, ASYNC, webhook=receiver.url, webhook_events_filter=["output"])
-    until("the second item came by itself", lambda: any(b["output"] == ["0", "1"] for b in receiver.got))
+    server.predict(
+        {"n": 2, "pause": 1.2}, ASYNC, webhook=receiver.url, webhook_events_filter=["output"]
+    )
+    until(
+        "the second item came by itself",
+        lambda: any(b["output"] == ["0", "1"] for b in receiver.got),
+    )
     until("it has ended", lambda: server.health()["status"] == "READY")
 
 
@@ -87,7 +92,11 @@ def unthrottled(start_once):
 
 @pytest.mark.parametrize("pause", [0, 0.02])
 def test_without_a_throttle_each_item_is_sent(unthrottled, receiver, pause):
-    unthrottled.predict({"n": 5, "pause": pause}, webhook=receiver.url, webhook_events_filter=["output", "completed"])
+    unthrottled.predict(
+        {"n": 5, "pause": pause},
+        webhook=receiver.url,
+        webhook_events_filter=["output", "completed"],
+    )
     receiver.wait_terminal()
     *partial, last = [body["output"] for body in receiver.got]
     assert [len(output) for output in partial] == [1, 2, 3, 4, 5] and last == partial[-1]
@@ -97,18 +106,28 @@ def test_the_throttle_can_be_long(start, receiver):
     server = start(MODEL, env={"COG_THROTTLE_RESPONSE_INTERVAL": "60"})
     server.predict({"n": 20, "pause": 0.02}, webhook=receiver.url)
     receiver.wait_terminal()
-    assert receiver.statuses() == ["processing", "processing", "succeeded"], "start, the leading edge, the end"
+    assert receiver.statuses() == ["processing", "processing", "succeeded"], (
+        "start, the leading edge, the end"
+    )
 
 
 def test_who_hears_only_of_output_hears_the_last_of_it(server, receiver):
     server.predict({"n": 4}, webhook=receiver.url, webhook_events_filter=["output"])
-    until("the last item was sent", lambda: receiver.got and receiver.got[-1]["output"] == ["0", "1", "2", "3"])
+    until(
+        "the last item was sent",
+        lambda: receiver.got and receiver.got[-1]["output"] == ["0", "1", "2", "3"],
+    )
     assert set(receiver.statuses()) == {"processing"}
 
 
 def test_logs_are_sent_when_they_grow(server, receiver):
-    server.predict({"n": 2, "pause": 0.8}, ASYNC, webhook=receiver.url, webhook_events_filter=["logs"])
-    until("the second line came", lambda: receiver.got and receiver.got[-1]["logs"] == "line 0\nline 1\n")
+    server.predict(
+        {"n": 2, "pause": 0.8}, ASYNC, webhook=receiver.url, webhook_events_filter=["logs"]
+    )
+    until(
+        "the second line came",
+        lambda: receiver.got and receiver.got[-1]["logs"] == "line 0\nline 1\n",
+    )
     assert set(receiver.statuses()) == {"processing"}
     server.wait_status("READY")
 
@@ -125,10 +144,18 @@ def test_completed_comes_once_however_it_ends(server, receiver, end, status):
     server.wait_status("READY")
     server.predict({"end": end}, webhook=receiver.url)
     last = receiver.wait_terminal()
-    assert last["status"] == status and last["error"] and last["output"] == ["0", "1", "2"] and "line 2" in last["logs"]
+    assert (
+        last["status"] == status
+        and last["error"]
+        and last["output"] == ["0", "1", "2"]
+        and "line 2" in last["logs"]
+    )
     server.wait_status("READY")
     server.predict({}, id="later", webhook=receiver.url)
-    until("a later one has come", lambda: any(b["id"] == "later" and b["status"] == "succeeded" for b in receiver.got))
+    until(
+        "a later one has come",
+        lambda: any(b["id"] == "later" and b["status"] == "succeeded" for b in receiver.got),
+    )
     ours = [b["status"] for b in receiver.got if b["id"] != "later"]
     assert [s for s in ours if s != "processing"] == [status] and ours[-1] == status
 
@@ -147,7 +174,9 @@ def value(start_once):
     return start_once(VALUE)
 
 
-@pytest.mark.parametrize(("name", "want"), [("one", "one"), ("list", [1]), ("zero", 0), ("empty", "")])
+@pytest.mark.parametrize(
+    ("name", "want"), [("one", "one"), ("list", [1]), ("zero", 0), ("empty", "")]
+)
 @pytest.mark.parametrize("event", ["output", "completed"])
 def test_a_single_value_is_sent_as_itself(value, receiver, event, name, want):
     value.predict({"value": name}, webhook=receiver.url, webhook_events_filter=[event])
@@ -181,7 +210,10 @@ NAMED = [
 
 @pytest.mark.parametrize(("flags", "told"), NAMED)
 def test_the_token_goes_to_those_who_are_named(start, receiver, flags, told):
-    env = {"WEBHOOK_AUTH_TOKEN": "t0ken", "COGGO_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
+    env = {
+        "WEBHOOK_AUTH_TOKEN": "t0ken",
+        "COGGO_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    }
     server = start(MODEL, *flags, env=env)
     server.predict({}, ASYNC, webhook=receiver.url)
     receiver.wait_terminal()
@@ -237,7 +269,10 @@ def test_a_receiver_that_hangs_holds_nothing(server, receiver):
     assert server.ask("POST", "/predictions/canceled/cancel").status == 200
     assert server.ended("canceled")["status"] == "canceled"
     release.set()
-    until("all ends were told", lambda: len([b for b in receiver.got if b["status"] != "processing"]) == 6)
+    until(
+        "all ends were told",
+        lambda: len([b for b in receiver.got if b["status"] != "processing"]) == 6,
+    )
 
 
 def test_a_receiver_that_is_not_there_holds_nothing(server):
@@ -251,21 +286,29 @@ def test_a_receiver_that_is_not_there_holds_nothing(server):
 
 def test_many_predictions_with_a_receiver_that_often_fails(start, receiver):
     server = start(
-        "class Predictor:\n    async def predict(self, n: int) -> int:\n        return n\n", "--max-concurrency", "64"
+        "class Predictor:\n    async def predict(self, n: int) -> int:\n        return n\n",
+        "--max-concurrency",
+        "64",
     )
     receiver.answer = lambda n: 503 if n % 3 == 0 else 200
     accepted = []
     for n in range(300):
         if (
             server.predict(
-                {"n": n}, ASYNC, id=f"p{n}", webhook=receiver.url, webhook_events_filter=["completed"]
+                {"n": n},
+                ASYNC,
+                id=f"p{n}",
+                webhook=receiver.url,
+                webhook_events_filter=["completed"],
             ).status
             == 202
         ):
             accepted.append(f"p{n}")
     until("each end was told", lambda: {b["id"] for b in receiver.got} >= set(accepted), 30)
     refused = [n for n in range(1, len(receiver.got) + 1) if n % 3 == 0]
-    until("each refusal was made good", lambda: len(receiver.got) >= len(accepted) + len(refused), 30)
+    until(
+        "each refusal was made good", lambda: len(receiver.got) >= len(accepted) + len(refused), 30
+    )
     for body in receiver.got:
         assert body["status"] == "succeeded" and body["id"] == f"p{body['output']}"
 
@@ -274,7 +317,9 @@ def test_a_partial_update_never_says_that_it_has_ended(unthrottled, receiver):
     for n in range(60):
         unthrottled.predict({"n": 3}, webhook=receiver.url, id=f"p{n}")
     until("all ends were told", lambda: sum(b["status"] == "succeeded" for b in receiver.got) == 60)
-    by_id = itertools.groupby(sorted(receiver.got, key=lambda b: int(b["id"][1:])), key=lambda b: b["id"])
+    by_id = itertools.groupby(
+        sorted(receiver.got, key=lambda b: int(b["id"][1:])), key=lambda b: b["id"]
+    )
     for id, bodies in by_id:
         statuses = [body["status"] for body in bodies]
         assert statuses[-1] == "succeeded" and set(statuses[:-1]) == {"processing"}, (id, statuses)
@@ -282,7 +327,9 @@ def test_a_partial_update_never_says_that_it_has_ended(unthrottled, receiver):
 
 @pytest.mark.parametrize("status", [301, 302, 303])
 def test_a_redirect_that_drops_the_body_is_a_refusal(server, receiver, status):
-    receiver.answer = lambda n: Reply(status, {"Location": receiver.url + "/moved", "Content-Length": "0"})
+    receiver.answer = lambda n: Reply(
+        status, {"Location": receiver.url + "/moved", "Content-Length": "0"}
+    )
     server.predict({}, webhook=receiver.url, webhook_events_filter=["completed"])
     server.predict({}, id="later", webhook=receiver.url, webhook_events_filter=["completed"])
     until("both have come", lambda: len(receiver.got) >= 2)
@@ -309,17 +356,24 @@ def endless():
 
 @pytest.mark.parametrize("body", ["endless", "broken"])
 def test_an_answer_that_is_no_answer_holds_nothing(server, receiver, body):
-    replies = {"endless": Reply(200, {}, endless()), "broken": Reply(200, {"Content-Length": "100"}, [b"half"])}
+    replies = {
+        "endless": Reply(200, {}, endless()),
+        "broken": Reply(200, {"Content-Length": "100"}, [b"half"]),
+    }
     receiver.answer = lambda n: replies[body]
     for n in range(3):
-        assert server.predict({}, webhook=receiver.url, id=f"{body}{n}").json["status"] == "succeeded"
+        assert (
+            server.predict({}, webhook=receiver.url, id=f"{body}{n}").json["status"] == "succeeded"
+        )
     until("all ends were told", lambda: sum(b["status"] == "succeeded" for b in receiver.got) == 3)
     assert server.health()["status"] == "READY"
 
 
 def test_a_receiver_that_is_down_costs_no_memory(start):
     server = start(
-        "class Predictor:\n    def predict(self, size: int) -> str:\n        return 'x' * size\n", "--retain", "0"
+        "class Predictor:\n    def predict(self, size: int) -> str:\n        return 'x' * size\n",
+        "--retain",
+        "0",
     )
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -328,7 +382,9 @@ def test_a_receiver_that_is_down_costs_no_memory(start):
     for _ in range(40):
         assert server.predict({"size": 4 << 20}, webhook=hook).json["status"] == "succeeded"
     status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
-    assert int(status.split("VmRSS:")[1].split()[0]) < 400 << 10, "40 results of 4 MiB wait, once each"
+    assert int(status.split("VmRSS:")[1].split()[0]) < 400 << 10, (
+        "40 results of 4 MiB wait, once each"
+    )
 
 
 @pytest.mark.parametrize("durable", [False, True])
@@ -345,18 +401,30 @@ def test_what_waits_for_a_receiver_that_hangs_is_not_in_memory(start, receiver, 
     before = server.memory()
     for n in range(120):
         server.predict(
-            {"n": n}, {"Prefer": "wait=20"}, id=f"p{n}", webhook=receiver.url, webhook_events_filter=["completed"]
+            {"n": n},
+            {"Prefer": "wait=20"},
+            id=f"p{n}",
+            webhook=receiver.url,
+            webhook_events_filter=["completed"],
         )
     grown = server.memory() - before
     assert grown < 100 << 20, f"120 results of 1 MiB made the server grow by {grown >> 20} MiB"
     answers.set()
     until("all were told", lambda: len({body["id"] for body in receiver.got}) == 120, 60)
-    assert all(body["output"] == chr(97 + int(body["id"][1:]) % 26) * (1 << 20) for body in receiver.got)
+    assert all(
+        body["output"] == chr(97 + int(body["id"][1:]) % 26) * (1 << 20) for body in receiver.got
+    )
 
 
 def test_what_runs_at_the_shutdown_is_told_of(start, receiver):
     server = start(MODEL, "--runner-shutdown-grace-period", "0.2")
-    server.predict({"n": 2, "pause": 60}, ASYNC, id="long", webhook=receiver.url, webhook_events_filter=["completed"])
+    server.predict(
+        {"n": 2, "pause": 60},
+        ASYNC,
+        id="long",
+        webhook=receiver.url,
+        webhook_events_filter=["completed"],
+    )
     until("it runs", lambda: server.get("/predictions/long").json["output"])
     assert server.ask("POST", "/shutdown").status == 200
     assert server.process.wait(20) == 0
@@ -383,7 +451,9 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 def test_signed_by_the_specification(start, receiver, how):
     flags = ["--webhook-secret", SECRET] if how == "flag" else []
     server = start(MODEL, *flags, env={} if flags else {"COGGO_WEBHOOK_SECRET": SECRET})
-    receiver.answer = lambda n: 503 if receiver.got[n - 1]["status"] == "succeeded" and n < 6 else 200
+    receiver.answer = lambda n: (
+        503 if receiver.got[n - 1]["status"] == "succeeded" and n < 6 else 200
+    )
     server.predict({"n": 1}, id="é \n", webhook=receiver.url)
     until("the end was tried again", lambda: receiver.statuses().count("succeeded") >= 2)
     ids = {}
@@ -397,7 +467,9 @@ def test_signed_by_the_specification(start, receiver, how):
 
 
 def test_a_line_break_at_the_end_of_a_secret_is_not_a_part_of_it(start, receiver):
-    server = start(MODEL, env={"COGGO_WEBHOOK_SECRET": SECRET + "\n", "WEBHOOK_AUTH_TOKEN": "token\r\n"})
+    server = start(
+        MODEL, env={"COGGO_WEBHOOK_SECRET": SECRET + "\n", "WEBHOOK_AUTH_TOKEN": "token\r\n"}
+    )
     server.predict({"n": 1}, webhook=receiver.url)
     receiver.wait_terminal()
     for headers, body in zip(receiver.headers, receiver.bodies):

@@ -1,4 +1,6 @@
-"""$COG_WEIGHTS with a URL: what setup gets is the URL and the file, which is fetched when it is first read."""
+"""$COG_WEIGHTS with a URL: what setup gets is the URL and the file, which is fetched when it is
+first read.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def test_a_model_gets_the_url_and_the_file(start, store, source):
     assert store.got == [] and fetched(server.temporary) == []
     for _ in range(2):
         assert server.predict({"what": "file"}).json["output"] == "remote"
-    assert len(store.got) == 1 and [path.name for path in fetched(server.temporary)] == ["weights.bin"]
+    assert len(store.got) == 1 and [path.name for path in fetched(server.temporary)] == [
+        "weights.bin"
+    ]
 
 
 def test_a_source_that_fails_is_asked_again(start, store, source):
@@ -57,7 +61,9 @@ def test_a_source_that_fails_is_asked_again(start, store, source):
 
 
 def test_half_a_file_is_not_taken_for_the_whole(start, store, source):
-    store.routes["/weights.bin"] = lambda n: Reply(200, {"Content-Length": "6"}, [b"rem" if n == 1 else b"remote"])
+    store.routes["/weights.bin"] = lambda n: Reply(
+        200, {"Content-Length": "6"}, [b"rem" if n == 1 else b"remote"]
+    )
     server = start(source, env={"COG_WEIGHTS": store.url + "/weights.bin"})
     assert "IncompleteRead" in server.predict({"what": "file"}).json["error"]
     assert fetched(server.temporary) == []
@@ -80,4 +86,6 @@ def test_the_url_may_be_written_as_people_write_it(start, store, source):
     server = start(source, env={"COG_WEIGHTS": url})
     assert server.predict({}).json["output"] == url
     assert server.predict({"what": "file"}).json["output"] == "remote"
-    assert [got.path for got in store.got] == ["/my%20w%C3%A9ights%20100%25%2F.bin?of=%C3%A9%20&all"]
+    assert [got.path for got in store.got] == [
+        "/my%20w%C3%A9ights%20100%25%2F.bin?of=%C3%A9%20&all"
+    ]

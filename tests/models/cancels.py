@@ -1,4 +1,6 @@
-"""Models that take long, and what they do when they are told to end. Each says in a file when it has begun."""
+"""Models that take long, and what they do when they are told to end. Each says in a file when it
+has begun.
+"""
 
 import asyncio
 import contextlib

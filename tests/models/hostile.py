@@ -1,4 +1,6 @@
-"""Models that misuse everything they can reach. Each deed has one answer, and the next prediction works."""
+"""Models that misuse everything they can reach. Each deed has one answer, and the next prediction
+works.
+"""
 
 import asyncio
 import builtins
@@ -57,7 +59,14 @@ def restore() -> None:
 
 def _break_all(module: types.ModuleType) -> None:
     """Replace every function of a module."""
-    _break(module, *(n for n, v in vars(module).items() if callable(v) and not isinstance(v, type) and n[:2] != "__"))
+    _break(
+        module,
+        *(
+            n
+            for n, v in vars(module).items()
+            if callable(v) and not isinstance(v, type) and n[:2] != "__"
+        ),
+    )
 
 
 def spool() -> str:
@@ -331,7 +340,13 @@ def generator_that_raises() -> Iterator[int]:
 
 
 def record_nonsense() -> None:
-    for name, value in [("a..b", 1), ("predict_time", 1), ("x" * 500, 1), ("n", math.nan), ("o", object())]:
+    for name, value in [
+        ("a..b", 1),
+        ("predict_time", 1),
+        ("x" * 500, 1),
+        ("n", math.nan),
+        ("o", object()),
+    ]:
         try:
             current_scope().record_metric(name, value)
         except (ValueError, TypeError):
@@ -351,7 +366,9 @@ BENIGN: Dict[str, Callable[[], Any]] = {
     "json classes": lambda: _break(json, "JSONEncoder", "JSONDecoder"),
     "os": lambda: _break_all(os),
     "os.path": lambda: _break_all(os.path),
-    "time": lambda: _break(time, "time", "perf_counter", "gmtime", "sleep", "time_ns", "clock_gettime_ns"),
+    "time": lambda: _break(
+        time, "time", "perf_counter", "gmtime", "sleep", "time_ns", "clock_gettime_ns"
+    ),
     "time stands still": lambda: _put(time, "time", lambda: 0.0),
     "builtins": lambda: _break(
         builtins, "len", "isinstance", "str", "dict", "type", "getattr", "hasattr", "__import__"
@@ -375,7 +392,10 @@ BENIGN: Dict[str, Callable[[], Any]] = {
     "native flood": native_flood,
     "odd bytes": odd_bytes,
     "recursion limit": lambda: sys.setrecursionlimit(120),
-    "modules": lambda: [sys.modules.pop(n, None) for n in ("json", "traceback", "os", "time", "contextlib")] and None,
+    "modules": lambda: (
+        [sys.modules.pop(n, None) for n in ("json", "traceback", "os", "time", "contextlib")]
+        and None
+    ),
     "trace": lambda: sys.settrace(lambda *_: None),
     "profile": lambda: sys.setprofile(lambda *_: None),
     "path": lambda: _put(sys, "path", []),
@@ -441,7 +461,10 @@ DEADLY: Dict[str, Any] = {
     "_exit 0": (lambda: os._exit(0), "exit status 0"),
     "group": (lambda: os.killpg(0, signal.SIGKILL), "signal 9"),
     "segfault": (lambda: ctypes.string_at(0), "signal 11"),
-    "working directory": (lambda: shutil.rmtree(spool()), "could not be written to the working directory"),
+    "working directory": (
+        lambda: shutil.rmtree(spool()),
+        "could not be written to the working directory",
+    ),
 }
 
 

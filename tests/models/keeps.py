@@ -1,4 +1,6 @@
-"""Tell how much memory they have, in MiB. Nothing is collected here that only Python's collector would find."""
+"""Tell how much memory they have, in MiB. Nothing is collected here that only Python's collector
+would find.
+"""
 
 import gc
 import os

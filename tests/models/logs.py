@@ -36,7 +36,9 @@ async def async_writes(text: str) -> str:
 
 
 async def threads(text: str) -> str:
-    """A thread belongs to the prediction, with the context or without it, but not with an empty one."""
+    """A thread belongs to the prediction, with the context or without it, but not with an empty
+    one.
+    """
     context = contextvars.copy_context()
     inside = threading.Thread(target=context.run, args=(print, text))
     plain = threading.Thread(target=print, args=(text, "as well"))

@@ -1,4 +1,6 @@
-"""Models that break what the runner stands on. Each must get its answer, and the next prediction too."""
+"""Models that break what the runner stands on. Each must get its answer, and the next prediction
+too.
+"""
 
 import asyncio
 import builtins
@@ -89,7 +91,9 @@ DEEDS = {
     "environ": _clear,
     "umask": lambda: os.umask(0o777),
     "json": lambda: _break(json, "dumps", "loads", "JSONEncoder", "JSONDecoder"),
-    "os": lambda: _break(os, "open", "rename", "write", "read", "close", "listdir", "kill", "unlink", "access"),
+    "os": lambda: _break(
+        os, "open", "rename", "write", "read", "close", "listdir", "kill", "unlink", "access"
+    ),
     "os.path": lambda: _break(os.path, "join", "exists", "realpath", "basename"),
     "open": lambda: _break(builtins, "open", "print"),
     "time": _time_goes_back,
@@ -111,7 +115,9 @@ DEEDS = {
     "stdin": lambda: sys.stdin.read(),
     "recursion limit": lambda: sys.setrecursionlimit(150),
     "gc": lambda: (gc.disable(), gc.freeze()),
-    "modules": lambda: [sys.modules.pop(name) for name in ("json", "traceback", "logging") if name in sys.modules],
+    "modules": lambda: [
+        sys.modules.pop(name) for name in ("json", "traceback", "logging") if name in sys.modules
+    ],
     "logging": lambda: logging.disable(),
     "excepthook": lambda: setattr(sys, "excepthook", _broken),
     "exits in a thread": lambda: threading.Thread(target=sys.exit).start(),

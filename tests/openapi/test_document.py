@@ -1,4 +1,6 @@
-"""The document at /openapi.json tells the truth: schemathesis asks what it promises, and what it forbids."""
+"""The document at /openapi.json tells the truth: schemathesis asks what it promises, and what it
+forbids.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ import subprocess
 
 import pytest
 
-SCHEMATHESIS = pathlib.Path(__file__).resolve().parents[2] / ".venv-openapi" / "bin" / "schemathesis"
+SCHEMATHESIS = (
+    pathlib.Path(__file__).resolve().parents[2] / ".venv-openapi" / "bin" / "schemathesis"
+)
 
 HELLO = """
 from cog import BasePredictor, Input
@@ -59,17 +63,24 @@ class Predictor(BasePredictor):
 """
 
 
-#: The end of the server, and forms: schemathesis names their parts with control characters, which no header can hold.
+#: The end of the server, and forms: schemathesis names their parts with control characters, which
+#: no header can hold.
 LEFT_OUT = ["--exclude-path-regex", "^/shutdown$", "--exclude-operation-id", "files.create"]
 
 
 def promised(server, directory: pathlib.Path, base: str = "") -> pathlib.Path:
-    """The server's document with the one word that it leaves out because Cog's client needs a bare reference there: an
-    output may be null."""
+    """The server's document with the one word that it leaves out because Cog's client needs a bare
+    reference there: an output may be null.
+    """
     document = server.get(f"{base}/openapi.json").json
     schemas = document["components"]["schemas"]
-    for response in (schemas[name] for name in ("PredictionResponse", "TrainingResponse") if name in schemas):
-        response["properties"]["output"] = {"allOf": [response["properties"]["output"]], "nullable": True}
+    for response in (
+        schemas[name] for name in ("PredictionResponse", "TrainingResponse") if name in schemas
+    ):
+        response["properties"]["output"] = {
+            "allOf": [response["properties"]["output"]],
+            "nullable": True,
+        }
     path = directory / "openapi.json"
     path.write_text(json.dumps(document))
     return path

@@ -1,5 +1,5 @@
-"""A machine of its own for what a file of deploy/ starts: a box with its own root directory, mounts,
-processes and network.
+"""A machine of its own for what a file of deploy/ starts: a box with its own root directory,
+mounts, processes and network.
 
 The root directory is the machine's, with a layer above it that takes what is written. Directories
 that an image has empty are empty, and those that only its Dockerfile makes are missing. Run as a
@@ -63,18 +63,30 @@ class Box:
     def __init__(self, spec: Spec, log: pathlib.Path) -> None:
         self._spec = spec
         self._log = log
-        kinds = ["--mount", "--pid", "--ipc", "--net", "--uts", *(["--cgroup"] if spec.manager else [])]
+        kinds = [
+            "--mount",
+            "--pid",
+            "--ipc",
+            "--net",
+            "--uts",
+            *(["--cgroup"] if spec.manager else []),
+        ]
         words = ["unshare", *kinds, "--fork", "--kill-child", sys.executable, __file__]
         with log.open("w") as out:
             self._outer = subprocess.Popen(
-                [*words, json.dumps(dataclasses.asdict(spec))], stdin=subprocess.DEVNULL, stdout=out, stderr=out
+                [*words, json.dumps(dataclasses.asdict(spec))],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
             )
 
     def log(self) -> str:
         return self._log.read_text(errors="replace")
 
     def pid(self) -> int:
-        """The first process of the box, by its number outside; 0 until there is one, or once it is gone."""
+        """The first process of the box, by its number outside; 0 until there is one, or once it is
+        gone.
+        """
         children = pathlib.Path(f"/proc/{self._outer.pid}/task/{self._outer.pid}/children")
         with contextlib.suppress(OSError):
             return int((children.read_text().split() or ["0"])[0])
@@ -85,7 +97,9 @@ class Box:
         lines = self.run("cat", f"/proc/{pid}/status").stdout.splitlines()
         return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
-    def run(self, *words: str, user: bool = False, timeout: float = 30) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, user: bool = False, timeout: float = 30
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command in the box, as root or as the user of the server."""
         enter = [
             "nsenter",
@@ -100,7 +114,9 @@ class Box:
         ]
         ids = [f"--setuid={self._spec.uid}", f"--setgid={self._spec.gid}"] if user else []
         env = {"PATH": "/usr/bin:/bin", **(self._spec.env if user else {})}
-        return subprocess.run([*enter, *ids, "--", *words], env=env, capture_output=True, text=True, timeout=timeout)
+        return subprocess.run(
+            [*enter, *ids, "--", *words], env=env, capture_output=True, text=True, timeout=timeout
+        )
 
     def signal(self, number: int) -> None:
         os.kill(self.pid(), number)
@@ -112,14 +128,22 @@ class Box:
         return self._outer.wait(seconds)
 
     def ask(
-        self, method: str, path: str, body: Any = None, port: int = 5000, timeout: float = 30, **headers: str
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        port: int = 5000,
+        timeout: float = 30,
+        **headers: str,
     ) -> Any:
         """One request from within the box's network: the status and the body."""
 
         def request() -> tuple[int, bytes]:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
             try:
-                given = {"Content-Type": "application/json", **headers} if body is not None else headers
+                given = (
+                    {"Content-Type": "application/json", **headers} if body is not None else headers
+                )
                 connection.request(method, path, None if body is None else json.dumps(body), given)
                 answer = connection.getresponse()
                 return answer.status, answer.read()
@@ -131,7 +155,9 @@ class Box:
     def _in_its_network(self, do: Callable[[], Any]) -> Any:
         def enter() -> None:
             with open(f"/proc/{self.pid()}/ns/net") as network:
-                if ctypes.CDLL(None, use_errno=True).setns(network.fileno(), 0):  # of this thread alone
+                if ctypes.CDLL(None, use_errno=True).setns(
+                    network.fileno(), 0
+                ):  # of this thread alone
                     raise OSError(ctypes.get_errno(), "setns")
 
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
@@ -145,7 +171,9 @@ class Box:
 
 
 class Layers:
-    """Directories for what boxes write. They lie in memory: what is above a root directory can't be in it."""
+    """Directories for what boxes write. They lie in memory: what is above a root directory can't be
+    in it.
+    """
 
     def __init__(self) -> None:
         self._made: list[str] = []
@@ -162,7 +190,10 @@ class Layers:
 def possible() -> bool:
     """Whether this machine lets us build boxes."""
     try:
-        return os.geteuid() == 0 and subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"]).returncode == 0
+        return (
+            os.geteuid() == 0
+            and subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"]).returncode == 0
+        )
     except OSError:
         return False
 
@@ -173,7 +204,9 @@ def inside(spec: Spec) -> None:
     root = overlay(spec.layer)
     call("mount", "-t", "proc", "proc", f"{root}/proc")
     call("mount", "--rbind", "/dev", f"{root}/dev")
-    call("mount", "-t", "tmpfs", "-o", "size=64m,mode=1777", "shm", f"{root}/dev/shm")  # as Docker does
+    call(
+        "mount", "-t", "tmpfs", "-o", "size=64m,mode=1777", "shm", f"{root}/dev/shm"
+    )  # as Docker does
     loopback_up()
     os.makedirs(root + ENVIRONMENT, exist_ok=True)
     call("mount", "--bind", spec.environment, root + ENVIRONMENT)
@@ -210,7 +243,9 @@ def inside(spec: Spec) -> None:
     ]
     words += ["--bounding-set=-all", "--inh-caps=-all"] if spec.no_capabilities else []
     words += ["--no-new-privs"] if spec.no_new_privileges else []
-    os.execvp(words[0], [*words, "env", "-i", *(f"{k}={v}" for k, v in spec.env.items()), *spec.command])
+    os.execvp(
+        words[0], [*words, "env", "-i", *(f"{k}={v}" for k, v in spec.env.items()), *spec.command]
+    )
 
 
 def overlay(layer: str) -> str:
@@ -226,7 +261,15 @@ def overlay(layer: str) -> str:
         if os.path.exists(f"/{name}") and not os.path.lexists(f"{upper}/{name}"):
             os.mknod(f"{upper}/{name}", stat.S_IFCHR, 0)  # which hides what is below
     os.chmod(f"{upper}/tmp", 0o1777)
-    call("mount", "-t", "overlay", "overlay", "-o", f"lowerdir=/,upperdir={upper},workdir={work}", root)
+    call(
+        "mount",
+        "-t",
+        "overlay",
+        "overlay",
+        "-o",
+        f"lowerdir=/,upperdir={upper},workdir={work}",
+        root,
+    )
     return root
 
 

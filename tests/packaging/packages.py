@@ -10,12 +10,22 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-MACHINE = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine().lower()]
+MACHINE = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}[
+    platform.machine().lower()
+]
 
 
 def make_wheel(out: pathlib.Path) -> pathlib.Path:
     go = os.environ.get("GO", "go")
-    build = [sys.executable, ROOT / "scripts/dist", f"{sys.platform}/{MACHINE}", "--go", go, "--out", out]
+    build = [
+        sys.executable,
+        ROOT / "scripts/dist",
+        f"{sys.platform}/{MACHINE}",
+        "--go",
+        go,
+        "--out",
+        out,
+    ]
     subprocess.run(build, check=True, timeout=900)
     [wheel] = out.glob("*.whl")
     return wheel

@@ -1,4 +1,6 @@
-"""`make audit`: what was not looked up is no success. The databases are a file and a port where nobody listens, the rest is real."""
+"""`make audit`: what was not looked up is no success. The databases are a file and a port where
+nobody listens, the rest is real.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,12 @@ def audit(**env):
     tools = {"GO": os.environ.get("GO", "go"), "VENV": sys.prefix}
     command = ["sh", ROOT / "scripts/audit"]
     return subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **tools, **env}, capture_output=True, text=True, timeout=500
+        command,
+        cwd=ROOT,
+        env={**os.environ, **tools, **env},
+        capture_output=True,
+        text=True,
+        timeout=500,
     )
 
 
@@ -78,4 +85,6 @@ def test_what_the_database_does_not_know_is_no_success():
     done = audit(GO="true")
     assert done.returncode in (0, 1, 2), done.stderr
     unknown = "could not be audited" in done.stdout or "cannot be reached" in done.stderr
-    assert unknown == ("NOT CHECKED: pip-audit" in done.stderr) and (done.returncode != 0 or not unknown)
+    assert unknown == ("NOT CHECKED: pip-audit" in done.stderr) and (
+        done.returncode != 0 or not unknown
+    )

@@ -1,4 +1,6 @@
-"""What is in deploy/ against the schemas of those who read it, and against the server that it starts."""
+"""What is in deploy/ against the schemas of those who read it, and against the server that it
+starts.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +86,11 @@ def test_whoever_stops_a_server_gives_it_the_time_that_it_takes():
     assert seconds(r"`--runner-shutdown-grace-period` \((\d+) s\)", page) == default_grace()
     assert seconds(r"the grace period and (\d+) s more", page) == REST
     assert seconds(r"With the default that is (\d+) s, which", page) == given
-    for path in ("deploy/docker/Dockerfile", "deploy/compose/compose.yaml", "deploy/systemd/coggo.service"):
+    for path in (
+        "deploy/docker/Dockerfile",
+        "deploy/compose/compose.yaml",
+        "deploy/systemd/coggo.service",
+    ):
         assert seconds(r"--runner-shutdown-grace-period and (\d+) s", path) == REST
     for path in ("deploy/kubernetes/coggo.yaml", "deploy/knative/service.yaml"):
         assert seconds(r"--runner-shutdown-grace-period (?:\+|and) (\d+) s", path) == REST
@@ -93,11 +99,19 @@ def test_whoever_stops_a_server_gives_it_the_time_that_it_takes():
 def test_the_probes_ask_for_what_the_server_answers():
     [container] = named("Deployment")["spec"]["template"]["spec"]["containers"]
     paths = {
-        probe: container[probe]["httpGet"]["path"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")
+        probe: container[probe]["httpGet"]["path"]
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe")
     }
-    assert paths == {"startupProbe": "/readyz", "readinessProbe": "/readyz", "livenessProbe": "/livez"}
+    assert paths == {
+        "startupProbe": "/readyz",
+        "readinessProbe": "/readyz",
+        "livenessProbe": "/livez",
+    }
     knative = KNATIVE["spec"]["template"]["spec"]["containers"][0]
-    assert (knative["readinessProbe"]["httpGet"]["path"], knative["livenessProbe"]["httpGet"]["path"]) == (
+    assert (
+        knative["readinessProbe"]["httpGet"]["path"],
+        knative["livenessProbe"]["httpGet"]["path"],
+    ) == (
         "/readyz",
         "/livez",
     )
@@ -123,21 +137,33 @@ def test_both_autoscalers_look_at_a_metric_that_there_is():
 
 #: Where KEDA and Knative publish the schemas of their resources: with their sources.
 PUBLISHED = {
-    "ScaledObject": ("github.com/kedacore/keda/v2@v2.21.0", "config/crd/bases/keda.sh_scaledobjects.yaml"),
+    "ScaledObject": (
+        "github.com/kedacore/keda/v2@v2.21.0",
+        "config/crd/bases/keda.sh_scaledobjects.yaml",
+    ),
     "Service": ("knative.dev/serving@v0.51.0", "config/core/300-resources/service.yaml"),
 }
 
 
 @pytest.fixture(scope="module")
 def schemas(tmp_path_factory):
-    """The published schemas, by kind; as strict as the API server with fieldValidation=Strict, which refuses unknown fields."""
+    """The published schemas, by kind; as strict as the API server with fieldValidation=Strict,
+    which refuses unknown fields.
+    """
     found = {}
     for kind, (module, path) in PUBLISHED.items():
         fetch = [os.environ.get("GO", "go"), "mod", "download", "-json", module]
-        done = subprocess.run(fetch, cwd=tmp_path_factory.mktemp("go"), capture_output=True, text=True, timeout=300)
+        done = subprocess.run(
+            fetch, cwd=tmp_path_factory.mktemp("go"), capture_output=True, text=True, timeout=300
+        )
         assert done.returncode == 0, done.stdout + done.stderr
-        definition = yaml.safe_load((pathlib.Path(json.loads(done.stdout)["Dir"]) / path).read_text())
-        assert definition["kind"] == "CustomResourceDefinition" and definition["spec"]["names"]["kind"] == kind
+        definition = yaml.safe_load(
+            (pathlib.Path(json.loads(done.stdout)["Dir"]) / path).read_text()
+        )
+        assert (
+            definition["kind"] == "CustomResourceDefinition"
+            and definition["spec"]["names"]["kind"] == kind
+        )
         for version in definition["spec"]["versions"]:
             name = f"{definition['spec']['group']}/{version['name']}"
             found[name, kind] = closed(version["schema"]["openAPIV3Schema"])
@@ -151,7 +177,9 @@ def closed(schema):
     if not isinstance(schema, dict):
         return schema
     made = {key: closed(value) for key, value in schema.items()}
-    if isinstance(made.get("properties"), dict) and not made.get("x-kubernetes-preserve-unknown-fields"):
+    if isinstance(made.get("properties"), dict) and not made.get(
+        "x-kubernetes-preserve-unknown-fields"
+    ):
         made.setdefault("additionalProperties", False)
     return made
 
@@ -171,7 +199,9 @@ def test_the_published_schema_takes_it(document, schemas):
 
 
 def test_the_pod_of_knative_is_one():
-    """Knative's own schema leaves out most of a pod's; what stands here is also what Kubernetes takes."""
+    """Knative's own schema leaves out most of a pod's; what stands here is also what Kubernetes
+    takes.
+    """
     assert KNATIVE["apiVersion"] == "serving.knative.dev/v1"
     spec = {**KNATIVE["spec"]["template"]["spec"]}
     assert spec.pop("timeoutSeconds") >= 600
@@ -186,8 +216,12 @@ def test_the_pod_of_knative_is_one():
 
 def test_knative_aims_at_what_the_model_takes_and_holds_no_cancel_back():
     annotations, spec = (KNATIVE["spec"]["template"][part] for part in ("metadata", "spec"))
-    annotations = {name.rpartition("/")[2]: value for name, value in annotations["annotations"].items()}
-    done = subprocess.run([SERVER, "check", ROOT / "examples/hello"], capture_output=True, text=True, timeout=60)
+    annotations = {
+        name.rpartition("/")[2]: value for name, value in annotations["annotations"].items()
+    }
+    done = subprocess.run(
+        [SERVER, "check", ROOT / "examples/hello"], capture_output=True, text=True, timeout=60
+    )
     assert annotations["metric"] == "concurrency"
     assert f"runs      {annotations['target']} at a time" in done.stdout
     assert spec["containerConcurrency"] == 0, "with a limit, cancels and polls wait behind the run"
@@ -195,10 +229,14 @@ def test_knative_aims_at_what_the_model_takes_and_holds_no_cancel_back():
     assert {"scale-to-zero-pod-retention-period", "scale-down-delay"} <= set(annotations)
 
 
-@pytest.mark.parametrize("path", ["kubernetes/coggo", "kubernetes/hpa", "kubernetes/keda", "knative/service"])
+@pytest.mark.parametrize(
+    "path", ["kubernetes/coggo", "kubernetes/hpa", "kubernetes/keda", "knative/service"]
+)
 def test_what_scales_says_where_several_servers_are_explained(path):
     said = re.sub(r"\s*\n\s*#\s*", " ", (DEPLOY / f"{path}.yaml").read_text())
-    assert 'Each server knows only its own predictions: docs/operating.md, "Several servers".' in said
+    assert (
+        'Each server knows only its own predictions: docs/operating.md, "Several servers".' in said
+    )
 
 
 def test_compose_takes_it():
@@ -210,12 +248,38 @@ def test_compose_takes_it():
 
 UNIT = (DEPLOY / "systemd/coggo.service").read_text()
 
-#: What systemd.unit(5), systemd.service(5), systemd.exec(5) and systemd.kill(5) name; those that the unit may want.
+#: What systemd.unit(5), systemd.service(5), systemd.exec(5) and systemd.kill(5) name; those that
+#: the unit may want.
 UNIT_KEYS = {
-    "Unit": {"Description", "Documentation", "After", "Wants", "Requires", "StartLimitIntervalSec", "StartLimitBurst"},
+    "Unit": {
+        "Description",
+        "Documentation",
+        "After",
+        "Wants",
+        "Requires",
+        "StartLimitIntervalSec",
+        "StartLimitBurst",
+    },
     "Service": {
-        *("Type", "ExecStart", "Environment", "EnvironmentFile", "Restart", "RestartSec", "KillMode", "TimeoutStopSec"),
-        *("User", "Group", "DynamicUser", "StateDirectory", "StateDirectoryMode", "CacheDirectory", "UMask"),
+        *(
+            "Type",
+            "ExecStart",
+            "Environment",
+            "EnvironmentFile",
+            "Restart",
+            "RestartSec",
+            "KillMode",
+            "TimeoutStopSec",
+        ),
+        *(
+            "User",
+            "Group",
+            "DynamicUser",
+            "StateDirectory",
+            "StateDirectoryMode",
+            "CacheDirectory",
+            "UMask",
+        ),
         *("NoNewPrivileges", "CapabilityBoundingSet", "PrivateTmp", "LockPersonality"),
         *("ProtectSystem", "ProtectHome", "ProtectProc", "ProtectHostname"),
         *("ProtectKernelLogs", "ProtectKernelTunables", "ProtectControlGroups"),
@@ -228,8 +292,12 @@ UNIT_KEYS = {
 
 
 def unit_settings():
-    """The unit by section and key. Keys are written as systemd writes them: with another case it would pass over them."""
-    unit = configparser.ConfigParser(delimiters="=", comment_prefixes="#", interpolation=None, strict=False)
+    """The unit by section and key. Keys are written as systemd writes them: with another case it
+    would pass over them.
+    """
+    unit = configparser.ConfigParser(
+        delimiters="=", comment_prefixes="#", interpolation=None, strict=False
+    )
     unit.optionxform = str
     unit.read_string(UNIT)
     return {name: dict(unit[name]) for name in unit.sections()}
@@ -237,7 +305,9 @@ def unit_settings():
 
 def test_the_unit_has_keys_that_systemd_knows():
     settings = unit_settings()
-    assert {name: set(keys) - UNIT_KEYS[name] for name, keys in settings.items()} == {name: set() for name in UNIT_KEYS}
+    assert {name: set(keys) - UNIT_KEYS[name] for name, keys in settings.items()} == {
+        name: set() for name in UNIT_KEYS
+    }
 
 
 def test_the_unit_keeps_its_directory():
@@ -258,7 +328,9 @@ def verify(tmp_path):
     def ask(text):
         unit = tmp_path / "coggo.service"
         unit.write_text(text.replace("/opt/coggo", str(tmp_path)))
-        return subprocess.run([command, "verify", "--man=no", unit], capture_output=True, text=True, timeout=60)
+        return subprocess.run(
+            [command, "verify", "--man=no", unit], capture_output=True, text=True, timeout=60
+        )
 
     return ask
 
@@ -274,7 +346,14 @@ def test_systemd_would_notice(verify):
 
 
 #: What would keep models from their GPU or from compiling at run time; the unit says how.
-HARMFUL = {"PrivateDevices", "DevicePolicy", "DeviceAllow", "ProtectClock", "MemoryDenyWriteExecute", "ProcSubset"}
+HARMFUL = {
+    "PrivateDevices",
+    "DevicePolicy",
+    "DeviceAllow",
+    "ProtectClock",
+    "MemoryDenyWriteExecute",
+    "ProcSubset",
+}
 
 
 def test_the_unit_leaves_gpus_alone_and_exposes_little_else(tmp_path):
@@ -299,7 +378,11 @@ def flags_of(words):
 def test_every_flag_that_is_used_exists():
     known = subprocess.run([SERVER, "--help"], capture_output=True, text=True, timeout=20).stdout
     [compose] = documents("compose/compose.yaml")
-    unit = re.search(r"ExecStart=(.*)", (DEPLOY / "systemd/coggo.service").read_text()).group(1).split()
+    unit = (
+        re.search(r"ExecStart=(.*)", (DEPLOY / "systemd/coggo.service").read_text())
+        .group(1)
+        .split()
+    )
     used = flags_of(named("Deployment")["spec"]["template"]["spec"]["containers"][0]["args"])
     used |= flags_of(compose["services"]["model"]["command"]) | flags_of(unit)
     used |= flags_of(KNATIVE["spec"]["template"]["spec"]["containers"][0]["args"])

@@ -1,4 +1,6 @@
-"""The example image, as far as it goes without a container engine: its steps, its probe, and what a linter says."""
+"""The example image, as far as it goes without a container engine: its steps, its probe, and what a
+linter says.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,10 @@ from waiting import until
 def test_a_linter_has_nothing_to_say():
     hadolint = pathlib.Path(sys.executable).with_name("hadolint")
     done = subprocess.run(
-        [hadolint, "--failure-threshold", "style", DOCKERFILE], capture_output=True, text=True, timeout=60
+        [hadolint, "--failure-threshold", "style", DOCKERFILE],
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert (done.returncode, done.stdout) == (0, "")
 
@@ -50,7 +55,9 @@ def test_its_steps_are_those_of_the_script():
     steps = (ROOT / "deploy/docker/steps").read_text()
     for stage, step in ((0, "wheel"), (1, "install")):
         runs = [line for line in STAGES[stage] if line.startswith("RUN ")]
-        assert len(runs) == 1 and re.search(rf"\bsteps {step} ", runs[0]) and f"\n{step}() {{" in steps
+        assert (
+            len(runs) == 1 and re.search(rf"\bsteps {step} ", runs[0]) and f"\n{step}() {{" in steps
+        )
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +67,16 @@ def image(tmp_path_factory):
     shutil.copytree(ROOT / "examples/hello", place / "model")
     environment = Environment(place / "usr", sys._base_executable)
     built = subprocess.run(
-        ["sh", "deploy/docker/steps", "wheel", place / "dist"], cwd=ROOT, capture_output=True, text=True, timeout=900
+        ["sh", "deploy/docker/steps", "wheel", place / "dist"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=900,
     )
     assert built.returncode == 0, built.stderr
-    done = environment.run("sh", ROOT / "deploy/docker/steps", "install", place / "dist", place / "model")
+    done = environment.run(
+        "sh", ROOT / "deploy/docker/steps", "install", place / "dist", place / "model"
+    )
     assert done.returncode == 0, done.stderr
     return environment, place
 
@@ -80,7 +93,9 @@ def test_what_the_steps_make_serves_and_its_health_is_seen(image):
         "PORT": "0",
     }
     log = (place / "log").open("w+")
-    process = subprocess.Popen([*entry, str(place / "model")], stderr=log, env=env, cwd=place / "model")
+    process = subprocess.Popen(
+        [*entry, str(place / "model")], stderr=log, env=env, cwd=place / "model"
+    )
     try:
 
         def address():
@@ -90,7 +105,12 @@ def test_what_the_steps_make_serves_and_its_health_is_seen(image):
         env["PORT"] = until("it listens", address).rpartition(":")[2]
 
         def healthy():
-            return subprocess.run(json.loads(probe), env=env, capture_output=True, timeout=20).returncode == 0
+            return (
+                subprocess.run(
+                    json.loads(probe), env=env, capture_output=True, timeout=20
+                ).returncode
+                == 0
+            )
 
         until("it is healthy", healthy)
         process.send_signal(getattr(signal, instruction("STOPSIGNAL")))
@@ -101,6 +121,7 @@ def test_what_the_steps_make_serves_and_its_health_is_seen(image):
         if process.poll() is None:
             process.kill()
             process.wait()
-    assert sorted(os.listdir(place / "model")) == ["cog.yaml", "predict.py"] or "__pycache__" in os.listdir(
-        place / "model"
-    )
+    assert sorted(os.listdir(place / "model")) == [
+        "cog.yaml",
+        "predict.py",
+    ] or "__pycache__" in os.listdir(place / "model")

@@ -1,4 +1,6 @@
-"""`make fuzz`: a finding is a failure, the end of the time is none. Go is a script here that says what Go would say."""
+"""`make fuzz`: a finding is a failure, the end of the time is none. Go is a script here that says
+what Go would say.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def test_a_finding_is_a_failure(tmp_path, says, exits, status):
     go.write_text(f"#!/bin/sh\nprintf '{says}'\nexit {exits}\n")
     go.chmod(0o755)
     env = {**os.environ, "GO": str(go), "VENV": "/nowhere", "FUZZ_TIME": "0"}
-    done = subprocess.run(["sh", "scripts/fuzz"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        ["sh", "scripts/fuzz"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == status, done.stdout + done.stderr
     assert done.stdout.count("== internal/") > 5
     assert ("no finding" in done.stdout) == (says == LATE)

@@ -1,4 +1,6 @@
-"""The model of examples/ocr with its real weights, in an environment of its own, as the README shows it."""
+"""The model of examples/ocr with its real weights, in an environment of its own, as the README
+shows it.
+"""
 
 from __future__ import annotations
 
@@ -28,17 +30,26 @@ def python():
     """The interpreter of the environment, which stays for the next time."""
     environment = ROOT / ".venv-ocr"
     try_it = [environment / "bin/python", "-c", "import rapidocr_onnxruntime"]
-    if not environment.exists() or subprocess.run(try_it, capture_output=True, timeout=300).returncode:
-        done = subprocess.run(["sh", "-c", INSTALL], cwd=ROOT, capture_output=True, text=True, timeout=500)
+    if (
+        not environment.exists()
+        or subprocess.run(try_it, capture_output=True, timeout=300).returncode
+    ):
+        done = subprocess.run(
+            ["sh", "-c", INSTALL], cwd=ROOT, capture_output=True, text=True, timeout=500
+        )
         if done.returncode:
             shutil.rmtree(environment, ignore_errors=True)
-            pytest.skip(f"the wheels of examples/ocr cannot be had: {done.stderr.strip().splitlines()[-1]}")
+            pytest.skip(
+                f"the wheels of examples/ocr cannot be had: {done.stderr.strip().splitlines()[-1]}"
+            )
     return environment / "bin/python"
 
 
 def test_the_command_prints_what_the_readme_says(python):
     env = {**os.environ, "LC_ALL": "C.UTF-8"}
-    done = subprocess.run(["sh", "-c", PREDICT], cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        ["sh", "-c", PREDICT], cwd=ROOT, env=env, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     printed, said = json.loads(done.stdout), json.loads(PRINTED)
     assert printed["text"] == said["text"]
@@ -52,10 +63,14 @@ def test_it_serves_text_and_boxes(python, start, tmp_path):
     shutil.copytree(DIRECTORY, tmp_path / "ocr")
     server = start(python=str(python), model_dir=tmp_path / "ocr", ready=False)
     server.wait_status("READY", 120)
-    sent = "data:image/png;base64," + base64.b64encode((DIRECTORY / "sign.png").read_bytes()).decode()
+    sent = (
+        "data:image/png;base64," + base64.b64encode((DIRECTORY / "sign.png").read_bytes()).decode()
+    )
 
     def read(image, **more):
-        answer = server.ask("POST", "/predictions", {"input": {"image": image, **more}}, timeout=300)
+        answer = server.ask(
+            "POST", "/predictions", {"input": {"image": image, **more}}, timeout=300
+        )
         return answer.status, answer.json.get("status"), answer.json.get("output")
 
     status, ended, output = read(sent)

@@ -1,4 +1,6 @@
-"""Distributions build position-independent programs: such a server starts, works and ends as any other."""
+"""Distributions build position-independent programs: such a server starts, works and ends as any
+other.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,14 @@ class Predictor:
 def binary(tmp_path: pathlib.Path) -> pathlib.Path:
     (tmp_path / "python").symlink_to(ROOT / "python")
     made = tmp_path / "bin" / "coggo-server"
-    build = [os.environ.get("GO", "go"), "build", "-buildmode=pie", "-o", made, "./cmd/coggo-server"]
+    build = [
+        os.environ.get("GO", "go"),
+        "build",
+        "-buildmode=pie",
+        "-o",
+        made,
+        "./cmd/coggo-server",
+    ]
     subprocess.run(build, cwd=ROOT, env={**os.environ, "CGO_ENABLED": "0"}, check=True, timeout=600)
     return made
 
@@ -47,4 +56,7 @@ def test_a_position_independent_server_lives_longer_than_its_boot(binary, server
     server.wait_listening()
     server.wait_status("READY")
     for seconds in (0, 1, 0):
-        assert server.predict({"seconds": seconds}, webhook="http://127.0.0.1:9/").json["output"] == "done"
+        assert (
+            server.predict({"seconds": seconds}, webhook="http://127.0.0.1:9/").json["output"]
+            == "done"
+        )

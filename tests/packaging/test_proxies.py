@@ -1,4 +1,6 @@
-"""The files for nginx and Caddy in docs/proxies.md, as they stand there, before real servers and with TLS."""
+"""The files for nginx and Caddy in docs/proxies.md, as they stand there, before real servers and
+with TLS.
+"""
 
 from __future__ import annotations
 
@@ -110,17 +112,26 @@ class Proxy:
 
     def here(self, text: str) -> str:
         """A file of the page with the paths of this directory."""
-        return text.replace("/etc/ssl/", f"{self.directory}/").replace("/etc/nginx/", f"{self.directory}/")
+        return text.replace("/etc/ssl/", f"{self.directory}/").replace(
+            "/etc/nginx/", f"{self.directory}/"
+        )
 
     def curl(self, version: str, path: str, *words: object) -> list[str]:
-        there = ["--connect-to", f"{NAME}:{self.port}:127.0.0.1:{self.port}", "--cacert", self.directory / "model.pem"]
+        there = [
+            "--connect-to",
+            f"{NAME}:{self.port}:127.0.0.1:{self.port}",
+            "--cacert",
+            self.directory / "model.pem",
+        ]
         given = ["curl", "-sS", "-N", version, "--noproxy", "*", *there, *words, self.url + path]
         return [str(word) for word in given]
 
     def ask(self, version: str, path: str, *words: object) -> tuple[int, dict]:
         """The status and the body of an answer, which must be of the version that was asked for."""
         tell = ["-w", "\n%{http_code} %{http_version}"]
-        done = subprocess.run(self.curl(version, path, *tell, *words), capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            self.curl(version, path, *tell, *words), capture_output=True, text=True, timeout=60
+        )
         assert done.returncode == 0, done.stderr
         body, _, told = done.stdout.rpartition("\n")
         status, spoken = told.split()
@@ -136,9 +147,15 @@ def nginx(proxy: Proxy, file: str, addresses: dict[str, int]) -> None:
         model = model.replace(address, f"127.0.0.1:{port}")
     (directory / "coggo-proxy.conf").write_text(shown("coggo-proxy.conf"))
     temporary = [
-        f"{kind}_temp_path {directory}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        f"{kind}_temp_path {directory}/{kind};"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     ]
-    main = ["daemon off;", f"pid {directory}/pid;", *(["user root;"] if os.geteuid() == 0 else []), "events {}"]
+    main = [
+        "daemon off;",
+        f"pid {directory}/pid;",
+        *(["user root;"] if os.geteuid() == 0 else []),
+        "events {}",
+    ]
     http = ["http {", "access_log off;", *temporary, model, "}"]
     (directory / "nginx.conf").write_text("\n".join([*main, *http]))
     proxy.start("nginx", "-p", directory, "-c", directory / "nginx.conf", "-e", "stderr")
@@ -152,7 +169,9 @@ def caddy(proxy: Proxy, address: int) -> None:
 
 
 def needed(command: str, package: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(not shutil.which(command), reason=f"{command} is missing: Debian has it in {package}")
+    return pytest.mark.skipif(
+        not shutil.which(command), reason=f"{command} is missing: Debian has it in {package}"
+    )
 
 
 @pytest.fixture
@@ -195,7 +214,9 @@ def test_the_first_event_arrives_while_the_model_runs(start, before, version, tm
     proxy, go = before(start(WAITS)), tmp_path / "go"
     body = json.dumps({"input": {"go": str(go)}})
     with subprocess.Popen(
-        proxy.curl(version, "/predictions", *JSON, *EVENTS, "-d", body, "-m", "60"), stdout=subprocess.PIPE, text=True
+        proxy.curl(version, "/predictions", *JSON, *EVENTS, "-d", body, "-m", "60"),
+        stdout=subprocess.PIPE,
+        text=True,
     ) as client:
         lines = iter(client.stdout.readline, "")
         seen = []
@@ -214,21 +235,32 @@ def test_a_client_that_leaves_cancels(start, before, version, tmp_path):
     proxy = before(server)
     body = json.dumps({"id": "left", "input": {"go": str(tmp_path / "never")}})
     for words in ((), EVENTS):
-        with subprocess.Popen(proxy.curl(version, "/predictions", *JSON, *words, "-d", body)) as client:
-            until("it runs", lambda: server.get("/predictions/left").json.get("status") == "processing")
+        with subprocess.Popen(
+            proxy.curl(version, "/predictions", *JSON, *words, "-d", body)
+        ) as client:
+            until(
+                "it runs",
+                lambda: server.get("/predictions/left").json.get("status") == "processing",
+            )
             client.kill()
         assert server.ended("left")["status"] == "canceled"
 
 
 def test_a_file_of_some_mebibytes_in_and_out(start, before, version, tmp_path):
     proxy = before(start(TURNS))
-    (tmp_path / "body").write_text(json.dumps({"input": {"file": "data:text/plain," + "abcd" * (2 * MIB)}}))
-    status, answer = proxy.ask(version, "/predictions", *JSON, "--data-binary", f"@{tmp_path / 'body'}")
+    (tmp_path / "body").write_text(
+        json.dumps({"input": {"file": "data:text/plain," + "abcd" * (2 * MIB)}})
+    )
+    status, answer = proxy.ask(
+        version, "/predictions", *JSON, "--data-binary", f"@{tmp_path / 'body'}"
+    )
     assert (status, answer["status"]) == (200, "succeeded"), answer["error"]
     # "dcba" and the two that follow it are sixteen characters of base64.
     assert (
         answer["output"]
-        == "data:application/octet-stream;base64," + "ZGNiYWRjYmFkY2Jh" * (2 * MIB // 3) + "ZGNiYWRjYmE="
+        == "data:application/octet-stream;base64,"
+        + "ZGNiYWRjYmFkY2Jh" * (2 * MIB // 3)
+        + "ZGNiYWRjYmE="
     )
 
 
@@ -236,7 +268,9 @@ def test_a_file_of_some_mebibytes_in_and_out(start, before, version, tmp_path):
 def test_a_body_that_is_too_large_is_refused_by_the_server(start, proxy, version, tmp_path):
     nginx(proxy, "nginx.conf", {"127.0.0.1:5000": start(TURNS, "--max-body=1MiB").port})
     (tmp_path / "body").write_bytes(b" " * (2 * MIB))
-    status, answer = proxy.ask(version, "/predictions", *JSON, "--data-binary", f"@{tmp_path / 'body'}")
+    status, answer = proxy.ask(
+        version, "/predictions", *JSON, "--data-binary", f"@{tmp_path / 'body'}"
+    )
     assert (status, "see --max-body" in answer["detail"]) == (413, True)
 
 
@@ -252,9 +286,20 @@ def test_the_urls_of_v1_are_those_of_the_proxy(start, before, version, tmp_path)
 
 
 def test_a_browser_is_let_in_by_the_name_that_is_allowed(start, before, version):
-    browser = ("-o", os.devnull, "-w", "%{http_code}", "-A", "Mozilla/5.0", "-H", "Sec-Fetch-Site: same-origin")
+    browser = (
+        "-o",
+        os.devnull,
+        "-w",
+        "%{http_code}",
+        "-A",
+        "Mozilla/5.0",
+        "-H",
+        "Sec-Fetch-Site: same-origin",
+    )
     proxy = before(start(WAITS, f"--allowed-host={NAME}"))
-    done = subprocess.run(proxy.curl(version, "/docs", *browser), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        proxy.curl(version, "/docs", *browser), capture_output=True, text=True, timeout=60
+    )
     assert done.stdout == "200"
 
 
@@ -280,7 +325,10 @@ def test_polls_and_cancels_reach_the_server_that_knows_the_id(two, proxy, versio
     assert {len(server.get("/predictions").json["results"]) for server in two} == {3}
     for path, id in ids:
         assert proxy.ask(version, f"{path}/{id}")[0] == 200
-        assert proxy.ask(version, f"{path}/{id}/cancel", "-X", "POST", "-H", "Prefer: wait=10")[0] == 200
+        assert (
+            proxy.ask(version, f"{path}/{id}/cancel", "-X", "POST", "-H", "Prefer: wait=10")[0]
+            == 200
+        )
         assert proxy.ask(version, f"{path}/{id}")[1]["status"] == "canceled"
     assert proxy.ask(version, "/predictions/unknown")[0] == 404
     assert proxy.ask(version, "/predictions/unknown/cancel", "-X", "POST") == (404, {})

@@ -1,7 +1,8 @@
 """Each example of deploy/ starts, works, finds its work again after a crash, and ends in time.
 
-A box stands in for the machine, and for the base image. Everything else is read from the file: user,
-groups, capabilities, read-only root, mounts, environment, arguments, probes and the time to end.
+A box stands in for the machine, and for the base image. Everything else is read from the file:
+user, groups, capabilities, read-only root, mounts, environment, arguments, probes and the time to
+end.
 
 - Docker and Compose: a new volume takes owner and mode from the image, as Docker does it.
 - Kubernetes: an emptyDir belongs to root and to the group of fsGroup, has mode 2777 and outlives a
@@ -33,7 +34,9 @@ from packages import ROOT, Environment
 
 from waiting import until
 
-pytestmark = pytest.mark.skipif(not possible(), reason="only root can build boxes: unshare --mount --pid")
+pytestmark = pytest.mark.skipif(
+    not possible(), reason="only root can build boxes: unshare --mount --pid"
+)
 
 DEPLOY = ROOT / "deploy"
 
@@ -71,7 +74,9 @@ def image(command: list[str] | None = None) -> Spec:
     """What the Dockerfile says; the base image's part is the machine's."""
     stage = STAGES[-1]
     copies = {}
-    for source, target in re.findall(r"^COPY (examples/\S+) (\S+)$", "\n".join(stage), re.MULTILINE):
+    for source, target in re.findall(
+        r"^COPY (examples/\S+) (\S+)$", "\n".join(stage), re.MULTILINE
+    ):
         copies[str(ROOT / source)] = target
     steps = [step.strip() for step in instruction("RUN").split("&&")]
     env = dict(pair.split("=", 1) for pair in shlex.split(instruction("ENV")))
@@ -116,7 +121,9 @@ def compose(tmp_path) -> Example:
     spec.no_capabilities = service["cap_drop"] == ["ALL"]
     spec.no_new_privileges = "no-new-privileges:true" in service["security_opt"]
     assert all(port.endswith(":5000") for port in service["ports"])
-    return Example(spec, float(service["stop_grace_period"].rstrip("s")), healthcheck, keeps="volumes")
+    return Example(
+        spec, float(service["stop_grace_period"].rstrip("s")), healthcheck, keeps="volumes"
+    )
 
 
 def pod_of(container: dict[str, Any], port: int) -> tuple[Spec, Any]:
@@ -130,7 +137,9 @@ def pod_of(container: dict[str, Any], port: int) -> tuple[Spec, Any]:
         probes = [container[name] for name in container if name.endswith("Probe")]
         assert probes
         asked = [(probe["httpGet"]["path"], probe.get("timeoutSeconds", 1)) for probe in probes]
-        return all(box.ask("GET", path, port=port, timeout=seconds)[0] == 200 for path, seconds in asked)
+        return all(
+            box.ask("GET", path, port=port, timeout=seconds)[0] == 200 for path, seconds in asked
+        )
 
     return spec, healthy
 
@@ -146,7 +155,9 @@ def kubernetes(tmp_path) -> Example:
     [port] = container["ports"]
     spec, healthy = pod_of(container, port["containerPort"])
     security, of_container = pod["securityContext"], container["securityContext"]
-    spec.uid = spec.gid = security["runAsUser"]  # the group is the one that the image has for the user
+    spec.uid = spec.gid = security[
+        "runAsUser"
+    ]  # the group is the one that the image has for the user
     assert security["runAsNonRoot"] and spec.uid
     spec.gid = security.get("runAsGroup", spec.gid)
     spec.groups = [security["fsGroup"]]
@@ -203,7 +214,9 @@ def up(box: Box, example: Example) -> Box:
     return box
 
 
-@pytest.mark.parametrize("read", [docker, compose, kubernetes, knative], ids=lambda read: read.__name__)
+@pytest.mark.parametrize(
+    "read", [docker, compose, kubernetes, knative], ids=lambda read: read.__name__
+)
 def test_it_starts_as_its_file_says(read, environment, layers, tmp_path):
     example = read(tmp_path)
     spec = example.spec
@@ -212,7 +225,10 @@ def test_it_starts_as_its_file_says(read, environment, layers, tmp_path):
     try:
         box = up(boxes[0], example)
         state = box.status()
-        assert state["Uid"].split() == [str(spec.uid)] * 4 and state["Gid"].split() == [str(spec.gid)] * 4
+        assert (
+            state["Uid"].split() == [str(spec.uid)] * 4
+            and state["Gid"].split() == [str(spec.gid)] * 4
+        )
         assert state["Groups"].split() == [str(group) for group in spec.groups]
         assert (state["CapBnd"] == "0" * 16, state["NoNewPrivs"] == "1") == (
             spec.no_capabilities,
@@ -228,7 +244,9 @@ def test_it_starts_as_its_file_says(read, environment, layers, tmp_path):
         boxes.append(Box(spec, tmp_path / "log2"))
         box = up(boxes[1], example)
         status, body = box.ask("GET", "/predictions/it")
-        assert (status, json.loads(body).get("output")) == ((200, "hello world") if example.keeps else (404, None))
+        assert (status, json.loads(body).get("output")) == (
+            (200, "hello world") if example.keeps else (404, None)
+        )
         assert answers(box, "next")["output"] == "hello world"
 
         box.signal(signal.SIGTERM)
@@ -316,7 +334,9 @@ def value_of(key: str) -> str:
 
 
 def test_systemd_starts_the_unit(environment, layers, tmp_path):
-    """A manager of the box's own runs the unit as it is, with a model that does what real ones do."""
+    """A manager of the box's own runs the unit as it is, with a model that does what real ones
+    do.
+    """
     if not (manager := shutil.which("systemd", path="/lib/systemd:/usr/lib/systemd")):
         pytest.skip("systemd is missing: Debian has it in the package of that name")
     units = tmp_path / "units"
@@ -340,7 +360,12 @@ def test_systemd_starts_the_unit(environment, layers, tmp_path):
         layer=layers.new(),
     )
     box = Box(spec, tmp_path / "log")
-    example = Example(spec, float(value_of("TimeoutStopSec")), lambda box: box.ask("GET", "/readyz")[0] == 200, "state")
+    example = Example(
+        spec,
+        float(value_of("TimeoutStopSec")),
+        lambda box: box.ask("GET", "/readyz")[0] == 200,
+        "state",
+    )
     log = pathlib.Path(spec.layer, "upper/coggo.log")
 
     def main_pid() -> str:
@@ -349,11 +374,18 @@ def test_systemd_starts_the_unit(environment, layers, tmp_path):
     try:
         up(box, example)
         first, state = main_pid(), box.status(main_pid())
-        assert state["Uid"].split()[0] != "0" and state["CapBnd"] == "0" * 16 and state["NoNewPrivs"] == "1"
+        assert (
+            state["Uid"].split()[0] != "0"
+            and state["CapBnd"] == "0" * 16
+            and state["NoNewPrivs"] == "1"
+        )
         assert state["Seccomp"] == "2"
         assert answers(box, "it")["output"] == "hello world", log.read_text()
 
-        assert box.run("systemctl", "kill", "--kill-who=main", "--signal=KILL", "coggo").returncode == 0
+        assert (
+            box.run("systemctl", "kill", "--kill-who=main", "--signal=KILL", "coggo").returncode
+            == 0
+        )
         until("it runs again", lambda: main_pid() not in ("0", first), 30)
         up(box, example)
         status, body = box.ask("GET", "/predictions/it")
@@ -362,7 +394,9 @@ def test_systemd_starts_the_unit(environment, layers, tmp_path):
         begun = time.monotonic()
         done = box.run("systemctl", "stop", "coggo", timeout=example.seconds + 10)
         assert done.returncode == 0 and time.monotonic() - begun < example.seconds, done.stderr
-        result = box.run("systemctl", "show", "--property=Result,ExecMainStatus", "coggo").stdout.split()
+        result = box.run(
+            "systemctl", "show", "--property=Result,ExecMainStatus", "coggo"
+        ).stdout.split()
         assert sorted(result) == ["ExecMainStatus=0", "Result=success"], log.read_text()
     finally:
         box.close()

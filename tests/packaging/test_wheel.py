@@ -42,8 +42,13 @@ def model(tmp_path):
 
 def serve(environment, *command):
     """Start a server, ask it once, stop it; returns the prediction and the health."""
-    env = {"PATH": f"{environment.directory}/bin:/usr/bin:/bin", "HOME": os.environ.get("HOME", "/")}
-    process = subprocess.Popen([str(w) for w in command], stderr=subprocess.PIPE, text=True, env=env, cwd="/")
+    env = {
+        "PATH": f"{environment.directory}/bin:/usr/bin:/bin",
+        "HOME": os.environ.get("HOME", "/"),
+    }
+    process = subprocess.Popen(
+        [str(w) for w in command], stderr=subprocess.PIPE, text=True, env=env, cwd="/"
+    )
     try:
         lines = ""
         while "model ready" not in lines:
@@ -52,7 +57,9 @@ def serve(environment, *command):
             lines += line
         port = re.search(r"msg=listening address=\S+:(\d+)", lines).group(1)
         body = json.dumps({"input": {"name": "wheel"}}).encode()
-        ask = urllib.request.Request(f"http://127.0.0.1:{port}/predictions", body, {"Content-Type": "application/json"})
+        ask = urllib.request.Request(
+            f"http://127.0.0.1:{port}/predictions", body, {"Content-Type": "application/json"}
+        )
         with urllib.request.urlopen(ask, timeout=30) as answer:
             prediction = json.load(answer)
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health-check", timeout=30) as answer:
@@ -64,9 +71,13 @@ def serve(environment, *command):
 
 
 def test_the_server_is_on_the_path_and_serves_an_unmodified_model(environment, model):
-    prediction, health = serve(environment, "coggo-server", "--host", "127.0.0.1", "--port", "0", model)
+    prediction, health = serve(
+        environment, "coggo-server", "--host", "127.0.0.1", "--port", "0", model
+    )
     assert (prediction["status"], prediction["output"]) == ("succeeded", "hello wheel")
-    assert environment.run(environment.python, "-V").stdout.split()[1] == health["version"]["python"]
+    assert (
+        environment.run(environment.python, "-V").stdout.split()[1] == health["version"]["python"]
+    )
 
 
 def test_it_finds_its_own_python_where_nothing_is_activated(environment, model):
@@ -75,7 +86,9 @@ def test_it_finds_its_own_python_where_nothing_is_activated(environment, model):
     assert (done.returncode, done.stdout) == (0, "hello you\n"), done.stderr
 
 
-def test_another_interpreter_gets_our_package_and_nothing_else_of_ours(environment, model, tmp_path):
+def test_another_interpreter_gets_our_package_and_nothing_else_of_ours(
+    environment, model, tmp_path
+):
     site = environment.run(environment.python, "-c", "import cog; print(cog.__file__)").stdout
     (pathlib.Path(site).parents[1] / "only_in_ours.py").write_text("")
     (model / "predict.py").write_text(
@@ -88,7 +101,16 @@ def test_another_interpreter_gets_our_package_and_nothing_else_of_ours(environme
 
 
 def test_the_command_of_an_image_built_for_cog_starts_it(environment, model):
-    command = [environment.python, "-m", "cog.server.http", "--host", "127.0.0.1", "--port", "0", model]
+    command = [
+        environment.python,
+        "-m",
+        "cog.server.http",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        model,
+    ]
     prediction, _ = serve(environment, *command)
     assert prediction["output"] == "hello wheel"
 
@@ -97,7 +119,9 @@ def test_it_is_a_module_of_python_too(environment, model):
     command = [environment.python, "-m", "coggo", "--host", "127.0.0.1", "--port", "0", model]
     prediction, health = serve(environment, *command)
     assert prediction["output"] == "hello wheel"
-    assert environment.run(environment.python, "-V").stdout.split()[1] == health["version"]["python"]
+    assert (
+        environment.run(environment.python, "-V").stdout.split()[1] == health["version"]["python"]
+    )
     done = environment.run(environment.python, "-m", "coggo", "predict", model, "-i", "name=you")
     assert (done.returncode, done.stdout) == (0, "hello you\n"), done.stderr
     done = environment.run(environment.python, "-m", "coggo", "predict", model)
@@ -120,7 +144,9 @@ def test_pip_knows_what_it_has_installed(environment):
 
 
 def test_cog_itself_in_the_same_environment_is_an_error_that_says_what_to_do(environment, model):
-    site = pathlib.Path(environment.run(environment.python, "-c", "import cog; print(cog.__file__)").stdout).parents[1]
+    site = pathlib.Path(
+        environment.run(environment.python, "-c", "import cog; print(cog.__file__)").stdout
+    ).parents[1]
     cog = site / "cog-0.16.12.dist-info"
     cog.mkdir()
     try:
@@ -135,8 +161,12 @@ def test_cog_itself_in_the_same_environment_is_an_error_that_says_what_to_do(env
 def test_the_readme_installs_it(tmp_path, wheel, model):
     [block] = re.findall(r"```sh\n(make dist.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     make, install, start = (shlex.split(line, comments=True) for line in block.splitlines())
-    planned = subprocess.run([*make, "-n"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
-    assert re.search(r"scripts/dist --go \S+$", planned, re.MULTILINE), "it would build all of them, into dist"
+    planned = subprocess.run(
+        [*make, "-n"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    assert re.search(r"scripts/dist --go \S+$", planned, re.MULTILINE), (
+        "it would build all of them, into dist"
+    )
     (tmp_path / "dist").mkdir()
     shutil.copy(wheel, tmp_path / "dist")
     environment = Environment(tmp_path / "v", list(PYTHONS.values())[-1])
@@ -159,7 +189,9 @@ def test_uninstalling_leaves_nothing(tmp_path, wheel):
 def test_the_same_sources_make_the_same_bytes(wheel, tmp_path):
     time.sleep(2.1)  # a time of this moment would differ in a zip file
     again = make_wheel(tmp_path)
-    assert hashlib.sha256(again.read_bytes()).digest() == hashlib.sha256(wheel.read_bytes()).digest()
+    assert (
+        hashlib.sha256(again.read_bytes()).digest() == hashlib.sha256(wheel.read_bytes()).digest()
+    )
 
 
 def built(request):
@@ -178,15 +210,23 @@ def test_every_wheel_is_complete(request):
             names = archive.namelist()
             info = next(n for n in names if n.endswith("/METADATA"))
             about = email.message_from_string(archive.read(info).decode())
-            tags = email.message_from_string(archive.read(info.replace("METADATA", "WHEEL")).decode()).get_all("Tag")
+            tags = email.message_from_string(
+                archive.read(info.replace("METADATA", "WHEEL")).decode()
+            ).get_all("Tag")
             server = next(n for n in names if n.endswith(".data/scripts/coggo-server"))
             head = archive.read(server)[:4]
             mode = archive.getinfo(server).external_attr >> 16
             recorded = archive.read(info.replace("METADATA", "RECORD")).decode().splitlines()
         assert (about["Name"], about["Requires-Python"]) == ("coggo", ">=3.9")
         assert about["Requires-Dist"] is None
-        assert path.name == f"coggo-{about['Version']}-py3-none-{'.'.join(t.split('-')[2] for t in tags)}.whl"
-        assert head == (b"\xcf\xfa\xed\xfe" if "macosx" in path.name else b"\x7fELF") and mode == 0o100755
+        assert (
+            path.name
+            == f"coggo-{about['Version']}-py3-none-{'.'.join(t.split('-')[2] for t in tags)}.whl"
+        )
+        assert (
+            head == (b"\xcf\xfa\xed\xfe" if "macosx" in path.name else b"\x7fELF")
+            and mode == 0o100755
+        )
         assert {line.split(",")[0] for line in recorded} == set(names)
         assert {
             "coggo.py",
@@ -200,12 +240,20 @@ def test_every_wheel_is_complete(request):
 
 
 def test_the_server_in_the_wheel_needs_no_library(environment):
-    described = subprocess.run(["ldd", environment.server], capture_output=True, text=True, timeout=20)
+    described = subprocess.run(
+        ["ldd", environment.server], capture_output=True, text=True, timeout=20
+    )
     assert "not a dynamic executable" in described.stdout + described.stderr
 
 
 def test_the_server_is_compiled_for_macos(tmp_path):
-    build = [os.environ.get("GO", "go"), "build", "-o", tmp_path / "coggo-server", "./cmd/coggo-server"]
+    build = [
+        os.environ.get("GO", "go"),
+        "build",
+        "-o",
+        tmp_path / "coggo-server",
+        "./cmd/coggo-server",
+    ]
     env = {**os.environ, "GOOS": "darwin", "GOARCH": "arm64", "CGO_ENABLED": "0"}
     subprocess.run(build, cwd=ROOT, env=env, check=True, timeout=900)
     assert (tmp_path / "coggo-server").read_bytes()[:4] == b"\xcf\xfa\xed\xfe"

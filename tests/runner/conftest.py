@@ -28,7 +28,9 @@ def python(request: Any) -> str:
 def bells() -> Iterator[list[int]]:
     """The signals that runners have sent to this process, in order."""
     rung: list[int] = []
-    old = {number: signal.signal(number, lambda n, _: rung.append(n)) for number in (READY, BUSY, LOOK)}
+    old = {
+        number: signal.signal(number, lambda n, _: rung.append(n)) for number in (READY, BUSY, LOOK)
+    }
     yield rung
     for number, handler in old.items():
         signal.signal(number, handler)
@@ -60,7 +62,9 @@ def runner(python: str, tmp_path: pathlib.Path, bells: list[int]) -> Iterator[St
 
 
 @pytest.fixture(scope="module")
-def shared(python: str, tmp_path_factory: pytest.TempPathFactory, bells: list[int]) -> Iterator[Start]:
+def shared(
+    python: str, tmp_path_factory: pytest.TempPathFactory, bells: list[int]
+) -> Iterator[Start]:
     """Starts runners that serve all tests of a file; each reference is started once."""
     started: list[Runner] = []
     start = _starter(python, tmp_path_factory.mktemp("shared"), bells, started)

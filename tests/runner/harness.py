@@ -70,7 +70,9 @@ class Pipe:
 
 
 class Runner:
-    """A runner and its directory. Ids are taken to be harmless as file names; `put` takes any name."""
+    """A runner and its directory. Ids are taken to be harmless as file names; `put` takes any
+    name.
+    """
 
     def __init__(
         self,
@@ -133,7 +135,9 @@ class Runner:
             )
             return message
 
-        return until(f"{name} of {sorted(os.listdir(self.path))}\n{self.stderr.text}", look, seconds)
+        return until(
+            f"{name} of {sorted(os.listdir(self.path))}\n{self.stderr.text}", look, seconds
+        )
 
     # -- predictions
 
@@ -145,7 +149,14 @@ class Runner:
 
     def send(self, id: str, input: dict[str, Any] | None = None, **more: Any) -> str:
         """Hand over a prediction."""
-        request = {"id": id, "method": "predict", "input": input or {}, "files": [], "context": {}, **more}
+        request = {
+            "id": id,
+            "method": "predict",
+            "input": input or {},
+            "files": [],
+            "context": {},
+            **more,
+        }
         self.put(f"request-{id}.json", request)
         return id
 

@@ -1,4 +1,6 @@
-"""Which files a run has made: by their births, by the clock of kernels whose stamps are coarse, and where there are none."""
+"""Which files a run has made: by their births, by the clock of kernels whose stamps are coarse, and
+where there are none.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def temporary(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathli
 
 
 @pytest.fixture
-def without_births(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[pathlib.Path]:
+def without_births(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[pathlib.Path]:
     """A temporary directory on a file system that tells no births."""
     path = tmp_path_factory.mktemp("ramfs")
     if os.system(f"mount -t ramfs ramfs {path}") != 0:
@@ -69,12 +73,16 @@ def test_a_marker_that_the_model_has_closed_is_made_anew(temporary: pathlib.Path
     stamps = os.stat(mine).st_mtime_ns
     began = known.begin({}, True)
     known.wait(began)
-    assert made(known, write(temporary / "new"), began) and not made(known, str(temporary / "mine"), began)
+    assert made(known, write(temporary / "new"), began) and not made(
+        known, str(temporary / "mine"), began
+    )
     assert os.stat(mine).st_mtime_ns == stamps
     os.close(mine)
 
 
-def test_where_births_are_not_told_an_older_name_and_older_contents_are_kept(without_births: pathlib.Path) -> None:
+def test_where_births_are_not_told_an_older_name_and_older_contents_are_kept(
+    without_births: pathlib.Path,
+) -> None:
     if births.birth(str(without_births)) is not None:
         pytest.skip("this kernel tells births everywhere")
     known = Births()
@@ -89,9 +97,9 @@ def test_where_births_are_not_told_an_older_name_and_older_contents_are_kept(wit
     shutil.move(moved, without_births / "moved")
     (without_births / "new directory").mkdir()
     new = [write(without_births / "new"), write(without_births / "new directory" / "new")]
-    assert [made(known, path, began) for path in (*old, str(without_births / "moved"), *new)] == [False] * 3 + [
-        True
-    ] * 2
+    assert [made(known, path, began) for path in (*old, str(without_births / "moved"), *new)] == [
+        False
+    ] * 3 + [True] * 2
 
 
 def test_what_came_with_the_request_is_the_run_s_own_wherever_it_is_moved(
@@ -105,7 +113,9 @@ def test_what_came_with_the_request_is_the_run_s_own_wherever_it_is_moved(
     assert not made(known, write(tmp_path_factory.mktemp("elsewhere") / "new"), began)
 
 
-def test_a_file_goes_when_no_run_can_return_it_any_more_and_the_server_has_it(temporary: pathlib.Path) -> None:
+def test_a_file_goes_when_no_run_can_return_it_any_more_and_the_server_has_it(
+    temporary: pathlib.Path,
+) -> None:
     known = Births()
     first, second = known.begin({}, True), known.begin({}, True)
     path = write(temporary / "shared")
@@ -139,13 +149,20 @@ def test_all_that_is_left_goes_at_the_end(temporary: pathlib.Path) -> None:
     assert not os.path.exists(path)
 
 
-def test_files_beside_the_model_are_nobodys_though_it_lies_in_the_temporary_directory(temporary: pathlib.Path) -> None:
+def test_files_beside_the_model_are_nobodys_though_it_lies_in_the_temporary_directory(
+    temporary: pathlib.Path,
+) -> None:
     model = temporary / "model"
     (model / "deep").mkdir(parents=True)
     known = Births(str(model))
     began = known.begin({}, True)
     known.wait(began)
-    files = [model / "out.txt", model / "deep" / "out.txt", temporary / "out.txt", temporary / "model.txt"]
+    files = [
+        model / "out.txt",
+        model / "deep" / "out.txt",
+        temporary / "out.txt",
+        temporary / "model.txt",
+    ]
     assert [made(known, write(path), began) for path in files] == [False, False, True, True]
 
 

@@ -15,7 +15,15 @@ from runner.conftest import Start
 from runner.harness import LOOK, MODELS, READY, command, environment, make_spool
 from waiting import alive, until
 
-FORMS = ["function", "async_function", "Plain", "WithSetup", "Async", "AsyncSetup", "AsyncSetupOnly"]
+FORMS = [
+    "function",
+    "async_function",
+    "Plain",
+    "WithSetup",
+    "Async",
+    "AsyncSetup",
+    "AsyncSetupOnly",
+]
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -48,7 +56,12 @@ def test_setup_result_says_what_the_model_can(runner: Start) -> None:
 
 def test_schema_is_there_before_setup_has_ended(runner: Start) -> None:
     r = runner("boot.py:SlowSetup", ready=False)
-    assert r.wait_for("openapi.json")["components"]["schemas"]["Input"]["properties"]["name"]["default"] == "world"
+    assert (
+        r.wait_for("openapi.json")["components"]["schemas"]["Input"]["properties"]["name"][
+            "default"
+        ]
+        == "world"
+    )
     assert r.get("setup-result.json") is None
     assert r.rung == []
 
@@ -77,7 +90,9 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("ref", "error", "text"), FAILURES)
-def test_failed_start_names_the_cause_and_exits_with_a_status(runner: Start, ref: str, error: str, text: str) -> None:
+def test_failed_start_names_the_cause_and_exits_with_a_status(
+    runner: Start, ref: str, error: str, text: str
+) -> None:
     r = runner(ref, ready=False)
     result = r.wait_for("setup-result.json")
     assert result["status"] == "failed"
@@ -103,7 +118,9 @@ def test_syntax_error_is_shown_with_its_line(runner: Start, tmp_path: pathlib.Pa
 
 
 def test_synchronous_model_with_concurrency_is_refused(runner: Start) -> None:
-    result = runner("boot.py:Plain", "--max-concurrency", "2", ready=False).wait_for("setup-result.json")
+    result = runner("boot.py:Plain", "--max-concurrency", "2", ready=False).wait_for(
+        "setup-result.json"
+    )
     assert result["status"] == "failed"
     assert "async def" in result["error"] + result["traceback"]
 
@@ -144,7 +161,10 @@ def test_idle_runner_uses_no_cpu(runner: Start, name: str) -> None:
         fields = pathlib.Path(f"/proc/{r.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return int(fields[11]) + int(fields[12])
 
-    until("the end of its work", lambda: pathlib.Path(f"/proc/{r.process.pid}/stat").read_text().split()[2] == "S")
+    until(
+        "the end of its work",
+        lambda: pathlib.Path(f"/proc/{r.process.pid}/stat").read_text().split()[2] == "S",
+    )
     before = ticks()
     time.sleep(2)
     assert ticks() == before
@@ -162,7 +182,9 @@ child.wait()
 
 
 @pytest.mark.parametrize("name", ["Plain", "Async", "SlowSetup"])
-def test_death_of_the_parent_leaves_no_runner(python: str, tmp_path: pathlib.Path, name: str) -> None:
+def test_death_of_the_parent_leaves_no_runner(
+    python: str, tmp_path: pathlib.Path, name: str
+) -> None:
     spool = make_spool(tmp_path / "spool")
     line = json.dumps([command(python, spool, f"boot.py:{name}"), str(MODELS)])
     with subprocess.Popen(
@@ -179,11 +201,19 @@ def test_death_of_the_parent_leaves_no_runner(python: str, tmp_path: pathlib.Pat
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["--predict", "x.py:y"], ["--working-dir"], ["--working-dir", "x", "--predict", "y", "--what", "z"]],
+    [
+        [],
+        ["--predict", "x.py:y"],
+        ["--working-dir"],
+        ["--working-dir", "x", "--predict", "y", "--what", "z"],
+    ],
 )
 def test_wrong_command_line_shows_the_usage(python: str, arguments: list[str]) -> None:
     done = subprocess.run(
-        [python, "-m", "cog.internal.file_runner", *arguments], env=environment(), capture_output=True, text=True
+        [python, "-m", "cog.internal.file_runner", *arguments],
+        env=environment(),
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 1
     assert done.stderr.startswith("usage: ")

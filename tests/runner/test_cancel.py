@@ -62,13 +62,19 @@ def test_canceled_prediction_ends_at_once_whatever_the_model_makes_of_it(
     for id in ("a", "b"):
         m.begin(id)
         response = m.cancel(id)
-        assert (response["status"], response["error"], response["output"]) == ("canceled", None, None), response
+        assert (response["status"], response["error"], response["output"]) == (
+            "canceled",
+            None,
+            None,
+        ), response
         assert response["traceback"] is None
         assert response["metrics"]["predict_time"] < 30
 
 
 @pytest.mark.parametrize("name", ["cleans_up", "async_cleans_up"])
-def test_clean_up_of_the_model_runs_to_its_end(runner: Start, tmp_path: pathlib.Path, name: str) -> None:
+def test_clean_up_of_the_model_runs_to_its_end(
+    runner: Start, tmp_path: pathlib.Path, name: str
+) -> None:
     m = marked(runner, name, tmp_path)
     m.begin("a")
     m.runner.cancel("a")
@@ -80,7 +86,9 @@ def test_clean_up_of_the_model_runs_to_its_end(runner: Start, tmp_path: pathlib.
 
 
 @pytest.mark.parametrize("name", ["yields", "async_yields", "returns_async"])
-def test_canceled_iterator_keeps_its_items_and_is_closed(runner: Start, tmp_path: pathlib.Path, name: str) -> None:
+def test_canceled_iterator_keeps_its_items_and_is_closed(
+    runner: Start, tmp_path: pathlib.Path, name: str
+) -> None:
     m = marked(runner, name, tmp_path)
     m.runner.send("a", {"mark": str(tmp_path / "a")})
     until("three items", lambda: len(m.runner.chunks("a")) == 3)
@@ -91,7 +99,9 @@ def test_canceled_iterator_keeps_its_items_and_is_closed(runner: Start, tmp_path
 
 
 @pytest.mark.parametrize("name", ["sleeps", "async_sleeps", "batched"])
-def test_cancel_that_was_there_before_the_request_ends_it(runner: Start, tmp_path: pathlib.Path, name: str) -> None:
+def test_cancel_that_was_there_before_the_request_ends_it(
+    runner: Start, tmp_path: pathlib.Path, name: str
+) -> None:
     r = runner(f"cancels.py:{name}")
     r.cancel("a", ring=False)
     r.send("a", {"mark": str(tmp_path / "a")})
@@ -99,7 +109,9 @@ def test_cancel_that_was_there_before_the_request_ends_it(runner: Start, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["sleeps", "async_sleeps", "batched"])
-def test_cancel_that_was_there_before_the_start_ends_it(runner: Start, tmp_path: pathlib.Path, name: str) -> None:
+def test_cancel_that_was_there_before_the_start_ends_it(
+    runner: Start, tmp_path: pathlib.Path, name: str
+) -> None:
     r = runner(f"cancels.py:{name}", ready=False)
     r.cancel("a", ring=False)
     r.send("a", {"mark": str(tmp_path / "a")})
@@ -107,7 +119,9 @@ def test_cancel_that_was_there_before_the_start_ends_it(runner: Start, tmp_path:
 
 
 @pytest.mark.parametrize("name", ["sleeps", "async_sleeps", "OwnHandler"])
-def test_late_bell_does_not_hit_the_next_prediction(runner: Start, tmp_path: pathlib.Path, name: str) -> None:
+def test_late_bell_does_not_hit_the_next_prediction(
+    runner: Start, tmp_path: pathlib.Path, name: str
+) -> None:
     r = runner(f"cancels.py:{name}")
     for n in range(20):
         r.send(f"a{n}", {"mark": str(tmp_path / "a"), "seconds": 0})
@@ -121,7 +135,9 @@ def test_late_bell_does_not_hit_the_next_prediction(runner: Start, tmp_path: pat
 
 
 @pytest.mark.parametrize("name", ["sleeps", "async_sleeps"])
-def test_bell_without_a_cancel_file_means_nothing(runner: Start, tmp_path: pathlib.Path, name: str) -> None:
+def test_bell_without_a_cancel_file_means_nothing(
+    runner: Start, tmp_path: pathlib.Path, name: str
+) -> None:
     r = runner(f"cancels.py:{name}")
     for id in ("a", "b"):
         r.send(id, {"mark": str(tmp_path / id), "seconds": 0.1})
@@ -132,7 +148,9 @@ def test_bell_without_a_cancel_file_means_nothing(runner: Start, tmp_path: pathl
 
 
 @pytest.mark.parametrize("name", ["sleeps", "async_sleeps"])
-def test_cancel_of_somebody_else_means_nothing(runner: Start, tmp_path: pathlib.Path, name: str) -> None:
+def test_cancel_of_somebody_else_means_nothing(
+    runner: Start, tmp_path: pathlib.Path, name: str
+) -> None:
     m = marked(runner, name, tmp_path)
     m.begin("a")
     m.runner.cancel("b")
@@ -148,7 +166,9 @@ def test_bell_during_setup_is_harmless(runner: Start, tmp_path: pathlib.Path) ->
     assert r.process.poll() is None
 
 
-def test_task_that_is_canceled_before_its_first_step_is_answered(runner: Start, tmp_path: pathlib.Path) -> None:
+def test_task_that_is_canceled_before_its_first_step_is_answered(
+    runner: Start, tmp_path: pathlib.Path
+) -> None:
     m = marked(runner, "async_blocks", tmp_path, "--max-concurrency", "2")
     m.begin("a")
     m.runner.send("b", {"mark": str(tmp_path / "b")})
@@ -171,8 +191,13 @@ def test_cancel_ends_one_of_several(runner: Start, tmp_path: pathlib.Path) -> No
 
 
 @pytest.mark.parametrize("name", ["sleeps", "async_sleeps"])
-def test_same_id_again_after_a_cancel_is_a_new_prediction(runner: Start, tmp_path: pathlib.Path, name: str) -> None:
+def test_same_id_again_after_a_cancel_is_a_new_prediction(
+    runner: Start, tmp_path: pathlib.Path, name: str
+) -> None:
     m = marked(runner, name, tmp_path)
     m.begin("a")
     assert m.cancel("a")["status"] == "canceled"
-    assert m.runner.response(m.runner.send("a", {"mark": str(tmp_path / "a"), "seconds": 0}))["output"] == "slept"
+    assert (
+        m.runner.response(m.runner.send("a", {"mark": str(tmp_path / "a"), "seconds": 0}))["output"]
+        == "slept"
+    )

@@ -59,7 +59,9 @@ def test_busy_and_ready_come_with_the_last_slot_only(runner: Start, tmp_path: pa
 
 
 @pytest.mark.parametrize("name", ["blocks_for", "waits_for"])
-def test_runner_with_one_slot_is_busy_during_its_prediction(runner: Start, tmp_path: pathlib.Path, name: str) -> None:
+def test_runner_with_one_slot_is_busy_during_its_prediction(
+    runner: Start, tmp_path: pathlib.Path, name: str
+) -> None:
     g = Gates(runner(f"many.py:{name}"), tmp_path)
     for id in ("a", "b"):
         g.begin(id)
@@ -78,20 +80,26 @@ def test_requests_join_while_others_run(runner: Start, tmp_path: pathlib.Path) -
     g.end("long")
 
 
-def test_concurrency_of_the_decorator_holds_without_the_option(runner: Start, tmp_path: pathlib.Path) -> None:
+def test_concurrency_of_the_decorator_holds_without_the_option(
+    runner: Start, tmp_path: pathlib.Path
+) -> None:
     r = runner("many.py:Marked")
     assert r.get("setup-result.json")["max_concurrency"] == 2
 
 
 @pytest.mark.parametrize("name", ["blocks_for", "waits_for"])
-def test_same_id_again_after_its_end_is_a_new_prediction(runner: Start, tmp_path: pathlib.Path, name: str) -> None:
+def test_same_id_again_after_its_end_is_a_new_prediction(
+    runner: Start, tmp_path: pathlib.Path, name: str
+) -> None:
     g = Gates(runner(f"many.py:{name}"), tmp_path)
     for _ in range(50):
         g.begin("a")
         g.end("a")
 
 
-def test_synchronous_training_does_not_stop_async_predictions(runner: Start, tmp_path: pathlib.Path) -> None:
+def test_synchronous_training_does_not_stop_async_predictions(
+    runner: Start, tmp_path: pathlib.Path
+) -> None:
     g = Gates(runner("many.py:WithTrain", "--max-concurrency", "2"), tmp_path)
     g.begin("training", method="train")
     g.begin("a")
@@ -99,7 +107,9 @@ def test_synchronous_training_does_not_stop_async_predictions(runner: Start, tmp
     g.end("training")
 
 
-def test_burst_of_requests_beyond_the_slots_is_answered(runner: Start, tmp_path: pathlib.Path) -> None:
+def test_burst_of_requests_beyond_the_slots_is_answered(
+    runner: Start, tmp_path: pathlib.Path
+) -> None:
     r = runner("many.py:blocks_for")
     (tmp_path / "open").touch()
     ids = [r.send(f"id{n}", {"path": str(tmp_path / "open")}) for n in range(200)]
@@ -107,7 +117,9 @@ def test_burst_of_requests_beyond_the_slots_is_answered(runner: Start, tmp_path:
 
 
 @pytest.mark.parametrize("name", ["waits_for", "blocks_for"])
-def test_stop_lets_the_running_predictions_end_first(runner: Start, tmp_path: pathlib.Path, name: str) -> None:
+def test_stop_lets_the_running_predictions_end_first(
+    runner: Start, tmp_path: pathlib.Path, name: str
+) -> None:
     g = Gates(runner(f"many.py:{name}"), tmp_path)
     g.begin("a")
     until("busy", lambda: g.slots() == [BUSY])

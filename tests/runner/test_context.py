@@ -12,7 +12,10 @@ from runner.harness import Runner
 
 @pytest.fixture(params=["shows", "async_shows"])
 def model(request: Any, shared: Start) -> Runner:
-    return shared(f"context.py:{request.param}", *(["--max-concurrency", "8"] if "async" in request.param else []))
+    return shared(
+        f"context.py:{request.param}",
+        *(["--max-concurrency", "8"] if "async" in request.param else []),
+    )
 
 
 def test_model_sees_the_context_of_its_request(model: Runner) -> None:
@@ -35,7 +38,10 @@ def test_predictions_at_once_see_their_own_context(shared: Start) -> None:
 
 
 def test_thread_sees_the_context_when_it_is_given_it(shared: Start) -> None:
-    assert shared("context.py:in_thread").predict({}, context={"user": "u1"})["output"] == [{}, {"user": "u1"}]
+    assert shared("context.py:in_thread").predict({}, context={"user": "u1"})["output"] == [
+        {},
+        {"user": "u1"},
+    ]
 
 
 def test_setup_has_no_context(shared: Start) -> None:

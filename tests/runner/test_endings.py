@@ -61,7 +61,9 @@ def test_failure_says_why_and_the_next_prediction_works(
     response = endings.predict({"how": how})
     assert (response["status"], response["output"]) == ("failed", None)
     assert error in response["error"]
-    assert response["traceback"] is None if traceback is None else traceback in response["traceback"]
+    assert (
+        response["traceback"] is None if traceback is None else traceback in response["traceback"]
+    )
     assert endings.predict({"how": "value"})["status"] == "succeeded"
 
 
@@ -88,7 +90,11 @@ def test_wrong_input_fails_and_names_the_field(endings: Runner) -> None:
 def test_error_in_the_middle_keeps_what_was_yielded(shared: Start, name: str) -> None:
     r = shared(f"endings.py:{name}")
     response = r.predict()
-    assert (response["status"], response["error"], response["streamed"]) == ("failed", "no third", True)
+    assert (response["status"], response["error"], response["streamed"]) == (
+        "failed",
+        "no third",
+        True,
+    )
     assert r.chunks(response["id"]) == [1, 2]
 
 
@@ -121,7 +127,9 @@ MALFORMED = [
 
 @pytest.mark.parametrize("name", ["greet", "async_greet"])
 @pytest.mark.parametrize("message", MALFORMED, ids=[repr(message[:40]) for message in MALFORMED])
-def test_malformed_request_is_answered_and_the_loop_goes_on(shared: Start, name: str, message: bytes) -> None:
+def test_malformed_request_is_answered_and_the_loop_goes_on(
+    shared: Start, name: str, message: bytes
+) -> None:
     r = shared(f"endings.py:{name}")
     r.put("request-bad.json", message)
     response = r.response("bad")
@@ -131,7 +139,9 @@ def test_malformed_request_is_answered_and_the_loop_goes_on(shared: Start, name:
 
 
 @pytest.mark.parametrize("name", ["greet", "async_greet"])
-def test_request_that_is_a_directory_is_answered_and_the_loop_goes_on(shared: Start, name: str) -> None:
+def test_request_that_is_a_directory_is_answered_and_the_loop_goes_on(
+    shared: Start, name: str
+) -> None:
     r = shared(f"endings.py:{name}")
     (r.path / ".tmp" / "directory").mkdir()
     (r.path / ".tmp" / "directory").rename(r.path / "request-directory.json")
@@ -144,7 +154,15 @@ def test_request_that_is_a_directory_is_answered_and_the_loop_goes_on(shared: St
 @pytest.mark.parametrize("name", ["greet", "async_greet"])
 def test_other_names_in_the_directory_are_left_alone(shared: Start, name: str) -> None:
     r = shared(f"endings.py:{name}")
-    for other in ("request", "requests-1.json", "note.txt", "response-x.json", "cancel-nobody.json", "stopped", "é"):
+    for other in (
+        "request",
+        "requests-1.json",
+        "note.txt",
+        "response-x.json",
+        "cancel-nobody.json",
+        "stopped",
+        "é",
+    ):
         r.put(other, {"other": 1})
     assert r.predict({"name": "you"})["output"] == "hello you"
     assert r.get("note.txt") == {"other": 1}
@@ -170,7 +188,11 @@ def test_answer_that_cannot_be_written_ends_the_runner_so_that_the_server_learns
 ) -> None:
     r = runner(f"endings.py:{name}")
     half = r.path / ".tmp" / "request"
-    half.write_text(json.dumps({"id": "a", "method": "predict", "input": {"name": "x"}, "files": [], "context": {}}))
+    half.write_text(
+        json.dumps(
+            {"id": "a", "method": "predict", "input": {"name": "x"}, "files": [], "context": {}}
+        )
+    )
     (r.path / ".tmp").rename(r.path / "gone")
     (r.path / "gone" / "request").rename(r.path / "request-a.json")
     assert r.exit() == 74

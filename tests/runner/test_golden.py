@@ -1,4 +1,6 @@
-"""The messages of tests/protocol, which both halves read, as the Python half reads and writes them."""
+"""The messages of tests/protocol, which both halves read, as the Python half reads and writes
+them.
+"""
 
 from __future__ import annotations
 
@@ -111,7 +113,11 @@ def test_events_are_written(spool: Spool) -> None:
             events.append(log_event(message["source"], message["data"], message.get("copy", False)))
         else:
             total = (message["total"],) if "total" in message else ()
-            events.append(metric_event(message["name"], message["value"], message["mode"], message["key"], total))
+            events.append(
+                metric_event(
+                    message["name"], message["value"], message["mode"], message["key"], total
+                )
+            )
     events.close()
     lines = pathlib.Path(spool.path, "events-abc.jsonl").read_bytes().splitlines()
     assert [json.loads(line) for line in lines] == messages
@@ -124,7 +130,15 @@ def test_events_file_is_made_with_the_first_event(spool: Spool) -> None:
 
 
 def test_names_tell_requests_cancels_and_stop_apart() -> None:
-    names = ["request-a.json", "response-a.json", "cancel-b.json", "events-a.jsonl", "request-~ff.json", "lock", ".tmp"]
+    names = [
+        "request-a.json",
+        "response-a.json",
+        "cancel-b.json",
+        "events-a.jsonl",
+        "request-~ff.json",
+        "lock",
+        ".tmp",
+    ]
     assert sort_names(names) == Names(["a", "~ff"], ["b"], False)
     assert sort_names(["stop"]) == Names([], [], True)
 
@@ -158,6 +172,7 @@ def test_odd_id_is_answered_under_its_hash_and_named_inside(shared: Start, name:
     r = shared(f"endings.py:{name}")
     for id, fid in golden("file-ids.json").items():
         r.put(
-            f"request-{fid}.json", {"id": id, "method": "predict", "input": {"name": "x"}, "files": [], "context": {}}
+            f"request-{fid}.json",
+            {"id": id, "method": "predict", "input": {"name": "x"}, "files": [], "context": {}},
         )
         assert r.response(fid)["id"] == id

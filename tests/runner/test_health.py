@@ -26,11 +26,17 @@ ANSWERS = [
 
 
 @pytest.mark.parametrize(("name", "error"), ANSWERS)
-def test_healthcheck_is_asked_each_time_and_says_why_not(shared: Start, name: str, error: str | None) -> None:
+def test_healthcheck_is_asked_each_time_and_says_why_not(
+    shared: Start, name: str, error: str | None
+) -> None:
     r = shared(f"checks.py:{name}")
     assert r.get("setup-result.json")["healthcheck"] is True
     for sequence in (1, 2, 3):
-        assert r.health(sequence) == {"sequence": sequence, "healthy": error is None, "error": error}
+        assert r.health(sequence) == {
+            "sequence": sequence,
+            "healthy": error is None,
+            "error": error,
+        }
     assert r.predict()["output"] == "done"
 
 
@@ -44,7 +50,9 @@ HANGING = ["Hangs", "AsyncHangs", "AsyncWithHangingSyncCheck"]
 
 
 @pytest.mark.parametrize("name", HANGING)
-def test_healthcheck_that_hangs_times_out_and_the_next_prediction_works(runner: Start, name: str) -> None:
+def test_healthcheck_that_hangs_times_out_and_the_next_prediction_works(
+    runner: Start, name: str
+) -> None:
     r = runner(f"checks.py:{name}")
     answer = r.health(1)
     assert answer["error"] == _FAILED + "user-defined healthcheck timed out after 5.0 seconds"
@@ -58,7 +66,10 @@ def test_healthcheck_that_hangs_is_the_only_one_until_it_returns(
     gate = tmp_path / "gate"
     r = runner(f"checks.py:{name}", env={"GATE": str(gate)})
     for sequence in (1, 2, 3):
-        assert r.health(sequence)["error"] == _FAILED + "user-defined healthcheck timed out after 5.0 seconds"
+        assert (
+            r.health(sequence)["error"]
+            == _FAILED + "user-defined healthcheck timed out after 5.0 seconds"
+        )
     assert r.predict()["output"] == "1 called", "and not one for each probe"
     gate.touch()
     assert r.health(4)["healthy"] is True
@@ -67,7 +78,9 @@ def test_healthcheck_that_hangs_is_the_only_one_until_it_returns(
 
 
 @pytest.mark.parametrize("name", HANGING)
-def test_healthcheck_that_hangs_does_not_keep_the_runner_from_its_end(runner: Start, name: str) -> None:
+def test_healthcheck_that_hangs_does_not_keep_the_runner_from_its_end(
+    runner: Start, name: str
+) -> None:
     r = runner(f"checks.py:{name}")
     r.put("health/request.json", {"sequence": 1})
     assert r.predict()["output"] == "done"
@@ -91,7 +104,9 @@ def test_request_that_was_there_before_the_model_is_answered(runner: Start, name
 
 
 @pytest.mark.parametrize("name", ["Healthy", "AsyncHealthy"])
-@pytest.mark.parametrize("message", [b"", b"{", b"[]", b'{"sequence": null}', b"{}", b'{"sequence": "x"}'])
+@pytest.mark.parametrize(
+    "message", [b"", b"{", b"[]", b'{"sequence": null}', b"{}", b'{"sequence": "x"}']
+)
 def test_malformed_health_request_is_ignored(shared: Start, name: str, message: bytes) -> None:
     r = shared(f"checks.py:{name}")
     r.put("health/request.json", message)

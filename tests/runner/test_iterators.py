@@ -26,8 +26,14 @@ NUMBERS = [
 def test_each_item_is_an_event_and_the_output_is_streamed(shared: Start, name: str) -> None:
     r = shared(f"iterators.py:{name}")
     response = r.predict()
-    assert r.events(response["id"]) == [{"type": "output", "chunk": n, "files": []} for n in range(3)]
-    assert (response["status"], response["streamed"], response["output"]) == ("succeeded", True, None)
+    assert r.events(response["id"]) == [
+        {"type": "output", "chunk": n, "files": []} for n in range(3)
+    ]
+    assert (response["status"], response["streamed"], response["output"]) == (
+        "succeeded",
+        True,
+        None,
+    )
 
 
 @pytest.mark.parametrize("name", ["words", "async_words"])
@@ -57,7 +63,11 @@ def test_text_for_an_iterator_is_one_item(shared: Start) -> None:
 
 def test_none_for_an_iterator_is_null(shared: Start) -> None:
     response = shared("iterators.py:nothing").predict()
-    assert (response["status"], response["streamed"], response["output"]) == ("succeeded", False, None)
+    assert (response["status"], response["streamed"], response["output"]) == (
+        "succeeded",
+        False,
+        None,
+    )
 
 
 def test_item_of_the_wrong_type_ends_the_prediction(shared: Start) -> None:
@@ -74,7 +84,9 @@ def test_yielded_file_may_be_overwritten_right_away(shared: Start, name: str) ->
     id = r.predict()["id"]
     entries = [event["files"][0] for event in r.events(id)]
     assert [entry["pointer"] for entry in entries] == ["", ""]
-    assert [entry["path"] for entry in entries] == [f"{r.path}/outputs/{id}/{n}/frame.txt" for n in range(2)]
+    assert [entry["path"] for entry in entries] == [
+        f"{r.path}/outputs/{id}/{n}/frame.txt" for n in range(2)
+    ]
     assert [pathlib.Path(entry["path"]).read_text() for entry in entries] == ["one", "two"]
     assert r.chunks(id) == [None, None]
 

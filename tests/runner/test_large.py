@@ -45,7 +45,13 @@ def read(path: pathlib.Path, text: str | bytes) -> Any:
     "value",
     [
         {"input": {"a": "x" * LONG}},
-        {"input": {"a": "x" * LONG, "b": [["y" * LONG, "short", 1.5, None], {"c": "é😀" * LONG}], "d": "z" * LONG}},
+        {
+            "input": {
+                "a": "x" * LONG,
+                "b": [["y" * LONG, "short", 1.5, None], {"c": "é😀" * LONG}],
+                "d": "z" * LONG,
+            }
+        },
         {"input": {"k" * LONG: "v" * LONG}},
         {"input": {"a": "line\n" * LONG, "b": "x" * LONG}},
         {"input": {"a": 'a "quoted" one' * LONG}},
@@ -58,9 +64,17 @@ def read(path: pathlib.Path, text: str | bytes) -> Any:
     ids=lambda value: f"{str(value)[:30]} {len(str(value))}",
 )
 @pytest.mark.parametrize(
-    "form", [{}, {"indent": 3}, {"separators": (" , ", " : ")}, {"separators": (" " * 99 + ",", " " * 99 + ":")}]
+    "form",
+    [
+        {},
+        {"indent": 3},
+        {"separators": (" , ", " : ")},
+        {"separators": (" " * 99 + ",", " " * 99 + ":")},
+    ],
 )
-def test_a_large_message_is_what_it_was(path: pathlib.Path, value: Any, form: dict[str, Any]) -> None:
+def test_a_large_message_is_what_it_was(
+    path: pathlib.Path, value: Any, form: dict[str, Any]
+) -> None:
     for ascii_only in (False, True):
         assert read(path, json.dumps(value, ensure_ascii=ascii_only, **form)) == value
 
@@ -76,7 +90,10 @@ def test_any_shape_comes_back(path: pathlib.Path) -> None:
             return shapes.choice([None, True, 0.5, 7, "", "NaN"])
         if kind == 4:
             return [shape(depth - 1) for _ in range(shapes.randrange(4))]
-        return {shapes.choice("abc") * shapes.choice([1, LONG]): shape(depth - 1) for _ in range(shapes.randrange(4))}
+        return {
+            shapes.choice("abc") * shapes.choice([1, LONG]): shape(depth - 1)
+            for _ in range(shapes.randrange(4))
+        }
 
     for _ in range(60):
         value = {"input": shape(4)}
@@ -121,7 +138,9 @@ def test_a_request_is_the_same_where_nothing_can_be_mapped(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the model reads /proc")
-@pytest.mark.parametrize("model", ["Sync", "Sequence", "Fails", "Async", "AsyncSequence", "AsyncFails", "Batch"])
+@pytest.mark.parametrize(
+    "model", ["Sync", "Sequence", "Fails", "Async", "AsyncSequence", "AsyncFails", "Batch"]
+)
 @pytest.mark.parametrize("escaped", [False, True], ids=["plain", "escaped"])
 def test_no_input_outlives_its_prediction(runner: Start, model: str, escaped: bool) -> None:
     r = runner(f"keeps.py:{model}")

@@ -26,23 +26,35 @@ def test_text_of_an_async_model_is_in_its_events(shared: Start) -> None:
     by_source = dict.fromkeys(("stdout", "stderr"), "")
     for event in r.events(id, "log"):
         by_source[event["source"]] += event["data"]
-    assert by_source == {"stdout": "hello\nbytes é\na b\nno newline", "stderr": "to stderr\nto the log\n"}
+    assert by_source == {
+        "stdout": "hello\nbytes é\na b\nno newline",
+        "stderr": "to stderr\nto the log\n",
+    }
     assert r.stdout.text == ""
 
 
 def test_events_keep_the_order_of_both_streams(shared: Start) -> None:
     r = shared("logs.py:async_writes", *MANY)
-    assert r.log(r.predict({"text": "hello"})["id"]) == "hello\nto stderr\nto the log\nbytes é\na b\nno newline"
+    assert (
+        r.log(r.predict({"text": "hello"})["id"])
+        == "hello\nto stderr\nto the log\nbytes é\na b\nno newline"
+    )
 
 
 def test_async_model_with_one_prediction_at_once_writes_to_its_pipe(shared: Start) -> None:
     r = shared("logs.py:async_writes")
     id = r.predict({"text": "hello"})["id"]
-    until("the text", lambda: r.lent.text == "hello\nto stderr\nto the log\nbytes é\na b\nno newline", 5)
+    until(
+        "the text",
+        lambda: r.lent.text == "hello\nto stderr\nto the log\nbytes é\na b\nno newline",
+        5,
+    )
     assert r.events(id) == []
 
 
-def test_thread_writes_for_its_prediction_unless_it_is_given_an_empty_context(shared: Start) -> None:
+def test_thread_writes_for_its_prediction_unless_it_is_given_an_empty_context(
+    shared: Start,
+) -> None:
     r = shared("logs.py:threads", *MANY)
     assert r.log(r.predict({"text": "mine"})["id"]) == "mine\nmine as well\nmine too\n"
     until("the other text", lambda: r.stdout.text == "nobody's\n")

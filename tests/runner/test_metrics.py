@@ -27,7 +27,10 @@ ACCEPTED: list[tuple[list[Any], dict[str, Any]]] = [
     ([], {}),
     ([["a", 1]], {"a": 1}),
     ([["a", 1.5], ["a", 2]], {"a": 2}),
-    ([["a", True], ["b", "text"], ["c", [1]], ["d", {"x": 1}]], {"a": True, "b": "text", "c": [1], "d": {"x": 1}}),
+    (
+        [["a", True], ["b", "text"], ["c", [1]], ["d", {"x": 1}]],
+        {"a": True, "b": "text", "c": [1], "d": {"x": 1}},
+    ),
     ([["a", 2**70]], {"a": 2**70}),
     ([["a", 1, "incr"], ["a", 2, "increment"]], {"a": 3}),
     ([["a", 1], ["a", 0.5, "incr"]], {"a": 1.5}),
@@ -37,7 +40,10 @@ ACCEPTED: list[tuple[list[Any], dict[str, Any]]] = [
     ([["a", 1], ["a", None]], {}),
     ([["a", None]], {}),
     ([["a", 1], ["a", None], ["a", "text"]], {"a": "text"}),
-    ([["a.b", 1], ["a.c", 2], ["d.e.f.g", 3]], {"a": {"b": 1, "c": 2}, "d": {"e": {"f": {"g": 3}}}}),
+    (
+        [["a.b", 1], ["a.c", 2], ["d.e.f.g", 3]],
+        {"a": {"b": 1, "c": 2}, "d": {"e": {"f": {"g": 3}}}},
+    ),
     ([["a.b", 1], ["a.b", None]], {}),
     ([["a.b", 1], ["a.c", 2], ["a.b", None]], {"a": {"c": 2}}),
     ([["z", 1], ["a", 2]], {"z": 1, "a": 2}),
@@ -47,7 +53,9 @@ ACCEPTED: list[tuple[list[Any], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("steps", "metrics"), ACCEPTED, ids=[str(row[0])[:60] for row in ACCEPTED])
-def test_recorded_metrics_are_in_the_response(model: Runner, steps: list[Any], metrics: dict[str, Any]) -> None:
+def test_recorded_metrics_are_in_the_response(
+    model: Runner, steps: list[Any], metrics: dict[str, Any]
+) -> None:
     response = model.predict({"steps": steps})
     assert response["output"] == [None] * len(steps)
     assert metrics_of(response) == metrics
@@ -88,8 +96,12 @@ REFUSED: list[tuple[Any, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("first", "step", "text"), REFUSED, ids=[str(row[:2])[:60] for row in REFUSED])
-def test_wrong_metric_is_refused_by_name_and_changes_nothing(model: Runner, first: Any, step: Any, text: str) -> None:
+@pytest.mark.parametrize(
+    ("first", "step", "text"), REFUSED, ids=[str(row[:2])[:60] for row in REFUSED]
+)
+def test_wrong_metric_is_refused_by_name_and_changes_nothing(
+    model: Runner, first: Any, step: Any, text: str
+) -> None:
     good = [first] if first else []
     response = model.predict({"steps": [*good, step]})
     said = response["output"][-1]
@@ -114,9 +126,30 @@ def test_events_tell_each_recording_and_the_whole_of_its_key(model: Runner) -> N
         {"type": "metric", "name": "a", "value": 1, "mode": "replace", "key": "a", "total": 1},
         {"type": "metric", "name": "a", "value": 2, "mode": "increment", "key": "a", "total": 3},
         {"type": "metric", "name": "a", "value": 3, "mode": "increment", "key": "a", "total": 6},
-        {"type": "metric", "name": "t.x", "value": 1, "mode": "append", "key": "t", "total": {"x": [1]}},
-        {"type": "metric", "name": "t.y", "value": 2, "mode": "replace", "key": "t", "total": {"x": [1], "y": 2}},
-        {"type": "metric", "name": "t.x", "value": None, "mode": "replace", "key": "t", "total": {"y": 2}},
+        {
+            "type": "metric",
+            "name": "t.x",
+            "value": 1,
+            "mode": "append",
+            "key": "t",
+            "total": {"x": [1]},
+        },
+        {
+            "type": "metric",
+            "name": "t.y",
+            "value": 2,
+            "mode": "replace",
+            "key": "t",
+            "total": {"x": [1], "y": 2},
+        },
+        {
+            "type": "metric",
+            "name": "t.x",
+            "value": None,
+            "mode": "replace",
+            "key": "t",
+            "total": {"y": 2},
+        },
         {"type": "metric", "name": "a", "value": None, "mode": "replace", "key": "a"},
     ]
 
@@ -128,7 +161,11 @@ def test_metrics_are_a_mapping(shared: Start) -> None:
 
 
 def test_every_spelling_records_and_setup_records_nothing(shared: Start) -> None:
-    assert metrics_of(shared("metrics.py:Spellings").predict({"steps": []})) == {"a": 1, "b": 2.5, "c": 12}
+    assert metrics_of(shared("metrics.py:Spellings").predict({"steps": []})) == {
+        "a": 1,
+        "b": 2.5,
+        "c": 12,
+    }
 
 
 def test_failed_prediction_keeps_its_metrics(shared: Start) -> None:

@@ -1,4 +1,6 @@
-"""Models that break what the runner stands on: each gets one answer, and the next prediction works."""
+"""Models that break what the runner stands on: each gets one answer, and the next prediction
+works.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ def test_answer_comes_and_the_next_prediction_works(runner: Start, name: str, de
 
 @pytest.mark.parametrize("close", [(1,), (2,), (1, 2), (0, 1, 2)])
 @pytest.mark.parametrize("name", ["misbehaves", "async_misbehaves"])
-def test_runner_that_starts_with_closed_descriptors_works(runner: Start, name: str, close: tuple[int, ...]) -> None:
+def test_runner_that_starts_with_closed_descriptors_works(
+    runner: Start, name: str, close: tuple[int, ...]
+) -> None:
     r = runner(f"misbehaves.py:{name}", close=close)
     assert r.predict({"deed": "long line"})["output"] == "done"
     assert r.predict({"deed": "stdin"})["output"] == "done"

@@ -73,7 +73,10 @@ VALUES = [
     ("[Text('me'), object.__name__, Color.RED]", '["me","object","red"]'),
     ("Whole(3)", "3"),
     ("[Whole(3), Color.RED]", '[3,"red"]'),
-    ("datetime.datetime(2026, 1, 2, 3, 4, 5, 6, datetime.timezone.utc)", '"2026-01-02T03:04:05.000006+00:00"'),
+    (
+        "datetime.datetime(2026, 1, 2, 3, 4, 5, 6, datetime.timezone.utc)",
+        '"2026-01-02T03:04:05.000006+00:00"',
+    ),
     ("datetime.datetime(2026, 1, 2)", '"2026-01-02T00:00:00"'),
     ("datetime.date(2026, 1, 2)", '"2026-01-02"'),
     ("datetime.time(3, 4)", '"03:04:00"'),
@@ -85,7 +88,10 @@ VALUES = [
     ("Secret('hush')", '"**********"'),
     ("{'key': Secret('hush')}", '{"key":"**********"}'),
     ("Box('a')", '{"label":"a","where":null}'),
-    ("Box('a', Box('b', (1, Secret('hush'))))", '{"label":"a","where":{"label":"b","where":[1,"**********"]}}'),
+    (
+        "Box('a', Box('b', (1, Secret('hush'))))",
+        '{"label":"a","where":{"label":"b","where":[1,"**********"]}}',
+    ),
     ("Result(score=1)", '{"score":1.0,"note":null}'),
     ("[Result(score='2', note=Box('n'))]", '[{"score":2.0,"note":{"label":"n","where":null}}]'),
     ("Pydantic()", '{"a":1}'),
@@ -124,7 +130,10 @@ def test_large_output_has_a_file_of_its_own(model: Runner, size: int) -> None:
     if size <= 1 << 20:
         assert (response["output_path"], len(response["output"])) == (None, size - 2)
     else:
-        assert (response["output_path"], response["output"]) == (f"outputs/{response['id']}/output.json", None)
+        assert (response["output_path"], response["output"]) == (
+            f"outputs/{response['id']}/output.json",
+            None,
+        )
         assert json.loads((model.path / response["output_path"]).read_bytes()) == "x" * (size - 2)
 
 
@@ -148,7 +157,10 @@ REFUSED = [
     ("{Secret('hush'): 3}", "a key of output is a Secret"),
     ("nested(300, Color.RED)", "nested too deeply"),
     ("(lambda x: x.append(x) or x)([])", "the output contains itself at output[0]"),
-    ("Path('missing.png')", "output is the file missing.png, which cannot be read: No such file or directory"),
+    (
+        "Path('missing.png')",
+        "output is the file missing.png, which cannot be read: No such file or directory",
+    ),
     ("{'a': [Path('missing.png')]}", "output.a[0] is the file missing.png"),
     ("Path('.')", "output is ., which is not a regular file"),
     ("fifo()", "which is not a regular file"),
@@ -159,7 +171,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("code", "error"), REFUSED, ids=[row[0][:50] for row in REFUSED])
-def test_value_without_a_form_in_json_fails_and_names_its_place(shared: Start, code: str, error: str) -> None:
+def test_value_without_a_form_in_json_fails_and_names_its_place(
+    shared: Start, code: str, error: str
+) -> None:
     response = shared("evaluate.py:predict").predict({"code": code})
     assert response["status"] == "failed"
     assert error in response["error"]
@@ -181,7 +195,9 @@ def test_value_without_a_form_in_json_fails_and_names_its_place(shared: Start, c
         ("Point(1, Path('evaluate.py'))", ["/1"]),
     ],
 )
-def test_file_of_the_model_is_named_by_its_pointer_and_kept(shared: Start, code: str, pointers: list[str]) -> None:
+def test_file_of_the_model_is_named_by_its_pointer_and_kept(
+    shared: Start, code: str, pointers: list[str]
+) -> None:
     r = shared("evaluate.py:predict")
     text, files, _ = raw_output(r, code)
     assert [entry["pointer"] for entry in files] == pointers
@@ -195,20 +211,26 @@ def test_file_of_the_model_is_named_by_its_pointer_and_kept(shared: Start, code:
         assert place is None
 
 
-def test_file_made_by_the_run_in_the_temporary_directory_is_removed_by_the_server(model: Runner) -> None:
+def test_file_made_by_the_run_in_the_temporary_directory_is_removed_by_the_server(
+    model: Runner,
+) -> None:
     (entry,) = model.predict({"code": "Path(write('out.png'))"})["files"]
     assert os.path.basename(entry["path"]) == "out.png"
     assert pathlib.Path(entry["path"]).read_text() == "contents"
     assert entry["temporary"] is True
 
 
-def test_file_that_was_in_the_temporary_directory_before_is_kept(model: Runner, tmp_path: pathlib.Path) -> None:
+def test_file_that_was_in_the_temporary_directory_before_is_kept(
+    model: Runner, tmp_path: pathlib.Path
+) -> None:
     (tmp_path / "old.png").write_text("old")
     (entry,) = model.predict({"code": f"Path({str(tmp_path / 'old.png')!r})"})["files"]
     assert (entry["path"], entry["temporary"]) == (str(tmp_path / "old.png"), False)
 
 
-def test_hard_or_symbolic_link_to_an_old_file_does_not_cost_that_file(model: Runner, tmp_path: pathlib.Path) -> None:
+def test_hard_or_symbolic_link_to_an_old_file_does_not_cost_that_file(
+    model: Runner, tmp_path: pathlib.Path
+) -> None:
     (tmp_path / "old.png").write_text("old")
     link = str(tmp_path / "link.png")
     code = f"os.path.lexists({link!r}) or os.symlink({str(tmp_path / 'old.png')!r}, {link!r}), Path({link!r})"
@@ -217,15 +239,24 @@ def test_hard_or_symbolic_link_to_an_old_file_does_not_cost_that_file(model: Run
 
 
 @pytest.mark.parametrize("output", ["Path({!r})", "open({!r})"])
-def test_file_is_called_what_the_link_to_it_is_called(model: Runner, tmp_path: pathlib.Path, output: str) -> None:
+def test_file_is_called_what_the_link_to_it_is_called(
+    model: Runner, tmp_path: pathlib.Path, output: str
+) -> None:
     (tmp_path / "1960").write_text("glTF")
     (tmp_path / "second").symlink_to("1960")
     (tmp_path / "model.glb").symlink_to("second")
     (entry,) = model.predict({"code": output.format(str(tmp_path / "model.glb"))})["files"]
-    assert entry == {"pointer": "", "path": str(tmp_path / "1960"), "temporary": False, "name": "model.glb"}
+    assert entry == {
+        "pointer": "",
+        "path": str(tmp_path / "1960"),
+        "temporary": False,
+        "name": "model.glb",
+    }
 
 
-def test_file_behind_a_linked_directory_has_its_own_name(model: Runner, tmp_path: pathlib.Path) -> None:
+def test_file_behind_a_linked_directory_has_its_own_name(
+    model: Runner, tmp_path: pathlib.Path
+) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "a.png").write_text("x")
     (tmp_path / "link").symlink_to("real")
@@ -239,7 +270,11 @@ def test_file_that_goes_with_its_object_is_copied(model: Runner, kept: bool) -> 
     code = f"vars(tempfile).setdefault('kept', {made})" if kept else made
     (entry,) = model.predict({"code": f"[{code}]"})["files"]
     path = pathlib.Path(entry["path"])
-    assert (path.parent.parent.parent.name, entry["temporary"], path.suffix) == ("outputs", True, ".png")
+    assert (path.parent.parent.parent.name, entry["temporary"], path.suffix) == (
+        "outputs",
+        True,
+        ".png",
+    )
     assert path.read_text() == "contents"
 
 

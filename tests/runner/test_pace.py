@@ -27,7 +27,9 @@ def test_every_answer_that_nobody_has_taken_is_announced(runner: Start, watched:
     for i in range(20):
         before = r.rung.count(LOOK)
         id = r.send(f"p{i}", {"name": str(i)}, watched=watched)
-        until("it is announced", lambda before=before: r.rung.count(LOOK) > before)  # a look at it would take it
+        until(
+            "it is announced", lambda before=before: r.rung.count(LOOK) > before
+        )  # a look at it would take it
         assert r.response(id)["output"] == f"hello {i}"
     assert r.stop() == 0
 

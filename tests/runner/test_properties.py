@@ -30,7 +30,11 @@ SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | TEXT
 VALUES = st.recursive(SCALARS, lambda v: st.lists(v) | st.dictionaries(TEXT, v), max_leaves=20)
 PLAIN = st.text(st.characters(exclude_categories=["Cs"]))
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | PLAIN,
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | PLAIN,
     lambda v: st.lists(v) | st.dictionaries(PLAIN, v),
     max_leaves=20,
 )
@@ -169,7 +173,9 @@ def test_an_input_is_made_into_its_type_or_refused(annotation, value):
         assert annotation != "int" or not isinstance(value, float) or math.isfinite(value)
 
 
-@given(TEXT, st.sampled_from([ValueError, KeyError, OSError, SystemExit, BaseException, StopIteration]))
+@given(
+    TEXT, st.sampled_from([ValueError, KeyError, OSError, SystemExit, BaseException, StopIteration])
+)
 @quick
 def test_an_exception_of_any_text_is_described_in_bounded_words(text, kind):
     try:

@@ -1,6 +1,7 @@
 """Loads many models in one interpreter and prints what came of each as JSON.
 
-Read from standard input: ``{title: {"files": {name: text}, "ref": FILE:NAME, "train": FILE:NAME or null}}``.
+Read from standard input: ``{title: {"files": {name: text}, "ref": FILE:NAME, "train": FILE:NAME or
+null}}``.
 """
 
 from __future__ import annotations

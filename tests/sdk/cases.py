@@ -8,9 +8,9 @@ A case is a title, the lines of the model, and after ``--`` what must come of it
     input {"properties": {...}}
     output {"type": "string"}
 
-A model that begins with ``(`` is the signature of ``predict`` in a class ``Predictor``. A model without imports gets those that
-public models have. Lines before the model say ``ref FILE:NAME``, ``train FILE:NAME`` or ``since 3.10``; ``file NAME`` begins
-a file.
+A model that begins with ``(`` is the signature of ``predict`` in a class ``Predictor``. A model
+without imports gets those that public models have. Lines before the model say ``ref FILE:NAME``,
+``train FILE:NAME`` or ``since 3.10``; ``file NAME`` begins a file.
 """
 
 from __future__ import annotations
@@ -74,13 +74,15 @@ def _case(block: str) -> Case:
         model = model[said.end() :]
     files = dict(_files(model))
     since = tuple(map(int, options["since"].split(".")))
-    return Case(title, files, options["ref"], options["train"] or None, since, list(_expected(tail)))
+    return Case(
+        title, files, options["ref"], options["train"] or None, since, list(_expected(tail))
+    )
 
 
 def _files(model: str) -> Iterator[tuple[str, str]]:
-    for part in re.split(r"^file ", model if model.startswith("file ") else f"file predict.py\n{model}", flags=re.M)[
-        1:
-    ]:
+    for part in re.split(
+        r"^file ", model if model.startswith("file ") else f"file predict.py\n{model}", flags=re.M
+    )[1:]:
         name, _, source = part.partition("\n")
         yield name, _whole(source)
 

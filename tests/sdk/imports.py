@@ -1,4 +1,6 @@
-"""Imports the package in one Python and prints what that brought in, as JSON. Read from standard input: modules and names."""
+"""Imports the package in one Python and prints what that brought in, as JSON. Read from standard
+input: modules and names.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ def outside(names: set[str]) -> list[str]:
     found = []
     for name in names:
         file = getattr(sys.modules[name], "__file__", None) or ""
-        if name.partition(".")[0] not in own and ("site-packages" in file or "dist-packages" in file):
+        if name.partition(".")[0] not in own and (
+            "site-packages" in file or "dist-packages" in file
+        ):
             found.append(name)
     return sorted(found)
 
@@ -32,7 +36,10 @@ def main() -> None:
     starred: dict[str, object] = {}
     exec("from cog import *", starred)
     missing += [f"* {name}" for name in QUESTION["names"] if name not in starred]
-    json.dump({"alone": ALONE, "missing": missing, "outside": outside(set(sys.modules) - BEFORE)}, sys.stdout)
+    json.dump(
+        {"alone": ALONE, "missing": missing, "outside": outside(set(sys.modules) - BEFORE)},
+        sys.stdout,
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Uses weights that are known by their URL, each in another way; prints what came of it and what should, as JSON."""
+"""Uses weights that are known by their URL, each in another way; prints what came of it and what
+should, as JSON.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ class Uses:
         return len({weights, copy.copy(weights)}), 1
 
     def kind(self, weights: Any, url: str) -> Any:
-        return [isinstance(weights, kind) for kind in (cog.Path, pathlib.Path, os.PathLike)], [True] * 3
+        return [isinstance(weights, kind) for kind in (cog.Path, pathlib.Path, os.PathLike)], [
+            True
+        ] * 3
 
     def pickle(self, weights: Any, url: str) -> Any:
         return str(pickle.loads(pickle.dumps(weights))), url
@@ -75,15 +79,27 @@ class Uses:
         return [weights.stat().st_size, os.path.getsize(weights)], [6, 6]
 
     def path(self, weights: Any, url: str) -> Any:
-        return [cog.Path(weights).read_text(), pathlib.Path(weights).read_text()], ["remote", "remote"]
+        return [cog.Path(weights).read_text(), pathlib.Path(weights).read_text()], [
+            "remote",
+            "remote",
+        ]
 
     def lexical(self, weights: Any, url: str) -> Any:
-        there = [weights.parent / weights.name, weights.resolve(), weights.absolute(), weights / "..", "x" / weights]
+        there = [
+            weights.parent / weights.name,
+            weights.resolve(),
+            weights.absolute(),
+            weights / "..",
+            "x" / weights,
+        ]
         return [p.exists() for p in there[:3]] + [p.is_absolute() for p in there[3:]], [True] * 5
 
     def private(self, weights: Any, url: str) -> Any:
         directory = weights.parent
-        return [os.stat(directory).st_mode & 0o077, os.stat(directory.parent).st_mode & 0o077], [0, 0]
+        return [os.stat(directory).st_mode & 0o077, os.stat(directory.parent).st_mode & 0o077], [
+            0,
+            0,
+        ]
 
     def rename(self, weights: Any, url: str) -> Any:
         there = os.path.join(tempfile.mkdtemp(), "x")

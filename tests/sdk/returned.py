@@ -1,6 +1,7 @@
 """Runs methods with declared outputs in one interpreter and prints what would be answered.
 
-Read from standard input: ``[[annotation, expression], ...]``; printed: the JSON text of each output, or ``!`` and the error.
+Read from standard input: ``[[annotation, expression], ...]``; printed: the JSON text of each
+output, or ``!`` and the error.
 """
 
 from __future__ import annotations
@@ -93,7 +94,10 @@ def answer(directory: str, number: int, annotation: str, expression: str) -> str
     from cog.internal.loader import load
 
     path = os.path.join(directory, f"model{number}.py")
-    write(path, f"from declared_types import *\ndef predict() -> {annotation}:\n    return {expression}\n")
+    write(
+        path,
+        f"from declared_types import *\ndef predict() -> {annotation}:\n    return {expression}\n",
+    )
     try:
         method = load(f"{path}:predict").predict
         value = method.output.check(method.call({}))
@@ -113,8 +117,13 @@ def main() -> None:
     rows: Any = json.load(sys.stdin)
     sys.dont_write_bytecode = True
     with tempfile.TemporaryDirectory() as directory:
-        write(os.path.join(directory, "declared_types.py"), HEADER + (RICH if "rich" in sys.argv else ""))
-        sys.stdout.write(json.dumps([answer(directory, number, *row) for number, row in enumerate(rows)]))
+        write(
+            os.path.join(directory, "declared_types.py"),
+            HEADER + (RICH if "rich" in sys.argv else ""),
+        )
+        sys.stdout.write(
+            json.dumps([answer(directory, number, *row) for number, row in enumerate(rows)])
+        )
 
 
 if __name__ == "__main__":

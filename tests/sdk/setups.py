@@ -37,7 +37,11 @@ def got(number: int, parameter: str, url: str | None, there: bool) -> Any:
         file.write(MODEL.format(parameter=parameter))
     model = load(f"model{number}.py:Predictor")
     model.setup()
-    return [*model._object.scope, has_setup_weights(model._object), type(extract_setup_weights(model._object)).__name__]
+    return [
+        *model._object.scope,
+        has_setup_weights(model._object),
+        type(extract_setup_weights(model._object)).__name__,
+    ]
 
 
 def main() -> None:

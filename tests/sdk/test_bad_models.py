@@ -1,4 +1,6 @@
-"""Models that cannot be served are refused when they are loaded, in words that their author can act on."""
+"""Models that cannot be served are refused when they are loaded, in words that their author can act
+on.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ CASES = read("bad.txt")
 @pytest.fixture(scope="module")
 def refusals() -> dict[str, Any]:
     """What was said against each model, by version of Python and title."""
-    return ask_all(pathlib.Path(__file__).with_name("bulk.py"), {c.title: c.question() for c in CASES})
+    return ask_all(
+        pathlib.Path(__file__).with_name("bulk.py"), {c.title: c.question() for c in CASES}
+    )
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)

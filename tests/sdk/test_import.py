@@ -64,7 +64,10 @@ MODULES = {
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, Any]:
-    question = {"names": NAMES, "modules": {module: names.split() for module, names in MODULES.items()}}
+    question = {
+        "names": NAMES,
+        "modules": {module: names.split() for module, names in MODULES.items()},
+    }
     return ask_all(pathlib.Path(__file__).with_name("imports.py"), question)
 
 
@@ -103,7 +106,11 @@ def test_one_exception_has_three_homes() -> None:
     import cog.exceptions
     import cog.server.exceptions
 
-    assert cog.CancelationException is cog.exceptions.CancelationException is cog.server.exceptions.CancelationException
+    assert (
+        cog.CancelationException
+        is cog.exceptions.CancelationException
+        is cog.server.exceptions.CancelationException
+    )
     assert not issubclass(cog.CancelationException, Exception)
 
 
@@ -175,7 +182,9 @@ def test_run_and_predict_are_two_names_for_one_method() -> None:
 def test_every_file_is_imported_without_a_warning() -> None:
     files = sorted((ROOT / "python" / "cog").rglob("*.py"))
     modules = [".".join(file.relative_to(ROOT / "python").with_suffix("").parts) for file in files]
-    code = "import importlib\n" + "".join(f"importlib.import_module({m.replace('.__init__', '')!r})\n" for m in modules)
+    code = "import importlib\n" + "".join(
+        f"importlib.import_module({m.replace('.__init__', '')!r})\n" for m in modules
+    )
     running = {version: start(python, "-c", code) for version, python in every().items()}
     for version, process in running.items():
         _, errors = process.communicate(timeout=280)
@@ -194,7 +203,9 @@ def test_what_the_runner_imports_late_is_imported_before_a_model_that_could_hide
                 imported.add(node.module or "")
     standard = {name for name in imported if name.partition(".")[0] in sys.stdlib_module_names}
     loaded = start(
-        sys.executable, "-c", "import sys, cog.internal.file_runner, cog.internal.loader; print(*sys.modules)"
+        sys.executable,
+        "-c",
+        "import sys, cog.internal.file_runner, cog.internal.loader; print(*sys.modules)",
     )
     at_once = set(loaded.communicate(timeout=60)[0].split())
     assert standard - at_once - set(LATE) == set()

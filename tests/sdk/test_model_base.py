@@ -80,8 +80,16 @@ def test_private_names_and_class_variables_are_no_fields() -> None:
 def test_nested_models_are_made_of_dicts() -> None:
     made = Child(x=1, more={"a": {"x": "2"}})
     assert made.more["a"].double() == 4
-    assert made.model_dump() == {"x": 1.0, "tags": [], "note": None, "more": {"a": {"x": 2, "tags": [], "note": None}}}
-    assert made.json() == '{"x": 1.0, "tags": [], "note": null, "more": {"a": {"x": 2, "tags": [], "note": null}}}'
+    assert made.model_dump() == {
+        "x": 1.0,
+        "tags": [],
+        "note": None,
+        "more": {"a": {"x": 2, "tags": [], "note": None}},
+    }
+    assert (
+        made.json()
+        == '{"x": 1.0, "tags": [], "note": null, "more": {"a": {"x": 2, "tags": [], "note": null}}}'
+    )
 
 
 def test_files_and_secrets() -> None:
@@ -144,7 +152,10 @@ def test_a_model_is_a_dataclass_for_whoever_asks() -> None:
     assert dataclasses.is_dataclass(Child) and dataclasses.is_dataclass(Child(x=1))
     made = Child(x=1, more={"a": {"x": 2}})
     assert dataclasses.asdict(made) == made.model_dump()
-    assert [(f.name, f.default is dataclasses.MISSING) for f in dataclasses.fields(Late)] == [("a", False), ("b", True)]
+    assert [(f.name, f.default is dataclasses.MISSING) for f in dataclasses.fields(Late)] == [
+        ("a", False),
+        ("b", True),
+    ]
     assert dataclasses.replace(made, x=5).x == 5.0
 
 
@@ -175,7 +186,11 @@ class Decorated(BaseModel):
 
 def test_a_model_can_be_decorated_as_a_dataclass() -> None:
     made = Decorated(0.5, start=2)
-    assert made == Decorated(2.5, []) and made.model_dump() == {"score": 2.5, "tags": [], "note": "none"}
+    assert made == Decorated(2.5, []) and made.model_dump() == {
+        "score": 2.5,
+        "tags": [],
+        "note": "none",
+    }
     assert dataclasses.asdict(made) == made.dict()
     assert [field.name for field in dataclasses.fields(Decorated)] == ["score", "tags", "note"]
     assert Decorated(1).tags is not Decorated(1).tags

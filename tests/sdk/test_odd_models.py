@@ -1,4 +1,6 @@
-"""Models that are odd and work are loaded with a warning that names the place, the parameter and the remedy."""
+"""Models that are odd and work are loaded with a warning that names the place, the parameter and
+the remedy.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ CASES = read("odd.txt")
 @pytest.fixture(scope="module")
 def loaded() -> dict[str, Any]:
     """What became of each model, by version of Python and title."""
-    return ask_all(pathlib.Path(__file__).with_name("bulk.py"), {c.title: c.question() for c in CASES})
+    return ask_all(
+        pathlib.Path(__file__).with_name("bulk.py"), {c.title: c.question() for c in CASES}
+    )
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)
@@ -34,7 +38,9 @@ def test_warning(loaded: dict[str, Any], case: Case) -> None:
         assert all(warnings) and len(warnings) == len(wanted), f"{version}: {result['warnings']}"
         for told, text in zip(warnings, wanted):
             assert told is not None and told[1].startswith(text), f"{version}: {told}"
-        assert result["document"]["components"]["schemas"]["Input"]["properties"] == case.want("shows"), version
+        assert result["document"]["components"]["schemas"]["Input"]["properties"] == case.want(
+            "shows"
+        ), version
         for word, value in case.expected:
             assert word != "not" or value not in str(result), f"{version}: it tells {value}"
 
@@ -43,4 +49,6 @@ def test_a_warning_says_what_to_do(loaded: dict[str, Any]) -> None:
     for found in loaded.values():
         for title, result in found.items():
             for line in result["warnings"]:
-                assert re.search(r"leave (it|one) out|write |take |name it", line), f"{title}: {line}"
+                assert re.search(r"leave (it|one) out|write |take |name it", line), (
+                    f"{title}: {line}"
+                )

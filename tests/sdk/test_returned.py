@@ -1,5 +1,6 @@
-"""What a method declares and what it returns: lossless numbers are made exact, anything else that does not fit fails with its
-place."""
+"""What a method declares and what it returns: lossless numbers are made exact, anything else that
+does not fit fails with its place.
+"""
 
 from __future__ import annotations
 
@@ -107,8 +108,16 @@ ROWS = [
     ("Item", "Item(score=1, unknown=2)", '{"score":1.0,"label":null,"tags":[]}'),
     ("Item", "Item()", "!Item needs the field 'score'"),
     ("Item", "Item(score='x')", "!Item.score"),
-    ("Nested", "Nested(item=Item(score=1))", '{"item":{"score":1.0,"label":null,"tags":[]},"many":{}}'),
-    ("Nested", "Nested(item={'score': 2})", '{"item":{"score":2.0,"label":null,"tags":[]},"many":{}}'),
+    (
+        "Nested",
+        "Nested(item=Item(score=1))",
+        '{"item":{"score":1.0,"label":null,"tags":[]},"many":{}}',
+    ),
+    (
+        "Nested",
+        "Nested(item={'score': 2})",
+        '{"item":{"score":2.0,"label":null,"tags":[]},"many":{}}',
+    ),
     (
         "List[Item]",
         "[Item(score=1), {'score': 2}]",
@@ -184,7 +193,11 @@ RICH_ROWS = [
     ("Any", "{'x': [np.array([np.inf])]}", "!not JSON: Infinity at output.x[0][0]"),
     ("Any", "np.datetime64('2024-01-02')", '"2024-01-02"'),
     ("dict", "{np.str_('k'): np.int64(1)}", '{"k":1}'),
-    ("dict", "{np.int64(3): 'a', np.uint8(4): {np.bool_(True): np.float32(0.5)}}", '{"3":"a","4":{"true":0.5}}'),
+    (
+        "dict",
+        "{np.int64(3): 'a', np.uint8(4): {np.bool_(True): np.float32(0.5)}}",
+        '{"3":"a","4":{"true":0.5}}',
+    ),
     ("dict", "{np.float32(0.5): 1, np.float64(1.5): 2}", '{"0.5":1,"1.5":2}'),
     ("Dict[str, float]", "{np.int32(7): np.float32(0.5)}", '{"7":0.5}'),
     ("Any", "[dict(zip(*np.unique([3, 3, 5], return_counts=True)))]", '[{"3":2,"5":1}]'),
@@ -221,7 +234,9 @@ def answers() -> dict[str, list[str]]:
 @pytest.fixture(scope="module")
 def rich_answers() -> list[str]:
     """The answers where numpy and pydantic are there."""
-    answers: list[str] = ask_all(SCRIPT, [r[:2] for r in RICH_ROWS], "rich", pythons={"": sys.executable})[""]
+    answers: list[str] = ask_all(
+        SCRIPT, [r[:2] for r in RICH_ROWS], "rich", pythons={"": sys.executable}
+    )[""]
     return answers
 
 
@@ -235,7 +250,9 @@ def test_returned_value(answers: dict[str, list[str]], row: int) -> None:
         assert fits(found[row], ROWS[row][2]), f"{version}: {found[row]}"
 
 
-@pytest.mark.parametrize("row", range(len(RICH_ROWS)), ids=[f"{a} {e}"[:60] for a, e, _ in RICH_ROWS])
+@pytest.mark.parametrize(
+    "row", range(len(RICH_ROWS)), ids=[f"{a} {e}"[:60] for a, e, _ in RICH_ROWS]
+)
 def test_returned_value_of_a_library(rich_answers: list[str], row: int) -> None:
     assert fits(rich_answers[row], RICH_ROWS[row][2]), rich_answers[row]
 

@@ -1,4 +1,6 @@
-"""Models and the Input and Output that their OpenAPI documents must show, the same on every Python that is installed."""
+"""Models and the Input and Output that their OpenAPI documents must show, the same on every Python
+that is installed.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,11 @@ PYDANTIC = read("schemas/pydantic.txt")
 
 def ask(cases: list[Case], **options: Any) -> dict[str, Any]:
     """What became of each model, by version of Python and title."""
-    return ask_all(pathlib.Path(__file__).with_name("bulk.py"), {c.title: c.question() for c in cases}, **options)
+    return ask_all(
+        pathlib.Path(__file__).with_name("bulk.py"),
+        {c.title: c.question() for c in cases},
+        **options,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -91,10 +97,15 @@ def test_every_reference_of_a_document_leads_somewhere(documents: dict[str, Any]
         if isinstance(value, dict):
             own = [value["$ref"]] if isinstance(value.get("$ref"), str) else []
             return own + [ref for part in value.values() for ref in references(part)]
-        return [ref for part in value for ref in references(part)] if isinstance(value, list) else []
+        return (
+            [ref for part in value for ref in references(part)] if isinstance(value, list) else []
+        )
 
     for found in documents.values():
         for title, result in found.items():
             document = result.get("document", {})
-            known = {f"#/components/schemas/{name}" for name in document.get("components", {}).get("schemas", {})}
+            known = {
+                f"#/components/schemas/{name}"
+                for name in document.get("components", {}).get("schemas", {})
+            }
             assert set(references(document)) <= known, title

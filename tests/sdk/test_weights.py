@@ -15,7 +15,8 @@ pytestmark = pytest.mark.timeout(300)
 
 URL = "data:text/plain,remote"
 
-#: The parameter, $COG_WEIGHTS, whether ./weights is there; the type and the contents that setup gets.
+#: The parameter, $COG_WEIGHTS, whether ./weights is there; the type and the contents that setup
+#: gets.
 ROWS = [
     ("weights: str", URL, True, "str", None),
     ("weights: Path", URL, True, "URLPath", "remote"),
@@ -37,7 +38,20 @@ ROWS = [
 LAZY = pathlib.Path(__file__).with_name("lazy.py")
 
 #: What is asked of weights without the file.
-OF_URL = ["str", "format", "repr", "source", "filename", "name", "stem", "suffix", "equal", "hash", "kind", "pickle"]
+OF_URL = [
+    "str",
+    "format",
+    "repr",
+    "source",
+    "filename",
+    "name",
+    "stem",
+    "suffix",
+    "equal",
+    "hash",
+    "kind",
+    "pickle",
+]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +59,9 @@ def uses() -> list[str]:
     return re.findall(r"^    def (\w+)", LAZY.read_text(encoding="utf-8"), re.MULTILINE)
 
 
-def test_weights_of_a_url_are_fetched_once_when_they_are_first_read(store: Store, uses: list[str]) -> None:
+def test_weights_of_a_url_are_fetched_once_when_they_are_first_read(
+    store: Store, uses: list[str]
+) -> None:
     """By each way to read a file, on each Python; and not by what only asks for the URL."""
     for version in every():
         for use in uses:

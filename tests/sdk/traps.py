@@ -1,5 +1,6 @@
-"""The traps for a package that reads annotations at run time without any library. Run in each Python; prints what became of each
-function as JSON."""
+"""The traps for a package that reads annotations at run time without any library. Run in each
+Python; prints what became of each function as JSON.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +19,19 @@ from typing import Any
 HEADER = "from typing import *\nimport cog\nfrom cog import *\n"
 
 
-def load(source: str, name: str = "predict.py:Predictor", header: str = HEADER, **files: str) -> Any:
+def load(
+    source: str, name: str = "predict.py:Predictor", header: str = HEADER, **files: str
+) -> Any:
     """The loaded model of a source in a fresh directory, which becomes the current one."""
     from cog.internal.loader import load as load_model
 
     directory = tempfile.mkdtemp(dir=os.environ["TRAPS"])
     os.chdir(directory)
     file = name.partition(":")[0]
-    for path, text in {file: header + source, **{f"{n}.py": text for n, text in files.items()}}.items():
+    for path, text in {
+        file: header + source,
+        **{f"{n}.py": text for n, text in files.items()},
+    }.items():
         with open(path, "w", encoding="utf-8") as out:
             out.write(text)
     for known in list(sys.modules):
@@ -59,14 +65,19 @@ def signature(parameters: str, returns: str = "str") -> str:
 def trap_01_postponed_annotations_are_resolved_for_the_function_alone() -> None:
     postponed = "from __future__ import annotations\n" + HEADER
     hidden = "if TYPE_CHECKING:\n    from torch import Tensor\n"
-    helper = signature("n: int, o: Optional[Path] = None") + "    def helper(self, t: Tensor) -> Tensor: ...\n"
+    helper = (
+        signature("n: int, o: Optional[Path] = None")
+        + "    def helper(self, t: Tensor) -> Tensor: ...\n"
+    )
     found = properties(hidden + helper, header=postponed)
     assert found["n"]["type"] == "integer" and found["o"]["nullable"]
     assert "b: " in refused(hidden + signature("a: int, b: Tensor"), header=postponed)
 
 
 def trap_02_a_bar_in_a_quoted_annotation_works_on_every_python() -> None:
-    found = properties(signature("""n: "int | None" = None, v: "int | str" = 1, xs: "list[int | None]" = []"""))
+    found = properties(
+        signature("""n: "int | None" = None, v: "int | str" = 1, xs: "list[int | None]" = []""")
+    )
     assert found["n"] == {"title": "N", "type": "integer", "nullable": True, "x-order": 0}
     assert found["v"]["anyOf"] == [{"type": "integer"}, {"type": "string"}]
     assert found["xs"]["items"] == {"type": "integer", "nullable": True}
@@ -82,13 +93,21 @@ def trap_03_none_as_default_means_the_same_on_every_python() -> None:
 
 
 def trap_04_a_generic_list_is_no_class() -> None:
-    assert properties(signature("xs: list[int], d: dict[str, int]"))["xs"]["items"] == {"type": "integer"}
+    assert properties(signature("xs: list[int], d: dict[str, int]"))["xs"]["items"] == {
+        "type": "integer"
+    }
     assert "t: the type tuple[int" in refused(signature("t: tuple[int, str]"))
     assert "s: the type set[" in refused(signature("s: set[int]"))
 
 
 def trap_05_none_may_stand_anywhere_in_a_union() -> None:
-    spellings = ["Optional[int]", "Union[int, None]", "Union[None, int]", "'None | int'", "'int | None'"]
+    spellings = [
+        "Optional[int]",
+        "Union[int, None]",
+        "Union[None, int]",
+        "'None | int'",
+        "'int | None'",
+    ]
     if sys.version_info >= (3, 10):
         spellings += ["int | None", "None | int"]
     found = [properties(signature(f"n: {s} = None"))["n"] for s in spellings]
@@ -128,15 +147,23 @@ def trap_08_a_model_is_in_sys_modules_while_it_is_imported() -> None:
 def trap_09_files_named_like_other_modules_hide_nothing_and_are_not_hidden() -> None:
     names = ["json", "schema", "loader", "inspect", "ast", "kinds"]
     for name in names:
-        model = load(f"import json\nVALUE = json.dumps({{}})\n{signature('s: str')}", name=f"{name}.py:Predictor")
+        model = load(
+            f"import json\nVALUE = json.dumps({{}})\n{signature('s: str')}",
+            name=f"{name}.py:Predictor",
+        )
         assert model.openapi() and json.dumps([]) == "[]"
     both = "import predict, helper\nclass Predictor:\n    def predict(self, s: str = helper.NAME) -> str: ...\n"
     model = load(both, helper="import predict\nNAME = predict.__name__\n")
-    assert model.openapi()["components"]["schemas"]["Input"]["properties"]["s"]["default"] == "predict"
+    assert (
+        model.openapi()["components"]["schemas"]["Input"]["properties"]["s"]["default"] == "predict"
+    )
 
 
 def trap_09_a_runner_in_the_directory_of_the_model_takes_standard_modules_from_python() -> None:
-    load(signature("s: str"), **dict.fromkeys(("json", "tempfile", "ast", "shutil"), "raise ImportError('hidden')"))
+    load(
+        signature("s: str"),
+        **dict.fromkeys(("json", "tempfile", "ast", "shutil"), "raise ImportError('hidden')"),
+    )
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "cog.command.openapi_schema", "predict.py:Predictor"],
         stdout=subprocess.PIPE,
@@ -167,7 +194,11 @@ def trap_11_defaults_of_every_kind_have_a_schema_and_are_not_shared() -> None:
     assert "hush" not in text
     found = model.openapi()["components"]["schemas"]["Input"]["properties"]
     assert [found[name]["x-order"] for name in found] == list(range(6))
-    assert (found["p"]["default"], found["e"]["default"], found["xs"]["default"]) == ("x/y", "a", [1])
+    assert (found["p"]["default"], found["e"]["default"], found["xs"]["default"]) == (
+        "x/y",
+        "a",
+        [1],
+    )
     model.predict.decode({}, {})["xs"].append(2)
     assert model.predict.decode({}, {})["xs"] == [1]
 
@@ -192,7 +223,9 @@ def trap_13_a_bound_keeps_the_authors_digits() -> None:
     from cog.errors import InputError
 
     model = load(signature(f"n: int = Input(le={2**64 - 1})"))
-    assert model.openapi()["components"]["schemas"]["Input"]["properties"]["n"]["maximum"] == 2**64 - 1
+    assert (
+        model.openapi()["components"]["schemas"]["Input"]["properties"]["n"]["maximum"] == 2**64 - 1
+    )
     try:
         model.predict.decode({"n": 2**64}, {})
     except InputError as error:
@@ -208,17 +241,30 @@ def trap_15_what_comes_of_a_path_is_a_path_of_cog() -> None:
     from cog import Path
 
     here = Path("a")
-    made = [here / "b", here.parent, here.with_suffix(".x"), Path("a", "b"), Path.cwd(), here.absolute(), "x" / here]
+    made = [
+        here / "b",
+        here.parent,
+        here.with_suffix(".x"),
+        Path("a", "b"),
+        Path.cwd(),
+        here.absolute(),
+        "x" / here,
+    ]
     assert all(type(one) is Path for one in made), made
     assert pickle.loads(pickle.dumps(here)) == here and repr(here) == "Path('a')"
 
 
 def trap_16_decorated_methods_are_seen_through() -> None:
     bare = "def deco(f):\n    def wrapper(*args, **kwargs):\n        return f(*args, **kwargs)\n    return wrapper\n"
-    assert list(properties(bare + "class Predictor:\n    @deco\n    def predict(self, n: int) -> str: ...\n")) == ["n"]
+    assert list(
+        properties(
+            bare + "class Predictor:\n    @deco\n    def predict(self, n: int) -> str: ...\n"
+        )
+    ) == ["n"]
     wrapped = "import functools\ndef deco(f):\n    @functools.wraps(f)\n    async def wrapper(*args, **kwargs):\n        return f(*args, **kwargs)\n    return wrapper\n"
     model = load(
-        wrapped + "class Predictor:\n    @deco\n    def predict(self, n: int) -> str:\n        return str(n)\n"
+        wrapped
+        + "class Predictor:\n    @deco\n    def predict(self, n: int) -> str:\n        return str(n)\n"
     )
     model.setup()
     assert model.predict.is_async and asyncio.run(model.predict.call({"n": 3})) == "3"
@@ -237,7 +283,9 @@ def trap_18_computed_values_and_escapes_are_the_real_ones() -> None:
     source = "NAMES = [c.upper() for c in 'ab']\nTypes = List[Path]\n"
     found = document(
         source
-        + signature(r"""s: str = Input(default=NAMES[1], choices=NAMES), t: str = "a\n\"\u00e9", x: Types = []""")
+        + signature(
+            r"""s: str = Input(default=NAMES[1], choices=NAMES), t: str = "a\n\"\u00e9", x: Types = []"""
+        )
     )
     assert found["s"]["enum"] == ["A", "B"] and found["Input"]["properties"]["s"]["default"] == "B"
     assert found["Input"]["properties"]["t"]["default"] == 'a\n"é'

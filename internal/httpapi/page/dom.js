@@ -1,4 +1,5 @@
-// Small helpers for the page. Text of the model only ever becomes text nodes and attributes, never markup.
+// Small helpers for the page. Text of the model only ever becomes text nodes and attributes, never
+// markup.
 
 const $ = (id) => document.getElementById(id);
 

@@ -1,5 +1,6 @@
-// The controls of the form, one for each input of the schema. A control is {node, read(), write(value)}; read() returns undefined
-// for "not given" and throws an Error for what can't be sent. Where it has other parts than one, it has also
+// The controls of the form, one for each input of the schema. A control is {node, read(),
+// write(value)}; read() returns undefined for "not given" and throws an Error for what can't be
+// sent. Where it has other parts than one, it has also
 //   focusable    the part that a label names, and that is focused: node by default
 //   group        true when the label is about all of its parts
 //   name(title)  tells the parts what they are parts of

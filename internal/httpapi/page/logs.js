@@ -1,5 +1,5 @@
-// What a model writes while it runs. It may write faster than anybody can draw: lines are drawn once a frame, and the page
-// holds the last of them only, until somebody asks for all.
+// What a model writes while it runs. It may write faster than anybody can draw: lines are drawn
+// once a frame, and the page holds the last of them only, until somebody asks for all.
 
 /** How much of the logs is in the page. A block is what the browser lays out anew; of all the logs it leaves out those that are out of sight. */
 const LOGS = { lines: 2000, block: 100, line: 10_000, progress: 2000 };

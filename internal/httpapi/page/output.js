@@ -1,5 +1,6 @@
-// Shows what a model returned: text, media, files, JSON. A model may return anything, so nothing here may fail for a value.
-// Nothing is asked of another host before somebody clicks on its name; the page's policy forbids it too.
+// Shows what a model returned: text, media, files, JSON. A model may return anything, so nothing
+// here may fail for a value. Nothing is asked of another host before somebody clicks on its name;
+// the page's policy forbids it too.
 
 /** How much of a value is drawn: the rest is in what "Save as JSON" saves. */
 const MOST = { items: 1000, characters: 200_000, values: 50_000, levels: 20, jsonLevels: 100, jsonText: 2000, address: 8000, file: 20_000 };

@@ -1,4 +1,5 @@
-// Puts the page together: waits for the model, builds the form, keeps health and the list of predictions up to date.
+// Puts the page together: waits for the model, builds the form, keeps health and the list of
+// predictions up to date.
 
 function signIn() {
   show($("login"), true);

@@ -1,4 +1,5 @@
-// The request as it was sent and the answers as they came. JavaScript would round numbers, so nothing here is parsed.
+// The request as it was sent and the answers as they came. JavaScript would round numbers, so
+// nothing here is parsed.
 
 /** How much of it is shown; the whole answer is in "Save as JSON". */
 const RAW = { string: 2000, characters: 100_000 };

@@ -11,9 +11,9 @@ import (
 	"syscall"
 )
 
-// The guard is a small process that outlives this one if it is killed, and then ends what the runners have started. The
-// kernel sees to the runners themselves, but not to their children. It is this binary under another name, and nobody's
-// child: its starter leaves at once.
+// The guard is a small process that outlives this one if it is killed, and then ends what the
+// runners have started. The kernel sees to the runners themselves, but not to their children. It is
+// this binary under another name, and nobody's child: its starter leaves at once.
 const (
 	guardName   = "coggo-guard"
 	starterName = "coggo-guard-starter"
@@ -22,7 +22,8 @@ const (
 // Guard tells the guard which runners there are.
 type Guard struct{ pipe *os.File }
 
-// StartGuard starts the guard of the server with mark m, by which people know it. run starts a command and waits for it.
+// StartGuard starts the guard of the server with mark m, by which people know it. run starts a
+// command and waits for it.
 func StartGuard(m Mark, run func(*exec.Cmd) error) (*Guard, error) {
 	self, err := os.Executable()
 	if err != nil {

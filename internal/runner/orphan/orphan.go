@@ -1,6 +1,7 @@
-// Package orphan finds what a runner leaves behind and ends it: children in its group, daemons in sessions of their own,
-// whatever the model has started. Descendants are known by a mark that they inherit in two ways: as an entry of their
-// environment, and, because that can be cleared, as a limit of the kernel that limits nothing.
+// Package orphan finds what a runner leaves behind and ends it: children in its group, daemons in
+// sessions of their own, whatever the model has started. Descendants are known by a mark that they
+// inherit in two ways: as an entry of their environment, and, because that can be cleared, as a
+// limit of the kernel that limits nothing.
 //
 // Linux only; elsewhere its functions do nothing. It imports little: the guard runs from its init.
 package orphan
@@ -16,7 +17,8 @@ import (
 	"time"
 )
 
-// Mark is the beginning of an environment entry by which processes are known: that of a directory, or of one runner.
+// Mark is the beginning of an environment entry by which processes are known: that of a directory,
+// or of one runner.
 type Mark string
 
 // Entry is a process as /proc shows it.
@@ -26,8 +28,9 @@ type Entry struct {
 	start       string // when it was born, in ticks: two processes with one number differ in it
 }
 
-// Of is the mark of everything that any server on directory dir has started; empty when there is no such directory.
-// It is the directory itself and not its path that counts, since containers can have different ones at the same path.
+// Of is the mark of everything that any server on directory dir has started; empty when there is no
+// such directory. It is the directory itself and not its path that counts, since containers can
+// have different ones at the same path.
 func Of(dir string) Mark {
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -55,7 +58,8 @@ func (m Mark) Runner(n int64) Mark { return m + Mark(strconv.FormatInt(n, 10)) +
 // runnerBits are the lower bits of a mark as a number; the upper ones stand for the directory.
 const runnerBits = 30
 
-// number is the mark of a runner as a number, and that of a directory as the upper bits of such. Nobody sets a limit as high.
+// number is the mark of a runner as a number, and that of a directory as the upper bits of such.
+// Nobody sets a limit as high.
 func (m Mark) number() uint64 {
 	dir, runner, _ := strings.Cut(string(m), "/")
 	number := 1<<62 | uint64(hash(dir))<<runnerBits
@@ -79,13 +83,15 @@ func hash(text string) uint32 {
 	return h.Sum32()
 }
 
-// rounds and pause bound how long it is tried to end what starts new processes, or is stuck in the kernel.
+// rounds and pause bound how long it is tried to end what starts new processes, or is stuck in the
+// kernel.
 const (
 	rounds = 200
 	pause  = 2 * time.Millisecond
 )
 
-// Sweep kills what has one of the marks, and what descends from it, until nothing is left. It spares this process.
+// Sweep kills what has one of the marks, and what descends from it, until nothing is left. It
+// spares this process.
 func Sweep(marks ...Mark) {
 	killed := map[Entry]bool{}
 	for range rounds {
@@ -94,7 +100,8 @@ func Sweep(marks ...Mark) {
 		for _, e := range victims {
 			e.kill()
 		}
-		// A process that is killed loses its environment, and so its mark, before it lets go of its devices.
+		// A process that is killed loses its environment, and so its mark, before it lets go of its
+		// devices.
 		dying := slices.ContainsFunc(all, func(e Entry) bool { return killed[e.anywhere()] })
 		if len(victims) == 0 && !dying {
 			return

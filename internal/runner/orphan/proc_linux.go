@@ -9,14 +9,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Adopt makes this process the parent of what its descendants leave behind, instead of the system's init.
+// Adopt makes this process the parent of what its descendants leave behind, instead of the system's
+// init.
 func Adopt() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
 
-// Bequeath gives m, the mark of a runner, to what this process starts from now on. What it returns ends that.
+// Bequeath gives m, the mark of a runner, to what this process starts from now on. What it returns
+// ends that.
 //
-// The number of a mark is a soft limit for file locks. The kernel has not looked at that one since 2.4.25, but each process
-// inherits it and shows it in /proc, whatever it does to its environment, its session and its parents. Where the limit may
-// not be set, in gVisor for example, the environment has to do.
+// The number of a mark is a soft limit for file locks. The kernel has not looked at that one since
+// 2.4.25, but each process inherits it and shows it in /proc, whatever it does to its environment,
+// its session and its parents. Where the limit may not be set, in gVisor for example, the
+// environment has to do.
 func Bequeath(m Mark) (undo func()) {
 	var limit unix.Rlimit
 	if m == "" || unix.Getrlimit(unix.RLIMIT_LOCKS, &limit) != nil {
@@ -49,7 +52,8 @@ func List() []Entry {
 	return all
 }
 
-// look reads /proc/PID/stat: the fields after the name, which stands in brackets and may hold anything. See proc(5).
+// look reads /proc/PID/stat: the fields after the name, which stands in brackets and may hold
+// anything. See proc(5).
 func look(pid int) (Entry, bool) {
 	stat, err := os.ReadFile(file(pid, "stat"))
 	if err != nil {
@@ -67,7 +71,8 @@ func look(pid int) (Entry, bool) {
 
 func file(pid int, name string) string { return "/proc/" + strconv.Itoa(pid) + "/" + name }
 
-// has reports whether the process was born with mark m. Nothing has the empty one, and what may not be looked into has none.
+// has reports whether the process was born with mark m. Nothing has the empty one, and what may not
+// be looked into has none.
 func (e Entry) has(m Mark) bool {
 	if m == "" {
 		return false
@@ -97,9 +102,10 @@ func (e Entry) number() (number uint64, ok bool) {
 	return number, err == nil
 }
 
-// kill ends the process, and not another one that has been given its number meanwhile. Once there is a descriptor of it, what
-// has the number is either the process still or nobody that the descriptor means. Before Linux 5.3 there is none, and a moment
-// remains between the look and the signal.
+// kill ends the process, and not another one that has been given its number meanwhile. Once there
+// is a descriptor of it, what has the number is either the process still or nobody that the
+// descriptor means. Before Linux 5.3 there is none, and a moment remains between the look and the
+// signal.
 func (e Entry) kill() {
 	fd, err := unix.PidfdOpen(e.PID, 0)
 	if err == nil {

@@ -1,7 +1,7 @@
 """Converters of an earlier runtime for types that it did not know.
 
-Dataclasses, sets, objects and pydantic models need none here. The class and the modules stay importable, so that models
-which define or register a coder load; a registered coder is not asked.
+Dataclasses, sets, objects and pydantic models need none here. The class and the modules stay
+importable, so that models which define or register a coder load; a registered coder is not asked.
 """
 
 from __future__ import annotations

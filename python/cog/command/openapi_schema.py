@@ -1,8 +1,10 @@
-"""Prints the OpenAPI document of a model: ``python3 -m cog.command.openapi_schema [--run] [FILE:NAME [TRAIN_FILE:NAME]]``.
+"""Prints the OpenAPI document of a model: ``python3 -m cog.command.openapi_schema [--run]
+[FILE:NAME [TRAIN_FILE:NAME]]``.
 
-Without arguments it becomes ``coggo-server schema``, which knows the model of the current directory and runs this command with
-its names, and with ``--run`` if that is where ``cog.yaml`` has the predictor: only the server reads ``cog.yaml``,
-``$COG_PREDICT_TYPE_STUB`` and ``$COG_TRAIN_TYPE_STUB``.
+Without arguments it becomes ``coggo-server schema``, which knows the model of the current directory
+and runs this command with its names, and with ``--run`` if that is where ``cog.yaml`` has the
+predictor: only the server reads ``cog.yaml``, ``$COG_PREDICT_TYPE_STUB`` and
+``$COG_TRAIN_TYPE_STUB``.
 """
 
 from __future__ import annotations

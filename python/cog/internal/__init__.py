@@ -1,7 +1,8 @@
 """What is no API.
 
-Started by ``python3 -m`` in the directory of a model: Python looks there first then, and a file of the model called ``json.py``
-would be taken for the standard module. It is left out until the model is imported, see `cog.internal.search`.
+Started by ``python3 -m`` in the directory of a model: Python looks there first then, and a file of
+the model called ``json.py`` would be taken for the standard module. It is left out until the model
+is imported, see `cog.internal.search`.
 """
 
 import os

@@ -1,7 +1,7 @@
 """Finds out what an annotation means: at run time, on every Python from 3.9 on.
 
-``typing.get_type_hints`` does not serve: on 3.9 and 3.10 it makes ``x: int = None`` optional, it fails as a whole when one name
-is missing, and it can't evaluate ``"int | None"`` on 3.9.
+``typing.get_type_hints`` does not serve: on 3.9 and 3.10 it makes ``x: int = None`` optional, it
+fails as a whole when one name is missing, and it can't evaluate ``"int | None"`` on 3.9.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def raw(target: Any) -> dict[str, Any]:
 
 
 def resolve(annotation: Any, scope: Mapping[str, Any]) -> Any:
-    """The type that an annotation means, with quoted names looked up in ``scope``. Raises Unresolved."""
+    """The type that an annotation means, with quoted names looked up in ``scope``. Raises
+    Unresolved.
+    """
     if annotation is None:
         return type(None)
     if isinstance(annotation, typing.ForwardRef):
@@ -84,7 +86,9 @@ def _union_rewriter() -> Any:
 def members(annotation: Any) -> tuple[Any, ...]:
     """The members of a Union in either spelling; empty for any other type."""
     origin = typing.get_origin(annotation)
-    if origin is Union or (sys.version_info >= (3, 10) and type(annotation).__name__ in ("UnionType", "Union")):
+    if origin is Union or (
+        sys.version_info >= (3, 10) and type(annotation).__name__ in ("UnionType", "Union")
+    ):
         return typing.get_args(annotation)
     return ()
 
@@ -99,8 +103,9 @@ def strip(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
 
 
 def stands_for(annotation: Any) -> tuple[Any, Any] | None:
-    """The name and the type behind it, for ``type X = …``, for ``X[int]`` where that is generic, and for a NewType; None for
-    anything else. Raises Unresolved."""
+    """The name and the type behind it, for ``type X = …``, for ``X[int]`` where that is generic,
+    and for a NewType; None for anything else. Raises Unresolved.
+    """
     if hasattr(annotation, "__supertype__"):
         return annotation, annotation.__supertype__
     name = typing.get_origin(annotation) or annotation

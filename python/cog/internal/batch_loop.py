@@ -22,7 +22,8 @@ class _Member(NamedTuple):
 
 
 class Batcher:
-    """Stands where the model's method stood: called by each prediction, it calls the method once for many.
+    """Stands where the model's method stood: called by each prediction, it calls the method once
+    for many.
 
     One call runs at a time; who comes meanwhile has a place in the next.
     """
@@ -55,7 +56,9 @@ class Batcher:
         return found
 
     async def _leave(self, member: _Member) -> None:
-        """A prediction is canceled. The call goes on for the others; it has the files of all, so wait for its end."""
+        """A prediction is canceled. The call goes on for the others; it has the files of all, so
+        wait for its end.
+        """
         if member in self._waiting:
             self._waiting.remove(member)
         elif member in self._running and self._task is not None:
@@ -70,7 +73,9 @@ class Batcher:
         if len(self._waiting) >= self._size:
             self._begin()
         elif self._timer is None:
-            self._timer = self._loop.call_at(self._waiting[0].since + self._batching.max_wait, self._late)
+            self._timer = self._loop.call_at(
+                self._waiting[0].since + self._batching.max_wait, self._late
+            )
 
     def _late(self) -> None:
         self._timer = None
@@ -86,7 +91,9 @@ class Batcher:
 
     async def _run(self, members: list[_Member]) -> None:
         current.set(BatchScope([member.scope for member in members]))
-        log = CallLog([member.log for member in members], self._server_log, self._batching.share_logs)
+        log = CallLog(
+            [member.log for member in members], self._server_log, self._batching.share_logs
+        )
         current_log.set(log.log)
         found: list[Any]
         try:

@@ -1,4 +1,6 @@
-"""Runs a synchronous model with ``@batch``: one call after the other, each for all predictions that are there."""
+"""Runs a synchronous model with ``@batch``: one call after the other, each for all predictions that
+are there.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,13 @@ from cog.scope import current
 
 
 class BatchRunner:
-    """Takes requests and calls the model in the main thread, with no loop and no thread of our own."""
+    """Takes requests and calls the model in the main thread, with no loop and no thread of our
+    own.
+    """
 
-    def __init__(self, spool: Spool, model: Any, names: Watch, doorbell: Doorbell, streams: Streams) -> None:
+    def __init__(
+        self, spool: Spool, model: Any, names: Watch, doorbell: Doorbell, streams: Streams
+    ) -> None:
         self._births = Births(model.directory)
         self._spool = spool
         self._model = model
@@ -54,7 +60,9 @@ class BatchRunner:
     # -- before the call
 
     def _fill(self) -> bool:
-        """Take what is there and wait for others; False when there is nothing and the server says stop."""
+        """Take what is there and wait for others; False when there is nothing and the server says
+        stop.
+        """
         while True:
             self._take()
             if self._batch:
@@ -66,7 +74,9 @@ class BatchRunner:
             self._note(self._names.wait())
 
     def _wait_for_others(self) -> None:
-        """Until the batch is full, or its first has waited long enough, or everyone has been canceled."""
+        """Until the batch is full, or its first has waited long enough, or everyone has been
+        canceled.
+        """
         end = _clock() + self._method.batching.max_wait
         while self._batch and len(self._batch) < self._size and not self._stop:
             names = self._names.wait_for(end - _clock())
@@ -151,7 +161,9 @@ class BatchRunner:
             self._spool.ready()
 
     def _decoded(self) -> tuple[list[Run], list[dict[str, Any]]]:
-        """Those that have their part in the call, with their arguments; an input that does not fit ends its own run."""
+        """Those that have their part in the call, with their arguments; an input that does not fit
+        ends its own run.
+        """
         runs, arguments = [], []
         for run in list(self._batch.values()):
             try:
@@ -163,7 +175,11 @@ class BatchRunner:
 
     def _call(self, runs: list[Run], arguments: list[dict[str, Any]]) -> list[Any]:
         """What each run is answered with, be it an exception."""
-        log = CallLog([self._logs[run.fid] for run in runs], self._streams.server, self._method.batching.share_logs)
+        log = CallLog(
+            [self._logs[run.fid] for run in runs],
+            self._streams.server,
+            self._method.batching.share_logs,
+        )
         scope = current.set(BatchScope([run.scope for run in runs]))
         token = current_log.set(log.log)
         self._pools.follow()
@@ -181,7 +197,9 @@ class BatchRunner:
             log.end()
 
     def _nobody_waits(self, runs: list[Run]) -> bool:
-        """Note who is canceled; the call goes on for the others. It has the files of all, so all are answered at its end."""
+        """Note who is canceled; the call goes on for the others. It has the files of all, so all
+        are answered at its end.
+        """
         for run in runs:
             run.canceled = run.canceled or self._spool.canceled(run.fid)
         return all(run.canceled for run in runs)

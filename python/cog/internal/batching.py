@@ -28,7 +28,9 @@ def results(value: Any, count: int) -> list[Any]:
     """What the call gave, one for each prediction; raises OutputError, whose words are ours."""
     if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__iter__"):
         kind = type(value).__name__
-        raise _WrongResults(f"with @batch a list with one result for each prediction is returned, not {kind}")
+        raise _WrongResults(
+            f"with @batch a list with one result for each prediction is returned, not {kind}"
+        )
     found = list(value)
     if len(found) != count:
         raise _WrongResults(
@@ -38,8 +40,9 @@ def results(value: Any, count: int) -> list[Any]:
 
 
 class CallLog:
-    """Where the text of one call goes. Nothing tells apart of which of several predictions it is: then it is in the server's log,
-    under the name of the call, unless the model shares it."""
+    """Where the text of one call goes. Nothing tells apart of which of several predictions it is:
+    then it is in the server's log, under the name of the call, unless the model shares it.
+    """
 
     def __init__(self, members: Sequence[Log], server: Log, share: bool) -> None:
         self.log: Log
@@ -91,7 +94,9 @@ class _Shared(Log):
 
 
 class BatchScope(Scope):
-    """The surroundings of a call for several predictions: what is recorded here is recorded for each of them."""
+    """The surroundings of a call for several predictions: what is recorded here is recorded for
+    each of them.
+    """
 
     def __init__(self, members: list[Scope]) -> None:
         super().__init__()

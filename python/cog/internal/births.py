@@ -1,8 +1,9 @@
-"""Tells the files that a run has made from those that were there before, and removes them once nobody needs them.
+"""Tells the files that a run has made from those that were there before, and removes them once
+nobody needs them.
 
-The birth of a file says that, and nothing else does: its other times change when it is written, renamed or linked. The kernel
-stamps files by a clock that stands still for some milliseconds, so a run begins only when every file to come is stamped later
-than every file that is there.
+The birth of a file says that, and nothing else does: its other times change when it is written,
+renamed or linked. The kernel stamps files by a clock that stands still for some milliseconds, so a
+run begins only when every file to come is stamped later than every file that is there.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ _AT_FDCWD, _STATX_BTIME, _STATX_SIZE = -100, 0x800, 256
 
 
 class Beginning(NamedTuple):
-    """The beginning of a run. What was born at ``stamp`` or later, in nanoseconds since the epoch, was not there before."""
+    """The beginning of a run. What was born at ``stamp`` or later, in nanoseconds since the epoch,
+    was not there before.
+    """
 
     number: int
     stamp: int
@@ -46,7 +49,9 @@ class Beginning(NamedTuple):
     given: frozenset[
         tuple[int, int]
     ]  # device and inode of the files that came with the request: they are the run's too
-    names: frozenset[str] | None  # in the temporary directory, where its file system tells no births
+    names: (
+        frozenset[str] | None
+    )  # in the temporary directory, where its file system tells no births
 
 
 #: The beginning of a run that returns no files: none is its own, and it is not counted.
@@ -65,7 +70,9 @@ class Births:
     """Knows the runs of this process and what they leave. Used from the thread that runs them."""
 
     def __init__(self, model: str = "") -> None:
-        self._model = _realpath(model) + "/" if model else ""  # its directory, whose files nobody removes
+        self._model = (
+            _realpath(model) + "/" if model else ""
+        )  # its directory, whose files nobody removes
         self._next = 0
         self._live: dict[int, None] = {}  # numbers of runs that have not ended, in order
         self._left: dict[str, _Left] = {}
@@ -76,8 +83,9 @@ class Births:
     # -- runs
 
     def begin(self, paths: Mapping[str, str], files: bool) -> Beginning:
-        """A run begins, with the files of its request. ``files`` is False if it returns none; else it may make some once `wait`
-        or `looks` is over."""
+        """A run begins, with the files of its request. ``files`` is False if it returns none; else
+        it may make some once `wait` or `looks` is over.
+        """
         if self._left:
             self._tidy()
         if not files:
@@ -86,7 +94,11 @@ class Births:
         self._live[number] = None
         given = _NOTHING
         if paths:
-            given = frozenset((info.st_dev, info.st_ino) for info in map(_info, paths.values()) if info is not None)
+            given = frozenset(
+                (info.st_dev, info.st_ino)
+                for info in map(_info, paths.values())
+                if info is not None
+            )
         now = _gettime(_REALTIME)
         touched = self._touch()
         if touched < now:
@@ -94,7 +106,9 @@ class Births:
         return Beginning(number, max(now, touched), touched >= now, given, self._names())
 
     def looks(self, began: Beginning) -> Iterator[float]:
-        """Seconds to wait, again and again, until every file to come is younger than the run. Mostly none."""
+        """Seconds to wait, again and again, until every file to come is younger than the run.
+        Mostly none.
+        """
         for _ in range(_LOOKS):
             if began.exact or _gettime(_COARSE) >= began.stamp:
                 return
@@ -112,8 +126,9 @@ class Births:
         return len(self._live) > 1 or path in self._left
 
     def end(self, began: Beginning, made: list[tuple[str, Callable[[], bool]]]) -> None:
-        """A run has ended. Of the files that it has ``made`` each is removed once no other run can return it and the server does
-        not need it any more, as the function beside it says."""
+        """A run has ended. Of the files that it has ``made`` each is removed once no other run can
+        return it and the server does not need it any more, as the function beside it says.
+        """
         self._live.pop(began.number, None)
         for path, free in made:
             info = _info(path)
@@ -138,8 +153,9 @@ class Births:
     # -- births
 
     def made(self, path: str, info: os.stat_result, began: Beginning) -> bool:
-        """Whether a file in the temporary directory is one of the run's own, so that nobody needs it afterwards. None is in the
-        directory of the model, which may lie there too."""
+        """Whether a file in the temporary directory is one of the run's own, so that nobody needs
+        it afterwards. None is in the directory of the model, which may lie there too.
+        """
         path, directory = _realpath(path), _realpath(_temporary()) + "/"
         if not path.startswith(directory):
             return False
@@ -149,14 +165,20 @@ class Births:
             return True
         born = birth(path)
         if born is not None:
-            return began.stamp <= born <= _gettime(_REALTIME)  # a server of files may have another clock
+            return (
+                began.stamp <= born <= _gettime(_REALTIME)
+            )  # a server of files may have another clock
         # Its name is new in this run, and so are its contents.
         name = path[len(directory) :].partition("/")[0]
-        return began.names is not None and name not in began.names and info.st_mtime_ns >= began.stamp
+        return (
+            began.names is not None and name not in began.names and info.st_mtime_ns >= began.stamp
+        )
 
     def _touch(self) -> int:
-        """The time of a file that is touched; 0 where there can be none. Since Linux 6.13 it is exact when somebody has looked at
-        a time of the file since the clock of files has moved, and no file is stamped earlier after that."""
+        """The time of a file that is touched; 0 where there can be none. Since Linux 6.13 it is
+        exact when somebody has looked at a time of the file since the clock of files has moved, and
+        no file is stamped earlier after that.
+        """
         try:
             if self._marked is None or not _samestat(_fstat(self._marker), self._marked):
                 raise OSError("the model has closed it")
@@ -190,7 +212,9 @@ class Births:
 
 
 def birth(path: str) -> int | None:
-    """When a file was made, in nanoseconds since the epoch; None where the system or the file system does not tell."""
+    """When a file was made, in nanoseconds since the epoch; None where the system or the file
+    system does not tell.
+    """
     if sys.platform != "linux":
         moment = getattr(_info(path), "st_birthtime", None)
         return None if moment is None else int(moment * 1e9)
@@ -207,7 +231,9 @@ def birth(path: str) -> int | None:
 
 def _temporary() -> str:
     """The temporary directory of the model."""
-    chosen = getattr(_modules.get("tempfile"), "tempdir", None)  # None until the model has used tempfile
+    chosen = getattr(
+        _modules.get("tempfile"), "tempdir", None
+    )  # None until the model has used tempfile
     return str(chosen or _environ.get("TMPDIR") or "/tmp")
 
 
@@ -223,7 +249,9 @@ def _both(earlier: _Left | None, free: Callable[[], bool]) -> Callable[[], bool]
 
 
 def _remove(path: str, left: _Left) -> None:
-    """Remove a file, unless it is another by now, or was written since: then it is somebody else's."""
+    """Remove a file, unless it is another by now, or was written since: then it is somebody
+    else's.
+    """
     info = _info(path)
     if info is None or not _samestat(info, left.info) or info.st_ctime_ns != left.info.st_ctime_ns:
         return

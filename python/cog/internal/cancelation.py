@@ -1,8 +1,11 @@
-"""How a cancel is noticed. It reaches synchronous code as an exception in the main thread, raised by a signal handler."""
+"""How a cancel is noticed. It reaches synchronous code as an exception in the main thread, raised
+by a signal handler.
+"""
 
 from __future__ import annotations
 
-# What is under the module signal, which makes enums of numbers: that would be 10 microseconds of each prediction.
+# What is under the module signal, which makes enums of numbers: that would be 10 microseconds of
+# each prediction.
 import _signal  # type: ignore[import-not-found]
 from types import FrameType, TracebackType
 from typing import Callable
@@ -17,9 +20,10 @@ _SIGUSR1, _SIG_UNBLOCK = _signal.SIGUSR1, _signal.SIG_UNBLOCK
 class Doorbell:
     """SIGUSR1 from the server says: look whether the current prediction is canceled.
 
-    The exception is raised only inside ``with``, which surrounds user code alone, and at most once for a prediction, so that
-    the model's own clean-up is not interrupted. A model may take the signal or block it: then the bell may have rung unheard,
-    and the next time it looks once without having heard it.
+    The exception is raised only inside ``with``, which surrounds user code alone, and at most once
+    for a prediction, so that the model's own clean-up is not interrupted. A model may take the
+    signal or block it: then the bell may have rung unheard, and the next time it looks once without
+    having heard it.
     """
 
     def __init__(self) -> None:
@@ -30,7 +34,9 @@ class Doorbell:
         self.listen()
 
     def listen(self) -> None:
-        """Be able to hear, whatever the model has done to the signal: after setup and each prediction, when nobody waits."""
+        """Be able to hear, whatever the model has done to the signal: after setup and each
+        prediction, when nobody waits.
+        """
         self._take()
         _sigmask(_SIG_UNBLOCK, (_SIGUSR1,))
         self._listening = True
@@ -40,7 +46,9 @@ class Doorbell:
             self._rung = True
 
     def ring(self) -> None:
-        """There is a cancel file that the bell may not have rung for: it was there before the request."""
+        """There is a cancel file that the bell may not have rung for: it was there before the
+        request.
+        """
         self._rung = True
 
     def begin(self, canceled: Callable[[], bool]) -> None:
@@ -62,7 +70,10 @@ class Doorbell:
             self._look()
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._armed = False
 
@@ -88,8 +99,10 @@ _KEPT = 256
 
 
 class Early:
-    """Cancels of predictions whose request has not been seen. Most are late in truth: the prediction has ended. So the file
-    decides, but it is looked for only where there was one: a look costs each prediction a system call."""
+    """Cancels of predictions whose request has not been seen. Most are late in truth: the
+    prediction has ended. So the file decides, but it is looked for only where there was one: a look
+    costs each prediction a system call.
+    """
 
     def __init__(self, canceled: Callable[[str], bool]) -> None:
         self._canceled = canceled

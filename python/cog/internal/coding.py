@@ -14,7 +14,13 @@ from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef] 
 from cog.internal.kinds import STARS, is_array, pointer_step, scalar
 from cog.internal.spool import encode, text_json, utf8
 
-_stat, _fspath, _join, _basename, _realpath = os.stat, os.fspath, os.path.join, os.path.basename, os.path.realpath
+_stat, _fspath, _join, _basename, _realpath = (
+    os.stat,
+    os.fspath,
+    os.path.join,
+    os.path.basename,
+    os.path.realpath,
+)
 _mkdir, _fstat, _samestat = os.mkdir, os.fstat, os.path.samestat
 _open, _close, _read, _write = os.open, os.close, os.read, os.write
 _copy_range = getattr(os, "copy_file_range", None)  # Linux has it
@@ -40,10 +46,11 @@ _NUMBERS = (bool, int, float)
 class FileTable:
     """The files of one output, by JSON pointer.
 
-    ``directory`` makes the prediction's output directory, ``made`` says whether a file is one that the run has made and that
-    nobody needs afterwards. The server removes those, except with ``shared``, when another run may need them: then they are
-    ``originals``. With ``snapshot`` contents are copied at once, because a model that yields may overwrite its file before
-    anyone has read it; what was copied is an original too.
+    ``directory`` makes the prediction's output directory, ``made`` says whether a file is one that
+    the run has made and that nobody needs afterwards. The server removes those, except with
+    ``shared``, when another run may need them: then they are ``originals``. With ``snapshot``
+    contents are copied at once, because a model that yields may overwrite its file before anyone
+    has read it; what was copied is an original too.
     """
 
     def __init__(
@@ -68,13 +75,16 @@ class FileTable:
         return self._next
 
     def add_path(self, pointer: str, path: str, where: str, fleeting: bool = False) -> None:
-        """Enter a file of the model; raises OutputError when it is not a regular file. The model removes a ``fleeting`` file
-        itself, at any time."""
+        """Enter a file of the model; raises OutputError when it is not a regular file. The model
+        removes a ``fleeting`` file itself, at any time.
+        """
         try:
             info = _stat(path)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            raise OutputError(f"{where} is the file {path}, which cannot be read: {reason}") from None
+            raise OutputError(
+                f"{where} is the file {path}, which cannot be read: {reason}"
+            ) from None
         if not _S_ISREG(info.st_mode):
             raise OutputError(f"{where} is {path}, which is not a regular file")
         made = not fleeting and self._made(path, info)
@@ -125,7 +135,9 @@ class FileTable:
 
 
 def _copy(path: str, to: str) -> None:
-    """Copy what a regular file holds now; one that has become a pipe meanwhile does not block, and one that grows ends."""
+    """Copy what a regular file holds now; one that has become a pipe meanwhile does not block, and
+    one that grows ends.
+    """
     source = _open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         target = _open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -140,8 +152,9 @@ def _copy(path: str, to: str) -> None:
 
 
 def _copy_some(source: int, target: int, most: int) -> int:
-    """Copy the next bytes and return how many; 0 at the end. The kernel can do it alone within a file system, and some then
-    share the blocks instead."""
+    """Copy the next bytes and return how many; 0 at the end. The kernel can do it alone within a
+    file system, and some then share the blocks instead.
+    """
     if _copy_range is not None:
         try:
             done: int = _copy_range(source, target, min(most, _AT_ONCE))
@@ -165,7 +178,9 @@ def _shows(stream: Any, name: str) -> bool:
 
 
 def _goes_when_closed(stream: Any) -> bool:
-    """Whether its file is removed with the object, as that of ``tempfile.NamedTemporaryFile`` is: before the server reads it."""
+    """Whether its file is removed with the object, as that of ``tempfile.NamedTemporaryFile`` is:
+    before the server reads it.
+    """
     return bool(getattr(getattr(stream, "_closer", None), "delete", False))
 
 
@@ -195,7 +210,8 @@ def _dumps(value: Any) -> str:
     try:
         return encode(value)
     except ValueError:
-        # Python 3.11 and later refuse to write integers of more than 4300 digits, as a guard against slow input.
+        # Python 3.11 and later refuse to write integers of more than 4300 digits, as a guard
+        # against slow input.
         limit = getattr(sys, "set_int_max_str_digits", None)
         if limit is None:
             raise
@@ -246,7 +262,9 @@ class _Walk:
             return self._list(_sorted(value), where, pointer, depth)
         if isinstance(value, _PathLike):
             path = _fspath(value)
-            self._files.add_path(pointer, path if isinstance(path, str) else path.decode(*_FILE_NAMES), where)
+            self._files.add_path(
+                pointer, path if isinstance(path, str) else path.decode(*_FILE_NAMES), where
+            )
             return None
         if hasattr(value, "read") and hasattr(value, "seek"):
             self._files.add_stream(pointer, value, where)
@@ -266,12 +284,16 @@ class _Walk:
         out = {}
         for key, item in items:
             name = _key(key, where)
-            out[name] = self.plain(item, f"{where}.{name}", f"{pointer}/{pointer_step(name)}", depth + 1)
+            out[name] = self.plain(
+                item, f"{where}.{name}", f"{pointer}/{pointer_step(name)}", depth + 1
+            )
         return out
 
     def _list(self, items: Any, where: str, pointer: str, depth: int) -> list[Any]:
         return [
-            item if type(item) in _ATOMS else self.plain(item, f"{where}[{i}]", f"{pointer}/{i}", depth + 1)
+            item
+            if type(item) in _ATOMS
+            else self.plain(item, f"{where}[{i}]", f"{pointer}/{i}", depth + 1)
             for i, item in enumerate(items)
         ]
 
@@ -354,11 +376,15 @@ def _key(key: Any, where: str) -> str:
         return plain
     if plain is None or isinstance(plain, _NUMBERS):
         return encode({plain: None})[2:-7]
-    raise OutputError(f"a key of {where} is a {type(key).__qualname__}: JSON objects have strings as keys")
+    raise OutputError(
+        f"a key of {where} is a {type(key).__qualname__}: JSON objects have strings as keys"
+    )
 
 
 def _plain_key(key: Any) -> Any:
-    """What stands for a key in JSON: the value of an Enum, the number of numpy's type, the text of a date or a UUID."""
+    """What stands for a key in JSON: the value of an Enum, the number of numpy's type, the text of
+    a date or a UUID.
+    """
     if _is(type(key), "enum", "Enum"):
         key = key.value
     form = _form(type(key))

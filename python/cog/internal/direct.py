@@ -42,10 +42,14 @@ def as_written(method: Any) -> Any:
 
 def _is_completed(function: Any) -> bool:
     # Decorators copy the attributes of what they wrap.
-    return isinstance(function, FunctionType) and vars(function).get("__cog_completed__") is function
+    return (
+        isinstance(function, FunctionType) and vars(function).get("__cog_completed__") is function
+    )
 
 
-def _completed(owner: type, name: str, function: FunctionType, bound: bool) -> Callable[..., Any] | None:
+def _completed(
+    owner: type, name: str, function: FunctionType, bound: bool
+) -> Callable[..., Any] | None:
     """The function with its defaults filled in; None if it has no inputs that say any."""
     inner = innermost(function, name)
     if not isinstance(inner, FunctionType):
@@ -62,7 +66,9 @@ def _completed(owner: type, name: str, function: FunctionType, bound: bool) -> C
     def call(*args: Any, **kwargs: Any) -> Any:
         missing = inputs.difference(kwargs, names[: len(args)])
         if missing:
-            if not known:  # not when the class is made: names of annotations may be defined after it
+            if (
+                not known
+            ):  # not when the class is made: names of annotations may be defined after it
                 known.update(_fields(owner, name, function, bound))
             given = [*args[bound:], *kwargs.values()]
             for parameter in missing:
@@ -75,7 +81,9 @@ def _completed(owner: type, name: str, function: FunctionType, bound: bool) -> C
 
 def _fields(owner: type, name: str, function: FunctionType, bound: bool) -> dict[str, Field]:
     module = sys.modules.get(owner.__module__)
-    reader = MethodReader(name, function, owner if bound else None, vars(module) if module is not None else {})
+    reader = MethodReader(
+        name, function, owner if bound else None, vars(module) if module is not None else {}
+    )
     method = reader.read()
     if method is None:
         raise LoadError([f"{parameter or name}: {text}" for parameter, text in reader.problems])
@@ -83,7 +91,9 @@ def _fields(owner: type, name: str, function: FunctionType, bound: bool) -> dict
 
 
 def _default(name: str, field: Field, columns: list[Any] | None) -> Any:
-    """The default of one prediction; with ``columns``, which a batch is given, one for each of its predictions."""
+    """The default of one prediction; with ``columns``, which a batch is given, one for each of its
+    predictions.
+    """
     absent = field.absent
     if absent is None:
         raise TypeError(f"{name}() missing 1 required argument: {field.name!r}")

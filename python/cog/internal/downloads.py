@@ -1,7 +1,8 @@
 """Files that this process downloads for its model.
 
-They are in a directory of its own below the temporary one, so that the model can rename and link them. The directory goes
-with the process. If the process is killed, the next one that downloads anything removes it: the lock on it is free then.
+They are in a directory of its own below the temporary one, so that the model can rename and link
+them. The directory goes with the process. If the process is killed, the next one that downloads
+anything removes it: the lock on it is free then.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ _own: str | None = None
 
 
 def download(contents: Any, name: str) -> str:
-    """Write what an open file holds to a file of this name, or of a name like it; returns its path."""
+    """Write what an open file holds to a file of this name, or of a name like it; returns its
+    path.
+    """
     place = tempfile.mkdtemp(dir=_own_directory())
     base = os.path.basename(name)
     path = os.path.join(place, base if base.strip(".") else "file")

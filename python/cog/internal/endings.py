@@ -1,4 +1,6 @@
-"""Says in bounded words how user code ended. Nothing here raises, whatever the exception is made of."""
+"""Says in bounded words how user code ended. Nothing here raises, whatever the exception is made
+of.
+"""
 
 from __future__ import annotations
 
@@ -29,15 +31,18 @@ def describe(error: BaseException) -> str:
         if is_a(error, SystemExit):
             return f"the model called sys.exit({error.code!r:.200})"  # type: ignore[attr-defined]
         refused = refusals(error)
-        text = _title(error) + refused if refused else _text_of(str(error))  # of a subclass of str the plain text
+        text = (
+            _title(error) + refused if refused else _text_of(str(error))
+        )  # of a subclass of str the plain text
     except BaseException:  # a method of the model's own can do anything
         text = "the model called sys.exit()" if is_a(error, SystemExit) else ""
     return _cut(text, _MAX_ERROR) if text else kind
 
 
 def refusals(error: BaseException) -> str | None:
-    """What a model of pydantic, version 1 or 2, refuses: the places and the reasons. Its own text has the input in it, with
-    what is secret there. None for any other exception."""
+    """What a model of pydantic, version 1 or 2, refuses: the places and the reasons. Its own text
+    has the input in it, with what is secret there. None for any other exception.
+    """
     kind = type(error)
     if kind.__name__ != "ValidationError" or not kind.__module__.startswith("pydantic"):
         return None
@@ -46,12 +51,16 @@ def refusals(error: BaseException) -> str | None:
         found = tell(include_url=False, include_context=False, include_input=False)
     except TypeError:  # version 1, which never has the input
         found = tell()
-    return "; ".join(": ".join(part for part in (_place(e["loc"]), e["msg"]) if part) for e in found)
+    return "; ".join(
+        ": ".join(part for part in (_place(e["loc"]), e["msg"]) if part) for e in found
+    )
 
 
 def _title(error: Any) -> str:
     """The model of pydantic that refuses, for the front of a text."""
-    title = getattr(error, "title", None) or getattr(getattr(error, "model", None), "__name__", None)
+    title = getattr(error, "title", None) or getattr(
+        getattr(error, "model", None), "__name__", None
+    )
     return f"{title}: " if isinstance(title, str) else ""
 
 
@@ -65,8 +74,9 @@ def is_a(error: BaseException, kind: type[BaseException] | tuple[type[BaseExcept
 
 
 def trace(error: BaseException) -> str | None:
-    """The traceback for the logs, from the first line of user code on, with a remedy if there is one; None when it can't
-    be told."""
+    """The traceback for the logs, from the first line of user code on, with a remedy if there is
+    one; None when it can't be told.
+    """
     frames = user_frames(error)
     try:
         import traceback  # only errors need it
@@ -86,7 +96,9 @@ def trace(error: BaseException) -> str | None:
 
 
 def _without_inputs(told: Any, error: BaseException | None) -> None:
-    """Let refusals of pydantic, in a traceback or in one of its causes, say no more than `refusals` does."""
+    """Let refusals of pydantic, in a traceback or in one of its causes, say no more than `refusals`
+    does.
+    """
     if told is None or error is None:
         return
     text = refusals(error)
@@ -94,7 +106,9 @@ def _without_inputs(told: Any, error: BaseException | None) -> None:
         told._str = _title(error) + text  # the only place that all versions of Python take it from
     _without_inputs(told.__cause__, error.__cause__)
     _without_inputs(told.__context__, error.__context__)
-    for inner, one in zip(getattr(told, "exceptions", None) or (), getattr(error, "exceptions", ())):
+    for inner, one in zip(
+        getattr(told, "exceptions", None) or (), getattr(error, "exceptions", ())
+    ):
         _without_inputs(inner, one)
 
 
@@ -107,8 +121,10 @@ def user_frames(error: BaseException) -> TracebackType | None:
 
 
 def leave_fork(error: BaseException | None) -> NoReturn:
-    """End a child that the model has forked and that came back from user code: it is not the runner, and must neither answer
-    nor take requests. The status is what Python itself would leave with."""
+    """End a child that the model has forked and that came back from user code: it is not the
+    runner, and must neither answer nor take requests. The status is what Python itself would leave
+    with.
+    """
     code: object = 0
     if error is not None:
         code = getattr(error, "code", 1) if is_a(error, SystemExit) else 1

@@ -42,7 +42,9 @@ class Work(NamedTuple):
 
 
 def take(spool: Spool, model: Any, fid: str) -> Work | None:
-    """Read a request. None when it is gone, or can't be run: then it was answered as failed, and the loop goes on."""
+    """Read a request. None when it is gone, or can't be run: then it was answered as failed, and
+    the loop goes on.
+    """
     try:
         request = spool.request(fid)
         if request is None:
@@ -71,16 +73,18 @@ class Response(NamedTuple):
 
 
 def _recorder(emit: Callable[[bytes], None]) -> Callable[[str, Any, str, str, Any], None]:
-    """The listener of a scope. It does not know the run, which knows the scope: a ring of the two would keep the input,
-    however large, until Python's collector comes by."""
+    """The listener of a scope. It does not know the run, which knows the scope: a ring of the two
+    would keep the input, however large, until Python's collector comes by.
+    """
     return lambda name, value, mode, key, total: emit(metric_event(name, value, mode, key, total))
 
 
 class Run:
-    """One prediction under way. Nothing that it holds may hold it: it has to go when it has ended, and its input with it.
+    """One prediction under way. Nothing that it holds may hold it: it has to go when it has ended,
+    and its input with it.
 
-    ``emit`` takes lines for its events; ``leave`` is called when there will be none any more, right before the response
-    is written, and says whether there were any.
+    ``emit`` takes lines for its events; ``leave`` is called when there will be none any more, right
+    before the response is written, and says whether there were any.
     """
 
     def __init__(
@@ -135,7 +139,11 @@ class Run:
                 value = _run_alone(value)
             if hasattr(value, "__aiter__"):
                 value = Pulled(value)
-            if not self._method.is_iterator and hasattr(value, "__next__") and not hasattr(value, "read"):
+            if (
+                not self._method.is_iterator
+                and hasattr(value, "__next__")
+                and not hasattr(value, "read")
+            ):
                 value = _listed(value)  # here, where it can be canceled
         if not self._iterates(value):
             return self._returned(value)
@@ -152,7 +160,9 @@ class Run:
             _close(items)
 
     async def run_async(self, log: Log, answered: Callable[[], None]) -> None:
-        """Run to the end in the loop, then call ``answered``; the task is canceled to cancel the prediction."""
+        """Run to the end in the loop, then call ``answered``; the task is canceled to cancel the
+        prediction.
+        """
         try:
             current.set(self.scope)
             current_log.set(log)
@@ -212,7 +222,11 @@ class Run:
     def end(self, result: Any) -> None:
         """Answer with what the model gave; an exception stands for itself."""
         try:
-            response = self._failed(result) if isinstance(result, BaseException) else self._returned(result)
+            response = (
+                self._failed(result)
+                if isinstance(result, BaseException)
+                else self._returned(result)
+            )
         except BaseException as error:
             response = self._failed(error)
         self._finish(response)
@@ -221,7 +235,10 @@ class Run:
 
     def _iterates(self, value: Any) -> bool:
         return (
-            self._method.is_iterator and value is not None and hasattr(value, "__iter__") and not isinstance(value, str)
+            self._method.is_iterator
+            and value is not None
+            and hasattr(value, "__iter__")
+            and not isinstance(value, str)
         )
 
     def _yielded(self, item: Any) -> None:
@@ -267,7 +284,9 @@ class Run:
     # -- the end
 
     def end_unstarted(self) -> None:
-        """Answer for a task that was canceled before its first step; does nothing after any other."""
+        """Answer for a task that was canceled before its first step; does nothing after any
+        other.
+        """
         if not self._ended:
             self._finish(self._failed(CancelationException()))
 
@@ -275,10 +294,16 @@ class Run:
         """The ladder: every way in which a run can end early."""
         if self._spool.forked:
             leave_fork(error)
-        if self.canceled:  # nobody will read why: a traceback takes longer than all the rest of a cancel
+        if (
+            self.canceled
+        ):  # nobody will read why: a traceback takes longer than all the rest of a cancel
             return Response("canceled", b"null", self._streamed, [], None, None)
-        own = is_a(error, CogError)  # our words for the author or the client: a traceback would only show us
-        return Response("failed", b"null", self._streamed, [], describe(error), None if own else trace(error))
+        own = is_a(
+            error, CogError
+        )  # our words for the author or the client: a traceback would only show us
+        return Response(
+            "failed", b"null", self._streamed, [], describe(error), None if own else trace(error)
+        )
 
     def _finish(self, response: Response) -> None:
         if self._spool.forked:
@@ -294,17 +319,27 @@ class Run:
         try:
             silent = not self._leave()
             self._put(response, {**metrics, **self.scope.metrics.nested()}, silent)
-        except Exception as error:  # most likely a full disk: a short answer may fit, and the loop must not end
+        except (
+            Exception
+        ) as error:  # most likely a full disk: a short answer may fit, and the loop must not end
             text = f"the answer could not be written: {describe(error)}"
             failed = Response("failed", b"null", self._streamed, [], text, None)
             self._put(response if self.canceled else failed, metrics, silent, must=True)
 
-    def _put(self, response: Response, metrics: dict[str, Any], silent: bool, must: bool = False) -> None:
+    def _put(
+        self, response: Response, metrics: dict[str, Any], silent: bool, must: bool = False
+    ) -> None:
         _put(self._spool, self.fid, self.request.id, response, metrics, silent, must)
 
 
 def _put(
-    spool: Spool, fid: str, id: str, response: Response, metrics: dict[str, Any], silent: bool, must: bool = False
+    spool: Spool,
+    fid: str,
+    id: str,
+    response: Response,
+    metrics: dict[str, Any],
+    silent: bool,
+    must: bool = False,
 ) -> None:
     head = {
         "id": id,
@@ -343,8 +378,10 @@ def _listed(items: Any) -> list[Any]:
 
 @_coroutine
 def _let_others_run() -> Generator[None, None, None]:
-    """Give the loop a turn: a generator that computes between its items never waits for anything, and without a turn its
-    items would not leave when they are yielded, no cancel would arrive, and the other predictions would stand still."""
+    """Give the loop a turn: a generator that computes between its items never waits for anything,
+    and without a turn its items would not leave when they are yielded, no cancel would arrive, and
+    the other predictions would stand still.
+    """
     yield
 
 

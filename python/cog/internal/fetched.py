@@ -1,4 +1,6 @@
-"""What may become a file while a request is decoded: a file of its table, and nothing that the client wrote."""
+"""What may become a file while a request is decoded: a file of its table, and nothing that the
+client wrote.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ _LONGEST = 4096
 
 
 class Fetched:
-    """The files of the request at hand. ``defaults`` are texts that the author has given as defaults of fields."""
+    """The files of the request at hand. ``defaults`` are texts that the author has given as
+    defaults of fields.
+    """
 
     def __init__(self, paths: Collection[str], defaults: Collection[str]) -> None:
         self._paths = paths
@@ -36,8 +40,9 @@ class Fetched:
             raise ValueError(WANTED)
 
     def check_made(self, made: Any, value: Any) -> None:
-        """Raise ValueError when what was made of a JSON value has a path that the value names: types that are not ours
-        make paths without asking."""
+        """Raise ValueError when what was made of a JSON value has a path that the value names:
+        types that are not ours make paths without asking.
+        """
         strange = [path for path in _paths_in(made, set()) if path not in self._paths]
         if strange:
             named = {_plain(text) for text in _texts_in(value) if len(text) < _LONGEST}

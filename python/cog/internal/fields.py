@@ -1,4 +1,6 @@
-"""The inputs of a method: what its signature and its `Input` calls say, checked when the model is loaded."""
+"""The inputs of a method: what its signature and its `Input` calls say, checked when the model is
+loaded.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,17 @@ from typing import Any, Callable, NamedTuple
 from cog.errors import InputError
 from cog.input import UNSET, FieldInfo
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
-from cog.internal.kinds import STARS, Files, Kind, ListOf, Mismatch, Nullable, SecretKind, nullable, plain
+from cog.internal.kinds import (
+    STARS,
+    Files,
+    Kind,
+    ListOf,
+    Mismatch,
+    Nullable,
+    SecretKind,
+    nullable,
+    plain,
+)
 from cog.internal.records import is_json
 from cog.internal.rules import Problem, Rules, Warn, read_rules
 
@@ -23,12 +35,15 @@ _SHORT = 3
 
 
 class Absent:
-    """What an input is where a request leaves it out: ``value``, or what ``make`` returns anew each time. ``shown`` is how the
-    schema shows it; UNSET: not at all."""
+    """What an input is where a request leaves it out: ``value``, or what ``make`` returns anew each
+    time. ``shown`` is how the schema shows it; UNSET: not at all.
+    """
 
     __slots__ = ("make", "shown", "value")
 
-    def __init__(self, value: Any, shown: Any = UNSET, make: Callable[[], Any] | None = None) -> None:
+    def __init__(
+        self, value: Any, shown: Any = UNSET, make: Callable[[], Any] | None = None
+    ) -> None:
         self.value = value
         self.shown = shown
         self.make = make
@@ -49,7 +64,9 @@ class Field(NamedTuple):
 
     @property
     def required(self) -> bool:
-        """Whether a request has to give it; an Optional without default may be left out and is None then."""
+        """Whether a request has to give it; an Optional without default may be left out and is None
+        then.
+        """
         return self.absent is None
 
     def decode(self, value: Any, files: Files) -> Any:
@@ -61,7 +78,9 @@ class Field(NamedTuple):
 
 
 def read_field(name: str, kind: Kind, default: Any, warn: Warn) -> Field:
-    """Make a Field of a parameter. Raises Problem when it cannot work as it is written, and warns of what is odd but works."""
+    """Make a Field of a parameter. Raises Problem when it cannot work as it is written, and warns
+    of what is odd but works.
+    """
     info = default if isinstance(default, FieldInfo) else FieldInfo(default)
     if info.default is not UNSET and info.default_factory is not None:
         raise Problem("has default and default_factory: give only one of them")
@@ -72,7 +91,9 @@ def read_field(name: str, kind: Kind, default: Any, warn: Warn) -> Field:
     if info.accept is not None and not isinstance(info.accept, str):
         raise Problem(f"accept must be a string such as 'image/*,.pdf', not {info.accept!r}")
     if info.accept is not None and not _holds_files(kind.schema()):
-        warn(f"accept={info.accept!r} is about files, this is {kind.text}: it has no effect, leave it out or use Path")
+        warn(
+            f"accept={info.accept!r} is about files, this is {kind.text}: it has no effect, leave it out or use Path"
+        )
     null: Any = UNSET
     if info.default is None:
         if isinstance(kind, SecretKind):  # a form has nothing else to show of it
@@ -88,7 +109,9 @@ def _holds_files(schema: Any) -> bool:
 
 
 def _holds_secrets(schema: Any) -> bool:
-    return _any_in(schema, lambda part: bool(part.get("x-cog-secret") or part.get("format") == "password"))
+    return _any_in(
+        schema, lambda part: bool(part.get("x-cog-secret") or part.get("format") == "password")
+    )
 
 
 def _any_in(schema: Any, is_it: Callable[[Mapping[str, Any]], bool]) -> bool:
@@ -113,8 +136,9 @@ def _read_absent(info: FieldInfo, kind: Kind, rules: Rules | None, warn: Warn) -
 
 
 def _default(written: Any, kind: Kind, rules: Rules | None, warn: Warn) -> Absent:
-    """What a default is. One that does not fit is passed as it is: models use values that no request may send to mark that
-    nothing was given."""
+    """What a default is. One that does not fit is passed as it is: models use values that no
+    request may send to mark that nothing was given.
+    """
     if written is None:
         return Absent(None)
     made, misfit = _converted(kind, written)
@@ -146,7 +170,9 @@ def _of_factory(kind: Kind, written: Any) -> Any:
 
 
 def _converted(kind: Kind, written: Any) -> tuple[Any, Mismatch | None]:
-    """What a request would give for a default; where none can give it, the default itself and the reason."""
+    """What a request would give for a default; where none can give it, the default itself and the
+    reason.
+    """
     try:
         return kind.default(written), None
     except Mismatch as error:
@@ -161,7 +187,11 @@ def _shown(kind: Kind, made: Any, written: Any, converted: bool, told: str) -> A
     if _is_secret(kind):
         shown = kind.jsonable(made)
         return UNSET if _veiled(shown) else shown
-    shown = kind.jsonable(written if isinstance(written, dict) else made) if converted else plain(written)
+    shown = (
+        kind.jsonable(written if isinstance(written, dict) else made)
+        if converted
+        else plain(written)
+    )
     if is_json(shown):
         return UNSET if secret and shown == written and any(kind.hidden(written)) else shown
     if secret:
@@ -195,7 +225,9 @@ def _is_secret(kind: Kind) -> bool:
 
 
 def masked(text: str, hidden: Iterable[str]) -> str:
-    """A text without the secrets that the author's own code, which refused them, may have put into it."""
+    """A text without the secrets that the author's own code, which refused them, may have put into
+    it.
+    """
     for secret in sorted(set(hidden), key=len, reverse=True):
         for form in (secret, repr(secret)[1:-1]):
             if len(form) > _SHORT:
@@ -205,19 +237,25 @@ def masked(text: str, hidden: Iterable[str]) -> str:
     return text
 
 
-def decode_all(fields: list[Field], values: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
+def decode_all(
+    fields: list[Field], values: Mapping[str, Any], files: Mapping[str, str]
+) -> dict[str, Any]:
     """The arguments of a call. Raises InputError that names every bad field."""
     arguments, wrong = {}, []
     for field in fields:
         try:
             if field.name in values:
-                arguments[field.name] = field.decode(values[field.name], Files(files).at(field.name))
+                arguments[field.name] = field.decode(
+                    values[field.name], Files(files).at(field.name)
+                )
             elif field.absent is None:
                 wrong.append(f"{field.name}: field required")
             else:
                 arguments[field.name] = field.absent.get()
         except Mismatch as error:
-            wrong.append(f"{field.name}{error.where}: {masked(error.text, field.kind.hidden(values[field.name]))}")
+            wrong.append(
+                f"{field.name}{error.where}: {masked(error.text, field.kind.hidden(values[field.name]))}"
+            )
     if wrong:
         raise InputError("; ".join(wrong))
     return arguments

@@ -1,6 +1,7 @@
 """The runner process: loads a model, sets it up, and runs the predictions that arrive as files.
 
-Started by the server as ``python3 -m cog.internal.file_runner``; docs/protocol.md says what the two exchange.
+Started by the server as ``python3 -m cog.internal.file_runner``; docs/protocol.md says what the two
+exchange.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ UNWRITABLE = 74
 def main(argv: list[str]) -> int:
     """Live from start to stop; returns the exit status."""
     options = parse(argv)
-    sys.argv = [os.path.abspath(options["predict"].rpartition(":")[0])]  # as a script has it: the model may parse it
+    sys.argv = [
+        os.path.abspath(options["predict"].rpartition(":")[0])
+    ]  # as a script has it: the model may parse it
     server = os.getppid()
     follow_parent(server)
     spool = Spool(os.path.abspath(options["working-dir"]), server)
@@ -55,7 +58,9 @@ def main(argv: list[str]) -> int:
 
 def live(options: dict[str, str], spool: Spool) -> int:
     """Set the model up and take requests until the server says stop."""
-    streams = Streams(spool.logs)  # before the model is imported, because loggers keep the stream that they find there
+    streams = Streams(
+        spool.logs
+    )  # before the model is imported, because loggers keep the stream that they find there
     follow_threads()
     names = watch(spool.path)  # before anything is announced: no request can come unseen
     doorbell = Doorbell()  # from now on the signal is harmless
@@ -77,13 +82,23 @@ def live(options: dict[str, str], spool: Spool) -> int:
         from cog.internal.batch_runner import BatchRunner
 
         return BatchRunner(spool, model, names, doorbell, streams).serve()
-    return SyncRunner(spool, model, names, doorbell, streams, float(options.get("busy-poll", 0))).serve()
+    return SyncRunner(
+        spool, model, names, doorbell, streams, float(options.get("busy-poll", 0))
+    ).serve()
 
 
 def parse(argv: list[str]) -> dict[str, str]:
     """The options, without argparse, which costs several milliseconds of each cold start."""
     options = dict(zip(argv[::2], argv[1::2]))
-    known = {"--working-dir", "--predict", "--named", "--train", "--max-concurrency", "--busy-poll", "--checking"}
+    known = {
+        "--working-dir",
+        "--predict",
+        "--named",
+        "--train",
+        "--max-concurrency",
+        "--busy-poll",
+        "--checking",
+    }
     if len(argv) % 2 or not {"--working-dir", "--predict"} <= set(options) <= known:
         sys.exit(_USAGE)
     return {name[2:]: value for name, value in options.items()}
@@ -141,7 +156,10 @@ class Setup:
 
     def _setup(self, model: Any) -> None:
         if model.mode == "async":
-            from cog.internal.loop import new_loop, run_setup  # asyncio costs more than everything else together
+            from cog.internal.loop import (
+                new_loop,
+                run_setup,
+            )  # asyncio costs more than everything else together
 
             self.loop = new_loop()
             run_setup(self.loop, model.setup)
@@ -156,7 +174,9 @@ class Setup:
         try:
             named = options.get("named", "predict")
             limit_given = int(limit) if limit else None
-            model = load(options["predict"], options.get("train"), limit_given, named, "checking" in options)
+            model = load(
+                options["predict"], options.get("train"), limit_given, named, "checking" in options
+            )
         except LoadError as error:
             self._warnings = error.warnings
             raise
@@ -170,7 +190,14 @@ class Setup:
         text = f"{error}\n" if is_a(error, LoadError) else trace(error)
         self._put("failed", model, describe(error), text, _stage(error) if loading else "setup")
 
-    def _put(self, status: str, model: Any | None, error: str | None, traceback: str | None, stage: str | None) -> None:
+    def _put(
+        self,
+        status: str,
+        model: Any | None,
+        error: str | None,
+        traceback: str | None,
+        stage: str | None,
+    ) -> None:
         from cog import __version__
 
         batching = model.predict.batching if model else None
@@ -186,7 +213,9 @@ class Setup:
                 "warnings": self._warnings,
                 "mode": "async" if model and model.predict.is_async else "sync",
                 "max_concurrency": model.max_concurrency if model else 1,
-                "batch": {"max_size": batching.max_size, "wait": batching.max_wait} if batching else None,
+                "batch": {"max_size": batching.max_size, "wait": batching.max_wait}
+                if batching
+                else None,
                 "healthcheck": bool(model and model.has_healthcheck),
                 "train": bool(model and model.train),
                 "python": ".".join(map(str, sys.version_info[:3])),
@@ -205,8 +234,9 @@ def _stage(error: BaseException) -> str:
 
 
 class Pace:
-    """Knows whether it pays to stay awake until the next prediction comes: to be woken takes longer than a short one. Moments
-    and durations in seconds, by the monotonic clock."""
+    """Knows whether it pays to stay awake until the next prediction comes: to be woken takes longer
+    than a short one. Moments and durations in seconds, by the monotonic clock.
+    """
 
     def __init__(self, busy_poll: float) -> None:
         self._busy_poll = busy_poll
@@ -224,7 +254,9 @@ class Pace:
         self._ended = _clock()
 
     def brief(self) -> bool:
-        """Whether the one that runs has taken less than busy_poll: for that long the server looks for a response."""
+        """Whether the one that runs has taken less than busy_poll: for that long the server looks
+        for a response.
+        """
         return _clock() - self._begun < self._busy_poll
 
     @property
@@ -234,11 +266,18 @@ class Pace:
 
 
 class SyncRunner:
-    """Runs one prediction at a time in the main thread, with no loop and no thread of our own: models call
-    ``asyncio.run``, install signal handlers and talk to their GPU from there."""
+    """Runs one prediction at a time in the main thread, with no loop and no thread of our own:
+    models call ``asyncio.run``, install signal handlers and talk to their GPU from there.
+    """
 
     def __init__(
-        self, spool: Spool, model: Any, names: Watch, doorbell: Doorbell, streams: Streams, busy_poll: float
+        self,
+        spool: Spool,
+        model: Any,
+        names: Watch,
+        doorbell: Doorbell,
+        streams: Streams,
+        busy_poll: float,
     ) -> None:
         self._spool = spool
         self._model = model
@@ -304,15 +343,19 @@ class SyncRunner:
         self._tidy()
 
     def _taken(self, fid: str, watched: bool) -> bool:
-        """Whether the server needs no signal for a response, because it has taken it: one that looks for it does so before it
-        hears a signal, which would only keep it from what it does then."""
+        """Whether the server needs no signal for a response, because it has taken it: one that
+        looks for it does so before it hears a signal, which would only keep it from what it does
+        then.
+        """
         late = _clock() + _TAKING if watched else 0.0
         while not (taken := self._spool.taken(fid)) and _clock() < late:
             let_others_run()
         return taken
 
     def _tidy(self) -> None:
-        """Make good what the model has done to this process; not before a prediction, which would wait for it."""
+        """Make good what the model has done to this process; not before a prediction, which would
+        wait for it.
+        """
         self._doorbell.end()
         self._streams.mend()
 

@@ -50,8 +50,9 @@ def serve_in_thread(spool: Spool, healthcheck: Callable[[], Any]) -> None:
 
 
 class Threaded:
-    """Asks in one more thread, so that a call that hangs is left behind. Until that one returns there is no other: each probe
-    would leave a thread, and what it holds."""
+    """Asks in one more thread, so that a call that hangs is left behind. Until that one returns
+    there is no other: each probe would leave a thread, and what it holds.
+    """
 
     def __init__(self, healthcheck: Callable[[], Any]) -> None:
         self._healthcheck = healthcheck
@@ -85,8 +86,9 @@ def _completed(answer: Any) -> Any:
 
 
 class Looped:
-    """Asks from the loop of an async model. A call that hangs is canceled, where that is possible; until it has ended, there is
-    no other here either."""
+    """Asks from the loop of an async model. A call that hangs is canceled, where that is possible;
+    until it has ended, there is no other here either.
+    """
 
     def __init__(self, healthcheck: Callable[[], Any], is_async: bool) -> None:
         self._healthcheck = healthcheck
@@ -115,7 +117,9 @@ async def _awaited(healthcheck: Callable[[], Any]) -> str | None:
 
 
 def _from_thread(healthcheck: Callable[[], Any]) -> Any:
-    """A future of the verdict. The thread is none of the executor's: those that hang keep the process from its end."""
+    """A future of the verdict. The thread is none of the executor's: those that hang keep the
+    process from its end.
+    """
     import asyncio
     import threading
 

@@ -1,7 +1,9 @@
-"""What a prediction starts in other threads is its own: it sees the scope, and its text goes to the same logs.
+"""What a prediction starts in other threads is its own: it sees the scope, and its text goes to the
+same logs.
 
-A new thread belongs to the prediction that starts it, as with Python 3.14's ``thread_inherit_context``. Work for a pool of
-threads belongs to the prediction that submits it, even if another one has started the thread.
+A new thread belongs to the prediction that starts it, as with Python 3.14's
+``thread_inherit_context``. Work for a pool of threads belongs to the prediction that submits it,
+even if another one has started the thread.
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ _modules = sys.modules
 
 
 def follow_threads() -> None:
-    """Let threads belong to who starts them. Called before the model is imported, because module ``threading``, which takes a
-    millisecond to import, keeps what it finds here."""
+    """Let threads belong to who starts them. Called before the model is imported, because module
+    ``threading``, which takes a millisecond to import, keeps what it finds here.
+    """
     threading = _modules.get("threading")
     for name in ("start_new_thread", "start_joinable_thread"):  # the second from Python 3.13 on
         start = getattr(_thread, name, None)
@@ -41,7 +44,9 @@ def _inherited(start: Callable[..., Any]) -> Callable[..., Any]:
     return start_thread
 
 
-def _within(log: logs.Log, own: scope.Scope | None, function: Callable[..., Any]) -> Callable[..., Any]:
+def _within(
+    log: logs.Log, own: scope.Scope | None, function: Callable[..., Any]
+) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         _log.set(log)
         _scope.set(own)
@@ -57,8 +62,9 @@ class Pools:
         self._followed = False
 
     def follow(self) -> None:
-        """Called before each prediction: the module may have been imported since. A pool that the same prediction has made, and
-        nobody else has used, has its threads from it."""
+        """Called before each prediction: the module may have been imported since. A pool that the
+        same prediction has made, and nobody else has used, has its threads from it.
+        """
         if not self._followed and "concurrent.futures.thread" in _modules:
             self._followed = True
             executor = _modules["concurrent.futures.thread"].ThreadPoolExecutor
@@ -72,7 +78,9 @@ def _submit(submit: Callable[..., Any]) -> Callable[..., Any]:
     return submit_for
 
 
-def _task(log: logs.Log | None, own: scope.Scope | None, function: Callable[..., Any]) -> Callable[..., Any]:
+def _task(
+    log: logs.Log | None, own: scope.Scope | None, function: Callable[..., Any]
+) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         tokens = _log.set(log), _scope.set(own)
         try:

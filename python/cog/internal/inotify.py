@@ -1,4 +1,6 @@
-"""Learns of new files in a directory: by inotify, else by kqueue, else by looking every few milliseconds."""
+"""Learns of new files in a directory: by inotify, else by kqueue, else by looking every few
+milliseconds.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ _IN_NONBLOCK = 0o4000
 _HEAD = struct.calcsize("iIII")
 _ROOM = 16384  # for some 60 of the longest names; the rest is read the next time
 
-#: What to do between two looks at something that is about to come: whoever makes it may need this processor.
+#: What to do between two looks at something that is about to come: whoever makes it may need this
+#: processor.
 let_others_run = getattr(os, "sched_yield", lambda: None)  # Linux has it
 
 #: Seconds between two looks where the system can't tell of new files.
@@ -30,14 +33,18 @@ SCAN_INTERVAL = 0.003
 
 
 class Watch:
-    """New names in one directory. ``fd`` is readable when there are some, or None where that is not known."""
+    """New names in one directory. ``fd`` is readable when there are some, or None where that is not
+    known.
+    """
 
     fd: int | None = None
 
     def wait(self, awake_until: float = 0.0) -> list[str] | None:
-        """Block until something is new and return the names; None means that names were lost and the directory has to
-        be listed. OSError when the watch or the directory is gone. Until the moment ``awake_until`` of time.monotonic() it looks
-        again and again instead of sleeping, where that is possible: to be woken takes longer."""
+        """Block until something is new and return the names; None means that names were lost and
+        the directory has to be listed. OSError when the watch or the directory is gone. Until the
+        moment ``awake_until`` of time.monotonic() it looks again and again instead of sleeping,
+        where that is possible: to be woken takes longer.
+        """
         raise NotImplementedError
 
     def wait_for(self, seconds: float) -> list[str] | None:
@@ -60,7 +67,9 @@ class InotifyWatch(Watch):
     def wait(self, awake_until: float = 0.0) -> list[str] | None:
         assert self.fd is not None
         if not _samestat(_fstat(self.fd), self._info):
-            raise OSError("the model has closed the watch, and its descriptor is another file's now")
+            raise OSError(
+                "the model has closed the watch, and its descriptor is another file's now"
+            )
         data = _next(self.fd, awake_until)
         names, at = [], 0
         while at < len(data):
@@ -70,7 +79,9 @@ class InotifyWatch(Watch):
             if mask & _IN_IGNORED:
                 raise FileNotFoundError("the working directory is gone")
             start = at + _HEAD
-            names.append(data[start : start + length].rstrip(b"\0").decode("utf-8", "surrogateescape"))
+            names.append(
+                data[start : start + length].rstrip(b"\0").decode("utf-8", "surrogateescape")
+            )
             at = start + length
         return names
 
@@ -99,7 +110,9 @@ class KqueueWatch(Watch):
         kq = getattr(select, "kqueue")()  # noqa: B009 - typeshed has it for other systems only
         event = getattr(select, "kevent")  # noqa: B009
         self._dir = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        kq.control([event(self._dir, filter=-4, flags=0x1 | 0x20, fflags=0x2)], 0, 0)  # vnode, add and clear, write
+        kq.control(
+            [event(self._dir, filter=-4, flags=0x1 | 0x20, fflags=0x2)], 0, 0
+        )  # vnode, add and clear, write
         self._kq = kq
         self.fd = kq.fileno()
 

@@ -1,4 +1,6 @@
-"""The types of inputs and outputs as a small tree: each node knows its schema, reads JSON and checks what a model returns."""
+"""The types of inputs and outputs as a small tree: each node knows its schema, reads JSON and
+checks what a model returns.
+"""
 
 from __future__ import annotations
 
@@ -70,8 +72,9 @@ NO_FILES = Files({})
 
 
 def plain(value: Any) -> Any:
-    """A Python value as JSON would have it: the value of a member of an Enum, a number of numpy as one of Python, and the
-    same for every other class derived from str, int and float."""
+    """A Python value as JSON would have it: the value of a member of an Enum, a number of numpy as
+    one of Python, and the same for every other class derived from str, int and float.
+    """
     if isinstance(value, enum.Enum):
         value = value.value
     value = scalar(value)
@@ -82,7 +85,9 @@ def plain(value: Any) -> Any:
 
 
 class Kind:
-    """A type. ``decode`` makes a Python value of JSON, ``check`` makes sure of an output; both raise Mismatch."""
+    """A type. ``decode`` makes a Python value of JSON, ``check`` makes sure of an output; both
+    raise Mismatch.
+    """
 
     text = "any value"
     is_number = False
@@ -102,7 +107,9 @@ class Kind:
         return value
 
     def default(self, value: Any) -> Any:
-        """What the model gets for a default that its author wrote: the same as for that value in a request."""
+        """What the model gets for a default that its author wrote: the same as for that value in a
+        request.
+        """
         return self.decode(plain(value), NO_FILES)
 
     def fresh(self, value: Any) -> Any:
@@ -116,7 +123,9 @@ class Kind:
         return getattr(value, "value", value) if isinstance(value, (str, int)) else value
 
     def hidden(self, value: Any) -> Iterator[str]:
-        """The texts in a JSON value that nobody may see; also those that only a member of a Union calls so."""
+        """The texts in a JSON value that nobody may see; also those that only a member of a Union
+        calls so.
+        """
         return iter(())
 
 
@@ -140,7 +149,11 @@ class Text(Kind):
         self._format = format
 
     def schema(self) -> Schema:
-        return {"type": "string"} if self._format is None else {"type": "string", "format": self._format}
+        return (
+            {"type": "string"}
+            if self._format is None
+            else {"type": "string", "format": self._format}
+        )
 
     def decode(self, value: Any, files: Files) -> Any:
         if not isinstance(value, str):
@@ -252,7 +265,15 @@ def scalar(value: Any) -> Any:
 
 def is_array(kind: type) -> bool:
     """Whether a type is an array, or a part of one, of a library that is not imported here."""
-    return kind.__module__.split(".")[0] in ("numpy", "torch", "jax", "jaxlib", "tensorflow", "pandas", "cupy")
+    return kind.__module__.split(".")[0] in (
+        "numpy",
+        "torch",
+        "jax",
+        "jaxlib",
+        "tensorflow",
+        "pandas",
+        "cupy",
+    )
 
 
 def is_url(text: str) -> bool:
@@ -285,7 +306,9 @@ class PathKind(Kind):
         return value
 
     def default(self, value: Any) -> Any:
-        if value == "":  # the author means that there is no file, but a path of it would be the current directory
+        if (
+            value == ""
+        ):  # the author means that there is no file, but a path of it would be the current directory
             raise Mismatch("expected a path, got ''")
         return self.check(value)
 
@@ -466,7 +489,10 @@ def _every(values: Mapping[str, Any], f: Callable[[str, Any], Any]) -> dict[str,
 def is_record(value: Any) -> bool:
     """Whether a value knows its fields: a dataclass, our BaseModel, a pydantic model."""
     kind = type(value)
-    return any(hasattr(kind, mark) for mark in ("__cog_fields__", "__dataclass_fields__", "model_fields", "__fields__"))
+    return any(
+        hasattr(kind, mark)
+        for mark in ("__cog_fields__", "__dataclass_fields__", "model_fields", "__fields__")
+    )
 
 
 def nullable(kind: Kind) -> Kind:

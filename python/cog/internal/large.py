@@ -10,7 +10,8 @@ from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef] 
 #: Texts of more bytes are long.
 _LONG = 64 << 10
 
-#: How many texts are looked at for long ones: where there are more, looking takes longer than it saves.
+#: How many texts are looked at for long ones: where there are more, looking takes longer than it
+#: saves.
 _LOOKS = 256
 
 #: The long texts of the message that is being read, the first one last.
@@ -25,10 +26,12 @@ _scan = getattr(json.JSONDecoder(parse_constant=_next_text), "scan_once")  # noq
 
 
 def decode_file(fd: int, size: int) -> Any:
-    """The value of a file of ``size`` bytes of JSON text in UTF-8; ValueError when it is none, OSError when it can't be mapped.
+    """The value of a file of ``size`` bytes of JSON text in UTF-8; ValueError when it is none,
+    OSError when it can't be mapped.
 
-    New memory takes longer to get than to fill, and the ordinary way takes three times a long text's size of it: for the
-    bytes, for their text, for the value. Here the file is mapped and only the value is new. Not for several threads at once.
+    New memory takes longer to get than to fill, and the ordinary way takes three times a long
+    text's size of it: for the bytes, for their text, for the value. Here the file is mapped and
+    only the value is new. Not for several threads at once.
     """
     import mmap  # most models never need it
 
@@ -47,8 +50,9 @@ def decode_file(fd: int, size: int) -> Any:
 
 
 def _without_long_texts(data: Any) -> tuple[str, list[str]]:
-    """The message with ``NaN``, which no message has, in place of each long text, and these texts. Where nothing is escaped,
-    quotes are where texts begin and end and nowhere else."""
+    """The message with ``NaN``, which no message has, in place of each long text, and these texts.
+    Where nothing is escaped, quotes are where texts begin and end and nowhere else.
+    """
     if data.find(b"\\") >= 0:
         return str(data, "utf-8"), []
     parts, texts, done, at = [], [], 0, 0
@@ -59,7 +63,11 @@ def _without_long_texts(data: Any) -> tuple[str, list[str]]:
             if start < 0 or end < 0:
                 break
             at = end + 1
-            if end - start > _LONG and data[at : at + 64].lstrip()[:1] in (b",", b"}", b"]"):  # not a name
+            if end - start > _LONG and data[at : at + 64].lstrip()[:1] in (
+                b",",
+                b"}",
+                b"]",
+            ):  # not a name
                 parts.append(data[done:start])
                 texts.append(str(view[start + 1 : end], "utf-8"))
                 done = at

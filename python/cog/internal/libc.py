@@ -26,7 +26,9 @@ def call(name: str, *args: Any) -> int:
 
 
 def die_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent dies; AttributeError or OSError where it can't."""
+    """Ask the kernel to kill this process when its parent dies; AttributeError or OSError where it
+    can't.
+    """
     call("prctl", _PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
 
 

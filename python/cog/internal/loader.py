@@ -13,7 +13,15 @@ from cog.errors import LoadError
 from cog.input import UNSET
 from cog.internal.direct import as_written, complete
 from cog.internal.kinds import is_url
-from cog.internal.method import Method, MethodReader, concurrency, innermost, is_async, raw_attribute, signature
+from cog.internal.method import (
+    Method,
+    MethodReader,
+    concurrency,
+    innermost,
+    is_async,
+    raw_attribute,
+    signature,
+)
 from cog.internal.schema import document
 from cog.internal.search import search_first
 from cog.predictor import BasePredictor, BaseRunner, has_own
@@ -24,7 +32,9 @@ _NO_RETURN = "{} never returns a value, so each output is null: return one, or w
 
 
 def import_target(ref: str) -> Any:
-    """The class or function that a reference names. Raises LoadError; exceptions of the model's own code pass through."""
+    """The class or function that a reference names. Raises LoadError; exceptions of the model's own
+    code pass through.
+    """
     file, separator, name = ref.rpartition(":")
     if not separator or not file or not name:
         raise LoadError([f"{ref!r} is not a reference to a predictor: {_HINT}"], stage="import")
@@ -32,8 +42,13 @@ def import_target(ref: str) -> Any:
     try:
         return getattr(module, name)
     except AttributeError:
-        there = ", ".join(sorted(n for n, v in vars(module).items() if _defined_in(module, v))) or "nothing"
-        raise LoadError([f"{file}: there is no {name!r} in it; it defines {there}"], stage="import") from None
+        there = (
+            ", ".join(sorted(n for n, v in vars(module).items() if _defined_in(module, v)))
+            or "nothing"
+        )
+        raise LoadError(
+            [f"{file}: there is no {name!r} in it; it defines {there}"], stage="import"
+        ) from None
 
 
 def _defined_in(module: types.ModuleType, value: Any) -> bool:
@@ -45,11 +60,15 @@ def import_file(file: str) -> types.ModuleType:
     path = os.path.abspath(file)
     if not os.path.isfile(path):
         there = ", ".join(sorted(n for n in os.listdir() if n.endswith(".py"))) or "nothing"
-        raise LoadError([f"{file}: no such file in {os.getcwd()}; its Python files: {there}"], stage="import")
+        raise LoadError(
+            [f"{file}: no such file in {os.getcwd()}; its Python files: {there}"], stage="import"
+        )
     search_first(os.path.dirname(path), os.getcwd())
     name = os.path.splitext(os.path.basename(path))[0]
     known = sys.modules.get(name)
-    if known is not None and os.path.realpath(getattr(known, "__file__", None) or "") == os.path.realpath(path):
+    if known is not None and os.path.realpath(
+        getattr(known, "__file__", None) or ""
+    ) == os.path.realpath(path):
         return known
     if known is not None:
         name = f"cog_model_{name}"
@@ -132,7 +151,9 @@ def takes_weights(setup: Callable[..., Any]) -> bool:
 
 
 def weights_of(setup: Callable[..., Any]) -> dict[str, Any]:
-    """The ``weights`` argument of setup, if it takes one: $COG_WEIGHTS, else ./weights, else None."""
+    """The ``weights`` argument of setup, if it takes one: $COG_WEIGHTS, else ./weights, else
+    None.
+    """
     return {"weights": _weights_value(_written(setup))} if takes_weights(setup) else {}
 
 
@@ -165,7 +186,9 @@ def _weights_value(function: Any) -> Any:
 
 
 class _Loader:
-    """Collects the problems of a model, and what is odd but works, so that its author sees all of it at once."""
+    """Collects the problems of a model, and what is odd but works, so that its author sees all of
+    it at once.
+    """
 
     def __init__(self) -> None:
         self.problems: list[str] = []
@@ -181,9 +204,14 @@ class _Loader:
             self._add(owner, ref, "", f"{name} is a {type(function).__name__}, not a method")
             return None
         is_static = isinstance(function, staticmethod)
-        scope = vars(sys.modules[owner.__module__]) if bound and owner.__module__ in sys.modules else {}
+        scope = (
+            vars(sys.modules[owner.__module__]) if bound and owner.__module__ in sys.modules else {}
+        )
         reader = MethodReader(
-            name, getattr(owner, name) if bound else owner, owner if bound and not is_static else None, scope
+            name,
+            getattr(owner, name) if bound else owner,
+            owner if bound and not is_static else None,
+            scope,
         )
         method = reader.read()
         inner = innermost(getattr(function, "__func__", function), name)
@@ -208,19 +236,27 @@ class _Loader:
         first = found.parameters[0].name if found.parameters else ""
         if not is_static and (first == "weights" or not first and not found.has_args):
             self._add(
-                function, ref, "self", "setup has no self: write def setup(self" + (f", {first})" if first else ")")
+                function,
+                ref,
+                "self",
+                "setup has no self: write def setup(self" + (f", {first})" if first else ")"),
             )
             return
         for parameter in found.parameters[0 if is_static else 1 :]:
             if parameter.default is UNSET and parameter.name != "weights":
                 self._add(
-                    function, ref, parameter.name, "setup can only have the parameter weights, or ones with a default"
+                    function,
+                    ref,
+                    parameter.name,
+                    "setup can only have the parameter weights, or ones with a default",
                 )
 
     def healthcheck(self, owner: Any, ref: str) -> None:
         """Check that healthcheck can be called without arguments."""
         function = innermost(getattr(owner, "healthcheck", None), "healthcheck")
-        if not hasattr(function, "__code__") or isinstance(raw_attribute(owner, "healthcheck"), staticmethod):
+        if not hasattr(function, "__code__") or isinstance(
+            raw_attribute(owner, "healthcheck"), staticmethod
+        ):
             return
         found = signature(function)
         if not found.parameters and not found.has_args:
@@ -233,7 +269,12 @@ class _Loader:
         for method in methods:
             if method is not None and returns_nothing(method):
                 self.warnings.append(
-                    _told(innermost(method.function, method.name), "", "return", _NO_RETURN.format(method.name))
+                    _told(
+                        innermost(method.function, method.name),
+                        "",
+                        "return",
+                        _NO_RETURN.format(method.name),
+                    )
                 )
 
     def _add(self, target: Any, ref: str, parameter: str, text: str) -> None:
@@ -258,8 +299,9 @@ def _place(target: Any, ref: str) -> str:
 
 
 def _method_name(target: type, ref: str, named: str) -> str:
-    """``predict`` or ``run``. A model may have a helper that has the other name: its base says which is meant, and without a
-    base it is the one that the reference is given for."""
+    """``predict`` or ``run``. A model may have a helper that has the other name: its base says
+    which is meant, and without a base it is the one that the reference is given for.
+    """
     has = [name for name in ("predict", "run") if has_own(target, name)]
     if not has:
         text = f"the class {target.__name__} has no predict method: write def predict(self, …) -> …"
@@ -276,16 +318,20 @@ def load(
     named: str = "predict",
     checking: bool = False,
 ) -> Model:
-    """Import a model and read its methods. ``named`` is the member of cog.yaml that has the reference. Raises LoadError with
-    every problem; exceptions of the model's own code pass through. Warnings are printed, except where the author is ``checking``
-    the model: then they are read from it, and its source is looked at too."""
+    """Import a model and read its methods. ``named`` is the member of cog.yaml that has the
+    reference. Raises LoadError with every problem; exceptions of the model's own code pass through.
+    Warnings are printed, except where the author is ``checking`` the model: then they are read from
+    it, and its source is looked at too.
+    """
     directory = os.getcwd()
     target = import_target(predict_ref)
     made = target if _is_object(target) else None
     if made is not None:
         target = type(made)
     if not callable(target):
-        raise LoadError([f"{predict_ref} is a {type(target).__name__}, not a class or function: {_HINT}"])
+        raise LoadError(
+            [f"{predict_ref} is a {type(target).__name__}, not a class or function: {_HINT}"]
+        )
     loader = _Loader()
     if isinstance(target, type):
         name = _method_name(target, predict_ref, named)
@@ -305,9 +351,7 @@ def load(
     size = predict.batching.max_size if predict.batching else 1
     limit = max_concurrency or concurrency(predict.function, name) or size
     if limit > 1 and not predict.is_async and not predict.batching:
-        text = (
-            f"a concurrency of {limit} needs async def {name} or @cog.batch; write it so, or set the concurrency to 1"
-        )
+        text = f"a concurrency of {limit} needs async def {name} or @cog.batch; write it so, or set the concurrency to 1"
         raise LoadError([f"{_place(predict.function, predict_ref)}: {text}"], loader.warnings)
     return Model(directory, target, predict, train, limit, made, loader.warnings)
 
@@ -329,7 +373,9 @@ def _train(loader: _Loader, target: Any, ref: str, train_ref: str | None) -> Met
             loader.setup(owner, where)
             train.target = _made_when_called(owner, name)
         return train
-    found = _Loader()  # nobody asked for it: what only happens to be called train must not stop the model
+    found = (
+        _Loader()
+    )  # nobody asked for it: what only happens to be called train must not stop the model
     train = found.method(name, owner, where)
     for problem in found.problems:
         loader.warnings.append(f"{problem} (so train is not served; name it in cog.yaml to insist)")
@@ -339,7 +385,9 @@ def _train(loader: _Loader, target: Any, ref: str, train_ref: str | None) -> Met
 
 
 def _made_when_called(owner: type, name: str) -> Callable[..., Any]:
-    """A method of a class of its own, whose object is made and set up by the first call: most servers never train."""
+    """A method of a class of its own, whose object is made and set up by the first call: most
+    servers never train.
+    """
     import threading  # trainings beside an async predict run in threads
 
     lock = threading.Lock()

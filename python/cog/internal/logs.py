@@ -1,8 +1,9 @@
 """Who gets what the model writes.
 
-Python's standard streams are wrapped, and each line goes to the prediction whose context wrote it, for as long as that
-prediction runs. What it has left behind writes into the server's log, and so does everything that belongs to nobody.
-`Lent` does the same for what is written without Python, where the model runs one prediction at a time.
+Python's standard streams are wrapped, and each line goes to the prediction whose context wrote it,
+for as long as that prediction runs. What it has left behind writes into the server's log, and so
+does everything that belongs to nobody. `Lent` does the same for what is written without Python,
+where the model runs one prediction at a time.
 """
 
 from __future__ import annotations
@@ -20,7 +21,14 @@ from cog.internal import libc
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.spool import log_event
 
-_fstat, _open, _close, _dup, _dup2, _samestat = os.fstat, os.open, os.close, os.dup, os.dup2, os.path.samestat
+_fstat, _open, _close, _dup, _dup2, _samestat = (
+    os.fstat,
+    os.open,
+    os.close,
+    os.dup,
+    os.dup2,
+    os.path.samestat,
+)
 _write, _set_inheritable, _DEVNULL, _RDWR = os.write, os.set_inheritable, os.devnull, os.O_RDWR
 _WRITE, _set_blocking = os.O_WRONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW, os.set_blocking
 _flush_stdio = libc.flush_stdio
@@ -33,8 +41,10 @@ _LONGEST = 64 << 10
 
 
 class Log:
-    """Takes text in pieces and passes on lines: each at its end, at a carriage return (progress bars), or when its stream is
-    flushed. Each thread has a line of its own, so that two that print at once do not tear each other's."""
+    """Takes text in pieces and passes on lines: each at its end, at a carriage return (progress
+    bars), or when its stream is flushed. Each thread has a line of its own, so that two that print
+    at once do not tear each other's.
+    """
 
     #: Whether the prediction has ended: from then on its text belongs to nobody.
     ended = False
@@ -46,7 +56,9 @@ class Log:
         self._begun: dict[tuple[str, int], str] = {}  # lines without an end, by stream and thread
 
     def put(self, source: str, text: str, copy: bool = False) -> None:
-        """Pass on whole lines, or as much of one as there is. A ``copy`` has been passed on to another prediction already."""
+        """Pass on whole lines, or as much of one as there is. A ``copy`` has been passed on to
+        another prediction already.
+        """
         raise NotImplementedError
 
     def write(self, source: str, text: str) -> None:
@@ -89,8 +101,9 @@ _current_log = current.get
 
 
 class DescriptorLog(Log):
-    """Writes to the standard descriptors, wherever they lead. What the thread of the prediction itself writes goes through the
-    streams of Python's own, which takes half the time."""
+    """Writes to the standard descriptors, wherever they lead. What the thread of the prediction
+    itself writes goes through the streams of Python's own, which takes half the time.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -105,13 +118,16 @@ class ServerLog(Log):
 
     def __init__(self) -> None:
         super().__init__()
-        # Duplicates of the descriptors, and what they are: one for both where both lead to the same.
+        # Duplicates of the descriptors, and what they are: one for both where both lead to the
+        # same.
         out, err = (_fstat(fd) for fd in _FDS.values())
         home = _dup(1), out
         self._homes = {"stdout": home, "stderr": home if _samestat(out, err) else (_dup(2), err)}
 
     def home(self, source: str) -> int | None:
-        """The duplicate; None when the model has closed it, with every other descriptor that it found."""
+        """The duplicate; None when the model has closed it, with every other descriptor that it
+        found.
+        """
         fd, known = self._homes[source]
         try:
             now = _fstat(fd)
@@ -139,7 +155,9 @@ def _write_all(fd: int, data: bytes) -> None:
 
 
 class RoutedStream(io.TextIOBase):
-    """A text stream like the one that it stands for, whose text goes to the current prediction where there is one."""
+    """A text stream like the one that it stands for, whose text goes to the current prediction
+    where there is one.
+    """
 
     mode = "w"
     line_buffering = True
@@ -152,10 +170,14 @@ class RoutedStream(io.TextIOBase):
         self.renew()
 
     def renew(self) -> None:
-        """Open Python's own stream, and forget what the one before has not written. Its descriptor must be open."""
+        """Open Python's own stream, and forget what the one before has not written. Its descriptor
+        must be open.
+        """
         fd = _FDS[self._source]
         raw = io.FileIO(fd, "w", closefd=False)
-        self.plain = io.TextIOWrapper(io.BufferedWriter(raw), "utf-8", "backslashreplace", line_buffering=True)
+        self.plain = io.TextIOWrapper(
+            io.BufferedWriter(raw), "utf-8", "backslashreplace", line_buffering=True
+        )
         self._write_plain = self.plain.write
         self.broken = False
 
@@ -193,8 +215,9 @@ class RoutedStream(io.TextIOBase):
             self.write(data.decode("utf-8", "replace"))
 
     def finish(self) -> None:
-        """Write what Python's own stream has kept back; what can't be written must not come up later. The stream is ``broken``
-        then."""
+        """Write what Python's own stream has kept back; what can't be written must not come up
+        later. The stream is ``broken`` then.
+        """
         try:
             self.plain.flush()
         except (OSError, ValueError):
@@ -277,9 +300,10 @@ class EventLog(Log):
 
 
 class Streams:
-    """The standard streams, and the descriptors under them: they take any text, and stay. What is missing at the start, or what
-    a prediction has closed, is there again for the next one; or else the next file would get its descriptor, and with it the
-    prints of native code."""
+    """The standard streams, and the descriptors under them: they take any text, and stay. What is
+    missing at the start, or what a prediction has closed, is there again for the next one; or else
+    the next file would get its descriptor, and with it the prints of native code.
+    """
 
     def __init__(self, lent: str) -> None:
         self._lent = lent  # the pipe for a prediction that runs alone
@@ -295,7 +319,9 @@ class Streams:
         self._routed = [RoutedStream(source, self.server) for source in _FDS]
         for source, routed in zip(_FDS, self._routed):
             stream = getattr(sys, source)
-            if isinstance(stream, io.TextIOWrapper):  # who still has it writes to the descriptor, like native code
+            if isinstance(
+                stream, io.TextIOWrapper
+            ):  # who still has it writes to the descriptor, like native code
                 stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
             self._streams[source] = routed
         for name, stream in self._streams.items():
@@ -303,15 +329,20 @@ class Streams:
         os.register_at_fork(after_in_child=_disown)
 
     def lend(self) -> Log:
-        """Give the descriptors to a prediction that runs alone. What it writes to them, itself or by its children, arrives in the
-        order of writing, and apart from what others write: they have the descriptors of an earlier time."""
+        """Give the descriptors to a prediction that runs alone. What it writes to them, itself or
+        by its children, arrives in the order of writing, and apart from what others write: they
+        have the descriptors of an earlier time.
+        """
         self._flush_others()  # what a prediction writes through the streams here is written when it ends
         try:
             _lead(self._lent, 1)
             _lead(self._lent_stderr, 2)
         except OSError as error:  # the model has removed it
             self._go_home()
-            self.server.put("stderr", f"the logs of a prediction follow, because its pipe can't be opened: {error}\n")
+            self.server.put(
+                "stderr",
+                f"the logs of a prediction follow, because its pipe can't be opened: {error}\n",
+            )
             return self.server
         return DescriptorLog()
 
@@ -330,7 +361,9 @@ class Streams:
                 stream.renew()
 
     def mend(self) -> None:
-        """Between predictions: put back what one has closed. A stream of the model's own is left alone."""
+        """Between predictions: put back what one has closed. A stream of the model's own is left
+        alone.
+        """
         self.server.pass_on()
         if not _is_open(0):
             _open_null(0)
@@ -377,7 +410,9 @@ def _restore(fd: int, home: int | None) -> None:
 
 
 def _disown() -> None:
-    """In a child that the model has forked: it has the descriptors, but must not write the events of its parent."""
+    """In a child that the model has forked: it has the descriptors, but must not write the events
+    of its parent.
+    """
     if type(current.get()) is not DescriptorLog:
         current.set(None)
 

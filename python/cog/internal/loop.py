@@ -33,8 +33,9 @@ def new_loop() -> asyncio.AbstractEventLoop:
 
 
 def run_setup(loop: asyncio.AbstractEventLoop, setup: Callable[[], Any]) -> None:
-    """Run the model's setup: in the loop if it is async, so that it may start tasks, else outside of it, so that it may call
-    ``asyncio.run()``."""
+    """Run the model's setup: in the loop if it is async, so that it may start tasks, else outside
+    of it, so that it may call ``asyncio.run()``.
+    """
     result = setup()
     if hasattr(result, "__await__"):
         loop.run_until_complete(_awaited(result))
@@ -46,8 +47,9 @@ async def _awaited(result: Any) -> None:
 
 
 class Turn:
-    """One turn of the loop. What its predictions have to say is announced at its end: one signal, however many there are.
-    What could not be written before is written then."""
+    """One turn of the loop. What its predictions have to say is announced at its end: one signal,
+    however many there are. What could not be written before is written then.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, spool: Spool) -> None:
         self._loop = loop
@@ -88,7 +90,12 @@ class AsyncRunner:
     """Takes requests as they come; the server sends no more at once than the model takes."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, spool: Spool, model: Any, names: Watch, streams: Streams
+        self,
+        loop: asyncio.AbstractEventLoop,
+        spool: Spool,
+        model: Any,
+        names: Watch,
+        streams: Streams,
     ) -> None:
         self._loop = loop
         self._births = Births(model.directory)
@@ -107,8 +114,9 @@ class AsyncRunner:
         self._check = Looped(model.healthcheck, model.has_async_healthcheck)
 
     def serve(self) -> int:
-        """Run until the server says stop and the last prediction has ended. Nothing here is a task: a model may cancel all
-        that there are."""
+        """Run until the server says stop and the last prediction has ended. Nothing here is a task:
+        a model may cancel all that there are.
+        """
         self._follow(self._names, self._on_names)
         if self._model.has_healthcheck:
             health = watch(self._spool.absolute("health"))
@@ -191,7 +199,9 @@ class AsyncRunner:
         return events.close()
 
     def _announce(self) -> None:
-        """A response is there. Others that run may soon have something to say too; the last one says it at once."""
+        """A response is there. Others that run may soon have something to say too; the last one
+        says it at once.
+        """
         if not self._running:
             self._turn.end()
 
@@ -238,7 +248,8 @@ def finish(loop: asyncio.AbstractEventLoop, ended: asyncio.Future[int]) -> int:
             except (SystemExit, KeyboardInterrupt):
                 if ended.done():
                     raise
-                # A task of the model's own called sys.exit(). Whoever awaits it sees that; asyncio stops the loop besides.
+                # A task of the model's own called sys.exit(). Whoever awaits it sees that; asyncio
+                # stops the loop besides.
             except RuntimeError as error:
                 if str(error) != _STOPPED:
                     raise

@@ -30,7 +30,9 @@ class Parameter(NamedTuple):
 
 
 class Signature(NamedTuple):
-    """The parameters of a function, read from its code: importing ``inspect`` takes as long as everything else."""
+    """The parameters of a function, read from its code: importing ``inspect`` takes as long as
+    everything else.
+    """
 
     parameters: list[Parameter]
     positional_only: list[str]
@@ -45,7 +47,10 @@ def signature(function: Any) -> Signature:
     names = code.co_varnames
     defaults = function.__defaults__ or ()
     first = count - len(defaults)
-    parameters = [Parameter(n, UNSET if i < first else defaults[i - first]) for i, n in enumerate(names[:count])]
+    parameters = [
+        Parameter(n, UNSET if i < first else defaults[i - first])
+        for i, n in enumerate(names[:count])
+    ]
     keyword_defaults = function.__kwdefaults__ or {}
     for name in names[count : count + code.co_kwonlyargcount]:
         parameters.append(Parameter(name, keyword_defaults.get(name, UNSET)))
@@ -56,8 +61,9 @@ def signature(function: Any) -> Signature:
 
 
 def lacks_self(owner: type, function: Any, reader: Reader) -> str:
-    """The input that stands in the place of ``self``, because its author has forgotten that; "" where there is none. The object
-    may have any name."""
+    """The input that stands in the place of ``self``, because its author has forgotten that; ""
+    where there is none. The object may have any name.
+    """
     code = getattr(function, "__code__", None)
     if code is None or not code.co_argcount or code.co_varnames[0] == "self":
         return ""
@@ -75,8 +81,9 @@ def lacks_self(owner: type, function: Any, reader: Reader) -> str:
 
 
 def innermost(function: Any, name: str) -> Any:
-    """The function that the author wrote, below decorators: by ``__wrapped__``, else, for a wrapper that takes anything, in its
-    closure."""
+    """The function that the author wrote, below decorators: by ``__wrapped__``, else, for a wrapper
+    that takes anything, in its closure.
+    """
     seen = set()
     while id(function) not in seen:
         seen.add(id(function))
@@ -103,7 +110,9 @@ def _takes_anything(function: types.FunctionType) -> bool:
 
 
 def _in_closure(function: types.FunctionType, name: str) -> Any | None:
-    """The function of that name that a wrapper calls, through however many others that take anything."""
+    """The function of that name that a wrapper calls, through however many others that take
+    anything.
+    """
     wrappers, seen = [function], {function}
     for wrapper in wrappers:
         for inner in _closure(wrapper).values():
@@ -118,9 +127,13 @@ def _in_closure(function: types.FunctionType, name: str) -> Any | None:
 
 
 def _hider(function: Any, name: str) -> tuple[str, str] | None:
-    """The decorator that stands in the place of a method, and what to write in it; None when it is the method itself."""
+    """The decorator that stands in the place of a method, and what to write in it; None when it is
+    the method itself.
+    """
     if not hasattr(function, "__code__"):
-        return type(function).__name__, "call functools.update_wrapper(self, function) in its __init__"
+        return type(
+            function
+        ).__name__, "call functools.update_wrapper(self, function) in its __init__"
     decorator, _, inside = function.__qualname__.partition(".<locals>.")
     if not inside or function.__name__ == name:
         return None
@@ -161,9 +174,13 @@ class OutputType:
 
 
 class Method:
-    """``predict`` or ``train``. ``target`` is what is called; it is set when the model has been set up."""
+    """``predict`` or ``train``. ``target`` is what is called; it is set when the model has been set
+    up.
+    """
 
-    def __init__(self, name: str, function: Any, fields: list[Field], result: Result, open_ended: bool) -> None:
+    def __init__(
+        self, name: str, function: Any, fields: list[Field], result: Result, open_ended: bool
+    ) -> None:
         self.name = name
         self.function = function
         self.fields = fields
@@ -208,13 +225,17 @@ def batching(function: Any, name: str) -> Batching | None:
 class MethodReader:
     """Reads one function of a model and collects everything that is wrong with it."""
 
-    def __init__(self, name: str, function: Any, owner: type | None, scope: Mapping[str, Any]) -> None:
+    def __init__(
+        self, name: str, function: Any, owner: type | None, scope: Mapping[str, Any]
+    ) -> None:
         self._name = name
         self._function = function
         self._inner = innermost(function, name)
         self._owner = owner  # whose object is the first parameter; None: there is no such parameter
         self._batched = batching(function, name) is not None
-        self._reader = Reader({**getattr(self._inner, "__globals__", {}), **_closure(self._inner), **scope})
+        self._reader = Reader(
+            {**getattr(self._inner, "__globals__", {}), **_closure(self._inner), **scope}
+        )
         self.problems: list[tuple[str, str]] = []  # parameter, or "", and text
         self.warnings: list[tuple[str, str]] = []  # the same
 
@@ -223,7 +244,9 @@ class MethodReader:
         found = self._signature()
         if found is None:
             return None
-        annotations = raw(self._inner) if hasattr(self._inner, "__code__") else _annotations_of(self._inner)
+        annotations = (
+            raw(self._inner) if hasattr(self._inner, "__code__") else _annotations_of(self._inner)
+        )
         fields = []
         for parameter in found.parameters:
             field = self._field(parameter, annotations)
@@ -242,10 +265,14 @@ class MethodReader:
         self.problems.append((parameter, text))
 
     def _blame_decorator(self) -> None:
-        """Where a wrapper stands for the method, say that alone: its own parameters are nobody's inputs."""
+        """Where a wrapper stands for the method, say that alone: its own parameters are nobody's
+        inputs.
+        """
         hider = _hider(self._inner, self._name)
         if hider is not None:
-            self.problems = [("", f"the decorator {hider[0]} hides the inputs of {self._name}: {hider[1]}")]
+            self.problems = [
+                ("", f"the decorator {hider[0]} hides the inputs of {self._name}: {hider[1]}")
+            ]
 
     def _signature(self) -> Signature | None:
         try:
@@ -261,19 +288,25 @@ class MethodReader:
                     self._problem(f"{self._name} has no self: write def {self._name}(self, …)")
                     return None
             else:
-                found = found._replace(parameters=found.parameters[1:], positional_only=found.positional_only[1:])
+                found = found._replace(
+                    parameters=found.parameters[1:], positional_only=found.positional_only[1:]
+                )
         for name in found.positional_only:
             self._problem("is positional-only, but inputs are given by name: remove the /", name)
         if found.has_args:
             self._problem(f"{self._name} has *args: an input needs a name, write each one out")
         if found.kwargs and found.parameters:
-            self._problem(f"{self._name} has **{found.kwargs} beside other inputs: write each one out")
+            self._problem(
+                f"{self._name} has **{found.kwargs} beside other inputs: write each one out"
+            )
         if self._batched:
             self._check_batched(found)
         return found
 
     def _check_yield(self, result: Result) -> None:
-        """Refuse a generator that declares one value. What wraps a generator may make one value of it."""
+        """Refuse a generator that declares one value. What wraps a generator may make one value of
+        it.
+        """
         written = getattr(self._function, "__func__", self._function)
         flags = getattr(getattr(written, "__code__", None), "co_flags", 0)
         if (
@@ -286,24 +319,32 @@ class MethodReader:
         if result.takes_items():
             return
         iterator = "AsyncIterator" if flags & _ASYNC_GENERATOR else "Iterator"
-        text = (
-            f"{self._name} yields, but declares {result.kind.text}: write -> {iterator}[…], or return in place of yield"
-        )
+        text = f"{self._name} yields, but declares {result.kind.text}: write -> {iterator}[…], or return in place of yield"
         self._problem(text, "return")
 
     def _check_batched(self, found: Signature) -> None:
         if self._name == "train":
             self._problem("train cannot be batched: remove @batch")
         if found.kwargs or not found.parameters:
-            self._problem(f"{self._name} with @batch needs inputs with names: their lists say how large a batch is")
-        if getattr(getattr(self._inner, "__code__", None), "co_flags", 0) & (_GENERATOR | _ASYNC_GENERATOR):
-            self._problem(f"{self._name} with @batch cannot yield: return a list with one result for each prediction")
+            self._problem(
+                f"{self._name} with @batch needs inputs with names: their lists say how large a batch is"
+            )
+        if getattr(getattr(self._inner, "__code__", None), "co_flags", 0) & (
+            _GENERATOR | _ASYNC_GENERATOR
+        ):
+            self._problem(
+                f"{self._name} with @batch cannot yield: return a list with one result for each prediction"
+            )
         if _mark(self._function, self._name, "__cog_streaming__"):
-            self._problem(f"{self._name} has @batch and @streaming: a batch is answered as a whole, keep one of them")
+            self._problem(
+                f"{self._name} has @batch and @streaming: a batch is answered as a whole, keep one of them"
+            )
 
     def _field(self, parameter: Parameter, annotations: Mapping[str, Any]) -> Field | None:
         if parameter.name not in annotations:
-            self._problem(f"has no type annotation: write {parameter.name}: str, for example", parameter.name)
+            self._problem(
+                f"has no type annotation: write {parameter.name}: str, for example", parameter.name
+            )
             return None
         try:
             annotation = annotations[parameter.name]
@@ -312,8 +353,12 @@ class MethodReader:
             kind, said = self._reader.input(annotation)
             for mark in said:
                 if type(mark).__module__.split(".")[0] in _OTHERS:
-                    self._warn(parameter.name, f"{mark!r:.80} has no effect: write Input(…) in its place")
-            default = _default_of(parameter.default, [mark for mark in said if isinstance(mark, FieldInfo)])
+                    self._warn(
+                        parameter.name, f"{mark!r:.80} has no effect: write Input(…) in its place"
+                    )
+            default = _default_of(
+                parameter.default, [mark for mark in said if isinstance(mark, FieldInfo)]
+            )
             warn = functools.partial(self._warn, parameter.name)
             return read_field(parameter.name, kind, default, warn)
         except (Unsupported, Problem) as error:
@@ -336,9 +381,13 @@ class MethodReader:
             return None
 
     def _result_of_batch(self, annotation: Any) -> Result | None:
-        result = read_result(self._reader.item_of_batch(annotation, "-> ", failures=True), self._reader)
+        result = read_result(
+            self._reader.item_of_batch(annotation, "-> ", failures=True), self._reader
+        )
         if result.is_iterator:
-            self._problem(f"{self._name} with @batch cannot yield: write -> list[str], for example", "return")
+            self._problem(
+                f"{self._name} with @batch cannot yield: write -> list[str], for example", "return"
+            )
         return result
 
 
@@ -347,7 +396,9 @@ _OTHERS = ("pydantic", "annotated_types", "msgspec")
 
 
 def _default_of(default: Any, said: list[FieldInfo]) -> Any:
-    """The default of a parameter, with the `Input` of its ``Annotated``. Raises Problem where both say the same."""
+    """The default of a parameter, with the `Input` of its ``Annotated``. Raises Problem where both
+    say the same.
+    """
     if not said:
         return default
     if len(said) > 1 or isinstance(default, FieldInfo):
@@ -364,7 +415,9 @@ def _closure(function: Any) -> dict[str, Any]:
     """The names that a function sees from the functions around it."""
     code = getattr(function, "__code__", None)
     out = {}
-    for name, cell in zip(code.co_freevars if code else (), getattr(function, "__closure__", None) or ()):
+    for name, cell in zip(
+        code.co_freevars if code else (), getattr(function, "__closure__", None) or ()
+    ):
         try:
             out[name] = cell.cell_contents
         except ValueError:

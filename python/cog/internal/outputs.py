@@ -23,7 +23,12 @@ class TupleOf(Kind):
             if item.schema() not in kinds:
                 kinds.append(item.schema())
         items: Schema = kinds[0] if len(kinds) == 1 else {} if {} in kinds else {"anyOf": kinds}
-        return {"type": "array", "items": items, "minItems": len(self._items), "maxItems": len(self._items)}
+        return {
+            "type": "array",
+            "items": items,
+            "minItems": len(self._items),
+            "maxItems": len(self._items),
+        }
 
     def check(self, value: Any) -> Any:
         if isinstance(value, (str, bytes, dict, set, frozenset)) or not hasattr(value, "__iter__"):

@@ -1,7 +1,8 @@
-"""What to say when a module is missing: which interpreter looked for it, and what cog.yaml lists that it lacks.
+"""What to say when a module is missing: which interpreter looked for it, and what cog.yaml lists
+that it lacks.
 
-Nothing says which package a module comes from before that is installed (cv2 comes from opencv-python), so this looks for
-what is listed and not there.
+Nothing says which package a module comes from before that is installed (cv2 comes from
+opencv-python), so this looks for what is listed and not there.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any, NamedTuple
 
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 
-#: In this variable the server hands over what cog.yaml has in ``build``: {"packages": […], "requirements": FILE}.
+#: In this variable the server hands over what cog.yaml has in ``build``: {"packages": […],
+#: "requirements": FILE}.
 LISTED = "COGGO_PACKAGES"
 
 _DEEPEST = 10  # a file of requirements may name others, or itself
@@ -26,7 +28,16 @@ _WHEEL = re.compile(r"/([A-Za-z0-9][A-Za-z0-9._]*)-\d[^/]*\.whl(?:[#?]|$)")
 _MARKER = re.compile(r"(\w+)\s*(==|!=|<=|>=|<|>)\s*(['\"])([^'\"]*)\3")
 
 #: Options of a line that concern every package, such as where to look for them.
-_OPTIONS = ("-i", "-f", "--index-url", "--extra-index-url", "--find-links", "--pre", "--trusted-host", "--no-index")
+_OPTIONS = (
+    "-i",
+    "-f",
+    "--index-url",
+    "--extra-index-url",
+    "--find-links",
+    "--pre",
+    "--trusted-host",
+    "--no-index",
+)
 
 
 class _Lacking(NamedTuple):
@@ -44,7 +55,9 @@ def advice(module: str) -> str:
     other = "name an interpreter that has {} with --python"
     if not lacking.names:
         return text + f"Install what it comes from there, or {other.format('it')}.\n"
-    command = " ".join(shlex.quote(word) for word in (sys.executable, "-m", "pip", "install", *lacking.words))
+    command = " ".join(
+        shlex.quote(word) for word in (sys.executable, "-m", "pip", "install", *lacking.words)
+    )
     return (
         text + f"These packages of cog.yaml are not installed there: {', '.join(lacking.names)}. "
         f"Install them, or {other.format('them')}:\n  {_without_passwords(command)}\n"
@@ -74,7 +87,9 @@ def _lacking() -> _Lacking:
     lines = [line for item in listed.get("packages", ()) for line in str(item).splitlines()]
     missing = _missing(lines, lacking.names)
     if missing:
-        options = [word for line in lines if line.startswith(_OPTIONS) for word in shlex.split(line)]
+        options = [
+            word for line in lines if line.startswith(_OPTIONS) for word in shlex.split(line)
+        ]
         lacking.words.extend(options + missing)
     file = listed.get("requirements", "")
     if file and _missing(_lines_of(file, 0), lacking.names):
@@ -83,7 +98,9 @@ def _lacking() -> _Lacking:
 
 
 def _missing(lines: Any, names: list[str]) -> list[str]:
-    """The requirements that are not fulfilled; their names go to ``names``. Whatever cannot be decided counts as fulfilled."""
+    """The requirements that are not fulfilled; their names go to ``names``. Whatever cannot be
+    decided counts as fulfilled.
+    """
     found = []
     for line in lines:
         requirement, marker = _split(_without_comment(line))
@@ -150,7 +167,9 @@ def _compares(text: str) -> bool:
     here = {
         "os_name": os.name,
         "platform_machine": system.machine,
-        "platform_python_implementation": {"cpython": "CPython", "pypy": "PyPy"}.get(sys.implementation.name, ""),
+        "platform_python_implementation": {"cpython": "CPython", "pypy": "PyPy"}.get(
+            sys.implementation.name, ""
+        ),
         "platform_system": system.sysname,
         "python_full_version": sys.version.partition(" ")[0],
         "python_version": "{}.{}".format(*sys.version_info[:2]),
@@ -163,7 +182,9 @@ def _compares(text: str) -> bool:
     right: Any = found[4]
     if found[1].endswith("version"):
         try:
-            left, right = ([int(number) for number in version.split(".")] for version in (left, right))
+            left, right = (
+                [int(number) for number in version.split(".")] for version in (left, right)
+            )
         except ValueError:
             return False
     signs = {

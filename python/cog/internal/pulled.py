@@ -1,4 +1,6 @@
-"""Takes the items of an asynchronous iterator where there is no loop: in a model whose ``predict()`` is synchronous."""
+"""Takes the items of an asynchronous iterator where there is no loop: in a model whose
+``predict()`` is synchronous.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ class Pulled:
             raise StopIteration from None
 
     def close(self) -> None:
-        """End what is under way, a step that was interrupted too, and run the clean-up of the items."""
+        """End what is under way, a step that was interrupted too, and run the clean-up of the
+        items.
+        """
         try:
             left = self._asyncio.all_tasks(self._loop)
             for task in left:

@@ -1,4 +1,6 @@
-"""The author's own models and dataclasses of pydantic, versions 1 and 2, as a kind: they describe and check themselves."""
+"""The author's own models and dataclasses of pydantic, versions 1 and 2, as a kind: they describe
+and check themselves.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,25 @@ from cog.internal.endings import describe, refusals
 from cog.internal.fetched import Fetched, decoding
 from cog.internal.kinds import Files, Kind, Mismatch, Schema
 
-#: Keywords whose value is a schema, a list of schemas, or schemas by name. Nothing else holds schemas.
-_ONE = ("items", "additionalItems", "additionalProperties", "propertyNames", "contains", "not", "if", "then", "else")
+#: Keywords whose value is a schema, a list of schemas, or schemas by name. Nothing else holds
+#: schemas.
+_ONE = (
+    "items",
+    "additionalItems",
+    "additionalProperties",
+    "propertyNames",
+    "contains",
+    "not",
+    "if",
+    "then",
+    "else",
+)
 _ONE_MORE = ("contentSchema", "unevaluatedItems", "unevaluatedProperties")
 _MANY = ("anyOf", "oneOf", "allOf", "prefixItems", "items")
 _NAMED = ("properties", "patternProperties", "dependentSchemas")
 
-#: The formats of ``pathlib.Path``, ``FilePath`` and ``DirectoryPath``. A client names no path: it gives the URL of a file.
+#: The formats of ``pathlib.Path``, ``FilePath`` and ``DirectoryPath``. A client names no path: it
+#: gives the URL of a file.
 _PATHS = ("path", "file-path", "directory-path")
 
 
@@ -103,7 +117,9 @@ def _with_files(value: Any, files: Files) -> Any:
         from cog.types import Path
 
         return Path(path)
-    if not isinstance(value, (dict, list)) or not any(p.startswith(f"{files.pointer}/") for p in files.paths):
+    if not isinstance(value, (dict, list)) or not any(
+        p.startswith(f"{files.pointer}/") for p in files.paths
+    ):
         return value
     if isinstance(value, dict):
         return {key: _with_files(item, files.at(key)) for key, item in value.items()}
@@ -111,8 +127,10 @@ def _with_files(value: Any, files: Files) -> Any:
 
 
 class _Reading:
-    """Makes one schema of those that pydantic gives: without references, with OpenAPI 3.0's way of saying that null is allowed,
-    and for an input with marks of what is a file and what is a secret."""
+    """Makes one schema of those that pydantic gives: without references, with OpenAPI 3.0's way of
+    saying that null is allowed, and for an input with marks of what is a file and what is a
+    secret.
+    """
 
     def __init__(self, definitions: Schema, output: bool, unmarked: frozenset[str]) -> None:
         self.defaults: set[str] = set()  # texts, of which the author makes paths
@@ -134,7 +152,9 @@ class _Reading:
             raise SchemaError(f"the schema refers to {schema['$ref']}, which is not there")
         self._open.append(name)
         try:
-            return self.read({**self._definitions[name], **{k: v for k, v in schema.items() if k != "$ref"}})
+            return self.read(
+                {**self._definitions[name], **{k: v for k, v in schema.items() if k != "$ref"}}
+            )
         finally:
             self._open.pop()
 
@@ -144,7 +164,9 @@ class _Reading:
             self.defaults.add(out["default"])
         self._mark_file(out)
         out = _nullable(out)
-        if "discriminator" in out:  # its mapping refers to definitions, and each member says its own tags
+        if (
+            "discriminator" in out
+        ):  # its mapping refers to definitions, and each member says its own tags
             out["discriminator"] = {"propertyName": out["discriminator"]["propertyName"]}
         if "default" in out and any(_secrets(out, out["default"])):
             del out["default"]  # a secret's default is nobody's business
@@ -161,7 +183,11 @@ class _Reading:
 
     def _property(self, name: str, schema: Any) -> Any:
         shown = self.read(schema)
-        return {**shown, "x-cog-secret": True} if name in self._unmarked and isinstance(shown, dict) else shown
+        return (
+            {**shown, "x-cog-secret": True}
+            if name in self._unmarked and isinstance(shown, dict)
+            else shown
+        )
 
     def _mark_file(self, schema: Schema) -> None:
         ours = schema.pop("x-cog-file", False)
@@ -183,18 +209,24 @@ def _nullable(schema: Schema) -> Schema:
 
 
 def _unmarked(model: Any) -> frozenset[str]:
-    """The names of the fields, of a model and of those in it, that hold secrets of which their schema does not tell, such as
-    ``pydantic.Secret[int]``."""
+    """The names of the fields, of a model and of those in it, that hold secrets of which their
+    schema does not tell, such as ``pydantic.Secret[int]``.
+    """
     names: set[str] = set()
     _look_into(model, names, set())
     return frozenset(names)
 
 
 def _look_into(found: Any, names: set[str], seen: set[int]) -> bool:
-    """Whether an annotation is or holds such a secret; the fields of the classes in it go into ``names``."""
+    """Whether an annotation is or holds such a secret; the fields of the classes in it go into
+    ``names``.
+    """
     origin = typing.get_origin(found) or found
     if isinstance(origin, type) and hasattr(origin, "get_secret_value"):
-        return not any(base.__name__ in ("SecretStr", "SecretBytes") or _is_ours(base) for base in origin.__mro__)
+        return not any(
+            base.__name__ in ("SecretStr", "SecretBytes") or _is_ours(base)
+            for base in origin.__mro__
+        )
     holds = False
     for argument in typing.get_args(found):
         holds = _look_into(argument, names, seen) or holds
@@ -236,7 +268,9 @@ def _aliases(field: Any) -> Iterator[str]:
 
 
 def _secrets(schema: Any, value: Any) -> Iterator[str]:
-    """The texts in a value that a schema calls secret, also by a member of a union that it is not."""
+    """The texts in a value that a schema calls secret, also by a member of a union that it is
+    not.
+    """
     if not isinstance(schema, dict):
         return
     if schema.get("format") == "password" or schema.get("writeOnly") or schema.get("x-cog-secret"):

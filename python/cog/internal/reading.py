@@ -55,12 +55,16 @@ class Reader:
 
     def __init__(self, scope: Mapping[str, Any]) -> None:
         self._scope = scope
-        self._reading: list[Any] = []  # records and named types being read, to notice one that contains itself
+        self._reading: list[
+            Any
+        ] = []  # records and named types being read, to notice one that contains itself
 
     # -- inputs
 
     def input(self, annotation: Any) -> tuple[Kind, tuple[Any, ...]]:
-        """The kind of an input, and what ``Annotated`` says beside it; raises Unsupported with the reason."""
+        """The kind of an input, and what ``Annotated`` says beside it; raises Unsupported with the
+        reason.
+        """
         found, said, names = self._look(annotation)
         return self._kind(found, said, names, output=False), said
 
@@ -73,8 +77,10 @@ class Reader:
     # -- batches
 
     def item_of_batch(self, annotation: Any, place: str, failures: bool = False) -> Any:
-        """The annotation of one item, where a whole batch is a list of them, with what ``Annotated`` says beside that list; with
-        ``failures`` exceptions may stand among them. Raises Unsupported."""
+        """The annotation of one item, where a whole batch is a list of them, with what
+        ``Annotated`` says beside that list; with ``failures`` exceptions may stand among them.
+        Raises Unsupported.
+        """
         found, said = self._resolve(annotation)
         arguments = typing.get_args(found)
         if typing.get_origin(found) is not list or isinstance(arguments[0], typing.TypeVar):
@@ -93,7 +99,9 @@ class Reader:
         return found, said
 
     def _look(self, annotation: Any) -> tuple[Any, tuple[Any, ...], list[Any]]:
-        """The type that an annotation means, what ``Annotated`` says beside it, and the names that stand for it."""
+        """The type that an annotation means, what ``Annotated`` says beside it, and the names that
+        stand for it.
+        """
         said: tuple[Any, ...] = ()
         names: list[Any] = []
         try:
@@ -198,7 +206,9 @@ class Reader:
         if not arguments or any(isinstance(a, typing.TypeVar) for a in arguments):
             return DictOf(Anything() if output else None)
         key, _ = self._resolve(arguments[0])
-        if key not in (str, Any) and not (output and isinstance(key, type) and issubclass(key, _KEYS)):
+        if key not in (str, Any) and not (
+            output and isinstance(key, type) and issubclass(key, _KEYS)
+        ):
             raise Unsupported(f"an object has strings as keys, not {show(key)}: use Dict[str, …]")
         value = self._read(arguments[1], output)
         if isinstance(value, Anything):
@@ -281,7 +291,9 @@ class Reader:
             raise Unsupported(
                 f"the Enum {found.__name__} must also extend str or int: class {found.__name__}(str, Enum)"
             )
-        return Choice(values, Text() if issubclass(found, str) else Integer(), found, "An enumeration.")
+        return Choice(
+            values, Text() if issubclass(found, str) else Integer(), found, "An enumeration."
+        )
 
     # -- records
 
@@ -320,7 +332,9 @@ class Reader:
         module = sys.modules.get(getattr(owner, "__module__", ""))
         return {**(vars(module) if module else {}), **self._scope}
 
-    def _slot(self, owner: Any, name: str, annotation: Any, default: Any, shown: Any, output: bool) -> Slot:
+    def _slot(
+        self, owner: Any, name: str, annotation: Any, default: Any, shown: Any, output: bool
+    ) -> Slot:
         reader = Reader(self._scope_of(owner))
         reader._reading = self._reading
         try:
@@ -349,7 +363,9 @@ class Reader:
                 default, shown = (lambda value=field.default: value), field.default
             elif field.default_factory is not dataclasses.MISSING:
                 default, shown = field.default_factory, field.default_factory()
-            slots.append(_lenient(self._slot(found, field.name, field.type, default, shown, output)))
+            slots.append(
+                _lenient(self._slot(found, field.name, field.type, default, shown, output))
+            )
         return Record(found.__name__, slots, lambda fields: found(**fields))
 
     def _typed_dict(self, found: Any, output: bool) -> Kind:
@@ -357,7 +373,11 @@ class Reader:
         slots = []
         for name, annotation in raw(found).items():
             annotation, needed = _without_marks(annotation, self._scope_of(found), name in required)
-            slots.append(self._slot(found, name, annotation, None if needed else (lambda: None), None, output))
+            slots.append(
+                self._slot(
+                    found, name, annotation, None if needed else (lambda: None), None, output
+                )
+            )
         return _TypedDict(found.__name__, slots, lambda fields: fields)
 
     def _named_tuple(self, found: Any) -> Kind:
@@ -367,7 +387,10 @@ class Reader:
             return self._tuple(())
         annotations = raw(owner)  # collections.namedtuple has none
         return _fixed(
-            [self._slot(owner, name, annotations.get(name, Any), None, None, True).kind for name in owner._fields]
+            [
+                self._slot(owner, name, annotations.get(name, Any), None, None, True).kind
+                for name in owner._fields
+            ]
         )
 
 
@@ -399,7 +422,9 @@ def _is_opaque(said: tuple[Any, ...]) -> bool:
 def _docstring(found: type) -> str | None:
     """What its author wrote about a class, without the indentation."""
     text = vars(found).get("__doc__")
-    if not isinstance(text, str) or text.startswith(f"{found.__name__}("):  # @dataclass has written the signature there
+    if not isinstance(text, str) or text.startswith(
+        f"{found.__name__}("
+    ):  # @dataclass has written the signature there
         return None
     import inspect  # few models have one
 
@@ -407,13 +432,19 @@ def _docstring(found: type) -> str | None:
 
 
 def _without_marks(annotation: Any, scope: Mapping[str, Any], required: bool) -> tuple[Any, bool]:
-    """The type inside Required[...] and NotRequired[...], and whether the key has to be there: as the mark says, which the class
-    itself does not know of a postponed annotation, else as ``required`` says."""
+    """The type inside Required[...] and NotRequired[...], and whether the key has to be there: as
+    the mark says, which the class itself does not know of a postponed annotation, else as
+    ``required`` says.
+    """
     try:
         found = resolve(annotation, scope)
     except Unresolved:
         return annotation, required  # told where the type is read
-    while (mark := getattr(typing.get_origin(found), "_name", "")) in ("Required", "NotRequired", "ReadOnly"):
+    while (mark := getattr(typing.get_origin(found), "_name", "")) in (
+        "Required",
+        "NotRequired",
+        "ReadOnly",
+    ):
         required = required if mark == "ReadOnly" else mark == "Required"
         found = typing.get_args(found)[0]
     return found, required
@@ -461,7 +492,12 @@ class Result(typing.NamedTuple):
         if not self.is_iterator:
             described = {} if self.kind.values is None else {"description": "An enumeration."}
             return {**self.kind.schema(), **described, "title": "Output"}
-        out = {"title": "Output", "type": "array", "items": self.kind.schema(), "x-cog-array-type": "iterator"}
+        out = {
+            "title": "Output",
+            "type": "array",
+            "items": self.kind.schema(),
+            "x-cog-array-type": "iterator",
+        }
         if self.concatenated:
             out["x-cog-array-display"] = "concatenate"
         return out
@@ -481,11 +517,15 @@ def read_result(annotation: Any, reader: Reader) -> Result:
         item = typing.get_args(found)[0] if typing.get_args(found) else str
         kind = reader.output(item)
         if not isinstance(kind, Text):
-            raise Unsupported(f"a ConcatenateIterator joins strings, so its item must be str, not {show(item)}")
+            raise Unsupported(
+                f"a ConcatenateIterator joins strings, so its item must be str, not {show(item)}"
+            )
         return Result(kind, True, True)
     if origin in _ITERATORS:
         arguments = typing.get_args(found)
         if not arguments or isinstance(arguments[0], typing.TypeVar):
-            raise Unsupported(f"{show(found)} does not say what it yields: write Iterator[str], for example")
+            raise Unsupported(
+                f"{show(found)} does not say what it yields: write Iterator[str], for example"
+            )
         return Result(reader.output(arguments[0]), True, False)
     return Result(reader.output(annotation), False, False)

@@ -91,8 +91,16 @@ class Record(Kind):
 
     def jsonable(self, value: Any) -> Any:
         if not isinstance(value, Mapping):
-            value = {slot.name: getattr(value, slot.name) for slot in self.slots if hasattr(value, slot.name)}
-        return {slot.name: slot.kind.jsonable(value[slot.name]) for slot in self.slots if slot.name in value}
+            value = {
+                slot.name: getattr(value, slot.name)
+                for slot in self.slots
+                if hasattr(value, slot.name)
+            }
+        return {
+            slot.name: slot.kind.jsonable(value[slot.name])
+            for slot in self.slots
+            if slot.name in value
+        }
 
     def hidden(self, value: Any) -> Iterator[str]:
         for slot in self.slots:

@@ -1,5 +1,6 @@
-"""What to say when a model counts on what came with Cog, on what Cog had in 2021, on a package around its file, or on a name that
-`cog` does not have."""
+"""What to say when a model counts on what came with Cog, on what Cog had in 2021, on a package
+around its file, or on a name that `cog` does not have.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from typing import Any
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.endings import is_a
 
-#: Modules that were installed along with Cog in one of its releases, with the names of their packages.
+#: Modules that were installed along with Cog in one of its releases, with the names of their
+#: packages.
 BROUGHT = {
     "annotated_types": "annotated-types",
     "anyio": "anyio",
@@ -93,7 +95,9 @@ def _remedy(error: BaseException, told: str) -> str:
     if is_a(error, ImportError) and "no known parent package" in text:
         return _RELATIVE
     if is_a(error, (ImportError, AttributeError)):
-        found = re.match(r"(?:cannot import name|module 'cog' has no attribute) '(\w+)'(?: from 'cog' |$)", text)
+        found = re.match(
+            r"(?:cannot import name|module 'cog' has no attribute) '(\w+)'(?: from 'cog' |$)", text
+        )
         return _did_you_mean(found[1], _names(), told) if found else ""
     if is_a(error, TypeError):
         found = re.match(r"(\w+)\(\) got an unexpected keyword argument '(\w+)'", text)

@@ -1,4 +1,6 @@
-"""What `Input` demands of a value beside its type. Read when the model is loaded, checked with each request."""
+"""What `Input` demands of a value beside its type. Read when the model is loaded, checked with each
+request.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,20 @@ from typing import Any, Callable
 
 from cog.input import FieldInfo
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
-from cog.internal.kinds import Integer, Kind, ListOf, Mismatch, Nullable, Schema, SecretKind, Text, plain
+from cog.internal.kinds import (
+    Integer,
+    Kind,
+    ListOf,
+    Mismatch,
+    Nullable,
+    Schema,
+    SecretKind,
+    Text,
+    plain,
+)
 
-#: The arguments of `Input` that are rules, apart from choices, and how a schema spells them; lengths of a list differ.
+#: The arguments of `Input` that are rules, apart from choices, and how a schema spells them;
+#: lengths of a list differ.
 _BOUNDS = {"ge": "minimum", "le": "maximum"}
 _LENGTHS = {"min_length": "minLength", "max_length": "maxLength"}
 _COUNTS = {"min_length": "minItems", "max_length": "maxItems"}
@@ -25,7 +38,9 @@ class Problem(Exception):
 
 
 class Rules:
-    """The rules that have an effect; None: not said. A plain class: a NamedTuple takes longer to make than all the rest here."""
+    """The rules that have an effect; None: not said. A plain class: a NamedTuple takes longer to
+    make than all the rest here.
+    """
 
     __slots__ = ("choices", "ge", "le", "max_length", "min_length", "pattern", "regex")
 
@@ -78,7 +93,9 @@ class Rules:
             raise Mismatch("must be one of: " + ", ".join(map(str, self.choices)))
 
     def constrain(self, schema: Schema) -> None:
-        """Write the rules into the schema of the input: of the items of a list, of the members of a Union that they are about."""
+        """Write the rules into the schema of the input: of the items of a list, of the members of a
+        Union that they are about.
+        """
         for member in schema.get("anyOf", [schema]):
             counts = _COUNTS if member.get("type") == "array" else _LENGTHS
             self._write(member, counts, ("string", "array"))
@@ -115,7 +132,9 @@ def _innermost(schema: Schema) -> Iterator[Schema]:
 
 
 def read_rules(info: FieldInfo, kind: Kind, warn: Warn) -> Rules | None:
-    """The rules of an input, None without. Raises Problem for those that nothing can fit, and warns of those without effect."""
+    """The rules of an input, None without. Raises Problem for those that nothing can fit, and warns
+    of those without effect.
+    """
     said = {name: getattr(info, name) for name in (*_BOUNDS, *_LENGTHS, "regex", "choices")}
     said = {name: value for name, value in said.items() if value is not None}
     if not said:
@@ -136,7 +155,9 @@ def _check_values(said: dict[str, Any]) -> None:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if name in _BOUNDS and not number:
             raise Problem(f"{name}={value!r} must be a number")
-        if name in _BOUNDS and (math.isnan(value) or value == (math.inf if name == "ge" else -math.inf)):
+        if name in _BOUNDS and (
+            math.isnan(value) or value == (math.inf if name == "ge" else -math.inf)
+        ):
             raise Problem(f"{name}={value!r} is a bound that no number fits: leave it out")
         if name in _LENGTHS and not (number and isinstance(value, int) and value >= 0):
             raise Problem(f"{name}={value!r} must be a whole number of at least 0")
@@ -156,7 +177,9 @@ def _leave_out_what_says_nothing(said: dict[str, Any], kind: Kind, warn: Warn) -
     }
     for name, (about, has) in needs.items():
         if name in said and not has:
-            warn(f"{name}={said.pop(name)!r} is about {about}, this is {kind.text}: it has no effect, leave it out")
+            warn(
+                f"{name}={said.pop(name)!r} is about {about}, this is {kind.text}: it has no effect, leave it out"
+            )
     for name in _BOUNDS:
         if name in said and math.isinf(said[name]):
             warn(f"{name}={said.pop(name)!r} is not a bound: it has no effect, leave it out")
@@ -173,7 +196,9 @@ def _outer(kind: Kind) -> list[Kind]:
 
 
 def _leaves(kind: Kind) -> Iterator[Kind]:
-    """What bounds, patterns and choices are about: the innermost items of a list, each member of a Union."""
+    """What bounds, patterns and choices are about: the innermost items of a list, each member of a
+    Union.
+    """
     for member in _outer(kind):
         if isinstance(member, ListOf):
             yield from _leaves(member.item)
@@ -185,7 +210,9 @@ def _compare(said: dict[str, Any], kind: Kind, warn: Warn) -> None:
     """Look at what the rules say of each other."""
     for least, most in (tuple(_BOUNDS), tuple(_LENGTHS)):
         if least in said and most in said and said[least] > said[most]:
-            raise Problem(f"{least}={said[least]!r} is greater than {most}={said[most]!r}: no value fits")
+            raise Problem(
+                f"{least}={said[least]!r} is greater than {most}={said[most]!r}: no value fits"
+            )
     others = [name for name in said if name not in ("choices", "pattern")]
     if said.get("choices") or any(leaf.values for leaf in _leaves(kind)):
         for name in others:
@@ -197,7 +224,9 @@ def _compiled(pattern: str) -> Any:
         return re.compile(_strict_end(pattern))
     except re.error as error:
         place = "" if error.pos is None else f" at position {error.pos}"
-        raise Problem(f"regex={pattern!r} is not a regular expression: {error.msg}{place}") from None
+        raise Problem(
+            f"regex={pattern!r} is not a regular expression: {error.msg}{place}"
+        ) from None
 
 
 def _strict_end(pattern: str) -> str:
@@ -247,5 +276,7 @@ def _plain_choice(choice: Any, warn: Warn) -> Any:
         return choice.value
     value = plain(choice)
     if type(value) is not type(choice):
-        warn(f"choices has {choice!r:.80} of type {type(choice).__name__}, taken as {value!r:.80}: write that instead")
+        warn(
+            f"choices has {choice!r:.80} of type {type(choice).__name__}, taken as {value!r:.80}: write that instead"
+        )
     return value

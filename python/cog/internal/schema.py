@@ -20,7 +20,10 @@ def document(predict: Method, train: Method | None) -> Schema:
     exact: Schema = {}
     _add_method(schemas, exact, predict, "Input", "Output")
     _loosen(schemas["PredictionRequest"], schemas["Input"])
-    paths = {**_server_paths(), **_run_paths("prediction", "Prediction", predict, schemas["PredictionRequest"])}
+    paths = {
+        **_server_paths(),
+        **_run_paths("prediction", "Prediction", predict, schemas["PredictionRequest"]),
+    }
     if train is not None:
         schemas.update(_envelopes("Training", "TrainingInput", "TrainingOutput", _demanding(train)))
         _add_method(schemas, exact, train, "TrainingInput", "TrainingOutput")
@@ -28,7 +31,9 @@ def document(predict: Method, train: Method | None) -> Schema:
         paths.update(_run_paths("training", "Training", train, schemas["TrainingRequest"]))
         _add_polling(paths, "training", "Training", _ref("TrainingResponse"))
     found = _ref("PredictionResponse")
-    either = {"anyOf": [found, _ref("TrainingResponse")]} if train is not None else found  # they share their ids
+    either = (
+        {"anyOf": [found, _ref("TrainingResponse")]} if train is not None else found
+    )  # they share their ids
     _add_polling(paths, "prediction", "Prediction", either)
     whole = {
         "openapi": "3.0.2",
@@ -44,12 +49,16 @@ def _about(method: Method) -> Schema:
     text = getattr(innermost(method.function, method.name), "__doc__", None)
     if not isinstance(text, str) or not text.strip():
         return {}
-    first, *rest = text.expandtabs().strip().splitlines()  # not by inspect, which takes a while to import
+    first, *rest = (
+        text.expandtabs().strip().splitlines()
+    )  # not by inspect, which takes a while to import
     margin = min((len(line) - len(line.lstrip()) for line in rest if line.strip()), default=0)
     return {"description": "\n".join([first, *(line[margin:].rstrip() for line in rest)])}
 
 
-def _add_method(schemas: Schema, exact: Schema, method: Method, input_name: str, output_name: str) -> None:
+def _add_method(
+    schemas: Schema, exact: Schema, method: Method, input_name: str, output_name: str
+) -> None:
     properties: Schema = {}
     for order, field in enumerate(method.fields):
         properties[field.name] = _property(field, order, schemas)
@@ -70,13 +79,18 @@ _MARKS = ("x-cog-any", "x-cog-url")
 
 
 def _as_cog_shows_it(schema: Any) -> Any:
-    """A schema of inputs where a dict and a value of any type are plain objects, as forms expect of every Cog; what the
-    server checks stands in ``x-cog-exact``."""
+    """A schema of inputs where a dict and a value of any type are plain objects, as forms expect of
+    every Cog; what the server checks stands in ``x-cog-exact``.
+    """
     if isinstance(schema, list):
         return [_as_cog_shows_it(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    shown = {k: v if k == "default" else _as_cog_shows_it(v) for k, v in schema.items() if k not in _MARKS}
+    shown = {
+        k: v if k == "default" else _as_cog_shows_it(v)
+        for k, v in schema.items()
+        if k not in _MARKS
+    }
     if shown.get("type") == "object" and "properties" not in shown:
         shown.pop("additionalProperties", None)
     return shown
@@ -114,7 +128,9 @@ def _describe(shown: Schema, field: Field) -> None:
 
 
 def _choices(field: Field) -> list[Any] | None:
-    """The values of an input that is one of a few; those of the items of a list, or of a Union, stand there instead."""
+    """The values of an input that is one of a few; those of the items of a list, or of a Union,
+    stand there instead.
+    """
     kind = field.kind.inner if isinstance(field.kind, Nullable) else field.kind
     if kind.values is not None:
         return kind.values
@@ -151,7 +167,11 @@ def _text(title: str, **more: Any) -> Schema:
 
 def _text_or_empty(title: str, **rules: Any) -> Schema:
     """A text for which the rules hold unless it is empty, which means that it is absent."""
-    return {"title": title, "anyOf": [{"type": "string", **rules}, {"enum": [""]}], "nullable": True}
+    return {
+        "title": title,
+        "anyOf": [{"type": "string", **rules}, {"enum": [""]}],
+        "nullable": True,
+    }
 
 
 def _demanding(method: Method) -> bool:
@@ -164,7 +184,9 @@ _URL: Schema = {"format": "uri", "pattern": "^https?://[A-Za-z0-9]"}
 
 
 def _envelopes(kind: str, input_name: str, output_name: str, demanding: bool) -> Schema:
-    """The request and response around input and output. A request with all defaults needs no input."""
+    """The request and response around input and output. A request with all defaults needs no
+    input.
+    """
     object_of_texts = {
         "title": "Context",
         "type": "object",
@@ -186,10 +208,11 @@ def _envelopes(kind: str, input_name: str, output_name: str, demanding: bool) ->
         },
     }
     response = {
-        # As it was sent: before text became a number, with unknown names, and with stars for secrets.
+        # As it was sent: before text became a number, with unknown names, and with stars for
+        # secrets.
         "input": {"anyOf": [_ref(input_name), {"type": "object"}], "nullable": True},
-        # A bare reference, although the output is null until there is one: Cog's own client looks here for the type, and
-        # finds none behind allOf.
+        # A bare reference, although the output is null until there is one: Cog's own client looks
+        # here for the type, and finds none behind allOf.
         "output": _ref(output_name),
         "id": _text("Id"),
         "version": _text("Version"),
@@ -199,23 +222,38 @@ def _envelopes(kind: str, input_name: str, output_name: str, demanding: bool) ->
         "logs": {"title": "Logs", "type": "string", "default": ""},
         "error": _text("Error"),
         "status": {"allOf": [_ref("Status")], "nullable": True},
-        "metrics": {"title": "Metrics", "type": "object", "additionalProperties": True, "nullable": True},
+        "metrics": {
+            "title": "Metrics",
+            "type": "object",
+            "additionalProperties": True,
+            "nullable": True,
+        },
     }
     need: Schema = {"required": ["input"]} if demanding else {}
     return {
-        f"{kind}Request": {"title": f"{kind}Request", "type": "object", "properties": request, **need},
+        f"{kind}Request": {
+            "title": f"{kind}Request",
+            "type": "object",
+            "properties": request,
+            **need,
+        },
         f"{kind}Response": {"title": f"{kind}Response", "type": "object", "properties": response},
     }
 
 
 #: Other words for a boolean that the server takes, as forms send them.
 _BOOLEAN: Schema = {
-    "anyOf": [{"type": "boolean"}, {"enum": [0, 1, "0", "1", "true", "false", "yes", "no", "on", "off"]}]
+    "anyOf": [
+        {"type": "boolean"},
+        {"enum": [0, 1, "0", "1", "true", "false", "yes", "no", "on", "off"]},
+    ]
 }
 
 
 def _loosen(request: Schema, whole: Schema) -> None:
-    """Let a request say booleans in other words. ``whole`` is what the model gets, and says nothing of them."""
+    """Let a request say booleans in other words. ``whole`` is what the model gets, and says nothing
+    of them.
+    """
     loose: Schema = {}
     for name, shown in whole["properties"].items():
         if shown.get("type") == "boolean":
@@ -224,18 +262,30 @@ def _loosen(request: Schema, whole: Schema) -> None:
             loose[name] = {**shown, "items": _BOOLEAN}
     if loose:
         nullable = {"nullable": True} if "nullable" in request["properties"]["input"] else {}
-        request["properties"]["input"] = {**whole, "properties": {**whole["properties"], **loose}, **nullable}
+        request["properties"]["input"] = {
+            **whole,
+            "properties": {**whole["properties"], **loose},
+            **nullable,
+        }
 
 
 def _shared() -> Schema:
-    location = {"type": "array", "title": "Location", "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]}}
+    location = {
+        "type": "array",
+        "title": "Location",
+        "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+    }
     return {
-        "Status": _enumeration("Status", "starting", "processing", "succeeded", "canceled", "failed"),
+        "Status": _enumeration(
+            "Status", "starting", "processing", "succeeded", "canceled", "failed"
+        ),
         "WebhookEvent": _enumeration("WebhookEvent", "start", "output", "logs", "completed"),
         "HTTPValidationError": {
             "title": "HTTPValidationError",
             "type": "object",
-            "properties": {"detail": {"title": "Detail", "type": "array", "items": _ref("ValidationError")}},
+            "properties": {
+                "detail": {"title": "Detail", "type": "array", "items": _ref("ValidationError")}
+            },
         },
         "ValidationError": {
             "title": "ValidationError",
@@ -272,7 +322,9 @@ _RESERVED = frozenset(
 
 
 def _answers(ok: Schema, **others: str) -> Schema:
-    """The responses of an operation; ``others`` maps ``_404`` and the like to the name of their schema."""
+    """The responses of an operation; ``others`` maps ``_404`` and the like to the name of their
+    schema.
+    """
     found = {"200": _answer("Successful Response", ok)}
     for code, name in others.items():
         found[code[1:]] = _answer(_REASONS[code], _ref(name) if name else {"type": "object"})
@@ -329,7 +381,10 @@ _EVENTS: Schema = {
             "type": "object",
             "required": ["event", "data"],
             "properties": {
-                "event": {"type": "string", "enum": ["start", "output", "log", "metric", "error", "completed"]},
+                "event": {
+                    "type": "string",
+                    "enum": ["start", "output", "log", "metric", "error", "completed"],
+                },
                 "data": {"type": "string"},
                 "id": {"type": "string"},
             },
@@ -343,7 +398,12 @@ def _simple(verb: str, summary: str, operation: str, **others: str) -> Schema:
     return {verb: {"summary": summary, "operationId": operation, "responses": responses}}
 
 
-_PREFER: Schema = {"name": "prefer", "in": "header", "required": False, "schema": {"title": "Prefer", "type": "string"}}
+_PREFER: Schema = {
+    "name": "prefer",
+    "in": "header",
+    "required": False,
+    "schema": {"title": "Prefer", "type": "string"},
+}
 
 
 #: The number of the event after which a stream goes on.
@@ -365,16 +425,24 @@ def _id_parameter(noun: str, kind: str) -> Schema:
 
 
 def _body(schema: Schema, demanding: bool) -> Schema:
-    return {"content": {"application/json": {"schema": schema}}, **({"required": True} if demanding else {})}
+    return {
+        "content": {"application/json": {"schema": schema}},
+        **({"required": True} if demanding else {}),
+    }
 
 
 def _run_paths(noun: str, kind: str, method: Method, request: Schema) -> Schema:
     """The paths of predictions or trainings, for requests of that form."""
     verb = "predict" if noun == "prediction" else "train"
     # The id stands in the path: in the body it could only be the same.
-    without_id = {**request, "properties": {k: v for k, v in request["properties"].items() if k != "id"}}
+    without_id = {
+        **request,
+        "properties": {k: v for k, v in request["properties"].items() if k != "id"},
+    }
     refused = {f"_{code}": "Error" for code in (400, 401, 404, 406, 408, 409, 413, 415, 429, 503)}
-    run = _answers(_ref(f"{kind}Response"), _202=f"{kind}Response", _422="HTTPValidationError", **refused)
+    run = _answers(
+        _ref(f"{kind}Response"), _202=f"{kind}Response", _422="HTTPValidationError", **refused
+    )
     post: Schema = {
         "summary": verb.title(),
         "description": f"Run a single {noun} on the model",
@@ -399,7 +467,9 @@ def _run_paths(noun: str, kind: str, method: Method, request: Schema) -> Schema:
         "description": f"Cancel a running {noun}",
         "operationId": f"cancel_{noun}s__{noun}_id__cancel_post",
         "parameters": [_id_parameter(noun, kind), _PREFER],
-        "responses": _answers({"title": "Response Cancel"}, _401="Error", _404="", _422="HTTPValidationError"),
+        "responses": _answers(
+            {"title": "Response Cancel"}, _401="Error", _404="", _422="HTTPValidationError"
+        ),
     }
     return {
         f"/{noun}s": {"post": post},
@@ -413,9 +483,17 @@ def _add_polling(paths: Schema, noun: str, kind: str, found: Schema) -> None:
     page = {
         "type": "object",
         "required": ["results", "next"],
-        "properties": {"results": {"type": "array", "items": found}, "next": {"type": "string", "nullable": True}},
+        "properties": {
+            "results": {"type": "array", "items": found},
+            "next": {"type": "string", "nullable": True},
+        },
     }
-    cursor = {"name": "cursor", "in": "query", "required": False, "schema": {"title": "Cursor", "type": "string"}}
+    cursor = {
+        "name": "cursor",
+        "in": "query",
+        "required": False,
+        "schema": {"title": "Cursor", "type": "string"},
+    }
     paths[f"/{noun}s"]["get"] = {
         "summary": "List",
         "description": "What runs and what has ended lately, newest first",

@@ -1,7 +1,9 @@
-"""Where imports are searched: first in the directories of the model, as for a script, so that its own ``test.py`` is found.
+"""Where imports are searched: first in the directories of the model, as for a script, so that its
+own ``test.py`` is found.
 
-The runner imports some standard modules late, because a cold start is billed. A file of the model may have the name of one of
-them, or of one that they import in turn. Where that can be, they are imported before the model.
+The runner imports some standard modules late, because a cold start is billed. A file of the model
+may have the name of one of them, or of one that they import in turn. Where that can be, they are
+imported before the model.
 """
 
 from __future__ import annotations
@@ -80,7 +82,11 @@ def _standard() -> frozenset[str]:
 def _modules(directory: str) -> set[str]:
     """The names of the modules that may be in a directory."""
     names = (name for name in os.listdir(directory) if not name.startswith("__"))
-    return {name.partition(".")[0] for name in names if "." not in name or name.endswith((".py", ".pyc", ".so"))}
+    return {
+        name.partition(".")[0]
+        for name in names
+        if "." not in name or name.endswith((".py", ".pyc", ".so"))
+    }
 
 
 def _import_late() -> None:

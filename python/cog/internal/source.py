@@ -1,4 +1,6 @@
-"""What the source of a method tells beside its signature. Only ``coggo-server check`` reads it: that takes its time."""
+"""What the source of a method tells beside its signature. Only ``coggo-server check`` reads it:
+that takes its time.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,9 @@ _NESTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 
 def returns_nothing(method: Method) -> bool:
-    """Whether a method never has a value for what it declares. Where it may not be meant to be called, or something around it may
-    have the value, this says no."""
+    """Whether a method never has a value for what it declares. Where it may not be meant to be
+    called, or something around it may have the value, this says no.
+    """
     kind = method.result.kind
     if isinstance(kind, (Anything, Nothing, Nullable)):
         return False
@@ -33,8 +36,13 @@ def returns_nothing(method: Method) -> bool:
 
 
 def _only_passed_on(outer: Any, inner: Any) -> bool:
-    """Whether the decorators between the two give what the method gives: those of contextlib and torch."""
-    outer, passes = getattr(outer, "__func__", outer), (os.path.abspath(contextlib.__file__), f"{os.sep}torch{os.sep}")
+    """Whether the decorators between the two give what the method gives: those of contextlib and
+    torch.
+    """
+    outer, passes = (
+        getattr(outer, "__func__", outer),
+        (os.path.abspath(contextlib.__file__), f"{os.sep}torch{os.sep}"),
+    )
     while outer is not inner:
         file = getattr(getattr(outer, "__code__", None), "co_filename", "")
         if not any(part in file for part in passes) or not hasattr(outer, "__wrapped__"):
@@ -67,7 +75,11 @@ def _raises(body: list[ast.stmt]) -> bool:
     last = body[-1]
     if isinstance(last, ast.If):
         return bool(last.orelse) and _raises(last.body) and _raises(last.orelse)
-    return _raises(last.body) if isinstance(last, (ast.With, ast.AsyncWith)) else isinstance(last, ast.Raise)
+    return (
+        _raises(last.body)
+        if isinstance(last, (ast.With, ast.AsyncWith))
+        else isinstance(last, ast.Raise)
+    )
 
 
 def _own(node: ast.AST) -> Iterator[ast.AST]:
@@ -80,5 +92,7 @@ def _own(node: ast.AST) -> Iterator[ast.AST]:
 
 def _gives(node: ast.AST) -> bool:
     if isinstance(node, ast.Return):
-        return node.value is not None and not (isinstance(node.value, ast.Constant) and node.value.value is None)
+        return node.value is not None and not (
+            isinstance(node.value, ast.Constant) and node.value.value is None
+        )
     return isinstance(node, (ast.Yield, ast.YieldFrom))

@@ -1,7 +1,8 @@
 """The Python half of the file protocol, which docs/protocol.md specifies.
 
-No other Python code spells the name of a protocol file. Functions of other modules are bound to private names at import:
-a model may replace ``os.rename`` or ``json.dumps`` and must not break its runner by that.
+No other Python code spells the name of a protocol file. Functions of other modules are bound to
+private names at import: a model may replace ``os.rename`` or ``json.dumps`` and must not break its
+runner by that.
 """
 
 from __future__ import annotations
@@ -48,8 +49,10 @@ def _refuse(value: Any) -> Any:
 
 
 def _make_encode() -> Callable[[Any], str]:
-    """A function like json.dumps. It is the C code underneath, bound here: json.dumps makes an encoder for each call, and what
-    lies between is written in Python, where a model can reach it. A value that contains itself is a RecursionError."""
+    """A function like json.dumps. It is the C code underneath, bound here: json.dumps makes an
+    encoder for each call, and what lies between is written in Python, where a model can reach it. A
+    value that contains itself is a RecursionError.
+    """
     make = getattr(json.encoder, "c_make_encoder", None)
     if make is None:
         return json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
@@ -79,7 +82,8 @@ _LOGS = "logs"
 _JSON, _LINES = ".json", ".jsonl"
 _RESERVE = "reserve"
 
-#: Bytes that are set aside for an answer on a full disk, and seconds that one is tried for without them.
+#: Bytes that are set aside for an answer on a full disk, and seconds that one is tried for without
+#: them.
 _ROOM = 4096
 _PATIENCE = 5.0
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -88,7 +92,8 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 _MOST = 4096
 _MOST_NOTE = 4 << 30
 
-#: Texts of more characters are encoded in pieces of this many, and those looked through first for bytes that need an escape.
+#: Texts of more characters are encoded in pieces of this many, and those looked through first for
+#: bytes that need an escape.
 _LONG = 4096
 _PIECE = 64 << 10
 _UNESCAPED = bytes(0x20 if byte < 0x20 or byte in b'"\\' else byte for byte in range(256))
@@ -187,8 +192,8 @@ class Spool:
     def request(self, fid: str) -> Request | None:
         """Read a request; None when it is gone or was answered, ValueError when it is not one.
 
-        One that was listed can come twice: inotify tells of it too. The server removes the request before the response,
-        so they are looked for in the other order.
+        One that was listed can come twice: inotify tells of it too. The server removes the request
+        before the response, so they are looked for in the other order.
         """
         if fid in self._listed and _access(f"{self._prefix}{_RESPONSE}{fid}{_JSON}", _EXISTS):
             return None
@@ -201,7 +206,10 @@ class Spool:
             _typed(message, "id", str),
             _typed(message, "method", str),
             _typed(message, "input", dict),
-            {_typed(entry, "pointer", str): self.absolute(_typed(entry, "path", str)) for entry in files},
+            {
+                _typed(entry, "pointer", str): self.absolute(_typed(entry, "path", str))
+                for entry in files
+            },
             _typed(message, "context", dict),
             (message.get("traceparent"), message.get("tracestate")),
             message.get("watched") is True,
@@ -216,7 +224,9 @@ class Spool:
         return not _access(f"{self._prefix}{_REQUEST}{fid}{_JSON}", _EXISTS)
 
     def health_request(self) -> int | None:
-        """The sequence number of the newest health request; None when there is none that can be read."""
+        """The sequence number of the newest health request; None when there is none that can be
+        read.
+        """
         try:
             return _typed(self._message("health/request.json"), "sequence", int)
         except (OSError, ValueError):
@@ -236,9 +246,13 @@ class Spool:
         """Write how loading and setup ended."""
         self._put("setup-result.json", _json({"protocol": PROTOCOL, **result}))
 
-    def put_response(self, fid: str, head: Mapping[str, Any], output: bytes | str, must: bool = False) -> None:
-        """Write how a prediction ended; ``output`` is JSON text, or a text that is yet to be encoded. A short answer that
-        ``must`` be written takes the room that was kept for it when the disk is full."""
+    def put_response(
+        self, fid: str, head: Mapping[str, Any], output: bytes | str, must: bool = False
+    ) -> None:
+        """Write how a prediction ended; ``output`` is JSON text, or a text that is yet to be
+        encoded. A short answer that ``must`` be written takes the room that was kept for it when
+        the disk is full.
+        """
         path: str | None = None
         if isinstance(output, str) and len(output) < LARGE_OUTPUT:
             output = text_json(output)
@@ -248,10 +262,14 @@ class Spool:
             self._put_parts(path, text_pieces(output) if isinstance(output, str) else (output,))
             output = b"null"
         text = _json({**head, "output_path": path, "output": None})
-        (self._put_somehow if must else self._put)(f"{_RESPONSE}{fid}{_JSON}", text[: -len(b"null}")] + output + b"}")
+        (self._put_somehow if must else self._put)(
+            f"{_RESPONSE}{fid}{_JSON}", text[: -len(b"null}")] + output + b"}"
+        )
 
     def keep_room(self) -> None:
-        """Set aside room for one short answer, unless there is some. Without it answers are only less sure."""
+        """Set aside room for one short answer, unless there is some. Without it answers are only
+        less sure.
+        """
         if self._room:
             return
         try:
@@ -265,7 +283,9 @@ class Spool:
             pass
 
     def _put_somehow(self, name: str, data: bytes) -> None:
-        """Write into the room that was set aside, or wait until the server has made some by reading other answers."""
+        """Write into the room that was set aside, or wait until the server has made some by reading
+        other answers.
+        """
         late = _clock() + _PATIENCE
         while True:
             try:
@@ -285,7 +305,9 @@ class Spool:
             _sleep(0.02)
 
     def put_health(self, sequence: int, error: str | None) -> None:
-        """Answer a health request; ``error`` is None for a healthy model. The server notices when no answer comes."""
+        """Answer a health request; ``error`` is None for a healthy model. The server notices when
+        no answer comes.
+        """
         message = {"sequence": sequence, "healthy": error is None, "error": error}
         try:
             self._put("health/response.json", _json(message))
@@ -346,7 +368,9 @@ class Spool:
                 return decode(data.decode("utf-8"))  # a short read of a regular file is its end
             size = _fstat(fd).st_size  # final: the file was renamed into place
             if size > _MOST_NOTE:
-                raise ValueError(f"{name} is {size} bytes long, more than the limit of {_MOST_NOTE}")
+                raise ValueError(
+                    f"{name} is {size} bytes long, more than the limit of {_MOST_NOTE}"
+                )
             if size > LARGE_INPUT:
                 try:
                     return decode_file(fd, size)
@@ -383,9 +407,11 @@ class Spool:
 
 
 class Events:
-    """Appends to one ``events-{id}.jsonl``; nothing is created before there is something to say. Threads of the model may
-    append too, also when the prediction has ended: then it is dropped, since the id may be another prediction's by now. So is
-    what a child says that the model has forked."""
+    """Appends to one ``events-{id}.jsonl``; nothing is created before there is something to say.
+    Threads of the model may append too, also when the prediction has ended: then it is dropped,
+    since the id may be another prediction's by now. So is what a child says that the model has
+    forked.
+    """
 
     def __init__(self, spool: Spool, path: str) -> None:
         self._spool = spool
@@ -396,9 +422,12 @@ class Events:
         self._unwritten = b""
 
     def append(self, lines: bytes) -> None:
-        """Append whole lines, each with its newline. What can't be written, because the disk is full, goes before the next ones:
-        half a line may be there already."""
-        if self._spool.forked:  # before the guard: another thread may have held it at the moment of the fork
+        """Append whole lines, each with its newline. What can't be written, because the disk is
+        full, goes before the next ones: half a line may be there already.
+        """
+        if (
+            self._spool.forked
+        ):  # before the guard: another thread may have held it at the moment of the fork
             return
         with self._guard:
             if self._closed:
@@ -416,8 +445,9 @@ class Events:
             self._unwritten = self._unwritten[_write(self._fd, self._unwritten) :]
 
     def close(self) -> bool:
-        """Release the file; whether there is one. OSError when something could not be written: then the prediction has not
-        succeeded."""
+        """Release the file; whether there is one. OSError when something could not be written: then
+        the prediction has not succeeded.
+        """
         with self._guard:
             self._closed = True
             try:
@@ -436,13 +466,17 @@ def output_event(chunk: bytes, files: list[dict[str, Any]]) -> bytes:
 
 
 def log_event(source: str, text: str, copy: bool = False) -> bytes:
-    """The line for text that an async or batched model wrote; a ``copy`` stands in the events of another prediction too."""
+    """The line for text that an async or batched model wrote; a ``copy`` stands in the events of
+    another prediction too.
+    """
     message = {"type": "log", "source": source, "data": text}
     return _json({**message, "copy": True} if copy else message) + b"\n"
 
 
 def metric_event(name: str, value: Any, mode: str, key: str, total: tuple[Any, ...]) -> bytes:
-    """The line for a recorded metric; ``total`` holds the value of ``key`` after it, or nothing when it is gone."""
+    """The line for a recorded metric; ``total`` holds the value of ``key`` after it, or nothing
+    when it is gone.
+    """
     message = {"type": "metric", "name": name, "value": value, "mode": mode, "key": key}
     if total:
         message["total"] = total[0]
@@ -459,9 +493,10 @@ def text_json(text: str) -> bytes:
 
 
 def text_pieces(text: str) -> Iterator[bytes]:
-    """The JSON text of a long text. The encoder goes through a text twice, character by character; most pieces have nothing to
-    escape, which is found out in a quarter of that time. Nor is there ever a copy of the whole: new memory takes longer to get
-    than to fill."""
+    """The JSON text of a long text. The encoder goes through a text twice, character by character;
+    most pieces have nothing to escape, which is found out in a quarter of that time. Nor is there
+    ever a copy of the whole: new memory takes longer to get than to fill.
+    """
     yield b'"'
     at = 0
     while at < len(text):
@@ -491,7 +526,9 @@ def _typed(message: Any, key: str, kind: type[_T]) -> _T:
 
 
 def _open_fresh(path: str) -> int:
-    """Open a file that is new, also where there is one already, or whatever the model has put there."""
+    """Open a file that is new, also where there is one already, or whatever the model has put
+    there.
+    """
     try:
         return _open(path, _FRESH, 0o600)
     except FileExistsError:

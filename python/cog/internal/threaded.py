@@ -17,8 +17,8 @@ _raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
 class Threaded:
     """One call in a thread of its own, which sees the context of the prediction.
 
-    A cancel raises CancelationException in the thread, at its next step in Python, and is over when the thread is: what
-    cannot be interrupted must not go on as if nobody knew of it.
+    A cancel raises CancelationException in the thread, at its next step in Python, and is over when
+    the thread is: what cannot be interrupted must not go on as if nobody knew of it.
     """
 
     def __init__(self, call: Callable[[], Any]) -> None:
@@ -30,7 +30,9 @@ class Threaded:
 
     async def run(self) -> Any:
         """What the call returns or raises."""
-        thread = threading.Thread(target=copy_context().run, args=(self._run,), name="cog-call", daemon=True)
+        thread = threading.Thread(
+            target=copy_context().run, args=(self._run,), name="cog-call", daemon=True
+        )
         thread.start()
         try:
             value, error = await asyncio.shield(self._ended)

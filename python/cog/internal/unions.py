@@ -44,7 +44,9 @@ class OneOf(Kind):
                         return kind.decode(value, files)
                     except Mismatch:
                         continue
-        raise Mismatch(f"expected {self.text}{'' if any(self.hidden(value)) else ', got ' + got(value)}")
+        raise Mismatch(
+            f"expected {self.text}{'' if any(self.hidden(value)) else ', got ' + got(value)}"
+        )
 
     def check(self, value: Any) -> Any:
         return self._first(value, lambda kind: kind.check(value))
@@ -53,7 +55,9 @@ class OneOf(Kind):
         return self._first(plain(value), lambda kind: kind.default(value))
 
     def _first(self, value: Any, read: Callable[[Kind], Any]) -> Any:
-        """What the first member makes of a value; those whose type it has exactly come before the others."""
+        """What the first member makes of a value; those whose type it has exactly come before the
+        others.
+        """
         exact = [kind for kind in self.members if _is_exactly(kind, value)]
         for kind in (*exact, *self.members):
             try:
@@ -119,7 +123,9 @@ class Choice(Kind):
 
     def schema(self) -> Schema:
         described = {} if self._description is None else {"description": self._description}
-        typed = {} if self.base.members else self.base.schema()  # of several types the values alone say it
+        typed = (
+            {} if self.base.members else self.base.schema()
+        )  # of several types the values alone say it
         return {"enum": self.values, **typed, **described}
 
     def decode(self, value: Any, files: Files) -> Any:

@@ -1,4 +1,6 @@
-"""Starts the server: ``python3 -m cog.server.http``, the command of an image that was built for Cog."""
+"""Starts the server: ``python3 -m cog.server.http``, the command of an image that was built for
+Cog.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +26,16 @@ def become(argv: list[str]) -> NoReturn:
     """Replace this process by the server's binary."""
     server = find_server()
     if server is None:
-        sys.exit("coggo-server is not installed: build it with make build, or install the coggo wheel")
+        sys.exit(
+            "coggo-server is not installed: build it with make build, or install the coggo wheel"
+        )
     os.execv(server, [server, *argv])
 
 
 def main(argv: list[str]) -> NoReturn:
-    """Serve the model of the current directory. The flags include Cog's; the interpreter is this one."""
+    """Serve the model of the current directory. The flags include Cog's; the interpreter is this
+    one.
+    """
     words = ["--version" if word == "-v" else word for word in argv]
     become(["--python", sys.executable, *words])
 

@@ -17,7 +17,9 @@ def mounted(tmp_path):
     place.mkdir()
 
     def mount(options: str) -> pathlib.Path:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"mode=755,{options}", "none", place], check=True)
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"mode=755,{options}", "none", place], check=True
+        )
         return place
 
     yield mount
@@ -26,7 +28,16 @@ def mounted(tmp_path):
 
 def refused(tmp_path, given) -> str:
     (tmp_path / "predict.py").write_text("def predict() -> int:\n    return 1\n")
-    flags = ["--predict", "predict.py:predict", "--python", real_python(), "--host", "127.0.0.1", "--port", "0"]
+    flags = [
+        "--predict",
+        "predict.py:predict",
+        "--python",
+        real_python(),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+    ]
     line = [BINARY, *flags, "--working-dir", given, tmp_path]
     done = subprocess.run(line, capture_output=True, text=True, timeout=30)
     assert done.returncode == 1, done.stderr
@@ -36,7 +47,11 @@ def refused(tmp_path, given) -> str:
 def test_a_read_only_file_system(mounted, tmp_path):
     given = mounted("ro")
     said = refused(tmp_path, given)
-    assert "read-only file system; " in said and f"{given} belongs to uid 0" in said and "has mode 0755" in said
+    assert (
+        "read-only file system; " in said
+        and f"{given} belongs to uid 0" in said
+        and "has mode 0755" in said
+    )
     assert "mount a volume there that can be written" in said
 
 

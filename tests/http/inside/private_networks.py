@@ -53,7 +53,11 @@ def test_a_download_is_not_redirected_to_a_private_one(server, public, store):
 
 
 def test_a_download_is_not_redirected_to_one_that_is_spelled_in_another_way(server, public, store):
-    to = store.add("/my%20secret.txt", b"secret").replace("127.0.0.1", "１２７。0。0。1").replace("%20", " ")
+    to = (
+        store.add("/my%20secret.txt", b"secret")
+        .replace("127.0.0.1", "１２７。0。0。1")
+        .replace("%20", " ")
+    )
     body = server.predict({"file": public.redirect("/x.txt", to.encode().decode("latin-1"))}).json
     assert body["status"] == "failed" and "is not public" in body["error"]
     assert store.got == []

@@ -1,4 +1,6 @@
-"""Run by test_durable_by_default.py, where /dev/shm is a file system of its own, and no other server of the machine sweeps it."""
+"""Run by test_durable_by_default.py, where /dev/shm is a file system of its own, and no other
+server of the machine sweeps it.
+"""
 
 from __future__ import annotations
 

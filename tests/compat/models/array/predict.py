@@ -13,7 +13,9 @@ class Predictor(BasePredictor):
         self.matrix = self.generator.rand(4, 4).astype(np.float32)
 
     def predict(
-        self, scale: float = Input(default=2.0, ge=-10, le=10), rows: int = Input(default=2, ge=1, le=4)
+        self,
+        scale: float = Input(default=2.0, ge=-10, le=10),
+        rows: int = Input(default=2, ge=1, le=4),
     ) -> Any:
         part = self.matrix[:rows] * scale
         return {

@@ -8,7 +8,9 @@ from cog import BasePredictor, Input, Path
 
 
 class Predictor(BasePredictor):
-    def predict(self, image: Path, size: int = Input(default=8, ge=1, le=512), gray: bool = False) -> Path:
+    def predict(
+        self, image: Path, size: int = Input(default=8, ge=1, le=512), gray: bool = False
+    ) -> Path:
         picture = Image.open(str(image))
         picture = picture.convert("L" if gray else "RGB").resize((size, size))
         out = Path(tempfile.mkdtemp()) / "thumbnail.png"

@@ -22,7 +22,13 @@ class Predictor(BasePredictor):
     ) -> Dict[str, Any]:
         skip.append("zzz")  # a default must not be shared between requests
         words = [w.lower() for w in re.findall(r"\w+", text)]
-        words = [w for w in words if w not in skip and (keep_stop_words or w not in self.stop_words)]
+        words = [
+            w for w in words if w not in skip and (keep_stop_words or w not in self.stop_words)
+        ]
         counts = {w: words.count(w) * weight for w in sorted(set(words))}
         key = (lambda w: (-counts[w], w)) if order == "count" else (lambda w: w)
-        return {"top": [[w, counts[w]] for w in sorted(counts, key=key)[:top]], "seed": seed, "skipped": len(skip)}
+        return {
+            "top": [[w, counts[w]] for w in sorted(counts, key=key)[:top]],
+            "seed": seed,
+            "skipped": len(skip),
+        }
