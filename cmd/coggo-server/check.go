@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/coggo/coggo/internal/supervisor"
+	"github.com/coggo/coggo/internal/pool"
 )
 
 type checkCommand struct {
@@ -136,7 +136,7 @@ func (s *session) check() problem {
 	if batch := result.Batch; batch != nil {
 		row("batch", "up to %d in one call, which waits up to %g ms for them", batch.MaxSize, 1000*batch.Wait)
 	}
-	if h := s.supervisor.Health(context.Background()); h.Status == supervisor.Unhealthy {
+	if h := s.supervisor.Health(context.Background()); h.Status == pool.Unhealthy {
 		return problem{stage: "healthcheck", text: h.Unhealthy}
 	}
 	if result.Healthcheck {

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/coggo/coggo/internal/pool"
 	"github.com/coggo/coggo/internal/schema"
 	"github.com/coggo/coggo/internal/supervisor"
 )
@@ -47,7 +48,7 @@ func greetOnce(c *console, s *supervisor.Supervisor, config Config, address net.
 	defer stop()
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	for s.Status() == supervisor.Starting {
+	for s.Status() == pool.Starting {
 		select {
 		case <-ticker.C:
 		case <-renewed:
@@ -60,7 +61,7 @@ func greetOnce(c *console, s *supervisor.Supervisor, config Config, address net.
 	document, err := s.Schema()
 	health := s.Health(context.Background())
 	switch {
-	case health.Status == supervisor.SetupFailed:
+	case health.Status == pool.SetupFailed:
 		_, _ = c.Write([]byte(whatNext(config, address))) // nobody to tell
 	case err == nil && health.Max > 0:
 		_, _ = c.Write([]byte(banner(config, address, document, health.Max, took)))

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/coggo/coggo/internal/pool"
 	"github.com/coggo/coggo/internal/runner"
 	"github.com/coggo/coggo/internal/supervisor"
 	"github.com/coggo/coggo/internal/watch"
@@ -66,7 +67,7 @@ func (r reloader) matters(c watch.Change) bool {
 	switch {
 	case c.Kind == watch.Added:
 		status := r.supervisor.Status()
-		return (status == supervisor.SetupFailed || status == supervisor.Defunct) &&
+		return (status == pool.SetupFailed || status == pool.Defunct) &&
 			c.At.After(r.supervisor.Health(context.Background()).Setup.CompletedAt.Add(-supervisor.ClockTick))
 	case c.Code() && !c.Same:
 		return true

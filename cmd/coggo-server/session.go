@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/coggo/coggo/internal/pool"
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/schema"
 	"github.com/coggo/coggo/internal/supervisor"
@@ -74,14 +75,14 @@ func (s *session) loaded() (*schema.Document, error) {
 
 // ready returns once the model is set up.
 func (s *session) ready() error {
-	return s.until(func() bool { return s.supervisor.Status() == supervisor.Ready })
+	return s.until(func() bool { return s.supervisor.Status() == pool.Ready })
 }
 
 func (s *session) until(ok func() bool) error {
 	ticker := time.NewTicker(poll)
 	defer ticker.Stop()
 	for !ok() {
-		if status := s.supervisor.Status(); status != supervisor.Starting && !ok() {
+		if status := s.supervisor.Status(); status != pool.Starting && !ok() {
 			return s.notReady()
 		}
 		select {

@@ -5,17 +5,18 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/coggo/coggo/internal/pool"
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/supervisor"
 )
 
 type healthBody struct {
-	Status      supervisor.Status `json:"status"`
-	Setup       setupBody         `json:"setup"`
-	Version     versionBody       `json:"version"`
-	Concurrency concurrencyBody   `json:"concurrency"`
-	Runners     []runnerBody      `json:"runners,omitempty"`
-	Unhealthy   string            `json:"user_healthcheck_error,omitempty"`
+	Status      pool.Status     `json:"status"`
+	Setup       setupBody       `json:"setup"`
+	Version     versionBody     `json:"version"`
+	Concurrency concurrencyBody `json:"concurrency"`
+	Runners     []runnerBody    `json:"runners,omitempty"`
+	Unhealthy   string          `json:"user_healthcheck_error,omitempty"`
 }
 
 type setupBody struct {
@@ -35,10 +36,10 @@ type versionBody struct {
 
 // runnerBody is one of several runners.
 type runnerBody struct {
-	Status      supervisor.Status `json:"status"`
-	PID         int               `json:"pid,omitempty"`
-	Devices     string            `json:"devices,omitempty"`
-	Concurrency concurrencyBody   `json:"concurrency"`
+	Status      pool.Status     `json:"status"`
+	PID         int             `json:"pid,omitempty"`
+	Devices     string          `json:"devices,omitempty"`
+	Concurrency concurrencyBody `json:"concurrency"`
 }
 
 type concurrencyBody struct {
@@ -103,8 +104,8 @@ func (a *API) live(w http.ResponseWriter, r *http.Request) error {
 
 // readyBody is what a probe needs to know.
 type readyBody struct {
-	Status supervisor.Status `json:"status"`
-	Detail string            `json:"detail,omitempty"`
+	Status pool.Status `json:"status"`
+	Detail string      `json:"detail,omitempty"`
 }
 
 // ready answers 200 when predictions are taken, be it that they have to wait for a slot.
@@ -117,7 +118,7 @@ func (a *API) ready(w http.ResponseWriter, r *http.Request) error {
 	if h.Draining {
 		body.Detail = "the server is shutting down"
 	}
-	if h.Draining || h.Status != supervisor.Ready && h.Status != supervisor.Busy {
+	if h.Draining || !h.Status.Accepting() {
 		code = http.StatusServiceUnavailable
 		retryAfter(w, h.RetryAfter)
 	}

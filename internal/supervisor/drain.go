@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/coggo/coggo/internal/pool"
 	"github.com/coggo/coggo/internal/runner"
 )
 
@@ -53,12 +54,12 @@ func (s *Supervisor) Drain(grace, hurry context.Context) {
 	select {
 	case <-done:
 	case <-hurry.Done():
-		s.Log.Info("stopping at once")
+		s.config.Log.Info("stopping at once")
 		select {
 		case <-done:
 		case <-time.After(hurryWait):
 			s.killAll()
-			s.Log.Error("something hangs and is left behind")
+			s.config.Log.Error("something hangs and is left behind")
 		}
 	}
 }
@@ -67,11 +68,12 @@ func (s *Supervisor) drain(grace, hurry context.Context) {
 	late, _ := grace.Deadline()
 	s.mu.Lock()
 	s.end()
+	s.pool.Drain()
 	s.mu.Unlock()
 	s.drainPredictions(grace, hurry, late)
 	flush, cancel := context.WithDeadline(hurry, sooner(late.Add(stopAt), flushWait))
 	defer cancel()
-	s.reportUndelivered(s.Webhooks.Drain(flush))
+	s.reportUndelivered(s.config.Webhooks.Drain(flush))
 	s.stop()
 	told := sooner(late.Add(leaveAt-shutdownEndWait/2), stopWait)
 	var shut sync.WaitGroup
@@ -82,9 +84,9 @@ func (s *Supervisor) drain(grace, hurry context.Context) {
 	select {
 	case <-closed(&s.workersn):
 	case <-time.After(time.Until(sooner(late.Add(leaveAt), leaveWait))):
-		s.Log.Error("a model process, or what it has started, does not end")
+		s.config.Log.Error("a model process, or what it has started, does not end")
 	}
-	if s.Durable {
+	if s.config.Durable {
 		s.root.GiveRoom()
 	}
 }
@@ -108,7 +110,7 @@ func (s *Supervisor) drainPredictions(grace, hurry context.Context, late time.Ti
 	select {
 	case <-idle:
 	case <-time.After(time.Until(sooner(late.Add(flushAt), flushAt-killAt))):
-		s.Log.Error("predictions do not end: a killed model process hangs in the kernel")
+		s.config.Log.Error("predictions do not end: a killed model process hangs in the kernel")
 	}
 }
 
@@ -133,10 +135,8 @@ func closed(group *sync.WaitGroup) <-chan struct{} {
 func (s *Supervisor) cancelAll(r Reason) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, f := range s.flights {
-		if !f.settled {
-			f.cancel(r)
-		}
+	for f := range s.pool.Live() {
+		f.cancel(r)
 	}
 }
 
@@ -154,7 +154,7 @@ func (s *Supervisor) killAll() {
 // dismiss tells a process to stop and reports whether it has ended before late, or hurry, has come.
 func (w *worker) dismiss(process *runner.Process, late time.Time, hurry <-chan struct{}) bool {
 	if err := w.dir.PutStop(); err != nil {
-		w.s.Log.Error("stop the runner", "error", err)
+		w.s.config.Log.Error("stop the runner", "error", err)
 	}
 	select {
 	case <-process.Done():
@@ -168,15 +168,15 @@ func (w *worker) dismiss(process *runner.Process, late time.Time, hurry <-chan s
 // shut stops the worker's process, by word and, once late has come or hurry is done, by force.
 func (w *worker) shut(late time.Time, hurry context.Context) {
 	w.s.mu.Lock()
-	process, p := w.process, w.phase
+	process, phase := w.process, w.s.pool.Phase(w.index)
 	w.s.mu.Unlock()
 	if process == nil {
 		return
 	}
-	if p == phaseReady && w.dismiss(process, late, hurry.Done()) {
+	if phase == pool.PhaseReady && w.dismiss(process, late, hurry.Done()) {
 		return
 	}
-	if p != phaseDefunct { // else it was tried: it has a process because that does not end
+	if phase != pool.PhaseDefunct { // else it was tried: it has a process because that does not end
 		w.end(process, "the server ends")
 	}
 }

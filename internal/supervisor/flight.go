@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/coggo/coggo/internal/files"
+	"github.com/coggo/coggo/internal/pool"
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/schema"
 	"github.com/coggo/coggo/internal/spool"
@@ -36,54 +37,66 @@ const (
 // Error makes a Reason the cause of a context.
 func (r Reason) Error() string { return "canceled: " + string(r) }
 
-// flight is one prediction with what belongs to its way through the server.
+// stage says who works on a flight.
+type stage int
+
+const (
+	stageServer    stage = iota // the server: it waits, fetches, or has finished without a runner
+	stageHanded                 // the runner has the request
+	stageAbandoned              // it finished, but the runner still runs it
+)
+
+// flight is one prediction on its way through the server. Its fields belong to the goroutine of the
+// prediction (Supervisor.run), except where noted.
 type flight struct {
 	prediction *prediction.Prediction
 	run        string // of the runs of the same id, this one; empty when no later server will ask
 	checked    schema.Checked
 	against    *schema.Input // what checked is by
 	accepted   time.Time
+	fileID     string     // in the names of its files
 	dir        *spool.Dir // where its files are, from the moment it has a slot
 	replaces   string     // the run of the same id before, whose result is noted; empty when there is none
-	lasting    bool       // somebody may ask for the result after a restart: they did not wait, or may ask once more
+	keepResult bool       // a client may ask for the result after a restart: it did not wait, or may ask once more
 
-	ctx        context.Context // done when the prediction must end, with a Reason as its cause
-	cancelBy   context.CancelCauseFunc
-	noted      chan struct{} // closed when a later server would know of the prediction
-	turn       chan *worker  // receives the worker whose slot it was given; nil when it is to fetch its files first
-	watch      func()        // begins to watch whether the client leaves; nil when nobody waits, or once it was called
-	look       bell          // something to read
-	eventsOnly atomic.Bool   // what there is to read are events: it saves a stream of tokens a look for its response at each
-	noteOnce   sync.Once
-	queued     bool   // stands in the journal of the queue
-	plain      bool   // left nothing but its request and response in the spool
-	soon       bool   // set at the handover: the prediction before it was brief, so its end is expected at once
-	brief      bool   // took less than BusyPoll from the handover to the end
-	inputs     string // the directory with the files of its input; empty while there is none
-	fetches    bool   // some of its files are not in the request: it has no slot while it fetches them
-	unchecked  bool   // its input is checked once it has a slot: there was no schema before, or it was another model's
-	deadline   time.Duration
-	record     atomic.Pointer[spool.Record] // of what it writes, for a later server; nil for a brief one
-	owed       webhook.Body                 // the terminal snapshot as it is on disk, nil when it is not
-	hook       *webhook.Queue               // nil without a webhook; set before the handover
-	span       *telemetry.Span              // of the whole prediction; nil without traces
-	predict    *telemetry.Span              // of the run itself
+	ctx         context.Context // done when the prediction must end, with a Reason as its cause
+	cancelBy    context.CancelCauseFunc
+	durable     chan struct{} // closed once a later server would know about the prediction, or need not
+	turn        chan *worker  // receives the worker that it gets a slot of; nil: it has to fetch its files first
+	watch       func()        // starts to watch whether the client leaves; nil if no client waits, or once called
+	news        notifier      // there is something to read
+	eventsOnly  atomic.Bool   // only events are new: a stream of tokens need not look for its response at each
+	onDurable   sync.Once     // closes durable
+	journaled   bool          // it is in the journal of the queue
+	noSideFiles bool          // it left only its request and response in the spool
+	expectQuick bool          // set at the handover: the one before was quick, so its end is expected at once
+	wasQuick    bool          // it took less than BusyPoll from the handover to the end
+	inputs      string        // the directory with the files of its input; empty while there is none
+	fetches     bool          // some of its files are not in the request: it has no slot while it fetches them
+	recheck     bool          // its input is checked once it has a slot: there was no schema before, or that of another model
+	deadline    time.Duration
+	record      atomic.Pointer[spool.Record] // of what it writes, for a later server; nil for a brief one
+	owed        webhook.Body                 // the terminal snapshot as it is on disk, nil when it is not
+	hook        *webhook.Queue               // nil without a webhook; set before the handover
+	span        *telemetry.Span              // of the whole prediction; nil without traces
+	predict     *telemetry.Span              // of the run itself
 
-	handed    bool // guarded by Supervisor.mu: the runner has the request
-	settled   bool // guarded by Supervisor.mu: nothing of it is left in the spool, the slot is free
-	abandoned bool // guarded by Supervisor.mu: it ended, but its runner goes on with it
+	// guarded by Supervisor.mu
+	slot  pool.Slot
+	stage stage
 }
 
 func (s *Supervisor) newFlight(r prediction.Request, against *schema.Input, checked schema.Checked) *flight {
 	f := &flight{
-		prediction: prediction.New(r, s.Limits),
-		accepted:   s.Now(),
-		noted:      make(chan struct{}),
+		prediction: prediction.New(r, s.config.Limits),
+		accepted:   s.config.Now(),
+		fileID:     spool.FileID(r.ID),
+		durable:    make(chan struct{}),
 		turn:       make(chan *worker, 1),
-		look:       newBell(),
+		news:       newNotifier(),
 	}
 	f.setChecked(against, checked)
-	if s.Durable {
+	if s.config.Durable {
 		f.run = prediction.NewID()
 	}
 	f.ctx, f.cancelBy = context.WithCancelCause(context.Background())
@@ -101,14 +114,14 @@ func (f *flight) target() webhook.Target {
 	if span := f.span; span != nil {
 		t.Trace = func(e webhook.Event, attempt int) (http.Header, func(error)) {
 			child := span.Child("webhook", trace.SpanKindClient, attribute.String("coggo.webhook.event", string(e)), attribute.Int("coggo.webhook.attempt", attempt))
-			return child.Header(nil), func(err error) { child.End(text(err)) }
+			return child.Header(nil), func(err error) { child.End(errText(err)) }
 		}
 	}
 	return t
 }
 
-// text is what err says, empty for none.
-func text(err error) string {
+// errText is the message of err, empty for nil.
+func errText(err error) string {
 	if err == nil {
 		return ""
 	}
@@ -137,7 +150,28 @@ func (f *flight) shown() *prediction.Prediction {
 // owes reports whether a receiver is to hear of the end.
 func (f *flight) owes() bool { return f.hook != nil && f.prediction.Request.Wants("completed") }
 
-func (f *flight) id() string { return f.prediction.Request.ID }
+// The methods of a pool.Member.
+
+// ID is the id of the prediction.
+func (f *flight) ID() string { return f.prediction.Request.ID }
+
+// Method is predict or train.
+func (f *flight) Method() prediction.Method { return f.prediction.Request.Method }
+
+// Size is what the prediction takes in memory, in bytes.
+func (f *flight) Size() int { return f.prediction.Size() }
+
+// Fetches reports whether some of its files have to be downloaded.
+func (f *flight) Fetches() bool { return f.fetches }
+
+// Patient reports whether its client does not retry.
+func (f *flight) Patient() bool { return f.prediction.Request.Patient }
+
+// Recovered reports whether its input is checked again.
+func (f *flight) Recovered() bool { return f.recheck }
+
+// Accepted is when the server accepted it; for a restored one, when it finished.
+func (f *flight) Accepted() time.Time { return f.accepted }
 
 // partial is the body of a webhook on the way.
 func (f *flight) partial() webhook.Body { return f.prediction.Partial() }
@@ -145,16 +179,16 @@ func (f *flight) partial() webhook.Body { return f.prediction.Partial() }
 // cancel may be called often; the first reason counts.
 func (f *flight) cancel(r Reason) { f.cancelBy(r) }
 
-// mayLast is called before the prediction waits for anything.
-func (f *flight) mayLast() {
+// startDisconnectWatch must be called before the prediction waits for anything.
+func (f *flight) startDisconnectWatch() {
 	if f.watch != nil {
 		f.watch()
 		f.watch = nil
 	}
 }
 
-// deserted reports whether it ended canceled because its client was gone. That is no result for a
-// client that comes back and asks for the same again.
+// deserted reports whether the prediction was canceled because its client disconnected. Such a
+// result must not be reused if the client retries the same PUT.
 func (f *flight) deserted() bool {
 	return reasonOf(f.ctx) == ByDisconnect && f.prediction.Final().Status == prediction.Canceled
 }
@@ -168,27 +202,26 @@ func asReason(err error) Reason {
 	return r
 }
 
-// note says that a later server would know of the prediction, or that it need not.
-func (f *flight) note() { f.noteOnce.Do(func() { close(f.noted) }) }
+// markDurable says that a later server would know about the prediction, or that it need not.
+func (f *flight) markDurable() { f.onDurable.Do(func() { close(f.durable) }) }
 
-// bell wakes the one goroutine that reads from it; a ring that nobody has heard yet stands for
-// later ones too.
-type bell chan struct{}
+// notifier wakes the one goroutine that reads from it; pending notifications coalesce.
+type notifier chan struct{}
 
-func newBell() bell { return make(bell, 1) }
+func newNotifier() notifier { return make(notifier, 1) }
 
-func (b bell) poke() {
+func (n notifier) notify() {
 	select {
-	case b <- struct{}{}:
+	case n <- struct{}{}:
 	default:
 	}
 }
 
-// news wakes the flight's goroutine; with eventsOnly there was no response when the directory was
-// listed.
-func (f *flight) news(eventsOnly bool) {
+// notify wakes the flight's goroutine. eventsOnly says that there was no response when the directory
+// was listed.
+func (f *flight) notify(eventsOnly bool) {
 	f.eventsOnly.Store(eventsOnly)
-	f.look.poke()
+	f.news.notify()
 }
 
 // log adds text that the model wrote.
@@ -201,7 +234,7 @@ func (f *flight) log(source string, text []byte) {
 
 // origin is f as the one who writes to a stream; w is nil for what an earlier server has run.
 func (f *flight) origin(w *worker, stream string) Origin {
-	o := Origin{ID: f.id(), Stream: stream}
+	o := Origin{ID: f.ID(), Stream: stream}
 	if w != nil {
 		o.Runner = w.index
 	}

@@ -71,8 +71,8 @@ func (o *follower) run(ctx context.Context) prediction.Result {
 	defer o.events.Close()
 	defer o.endRecord()
 	defer o.hear()
-	if o.f.soon {
-		o.poll(ctx, o.s.Runner.BusyPoll)
+	if o.f.expectQuick {
+		o.poll(ctx, o.s.config.Runner.BusyPoll)
 	}
 	var lasts <-chan time.Time
 	if o.f.watch != nil || o.lent != nil {
@@ -82,9 +82,9 @@ func (o *follower) run(ctx context.Context) prediction.Result {
 	gone := o.process.Gone() // nil once that is known
 	for {
 		select {
-		case <-o.f.look:
+		case <-o.f.news:
 		case <-lasts:
-			o.f.mayLast()
+			o.f.startDisconnectWatch()
 			o.keepRecord()
 			if o.lent != nil && !o.lent.Follow() {
 				lasts = time.After(readAgain)
@@ -121,15 +121,15 @@ func (o *follower) run(ctx context.Context) prediction.Result {
 // longer than to run a short prediction. The signal of the response still comes; whatever comes
 // before it ends the poll.
 func (o *follower) poll(ctx context.Context, limit time.Duration) {
-	until := o.s.Now().Add(limit)
-	answered := o.dir.Answered(spool.FileID(o.f.id()))
+	until := o.s.config.Now().Add(limit)
+	answered := o.dir.Answered(o.f.fileID)
 	for !answered() {
-		if len(o.f.look) > 0 || ctx.Err() != nil || o.s.Now().After(until) {
+		if len(o.f.news) > 0 || ctx.Err() != nil || o.s.config.Now().After(until) {
 			return
 		}
 		yield()
 	}
-	o.f.look.poke()
+	o.f.news.notify()
 }
 
 // pollAfterCancel stays awake for the end of a canceled prediction that runs alone: several would
@@ -138,7 +138,7 @@ func (o *follower) poll(ctx context.Context, limit time.Duration) {
 func (o *follower) pollAfterCancel() {
 	if o.w.handedFlights() == 1 {
 		runtime.Gosched() // whoever asked for the cancel is answered first
-		o.poll(context.Background(), 2*o.s.Runner.BusyPoll)
+		o.poll(context.Background(), 2*o.s.config.Runner.BusyPoll)
 	}
 }
 
@@ -148,7 +148,7 @@ func (o *follower) pollAfterCancel() {
 func (o *follower) read(ctx context.Context, eventsOnly bool) (result prediction.Result, ended bool, err error) {
 	var response spool.Response
 	if !eventsOnly {
-		response, ended, err = o.dir.Response(spool.FileID(o.f.id()))
+		response, ended, err = o.dir.Response(o.f.fileID)
 	}
 	if errors.As(err, new(*spool.LargeOutputError)) {
 		return o.failed(o.largeOutput()), true, nil
@@ -180,18 +180,18 @@ func (o *follower) unreadable(err error) (lasting bool) {
 		return false
 	}
 	if odd(err) {
-		o.fail(illegible(err).Error())
+		o.fail(unreadableError(err).Error())
 		return true
 	}
-	now := o.s.Now()
+	now := o.s.config.Now()
 	if o.again == nil {
 		o.unread = now
-		o.s.Log.Warn("trying again", "id", o.f.id(), "error", illegible(err))
+		o.s.config.Log.Warn("trying again", "id", o.f.ID(), "error", unreadableError(err))
 	}
 	o.again = time.After(readAgain)
 	lasting = now.Sub(o.unread) >= readLimit
 	if lasting {
-		o.fail(illegible(err).Error())
+		o.fail(unreadableError(err).Error())
 	}
 	return lasting
 }
@@ -216,7 +216,7 @@ func (o *follower) apply(ctx context.Context) error {
 		case passing(err) || odd(err):
 			return err
 		case err != nil:
-			o.s.Log.Warn("read events", "id", o.f.id(), "error", err)
+			o.s.config.Log.Warn("read events", "id", o.f.ID(), "error", err)
 		}
 	}
 	return nil
@@ -229,7 +229,7 @@ func (o *follower) take(ctx context.Context, events []spool.Event) {
 			o.yield(ctx, e)
 		case "log":
 			if !e.Copy {
-				o.s.Output(o.f.origin(o.w, e.Source), []byte(e.Data))
+				o.s.config.Output(o.f.origin(o.w, e.Source), []byte(e.Data))
 			}
 			o.f.log(e.Source, []byte(e.Data))
 		case "metric":
@@ -262,10 +262,12 @@ func (o *follower) yield(ctx context.Context, e spool.Event) {
 	}
 }
 
-func (o *follower) tooMuch(output int64) bool { return o.s.MaxOutput > 0 && output > o.s.MaxOutput }
+func (o *follower) tooMuch(output int64) bool {
+	return o.s.config.MaxOutput > 0 && output > o.s.config.MaxOutput
+}
 
 func (o *follower) largeOutput() string {
-	return fmt.Sprintf("the output is larger than %d bytes, see --max-output; return large ones as files", o.s.MaxOutput)
+	return fmt.Sprintf("the output is larger than %d bytes, see --max-output; return large ones as files", o.s.config.MaxOutput)
 }
 
 // publish turns file outputs into data URLs or uploads. Large ones stay on disk, as inserts.
@@ -283,12 +285,12 @@ func (o *follower) publish(ctx context.Context, output []byte, table []spool.Fil
 		o.target = &files.Destination{ID: r.ID, URL: r.OutputPrefix}
 	}
 	var span *telemetry.Span
-	if o.s.Publisher.Uploads(o.target) {
+	if o.s.config.Publisher.Uploads(o.target) {
 		span = o.f.span.Child("upload", trace.SpanKindClient, attribute.Int("coggo.files", len(table)))
 	}
 	o.target.Header = span.Header(r.TraceHeader())
-	published, inserts, err := o.s.Publisher.Publish(ctx, o.target, output, entries(table))
-	span.End(text(err))
+	published, inserts, err := o.s.config.Publisher.Publish(ctx, o.target, output, entries(table))
+	span.End(errText(err))
 	value := prediction.Value{Raw: published}
 	for _, in := range inserts {
 		value.Inserts = append(value.Inserts, prediction.Insert{At: in.At, Text: in.Text})
@@ -305,10 +307,10 @@ func (o *follower) conclude(ctx context.Context, r spool.Response) prediction.Re
 	if r.Traceback != "" {
 		from := o.f.origin(o.w, runner.Stderr)
 		from.Whole = true
-		o.s.Output(from, []byte(r.Traceback))
+		o.s.config.Output(from, []byte(r.Traceback))
 		o.f.log("stderr", []byte(r.Traceback))
 	}
-	o.f.plain = !o.events.Found() && o.grace == nil && len(r.Files) == 0 && r.OutputPath == "" && o.f.record.Load() == nil
+	o.f.noSideFiles = !o.events.Found() && o.grace == nil && len(r.Files) == 0 && r.OutputPath == "" && o.f.record.Load() == nil
 	result := prediction.Result{
 		Status: prediction.Status(r.Status), Streamed: r.Streamed, Error: r.Error, Metrics: r.Metrics, CompletedAt: r.CompletedAt,
 	}
@@ -336,7 +338,7 @@ func (o *follower) conclude(ctx context.Context, r spool.Response) prediction.Re
 }
 
 func (o *follower) failed(text string) prediction.Result {
-	return prediction.Result{Status: prediction.Failed, Error: text, CompletedAt: o.s.Now()}
+	return prediction.Result{Status: prediction.Failed, Error: text, CompletedAt: o.s.config.Now()}
 }
 
 // died ends a prediction whose runner has exited without an answer.
@@ -348,7 +350,7 @@ func (o *follower) died(ctx context.Context) prediction.Result {
 	if o.process.Exit().Code == unwritableStatus {
 		text := "the answer could not be written to the working directory"
 		if err := o.dir.Probe(healthRoom); err != nil {
-			text += ": " + reasonFor(err).Error()
+			text += ": " + errnoOnly(err).Error()
 		}
 		return o.failed(text)
 	}
@@ -366,18 +368,18 @@ func (o *follower) hear() {
 // one would cost more than the rest of it; whoever runs beside others writes events, which are on
 // disk anyway.
 func (o *follower) keepRecord() {
-	if o.s.Durable && o.lent != nil && o.f.record.Load() == nil {
-		o.f.record.Store(o.dir.Record(o.f.id(), o.s.recordBytes()))
+	if o.s.config.Durable && o.lent != nil && o.f.record.Load() == nil {
+		o.f.record.Store(o.dir.Record(o.f.ID(), o.s.recordBytes()))
 	}
 }
 
 // recordBytes is a little more than the logs of a prediction may have, so that a later server says
 // that there was more.
 func (s *Supervisor) recordBytes() int64 {
-	if s.Limits.LogBytes == 0 {
+	if s.config.Limits.LogBytes == 0 {
 		return math.MaxInt64
 	}
-	return int64(s.Limits.LogBytes) + 1
+	return int64(s.config.Limits.LogBytes) + 1
 }
 
 func (o *follower) endRecord() {
@@ -393,8 +395,8 @@ func (o *follower) cancel(r Reason) {
 		return
 	}
 	o.grace = time.After(o.s.cancelGrace(r))
-	if err := o.dir.PutCancel(o.f.id(), string(r)); err != nil {
-		o.s.Log.Error("cancel", "id", o.f.id(), "error", err)
+	if err := o.dir.PutCancel(o.f.ID(), string(r)); err != nil {
+		o.s.config.Log.Error("cancel", "id", o.f.ID(), "error", err)
 		return
 	}
 	o.ring()
@@ -403,9 +405,9 @@ func (o *follower) cancel(r Reason) {
 // cancelGrace is how long a prediction may take to end that was canceled for reason r.
 func (s *Supervisor) cancelGrace(r Reason) time.Duration {
 	if r == ByShutdown {
-		return min(s.CancelGrace, shutdownCancelGrace)
+		return min(s.config.CancelGrace, shutdownCancelGrace)
 	}
-	return s.CancelGrace
+	return s.config.CancelGrace
 }
 
 // ring tells the runner of the cancel file, now and again until the prediction has ended: a bell
@@ -420,12 +422,12 @@ func (o *follower) ring() {
 // replaced at once; otherwise the others may end first, and the slot stays taken until then.
 func (o *follower) giveUp(ctx context.Context) prediction.Result {
 	grace := o.s.cancelGrace(reasonOf(ctx))
-	o.s.Log.Warn("prediction ignored its cancel", "id", o.f.id(), "grace", grace)
+	o.s.config.Log.Warn("prediction ignored its cancel", "id", o.f.ID(), "grace", grace)
 	if o.w.abandon(o.f) {
-		o.w.end(o.process, whyReplaced([]string{o.f.id()}, grace))
+		o.w.end(o.process, whyReplaced([]string{o.f.ID()}, grace))
 	}
 	if err := o.apply(ctx); err != nil {
-		o.s.Log.Warn("events are missing", "id", o.f.id(), "error", illegible(err))
+		o.s.config.Log.Warn("events are missing", "id", o.f.ID(), "error", unreadableError(err))
 	}
 	if o.fault != "" {
 		return o.failed(o.fault)

@@ -7,20 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/coggo/coggo/internal/pool"
 	"github.com/coggo/coggo/internal/spool"
-)
-
-// Status is the state of the server, as GET /health-check names it.
-type Status string
-
-// The states.
-const (
-	Starting    Status = "STARTING"
-	Ready       Status = "READY"
-	Busy        Status = "BUSY"
-	SetupFailed Status = "SETUP_FAILED"
-	Defunct     Status = "DEFUNCT"
-	Unhealthy   Status = "UNHEALTHY"
 )
 
 // Health is what the server says of itself.
@@ -32,7 +20,7 @@ type Health struct {
 
 // RunnerHealth is how one of several runners is.
 type RunnerHealth struct {
-	Status       Status
+	Status       pool.Status
 	PID          int // 0 while there is no process
 	Devices      string
 	Max, Current int // its slots, and those that are taken
@@ -40,7 +28,7 @@ type RunnerHealth struct {
 
 // Summary is the health of all runners together.
 type Summary struct {
-	Status      Status
+	Status      pool.Status
 	Setup       Setup
 	Max         int // slots
 	Current     int // slots that are taken
@@ -69,8 +57,8 @@ func (s *Supervisor) Health(ctx context.Context) Health {
 	defer s.mu.Unlock()
 	h := s.healthLocked() // now, because a runner may have died while it was asked
 	h.Unhealthy = unhealthy
-	if unhealthy != "" && (h.Status == Ready || h.Status == Busy) {
-		h.Status = Unhealthy
+	if unhealthy != "" && h.Status.Accepting() {
+		h.Status = pool.Unhealthy
 	}
 	return h
 }
@@ -80,7 +68,7 @@ func (s *Supervisor) Health(ctx context.Context) Health {
 func (s *Supervisor) unhealthy(ctx context.Context) string {
 	for _, w := range s.workers {
 		if err := w.room(); err != nil {
-			return unwritable(err).Error()
+			return unwritableError(err).Error()
 		}
 	}
 	texts := make([]string, len(s.workers))
@@ -99,7 +87,7 @@ func (s *Supervisor) unhealthy(ctx context.Context) string {
 func (w *worker) hasHealthcheck() (turned <-chan struct{}, asks bool) {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
-	return w.turned, w.phase == phaseReady && w.setup.Healthcheck
+	return w.phaseChanged, w.s.pool.Phase(w.index) == pool.PhaseReady && w.setup.Healthcheck
 }
 
 // SetupResult is what the first runner says of loading and setup(), or what its end says. It is
@@ -111,36 +99,10 @@ func (s *Supervisor) SetupResult() spool.SetupResult {
 }
 
 // Status is the state without the model's own opinion.
-func (s *Supervisor) Status() Status {
+func (s *Supervisor) Status() pool.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.statusLocked()
-}
-
-func (s *Supervisor) statusLocked() Status {
-	return statusOf(s.workers...)
-}
-
-// statusOf is the state of workers together, whose lock is held.
-func statusOf(workers ...*worker) Status {
-	count := map[phase]int{}
-	free := 0
-	for _, w := range workers {
-		count[w.phase]++
-		free += w.freeLocked()
-	}
-	switch {
-	case free > 0:
-		return Ready
-	case count[phaseReady] > 0:
-		return Busy
-	case count[phaseStarting]+count[phaseEnding] > 0:
-		return Starting
-	case count[phaseSetupFailed] > 0:
-		return SetupFailed
-	default:
-		return Defunct
-	}
+	return s.pool.Status()
 }
 
 // probeEvery is how long the result of a look for room counts: it writes a file, and probes may
@@ -155,7 +117,7 @@ type probed struct {
 
 // room returns why nothing can be written in the directory of w.
 func (w *worker) room() error {
-	now := w.s.Now()
+	now := w.s.config.Now()
 	last := w.probe.Load()
 	if last == nil || now.Sub(last.at) >= probeEvery {
 		last = &probed{now, w.dir.Probe(healthRoom)}
@@ -165,17 +127,10 @@ func (w *worker) room() error {
 }
 
 func (s *Supervisor) healthLocked() Health {
-	h := Health{Summary: Summary{Status: s.statusLocked(), Draining: s.ending.Err() != nil}}
-	h.RetryAfter = s.retryLocked(h.Status)
-	shown := s.workers[0]
-	for _, w := range s.workers {
-		if w.phase == phaseReady {
-			h.Max += w.setup.MaxConcurrency
-			h.Current += w.takenLocked()
-		} else if shown.phase == phaseReady {
-			shown = w
-		}
-	}
+	h := Health{Summary: Summary{Status: s.pool.Status(), Draining: s.pool.Draining()}}
+	h.RetryAfter = s.pool.RetryAfter(s.config.Now())
+	h.Max, h.Current = s.pool.Slots()
+	shown := s.shownLocked()
 	h.Python, h.Cog = shown.setup.Python, shown.setup.Cog
 	h.Setup = Setup{StartedAt: shown.setup.StartedAt, CompletedAt: shown.setup.CompletedAt, Status: shown.setup.Status}
 	if h.Setup.Status == "" {
@@ -190,35 +145,29 @@ func (s *Supervisor) healthLocked() Health {
 	return h
 }
 
+// shownLocked is the worker whose setup health shows: the first that is not ready, else the first.
+func (s *Supervisor) shownLocked() *worker {
+	for _, w := range s.workers {
+		if s.pool.Phase(w.index) != pool.PhaseReady {
+			return w
+		}
+	}
+	return s.workers[0]
+}
+
 func (w *worker) healthLocked() RunnerHealth {
-	h := RunnerHealth{Status: statusOf(w), Devices: w.devices()}
+	h := RunnerHealth{Status: w.s.pool.WorkerStatus(w.index), Devices: w.devices()}
+	h.Max, h.Current = w.s.pool.WorkerSlots(w.index)
 	if w.process != nil {
 		h.PID = w.process.PID()
 	}
-	if w.phase == phaseReady {
-		h.Max, h.Current = w.setup.MaxConcurrency, w.takenLocked()
-	}
 	return h
-}
-
-// whyNotLocked says to a client why no prediction is taken.
-func (s *Supervisor) whyNotLocked(status Status) string {
-	why := ""
-	for _, w := range s.workers {
-		if w.why != "" {
-			why = w.why
-		}
-	}
-	if status == SetupFailed {
-		return "setup failed: " + why
-	}
-	return why
 }
 
 // checker runs the model's healthcheck at most once at a time; everyone who asks meanwhile shares
 // the answer.
 type checker struct {
-	look bell
+	news notifier
 
 	mu       sync.Mutex // guards the rest
 	sequence int
@@ -230,7 +179,7 @@ type checkRun struct {
 	text string // why the model is unhealthy; valid once done is closed
 }
 
-func newChecker() *checker { return &checker{look: newBell()} }
+func newChecker() *checker { return &checker{news: newNotifier()} }
 
 // healthcheck returns why the model says it is unhealthy, empty when it is well or no longer there.
 func (w *worker) healthcheck(ctx context.Context, turned <-chan struct{}) string {
@@ -277,11 +226,11 @@ func (w *worker) answer(sequence int, turned <-chan struct{}) string {
 			return r.Error
 		}
 		select {
-		case <-w.check.look:
+		case <-w.check.news:
 		case <-tick.C:
 		case <-late:
 			if err != nil {
-				return "Healthcheck failed: " + illegible(err).Error()
+				return "Healthcheck failed: " + unreadableError(err).Error()
 			}
 			return "Healthcheck failed: user-defined healthcheck timed out after 5.0 seconds"
 		case <-turned:

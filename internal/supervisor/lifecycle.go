@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/coggo/coggo/internal/files"
+	"github.com/coggo/coggo/internal/pool"
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/schema"
 	"github.com/coggo/coggo/internal/spool"
@@ -27,9 +28,9 @@ func (s *Supervisor) run(f *flight) {
 	ctx, cancel := s.withDeadline(f)
 	defer cancel()
 	r := f.prediction.Request
-	f.span = s.Tracer.Prediction(r.ID, string(r.Method), r.TraceParent, r.TraceState, f.accepted)
+	f.span = s.config.Tracer.Prediction(r.ID, string(r.Method), r.TraceParent, r.TraceState, f.accepted)
 	if r.Webhook != "" {
-		f.hook = s.Webhooks.Open(f.target(), f.partial)
+		f.hook = s.config.Webhooks.Open(f.target(), f.partial)
 	}
 	s.keepRoom(f)
 	if f.replaces != "" {
@@ -55,10 +56,10 @@ func (s *Supervisor) execute(ctx context.Context, f *flight) (*worker, predictio
 		f.predict.End(err.Error())
 		return w, s.ended(f, err)
 	}
-	follow := follower{s: s, f: f, w: w, dir: w.dir, process: process, lent: w.lent(process), events: w.dir.Events(f.id())}
-	begun := s.Now()
+	follow := follower{s: s, f: f, w: w, dir: w.dir, process: process, lent: w.lent(process), events: w.dir.Events(f.ID())}
+	begun := s.config.Now()
 	result := follow.run(ctx)
-	f.brief = result.CompletedAt.Sub(begun) < s.Runner.BusyPoll
+	f.wasQuick = result.CompletedAt.Sub(begun) < s.config.Runner.BusyPoll
 	f.predict.EndAt(result.CompletedAt, result.Error)
 	return w, result
 }
@@ -67,7 +68,7 @@ func (s *Supervisor) execute(ctx context.Context, f *flight) (*worker, predictio
 // when the input was checked for another model than the one that is loaded by now.
 func (s *Supervisor) launch(ctx context.Context, f *flight, w *worker) (*worker, process, error) {
 	var err error
-	if f.unchecked {
+	if f.recheck {
 		if w, err = s.check(ctx, f, w); err != nil {
 			return w, nil, err
 		}
@@ -83,8 +84,8 @@ func (s *Supervisor) launch(ctx context.Context, f *flight, w *worker) (*worker,
 // withDeadline bounds the prediction by its own deadline or the server's, whichever comes first.
 func (s *Supervisor) withDeadline(f *flight) (context.Context, context.CancelFunc) {
 	limit := f.prediction.Request.CancelAfter
-	if limit == 0 || s.PredictTimeout > 0 && s.PredictTimeout < limit {
-		limit = s.PredictTimeout
+	if limit == 0 || s.config.PredictTimeout > 0 && s.config.PredictTimeout < limit {
+		limit = s.config.PredictTimeout
 	}
 	if limit == 0 {
 		return f.ctx, func() {}
@@ -101,7 +102,7 @@ func (s *Supervisor) await(ctx context.Context, f *flight) (*worker, error) {
 		return w, nil
 	default:
 	}
-	f.mayLast()
+	f.startDisconnectWatch()
 	err := s.noteQueued(f)
 	if err == nil {
 		select {
@@ -112,7 +113,7 @@ func (s *Supervisor) await(ctx context.Context, f *flight) (*worker, error) {
 		}
 	}
 	s.mu.Lock()
-	s.dequeueLocked(f)
+	s.pool.Withdraw(f)
 	s.mu.Unlock()
 	select {
 	case w := <-f.turn: // given in the meantime
@@ -143,7 +144,7 @@ func (s *Supervisor) check(ctx context.Context, f *flight, w *worker) (*worker, 
 	if !f.fetches {
 		return w, nil
 	}
-	if err := s.stepAside(f, w); err != nil {
+	if err := s.stepAside(f); err != nil {
 		return nil, err
 	}
 	return s.await(ctx, f)
@@ -160,7 +161,7 @@ func (s *Supervisor) place(ctx context.Context, f *flight, w *worker) (*worker, 
 		return w, nil, err
 	}
 	if w == nil {
-		s.lineUp(f)
+		s.fetchDone(f)
 		if w, err = s.await(ctx, f); err != nil {
 			return w, nil, err
 		}
@@ -174,7 +175,7 @@ func (s *Supervisor) place(ctx context.Context, f *flight, w *worker) (*worker, 
 
 // fetch downloads the file inputs to a directory of the prediction.
 func (s *Supervisor) fetch(ctx context.Context, f *flight) ([]files.Placed, error) {
-	f.mayLast()
+	f.startDisconnectWatch()
 	if err := s.noteQueued(f); err != nil {
 		return nil, err
 	}
@@ -183,11 +184,11 @@ func (s *Supervisor) fetch(ctx context.Context, f *flight) ([]files.Placed, erro
 		sources[i] = files.Source(in)
 	}
 	if err := s.makeInputs(f); err != nil {
-		return nil, fmt.Errorf("the temporary directory can't be written: %w", reasonFor(err))
+		return nil, fmt.Errorf("the temporary directory can't be written: %w", errnoOnly(err))
 	}
 	span := f.span.Child("download", trace.SpanKindClient)
-	placed, err := s.Fetcher.Fetch(ctx, f.inputs, sources, span.Header(f.prediction.Request.TraceHeader()))
-	span.End(text(err))
+	placed, err := s.config.Fetcher.Fetch(ctx, f.inputs, sources, span.Header(f.prediction.Request.TraceHeader()))
+	span.End(errText(err))
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -196,7 +197,7 @@ func (s *Supervisor) fetch(ctx context.Context, f *flight) ([]files.Placed, erro
 
 // makeInputs makes the directory for the files of an input.
 func (s *Supervisor) makeInputs(f *flight) error {
-	dir, err := s.Inputs()
+	dir, err := s.config.Inputs()
 	if err == nil {
 		f.inputs, err = os.MkdirTemp(dir, "")
 	}
@@ -206,7 +207,7 @@ func (s *Supervisor) makeInputs(f *flight) error {
 // ended is the result of a prediction that ended before the model ran, or without an answer of the
 // runner.
 func (s *Supervisor) ended(f *flight, err error) prediction.Result {
-	r := prediction.Result{Status: prediction.Failed, Error: err.Error(), CompletedAt: s.Now()}
+	r := prediction.Result{Status: prediction.Failed, Error: err.Error(), CompletedAt: s.config.Now()}
 	if reason := asReason(err); reason != "" {
 		r.Status, r.Error = reason.ending(f)
 	}
@@ -239,16 +240,16 @@ func (s *Supervisor) handOver(ctx context.Context, f *flight, w *worker, table [
 	}
 	f.predict = f.span.Child("predict", trace.SpanKindInternal)
 	traceParent, traceState := f.predict.Context(r.TraceParent, r.TraceState)
-	now := s.Now()
+	now := s.config.Now()
 	request := spool.Request{
 		ID: r.ID, Method: string(r.Method), Input: f.checked.Input, Files: table, Context: r.Context,
 		CreatedAt: r.CreatedAt, StartedAt: prediction.Time(now), TraceParent: traceParent, TraceState: traceState,
-		Watched: f.soon,
+		Watched: f.expectQuick,
 	}
 	if deadline, ok := ctx.Deadline(); ok {
 		request.Deadline = prediction.Time(deadline)
 	}
-	if s.Durable {
+	if s.config.Durable {
 		request.Server = notesOf(f)
 	}
 	f.prediction.Start(now)
@@ -258,11 +259,11 @@ func (s *Supervisor) handOver(ctx context.Context, f *flight, w *worker, table [
 	}
 	if lent := w.lent(p); lent != nil {
 		err := lent.Begin(func(stream string, text []byte) {
-			s.Output(f.origin(w, stream), text)
+			s.config.Output(f.origin(w, stream), text)
 			f.written(stream, text)
 		})
 		if err != nil {
-			return nil, unwritable(err)
+			return nil, unwritableError(err)
 		}
 	}
 	if err := w.dir.PutRequest(request); err != nil {
@@ -270,9 +271,9 @@ func (s *Supervisor) handOver(ctx context.Context, f *flight, w *worker, table [
 			p.Kill("the model has removed the working directory")
 			return nil, fmt.Errorf("the working directory is gone, and the model is being started again: %w", err)
 		}
-		return nil, unwritable(err)
+		return nil, unwritableError(err)
 	}
-	f.note()
+	f.markDurable()
 	if f.hook != nil {
 		f.hook.Start(begun)
 	}
@@ -296,9 +297,9 @@ func (s *Supervisor) settle(f *flight, w *worker, r prediction.Result) {
 		err = s.noteFinal(f) // what is gone may have made room
 	}
 	if err != nil {
-		s.Log.Error("note the end of a prediction", "id", f.id(), "error", err)
+		s.config.Log.Error("note the end of a prediction", "id", f.ID(), "error", err)
 	}
-	f.note()
+	f.markDurable()
 	s.release(f, w)
 	p.Announce()
 	f.cancelBy(nil)
@@ -315,10 +316,10 @@ func (s *Supervisor) settle(f *flight, w *worker, r prediction.Result) {
 // clean removes what the prediction left on disk. Where its runner goes on with it, only the
 // request goes, so that a later server does not end the prediction once more.
 func (s *Supervisor) clean(f *flight) {
-	if !f.abandoned {
+	if f.stage != stageAbandoned {
 		s.removeFiles(f)
-	} else if err := f.dir.Withdraw(f.id()); err != nil {
-		s.Log.Error("remove the request of a prediction", "id", f.id(), "error", err)
+	} else if err := f.dir.Withdraw(f.ID()); err != nil {
+		s.config.Log.Error("remove the request of a prediction", "id", f.ID(), "error", err)
 	}
 }
 
@@ -326,13 +327,13 @@ func (s *Supervisor) clean(f *flight) {
 func (s *Supervisor) removeFiles(f *flight) {
 	var err error
 	if f.dir != nil {
-		err = f.dir.Remove(f.id(), f.plain)
+		err = f.dir.Remove(f.ID(), f.noSideFiles)
 	}
 	if f.inputs != "" {
 		err = errors.Join(err, os.RemoveAll(f.inputs))
 	}
 	if err != nil {
-		s.Log.Error("remove the files of a prediction", "id", f.id(), "error", err)
+		s.config.Log.Error("remove the files of a prediction", "id", f.ID(), "error", err)
 	}
 }
 
@@ -340,34 +341,29 @@ func (s *Supervisor) removeFiles(f *flight) {
 func (s *Supervisor) release(f *flight, w *worker) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f.settled = true
-	delete(s.fetching, f)
+	finished := s.pool.Finish(f, f.slot, s.config.Now())
+	f.slot = pool.Slot{}
 	if w != nil {
-		w.freeSlotLocked(f)
+		w.leftLocked(f, finished.Abandoned)
 	}
-	s.dispatchLocked()
-	if s.retained.enabled() {
-		s.retained.add(f.id(), f.prediction.Size(), s.Now())
-		s.forgetLocked()
-	} else {
-		delete(s.flights, f.id())
-	}
+	s.grantLocked(finished.Grants...)
+	s.forgetLocked(finished.Expired)
 }
 
-// forgetLocked drops finished predictions that are too old or too many. Their notes go without the
-// lock: they are named by their runs, so the id may come again meanwhile.
-func (s *Supervisor) forgetLocked() {
-	var noted []string
-	for _, id := range s.retained.expire(s.Now()) {
-		if f := s.flights[id]; f != nil && f.settled {
-			delete(s.flights, id)
-			if s.Durable && f.lasting {
-				noted = append(noted, f.run)
-			}
+// expireLocked forgets the finished predictions that are too old or too many.
+func (s *Supervisor) expireLocked() { s.forgetLocked(s.pool.Expire(s.config.Now())) }
+
+// forgetLocked removes the journal entries of predictions that are no longer retained. It does so
+// without the lock: entries are named by their runs, so the id may be in use again.
+func (s *Supervisor) forgetLocked(expired []*flight) {
+	var journaled []string
+	for _, f := range expired {
+		if s.config.Durable && f.keepResult {
+			journaled = append(journaled, f.run)
 		}
 	}
-	if len(noted) > 0 {
-		go s.forgetNotes(noted...)
+	if len(journaled) > 0 {
+		go s.forgetNotes(journaled...)
 	}
 }
 
@@ -376,8 +372,8 @@ func (s *Supervisor) observe(f *flight) {
 	ran := 0.0
 	if !snap.StartedAt.IsZero() {
 		ran = snap.CompletedAt.Sub(snap.StartedAt).Seconds()
-		s.Observer.PredictionRan(ran, snap.StartedAt.Sub(f.accepted).Seconds())
+		s.config.Observer.PredictionRan(ran, snap.StartedAt.Sub(f.accepted).Seconds())
 	}
-	s.Observer.PredictionFinished(string(snap.Status))
+	s.config.Observer.PredictionFinished(string(snap.Status))
 	s.reportEnd(f, snap, ran)
 }

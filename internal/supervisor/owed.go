@@ -29,7 +29,7 @@ func (s *Supervisor) owe(f *flight) (webhook.Body, func()) {
 			s.owing.Add(-size)
 			return body, func() { s.paid(run) }
 		}
-		s.Log.Warn("a webhook waits in memory", "id", f.id(), "error", err)
+		s.config.Log.Warn("a webhook waits in memory", "id", f.ID(), "error", err)
 	}
 	return final, func() {
 		s.owing.Add(-size)

@@ -19,13 +19,13 @@ import (
 
 // noteQueued makes an accepted prediction that no runner has yet known to a later server.
 func (s *Supervisor) noteQueued(f *flight) error {
-	defer f.note()
-	if !s.Durable || f.queued || !f.prediction.Request.Detached {
+	defer f.markDurable()
+	if !s.config.Durable || f.journaled || !f.prediction.Request.Detached {
 		return nil
 	}
-	f.queued = true
-	if err := s.queued.Put(f.id(), noteOf(f.prediction.Request, f.run).encode()); err != nil {
-		return unwritable(err)
+	f.journaled = true
+	if err := s.queued.Put(f.ID(), noteOf(f.prediction.Request, f.run).encode()); err != nil {
+		return unwritableError(err)
 	}
 	return nil
 }
@@ -33,10 +33,10 @@ func (s *Supervisor) noteQueued(f *flight) error {
 // noteFinal writes down what is still owed of a finished prediction: the result, for those who did
 // not wait for it, and the terminal webhook.
 func (s *Supervisor) noteFinal(f *flight) error {
-	if !s.Durable {
+	if !s.config.Durable {
 		return nil
 	}
-	owed, lasting := f.owes() && f.owed == nil, f.lasting && s.retained.enabled()
+	owed, lasting := f.owes() && f.owed == nil, f.keepResult && s.pool.Retains()
 	var err error
 	if owed || lasting {
 		var head []byte
@@ -53,15 +53,15 @@ func (s *Supervisor) noteFinal(f *flight) error {
 			err = errors.Join(err, bad)
 		}
 	}
-	if f.queued { // else it would run once more
-		err = errors.Join(err, s.queued.Remove(f.id()))
+	if f.journaled { // else it would run once more
+		err = errors.Join(err, s.queued.Remove(f.ID()))
 	}
 	return err
 }
 
 // keepRoom sees to it that the end of f can be noted on a full disk, if it must be.
 func (s *Supervisor) keepRoom(f *flight) {
-	if s.Durable && (f.hook != nil || f.lasting) {
+	if s.config.Durable && (f.hook != nil || f.keepResult) {
 		_ = s.root.KeepRoom() // a disk that is full already may have room at the next one
 	}
 }
@@ -96,8 +96,8 @@ func (s *Supervisor) shelve(f *flight) {
 	if f.dir == nil || f.owed != nil || !f.owes() {
 		return
 	}
-	if err := s.outbox.Take(f.dir, f.id(), f.run); err != nil && !errors.Is(err, fs.ErrNotExist) { // it may never have been written
-		s.Log.Error("keep a request whose end can't be noted", "id", f.id(), "error", err)
+	if err := s.outbox.Take(f.dir, f.ID(), f.run); err != nil && !errors.Is(err, fs.ErrNotExist) { // it may never have been written
+		s.config.Log.Error("keep a request whose end can't be noted", "id", f.ID(), "error", err)
 	}
 }
 
@@ -114,11 +114,11 @@ func (s *Supervisor) openKey() error {
 
 // paid forgets the terminal webhook of a run that was delivered or refused for good.
 func (s *Supervisor) paid(run string) {
-	if !s.Durable {
+	if !s.config.Durable {
 		return
 	}
 	if err := s.outbox.Remove(run); err != nil {
-		s.Log.Error("forget a delivered webhook", "run", run, "error", err)
+		s.config.Log.Error("forget a delivered webhook", "run", run, "error", err)
 	}
 }
 
@@ -126,7 +126,7 @@ func (s *Supervisor) paid(run string) {
 func (s *Supervisor) forgetNotes(runs ...string) {
 	for _, run := range runs {
 		if err := s.results.Remove(run); err != nil {
-			s.Log.Error("forget a result", "run", run, "error", err)
+			s.config.Log.Error("forget a result", "run", run, "error", err)
 		}
 	}
 }
@@ -142,7 +142,7 @@ type left struct {
 // until settleLeft ends them. One bad file must not keep the server from serving: it is told and
 // passed over.
 func (s *Supervisor) readLeft() error {
-	if !s.Durable {
+	if !s.config.Durable {
 		return nil
 	}
 	dirs, err := s.leftDirs()
@@ -160,7 +160,7 @@ func (s *Supervisor) readLeft() error {
 	}
 	bad = errors.Join(bad, s.queued.Each(s.readQueued))
 	if bad != nil {
-		s.Log.Error("recover", "error", bad)
+		s.config.Log.Error("recover", "error", bad)
 	}
 	return err
 }
@@ -168,7 +168,7 @@ func (s *Supervisor) readLeft() error {
 // leftDirs are the directories where earlier servers had runners; they may have had more of them
 // than this one.
 func (s *Supervisor) leftDirs() ([]*spool.Dir, error) {
-	paths, _ := filepath.Glob(filepath.Join(s.WorkingDir, runnerPrefix+"*")) // the pattern is valid
+	paths, _ := filepath.Glob(filepath.Join(s.config.WorkingDir, runnerPrefix+"*")) // the pattern is valid
 	dirs := []*spool.Dir{s.root}
 	for _, path := range paths {
 		dir, err := spool.Open(path)
@@ -184,7 +184,7 @@ func (s *Supervisor) leftDirs() ([]*spool.Dir, error) {
 // else as failed, or by running it again with Rerun. What no runner had yet runs now. No file of a
 // prediction is left then.
 func (s *Supervisor) settleLeft() error {
-	if !s.Durable {
+	if !s.config.Durable {
 		return nil
 	}
 	owed := s.outbox.Each(s.recoverWebhook)
@@ -197,7 +197,7 @@ func (s *Supervisor) settleLeft() error {
 	all.Wait()
 	s.left = nil
 	if owed != nil {
-		s.Log.Error("recover", "error", owed)
+		s.config.Log.Error("recover", "error", owed)
 	}
 	if err := errors.Join(failed...); err != nil {
 		return err // with their requests where they are
@@ -225,7 +225,7 @@ func (s *Supervisor) uses(dir *spool.Dir) bool {
 // recoverResults retains again, in the order of their ends, what was retained before.
 func (s *Supervisor) recoverResults() error {
 	var found []*flight
-	err := s.results.Expire(s.Now().Add(-s.RetainFor)) // before they are read: there may be many
+	err := s.results.Expire(s.config.Now().Add(-s.config.RetainFor)) // before they are read: there may be many
 	err = errors.Join(err, s.results.Each(func(data []byte) error {
 		n, _, err := readNote(data)
 		if err != nil {
@@ -246,17 +246,14 @@ func (s *Supervisor) recoverResults() error {
 
 // retainAgain retains f in place of an earlier result of its id.
 func (s *Supervisor) retainAgain(f *flight) {
-	s.supersede(f)
-	s.retained.add(f.id(), f.prediction.Size(), f.accepted)
+	s.supersede(f, true)
 }
 
 // supersede registers f in place of an earlier result of its id.
-func (s *Supervisor) supersede(f *flight) {
-	if old := s.flights[f.id()]; old != nil {
-		s.retained.remove(f.id())
+func (s *Supervisor) supersede(f *flight, finished bool) {
+	if old, found := s.pool.Recover(f, finished); found {
 		s.forgetNotes(old.run)
 	}
-	s.flights[f.id()] = f
 }
 
 // recoverOwed retains the result of a run whose webhook is owed, where the crash came before that
@@ -271,10 +268,10 @@ func (s *Supervisor) recoverOwed(data []byte) error {
 		return nil
 	}
 	f, err := s.restore(s.outbox, n)
-	if err != nil || !s.retained.enabled() {
+	if err != nil || !s.pool.Retains() {
 		return err
 	}
-	if known := s.flights[f.id()]; known != nil && (known.run == f.run || known.accepted.After(f.accepted)) {
+	if known, ok := s.pool.Get(f.ID()); ok && (known.run == f.run || known.accepted.After(f.accepted)) {
 		return nil
 	}
 	s.retainAgain(f)
@@ -306,7 +303,7 @@ func (s *Supervisor) restore(from *spool.Journal, n note) (*flight, error) {
 	f.prediction = prediction.Restore(n.request(), final.StartedAt, final.Logs, prediction.Result{
 		Status: final.Status, Output: output, Error: final.Error, Metrics: final.Metrics, CompletedAt: final.CompletedAt,
 	})
-	f.accepted, f.settled, f.lasting = final.CompletedAt, true, true
+	f.accepted, f.keepResult = final.CompletedAt, true
 	return f, nil
 }
 
@@ -321,7 +318,7 @@ func (s *Supervisor) recoverWebhook(data []byte) error {
 		return err
 	}
 	run := n.Run // the note itself may be large
-	s.Webhooks.Redeliver(target(n.request()), body, func() { s.paid(run) })
+	s.config.Webhooks.Redeliver(target(n.request()), body, func() { s.paid(run) })
 	return nil
 }
 
@@ -356,14 +353,14 @@ func (s *Supervisor) readRequest(dir *spool.Dir, fileID string) error {
 
 // knows reports whether this run was registered, or has ended and is still owed to its receiver.
 func (s *Supervisor) knows(n note) bool {
-	f := s.flights[n.ID]
-	return f != nil && f.run == n.Run || s.outbox.Has(n.Run)
+	f, ok := s.pool.Get(n.ID)
+	return ok && f.run == n.Run || s.outbox.Has(n.Run)
 }
 
 // flightOf is a prediction that has not ended; request is empty when no runner had it.
 func (s *Supervisor) flightOf(n note, request spool.Request) *flight {
 	f := s.newFlight(n.request(), nil, schema.Checked{Input: request.Input})
-	f.run, f.lasting = n.Run, true
+	f.run, f.keepResult = n.Run, true
 	f.checked.Unknown = n.Unknown
 	f.tellUnknown()
 	if started, err := time.Parse(time.RFC3339Nano, request.StartedAt); err == nil {
@@ -374,7 +371,7 @@ func (s *Supervisor) flightOf(n note, request spool.Request) *flight {
 
 // takeUp registers l; nothing else runs yet.
 func (s *Supervisor) takeUp(l left) {
-	s.supersede(l.flight)
+	s.supersede(l.flight, false)
 	s.left = append(s.left, l)
 }
 
@@ -382,38 +379,38 @@ func (s *Supervisor) takeUp(l left) {
 func (s *Supervisor) resume(l left) (again *flight, err error) {
 	var result prediction.Result
 	if l.shelved {
-		result = prediction.Result{Status: prediction.Failed, Error: "the server restarted before the end of the prediction could be noted", CompletedAt: s.Now()}
+		result = prediction.Result{Status: prediction.Failed, Error: "the server restarted before the end of the prediction could be noted", CompletedAt: s.config.Now()}
 	} else {
 		if l.dir == nil {
 			return s.again(l)
 		}
 		var finished bool
-		if result, finished = s.leftBy(l); !finished && s.Rerun {
+		if result, finished = s.leftBy(l); !finished && s.config.Rerun {
 			return s.again(l)
 		}
 	}
 	f := l.flight
-	f.dir, f.queued = l.dir, !l.shelved // what is queued under the id of a shelved run is a later one
+	f.dir, f.journaled = l.dir, !l.shelved // what is queued under the id of a shelved run is a later one
 	if r := f.prediction.Request; r.Webhook != "" {
-		f.hook = s.Webhooks.Open(f.target(), f.partial)
+		f.hook = s.config.Webhooks.Open(f.target(), f.partial)
 	}
 	s.settle(f, nil, result)
-	s.Log.Info("recovered", "id", f.id(), "status", result.Status)
+	s.config.Log.Info("recovered", "id", f.ID(), "status", result.Status)
 	return nil, nil
 }
 
 // leftBy is the result that the runner of an earlier server left, or the one that says there is
 // none.
 func (s *Supervisor) leftBy(l left) (prediction.Result, bool) {
-	o := follower{s: s, f: l.flight, dir: l.dir, process: buried{}, events: l.dir.Events(l.id())}
+	o := follower{s: s, f: l.flight, dir: l.dir, process: buried{}, events: l.dir.Events(l.ID())}
 	defer o.events.Close()
-	l.log("stdout", l.dir.Recorded(l.id()))
+	l.log("stdout", l.dir.Recorded(l.ID()))
 	result, ended, err := o.read(l.ctx, false)
 	switch {
 	case ended:
 		return result, true
 	case err != nil:
-		return o.failed(illegible(err).Error()), false
+		return o.failed(unreadableError(err).Error()), false
 	}
 	return o.failed("the server restarted before the prediction ended"), false
 }
@@ -422,19 +419,18 @@ func (s *Supervisor) leftBy(l left) (prediction.Result, bool) {
 // downloaded once the model is ready. It needs no room: there may be none before the model has run.
 func (s *Supervisor) again(l left) (*flight, error) {
 	f := s.newFlight(l.prediction.Request, nil, schema.Checked{})
-	f.run, f.lasting, f.unchecked, f.queued = l.run, true, true, true
-	f.note()
+	f.run, f.keepResult, f.recheck, f.journaled = l.run, true, true, true
+	f.markDurable()
 	if l.dir == nil {
 		return f, nil
 	}
-	return f, s.queued.Take(l.dir, f.id(), f.id())
+	return f, s.queued.Take(l.dir, f.ID(), f.ID())
 }
 
 // enqueue lets a prediction wait for a slot, however many wait already.
 func (s *Supervisor) enqueue(f *flight) {
 	s.mu.Lock()
-	s.flights[f.id()] = f
-	s.queue = append(s.queue, f)
+	s.pool.Requeue(f)
 	s.idle.Add(1)
 	s.mu.Unlock()
 	go s.run(f)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/coggo/coggo/internal/pool"
 	"github.com/coggo/coggo/internal/runner"
 )
 
@@ -43,12 +44,12 @@ func (s *Supervisor) Reload(entry runner.Entry, broken error, why string) {
 	s.edition = newEdition(entry, true)
 	s.edition.broken, s.edition.why = broken, why
 	for _, w := range s.workers {
-		w.why = why
-		switch w.phase {
-		case phaseReady:
-			w.turnLocked(phaseEnding)
-		case phaseSetupFailed, phaseDefunct:
-			w.turnLocked(phaseStarting)
+		s.pool.Explain(w.index, why)
+		switch s.pool.Phase(w.index) {
+		case pool.PhaseReady:
+			w.setPhaseLocked(pool.PhaseEnding)
+		case pool.PhaseSetupFailed, pool.PhaseDefunct:
+			w.setPhaseLocked(pool.PhaseStarting)
 		}
 	}
 }
@@ -81,7 +82,7 @@ func (w *worker) awaitEdition() bool {
 		return true
 	}
 	if w.s.ending.Err() == nil {
-		w.s.Log.Info("the next change of its files reloads the model", "runner", w.index)
+		w.s.config.Log.Info("the next change of its files reloads the model", "runner", w.index)
 	}
 	select {
 	case <-w.renewed:
@@ -101,19 +102,19 @@ func (w *worker) retire(process *runner.Process) {
 		w.end(process, errOutdated.Error())
 	}
 	<-process.Done()
-	w.bury()
+	w.awaitFlights()
 }
 
 // finishFlights returns when no prediction is left in the process.
 func (w *worker) finishFlights(process *runner.Process) {
 	count := w.handedFlights()
 	if count > 0 {
-		w.s.Log.Info("predictions may end before the model is reloaded", "runner", w.index, "predictions", count, "grace", w.s.ReloadGrace)
+		w.s.config.Log.Info("predictions may end before the model is reloaded", "runner", w.index, "predictions", count, "grace", w.s.config.ReloadGrace)
 	}
-	late := time.After(w.s.ReloadGrace)
+	late := time.After(w.s.config.ReloadGrace)
 	for ; count > 0; count = w.handedFlights() {
 		select {
-		case <-w.gone:
+		case <-w.left:
 		case <-process.Done():
 			return
 		case <-late:
@@ -125,8 +126,8 @@ func (w *worker) finishFlights(process *runner.Process) {
 func (w *worker) cancelHanded(r Reason) {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
-	for _, f := range w.flights {
-		if f.handed {
+	for f := range w.s.pool.Running(w.index) {
+		if f.stage != stageServer {
 			f.cancel(r)
 		}
 	}
@@ -148,7 +149,7 @@ func (s *Supervisor) fitsLocked(f *flight) error {
 
 // outdate makes f one whose input is to be checked, and its files to be fetched, once more.
 func (f *flight) outdate() {
-	f.unchecked = true
+	f.recheck = true
 	if f.inputs != "" {
 		_ = os.RemoveAll(f.inputs) // what stays goes with the directory of all
 		f.inputs = ""
@@ -165,7 +166,7 @@ func (s *Supervisor) AtWork(t time.Time) bool {
 			return true
 		}
 	}
-	for _, f := range s.flights {
+	for f := range s.pool.All() {
 		if snap := f.prediction.Snapshot(); during(t, snap.StartedAt, snap.CompletedAt) {
 			return true
 		}

@@ -35,7 +35,7 @@ const (
 
 func (s *Supervisor) newFailures() *telemetry.Tally {
 	return &telemetry.Tally{Most: failuresTold, Period: failuresPeriod, More: func(count int, over time.Duration) {
-		s.Log.Warn("more predictions failed", "count", count, "period", over)
+		s.config.Log.Warn("more predictions failed", "count", count, "period", over)
 	}}
 }
 
@@ -43,11 +43,11 @@ func (s *Supervisor) newFailures() *telemetry.Tally {
 // client is what it wanted, and has no error.
 func (s *Supervisor) reportEnd(f *flight, snap prediction.Snapshot, seconds float64) {
 	if snap.Error != "" && snap.Status != prediction.Succeeded && s.failures.Tell() {
-		s.Log.Warn(f.prediction.Request.Method.Noun()+" failed", "id", snap.ID, "status", snap.Status,
+		s.config.Log.Warn(f.prediction.Request.Method.Noun()+" failed", "id", snap.ID, "status", snap.Status,
 			"seconds", math.Round(seconds*1000)/1000, "error", shorten(snap.Error))
 	}
-	if s.Log.Enabled(context.Background(), slog.LevelDebug) {
-		s.Log.Debug("prediction ended", "id", snap.ID, "status", snap.Status, "seconds", seconds, "error", snap.Error)
+	if s.config.Log.Enabled(context.Background(), slog.LevelDebug) {
+		s.config.Log.Debug("prediction ended", "id", snap.ID, "status", snap.Status, "seconds", seconds, "error", snap.Error)
 	}
 }
 
@@ -67,7 +67,7 @@ func shorten(text string) string {
 func (w *worker) lost(f *flight) {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
-	w.died = append(w.died, f.id())
+	w.died = append(w.died, f.ID())
 }
 
 // reportGone says that a process has ended, by what, and which predictions failed with it. Those
@@ -80,7 +80,7 @@ func (w *worker) reportGone(p *runner.Process) {
 	if len(died) > 0 {
 		keys = append(keys, "predictions", named(died))
 	}
-	w.s.Log.Warn("runner ended", keys...)
+	w.s.config.Log.Warn("runner ended", keys...)
 }
 
 // named are the first of these ids, in order.
@@ -99,9 +99,9 @@ func whyReplaced(ids []string, grace time.Duration) string {
 func (s *Supervisor) reportUndelivered(left []webhook.Undelivered) {
 	slices.SortFunc(left, func(a, b webhook.Undelivered) int { return cmp.Compare(a.ID, b.ID) })
 	for _, l := range left[:min(len(left), mostNamed)] {
-		s.Log.Warn("webhook left undelivered", "id", l.ID, "host", l.Host, "attempts", l.Attempts)
+		s.config.Log.Warn("webhook left undelivered", "id", l.ID, "host", l.Host, "attempts", l.Attempts)
 	}
 	if more := len(left) - mostNamed; more > 0 {
-		s.Log.Warn("more webhooks left undelivered", "count", more)
+		s.config.Log.Warn("more webhooks left undelivered", "count", more)
 	}
 }

@@ -2,60 +2,62 @@ package supervisor
 
 import "github.com/coggo/coggo/internal/spool"
 
-// scan wakes those for whom there may be something to read.
+// scan notifies the flights and the healthcheck for which there may be something to read.
 func (w *worker) scan() {
-	w.check.look.poke()
-	if w.pokeOnly() {
+	w.check.news.notify()
+	if w.notifyOnly() {
 		return
 	}
 	list, err := w.dir.List()
 	if err != nil {
-		w.s.Log.Error("look at the working directory", "error", err)
+		w.s.config.Log.Error("look at the working directory", "error", err)
 		return
 	}
-	for _, f := range w.tell(list) {
+	for _, f := range w.notifyListed(list) {
 		w.sweep(f)
 	}
 }
 
-// tell wakes the predictions that list says something of, and returns the abandoned ones that have
-// ended after all.
-func (w *worker) tell(list spool.Listing) (ended []*flight) {
+// notifyListed notifies the flights that list has files of, and returns the abandoned ones that the
+// process has ended after all.
+func (w *worker) notifyListed(list spool.Listing) (ended []*flight) {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
-	for id, f := range w.flights {
-		if list.Responses[id] || list.Events[id] {
-			f.news(!list.Responses[id])
+	for f := range w.s.pool.Running(w.index) {
+		if list.Responses[f.fileID] || list.Events[f.fileID] {
+			f.notify(!list.Responses[f.fileID])
 		}
 	}
-	for id, f := range w.abandoned {
-		if list.Responses[id] {
+	for f := range w.s.pool.Abandoned(w.index) {
+		if list.Responses[f.fileID] {
 			ended = append(ended, f)
 		}
 	}
 	return ended
 }
 
-// pokeOnly spares the look at the directory when there is at most one prediction that can have
-// news.
-func (w *worker) pokeOnly() bool {
+// notifyOnly saves listing the directory if at most one flight can have news.
+func (w *worker) notifyOnly() bool {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
-	if len(w.abandoned) > 0 || len(w.flights) > 1 {
+	all := w.s.pool.RunningCount(w.index)
+	if all > 1 {
 		return false
 	}
-	for _, f := range w.flights {
-		f.news(false)
+	for range w.s.pool.Abandoned(w.index) {
+		return false
+	}
+	for f := range w.s.pool.Running(w.index) {
+		f.notify(false)
 	}
 	return true
 }
 
-// sweep removes the files of an abandoned prediction that has ended after all, and only then lets
-// its slot and its id be used again.
+// sweep removes the files of an abandoned flight that the process has ended after all. Only then its
+// slot and its id are free.
 func (w *worker) sweep(f *flight) {
 	w.s.removeFiles(f)
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
-	delete(w.abandoned, spool.FileID(f.id()))
-	w.s.dispatchLocked()
+	w.s.grantLocked(w.s.pool.Settle(f, w.index)...)
 }

@@ -4,53 +4,35 @@ import (
 	"context"
 	"errors"
 
+	"github.com/coggo/coggo/internal/pool"
 	"github.com/coggo/coggo/internal/runner"
-	"github.com/coggo/coggo/internal/spool"
 )
 
-// The slots of a worker: who has one, and when it is free again.
+// What a worker does with the flights that the pool has given a slot.
 
-// freeLocked is the number of free slots.
-func (w *worker) freeLocked() int {
-	if w.phase != phaseReady {
-		return 0
-	}
-	return w.setup.MaxConcurrency - w.takenLocked()
-}
-
-// takenLocked is the number of slots that are taken.
-func (w *worker) takenLocked() int { return len(w.flights) + len(w.abandoned) }
-
-// takeLocked gives f a slot.
-func (w *worker) takeLocked(f *flight) {
-	w.flights[spool.FileID(f.id())] = f
-	f.dir = w.dir
-	w.s.tickLocked()
-	f.turn <- w
-}
-
-// hand marks f as given to the process, once there is a ready one.
+// hand marks f as given to the process, once the process is ready.
 func (w *worker) hand(ctx context.Context, f *flight) (*runner.Process, error) {
 	for {
 		w.s.mu.Lock()
-		p, why, process, turned := w.phase, w.why, w.process, w.turned
-		if p == phaseReady {
+		phase, why := w.s.pool.Phase(w.index), w.s.pool.Reason(w.index)
+		process, changed := w.process, w.phaseChanged
+		if phase == pool.PhaseReady {
 			if err := w.s.fitsLocked(f); err != nil {
 				w.s.mu.Unlock()
 				return nil, err
 			}
-			f.handed, f.soon = true, w.brief
+			f.stage, f.expectQuick = stageHanded, w.wasQuick
 		}
 		w.s.mu.Unlock()
-		switch p {
-		case phaseReady:
+		switch phase {
+		case pool.PhaseReady:
 			return process, nil
-		case phaseSetupFailed, phaseDefunct:
+		case pool.PhaseSetupFailed, pool.PhaseDefunct:
 			return nil, errors.New(why)
 		}
-		f.mayLast()
+		f.startDisconnectWatch()
 		select {
-		case <-turned:
+		case <-changed:
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
@@ -67,51 +49,47 @@ func (w *worker) lent(p process) *runner.Lent {
 	return p.Lent()
 }
 
+// handedFlights is the number of flights that the process has.
 func (w *worker) handedFlights() (n int) {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
-	for _, f := range w.flights {
-		if f.handed {
+	for f := range w.s.pool.Running(w.index) {
+		if f.stage != stageServer {
 			n++
 		}
 	}
 	return n
 }
 
-// abandon notes that f ends although its process goes on with it. It reports whether the process
-// has nothing else to do, so that the caller is to kill it.
+// abandon marks f as finished although its process still runs it. It reports whether the process
+// runs nothing else, so that the caller has to kill it.
 func (w *worker) abandon(f *flight) (alone bool) {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
-	if len(w.flights) == 1 {
+	alone = w.s.pool.Abandon(f, f.slot)
+	if alone {
 		w.replaceLocked()
-		return true
+	} else {
+		f.stage = stageAbandoned
 	}
-	f.abandoned = true
-	w.abandoned[spool.FileID(f.id())] = f
-	return false
+	return alone
 }
 
-// freeSlotLocked ends what takeLocked began. A process that only goes on with abandoned predictions
-// is replaced.
-func (w *worker) freeSlotLocked(f *flight) {
-	delete(w.flights, spool.FileID(f.id()))
-	w.brief = f.brief && w.setup.MaxConcurrency == 1
-	w.gone.poke()
-	if len(w.flights) == 0 && len(w.abandoned) > 0 && w.process != nil {
+// leftLocked follows the end of a flight that had a slot. abandoned are the ids that the process
+// still runs, if it runs nothing else: then another process replaces it.
+func (w *worker) leftLocked(f *flight, abandoned []string) {
+	w.wasQuick = f.wasQuick && w.setup.MaxConcurrency == 1
+	w.left.notify()
+	if len(abandoned) > 0 {
 		w.replaceLocked()
-		ids := make([]string, 0, len(w.abandoned))
-		for _, f := range w.abandoned {
-			ids = append(ids, f.id())
-		}
-		go w.end(w.process, whyReplaced(ids, w.s.CancelGrace))
+		go w.end(w.process, whyReplaced(abandoned, w.s.config.CancelGrace))
 	}
 }
 
-// replaceLocked is for a process that is about to be killed by us: from now on it gets no
-// prediction any more.
+// replaceLocked is for a process that the server is about to kill, and that gets no prediction any
+// more.
 func (w *worker) replaceLocked() {
 	w.replaced = true
-	w.why = "the model process went on with a canceled prediction and is being replaced"
-	w.turnLocked(phaseEnding)
+	w.s.pool.Explain(w.index, "the model process went on with a canceled prediction and is being replaced")
+	w.setPhaseLocked(pool.PhaseEnding)
 }

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -18,9 +17,11 @@ import (
 	"time"
 
 	"github.com/coggo/coggo/internal/files"
+	"github.com/coggo/coggo/internal/pool"
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/runner"
 	"github.com/coggo/coggo/internal/schema"
+	"github.com/coggo/coggo/internal/sigmute"
 	"github.com/coggo/coggo/internal/spool"
 	"github.com/coggo/coggo/internal/telemetry"
 	"github.com/coggo/coggo/internal/webhook"
@@ -41,6 +42,7 @@ type Config struct {
 	CancelGrace    time.Duration // from a cancel to the replacement of the runner
 	PredictTimeout time.Duration // 0: none
 	MaxRestarts    int           // of one runner within RestartWindow
+	HearAll        bool          // do not mute redundant signals, see package sigmute
 	Reloads        bool          // Reload may be called: a model that can't be used waits for it
 	ReloadGrace    time.Duration // how long predictions may go on with a model that is to be reloaded
 	MaxQueue       int           // predictions that may wait for a slot
@@ -88,8 +90,7 @@ const RestartWindow = 10 * time.Minute
 // Supervisor runs predictions. Create, Perform, Cancel, Get, List, Health, Schema, Reload and Drain
 // are its whole surface, beside Signals for what the runners send.
 type Supervisor struct {
-	Config
-
+	config  Config
 	root    *spool.Dir
 	checks  checks
 	queued  *spool.Journal
@@ -98,7 +99,7 @@ type Supervisor struct {
 	key     []byte // of prediction.Request.Seal
 	left    []left // between New and Start: what an earlier server had in flight
 
-	look     chan os.Signal
+	signals  chan os.Signal
 	rescan   *time.Timer        // runs while ticking
 	end      context.CancelFunc // begins the end: nothing is accepted and no runner started any more
 	ending   context.Context    // set with mu held, so that who holds it knows whether that has begun
@@ -109,20 +110,16 @@ type Supervisor struct {
 	owing    atomic.Int64 // bytes in memory that terminal webhooks wait with
 	failures *telemetry.Tally
 
-	mu       sync.Mutex // guards everything below, and the fields of workers and flights that say so
-	workers  []*worker
-	edition  edition
-	schema   *schema.Document
-	flights  map[string]*flight // by id: live and retained
-	queue    []*flight          // waiting for a slot, or for leave to fetch, in order
-	fetching map[*flight]bool   // accepted, and without a slot because of their files
-	fetched  []*flight          // those of fetching that have their files and wait for a slot, in order
-	retained retention
-	ready    deafness      // of SIGUSR1
-	busy     deafness      // of SIGUSR2
-	ticking  bool          // something is in flight: it is looked at without a signal too
-	defunct  chan struct{} // closed when no process will run again because they died too often or do not end
-	giveUp   sync.Once     // closes it
+	mu      sync.Mutex // guards everything below, and the fields of workers and flights that say so
+	pool    *pool.Pool[*flight]
+	workers []*worker
+	edition edition
+	schema  *schema.Document
+	ready   *sigmute.Signal // SIGUSR1
+	busy    *sigmute.Signal // SIGUSR2
+	ticking bool            // something is in flight: it is looked at without a signal too
+	defunct chan struct{}   // closed when no process will run again because they died too often or do not end
+	giveUp  sync.Once       // closes it
 }
 
 // runnerPrefix begins the names of the runners' directories where there are several.
@@ -135,14 +132,20 @@ func New(c Config) (*Supervisor, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Supervisor{Config: c, root: root, checks: newChecks(c.CheckedAtOnce), look: make(chan os.Signal, 16), flights: map[string]*flight{}, fetching: map[*flight]bool{}, defunct: make(chan struct{}),
-		ready: deafness{signal: syscall.SIGUSR1}, busy: deafness{signal: syscall.SIGUSR2},
-		rescan: time.NewTimer(rescan), ticking: true}
+	s := &Supervisor{
+		config: c, root: root, checks: newChecks(c.CheckedAtOnce), signals: make(chan os.Signal, 16),
+		ready: sigmute.New(syscall.SIGUSR1), busy: sigmute.New(syscall.SIGUSR2),
+		rescan: time.NewTimer(rescan), ticking: true, defunct: make(chan struct{}),
+		pool: pool.New[*flight](c.Runners, pool.Limits{
+			Queue: c.MaxQueue, PatientQueue: c.PatientQueue, PatientBytes: patientBytes,
+			Fetching: c.MaxFetching,
+			Retain:   c.Retain, RetainFor: c.RetainFor, RetainBytes: c.RetainBytes,
+		}),
+	}
 	s.failures = s.newFailures()
 	s.ending, s.end = context.WithCancel(context.Background())
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.edition = newEdition(c.Runner.Entry, c.Reloads)
-	s.retained.init(c.Retain, c.RetainFor, c.RetainBytes)
 	for name, journal := range map[string]**spool.Journal{spool.Queued: &s.queued, spool.Results: &s.results, spool.Outbox: &s.outbox} {
 		if *journal, err = root.Journal(name); err != nil {
 			return nil, err
@@ -193,7 +196,7 @@ func (s *Supervisor) Create(r prediction.Request, idempotent bool) (p *predictio
 	}
 	go s.run(f)
 	if r.Detached {
-		<-f.noted
+		<-f.durable
 	}
 	return f.prediction, true, nil
 }
@@ -238,7 +241,7 @@ func crash() {
 // now.
 func (s *Supervisor) Cancel(p *prediction.Prediction, r Reason) error {
 	s.mu.Lock()
-	f := s.flights[p.Request.ID]
+	f, _ := s.pool.Get(p.Request.ID)
 	s.mu.Unlock()
 	switch status := p.Status(); {
 	case f.shown() == p && status == prediction.Canceled:
@@ -255,11 +258,35 @@ func (s *Supervisor) Cancel(p *prediction.Prediction, r Reason) error {
 func (s *Supervisor) Get(id string) (*prediction.Prediction, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.forgetLocked()
-	if f := s.flights[id]; f != nil {
+	s.expireLocked()
+	if f, ok := s.pool.Get(id); ok {
 		return f.prediction, nil
 	}
 	return nil, prediction.Refuse(prediction.NotFound, "no prediction has this id; finished ones are kept for a while, see --retain")
+}
+
+// List returns up to limit predictions, live and retained, newest first, and a cursor for those
+// that follow, empty at the end. It lists one method only, or all if that is empty. It returns a
+// *prediction.Error with code NotFound for a string that is not a cursor.
+func (s *Supervisor) List(only prediction.Method, after string, limit int) (page []*prediction.Prediction, next string, err error) {
+	cursor, ok := pool.ParseCursor(after)
+	if !ok {
+		return nil, "", prediction.Refuse(prediction.NotFound, "no page has this cursor: it must be the `next` of an earlier page")
+	}
+	s.mu.Lock()
+	s.expireLocked()
+	var all []*flight
+	for f := range s.pool.All() {
+		if only == "" || f.Method() == only {
+			all = append(all, f)
+		}
+	}
+	s.mu.Unlock()
+	listed, next := pool.Page(all, cursor, limit)
+	for _, f := range listed {
+		page = append(page, f.prediction)
+	}
+	return page, next, nil
 }
 
 // Schema returns the model's OpenAPI document, or a *prediction.Error with code NotReady.
@@ -267,116 +294,99 @@ func (s *Supervisor) Schema() (*schema.Document, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.schema == nil {
-		return nil, prediction.RefuseFor(s.retryLocked(s.statusLocked()), prediction.NotReady, "the model is not loaded, so there is no schema yet; see /health-check")
+		return nil, prediction.RefuseFor(s.pool.RetryAfter(s.config.Now()), prediction.NotReady, "the model is not loaded, so there is no schema yet; see /health-check")
 	}
 	return s.schema, nil
 }
 
-// Signals is where the runners' signals belong (signal.Notify). It is watched directly: each
-// goroutine more on this way would be on the way of every answer.
-func (s *Supervisor) Signals() chan<- os.Signal { return s.look }
+// Signals is the channel for the runners' signals (signal.Notify). A goroutine reads it directly,
+// because each goroutine in between would delay every answer.
+func (s *Supervisor) Signals() chan<- os.Signal { return s.signals }
 
 // Waiting is the number of predictions that wait for a slot.
 func (s *Supervisor) Waiting() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.queue) + len(s.fetched)
+	return s.pool.Waiting()
 }
 
 // Fetching is the number of predictions whose files are being fetched without a slot.
 func (s *Supervisor) Fetching() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.fetching) - len(s.fetched)
+	return s.pool.Fetching()
 }
 
 // Slots is how many predictions can run at once now.
-func (s *Supervisor) Slots() (n int) {
+func (s *Supervisor) Slots() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, w := range s.workers {
-		if w.phase == phaseReady {
-			n += w.setup.MaxConcurrency
-		}
-	}
-	return n
+	all, _ := s.pool.Slots()
+	return all
 }
 
-// InFlight is the number of predictions that have not ended, waiting ones included.
-func (s *Supervisor) InFlight() (n int) {
+// InFlight is the number of predictions that have not finished, waiting ones included.
+func (s *Supervisor) InFlight() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n = len(s.queue) + len(s.fetching)
-	for _, w := range s.workers {
-		n += len(w.flights)
-	}
-	return n
+	return s.pool.InFlight()
 }
 
 // Defunct is closed when every runner died too often to be started again, or does not end.
 func (s *Supervisor) Defunct() <-chan struct{} { return s.defunct }
 
-// hopelessLocked ends what has no slot once no worker will ever have one.
-func (s *Supervisor) hopelessLocked(err error) {
-	defunct := 0
-	for _, w := range s.workers {
-		switch w.phase {
-		case phaseStarting, phaseReady, phaseEnding:
-			return
-		case phaseDefunct:
-			defunct++
-		}
-	}
-	for _, f := range s.queue {
+// failHopelessLocked ends the predictions that wait once no worker will ever be ready again.
+func (s *Supervisor) failHopelessLocked(err error) {
+	waiting, defunct := s.pool.Hopeless()
+	for _, f := range waiting {
 		f.cancelBy(err)
 	}
-	for f := range s.fetching {
-		f.cancelBy(err)
-	}
-	if defunct == len(s.workers) && !s.Reloads {
+	if defunct && !s.config.Reloads {
 		s.giveUp.Do(func() { close(s.defunct) })
 	}
 }
 
-// watch looks at the directories whenever a signal came, and from time to time. Ready and busy tell
-// nothing that the files of a running prediction do not, so they cost no look at those, see
-// heedLocked.
+// watch lists the directories after a signal, and from time to time. Only SIGHUP triggers a scan:
+// SIGUSR1 and SIGUSR2 carry no information that the files don't; see updateSignalMaskLocked.
 func (s *Supervisor) watch() {
 	for {
 		select {
-		case got := <-s.look:
+		case got := <-s.signals:
 			for _, w := range s.workers {
-				w.look.poke()
+				w.setupNews.notify()
 				if got == syscall.SIGHUP {
 					w.scan()
 				}
 			}
 		case <-s.rescan.C:
-			s.lookAtAll()
+			s.notifyAll()
 		case <-s.stopping.Done():
 			return
 		}
 	}
 }
 
-// heedLocked says which signals are worth a wakeup. Ready and busy tell of a runner that works
-// nothing that its files do not, and two wakeups for each prediction are a good part of a short
-// one: they are heard while a runner is being set up.
-func (s *Supervisor) heedLocked() {
-	starting := slices.ContainsFunc(s.workers, func(w *worker) bool { return w.phase == phaseStarting })
-	s.ready.set(!starting)
-	s.busy.set(!starting)
+// updateSignalMaskLocked mutes SIGUSR1 and SIGUSR2 except while a runner is starting. Once it is
+// set up they are redundant, and waking twice per prediction is a large share of a short one's
+// latency.
+func (s *Supervisor) updateSignalMaskLocked() {
+	mute := !s.config.HearAll
+	for _, w := range s.workers {
+		mute = mute && s.pool.Phase(w.index) != pool.PhaseStarting
+	}
+	s.ready.Mute(mute)
+	s.busy.Mute(mute)
 }
 
-// lookAtAll is for signals that got lost. One timer does for all predictions, and none runs when
+// notifyAll makes up for lost signals. One timer serves all predictions, and it does not run when
 // there are none.
-func (s *Supervisor) lookAtAll() {
+func (s *Supervisor) notifyAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ticking = false
 	for _, w := range s.workers {
-		for _, f := range w.flights {
-			f.news(false)
+		for f := range s.pool.Running(w.index) {
+			f.notify(false)
 			s.tickLocked()
 		}
 	}

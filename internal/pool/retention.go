@@ -1,9 +1,8 @@
-package supervisor
+package pool
 
 import "time"
 
-// retention remembers in which order finished predictions may be forgotten. It holds no
-// predictions.
+// retention remembers the order in which finished members may be forgotten. It holds no members.
 type retention struct {
 	max   int
 	age   time.Duration
@@ -19,18 +18,12 @@ type kept struct {
 	at   time.Time
 }
 
-func (r *retention) init(max int, age time.Duration, bytes int) {
-	r.max, r.age, r.bytes = max, age, bytes
-}
-
-func (r *retention) enabled() bool { return r.max > 0 }
-
 func (r *retention) add(id string, size int, at time.Time) {
 	r.kept = append(r.kept, kept{id, size, at})
 	r.held += size
 }
 
-// remove forgets id without saying so: it lives again.
+// remove forgets id without returning it: the id is live again.
 func (r *retention) remove(id string) {
 	for i, k := range r.kept {
 		if k.id == id {

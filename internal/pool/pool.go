@@ -1,0 +1,390 @@
+// Package pool decides which prediction gets which slot, and which ones wait.
+//
+// A Pool is plain state: it has no lock and does no I/O, and the time is an argument. Its owner
+// guards it with a mutex, and carries out what its methods return: a Grant for each prediction that
+// may go on, and the predictions that it forgets.
+//
+// The life of a prediction in a pool:
+//
+//	Admit ─┬─ slot ──────────────────────────────┬─ Finish ─ retained ─ Expire
+//	       ├─ leave to fetch ─ FetchDone ─ slot ─┤
+//	       └─ queue ─ either of them ────────────┘
+package pool
+
+import (
+	"iter"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/coggo/coggo/internal/prediction"
+)
+
+// Member is what a pool has to know about a prediction.
+type Member interface {
+	comparable
+	ID() string // one live member has it at a time
+	Method() prediction.Method
+	Size() int           // bytes that it takes in memory
+	Fetches() bool       // it has files to fetch, for which it needs no slot
+	Patient() bool       // its client does not retry: it may wait although Limits.Queue says otherwise
+	Recovered() bool     // an earlier server accepted it
+	Accepted() time.Time // the order of lists
+}
+
+// Limits bound what a Pool admits and retains.
+type Limits struct {
+	Queue        int           // members that may wait for a slot
+	PatientQueue int           // the same for Patient ones, if it is more
+	PatientBytes int           // what members that wait thanks to PatientQueue may take together
+	Fetching     int           // members that may fetch in addition to those that a free slot waits for
+	Retain       int           // finished members to retain
+	RetainFor    time.Duration // how long they are retained
+	RetainBytes  int           // what they may take together
+}
+
+// Slot is leave to run in one worker. Admission gives it out, and Finish takes it back once.
+type Slot struct {
+	Worker int
+	taken  bool
+}
+
+// Taken reports whether it is a slot; the zero Slot is not.
+func (s Slot) Taken() bool { return s.taken }
+
+// Grant says that a member may go on: with a slot, or without one to fetch its files.
+type Grant[M Member] struct {
+	Member M
+	Slot   Slot
+}
+
+// Pool is the state of admission. Use New.
+type Pool[M Member] struct {
+	limits   Limits
+	workers  []worker[M]
+	members  map[string]entry[M] // by id: live and retained
+	queue    []M                 // waiting for a slot, or for leave to fetch, in order
+	fetching map[M]struct{}      // admitted, without a slot because of their files
+	fetched  []M                 // those of fetching that have their files and wait for a slot, in order
+	retained retention
+	draining bool
+}
+
+// entry is a member with what the pool says about it.
+type entry[M Member] struct {
+	member   M
+	finished bool
+}
+
+// New returns a Pool with this many workers, all of which are starting.
+func New[M Member](workers int, limits Limits) *Pool[M] {
+	p := &Pool[M]{
+		limits:   limits,
+		workers:  make([]worker[M], workers),
+		members:  map[string]entry[M]{},
+		fetching: map[M]struct{}{},
+		retained: retention{max: limits.Retain, age: limits.RetainFor, bytes: limits.RetainBytes},
+	}
+	for i := range p.workers {
+		p.workers[i].running = map[M]struct{}{}
+		p.workers[i].abandoned = map[M]struct{}{}
+	}
+	return p
+}
+
+// Drain refuses all members from now on.
+func (p *Pool[M]) Drain() { p.draining = true }
+
+// Draining reports whether Drain was called.
+func (p *Pool[M]) Draining() bool { return p.draining }
+
+// Admission is the outcome of Admit.
+type Admission[M Member] struct {
+	Known    M        // the member that answers instead, if Joined
+	Joined   bool     // the id is known, and nothing was admitted
+	Grant    Grant[M] // valid if Granted
+	Granted  bool     // else the member waits in the queue
+	Replaced bool     // Previous, a finished member with the same id, made room
+	Previous M
+}
+
+// Admit gives m a slot, leave to fetch its files, or a place in the queue.
+//
+// repeats is nil unless the request is idempotent. It then reports whether m asks for the same run
+// as a finished member with its id, whose result answers it.
+//
+// The error is a *prediction.Error with code Draining, NotReady, Conflict, Busy or QueueFull, and
+// the pool is as before.
+func (p *Pool[M]) Admit(m M, repeats func(old M) bool, now time.Time) (a Admission[M], err error) {
+	if p.draining {
+		return a, prediction.RefuseFor(retrySoon, prediction.Draining, "the server is shutting down")
+	}
+	old, known := p.members[m.ID()]
+	if known {
+		same := repeats != nil && old.member.Method() == m.Method()
+		if !old.finished && !same {
+			return a, prediction.Refuse(prediction.Conflict, "a "+old.member.Method().Noun()+" with this id is running")
+		}
+		if !old.finished || same && repeats(old.member) {
+			return Admission[M]{Known: old.member, Joined: true}, nil
+		}
+	}
+	if p.abandonedID(m.ID()) {
+		return a, prediction.RefuseFor(retrySoon, prediction.Conflict,
+			"the model still goes on with the canceled prediction that had this id; try again later")
+	}
+	a.Grant, a.Granted = p.begin(m)
+	if !a.Granted {
+		if err := p.enqueue(m, now); err != nil {
+			return a, err
+		}
+	}
+	if known {
+		p.retained.remove(m.ID())
+		a.Previous, a.Replaced = old.member, true
+	}
+	p.members[m.ID()] = entry[M]{member: m}
+	return a, nil
+}
+
+// enqueue gives m a place in the queue.
+func (p *Pool[M]) enqueue(m M, now time.Time) error {
+	if !p.Status().Accepting() { // it was, before the caller checked the input
+		return p.Refusal(now)
+	}
+	if !p.mayWait(m) {
+		return p.fullError(m)
+	}
+	p.queue = append(p.queue, m)
+	return nil
+}
+
+// mayWait reports whether the queue has a place for m.
+func (p *Pool[M]) mayWait(m M) bool {
+	if len(p.queue) < p.limits.Queue {
+		return true
+	}
+	if !m.Patient() || len(p.queue) >= p.limits.PatientQueue {
+		return false
+	}
+	size := m.Size()
+	for _, waiting := range p.queue {
+		size += waiting.Size()
+	}
+	return size <= p.limits.PatientBytes
+}
+
+// fullError is the refusal of m if the queue has no place for it, or if there is no queue.
+func (p *Pool[M]) fullError(m M) error {
+	why := "already running as many predictions as the model takes at once"
+	if p.freest() >= 0 {
+		why = "already fetching the files of as many predictions as may be at once"
+	}
+	if p.limits.Queue > 0 || m.Patient() && p.limits.PatientQueue > 0 {
+		return prediction.RefuseFor(retrySoon, prediction.QueueFull,
+			why+", and every place in the queue is taken, see --max-queue; try again later")
+	}
+	return prediction.RefuseFor(retrySoon, prediction.Busy,
+		why+"; try again later, or let predictions wait with --max-queue")
+}
+
+// begin gives m a slot, or leave to fetch first while others use the slots. Both need a free slot.
+func (p *Pool[M]) begin(m M) (g Grant[M], ok bool) {
+	i := p.freest()
+	if i < 0 || m.Fetches() && !p.mayFetch() {
+		return g, false
+	}
+	if m.Fetches() {
+		p.fetching[m] = struct{}{}
+		return Grant[M]{Member: m}, true
+	}
+	return p.take(m, i), true
+}
+
+func (p *Pool[M]) take(m M, worker int) Grant[M] {
+	p.workers[worker].running[m] = struct{}{}
+	return Grant[M]{Member: m, Slot: Slot{Worker: worker, taken: true}}
+}
+
+// mayFetch bounds the members that have fetched files on disk, running or not, by the slots and
+// Limits.Fetching.
+func (p *Pool[M]) mayFetch() bool {
+	free := 0
+	for i := range p.workers {
+		free += max(p.workers[i].free(), 0)
+	}
+	return len(p.fetching) < free+p.limits.Fetching
+}
+
+// Dispatch grants free slots to the members that wait for them: first to those that have fetched
+// their files, then to the queue, where it skips members that may not fetch yet. So while a slot is
+// free, no member waits that could have it. Call it after whatever may free a slot; methods that
+// return grants have called it.
+func (p *Pool[M]) Dispatch() (grants []Grant[M]) {
+	for len(p.fetched) > 0 {
+		i := p.freest()
+		if i < 0 {
+			return grants
+		}
+		m := p.fetched[0]
+		p.fetched = slices.Delete(p.fetched, 0, 1)
+		delete(p.fetching, m)
+		grants = append(grants, p.take(m, i))
+	}
+	for i := 0; i < len(p.queue) && p.freest() >= 0; {
+		if g, ok := p.begin(p.queue[i]); ok {
+			grants = append(grants, g)
+			p.queue = slices.Delete(p.queue, i, i+1)
+		} else {
+			i++
+		}
+	}
+	return grants
+}
+
+// FetchDone lets m, whose files are fetched, wait for a slot, before every member that has not
+// fetched.
+func (p *Pool[M]) FetchDone(m M) []Grant[M] {
+	p.fetched = append(p.fetched, m)
+	return p.Dispatch()
+}
+
+// StepAside takes the slot back from a recovered member that turned out to have files to fetch. It
+// waits before the rest of the queue, behind others that had to step aside. The error is the reason
+// why no slot will ever be free again.
+func (p *Pool[M]) StepAside(m M, s Slot, now time.Time) ([]Grant[M], error) {
+	delete(p.workers[s.Worker].running, m)
+	if status := p.Status(); status == SetupFailed || status == Defunct {
+		return nil, p.Refusal(now)
+	}
+	place := 0
+	for place < len(p.queue) && p.queue[place].Recovered() && p.queue[place].Fetches() {
+		place++
+	}
+	p.queue = slices.Insert(p.queue, place, m)
+	return p.Dispatch(), nil
+}
+
+// Withdraw takes a member that gave up out of the line in which it waits.
+func (p *Pool[M]) Withdraw(m M) {
+	for _, line := range []*[]M{&p.queue, &p.fetched} {
+		if i := slices.Index(*line, m); i >= 0 {
+			*line = slices.Delete(*line, i, i+1)
+		}
+	}
+}
+
+// Recover registers a member of an earlier server in place of another one with its id, which it
+// returns. A live one has no place in a line until Requeue.
+func (p *Pool[M]) Recover(m M, finished bool) (replaced M, found bool) {
+	old, found := p.members[m.ID()]
+	if found {
+		p.retained.remove(m.ID())
+	}
+	p.members[m.ID()] = entry[M]{m, finished}
+	if finished {
+		p.retained.add(m.ID(), m.Size(), m.Accepted())
+	}
+	return old.member, found
+}
+
+// Requeue lets a recovered member wait for a slot, however many members wait already.
+func (p *Pool[M]) Requeue(m M) {
+	p.members[m.ID()] = entry[M]{member: m}
+	p.queue = append(p.queue, m)
+}
+
+// Finished is the outcome of Finish.
+type Finished[M Member] struct {
+	Grants    []Grant[M]
+	Expired   []M      // finished members that are no longer retained
+	Abandoned []string // ids that the worker's process still runs, if it runs nothing else: kill it
+}
+
+// Finish takes back the slot of m, if it has one, and retains m for Limits.RetainFor from now on. A
+// worker whose process runs only abandoned members gets into PhaseEnding: the caller replaces the
+// process.
+func (p *Pool[M]) Finish(m M, s Slot, now time.Time) (f Finished[M]) {
+	if s.taken {
+		f.Abandoned = p.workers[s.Worker].leave(m)
+	}
+	delete(p.fetching, m)
+	f.Grants = p.Dispatch()
+	if p.limits.Retain <= 0 {
+		delete(p.members, m.ID())
+		return f
+	}
+	p.members[m.ID()] = entry[M]{m, true}
+	p.retained.add(m.ID(), m.Size(), now)
+	f.Expired = p.Expire(now)
+	return f
+}
+
+// Expire forgets the finished members that are too old, too many or too large together, and returns
+// them.
+func (p *Pool[M]) Expire(now time.Time) (expired []M) {
+	for _, id := range p.retained.expire(now) {
+		if e := p.members[id]; e.finished {
+			delete(p.members, id)
+			expired = append(expired, e.member)
+		}
+	}
+	return expired
+}
+
+// Get returns the live or retained member with this id.
+func (p *Pool[M]) Get(id string) (m M, ok bool) {
+	e, ok := p.members[id]
+	return e.member, ok
+}
+
+// All yields the live and the retained members, in no order.
+func (p *Pool[M]) All() iter.Seq[M] {
+	return func(yield func(M) bool) {
+		for _, e := range p.members {
+			if !yield(e.member) {
+				return
+			}
+		}
+	}
+}
+
+// Live yields the members that have not finished, in no order.
+func (p *Pool[M]) Live() iter.Seq[M] {
+	return func(yield func(M) bool) {
+		for _, e := range p.members {
+			if !e.finished && !yield(e.member) {
+				return
+			}
+		}
+	}
+}
+
+// Retains reports whether finished members are retained at all.
+func (p *Pool[M]) Retains() bool { return p.limits.Retain > 0 }
+
+// Waiting is the number of members that wait for a slot.
+func (p *Pool[M]) Waiting() int { return len(p.queue) + len(p.fetched) }
+
+// Fetching is the number of members whose files are being fetched without a slot.
+func (p *Pool[M]) Fetching() int { return len(p.fetching) - len(p.fetched) }
+
+// InFlight is the number of admitted members that have not finished.
+func (p *Pool[M]) InFlight() int {
+	n := len(p.queue) + len(p.fetching)
+	for i := range p.workers {
+		n += len(p.workers[i].running)
+	}
+	return n
+}
+
+// Hopeless returns the members that wait although no worker will ever be ready again; defunct
+// reports whether every worker is Defunct.
+func (p *Pool[M]) Hopeless() (waiting []M, defunct bool) {
+	count := p.phases()
+	if count[PhaseStarting]+count[PhaseReady]+count[PhaseEnding] > 0 {
+		return nil, false
+	}
+	waiting = slices.AppendSeq(slices.Clone(p.queue), maps.Keys(p.fetching))
+	return waiting, count[PhaseDefunct] == len(p.workers)
+}

@@ -1,0 +1,129 @@
+package pool
+
+import (
+	"time"
+
+	"github.com/coggo/coggo/internal/prediction"
+)
+
+// Status is the state of workers together, as GET /health-check names it.
+type Status string
+
+// The states.
+const (
+	Starting    Status = "STARTING"
+	Ready       Status = "READY"
+	Busy        Status = "BUSY"
+	SetupFailed Status = "SETUP_FAILED"
+	Defunct     Status = "DEFUNCT"
+	Unhealthy   Status = "UNHEALTHY" // for the owner: a Pool does not know
+)
+
+// Accepting reports whether members are admitted in this state, to run or to wait.
+func (s Status) Accepting() bool { return s == Ready || s == Busy }
+
+// Status is the state of all workers together.
+func (p *Pool[M]) Status() Status { return statusOf(p.workers) }
+
+// WorkerStatus is the state of one worker.
+func (p *Pool[M]) WorkerStatus(worker int) Status { return statusOf(p.workers[worker : worker+1]) }
+
+func statusOf[M Member](workers []worker[M]) Status {
+	free := 0
+	for i := range workers {
+		free += workers[i].free()
+	}
+	switch count := phasesOf(workers); {
+	case free > 0:
+		return Ready
+	case count[PhaseReady] > 0:
+		return Busy
+	case count[PhaseStarting]+count[PhaseEnding] > 0:
+		return Starting
+	case count[PhaseSetupFailed] > 0:
+		return SetupFailed
+	default:
+		return Defunct
+	}
+}
+
+func (p *Pool[M]) phases() [PhaseDefunct + 1]int { return phasesOf(p.workers) }
+
+func phasesOf[M Member](workers []worker[M]) (count [PhaseDefunct + 1]int) {
+	for i := range workers {
+		count[workers[i].phase]++
+	}
+	return count
+}
+
+// Slots is how many members the ready workers can run at once, and how many run.
+func (p *Pool[M]) Slots() (all, taken int) {
+	for i := range p.workers {
+		n, t := p.WorkerSlots(i)
+		all, taken = all+n, taken+t
+	}
+	return all, taken
+}
+
+// WorkerSlots is Slots for one worker, which has none unless it is ready.
+func (p *Pool[M]) WorkerSlots(worker int) (all, taken int) {
+	w := &p.workers[worker]
+	if w.phase != PhaseReady {
+		return 0, 0
+	}
+	return w.slots, w.taken()
+}
+
+// retrySoon is the delay for a refusal that ends with some prediction: nobody knows when, and
+// another server may accept the request in the meantime.
+const retrySoon = time.Second
+
+// mostRetry bounds the delay for a setup that may finish long before.
+const mostRetry = 30 * time.Second
+
+// RetryAfter is when a client should try again, 0 if waiting does not help.
+func (p *Pool[M]) RetryAfter(now time.Time) time.Duration {
+	switch status := p.Status(); {
+	case p.draining: // another server may accept it, now or after this one
+		return retrySoon
+	case status == SetupFailed || status == Defunct:
+		return 0
+	case status == Starting:
+		return p.setupLeft(now)
+	}
+	return retrySoon
+}
+
+// setupLeft estimates how much longer setup takes. As long again as it has taken so far means few
+// retries of a long setup, and few seconds lost after a short one.
+func (p *Pool[M]) setupLeft(now time.Time) time.Duration {
+	after := mostRetry
+	for i := range p.workers {
+		switch w := &p.workers[i]; {
+		case w.phase == PhaseStarting && !w.since.IsZero():
+			after = min(after, now.Sub(w.since))
+		case w.phase == PhaseStarting || w.phase == PhaseEnding: // setup is about to start
+			after = retrySoon
+		}
+	}
+	return max(after, retrySoon)
+}
+
+// Refusal is the *prediction.Error with code NotReady while no worker is ready.
+func (p *Pool[M]) Refusal(now time.Time) error {
+	return prediction.RefuseFor(p.RetryAfter(now), prediction.NotReady, p.whyNot())
+}
+
+// whyNot is the reason for clients: that of the last worker that has one.
+func (p *Pool[M]) whyNot() string {
+	why := ""
+	for i := range p.workers {
+		if p.workers[i].why != "" {
+			why = p.workers[i].why
+		}
+	}
+	if p.Status() == SetupFailed {
+		return "setup failed: " + why
+	}
+	return why
+}

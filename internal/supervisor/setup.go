@@ -1,0 +1,116 @@
+package supervisor
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/coggo/coggo/internal/prediction"
+	"github.com/coggo/coggo/internal/runner"
+	"github.com/coggo/coggo/internal/schema"
+	"github.com/coggo/coggo/internal/spool"
+)
+
+// How a worker waits for the setup of its process.
+
+// lookForSchema is how often openapi.json is looked for: no signal tells of it, and it can be
+// served while setup runs.
+const lookForSchema = 25 * time.Millisecond
+
+// awaitSetup waits for setup-result.json, for the end of the process, or for the time that setup
+// may take.
+func (w *worker) awaitSetup(process *runner.Process) (spool.SetupResult, error) {
+	tick := time.NewTicker(lookForSchema)
+	defer tick.Stop()
+	var late <-chan time.Time
+	if w.s.config.SetupTimeout > 0 {
+		late = time.After(w.s.config.SetupTimeout)
+	}
+	schemaRead := false
+	for {
+		ended := false
+		select {
+		case <-w.setupNews:
+		case <-tick.C:
+		case <-process.Done():
+			ended = true
+		case <-late:
+			return spool.SetupResult{}, fmt.Errorf("setup timed out after %s", w.s.config.SetupTimeout)
+		case <-w.renewed:
+			return spool.SetupResult{}, errOutdated
+		case <-w.s.stopping.Done():
+			return spool.SetupResult{}, errEnding
+		}
+		result, ok, err := w.dir.SetupResult() // before the schema, which the runner writes first: both may come between the two looks
+		if !schemaRead {
+			var bad error
+			if schemaRead, bad = w.readSchema(); bad != nil {
+				return spool.SetupResult{}, bad
+			}
+			if schemaRead {
+				tick.Reset(rescan)
+			}
+		}
+		if ok || err != nil {
+			return result, err
+		}
+		if ended {
+			return result, diedInSetup{process.Exit()}
+		}
+	}
+}
+
+// readSchema takes the OpenAPI document as soon as it is there: it can be served while setup runs.
+func (w *worker) readSchema() (bool, error) {
+	data, ok, err := w.dir.Schema()
+	if err != nil || !ok {
+		return false, err
+	}
+	doc, err := schema.Parse(data)
+	if err != nil {
+		return false, fmt.Errorf("read the model's schema: %w", err)
+	}
+	doc.LimitFiles(w.s.config.MaxInputFiles)
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	if w.s.schema == nil || !bytes.Equal(w.s.schema.JSON(), doc.JSON()) { // else what was checked against it need not be again
+		w.s.schema = doc
+	}
+	return true, nil
+}
+
+// ready opens the worker for predictions, or returns why setup failed.
+func (w *worker) ready(process *runner.Process, result spool.SetupResult) error {
+	process.Drain()
+	if result.Traceback != "" && !w.s.config.Runner.Checking { // who checks a model shows it
+		w.s.config.Output(Origin{Runner: w.index, Stream: runner.Stderr, Whole: true}, []byte(result.Traceback))
+	}
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	if w.outdated() { // since setup has ended
+		return errOutdated
+	}
+	w.setup = result
+	if result.Status != string(prediction.Succeeded) {
+		if result.Traceback != "" {
+			w.setupLogs = append(w.setupLogs, result.Traceback...)
+		}
+		return setupError{result.Error}
+	}
+	if w.s.schema == nil {
+		return errors.New("the runner wrote no openapi.json")
+	}
+	grants := w.s.pool.SetReady(w.index, result.MaxConcurrency)
+	w.announcePhaseLocked()
+	w.s.grantLocked(grants...)
+	w.s.config.Observer.SetupSeconds(result.CompletedAt.Sub(result.StartedAt).Seconds())
+	w.s.config.Log.Info("model ready", "runner", w.index, "mode", result.Mode, "concurrency", result.MaxConcurrency,
+		"setup", result.CompletedAt.Sub(result.StartedAt))
+	return nil
+}
+
+// setupError is a failure whose traceback the runner has given already.
+type setupError struct{ text string }
+
+func (e setupError) Error() string { return e.text }
