@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/coggo/coggo/internal/host"
 	"github.com/coggo/coggo/internal/pool"
 )
 
@@ -32,7 +33,7 @@ func (c *checkCommand) Run(status *int) error {
 	if err := c.complete(); err != nil {
 		return err
 	}
-	if err := c.hideSecrets(""); err != nil {
+	if err := host.HideSecrets("", c.RunnerEnv); err != nil {
 		return err
 	}
 	c.Checking = true
@@ -40,7 +41,7 @@ func (c *checkCommand) Run(status *int) error {
 	for _, warning := range c.Warnings {
 		row("warning", "%s", warning)
 	}
-	if err := checkPython(c.Python, modelEnv(os.Environ(), c.RunnerEnv)); err != nil {
+	if err := checkPython(c.Python, host.ModelEnv(os.Environ(), c.RunnerEnv)); err != nil {
 		*status = exitFailed
 		row("problems", "%v", err)
 		return nil

@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/coggo/coggo/internal/host"
 )
 
 // commands is the command line. What follows no command is for serve, as it always was.
@@ -122,7 +124,7 @@ func inOurWords(err error) error {
 // misspelt refuses a first word that is neither a command nor a model: the parser would take any
 // for a model directory.
 func misspelt(parser *kong.Kong, args []string) error {
-	if len(args) == 0 || strings.HasPrefix(args[0], "-") || isCommand(parser, args[0]) || exists(args[0]) {
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") || isCommand(parser, args[0]) || host.Exists(args[0]) {
 		return nil
 	}
 	return errors.New(seeHelp(args[0] + " is neither a command nor a model directory" + closest(parser, args[0])))
@@ -216,9 +218,9 @@ func joinSwitch(args []string, name string) []string {
 	return out
 }
 
-// complain tells the person at the command line.
-func complain(format string, args ...any) {
-	o := newOutlet(os.Stderr, new(sync.Mutex))
+// printError writes an error for the person at the command line.
+func printError(format string, args ...any) {
+	o := host.NewOutlet(os.Stderr, new(sync.Mutex), false)
 	_, _ = fmt.Fprintf(o, "coggo-server: "+format+"\n", args...) // nobody to tell
-	o.flush()
+	o.Flush()
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/coggo/coggo/internal/host"
 	"github.com/coggo/coggo/internal/httpapi"
 	"github.com/coggo/coggo/internal/webhook"
 	"github.com/coggo/coggo/internal/weburl"
@@ -65,21 +66,22 @@ type Config struct {
 
 	RunnerUser string `group:"Security:" placeholder:"USER[:GROUP]" help:"Run the model, and everything else once the port is open, as this user. For a server that is started as root. Default: the user who starts the server."`
 
-	Runners        int    `group:"Running:" default:"1" placeholder:"N" help:"Runner processes, each with the whole model."`
-	BusyPoll       span   `group:"Running:" default:"500us" help:"How long server and runner look for each other's next message before they sleep, while short predictions follow each other that closely and, twice as long, for the end of a canceled one; 0: never. Nor with fewer than two processors for each runner."`
-	KeepBootMemory bool   `group:"Running:" help:"Keep in memory what only the boot needed. Else the server gives it back half a second after setup: garbage, and pages of its own program that are as in the file."`
-	RunnerDevices  string `group:"Running:" placeholder:"LISTS" help:"GPUs of each runner as CUDA_VISIBLE_DEVICES, such as '0;1;2,3' for three. Default: several runners share those that the server sees."`
-	WorkingDir     string `group:"Running:" placeholder:"DIR" help:"Directory shared with the runner. In one that is not the server's own it makes a private one. A server started on the same one takes up what an earlier one left. Default: one of this user, model and port, see docs/operating.md."`
-	Ephemeral      bool   `group:"Running:" help:"Use a fresh directory that goes with the server, so that nothing outlives a crash. So it is anyway with --port 0. --working-dir goes before."`
-	Recover        string `group:"Running:" enum:"fail,rerun" default:"fail" help:"What becomes of predictions that a killed server had in flight: fail or rerun."`
-	MaxRestarts    int    `group:"Running:" default:"3" placeholder:"N" help:"How often a crashed runner is started again within 10 minutes."`
-	MaxQueue       *int   `group:"Running:" placeholder:"N" help:"Predictions that may wait for a slot; beyond it 429. With 0 none waits: 409. Default: 64 for requests to /v1, whose clients do not handle 409, and 0 for others."`
-	Reload         bool   `group:"Running:" help:"For development: reload the model whenever its files change, see docs/operating.md."`
-	MaxFetching    int    `group:"Running:" default:"8" placeholder:"N" help:"Predictions whose input files may be fetched beyond those for which a slot is free; beyond it 409, or the queue."`
-	Retain         int    `group:"Running:" default:"1000" placeholder:"N" help:"Finished predictions to keep for GET; 0 keeps none."`
-	RetainFor      span   `group:"Running:" default:"1h" help:"How long they are kept."`
-	UploadURL      string `group:"Running:" name:"upload-url" env:"COG_UPLOAD_URL" placeholder:"URL" help:"Upload output files with PUT below this URL. Default: the answer has them as data URLs."`
-	ShutdownGrace  span   `group:"Running:" name:"runner-shutdown-grace-period" default:"20s" help:"How long predictions may go on after the server was told to stop."`
+	Runners        int      `group:"Running:" default:"1" placeholder:"N" help:"Runner processes, each with the whole model."`
+	BusyPoll       span     `group:"Running:" default:"500us" help:"How long server and runner look for each other's next message before they sleep, while short predictions follow each other that closely and, twice as long, for the end of a canceled one; 0: never. Nor with fewer than two processors for each runner."`
+	KeepBootMemory bool     `group:"Running:" help:"Keep in memory what only the boot needed. Else the server gives it back half a second after setup: garbage, and pages of its own program that are as in the file."`
+	Without        []string `group:"Running:" enum:"ballast,unmap,disconnect,sigmute,pristine" env:"COGGO_WITHOUT" placeholder:"NAME" help:"Switch off a performance trick that relies on undocumented behavior of Go, Linux or CPython, see docs/architecture.md; may be repeated."`
+	RunnerDevices  string   `group:"Running:" placeholder:"LISTS" help:"GPUs of each runner as CUDA_VISIBLE_DEVICES, such as '0;1;2,3' for three. Default: several runners share those that the server sees."`
+	WorkingDir     string   `group:"Running:" placeholder:"DIR" help:"Directory shared with the runner. In one that is not the server's own it makes a private one. A server started on the same one takes up what an earlier one left. Default: one of this user, model and port, see docs/operating.md."`
+	Ephemeral      bool     `group:"Running:" help:"Use a fresh directory that goes with the server, so that nothing outlives a crash. So it is anyway with --port 0. --working-dir goes before."`
+	Recover        string   `group:"Running:" enum:"fail,rerun" default:"fail" help:"What becomes of predictions that a killed server had in flight: fail or rerun."`
+	MaxRestarts    int      `group:"Running:" default:"3" placeholder:"N" help:"How often a crashed runner is started again within 10 minutes."`
+	MaxQueue       *int     `group:"Running:" placeholder:"N" help:"Predictions that may wait for a slot; beyond it 429. With 0 none waits: 409. Default: 64 for requests to /v1, whose clients do not handle 409, and 0 for others."`
+	Reload         bool     `group:"Running:" help:"For development: reload the model whenever its files change, see docs/operating.md."`
+	MaxFetching    int      `group:"Running:" default:"8" placeholder:"N" help:"Predictions whose input files may be fetched beyond those for which a slot is free; beyond it 409, or the queue."`
+	Retain         int      `group:"Running:" default:"1000" placeholder:"N" help:"Finished predictions to keep for GET; 0 keeps none."`
+	RetainFor      span     `group:"Running:" default:"1h" help:"How long they are kept."`
+	UploadURL      string   `group:"Running:" name:"upload-url" env:"COG_UPLOAD_URL" placeholder:"URL" help:"Upload output files with PUT below this URL. Default: the answer has them as data URLs."`
+	ShutdownGrace  span     `group:"Running:" name:"runner-shutdown-grace-period" default:"20s" help:"How long predictions may go on after the server was told to stop."`
 
 	MaxBody       size `group:"Limits:" default:"128MiB" help:"Largest request body."`
 	MaxUploads    size `group:"Limits:" default:"16GiB" help:"Most bytes that the files uploaded to /v1/files take together; 0: no limit."`
@@ -98,7 +100,7 @@ type Config struct {
 	Given        Model          `kong:"-"` // as flags and environment say, without cog.yaml
 	HostFrom     string         `kong:"-"` // what has set Host, see sourceOf
 	PortFrom     string         `kong:"-"` // what has set Port
-	Account      account        `kong:"-"` // of RunnerUser
+	Account      host.Account   `kong:"-"` // of RunnerUser
 	AuthToken    string         `kong:"-"` // from AuthTokenFile or the environment
 	HookToken    string         `kong:"-"` // sent with webhooks, from the environment
 	WebhookHosts []webhook.Host `kong:"-"` // who gets HookToken, of WebhookAuthHost
@@ -121,7 +123,7 @@ func (c *Config) read() error {
 	}
 	if c.RunnerUser != "" {
 		var err error
-		if c.Account, err = lookUpAccount(c.RunnerUser); err != nil {
+		if c.Account, err = host.LookUpAccount(c.RunnerUser); err != nil {
 			return err
 		}
 	}
@@ -207,7 +209,7 @@ func (m *Model) read() (err error) {
 		return err
 	}
 	if m.Python == "" {
-		m.Python = ownPython()
+		m.Python = host.OwnPython()
 	}
 	if strings.ContainsRune(m.Python, filepath.Separator) { // the runner starts elsewhere: in the model's directory
 		if m.Python, err = filepath.Abs(m.Python); err != nil {
@@ -227,7 +229,7 @@ func (m *Model) read() (err error) {
 	if _, known := parseLevel(m.LogLevel); !known && m.LogLevel != "" {
 		return fmt.Errorf("--log-level is %q: it must be debug, info, warning, error, off or a number", m.LogLevel)
 	}
-	return checkRunnerEnv(m.RunnerEnv)
+	return host.CheckRunnerEnv(m.RunnerEnv)
 }
 
 func (m *Model) readManifest() error {

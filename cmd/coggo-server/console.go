@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/coggo/coggo/internal/host"
 )
 
 // console is standard error, and on a terminal one line at its end that changes: how long something
@@ -31,17 +33,14 @@ func newConsole() *console {
 // for a moment, by flush.
 func (c *console) neverBlock(json bool) (flush func()) {
 	var order sync.Mutex
-	out, err := newOutlet(os.Stdout, &order), newOutlet(os.Stderr, &order)
-	if json {
-		out.lacks, err.lacks = missingJSON, missingJSON
-		if sameFile(os.Stdout, os.Stderr) { // or the rest of a line that waits could follow that of another
-			out = err
-		}
+	out, err := host.NewOutlet(os.Stdout, &order, json), host.NewOutlet(os.Stderr, &order, json)
+	if json && sameFile(os.Stdout, os.Stderr) { // or the rest of a line that waits could follow that of another
+		out = err
 	}
 	c.out, c.err = out, err
 	return func() {
-		err.flush()
-		out.flush()
+		err.Flush()
+		out.Flush()
 	}
 }
 

@@ -41,7 +41,7 @@ func (c *initCommand) Run(status *int) error {
 	}
 	if len(there) > 0 {
 		*status = exitUsage
-		complain("init overwrites nothing: there is already %s; name another directory", strings.Join(there, " and "))
+		printError("init overwrites nothing: there is already %s; name another directory", strings.Join(there, " and "))
 		return nil
 	}
 	if err := os.MkdirAll(c.Directory, 0o777); err != nil {

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/coggo/coggo/internal/host"
 	"github.com/coggo/coggo/internal/httpapi"
 	"github.com/coggo/coggo/internal/supervisor"
 )
@@ -34,7 +34,7 @@ func main() {
 	}
 	status, err := execute(args)
 	if err != nil {
-		complain("%v", err)
+		printError("%v", err)
 	}
 	os.Exit(status)
 }
@@ -54,12 +54,14 @@ func (c *serveCommand) Run(chosen *kong.Context) error {
 // of the end.
 func run(c Config, console *console) error {
 	defer console.neverBlock(c.logsJSON())()
-	defer runtime.KeepAlive(make([]byte, ballastBytes))
+	if !c.without(trickBallast) {
+		defer host.Ballast()()
+	}
 	log := newLogger(c.Model, console, console.terminal, slog.LevelInfo)
 	for _, warning := range c.Warnings {
 		log.Warn(warning)
 	}
-	if err := c.hideSecrets(c.AuthToken); err != nil {
+	if err := host.HideSecrets(c.AuthToken, c.RunnerEnv); err != nil {
 		return err
 	}
 	if c.HookToken != "" && c.WebhookAuthHost == nil {
@@ -71,22 +73,22 @@ func run(c Config, console *console) error {
 		return err
 	}
 	listener := &httpapi.Listener{Listener: open, Stall: time.Duration(c.StreamTimeout)}
-	if err := c.stepDown(); err != nil {
+	if err := c.dropPrivileges(); err != nil {
 		_ = listener.Close()
 		return err
 	}
-	dir, err := openWorkingDir(c, log)
+	dir, err := host.OpenWorkingDir(c.dirConfig(), log)
 	if err != nil {
 		_ = listener.Close()
 		return err
 	}
-	defer dir.close()
+	defer dir.Close()
 	output, endOutput := modelOutput(c.Model, c.Runners, console.stdout())
 	defer endOutput()
 	built, err := build(c, dir, output, c.logsJSON(), log)
 	if err != nil {
 		_ = listener.Close()
-		return dir.explain(err)
+		return dir.Explain(err)
 	}
 	stop := newStop()
 	server := &http.Server{
@@ -107,19 +109,19 @@ func run(c Config, console *console) error {
 		}
 		defer end()
 	}
-	log.Info("listening", "address", listener.Addr().String(), "model", c.ModelDir, "predict", c.Predict, "directory", dir.path)
-	if err := begin(built.supervisor, stop); err != nil {
+	log.Info("listening", "address", listener.Addr().String(), "model", c.ModelDir, "predict", c.Predict, "directory", dir.Path())
+	if err := startModel(built.supervisor, stop); err != nil {
 		return err
 	}
 	if console.terminal {
-		defer greet(console, built.supervisor, c, listener.Addr())()
+		defer printBanner(console, built.supervisor, c, listener.Addr())()
 	}
 	err = waitForEnd(stop, built.supervisor.Defunct(), serving, c.AwaitExplicitShutdown)
 	sayEnd(console, built.supervisor, time.Duration(c.ShutdownGrace), log)
 	unmarkReady()
 	late := time.Now().Add(time.Duration(c.ShutdownGrace))
 	drain(late, built, stop)
-	dir.end() // before the port is free: the next server on it looks for the same directory
+	dir.End() // before the port is free: the next server on it looks for the same directory
 	closeServer(server, listener, stop, late)
 	built.refusals.Close()
 	log.Info("stopped")
@@ -130,9 +132,9 @@ func run(c Config, console *console) error {
 // process at the signal unless somebody is told of it.
 func surviveFileSizeLimit() { signal.Notify(make(chan os.Signal, 1), syscall.SIGXFSZ) }
 
-// begin starts the model once $COG_WAIT_FILE allows it; until then the server listens and its
+// startModel starts the model once $COG_WAIT_FILE allows it; until then the server listens and its
 // health is STARTING.
-func begin(s *supervisor.Supervisor, stop *stop) error {
+func startModel(s *supervisor.Supervisor, stop *stop) error {
 	if err := waitForFile(os.Getenv("COG_WAIT_FILE"), stop.asked); err != nil {
 		return err
 	}
@@ -144,22 +146,22 @@ func begin(s *supervisor.Supervisor, stop *stop) error {
 	}
 }
 
-// stepDown takes the rights of --runner-user, once everything is done that needs more: reading
-// tokens, opening the port, and making the directories that will be the user's.
-func (c Config) stepDown() error {
+// dropPrivileges takes the rights of --runner-user, after everything that needs more: reading tokens,
+// opening the port, and making the directories that will be the user's.
+func (c Config) dropPrivileges() error {
 	if c.RunnerUser == "" {
 		return nil
 	}
 	if c.WorkingDir != "" {
-		if err := c.Account.own(c.WorkingDir); err != nil {
-			err = explainGiven(c.WorkingDir, err, c.Account.uid, c.Account.gid)
+		if err := c.Account.Own(c.WorkingDir); err != nil {
+			err = host.ExplainGiven(c.WorkingDir, err, c.Account.UID, c.Account.GID)
 			return fmt.Errorf("--runner-user %s: %w", c.RunnerUser, err)
 		}
 	}
 	if err := prepareReady(c.Account); err != nil {
 		return fmt.Errorf("--runner-user %s: %w", c.RunnerUser, err)
 	}
-	return c.Account.become()
+	return c.Account.Become()
 }
 
 // waitForEnd returns when the server is to stop, with an error when that is not by request.

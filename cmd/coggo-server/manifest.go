@@ -173,10 +173,10 @@ func (m *manifest) warn(format string, args ...any) {
 	m.Warnings = append(m.Warnings, "cog.yaml: "+fmt.Sprintf(format, args...))
 }
 
-// complainOfWarnings tells the person at the command line.
-func (m *Model) complainOfWarnings() {
+// printWarnings tells the person at the command line.
+func (m *Model) printWarnings() {
 	for _, warning := range m.Warnings {
-		complain("%s", warning)
+		printError("%s", warning)
 	}
 }
 

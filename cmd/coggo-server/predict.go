@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/coggo/coggo/internal/files"
+	"github.com/coggo/coggo/internal/host"
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/schema"
 	"github.com/coggo/coggo/internal/supervisor"
@@ -37,8 +38,8 @@ func (c *predictCommand) Run(status *int) error {
 	if err := c.complete(); err != nil {
 		return err
 	}
-	c.complainOfWarnings()
-	if err := c.hideSecrets(""); err != nil {
+	c.printWarnings()
+	if err := host.HideSecrets("", c.RunnerEnv); err != nil {
 		return err
 	}
 	s, err := openSession(c.Model)

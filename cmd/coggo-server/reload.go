@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/coggo/coggo/internal/host"
 	"github.com/coggo/coggo/internal/pool"
 	"github.com/coggo/coggo/internal/runner"
 	"github.com/coggo/coggo/internal/supervisor"
@@ -22,8 +23,8 @@ type reloader struct {
 }
 
 // watchModel begins to look for changes; the caller must call end.
-func watchModel(c Config, dir *workingDir, s *supervisor.Supervisor, log *slog.Logger) (end func(), err error) {
-	tree, err := watch.Open(c.ModelDir, dir.path, os.TempDir())
+func watchModel(c Config, dir *host.WorkingDir, s *supervisor.Supervisor, log *slog.Logger) (end func(), err error) {
+	tree, err := watch.Open(c.ModelDir, dir.Path(), os.TempDir())
 	if err != nil {
 		return nil, fmt.Errorf("--reload: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 
+	"github.com/coggo/coggo/internal/host"
 	"github.com/coggo/coggo/internal/runner"
 )
 
@@ -14,16 +15,16 @@ func (c *schemaCommand) Run(status *int) error {
 	if err := c.complete(); err != nil {
 		return err
 	}
-	c.complainOfWarnings()
-	if err := c.hideSecrets(""); err != nil {
+	c.printWarnings()
+	if err := host.HideSecrets("", c.RunnerEnv); err != nil {
 		return err
 	}
-	work, err := os.MkdirTemp("", ephemeralPrefix)
+	work, err := os.MkdirTemp("", host.EphemeralPrefix)
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(work)
-	path, err := pythonPath(c.Python, work)
+	path, err := host.PythonPath(c.Python, work)
 	if err != nil {
 		return err
 	}
@@ -36,7 +37,7 @@ func (c *schemaCommand) Run(status *int) error {
 	}
 	cmd := exec.Command(c.Python, append([]string{"-m", "cog.command.openapi_schema"}, refs...)...)
 	cmd.Dir = c.ModelDir
-	cmd.Env = runner.WithPackages(runner.WithPythonPath(modelEnv(os.Environ(), c.RunnerEnv), path), c.Packages)
+	cmd.Env = runner.WithPackages(runner.WithPythonPath(host.ModelEnv(os.Environ(), c.RunnerEnv), path), c.Packages)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Run(); cmd.ProcessState == nil {
 		return err

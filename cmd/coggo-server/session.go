@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"time"
 
+	"github.com/coggo/coggo/internal/host"
 	"github.com/coggo/coggo/internal/pool"
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/schema"
@@ -17,7 +19,7 @@ type session struct {
 	*built
 	*console
 	stop    *stop
-	dir     *workingDir
+	dir     *host.WorkingDir
 	release func()
 	begun   time.Time
 }
@@ -28,19 +30,22 @@ var errInterrupted = errors.New("interrupted")
 // silent is above every level: what matters of a session is said by its command.
 const silent = slog.LevelError + 1
 
+// wholeHistory is a history of events without a limit; twice of it is an int still.
+const wholeHistory = math.MaxInt / 2
+
 // openSession starts the model. Standard output is the command's own: what the model prints goes to
 // standard error.
 func openSession(m Model) (*session, error) {
 	s := &session{console: newConsole(), stop: newStop()}
 	log := newLogger(m, s.console, s.terminal, silent)
 	var err error
-	if s.dir, err = openWorkingDir(Config{Model: m, Ephemeral: true}, log); err != nil {
+	if s.dir, err = host.OpenWorkingDir(Config{Model: m, Ephemeral: true}.dirConfig(), log); err != nil {
 		return nil, err
 	}
 	// A reader of the output that is slow holds up the reading, and must miss nothing.
-	c := Config{Model: m, Runners: 1, Recover: "fail", Retain: 1, RetainFor: span(time.Hour), History: int(^uint(0) >> 2)}
+	c := Config{Model: m, Runners: 1, Recover: "fail", Retain: 1, RetainFor: span(time.Hour), History: wholeHistory}
 	if s.built, err = build(c, s.dir, func(_ supervisor.Origin, text []byte) { _, _ = s.console.Write(text) }, false, log); err != nil {
-		s.dir.close()
+		s.dir.Close()
 		return nil, err
 	}
 	s.release = watchSignals(s.supervisor, s.stop, false, log)
@@ -56,7 +61,7 @@ func openSession(m Model) (*session, error) {
 func (s *session) close() {
 	drain(time.Now(), s.built, s.stop)
 	s.release()
-	s.dir.close()
+	s.dir.Close()
 }
 
 // poll is how often a session looks how far the model is.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/coggo/coggo/internal/files"
+	"github.com/coggo/coggo/internal/host"
 	"github.com/coggo/coggo/internal/httpapi"
 	"github.com/coggo/coggo/internal/outbound"
 	"github.com/coggo/coggo/internal/prediction"
@@ -33,7 +34,7 @@ type built struct {
 
 // build wires the rooms together; the model's own words go to output, told apart by their streams
 // or not. Nothing is started.
-func build(c Config, dir *workingDir, output func(supervisor.Origin, []byte), apart bool, log *slog.Logger) (*built, error) {
+func build(c Config, dir *host.WorkingDir, output func(supervisor.Origin, []byte), apart bool, log *slog.Logger) (*built, error) {
 	client := outbound.NewClient(outbound.Options{DenyPrivate: c.DenyPrivateNetworks})
 	metrics := telemetry.NewMetrics(version)
 	agent := first(os.Getenv("COG_USER_AGENT"), "coggo/"+version)
@@ -58,7 +59,7 @@ func build(c Config, dir *workingDir, output func(supervisor.Origin, []byte), ap
 		return nil, usage(err)
 	}
 	store := &files.Store{
-		Dir: filepath.Join(dir.path, "uploads"), MaxBytes: int64(c.MaxInputFile), MaxTotal: int64(c.MaxUploads), Keep: uploadsKeep, Now: time.Now, NewID: prediction.NewID,
+		Dir: filepath.Join(dir.Path(), "uploads"), MaxBytes: int64(c.MaxInputFile), MaxTotal: int64(c.MaxUploads), Keep: uploadsKeep, Now: time.Now, NewID: prediction.NewID,
 	}
 	// The collector is the operator's own, so it may well be in a private network.
 	tracer, err := telemetry.NewTracer(version, outbound.NewClient(outbound.Options{}), log)
@@ -66,7 +67,7 @@ func build(c Config, dir *workingDir, output func(supervisor.Origin, []byte), ap
 		log.Warn("no traces", "error", err)
 	}
 	publisher := &files.Publisher{Client: client, UserAgent: agent, UploadURL: c.UploadURL, MaxBytes: int64(c.MaxOutputFile), KeepOpen: keepOpen}
-	path, err := pythonPath(c.Python, dir.path)
+	path, err := host.PythonPath(c.Python, dir.Path())
 	if err != nil {
 		return nil, err
 	}
@@ -78,27 +79,27 @@ func build(c Config, dir *workingDir, output func(supervisor.Origin, []byte), ap
 		document, _ := s.Schema()
 		warn(document)
 		if !c.KeepBootMemory {
-			time.AfterFunc(bootIsOver, giveBack)
+			time.AfterFunc(bootIsOver, func() { host.ReleaseBootMemory(!c.without(trickUnmap)) })
 		}
 	}
-	devices, err := runnerDevices(c.RunnerDevices, c.Runners)
+	devices, err := host.RunnerDevices(c.RunnerDevices, c.Runners)
 	if err != nil {
 		return nil, usage(err)
 	}
 	maxQueue, patientQueue := c.queue()
 	s, err = supervisor.New(supervisor.Config{
 		Runner: runner.Config{
-			Entry: c.entry(), Python: c.Python, PythonPath: path, ModelDir: c.ModelDir, Checking: c.Checking, Env: c.Account.environment(modelEnv(os.Environ(), c.RunnerEnv)),
+			Entry: c.entry(), Python: c.Python, PythonPath: path, ModelDir: c.ModelDir, Checking: c.Checking, Env: c.modelEnv(),
 			BusyPoll: busyPoll(c),
 			Apart:    apart,
-			Mark:     orphan.Own(dir.path),
+			Mark:     orphan.Own(dir.Path()),
 		},
 		Runners:    c.Runners,
 		Devices:    devices,
-		WorkingDir: dir.path, Renew: dir.renew, Inputs: dir.inputDir, Durable: dir.durable(), Rerun: c.Recover == "rerun",
+		WorkingDir: dir.Path(), Renew: dir.Renew, Inputs: dir.InputDir, Durable: dir.Durable(), Rerun: c.Recover == "rerun",
 		SetupTimeout: time.Duration(c.SetupTimeout), CancelGrace: time.Duration(c.CancelGrace), PredictTimeout: time.Duration(c.PredictTimeout),
 		MaxRestarts: c.MaxRestarts, Reloads: c.Reload, ReloadGrace: time.Duration(c.ShutdownGrace), MaxQueue: maxQueue, PatientQueue: patientQueue, MaxFetching: c.MaxFetching,
-		Retain: c.Retain, RetainFor: time.Duration(c.RetainFor), RetainBytes: retainBytes,
+		HearAll: c.without(trickSigmute), Retain: c.Retain, RetainFor: time.Duration(c.RetainFor), RetainBytes: retainBytes,
 		MaxInputFiles: c.MaxInputFiles, MaxOutput: int64(c.MaxOutput),
 		CheckedAtOnce: 2 * int64(c.MaxBody), CheckWait: time.Duration(c.BodyTimeout),
 		Limits:    prediction.Limits{LogBytes: int(c.MaxLogBytes), History: c.History},
@@ -130,7 +131,7 @@ func (b *built) api(c Config, shutdown func(), log *slog.Logger) httpapi.Config 
 		Started: time.Now(),
 		Store:   b.store, ModelDir: c.ModelDir, Model: "coggo/" + filepath.Base(c.ModelDir),
 		MaxBody: int64(c.MaxBody), BodyTimeout: time.Duration(c.BodyTimeout), AuthToken: c.AuthToken, CORSOrigins: c.CORSOrigin, AllowedHosts: c.AllowedHost, PathPrefix: c.PathPrefix, AccessLog: c.AccessLog, Log: log,
-		KeepAlive: time.Duration(c.StreamKeepAlive),
+		KeepAlive: time.Duration(c.StreamKeepAlive), EarlyWatch: c.without(trickDisconnect),
 	}
 }
 
@@ -177,7 +178,7 @@ func throttle(text string) time.Duration {
 const readyFile = "/var/run/cog/ready"
 
 // prepareReady lets an account write there.
-func prepareReady(a account) error {
+func prepareReady(a host.Account) error {
 	if os.Getenv("KUBERNETES_SERVICE_HOST") == "" {
 		return nil
 	}
@@ -185,7 +186,7 @@ func prepareReady(a account) error {
 	if err := os.MkdirAll(filepath.Dir(readyFile), 0o755); err != nil {
 		return err
 	}
-	return os.Chown(filepath.Dir(readyFile), a.uid, a.gid)
+	return os.Chown(filepath.Dir(readyFile), a.UID, a.GID)
 }
 
 func markReady(log *slog.Logger) func() {

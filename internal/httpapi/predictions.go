@@ -11,7 +11,7 @@ import (
 // create answers POST: always a new run.
 func (a *API) create(m prediction.Method) handler {
 	return a.rejecting(func(w http.ResponseWriter, r *http.Request) error {
-		watch := deferWatch(r)
+		watch := a.deferWatch(r)
 		req, err := a.readRequest(w, r)
 		if err != nil {
 			return err
@@ -24,7 +24,7 @@ func (a *API) create(m prediction.Method) handler {
 // put answers PUT: one run for an id, however often it is asked for.
 func (a *API) put(m prediction.Method) handler {
 	return a.rejecting(func(w http.ResponseWriter, r *http.Request) error {
-		watch := deferWatch(r)
+		watch := a.deferWatch(r)
 		req, err := a.readRequest(w, r)
 		if err != nil {
 			return err

@@ -48,6 +48,7 @@ type Config struct {
 	PathPrefix   string        // a Prefix below which clients see the server; empty: X-Forwarded-Prefix says it
 	KeepAlive    time.Duration // between two comments of a stream
 	AccessLog    bool          // write a line for each request
+	EarlyWatch   bool          // do not defer the watch for a disconnect, see package unsafenet
 	Log          *slog.Logger
 }
 

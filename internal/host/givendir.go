@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"errors"
@@ -21,12 +21,12 @@ const belowPrefix = "coggo-work-"
 // itself if it is the server's own, and else in a private one below it: a volume of Kubernetes
 // belongs to root and to a group, and one like /tmp to everybody. The private one has the same name
 // at every start, so a server finds what an earlier one left.
-func takeGiven(given string) (*workingDir, error) {
+func takeGiven(given string) (*WorkingDir, error) {
 	path, err := filepath.Abs(given)
 	if err != nil {
 		return nil, fmt.Errorf("--working-dir %s: %w", given, err)
 	}
-	d := &workingDir{path: path, given: path, kind: chosen}
+	d := &WorkingDir{path: path, given: path, kind: chosen}
 	info, err := os.Stat(path)
 	if err == nil && !isOwn(info) {
 		d.path = filepath.Join(path, belowPrefix+strconv.Itoa(os.Geteuid()))
@@ -39,7 +39,7 @@ func takeGiven(given string) (*workingDir, error) {
 		err = d.take()
 	}
 	if err != nil {
-		return nil, d.explain(err)
+		return nil, d.Explain(err)
 	}
 	return d, nil
 }
@@ -73,17 +73,17 @@ func shutOutGroup(path string) error {
 	return nil
 }
 
-// explain adds to an error of a file in the directory of --working-dir whose directory that is, and
+// Explain adds to an error of a file in the directory of --working-dir whose directory that is, and
 // what would help.
-func (d *workingDir) explain(err error) error {
+func (d *WorkingDir) Explain(err error) error {
 	if d.given == "" {
 		return err
 	}
-	return explainGiven(d.given, err, os.Geteuid(), os.Getegid())
+	return ExplainGiven(d.given, err, os.Geteuid(), os.Getegid())
 }
 
-// explainGiven is explain for a server that runs, or is to run, as this user.
-func explainGiven(given string, err error, uid, gid int) error {
+// ExplainGiven is explain for a server that runs, or is to run, as this user.
+func ExplainGiven(given string, err error, uid, gid int) error {
 	bad, ok := errors.AsType[*fs.PathError](err)
 	if !ok || !within(bad.Path, given) && !within(given, bad.Path) {
 		return err

@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"fmt"
@@ -7,43 +7,44 @@ import (
 	"strings"
 )
 
-// account is the user that the model runs as.
-type account struct {
-	uid, gid int
-	groups   []int
-	name     string
-	home     string
+// Account is the user that the model runs as. The zero Account is the user of the server.
+type Account struct {
+	UID, GID int
+	Groups   []int
+	Name     string
+	Home     string
 }
 
-// lookUpAccount reads USER, UID, or either with :GROUP or :GID behind it.
-func lookUpAccount(text string) (account, error) {
+// LookUpAccount reads USER or UID, optionally followed by :GROUP or :GID. Its errors name
+// --runner-user.
+func LookUpAccount(text string) (Account, error) {
 	name, group, grouped := strings.Cut(text, ":")
-	a := account{name: name, home: "/"}
+	a := Account{Name: name, Home: "/"}
 	known, err := user.Lookup(name)
 	if err != nil {
 		known, err = user.LookupId(name)
 	}
 	uid := name
 	if err == nil {
-		uid, a.name, a.home = known.Uid, known.Username, known.HomeDir
+		uid, a.Name, a.Home = known.Uid, known.Username, known.HomeDir
 	}
-	if a.uid, err = strconv.Atoi(uid); err != nil || a.uid < 0 {
+	if a.UID, err = strconv.Atoi(uid); err != nil || a.UID < 0 {
 		return a, fmt.Errorf("--runner-user %s: there is no such user", text)
 	}
 	switch {
 	case grouped:
-		a.gid, err = lookUpGroup(group)
+		a.GID, err = lookUpGroup(group)
 	case known != nil:
-		a.gid, err = strconv.Atoi(known.Gid)
+		a.GID, err = strconv.Atoi(known.Gid)
 	default:
-		err = fmt.Errorf("user %d is not in the user database: write %d:GID", a.uid, a.uid)
+		err = fmt.Errorf("user %d is not in the user database: write %d:GID", a.UID, a.UID)
 	}
 	if err != nil {
 		return a, fmt.Errorf("--runner-user %s: %w", text, err)
 	}
-	a.groups = []int{a.gid}
+	a.Groups = []int{a.GID}
 	if known != nil && !grouped {
-		a.groups = groupsOf(known, a.gid)
+		a.Groups = groupsOf(known, a.GID)
 	}
 	return a, nil
 }
@@ -74,10 +75,10 @@ func groupsOf(u *user.User, gid int) []int {
 	return groups
 }
 
-// environment is env as it is for the account.
-func (a account) environment(env []string) []string {
-	if a.name == "" {
+// Environment is env with the HOME, USER and LOGNAME of the account.
+func (a Account) Environment(env []string) []string {
+	if a.Name == "" {
 		return env
 	}
-	return append(env[:len(env):len(env)], "HOME="+a.home, "USER="+a.name, "LOGNAME="+a.name)
+	return append(env[:len(env):len(env)], "HOME="+a.Home, "USER="+a.Name, "LOGNAME="+a.Name)
 }

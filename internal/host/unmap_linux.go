@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"bufio"
@@ -12,11 +12,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// giveBack returns what only the boot needed to the kernel: garbage, and the pages of the program's
-// own file, which are two thirds of an idle server's memory. What is used again is read from the
-// page cache.
-func giveBack() {
+// ReleaseBootMemory returns memory that only startup needed to the kernel: garbage and, with unmap,
+// the pages of the program's own file.
+//
+// Dropping the program's pages is a trick, because Go does not know about it:
+//
+//   - What it assumes: the pages of a file mapping that the process cannot write, and of which
+//     /proc/self/smaps counts no anonymous page, equal the file. MADV_DONTNEED drops them, and the
+//     kernel reads them from the page cache when they are used again (madvise(2), Linux).
+//   - If that is false: TestOnlyPagesAsInTheFileAreGivenBack and
+//     tests/faults/test_memory.py fail. Mappings with relocated pages, as in a position-independent
+//     program, are left alone, and so is everything if /proc/self/smaps can't be read.
+//   - What it buys: these pages are two thirds of an idle server's memory, 12 MiB → 4 MiB
+//     (docs/performance.md).
+//   - How to switch it off: coggo-server --without unmap; --keep-boot-memory keeps the garbage too.
+func ReleaseBootMemory(unmap bool) {
 	debug.FreeOSMemory()
+	if unmap {
+		unmapProgram()
+	}
+}
+
+func unmapProgram() {
 	path, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return

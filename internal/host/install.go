@@ -1,6 +1,7 @@
-package main
+package host
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -30,14 +31,14 @@ func findHome() home {
 	}
 	bin := filepath.Dir(exe)
 	prefix := filepath.Dir(bin)
-	if dir := filepath.Join(prefix, "python"); exists(filepath.Join(dir, runnerFile)) {
+	if dir := filepath.Join(prefix, "python"); Exists(filepath.Join(dir, runnerFile)) {
 		return home{checkout: dir}
 	}
 	for _, name := range []string{"site-packages", "dist-packages"} {
 		found, _ := filepath.Glob(filepath.Join(prefix, "lib", "python3*", name, runnerFile)) // the pattern is valid
 		if len(found) > 0 {
 			h := home{packages: strings.TrimSuffix(found[0], "/"+runnerFile)}
-			if python := filepath.Join(bin, "python3"); exists(python) {
+			if python := filepath.Join(bin, "python3"); Exists(python) {
 				h.python = python
 			}
 			return h
@@ -46,20 +47,21 @@ func findHome() home {
 	return home{}
 }
 
-func exists(path string) bool {
+// Exists reports whether there is something at path.
+func Exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
 }
 
-// ownPython is the interpreter to use when none is named: the one that the wheel was installed for.
-func ownPython() string {
-	return first(findHome().python, "python3")
+// OwnPython is the interpreter to use when none is named: the one that the wheel was installed for.
+func OwnPython() string {
+	return cmp.Or(findHome().python, "python3")
 }
 
-// pythonPath is what python needs in PYTHONPATH to find our cog package, empty when it finds it by
+// PythonPath is what python needs in PYTHONPATH to find our cog package, empty when it finds it by
 // itself. Another interpreter than ours gets a directory in work with nothing but that package: the
 // rest of our site-packages is none of its business.
-func pythonPath(python, work string) (string, error) {
+func PythonPath(python, work string) (string, error) {
 	h := findHome()
 	if err := h.conflict(); err != nil || h.checkout != "" {
 		return h.checkout, err

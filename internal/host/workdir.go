@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"crypto/sha256"
@@ -19,14 +19,23 @@ import (
 	"github.com/coggo/coggo/internal/spool"
 )
 
-// workingDir is the directory shared with the runner.
-type workingDir struct {
+// DirConfig says which directory a server uses.
+type DirConfig struct {
+	Given     string // --working-dir; empty: the server chooses
+	Ephemeral bool   // it goes with the server
+	ModelDir  string // absolute
+	Port      int    // to listen on; 0: any, so the directory is ephemeral
+	ModelTemp string // the temporary directory of the model, see ModelTemp
+}
+
+// WorkingDir is the directory shared with the runner.
+type WorkingDir struct {
 	path    string
 	kind    dirKind
 	private string // must be this user's alone: path, or what it is in; "" if the operator answers for that
 	given   string // by --working-dir
 	lock    *spool.Lock
-	inputs  *workingDir // for the files of inputs, see openInputDir; nil for such a directory itself
+	inputs  *WorkingDir // for the files of inputs, see openInputDir; nil for such a directory itself
 	closed  sync.Once
 }
 
@@ -43,15 +52,18 @@ const (
 	chosen
 )
 
-// durable reports whether a later server takes up what is in the directory.
-func (d *workingDir) durable() bool { return d.kind != ephemeral }
+// Path is where it is.
+func (d *WorkingDir) Path() string { return d.path }
+
+// Durable reports whether a later server takes up what is in the directory.
+func (d *WorkingDir) Durable() bool { return d.kind != ephemeral }
 
 const (
 	// basePrefix begins the name of the private directory of a user, in which directories of kind
 	// own are.
 	basePrefix = "coggo-"
-	// ephemeralPrefix begins the names of ephemeral directories.
-	ephemeralPrefix = "coggo-ephemeral-"
+	// EphemeralPrefix begins the names of ephemeral directories.
+	EphemeralPrefix = "coggo-ephemeral-"
 	// ephemeralMark is a file in an ephemeral directory, made after its lock was taken: what has
 	// the mark and no owner is left of a server that was killed, and nobody will ask for it. A name
 	// alone would not do, since an operator may choose any.
@@ -65,36 +77,36 @@ const sharedMemory = "/dev/shm"
 // files.
 const minShm = 1 << 30
 
-// openWorkingDir takes the directory that c asks for, and makes the one for the files of inputs.
-func openWorkingDir(c Config, log *slog.Logger) (*workingDir, error) {
+// OpenWorkingDir takes the directory that c asks for, and makes the one for the files of inputs.
+func OpenWorkingDir(c DirConfig, log *slog.Logger) (*WorkingDir, error) {
 	d, err := chooseWorkingDir(c, log)
 	if err != nil {
 		return nil, err
 	}
 	if d.given != "" {
-		c.WorkingDir = d.path // and not what others have beside it
+		c.Given = d.path // and not what others have beside it
 	}
 	if d.inputs, err = openInputDir(c); err != nil {
-		d.close()
+		d.Close()
 		return nil, err
 	}
 	return d, nil
 }
 
-func chooseWorkingDir(c Config, log *slog.Logger) (*workingDir, error) {
-	if c.WorkingDir != "" {
-		return takeGiven(c.WorkingDir)
+func chooseWorkingDir(c DirConfig, log *slog.Logger) (*WorkingDir, error) {
+	if c.Given != "" {
+		return takeGiven(c.Given)
 	}
 	bases := usableBases()
-	sweepEphemeral(bases[0], ephemeralPrefix)
-	if !c.Ephemeral && c.port() != 0 {
+	sweepEphemeral(bases[0], EphemeralPrefix)
+	if !c.Ephemeral && c.Port != 0 {
 		d, err := openOwn(bases, c)
 		if err == nil {
 			return d, nil
 		}
 		log.Warn("an ephemeral working directory is used: what this server has accepted is lost if it is killed", "error", err)
 	}
-	d, err := makeEphemeral(bases, ephemeralPrefix)
+	d, err := makeEphemeral(bases, EphemeralPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("make a working directory: %w; choose one with --working-dir", err)
 	}
@@ -117,11 +129,11 @@ func usableBases() []string {
 
 // openOwn takes the directory of this user's model on this port. One that is there goes before the
 // best place for a new one: how much room there was may have been otherwise when it was made.
-func openOwn(bases []string, c Config) (d *workingDir, err error) {
-	name := ownName(c.ModelDir, c.port())
+func openOwn(bases []string, c DirConfig) (d *WorkingDir, err error) {
+	name := ownName(c.ModelDir, c.Port)
 	in := func(base string) string { return filepath.Join(privateBase(base), name) }
 	for _, base := range bases {
-		if checkPrivate(privateBase(base)) == nil && exists(in(base)) {
+		if checkPrivate(privateBase(base)) == nil && Exists(in(base)) {
 			return takeOwn(in(base))
 		}
 	}
@@ -134,11 +146,11 @@ func openOwn(bases []string, c Config) (d *workingDir, err error) {
 	return nil, err
 }
 
-func takeOwn(path string) (*workingDir, error) {
+func takeOwn(path string) (*WorkingDir, error) {
 	if err := makePrivate(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
-	d := &workingDir{path: path, kind: own, private: filepath.Dir(path)}
+	d := &WorkingDir{path: path, kind: own, private: filepath.Dir(path)}
 	if err := d.take(); err != nil {
 		return nil, err
 	}
@@ -179,7 +191,7 @@ func checkPrivate(path string) error {
 }
 
 // take takes a durable directory.
-func (d *workingDir) take() error {
+func (d *WorkingDir) take() error {
 	lock, err := spool.TakeLock(d.path)
 	if err != nil {
 		return err
@@ -194,7 +206,7 @@ func (d *workingDir) take() error {
 }
 
 // makeEphemeral makes a directory in the first place where that works.
-func makeEphemeral(bases []string, prefix string) (*workingDir, error) {
+func makeEphemeral(bases []string, prefix string) (*WorkingDir, error) {
 	var failed error
 	for _, base := range bases {
 		d, err := makeEphemeralIn(base, prefix)
@@ -206,7 +218,7 @@ func makeEphemeral(bases []string, prefix string) (*workingDir, error) {
 	return nil, failed
 }
 
-func makeEphemeralIn(base, prefix string) (*workingDir, error) {
+func makeEphemeralIn(base, prefix string) (*WorkingDir, error) {
 	path, err := os.MkdirTemp(base, prefix)
 	if err != nil {
 		return nil, err
@@ -215,22 +227,22 @@ func makeEphemeralIn(base, prefix string) (*workingDir, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(path))
 	}
-	d := &workingDir{path: path, kind: ephemeral, private: path, lock: lock}
+	d := &WorkingDir{path: path, kind: ephemeral, private: path, lock: lock}
 	if err := d.mark(); err != nil {
-		d.close()
+		d.Close()
 		return nil, err
 	}
 	return d, nil
 }
 
 // mark lets others sweep the directory once this server is gone.
-func (d *workingDir) mark() error {
+func (d *WorkingDir) mark() error {
 	return os.WriteFile(filepath.Join(d.path, ephemeralMark), nil, 0o600)
 }
 
-// renew makes the directory anew if a model has removed it. It returns an error when it must not be
+// Renew makes the directory anew if a model has removed it. It returns an error when it must not be
 // used any more.
-func (d *workingDir) renew() error {
+func (d *WorkingDir) Renew() error {
 	if d.kind == ephemeral {
 		if err := os.MkdirAll(filepath.Dir(d.path), 0o700); err != nil {
 			return err
@@ -244,14 +256,14 @@ func (d *workingDir) renew() error {
 	if err := d.lock.Renew(); err != nil {
 		return err
 	}
-	if d.kind == ephemeral && !exists(filepath.Join(d.path, ephemeralMark)) {
+	if d.kind == ephemeral && !Exists(filepath.Join(d.path, ephemeralMark)) {
 		return d.mark()
 	}
 	return nil
 }
 
-// inputDir returns the directory for input files, and creates it again if a model has removed it.
-func (d *workingDir) inputDir() (string, error) { return d.inputs.path, d.inputs.renew() }
+// InputDir returns the directory for input files, and creates it again if a model has removed it.
+func (d *WorkingDir) InputDir() (string, error) { return d.inputs.path, d.inputs.Renew() }
 
 // sweepEphemeral removes the ephemeral directories of this user's servers that were killed: nobody
 // holds their locks any more.
@@ -259,7 +271,7 @@ func sweepEphemeral(base, prefix string) {
 	found, _ := filepath.Glob(filepath.Join(base, prefix+"*")) // an error means that the name of base is odd
 	for _, path := range found {
 		info, err := os.Lstat(path)
-		if err != nil || !info.IsDir() || ownerOf(info) != os.Geteuid() || !exists(filepath.Join(path, ephemeralMark)) {
+		if err != nil || !info.IsDir() || ownerOf(info) != os.Geteuid() || !Exists(filepath.Join(path, ephemeralMark)) {
 			continue
 		}
 		if lock, err := spool.TakeLeftLock(path); err == nil {
@@ -270,18 +282,18 @@ func sweepEphemeral(base, prefix string) {
 	}
 }
 
-// end is close after an orderly end, which leaves nothing but what is owed: nobody was promised a
+// End is close after an orderly end, which leaves nothing but what is owed: nobody was promised a
 // result for longer.
-func (d *workingDir) end() { d.closeWith(false) }
+func (d *WorkingDir) End() { d.closeWith(false) }
 
-// close gives the directory back. Once it is closed, nothing more happens.
-func (d *workingDir) close() { d.closeWith(true) }
+// Close gives the directory back. Once it is closed, nothing more happens.
+func (d *WorkingDir) Close() { d.closeWith(true) }
 
-func (d *workingDir) closeWith(results bool) {
+func (d *WorkingDir) closeWith(results bool) {
 	d.closed.Do(func() {
 		defer d.lock.Close()
 		if d.inputs != nil {
-			d.inputs.close()
+			d.inputs.Close()
 		}
 		switch rest := spool.RestOf(d.path); {
 		case d.kind == ephemeral:
@@ -297,11 +309,11 @@ func (d *workingDir) closeWith(results bool) {
 
 // remove makes the directory an ephemeral one first: whoever looks for it finds it whole or not at
 // all, and if this server is killed meanwhile, the next one sweeps it.
-func (d *workingDir) remove() error {
+func (d *WorkingDir) remove() error {
 	if err := d.mark(); err != nil {
 		return os.RemoveAll(d.path)
 	}
-	gone, err := os.MkdirTemp(filepath.Dir(filepath.Dir(d.path)), ephemeralPrefix)
+	gone, err := os.MkdirTemp(filepath.Dir(filepath.Dir(d.path)), EphemeralPrefix)
 	if err != nil {
 		return os.RemoveAll(d.path)
 	}

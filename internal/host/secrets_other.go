@@ -1,6 +1,6 @@
 //go:build !linux
 
-package main
+package host
 
 // blankProcess has no /proc to hide from here.
 func blankProcess(func(entry string) bool) error { return nil }

@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"fmt"
@@ -14,10 +14,10 @@ const cudaDevices = "CUDA_VISIBLE_DEVICES"
 // deviceFiles are there for each GPU that the NVIDIA driver shows in this container.
 const deviceFiles = "/dev/nvidia[0-9]*"
 
-// runnerDevices is what each runner gets as CUDA_VISIBLE_DEVICES. What --runner-devices says
+// RunnerDevices is what each runner gets as CUDA_VISIBLE_DEVICES. What --runner-devices says
 // counts; else several runners share what the server may use. It is nil when there is nothing to
 // say.
-func runnerDevices(chosen string, runners int) ([]string, error) {
+func RunnerDevices(chosen string, runners int) ([]string, error) {
 	if chosen != "" {
 		devices := strings.Split(chosen, ";")
 		if len(devices) != runners {
@@ -28,7 +28,7 @@ func runnerDevices(chosen string, runners int) ([]string, error) {
 	if runners == 1 {
 		return nil, nil
 	}
-	return deal(visibleDevices(), runners), nil
+	return spreadDevices(visibleDevices(), runners), nil
 }
 
 // visibleDevices are the GPUs that this server may use, in the words of CUDA_VISIBLE_DEVICES.
@@ -47,9 +47,9 @@ func visibleDevices() []string {
 	return devices
 }
 
-// deal gives neighbours to the same runner: they are often linked. With fewer devices than runners
+// spreadDevices gives neighbours to the same runner: they are often linked. With fewer devices than runners
 // they are shared in turn.
-func deal(devices []string, runners int) []string {
+func spreadDevices(devices []string, runners int) []string {
 	n := len(devices)
 	if n == 0 {
 		return nil

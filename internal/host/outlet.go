@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What an outlet holds for a reader that is behind, how much of that it writes at once, and how
+// What an Outlet holds for a reader that is behind, how much of that it writes at once, and how
 // long the end of the process waits for such a reader. A pipe that can take anything takes
 // atomicWrite bytes without blocking.
 const (
@@ -20,10 +20,10 @@ const (
 	flushWait   = time.Second
 )
 
-// outlet writes to a standard stream and never blocks. Whoever reads it may have stopped: that must
+// Outlet writes to a standard stream and never blocks. Whoever reads it may have stopped: that must
 // not stop the answers to clients, which wait for the logs that belong to them. What does not fit
 // into the outlet is lost, and it says how much.
-type outlet struct {
+type Outlet struct {
 	fd    int
 	lacks func(lost int) []byte // the line that says how much is lost
 
@@ -33,8 +33,14 @@ type outlet struct {
 	drained chan struct{} // closed when nothing is held any more; nil while nothing is
 }
 
-func newOutlet(file *os.File, mu *sync.Mutex) *outlet {
-	return &outlet{fd: int(file.Fd()), lacks: missing, mu: mu}
+// NewOutlet returns an Outlet for a standard stream. Streams that may be the same pipe share mu. With
+// json, the line about lost output is a JSON object.
+func NewOutlet(file *os.File, mu *sync.Mutex, json bool) *Outlet {
+	o := &Outlet{fd: int(file.Fd()), lacks: missing, mu: mu}
+	if json {
+		o.lacks = missingJSON
+	}
+	return o
 }
 
 func missing(lost int) []byte {
@@ -48,7 +54,7 @@ func missingJSON(lost int) []byte {
 }
 
 // Write takes all of p and returns at once.
-func (o *outlet) Write(p []byte) (int, error) {
+func (o *Outlet) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	rest := p
@@ -72,7 +78,7 @@ func (o *outlet) Write(p []byte) (int, error) {
 
 // pushLocked writes what can be written without waiting and returns how much that was. What fails
 // counts as written: there is nobody to tell.
-func (o *outlet) pushLocked(p []byte) (n int) {
+func (o *Outlet) pushLocked(p []byte) (n int) {
 	for n < len(p) && o.ready(0) {
 		written, err := unix.Write(o.fd, p[n:min(len(p), n+atomicWrite)])
 		switch err {
@@ -90,7 +96,7 @@ func (o *outlet) pushLocked(p []byte) (n int) {
 
 // ready waits for up to limit milliseconds, for ever below 0, and reports whether a write would not
 // block.
-func (o *outlet) ready(limit int) bool {
+func (o *Outlet) ready(limit int) bool {
 	for {
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(o.fd), Events: unix.POLLOUT}}, limit)
 		if err != unix.EINTR {
@@ -100,7 +106,7 @@ func (o *outlet) ready(limit int) bool {
 }
 
 // drain writes what is held as it is read. It ends with the process if it is not read any more.
-func (o *outlet) drain() {
+func (o *Outlet) drain() {
 	for {
 		o.ready(-1)
 		o.mu.Lock()
@@ -120,8 +126,8 @@ func (o *outlet) drain() {
 	}
 }
 
-// flush gives a reader that is behind a moment to take what is held.
-func (o *outlet) flush() {
+// Flush gives a reader that is behind a moment to take what is held.
+func (o *Outlet) Flush() {
 	o.mu.Lock()
 	drained := o.drained
 	o.mu.Unlock()

@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"fmt"
@@ -15,7 +15,7 @@ const inputsPrefix = "coggo-inputs-"
 // temporary files: models rename and link what they are given, and that works within one file
 // system only. The directory goes with this server. Those of servers that were killed are removed
 // here.
-func openInputDir(c Config) (*workingDir, error) {
+func openInputDir(c DirConfig) (*WorkingDir, error) {
 	bases := inputBases(c)
 	for _, base := range bases {
 		sweepEphemeral(base, inputsPrefix)
@@ -29,10 +29,10 @@ func openInputDir(c Config) (*workingDir, error) {
 
 // inputBases are the places for the files of inputs, the best first. Where no temporary directory
 // can be written, those for messages are better than nothing.
-func inputBases(c Config) []string {
-	bases := []string{modelTemp(c.Model), defaultTemp}
-	if c.WorkingDir != "" {
-		bases = append(bases, c.WorkingDir)
+func inputBases(c DirConfig) []string {
+	bases := []string{c.ModelTemp, defaultTemp}
+	if c.Given != "" {
+		bases = append(bases, c.Given)
 	}
 	return slices.Compact(append(bases, sharedMemory))
 }
@@ -40,10 +40,11 @@ func inputBases(c Config) []string {
 // defaultTemp is what Go and Python take for the temporary directory when nothing else is said.
 const defaultTemp = "/tmp"
 
-// modelTemp is the temporary directory of the model, which --runner-env may have changed.
-func modelTemp(m Model) string {
+// ModelTemp is the temporary directory of the model in modelDir, which --runner-env may have
+// changed.
+func ModelTemp(modelDir string, runnerEnv []string) string {
 	path := ""
-	for _, entry := range modelEnv(os.Environ(), m.RunnerEnv) {
+	for _, entry := range ModelEnv(os.Environ(), runnerEnv) {
 		if value, found := strings.CutPrefix(entry, "TMPDIR="); found {
 			path = value
 		}
@@ -54,6 +55,6 @@ func modelTemp(m Model) string {
 	case filepath.IsAbs(path):
 		return path
 	default:
-		return filepath.Join(m.ModelDir, path)
+		return filepath.Join(modelDir, path)
 	}
 }

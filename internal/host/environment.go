@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"fmt"
@@ -21,9 +21,9 @@ func withheld(entry string, allowed []string) bool {
 	return isSecret(name, value) || allowed != nil && !matchesAny(needed, name) && !matchesAny(allowed, name)
 }
 
-// modelEnv is what the model sees of the server's environment: what is not withheld, and what
+// ModelEnv is what the model sees of the server's environment: what is not withheld, and what
 // --runner-env adds.
-func modelEnv(env, allowed []string) []string {
+func ModelEnv(env, allowed []string) []string {
 	out := slices.DeleteFunc(slices.Clone(env), func(entry string) bool { return withheld(entry, allowed) })
 	for _, entry := range allowed {
 		if strings.Contains(entry, "=") {
@@ -40,8 +40,8 @@ func matchesAny(patterns []string, name string) bool {
 	})
 }
 
-// checkRunnerEnv refuses entries of --runner-env that mean nothing, or a secret.
-func checkRunnerEnv(allowed []string) error {
+// CheckRunnerEnv refuses entries of --runner-env that mean nothing, or a secret.
+func CheckRunnerEnv(allowed []string) error {
 	for _, entry := range allowed {
 		name, value, given := strings.Cut(entry, "=")
 		if !given {

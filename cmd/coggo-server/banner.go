@@ -12,20 +12,21 @@ import (
 	"sync"
 	"time"
 
+	"github.com/coggo/coggo/internal/host"
 	"github.com/coggo/coggo/internal/pool"
 	"github.com/coggo/coggo/internal/schema"
 	"github.com/coggo/coggo/internal/supervisor"
 )
 
-// greet shows on a terminal how long setup takes, and then what to do with the model, or about it.
+// printBanner shows on a terminal how long setup takes, and then what to do with the model, or about it.
 // The caller must call end.
-func greet(c *console, s *supervisor.Supervisor, config Config, address net.Addr) (end func()) {
+func printBanner(c *console, s *supervisor.Supervisor, config Config, address net.Addr) (end func()) {
 	done := make(chan struct{})
 	var ended sync.WaitGroup
 	ended.Go(func() {
 		for {
 			renewed := s.Renewed()
-			greetOnce(c, s, config, address, renewed, done)
+			printBannerOnce(c, s, config, address, renewed, done)
 			if !config.Reload {
 				return
 			}
@@ -42,8 +43,8 @@ func greet(c *console, s *supervisor.Supervisor, config Config, address net.Addr
 	}
 }
 
-// greetOnce is greet for one setup, unless renewed or done comes before it has ended.
-func greetOnce(c *console, s *supervisor.Supervisor, config Config, address net.Addr, renewed, done <-chan struct{}) {
+// printBannerOnce is printBanner for one setup, unless renewed or done comes before it has ended.
+func printBannerOnce(c *console, s *supervisor.Supervisor, config Config, address net.Addr, renewed, done <-chan struct{}) {
 	stop := c.timer("setting up the model")
 	defer stop()
 	ticker := time.NewTicker(tick)
@@ -109,10 +110,10 @@ func whatNext(c Config, address net.Addr) string {
 // checkLine is the command that checks the model, with what was said of it here.
 func checkLine(c Config) string {
 	words := []string{os.Args[0], "check", c.ModelDir}
-	if !exists(filepath.Join(c.ModelDir, "cog.yaml")) {
+	if !host.Exists(filepath.Join(c.ModelDir, "cog.yaml")) {
 		words = append(words, "--predict", c.Model.Predict)
 	}
-	if c.Python != ownPython() {
+	if c.Python != host.OwnPython() {
 		words = append(words, "--python", c.Python)
 	}
 	for i, word := range words {
