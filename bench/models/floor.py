@@ -11,7 +11,7 @@ import time
 directory, server = sys.argv[1], int(sys.argv[2])
 sys.path.insert(0, "python")
 
-from cog.internal.inotify import let_others_run, watch  # noqa: E402
+from cog.internal.wire.inotify import let_others_run, watch  # noqa: E402
 
 AWAKE = 0.0005  # seconds for which both sides look for the next message before they sleep
 

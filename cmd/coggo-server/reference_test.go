@@ -106,7 +106,7 @@ func TestEveryVariableIsDescribed(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := map[string]string{}
-	for _, pattern := range []string{"../../cmd/*/*.go", "../../internal/*/*.go", "../../python/cog/*.py", "../../python/cog/*/*.py"} {
+	for _, pattern := range []string{"../../cmd/*/*.go", "../../internal/*/*.go", "../../python/cog/*.py", "../../python/cog/*/*.py", "../../python/cog/*/*/*.py"} {
 		files, _ := filepath.Glob(pattern) // the pattern is valid
 		for _, file := range files {
 			if !strings.HasSuffix(file, "_test.go") {

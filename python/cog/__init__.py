@@ -84,7 +84,7 @@ def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None and name not in _MODULES:
         if name in ("Model", "Predictor"):
-            from cog.internal.remedies import replaced
+            from cog.internal.contract.remedies import replaced
 
             # Not an AttributeError: ``from cog import Predictor`` would drop what it says.
             raise ImportError(replaced(f"cog.{name}"), name="cog")

@@ -11,7 +11,7 @@ class _Module(ModuleType):
     """This module. Models of 2021 call it: ``@cog.input("name", type=str)``."""
 
     def __call__(self, *arguments: Any, **named: Any) -> NoReturn:
-        from cog.internal.remedies import replaced
+        from cog.internal.contract.remedies import replaced
 
         raise TypeError(replaced("@cog.input"))
 
@@ -47,7 +47,8 @@ class _DataclassFields:
         import dataclasses
 
         fields = [(name, Any, dataclasses.field(default=None)) for name in owner.__slots__]
-        return dataclasses.make_dataclass(owner.__name__, fields, frozen=True).__dataclass_fields__  # noqa: B009
+        made: Any = dataclasses.make_dataclass(owner.__name__, fields, frozen=True)
+        return made.__dataclass_fields__
 
 
 class FieldInfo:

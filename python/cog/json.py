@@ -12,7 +12,7 @@ def make_encodeable(value: Any) -> Any:
     """The value as plain JSON values: what the runtime would answer. Files stay paths. Raises
     OutputError for what has no form in JSON.
     """
-    from cog.internal.coding import FileTable, encode_output
+    from cog.internal.runtime.output import FileTable, encode_output
 
     def no_directory() -> str:
         raise OutputError("an open file cannot be encoded here: return its path")

@@ -218,7 +218,7 @@ class BaseModel:
 
 
 def _own_fields(cls: type) -> Iterator[tuple[str, _Field]]:
-    from cog.internal.annotations import raw
+    from cog.internal.contract.annotations import raw
 
     made = vars(cls).get(
         "__dataclass_fields__", {}
@@ -248,8 +248,8 @@ def _kinds(cls: Any) -> dict[str, Any]:
     """
     known: dict[str, Any] | None = vars(cls).get("__cog_kinds__")
     if known is None:
-        from cog.internal.kinds import nullable
-        from cog.internal.reading import Reader, Unsupported
+        from cog.internal.contract.kinds import nullable
+        from cog.internal.contract.type_reader import Reader, Unsupported
 
         known = {}
         for name, field in cls.__cog_fields__.items():
@@ -264,13 +264,13 @@ def _kinds(cls: Any) -> dict[str, Any]:
 
 
 def _optional(kind: Any) -> bool:
-    from cog.internal.kinds import Nullable
+    from cog.internal.contract.kinds import Nullable
 
     return isinstance(kind, Nullable)
 
 
 def _fit(cls: type, name: str, kind: Any, value: Any) -> Any:
-    from cog.internal.kinds import Mismatch
+    from cog.internal.contract.kinds import Mismatch
 
     if kind is None:
         return value

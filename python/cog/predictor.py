@@ -29,7 +29,7 @@ class BaseRunner:
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if any(has_own(cls, name) for name in METHODS):
-            from cog.internal.direct import complete
+            from cog.internal.contract.direct import complete
 
             complete(cls)
 
@@ -123,7 +123,7 @@ def load_predictor_from_ref(ref: str) -> Any:
     """Import the predictor of a reference such as ``predict.py:Predictor`` and return an instance
     or the function.
     """
-    from cog.internal.loader import import_target
+    from cog.internal.contract.loader import import_target
 
     target = import_target(ref)
     return target() if isinstance(target, type) else target
@@ -131,7 +131,7 @@ def load_predictor_from_ref(ref: str) -> Any:
 
 def has_setup_weights(predictor: BaseRunner) -> bool:
     """Whether the ``setup()`` of a predictor takes ``weights``."""
-    from cog.internal.loader import takes_weights
+    from cog.internal.contract.loader import takes_weights
 
     setup = getattr(predictor, "setup", None)
     return setup is not None and takes_weights(setup)
@@ -141,7 +141,7 @@ def extract_setup_weights(predictor: BaseRunner) -> Any:
     """The ``weights`` that the server gives to ``setup()`` of a predictor; None when there are none
     or it takes none.
     """
-    from cog.internal.loader import weights_of
+    from cog.internal.contract.loader import weights_of
 
     setup = getattr(predictor, "setup", None)
     return None if setup is None else weights_of(setup).get("weights")

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, Union
 
 from cog.errors import ExperimentalFeatureWarning
 from cog.input import Input
-from cog.internal.fetched import decoding
-from cog.internal.kinds import STARS, is_url
+from cog.internal.contract.fetched import decoding
+from cog.internal.contract.kinds import STARS, is_url
 
 _T = TypeVar("_T")
 
@@ -148,7 +148,7 @@ class URLPath(Path):
         """Download it once; returns the path of the local file."""
         with self._lock:
             if self._local is None:
-                from cog.internal.downloads import download
+                from cog.internal.contract.downloads import download
 
                 contents = self._fileobj if self._fileobj is not None else URLFile(self.source)
                 self._local = Path(download(contents, self.filename))

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 import cog
-from cog.internal.remedies import BROUGHT
+from cog.internal.contract.remedies import BROUGHT
 from conftest import BINARY, ROOT
 
 TEXT = (ROOT / "docs/from-cog.md").read_text()

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from cog.internal.remedies import BROUGHT
+from cog.internal.contract.remedies import BROUGHT
 from conftest import BINARY, real_python
 
 #: Nothing but the standard library is found any more, whatever this interpreter has.

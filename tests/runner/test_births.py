@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from cog.internal import births
-from cog.internal.births import Births
+from cog.internal.runtime import births
+from cog.internal.runtime.births import Births
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cog.internal.spool import (
+from cog.internal.wire.spool import (
     Names,
     Request,
     Spool,

@@ -17,9 +17,9 @@ from runner.harness import ROOT
 
 sys.path.insert(0, str(ROOT / "python"))
 
-from cog.internal import large  # noqa: E402
-from cog.internal import spool as spool_module  # noqa: E402
-from cog.internal.spool import LARGE_INPUT, Spool  # noqa: E402
+from cog.internal.wire import large  # noqa: E402
+from cog.internal.wire import spool as spool_module  # noqa: E402
+from cog.internal.wire.spool import LARGE_INPUT, Spool  # noqa: E402
 
 LONG = 70_000
 

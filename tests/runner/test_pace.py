@@ -18,7 +18,7 @@ from waiting import until
 sys.path.insert(0, str(ROOT / "python"))
 
 from cog.internal import file_runner  # noqa: E402
-from cog.internal.inotify import Watch, watch  # noqa: E402
+from cog.internal.wire.inotify import Watch, watch  # noqa: E402
 
 
 @pytest.mark.parametrize("watched", [False, True])

@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from cog.errors import CogError
-from cog.internal.coding import FileTable, encode_output
-from cog.internal.endings import describe, trace
-from cog.internal.kinds import Files, Mismatch
-from cog.internal.reading import Reader, Unsupported
-from cog.internal.spool import Spool, decode, encode, file_id, text_json, utf8
+from cog.internal.contract.exception_text import describe, trace
+from cog.internal.contract.kinds import Files, Mismatch
+from cog.internal.contract.type_reader import Reader, Unsupported
+from cog.internal.runtime.output import FileTable, encode_output
+from cog.internal.wire.spool import Spool, decode, encode, file_id, text_json, utf8
 
 #: `make fuzz` asks for more.
 EXAMPLES = int(os.environ.get("COGGO_FUZZ_EXAMPLES") or 15)

@@ -16,8 +16,8 @@ from typing import Any
 def evaluate(case: Any) -> dict[str, Any]:
     """The document of one model, or what was said against it."""
     from cog.errors import LoadError
-    from cog.internal.endings import trace
-    from cog.internal.loader import load
+    from cog.internal.contract.exception_text import trace
+    from cog.internal.contract.loader import load
 
     try:
         model = load(case["ref"], case["train"])

@@ -15,7 +15,7 @@ import tempfile
 from typing import Any
 
 import cog
-from cog.internal.loader import weights_of
+from cog.internal.contract.loader import weights_of
 
 
 def setup(weights: cog.Path) -> None: ...

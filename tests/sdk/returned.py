@@ -89,9 +89,9 @@ class Outer(pydantic.BaseModel):
 
 def answer(directory: str, number: int, annotation: str, expression: str) -> str:
     """What the runner would write for one method."""
-    from cog.internal.coding import FileTable, encode_output
-    from cog.internal.endings import describe
-    from cog.internal.loader import load
+    from cog.internal.contract.exception_text import describe
+    from cog.internal.contract.loader import load
+    from cog.internal.runtime.output import FileTable, encode_output
 
     path = os.path.join(directory, f"model{number}.py")
     write(

@@ -22,7 +22,7 @@ class Predictor(BasePredictor):
 
 
 def got(number: int, parameter: str, url: str | None, there: bool) -> Any:
-    from cog.internal.loader import load
+    from cog.internal.contract.loader import load
     from cog.predictor import extract_setup_weights, has_setup_weights
 
     os.environ.pop("COG_WEIGHTS", None)

@@ -192,7 +192,7 @@ def test_every_file_is_imported_without_a_warning() -> None:
 
 
 def test_what_the_runner_imports_late_is_imported_before_a_model_that_could_hide_it() -> None:
-    from cog.internal.search import LATE
+    from cog.internal.contract.search import LATE
 
     imported = set()
     for file in (ROOT / "python" / "cog").rglob("*.py"):
@@ -205,7 +205,7 @@ def test_what_the_runner_imports_late_is_imported_before_a_model_that_could_hide
     loaded = start(
         sys.executable,
         "-c",
-        "import sys, cog.internal.file_runner, cog.internal.loader; print(*sys.modules)",
+        "import sys, cog.internal.file_runner, cog.internal.contract.loader; print(*sys.modules)",
     )
     at_once = set(loaded.communicate(timeout=60)[0].split())
     assert standard - at_once - set(LATE) == set()

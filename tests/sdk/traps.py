@@ -23,7 +23,7 @@ def load(
     source: str, name: str = "predict.py:Predictor", header: str = HEADER, **files: str
 ) -> Any:
     """The loaded model of a source in a fresh directory, which becomes the current one."""
-    from cog.internal.loader import load as load_model
+    from cog.internal.contract.loader import load as load_model
 
     directory = tempfile.mkdtemp(dir=os.environ["TRAPS"])
     os.chdir(directory)
@@ -117,7 +117,7 @@ def trap_05_none_may_stand_anywhere_in_a_union() -> None:
 
 
 def trap_06_annotations_are_asked_for_as_this_python_keeps_them() -> None:
-    from cog.internal.annotations import raw
+    from cog.internal.contract.annotations import raw
 
     class Base:
         a: int
@@ -205,7 +205,7 @@ def trap_11_defaults_of_every_kind_have_a_schema_and_are_not_shared() -> None:
 
 def trap_12_what_json_does_not_have_is_never_written() -> None:
     from cog.errors import OutputError
-    from cog.internal.coding import FileTable, encode_output
+    from cog.internal.runtime.output import FileTable, encode_output
 
     def encoded(value: Any) -> str:
         try:

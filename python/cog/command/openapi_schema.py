@@ -14,8 +14,8 @@ import os
 import sys
 
 from cog.errors import LoadError
-from cog.internal.endings import trace
-from cog.internal.loader import load
+from cog.internal.contract.exception_text import trace
+from cog.internal.contract.loader import load
 from cog.server.http import become
 
 _USAGE = "usage: python3 -m cog.command.openapi_schema [--run] [FILE:NAME [TRAIN_FILE:NAME]]"

@@ -17,16 +17,16 @@ if sys.version_info < (3, 9):  # noqa: UP036  before an import that an older one
 from time import monotonic as _clock
 from typing import Any
 
-from cog.internal import libc
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
-from cog.internal.births import Births
-from cog.internal.cancelation import Doorbell
-from cog.internal.endings import describe, is_a, leave_fork, trace
-from cog.internal.execution import Run, take
-from cog.internal.inherit import Pools, follow_threads
-from cog.internal.inotify import Watch, let_others_run, watch
-from cog.internal.logs import Streams
-from cog.internal.spool import Spool, sort_names, timestamp
+from cog.internal.contract.exception_text import describe, is_a, leave_fork, trace
+from cog.internal.runtime.births import Births
+from cog.internal.runtime.cancelation import Doorbell
+from cog.internal.runtime.execution import Run, take
+from cog.internal.runtime.inherit import Pools, follow_threads
+from cog.internal.runtime.logs import Streams
+from cog.internal.wire import libc
+from cog.internal.wire.inotify import Watch, let_others_run, watch
+from cog.internal.wire.spool import Spool, sort_names, timestamp
 
 _USAGE = (
     "usage: python3 -m cog.internal.file_runner --working-dir DIR --predict FILE:NAME"
@@ -71,15 +71,15 @@ def live(options: dict[str, str], spool: Spool) -> int:
         return 1
     spool.ready()
     if setup.loop is not None and model.predict.is_async:
-        from cog.internal.loop import AsyncRunner
+        from cog.internal.runtime.async_runner import AsyncRunner
 
         if model.predict.batching:
-            from cog.internal.batch_loop import Batcher
+            from cog.internal.runtime.async_batch import Batcher
 
             model.predict.target = Batcher(setup.loop, model, streams.server)
         return AsyncRunner(setup.loop, spool, model, names, streams).serve()
     if model.predict.batching:
-        from cog.internal.batch_runner import BatchRunner
+        from cog.internal.runtime.batch_runner import BatchRunner
 
         return BatchRunner(spool, model, names, doorbell, streams).serve()
     return SyncRunner(
@@ -156,7 +156,7 @@ class Setup:
 
     def _setup(self, model: Any) -> None:
         if model.mode == "async":
-            from cog.internal.loop import (
+            from cog.internal.runtime.async_runner import (
                 new_loop,
                 run_setup,
             )  # asyncio costs more than everything else together
@@ -168,7 +168,7 @@ class Setup:
 
     def _load(self, options: dict[str, str]) -> Any:
         from cog.errors import LoadError
-        from cog.internal.loader import load
+        from cog.internal.contract.loader import load
 
         limit = options.get("max-concurrency")
         try:
@@ -291,7 +291,7 @@ class SyncRunner:
     def serve(self) -> int:
         """Take requests until the server says stop."""
         if self._model.has_healthcheck:
-            from cog.internal.health import serve_in_thread
+            from cog.internal.runtime.health import serve_in_thread
 
             serve_in_thread(self._spool, self._model.healthcheck)
         self._tidy()

@@ -12,7 +12,7 @@ from typing import Any, Callable
 
 from cog.input import FieldInfo
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
-from cog.internal.kinds import (
+from cog.internal.contract.kinds import (
     Integer,
     Kind,
     ListOf,

@@ -13,7 +13,7 @@ from typing import Any, Callable, NamedTuple
 from cog.errors import InputError
 from cog.input import UNSET, FieldInfo
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
-from cog.internal.kinds import (
+from cog.internal.contract.kinds import (
     STARS,
     Files,
     Kind,
@@ -24,8 +24,8 @@ from cog.internal.kinds import (
     nullable,
     plain,
 )
-from cog.internal.records import is_json
-from cog.internal.rules import Problem, Rules, Warn, read_rules
+from cog.internal.contract.records import is_json
+from cog.internal.contract.rules import Problem, Rules, Warn, read_rules
 
 _IMMUTABLE = frozenset((str, int, float, bool, type(None)))
 

@@ -10,8 +10,8 @@ import sys
 from time import monotonic as _clock
 from time import sleep as _sleep
 
-from cog.internal import libc
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.wire import libc
 
 _read, _fstat, _samestat, _set_blocking = os.read, os.fstat, os.path.samestat, os.set_blocking
 _unpack = struct.unpack_from

@@ -12,9 +12,9 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from cog.internal.kinds import Anything, Nullable
-from cog.internal.method import Method, innermost
-from cog.internal.outputs import Nothing
+from cog.internal.contract.kinds import Anything, Nullable
+from cog.internal.contract.output_kinds import Nothing
+from cog.internal.contract.signature import Method, innermost
 
 _NESTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 

@@ -17,9 +17,9 @@ from contextvars import ContextVar
 from time import sleep as _sleep
 from typing import Any, Callable, TextIO
 
-from cog.internal import libc
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
-from cog.internal.spool import log_event
+from cog.internal.wire import libc
+from cog.internal.wire.spool import log_event
 
 _fstat, _open, _close, _dup, _dup2, _samestat = (
     os.fstat,

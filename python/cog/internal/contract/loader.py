@@ -11,9 +11,11 @@ from typing import Any, Callable
 
 from cog.errors import LoadError
 from cog.input import UNSET
-from cog.internal.direct import as_written, complete
-from cog.internal.kinds import is_url
-from cog.internal.method import (
+from cog.internal.contract.direct import as_written, complete
+from cog.internal.contract.kinds import is_url
+from cog.internal.contract.openapi import document
+from cog.internal.contract.search import search_first
+from cog.internal.contract.signature import (
     Method,
     MethodReader,
     concurrency,
@@ -22,8 +24,6 @@ from cog.internal.method import (
     raw_attribute,
     signature,
 )
-from cog.internal.schema import document
-from cog.internal.search import search_first
 from cog.predictor import BasePredictor, BaseRunner, has_own
 
 _HINT = "write FILE:NAME, such as predict.py:Predictor"
@@ -162,7 +162,7 @@ def _written(setup: Callable[..., Any]) -> Any:
 
 
 def _weights_value(function: Any) -> Any:
-    from cog.internal.annotations import Unresolved, members, raw, resolve
+    from cog.internal.contract.annotations import Unresolved, members, raw, resolve
     from cog.types import File, Path, URLFile, URLPath, get_filename
 
     source = os.environ.get("COG_WEIGHTS", "")
@@ -264,7 +264,7 @@ class _Loader:
 
     def read_source(self, *methods: Method | None) -> None:
         """Warn of what only the source of a method tells."""
-        from cog.internal.source import returns_nothing
+        from cog.internal.contract.source import returns_nothing
 
         for method in methods:
             if method is not None and returns_nothing(method):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
-from cog.internal.endings import is_a
+from cog.internal.contract.exception_text import is_a
 
 #: Modules that were installed along with Cog in one of its releases, with the names of their
 #: packages.
@@ -108,7 +108,7 @@ def _remedy(error: BaseException, told: str) -> str:
 def _of_module(name: str, told: str) -> str:
     if name.startswith("cog."):
         return _did_you_mean(name, [f"cog.{known}" for known in _names()], told)
-    from cog.internal.packages import advice
+    from cog.internal.contract.packages import advice
 
     package = BROUGHT.get(name)
     return advice(name) + (_MISSING.format(package) if package is not None else "")

@@ -8,14 +8,14 @@ from time import monotonic as _monotonic
 from typing import Any, Callable
 
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
-from cog.internal.births import Births
-from cog.internal.cancelation import Early
-from cog.internal.execution import Run, take
-from cog.internal.health import Looped
-from cog.internal.inherit import Pools
-from cog.internal.inotify import SCAN_INTERVAL, Watch, watch
-from cog.internal.logs import EventLog, Log, Streams
-from cog.internal.spool import Events, Names, Spool, sort_names
+from cog.internal.runtime.births import Births
+from cog.internal.runtime.cancelation import Early
+from cog.internal.runtime.execution import Run, take
+from cog.internal.runtime.health import Looped
+from cog.internal.runtime.inherit import Pools
+from cog.internal.runtime.logs import EventLog, Log, Streams
+from cog.internal.wire.inotify import SCAN_INTERVAL, Watch, watch
+from cog.internal.wire.spool import Events, Names, Spool, sort_names
 
 _get_ident = threading.get_ident
 

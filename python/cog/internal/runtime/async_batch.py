@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any, Callable, NamedTuple
 
 from cog.batch import Batching
-from cog.internal.batching import BatchScope, CallLog, columns, results
-from cog.internal.logs import Log
-from cog.internal.logs import current as current_log
+from cog.internal.runtime.batch import BatchScope, CallLog, columns, results
+from cog.internal.runtime.logs import Log
+from cog.internal.runtime.logs import current as current_log
 from cog.scope import Scope, current
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Callable, NamedTuple
 
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
-from cog.internal.endings import describe
-from cog.internal.kinds import Files, Kind, Mismatch, Nullable, Schema, got, is_record
+from cog.internal.contract.exception_text import describe
+from cog.internal.contract.kinds import Files, Kind, Mismatch, Nullable, Schema, got, is_record
 
 
 class Slot(NamedTuple):

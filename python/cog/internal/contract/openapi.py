@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from cog.input import UNSET
-from cog.internal.fields import Field
-from cog.internal.kinds import ListOf, Nullable
-from cog.internal.method import Method, innermost
-from cog.internal.records import title_of
+from cog.internal.contract.fields import Field
+from cog.internal.contract.kinds import ListOf, Nullable
+from cog.internal.contract.records import title_of
+from cog.internal.contract.signature import Method, innermost
 
 Schema = dict[str, Any]
 

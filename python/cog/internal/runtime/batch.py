@@ -8,8 +8,8 @@ from typing import Any
 
 from cog.errors import BatchError, CancelationException, OutputError
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
-from cog.internal.endings import is_a, trace
-from cog.internal.logs import Log
+from cog.internal.contract.exception_text import is_a, trace
+from cog.internal.runtime.logs import Log
 from cog.scope import Metrics, Scope
 
 _random, _name_of = os.urandom, type.__dict__["__name__"].__get__

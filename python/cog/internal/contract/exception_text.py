@@ -10,7 +10,7 @@ from typing import Any, Callable, NoReturn
 
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 
-_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 #: How the names of files begin that are ours, or of the machinery that imports for us.
 _NOT_OF_USERS = (_HERE, "<frozen importlib")
@@ -81,7 +81,7 @@ def trace(error: BaseException) -> str | None:
     try:
         import traceback  # only errors need it
 
-        from cog.internal.remedies import remedy
+        from cog.internal.contract.remedies import remedy
 
         told = traceback.TracebackException(type(error), error, frames)
         _without_inputs(told, error)

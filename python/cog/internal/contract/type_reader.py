@@ -11,8 +11,16 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from cog.input import FieldInfo
-from cog.internal.annotations import Unresolved, members, raw, resolve, show, stands_for, strip
-from cog.internal.kinds import (
+from cog.internal.contract.annotations import (
+    Unresolved,
+    members,
+    raw,
+    resolve,
+    show,
+    stands_for,
+    strip,
+)
+from cog.internal.contract.kinds import (
     Anything,
     Boolean,
     DictOf,
@@ -28,7 +36,7 @@ from cog.internal.kinds import (
     Text,
     nullable,
 )
-from cog.internal.records import Record, Slot
+from cog.internal.contract.records import Record, Slot
 
 SUPPORTED = (
     "str, int, float, bool, cog.Path, cog.File, cog.Secret, list, dict, Any, Literal, Enum of str or int, TypedDict, dataclass, "
@@ -156,7 +164,7 @@ class Reader:
         return Anything({"type": "object"} if output else {"type": "object", "x-cog-any": True})
 
     def _union(self, alternatives: tuple[Any, ...], output: bool) -> Kind:
-        from cog.internal.unions import OneOf  # few models have one
+        from cog.internal.contract.unions import OneOf  # few models have one
 
         kinds: list[Kind] = []
         nullable = False
@@ -229,7 +237,7 @@ class Reader:
         if isinstance(found, tuple) and output:  # (str, int) is an annotation too
             return self._tuple(found)
         if found is type(None) and output:
-            from cog.internal.outputs import Nothing
+            from cog.internal.contract.output_kinds import Nothing
 
             return Nothing()
         if not isinstance(found, type):
@@ -269,7 +277,7 @@ class Reader:
     # -- choices
 
     def _choices(self, values: tuple[Any, ...]) -> Kind:
-        from cog.internal.unions import Choice, OneOf
+        from cog.internal.contract.unions import Choice, OneOf
 
         members = {(type(v.value), v.value): v for v in values if isinstance(v, enum.Enum)}
         some = [v.value if isinstance(v, enum.Enum) else v for v in values if v is not None]
@@ -284,7 +292,7 @@ class Reader:
         return Nullable(kind) if None in values else kind
 
     def _enum(self, found: Any) -> Kind:
-        from cog.internal.unions import Choice
+        from cog.internal.contract.unions import Choice
 
         values = [member.value for member in found]
         if not issubclass(found, (str, int)) or not values:
@@ -320,7 +328,10 @@ class Reader:
         return None
 
     def _pydantic(self, found: Any, output: bool) -> Kind:
-        from cog.internal.pydantic_models import Pydantic, SchemaError  # few models need it
+        from cog.internal.contract.pydantic_models import (  # few models need it
+            Pydantic,
+            SchemaError,
+        )
 
         try:
             return Pydantic(found, output)
@@ -395,7 +406,7 @@ class Reader:
 
 
 def _fixed(items: list[Kind]) -> Kind:
-    from cog.internal.outputs import TupleOf  # few models need it
+    from cog.internal.contract.output_kinds import TupleOf  # few models need it
 
     return TupleOf(items)
 

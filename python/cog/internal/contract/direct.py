@@ -13,8 +13,14 @@ from typing import Any, Callable
 from cog.errors import LoadError
 from cog.input import FieldInfo
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
-from cog.internal.fields import Field
-from cog.internal.method import MethodReader, batching, innermost, raw_attribute, signature
+from cog.internal.contract.fields import Field
+from cog.internal.contract.signature import (
+    MethodReader,
+    batching,
+    innermost,
+    raw_attribute,
+    signature,
+)
 from cog.predictor import METHODS
 
 

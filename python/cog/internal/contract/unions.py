@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Callable
 
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
-from cog.internal.kinds import (
+from cog.internal.contract.kinds import (
     STARS,
     Boolean,
     DictOf,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
-from cog.internal.endings import describe
-from cog.internal.inotify import watch
-from cog.internal.spool import Spool
+from cog.internal.contract.exception_text import describe
+from cog.internal.wire.inotify import watch
+from cog.internal.wire.spool import Spool
 
 #: Seconds that a healthcheck may take.
 LIMIT = 5.0

@@ -16,8 +16,8 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Callable, NamedTuple
 
-from cog.internal import libc
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.wire import libc
 
 _stat, _fstat, _samestat, _utime, _unlink = os.stat, os.fstat, os.path.samestat, os.utime, os.unlink
 _listdir, _realpath, _fsencode, _environ = os.listdir, os.path.realpath, os.fsencode, os.environ

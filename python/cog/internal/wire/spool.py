@@ -21,7 +21,7 @@ from time import time as _time
 from typing import Any, Callable, NamedTuple, TypeVar
 
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
-from cog.internal.large import decode_file
+from cog.internal.wire.large import decode_file
 
 _open, _close, _read, _write, _rename = os.open, os.close, os.read, os.write, os.rename
 _listdir, _mkdir, _access, _join = os.listdir, os.mkdir, os.access, os.path.join

@@ -11,8 +11,8 @@ from typing import Any, Callable
 
 from cog.errors import OutputError
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
-from cog.internal.kinds import STARS, is_array, pointer_step, scalar
-from cog.internal.spool import encode, text_json, utf8
+from cog.internal.contract.kinds import STARS, is_array, pointer_step, scalar
+from cog.internal.wire.spool import encode, text_json, utf8
 
 _stat, _fspath, _join, _basename, _realpath = (
     os.stat,

@@ -9,15 +9,15 @@ from typing import Any
 
 from cog.errors import CancelationException
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
-from cog.internal.batching import BatchScope, CallLog, columns, results
-from cog.internal.births import Births
-from cog.internal.cancelation import Doorbell, Early
-from cog.internal.execution import Run, take
-from cog.internal.inherit import Pools
-from cog.internal.inotify import Watch
-from cog.internal.logs import EventLog, Log, Streams
-from cog.internal.logs import current as current_log
-from cog.internal.spool import Spool, sort_names
+from cog.internal.runtime.batch import BatchScope, CallLog, columns, results
+from cog.internal.runtime.births import Births
+from cog.internal.runtime.cancelation import Doorbell, Early
+from cog.internal.runtime.execution import Run, take
+from cog.internal.runtime.inherit import Pools
+from cog.internal.runtime.logs import EventLog, Log, Streams
+from cog.internal.runtime.logs import current as current_log
+from cog.internal.wire.inotify import Watch
+from cog.internal.wire.spool import Spool, sort_names
 from cog.scope import current
 
 
@@ -47,7 +47,7 @@ class BatchRunner:
     def serve(self) -> int:
         """Answer batches until the server says stop."""
         if self._model.has_healthcheck:
-            from cog.internal.health import serve_in_thread
+            from cog.internal.runtime.health import serve_in_thread
 
             serve_in_thread(self._spool, self._model.healthcheck)
         self._doorbell.listen()

@@ -10,19 +10,19 @@ from typing import Any, Callable, NamedTuple, Protocol
 
 from cog.errors import CancelationException, CogError
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
-from cog.internal.births import Births
-from cog.internal.cancelation import Doorbell
-from cog.internal.coding import FileTable, encode_output
-from cog.internal.endings import describe, is_a, leave_fork, trace
-from cog.internal.logs import Log
-from cog.internal.logs import current as current_log
-from cog.internal.pulled import Pulled
-from cog.internal.spool import Request, Spool, metric_event, output_event, timestamp
+from cog.internal.contract.exception_text import describe, is_a, leave_fork, trace
+from cog.internal.runtime.births import Births
+from cog.internal.runtime.cancelation import Doorbell
+from cog.internal.runtime.logs import Log
+from cog.internal.runtime.logs import current as current_log
+from cog.internal.runtime.output import FileTable, encode_output
+from cog.internal.runtime.sync_iterator import Pulled
+from cog.internal.wire.spool import Request, Spool, metric_event, output_event, timestamp
 from cog.scope import Scope, current
 
 
 class Method(Protocol):
-    """What is needed of the model's predict or train, see `cog.internal.method`."""
+    """What is needed of the model's predict or train, see `cog.internal.contract.signature`."""
 
     is_async: bool
     is_iterator: bool
@@ -179,7 +179,7 @@ class Run:
             await sleep(seconds)
         kwargs = self.decode()
         if not self._method.is_async:
-            from cog.internal.threaded import Threaded
+            from cog.internal.runtime.thread_call import Threaded
 
             value = await Threaded(lambda: self._method.call(kwargs)).run()
         else:
@@ -209,7 +209,7 @@ class Run:
                 await close()
         return self._streamed_out()
 
-    # -- as one of a batch, see `cog.internal.batch_runner`
+    # -- as one of a batch, see `cog.internal.runtime.batch_runner`
 
     def wait(self) -> None:
         """Wait until the files that the run makes can be told from those that are there."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
-from cog.internal.kinds import Kind, Mismatch, Schema, each, got
+from cog.internal.contract.kinds import Kind, Mismatch, Schema, each, got
 
 
 class TupleOf(Kind):

@@ -1,0 +1,1 @@
+"""What a model declares, and how values are checked against it: types, inputs, outputs, OpenAPI."""

@@ -1,0 +1,1 @@
+"""How predictions run: the runners, user code, logs, cancelation, outputs."""
