@@ -6,7 +6,6 @@ exchange.
 
 from __future__ import annotations
 
-import os
 import sys
 
 if sys.version_info < (3, 9):  # noqa: UP036  before an import that an older one can't read
@@ -14,11 +13,11 @@ if sys.version_info < (3, 9):  # noqa: UP036  before an import that an older one
         f"this is Python {sys.version_info[0]}.{sys.version_info[1]}, it must be 3.9 or newer: name another with --python"
     )
 
-from time import monotonic as _clock
 from typing import Any
 
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.contract.exception_text import describe, is_a, leave_fork, trace
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
+from cog.internal.pristine import os, time
 from cog.internal.runtime.births import Births
 from cog.internal.runtime.cancelation import Doorbell
 from cog.internal.runtime.execution import Run, take
@@ -246,18 +245,18 @@ class Pace:
 
     def begin(self) -> None:
         """There is a request."""
-        self._begun = _clock()
+        self._begun = time.monotonic()
         self._prompt = self._begun - self._ended < self._busy_poll
 
     def end(self) -> None:
         """It is done with."""
-        self._ended = _clock()
+        self._ended = time.monotonic()
 
     def brief(self) -> bool:
         """Whether the one that runs has taken less than busy_poll: for that long the server looks
         for a response.
         """
-        return _clock() - self._begun < self._busy_poll
+        return time.monotonic() - self._begun < self._busy_poll
 
     @property
     def awake_until(self) -> float:
@@ -347,8 +346,8 @@ class SyncRunner:
         looks for it does so before it hears a signal, which would only keep it from what it does
         then.
         """
-        late = _clock() + _TAKING if watched else 0.0
-        while not (taken := self._spool.taken(fid)) and _clock() < late:
+        late = time.monotonic() + _TAKING if watched else 0.0
+        while not (taken := self._spool.taken(fid)) and time.monotonic() < late:
             let_others_run()
         return taken
 

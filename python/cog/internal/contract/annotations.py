@@ -11,7 +11,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Union
 
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 
 _UNION = "__cog_union__"
 

@@ -12,7 +12,6 @@ from typing import Any, Callable
 
 from cog.errors import LoadError
 from cog.input import FieldInfo
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.contract.fields import Field
 from cog.internal.contract.signature import (
     MethodReader,
@@ -21,6 +20,7 @@ from cog.internal.contract.signature import (
     raw_attribute,
     signature,
 )
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 from cog.predictor import METHODS
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import atexit
 import fcntl
-import os
 import shutil
 import tempfile
 from typing import Any
 
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
+from cog.internal.pristine import os
 
 _PREFIX = "cog-files-"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -4,11 +4,11 @@ of.
 
 from __future__ import annotations
 
-import os
 from types import TracebackType
 from typing import Any, Callable, NoReturn
 
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
+from cog.internal.pristine import os
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
@@ -18,7 +18,6 @@ _NOT_OF_USERS = (_HERE, "<frozen importlib")
 _MAX_ERROR = 16 << 10
 _MAX_TRACE = 64 << 10
 
-_write, _exit = os.write, os._exit
 _text_of = str.__str__
 _frames_of = BaseException.__dict__["__traceback__"].__get__
 _name_of: Callable[[type], str] = type.__dict__["__name__"].__get__
@@ -129,8 +128,8 @@ def leave_fork(error: BaseException | None) -> NoReturn:
     if error is not None:
         code = getattr(error, "code", 1) if is_a(error, SystemExit) else 1
         if code == 1:
-            _write(2, (trace(error) or "").encode("utf-8", "backslashreplace"))
-    _exit(code & 0xFF if isinstance(code, int) else 0 if code is None else 1)
+            os.write(2, (trace(error) or "").encode("utf-8", "backslashreplace"))
+    os._exit(code & 0xFF if isinstance(code, int) else 0 if code is None else 1)
 
 
 def _cut(text: str, limit: int) -> str:

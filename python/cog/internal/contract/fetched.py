@@ -4,12 +4,12 @@ client wrote.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any
 
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
+from cog.internal.pristine import os
 
 #: What a text or a path that is refused should have been.
 WANTED = "expected an http, https or data URL of a file"

@@ -4,15 +4,11 @@ loaded.
 
 from __future__ import annotations
 
-import json
-import os
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Callable, NamedTuple
 
 from cog.errors import InputError
 from cog.input import UNSET, FieldInfo
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.contract.kinds import (
     STARS,
     Files,
@@ -26,6 +22,8 @@ from cog.internal.contract.kinds import (
 )
 from cog.internal.contract.records import is_json
 from cog.internal.contract.rules import Problem, Rules, Warn, read_rules
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
+from cog.internal.pristine import json, os, re
 
 _IMMUTABLE = frozenset((str, int, float, bool, type(None)))
 

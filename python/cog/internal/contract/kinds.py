@@ -5,12 +5,12 @@ checks what a model returns.
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Callable, NamedTuple
 
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.contract.exception_text import describe
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
+from cog.internal.pristine import re
 
 Schema = dict[str, Any]
 

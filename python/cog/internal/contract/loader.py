@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import types
 from importlib.machinery import SourceFileLoader
@@ -24,6 +23,8 @@ from cog.internal.contract.signature import (
     raw_attribute,
     signature,
 )
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
+from cog.internal.pristine import os
 from cog.predictor import BasePredictor, BaseRunner, has_own
 
 _HINT = "write FILE:NAME, such as predict.py:Predictor"

@@ -9,6 +9,7 @@ from cog.internal.contract.fields import Field
 from cog.internal.contract.kinds import ListOf, Nullable
 from cog.internal.contract.records import title_of
 from cog.internal.contract.signature import Method, innermost
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 
 Schema = dict[str, Any]
 

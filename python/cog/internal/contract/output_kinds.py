@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.contract.kinds import Kind, Mismatch, Schema, each, got
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 
 
 class TupleOf(Kind):

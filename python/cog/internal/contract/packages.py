@@ -7,15 +7,13 @@ opencv-python), so this looks for what is listed and not there.
 
 from __future__ import annotations
 
-import json
-import os
-import re
 import shlex
 import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401  # noqa: F401
+from cog.internal.pristine import json, os, re
 
 #: In this variable the server hands over what cog.yaml has in ``build``: {"packages": […],
 #: "requirements": FILE}.

@@ -9,10 +9,10 @@ import typing
 from collections.abc import Iterator
 from typing import Any, Callable
 
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.contract.exception_text import describe, refusals
 from cog.internal.contract.fetched import Fetched, decoding
 from cog.internal.contract.kinds import Files, Kind, Mismatch, Schema
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 
 #: Keywords whose value is a schema, a list of schemas, or schemas by name. Nothing else holds
 #: schemas.

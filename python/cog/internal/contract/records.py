@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Callable, NamedTuple
 
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.contract.exception_text import describe
 from cog.internal.contract.kinds import Files, Kind, Mismatch, Nullable, Schema, got, is_record
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
+from cog.internal.pristine import json
 
 
 class Slot(NamedTuple):

@@ -4,12 +4,12 @@ around its file, or on a name that `cog` does not have.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.contract.exception_text import is_a
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
+from cog.internal.pristine import re
 
 #: Modules that were installed along with Cog in one of its releases, with the names of their
 #: packages.

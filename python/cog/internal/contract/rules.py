@@ -5,13 +5,10 @@ request.
 from __future__ import annotations
 
 import enum
-import math
-import re
 from collections.abc import Iterator
 from typing import Any, Callable
 
 from cog.input import FieldInfo
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.contract.kinds import (
     Integer,
     Kind,
@@ -23,6 +20,8 @@ from cog.internal.contract.kinds import (
     Text,
     plain,
 )
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
+from cog.internal.pristine import math, re
 
 #: The arguments of `Input` that are rules, apart from choices, and how a schema spells them;
 #: lengths of a list differ.

@@ -8,10 +8,10 @@ imported before the model.
 
 from __future__ import annotations
 
-import os
 import sys
 
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
+from cog.internal.pristine import os
 
 #: What the runner imports once the model runs, and what those modules themselves import late.
 LATE = (

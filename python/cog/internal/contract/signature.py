@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from cog.errors import OutputError
 from cog.input import UNSET, FieldInfo
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.contract.annotations import raw
 from cog.internal.contract.fields import Field, decode_all, read_field
 from cog.internal.contract.kinds import Boolean, Integer, Kind, Mismatch, Number, Text
 from cog.internal.contract.rules import Problem
 from cog.internal.contract.type_reader import Reader, Result, Unsupported, read_result
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 
 if TYPE_CHECKING:
     from cog.batch import Batching

@@ -7,7 +7,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import inspect
-import os
 import textwrap
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +14,8 @@ from typing import Any
 from cog.internal.contract.kinds import Anything, Nullable
 from cog.internal.contract.output_kinds import Nothing
 from cog.internal.contract.signature import Method, innermost
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
+from cog.internal.pristine import os
 
 _NESTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections.abc
 import enum
-import os
 import sys
 import typing
 from collections.abc import Mapping
@@ -37,6 +36,8 @@ from cog.internal.contract.kinds import (
     nullable,
 )
 from cog.internal.contract.records import Record, Slot
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
+from cog.internal.pristine import os
 
 SUPPORTED = (
     "str, int, float, bool, cog.Path, cog.File, cog.Secret, list, dict, Any, Literal, Enum of str or int, TypedDict, dataclass, "

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Callable
 
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.contract.kinds import (
     STARS,
     Boolean,
@@ -21,6 +20,7 @@ from cog.internal.contract.kinds import (
     got,
     plain,
 )
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 
 
 class OneOf(Kind):

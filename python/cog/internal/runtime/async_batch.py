@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Callable, NamedTuple
 
 from cog.batch import Batching
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 from cog.internal.runtime.batch import BatchScope, CallLog, columns, results
 from cog.internal.runtime.logs import Log
 from cog.internal.runtime.logs import current as current_log

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from time import monotonic as _monotonic
 from typing import Any, Callable
 
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
+from cog.internal.pristine import time
 from cog.internal.runtime.births import Births
 from cog.internal.runtime.cancelation import Early
 from cog.internal.runtime.execution import Run, take
@@ -27,7 +27,7 @@ def new_loop() -> asyncio.AbstractEventLoop:
     """The loop in which setup and all predictions run."""
     loop = asyncio.new_event_loop()
     if type(loop).__module__.startswith("asyncio."):
-        loop.time = _monotonic  # type: ignore[method-assign]  # a model may replace time.monotonic
+        loop.time = time.monotonic  # type: ignore[method-assign]  # a model may replace time.monotonic
     asyncio.set_event_loop(loop)
     return loop
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cog.errors import BatchError, CancelationException, OutputError
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.contract.exception_text import is_a, trace
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
+from cog.internal.pristine import os
 from cog.internal.runtime.logs import Log
 from cog.scope import Metrics, Scope
 
-_random, _name_of = os.urandom, type.__dict__["__name__"].__get__
+_name_of = type.__dict__["__name__"].__get__
 
 
 class _WrongResults(OutputError):
@@ -50,7 +50,7 @@ class CallLog:
         if len(members) == 1:
             self.log = members[0]
         else:
-            self.log = _Shared(members) if share else _Named(server, _random(4).hex())
+            self.log = _Shared(members) if share else _Named(server, os.urandom(4).hex())
 
     def blame(self, error: BaseException) -> BaseException:
         """What each member is told of an exception of the call."""

@@ -4,11 +4,11 @@ are there.
 
 from __future__ import annotations
 
-from time import monotonic as _clock
 from typing import Any
 
 from cog.errors import CancelationException
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
+from cog.internal.pristine import time
 from cog.internal.runtime.batch import BatchScope, CallLog, columns, results
 from cog.internal.runtime.births import Births
 from cog.internal.runtime.cancelation import Doorbell, Early
@@ -77,10 +77,10 @@ class BatchRunner:
         """Until the batch is full, or its first has waited long enough, or everyone has been
         canceled.
         """
-        end = _clock() + self._method.batching.max_wait
+        end = time.monotonic() + self._method.batching.max_wait
         while self._batch and len(self._batch) < self._size and not self._stop:
-            names = self._names.wait_for(end - _clock())
-            if names == [] and _clock() >= end:
+            names = self._names.wait_for(end - time.monotonic())
+            if names == [] and time.monotonic() >= end:
                 return
             self._note(names)
             self._take()

@@ -8,26 +8,19 @@ run begins only when every file to come is stamped later than every file that is
 
 from __future__ import annotations
 
-import ctypes
-import os
-import struct
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from typing import Callable, NamedTuple
 
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
+from cog.internal.pristine import ctypes, os, struct, time
 from cog.internal.wire import libc
 
-_stat, _fstat, _samestat, _utime, _unlink = os.stat, os.fstat, os.path.samestat, os.utime, os.unlink
-_listdir, _realpath, _fsencode, _environ = os.listdir, os.path.realpath, os.fsencode, os.environ
-_unpack, _buffer = struct.unpack_from, ctypes.create_string_buffer
-_gettime, _sleep, _modules = time.clock_gettime_ns, time.sleep, sys.modules
+_modules = sys.modules  # also if the model replaces it
 _memfd = getattr(os, "memfd_create", None)
-_REALTIME = time.CLOCK_REALTIME
 
 #: CLOCK_REALTIME_COARSE on Linux, by which it stamps files. Python has no name for it.
-_COARSE = 5 if sys.platform == "linux" else _REALTIME
+_COARSE = 5 if sys.platform == "linux" else time.CLOCK_REALTIME
 
 #: Seconds between two looks at that clock, and how many show that it has been set back.
 _LOOK = 0.0005
@@ -71,7 +64,7 @@ class Births:
 
     def __init__(self, model: str = "") -> None:
         self._model = (
-            _realpath(model) + "/" if model else ""
+            os.path.realpath(model) + "/" if model else ""
         )  # its directory, whose files nobody removes
         self._next = 0
         self._live: dict[int, None] = {}  # numbers of runs that have not ended, in order
@@ -99,7 +92,7 @@ class Births:
                 for info in map(_info, paths.values())
                 if info is not None
             )
-        now = _gettime(_REALTIME)
+        now = time.clock_gettime_ns(time.CLOCK_REALTIME)
         touched = self._touch()
         if touched < now:
             touched = self._touch()
@@ -110,7 +103,7 @@ class Births:
         Mostly none.
         """
         for _ in range(_LOOKS):
-            if began.exact or _gettime(_COARSE) >= began.stamp:
+            if began.exact or time.clock_gettime_ns(_COARSE) >= began.stamp:
                 return
             yield _LOOK
 
@@ -119,7 +112,7 @@ class Births:
         if began.exact:
             return
         for seconds in self.looks(began):
-            _sleep(seconds)
+            time.sleep(seconds)
 
     def shared(self, path: str) -> bool:
         """Whether other runs can have made a file too that one returns, or can have returned it."""
@@ -156,7 +149,7 @@ class Births:
         """Whether a file in the temporary directory is one of the run's own, so that nobody needs
         it afterwards. None is in the directory of the model, which may lie there too.
         """
-        path, directory = _realpath(path), _realpath(_temporary()) + "/"
+        path, directory = os.path.realpath(path), os.path.realpath(_temporary()) + "/"
         if not path.startswith(directory):
             return False
         if self._model.startswith(directory) and path.startswith(self._model):
@@ -166,7 +159,7 @@ class Births:
         born = birth(path)
         if born is not None:
             return (
-                began.stamp <= born <= _gettime(_REALTIME)
+                began.stamp <= born <= time.clock_gettime_ns(time.CLOCK_REALTIME)
             )  # a server of files may have another clock
         # Its name is new in this run, and so are its contents.
         name = path[len(directory) :].partition("/")[0]
@@ -180,21 +173,21 @@ class Births:
         no file is stamped earlier after that.
         """
         try:
-            if self._marked is None or not _samestat(_fstat(self._marker), self._marked):
+            if self._marked is None or not os.path.samestat(os.fstat(self._marker), self._marked):
                 raise OSError("the model has closed it")
-            _utime(self._marker)
+            os.utime(self._marker)
         except OSError:
             if not self._make_marker():
                 return 0
-        return _fstat(self._marker).st_ctime_ns
+        return os.fstat(self._marker).st_ctime_ns
 
     def _make_marker(self) -> bool:
         if _memfd is None:
             return False
         try:
             self._marker = _memfd("cog-births")
-            self._marked = _fstat(self._marker)
-            _utime(self._marker)
+            self._marked = os.fstat(self._marker)
+            os.utime(self._marker)
         except OSError:
             return False
         return True
@@ -206,7 +199,7 @@ class Births:
         if self._tells[directory]:
             return None
         try:
-            return frozenset(_listdir(directory))
+            return frozenset(os.listdir(directory))
         except OSError:
             return frozenset()
 
@@ -218,14 +211,14 @@ def birth(path: str) -> int | None:
     if sys.platform != "linux":
         moment = getattr(_info(path), "st_birthtime", None)
         return None if moment is None else int(moment * 1e9)
-    found = _buffer(_STATX_SIZE)
+    found = ctypes.create_string_buffer(_STATX_SIZE)
     try:
-        libc.call("statx", _AT_FDCWD, _fsencode(path), 0, _STATX_BTIME, found)
+        libc.call("statx", _AT_FDCWD, os.fsencode(path), 0, _STATX_BTIME, found)
     except (OSError, AttributeError):
         return None
-    if not _unpack("=I", found, 0)[0] & _STATX_BTIME:
+    if not struct.unpack_from("=I", found, 0)[0] & _STATX_BTIME:
         return None
-    seconds, nanoseconds = _unpack("=qI", found, 80)
+    seconds, nanoseconds = struct.unpack_from("=qI", found, 80)
     return int(seconds * 1_000_000_000 + nanoseconds)
 
 
@@ -234,12 +227,12 @@ def _temporary() -> str:
     chosen = getattr(
         _modules.get("tempfile"), "tempdir", None
     )  # None until the model has used tempfile
-    return str(chosen or _environ.get("TMPDIR") or "/tmp")
+    return str(chosen or os.environ.get("TMPDIR") or "/tmp")
 
 
 def _info(path: str) -> os.stat_result | None:
     try:
-        return _stat(path)
+        return os.stat(path)
     except (OSError, ValueError):
         return None
 
@@ -253,9 +246,13 @@ def _remove(path: str, left: _Left) -> None:
     else's.
     """
     info = _info(path)
-    if info is None or not _samestat(info, left.info) or info.st_ctime_ns != left.info.st_ctime_ns:
+    if (
+        info is None
+        or not os.path.samestat(info, left.info)
+        or info.st_ctime_ns != left.info.st_ctime_ns
+    ):
         return
     try:
-        _unlink(path)
+        os.unlink(path)
     except OSError:
         pass  # it goes with the temporary directory

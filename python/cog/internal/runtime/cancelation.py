@@ -11,7 +11,7 @@ from types import FrameType, TracebackType
 from typing import Callable
 
 from cog.errors import CancelationException
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 
 _handle, _sigmask = _signal.signal, _signal.pthread_sigmask
 _SIGUSR1, _SIG_UNBLOCK = _signal.SIGUSR1, _signal.SIG_UNBLOCK

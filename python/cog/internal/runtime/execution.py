@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator as _AsyncIterator
 from collections.abc import Awaitable, Generator
-from time import perf_counter as _clock
 from types import coroutine as _coroutine
 from typing import Any, Callable, NamedTuple, Protocol
 
 from cog.errors import CancelationException, CogError
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.contract.exception_text import describe, is_a, leave_fork, trace
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
+from cog.internal.pristine import time
 from cog.internal.runtime.births import Births
 from cog.internal.runtime.cancelation import Doorbell
 from cog.internal.runtime.logs import Log
@@ -112,7 +112,7 @@ class Run:
             tuple[str, Callable[[], bool]]
         ] = []  # files of the run, and whether the server is done with them
         self._began = births.begin(work.request.files, work.method.output.files)
-        self._start = _clock()
+        self._start = time.perf_counter()
 
     # -- the two ways to run
 
@@ -311,7 +311,7 @@ class Run:
         self._ended = True
         if self.canceled:
             response = Response("canceled", b"null", response.streamed, [], None, None)
-        metrics = {"predict_time": _clock() - self._start}
+        metrics = {"predict_time": time.perf_counter() - self._start}
         if self._method.batching:
             metrics["batch_size"] = len(self.scope.members)
         self._births.end(self._began, self._made)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.contract.exception_text import describe
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 from cog.internal.wire.inotify import watch
 from cog.internal.wire.spool import Spool
 

@@ -13,7 +13,7 @@ import sys
 from typing import Any, Callable
 
 from cog import scope
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 from cog.internal.runtime import logs
 
 _scope, _log = scope.current, logs.current

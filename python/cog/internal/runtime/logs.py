@@ -9,28 +9,18 @@ where the model runs one prediction at a time.
 from __future__ import annotations
 
 import io
-import os
 import sys
 from _thread import get_ident as _get_ident
 from collections.abc import Iterable
 from contextvars import ContextVar
-from time import sleep as _sleep
 from typing import Any, Callable, TextIO
 
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
+from cog.internal.pristine import os, time
 from cog.internal.wire import libc
 from cog.internal.wire.spool import log_event
 
-_fstat, _open, _close, _dup, _dup2, _samestat = (
-    os.fstat,
-    os.open,
-    os.close,
-    os.dup,
-    os.dup2,
-    os.path.samestat,
-)
-_write, _set_inheritable, _DEVNULL, _RDWR = os.write, os.set_inheritable, os.devnull, os.O_RDWR
-_WRITE, _set_blocking = os.O_WRONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW, os.set_blocking
+_WRITE = os.O_WRONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
 _flush_stdio = libc.flush_stdio
 
 _NAMES = ("stdin", "stdout", "stderr")
@@ -120,9 +110,12 @@ class ServerLog(Log):
         super().__init__()
         # Duplicates of the descriptors, and what they are: one for both where both lead to the
         # same.
-        out, err = (_fstat(fd) for fd in _FDS.values())
-        home = _dup(1), out
-        self._homes = {"stdout": home, "stderr": home if _samestat(out, err) else (_dup(2), err)}
+        out, err = (os.fstat(fd) for fd in _FDS.values())
+        home = os.dup(1), out
+        self._homes = {
+            "stdout": home,
+            "stderr": home if os.path.samestat(out, err) else (os.dup(2), err),
+        }
 
     def home(self, source: str) -> int | None:
         """The duplicate; None when the model has closed it, with every other descriptor that it
@@ -130,7 +123,7 @@ class ServerLog(Log):
         """
         fd, known = self._homes[source]
         try:
-            now = _fstat(fd)
+            now = os.fstat(fd)
         except OSError:
             return None
         return fd if now.st_ino == known.st_ino and now.st_dev == known.st_dev else None
@@ -149,9 +142,9 @@ class ServerLog(Log):
 def _write_all(fd: int, data: bytes) -> None:
     while data:
         try:
-            data = data[_write(fd, data) :]
+            data = data[os.write(fd, data) :]
         except BlockingIOError:  # a child may have set this mode, for all who share the pipe
-            _sleep(0.001)
+            time.sleep(0.001)
 
 
 class RoutedStream(io.TextIOBase):
@@ -393,12 +386,12 @@ class Streams:
 def _lead(path: str | None, to: int) -> None:
     """Let a standard descriptor lead to a pipe; without one, to where standard output leads."""
     if path is None:
-        _dup2(1, to)
+        os.dup2(1, to)
         return
-    fd = _open(path, _WRITE)  # does not wait for a reader where the model has put another pipe
-    _set_blocking(fd, True)
-    _dup2(fd, to)
-    _close(fd)
+    fd = os.open(path, _WRITE)  # does not wait for a reader where the model has put another pipe
+    os.set_blocking(fd, True)
+    os.dup2(fd, to)
+    os.close(fd)
 
 
 def _restore(fd: int, home: int | None) -> None:
@@ -406,7 +399,7 @@ def _restore(fd: int, home: int | None) -> None:
     if home is None:
         _open_null(fd)
     else:
-        _dup2(home, fd)
+        os.dup2(home, fd)
 
 
 def _disown() -> None:
@@ -423,7 +416,7 @@ def _open_stdin() -> TextIO:
 
 def _is_open(fd: int) -> bool:
     try:
-        _fstat(fd)
+        os.fstat(fd)
     except OSError:
         return False
     return True
@@ -438,11 +431,11 @@ def _is_closed(stream: Any) -> bool:
 
 def _open_null(fd: int) -> None:
     """Let a descriptor lead nowhere."""
-    made = _open(_DEVNULL, _RDWR)  # mostly gets the lowest free number: this one
+    made = os.open(os.devnull, os.O_RDWR)  # mostly gets the lowest free number: this one
     if made != fd:
-        _dup2(made, fd)
-        _close(made)
-    _set_inheritable(fd, True)
+        os.dup2(made, fd)
+        os.close(made)
+    os.set_inheritable(fd, True)
 
 
 def _flush(stream: TextIO | None) -> None:

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import math
-import os
-import stat
 import sys
 from collections.abc import Mapping, MappingView, Sequence
 from typing import Any, Callable
 
 from cog.errors import OutputError
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
 from cog.internal.contract.kinds import STARS, is_array, pointer_step, scalar
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
+from cog.internal.pristine import math, os, stat
 from cog.internal.wire.spool import encode, text_json, utf8
 
-_stat, _fspath, _join, _basename, _realpath = (
-    os.stat,
-    os.fspath,
-    os.path.join,
-    os.path.basename,
-    os.path.realpath,
-)
-_mkdir, _fstat, _samestat = os.mkdir, os.fstat, os.path.samestat
-_open, _close, _read, _write = os.open, os.close, os.read, os.write
 _copy_range = getattr(os, "copy_file_range", None)  # Linux has it
-_S_ISREG, _PathLike = stat.S_ISREG, os.PathLike
 _FILE_NAMES = "utf-8", "surrogateescape"
-_isfinite, _NAN = math.isfinite, math.nan
 _modules = sys.modules
 
 #: Nesting beyond this is refused: no client could read it.
@@ -79,24 +66,24 @@ class FileTable:
         removes a ``fleeting`` file itself, at any time.
         """
         try:
-            info = _stat(path)
+            info = os.stat(path)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise OutputError(
                 f"{where} is the file {path}, which cannot be read: {reason}"
             ) from None
-        if not _S_ISREG(info.st_mode):
+        if not stat.S_ISREG(info.st_mode):
             raise OutputError(f"{where} is {path}, which is not a regular file")
         made = not fleeting and self._made(path, info)
-        real = _realpath(path)
+        real = os.path.realpath(path)
         copied = self._snapshot or fleeting
         original = made and (copied or self._shared(real))
         if original:
             self.originals.append(real)
         if not copied:
-            self._enter(pointer, real, made and not original, _basename(path))
+            self._enter(pointer, real, made and not original, os.path.basename(path))
             return
-        copy = self._place(_basename(path))
+        copy = self._place(os.path.basename(path))
         _copy(path, copy)
         self._enter(pointer, copy, True)
 
@@ -107,7 +94,7 @@ class FileTable:
             _flush(stream)
             self.add_path(pointer, name, where, _goes_when_closed(stream))
             return
-        path = self._place(_basename(name) if isinstance(name, str) else "file")
+        path = self._place(os.path.basename(name) if isinstance(name, str) else "file")
         try:
             if not hasattr(stream, "seekable") or stream.seekable():
                 stream.seek(0)
@@ -122,14 +109,14 @@ class FileTable:
         self._enter(pointer, path, True)
 
     def _place(self, name: str) -> str:
-        directory = _join(self._directory(), str(self._next))
+        directory = os.path.join(self._directory(), str(self._next))
         self._next += 1
-        _mkdir(directory, 0o700)
-        return _join(directory, name if name not in ("", ".", "..") else "file")
+        os.mkdir(directory, 0o700)
+        return os.path.join(directory, name if name not in ("", ".", "..") else "file")
 
     def _enter(self, pointer: str, path: str, temporary: bool, name: str = "") -> None:
         entry = {"pointer": pointer, "path": path, "temporary": temporary}
-        if name and name != _basename(path):
+        if name and name != os.path.basename(path):
             entry["name"] = name  # of the link that the model has returned
         self.entries.append(entry)
 
@@ -138,17 +125,17 @@ def _copy(path: str, to: str) -> None:
     """Copy what a regular file holds now; one that has become a pipe meanwhile does not block, and
     one that grows ends.
     """
-    source = _open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    source = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        target = _open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        target = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            left = _fstat(source).st_size
+            left = os.fstat(source).st_size
             while left > 0 and (done := _copy_some(source, target, left)):
                 left -= done
         finally:
-            _close(target)
+            os.close(target)
     finally:
-        _close(source)
+        os.close(source)
 
 
 def _copy_some(source: int, target: int, most: int) -> int:
@@ -162,17 +149,17 @@ def _copy_some(source: int, target: int, most: int) -> int:
                 return done
         except OSError:
             pass
-    data = memoryview(_read(source, min(most, 1 << 20)))
+    data = memoryview(os.read(source, min(most, 1 << 20)))
     size = len(data)
     while data:
-        data = data[_write(target, data) :]
+        data = data[os.write(target, data) :]
     return size
 
 
 def _shows(stream: Any, name: str) -> bool:
     """Whether an open file is still the one that its name leads to."""
     try:
-        return _samestat(_fstat(stream.fileno()), _stat(name))
+        return os.path.samestat(os.fstat(stream.fileno()), os.stat(name))
     except (OSError, ValueError, AttributeError):
         return False
 
@@ -240,7 +227,7 @@ class _Walk:
         form = self._forms[kind]
         if form is not None:
             value = form(value)
-            if type(value) is float and not _isfinite(value):
+            if type(value) is float and not math.isfinite(value):
                 raise OutputError(f"not JSON: {_name(value)} at {where}")
             return value
         if depth > _MAX_DEPTH:
@@ -260,8 +247,8 @@ class _Walk:
             return self._list(value, where, pointer, depth)
         if isinstance(value, (set, frozenset)):
             return self._list(_sorted(value), where, pointer, depth)
-        if isinstance(value, _PathLike):
-            path = _fspath(value)
+        if isinstance(value, os.PathLike):
+            path = os.fspath(value)
             self._files.add_path(
                 pointer, path if isinstance(path, str) else path.decode(*_FILE_NAMES), where
             )
@@ -338,7 +325,7 @@ def _seconds(value: Any) -> float:
 def _number(value: Any) -> int | float:
     """A Decimal, exact where it is whole; not 1E+999999999, which would fill the memory."""
     if value.is_nan():  # one that signals can't be a float
-        return _NAN
+        return math.nan
     whole = value.is_finite() and value.as_tuple().exponent >= 0 and value.adjusted() < _MAX_DIGITS
     return int(value) if whole else float(value)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 
 
 class Pulled:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import threading
 from contextvars import copy_context
 from typing import Any, Callable
 
 from cog.errors import CancelationException
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
-
-_raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
+from cog.internal.pristine import ctypes
 
 
 class Threaded:
@@ -47,7 +45,9 @@ class Threaded:
     def _interrupt(self, thread: threading.Thread) -> None:
         with self._guard:
             if self._in_user_code and thread.ident is not None:
-                _raise_in(ctypes.c_ulong(thread.ident), ctypes.py_object(CancelationException))
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                    ctypes.c_ulong(thread.ident), ctypes.py_object(CancelationException)
+                )
 
     def _run(self) -> None:
         value: Any = None

@@ -4,17 +4,11 @@ milliseconds.
 
 from __future__ import annotations
 
-import os
-import struct
 import sys
-from time import monotonic as _clock
-from time import sleep as _sleep
 
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
+from cog.internal.pristine import os, struct, time
 from cog.internal.wire import libc
-
-_read, _fstat, _samestat, _set_blocking = os.read, os.fstat, os.path.samestat, os.set_blocking
-_unpack = struct.unpack_from
 
 _IN_MOVED_TO = 0x80
 _IN_Q_OVERFLOW = 0x4000
@@ -66,14 +60,14 @@ class InotifyWatch(Watch):
 
     def wait(self, awake_until: float = 0.0) -> list[str] | None:
         assert self.fd is not None
-        if not _samestat(_fstat(self.fd), self._info):
+        if not os.path.samestat(os.fstat(self.fd), self._info):
             raise OSError(
                 "the model has closed the watch, and its descriptor is another file's now"
             )
         data = _next(self.fd, awake_until)
         names, at = [], 0
         while at < len(data):
-            _, mask, _, length = _unpack("iIII", data, at)
+            _, mask, _, length = struct.unpack_from("iIII", data, at)
             if mask & _IN_Q_OVERFLOW:
                 return None
             if mask & _IN_IGNORED:
@@ -89,16 +83,16 @@ class InotifyWatch(Watch):
 def _next(fd: int, awake_until: float) -> bytes:
     while True:
         try:
-            return _read(fd, _ROOM)
+            return os.read(fd, _ROOM)
         except BlockingIOError:
-            if _clock() > awake_until:
+            if time.monotonic() > awake_until:
                 break
         let_others_run()
-    _set_blocking(fd, True)
+    os.set_blocking(fd, True)
     try:
-        return _read(fd, _ROOM)
+        return os.read(fd, _ROOM)
     finally:
-        _set_blocking(fd, False)
+        os.set_blocking(fd, False)
 
 
 class KqueueWatch(Watch):
@@ -125,13 +119,13 @@ class ScanWatch(Watch):
     """By looking again and again; for systems and file systems that tell nothing."""
 
     def wait(self, awake_until: float = 0.0) -> list[str] | None:
-        _sleep(SCAN_INTERVAL)
+        time.sleep(SCAN_INTERVAL)
         return None
 
     def wait_for(self, seconds: float) -> list[str] | None:
         if seconds <= 0:
             return []
-        _sleep(min(SCAN_INTERVAL, seconds))
+        time.sleep(min(SCAN_INTERVAL, seconds))
         return None
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 from typing import Any
 
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
+from cog.internal.pristine import ctypes, os
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_get_errno = ctypes.get_errno
-_strerror = os.strerror
 
 _PR_SET_PDEATHSIG = 1
 _SIGKILL = 9
@@ -20,8 +17,8 @@ def call(name: str, *args: Any) -> int:
     """Call a function that returns a number below zero on failure; raises OSError then."""
     result = int(getattr(_libc, name)(*args))
     if result < 0:
-        number = _get_errno()
-        raise OSError(number, f"{name}: {_strerror(number)}")
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}")
     return result
 
 

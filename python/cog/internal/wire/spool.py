@@ -7,34 +7,20 @@ runner by that.
 
 from __future__ import annotations
 
-import errno
-import json
-import os
-import re
-import signal
 from _thread import allocate_lock as _lock
 from collections.abc import Iterable, Iterator, Mapping
-from time import gmtime as _gmtime
-from time import monotonic as _clock
-from time import sleep as _sleep
-from time import time as _time
 from typing import Any, Callable, NamedTuple, TypeVar
 
-from cog.internal import own_builtins as __builtins__  # type: ignore[no-redef]  # noqa: F401
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
+from cog.internal.pristine import errno, json, os, re, signal, time
 from cog.internal.wire.large import decode_file
 
-_open, _close, _read, _write, _rename = os.open, os.close, os.read, os.write, os.rename
-_listdir, _mkdir, _access, _join = os.listdir, os.mkdir, os.access, os.path.join
-_pread, _unlink, _kill, _exit = os.pread, os.unlink, os.kill, os._exit
-_isabs, _fstat, _truncate, _rmdir = os.path.isabs, os.fstat, os.ftruncate, os.rmdir
 # The model may have put a pipe in the place of a file, or a link: nobody waits at it, or follows.
 _OWN = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
 _READ = os.O_RDONLY | _OWN
 _FRESH = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OWN
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _OWN
 _OVER = os.O_WRONLY | _OWN
-_EXISTS = os.F_OK
-_SIGUSR1, _SIGUSR2, _SIGHUP = signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP
 
 _T = TypeVar("_T")
 
@@ -116,7 +102,7 @@ def file_id(id: str) -> str:
 
 def timestamp(seconds: float | None = None) -> str:
     """A moment as RFC 3339 in UTC with microseconds; now by default."""
-    micros = int((_time() if seconds is None else seconds) * 1_000_000)
+    micros = int((time.time() if seconds is None else seconds) * 1_000_000)
     whole, part = divmod(micros, 1_000_000)
     return f"{_second(whole)}.{part:06}+00:00"
 
@@ -124,7 +110,7 @@ def timestamp(seconds: float | None = None) -> str:
 def _second(whole: int) -> str:
     global _last_second
     if _last_second[0] != whole:
-        t = _gmtime(whole)
+        t = time.gmtime(whole)
         _last_second = whole, f"{t[0]:04}-{t[1]:02}-{t[2]:02}T{t[3]:02}:{t[4]:02}:{t[5]:02}"
     return _last_second[1]
 
@@ -174,7 +160,7 @@ class Spool:
         self.forked = False  # in a child that the model forked, which must not speak for the runner
         os.register_at_fork(after_in_child=self._in_child)
         self._prefix = path + "/"
-        self._tmp = _join(path, ".tmp") + "/"
+        self._tmp = os.path.join(path, ".tmp") + "/"
         self._room = False
         self._listed: frozenset[str] = frozenset()
 
@@ -185,7 +171,7 @@ class Spool:
 
     def look(self) -> Names:
         """List the directory."""
-        names = sort_names(_listdir(self.path))
+        names = sort_names(os.listdir(self.path))
         self._listed = frozenset(names.requests)
         return names
 
@@ -195,7 +181,7 @@ class Spool:
         One that was listed can come twice: inotify tells of it too. The server removes the request
         before the response, so they are looked for in the other order.
         """
-        if fid in self._listed and _access(f"{self._prefix}{_RESPONSE}{fid}{_JSON}", _EXISTS):
+        if fid in self._listed and os.access(f"{self._prefix}{_RESPONSE}{fid}{_JSON}", os.F_OK):
             return None
         try:
             message = self._message(f"{_REQUEST}{fid}{_JSON}")
@@ -217,11 +203,11 @@ class Spool:
 
     def canceled(self, fid: str) -> bool:
         """Whether the server wants this prediction to end."""
-        return _access(f"{self._prefix}{_CANCEL}{fid}{_JSON}", _EXISTS)
+        return os.access(f"{self._prefix}{_CANCEL}{fid}{_JSON}", os.F_OK)
 
     def taken(self, fid: str) -> bool:
         """Whether the server has taken the response: it removes the request then."""
-        return not _access(f"{self._prefix}{_REQUEST}{fid}{_JSON}", _EXISTS)
+        return not os.access(f"{self._prefix}{_REQUEST}{fid}{_JSON}", os.F_OK)
 
     def health_request(self) -> int | None:
         """The sequence number of the newest health request; None when there is none that can be
@@ -234,7 +220,7 @@ class Spool:
 
     def absolute(self, path: str) -> str:
         """Resolve a path of a file table."""
-        return path if _isabs(path) else self._prefix + path
+        return path if os.path.isabs(path) else self._prefix + path
 
     # -- writing
 
@@ -277,7 +263,7 @@ class Spool:
             try:
                 _write_all(fd, bytes(_ROOM))
             finally:
-                _close(fd)
+                os.close(fd)
             self._room = True
         except OSError:
             pass
@@ -286,23 +272,23 @@ class Spool:
         """Write into the room that was set aside, or wait until the server has made some by reading
         other answers.
         """
-        late = _clock() + _PATIENCE
+        late = time.monotonic() + _PATIENCE
         while True:
             try:
                 return self._put(name, data)
             except OSError as error:
-                if error.errno not in _FULL or _clock() > late:
+                if error.errno not in _FULL or time.monotonic() > late:
                     raise
             if self._room and len(data) <= _ROOM:
                 self._room = False
-                fd = _open(self._prefix + _RESERVE, _OVER)
+                fd = os.open(self._prefix + _RESERVE, _OVER)
                 try:
                     _write_all(fd, data)
-                    _truncate(fd, len(data))
+                    os.ftruncate(fd, len(data))
                 finally:
-                    _close(fd)
-                return _rename(self._prefix + _RESERVE, self._prefix + name)
-            _sleep(0.02)
+                    os.close(fd)
+                return os.rename(self._prefix + _RESERVE, self._prefix + name)
+            time.sleep(0.02)
 
     def put_health(self, sequence: int, error: str | None) -> None:
         """Answer a health request; ``error`` is None for a healthy model. The server notices when
@@ -318,7 +304,7 @@ class Spool:
         """The directory for contents of a prediction's outputs, made when it is missing."""
         path = f"{self._prefix}outputs/{fid}"
         try:
-            _mkdir(path, 0o700)
+            os.mkdir(path, 0o700)
         except FileExistsError:
             pass
         return path
@@ -338,7 +324,7 @@ class Spool:
     def _put_parts(self, name: str, parts: Iterable[bytes]) -> None:
         """Write a whole file: its reader sees it complete or not at all."""
         if self.forked:
-            _exit(1)
+            os._exit(1)
         tmp = self._tmp + name.replace("/", "-")
         try:
             fd = _open_fresh(tmp)
@@ -346,27 +332,27 @@ class Spool:
                 for part in parts:
                     _write_all(fd, part)
             finally:
-                _close(fd)
+                os.close(fd)
             try:
-                _rename(tmp, self._prefix + name)
+                os.rename(tmp, self._prefix + name)
             except IsADirectoryError:  # of the model's
-                _rmdir(self._prefix + name)
-                _rename(tmp, self._prefix + name)
+                os.rmdir(self._prefix + name)
+                os.rename(tmp, self._prefix + name)
         except OSError:
             try:
-                _unlink(tmp)  # a full disk: do not keep what fills it
+                os.unlink(tmp)  # a full disk: do not keep what fills it
             except OSError:
                 pass
             raise
 
     def _message(self, name: str) -> Any:
         """The value of a file; FileNotFoundError when it is not there."""
-        fd = _open(self._prefix + name, _READ)
+        fd = os.open(self._prefix + name, _READ)
         try:
-            data = _read(fd, _MOST)
+            data = os.read(fd, _MOST)
             if len(data) < _MOST:
                 return decode(data.decode("utf-8"))  # a short read of a regular file is its end
-            size = _fstat(fd).st_size  # final: the file was renamed into place
+            size = os.fstat(fd).st_size  # final: the file was renamed into place
             if size > _MOST_NOTE:
                 raise ValueError(
                     f"{name} is {size} bytes long, more than the limit of {_MOST_NOTE}"
@@ -376,32 +362,32 @@ class Spool:
                     return decode_file(fd, size)
                 except (OSError, ImportError):
                     pass  # some file systems map nothing
-            data = _pread(fd, size, 0)
-            while len(data) < size and (more := _pread(fd, size - len(data), len(data))):
+            data = os.pread(fd, size, 0)
+            while len(data) < size and (more := os.pread(fd, size - len(data), len(data))):
                 data += more  # the kernel reads at most 2 GiB at once
             return decode(data.decode("utf-8"))
         finally:
-            _close(fd)
+            os.close(fd)
 
     # -- signals to the server
 
     def ready(self) -> None:
         """Say that a slot became free."""
-        self._signal(_SIGUSR1)
+        self._signal(signal.SIGUSR1)
 
     def busy(self) -> None:
         """Say that the last free slot was taken."""
-        self._signal(_SIGUSR2)
+        self._signal(signal.SIGUSR2)
 
     def look_here(self) -> None:
         """Say that there is something new to read."""
-        self._signal(_SIGHUP)
+        self._signal(signal.SIGHUP)
 
     def _signal(self, number: int) -> None:
         if self.forked:
-            _exit(1)
+            os._exit(1)
         try:
-            _kill(self._server, number)
+            os.kill(self._server, number)
         except ProcessLookupError:
             pass  # the server has gone; the kernel ends this process too
 
@@ -440,9 +426,9 @@ class Events:
 
     def _write(self) -> None:
         if self._unwritten and self._fd < 0:
-            self._fd = _open(self._path, _APPEND, 0o600)
+            self._fd = os.open(self._path, _APPEND, 0o600)
         while self._unwritten:
-            self._unwritten = self._unwritten[_write(self._fd, self._unwritten) :]
+            self._unwritten = self._unwritten[os.write(self._fd, self._unwritten) :]
 
     def close(self) -> bool:
         """Release the file; whether there is one. OSError when something could not be written: then
@@ -455,7 +441,7 @@ class Events:
             finally:
                 fd, self._fd = self._fd, -1
                 if fd >= 0:
-                    _close(fd)
+                    os.close(fd)
             return fd >= 0
 
 
@@ -530,13 +516,13 @@ def _open_fresh(path: str) -> int:
     there.
     """
     try:
-        return _open(path, _FRESH, 0o600)
+        return os.open(path, _FRESH, 0o600)
     except FileExistsError:
-        _unlink(path)
-        return _open(path, _FRESH, 0o600)
+        os.unlink(path)
+        return os.open(path, _FRESH, 0o600)
 
 
 def _write_all(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
-        view = view[_write(fd, view) :]
+        view = view[os.write(fd, view) :]
