@@ -43,24 +43,29 @@ var WebhookEvents = []string{"start", "output", "logs", "completed"}
 
 // Request is what a client asked for. The envelope is checked; Input is not, until the model's
 // schema has seen it.
+//
+// Its JSON form is an entry of the server's journal, which a later version has to read: a member
+// keeps its name. The raw members, which can be large, are written and read apart.
 type Request struct {
-	ID            string
-	Method        Method
-	Input         json.RawMessage // as sent; nil when absent
-	Echo          json.RawMessage // Input as shown to clients: secrets masked
-	More          json.RawMessage // an object whose members every view gains: of a client that knows another API; may be nil
-	Webhook       string
-	WebhookEvents []string // nil means all, empty means none
-	OutputPrefix  string   // where file outputs of this prediction are uploaded
-	Context       map[string]string
-	CreatedAt     string
-	TraceParent   string
-	TraceState    string
-	CancelAfter   time.Duration // 0: no deadline
-	Sealed        string        // Seal of an Input that is not kept because it holds secrets; empty while it is at hand
-	Detached      bool          // goes on without anybody who waits for it on a connection, see Prediction.Attach
-	Strays        []string      // unknown members of a body that has no input: inputs in the wrong place, perhaps
-	Patient       bool          // may wait for a slot where others may not: its client does not handle a refusal
+	Input json.RawMessage `json:"-"` // as sent; nil if absent
+	Echo  json.RawMessage `json:"-"` // Input as shown to clients: secrets masked
+	More  json.RawMessage `json:"-"` // an object whose members every view gains: of a client that knows another API; may be nil
+
+	ID            string            `json:"id,omitzero"`
+	Method        Method            `json:"method,omitzero"`
+	Webhook       string            `json:"webhook,omitzero"`
+	WebhookEvents []string          `json:"webhook_events_filter,omitzero"` // nil means all, empty means none
+	OutputPrefix  string            `json:"output_file_prefix,omitzero"`    // where file outputs are uploaded
+	Context       map[string]string `json:"context,omitzero"`
+	CreatedAt     string            `json:"created_at,omitzero"`
+	TraceParent   string            `json:"traceparent,omitzero"`
+	TraceState    string            `json:"tracestate,omitzero"`
+	CancelAfter   time.Duration     `json:"cancel_after,omitzero"` // 0: no deadline
+	Sealed        string            `json:"sealed,omitzero"`       // Seal of an Input that is not kept because it has secrets
+	Detached      bool              `json:"detached,omitzero"`     // no client waits for it on a connection, see Prediction.Attach
+
+	Strays  []string `json:"-"` // unknown members of a body without input: perhaps inputs in the wrong place
+	Patient bool     `json:"-"` // may wait for a slot where others may not: its client does not handle a refusal
 }
 
 // Wants reports whether the webhook is to hear of event.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/coggo/coggo/internal/jsonscan"
@@ -12,106 +11,57 @@ import (
 	"github.com/coggo/coggo/internal/spool"
 )
 
-// note is what the server writes down of a prediction for a later server.
+// note is the journal entry of a prediction, for a later server: its request, and what the server
+// knows about the run. The raw members of the request are nil if they stand elsewhere: Input in the
+// request file or in Final, Echo if it is the same as Input.
 type note struct {
-	Input json.RawMessage `json:"input"` // as sent; nil where it stands beside the note: in the request, or in Final
-	Echo  json.RawMessage `json:"echo"`  // nil when it is the same as Input
-	More  json.RawMessage `json:"more"`
-	Final json.RawMessage `json:"final"` // the terminal snapshot
+	prediction.Request
+	Final json.RawMessage `json:"-"` // the terminal snapshot
 
-	ID            string            `json:"id"`
-	Run           string            `json:"run"` // the same id can be run again: this tells the runs apart
-	Method        prediction.Method `json:"method"`
-	Webhook       string            `json:"webhook"`
-	WebhookEvents []string          `json:"webhook_events_filter"` // nil means all
-	OutputPrefix  string            `json:"output_file_prefix"`
-	Context       map[string]string `json:"context"`
-	CreatedAt     string            `json:"created_at"`
-	TraceParent   string            `json:"traceparent"`
-	TraceState    string            `json:"tracestate"`
-	CancelAfter   time.Duration     `json:"cancel_after"`
-	Detached      bool              `json:"detached"`
-	OutputAt      int               `json:"output_at"` // where in Final the output belongs that is beside the note
-	Unknown       []string          `json:"unknown"`   // members of the input that the model does not know
-	Sealed        string            `json:"sealed"`    // of the input as sent, when only Final shows what is left of it
+	Run      string   `json:"run,omitzero"`       // an id can run again: this tells the runs apart
+	OutputAt int      `json:"output_at,omitzero"` // where in Final the output belongs, which is in a file next to the entry
+	Unknown  []string `json:"unknown,omitzero"`   // members of the input that the model does not know
 }
 
 func noteOf(r prediction.Request, run string) note {
-	n := note{
-		ID: r.ID, Run: run, Method: r.Method, Webhook: r.Webhook, WebhookEvents: r.WebhookEvents, OutputPrefix: r.OutputPrefix,
-		Context: r.Context, CreatedAt: r.CreatedAt, TraceParent: r.TraceParent, TraceState: r.TraceState,
-		CancelAfter: r.CancelAfter, Detached: r.Detached, Sealed: r.Sealed, Input: r.Input, More: r.More,
-	}
-	if !bytes.Equal(r.Echo, r.Input) {
-		n.Echo = r.Echo
+	n := note{Request: r, Run: run}
+	if bytes.Equal(r.Echo, r.Input) {
+		n.Echo = nil
 	}
 	return n
 }
 
-// encode keeps every byte of what clients and models have sent: a webhook that comes again must be
-// the same. It is on the way of every prediction, so nothing is written that has no value. Final is
+// encode keeps every byte of the raw members: a webhook that is sent again must be the same. Final is
 // written by spool.Journal.PutEnd.
 func (n note) encode() []byte {
-	out := make([]byte, 1, len(n.Input)+len(n.Echo)+len(n.More)+512)
+	head, err := json.Marshal(n)
+	if err != nil {
+		panic(err) // it has only strings, numbers and booleans
+	}
+	out := make([]byte, 1, len(head)+len(n.Input)+len(n.Echo)+len(n.More)+64)
 	out[0] = '{'
-	raw := func(name string, value []byte) {
-		if value != nil {
-			out = append(append(append(append(out, '"'), name...), `":`...), value...)
+	for _, m := range []struct {
+		name  string
+		value []byte
+	}{{"input", n.Input}, {"echo", n.Echo}, {"more", n.More}} {
+		if m.value != nil {
+			out = append(append(append(append(out, '"'), m.name...), `":`...), m.value...)
 			out = append(out, ',')
 		}
 	}
-	text := func(name, value string) {
-		if value != "" {
-			raw(name, prediction.AppendString(nil, value))
-		}
-	}
-	text("id", n.ID)
-	text("method", string(n.Method))
-	text("webhook", n.Webhook)
-	if n.WebhookEvents != nil {
-		raw("webhook_events_filter", marshal(n.WebhookEvents))
-	}
-	text("output_file_prefix", n.OutputPrefix)
-	if n.Context != nil {
-		raw("context", marshal(n.Context))
-	}
-	text("created_at", n.CreatedAt)
-	text("traceparent", n.TraceParent)
-	text("tracestate", n.TraceState)
-	if n.CancelAfter != 0 {
-		raw("cancel_after", strconv.AppendInt(nil, int64(n.CancelAfter), 10))
-	}
-	if n.Unknown != nil {
-		raw("unknown", marshal(n.Unknown))
-	}
-	if n.Detached {
-		raw("detached", []byte("true"))
-	}
-	text("sealed", n.Sealed)
-	if n.OutputAt != 0 {
-		raw("output_at", strconv.AppendInt(nil, int64(n.OutputAt), 10))
-	}
-	raw("input", n.Input)
-	raw("echo", n.Echo)
-	raw("more", n.More)
-	text("run", n.Run) // last, as there always is one
-	out[len(out)-1] = '}'
-	return out
+	return append(out, head[1:]...) // never empty: there is a run
 }
 
-// marshal is for texts, in lists and objects.
-func marshal(v any) []byte {
-	data, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
-	return data
+// raw are the members of an entry that can be large.
+func (n *note) raw() map[string]*json.RawMessage {
+	return map[string]*json.RawMessage{"input": &n.Input, "echo": &n.Echo, "more": &n.More, "final": &n.Final}
 }
 
 // readNote reads a note, or a request that was made one (spool.Journal.Take). What can be large is
 // taken unread, as a part of data.
 func readNote(data []byte) (n note, request spool.Request, err error) {
-	large := map[string]*json.RawMessage{"input": &n.Input, "echo": &n.Echo, "more": &n.More, "final": &n.Final, "server": &request.Server}
+	large := n.raw()
+	large["server"] = &request.Server
 	if err := decode(data, &n, large); err != nil || request.Server == nil {
 		return n, request, err
 	}
@@ -124,7 +74,7 @@ func readNote(data []byte) (n note, request spool.Request, err error) {
 
 // noteIn is what a request file says to a later server.
 func noteIn(request spool.Request) (n note, err error) {
-	if err := decode(request.Server, &n, map[string]*json.RawMessage{"input": &n.Input, "echo": &n.Echo, "more": &n.More}); err != nil {
+	if err := decode(request.Server, &n, n.raw()); err != nil {
 		return n, fmt.Errorf("request %s has no notes: %w", request.ID, err)
 	}
 	n.ID, n.Method, n.Context, n.CreatedAt = request.ID, prediction.Method(request.Method), request.Context, request.CreatedAt
@@ -134,12 +84,9 @@ func noteIn(request spool.Request) (n note, err error) {
 	return n, nil
 }
 
+// request is the request of a note that has been read.
 func (n note) request() prediction.Request {
-	r := prediction.Request{
-		ID: n.ID, Method: n.Method, Input: n.Input, Echo: n.Echo, More: n.More, Webhook: n.Webhook, WebhookEvents: n.WebhookEvents, OutputPrefix: n.OutputPrefix,
-		Context: n.Context, CreatedAt: n.CreatedAt, TraceParent: n.TraceParent, TraceState: n.TraceState,
-		CancelAfter: n.CancelAfter, Detached: n.Detached, Sealed: n.Sealed,
-	}
+	r := n.Request
 	if r.Echo == nil {
 		r.Echo = r.Input
 	}

@@ -174,4 +174,5 @@ def test_make_run_is_for_this_machine_and_shows_the_inputs_of_the_model_that_it_
     curl = re.search("curl .*", terminal.shown).group()
     done = subprocess.run(["sh", "-c", curl], capture_output=True, timeout=20, check=True)
     assert json.loads(done.stdout)["output"] == {"colour": "hello"}
-    terminal.close(-signal.SIGINT)
+    # make dies of the signal too, unless the server has ended before it gets its own.
+    terminal.close(-signal.SIGINT, 0, 2, 130)
