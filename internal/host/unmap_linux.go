@@ -24,7 +24,7 @@ import (
 //     tests/faults/test_memory.py fail. Mappings with relocated pages, as in a position-independent
 //     program, are left alone, and so is everything if /proc/self/smaps can't be read.
 //   - What it buys: these pages are two thirds of an idle server's memory, 12 MiB → 4 MiB
-//     (docs/performance.md).
+//     (docs/decisions/0010).
 //   - How to switch it off: coggo-server --without unmap; --keep-boot-memory keeps the garbage too.
 func ReleaseBootMemory(unmap bool) {
 	debug.FreeOSMemory()

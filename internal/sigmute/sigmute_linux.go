@@ -9,7 +9,7 @@
 //     stay dropped or delivered. Both are harmless here: the signals that are muted carry no
 //     information that the files don't, and the supervisor lists the directory once a second anyway.
 //   - What it buys: a caught signal wakes a thread, and waking twice per prediction was 5 % of the
-//     latency of a short one (docs/performance.md).
+//     latency of a short one (docs/decisions/0008).
 //   - How to switch it off: coggo-server --without sigmute.
 //
 // signal.Ignore does not serve: Go forgets its handler first, and a signal that is in flight at that

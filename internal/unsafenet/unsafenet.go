@@ -9,7 +9,7 @@
 //   - If that is false: the layout is looked up once by reflection, and if it differs, the watch
 //     starts at the end of the body as usual. TestThisGoHasTheFunctionThatABodyCallsAtItsEnd fails.
 //   - What it buys: the watch is a goroutine for each request, and starting and stopping it wakes
-//     other threads, which is a fifth of the time of a short prediction (docs/performance.md).
+//     other threads, which is a fifth of the time of a short prediction (docs/decisions/0009).
 //   - How to switch it off: coggo-server --without disconnect.
 package unsafenet
 

@@ -339,14 +339,22 @@ def test_the_resize_example_takes_an_image_and_gives_one(start, tmp_path):
     assert (resized.size, resized.getpixel((25, 12))) == ((50, 25), (255, 0, 0, 255))
 
 
-@pytest.mark.parametrize("page", ["docs/reliability.md", "docs/security.md"])
-def test_every_test_that_a_page_names_is_there(page):
+DECISIONS = sorted((ROOT / "docs/decisions").glob("0*.md"))
+
+
+@pytest.mark.parametrize(
+    ("pages", "at_least"),
+    [
+        ([ROOT / "docs/reliability.md"], 50),
+        ([ROOT / "docs/security.md"], 50),
+        (DECISIONS, 5),
+    ],
+    ids=["reliability", "security", "decisions"],
+)
+def test_every_test_that_a_page_names_is_there(pages, at_least):
     """A promise names the test that holds it."""
-    names = set(
-        re.findall(
-            r"`(?:tests/[\w/]+/)?((?:test_|Test|Fuzz)\w+(?:\.py)?)`", (ROOT / page).read_text()
-        )
-    )
+    text = "\n".join(page.read_text() for page in pages)
+    names = set(re.findall(r"`(?:tests/[\w/]+/)?((?:test_|Test|Fuzz)\w+(?:\.py)?)`", text))
     found = [
         path
         for pattern in ("tests/**/*.py", "internal/**/*_test.go", "cmd/**/*_test.go")
@@ -359,13 +367,32 @@ def test_every_test_that_a_page_names_is_there(page):
         for name in re.findall(r"^(?:def|func) (\w+)\(", text, re.MULTILINE)
     }
     there |= {path.name for path in files}
-    assert len(names) > 50
+    assert len(names) > at_least
     assert names - there == set()
+
+
+def test_every_decision_is_complete_and_in_the_index():
+    index = re.findall(
+        r"^\| \[(\d+)\]\((\S+)\) \| (.*?) \| (.*?) \|$",
+        (ROOT / "docs/decisions/README.md").read_text(),
+        re.MULTILINE,
+    )
+    assert [name for _, name, _, _ in index] == [page.name for page in DECISIONS]
+    for (number, name, title, date), page in zip(index, DECISIONS):
+        lines = page.read_text().splitlines()
+        assert (lines[0], int(name[:4])) == (f"# {number}. {title}", int(number))
+        assert re.match(r"\d{4}-\d\d-\d\d", date) and lines[2].startswith(date)
+        assert [line for line in lines if line.startswith("## ")] == [
+            "## Context",
+            "## Decision",
+            "## Figure",
+            "## What would change it",
+        ]
 
 
 PAGES = [
     str(path.relative_to(ROOT))
-    for pattern in ("*.md", "docs/*.md", "examples/*/*.md")
+    for pattern in ("*.md", ".github/*.md", "docs/*.md", "docs/decisions/*.md", "examples/*/*.md")
     for path in ROOT.glob(pattern)
 ]
 
