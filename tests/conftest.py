@@ -26,6 +26,38 @@ os.environ.pop("PYTHONUNBUFFERED", None)
 BINARY = pathlib.Path(os.environ.get("COGGO_SERVER") or ROOT / "bin" / "coggo-server")
 
 
+#: Test files that take longest, in this order. scripts/test gives each worker a file at a time, so
+#: these begin first: otherwise one of them would run on when all other workers have finished.
+LONGEST = (
+    "faults/test_clients_http2.py",
+    "runner/test_misbehaving.py",
+    "faults/test_kernel_troubles.py",
+    "faults/test_odd_files.py",
+    "http/test_slow_clients.py",
+    "runner/test_health.py",
+    "http/test_output_files.py",
+    "runner/test_boot.py",
+    "faults/test_models_that_do_not_stop.py",
+    "runner/test_large.py",
+    "http/test_webhooks.py",
+    "faults/test_recovery_byte_for_byte.py",
+    "http/test_reload.py",
+    "http/test_sequence.py",
+    "faults/test_load.py",
+    "faults/test_models_survive.py",
+    "http/test_health.py",
+    "faults/test_disk.py",
+    "http/test_shutdown.py",
+)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; the order within a file stays."""
+    order = {ROOT / "tests" / name: n for n, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
+
+
 def real_python() -> str:
     """The interpreter itself: a shim in front of it would cost more than the runner's whole
     boot.
@@ -70,8 +102,17 @@ def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture
-def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
-    """Starts servers for one test."""
+def start(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Starter]:
+    """Starts servers for one test.
+
+    A receiver or a store closes after them: a server waits 10 s at its end for a receiver that
+    does not answer.
+    """
+    for peer in ("receiver", "store"):
+        if peer in request.fixturenames:
+            request.getfixturevalue(peer)
     made = Starter(tmp_path_factory)
     yield made
     made.close()

@@ -222,6 +222,13 @@ class Server:
         self.process.kill()
         self.process.wait(10)
 
+    def close_in_a_hurry(self) -> None:
+        """Stop the server by two signals: it does not wait for webhooks that nobody takes."""
+        self.process.send_signal(signal.SIGINT)
+        until("it is shutting down", lambda: "shutting down" in self.log())
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.wait(30) == self.expect_exit, self.log()
+
     def close(self) -> None:
         """Stop the server; it must end in order, and leave neither a process nor a file."""
         try:

@@ -10,12 +10,14 @@ from typing import Any, Callable
 def until(what: str, ok: Callable[[], Any], seconds: float = 20) -> Any:
     """Poll until ``ok`` returns something true, and return that."""
     end = time.monotonic() + seconds
+    pause = 0.002
     while True:
         found = ok()
         if found:
             return found
         assert time.monotonic() < end, f"timed out: {what}"
-        time.sleep(0.002)
+        time.sleep(pause)
+        pause = min(pause * 1.2, 0.02)  # a long wait must not take a processor from the others
 
 
 def alive(pid: int) -> bool:

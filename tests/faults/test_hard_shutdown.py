@@ -15,6 +15,8 @@ from faults_models import ASYNC_MODEL, MODEL, asked, begun, ends, files_in
 from http_harness import processes
 from waiting import until
 
+pytestmark = pytest.mark.timed
+
 THREADED = MODEL.replace(
     "class Predictor(BasePredictor):",
     """import threading

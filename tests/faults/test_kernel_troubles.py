@@ -129,6 +129,7 @@ def test_a_process_that_does_not_end_holds_up_neither_its_prediction_nor_the_end
     assert "killed and has not ended for 15s: it hangs in the kernel" in server.log()
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("canceled", [False, True])
 def test_nor_the_end_of_a_server_that_is_told_to_stop(start, receiver, canceled):
     """Everything after the grace period takes 8 s; here it has 4 s more, for a machine that is

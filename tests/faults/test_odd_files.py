@@ -111,7 +111,7 @@ def server(request, start_once):
         "--max-restarts",
         "1000",
         "--cancel-grace",
-        "2s",
+        "500ms",
         "--retain",
         "0",
         predict=f"predict.py:{request.param}",

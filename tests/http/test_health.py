@@ -155,6 +155,7 @@ def test_the_models_own_healthcheck(start, tmp_path, kind):
     assert server.health()["status"] == "UNHEALTHY", "it wins over BUSY"
 
 
+@pytest.mark.timed
 def test_a_check_under_way_ends_with_its_runner(start, tmp_path):
     how = tmp_path / "how"
     how.write_text("hang")
@@ -177,6 +178,7 @@ def test_a_check_under_way_ends_with_its_runner(start, tmp_path):
     server.wait_status("READY")
 
 
+@pytest.mark.timed
 def test_health_answers_at_once_while_the_model_computes(start):
     server = start("class Predictor:\n    def predict(self) -> str:\n        while True: pass\n")
     server.predict({}, {"Prefer": "respond-async"}, id="it")

@@ -29,6 +29,8 @@ class Predictor(BasePredictor):
 def train(n: int = 0) -> str:
     return "trained"
 """
+#: For servers that are stopped while a prediction runs.
+SHORT_GRACE = ("--runner-shutdown-grace-period", "100ms")
 ASYNC = {"Prefer": "respond-async"}
 EVENTS = {"Accept": "text/event-stream"}
 
@@ -62,7 +64,7 @@ def retry(answer, status):
 
 @pytest.fixture(scope="module")
 def taken(start_once):
-    server = start_once(MODEL, "--max-queue", "0")
+    server = start_once(MODEL, "--max-queue", "0", *SHORT_GRACE)
     server.predict({"s": 600}, ASYNC, id="taken")
     until("the slot is taken", lambda: server.health()["status"] == "BUSY")
     return server
@@ -80,7 +82,7 @@ def test_an_id_that_runs_is_no_reason_to_try_again(taken):
 
 
 def test_a_place_in_the_queue_may_be_free_in_a_second(start):
-    server = start(MODEL, "--max-queue", "1")
+    server = start(MODEL, "--max-queue", "1", *SHORT_GRACE)
     for id in ("first", "second"):
         server.predict({"s": 600}, ASYNC, id=id)
     assert retry(ask(server, "POST"), 429) == retry(ask(server, "v1"), 429) == "1"

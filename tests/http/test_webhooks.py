@@ -35,7 +35,9 @@ class Predictor(BasePredictor):
 
 @pytest.fixture(scope="module")
 def server(start_once):
-    return start_once(MODEL, env={"WEBHOOK_AUTH_TOKEN": "t0ken"})
+    started = start_once(MODEL, env={"WEBHOOK_AUTH_TOKEN": "t0ken"})
+    yield started
+    started.close_in_a_hurry()  # some of these tests leave webhooks that nobody will take
 
 
 ASYNC = {"Prefer": "respond-async"}
@@ -385,6 +387,7 @@ def test_a_receiver_that_is_down_costs_no_memory(start):
     assert int(status.split("VmRSS:")[1].split()[0]) < 400 << 10, (
         "40 results of 4 MiB wait, once each"
     )
+    server.close_in_a_hurry()
 
 
 @pytest.mark.parametrize("durable", [False, True])
