@@ -206,11 +206,11 @@ def test_the_limits_are_the_defaults_of_the_flags():
     assert set(re.findall(r"`(--[\w-]+)` \|", group)) - rows.keys() == set()
 
 
-def shell_blocks() -> dict[str, list[str]]:
-    """The blocks of the README that are typed into a shell, by their first words: the words of each
+def shell_blocks(document: str = "README.md") -> dict[str, list[str]]:
+    """The blocks of a document that are typed into a shell, by their first words: the words of each
     line.
     """
-    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / document).read_text(), re.DOTALL)
     lines = [[shlex.split(line, comments=True) for line in block.splitlines()] for block in blocks]
     return {" ".join(block[0][:2]): block for block in lines}
 
@@ -222,6 +222,33 @@ def test_every_shell_block_of_the_readme_is_tried():
         {"make test"},
     )
     assert set(shell_blocks()) == here | in_packaging | itself
+
+
+def test_the_commands_of_contributing_work():
+    """make build and make .venv/.tests ran before this test, or it would not be here."""
+    quick = shell_blocks("CONTRIBUTING.md").pop("go test")
+    assert shell_blocks("CONTRIBUTING.md").keys() == {"make build", "go test"}
+    assert quick.pop(1) == ["make", ".venv/.tests"]
+    find_go = ["sh", "scripts/find-go", ".venv"]
+    go = subprocess.run(find_go, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for words in quick:
+        command = [{"go": go.strip(), ".venv/bin/python": sys.executable}.get(w, w) for w in words]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50)
+        said = done.stdout + done.stderr
+        assert done.returncode == 0, said
+        assert re.search(r"^ok .*\d(\.\d+)?s|\d passed", said, re.MULTILINE), said
+        assert "no tests to run" not in said
+
+
+def test_the_files_that_contributing_names_are_there():
+    named = set(
+        re.findall(
+            r"`((?:cmd|internal|python|docs|tests|deploy|examples)/[\w./-]+)`",
+            (ROOT / "CONTRIBUTING.md").read_text(),
+        )
+    )
+    assert len(named) > 30
+    assert {name for name in named if not (ROOT / name).exists()} == set()
 
 
 def test_the_way_in_ends_with_make_run():
