@@ -183,7 +183,7 @@ func (w *walk) number(n *node, v jsonscan.Span, r rule) {
 	}
 	f, err := strconv.ParseFloat(literal, 64)
 	if err != nil {
-		w.refuse(n, v, "finite_number", "must be a number that fits a 64-bit float")
+		w.refuse(n, v, "finite_number", "must be a finite 64-bit float")
 		return
 	}
 	if whole {
@@ -239,7 +239,7 @@ func (w *walk) boolean(n *node, v jsonscan.Span, r rule) {
 		value, problem = truth[canonical(w.text(v))], "bool_parsing"
 	}
 	if value == "" {
-		w.refuse(n, v, problem, "must be true or false")
+		w.refuse(n, v, problem, "must be a boolean")
 		return
 	}
 	w.change(v, value)

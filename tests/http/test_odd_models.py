@@ -66,11 +66,11 @@ GOT = {
 #: Of each parameter the beginning of its warning.
 WARNED = {
     "seed": "default=-1 does not fit: must be at least 0. The model gets it",
-    "empty": "default='' does not fit: expected an integer",
+    "empty": "default='' does not fit: must be an integer",
     "style": "default='none' does not fit: must be one of: a, b",
-    "flag": "default=True does not fit: expected a string",
-    "image": "default='' does not fit: expected a path",
-    "xs": "default=[1, 'two'] at [1] does not fit: expected an integer",
+    "flag": "default=True does not fit: must be a string",
+    "image": "default='' does not fit: must be a path",
+    "xs": "default=[1, 'two'] at [1] does not fit: must be an integer",
     "size": "choices and ge=2 are both checked: leave one out",
     "word": "choices and max_length=2 are both checked",
     "switch": "ge=0 is about numbers, this is a boolean: it has no effect",
@@ -78,7 +78,7 @@ WARNED = {
     "name": "choices has 'n' of type Name, taken as 'n'",
     "key": "the default does not fit.",
     "link": "accept='image/*' is about files",
-    "limit": "default=inf does not fit: expected a finite number",
+    "limit": "default=inf does not fit: must be a finite 64-bit float",
 }
 
 

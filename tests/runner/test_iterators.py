@@ -74,7 +74,7 @@ def test_item_of_the_wrong_type_ends_the_prediction(shared: Start) -> None:
     r = shared("iterators.py:wrong_item")
     response = r.predict()
     assert (response["status"], response["streamed"]) == ("failed", True)
-    assert "expected an integer, got 'two'" in response["error"]
+    assert "must be an integer; got 'two'" in response["error"]
     assert r.chunks(response["id"]) == [1]
 
 

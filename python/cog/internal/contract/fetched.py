@@ -12,7 +12,7 @@ from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 from cog.internal.pristine import os
 
 #: What a text or a path that is refused should have been.
-WANTED = "expected an http, https or data URL of a file"
+WANTED = "must be an http://, https:// or data: URL"
 
 _ATOMS = frozenset((str, int, float, bool, bytes, type(None)))
 _RECORDS = ("__cog_fields__", "__dataclass_fields__", "model_fields", "__fields__")

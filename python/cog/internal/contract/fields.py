@@ -247,7 +247,7 @@ def decode_all(
                     values[field.name], Files(files).at(field.name)
                 )
             elif field.absent is None:
-                wrong.append(f"{field.name}: field required")
+                wrong.append(f"{field.name}: Field required")
             else:
                 arguments[field.name] = field.absent.get()
         except Mismatch as error:

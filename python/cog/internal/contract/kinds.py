@@ -157,7 +157,7 @@ class Text(Kind):
 
     def decode(self, value: Any, files: Files) -> Any:
         if not isinstance(value, str):
-            raise Mismatch(f"expected a string, got {got(value)}")
+            raise Mismatch(f"must be a string; got {got(value)}")
         return value
 
     def check(self, value: Any) -> Any:
@@ -166,7 +166,7 @@ class Text(Kind):
         inner = getattr(value, "value", None)
         if isinstance(inner, str) or hasattr(value, "get_secret_value") or _as_text(value):
             return value
-        raise Mismatch(f"expected a string, got {got(value)}")
+        raise Mismatch(f"must be a string; got {got(value)}")
 
 
 def _as_text(value: Any) -> bool:
@@ -194,10 +194,10 @@ class Integer(Kind):
 
     def _exact(self, value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise Mismatch(f"expected an integer, got {got(value)}")
+            raise Mismatch(f"must be an integer; got {got(value)}")
         if isinstance(value, float):
             if not value.is_integer():
-                raise Mismatch(f"expected an integer, got {got(value)}")
+                raise Mismatch(f"must be an integer; got {got(value)}")
             return int(value)
         return value
 
@@ -224,13 +224,13 @@ class Number(Kind):
         if type(value).__name__ == "Decimal":
             return value
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise Mismatch(f"expected a number, got {got(value)}")
+            raise Mismatch(f"must be a number; got {got(value)}")
         try:
             exact = float(value)
         except OverflowError:
-            raise Mismatch("expected a number, got one that is too large for a float") from None
+            raise Mismatch(f"must be a finite 64-bit float; got {got(value)}") from None
         if finite and not float("-inf") < exact < float("inf"):
-            raise Mismatch(f"expected a finite number, got {got(value)}")
+            raise Mismatch(f"must be a finite 64-bit float; got {got(value)}")
         return exact
 
 
@@ -247,12 +247,12 @@ class Boolean(Kind):
             return bool(value)
         if isinstance(value, str) and value.strip().lower() in _WORDS:
             return _WORDS[value.strip().lower()]
-        raise Mismatch(f"expected a boolean, got {got(value)}")
+        raise Mismatch(f"must be a boolean; got {got(value)}")
 
     def check(self, value: Any) -> Any:
         value = scalar(value)
         if not isinstance(value, bool):
-            raise Mismatch(f"expected a boolean, got {got(value)}")
+            raise Mismatch(f"must be a boolean; got {got(value)}")
         return value
 
 
@@ -295,21 +295,21 @@ class PathKind(Kind):
     def decode(self, value: Any, files: Files) -> Any:
         path = files.paths.get(files.pointer)
         if path is None:
-            raise Mismatch(f"expected an http, https or data URL of a file, got {got(value)}")
+            raise Mismatch(f"must be an http://, https:// or data: URL; got {got(value)}")
         return self._make(path)
 
     def check(self, value: Any) -> Any:
         if isinstance(value, str):
             return value if is_url(value) else self._make(value)
         if not hasattr(value, "__fspath__") and not hasattr(value, "read"):
-            raise Mismatch(f"expected a path, got {got(value)}")
+            raise Mismatch(f"must be a path; got {got(value)}")
         return value
 
     def default(self, value: Any) -> Any:
         if (
             value == ""
         ):  # the author means that there is no file, but a path of it would be the current directory
-            raise Mismatch("expected a path, got ''")
+            raise Mismatch("must be a path; got ''")
         return self.check(value)
 
     def fresh(self, value: Any) -> Any:
@@ -350,7 +350,7 @@ class SecretKind(Kind):
 
     def decode(self, value: Any, files: Files) -> Any:
         if not isinstance(value, str):
-            raise Mismatch("expected a string")  # never shown
+            raise Mismatch("must be a string")  # never shown
         try:
             return self._make(value.encode() if self._make.__name__ == "SecretBytes" else value)
         except Exception as error:  # a class of the author's may refuse some
@@ -385,12 +385,12 @@ class ListOf(Kind):
 
     def decode(self, value: Any, files: Files) -> Any:
         if not isinstance(value, (list, tuple)):
-            raise Mismatch(f"expected a list, got {got(value)}")
+            raise Mismatch(f"must be a list; got {got(value)}")
         return each(value, lambda i, item: self.item.decode(item, files.at(i)))
 
     def check(self, value: Any) -> Any:
         if isinstance(value, (str, bytes, dict)) or not hasattr(value, "__iter__"):
-            raise Mismatch(f"expected a list, got {got(value)}")
+            raise Mismatch(f"must be a list; got {got(value)}")
         if type(self.item) is Anything:
             return value
         if isinstance(value, (set, frozenset)):
@@ -404,7 +404,7 @@ class ListOf(Kind):
 
     def default(self, value: Any) -> Any:
         if not isinstance(value, (list, tuple)):
-            raise Mismatch(f"expected a list, got {got(value)}")
+            raise Mismatch(f"must be a list; got {got(value)}")
         return each(value, lambda i, item: self.item.default(item))
 
     def fresh(self, value: Any) -> Any:
@@ -444,7 +444,7 @@ class DictOf(Kind):
 
     def decode(self, value: Any, files: Files) -> Any:
         if not isinstance(value, dict):
-            raise Mismatch(f"expected an object, got {got(value)}")
+            raise Mismatch(f"must be an object; got {got(value)}")
         if self.value is None:
             return value
         kind = self.value
@@ -454,7 +454,7 @@ class DictOf(Kind):
         if not hasattr(value, "items"):
             if is_record(value):
                 return value
-            raise Mismatch(f"expected an object, got {got(value)}")
+            raise Mismatch(f"must be an object; got {got(value)}")
         if self.value is None or type(self.value) is Anything:
             return value
         kind = self.value
@@ -462,7 +462,7 @@ class DictOf(Kind):
 
     def default(self, value: Any) -> Any:
         if not isinstance(value, dict):
-            raise Mismatch(f"expected an object, got {got(value)}")
+            raise Mismatch(f"must be an object; got {got(value)}")
         kind = self.value or Anything()
         return _every(value, lambda key, item: kind.default(item))
 

@@ -32,10 +32,10 @@ class TupleOf(Kind):
 
     def check(self, value: Any) -> Any:
         if isinstance(value, (str, bytes, dict, set, frozenset)) or not hasattr(value, "__iter__"):
-            raise Mismatch(f"expected {self.text}, got {got(value)}")
+            raise Mismatch(f"must be {self.text}; got {got(value)}")
         given = list(value.tolist() if hasattr(value, "tolist") else value)
         if len(given) != len(self._items):
-            raise Mismatch(f"expected {self.text}, got {len(given)}")
+            raise Mismatch(f"must be {self.text}; got {len(given)}")
         return tuple(each(given, lambda i, item: self._items[i].check(item)))
 
     def jsonable(self, value: Any) -> Any:
@@ -52,5 +52,5 @@ class Nothing(Kind):
 
     def check(self, value: Any) -> Any:
         if value is not None:
-            raise Mismatch(f"expected None, got {got(value)}")
+            raise Mismatch(f"must be None; got {got(value)}")
         return None

@@ -106,7 +106,7 @@ def _interface(model: Any) -> tuple[Callable[[], Any], Callable[[Any], Any]]:
 
 def _of_fields(model: Any, value: Any) -> Any:
     if not isinstance(value, dict):
-        raise ValueError("expected an object")
+        raise ValueError("must be an object")
     return model(**value)
 
 

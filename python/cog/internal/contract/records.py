@@ -73,7 +73,7 @@ class Record(Kind):
 
     def decode(self, value: Any, files: Files) -> Any:
         if not isinstance(value, dict):
-            raise Mismatch(f"expected an object, got {got(value)}")
+            raise Mismatch(f"must be an object; got {got(value)}")
         return self._build(value, lambda slot, item: slot.kind.decode(item, files.at(slot.name)))
 
     def check(self, value: Any) -> Any:
@@ -86,7 +86,7 @@ class Record(Kind):
         if is_record(value):
             return value
         if not isinstance(value, dict):
-            raise Mismatch(f"expected {self.text}, got {got(value)}")
+            raise Mismatch(f"must be {self.text}; got {got(value)}")
         return self._build(value, f)
 
     def jsonable(self, value: Any) -> Any:
@@ -112,7 +112,7 @@ class Record(Kind):
         for slot in self.slots:
             if slot.name not in value:
                 if self._required(slot):
-                    raise Mismatch("field required", f".{slot.name}")
+                    raise Mismatch("Field required", f".{slot.name}")
                 made[slot.name] = None if slot.default is None else slot.default()
                 continue
             try:

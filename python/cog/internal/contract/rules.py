@@ -64,9 +64,9 @@ class Rules:
 
     def _length(self, length: int, unit: str) -> None:
         if self.min_length is not None and length < self.min_length:
-            raise Mismatch(f"must have at least {self.min_length} {unit}s, has {length}")
+            raise Mismatch(f"must have at least {plural(self.min_length, unit)}; got {length}")
         if self.max_length is not None and length > self.max_length:
-            raise Mismatch(f"must have at most {self.max_length} {unit}s, has {length}")
+            raise Mismatch(f"must have at most {plural(self.max_length, unit)}; got {length}")
 
     def _check_each(self, value: Any) -> None:
         """Check the items of a list, however deep, or a value that is not a list."""
@@ -110,6 +110,11 @@ class Rules:
         for name, keyword in spelled.items():
             if getattr(self, name) is not None:
                 schema[keyword] = getattr(self, name)
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 item`` or ``2 items``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _opened(value: Any) -> Any:

@@ -45,7 +45,7 @@ class OneOf(Kind):
                     except Mismatch:
                         continue
         raise Mismatch(
-            f"expected {self.text}{'' if any(self.hidden(value)) else ', got ' + got(value)}"
+            f"must be {self.text}{'' if any(self.hidden(value)) else '; got ' + got(value)}"
         )
 
     def check(self, value: Any) -> Any:
@@ -64,7 +64,7 @@ class OneOf(Kind):
                 return read(kind)
             except Mismatch:
                 continue
-        raise Mismatch(f"expected {self.text}, got {got(value)}")
+        raise Mismatch(f"must be {self.text}; got {got(value)}")
 
     def jsonable(self, value: Any) -> Any:
         if hasattr(value, "get_secret_value") or any(self.hidden(value)):
@@ -119,7 +119,7 @@ class Choice(Kind):
         self._make = make
         self._description = description
         self.is_number = base.is_number
-        self.text = "one of " + ", ".join(map(repr, self.values))
+        self.text = "one of: " + ", ".join(map(str, self.values))
 
     def schema(self) -> Schema:
         described = {} if self._description is None else {"description": self._description}
@@ -131,12 +131,12 @@ class Choice(Kind):
     def decode(self, value: Any, files: Files) -> Any:
         found = self.base.decode(value, files)
         if not any(type(found) is type(v) and found == v for v in self.values):
-            raise Mismatch(f"expected {self.text}, got {got(value)}")
+            raise Mismatch(f"must be {self.text}; got {got(value)}")
         return self._make(found)
 
     def check(self, value: Any) -> Any:
         if getattr(value, "value", value) not in self.values:
-            raise Mismatch(f"expected {self.text}, got {got(value)}")
+            raise Mismatch(f"must be {self.text}; got {got(value)}")
         return value
 
     def jsonable(self, value: Any) -> Any:
