@@ -206,6 +206,18 @@ def test_the_limits_are_the_defaults_of_the_flags():
     assert set(re.findall(r"`(--[\w-]+)` \|", group)) - rows.keys() == set()
 
 
+def test_the_protocol_has_the_arguments_of_the_runner():
+    command = [sys.executable, "-m", "cog.internal.file_runner"]
+    env = dict(os.environ, PYTHONPATH=str(ROOT / "python"))
+    usage = subprocess.run(command, env=env, capture_output=True, text=True, timeout=20).stderr
+    protocol = (ROOT / "docs/protocol.md").read_text()
+    shown = (
+        protocol.partition("## Starting the runner")[2].partition("```\n")[2].partition("```")[0]
+    )
+    assert len(usage.split()) > 10
+    assert re.findall(r"--[\w-]+", usage) == re.findall(r"--[\w-]+", shown)
+
+
 def shell_blocks(document: str = "README.md") -> dict[str, list[str]]:
     """The blocks of a document that are typed into a shell, by their first words: the words of each
     line.
