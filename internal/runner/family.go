@@ -11,11 +11,13 @@ import (
 )
 
 // family knows which children this process has started itself. The others are orphans of runners,
-// which the kernel has made its children, and what was started before this program took the process
-// over with exec: nobody else waits for either. There is one family because a process has one table
-// of children.
+// which the kernel has made its children, and children started before this program took the process
+// over with exec: nobody else waits for either. It is a global because a process has one table of
+// children.
 var family = struct {
-	mu  sync.Mutex // guards own, holds off the burial of orphans while a child is being started, and lets one start at a time
+	// mu guards own. It is held while a child starts: one at a time, and no orphan is reaped
+	// meanwhile.
+	mu  sync.Mutex
 	own map[int]bool
 
 	once  sync.Once
@@ -24,18 +26,19 @@ var family = struct {
 
 // guarded returns the guard of the server with mark m, nil without one. The first call starts it,
 // before orphans become children of this process: the guard itself must not. The first process of a
-// container needs none, as the kernel ends all others with it.
+// container needs no guard, because the kernel ends all others with it.
 func guarded(m orphan.Mark) *orphan.Guard {
 	family.once.Do(func() {
 		if m != "" && os.Getpid() != 1 {
-			family.guard, _ = orphan.StartGuard(m, run) // else the next server on the directory ends what this one leaves
+			// Without a guard the next server on the directory ends what this one leaves.
+			family.guard, _ = orphan.StartGuard(m, run)
 		}
 		orphan.Adopt()
 	})
 	return family.guard
 }
 
-// run runs a command that is no runner.
+// run runs a command other than a runner.
 func run(cmd *exec.Cmd) error {
 	if err := start(cmd, ""); err != nil {
 		return err
@@ -44,7 +47,7 @@ func run(cmd *exec.Cmd) error {
 	return cmd.Wait()
 }
 
-// start starts a command that inherits mark m, and so does all that descends from it.
+// start starts a command. The command and all its descendants inherit mark m.
 func start(cmd *exec.Cmd, m orphan.Mark) error {
 	family.mu.Lock()
 	defer family.mu.Unlock()
@@ -63,9 +66,9 @@ func forget(pid int) {
 	delete(family.own, pid)
 }
 
-// bury waits for other children that have ended, so that none stays a zombie. It leaves our own to
-// those who wait for them.
-func bury() {
+// reapOrphans waits for the other children that have exited, so that they don't stay zombies. It
+// leaves our own to their callers of Wait.
+func reapOrphans() {
 	family.mu.Lock()
 	defer family.mu.Unlock()
 	for _, e := range orphan.List() {
@@ -75,15 +78,15 @@ func bury() {
 	}
 }
 
-// buryUntil buries them as they end.
-func buryUntil(done <-chan struct{}) {
-	ended := make(chan os.Signal, 1)
-	signal.Notify(ended, syscall.SIGCHLD)
-	defer signal.Stop(ended)
+// reapOrphansUntil reaps orphans as they exit.
+func reapOrphansUntil(done <-chan struct{}) {
+	exited := make(chan os.Signal, 1)
+	signal.Notify(exited, syscall.SIGCHLD)
+	defer signal.Stop(exited)
 	for {
 		select {
-		case <-ended:
-			bury()
+		case <-exited:
+			reapOrphans()
 		case <-done:
 			return
 		}

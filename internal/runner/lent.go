@@ -31,8 +31,8 @@ func newLent(open func(stream string) (int, error), names []string, late Sink) (
 	return l, nil
 }
 
-// Begin gives the pipes to a run, before the runner hears of it. An error means that there is no
-// pipe.
+// Begin gives the pipes to a run, before the runner gets its request. An error means that there
+// isn't a pipe.
 func (l *Lent) Begin(sink Sink) error {
 	for i, p := range l.pipes {
 		if err := p.begin(sink.of(l.names[i])); err != nil {
@@ -42,9 +42,9 @@ func (l *Lent) Begin(sink Sink) error {
 	return nil
 }
 
-// Follow passes on what the run writes as it comes, and not only at its end. It costs more than the
-// whole of a short run. Where there is no descriptor for it, it passes on what there is and reports
-// false: call it again, or a pipe fills.
+// Follow forwards the run's output as it is written, and not only at its end. It costs more than
+// the whole of a short run. If it cannot get a descriptor, it forwards what the pipe holds and
+// reports false: call it again, or the pipe fills.
 func (l *Lent) Follow() (follows bool) {
 	follows = true
 	for _, p := range l.pipes {
@@ -53,8 +53,8 @@ func (l *Lent) Follow() (follows bool) {
 	return follows
 }
 
-// End passes on everything that the run has written before the call. What comes later is passed to
-// the server's log. A second call does nothing.
+// End forwards everything that the run has written before the call. Later output goes to the
+// server's log. A second call does nothing.
 func (l *Lent) End() {
 	for _, p := range l.pipes {
 		p.endRun()
@@ -67,20 +67,20 @@ func (l *Lent) close() {
 	}
 }
 
-// lentPipe is one of these pipes. Each run has it for itself. When the runner has taken the
-// descriptors back and a process can still write to the pipe, the run has left that process behind:
-// it keeps the pipe, the server's log gets what it writes, and the next run gets a new pipe.
+// lentPipe is one of these pipes. Only one run has it at a time. If a process can still write to the
+// pipe after the runner has taken the descriptors back, the run has left that process behind: it
+// keeps the pipe, the server's log gets its output, and the next run gets a new pipe.
 type lentPipe struct {
 	open func() (fd int, err error) // a new pipe, not blocking
-	late func([]byte)               // takes what was written after the end of its run
+	late func([]byte)               // gets the output after the end of a run
 
 	mu     sync.Mutex // guards the rest
 	in     *reader
-	fd     int // -1 when there is none
+	fd     int // -1: no pipe
 	follow *following
 	lent   bool // between begin and endRun
 	closed bool
-	left   map[*following]bool // readers of pipes that somebody has kept
+	left   map[*following]bool // readers of pipes that a process has kept
 }
 
 // following reads a pipe as it is written to.
@@ -100,7 +100,7 @@ func (l *lentPipe) renewLocked() (err error) {
 		return fmt.Errorf("make the pipe for logs: %w", err)
 	}
 	growPipe(uintptr(l.fd))
-	l.in = &reader{sink: l.late, buf: make([]byte, 64<<10)}
+	l.in = &reader{sink: l.late, buf: make([]byte, bufferSize)}
 	return nil
 }
 
@@ -136,8 +136,8 @@ func (l *lentPipe) followRun() (follows bool) {
 	return true
 }
 
-// followFile calls take whenever there is something to read, until that reports the end. The
-// descriptor is its own.
+// followFile calls take whenever there is something to read, until take reports the end. It owns
+// the descriptor.
 func followFile(fd int, take func(fd int) (ended bool)) *following {
 	f := &following{file: os.NewFile(uintptr(fd), "logs"), done: make(chan struct{})}
 	go func() {
@@ -149,7 +149,7 @@ func followFile(fd int, take func(fd int) (ended bool)) *following {
 	return f
 }
 
-// end waits until nobody reads any more.
+// end stops the reader and waits for it.
 func (f *following) end() {
 	_ = f.file.SetReadDeadline(time.Unix(1, 0))
 	<-f.done
@@ -179,10 +179,10 @@ func (l *lentPipe) endRun() {
 	}
 }
 
-// leaveLocked lets those have the pipe who can still write to it.
+// leaveLocked leaves the pipe to the processes that can still write to it.
 func (l *lentPipe) leaveLocked() {
 	in := l.in
-	in.buf = append(make([]byte, 0, 4<<10), in.buf[:in.carry]...)[:4<<10]
+	in.buf = append(make([]byte, 0, leftBufferSize), in.buf[:in.carry]...)[:leftBufferSize]
 	f := followFile(l.fd, func(fd int) bool { return in.take(fd, math.MaxInt) })
 	l.fd = -1
 	l.left[f] = true
@@ -198,8 +198,8 @@ func (l *lentPipe) leaveLocked() {
 	}
 }
 
-// close ends what a run may still be writing and all readers: everything that could write is gone.
-// From now on no pipe is made.
+// close ends the run, if one has the pipe, and all readers: every process that could write has
+// exited. Afterwards no pipe is made.
 func (l *lentPipe) close() {
 	l.mu.Lock()
 	l.closed = true

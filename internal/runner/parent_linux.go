@@ -7,12 +7,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dieWithParent covers the time until the runner has asked for the same thing by itself.
+// dieWithParent makes the kernel kill the runner when the thread that started it exits, see live.
+// It covers the time until the runner itself asks for the same.
 func dieWithParent(a *syscall.SysProcAttr) { a.Pdeathsig = syscall.SIGKILL }
 
-// deafen keeps the runner's signals from the calling thread: the kernel would often choose it,
-// because it only waits, and each time it would have to wait anew. What it returns undoes that.
-func deafen() (undo func()) {
+// blockSignals blocks the runner's signals on the calling thread: because it only waits, the kernel
+// would often choose it, and each signal would interrupt its wait. undo unblocks them.
+func blockSignals() (undo func()) {
 	var signals, before unix.Sigset_t
 	for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2} {
 		signals.Val[0] |= 1 << (s - 1)
@@ -23,9 +24,8 @@ func deafen() (undo func()) {
 	return func() { _ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil) }
 }
 
-// awaitEnd waits until the process has ended, and leaves it to the kernel until somebody waits for
-// it again.
-func awaitEnd(cmd *exec.Cmd) {
+// awaitExit waits until the process has exited. The process stays a zombie until reap.
+func awaitExit(cmd *exec.Cmd) {
 	for unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
 	}
 }

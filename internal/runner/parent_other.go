@@ -10,8 +10,8 @@ import (
 // dieWithParent does nothing: the runner watches getppid where the kernel has no signal for it.
 func dieWithParent(*syscall.SysProcAttr) {}
 
-// deafen is worth its trouble on Linux only.
-func deafen() (undo func()) { return func() {} }
+// blockSignals is worth its trouble on Linux only.
+func blockSignals() (undo func()) { return func() {} }
 
-// awaitEnd waits for the end of the process.
-func awaitEnd(cmd *exec.Cmd) { _ = cmd.Wait() } // what it says is in ProcessState
+// awaitExit waits for the end of the process.
+func awaitExit(cmd *exec.Cmd) { _ = cmd.Wait() } // what it says is in ProcessState

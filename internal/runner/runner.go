@@ -1,5 +1,5 @@
 // Package runner answers one question: is the child alive? It starts one runner process, drains its
-// output and ends it with everything that it has started. It knows no predictions.
+// output and kills it with everything that it has started. It knows nothing about predictions.
 package runner
 
 import (
@@ -27,21 +27,25 @@ type Config struct {
 	Python     string   // interpreter, a path or a name on PATH
 	PythonPath string   // directory that holds the cog package; empty when it is installed
 	ModelDir   string   // current directory of the process
-	SpoolDir   string   // the shared directory
-	Checking   bool     // the author of the model wants to know what is odd in it
+	SpoolDir   string   // the working directory, which server and runner share
+	Checking   bool     // the author of the model wants warnings about it
 	Env        []string // the whole environment of the process
 
-	BusyPoll time.Duration // for how long it looks for the next request before it sleeps, where they come that fast; 0: not at all
+	// BusyPoll is for how long the runner polls for the next request before it sleeps, if requests
+	// come that fast; 0: it does not poll.
+	BusyPoll time.Duration
 
-	Mark   orphan.Mark // of the directory for this server, see orphan.Own; empty: what the process starts is not ended with it
-	OnGone func()      // called once, before Gone is closed; may be nil
+	// Mark is that of the directory for this server, see orphan.Own. If it is empty, the process's
+	// children outlive it.
+	Mark   orphan.Mark
+	OnGone func() // called once, before Gone is closed; may be nil
 
 	// Logs makes the pipe of Lent for a stream, in SpoolDir, and opens it for reading without
-	// blocking; nil: there is none.
+	// blocking. If it is nil, there is no Lent.
 	Logs func(stream string) (fd int, err error)
 
-	// Apart gives standard output and standard error a pipe each, so that it is known what was
-	// written to which. Else one for both keeps their order, and counts as standard output.
+	// Apart gives standard output and standard error a pipe each, so that the sink can tell them
+	// apart. Otherwise one pipe for both keeps their order, and counts as standard output.
 	Apart bool
 }
 
@@ -49,7 +53,7 @@ type Config struct {
 type Entry struct {
 	Predict        string // FILE:NAME
 	Named          string // "run" if a class that has predict and run is served by its run
-	Train          string // FILE:NAME, empty to look beside Predict
+	Train          string // FILE:NAME, empty: look next to Predict
 	MaxConcurrency int    // 0 leaves it to the model
 	Packages       string // what cog.yaml wants installed, as JSON; empty: nothing
 }
@@ -86,11 +90,11 @@ type Process struct {
 	exit    Exit
 
 	mu     sync.Mutex // guards the rest
-	reaped bool       // its number may be another's
-	why    string     // we have killed it; empty when we have not
+	reaped bool       // its process id may be another's
+	why    string     // the reason for our kill; empty: we have not killed it
 }
 
-// births counts the processes, so that each has a mark of its own.
+// births counts the processes, so that each has its own mark.
 var births atomic.Int64
 
 // Start runs the process. It returns when the kernel has it; loading and setup come later, through
@@ -128,9 +132,10 @@ func Start(c Config, sink Sink) (*Process, error) {
 }
 
 func command(c Config) *exec.Cmd {
-	// Up to Python 3.13 the option says nothing, and the runner lets threads inherit what it needs
-	// by itself.
-	args := []string{"-X", "thread_inherit_context=1", "-m", "cog.internal.file_runner", "--working-dir", c.SpoolDir, "--predict", c.Predict}
+	// Python before 3.14 ignores the option: the runner then makes its threads inherit what they
+	// need.
+	args := []string{"-X", "thread_inherit_context=1", "-m", "cog.internal.file_runner",
+		"--working-dir", c.SpoolDir, "--predict", c.Predict}
 	if c.Named == "run" {
 		args = append(args, "--named", c.Named)
 	}
@@ -148,9 +153,10 @@ func command(c Config) *exec.Cmd {
 	}
 	cmd := exec.Command(c.Python, args...)
 	cmd.Dir = c.ModelDir
-	cmd.Env = slices.Concat(WithPackages(WithPythonPath(c.Env, c.PythonPath), c.Packages), noBytecode(c.Env))
-	// The group is the runner's own: Ctrl-C in a terminal reaches the server alone, and the whole
-	// group can be ended.
+	env := WithPackages(WithPythonPath(c.Env, c.PythonPath), c.Packages)
+	cmd.Env = slices.Concat(env, noBytecode(c.Env))
+	// The runner has its own group: Ctrl-C in a terminal reaches the server alone, and the server
+	// can kill the whole group.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	dieWithParent(cmd.SysProcAttr)
 	return cmd
@@ -159,13 +165,14 @@ func command(c Config) *exec.Cmd {
 // noBytecode keeps Python from writing __pycache__ into the model's directory, unless it has
 // another place for it.
 func noBytecode(env []string) []string {
-	if slices.ContainsFunc(env, func(entry string) bool { return strings.HasPrefix(entry, "PYTHONPYCACHEPREFIX=") }) {
+	elsewhere := func(entry string) bool { return strings.HasPrefix(entry, "PYTHONPYCACHEPREFIX=") }
+	if slices.ContainsFunc(env, elsewhere) {
 		return nil
 	}
 	return []string{"PYTHONDONTWRITEBYTECODE=1"}
 }
 
-// WithPackages returns env with what cog.yaml wants installed; an empty string changes nothing.
+// WithPackages returns env with the packages of cog.yaml; an empty string changes nothing.
 func WithPackages(env []string, packages string) []string {
 	if packages == "" {
 		return env
@@ -193,9 +200,9 @@ func WithPythonPath(env []string, dir string) []string {
 	return append(out, name+value)
 }
 
-// live starts the process and stays until it has ended. It keeps one OS thread for all that time,
-// because the kernel counts the death of the thread that started a child as the death of its parent
-// (prctl(2), PR_SET_PDEATHSIG).
+// live starts the process and returns when it and its descendants have exited. It keeps one OS
+// thread for all that time, because the kernel counts the exit of the thread that started a child
+// as the death of its parent (prctl(2), PR_SET_PDEATHSIG).
 func (p *Process) live(c Config, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -211,23 +218,23 @@ func (p *Process) live(c Config, started chan<- error) {
 	for _, s := range p.streams {
 		s.pump()
 	}
-	defer deafen()() // not earlier: the child would inherit it
+	defer blockSignals()() // not earlier: the child would inherit the mask
 	started <- nil
-	go buryUntil(p.done)
+	go reapOrphansUntil(p.done)
 	guard := guarded(c.Mark)
 	guard.Watch(p.mark)
-	awaitEnd(p.cmd)
-	p.kill()  // whatever the runner left in its group
-	p.reap()  // not earlier: until then its number, which is the group's, is nobody else's
-	p.Drain() // its last words
+	awaitExit(p.cmd)
+	p.kill()  // the processes that the runner left in its group
+	p.reap()  // not earlier: a zombie keeps its id, which is the group's, from being reused
+	p.Drain() // the output before its exit
 	if c.OnGone != nil {
 		c.OnGone()
 	}
 	close(p.gone)
 	orphan.Sweep(p.mark)
-	bury()
+	reapOrphans()
 	guard.Forget(p.mark)
-	p.Drain() // those of others
+	p.Drain() // the output of its descendants
 	p.closeStreams()
 	close(p.done)
 }
@@ -244,17 +251,17 @@ func (p *Process) closeStreams() {
 // PID is the process id, which is also the id of its group.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Gone is closed when the process has ended and everything that it wrote was given to the Sink;
-// what it has started may still run.
+// Gone is closed when the process has exited and the Sink has everything that it wrote. Its
+// descendants may still run.
 func (p *Process) Gone() <-chan struct{} { return p.gone }
 
-// Done is closed when everything that the process has started has ended too.
+// Done is closed when all descendants of the process have exited too.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
 // Exit says how the process ended; it is valid once Gone is closed.
 func (p *Process) Exit() Exit { return p.exit }
 
-// Drain gives everything that the process has written until now to the Sink before it returns.
+// Drain gives the Sink everything that the process has written until now.
 func (p *Process) Drain() {
 	for _, s := range p.streams {
 		s.drain()
@@ -267,7 +274,7 @@ func (p *Process) Lent() *Lent { return p.lent }
 // Ring rings the doorbell of a cancel file, see docs/protocol.md.
 func (p *Process) Ring() error { return p.cmd.Process.Signal(syscall.SIGUSR1) }
 
-// Kill ends the whole process group at once. Exit gives the first reason that there was for it.
+// Kill kills the whole process group. Exit gives the reason of the first call.
 func (p *Process) Kill(why string) {
 	p.mu.Lock()
 	p.why = cmp.Or(p.why, why)
@@ -283,11 +290,11 @@ func (p *Process) kill() {
 	}
 }
 
-// reap lets the kernel forget the process, which has ended.
+// reap waits for the process, which has exited: the kernel may then reuse its id.
 func (p *Process) reap() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_ = p.cmd.Wait() // what it says is in ProcessState
+	_ = p.cmd.Wait() // ProcessState says the same
 	p.reaped = true
 	if p.exit = exitOf(p.cmd.ProcessState); p.exit.Signal == syscall.SIGKILL {
 		p.exit.Why = p.why
@@ -298,8 +305,8 @@ func (p *Process) reap() {
 // Exit is how a process ended.
 type Exit struct {
 	Code   int
-	Signal syscall.Signal // 0 when it left by itself
-	Why    string         // the server has killed it; empty when that was somebody else
+	Signal syscall.Signal // 0: it exited by itself
+	Why    string         // the server's reason to kill it; empty: the server did not
 }
 
 func exitOf(s *os.ProcessState) Exit {
@@ -312,8 +319,8 @@ func exitOf(s *os.ProcessState) Exit {
 	return Exit{Code: s.ExitCode()}
 }
 
-// String is a phrase for people: "exit status 3", "signal 9 (killed, out of memory?)". Memory is
-// only guessed at where the server does not know better.
+// String is a phrase for people: "exit status 3", "signal 9 (killed, out of memory?)". It guesses
+// at memory only if the server did not kill the process itself.
 func (e Exit) String() string {
 	switch {
 	case e.Why != "":

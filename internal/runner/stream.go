@@ -8,21 +8,23 @@ import (
 	"unicode/utf8"
 )
 
-// pipeSize lets a model print a good deal while the server is busy elsewhere.
-const pipeSize = 1 << 20
+const (
+	pipeSize       = 1 << 20  // bytes that a model can print while the server does something else
+	bufferSize     = 64 << 10 // bytes of one read: the size of a pipe that was not grown
+	leftBufferSize = 4 << 10  // the same for a pipe that a process has kept: there may be many
+)
 
-// reader takes what a pipe holds without limits on lines, and passes it on cut only between
-// characters.
+// reader reads a pipe without a limit on lines, and forwards the bytes cut only between characters.
 type reader struct {
 	sink func(text []byte)
 
-	mu    sync.Mutex // guards the order of reads and what follows
+	mu    sync.Mutex // guards the order of reads and the fields below
 	buf   []byte
 	carry int // bytes at the front of buf that began a character
 }
 
-// take reads until the pipe is empty, or most bytes were read. It reports whether every writer is
-// gone.
+// take reads until the pipe is empty, or most bytes were read. It reports whether every writer has
+// closed the pipe.
 func (r *reader) take(fd, most int) (ended bool) {
 	for most > 0 {
 		n, err := r.step(fd)
@@ -34,7 +36,7 @@ func (r *reader) take(fd, most int) (ended bool) {
 	return false
 }
 
-// step reads once and passes on what there was. The lock is free between two steps, so that several
+// step reads once and forwards the bytes. The lock is free between two steps, so that several
 // callers take turns.
 func (r *reader) step(fd int) (n int, err error) {
 	r.mu.Lock()
@@ -46,16 +48,16 @@ func (r *reader) step(fd int) (n int, err error) {
 	}
 	switch {
 	case n > 0:
-		r.pass(r.carry+n, false)
+		r.forward(r.carry+n, false)
 	case err != syscall.EAGAIN:
-		r.pass(r.carry, true)
+		r.forward(r.carry, true)
 	}
 	return n, err
 }
 
-// pass gives the first n bytes of the buffer to the sink, but keeps the beginning of an unfinished
-// character.
-func (r *reader) pass(n int, last bool) {
+// forward gives the first n bytes of the buffer to the sink, but keeps the beginning of an
+// unfinished character.
+func (r *reader) forward(n int, last bool) {
 	cut := n
 	if !last {
 		cut = wholeRunes(r.buf[:n])
@@ -66,8 +68,8 @@ func (r *reader) pass(n int, last bool) {
 	r.carry = copy(r.buf, r.buf[cut:n])
 }
 
-// wholeRunes is the length of b without a UTF-8 sequence that has begun at its end. Bytes that are
-// no UTF-8 at all are not held back.
+// wholeRunes returns the length of b without an incomplete UTF-8 sequence at its end. It does not
+// hold back bytes that cannot become UTF-8.
 func wholeRunes(b []byte) int {
 	for i := 1; i < utf8.UTFMax && i <= len(b); i++ {
 		if c := b[len(b)-i]; utf8.RuneStart(c) {
@@ -101,18 +103,19 @@ func openStream(sink func(text []byte)) (*stream, error) {
 		return nil, err
 	}
 	growPipe(w.Fd())
-	return &stream{reader: reader{sink: sink, buf: make([]byte, 64<<10)}, read: r, write: w, raw: raw}, nil
+	in := reader{sink: sink, buf: make([]byte, bufferSize)}
+	return &stream{reader: in, read: r, write: w, raw: raw}, nil
 }
 
-// pump passes on what arrives until the stream is closed or every writer is gone.
+// pump forwards the output until the stream is closed or every writer has closed its end.
 func (s *stream) pump() {
 	go func() {
 		_ = s.raw.Read(func(fd uintptr) bool { return s.take(int(fd), math.MaxInt) })
 	}()
 }
 
-// drain takes everything that was written before the call. That is no more than a pipe holds: what
-// a noisy model writes meanwhile must not hold up the caller.
+// drain forwards everything that was written before the call: at most what a pipe holds, because
+// the output of a noisy model in the meantime must not hold up the caller.
 func (s *stream) drain() {
 	_ = s.raw.Control(func(fd uintptr) { s.take(int(fd), pipeSize) })
 }

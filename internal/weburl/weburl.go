@@ -1,6 +1,6 @@
-// Package weburl reads the addresses that clients, operators and other servers write, and spells
-// them as RFC 3986 wants them on the wire. It has one rule for all of them, so an address is
-// refused when it is given, or can be sent.
+// Package weburl parses the URLs that clients, operators and other servers write, and spells them
+// as RFC 3986 wants them on the wire. It has one rule for all of them, so a URL is either refused
+// when it is given, or can be sent.
 package weburl
 
 import (
@@ -14,17 +14,18 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// What an address has to be. No error repeats the address, because that may hold a secret.
+// The errors do not repeat the URL, because it may contain a secret.
 var (
 	ErrNotWeb  = errors.New("must be an http or https URL")
 	ErrControl = errors.New("must be a URL without control characters")
-	ErrHost    = errors.New("must be a URL with a host name or an IP address, and with a port up to 65535 or none")
+	ErrHost    = errors.New("must be a URL with a host name or an IP address, " +
+		"and with a port up to 65535 or none")
 )
 
-// Parse reads an absolute http or https URL. It percent-encodes what a URL cannot hold: spaces,
-// characters beyond ASCII, and percent signs that begin no escape. Escapes stay as they are. The
-// host comes back in lower case, and in punycode if it was not ASCII. The fragment is dropped,
-// because it is never sent.
+// Parse parses an absolute http or https URL. It percent-encodes spaces, characters beyond ASCII,
+// and percent signs that do not begin an escape: a URL cannot contain them. Escapes stay as they
+// are. The host comes back in lower case, and in punycode if it was not ASCII. Parse drops the
+// fragment, because it is never sent.
 func Parse(text string) (*url.URL, error) {
 	clean, err := encode(text)
 	if err != nil {
@@ -44,7 +45,7 @@ func Parse(text string) (*url.URL, error) {
 	return u, setHost(u)
 }
 
-// Resolve reads a reference relative to base, as in a Location header. It may have any scheme.
+// Resolve parses a reference relative to base, as in a Location header. It may have any scheme.
 func Resolve(base *url.URL, reference string) (*url.URL, error) {
 	clean, err := encode(reference)
 	if err != nil {
@@ -64,9 +65,9 @@ func Resolve(base *url.URL, reference string) (*url.URL, error) {
 }
 
 func isScheme(text string) bool {
-	return text != "" && text[0] > '9' && !strings.ContainsFunc(text, func(r rune) bool { // '+', '-' and '.' come before the digits
-		return !isLetterOrDigit(r) && !strings.ContainsRune("+-.", r)
-	})
+	other := func(r rune) bool { return !isLetterOrDigit(r) && !strings.ContainsRune("+-.", r) }
+	// '+', '-' and '.' come before the digits in ASCII.
+	return text != "" && text[0] > '9' && !strings.ContainsFunc(text, other)
 }
 
 func isWeb(scheme string) bool { return scheme == "http" || scheme == "https" }
@@ -75,12 +76,13 @@ func isWeb(scheme string) bool { return scheme == "http" || scheme == "https" }
 func Host(name string) (string, error) {
 	if strings.ContainsFunc(name, func(r rune) bool { return r >= utf8.RuneSelf }) {
 		ascii, err := idna.Lookup.ToASCII(name)
-		if err != nil || strings.ContainsRune(name, utf8.RuneError) { // which also stands for bytes that are not UTF-8
+		if err != nil || strings.ContainsRune(name, utf8.RuneError) { // also for invalid UTF-8
 			return "", ErrHost
 		}
 		name = ascii
 	}
-	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return !isLetterOrDigit(r) && !strings.ContainsRune("-._", r) }) {
+	other := func(r rune) bool { return !isLetterOrDigit(r) && !strings.ContainsRune("-._", r) }
+	if name == "" || strings.ContainsFunc(name, other) {
 		return "", ErrHost
 	}
 	return strings.ToLower(name), nil
@@ -107,8 +109,8 @@ func setHost(u *url.URL) error {
 	return nil
 }
 
-// What the parts of a URL may hold beside letters, digits, -._~ and escapes, see RFC 3986, appendix
-// A.
+// The characters that the parts of a URL may contain in addition to letters, digits, -._~ and
+// escapes, see RFC 3986, appendix A.
 const (
 	subDelims  = "!$&'()*+,;="
 	userMarks  = subDelims + ":"
@@ -132,8 +134,8 @@ func encode(text string) (string, error) {
 	return clean, nil
 }
 
-// split cuts what comes before the query. head is what may precede the authority: a scheme with its
-// colon, and two slashes.
+// split cuts a URL without its query. head is a scheme with its colon, and two slashes; both may be
+// missing.
 func split(text string) (head, authority, path string) {
 	if i := strings.IndexAny(text, ":/"); i >= 0 && text[i] == ':' && isScheme(text[:i]) {
 		head, text = text[:i+1], text[i+1:]
@@ -149,7 +151,7 @@ func split(text string) (head, authority, path string) {
 	return head + "//", text[:end], text[end:]
 }
 
-// encodeAuthority leaves the name of the host alone, because that is not percent-encoded: see Host.
+// encodeAuthority does not encode the host name: see Host.
 func encodeAuthority(authority string) string {
 	user, host := "", authority
 	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
@@ -157,7 +159,8 @@ func encodeAuthority(authority string) string {
 	}
 	// RFC 6874 wants the percent sign before the zone of an IPv6 address escaped, but most people
 	// write it bare.
-	if address, zone, ok := strings.Cut(host, "%"); ok && strings.HasPrefix(host, "[") && !strings.HasPrefix(zone, "25") {
+	address, zone, zoned := strings.Cut(host, "%")
+	if zoned && strings.HasPrefix(host, "[") && !strings.HasPrefix(zone, "25") {
 		host = address + "%25" + zone
 	}
 	return user + host
@@ -171,7 +174,8 @@ func escape(part, marks string) string {
 	from := 0
 	for i := range len(part) {
 		c := part[i]
-		if isLetterOrDigit(rune(c)) || strings.IndexByte("-._~", c) >= 0 || strings.IndexByte(marks, c) >= 0 ||
+		if isLetterOrDigit(rune(c)) ||
+			strings.IndexByte("-._~", c) >= 0 || strings.IndexByte(marks, c) >= 0 ||
 			c == '%' && i+2 < len(part) && isHex(part[i+1]) && isHex(part[i+2]) {
 			continue
 		}

@@ -11,19 +11,19 @@ import (
 	"syscall"
 )
 
-// The guard is a small process that outlives this one if it is killed, and then ends what the
-// runners have started. The kernel sees to the runners themselves, but not to their children. It is
-// this binary under another name, and nobody's child: its starter leaves at once.
+// The guard is a small process that outlives this one if it is killed, and then kills the
+// descendants of its runners. The kernel kills the runners themselves, but not their children. The
+// guard is this binary under another name. It is not our child, because its starter exits at once.
 const (
 	guardName   = "coggo-guard"
 	starterName = "coggo-guard-starter"
 )
 
-// Guard tells the guard which runners there are.
+// Guard is the server's end of the pipe over which the guard learns which runners there are.
 type Guard struct{ pipe *os.File }
 
-// StartGuard starts the guard of the server with mark m, by which people know it. run starts a
-// command and waits for it.
+// StartGuard starts the guard of the server with mark m, which stands in its command line. run
+// starts a command and waits for it.
 func StartGuard(m Mark, run func(*exec.Cmd) error) (*Guard, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -34,7 +34,8 @@ func StartGuard(m Mark, run func(*exec.Cmd) error) (*Guard, error) {
 		return nil, fmt.Errorf("start the guard: %w", err)
 	}
 	defer r.Close()
-	starter := &exec.Cmd{Path: self, Args: []string{starterName, string(m)}, Env: []string{}, Dir: "/", Stdin: r}
+	args := []string{starterName, string(m)}
+	starter := &exec.Cmd{Path: self, Args: args, Env: []string{}, Dir: "/", Stdin: r}
 	if err := run(starter); err != nil {
 		_ = w.Close()
 		return nil, fmt.Errorf("start the guard: %w", err)
@@ -42,19 +43,19 @@ func StartGuard(m Mark, run func(*exec.Cmd) error) (*Guard, error) {
 	return &Guard{w}, nil
 }
 
-// Watch adds a runner, and all that descends from it, to what is ended after this process.
+// Watch adds a runner: the guard kills it and all its descendants after this process.
 func (g *Guard) Watch(m Mark) { g.say("+", m) }
 
-// Forget takes a runner away of which nothing is left.
+// Forget removes a runner that has no descendants left.
 func (g *Guard) Forget(m Mark) { g.say("-", m) }
 
 func (g *Guard) say(what string, m Mark) {
 	if g != nil {
-		_, _ = fmt.Fprintf(g.pipe, "%s%s\n", what, m) // a guard that was killed guards nothing
+		_, _ = fmt.Fprintf(g.pipe, "%s%s\n", what, m) // an error: somebody has killed the guard
 	}
 }
 
-// init makes a process the guard before the rest of the program is initialized.
+// init makes a process the guard before Go initializes the packages that import this one.
 func init() {
 	if len(os.Args) != 2 {
 		return
@@ -79,7 +80,7 @@ func spawnGuard() int {
 	}
 	_, err = os.StartProcess(self, []string{guardName, os.Args[1]}, &os.ProcAttr{
 		Dir: "/", Env: []string{}, Files: []*os.File{os.Stdin, null, null},
-		Sys: &syscall.SysProcAttr{Setsid: true}, // whoever kills the server's group or session does not mean the guard
+		Sys: &syscall.SysProcAttr{Setsid: true}, // a kill of the server's group must not reach it
 	})
 	if err != nil {
 		return 1
@@ -87,7 +88,7 @@ func spawnGuard() int {
 	return 0
 }
 
-// guard reads of runners until the server is gone: then the pipe ends.
+// guard reads the marks of runners until the server exits, which closes the pipe.
 func guard() {
 	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
 	var marks []Mark

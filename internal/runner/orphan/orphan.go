@@ -1,7 +1,7 @@
-// Package orphan finds what a runner leaves behind and ends it: children in its group, daemons in
-// sessions of their own, whatever the model has started. Descendants are known by a mark that they
-// inherit in two ways: as an entry of their environment, and, because that can be cleared, as a
-// limit of the kernel that limits nothing.
+// Package orphan finds and kills the processes that a runner leaves behind: children in its group,
+// daemons in other sessions, anything that the model has started. It knows descendants by a mark
+// that they inherit in two ways: as an entry of their environment, and, because a process can clear
+// that, as a limit of the kernel that limits nothing.
 //
 // Linux only; elsewhere its functions do nothing. It imports little: the guard runs from its init.
 package orphan
@@ -17,20 +17,20 @@ import (
 	"time"
 )
 
-// Mark is the beginning of an environment entry by which processes are known: that of a directory,
-// or of one runner.
+// Mark is the beginning of an environment entry that identifies processes: those of a directory, or
+// those of one runner.
 type Mark string
 
 // Entry is a process as /proc shows it.
 type Entry struct {
 	PID, Parent int
 	Zombie      bool
-	start       string // when it was born, in ticks: two processes with one number differ in it
+	start       string // in clock ticks since boot: two processes with one id differ in it
 }
 
-// Of is the mark of everything that any server on directory dir has started; empty when there is no
-// such directory. It is the directory itself and not its path that counts, since containers can
-// have different ones at the same path.
+// Of returns the mark of everything that any server on directory dir has started; empty if the
+// directory does not exist. The mark is made of device and inode, not of the path, because
+// containers can have different directories at the same path.
 func Of(dir string) Mark {
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -43,7 +43,7 @@ func Of(dir string) Mark {
 	return Mark(fmt.Sprintf("COGGO_SPOOL=%x-%x/", stat.Dev, stat.Ino))
 }
 
-// Own is the mark of dir for this server, from which it makes those of its runners.
+// Own returns the mark of dir for this server, from which it makes those of its runners.
 func Own(dir string) Mark {
 	of := Of(dir)
 	if of == "" {
@@ -52,14 +52,14 @@ func Own(dir string) Mark {
 	return of + Mark(fmt.Sprintf("%x-%x/", os.Getpid(), time.Now().UnixNano()))
 }
 
-// Runner is the mark of the server's nth runner and of what descends from it.
+// Runner returns the mark of the server's nth runner and of its descendants.
 func (m Mark) Runner(n int64) Mark { return m + Mark(strconv.FormatInt(n, 10)) + "." }
 
 // runnerBits are the lower bits of a mark as a number; the upper ones stand for the directory.
 const runnerBits = 30
 
-// number is the mark of a runner as a number, and that of a directory as the upper bits of such.
-// Nobody sets a limit as high.
+// number returns the mark of a runner as a number, and that of a directory as the upper bits of
+// such. Bit 62 tells it from a limit that somebody has set: those are not as high.
 func (m Mark) number() uint64 {
 	dir, runner, _ := strings.Cut(string(m), "/")
 	number := 1<<62 | uint64(hash(dir))<<runnerBits
@@ -69,7 +69,7 @@ func (m Mark) number() uint64 {
 	return number
 }
 
-// covers reports whether a process with the number descends from what the mark stands for.
+// covers reports whether a process with the number has the mark.
 func (m Mark) covers(number uint64) bool {
 	if strings.HasSuffix(string(m), "/") {
 		number = number >> runnerBits << runnerBits
@@ -83,24 +83,25 @@ func hash(text string) uint32 {
 	return h.Sum32()
 }
 
-// rounds and pause bound how long it is tried to end what starts new processes, or is stuck in the
-// kernel.
+// rounds and pause bound a sweep to about 0.4 s: a process may start new ones as fast as Sweep kills
+// them, or be stuck in the kernel.
 const (
 	rounds = 200
 	pause  = 2 * time.Millisecond
 )
 
-// Sweep kills what has one of the marks, and what descends from it, until nothing is left. It
-// spares this process.
+// Sweep kills the processes that have one of the marks, and their descendants, until there are
+// none left. It spares this process.
 func Sweep(marks ...Mark) {
 	killed := map[Entry]bool{}
 	for range rounds {
-		all := slices.DeleteFunc(List(), func(e Entry) bool { return e.Zombie || e.PID == os.Getpid() })
+		spared := func(e Entry) bool { return e.Zombie || e.PID == os.Getpid() }
+		all := slices.DeleteFunc(List(), spared)
 		victims := marked(all, marks)
 		for _, e := range victims {
 			e.kill()
 		}
-		// A process that is killed loses its environment, and so its mark, before it lets go of its
+		// A process that was killed loses its environment, and so its mark, before it releases its
 		// devices.
 		dying := slices.ContainsFunc(all, func(e Entry) bool { return killed[e.anywhere()] })
 		if len(victims) == 0 && !dying {
@@ -113,10 +114,10 @@ func Sweep(marks ...Mark) {
 	}
 }
 
-// anywhere is the process wherever it is: its parent may die before it.
+// anywhere returns e without its parent, which may die before it.
 func (e Entry) anywhere() Entry { return Entry{PID: e.PID, start: e.start} }
 
-// marked are the processes that have one of the marks, and all below them.
+// marked returns the processes that have one of the marks, and all their descendants.
 func marked(all []Entry, marks []Mark) (found []Entry) {
 	children := map[int][]Entry{}
 	taken := map[int]bool{}

@@ -9,17 +9,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Adopt makes this process the parent of what its descendants leave behind, instead of the system's
-// init.
+// Adopt makes this process, and not the system's init, the parent of its orphaned descendants.
 func Adopt() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
 
-// Bequeath gives m, the mark of a runner, to what this process starts from now on. What it returns
-// ends that.
+// Bequeath gives m, the mark of a runner, to the processes that this one starts from now on, until
+// undo is called.
 //
-// The number of a mark is a soft limit for file locks. The kernel has not looked at that one since
-// 2.4.25, but each process inherits it and shows it in /proc, whatever it does to its environment,
-// its session and its parents. Where the limit may not be set, in gVisor for example, the
-// environment has to do.
+// The number of a mark is a soft limit for file locks, RLIMIT_LOCKS. Linux has not enforced that
+// one since 2.4.25, but each process inherits it and shows it in /proc, whatever happens to its
+// environment, its session and its parents. Where the limit cannot be set, in gVisor for example,
+// only the environment has the mark: a daemon that clears its environment then survives.
 func Bequeath(m Mark) (undo func()) {
 	var limit unix.Rlimit
 	if m == "" || unix.Getrlimit(unix.RLIMIT_LOCKS, &limit) != nil {
@@ -52,8 +51,8 @@ func List() []Entry {
 	return all
 }
 
-// look reads /proc/PID/stat: the fields after the name, which stands in brackets and may hold
-// anything. See proc(5).
+// look reads /proc/PID/stat: the fields after the name, which stands in brackets and may contain
+// any character. See proc(5).
 func look(pid int) (Entry, bool) {
 	stat, err := os.ReadFile(file(pid, "stat"))
 	if err != nil {
@@ -66,13 +65,14 @@ func look(pid int) (Entry, bool) {
 	}
 	parent, _ := strconv.Atoi(string(fields[ppid]))
 	is := fields[state][0]
-	return Entry{PID: pid, Parent: parent, Zombie: is == 'Z' || is == 'X', start: string(fields[starttime])}, true
+	zombie := is == 'Z' || is == 'X'
+	return Entry{PID: pid, Parent: parent, Zombie: zombie, start: string(fields[starttime])}, true
 }
 
 func file(pid int, name string) string { return "/proc/" + strconv.Itoa(pid) + "/" + name }
 
-// has reports whether the process was born with mark m. Nothing has the empty one, and what may not
-// be looked into has none.
+// has reports whether the process has inherited mark m. No process has the empty mark. A process
+// that this one may not inspect counts as unmarked.
 func (e Entry) has(m Mark) bool {
 	if m == "" {
 		return false
@@ -87,7 +87,7 @@ func (e Entry) has(m Mark) bool {
 	return bytes.HasPrefix(environment, []byte(m)) || bytes.Contains(environment, []byte("\x00"+m))
 }
 
-// number is the limit that the process has inherited, which is a number or "unlimited".
+// number returns the limit that the process has inherited; ok is false if it is "unlimited".
 func (e Entry) number() (number uint64, ok bool) {
 	limits, err := os.ReadFile(file(e.PID, "limits"))
 	if err != nil {
@@ -102,10 +102,9 @@ func (e Entry) number() (number uint64, ok bool) {
 	return number, err == nil
 }
 
-// kill ends the process, and not another one that has been given its number meanwhile. Once there
-// is a descriptor of it, what has the number is either the process still or nobody that the
-// descriptor means. Before Linux 5.3 there is none, and a moment remains between the look and the
-// signal.
+// kill kills the process, and not another one that has got its id meanwhile. After PidfdOpen, a
+// process with that id and the same start time is the one that the descriptor means. Linux before
+// 5.3 has no such descriptors: there, a moment remains between the look and the signal.
 func (e Entry) kill() {
 	fd, err := unix.PidfdOpen(e.PID, 0)
 	if err == nil {
