@@ -103,8 +103,9 @@ func openStream(sink func(text []byte)) (*stream, error) {
 		return nil, err
 	}
 	growPipe(w.Fd())
-	in := reader{sink: sink, buf: make([]byte, bufferSize)}
-	return &stream{reader: in, read: r, write: w, raw: raw}, nil
+	s := &stream{read: r, write: w, raw: raw}
+	s.sink, s.buf = sink, make([]byte, bufferSize)
+	return s, nil
 }
 
 // pump forwards the output until the stream is closed or every writer has closed its end.
