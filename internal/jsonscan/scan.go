@@ -1,9 +1,9 @@
-// Package jsonscan finds the parts of JSON text without decoding them.
+// Package jsonscan finds the parts of JSON text without decoding them. A string of 16 MiB, such as a
+// data URL, is neither copied nor looked at twice.
 package jsonscan
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"strconv"
 	"unicode/utf16"
@@ -16,43 +16,54 @@ const MaxDigits = 4300
 // Span is a part of the text: Text[Start:End].
 type Span struct{ Start, End int }
 
-// Member is one pair of an object. Flaw is what the runner could not take in the pair, although its
-// syntax is right.
+// Member is one pair of an object. Flaw says what the runner cannot represent in the pair, although
+// its syntax is valid.
 type Member struct {
 	Key   Span // with its quotes
 	Value Span
-	Flaw  *Flaw // nil when there is none
+	Flaw  *Flaw // nil: the runner can represent the pair
 }
 
-// Flaw is a value that is valid JSON by its syntax and still has no meaning for the runner.
+// Flaw describes a value whose syntax is valid, but which the runner cannot represent.
 type Flaw struct{ Msg, Kind string }
 
-// NotUnicode is the flaw of text that is none.
-var NotUnicode = &Flaw{"contains text that is not valid Unicode (a broken UTF-8 sequence or half a surrogate pair)", "string_unicode"}
+// NotUnicode marks a string that is not valid Unicode.
+var NotUnicode = &Flaw{
+	Msg:  "contains text that is not valid Unicode (a broken UTF-8 sequence or half a surrogate pair)",
+	Kind: "string_unicode",
+}
 
 var (
-	tooLong   = &Flaw{fmt.Sprintf("contains an integer of more than %d digits", MaxDigits), "int_parsing_size"}
+	tooLong = &Flaw{
+		Msg:  fmt.Sprintf("contains an integer of more than %d digits", MaxDigits),
+		Kind: "int_parsing_size",
+	}
 	notFinite = &Flaw{"contains a number that is too large for a 64-bit float", "finite_number"}
 )
 
-// Scanner checks JSON text from front to back and tells where its parts are; it builds no values.
+// Scanner checks JSON text from front to back and reports where its parts are. It builds no values.
 type Scanner struct {
 	Text     []byte
-	Pos      int // of the byte in hand
-	MaxDepth int // containers within each other that are too many
+	Pos      int // of the current byte
+	MaxDepth int // containers may be nested this deep
 
 	depth int
-	flaw  *Flaw // since it was last reset, see note
+	flaw  *Flaw // since it was last reset, see recordFlaw
 }
 
-// Space passes over white space.
+// Space skips white space.
 func (s *Scanner) Space() {
-	for s.Pos < len(s.Text) && (s.Text[s.Pos] == ' ' || s.Text[s.Pos] == '\n' || s.Text[s.Pos] == '\t' || s.Text[s.Pos] == '\r') {
-		s.Pos++
+	for {
+		switch s.Peek() {
+		case ' ', '\n', '\t', '\r':
+			s.Pos++
+		default:
+			return
+		}
 	}
 }
 
-// Peek returns the byte in hand, 0 at the end (which no token starts with).
+// Peek returns the current byte. At the end it returns 0, with which a token cannot start.
 func (s *Scanner) Peek() byte {
 	if s.Pos < len(s.Text) {
 		return s.Text[s.Pos]
@@ -60,7 +71,7 @@ func (s *Scanner) Peek() byte {
 	return 0
 }
 
-// Unexpected is an error that names the byte in hand.
+// Unexpected returns an error that names the current byte.
 func (s *Scanner) Unexpected() error {
 	if s.Pos >= len(s.Text) {
 		return fmt.Errorf("it ends too early, at byte %d", len(s.Text))
@@ -68,7 +79,7 @@ func (s *Scanner) Unexpected() error {
 	return fmt.Errorf("unexpected %q at byte %d", rune(s.Text[s.Pos]), s.Pos)
 }
 
-// Value passes over one value and the space before it.
+// Value skips one value and the space before it.
 func (s *Scanner) Value() (Span, error) {
 	s.Space()
 	start := s.Pos
@@ -98,7 +109,7 @@ func (s *Scanner) word() error {
 	return s.Unexpected()
 }
 
-// Object passes over an object and shows each of its pairs to visit, which may be nil.
+// Object skips an object and calls visit, unless it is nil, with each of its pairs.
 func (s *Scanner) Object(visit func(Member)) error {
 	return s.list('}', func() error {
 		s.Space()
@@ -120,7 +131,7 @@ func (s *Scanner) Object(visit func(Member)) error {
 		m.Value, err = s.Value()
 		m.Flaw, s.flaw = s.flaw, outer
 		if m.Flaw != nil {
-			s.note(m.Flaw)
+			s.recordFlaw(m.Flaw)
 		}
 		if err == nil && visit != nil {
 			visit(m)
@@ -129,7 +140,7 @@ func (s *Scanner) Object(visit func(Member)) error {
 	})
 }
 
-// Array passes over an array and shows each of its items to visit, which may be nil.
+// Array skips an array and calls visit, unless it is nil, with each of its items.
 func (s *Scanner) Array(visit func(Span)) error {
 	return s.list(']', func() error {
 		v, err := s.Value()
@@ -140,7 +151,7 @@ func (s *Scanner) Array(visit func(Span)) error {
 	})
 }
 
-// list reads what objects and arrays share: brackets, commas and a level of depth.
+// list skips the parts that objects and arrays have in common: brackets, commas, a level of depth.
 func (s *Scanner) list(closing byte, element func() error) error {
 	if s.depth == s.MaxDepth {
 		return fmt.Errorf("it is nested more than %d levels deep", s.MaxDepth)
@@ -198,16 +209,20 @@ func (s *Scanner) number() error {
 		}
 	}
 	if whole == s.Pos && whole-digits > MaxDigits {
-		s.note(tooLong)
+		s.recordFlaw(tooLong)
 	} else if whole < s.Pos && !finite(s.Text[start:s.Pos]) {
-		s.note(notFinite)
+		s.recordFlaw(notFinite)
 	}
 	return nil
 }
 
+// surelyFinite is a length below which a literal without an exponent fits a float64: the largest
+// one has 309 digits before the point.
+const surelyFinite = 300
+
 // finite reports whether a literal stays below infinity in a float64.
 func finite(literal []byte) bool {
-	if len(literal) < 300 && bytes.IndexByte(literal, 'e') < 0 && bytes.IndexByte(literal, 'E') < 0 {
+	if len(literal) < surelyFinite && !bytes.ContainsAny(literal, "eE") {
 		return true
 	}
 	_, err := strconv.ParseFloat(string(literal), 64)
@@ -225,8 +240,9 @@ func (s *Scanner) digits() bool {
 // IsDigit reports whether c is 0 to 9.
 func IsDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// note keeps the first flaw, but text that is none before any other: it can't even be shown.
-func (s *Scanner) note(f *Flaw) {
+// recordFlaw keeps the first flaw, except that NotUnicode always wins: such text cannot even be
+// quoted in an error.
+func (s *Scanner) recordFlaw(f *Flaw) {
 	if s.flaw == nil || f == NotUnicode {
 		s.flaw = f
 	}
@@ -244,12 +260,12 @@ func (s *Scanner) str() error {
 			if err := s.escape(); err != nil {
 				return err
 			}
-		case c < 0x20:
+		case c < firstPrintable:
 			return s.Unexpected()
 		default:
 			r, size := utf8.DecodeRune(s.Text[s.Pos:])
 			if r == utf8.RuneError && size == 1 {
-				s.note(NotUnicode)
+				s.recordFlaw(NotUnicode)
 			}
 			s.Pos += size
 		}
@@ -268,37 +284,11 @@ func (s *Scanner) escape() error {
 			return s.Unexpected()
 		}
 		if r == utf8.RuneError && utf16.IsSurrogate(hex4(s.Text[s.Pos+1:])) {
-			s.note(NotUnicode)
+			s.recordFlaw(NotUnicode)
 		}
 		s.Pos += size - 1
 		return nil
 	default:
 		return s.Unexpected()
 	}
-}
-
-// plainRun returns the length of the longest prefix of text without quotes, backslashes, control
-// characters and non-ASCII bytes. 32 bytes at a time: texts and data URLs of 16 MiB are what this
-// is for.
-func plainRun(text []byte) int {
-	const highs = 0x8080808080808080
-	i := 0
-	for ; i+32 <= len(text); i += 32 {
-		t := text[i : i+32 : i+32]
-		if (odd(t)|odd(t[8:])|odd(t[16:])|odd(t[24:]))&highs != 0 {
-			break
-		}
-	}
-	for i < len(text) && 0x20 <= text[i] && text[i] < utf8.RuneSelf && text[i] != '"' && text[i] != '\\' {
-		i++
-	}
-	return i
-}
-
-// odd has the highest bit of a byte set where one of eight bytes ends a plain run, or where one
-// before it does.
-func odd(text []byte) uint64 {
-	const ones = 0x0101010101010101
-	x := binary.LittleEndian.Uint64(text)
-	return x | (x - ones*0x20) | ((x ^ ones*'"') - ones) | ((x ^ ones*'\\') - ones)
 }

@@ -7,9 +7,9 @@ import (
 	"unsafe"
 )
 
-// Unquote returns the text of a JSON string that a Scanner passed. Without escapes it is a view of
-// quoted and not a copy, so that a data URL of many megabytes exists once; nobody may write to
-// quoted afterwards.
+// Unquote returns the text of a JSON string that a Scanner has skipped. Without escapes it is a view
+// of quoted and not a copy, so that a data URL of many megabytes exists once. The caller must not
+// write to quoted afterwards.
 func Unquote(quoted []byte) string {
 	text := quoted[1 : len(quoted)-1]
 	escape := bytes.IndexByte(text, '\\')
@@ -27,10 +27,10 @@ func Unquote(quoted []byte) string {
 	return View(plain)
 }
 
-// View is text as a string without a copy; nobody may write to text afterwards.
+// View returns text as a string without a copy. The caller must not write to text afterwards.
 func View(text []byte) string { return unsafe.String(unsafe.SliceData(text), len(text)) }
 
-// unescape reads the escape sequence that text starts with and returns its length in bytes.
+// unescape reads the escape sequence at the start of text and returns its length in bytes.
 func unescape(text []byte) (rune, int) {
 	switch text[1] {
 	case 'b':
@@ -50,25 +50,31 @@ func unescape(text []byte) (rune, int) {
 	}
 }
 
-// unicodeEscape reads \uXXXX, or a surrogate pair of two, at the start of text. Half a pair is
-// utf8.RuneError; what is no such escape has the size 0.
+// The lengths of \uXXXX, and of a surrogate pair of two.
+const (
+	escapeSize = len(`\uXXXX`)
+	pairSize   = 2 * escapeSize
+)
+
+// unicodeEscape reads \uXXXX, or a surrogate pair of two, at the start of text. Half a pair gives
+// utf8.RuneError. The size is 0 if text starts otherwise.
 func unicodeEscape(text []byte) (r rune, size int) {
 	high := hex4(text[min(2, len(text)):])
 	if high < 0 {
 		return utf8.RuneError, 0
 	}
 	if !utf16.IsSurrogate(high) {
-		return high, 6
+		return high, escapeSize
 	}
-	if len(text) >= 12 && text[6] == '\\' && text[7] == 'u' {
-		if pair := utf16.DecodeRune(high, hex4(text[8:])); pair != utf8.RuneError {
-			return pair, 12
+	if len(text) >= pairSize && text[escapeSize] == '\\' && text[escapeSize+1] == 'u' {
+		if pair := utf16.DecodeRune(high, hex4(text[escapeSize+2:])); pair != utf8.RuneError {
+			return pair, pairSize
 		}
 	}
-	return utf8.RuneError, 6
+	return utf8.RuneError, escapeSize
 }
 
-// hex4 reads four hexadecimal digits; -1 when there are none.
+// hex4 reads four hexadecimal digits; -1 if text does not start with them.
 func hex4(text []byte) rune {
 	if len(text) < 4 {
 		return -1
