@@ -16,6 +16,7 @@ from faults_models import free_port
 from http_harness import Answer, Reply, Server, asking, hung_up_on
 from http_peer import Peer
 from http_store import Store
+from model_sources import model_source
 from waiting import until
 
 MIB = 1 << 20
@@ -218,32 +219,7 @@ def uploads(start: Callable[..., Server], mib: int) -> Row:
 
 # Answers
 
-ANSWERS = """
-import os, tempfile
-from typing import Iterator
-from cog import BasePredictor, Path, streaming
-
-class Texts(BasePredictor):
-    @streaming
-    def predict(self, size: int = 0, lines: int = 0) -> str:
-        for _ in range(lines):
-            print("x" * 99)
-        return "é" * (size // 2)
-
-class Yields(BasePredictor):
-    def predict(self, size: int) -> Iterator[str]:
-        while True:
-            yield "x" * size
-
-class Files(BasePredictor):
-    @streaming
-    def predict(self, mib: int) -> Iterator[Path]:
-        path = os.path.join(tempfile.mkdtemp(), "large.bin")
-        with open(path, "wb") as out:
-            for _ in range(mib):
-                out.write(bytes(1 << 20))
-        yield Path(path)
-"""
+ANSWERS = model_source("faults/memory_answers")
 
 
 def unread(start: Callable[..., Server], mib: int) -> Row:

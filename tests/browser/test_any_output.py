@@ -13,24 +13,12 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from http_peer import Peer
+from model_sources import model_source
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="30"><rect width="40" height="30" fill="teal"/></svg>'
 
 #: Returns what its input says, in Python.
-MODEL = """
-import sys
-from typing import Any
-from cog import BasePredictor, current_scope
-
-def deep(levels, inner="end"):
-    for _ in range(levels):
-        inner = [inner]
-    return inner
-
-class Predictor(BasePredictor):
-    def predict(self, code: str) -> Any:
-        return eval(code)
-"""
+MODEL = model_source("browser/any_output")
 
 CONCATENATE = """
 from cog import BasePredictor, ConcatenateIterator

@@ -13,21 +13,10 @@ from urllib.parse import quote
 
 import pytest
 
+from model_sources import model_source
 from waiting import until
 
-MODEL = """
-import os, time
-from typing import Any
-from cog import BasePredictor
-class Predictor(BasePredictor):
-    def setup(self):
-        self.runs = 0
-    def predict(self, s: float = 0, value: Any = None) -> str:
-        self.runs += 1
-        print("begun", flush=True)
-        time.sleep(s)
-        return f"run {self.runs}"
-"""
+MODEL = model_source("faults/clients_raw")
 
 
 @pytest.fixture(scope="module")
@@ -238,11 +227,7 @@ def test_pipelined_requests_are_all_answered_in_order(server):
 
 @pytest.fixture(scope="module")
 def async_server(start_once):
-    return start_once(
-        MODEL.replace("import os", "import asyncio, os")
-        .replace("    def predict", "    async def predict")
-        .replace("time.sleep(s)", "await asyncio.sleep(s)")
-    )
+    return start_once(model_source("faults/clients_raw_async"))
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])

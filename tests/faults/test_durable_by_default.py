@@ -15,6 +15,7 @@ import pytest
 from conftest import BINARY
 from faults_models import MODEL, asked, begun, ends, files_in, free_port
 from http_harness import Server
+from model_sources import model_source
 from namespaces import run_inside
 from waiting import until
 
@@ -174,19 +175,7 @@ def test_nobody_removes_what_is_still_needed():
     run_inside("sweeping.py")
 
 
-REMOVES = """
-import os, shutil
-from cog import BasePredictor
-class Predictor(BasePredictor):
-    def predict(self, what: str) -> str:
-        if what == "all":
-            shutil.rmtree(os.path.dirname(what := os.environ["VICTIM"]) if os.environ.get("PARENT") else os.environ["VICTIM"])
-        elif what == "contents":
-            for name in os.listdir(os.environ["VICTIM"]):
-                path = os.path.join(os.environ["VICTIM"], name)
-                shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
-        return what
-"""
+REMOVES = model_source("faults/durable_by_default_removes")
 
 
 @pytest.mark.parametrize("what", ["all", "contents"])

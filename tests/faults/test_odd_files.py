@@ -13,80 +13,14 @@ from typing import Any
 import pytest
 
 from faults_models import ASYNC
+from model_sources import model_source
 from waiting import until
 
 pytestmark = pytest.mark.timeout(120)
 
 #: Makes what ``kind`` says at ``name`` in the working directory, and then goes on as ``then`` says.
 #: The held pipes have both ends open, so that no open or read of them ever fails or ends.
-MODEL = """
-import asyncio, contextlib, os, signal, socket, time
-from typing import AsyncIterator, Iterator
-
-held = []
-
-def spool():
-    words = open("/proc/self/cmdline", "rb").read().split(b"\\0")
-    return os.fsdecode(words[words.index(b"--working-dir") + 1])
-
-def make(kind, name):
-    path = os.path.join(spool(), name)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-    if kind == "pipe" or kind == "held":
-        os.mkfifo(path)
-        if kind == "held":
-            held.append(os.open(path, os.O_RDWR))
-    elif kind == "directory":
-        os.makedirs(path + "/with/contents")
-    elif kind == "socket":
-        held.append(socket.socket(socket.AF_UNIX))
-        here = os.getcwd()
-        os.chdir(os.path.dirname(path))
-        held[-1].bind(os.path.basename(path))
-        os.chdir(here)
-    elif kind == "link":
-        os.symlink("/dev/zero", path)
-    elif kind == "vast":
-        with open(path, "wb") as file:
-            os.truncate(path, 1 << 40)
-    else:
-        raise ValueError(kind)
-    os.kill(os.getppid(), signal.SIGHUP)
-
-def go_on(then):
-    if then == "dies":
-        os._exit(3)
-    return 60 if then == "goes on" else 0
-
-if os.environ.get("AT_SETUP"):
-    make(*os.environ["AT_SETUP"].split(":"))
-
-class Predictor:
-    def setup(self):
-        if os.environ.get("IN_SETUP"):
-            make(*os.environ["IN_SETUP"].split(":"))
-            time.sleep(60)
-
-    def predict(self, kind: str = "", name: str = "", then: str = "") -> Iterator[str]:
-        if kind:
-            make(kind, name)
-            end = time.monotonic() + go_on(then)
-            while time.monotonic() < end:
-                time.sleep(0.01)
-        yield "done"
-
-class AsyncPredictor:
-    async def predict(self, kind: str = "", name: str = "", then: str = "") -> AsyncIterator[str]:
-        if kind:
-            make(kind, name)
-            await asyncio.sleep(go_on(then))
-        yield "done"
-
-class Checked(Predictor):
-    def healthcheck(self):
-        return True
-"""
+MODEL = model_source("faults/odd_files")
 
 KINDS = {
     "pipe": "a named pipe",

@@ -8,24 +8,10 @@ import signal
 import pytest
 
 from faults_models import ASYNC, ends
+from model_sources import model_source
 from waiting import until
 
-MODEL = """
-import os, subprocess, sys, time
-from cog import BasePredictor, Path
-
-class Predictor(BasePredictor):
-    def predict(self, gate: str, n: int = 1, file: bool = False) -> str:
-        print("printed")
-        os.write(2, b"to fd 2\\n")
-        subprocess.run(["echo", "of a child"], check=True)
-        print("x" * n)
-        print("half a line", end="", flush=True)
-        while not os.path.exists(gate):
-            time.sleep(0.01)
-        print("; its rest")
-        return "done"
-"""
+MODEL = model_source("faults/recovered_logs")
 LINES = "printed\nto fd 2\nof a child\nx\nhalf a line"
 AT_THE_END = LINES + "\n"  # the end of a prediction ends its line
 

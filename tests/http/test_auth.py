@@ -1,5 +1,5 @@
-"""Section 15, auth: a bearer token, needed everywhere but for health, metrics and an empty
-frame.
+"""A bearer token, needed everywhere but for health, metrics and an empty frame:
+docs/http-api.md#authorization.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import pytest
 
 from conftest import BINARY
 from http_events import Stream
+from model_sources import model_source
 from waiting import until
 
 TOKEN = "a-token-of-4711"
@@ -125,20 +126,7 @@ def test_nobody_needs_one_when_none_is_set(start_once):
     assert server.predict({}).status == 200
 
 
-HEALTH = """
-import pathlib
-class Predictor:
-    def setup(self):
-        print("of the setup")
-        if pathlib.Path("fail").exists():
-            raise RuntimeError("of the traceback")
-    def healthcheck(self):
-        if pathlib.Path("ill").exists():
-            raise RuntimeError("of the healthcheck")
-        return True
-    def predict(self) -> str:
-        return "done"
-"""
+HEALTH = model_source("http/auth_health")
 
 
 @pytest.mark.parametrize("shown", ["", "Bearer wrong", f"Basic {TOKEN}"])

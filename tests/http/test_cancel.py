@@ -1,4 +1,4 @@
-"""Section 10: cancel, by request and by leaving."""
+"""Cancel, by request and by leaving: docs/http-api.md#cancel."""
 
 from __future__ import annotations
 
@@ -10,59 +10,11 @@ import time
 
 import pytest
 
+from model_sources import model_source
 from waiting import alive, until
 
-MODEL = """
-import os, time
-from typing import Iterator
-from cog import BasePredictor
-import cog, cog.exceptions, cog.server.exceptions
-assert cog.CancelationException is cog.exceptions.CancelationException is cog.server.exceptions.CancelationException
-assert issubclass(cog.CancelationException, BaseException) and not issubclass(cog.CancelationException, Exception)
-
-class Predictor(BasePredictor):
-    def predict(self, how: str = "quick", n: int = 2) -> Iterator[str]:
-        for i in range(n):
-            print("item", i, flush=True)
-            yield str(i)
-        if how == "raise":
-            raise ValueError("it fails")
-        if how == "sleep":
-            time.sleep(60)
-        if how == "compute":
-            while True: pass
-        if how == "except exception":
-            while True:
-                try: time.sleep(60)
-                except Exception: pass
-        if how == "finally":
-            try: time.sleep(60)
-            finally: print("cleaned up")
-        if how == "named":
-            try: time.sleep(60)
-            except cog.CancelationException:
-                print("canceled by name")
-                raise
-        if how == "swallow":
-            try: time.sleep(60)
-            except BaseException: print("swallowed")
-            yield "after"
-        if how == "raises another":
-            try: time.sleep(60)
-            except BaseException: raise ValueError("on the way out")
-"""
-
-ASYNC = MODEL.replace("def predict", "async def predict").replace(
-    "time.sleep", "await asyncio.sleep"
-)
-ASYNC = ASYNC.replace("import os, time", "import asyncio, os, time").replace(
-    "Iterator[str]", "AsyncIterator[str]"
-)
-ASYNC = ASYNC.replace("import Iterator", "import AsyncIterator").replace(
-    "cog.CancelationException:", "asyncio.CancelledError:"
-)
-ASYNC = ASYNC.replace("while True: pass", "while True: await asyncio.sleep(0)")
-
+MODEL = model_source("http/cancel")
+ASYNC = model_source("http/cancel_async")
 ASYNC_HEADER = {"Prefer": "respond-async"}
 
 
@@ -304,22 +256,7 @@ def test_a_client_that_asked_to_wait_can_leave_and_come_back(sync_server):
     sync_server.ended("waits")
 
 
-STUBBORN = """
-import os, signal, subprocess, time
-from cog import BasePredictor
-class Predictor(BasePredictor):
-    def predict(self, how: str = "quick") -> int:
-        print("working", flush=True)
-        if how == "blocks signals":
-            signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.Signals))
-            while True: time.sleep(1)
-        while how == "swallows":
-            try: time.sleep(60)
-            except BaseException: pass
-        if how == "child":
-            subprocess.run(["sleep", "61.25"])
-        return os.getpid()
-"""
+STUBBORN = model_source("http/cancel_stubborn")
 
 
 @pytest.mark.parametrize("how", ["blocks signals", "swallows"])
@@ -402,19 +339,7 @@ def test_an_unknown_id_is_not_found(sync_server, path):
     assert answer.headers["content-type"] == "application/json"
 
 
-STUBBORN_BESIDE_OTHERS = """
-import asyncio, os
-class Predictor:
-    async def predict(self, until: str, stubborn: bool = False) -> str:
-        print("working")
-        while not os.path.exists(until):
-            try:
-                await asyncio.sleep(0.01)
-            except asyncio.CancelledError:
-                if not stubborn:
-                    raise
-        return until
-"""
+STUBBORN_BESIDE_OTHERS = model_source("http/cancel_stubborn_beside_others")
 
 
 def test_a_replaced_runner_gets_no_prediction_any_more(start, tmp_path):

@@ -13,6 +13,7 @@ import pytest
 from conftest import BINARY, real_python
 from http_harness import Server
 from interpreters import every, interpreter
+from model_sources import model_source
 
 HEAD = "import cog\nfrom typing import Any, AsyncIterator, Iterator, List, Optional\n"
 FINE = "class Predictor:\n    def predict(self, s: str = 'x') -> str:\n        return s\n"
@@ -244,25 +245,7 @@ def test_a_method_without_a_return_is_served_and_succeeds_with_null(tmp_path):
         server.close()
 
 
-SHAPE = """from typing import Dict, List, Optional
-from cog import BaseModel, BasePredictor, Path
-class Box(BaseModel):
-    x: float
-    label: str
-class Output(BaseModel):
-    text: str
-    boxes: List[Box]
-    best: Optional[Box]
-    picture: Path
-    right: bool
-class Predictor(BasePredictor):
-    def predict(self, box: Box, n: int = 1) -> Output:
-        return None
-    def train(self, data: Path, steps: int = 5) -> List[Path]:
-        return []
-    def healthcheck(self):
-        return True
-"""
+SHAPE = model_source("http/check_shape")
 
 
 def test_members_of_objects_and_the_training_are_shown(tmp_path):

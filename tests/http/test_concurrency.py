@@ -1,4 +1,4 @@
-"""Section 12: how many predictions run at once."""
+"""How many predictions run at once: docs/python-api.md#concurrency."""
 
 from __future__ import annotations
 

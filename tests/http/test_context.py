@@ -1,4 +1,4 @@
-"""Section 8, context: what the client tells the model beside the input."""
+"""The context that the client gives the model next to the input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Section 15, CORS: off, and for the origins of --cors-origin."""
+"""CORS: off, and for the origins of --cors-origin: docs/http-api.md#pages-of-other-sites."""
 
 from __future__ import annotations
 

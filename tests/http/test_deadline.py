@@ -1,4 +1,4 @@
-"""Section 15, deadline: `Cancel-After` and --predict-timeout."""
+"""`Cancel-After` and --predict-timeout: docs/http-api.md#waiting-and-deadlines."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Section 1, /openapi.json: what the document says of requests and answers is what the server
-does.
-"""
+"""/openapi.json says of requests and answers only what the server does."""
 
 from __future__ import annotations
 

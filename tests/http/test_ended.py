@@ -1,5 +1,5 @@
-"""Section 9, outputs: what has ended does not change, whatever the model still does with its files;
-and what is removed.
+"""A finished prediction does not change, whatever the model still does with its files; and which
+files are removed: docs/http-api.md#files.
 """
 
 from __future__ import annotations
@@ -10,98 +10,18 @@ import threading
 import pytest
 
 from http_harness import Reply
+from model_sources import model_source
 from waiting import until
 
 SIZE = 2 << 20  # such files stay on disk until they are asked for
 
 #: What a model keeps in the temporary directory goes with it.
-LEAVE = """
-import atexit, shutil
-atexit.register(lambda: [shutil.rmtree(path) for path in pathlib.Path(tempfile.gettempdir()).iterdir()])
-"""
-
-MODEL = """
-import asyncio, mmap, os, pathlib, shutil, subprocess, sys, tempfile, threading, time
-from typing import Any
-from cog import BasePredictor, Path
-
-SIZE = 2 << 20
-here = tempfile.mkdtemp()
-LEAVE
-
-def make(letter, name="out.bin"):
-    path = os.path.join(tempfile.mkdtemp(), name)
-    with open(path, "wb") as out:
-        out.write(letter.encode() * SIZE)
-    return path
-
-class Predictor(BasePredictor):
-    def setup(self):
-        self.path = make("-", "of-setup.bin")
-        self.fd = os.open(self.path, os.O_RDWR)
-        self.kept = []  # what the model keeps of its runs
-        self.child = None
-
-    def predict(self, how: str = "", letter: str = "a", path: Path = None) -> Any:
-        text = letter.encode() * SIZE
-        if how == "overwrite":
-            for one in self.kept:
-                one(text)
-            return "done"
-        if how == "of setup":
-            os.pwrite(self.fd, text, 0)
-            return Path(self.path)
-        if how == "given":
-            self.kept.append(pathlib.Path(path).write_bytes)
-            return path
-        made = make(letter)
-        if how == "descriptor":
-            fd = os.open(made, os.O_WRONLY)
-            self.kept.append(lambda text: os.pwrite(fd, text, 0))
-        if how == "descriptor for reading":
-            fd = os.open(made, os.O_RDONLY)
-            self.kept.append(lambda text: os.pwrite(os.open(f"/proc/self/fd/{fd}", os.O_WRONLY), text, 0))
-        if how == "buffered":
-            out = open(made, "r+b", buffering=SIZE * 2)
-            self.kept.append(lambda text: (out.write(text), out.flush()))
-            return out
-        if how == "mapping":
-            with open(made, "r+b") as out:
-                mapped = mmap.mmap(out.fileno(), SIZE)
-            self.kept.append(lambda text: mapped.__setitem__(slice(None), text))
-        if how == "hard link":
-            other = os.path.join(here, f"link-{len(self.kept)}")
-            os.link(made, other)
-            self.kept.append(pathlib.Path(other).write_bytes)
-        if how == "thread":
-            go = threading.Event()
-            def later():
-                with open(made, "r+b") as out:
-                    ready.set()
-                    go.wait()
-                    out.write(b"x" * SIZE)
-                done.set()
-            ready, done = threading.Event(), threading.Event()
-            threading.Thread(target=later, daemon=True).start()
-            ready.wait()
-            self.kept.append(lambda text: (go.set(), done.wait()))
-        if how == "child":
-            fd = os.open(made, os.O_WRONLY)
-            code = f"import os, sys; sys.stdin.read(1); os.write({fd}, b'x' * {SIZE})"
-            child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, pass_fds=[fd])
-            os.close(fd)
-            self.kept.append(lambda text: child.communicate(b"x"))
-        if how == "list":
-            fd = os.open(made, os.O_WRONLY)
-            self.kept.append(lambda text: os.pwrite(fd, text, 0))
-            return {"deep": [Path(made)]}
-        return Path(made)
-"""
+MODEL = model_source("http/ended")
 
 
 @pytest.fixture(scope="module")
 def server(start_once):
-    return start_once(MODEL.replace("LEAVE", LEAVE))
+    return start_once(MODEL)
 
 
 def contents(url):
@@ -181,26 +101,7 @@ def test_an_upload_is_whole_although_the_model_goes_on_writing(start, store):
         return Reply(200, {"Content-Length": "0"})
 
     store.put = put
-    writer = """
-import os, pathlib, tempfile, threading, time
-from cog import BasePredictor, Path
-class Predictor(BasePredictor):
-    def predict(self) -> Path:
-        path = os.path.join(tempfile.mkdtemp(), "out.bin")
-        out = open(path, "wb")
-        out.write(b"a" * (2 << 20))
-        out.flush()
-        def later():
-            while not os.path.exists("go"):
-                time.sleep(0.01)
-            out.write(b"b" * (2 << 20))
-            out.seek(0)
-            out.write(b"b" * (2 << 20))
-            out.close()
-            pathlib.Path("done").touch()
-        threading.Thread(target=later, daemon=True).start()
-        return Path(path)
-"""
+    writer = model_source("http/ended_writer")
     server = start(writer, "--upload-url", store.url + "/up")
     server.predict({}, {"Prefer": "respond-async"}, id="up")
     assert under_way.wait(20)
@@ -213,56 +114,13 @@ class Predictor(BasePredictor):
     assert [got.body == b"a" * SIZE for got in store.got] == [True, True]
 
 
-BIRTHS = """
-import os, pathlib, shutil, tempfile
-from typing import Any
-from cog import BasePredictor, Path
-LEAVE
-
-def write(name, text="text", directory=None):
-    path = os.path.join(directory or tempfile.mkdtemp(), name)
-    pathlib.Path(path).write_text(text)
-    return path
-
-class Predictor(BasePredictor):
-    def setup(self):
-        self.old = [write(f"old-{i}.txt") for i in range(400)]
-        self.cached = None
-
-    def predict(self, how: str = "new", path: Path = None) -> Any:
-        directory = tempfile.mkdtemp()
-        if how == "given":
-            return Path(shutil.move(path, os.path.join(directory, "moved.txt")))
-        if how == "cached":
-            self.cached = self.cached or write("cached.txt")
-            return self.cached
-        if how == "what was cached":
-            return Path(self.cached)
-        if how == "new":
-            return Path(write("new.txt"))
-        old = self.old.pop()
-        if how == "written":
-            pathlib.Path(old).write_text("text")
-        if how == "renamed":
-            os.rename(old, old + ".renamed")
-            old += ".renamed"
-        if how == "moved":
-            old = shutil.move(old, os.path.join(directory, "moved.txt"))
-        if how == "linked":
-            os.link(old, os.path.join(directory, "linked.txt"))
-            old = os.path.join(directory, "linked.txt")
-        if how == "touched":
-            os.utime(old)
-            os.chmod(old, 0o600)
-        if how == "copied":
-            old = shutil.copy2(old, os.path.join(directory, "copied.txt"))
-        return Path(old)
-"""
+BIRTHS = model_source("http/ended_births")
+BIRTHS_ASYNC = model_source("http/ended_births_async")
 
 
 @pytest.fixture(scope="module")
 def births(start_once):
-    return start_once(BIRTHS.replace("LEAVE", LEAVE))
+    return start_once(BIRTHS)
 
 
 @pytest.mark.parametrize("how", ["plain", "written", "renamed", "moved", "linked", "touched"])
@@ -295,13 +153,13 @@ def test_a_file_of_the_run_before_is_kept(births):
     assert any(path.name == "cached.txt" for path in births.temporary_files())
 
 
-@pytest.mark.parametrize("kind", ["def predict", "async def predict"])
+@pytest.mark.parametrize("kind", ["sync", "async"])
 def test_so_it_is_on_kernels_whose_stamps_are_coarse(start, tmp_path, kind):
     (tmp_path / "sitecustomize.py").write_text(
         "import os; del os.memfd_create"
     )  # of which exact stamps are made
     server = start(
-        BIRTHS.replace("def predict", kind).replace("LEAVE", LEAVE),
+        {"sync": BIRTHS, "async": BIRTHS_ASYNC}[kind],
         env={"PYTHONPATH": str(tmp_path)},
     )
     server.predict({"how": "cached"})
@@ -311,28 +169,7 @@ def test_so_it_is_on_kernels_whose_stamps_are_coarse(start, tmp_path, kind):
         assert len(server.temporary_files()) == before
 
 
-TOGETHER = """
-import asyncio, os, pathlib, tempfile
-from typing import Any
-from cog import BasePredictor, Path, concurrent
-
-class Predictor(BasePredictor):
-    async def setup(self):
-        self.waiting = {}
-        self.path = None
-
-    @concurrent(max=4)
-    async def predict(self, name: str = "", size: int = 4, wait: str = "", wake: str = "") -> Any:
-        if wake:
-            self.waiting[wake].set()
-            return "done"
-        if wait:
-            await self.waiting.setdefault(wait, asyncio.Event()).wait()
-        if self.path is None or not name:
-            self.path = os.path.join(tempfile.mkdtemp(), "out.txt")
-            pathlib.Path(self.path).write_bytes(b"s" * size)
-        return Path(self.path)
-"""
+TOGETHER = model_source("http/ended_together")
 
 
 @pytest.mark.parametrize("size", [4, SIZE])
@@ -353,27 +190,7 @@ def test_runs_that_share_a_file_all_get_it_and_it_goes_with_the_last(start, size
     assert contents(server.get("/predictions/one").json["output"]) == b"s" * size
 
 
-TRAINING = """
-import os, pathlib, tempfile
-from cog import BaseModel, BasePredictor, Path
-
-class Weights(BaseModel):
-    weights: Path
-
-kept = []
-
-def train(n: int = 0) -> Weights:
-    for fd in kept:
-        os.pwrite(fd, b"n" * (2 << 20), 0)
-    path = os.path.join(tempfile.mkdtemp(), "weights.bin")
-    pathlib.Path(path).write_bytes(b"w" * (2 << 20))
-    kept.append(os.open(path, os.O_RDWR))
-    return Weights(weights=Path(path))
-
-class Predictor(BasePredictor):
-    def predict(self) -> str:
-        return ""
-"""
+TRAINING = model_source("http/ended_training")
 
 
 def test_the_weights_of_a_training_stay_what_they_were(start):

@@ -1,4 +1,4 @@
-"""Section 1: the endpoints, by method and path."""
+"""The endpoints, by method and path: docs/http-api.md#endpoints."""
 
 from __future__ import annotations
 

@@ -12,25 +12,9 @@ import subprocess
 import pytest
 
 from conftest import BINARY, ROOT, real_python
+from model_sources import model_source
 
-MODEL = """
-from typing import List, Optional, Union
-from cog import BaseModel, BasePredictor, Input, Path
-
-class Holder(BaseModel):
-    file: Path
-
-class Predictor(BasePredictor):
-    def predict(
-        self,
-        prompt: str = Input(min_length=1, default="x"),
-        image: Optional[Path] = None,
-        images: List[Path] = Input(default=[]),
-        either: Union[Path, str] = "x",
-        holder: Optional[Holder] = None,
-    ) -> str:
-        return prompt
-"""
+MODEL = model_source("http/examples")
 
 
 @pytest.fixture

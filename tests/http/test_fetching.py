@@ -14,32 +14,14 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from http_harness import Reply
+from model_sources import model_source
 from waiting import until
 
 #: Notes the order of the runs. A run goes on while ``until`` names a file that is not there.
-MODEL = """
-import os, time
-from cog import BasePredictor, Path
-
-order = []
-
-class Predictor(BasePredictor):
-    def predict(self, name: str = "", file: Path = None, until: str = "") -> list:
-        order.append(name)
-        while until and not os.path.exists(until):
-            time.sleep(0.005)
-        return [*order, file.read_text() if file else ""]
-
-def train(name: str = "", file: Path = None, until: str = "") -> list:
-    return Predictor().predict(name, file, until)
-"""
+MODEL = model_source("http/fetching")
 KINDS = {
     "sync": MODEL,
-    "async": MODEL.replace("import os", "import asyncio, os")
-    .replace("    def predict", "    async def predict")
-    .replace("time.sleep", "await asyncio.sleep")
-    .replace("return Predictor()", "return asyncio.run(Predictor()")
-    .replace("until)\n", "until))\n"),
+    "async": model_source("http/fetching_async"),
     "batch": """
 from cog import BasePredictor, Path, batch
 

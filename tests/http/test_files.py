@@ -1,4 +1,4 @@
-"""Section 9, inputs: URLs become files before the run, and go after it."""
+"""URLs of inputs become files before the run, and are removed after it: docs/http-api.md#files."""
 
 from __future__ import annotations
 
@@ -15,37 +15,10 @@ import threading
 import pytest
 
 from http_harness import Reply
+from model_sources import model_source
 from waiting import until
 
-MODEL = """
-import hashlib, os, time
-from typing import Any, List, Optional
-from cog import BasePredictor, File, Input, Path
-
-def about(path):
-    if path is None:
-        return None
-    data = open(path, "rb").read()
-    return {
-        "name": os.path.basename(path), "size": len(data), "sha256": hashlib.sha256(data).hexdigest(),
-        "text": data[:200].decode("utf-8", "replace"), "path": str(path), "type": type(path).__name__,
-    }
-
-class Predictor(BasePredictor):
-    def predict(
-        self, one: Path = None, many: List[Path] = Input(default=[]), maybe: Optional[Path] = None, file: File = None,
-        text: str = "", end: str = "",
-    ) -> Any:
-        out = {"one": about(one), "many": [about(p) for p in many], "maybe": about(maybe), "text": text}
-        if file is not None:
-            out["file"] = file.read().decode("utf-8", "replace")
-        self.seen = out
-        if end == "raise":
-            raise ValueError("paths: " + " ".join(str(p) for p in [one, *many] if p))
-        if end == "hang":
-            time.sleep(60)
-        return out
-"""
+MODEL = model_source("http/files")
 
 
 @pytest.fixture(scope="module")
@@ -371,28 +344,10 @@ def test_a_large_data_url_is_in_memory_once(start):
     assert server.memory() - before < len(body) + (20 << 20)
 
 
-MOVES = """
-import os, pathlib, shutil, tempfile
-from cog import BasePredictor, Path
-
-class Predictor(BasePredictor):
-    def predict(self, file: Path, how: str = "os.rename") -> list[str]:
-        read = []
-        for directory in (tempfile.mkdtemp(), os.getcwd()):
-            given = pathlib.Path(file)
-            there = pathlib.Path(directory, "moved.txt")
-            if how.startswith("os."):
-                getattr(os, how[3:])(given, there)
-            else:
-                getattr(given, how)(there)
-            read.append(there.read_text())
-            if how != "os.link":
-                os.rename(there, file)
-        return read
-"""
+MOVES = model_source("http/files_moves")
 FORMS = {
     "sync": (MOVES, ()),
-    "async": (MOVES.replace("def predict", "async def predict"), ()),
+    "async": (model_source("http/files_async"), ()),
     "several runners": (MOVES, ("--runners", "2")),
 }
 
@@ -445,24 +400,7 @@ def test_the_files_of_inputs_are_private(start, store):
     server.ended("p")
 
 
-REMOVES = """
-import os, shutil, tempfile
-from cog import BasePredictor, Path
-
-class Predictor(BasePredictor):
-    def predict(self, file: Path = None, how: str = "") -> str:
-        for name in os.listdir(tempfile.gettempdir()):
-            path = os.path.join(tempfile.gettempdir(), name)
-            if how == "remove":
-                shutil.rmtree(path, ignore_errors=True)
-            elif how == "open":
-                os.chmod(path, 0o755)
-            elif how == "close":
-                os.chmod(path, 0o700)
-        if how == "all":
-            shutil.rmtree(tempfile.gettempdir())
-        return file.read_text() if file and os.path.exists(file) else ""
-"""
+REMOVES = model_source("http/files_removes")
 
 
 @pytest.mark.parametrize("how", ["remove", "all"])

@@ -1,4 +1,4 @@
-"""Section 6: health."""
+"""Health: docs/http-api.md#health."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Section 2, ids: client text that never becomes a path; and the same id again."""
+"""Ids never become paths; and the same id again: docs/http-api.md#ids-and-the-same-id-again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Section 6, Kubernetes: /var/run/cog/ready appears once setup has succeeded, and not before."""
+"""/var/run/cog/ready appears once setup has succeeded, and not before."""
 
 from __future__ import annotations
 

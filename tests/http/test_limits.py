@@ -1,4 +1,4 @@
-"""Section 15, limits: each has a default, and says what it is when it is met."""
+"""Each limit has a default, and its error states it: docs/http-api.md#limits."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import socket
 import pytest
 
 from faults_memory import SHAPES
+from model_sources import model_source
 
 MODEL = """
 class Predictor:
@@ -125,21 +126,7 @@ def test_what_is_written_anew_is_right_however_much_it_is(start_once):
     assert answer["input"] == given
 
 
-FILES = """
-from typing import Iterator, List, Optional
-from cog import Path
-
-class Predictor:
-    def predict(
-        self, images: Optional[List[Path]] = None, one: Optional[Path] = None, times: int = 1, size: int = 1, whole: bool = False
-    ) -> Iterator[str]:
-        for _ in range(times):
-            yield "x" * size
-
-class Whole:
-    def predict(self, size: int = 1) -> str:
-        return "x" * size
-"""
+FILES = model_source("http/limits_files")
 
 
 def test_422_for_more_files_than_max_input_files(start_once):

@@ -11,46 +11,15 @@ import signal
 import pytest
 
 from http_harness import Server
+from model_sources import model_source
 from waiting import until
 
 JSON = {"LOG_FORMAT": "json"}
 ASYNC = {"Prefer": "respond-async"}
 
-MODEL = """
-import os, signal, time
-from cog import BasePredictor
+MODEL = model_source("http/log_of_the_server")
 
-class Predictor(BasePredictor):
-    def predict(self, deed: str = "", s: float = 0) -> str:
-        if deed == "raise": raise ValueError("boom")
-        if deed == "long": raise ValueError("é" * 5000)
-        if deed == "die": os.kill(os.getpid(), 9)
-        if deed == "exit": os._exit(7)
-        if deed == "stubborn":
-            signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.Signals))
-            print("heeds nothing", flush=True)
-        time.sleep(s)
-        return "done"
-
-def train(n: int = 1) -> str:
-    raise RuntimeError("no data")
-"""
-
-ASYNC_MODEL = """
-import asyncio, os, time
-class Predictor:
-    async def predict(self, deed: str = "", s: float = 0) -> str:
-        if deed == "raise": raise ValueError("boom")
-        if deed == "die": os.kill(os.getpid(), 9)
-        if deed == "stubborn":
-            print("heeds nothing", flush=True)
-            try:
-                await asyncio.sleep(s)
-            except asyncio.CancelledError:
-                await asyncio.sleep(s)
-        await asyncio.sleep(s)
-        return "done"
-"""
+ASYNC_MODEL = model_source("http/log_of_the_server_async")
 
 BATCH = """
 import cog

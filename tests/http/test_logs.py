@@ -1,53 +1,13 @@
-"""Section 8, logs: all that a run writes, whole, in order, and never another's."""
+"""A prediction's logs are complete, in order, and only its own: docs/operating.md#logs."""
 
 from __future__ import annotations
 
 import pytest
 
+from model_sources import model_source
 from waiting import until
 
-SYNC = """
-import logging, os, subprocess, sys, threading, time
-from cog import BasePredictor
-logging.basicConfig(level=logging.INFO, format="%(message)s")
-
-class Predictor(BasePredictor):
-    def setup(self):
-        print("from setup")
-    def predict(self, what: str = "print") -> str:
-        getattr(self, what.replace(" ", "_"))()
-        return "done"
-    def print(self): print("one"); print("two")
-    def stderr(self): print("to stderr", file=sys.stderr)
-    def logging(self): logging.getLogger("m").info("to the log")
-    def thread(self):
-        t = threading.Thread(target=print, args=("from a thread",)); t.start(); t.join()
-    def descriptor(self): os.write(1, b"to fd 1\\n"); os.write(2, b"to fd 2\\n")
-    def subprocess(self): subprocess.run(["sh", "-c", "echo child; echo child err >&2"], check=True)
-    def in_turns(self):
-        for n in range(50):
-            print("out", n); print("err", n, file=sys.stderr); sys.stdout.flush(); os.system(f"echo child {n}")
-    def threads(self):
-        def talk(n):
-            for i in range(200): print("thread", n, "line", i)
-        ts = [threading.Thread(target=talk, args=(n,)) for n in range(8)]
-        [t.start() for t in ts]; [t.join() for t in ts]
-    def no_newline(self): sys.stdout.write("the tail")
-    def only_descriptor_tail(self): os.write(1, b"raw tail")
-    def lines(self):
-        for i in range(5000): print("line", i)
-    def invalid(self): os.write(1, b"before \\xff after \\xfe\\n")
-    def long(self): print("x" * 200_000)
-    def longest(self): print("y" * 3_000_000)
-    def progress(self):
-        for i in range(3): print(f"\\r{i * 50}%", end="", file=sys.stderr)
-        print(file=sys.stderr)
-    def unicode(self): print("é😀 \\u2028 \\0")
-    def json(self): print('{"type": "output", "chunk": "fake"}'); print("[pid=x] fake")
-    def nothing(self): pass
-    def quiet(self): print("before", flush=True); time.sleep(60)
-    def raise_(self): print("before"); raise ValueError("boom")
-"""
+SYNC = model_source("http/logs_sync")
 
 
 @pytest.fixture(scope="module")
@@ -141,23 +101,7 @@ def test_logs_are_passed_on_to_the_output_of_the_server(server):
     assert "from setup" in server.log()
 
 
-ASYNC = """
-import asyncio, contextvars, sys, threading
-from cog import BasePredictor
-class Predictor(BasePredictor):
-    async def predict(self, name: str, lines: int = 200, end: str = "") -> str:
-        for i in range(lines):
-            print(name, i)
-            print(name, i, file=sys.stderr)
-            await asyncio.sleep(0)
-        await asyncio.to_thread(print, name, "in a thread")
-        if end == "raise":
-            raise ValueError(name)
-        if end == "hang":
-            await asyncio.sleep(60)
-        print(name, "tail", end="")
-        return name
-"""
+ASYNC = model_source("http/logs_async")
 
 
 def test_the_logs_of_async_predictions_at_once_are_apart(start):
@@ -241,25 +185,7 @@ class Predictor(cog.BasePredictor):
         print("my own")
         return "done"
 """,
-    "async": """
-async def later(gate, text):
-    while not os.path.exists(gate): await asyncio.sleep(0.005)
-    print(text, flush=True)
-    open(gate + ".written", "w").close()
-
-class Predictor(cog.BasePredictor):
-    async def predict(self, how: str = "", text: str = "", gate: str = "") -> str:
-        loop = asyncio.get_running_loop()
-        say = lambda: print(text, flush=True)
-        if how == "task": self.task = asyncio.ensure_future(later(gate, text))
-        elif how == "run_in_executor": loop.run_in_executor(None, at, gate, say)
-        elif how == "to_thread": self.task = asyncio.ensure_future(asyncio.to_thread(at, gate, say))
-        else: leave(how, text, gate)
-        if not how:
-            for _ in meet(gate): await asyncio.sleep(0.005)
-        print("my own")
-        return "done"
-""",
+    "async": model_source("http/logs_leavers_async"),
     "batch": """
 class Predictor(cog.BasePredictor):
     @cog.batch(max_size=2, max_wait_ms=0)
@@ -310,29 +236,7 @@ def test_what_a_prediction_has_left_behind_writes_into_the_servers_log(
 
 def test_helpers_of_setup_write_into_the_servers_log(start):
     """Nothing tells for whom they work, or whether it is still the same."""
-    server = start(
-        """
-import subprocess, threading, sys
-import cog
-class Predictor(cog.BasePredictor):
-    def setup(self):
-        self.helper = subprocess.Popen(["sh", "-c", "while read line; do echo $line; done"], stdin=subprocess.PIPE)
-        self.wake, self.spoken = threading.Event(), threading.Event()
-        threading.Thread(target=self.work, daemon=True).start()
-    def work(self):
-        while self.wake.wait():
-            self.wake.clear()
-            print("from the worker")
-            self.spoken.set()
-    def predict(self) -> str:
-        self.helper.stdin.write(b"from the helper\\n")
-        self.helper.stdin.flush()
-        self.wake.set()
-        self.spoken.wait()
-        print("mine")
-        return ""
-"""
-    )
+    server = start(model_source("http/logs_helper"))
     assert server.predict({}).json["logs"] == "mine\n"
     until(
         "both are there",
@@ -362,21 +266,7 @@ class Predictor(cog.BasePredictor):
 
 
 def test_a_stream_that_the_model_has_broken_keeps_nothing_for_the_next_prediction(start):
-    server = start(
-        """
-import os, sys
-import cog
-class Predictor(cog.BasePredictor):
-    def predict(self, secret: str = "") -> str:
-        if secret:
-            sys.stdout.write(secret)
-            os.close(1); os.close(2)
-            try: print(secret, file=sys.stderr)
-            except OSError: pass
-        print("mine")
-        return ""
-"""
-    )
+    server = start(model_source("http/logs_closed_streams"))
     server.predict({"secret": "of the first"})
     for _ in range(2):
         assert server.predict({}).json["logs"] == "mine\n"

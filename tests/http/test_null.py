@@ -1,5 +1,5 @@
-"""Section 3: null for an input whose default is None means None, whatever its type and whoever
-sends it.
+"""null for an input whose default is None means None, for every type and every client:
+docs/http-api.md#validation.
 """
 
 from __future__ import annotations
@@ -11,28 +11,10 @@ import subprocess
 import pytest
 
 from conftest import BINARY, real_python
+from model_sources import model_source
 from waiting import until
 
-SHAPES = """
-import dataclasses, enum, os, time
-from typing import Any, Dict, List, Literal, TypedDict, Union
-from cog import BaseModel, BasePredictor, File, Input, Path, Secret
-
-class Shade(str, enum.Enum):
-    DARK = "dark"
-
-class Message(TypedDict):
-    role: str
-
-class Inner(BaseModel):
-    x: int = None
-    files: List[Path] = None
-
-@dataclasses.dataclass
-class Box:
-    width: int = None
-    inner: Inner = dataclasses.field(default=None)
-"""
+SHAPES = model_source("http/null_shapes")
 
 INPUTS = """
         integer: int = Input(default=None, ge=1, le=5), number: float = Input(default=None, ge=0), boolean: bool = None,

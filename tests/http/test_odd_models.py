@@ -7,43 +7,10 @@ from __future__ import annotations
 import pytest
 
 from interpreters import every
+from model_sources import model_source
 
-ODD = """
-import enum
-from typing import List, Optional
-from cog import BasePredictor, File, Input, Path, Secret
-
-class Name(str):
-    pass
-
-class Shade(str, enum.Enum):
-    DARK = "dark"
-
-class Predictor(BasePredictor):
-    def setup(self):
-        print("in setup")
-
-    def predict(
-        self,
-        seed: int = Input(default=-1, ge=0),
-        empty: int = Input(default=""),
-        style: str = Input(default="none", choices=["a", "b"]),
-        flag: str = True,
-        image: Path = Input(default=""),
-        xs: List[int] = [1, "two"],
-        size: int = Input(default=2, choices=[1, 2, 3], ge=2),
-        word: str = Input(default="ab", choices=["ab", "abc"], max_length=2),
-        switch: bool = Input(default=True, ge=0, le=1, max_length=3),
-        anything: str = Input(default="x", choices=[]),
-        name: str = Input(default=Name("n"), choices=[Name("n"), Name("m")]),
-        key: Secret = 4711,
-        link: str = Input(default="", accept="image/*"),
-        limit: float = float("inf"),
-    ) -> dict:
-        found = {k: v for k, v in locals().items() if k != "self"}
-        xs.append(0)
-        return {k: f"{type(v).__name__} {v!r}" for k, v in found.items()}
-"""
+ODD = model_source("http/odd_models")
+ODD_ASYNC = model_source("http/odd_models_async")
 
 #: What the model of no input gets.
 GOT = {
@@ -84,8 +51,7 @@ WARNED = {
 
 @pytest.fixture(scope="module", params=["sync", "async"])
 def odd(request, start_once):
-    model = ODD if request.param == "sync" else ODD.replace("    def ", "    async def ")
-    return start_once(model)
+    return start_once(ODD if request.param == "sync" else ODD_ASYNC)
 
 
 def test_the_setup_logs_warn_of_each_with_its_line(odd):
@@ -254,23 +220,7 @@ def test_a_value_of_another_sort_is_refused(converted, given, loc, kind):
     ]
 
 
-EITHER = """
-from typing import List, Optional, Union
-from cog import BasePredictor, Path
-
-def told(value):
-    return [told(item) for item in value] if isinstance(value, list) else f"{type(value).__name__} {value.suffix if isinstance(value, Path) else value}"
-
-class Predictor(BasePredictor):
-    def predict(
-        self,
-        text: Union[str, Path] = "a.png",
-        file: Union[Path, str] = "a.png",
-        some: Optional[Union[Path, str]] = None,
-        many: List[Union[Path, str]] = ["a.png"],
-    ) -> dict:
-        return {"text": told(text), "file": told(file), "some": told(some), "many": told(many)}
-"""
+EITHER = model_source("http/odd_models_either")
 
 
 @pytest.fixture(scope="module")
@@ -343,27 +293,7 @@ class Predictor:
         return self.run(s)
 """
 
-WRAPPED = """
-from cog import BasePredictor
-
-def timed(f):
-    def wrapper(*args, **kwargs):
-        return "timed " + f(*args, **kwargs)
-    return wrapper
-
-def times(n):
-    def decorate(f):
-        def again(self, *args, **kwargs):
-            return " ".join(f(self, *args, **kwargs) for _ in range(n))
-        return again
-    return decorate
-
-class Predictor(BasePredictor):
-    @timed
-    @times(2)
-    def predict(self, s: str, loud: bool = 0) -> str:
-        return s.upper() if loud else s
-"""
+WRAPPED = model_source("http/odd_models_wrapped")
 
 
 def test_a_helper_called_run_is_no_second_method(start):
@@ -410,22 +340,7 @@ def test_a_training_is_served_the_same_way(start):
     assert server.ask("POST", "/trainings", {"input": {"epochs": 0}}).status == 422
 
 
-KEYS = """
-import enum
-from typing import Dict, Iterator
-from cog import BaseModel, BasePredictor
-
-class Shade(str, enum.Enum):
-    DARK = "dark"
-
-class Out(BaseModel):
-    scores: Dict[int, float]
-    shades: Dict[Shade, Dict[bool, int]]
-
-class Predictor(BasePredictor):
-    def predict(self, bad: bool = False) -> Iterator[Out]:
-        yield Out(scores={1: 1, 20: "x" if bad else 0.5}, shades={Shade.DARK: {True: 1}})
-"""
+KEYS = model_source("http/odd_models_keys")
 
 
 def test_an_object_of_the_output_may_have_keys_that_become_strings(start):

@@ -1,4 +1,4 @@
-"""Section 14: flags, environment, and what a start refuses."""
+"""Flags, environment, and invalid settings: docs/operating.md#every-flag."""
 
 from __future__ import annotations
 

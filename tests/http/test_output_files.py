@@ -1,4 +1,6 @@
-"""Section 9, outputs: files become data URLs, or are uploaded; and what is removed afterwards."""
+"""Output files become data URLs or are uploaded; and which are removed afterwards:
+docs/http-api.md#files.
+"""
 
 from __future__ import annotations
 
@@ -10,56 +12,10 @@ import pytest
 
 from http_events import Stream
 from http_harness import Reply
+from model_sources import model_source
 from waiting import until
 
-MODEL = """
-import io, json, os, tempfile, time
-from typing import Any, Iterator
-from cog import BasePredictor, Path, streaming
-
-def write(name, text="contents", directory=None):
-    path = os.path.join(directory or tempfile.mkdtemp(), name)
-    with open(path, "wb") as out:
-        out.write(text if isinstance(text, bytes) else text.encode())
-    return Path(path)
-
-class Predictor(BasePredictor):
-    def predict(self, what: str = "file", name: str = "out.txt", count: int = 3) -> Any:
-        if what == "file": return write(name)
-        if what == "binary": return write(name, bytes(range(256)) * 7 + b"x")
-        if what == "empty": return write(name, b"")
-        if what == "object": return {"a": write("a.txt", "a"), "n": 1, "deep": {"b": [write("b.txt", "b"), None]}}
-        if what == "list": return [write(f"{i}.txt", str(i)) for i in range(count)]
-        if what == "same name": return [write("same.txt", str(i)) for i in range(count)]
-        if what == "missing": return Path("/nowhere/at/all.txt")
-        if what == "directory": return Path(tempfile.mkdtemp())
-        if what == "given": return Path(name)
-        if what == "text": return name
-        if what == "bytes io": return io.BytesIO(b"in memory")
-        if what == "text io": return io.StringIO("in memory")
-        if what == "open file":
-            file = tempfile.TemporaryFile()
-            file.write(b"was open")
-            file.seek(0)
-            return file
-        if what.startswith("named"):
-            file = tempfile.NamedTemporaryFile(suffix=".json", delete=what != "named, left")
-            file.write(b"was open")
-            self.kept = file if what == "named, kept" else None
-            return [file, {"again": file}]
-        if what == "link":  # as the cache of a hub has it
-            blob = write("1960141250d1", "glTF")
-            os.makedirs("snapshot", exist_ok=True)
-            link = os.path.join("snapshot", name)
-            if not os.path.lexists(link): os.symlink("../blob", link)
-            if not os.path.exists("blob"): os.replace(blob, "blob")
-            else: os.remove(blob)
-            return (Path(link), [open(link, "rb")])
-        if what == "pathlib":
-            import pathlib
-            return pathlib.Path(write("p.txt", "p"))
-        raise ValueError(what)
-"""
+MODEL = model_source("http/output_files")
 
 
 @pytest.fixture(scope="module")
@@ -182,34 +138,7 @@ def test_temporary_files_are_removed(server, what):
     assert not any((server.spool() / "outputs").glob("*"))
 
 
-BESIDE = """
-import os
-from typing import Iterator, List
-from cog import BasePredictor, Path, batch
-
-def beside():
-    os.makedirs("deep", exist_ok=True)
-    with open("deep/out.txt", "w") as out:
-        out.write("made")
-    return Path("deep/out.txt")
-
-class Plain:
-    def predict(self) -> Path:
-        return beside()
-
-class Yields:
-    def predict(self) -> Iterator[Path]:
-        yield beside()
-
-class Async:
-    async def predict(self) -> Path:
-        return beside()
-
-class Batch:
-    @batch(max_size=4)
-    def predict(self, n: List[int]) -> List[Path]:
-        return [beside() for _ in n]
-"""
+BESIDE = model_source("http/output_files_beside")
 
 
 @pytest.mark.parametrize("name", ["Plain", "Yields", "Async", "Batch"])
@@ -223,25 +152,7 @@ def test_files_beside_the_model_are_kept_also_below_the_temporary_directory(star
     assert (directory / "deep" / "out.txt").read_text() == "made"
 
 
-ITERATOR = """
-import os, tempfile, time
-from typing import Any, Iterator
-from cog import BasePredictor, Path, streaming
-class Predictor(BasePredictor):
-    @streaming
-    def predict(self, count: int = 3, end: str = "") -> Iterator[Path]:
-        path = os.path.join(tempfile.mkdtemp(), "frame.txt")
-        for i in range(count):
-            with open(path, "w") as out:
-                out.write(f"frame {i}")
-            yield Path(path)
-        if end == "raise":
-            raise ValueError("boom")
-        if end == "missing":
-            yield Path("/nowhere/at/all.txt")
-        if end == "hang":
-            time.sleep(60)
-"""
+ITERATOR = model_source("http/output_files_iterator")
 
 FRAMES = [b"frame 0", b"frame 1", b"frame 2"]
 
@@ -508,20 +419,7 @@ def test_uploaded_temporary_files_are_removed(uploading, uploads):
 
 # Large files: they must not pass through memory.
 
-LARGE = """
-import os, tempfile
-from typing import Any
-from cog import BasePredictor, Path
-class Predictor(BasePredictor):
-    def predict(self, mebibytes: int = 64, many: bool = False, here: bool = False) -> Any:
-        path = "large.bin" if here else os.path.join(tempfile.mkdtemp(), "large.bin")
-        part = bytes(range(256)) * 4096
-        with open(path, "wb") as out:
-            for _ in range(mebibytes):
-                out.write(part)
-            out.write(b"end")
-        return {"before": [1, None], "é": [Path(path), "x"], "after": None} if many else Path(path)
-"""
+LARGE = model_source("http/output_files_large")
 
 
 @pytest.fixture
@@ -605,11 +503,7 @@ def test_a_large_file_outlives_the_server(start, tmp_path):
     assert again.get("/predictions/kept").json["output"] == output
 
 
-YIELDED = (
-    LARGE.replace("import Any", "import Any, Iterator")
-    .replace("-> Any", "-> Iterator[Any]")
-    .replace("return", "yield")
-)
+YIELDED = model_source("http/output_files_yielded")
 
 
 @pytest.mark.parametrize("how", ["yielded", "webhook", "kept", "recovered"])

@@ -1,4 +1,4 @@
-"""Section 15, poll: GET of one prediction and of all."""
+"""GET of one prediction and of all: docs/http-api.md#finished-predictions."""
 
 from __future__ import annotations
 

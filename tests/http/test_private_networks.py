@@ -1,4 +1,4 @@
-"""Section 15, private networks: --deny-private-networks."""
+"""--deny-private-networks: docs/http-api.md#urls."""
 
 from __future__ import annotations
 

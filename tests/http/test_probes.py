@@ -1,5 +1,5 @@
-"""Section 15, probes: /health-check is always 200, /livez while the server lives, /readyz when
-predictions are taken.
+"""/health-check is always 200, /livez while the server lives, /readyz while it accepts predictions:
+docs/http-api.md#health.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import pytest
 
 from conftest import real_python
 from http_harness import Server
+from model_sources import model_source
 
 KINDS = {"sync": "def", "async": "async def"}
 
@@ -170,25 +171,7 @@ SETUPS = {
     "later": "return asyncio.get_event_loop().create_task(fetch())",
 }
 
-LOOPS = """
-import asyncio
-from cog import BasePredictor
-
-async def fetch():
-    await asyncio.sleep(0)
-    return "weights"
-
-class Predictor(BasePredictor):
-    def setup(self):
-        self.weights = self.fetched()
-        self.lock = asyncio.Lock()
-    def fetched(self):
-        {how}
-    async def predict(self) -> str:
-        async with self.lock:
-            await asyncio.sleep(0)
-        return self.weights if isinstance(self.weights, str) else await self.weights
-"""
+LOOPS = model_source("http/process_loops")
 
 
 @pytest.mark.parametrize("how", SETUPS)

@@ -1,5 +1,5 @@
-"""Section 15, metrics: read with Prometheus' own parser; the dashboard asks only for what there
-is.
+"""Metrics, read with Prometheus' own parser; the dashboard asks only for those that exist:
+docs/operating.md#metrics.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Section 15, queue: predictions that wait for a slot."""
+"""Predictions that wait for a slot: docs/http-api.md#waiting-for-a-slot."""
 
 from __future__ import annotations
 

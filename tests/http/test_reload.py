@@ -16,6 +16,7 @@ import pytest
 
 from conftest import BINARY, Starter, real_python
 from http_harness import Answer, Server
+from model_sources import model_source
 from waiting import until
 
 ECHO = """
@@ -25,15 +26,7 @@ class Predictor(BasePredictor):
         return "{word} " + name
 """
 #: Runs until there is a file beside the model whose name it is given.
-SLOW = """
-import pathlib, time
-from cog import BasePredictor
-class Predictor(BasePredictor):
-    def predict(self, until: str) -> str:
-        while not pathlib.Path(until).exists():
-            time.sleep(0.005)
-        return "old"
-"""
+SLOW = model_source("http/reload_slow")
 NEW = """
 from cog import BasePredictor
 class Predictor(BasePredictor):
@@ -185,26 +178,11 @@ def test_a_running_prediction_ends_with_the_old_model(
     assert model.server.predict({}).json["output"] == "new"
 
 
-@pytest.mark.parametrize("kind", ["sync", "async", "batch", "deaf"])
+@pytest.mark.parametrize("kind", ["sync", "async", "batch", "stubborn"])
 def test_a_prediction_that_takes_longer_than_the_grace_period_fails(
     start: Starter, directory: pathlib.Path, kind: str
 ) -> None:
-    source = {
-        "sync": SLOW,
-        "async": SLOW.replace("def predict", "async def predict")
-        .replace("time.sleep", "await asyncio.sleep")
-        .replace("import pathlib", "import asyncio, pathlib"),
-        "batch": SLOW.replace(
-            "    def predict(self, until: str) -> str",
-            "    @cog.batch(max_size=4, max_wait_ms=5)\n    def predict(self, until: list[str]) -> list[str]",
-        )
-        .replace("import pathlib", "import cog, pathlib")
-        .replace("Path(until)", "Path(until[0])"),
-        "deaf": SLOW.replace(
-            "            time.sleep(0.005)",
-            "            try: time.sleep(0.005)\n            except BaseException: pass",
-        ),
-    }[kind]
+    source = SLOW if kind == "sync" else model_source(f"http/reload_slow_{kind}")
     (directory / "predict.py").write_text(source)
     model = Model(
         start, directory, "--runner-shutdown-grace-period", "0.2", "--cancel-grace", "0.5"
@@ -287,11 +265,7 @@ def test_what_waits_fails_with_a_broken_model(
 
 
 def test_cog_yaml_is_read_anew(start: Starter, directory: pathlib.Path) -> None:
-    (directory / "other.py").write_text(
-        "import asyncio\n"
-        + NEW.replace("def predict", "async def predict")
-        + "\ndef train(n: int) -> str:\n    return 'x' * n\n"
-    )
+    (directory / "other.py").write_text(model_source("http/reload_new_async"))
     model = Model(start, directory)
     assert model.server.ask("POST", "/trainings", {"input": {"n": 2}}).status == 404
     health = model.saved(
@@ -364,21 +338,7 @@ def test_a_save_in_the_middle_of_setup_begins_it_anew(
 
 
 def test_what_the_model_writes_itself_is_no_change(start: Starter, directory: pathlib.Path) -> None:
-    (directory / "predict.py").write_text("""
-import json, pathlib, uuid
-from cog import BasePredictor
-class Predictor(BasePredictor):
-    def setup(self):
-        pathlib.Path("cache.json").write_text(uuid.uuid4().hex)
-        pathlib.Path("made.py").write_text("x = 1")
-        pathlib.Path("cache").mkdir(exist_ok=True)
-        pathlib.Path("cache/new.py").write_text("x = 1")
-    def predict(self, n: int) -> str:
-        pathlib.Path("known.json").write_text(str(n))
-        pathlib.Path(f"out-{n}.txt").write_text(str(n))
-        pathlib.Path("out.png").write_text(str(n))
-        return str(n)
-""")
+    (directory / "predict.py").write_text(model_source("http/reload_writes"))
     for name in ("known.json", "cache.json"):
         (directory / name).write_text("old")
     model = Model(start, directory)

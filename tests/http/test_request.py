@@ -1,4 +1,4 @@
-"""Section 2: content types, the envelope, and the Prefer header."""
+"""Content types, the envelope, and the Prefer header: docs/http-api.md#creating-a-prediction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Section 4: what a prediction looks like; and the bodies of errors."""
+"""The JSON of a prediction, and the bodies of errors: docs/http-api.md#the-prediction."""
 
 from __future__ import annotations
 
@@ -8,26 +8,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from http_events import Stream
+from model_sources import model_source
 
-MODEL = """
-from typing import Any
-from cog import BasePredictor
-OUTPUTS = {
-    "zero": 0, "float zero": 0.0, "false": False, "empty": "", "empty list": [], "empty object": {}, "none": None,
-    "one item": ["x"], "big": 2**70, "ordered": {"z": 1, "a": 2}, "nested": {"l": [1, [2.5, None]]}, "text": "é😀\\n",
-    "nan": float("nan"), "inf": [1, {"x": float("inf")}], "unserialisable": object(), "bytes": b"x",
-}
-class Predictor(BasePredictor):
-    def predict(self, what: str = "text") -> Any:
-        print("log of", what)
-        if what == "raise":
-            raise ValueError("boom")
-        if what == "raise nothing":
-            raise ValueError
-        if what == "raise key":
-            raise KeyError("k")
-        return OUTPUTS[what]
-"""
+MODEL = model_source("http/response")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Section 15, poll: how long finished predictions are kept."""
+"""How long finished predictions are kept: docs/http-api.md#finished-predictions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Section 8, secrets: the model gets them, nobody else sees them."""
+"""The model gets secret inputs; nothing else shows them: docs/security.md."""
 
 from __future__ import annotations
 
@@ -8,34 +8,13 @@ import stat
 import pytest
 
 from http_events import Stream
+from model_sources import model_source
 from waiting import until
 
 HUSH = "hush-hush-4711"
 STARS = "**********"
 
-MODEL = """
-import os, time
-from typing import Iterator, List, Optional
-from cog import BasePredictor, Input, Secret, streaming
-class Predictor(BasePredictor):
-    @streaming
-    def predict(
-        self,
-        token: Secret = Input(description="of the user"),
-        other: Optional[Secret] = None,
-        fallback: Secret = Secret("built in"),
-        end: str = "",
-    ) -> Iterator[str]:
-        print("token is", token, repr(token), f"{token}")
-        yield str(len(token.get_secret_value()))
-        if end == "raise":
-            raise ValueError(f"bad token {token}")
-        if end == "hang":
-            time.sleep(60)
-        if end == "die":
-            os._exit(9)
-        yield str(token)
-"""
+MODEL = model_source("http/secrets")
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+from model_sources import model_source
 from waiting import alive, until
 
 JSON = {"Content-Type": "application/json"}
@@ -27,32 +28,7 @@ class Predictor(BasePredictor):
         return "hello " + name
 """
 
-MOODY = """
-import os, sys, time
-from cog import BasePredictor
-class Predictor(BasePredictor):
-    def predict(self, mood: str = "calm") -> float:
-        if mood == "long line":
-            print("x" * 300_000)
-        if mood == "raise":
-            raise ValueError("boom")
-        if mood == "exit":
-            sys.exit(3)
-        if mood == "nan":
-            return float("nan")
-        while mood == "loop":
-            pass
-        if mood == "sleep":
-            time.sleep(60)
-        if mood == "die":
-            os.kill(os.getpid(), 9)
-        while mood == "stubborn":
-            try:
-                time.sleep(60)
-            except BaseException:
-                pass
-        return 1
-"""
+MOODY = model_source("http/sequence_moody")
 
 
 def test_boot_predict_and_webhook(start, receiver):
@@ -208,19 +184,7 @@ def test_cancel_and_the_next_prediction_works(start, receiver, mood):
 
 def test_async_predictions_run_at_once_and_apart(start):
     server = start(
-        """
-import asyncio
-from cog import BasePredictor
-class Predictor(BasePredictor):
-    async def setup(self):
-        self.running = 0
-    async def predict(self, n: int) -> int:
-        self.running += 1
-        while self.running < 8:
-            await asyncio.sleep(0.01)
-        print("I am", n)
-        return n
-""",
+        model_source("http/sequence_lasting"),
         "--max-concurrency",
         "8",
     )

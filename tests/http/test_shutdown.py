@@ -1,4 +1,6 @@
-"""Section 14, shutdown: what runs is waited for, everybody is told, nothing is left."""
+"""Shutdown waits for running predictions, notifies every client and leaves nothing:
+docs/operating.md#graceful-end.
+"""
 
 from __future__ import annotations
 

@@ -8,23 +8,10 @@ import threading
 
 import pytest
 
+from model_sources import model_source
 from waiting import until
 
-MODEL = """
-import os, pathlib, time
-here = pathlib.Path(__file__).parent
-class Predictor:
-    def setup(self):
-        with open(here / "setups", "a") as f:
-            f.write(f"{os.getpid()}\\n")
-        while (here / "hold").exists():
-            time.sleep(0.02)
-    def predict(self, until: str = "") -> str:
-        print(os.getpid(), flush=True)
-        while until and not (here / until).exists():
-            time.sleep(0.02)
-        return "done"
-"""
+MODEL = model_source("http/shutdown_no_restart")
 ASYNC = {"Prefer": "respond-async"}
 
 

@@ -1,4 +1,4 @@
-"""Section 5: status codes by situation."""
+"""Status codes by situation: docs/http-api.md#endpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sections 11 and 15: server-sent events, and joining them again."""
+"""Server-sent events, and joining them again: docs/http-api.md#streams."""
 
 from __future__ import annotations
 
@@ -13,37 +13,10 @@ import pytest
 
 from conftest import BINARY
 from http_events import Stream
+from model_sources import model_source
 from waiting import until
 
-MODEL = """
-import sys, threading, time
-from typing import Iterator
-from cog import BasePredictor, current_scope, streaming
-
-class Predictor(BasePredictor):
-    def setup(self):
-        import pathlib
-        self.go = pathlib.Path("go")
-
-    @streaming
-    def predict(self, n: int = 3, end: str = "", wait: str = "", size: int = 1) -> Iterator[str]:
-        print("out")
-        print("err", file=sys.stderr)
-        current_scope().record_metric("tokens", n)
-        for i in range(n):
-            yield str(i) * size
-        while wait and not (self.go.parent / wait).exists():
-            time.sleep(0.01)
-        if end == "raise":
-            raise ValueError("boom")
-        if end == "hang":
-            time.sleep(60)
-        if end == "more":
-            yield "last"
-
-    def train(self, n: int = 1) -> str:
-        return "trained"
-"""
+MODEL = model_source("http/streams")
 
 PLAIN = "class Predictor:\n    def predict(self, n: int = 1) -> str:\n        return 'plain'\n"
 
@@ -209,21 +182,7 @@ def test_an_item_comes_when_it_is_yielded(server, gate):
         assert s.until("output")[-1].data == {"chunk": "last", "index": 1}
 
 
-ASYNC = """
-import time
-from typing import AsyncIterator
-from cog import BasePredictor, concurrent, streaming
-import pathlib
-
-class Predictor(BasePredictor):
-    @concurrent(max=4)
-    @streaming
-    async def predict(self, n: int = 2, gate: str = "") -> AsyncIterator[str]:
-        for i in range(n):
-            yield f"{gate}{i}"
-            while gate and not pathlib.Path(f"{gate}{i}").exists():
-                time.sleep(0.01)  # holds the loop, as a model that computes does
-"""
+ASYNC = model_source("http/streams_async")
 
 
 @pytest.fixture(scope="module")

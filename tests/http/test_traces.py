@@ -1,4 +1,4 @@
-"""Section 15, traces: what a collector gets, and that nobody else notices it."""
+"""Traces: what a collector gets, and that nothing else changes: docs/operating.md#traces."""
 
 from __future__ import annotations
 

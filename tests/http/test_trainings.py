@@ -1,4 +1,4 @@
-"""Section 13: trainings run `train`, beside the predictions and by the same rules."""
+"""Trainings run `train` next to the predictions and by the same rules: docs/http-api.md#endpoints."""
 
 from __future__ import annotations
 
@@ -6,40 +6,10 @@ import base64
 
 import pytest
 
+from model_sources import model_source
 from waiting import alive, until
 
-MODEL = """
-import time
-from typing import Optional
-from cog import BaseModel, BasePredictor, Input, Path, current_scope
-
-class TrainingOutput(BaseModel):
-    weights: Path
-    loss: float
-    note: Optional[str]
-
-class Predictor(BasePredictor):
-    def predict(self, n: int = 1, wait: bool = False) -> str:
-        while wait:
-            time.sleep(0.01)
-        return "predicted"
-
-def train(
-    data: Path = Input(description="Examples", default=None),
-    steps: int = Input(default=2, ge=1, le=9),
-    mode: str = Input(default="good", choices=["good", "bad", "endless"]),
-) -> TrainingOutput:
-    for step in range(steps):
-        print("step", step)
-    if mode == "bad":
-        raise ValueError("diverged")
-    while mode == "endless":
-        time.sleep(0.01)
-    current_scope().record_metric("steps", steps)
-    with open("weights.txt", "w") as out:
-        out.write(data.read_text() if data else "none")
-    return TrainingOutput(weights="weights.txt", loss=steps)
-"""
+MODEL = model_source("http/trainings")
 
 
 @pytest.fixture(scope="module")
@@ -218,25 +188,7 @@ def test_a_function_that_is_only_called_train_does_no_harm(start):
 
 
 #: The training is synchronous and must not stop the loop, so it runs in a thread.
-BESIDE_ASYNC = """
-import os, time
-class Predictor:
-    async def predict(self) -> int:
-        return os.getpid()
-    def train(self, path: str, deaf: bool = False) -> str:
-        open(path, "w").close()
-        try:
-            while not deaf or os.path.exists(path):
-                time.sleep(0.01)
-                with open(path + ".steps", "a") as steps:
-                    steps.write(".")
-        except BaseException as error:
-            if deaf:
-                time.sleep(600)
-            open(path + ".end", "w").write(type(error).__name__)
-            raise
-        return "done"
-"""
+BESIDE_ASYNC = model_source("http/trainings_beside_async")
 
 
 def test_a_cancel_ends_a_synchronous_training_beside_an_async_predict(start, tmp_path):

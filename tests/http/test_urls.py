@@ -11,25 +11,9 @@ import pytest
 from conftest import BINARY, real_python
 from http_harness import Reply
 from http_store import Store
+from model_sources import model_source
 
-MODEL = """
-from typing import Any, List
-from cog import BasePredictor, Path
-
-def about(file):
-    return [file.name, file.read_text()] if file else None
-
-class Predictor(BasePredictor):
-    def predict(self, file: Path = None, many: List[Path] = [], out: bool = False) -> Any:
-        if out:
-            made = Path("out put.txt")
-            made.write_text("made")
-            return made.absolute()
-        return about(file) or [about(f) for f in many]
-
-def train(file: Path = None) -> Any:
-    return about(file)
-"""
+MODEL = model_source("http/urls")
 ASYNC = {"Prefer": "respond-async"}
 
 #: What a client writes after the host, what is asked for, and the name of the file.

@@ -1,4 +1,6 @@
-"""Section 15, official client: the published JavaScript client, as it is, against this server."""
+"""Replicate's published JavaScript client, unchanged, against this server:
+docs/http-api.md#replicates-clients.
+"""
 
 from __future__ import annotations
 

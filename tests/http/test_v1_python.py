@@ -1,4 +1,6 @@
-"""Section 15, official client: the published Python client, as it is, against this server."""
+"""Replicate's published Python client, unchanged, against this server:
+docs/http-api.md#replicates-clients.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Section 15, wait: `Prefer: wait` and `wait=N`."""
+"""`Prefer: wait` and `wait=N`: docs/http-api.md#waiting-and-deadlines."""
 
 from __future__ import annotations
 

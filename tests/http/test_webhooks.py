@@ -1,4 +1,4 @@
-"""Section 7: webhooks."""
+"""Webhooks: docs/http-api.md#webhooks."""
 
 from __future__ import annotations
 
@@ -14,23 +14,10 @@ import pytest
 from standardwebhooks import Webhook
 
 from http_harness import Receiver, Reply
+from model_sources import model_source
 from waiting import until
 
-MODEL = """
-import os, time
-from typing import Iterator
-from cog import BasePredictor
-class Predictor(BasePredictor):
-    def predict(self, n: int = 3, pause: float = 0.0, end: str = "") -> Iterator[str]:
-        for i in range(n):
-            print("line", i)
-            yield str(i)
-            time.sleep(pause)
-        if end == "raise":
-            raise ValueError("boom")
-        if end == "die":
-            os.kill(os.getpid(), 9)
-"""
+MODEL = model_source("http/webhooks")
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 import pytest
 from packages import ROOT
 
+from model_sources import model_source
 from waiting import until
 
 PAGE = (ROOT / "docs/proxies.md").read_text()
@@ -24,21 +25,7 @@ NAME = "model.example.com"
 MIB = 1 << 20
 
 #: Says at once that it runs, and ends when the file is there that the test makes.
-WAITS = """
-import pathlib
-import time
-
-from cog import BasePredictor, ConcatenateIterator, streaming
-
-
-class Predictor(BasePredictor):
-    @streaming
-    def predict(self, go: str) -> ConcatenateIterator[str]:
-        yield "first"
-        while not pathlib.Path(go).exists():
-            time.sleep(0.005)
-        yield "last"
-"""
+WAITS = model_source("packaging/proxies_waits")
 
 TURNS = """
 from cog import BasePredictor, Path
@@ -52,22 +39,7 @@ class Predictor(BasePredictor):
 """
 
 #: Notes each of its runs.
-COUNTS = """
-import os
-import pathlib
-import time
-
-from cog import BasePredictor
-
-
-class Predictor(BasePredictor):
-    def predict(self, runs: str, go: str = "/") -> str:
-        with open(runs, "a") as f:
-            f.write("run\\n")
-        while not pathlib.Path(go).exists():
-            time.sleep(0.005)
-        return os.environ["SERVER"]
-"""
+COUNTS = model_source("packaging/proxies_counts")
 
 
 def shown(name: str) -> str:

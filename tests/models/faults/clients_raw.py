@@ -1,0 +1,14 @@
+import os, time
+from typing import Any
+from cog import BasePredictor
+
+
+class Predictor(BasePredictor):
+    def setup(self):
+        self.runs = 0
+
+    def predict(self, s: float = 0, value: Any = None) -> str:
+        self.runs += 1
+        print("begun", flush=True)
+        time.sleep(s)
+        return f"run {self.runs}"
