@@ -1,5 +1,5 @@
-// Package jsonscan finds the parts of JSON text without decoding them. A string of 16 MiB, such as a
-// data URL, is neither copied nor looked at twice.
+// Package jsonscan finds the parts of JSON text without decoding them. A string of 16 MiB, such as
+// a data URL, is neither copied nor looked at twice.
 package jsonscan
 
 import (

@@ -7,9 +7,9 @@ import (
 	"unsafe"
 )
 
-// Unquote returns the text of a JSON string that a Scanner has skipped. Without escapes it is a view
-// of quoted and not a copy, so that a data URL of many megabytes exists once. The caller must not
-// write to quoted afterwards.
+// Unquote returns the text of a JSON string that a Scanner has skipped. Without escapes it is a
+// view of quoted and not a copy, so that a data URL of many megabytes exists once. The caller must
+// not write to quoted afterwards.
 func Unquote(quoted []byte) string {
 	text := quoted[1 : len(quoted)-1]
 	escape := bytes.IndexByte(text, '\\')

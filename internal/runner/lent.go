@@ -67,9 +67,9 @@ func (l *Lent) close() {
 	}
 }
 
-// lentPipe is one of these pipes. Only one run has it at a time. If a process can still write to the
-// pipe after the runner has taken the descriptors back, the run has left that process behind: it
-// keeps the pipe, the server's log gets its output, and the next run gets a new pipe.
+// lentPipe is one of these pipes. Only one run has it at a time. If a process can still write to
+// the pipe after the runner has taken the descriptors back, the run has left that process behind:
+// it keeps the pipe, the server's log gets its output, and the next run gets a new pipe.
 type lentPipe struct {
 	open func() (fd int, err error) // a new pipe, not blocking
 	late func([]byte)               // gets the output after the end of a run

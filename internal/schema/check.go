@@ -11,23 +11,23 @@ import (
 	"github.com/coggo/coggo/internal/jsonscan"
 )
 
-// maxDepth bounds the nesting of an input. The runner's interpreter refuses about 1,000 levels with
-// an exception in the middle of reading a request, so the edge must refuse fewer, with a margin for
-// the request around the input.
+// maxDepth bounds the nesting of an input. Python raises an exception at about 1,000 levels, in the
+// middle of reading a request. So the server must refuse earlier, with a margin for the request
+// around the input.
 const maxDepth = 256
 
-// Checked is an input that the model can take.
+// Checked is an input that the model accepts.
 type Checked struct {
-	// Input is what the runner gets: values coerced, unknown and repeated keys dropped. The order
-	// of keys and every digit are the client's. It is the bytes that were checked when nothing had
-	// to change. Long URLs of files are only in Files.
+	// Input is the input for the runner: values coerced, unknown and repeated keys dropped. The
+	// order of keys and every digit are the client's. If nothing had to change, it is the slice
+	// that was checked. Long URLs of files are only in Files.
 	Input json.RawMessage
-	// Echo is what the client sent, with stars for secrets. It is the bytes that were checked when
-	// there is no secret.
+	// Echo is the client's input with stars for secrets. Without secrets it is the slice that was
+	// checked.
 	Echo json.RawMessage
 	// Files are the values that stand for files, in the order of Input.
 	Files []FileInput
-	// Unknown are the keys that were dropped.
+	// Unknown are the dropped keys.
 	Unknown []string
 }
 
@@ -37,13 +37,13 @@ type FileInput struct {
 	URL     string // http, https or data
 }
 
-// Check tells whether the model takes raw, a JSON object; nil and null mean {}. Either all problems
-// come back, at most 100, or the checked input. The result refers to raw, which must not change
-// afterwards. Check may be called from any goroutine and does not panic on any bytes.
+// Check checks raw, a JSON object, against the model's schema; nil and null mean {}. It returns
+// either all problems, at most 100, or the checked input. The result refers to raw, which must not
+// change afterwards. Check may be called from any goroutine and does not panic on any bytes.
 //
-// A repeated key means its last value. Text that is not Unicode (invalid UTF-8, half a surrogate
-// pair), numbers that the model's interpreter cannot represent and deep nesting are refused
-// wherever they stand, also under unknown keys.
+// Of a repeated key the last value counts. Check refuses strings that are not valid Unicode
+// (invalid UTF-8, half a surrogate pair), numbers that Python cannot represent, and deep nesting
+// everywhere, also under unknown keys.
 func (i *Input) Check(raw json.RawMessage) (Checked, []Problem) {
 	if trimmed := bytes.TrimSpace(raw); len(trimmed) == 0 || string(trimmed) == "null" {
 		raw = json.RawMessage("{}")
@@ -71,14 +71,16 @@ func (i *Input) Check(raw json.RawMessage) (Checked, []Problem) {
 	return Checked{input, echo, w.files, w.unknown}, nil
 }
 
-// rewrite returns the checked input with more changes than the walk has kept. It is nil where that
-// is too large, or takes too long.
+// rewrite returns the checked input with more changes than the walk has kept. It returns nil if
+// that is too large or takes too long.
 func (w *walk) rewrite(root *node) json.RawMessage {
 	if w.revision.growth > mostGrowth*len(w.raw) {
-		w.add("too_long", fmt.Sprintf("is more than %d times as large as it was sent, once its numbers are written as the model takes them", mostGrowth+1))
+		w.add("too_long", fmt.Sprintf("is more than %d times as large as it was sent, "+
+			"once its numbers are written as the model takes them", mostGrowth+1))
 		return nil
 	}
-	again := walk{raw: w.raw, revision: revision{out: make([]byte, 0, len(w.raw)+w.revision.growth)}}
+	out := make([]byte, 0, len(w.raw)+w.revision.growth)
+	again := walk{raw: w.raw, revision: revision{out: out}}
 	again.root(root)
 	if w.problems = again.problems; len(w.problems) > 0 {
 		return nil
@@ -86,13 +88,13 @@ func (w *walk) rewrite(root *node) json.RawMessage {
 	return append(again.revision.out, w.raw[again.revision.at:]...)
 }
 
-// rule is how far a value may be from its type.
+// rule says how far a value may be from its type.
 type rule int
 
 const (
 	exact   rule = iota // a member of a Union as it is
 	numeric             // 2.0 for an integer, 1 for a float
-	lenient             // also text for a number, and text, 0 and 1 for a boolean
+	lenient             // also a string for a number, and a string, 0 or 1 for a boolean
 )
 
 // step is one level of a path: a key, or an index.
@@ -102,19 +104,21 @@ type step struct {
 	inArray bool
 }
 
-// walk is one pass over an input. What it finds is meaningless once there is a problem.
+// walk is one pass over an input. Once there is a problem, its other results are meaningless.
 type walk struct {
 	raw      []byte
 	path     []step
 	problems []Problem
 	failed   bool // there is a problem
-	quiet    bool // which nobody asks for: a trial
+	quiet    bool // a trial: nobody asks which problem
 	revision revision
 	files    []FileInput
 	maxFiles int // 0: no limit
 	unknown  []string
 	matching time.Duration // spent on patterns
-	veiled   bool          // in a value that holds a secret: the client may have put it in a wrong place
+	// veiled is set within a value that contains a secret: the client may have put the secret in a
+	// wrong place.
+	veiled bool
 }
 
 func (w *walk) text(v jsonscan.Span) []byte { return w.raw[v.Start:v.End] }
@@ -130,11 +134,12 @@ func (w *walk) add(kind, msg string) {
 	case n < maxProblems-1:
 		w.problems = append(w.problems, newProblem(w.path, kind, msg))
 	case n == maxProblems-1:
-		w.problems = append(w.problems, newProblem(nil, "too_many_errors", "has more problems than are listed here"))
+		more := newProblem(nil, "too_many_errors", "has more problems than are listed here")
+		w.problems = append(w.problems, more)
 	}
 }
 
-// refuse adds a problem that names what was got.
+// refuse adds a problem that names the value.
 func (w *walk) refuse(n *node, v jsonscan.Span, kind, msg string) {
 	if w.failed = true; !w.quiet {
 		w.add(kind, msg+"; got "+describe(w.text(v), w.veiled))
@@ -182,11 +187,12 @@ func (w *walk) value(n *node, v jsonscan.Span, r rule) {
 }
 
 func (n *node) takesNull() bool {
-	return n.nullable || n.kind == nullType || n.kind == anyType && n.anyOf == nil && n.enum == nil && n.not == nil
+	anything := n.kind == anyType && n.anyOf == nil && n.enum == nil && n.not == nil
+	return n.nullable || n.kind == nullType || anything
 }
 
-// kindOf returns the type that a value is checked by: that of the schema, or where it has none and
-// yet says something of values of some type, the one that the value has.
+// kindOf returns the type by which a value is checked: that of the schema, or the value's own if
+// the schema has keywords about some type but doesn't say which type it is.
 func (n *node) kindOf(value []byte) string {
 	if !n.asserts {
 		return n.kind
@@ -216,8 +222,8 @@ func (w *walk) choice(n *node, v jsonscan.Span, canonical string) {
 	}
 }
 
-// union takes the member that the value names by its tag, else the first that it is exactly, else
-// the first that is the same number in another form.
+// union chooses the member that the value names by its tag, else the first that it fits exactly,
+// else the first that it fits as a number in another form.
 func (w *walk) union(n *node, v jsonscan.Span, r rule) {
 	members := n.anyOf
 	if n.tag != "" && w.raw[v.Start] == '{' {
@@ -241,8 +247,8 @@ func (w *walk) union(n *node, v jsonscan.Span, r rule) {
 	w.refuseUnion(n, v, r)
 }
 
-// tagged returns the members that the object at v may be by its tag. When there is none, the
-// problem is added.
+// tagged returns the members that the tag of the object at v allows. If there aren't any, it adds a
+// problem.
 func (w *walk) tagged(n *node, v jsonscan.Span) (members []*node) {
 	w.path = append(w.path, step{key: n.tag})
 	defer func() { w.path = w.path[:len(w.path)-1] }()
@@ -254,7 +260,8 @@ func (w *walk) tagged(n *node, v jsonscan.Span) (members []*node) {
 	var shown []string
 	for _, member := range n.anyOf {
 		tags := member.tags(n.tag)
-		if len(tags) == 0 || slices.ContainsFunc(tags, func(m *node) bool { return w.fits(m, tag, exact) }) {
+		fits := func(m *node) bool { return w.fits(m, tag, exact) }
+		if len(tags) == 0 || slices.ContainsFunc(tags, fits) {
 			members = append(members, member)
 		}
 		for _, m := range tags {
@@ -269,8 +276,8 @@ func (w *walk) tagged(n *node, v jsonscan.Span) (members []*node) {
 	return members
 }
 
-// tags are the schemas of the property called tag in the members of a union, or in the one object
-// that n is.
+// tags returns the schemas of the property called tag: those in the members if n is a union, else
+// that of n.
 func (n *node) tags(tag string) (found []*node) {
 	for _, member := range n.anyOf {
 		found = append(found, member.tags(tag)...)
@@ -281,9 +288,9 @@ func (n *node) tags(tag string) (found []*node) {
 	return found
 }
 
-// refuseUnion says what is wrong with the value for the one member that is of its JSON type, else
-// names the types. Where a number fits neither an integer nor a float member, the float member says
-// why.
+// refuseUnion adds the problems that the value has with the one member of its JSON type. If there
+// are several such members or none, it names the types of all. For a number that fits neither an
+// integer nor a float, the float member gives the reason.
 func (w *walk) refuseUnion(n *node, v jsonscan.Span, r rule) {
 	var near []*node
 	var names []string
@@ -293,7 +300,8 @@ func (w *walk) refuseUnion(n *node, v jsonscan.Span, r rule) {
 		}
 		names = append(names, member.name())
 	}
-	wider := slices.DeleteFunc(slices.Clone(near), func(m *node) bool { return m.kind == integerType })
+	isInteger := func(m *node) bool { return m.kind == integerType }
+	wider := slices.DeleteFunc(slices.Clone(near), isInteger)
 	if len(near) == 2 && len(wider) == 1 && wider[0].kind == numberType {
 		near = wider
 	}
@@ -304,29 +312,32 @@ func (w *walk) refuseUnion(n *node, v jsonscan.Span, r rule) {
 	w.refuse(n, v, "union", "must be "+strings.Join(names, " or "))
 }
 
-// try walks the value on its own, so that a member of a union that does not fit leaves nothing
-// behind.
+// try walks the value in a separate walk, so that a member of a union that does not fit has no
+// effect.
 func (w *walk) try(n *node, v jsonscan.Span, r rule, quiet bool) walk {
-	trial := walk{raw: w.raw, path: w.path, matching: w.matching, veiled: w.veiled, quiet: quiet, maxFiles: w.maxFiles}
+	trial := walk{
+		raw: w.raw, path: w.path, matching: w.matching, veiled: w.veiled, quiet: quiet,
+		maxFiles: w.maxFiles,
+	}
 	trial.value(n, v, r)
 	w.matching = trial.matching
 	return trial
 }
 
-// fits reports whether the value is one of n.
+// fits reports whether the value fits n.
 func (w *walk) fits(n *node, v jsonscan.Span, r rule) bool {
 	trial := w.try(n, v, r, true)
 	return !trial.failed
 }
 
-// also adds the problems that the value has with one schema more.
+// also adds the problems that the value has with another schema.
 func (w *walk) also(n *node, v jsonscan.Span, r rule) {
 	trial := w.try(n, v, r, w.quiet)
 	w.failed = w.failed || trial.failed
 	w.problems = append(w.problems, trial.problems...)
 }
 
-// adopt takes over what a trial has found. What it has not kept is found again.
+// adopt takes over the results of a trial. Edits that the trial has not kept are made again.
 func (w *walk) adopt(trial *walk, n *node, v jsonscan.Span, r rule) {
 	if trial.revision.more && w.revision.out != nil {
 		w.value(n, v, r)
@@ -341,10 +352,10 @@ func (w *walk) adopt(trial *walk, n *node, v jsonscan.Span, r rule) {
 	w.files = append(w.files, trial.files...)
 }
 
-// manyFiles reports whether there are more files than there may be. One more is kept.
+// manyFiles reports whether there are more files than allowed. The walk keeps one too many.
 func (w *walk) manyFiles() bool { return w.maxFiles > 0 && len(w.files) > w.maxFiles }
 
-// view is a part of the text as a string, which is no copy.
+// view returns a part of the text as a string without a copy.
 func (w *walk) view(v jsonscan.Span) string { return jsonscan.View(w.text(v)) }
 
 // takes reports whether a value that starts with c is of n's JSON type.

@@ -39,7 +39,7 @@ func newChoices(values []json.RawMessage) (*choices, error) {
 	return c, nil
 }
 
-// canonical returns the same text for spellings of the same value. The text of a string follows a
+// canonical returns the same text for all spellings of a value. That of a string begins with a
 // quote, so that "1" and 1 differ.
 func canonical(value []byte) string {
 	switch value[0] {
@@ -59,12 +59,14 @@ func canonical(value []byte) string {
 	return string(value)
 }
 
-// canonicalParts is canonical for lists and objects, whose keys have no order: a hash, because
-// quotes within quotes would double with each level. Of an object with more keys than any may have
-// the rest does not count.
+// canonicalParts is canonical for lists and objects. It returns a hash, because quotes within
+// quotes would double with each level. The order of keys does not matter. Keys beyond mostKeys are
+// ignored, because such an object is refused anyway.
 func canonicalParts(value []byte) string {
 	s := jsonscan.Scanner{Text: value, MaxDepth: maxDepth}
-	part := func(v jsonscan.Span) [sha256.Size]byte { return sha256.Sum256([]byte(canonical(value[v.Start:v.End]))) }
+	part := func(v jsonscan.Span) [sha256.Size]byte {
+		return sha256.Sum256([]byte(canonical(value[v.Start:v.End])))
+	}
 	whole := sha256.New()
 	if value[0] == '[' {
 		_ = s.Array(func(item jsonscan.Span) {

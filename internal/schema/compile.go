@@ -10,7 +10,7 @@ import (
 	"slices"
 )
 
-// The JSON types of a schema; anyType is a schema without one.
+// The JSON types of a schema; anyType means a schema without a type.
 const (
 	anyType     = ""
 	nullType    = "null"
@@ -26,11 +26,11 @@ const (
 type node struct {
 	kind     string
 	nullable bool
-	never    bool // nothing fits
+	never    bool // no value fits
 	secret   bool // the value itself is a secret
 	hides    bool // a secret is here or below: the value must not be shown
 	file     bool // the value is the URL of a file
-	asserts  bool // says something of a value whose type it does not say
+	asserts  bool // has keywords about values, but does not name their type
 
 	limits               []limit
 	multipleOf           *bound
@@ -40,22 +40,22 @@ type node struct {
 	pattern              *pattern
 	enum                 *choices
 	anyOf                []*node
-	tag                  string // the property that says which member of anyOf it is
+	tag                  string // the property that selects a member of anyOf
 	not                  *node
 
 	prefix   []*node // of the first items
 	items    *node   // of the others
 	unique   bool
 	contains *node
-	minHits  int // how many items fit contains, at least and at most
+	minHits  int // of the items, so many must fit contains, and at most maxHits
 	maxHits  *int
 
 	properties  map[string]*node
 	patterns    []keyed
 	names       *node // of the keys themselves
 	required    []string
-	needs       map[string][]string // keys that a key asks for
-	additional  *node               // for keys that neither properties nor patterns name; nil: no schema for them
+	needs       map[string][]string // dependentRequired: the keys that a key requires
+	additional  *node               // of keys that properties and patterns don't name; may be nil
 	open        bool                // additionalProperties is true
 	closed      bool                // additionalProperties is false
 	dropUnknown bool
@@ -67,7 +67,7 @@ type keyed struct {
 	value *node
 }
 
-// keywords are those that a node is made of.
+// keywords are the keywords of JSON Schema and OpenAPI from which a node is compiled.
 type keywords struct {
 	Type                 json.RawMessage            `json:"type"`
 	Format               string                     `json:"format"`
@@ -112,7 +112,7 @@ type keywords struct {
 	} `json:"discriminator"`
 }
 
-// known are the names of keywords.
+// known has the names of the fields of keywords.
 var known = func() map[string]bool {
 	names := map[string]bool{}
 	for field := range reflect.TypeFor[keywords]().Fields() {
@@ -121,8 +121,8 @@ var known = func() map[string]bool {
 	return names
 }()
 
-// compiler turns schemas into nodes. open holds the components that are being compiled, to find a
-// circle.
+// compiler turns schemas into nodes. open has the components that are being compiled, so that it
+// finds a cycle.
 type compiler struct {
 	components map[string]json.RawMessage
 	open       map[string]bool
@@ -161,7 +161,8 @@ func (c *compiler) compile(source json.RawMessage) (*node, error) {
 	if k.AnyOf != nil || k.OneOf != nil {
 		err = c.union(n, w, k)
 	} else {
-		err = errors.Join(n.setType(k), n.scalar(k), c.strings(n, k), c.arrays(n, k), c.objects(n, k), c.not(n, k))
+		err = errors.Join(n.setType(k), n.scalar(k),
+			c.strings(n, k), c.arrays(n, k), c.objects(n, k), c.not(n, k))
 	}
 	if err != nil {
 		return nil, err
@@ -170,7 +171,7 @@ func (c *compiler) compile(source json.RawMessage) (*node, error) {
 	return n, nil
 }
 
-// keywords takes from w what a node is made of.
+// keywords returns the keywords in w that a node is compiled from.
 func (w words) keywords() (k keywords, err error) {
 	own := words{}
 	for name, value := range w {
@@ -185,18 +186,18 @@ func (w words) keywords() (k keywords, err error) {
 	return k, err
 }
 
-// union compiles anyOf, or oneOf: of its members too the first that fits is taken, as the model
-// itself decides. What is said beside them, each of them says.
+// union compiles anyOf or oneOf. Of either the first member that fits is chosen, because the model
+// decides so too. The keywords next to it apply to each member.
 func (c *compiler) union(n *node, w words, k keywords) error {
 	if k.AnyOf != nil && k.OneOf != nil {
-		return errors.New("the server does not check anyOf beside oneOf: write one of them")
+		return errors.New("the server does not check anyOf together with oneOf: write one of them")
 	}
 	n.tag = k.Discriminator.PropertyName
 	rest, err := json.Marshal(w.spread())
 	if err != nil {
 		return err
 	}
-	n.anyOf = []*node{} // also without members it is a union: nothing fits
+	n.anyOf = []*node{} // a union without members is still a union: no value fits
 	for i, member := range append(k.AnyOf, k.OneOf...) {
 		if string(rest) != "{}" {
 			member, _ = json.Marshal(map[string]any{"allOf": []json.RawMessage{member, rest}})
@@ -210,7 +211,7 @@ func (c *compiler) union(n *node, w words, k keywords) error {
 	return nil
 }
 
-// setType sets what depends on the type alone.
+// setType sets the fields that depend on the type alone.
 func (n *node) setType(k keywords) error {
 	var several []string
 	switch err := json.Unmarshal(k.Type, &n.kind); {
@@ -230,7 +231,9 @@ func (n *node) setType(k keywords) error {
 	if k.Any {
 		n.kind = anyType
 	}
-	all := []string{anyType, nullType, stringType, integerType, numberType, booleanType, arrayType, objectType}
+	all := []string{
+		anyType, nullType, stringType, integerType, numberType, booleanType, arrayType, objectType,
+	}
 	if !slices.Contains(all, n.kind) {
 		return fmt.Errorf("type %q is not supported", n.kind)
 	}
@@ -286,7 +289,8 @@ func (c *compiler) strings(n *node, k keywords) (err error) {
 		return err
 	}
 	if content.holdsFile() {
-		return errors.New("contentSchema: a file inside a string of JSON cannot be fetched: take the object itself in place of the string")
+		return errors.New("contentSchema: a file inside a string of JSON cannot be fetched: " +
+			"take the object itself in place of the string")
 	}
 	n.secret = n.secret || content.hides
 	return nil
@@ -295,7 +299,7 @@ func (c *compiler) strings(n *node, k keywords) (err error) {
 func (c *compiler) arrays(n *node, k keywords) (err error) {
 	n.minItems, n.maxItems, n.unique = k.MinItems, k.MaxItems, k.UniqueItems
 	prefix, rest := k.PrefixItems, k.Items
-	if bytes.HasPrefix(rest, []byte("[")) { // before 2020, prefixItems was spelled so
+	if bytes.HasPrefix(rest, []byte("[")) { // how JSON Schema before 2020 spells prefixItems
 		if err := json.Unmarshal(rest, &prefix); err != nil {
 			return fmt.Errorf("items: %w", err)
 		}
@@ -322,7 +326,8 @@ func (c *compiler) arrays(n *node, k keywords) (err error) {
 }
 
 func (c *compiler) objects(n *node, k keywords) (err error) {
-	n.required, n.needs, n.minKeys, n.maxKeys = k.Required, k.DependentRequired, k.MinProperties, k.MaxProperties
+	n.required, n.needs = k.Required, k.DependentRequired
+	n.minKeys, n.maxKeys = k.MinProperties, k.MaxProperties
 	n.properties = make(map[string]*node, len(k.Properties))
 	for _, name := range slices.Sorted(maps.Keys(k.Properties)) {
 		if n.properties[name], err = c.compile(k.Properties[name]); err != nil {
@@ -360,8 +365,10 @@ func (c *compiler) patterns(n *node, k keywords) error {
 		n.patterns = append(n.patterns, keyed{key, value})
 	}
 	several := len(n.patterns) > 1 || len(n.properties) > 0
-	if several && slices.ContainsFunc(n.patterns, func(p keyed) bool { return p.value.holdsFile() }) {
-		return errors.New("patternProperties: a key that may have two schemas cannot be a file: name its property")
+	holdsFile := func(p keyed) bool { return p.value.holdsFile() }
+	if several && slices.ContainsFunc(n.patterns, holdsFile) {
+		return errors.New("patternProperties: a key that may have two schemas cannot be a file: " +
+			"name its property")
 	}
 	return nil
 }
@@ -383,7 +390,7 @@ func (c *compiler) optional(keyword string, source json.RawMessage) (*node, erro
 	return n, nil
 }
 
-// trial compiles a schema that a value is compared with and nothing more: no file can be there.
+// trial compiles a schema that a value is only compared with. It cannot contain a file.
 func (c *compiler) trial(keyword string, source json.RawMessage) (*node, error) {
 	n, err := c.optional(keyword, source)
 	if n != nil && n.holdsFile() {
@@ -392,8 +399,7 @@ func (c *compiler) trial(keyword string, source json.RawMessage) (*node, error) 
 	return n, err
 }
 
-// inside are the schemas of the value, or of a part of it, that files and secrets are looked for
-// in.
+// inside returns the schemas of the value, or of a part of it, that may contain files or secrets.
 func (n *node) inside() []*node {
 	all := slices.Concat(n.anyOf, n.prefix, slices.Collect(maps.Values(n.properties)))
 	for _, p := range n.patterns {
@@ -408,4 +414,6 @@ func (n *node) inside() []*node {
 }
 
 // holdsFile reports whether a value, or a part of it, may be a file.
-func (n *node) holdsFile() bool { return n.file || slices.ContainsFunc(n.inside(), (*node).holdsFile) }
+func (n *node) holdsFile() bool {
+	return n.file || slices.ContainsFunc(n.inside(), (*node).holdsFile)
+}

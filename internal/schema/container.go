@@ -8,8 +8,8 @@ import (
 	"github.com/coggo/coggo/internal/jsonscan"
 )
 
-// root walks the whole input. Only here can the text turn out not to be JSON; the walks below
-// repeat what this one read.
+// root walks the whole input. Only root can find that the text is not JSON: the walks below read
+// the same text again.
 func (w *walk) root(n *node) {
 	s := jsonscan.Scanner{Text: w.raw, MaxDepth: maxDepth}
 	s.Space()
@@ -50,17 +50,17 @@ func (w *walk) object(n *node, v jsonscan.Span, r rule) {
 	w.members(n, w.membersOf(v), r)
 }
 
-// limitsKeys reports whether n says anything of the keys of objects or of their values.
+// limitsKeys reports whether n has keywords about the keys of objects or about their values.
 func (n *node) limitsKeys() bool {
-	return len(n.properties) > 0 || len(n.required) > 0 || n.additional != nil || n.closed || n.patterns != nil ||
-		n.names != nil || n.minKeys != nil || n.maxKeys != nil || n.needs != nil
+	return len(n.properties) > 0 || len(n.required) > 0 || n.additional != nil || n.closed ||
+		n.patterns != nil || n.names != nil || n.needs != nil || n.minKeys != nil || n.maxKeys != nil
 }
 
-// mostKeys is how many keys an object may have, and how many items a list of different ones, where
-// the model says what they are: each takes a good deal more memory than it has bytes.
+// mostKeys bounds the keys of an object, and the items of a list of unique ones, if the model has a
+// schema for them: each takes much more memory than it has bytes.
 const mostKeys = 100_000
 
-// collect appends pairs, of too many one too many.
+// collect appends pairs, at most mostKeys+1.
 func collect(members *[]jsonscan.Member) func(jsonscan.Member) {
 	return func(m jsonscan.Member) {
 		if len(*members) <= mostKeys {
@@ -69,13 +69,13 @@ func collect(members *[]jsonscan.Member) func(jsonscan.Member) {
 	}
 }
 
-// membersOf returns the pairs of the object at v, which was read before.
+// membersOf returns the pairs of the object at v, which was scanned before.
 func (w *walk) membersOf(v jsonscan.Span) (members []jsonscan.Member) {
 	w.eachOf(v, collect(&members))
 	return members
 }
 
-// eachOf shows each pair of the object at v to visit.
+// eachOf calls visit with each pair of the object at v.
 func (w *walk) eachOf(v jsonscan.Span, visit func(jsonscan.Member)) {
 	s := jsonscan.Scanner{Text: w.raw[:v.End], Pos: v.Start, MaxDepth: maxDepth}
 	_ = s.Object(visit)
@@ -91,8 +91,7 @@ func (w *walk) find(v jsonscan.Span, key string) (value jsonscan.Span, ok bool) 
 	return value, ok
 }
 
-// members walks the pairs of an object. Of a repeated key the last pair counts and the others are
-// dropped.
+// members walks the pairs of an object. Of a repeated key it keeps the last pair.
 func (w *walk) members(n *node, members []jsonscan.Member, r rule) {
 	if len(members) > mostKeys {
 		w.add("too_long", fmt.Sprintf("must have at most %d keys", mostKeys))
@@ -124,7 +123,7 @@ func (w *walk) members(n *node, members []jsonscan.Member, r rule) {
 	w.count(len(last), n.minKeys, n.maxKeys, "key")
 }
 
-// demand adds a problem for each key that is not there.
+// demand adds a problem for each key that is missing.
 func (w *walk) demand(keys map[string]int, needed []string) {
 	for _, name := range needed {
 		if _, ok := keys[name]; !ok {
@@ -145,7 +144,7 @@ func (w *walk) count(count int, least, most *int, noun string) {
 	}
 }
 
-// mostUnknown is how many keys that were dropped are listed.
+// mostUnknown bounds how many dropped keys are listed.
 const mostUnknown = 100
 
 // member walks one pair and reports whether it stays in the input.
@@ -180,8 +179,8 @@ func (w *walk) member(n *node, key string, m jsonscan.Member, counts bool, r rul
 	return true
 }
 
-// schemasOf returns the schema of the value of a key, nil when nothing is said of it, and any
-// others that it has to fit too.
+// schemasOf returns the schema of the value of a key, nil if it hasn't one, and any others that the
+// value must fit too.
 func (n *node) schemasOf(key string, w *walk) (schema *node, others []*node, err error) {
 	schema = n.properties[key]
 	for _, p := range n.patterns {
@@ -200,8 +199,8 @@ func (n *node) schemasOf(key string, w *walk) (schema *node, others []*node, err
 	return schema, others, nil
 }
 
-// drop removes a pair and one comma: the one before it, or the one after it while no pair before it
-// stays.
+// drop removes a pair and one comma: the one before it, or the one after it if it is the first that
+// remains.
 func (w *walk) drop(members []jsonscan.Member, i int, afterKept bool) {
 	gone := jsonscan.Span{Start: members[i].Key.Start, End: members[i].Value.End}
 	switch {
@@ -221,7 +220,7 @@ func (w *walk) array(n *node, v jsonscan.Span, r rule) {
 	if n.enum != nil {
 		w.choice(n, v, canonical(w.text(v)))
 	}
-	if n.items == nil && n.prefix == nil && n.minItems == nil && n.maxItems == nil && !n.unique && n.contains == nil {
+	if !n.limitsItems() {
 		return
 	}
 	count, hits := 0, 0
@@ -249,7 +248,8 @@ func (w *walk) array(n *node, v jsonscan.Span, r rule) {
 		count++
 	})
 	if len(seen) > mostKeys {
-		w.add("too_long", fmt.Sprintf("must have at most %d items, because no two may be the same", mostKeys))
+		w.add("too_long",
+			fmt.Sprintf("must have at most %d items, because no two may be the same", mostKeys))
 	}
 	w.count(count, n.minItems, n.maxItems, "item")
 	if n.contains != nil {
@@ -257,7 +257,13 @@ func (w *walk) array(n *node, v jsonscan.Span, r rule) {
 	}
 }
 
-// itemAt returns the schema of an item, nil when nothing is said of it.
+// limitsItems reports whether n has keywords about the items of lists.
+func (n *node) limitsItems() bool {
+	return n.items != nil || n.prefix != nil || n.minItems != nil || n.maxItems != nil ||
+		n.unique || n.contains != nil
+}
+
+// itemAt returns the schema of an item, nil if it hasn't one.
 func (n *node) itemAt(i int) *node {
 	if i < len(n.prefix) {
 		return n.prefix[i]

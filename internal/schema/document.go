@@ -1,19 +1,25 @@
 // Package schema answers one question: is this input valid? It reads the OpenAPI document of a
-// model and checks inputs against it, turning lossless text into numbers and booleans on the way.
+// model and checks inputs against it. It also coerces strings to numbers and booleans where that
+// loses nothing.
 //
 // Checking and coercing are one walk over the raw text. A JSON Schema validator works on decoded
-// values: it needs a coercing walk before it, decodes every string, and takes 1 and 1.0 for the
-// same. On one machine the walk took 1.3 µs and 7 allocations for a small input and 7 ms without a
-// copy for a data URL of 16 MiB; jsonschema/v6, without any coercion, took 6.5 µs and 57
-// allocations, and 180 ms and 100 MB. The vocabulary is that of JSON Schema and OpenAPI 3.0 as the
-// models of both pydantics write it. A keyword that asserts something and is not checked fails
-// Parse; words that are in no vocabulary assert nothing, and format does no more than mark files
-// (uri, without x-cog-url) and secrets (password). Of oneOf the first member that fits is taken, as
-// of anyOf: the model itself decides so. allOf and $ref say what they refer to together with what
-// stands beside them. Our own words are x-cog-secret, x-cog-url for an address that is no file, and
-// x-cog-any for a value of any type. Where a component says less than the model does, as Cog has a
-// plain object for Dict[str, int] and for Any, the top-level x-cog-exact has the schema to check
-// under the component's name.
+// values: it needs a coercing walk before it, decodes every string, and does not tell 1 from 1.0.
+// On one machine the walk took 1.3 µs and 7 allocations for a small input, and 7 ms without a copy
+// for a data URL of 16 MiB; jsonschema/v6, without any coercion, took 6.5 µs and 57 allocations,
+// and 180 ms and 100 MB.
+//
+// The vocabulary is that of JSON Schema and OpenAPI 3.0 as pydantic 1 and 2 write it:
+//
+//   - Parse fails for a keyword that asserts something and is not checked. Words that are not in
+//     the vocabulary assert nothing.
+//   - format only marks files (uri, without x-cog-url) and secrets (password).
+//   - Of oneOf, as of anyOf, the first member that fits is chosen, because the model decides so.
+//   - allOf and $ref are merged with the keywords next to them.
+//   - Our own words are x-cog-secret, x-cog-url for a URL that is not a file, and x-cog-any for a
+//     value of any type.
+//   - The top-level x-cog-exact has, under the name of a component, the schema to check in its
+//     place. It is there if the component says less than the model, because Cog has a plain object
+//     for Dict[str, int] and for Any.
 package schema
 
 import (
@@ -37,8 +43,8 @@ type Input struct {
 	maxFiles int // 0: no limit
 }
 
-// LimitFiles bounds how many files an input may have; 0: no limit. It must come before the first
-// Check.
+// LimitFiles bounds how many files an input may have; 0: no limit. It must be called before the
+// first Check.
 func (d *Document) LimitFiles(count int) {
 	d.predict.maxFiles = count
 	if d.train != nil {
@@ -46,9 +52,9 @@ func (d *Document) LimitFiles(count int) {
 	}
 }
 
-// Parse reads an OpenAPI document. It fails when the document has no schema for the input of
-// predictions, or one that cannot be checked: a $ref that leads nowhere or to itself, an unknown
-// type or keyword, a pattern that does not compile.
+// Parse reads an OpenAPI document. It fails if the document doesn't have a schema for the input of
+// predictions, or has one that cannot be checked: a $ref to a missing component or to itself, an
+// unknown type, an unchecked keyword, a pattern that does not compile.
 func Parse(doc []byte) (*Document, error) {
 	var parsed struct {
 		Paths map[string]struct {
@@ -77,7 +83,7 @@ func Parse(doc []byte) (*Document, error) {
 	return d, err
 }
 
-// newInput compiles the component with that name; nil when there is none.
+// newInput compiles the component with that name; it returns nil if there isn't one.
 func newInput(components map[string]json.RawMessage, name string) (*Input, error) {
 	if _, ok := components[name]; !ok {
 		return nil, nil
@@ -90,8 +96,8 @@ func newInput(components map[string]json.RawMessage, name string) (*Input, error
 	if root.kind != objectType {
 		return nil, fmt.Errorf("OpenAPI document: components.schemas.%s must have the type object", name)
 	}
-	// A client may send more than the model declares; the model's method would refuse it. Only a
-	// model that takes any keyword says so with additionalProperties.
+	// A client may send keys that the model doesn't declare. They are dropped, because the model's
+	// method would refuse them. A model that accepts any keyword says so with additionalProperties.
 	root.dropUnknown = root.additional == nil && !root.open
 	return &Input{root: root}, nil
 }
@@ -105,7 +111,7 @@ func (d *Document) JSON() []byte { return d.text }
 // Predict returns the schema of the input of predictions.
 func (d *Document) Predict() *Input { return d.predict }
 
-// Train returns the schema of the input of trainings, nil when the model cannot be trained.
+// Train returns the schema of the input of trainings, nil if the model cannot be trained.
 func (d *Document) Train() *Input { return d.train }
 
 // Streaming reports whether the model opted in to server-sent events.

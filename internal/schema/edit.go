@@ -12,22 +12,22 @@ type edit struct {
 	text string
 }
 
-// mostEdits is how many edits are kept. One takes 30 times the room of a number in a list: where
-// there are more, only the size of what they make is kept, and a second walk writes it.
+// mostEdits bounds how many edits are kept, because one takes 30 times the memory of a number in a
+// list. If there are more, only the size of the result is kept, and a second walk writes it.
 const mostEdits = 1024
 
-// mostGrowth is how many bytes more than it has a text may get by edits, for each of its own: [0,0]
-// becomes [false,false]. A number such as 1e4000 can ask for more.
+// mostGrowth bounds by how many bytes edits may lengthen a text, for each byte of it: [0,0] becomes
+// [false,false]. A number such as 1e4000 can need more.
 const mostGrowth = 2
 
-// revision is what is to be changed in a text.
+// revision is the changes to a text.
 type revision struct {
 	edits  []edit
-	more   bool // than are kept
-	growth int
+	more   bool // there are more edits than are kept
+	growth int  // in bytes
 
-	out []byte // of the second walk, which writes; nil in the first
-	at  int    // what was written until
+	out []byte // the result of the second walk; nil in the first
+	at  int    // out has the text up to here
 }
 
 func (r *revision) change(raw []byte, e edit) {
@@ -44,8 +44,8 @@ func (r *revision) change(raw []byte, e edit) {
 	}
 }
 
-// apply returns raw with all edits made: raw itself when there are none, else one new text of the
-// right size.
+// apply returns raw with all edits made: raw itself without edits, else a new text of the right
+// size.
 func apply(raw []byte, edits []edit) json.RawMessage {
 	if len(edits) == 0 {
 		return raw

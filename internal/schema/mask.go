@@ -8,16 +8,15 @@ import (
 	"github.com/coggo/coggo/internal/jsonscan"
 )
 
-// mask stands for the value of a secret wherever an input is shown.
+// mask replaces the value of a secret wherever an input is shown.
 const mask = `"**********"`
 
-// mostSecrets is how many secrets an input may have: with stars each is much longer than it may
-// have been.
+// mostSecrets bounds the secrets of an input, because the mask can be much longer than a secret.
 const mostSecrets = 10_000
 
-// masked returns an input that was checked with stars for its secrets: raw itself where there can
-// be none. A value is a secret when any member of a union calls it one, whichever the model takes.
-// It fails where there are more than mostSecrets.
+// masked returns a checked input with stars for its secrets; raw itself if the schema doesn't have
+// secrets. A value is a secret if any member of a union says so, whichever member the model
+// chooses. masked fails if there are more than mostSecrets.
 func masked(root *node, raw json.RawMessage) (echo json.RawMessage, ok bool) {
 	if !root.hides {
 		return raw, true
@@ -34,8 +33,8 @@ func masked(root *node, raw json.RawMessage) (echo json.RawMessage, ok bool) {
 	return apply(raw, m.edits()), true
 }
 
-// masker is a pass over an input that looks for secrets. It knows a value by all schemas that the
-// value may have.
+// masker is a pass over an input that looks for secrets. It considers all schemas that a value may
+// have.
 type masker struct {
 	walk
 	spans []jsonscan.Span
@@ -48,10 +47,10 @@ func (m *masker) value(schemas []*node, v jsonscan.Span) {
 	}
 	schemas = members(schemas)
 	switch {
-	case c == '"', slices.ContainsFunc(schemas, func(n *node) bool { return n.secret && (n.kind == anyType || n.anyOf != nil || n.takes(c)) }):
+	case c == '"', slices.ContainsFunc(schemas, func(n *node) bool { return n.hidesAll(c) }):
 		m.spans = append(m.spans, v)
 	case c == '{':
-		if pairs := m.membersOf(v); len(pairs) > mostKeys { // nobody has checked it
+		if pairs := m.membersOf(v); len(pairs) > mostKeys { // it was not checked
 			m.spans = append(m.spans, v)
 		} else {
 			m.object(schemas, pairs)
@@ -59,6 +58,11 @@ func (m *masker) value(schemas []*node, v jsonscan.Span) {
 	case c == '[':
 		m.array(schemas, v)
 	}
+}
+
+// hidesAll reports whether a value that starts with c is a secret as a whole.
+func (n *node) hidesAll(c byte) bool {
+	return n.secret && (n.kind == anyType || n.anyOf != nil || n.takes(c))
 }
 
 func anyHides(schemas []*node) bool {
@@ -73,8 +77,8 @@ func members(schemas []*node) (all []*node) {
 	return all
 }
 
-// object looks into the pairs of an object. Nobody has checked what stands under a key that does
-// not count.
+// object looks for secrets in the pairs of an object. Values of a repeated key except the last were
+// not checked, so they are masked.
 func (m *masker) object(schemas []*node, pairs []jsonscan.Member) {
 	last := make(map[string]int, len(pairs))
 	for i, pair := range pairs {
@@ -92,8 +96,8 @@ func (m *masker) object(schemas []*node, pairs []jsonscan.Member) {
 	}
 }
 
-// under returns the schemas of the value of a key. A key that none of them names is not known: it
-// may be another name of a secret. Names of inputs have no others.
+// under returns the schemas of the value of a key. A key without a schema is not known: it may be
+// an alias of a secret. Inputs don't have aliases.
 func (m *masker) under(schemas []*node, key string) (found []*node, known bool) {
 	for _, n := range schemas {
 		schema, others, err := n.schemasOf(key, &m.walk)
@@ -123,9 +127,11 @@ func (m *masker) array(schemas []*node, v jsonscan.Span) {
 	})
 }
 
-// edits puts stars in the place of what was found, in the order of the text and each place once.
+// edits replaces the spans by stars, in the order of the text and each place once.
 func (m *masker) edits() (edits []edit) {
-	slices.SortFunc(m.spans, func(a, b jsonscan.Span) int { return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(b.End, a.End)) })
+	slices.SortFunc(m.spans, func(a, b jsonscan.Span) int {
+		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(b.End, a.End))
+	})
 	end := 0
 	for _, span := range m.spans {
 		if span.Start >= end {

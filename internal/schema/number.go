@@ -11,15 +11,15 @@ import (
 	"github.com/coggo/coggo/internal/jsonscan"
 )
 
-// decimal is a number's text taken apart. Numbers stay text so that no digit of a large integer is
-// lost.
+// decimal is the parts of a number's text. Numbers stay text, so that large integers keep every
+// digit.
 type decimal struct {
 	negative                  bool
 	whole, fraction, exponent string
 }
 
-// parseDecimal reads a number as people type it: spaces around it, a plus sign, leading zeros, ".5"
-// and "5." are fine.
+// parseDecimal parses a number as people type it. It allows spaces around it, a plus sign, leading
+// zeros, ".5" and "5.".
 func parseDecimal(text string) (d decimal, ok bool) {
 	text = strings.TrimSpace(text)
 	d.negative, text = cutSign(text)
@@ -49,8 +49,7 @@ func allDigits(text string) bool {
 	return text != ""
 }
 
-// integer returns d as the text of a JSON integer; ok is false when that would lose something or be
-// too long.
+// integer returns d as the text of a JSON integer; ok is false if d has a fraction or is too long.
 func (d decimal) integer() (text string, ok bool) {
 	digits := strings.TrimLeft(d.whole+d.fraction, "0")
 	if digits == "" {
@@ -71,7 +70,7 @@ func (d decimal) integer() (text string, ok bool) {
 	return significant + strings.Repeat("0", zeros), true
 }
 
-// float returns d as the text of a JSON number that every reader takes for a float.
+// float returns d as the text of a JSON number that every parser reads as a float.
 func (d decimal) float() string {
 	text := cmp.Or(strings.TrimLeft(d.whole, "0"), "0")
 	if d.negative {
@@ -93,7 +92,7 @@ func (d decimal) float() string {
 type bound struct {
 	text string
 	rat  *big.Rat
-	// The same number where these types hold it exactly, for a comparison without allocation.
+	// The same number, if these types represent it exactly, for a comparison without allocation.
 	int64   int64
 	isInt64 bool
 	float64 float64
@@ -106,7 +105,7 @@ func newBound(text string) (*bound, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s is not a finite number", text)
 	}
-	// A fraction means the float that Python makes of it, an integer means itself.
+	// A number with a fraction means Python's float of it, an integer means exactly itself.
 	if strings.ContainsAny(text, ".eE") {
 		b.rat.SetFloat64(f)
 	} else if _, ok := b.rat.SetString(text); !ok {
@@ -119,15 +118,15 @@ func newBound(text string) (*bound, error) {
 	return b, nil
 }
 
-// limit is a bound with the side that values are on.
+// limit is a bound with its direction.
 type limit struct {
 	*bound
 	least  bool // a minimum
 	strict bool // the bound itself does not fit
 }
 
-// broken returns the type and the text of the problem with a value that compares so with the bound;
-// empty when it fits.
+// broken returns the type and the message of the problem with a value that compares so with the
+// bound; empty if the value fits.
 func (l limit) broken(compared int) (kind, msg string) {
 	switch {
 	case l.least && compared < 0 && !l.strict:
@@ -148,11 +147,14 @@ func (b *bound) dividesInteger(text string) bool {
 	return new(big.Rat).Quo(new(big.Rat).SetInt(n), b.rat).IsInt()
 }
 
-// dividesFloat reports whether a finite float is about a multiple of b: 0.3 is one of 0.1, as for
-// pydantic.
+// roundingError is how far a quotient may be from an integer, relative to the float.
+const roundingError = 1e-9
+
+// dividesFloat reports whether a finite float is about a multiple of b: for pydantic too, 0.3 is a
+// multiple of 0.1.
 func (b *bound) dividesFloat(f float64) bool {
 	rest := math.Abs(math.Mod(f, b.float64))
-	near := math.Abs(f) / 1e9
+	near := math.Abs(f) * roundingError
 	return rest <= near || b.float64-rest <= near
 }
 

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -9,12 +10,12 @@ import (
 	"github.com/dlclark/regexp2"
 )
 
-// patternTime bounds all pattern matching of one input: a pattern that backtracks for ever costs
-// its client an answer, not the server.
+// patternTime bounds all pattern matching of one input, because a pattern can backtrack for ever:
+// then that client gets an error, and the server is not affected.
 const patternTime = 500 * time.Millisecond
 
-// pattern is a regular expression of Python's re module. It is searched for, and $ means the very
-// end of the text.
+// pattern is a regular expression of Python's re module. It may match anywhere in the text, and $
+// means the very end of the text.
 type pattern struct {
 	source   string
 	compiled *regexp2.Regexp
@@ -29,11 +30,13 @@ func newPattern(source string) (*pattern, error) {
 	return &pattern{source, compiled}, nil
 }
 
-// translate rewrites what Python's regular expressions spell otherwise than those of regexp2, which
-// are .NET's.
+// translate rewrites the syntax in which Python's regular expressions differ from those of regexp2,
+// which are .NET's.
 func translate(source string) string {
 	var out strings.Builder
-	multiline := strings.Contains(source, "(?m") || strings.Contains(source, "(?im") || strings.Contains(source, "(?sm")
+	multiline := slices.ContainsFunc([]string{"(?m", "(?im", "(?sm"}, func(flags string) bool {
+		return strings.Contains(source, flags)
+	})
 	for i := 0; i < len(source); {
 		rest := source[i:]
 		var written string
@@ -58,8 +61,8 @@ func translate(source string) string {
 	return out.String()
 }
 
-// translateEscape rewrites the escape sequence that rest starts with and returns how much of rest
-// it was.
+// translateEscape rewrites the escape sequence at the start of rest, and returns its length in
+// rest.
 func translateEscape(rest string) (string, int) {
 	switch rest[1] {
 	case 'Z':
@@ -76,8 +79,8 @@ func translateEscape(rest string) (string, int) {
 	return rest[:2], 2
 }
 
-// translateClass rewrites the character class that rest starts with: a bracket inside one is a
-// literal in Python.
+// translateClass rewrites the character class at the start of rest: in Python, a bracket inside a
+// class is a literal.
 func translateClass(rest string) (string, int) {
 	i := 1
 	if strings.HasPrefix(rest[i:], "^") {
@@ -103,7 +106,7 @@ func translateClass(rest string) (string, int) {
 	return out, i
 }
 
-// translateGroup rewrites the special group that rest starts with.
+// translateGroup rewrites the special group at the start of rest.
 func translateGroup(rest string) (string, int) {
 	switch {
 	case strings.HasPrefix(rest, "(?P<"):

@@ -11,18 +11,19 @@ import (
 const (
 	maxProblems = 100 // listed for one input
 	maxShown    = 60  // bytes of a client's value in a message
+	maxKeyShown = 200 // bytes of a client's key in Problem.Loc
 )
 
-// Problem is one reason why an input is refused, in the form that the clients of Cog know. Its JSON
-// never holds the value of a secret.
+// Problem is one reason to refuse an input, in the form that the clients of Cog know. Its JSON
+// never contains the value of a secret.
 type Problem struct {
 	Loc  []any  `json:"loc"` // "body", "input", then keys and indexes
 	Msg  string `json:"msg"`
-	Type string `json:"type"` // as pydantic 2 names it where it has a name
+	Type string `json:"type"` // the name that pydantic 2 has for it, if it has one
 }
 
-// Place is where in the input the problem is, for people: the name of the input, and the way to
-// what is within it, as in box.x or files.0.
+// Place names the place of the problem for people: the name of the input and the path within its
+// value, as in box.x or files.0.
 func (p Problem) Place() string {
 	words := make([]string, 0, len(p.Loc))
 	for _, step := range p.Loc[min(2, len(p.Loc)):] { // without body and input
@@ -39,13 +40,13 @@ func newProblem(path []step, kind, msg string) Problem {
 		if s.inArray {
 			loc = append(loc, s.index)
 		} else {
-			loc = append(loc, clip(s.key, 200))
+			loc = append(loc, clip(s.key, maxKeyShown))
 		}
 	}
 	return Problem{Loc: loc, Msg: msg, Type: kind}
 }
 
-// describe names a value for people. The text of a value that hides secrets is not in it.
+// describe describes a value for people. If it may hide a secret, only its type is named.
 func describe(value []byte, hides bool) string {
 	switch c := value[0]; {
 	case c == '{':

@@ -13,7 +13,7 @@ import (
 	"github.com/coggo/coggo/internal/weburl"
 )
 
-// fileName is what a file input has to be, for messages.
+// fileName is the type of a file input in messages.
 const fileName = "an http://, https:// or data: URL"
 
 func (w *walk) string(n *node, v jsonscan.Span) {
@@ -40,10 +40,12 @@ func (w *walk) length(n *node, plain string) {
 	}
 	count := utf8.RuneCountInString(plain)
 	if n.minLength != nil && count < *n.minLength {
-		w.add("string_too_short", fmt.Sprintf("must have at least %s; got %d", plural(*n.minLength, "character"), count))
+		least := plural(*n.minLength, "character")
+		w.add("string_too_short", fmt.Sprintf("must have at least %s; got %d", least, count))
 	}
 	if n.maxLength != nil && count > *n.maxLength {
-		w.add("string_too_long", fmt.Sprintf("must have at most %s; got %d", plural(*n.maxLength, "character"), count))
+		most := plural(*n.maxLength, "character")
+		w.add("string_too_long", fmt.Sprintf("must have at most %s; got %d", most, count))
 	}
 }
 
@@ -60,7 +62,7 @@ func (w *walk) match(n *node, v jsonscan.Span, plain string) {
 	}
 }
 
-// search fails when all patterns of this input together took too long.
+// search fails if all patterns of this input together have taken too long.
 func (w *walk) search(p *pattern, plain string) (bool, error) {
 	var found bool
 	var err error
@@ -75,8 +77,8 @@ func (w *walk) search(p *pattern, plain string) (bool, error) {
 	return found, nil
 }
 
-// maxFileText is the length up to which Checked.Input keeps the URL of a file. The runner reads the
-// file, not the URL, and need not be handed megabytes of data: URL.
+// maxFileText is the length in bytes up to which Checked.Input keeps the URL of a file. The runner
+// reads the file and not the URL, so it does not need megabytes of data: URL.
 const maxFileText = 4096
 
 func (w *walk) file(n *node, v jsonscan.Span) {
@@ -153,7 +155,8 @@ func (w *walk) limits(n *node, v jsonscan.Span, compare func(*bound) int) {
 // isNumber reports whether a JSON value that starts with c is a number.
 func isNumber(c byte) bool { return c == '-' || jsonscan.IsDigit(c) }
 
-// integerText returns what is not spelled as an integer as one, or the type of the problem.
+// integerText returns the integer that a literal in another spelling means, or the type of the
+// problem.
 func integerText(literal []byte, r rule) (whole, problem string) {
 	source := string(literal)
 	switch c := literal[0]; {
@@ -200,10 +203,10 @@ func (w *walk) number(n *node, v jsonscan.Span, r rule) {
 	}
 }
 
-// longestFloat is how long a float in quotes may be.
+// longestFloat bounds the bytes of a float in quotes.
 const longestFloat = 64 << 10
 
-// floatText returns the text of a float; one that is whole lacks its fraction.
+// floatText returns the text of a float; whole means that it does not have a fraction yet.
 func floatText(literal []byte, r rule) (text string, whole bool, problem string) {
 	switch c := literal[0]; {
 	case c == '"' && r == lenient:
@@ -234,7 +237,8 @@ func (w *walk) boolean(n *node, v jsonscan.Span, r rule) {
 	case r < lenient || c == '[' || c == '{' || c == 'n':
 		problem = "bool_type"
 	case c == '"':
-		value, problem = truth[strings.ToLower(strings.TrimSpace(clip(jsonscan.Unquote(w.text(v)), maxShown)))], "bool_parsing"
+		word := clip(jsonscan.Unquote(w.text(v)), maxShown)
+		value, problem = truth[strings.ToLower(strings.TrimSpace(word))], "bool_parsing"
 	default:
 		value, problem = truth[canonical(w.text(v))], "bool_parsing"
 	}
@@ -246,7 +250,7 @@ func (w *walk) boolean(n *node, v jsonscan.Span, r rule) {
 	w.choice(n, v, value)
 }
 
-// truth holds the words for a boolean.
+// truth has the words for a boolean.
 var truth = map[string]string{
 	"true": "true", "t": "true", "yes": "true", "y": "true", "on": "true", "1": "true",
 	"false": "false", "f": "false", "no": "false", "n": "false", "off": "false", "0": "false",

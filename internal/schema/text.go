@@ -2,7 +2,7 @@ package schema
 
 import "unicode/utf8"
 
-// clip shortens text that is shown to people to at most limit bytes, at a character's border.
+// clip shortens text for people to at most limit bytes, between two characters.
 func clip(text string, limit int) string {
 	if len(text) <= limit {
 		return text

@@ -10,36 +10,38 @@ import (
 	"strings"
 )
 
-// words is a schema as it stands in the document, by keyword.
+// words is a schema of the document, by keyword.
 type words map[string]json.RawMessage
 
 // unchecked are the keywords of JSON Schema that assert something which the walk does not check. A
-// model that has one is refused. Words that are in no vocabulary say something to people and to
-// forms alone.
+// model with one of them is refused. Words outside of the vocabulary are for people and forms only.
 var unchecked = []string{
-	"if", "then", "else", "dependentSchemas", "dependencies", "unevaluatedItems", "unevaluatedProperties", "$dynamicRef", "$recursiveRef",
+	"if", "then", "else", "dependentSchemas", "dependencies", "unevaluatedItems",
+	"unevaluatedProperties", "$dynamicRef", "$recursiveRef",
 }
 
-// annotations are keywords that may differ where a schema and one that it refers to both have them.
+// annotations are keywords that may differ if a schema and one that it refers to both have them.
 var annotations = []string{
-	"title", "description", "default", "example", "examples", "deprecated", "readOnly", "$comment", "$defs", "definitions", "$id", "$schema", "discriminator",
+	"title", "description", "default", "example", "examples", "deprecated", "readOnly", "$comment",
+	"$defs", "definitions", "$id", "$schema", "discriminator",
 }
 
-// flags are keywords that hold when any of the schemas that are merged has them.
+// flags are keywords that hold if any of the merged schemas has them.
 var flags = []string{"nullable", "writeOnly", "x-cog-secret", "x-cog-any", "x-cog-url"}
 
-// componentPrefix is how a $ref to a component begins.
+// componentPrefix is the beginning of a $ref to a component.
 const componentPrefix = "#/components/schemas/"
 
-// read returns what a schema and all that it refers to say together, and the components that it
-// refers to, which are then open until the caller has closed them.
+// read merges a schema with all schemas that it refers to. It also returns the components among
+// them, which stay open until the caller closes them.
 func (c *compiler) read(source json.RawMessage) (w words, opened []string, err error) {
 	if err := json.Unmarshal(source, &w); err != nil {
 		return nil, nil, err
 	}
 	for name := range w {
 		if slices.Contains(unchecked, name) {
-			return nil, nil, fmt.Errorf("the server does not check the keyword %q: take it out of the schema, and let a validator of the model check it", name)
+			return nil, nil, fmt.Errorf("the server does not check the keyword %q: "+
+				"take it out of the schema, and let a validator of the model check it", name)
 		}
 	}
 	parts, opened, err := c.parts(w)
@@ -56,7 +58,7 @@ func (c *compiler) read(source json.RawMessage) (w words, opened []string, err e
 	return w, opened, nil
 }
 
-// parts are the schemas that w names in $ref and allOf.
+// parts returns the schemas that w names in $ref and allOf.
 func (c *compiler) parts(w words) (parts []words, opened []string, err error) {
 	var members []json.RawMessage
 	if all, ok := w["allOf"]; ok {
@@ -103,15 +105,16 @@ func (c *compiler) referred(ref json.RawMessage) (name string, source json.RawMe
 	return name, source, nil
 }
 
-// merge makes w say also what other says. It fails where one word would have to mean two things.
+// merge adds other to w. It fails if a keyword would have two values.
 func (w words) merge(other words) error {
 	for _, name := range slices.Sorted(maps.Keys(other)) {
 		said, twice := w[name]
 		switch {
 		case !twice:
 			w[name] = other[name]
-		case slices.Contains(annotations, name), strings.HasPrefix(name, "x-") && !slices.Contains(flags, name), bytes.Equal(said, other[name]):
-		case name == "format": // it only describes, but for what is a file or a secret
+		case slices.Contains(annotations, name), bytes.Equal(said, other[name]),
+			strings.HasPrefix(name, "x-") && !slices.Contains(flags, name):
+		case name == "format": // only that of files and secrets matters
 			if said := string(other[name]); said == `"uri"` || said == `"password"` {
 				w[name] = other[name]
 			}
@@ -125,12 +128,14 @@ func (w words) merge(other words) error {
 			}
 		case name == "required":
 			var mine, theirs []string
-			if err := errors.Join(json.Unmarshal(said, &mine), json.Unmarshal(other[name], &theirs)); err != nil {
+			err := errors.Join(json.Unmarshal(said, &mine), json.Unmarshal(other[name], &theirs))
+			if err != nil {
 				return fmt.Errorf("required: %w", err)
 			}
 			w[name], _ = json.Marshal(append(mine, theirs...))
 		default:
-			return fmt.Errorf("allOf, anyOf or $ref says %q beside another %q, which the server does not check: write one schema that says both", name, name)
+			return fmt.Errorf("allOf, anyOf or $ref says %q next to another %q, "+
+				"which the server does not check: write one schema that says both", name, name)
 		}
 	}
 	return nil
@@ -138,7 +143,8 @@ func (w words) merge(other words) error {
 
 func (w words) mergeNamed(name string, other json.RawMessage) error {
 	var mine, theirs words
-	if err := errors.Join(json.Unmarshal(w[name], &mine), json.Unmarshal(other, &theirs)); err != nil {
+	err := errors.Join(json.Unmarshal(w[name], &mine), json.Unmarshal(other, &theirs))
+	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	for key, schema := range theirs {
@@ -151,12 +157,13 @@ func (w words) mergeNamed(name string, other json.RawMessage) error {
 	return nil
 }
 
-// spread is what w says beside its union: each member of the union says it too.
+// spread returns the keywords of w next to its union, which apply to each member of it.
 func (w words) spread() words {
 	rest := words{}
 	for name, value := range w {
 		switch {
-		case name == "anyOf", name == "oneOf", !known[name], slices.Contains(annotations, name), slices.Contains(flags, name):
+		case name == "anyOf", name == "oneOf", !known[name],
+			slices.Contains(annotations, name), slices.Contains(flags, name):
 		default:
 			rest[name] = value
 		}

@@ -83,8 +83,8 @@ func hash(text string) uint32 {
 	return h.Sum32()
 }
 
-// rounds and pause bound a sweep to about 0.4 s: a process may start new ones as fast as Sweep kills
-// them, or be stuck in the kernel.
+// rounds and pause bound a sweep to about 0.4 s: a process may start new ones as fast as Sweep
+// kills them, or be stuck in the kernel.
 const (
 	rounds = 200
 	pause  = 2 * time.Millisecond
