@@ -33,6 +33,7 @@ type property struct {
 	Display     string            `json:"x-cog-array-display"`
 	Properties  members           `json:"properties"`
 	Required    []string          `json:"required"`
+	Values      values            `json:"additionalProperties"`
 
 	name     string
 	required bool
@@ -64,6 +65,17 @@ func (m *members) UnmarshalJSON(data []byte) error {
 		*m = append(*m, p)
 	}
 	return nil
+}
+
+// values is what an object says of values under any key.
+type values struct{ *property }
+
+// UnmarshalJSON reads a schema; true and false say nothing of the values.
+func (v *values) UnmarshalJSON(data []byte) error {
+	if !bytes.HasPrefix(data, []byte("{")) {
+		return nil
+	}
+	return json.Unmarshal(data, &v.property)
 }
 
 // components are the schemas of a document by their names, as inputs are checked against them.
@@ -172,6 +184,8 @@ func (p property) kind() string {
 		return strings.Join(kinds, " or ")
 	case p.Type == "" || p.Any:
 		return "any value"
+	case p.Type == "object" && p.Properties == nil && p.Values.property != nil && p.Values.Type != "":
+		return "object of " + p.Values.kind()
 	default:
 		return p.Type
 	}

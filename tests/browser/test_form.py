@@ -5,6 +5,7 @@ anywhere on the page.
 from __future__ import annotations
 
 import json
+import pathlib
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -70,6 +71,14 @@ def test_each_input_says_what_it_takes_in_the_words_of_the_api(page, model):
             [field.querySelector(".head code").textContent, field.querySelector(".head .quiet").textContent]))"""
     )
     assert shown == WORDS
+
+
+def test_types_have_the_words_of_the_command_line(page, model):
+    """`cmd/coggo-server/describe_test.go` reads the same table."""
+    rows = json.loads(pathlib.Path(__file__).with_name("kinds.json").read_text())
+    open_page(page, model)
+    shown = page.evaluate("(schemas) => schemas.map(kindOf)", [row["schema"] for row in rows])
+    assert shown == [row["kind"] for row in rows]
 
 
 def test_the_docstring_is_above_the_form(page, model):
