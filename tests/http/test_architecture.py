@@ -104,3 +104,12 @@ def test_every_word_of_the_glossary_is_used():
     text = "\n".join(path.read_text() for path in sources).lower()
     assert len(words) > 20
     assert [word for word in words if not re.search(rf"\b{word}", text)] == []
+
+
+def test_every_lock_that_is_named_is_there():
+    named = set(re.findall(r"`(?:\w+\.)?(\w+)\.mu`", section("Locks")))
+    source = "\n".join(go_files().values())
+    there = re.findall(r"^(?:type|var) (\w+) (?:= )?struct \{(.*?)^\}", source, re.M | re.S)
+    locked = {name for name, fields in there if re.search(r"^\s+mu +\*?sync\.", fields, re.M)}
+    assert len(named) > 8
+    assert named - locked == set()
