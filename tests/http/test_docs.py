@@ -248,7 +248,7 @@ def test_the_commands_of_contributing_work():
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50)
         said = done.stdout + done.stderr
         assert done.returncode == 0, said
-        assert re.search(r"^ok .*\d(\.\d+)?s|\d passed", said, re.MULTILINE), said
+        assert re.search(r"^ok\s|\d passed", said, re.MULTILINE), said
         assert "no tests to run" not in said
 
 
