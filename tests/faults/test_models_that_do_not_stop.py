@@ -6,119 +6,12 @@ from __future__ import annotations
 
 import pytest
 
+from model_sources import model_source
 from waiting import alive, until
 
-MODEL = """
-import asyncio, ctypes, os, signal, threading, time
-from cog import BasePredictor
+SYNC = model_source("faults/stubborn")
 
-def hold_the_gil(seconds):
-    lock = ctypes.create_string_buffer(64)
-    c = ctypes.PyDLL(None)  # calls keep the interpreter lock
-    c.pthread_mutex_lock(lock)
-    end = time.time() + seconds
-    c.pthread_mutex_timedlock(lock, (ctypes.c_long * 2)(int(end), int(end % 1 * 1e9)))
-
-def handle_every_signal():
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        try: signal.signal(number, lambda *_: None)
-        except (OSError, ValueError): pass
-
-def sleep_on():
-    while True:
-        try: time.sleep(60)
-        except BaseException: pass
-
-def act(deed):
-    print("begun", flush=True)
-    if deed == "swallow": sleep_on()
-    if deed == "hold the gil": hold_the_gil(60)
-    if deed == "hold the gil for ten seconds": hold_the_gil(10)
-    if deed == "stop": os.kill(os.getpid(), signal.SIGSTOP)
-    if deed == "stop the group": os.killpg(0, signal.SIGSTOP)
-    if deed == "every signal": handle_every_signal(); time.sleep(60)
-    if deed == "block signals": signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals()); sleep_on()
-    if deed == "deadlock": lock = threading.Lock(); lock.acquire(); lock.acquire()
-    if deed == "raise in finally":
-        try: time.sleep(60)
-        finally: raise ValueError("in finally")
-    if deed == "wait in finally":
-        try: time.sleep(60)
-        finally: time.sleep(60)
-    return "done"
-"""
-
-SYNC = (
-    MODEL
-    + """
-class Predictor(BasePredictor):
-    def predict(self, deed: str = "") -> str:
-        return act(deed)
-"""
-)
-
-ASYNC = (
-    MODEL
-    + """
-async def swallow_on():
-    while True:
-        try: await asyncio.sleep(60)
-        except asyncio.CancelledError: print("no", flush=True)
-
-class Predictor(BasePredictor):
-    async def predict(self, deed: str = "") -> str:
-        if deed == "swallow":
-            print("begun", flush=True)
-            await swallow_on()
-        if deed == "swallow and return":
-            print("begun", flush=True)
-            try: await asyncio.sleep(60)
-            except asyncio.CancelledError: return "after all"
-        if deed == "raise in finally":
-            print("begun", flush=True)
-            try: await asyncio.sleep(60)
-            finally: raise ValueError("in finally")
-        if deed == "block the loop":
-            print("begun", flush=True)
-            time.sleep(60)
-        if deed == "never awaited":
-            self.task = asyncio.ensure_future(asyncio.sleep(60))
-            asyncio.sleep(1)
-            return "done"
-        if deed == "task that fails":
-            async def fail(): raise ValueError("nobody looks")
-            self.task = asyncio.ensure_future(fail())
-            await asyncio.sleep(0)
-            return "done"
-        if deed == "cancel all tasks":
-            for task in asyncio.all_tasks(): task.cancel()
-            await asyncio.sleep(60)
-        if deed == "cancel itself":
-            asyncio.current_task().cancel()
-            await asyncio.sleep(60)
-        if deed == "stop the loop":
-            asyncio.get_running_loop().stop()
-            await asyncio.sleep(0.01)
-            return "done"
-        if deed == "close the loop":
-            asyncio.get_running_loop().close()
-        if deed == "no loop":
-            asyncio.set_event_loop(None)
-            return "done"
-        if deed == "exit in a task":
-            async def leave(): raise SystemExit(3)
-            asyncio.ensure_future(leave())
-            await asyncio.sleep(0.01)
-            return "done"
-        if deed == "debug":
-            asyncio.get_running_loop().set_debug(True)
-            return "done"
-        if deed == "many tasks":
-            self.tasks = [asyncio.ensure_future(asyncio.sleep(60)) for _ in range(1_000)]
-            return "done"
-        return act(deed)
-"""
-)
+ASYNC = model_source("faults/stubborn_async")
 
 GRACE = ["--cancel-grace", "300ms", "--max-restarts", "100"]
 
@@ -243,34 +136,14 @@ def test_text_and_metrics_of_a_thread_that_outlives_its_prediction_are_nobody_el
     """Also the spool stays clean: an event after the end would be the next prediction's of the same
     id.
     """
-    source = """
-import asyncio, contextvars, threading, time
-from cog import BasePredictor, current_scope
-threads = []
-class Predictor(BasePredictor):
-    %s predict(self, late: bool = False) -> str:
-        def go_on():
-            time.sleep(0.2)
-            for i in range(20):
-                print("late")
-                current_scope().record_metric("late", i)
-                time.sleep(0.01)
-        if late:
-            context = contextvars.copy_context()
-            threads.append(threading.Thread(target=context.run, args=[go_on]))
-            threads[-1].start()
-        else:
-            while threads: threads.pop().join()
-        return "done"
-"""
-    for kind in ("def", "async def"):
-        server = start(source % kind)
+    for name in ("late_thread", "late_thread_async"):
+        server = start(model_source(f"faults/{name}"))
         assert (
             server.ask("PUT", "/predictions/same", {"input": {"late": True}}).json["output"]
             == "done"
         )
         again = server.ask("PUT", "/predictions/same", {"input": {}}).json
         assert "late" not in again["metrics"] and again["output"] == "done"
-        if kind == "async def":
+        if name == "late_thread_async":
             assert again["logs"] == ""
         assert [p.name for p in server.spool().glob("events-*")] == []

@@ -15,6 +15,7 @@ import pytest
 
 from faults_models import ASYNC, ASYNC_MODEL, MODEL, TERMINAL, asked, begun, ends, files_in
 from http_harness import processes
+from model_sources import model_source
 from waiting import alive, until
 
 QUIET = {"webhook_events_filter": ["completed"]}
@@ -177,14 +178,7 @@ def test_a_webhook_that_is_owed_twice_for_an_id_is_delivered_twice(start, receiv
 
 
 def test_a_cancel_that_was_ignored_is_not_told_again_as_a_failure(start, receiver, where):
-    stubborn = ASYNC_MODEL.replace("await asyncio.sleep(0.01)", "time.sleep(0.001)")
-    stubborn = stubborn.replace(
-        "        end = time.monotonic()",
-        """        while deed == "stay":
-            try: await asyncio.sleep(0.01)
-            except asyncio.CancelledError: pass
-        end = time.monotonic()""",
-    ).replace("filter(None, deed.split", "filter(DEEDS.get, deed.split")
+    stubborn = model_source("faults/models_stay")
     first = start(stubborn, *where, "--max-concurrency", "4", "--cancel-grace", "100ms")
     asked(first, {"deed": "stay", "n": 1}, id="other")
     first.ask(

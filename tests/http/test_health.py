@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from model_sources import model_source
 from waiting import alive, until
 
 HEALTHY = """
@@ -111,33 +112,11 @@ def test_the_setup_timeout_of_the_environment(start):
     server.wait_status("SETUP_FAILED")
 
 
-CHECKED = """
-import asyncio, pathlib, time
-class Predictor:
-    {kind} healthcheck(self):
-        how = pathlib.Path({path!r}).read_text()
-        if how == "raise":
-            raise RuntimeError("GPU lost")
-        while how == "hang":
-            {wait}
-            how = pathlib.Path({path!r}).read_text()
-        return how == "well"
-    {kind} predict(self, s: float = 0) -> str:
-        {sleep}
-        return "done"
-"""
-
-
-@pytest.mark.parametrize("kind", ["def", "async def"])
-def test_the_models_own_healthcheck(start, tmp_path, kind):
+@pytest.mark.parametrize("model", ["health_checked", "health_checked_async"])
+def test_the_models_own_healthcheck(start, tmp_path, model):
     how = tmp_path / "how"
     how.write_text("well")
-    sleep = "time.sleep(s)" if kind == "def" else "await asyncio.sleep(s)"
-    wait = (
-        "time.sleep(0.01)" if kind == "def" else "await asyncio.sleep(60)"
-    )  # a thread can't be canceled
-    source = CHECKED.format(kind=kind, path=str(how), wait=wait, sleep=sleep)
-    server = start(source)
+    server = start(model_source(f"http/{model}"), env={"HOW": str(how)})
     for state, text in (
         ("ill", "returned False"),
         ("raise", "GPU lost"),
@@ -159,9 +138,7 @@ def test_the_models_own_healthcheck(start, tmp_path, kind):
 def test_a_check_under_way_ends_with_its_runner(start, tmp_path):
     how = tmp_path / "how"
     how.write_text("hang")
-    server = start(
-        CHECKED.format(kind="def", path=str(how), wait="time.sleep(60)", sleep="pass"), ready=False
-    )
+    server = start(model_source("http/health_checked"), env={"HOW": str(how)}, ready=False)
     until("the model is set up", lambda: "model ready" in server.log())
     answers = []
     asker = threading.Thread(target=lambda: answers.append(server.health()))

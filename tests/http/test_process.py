@@ -13,37 +13,17 @@ from http_harness import Server
 from model_sources import model_source
 
 KINDS = {"sync": "def", "async": "async def"}
+MODELS = {"sync": "http/process_{}", "async": "http/process_{}_async"}
 
 
 @pytest.fixture(params=KINDS)
 def kind(request) -> str:
-    found: str = KINDS[request.param]
+    found: str = request.param
     return found
 
 
-ARGUMENTS = """
-import argparse, sys
-from cog import BasePredictor
-
-def parsed():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--size", type=int, default=4)
-    return parser.parse_args().size
-
-AT_IMPORT = parsed()
-
-class Predictor(BasePredictor):
-    def setup(self):
-        self.size = parsed()
-    {kind} predict(self) -> list:
-        return [AT_IMPORT, self.size, parsed(), len(sys.argv), sys.argv[0] == __file__]
-    def healthcheck(self):
-        return parsed() == 4
-"""
-
-
 def test_the_arguments_of_the_process_are_those_of_a_script(start, kind):
-    server = start(ARGUMENTS.replace("{kind}", kind), "--predict-timeout", "60")
+    server = start(model_source(MODELS[kind].format("arguments")), "--predict-timeout", "60")
     assert server.predict({}).json["output"] == [4, 4, 4, 1, True]
     assert server.health()["status"] == "READY"
 
@@ -71,7 +51,7 @@ def test_a_model_finds_its_own_modules_before_the_standard_ones(start, tmp_path,
         (directory / name / "__init__.py").write_text("OWN = __name__\n")
     names = ["test", "code", "profile", "resource", "platform"]
     (place / "predict.py").write_text(
-        OWN.replace("{names}", ", ".join(names)).replace("{kind}", kind)
+        OWN.replace("{names}", ", ".join(names)).replace("{kind}", KINDS[kind])
     )
     server = start(model_dir=directory, predict=f"{below}predict.py:Predictor")
     assert server.predict({}).json["output"] == names
@@ -79,40 +59,6 @@ def test_a_model_finds_its_own_modules_before_the_standard_ones(start, tmp_path,
 
 #: Says which modules a Python has that was started with -m.
 LOADED = "import sys, runpy, pkgutil, importlib.util, __future__; print(' '.join([*sys.modules, *sys.builtin_module_names]))"
-
-BUSY = """
-import asyncio
-from typing import Any, List, Optional
-from cog import BaseModel, BasePredictor, File, Input, Path, Secret, batch, current_scope
-
-class Point(BaseModel):
-    x: int = 1
-
-class Predictor(BasePredictor):
-    def setup(self, weights: Optional[Path] = None):
-        self.weights = weights.read_text()
-    {kind} predict(self, how: str = "", file: Path = None, given: File = None, at: Point = Point(), key: Secret = None, xs: "List[int]" = [1]) -> Any:
-        if how == "raise":
-            raise ValueError("wrong")
-        if how == "sleep":
-            {sleep}(600)
-        with open("/proc/self/cmdline") as out:
-            pass
-        current_scope().record_metric("n", 1)
-        return [self.weights, file.read_text(), given.read().decode(), at.x, key.get_secret_value(), xs]
-    def healthcheck(self) -> bool:
-        return True
-    def train(self, n: int = 1) -> int:
-        return n
-
-class Batched(BasePredictor):
-    def setup(self, weights: Optional[Path] = None):
-        self.weights = weights.read_text()
-    @batch(max_size=4)
-    {kind} predict(self, n: List[int]) -> List[int]:
-        return n
-"""
-SLEEP = {"def": "__import__('time').sleep", "async def": "await asyncio.sleep"}
 
 
 @pytest.fixture
@@ -153,13 +99,13 @@ def works(server: Server) -> None:
 
 def test_the_imports_of_the_runner_are_safe_from_files_of_the_model(start, poisoned, kind):
     """All that it imports late, and what those modules import in turn."""
-    source = BUSY.replace("{kind}", kind).replace("{sleep}", SLEEP[kind])
+    source = model_source(MODELS[kind].format("busy"))
     server = start(source, model_dir=poisoned, **weights())
     works(server)
 
 
 def test_so_are_those_of_a_model_with_batches(start, poisoned, kind):
-    source = BUSY.replace("{kind}", kind).replace("{sleep}", SLEEP[kind])
+    source = model_source(MODELS[kind].format("busy"))
     server = start(source, model_dir=poisoned, predict="predict.py:Batched", **weights())
     assert server.predict({"n": 3}).json["output"] == 3
 

@@ -13,6 +13,7 @@ import pytest
 
 from conftest import BINARY
 from http_events import Stream
+from model_sources import model_source
 from waiting import until
 
 HUSH = "hush-hush-4711"
@@ -34,67 +35,7 @@ of_field = getattr(pydantic, "field_validator", None) or pydantic.validator
 #: What every model of this file is asked in the same way by.
 LIBRARIES = ["pydantic", "pydantic.v1"]
 
-FILES = (
-    HEAD
-    + """
-class Upload(BaseModel):
-    kind: Literal["upload"] = "upload"
-    file: Path
-class Words(BaseModel):
-    kind: Literal["words"] = "words"
-    file: str
-class Typed(TypedDict, total=False):
-    file: Path
-class Named(NamedTuple):
-    file: Path
-    count: int = 0
-@dataclasses.dataclass
-class Standard:
-    file: pathlib.Path
-@dataclass
-class Checked:
-    file: Path
-    count: int = Field(default=3, gt=1)
-class Ours(cog.BaseModel):
-    file: Path
-class Box(BaseModel):
-    inner: List[Upload]
-class Places(BaseModel):
-    plain: Optional[Path] = None
-    standard: Optional[pathlib.Path] = None
-    opened: Optional[File] = None
-    checked: Optional[pydantic.FilePath] = None
-    pair: Optional[Tuple[Path, int]] = None
-    many: Optional[List[Path]] = None
-    some: Optional[FrozenSet[pathlib.Path]] = None
-    by_name: Optional[Dict[str, Path]] = None
-    tagged: Optional[Union[Upload, Words]] = Field(default=None, discriminator="kind")
-    either: Optional[Union[Path, int]] = None
-    typed: Optional[Typed] = None
-    named: Optional[Named] = None
-    record: Optional[Standard] = None
-    own: Optional[Checked] = None
-    ours: Optional[Ours] = None
-    box: Optional[Box] = None
-    address: Optional[pydantic.HttpUrl] = None
-    definitions: Optional[Path] = None
-
-def contents(value):
-    if isinstance(value, os.PathLike):
-        return [pathlib.Path(value).read_text()[:20]]
-    if hasattr(value, "read"):
-        return [value.read(20).decode()]
-    if isinstance(value, dict):
-        value = list(value.values())
-    elif hasattr(value, "__dict__"):
-        value = list(vars(value).values())
-    return [text for item in value for text in contents(item)] if isinstance(value, (list, tuple, frozenset)) else []
-
-class Predictor(BasePredictor):
-    def predict(self, places: Places = None, own: Checked = None, all: List[Upload] = None) -> str:
-        return "+".join(contents([places, own, all])) or repr([places, own, all])
-"""
-)
+FILES = model_source("http/pydantic_files")
 
 #: Where a file can stand, as JSON with FILE in its place.
 PLACES = [
@@ -126,7 +67,7 @@ def with_file(place, text):
 
 @pytest.fixture(scope="module", params=LIBRARIES)
 def files(request, start_once):
-    return start_once(FILES.format(library=request.param), python=sys.executable)
+    return start_once(FILES.replace("LIBRARY", request.param), python=sys.executable)
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -172,7 +113,7 @@ def test_the_tag_of_a_union_says_what_is_missing(files, tagged, loc):
 
 
 def test_files_are_fetched_again_for_what_a_killed_server_left(start, tmp_path):
-    source = FILES.format(library="pydantic").replace(
+    source = FILES.replace("LIBRARY", "pydantic").replace(
         "        return",
         '        while os.path.exists("hold"):\n            import time; time.sleep(0.01)\n        return',
     )
@@ -190,23 +131,7 @@ def test_files_are_fetched_again_for_what_a_killed_server_left(start, tmp_path):
     assert second.ended("left", 30)["output"] == "hello"
 
 
-OTHERS = (
-    HEAD
-    + """
-class Job(BaseModel):
-    kind: Literal["job"] = "job"
-    file: Path
-    token: Optional[SecretStr] = None
-class Idle(BaseModel):
-    kind: Literal["idle"] = "idle"
-class Work(BaseModel):
-    todo: Union[Job, Idle] = Field(discriminator="kind")
-
-{method}
-def train(work: Work) -> str:
-    return work.todo.file.read_text()
-"""
-)
+OTHERS = model_source("http/pydantic_others")
 
 METHODS = {
     "async": "class Predictor(BasePredictor):\n    async def predict(self, work: Work) -> str:\n",
@@ -226,7 +151,7 @@ def test_every_way_in_and_every_kind_of_method_does_the_same(start, tmp_path, ki
     (tmp_path / "cog.yaml").write_text(
         'predict: "predict.py:Predictor"\ntrain: "predict.py:train"\n'
     )
-    source = OTHERS.format(library="pydantic", method=method)
+    source = OTHERS.replace("LIBRARY", "pydantic").replace("# METHOD", method)
     server = start(source, python=sys.executable, model_dir=tmp_path)
     work = {"work": {"todo": {"kind": "job", "file": "data:text/plain,hello", "token": HUSH}}}
     refused = {"work": {"todo": {"kind": "job", "file": "/etc/passwd", "token": HUSH}}}
@@ -250,7 +175,9 @@ def test_every_way_in_and_every_kind_of_method_does_the_same(start, tmp_path, ki
 
 def test_the_command_line_does_the_same(tmp_path):
     method = "class Predictor(BasePredictor):\n    def predict(self, work: Work) -> str:\n        return work.todo.file.read_text()\n"
-    (tmp_path / "predict.py").write_text(OTHERS.format(library="pydantic", method=method))
+    (tmp_path / "predict.py").write_text(
+        OTHERS.replace("LIBRARY", "pydantic").replace("# METHOD", method)
+    )
     command = [
         BINARY,
         "predict",
@@ -274,37 +201,16 @@ def test_the_command_line_does_the_same(tmp_path):
         assert HUSH not in done.stdout + done.stderr
 
 
-UNSEEN = (
-    HEAD
-    + """
-from typing import Annotated
-class Odd(BaseModel):
-    file: Annotated[Path, pydantic.WithJsonSchema({{"type": "string"}})] = None
-    standard: Annotated[pathlib.Path, pydantic.WithJsonSchema({{"type": "string"}})] = None
-    opened: Annotated[File, pydantic.WithJsonSchema({{"type": "string"}})] = None
-    anything: Annotated[List[Path], pydantic.WithJsonSchema({{}})] = []
-    written: pydantic.Json[Any] = None
-    within: Annotated[pydantic.Json[List[pathlib.Path]], pydantic.WithJsonSchema({{"type": "string"}})] = None
-class Called(BaseModel):
-    model_config = dict(populate_by_name=True)
-    standard: pathlib.Path = Field(default=None, alias="Standard")
-    file: Path = Field(default=None, alias="File")
-class Given(BaseModel):
-    model_config = dict(validate_default=True)
-    file: Path = "own.txt"
-    other: pathlib.Path = pathlib.Path("own.txt")
-class Predictor(BasePredictor):
-    def predict(self, odd: Odd = None, called: Called = None, given: Given = None) -> str:
-        return str([pathlib.Path(v).read_text()[:20] for m in (odd, called, given) if m for v in vars(m).values() if v])
-"""
-)
+UNSEEN = model_source("http/pydantic_unseen")
 
 
 @pytest.fixture(scope="module")
 def unseen(start_once, tmp_path_factory):
     directory = tmp_path_factory.mktemp("unseen")
     (directory / "own.txt").write_text("of the author")
-    return start_once(UNSEEN.format(library="pydantic"), python=sys.executable, model_dir=directory)
+    return start_once(
+        UNSEEN.replace("LIBRARY", "pydantic"), python=sys.executable, model_dir=directory
+    )
 
 
 @pytest.mark.parametrize(
@@ -328,7 +234,7 @@ def test_the_runner_makes_no_path_of_a_text_that_the_server_took_for_one(unseen,
     assert (answer.status, answer.json["status"], answer.json["output"]) == (200, "failed", None), (
         answer.body
     )
-    assert "URL of a file" in answer.json["error"]
+    assert "must be an http://, https:// or data: URL" in answer.json["error"]
 
 
 def test_a_default_that_is_the_path_of_a_file_of_the_author_s_is_one(unseen):
@@ -368,72 +274,14 @@ def test_what_cannot_be_checked_is_refused_when_the_model_is_loaded(start, title
     assert re.search(message, said), said
 
 
-SECRETS = (
-    HEAD
-    + """
-class Key(BaseModel):
-    kind: Literal["key"] = "key"
-    token: SecretStr
-class User(BaseModel):
-    kind: Literal["user"] = "user"
-    name: str
-    password: Optional[Secret] = None
-class Login(BaseModel):
-    by: Union[Key, User] = Field(discriminator="kind")
-@dataclass
-class Checked:
-    token: SecretStr
-@dataclasses.dataclass
-class Standard:
-    token: Secret
-    size: int = 1
-    def __post_init__(self):
-        if self.size > 5:
-            raise ValueError(f"with {{self.token.get_secret_value()}} size {{self.size}} is too much")
-class Given(BaseModel):
-    plain: Optional[SecretStr] = None
-    raw: Optional[SecretBytes] = None
-    ours: Optional[Secret] = None
-    pair: Optional[Tuple[SecretStr, int]] = None
-    many: Optional[List[SecretStr]] = None
-    by_name: Optional[Dict[str, SecretStr]] = None
-    login: Optional[Login] = None
-    either: Optional[Union[int, List[SecretStr], Key]] = None
-    own: Optional[Checked] = None
-    aliased: Optional[SecretStr] = Field(default=None, alias="Aliased")
-    size: int = 1
-    @of_field("plain")
-    def must_be_good(cls, value):
-        if value is not None and "bad" in value.get_secret_value():
-            raise ValueError("not this one: " + value.get_secret_value())
-        return value
-    @after
-    def must_be_small(cls, values):
-        if (values["size"] if isinstance(values, dict) else values.size) > 5:
-            raise ValueError("size is too much")
-        return values
-    @after
-    def unused(cls, values):
-        return values
-class Predictor(BasePredictor):
-    def predict(self, given: Given = None, checked: Checked = None, standard: Standard = None,
-                text: SecretStr = None, raw: SecretBytes = None, end: str = "") -> str:
-        print("got", given, checked, standard, text, raw)
-        if end:
-            try:
-                Given(**{{"size": "no number", "plain": 5, "login": {{"kind": "key", "token": [end], "x": 1}}}})
-            except ValueError as error:
-                raise (RuntimeError("in vain") if "cause" in end else error) from error
-        return "given"
-"""
-)
+SECRETS = model_source("http/pydantic_secrets")
 
 
 def secrets_of(library):
     source = SECRETS
     if library == "pydantic":  # where such a validator is a method of the object
         source = re.sub(r"(@after\n    def \w+)\(cls, values\)", r"\1(values)", source)
-    return source.format(library=library)
+    return source.replace("LIBRARY", library)
 
 
 @pytest.fixture(scope="module", params=LIBRARIES)

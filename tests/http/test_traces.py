@@ -9,23 +9,10 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from http_peer import Peer
+from model_sources import model_source
 from waiting import until
 
-MODEL = """
-from cog import BasePredictor, Path, current_scope
-import tempfile
-class Predictor(BasePredictor):
-    def predict(self, image: Path = None, make: bool = False, fail: bool = False) -> object:
-        if fail:
-            raise ValueError("boom")
-        if make:
-            made = Path(tempfile.mkdtemp()) / "out.txt"
-            made.write_text("x")
-            return made
-        return [current_scope().traceparent, current_scope().tracestate]
-""".replace("-> object", "-> 'Any'").replace(
-    "import tempfile", "import tempfile\nfrom typing import Any"
-)
+MODEL = model_source("http/traces")
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01"

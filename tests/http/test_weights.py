@@ -11,29 +11,13 @@ import signal
 import pytest
 
 from http_harness import Reply
+from model_sources import model_source
 from waiting import until
 
-MODEL = """
-import os
-from typing import Optional
-from cog import BasePredictor, Path
 
-class Predictor(BasePredictor):
-    def setup(self, weights: Optional[Path] = None) -> None:
-        self.weights = weights
-        if os.environ.get("READS"):
-            self.read()
-    def read(self):
-        with open(self.weights) as file:
-            return file.read()
-    {kind} predict(self, what: str = "url") -> str:
-        return str(self.weights) if what == "url" else self.read()
-"""
-
-
-@pytest.fixture(params=["def", "async def"])
+@pytest.fixture(params=["weights", "weights_async"])
 def source(request) -> str:
-    return MODEL.replace("{kind}", request.param)
+    return model_source(f"http/{request.param}")
 
 
 def fetched(directory: pathlib.Path) -> list[pathlib.Path]:

@@ -8,83 +8,17 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import sys
 import tempfile
 from typing import Any
 
-HEADER = """
-import collections, dataclasses, datetime, decimal, enum, io, pathlib, uuid
-from typing import *
-from cog import BaseModel, BasePredictor, ConcatenateIterator, File, Path, Secret
+MODELS = pathlib.Path(__file__).resolve().parents[1] / "models" / "sdk"
 
-class Shade(str, enum.Enum):
-    DARK = "dark"
-class Level(enum.IntEnum):
-    HIGH = 3
-class Plain(enum.Enum):
-    A = "a"
-@dataclasses.dataclass
-class Box:
-    x: int
-    tags: List[str] = dataclasses.field(default_factory=list)
-@dataclasses.dataclass
-class Tree:
-    box: Box
-    key: Secret = Secret("hush")
-class Item(BaseModel):
-    score: float
-    label: Optional[str]
-    tags: List[str] = []
-class Nested(BaseModel):
-    item: Item
-    many: Dict[str, Item] = {}
-@dataclasses.dataclass
-class Decorated(BaseModel):
-    file: Path
-    score: float = 0.5
-    tags: List[str] = dataclasses.field(default_factory=list)
-class Corners(BaseModel):
-    first: Tuple[float, float]
-    last: Tuple[float, float] = None
-class Lax(BaseModel):
-    text: str = None
-class Message(TypedDict):
-    role: str
-    n: int
-class Pair(NamedTuple):
-    x: int
-    y: int
-def numbers():
-    yield 1
-    yield 2
-def loop():
-    a = []
-    a.append({"again": a})
-    return a
-def deep(n):
-    value = 0
-    for _ in range(n):
-        value = [value]
-    return value
-"""
+HEADER = (MODELS / "returned.py").read_text()
 
 #: What is there only where the model's own requirements are installed.
-RICH = """
-import warnings
-import numpy as np
-import pydantic
-import pydantic.v1
-class New(pydantic.BaseModel):
-    x: int
-    file: Optional[Path] = None
-    model_config = {"arbitrary_types_allowed": True}
-class Old(pydantic.v1.BaseModel):
-    x: int
-    many: List[str] = []
-class Outer(pydantic.BaseModel):
-    inner: New
-    key: pydantic.SecretStr = pydantic.SecretStr("hush")
-"""
+RICH = (MODELS / "returned_rich.py").read_text()
 
 
 def answer(directory: str, number: int, annotation: str, expression: str) -> str:

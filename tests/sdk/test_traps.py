@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from interpreters import ROOT, ask_all
+from model_sources import model_source
 
 #: All models are loaded before the first test, in every Python side by side.
 pytestmark = pytest.mark.timeout(300)
@@ -34,30 +35,12 @@ def test_there_are_eighteen() -> None:
     assert {name[5:7] for name in TRAPS} == {f"{number:02}" for number in range(1, 19)}
 
 
-FIELDS_OF_OURS = """
-import sys
-import cog
-import {module} as pydantic
-class Result(pydantic.BaseModel):
-    file: cog.Path
-    key: cog.Secret
-    many: list = []
-made = Result(file="a/b", key="hush")
-assert type(made.file) is cog.Path and type(made.key) is cog.Secret and "hush" not in repr(made)
-schema = (getattr(Result, "model_json_schema", None) or Result.schema)()
-assert schema["properties"]["file"]["format"] == "uri" and schema["properties"]["key"]["format"] == "password"
-try:
-    Result(file=5, key="x")
-except ValueError as error:
-    assert "path" in str(error)
-else:
-    raise AssertionError("accepted")
-"""
+FIELDS_OF_OURS = model_source("sdk/fields_of_ours")
 
 
 @pytest.mark.parametrize("module", ["pydantic", "pydantic.v1"])
 def test_trap_14_models_of_pydantic_have_fields_of_our_types(module: str) -> None:
-    code = FIELDS_OF_OURS.format(module=module)
+    code = FIELDS_OF_OURS.replace("LIBRARY", module)
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         env={"PYTHONPATH": str(ROOT / "python")},
