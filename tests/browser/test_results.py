@@ -33,7 +33,7 @@ def again(page: Page, **inputs: str) -> None:
     expect(page.locator("#download")).to_be_visible()
 
 
-def test_what_waits_shows_its_place_in_the_queue(page, model, tmp_path):
+def test_a_queued_prediction_shows_its_place(page, model, tmp_path):
     gate = tmp_path / "gate"
     for name in ("running", "first", "second"):
         model.predict({"gate": str(gate)}, {"Prefer": "respond-async"}, id=name)
@@ -112,7 +112,7 @@ def test_a_refused_request_shows_its_answer(page, model):
     expect(page.locator("#output img")).to_be_visible()
 
 
-def test_a_kept_result_stands_beside_the_next(page, model):
+def test_a_kept_result_is_shown_next_to_the_new_one(page, model):
     run(page, model, seed="1")
     page.click("#keep")
     again(page, seed="2")

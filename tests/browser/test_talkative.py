@@ -44,7 +44,7 @@ def longest_task(trace: bytes) -> float:
 
 
 @pytest.mark.parametrize("what", ["logs", "output", "metrics", "bar"])
-def test_twenty_thousand_of_them_keep_nobody_from_clicking(
+def test_twenty_thousand_items_leave_the_page_responsive(
     browser: Browser, page: Page, talkative, what
 ):
     page.goto(f"http://127.0.0.1:{talkative.port}/docs")

@@ -122,7 +122,7 @@ def test_nor_does_the_end_of_the_server(start, entrypoint, how):
     entrypoint.end()
 
 
-def test_the_next_server_ends_what_forgot_its_mark_and_nothing_else(start, bystander, tmp_path):
+def test_the_next_server_ends_unmarked_leftover_processes_and_no_others(start, bystander, tmp_path):
     where = ["--working-dir", str(tmp_path / "work")]
     first = start(MODEL, *where)
     orphans = started(first)

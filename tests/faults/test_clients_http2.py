@@ -62,7 +62,7 @@ def works(server) -> None:
     until("the slot is free", lambda: server.health()["concurrency"]["current"] == 0)
 
 
-def test_a_connection_has_so_many_streams_and_says_so(server):
+def test_a_connection_announces_its_limit_of_streams_and_keeps_it(server):
     with Http2(server.port) as client:
         assert client.ask("GET", "/livez").status == 200
         assert client.h2.remote_settings.max_concurrent_streams == 250
@@ -84,7 +84,7 @@ def test_a_connection_has_so_many_streams_and_says_so(server):
 
 
 @pytest.mark.parametrize("what", ["POST", "PUT", "GET", "events"])
-def test_streams_that_are_reset_as_soon_as_they_are_opened_hold_up_nobody(server, what):
+def test_streams_that_are_reset_at_once_do_not_delay_others(server, what):
     """Rapid reset: each stream is gone before it counts, and the server must not work for all of
     them at once.
     """
@@ -146,7 +146,7 @@ def flood(raw: Raw, frame: Frame, count: int) -> None:
     ],
     ids=lambda frame: type(frame).__name__,
 )
-def test_a_flood_of_small_frames_that_nobody_reads_the_answers_of_hurts_nobody(server, frame):
+def test_a_flood_of_small_frames_with_unread_answers_does_not_harm_others(server, frame):
     before = server.memory("VmRSS")
     with Raw(server.port) as raw:
         raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -181,7 +181,7 @@ UNFINISHED = {
 
 
 @pytest.mark.parametrize("what", UNFINISHED)
-def test_what_has_begun_has_to_end_in_time(server, what):
+def test_a_started_frame_must_be_completed_in_time(server, what):
     with Raw(server.port) as raw:
         raw.send(UNFINISHED[what](raw, 1))
         raw.until_closed()
@@ -189,7 +189,7 @@ def test_what_has_begun_has_to_end_in_time(server, what):
 
 
 @pytest.mark.parametrize("what", UNFINISHED)
-def test_so_it_has_beside_a_stream(server, what):
+def test_a_started_frame_must_be_completed_next_to_a_stream_too(server, what):
     """As a prediction of HTTP/1 goes with its connection, so do those of HTTP/2."""
     with Raw(server.port) as raw:
         block = raw.block(
@@ -332,7 +332,7 @@ def test_a_quiet_stream_is_not_taken_for_a_stuck_one(start):
         assert client.finish(stream).body.count(b"event: output") == 2
 
 
-def test_connections_that_nobody_reads_are_given_up_and_hold_little(server):
+def test_connections_that_are_not_read_are_closed_and_hold_little(server):
     if server.get("/predictions/big").status == 404:
         server.predict({"size": 12 << 20}, id="big")
     before = server.memory()
@@ -406,7 +406,7 @@ def test_frames_that_have_no_place_end_the_connection(server, what):
     works(server)
 
 
-def test_connections_that_say_nothing_hold_up_neither_others_nor_the_end(start):
+def test_silent_connections_delay_neither_others_nor_the_shutdown(start):
     server = start(MODEL)
     held = [
         Raw(server.port, start)

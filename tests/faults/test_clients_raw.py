@@ -176,7 +176,7 @@ def test_headers_that_carry_on_to_others_carry_no_line_breaks(server, receiver):
     works(server)
 
 
-def test_200_silent_connections_hold_up_nobody(server):
+def test_200_silent_connections_do_not_delay_other_clients(server):
     """Slow headers, slow bodies, nothing at all: each is closed in the end, and others are served
     meanwhile.
     """
@@ -251,7 +251,7 @@ def test_a_client_that_leaves_frees_its_slot(request, server, kind):
 
 
 @pytest.mark.parametrize("how", ["half closed", "reset", "in the middle of the body"])
-def test_a_client_that_leaves_in_any_way_is_no_trouble(server, how):
+def test_a_client_may_disconnect_in_any_way(server, how):
     id = "gone-" + how.replace(" ", "-")
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
         data = post(b'{"id": "%s", "input": {"s": 60}}' % id.encode())

@@ -51,7 +51,7 @@ SECRET = "/etc/passwd"
         "javascript:1",
     ],
 )
-def test_a_redirect_to_what_is_no_web_address_is_not_followed(server, store, to):
+def test_a_redirect_to_another_scheme_is_not_followed(server, store, to):
     answer = server.predict({"file": store.redirect("/away", to)})
     assert answer.json["status"] == "failed" and "root:" not in answer.body.decode()
     works(server)
@@ -71,7 +71,7 @@ def test_a_redirect_to_what_is_no_web_address_is_not_followed(server, store, to)
         "http://a\nb/",
     ],
 )
-def test_what_is_no_web_address_is_refused(server, url):
+def test_a_url_of_another_scheme_is_refused(server, url):
     answer = server.predict({"file": url})
     assert answer.status == 422 and answer.json["detail"][0]["loc"] == ["body", "input", "file"]
     works(server)

@@ -219,7 +219,7 @@ def test_a_runner_that_dies_on_a_full_disk_comes_back_with_the_room(start, disk:
     server.close()
 
 
-def test_a_working_directory_that_becomes_read_only_is_told_until_it_is_writable(
+def test_a_read_only_working_directory_is_reported_until_it_is_writable(
     server: Server, disk: Disk, receiver: Receiver
 ) -> None:
     well(server)
@@ -306,9 +306,7 @@ def test_a_disk_without_names_is_full(
 
 
 @pytest.mark.parametrize("source", [MODEL, ASYNC_MODEL], ids=["sync", "async"])
-def test_a_limit_of_the_size_of_files_fails_what_is_larger(
-    start, tmp_path: pathlib.Path, source: str
-) -> None:
+def test_a_file_above_the_size_limit_fails(start, tmp_path: pathlib.Path, source: str) -> None:
     """RLIMIT_FSIZE, as `ulimit -f` or LimitFSIZE of systemd set it, of both processes."""
     server = start(source.replace('yield f"part {n}"', 'yield f"part {n}" + "x" * (n << 10)'))
     pids = server.process.pid, server.runner()
@@ -349,7 +347,7 @@ RECOVERED = "the server restarted before the prediction ended"
 
 @pytest.mark.parametrize("more", [(), ("--runners", "2")], ids=["one", "two runners"])
 @pytest.mark.parametrize("recover", ["fail", "rerun"])
-def test_what_was_accepted_is_kept_by_a_server_that_starts_on_a_full_disk(
+def test_a_server_that_starts_on_a_full_disk_keeps_accepted_predictions(
     start, disk: Disk, receiver: Receiver, recover: str, more: tuple[str, ...]
 ) -> None:
     """It runs when there is room, and nothing is removed that has not ended: not by the server
@@ -413,7 +411,7 @@ def test_what_was_accepted_is_kept_by_a_server_that_starts_on_a_full_disk(
 
 
 @pytest.mark.parametrize("when", ["it ends", "it is accepted"])
-def test_the_end_on_a_full_disk_is_told_though_the_server_is_killed(
+def test_an_end_on_a_full_disk_is_known_after_the_server_is_killed(
     start, disk: Disk, receiver: Receiver, when: str
 ) -> None:
     """And what comes again is what came before."""
@@ -514,7 +512,7 @@ def test_the_room_of_a_large_input_is_there_for_the_next_one(start, small) -> No
         server.close()  # before the disk goes
 
 
-def test_a_working_directory_that_can_not_be_made_is_told_at_once(disk: Disk, start) -> None:
+def test_a_working_directory_that_cannot_be_made_is_reported_at_once(disk: Disk, start) -> None:
     running = start(MODEL)
     disk.writable(False)
     other = subprocess.run(

@@ -56,7 +56,7 @@ def ended_in_order(server: Server) -> None:
     assert server.process.wait(30) == 0, server.log()
 
 
-def test_what_a_killed_server_had_accepted_ends_without_any_flag(again, receiver, tmp_path):
+def test_predictions_of_a_killed_server_finish_without_any_flag(again, receiver, tmp_path):
     gate = tmp_path / "gate"
     first = again("--max-queue", "2")
     for n in range(3):
@@ -113,7 +113,7 @@ def test_each_port_and_each_model_has_its_own(again, start, tmp_path_factory):
     assert len(paths) == 3
 
 
-def test_an_orderly_end_leaves_what_is_owed_and_nothing_else(again, receiver):
+def test_an_orderly_end_leaves_undelivered_webhooks_and_nothing_else(again, receiver):
     receiver.answer = lambda n: 503
     first = again("--max-queue", "1")
     asked(first, {"n": 1}, id="owed", webhook=receiver.url, **QUIET)
@@ -171,7 +171,7 @@ def test_the_files_of_inputs_go_with_their_server_also_if_it_is_killed(again, tm
     assert not list((tmp_path / "tmp").glob("coggo-inputs-*"))
 
 
-def test_nobody_removes_what_is_still_needed():
+def test_directories_in_use_are_not_removed():
     run_inside("sweeping.py")
 
 

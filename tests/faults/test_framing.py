@@ -344,7 +344,7 @@ def test_nor_is_it_in_an_uploaded_file(kept):
     assert kept.ask("GET", "/livez").json == {"status": "ok"}
 
 
-def test_what_the_server_says_by_itself_and_is_no_error_stays_as_it_is(server):
+def test_answers_of_the_server_that_are_not_errors_stay_unchanged(server):
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         answers = connection.makefile("rb")
         for _ in range(2):
@@ -375,7 +375,7 @@ UNREAD = {
 @pytest.mark.parametrize(
     "before", [b"", head("GET /livez HTTP/1.1"), head(POST, "Content-Length: 2") + b"{}"]
 )
-def test_what_is_no_request_has_an_error_in_json(server, status, before):
+def test_a_malformed_request_has_an_error_in_json(server, status, before):
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(before + UNREAD[status])
         got = connection.makefile("rb").read()

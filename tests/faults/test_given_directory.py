@@ -226,7 +226,7 @@ def file(at, place):
 
 @pytest.mark.parametrize("trap", [link, dangling, of_the_neighbor, open_to_all, file])
 @pytest.mark.parametrize("mode", [0o1777, 0o2777], ids=oct)
-def test_what_a_neighbor_has_put_in_its_place_is_not_used(place, mode, trap):
+def test_a_directory_made_by_another_user_is_not_used(place, mode, trap):
     given = volume(place, mode, 0, MODEL)
     at = given / f"coggo-work-{MODEL}"
     trap(at, place)
@@ -236,7 +236,7 @@ def test_what_a_neighbor_has_put_in_its_place_is_not_used(place, mode, trap):
     assert sorted((str(path), state(path)) for path in place.rglob("*")) == before
 
 
-def test_a_neighbor_who_takes_its_place_meanwhile_gets_nothing(place, serve):
+def test_another_user_who_takes_the_directory_gets_nothing(place, serve):
     given = volume(place, 0o2777, 0, MODEL)
     server = serve(given)
     path = server.spool()
@@ -275,7 +275,7 @@ def test_the_error_of_a_directory_that_cannot_be_written_names_the_remedy(place,
     assert list(given.iterdir()) == []
 
 
-def test_what_an_earlier_server_of_root_left_is_not_passed_over(place, serve):
+def test_leftovers_of_an_earlier_server_of_root_are_not_skipped(place, serve):
     """It would lose sight of that if it began another directory."""
     given = volume(place, 0o755)
     server = serve(given, uid=0)
@@ -291,7 +291,7 @@ def test_root_that_may_not_change_owners_says_who_should(place):
     assert f"chown -R {MODEL}:{MODEL} {given}" in explained(said, given, "0700")
 
 
-def test_the_error_of_something_that_is_no_directory_says_so(place):
+def test_the_error_of_a_path_that_is_not_a_directory_says_so(place):
     (place / "file").touch()
     said = refused(place, place / "file" / "below")
     assert "not a directory" in said

@@ -70,7 +70,7 @@ class Predictor:
 
 
 @pytest.mark.parametrize("receivers", ["hang", "answer"])
-def test_what_comes_after_the_grace_period_fits_into_eight_seconds(start, receiver, receivers):
+def test_the_end_after_the_grace_period_fits_into_eight_seconds(start, receiver, receivers):
     """With a model that heeds nothing, a webhook that its receiver does not answer and a client
     that takes nothing. The machine may be busy, so that there are 4 s more.
     """
@@ -96,7 +96,7 @@ def test_what_comes_after_the_grace_period_fits_into_eight_seconds(start, receiv
 
 
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGINT"])
-def test_a_second_signal_ends_a_model_that_heeds_nothing(start, receiver, how):
+def test_a_second_signal_ends_a_model_that_ignores_everything(start, receiver, how):
     server = start(MODEL)
     asked(server, {"deed": "stubborn,child", "s": 600}, id="it", webhook=receiver.url)
     begun(server, "it")
@@ -116,7 +116,7 @@ def test_threads_that_never_end_hold_nothing(start):
     assert server.process.wait(20) == 0
 
 
-def test_what_setup_has_started_ends_too(start):
+def test_processes_started_by_setup_end_too(start):
     source = MODEL.replace(
         'if os.environ.get("IN_SETUP"):', 'if os.environ.get("IN_SETUP") and not DEEDS["daemon"]():'
     )

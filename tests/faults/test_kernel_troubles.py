@@ -44,7 +44,7 @@ def begun(server: Server, id: str, **input: object) -> None:
 
 
 @pytest.mark.parametrize("die", [False, True])
-def test_what_can_not_be_read_now_is_read_later(start, tmp_path, die):
+def test_an_unreadable_response_is_read_later(start, tmp_path, die):
     server, go = start(MODEL), tmp_path / "go"
     spool, runner = server.spool(), server.runner()
     begun(server, "later", go=str(go), die=die)
@@ -64,7 +64,7 @@ def test_what_can_not_be_read_now_is_read_later(start, tmp_path, die):
     server.wait_status("READY")
 
 
-def test_what_can_not_be_read_for_long_fails_and_the_model_is_replaced(start, tmp_path):
+def test_a_response_that_stays_unreadable_fails_and_the_runner_is_replaced(start, tmp_path):
     server, go = start(MODEL, "--cancel-grace", "500ms"), tmp_path / "go"
     spool, runner = server.spool(), server.runner()
     begun(server, "never", go=str(go))
@@ -117,7 +117,7 @@ class Predictor:
 """
 
 
-def test_a_process_that_does_not_end_holds_up_neither_its_prediction_nor_the_end_of_the_server(
+def test_a_process_that_does_not_exit_delays_neither_its_prediction_nor_the_shutdown(
     start, receiver
 ):
     server = start(STUBBORN, "--cancel-grace", "300ms", expect_exit=1)
@@ -131,7 +131,9 @@ def test_a_process_that_does_not_end_holds_up_neither_its_prediction_nor_the_end
 
 @pytest.mark.timed
 @pytest.mark.parametrize("canceled", [False, True])
-def test_nor_the_end_of_a_server_that_is_told_to_stop(start, receiver, canceled):
+def test_a_process_that_does_not_exit_does_not_delay_a_requested_shutdown(
+    start, receiver, canceled
+):
     """Everything after the grace period takes 8 s; here it has 4 s more, for a machine that is
     busy.
     """

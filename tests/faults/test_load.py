@@ -14,7 +14,7 @@ from faults_load import PLAIN, Chaos, owed, soak
 SLOW = "import time\nclass Predictor:\n    def predict(self) -> int:\n        time.sleep(0.02)\n        return 1\n"
 
 
-def test_two_hundred_at_once_for_one_slot_are_served_or_told_busy(start):
+def test_two_hundred_at_once_for_one_slot_are_served_or_refused_as_busy(start):
     server = start(SLOW)
     statuses: list[int] = []
     gate = threading.Barrier(200)

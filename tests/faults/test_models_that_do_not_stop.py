@@ -88,7 +88,7 @@ BENIGN = [
 
 
 @pytest.mark.parametrize("deed", BENIGN)
-def test_what_an_async_model_does_to_its_loop_is_survived(async_server, deed):
+def test_the_runner_survives_changes_of_an_async_model_to_its_loop(async_server, deed):
     async_server.wait_status("READY")
     runner = async_server.runner()
     answer = async_server.predict({"deed": deed}).json
@@ -98,7 +98,7 @@ def test_what_an_async_model_does_to_its_loop_is_survived(async_server, deed):
 
 
 @pytest.mark.parametrize("deed", ["cancel all tasks", "cancel itself", "close the loop"])
-def test_what_an_async_model_does_to_its_tasks_fails_it_alone(async_server, deed):
+def test_an_async_model_that_breaks_its_tasks_fails_alone(async_server, deed):
     async_server.wait_status("READY")
     runner = async_server.runner()
     answer = async_server.predict({"deed": deed}).json
@@ -132,7 +132,7 @@ def test_a_stubborn_model_does_not_hold_the_shutdown(start, deed):
     assert not alive(runner)
 
 
-def test_text_and_metrics_of_a_thread_that_outlives_its_prediction_are_nobody_elses(start):
+def test_text_and_metrics_of_a_thread_that_outlives_its_prediction_reach_no_other(start):
     """Also the spool stays clean: an event after the end would be the next prediction's of the same
     id.
     """

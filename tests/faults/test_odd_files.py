@@ -121,7 +121,7 @@ def test_a_healthcheck_is_answered_whatever_stands_in_the_place_of_its_files(sta
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_stored_file_that_became_something_else_is_no_input(start, kind):
+def test_a_stored_file_that_is_no_longer_a_file_is_not_an_input(start, kind):
     """The model can reach what clients have uploaded."""
     server = start(MODEL)
     body = b'--x\r\nContent-Disposition: form-data; name="content"; filename="a.txt"\r\n\r\nhello\r\n--x--\r\n'
@@ -141,7 +141,7 @@ def test_a_stored_file_that_became_something_else_is_no_input(start, kind):
 
 
 @pytest.mark.parametrize("kind", ["pipe", "held", "directory", "link", "vast"])
-def test_a_later_server_is_not_held_up_by_what_it_finds(start, tmp_path, kind):
+def test_a_later_server_starts_despite_leftovers_of_other_kinds(start, tmp_path, kind):
     first = start(MODEL, "--working-dir", str(tmp_path))
     pid = first.runner()
     first.ask(

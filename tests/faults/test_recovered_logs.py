@@ -32,7 +32,7 @@ def asked_for(server, gate, receiver, seen, **input):
 
 
 @pytest.mark.parametrize("killed", ["server", "both"])
-def test_what_is_ended_as_failed_keeps_them(start, receiver, where, tmp_path, killed):
+def test_a_prediction_recovered_as_failed_keeps_its_logs(start, receiver, where, tmp_path, killed):
     first = start(MODEL, *where)
     asked_for(first, tmp_path / "gate", receiver, LINES)
     runner = first.runner()
@@ -53,7 +53,7 @@ def test_what_is_ended_as_failed_keeps_them(start, receiver, where, tmp_path, ki
     assert {len(told) for told in ends(receiver).values()} == {1}
 
 
-def test_what_runs_again_has_those_of_the_new_run(start, receiver, where, tmp_path):
+def test_a_rerun_prediction_has_the_logs_of_the_new_run(start, receiver, where, tmp_path):
     first = start(MODEL, *where)
     asked_for(first, tmp_path / "gate", receiver, LINES)
     first.kill()

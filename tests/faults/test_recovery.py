@@ -51,7 +51,7 @@ def test_a_killed_server_leaves_no_process(start, deed):
     until("all are gone", lambda: not any(map(alive, pids)), 2)
 
 
-def test_the_next_server_ends_what_a_killed_guard_left(start, where, tmp_path):
+def test_the_next_server_ends_processes_that_a_killed_guard_left(start, where, tmp_path):
     first = start(MODEL, *where)
     first.predict({"deed": "daemon"})
     guards = [
@@ -78,7 +78,7 @@ def command(pid):
 
 
 @pytest.mark.parametrize("recover", ["fail", "rerun"])
-def test_what_was_in_flight_is_ended_or_run_again(start, receiver, where, tmp_path, recover):
+def test_predictions_in_flight_fail_or_run_again(start, receiver, where, tmp_path, recover):
     gate = tmp_path / "gate"
     first = start(ASYNC_MODEL, *where, "--max-concurrency", "8")
     for n in range(8):
@@ -100,7 +100,7 @@ def test_what_was_in_flight_is_ended_or_run_again(start, receiver, where, tmp_pa
     until("nothing is left", lambda: idle_files(where) == BARE)
 
 
-def test_what_waited_for_a_slot_runs(start, receiver, where, tmp_path):
+def test_a_prediction_that_waited_for_a_slot_runs(start, receiver, where, tmp_path):
     gate = tmp_path / "gate"
     first = start(MODEL, *where, "--max-queue", "10")
     for n in range(4):
@@ -117,7 +117,7 @@ def test_what_waited_for_a_slot_runs(start, receiver, where, tmp_path):
     until("nothing is left", lambda: idle_files(where) == BARE)
 
 
-def test_an_answer_that_nobody_has_read_is_delivered(start, receiver, where, tmp_path):
+def test_an_unread_response_of_the_runner_is_delivered(start, receiver, where, tmp_path):
     gate = tmp_path / "gate"
     first = start(MODEL, *where)
     asked(first, {"gate": str(gate), "n": 5}, id="it", webhook=receiver.url, **QUIET)
@@ -177,7 +177,7 @@ def test_a_webhook_that_is_owed_twice_for_an_id_is_delivered_twice(start, receiv
     until("nothing is left", lambda: idle_files(where) == BARE)
 
 
-def test_a_cancel_that_was_ignored_is_not_told_again_as_a_failure(start, receiver, where):
+def test_an_ignored_cancel_is_not_reported_again_as_a_failure(start, receiver, where):
     stubborn = model_source("faults/models_stay")
     first = start(stubborn, *where, "--max-concurrency", "4", "--cancel-grace", "100ms")
     asked(first, {"deed": "stay", "n": 1}, id="other")
@@ -228,7 +228,7 @@ def test_another_number_of_runners_takes_up_all(start, receiver, where, tmp_path
     until("nothing is left", lambda: idle_files(where) == BARE)
 
 
-def test_garbage_of_a_crash_keeps_nobody_from_serving(start, where, tmp_path):
+def test_leftover_garbage_of_a_crash_does_not_stop_a_new_server(start, where, tmp_path):
     spool = tmp_path / "spool"
     first = start(MODEL, *where)
     first.kill()
@@ -328,7 +328,7 @@ def test_kills_under_load_lose_and_double_nothing(start, receiver, where):
     until("nothing is left", lambda: idle_files(where) == BARE)
 
 
-def test_what_waited_before_the_crash_also_runs_while_the_server_drains(
+def test_queued_predictions_from_before_the_crash_also_run_while_the_server_drains(
     start, receiver, where, tmp_path
 ):
     gate = tmp_path / "gate"

@@ -116,9 +116,7 @@ def test_a_training_runs_once_too(serve):
     )
 
 
-def test_no_secret_stays_once_a_prediction_has_ended_and_what_tells_of_it_is_private(
-    serve, receiver, tmp_path
-):
+def test_no_secret_outlives_its_prediction_and_its_files_are_private(serve, receiver, tmp_path):
     receiver.answer = lambda n: 503
     first = serve()
     put(first, INPUTS["secret"], webhook=receiver.url)

@@ -103,7 +103,7 @@ def test_all_that_run_at_once_fail_once(request, receiver, kind, count, number):
     assert family(server) == [], "what the first one has started is gone, and no zombie is left"
 
 
-def test_what_it_has_started_ends_with_it(server):
+def test_processes_started_by_a_model_end_with_it(server):
     server.predict({"deed": "child,session,silent,daemon"})
     runner = server.runner()
     mark = f"TMPDIR={server.temporary}"

@@ -47,7 +47,7 @@ def reader(server: Server):
 
 
 @pytest.mark.parametrize("to", ["stdout", "stderr"])
-def test_a_reader_that_stops_holds_up_nobody(server, reader, to):
+def test_a_reader_that_stops_does_not_delay_others(server, reader, to):
     os.kill(reader, signal.SIGSTOP)
     for _ in range(6):  # 3 MB through a pipe of 64 KiB
         body = server.predict({"lines": 5_000, "to": to}).json

@@ -63,7 +63,7 @@ def test_a_request_is_one_line(server):
     assert [x for x in server.lines("access") if x.get("id") == "one"] == [line]
 
 
-def test_the_id_of_a_prediction_is_there_whoever_has_made_it(server):
+def test_the_id_of_a_prediction_is_there_for_every_kind_of_client(server):
     made = server.ask("POST", "/v1/predictions", {"input": {}}, **OURS).json["id"]
     assert entry(server, id=made)["path"] == "/v1/predictions"
     server.ask("POST", "/predictions", {"id": "put me"}, **OURS)
@@ -140,7 +140,7 @@ def test_a_client_that_leaves_before_its_answer_is_there(server, tmp_path):
     assert entry(server, path="/predictions", method="POST", status=499)["id"] == "left"
 
 
-def test_what_proxies_say_of_the_client_is_there_apart(server):
+def test_headers_of_proxies_about_the_client_are_logged_apart(server):
     server.get("/", **OURS, X_Forwarded_For="203.0.113.9, 10.0.0.1")
     assert entry(server, path="/", forwarded_for="203.0.113.9, 10.0.0.1")["client"] == "127.0.0.1"
 

@@ -135,7 +135,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("prefix", HOSTILE)
-def test_a_prefix_that_is_no_path_is_ignored(server, prefix):
+def test_a_prefix_that_is_not_a_path_is_ignored(server, prefix):
     headers = {"X-Forwarded-Prefix": prefix.encode().decode("latin-1")}
     plain = f"http://127.0.0.1:{server.port}/v1/"
     assert (

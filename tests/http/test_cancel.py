@@ -301,7 +301,7 @@ def test_others_go_on_when_one_of_many_is_canceled(start):
 
 
 @pytest.mark.parametrize("how", ["deadline", "client"])
-def test_what_was_canceled_otherwise_can_be_canceled_too(start, how):
+def test_a_prediction_canceled_otherwise_can_be_canceled_by_request(start, how):
     server = start(MODEL, "--predict-timeout", "1s")
     if how == "deadline":
         server.predict({"how": "sleep"}, id="over")
@@ -315,7 +315,7 @@ def test_what_was_canceled_otherwise_can_be_canceled_too(start, how):
     assert (cancel(server, "over").status, cancel(server, "over").json) == (200, {})
 
 
-def test_any_other_end_is_no_longer_there_to_be_canceled(sync_server):
+def test_a_prediction_with_any_other_end_cannot_be_canceled(sync_server):
     for id, how in (("succeeded", "quick"), ("failed", "raise")):
         assert sync_server.predict({"how": how}, id=id).json["status"] == id
         answer = cancel(sync_server, id)
@@ -393,7 +393,7 @@ def test_the_id_of_a_canceled_prediction_is_refused_while_the_model_goes_on_with
     cancel(server, "keeps")
 
 
-def test_a_model_that_did_not_hear_of_its_cancel_is_told_again(start):
+def test_a_cancel_signal_that_a_model_missed_is_sent_again(start):
     """As where the signal comes right before a system call of the model, which then waits all the
     same.
     """

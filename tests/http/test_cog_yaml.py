@@ -173,7 +173,7 @@ def test_what_is_odd_is_a_warning_of_the_server_and_of_the_commands(start, model
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_names_no_predictor_is_refused_by_the_server_and_by_the_command(model, name):
+def test_a_reference_without_a_predictor_is_refused_by_server_and_command(model, name):
     text, said = REFUSED[name]
     place = model(text)
     for shown in (command(place, BINARY, "--port", "0"), schema(place)):

@@ -99,7 +99,7 @@ def test_a_star_lets_everybody_in(start_once):
     ]
 
 
-def test_a_plain_options_request_is_no_preflight(server):
+def test_a_plain_options_request_is_not_a_preflight(server):
     assert (
         server.ask("OPTIONS", "/predictions", Origin=APP, Authorization="Bearer token").status
         == 405

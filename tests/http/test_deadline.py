@@ -36,7 +36,7 @@ def test_the_server_has_a_deadline(server, receiver):
     assert receiver.wait_terminal() == body
 
 
-def test_what_waits_for_a_slot_has_a_deadline_too(server):
+def test_a_queued_prediction_has_a_deadline_too(server):
     server.predict({"s": 60}, {"Prefer": "respond-async"}, id="runs")
     body = server.predict({}, id="waits").json
     assert server.ended("runs")["status"] == "canceled"
@@ -64,7 +64,7 @@ def test_what_ends_before_is_not_touched(patient, given):
     "given",
     ["4", "4.99s", "0", "-5", "-5s", "soon", "5 s", "1d", "inf", "nan", "1e300", "99999999999h"],
 )
-def test_a_deadline_that_is_none_or_too_short_is_refused(patient, given):
+def test_an_invalid_or_too_short_deadline_is_refused(patient, given):
     answer = patient.predict({}, {"Cancel-After": given})
     assert answer.status == 422
     assert answer.json["detail"][0]["loc"] == ["header", "Cancel-After"]

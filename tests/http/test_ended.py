@@ -42,7 +42,7 @@ HOWS = [
 
 
 @pytest.mark.parametrize("how", HOWS)
-def test_what_has_ended_does_not_change(server, receiver, how):
+def test_a_finished_prediction_does_not_change(server, receiver, how):
     id = how.replace(" ", "-") or "plain"
     first = server.predict({"how": how}, id=id, webhook=receiver.url).json
     output = first["output"]["deep"][0] if how == "list" else first["output"]
@@ -154,7 +154,7 @@ def test_a_file_of_the_run_before_is_kept(births):
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_so_it_is_on_kernels_whose_stamps_are_coarse(start, tmp_path, kind):
+def test_files_of_a_run_are_found_on_kernels_with_coarse_timestamps(start, tmp_path, kind):
     (tmp_path / "sitecustomize.py").write_text(
         "import os; del os.memfd_create"
     )  # of which exact stamps are made

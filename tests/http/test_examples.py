@@ -123,7 +123,7 @@ BAD = [
 ]  # fmt: skip
 
 
-def test_what_does_not_fit_is_left_out_with_a_warning(start, model):
+def test_unsuitable_members_are_left_out_with_a_warning(start, model):
     good = {"name": "good", "input": {"image": "page.html"}}
     write(
         model,

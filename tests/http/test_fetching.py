@@ -150,7 +150,7 @@ def test_trainings_and_v1_hold_no_slot_while_they_fetch(start, drip):
     assert ran(server, "t")[-1] == "-t"
 
 
-def test_what_is_fetched_is_first_in_line_in_the_order_of_the_ends(start, drip, occupy):
+def test_finished_downloads_run_first_in_the_order_they_finish(start, drip, occupy):
     server = start(MODEL, "--max-queue", "2")
     begin(server, drip, "a", "b", "c")
     give_back = occupy(server)
@@ -230,7 +230,7 @@ def test_beyond_that_it_waits_in_the_queue_and_others_pass_it(start, drip):
 
 @pytest.mark.parametrize("where", ["fetches", "is in line"])
 @pytest.mark.parametrize("how", ["cancel", "disconnect", "deadline"])
-def test_what_has_no_slot_ends_by_cancel_deadline_and_a_client_that_leaves(
+def test_a_waiting_prediction_ends_by_cancel_deadline_and_disconnect(
     start, drip, occupy, how, where
 ):
     server = start(MODEL, *(["--predict-timeout", "1s"] if how == "deadline" else []))
@@ -274,7 +274,7 @@ def test_a_source_that_fails_fails_its_prediction_alone(start, store, drip):
     no_inputs(server)
 
 
-def test_a_runner_that_dies_does_not_end_what_is_being_fetched(start, drip):
+def test_a_runner_that_dies_does_not_end_downloads_of_inputs(start, drip):
     server = start(MODEL)
     begin(server, drip, "a", "b")
     drip.let_go("b")
@@ -285,7 +285,7 @@ def test_a_runner_that_dies_does_not_end_what_is_being_fetched(start, drip):
     assert ran(server, "a") == ["a", "-a"]
 
 
-def test_what_is_being_fetched_fails_once_no_runner_will_come_again(start, drip):
+def test_predictions_with_running_downloads_fail_once_no_runner_can_start(start, drip):
     server = start(MODEL, "--max-restarts", "0", expect_exit=1)
     begin(server, drip, "a")
     runner = server.runner()
@@ -302,7 +302,7 @@ def test_what_is_being_fetched_fails_once_no_runner_will_come_again(start, drip)
 
 
 @pytest.mark.parametrize("ends", ["in time", "never"])
-def test_a_server_that_is_told_to_stop_waits_for_what_is_being_fetched(start, receiver, drip, ends):
+def test_shutdown_waits_for_downloads_of_inputs(start, receiver, drip, ends):
     server = start(MODEL, *(["--runner-shutdown-grace-period", "0.3"] if ends == "never" else []))
     answer = server.predict(
         {"name": "a", "file": drip("a")},
@@ -323,9 +323,7 @@ def test_a_server_that_is_told_to_stop_waits_for_what_is_being_fetched(start, re
     assert server.process.wait(20) == 0
 
 
-def test_what_a_killed_server_was_fetching_is_fetched_by_the_next_one_without_a_slot(
-    start, drip, tmp_path
-):
+def test_the_next_server_continues_downloads_of_a_killed_one_without_a_slot(start, drip, tmp_path):
     where = ["--working-dir", str(tmp_path / "spool")]
     first = start(MODEL, *where)
     begin(first, drip, "a", "b")

@@ -62,7 +62,7 @@ def test_a_data_url_is_a_file(server, url, text, name):
 @pytest.mark.parametrize(
     "url", ["data:text/plain;base64,!!!!", "data:text/plain;base64,aGk=aGk=", "data:nothing"]
 )
-def test_a_data_url_that_is_none_is_refused_or_fails(server, url):
+def test_an_invalid_data_url_is_refused_or_fails(server, url):
     answer = server.predict({"one": url})
     assert answer.status == 422 or answer.json["status"] == "failed", answer.body
     if answer.status == 422:
@@ -209,7 +209,7 @@ REFUSED = ["/etc/passwd", "etc/passwd", "file:///etc/passwd", "FILE:///etc/passw
 
 @pytest.mark.parametrize("value", REFUSED, ids=json.dumps)
 @pytest.mark.parametrize("name", ["one", "maybe", "file"])
-def test_what_is_no_url_is_refused(server, name, value):
+def test_an_invalid_url_is_refused(server, name, value):
     answer = server.predict({name: value})
     assert answer.status == 422, answer.body
     assert answer.json["detail"][0]["loc"] == ["body", "input", name]

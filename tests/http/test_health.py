@@ -98,7 +98,7 @@ def test_a_setup_that_takes_too_long_is_ended_and_killed(start):
 
 
 @pytest.mark.parametrize("value", ["", "0", "-1", "nonsense"])
-def test_a_setup_timeout_that_is_none_means_none(start, value):
+def test_an_empty_setup_timeout_means_no_limit(start, value):
     server = start(HEALTHY, env={"COG_SETUP_TIMEOUT": value})
     assert server.health()["status"] == "READY"
 

@@ -132,7 +132,7 @@ def test_a_prediction_that_goes_on_and_one_that_is_waited_for(client):
     assert "later" in [p["id"] for p in client.ask("GET", "/predictions").json["results"]]
 
 
-def test_requests_on_one_connection_are_served_beside_each_other(server, client, tmp_path):
+def test_requests_on_one_connection_are_served_concurrently(server, client, tmp_path):
     held = client.begin("POST", "/predictions", {"input": {"wait": str(tmp_path / "go")}})
     until("it runs", lambda: client.ask("GET", "/health-check").json["concurrency"]["current"] == 1)
     queued = [client.begin("POST", "/predictions", {"input": {"text": str(n)}}) for n in range(60)]
@@ -194,7 +194,7 @@ def test_a_client_that_leaves_cancels_its_prediction(server, client, how, ask):
     assert client.ask("POST", "/predictions", {"input": {}}).json["status"] == "succeeded"
 
 
-def test_what_goes_on_without_its_client_does_so(server, client):
+def test_predictions_that_outlive_their_client_continue(server, client):
     stays = client.begin("PUT", "/predictions/stays", {"input": {"s": 0.5}}, prefer="wait=30")
     until("it runs", lambda: server.get("/predictions/stays").json.get("status") == "processing")
     client.reset(stays)
@@ -298,7 +298,7 @@ def test_a_host_that_is_the_authority_or_stands_in_its_place_counts(server, clie
         assert client.finish(stream).json["urls"]["get"].startswith(f"http://{name}/v1/")
 
 
-def test_who_may_ask_is_the_same(start):
+def test_the_same_clients_are_allowed(start):
     server = start(MODEL, env={"COGGO_AUTH_TOKEN": "4711"})
     with Http2(server.port) as client:
         for path in ("/", "/predictions", "/v1/predictions"):
@@ -333,7 +333,7 @@ def test_a_running_answer_is_sent_before_the_end_and_nothing_new_is_taken(start,
     assert server.process.wait(20) == 0
 
 
-def test_the_two_versions_are_told_apart_by_the_first_bytes(server):
+def test_the_first_bytes_select_the_http_version(server):
     """The preface of HTTP/2 begins like a request, and means nothing later on a connection."""
     preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
     hidden = b"PUT /predictions/hidden HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"

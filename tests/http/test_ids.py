@@ -147,7 +147,7 @@ def test_a_client_that_was_cut_off_and_asks_again_has_it_run_again(server):
     assert again.status == 200 and again.json["status"] == "succeeded"
 
 
-def test_what_somebody_else_was_told_of_goes_on_when_the_first_client_leaves(server):
+def test_a_shared_prediction_continues_when_the_first_client_disconnects(server):
     body = '{"input": {"s": 1}}'
 
     def ask_too():
@@ -169,7 +169,7 @@ class Predictor:
 """
 
 
-def test_nobody_is_told_of_what_is_being_canceled_for_its_client_has_left(start):
+def test_a_prediction_canceled_for_a_gone_client_is_not_shared(start):
     server = start(STUBBORN, "--cancel-grace", "2s")
 
     def begun():
@@ -183,7 +183,7 @@ def test_nobody_is_told_of_what_is_being_canceled_for_its_client_has_left(start)
     assert server.ended("left")["status"] == "canceled"
 
 
-def test_what_was_canceled_by_request_stays_canceled(server):
+def test_a_prediction_canceled_by_request_stays_canceled(server):
     asked = {"input": {"s": 60}}
     server.ask("PUT", "/predictions/stopped", asked, Prefer="respond-async")
     server.ask("POST", "/predictions/stopped/cancel", Prefer="wait")

@@ -96,7 +96,7 @@ def members(count: int) -> str:
         ),
     ],
 )
-def test_422_for_what_has_too_many_members(start_once, body, loc, bound):
+def test_422_for_a_value_with_too_many_members(start_once, body, loc, bound):
     server = start_once(SHAPES)
     before = server.memory()
     answer = server.ask("POST", "/predictions", body, timeout=120)
@@ -106,7 +106,7 @@ def test_422_for_what_has_too_many_members(start_once, body, loc, bound):
     assert server.memory() - before < 4 * len(body) + (32 << 20)
 
 
-def test_what_is_written_anew_is_right_however_much_it_is(start_once):
+def test_converted_inputs_are_right_at_any_size(start_once):
     server = start_once(
         SHAPES.replace(
             'return "done"',

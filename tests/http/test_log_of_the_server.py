@@ -76,7 +76,7 @@ def test_an_error_is_bounded(server):
     assert 400 < len(error.encode()) <= 503 and set(error) == {"é", "…"}
 
 
-def test_what_its_client_cancels_is_no_failure(server):
+def test_a_cancel_by_the_client_is_not_a_failure(server):
     server.predict({"s": 60}, ASYNC, id="given-up")
     server.ask("POST", "/predictions/given-up/cancel")
     assert server.ended("given-up")["status"] == "canceled"
@@ -172,7 +172,7 @@ def test_a_webhook_that_is_given_up_names_its_attempts(start, receiver):
     assert "404" in line["error"] and "secret" not in server.log()
 
 
-def test_what_is_left_undelivered_is_named(start, receiver, tmp_path):
+def test_undelivered_webhooks_are_named(start, receiver, tmp_path):
     receiver.answer = lambda n: 503
     server = start(MODEL, "--working-dir", str(tmp_path / "dir"), env=JSON)
     server.predict({}, webhook=receiver.url, webhook_events_filter=["completed"], id="owed")
@@ -256,7 +256,7 @@ def test_a_refusal_is_told(guarded, request_, reason, status):
     assert "secret" not in log and "wrong-one" not in log and "of-this-server" not in log
 
 
-def test_refusals_are_counted_and_not_told_one_by_one(start):
+def test_refusals_are_counted_and_not_logged_one_by_one(start):
     server = start(MODEL, env=JSON)
     server.predict({"s": 60}, ASYNC, id="busy")
     for _ in range(13):
@@ -273,7 +273,7 @@ def test_refusals_are_counted_and_not_told_one_by_one(start):
     assert re.fullmatch(r"[0-9.]+m?s", more["busy"]["period"])
 
 
-def test_what_is_not_ours_is_not_told(server):
+def test_foreign_trace_headers_are_not_passed_on(server):
     assert server.get("/wp-login.php").status == 404
     assert server.ask("PUT", "/predictions").status == 405
     assert server.get("/predictions/not-there").status == 404

@@ -218,7 +218,7 @@ IN_LOOP = ["task", "run_in_executor", "to_thread"]
     ],
     ids=["sync", "async", "async, several", "batch"],
 )
-def test_what_a_prediction_has_left_behind_writes_into_the_servers_log(
+def test_processes_left_by_a_prediction_write_into_the_servers_log(
     start, tmp_path, kind, flags, hows
 ):
     server = start(LEAVES + LEAVERS[kind], *flags)
@@ -244,7 +244,7 @@ def test_helpers_of_setup_write_into_the_servers_log(start):
     )
 
 
-def test_a_pool_of_threads_works_for_who_has_given_the_work(start):
+def test_a_pool_thread_writes_to_the_prediction_that_submitted_the_work(start):
     server = start(
         """
 from concurrent.futures import ThreadPoolExecutor

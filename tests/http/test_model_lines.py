@@ -75,7 +75,7 @@ def test_a_line_has_its_stream_and_its_prediction(server, what, wanted):
     assert sorted(of(server, what)) == sorted(wanted)
 
 
-def test_what_belongs_to_nobody_has_no_prediction(server):
+def test_lines_outside_any_prediction_have_no_id(server):
     says(
         server,
         None,
@@ -118,7 +118,7 @@ def test_a_line_without_an_end_is_there_before_it_ends(server):
     server.ended("torn")
 
 
-def test_what_a_runner_that_dies_has_written_is_there(start):
+def test_output_of_a_runner_that_dies_is_kept(start):
     server = start(MODEL, env=JSON)
     server.predict({"what": "die"}, id="last")
     assert server.line("runner ended")["predictions"] == ["last"]
@@ -143,7 +143,7 @@ def test_models_that_run_several_at_once(start):
     assert any("ValueError: boom" in text for _, text in of(server, "a"))
 
 
-def test_several_runners_are_told_apart(start):
+def test_several_runners_are_distinguishable(start):
     server = start(MODEL, "--runners", "2", env=JSON)
     server.predict({}, id="it")
     says(server, "it", (OUT, "to stdout"))

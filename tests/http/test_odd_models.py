@@ -247,7 +247,7 @@ class Predictor(BasePredictor):
 @pytest.mark.parametrize(
     "version", [v for v in every() if tuple(map(int, v.split("."))) >= (3, 12)]
 )
-def test_a_type_statement_is_what_it_stands_for(start, version):
+def test_a_type_statement_means_its_value(start, version):
     server = start(NAMED, python=every()[version])
     assert server.predict({"number": 1.5, "row": ["2"]}).json["output"] == ["('fast', 1.5, 2, [2])"]
     for wrong in ({"mode": "bad"}, {"number": "1"}, {"steps": 0}, {"row": ["x"]}):
@@ -266,7 +266,7 @@ class Predictor:
 WRAPPED = model_source("http/odd_models_wrapped")
 
 
-def test_a_helper_called_run_is_no_second_method(start):
+def test_a_helper_called_run_is_not_a_second_method(start):
     assert start(HELPERS).predict({"s": "ab"}).json["output"] == "abab"
 
 

@@ -131,7 +131,7 @@ OF_2021 = {
 
 
 @pytest.mark.parametrize("name", OF_2021)
-def test_a_model_of_2021_is_told_what_to_write_and_where(start, name):
+def test_a_model_of_2021_gets_an_error_with_the_line_to_change(start, name):
     server = start(OF_2021[name], ready=False)
     server.wait_status("SETUP_FAILED")
     logs = server.health()["setup"]["logs"]

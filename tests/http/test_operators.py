@@ -358,13 +358,13 @@ def program_memory(pid: int) -> int:
 MOST_KEPT = 2048  # KiB
 
 
-def test_what_only_the_boot_needed_is_given_back(start):
+def test_memory_of_the_boot_is_given_back(start):
     server = start(MODEL)
     until("the pages are gone", lambda: program_memory(server.process.pid) < MOST_KEPT)
     assert server.predict({"name": "again"}).json["output"] == "hello again"
 
 
-def test_what_only_the_boot_needed_can_be_kept(start):
+def test_memory_of_the_boot_can_be_kept(start):
     server = start(
         "import time\nclass Predictor:\n    def predict(self) -> str:\n        time.sleep(1)\n",
         "--keep-boot-memory",

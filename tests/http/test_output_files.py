@@ -102,7 +102,7 @@ def test_files_inside_objects_and_lists(server):
 
 
 @pytest.mark.parametrize("what", ["missing", "directory"])
-def test_a_file_that_is_none_fails_the_prediction(server, what):
+def test_an_output_path_that_is_not_a_file_fails_the_prediction(server, what):
     body = server.predict({"what": what}).json
     assert (body["status"], body["output"]) == ("failed", None)
     assert "/" in body["error"], "the error names the path"
@@ -178,7 +178,7 @@ def test_yielded_files_are_streamed(frames):
 @pytest.mark.parametrize(
     ("end", "status"), [("raise", "failed"), ("missing", "failed"), ("hang", "canceled")]
 )
-def test_what_was_yielded_before_the_end_is_kept(frames, end, status):
+def test_items_yielded_before_the_end_are_kept(frames, end, status):
     frames.predict({"end": end}, {"Prefer": "respond-async"}, id=f"end-{end}")
     if end == "hang":
         until(

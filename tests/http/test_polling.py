@@ -101,6 +101,6 @@ def test_a_page_goes_on_where_the_one_before_ended_when_new_ones_come(server):
 
 
 @pytest.mark.parametrize("cursor", ["nonsense", "%00", "%C3%A9", "YQ"])
-def test_a_cursor_that_is_none_is_not_found(server, cursor):
+def test_an_invalid_cursor_is_not_found(server, cursor):
     answer = server.get(f"/predictions?cursor={cursor}")
     assert answer.status == 404 and "cursor" in answer.json["detail"]

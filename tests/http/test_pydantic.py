@@ -84,7 +84,7 @@ def test_a_client_names_no_local_file(files, place, text):
     assert "URL" in answer.body.decode()
 
 
-def test_a_text_beside_files_stays_a_text(files):
+def test_a_string_next_to_files_stays_a_string(files):
     for text in ("/etc/passwd", "https://127.0.0.1:9/none"):
         answer = files.predict({"places": {"tagged": {"kind": "words", "file": text}}})
         assert (answer.status, answer.json["status"]) == (200, "succeeded"), answer.body
@@ -263,7 +263,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("title", REFUSED)
-def test_what_cannot_be_checked_is_refused_when_the_model_is_loaded(start, title):
+def test_uncheckable_constraints_are_refused_when_the_model_is_loaded(start, title):
     source, kind, message = REFUSED[title]
     method = f"class Predictor(BasePredictor):\n    def predict(self, x: {kind}) -> str:\n        return 'x'\n"
     server = start(

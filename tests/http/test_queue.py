@@ -68,7 +68,7 @@ def test_beyond_the_queue_is_429_that_says_when_to_come_again(busy):
     wait(busy, "d")
 
 
-def test_what_waits_can_be_canceled(busy, receiver):
+def test_a_queued_prediction_can_be_canceled(busy, receiver):
     busy.predict({"name": "a"}, ASYNC, id="a", webhook=receiver.url)
     wait(busy, "b")
     assert busy.ask("POST", "/predictions/a/cancel").status == 200
@@ -154,7 +154,7 @@ def test_clients_of_v1_that_ask_at_once_are_all_served(default):
     assert {(answer.status, answer.json["status"]) for answer in answers} == {(201, "succeeded")}
 
 
-def test_what_waits_below_v1_without_the_flag_is_bounded_in_bytes_too(taken):
+def test_the_queue_of_v1_without_the_flag_is_bounded_in_bytes_too(taken):
     large = b'{"input": {"name": "' + b"x" * (100 << 20) + b'"}}'
     made = [
         taken.ask("POST", "/v1/predictions", large, Content_Type="application/json")

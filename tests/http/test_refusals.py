@@ -123,7 +123,7 @@ def test_a_refusal_of_a_part_of_a_file(server, headers, status):
     ],
     ids=lambda value: repr(value)[:40],
 )
-def test_a_refusal_of_what_reaches_no_route(server, head, status):
+def test_a_refusal_of_a_request_without_a_route(server, head, status):
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(head)
         response = http.client.HTTPResponse(connection)

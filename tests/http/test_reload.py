@@ -119,7 +119,7 @@ def test_a_saved_signature_is_served(start: Starter, directory: pathlib.Path) ->
     ],
     ids=["syntax", "import", "setup", "death"],
 )
-def test_a_broken_model_is_told_of_until_the_next_save(
+def test_a_broken_model_is_reported_until_the_next_save(
     start: Starter, directory: pathlib.Path, broken: str, told: str, first: bool
 ) -> None:
     if first:
@@ -205,7 +205,7 @@ def test_a_server_that_ends_waits_for_no_change(start: Starter, directory: pathl
     assert "msg=stopped" in model.server.log() and "the next change" not in model.server.log()
 
 
-def test_what_waits_is_checked_for_the_new_model(
+def test_queued_predictions_are_checked_for_the_new_model(
     start: Starter, directory: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     (directory / "predict.py").write_text(SLOW)
@@ -228,7 +228,7 @@ def test_what_waits_is_checked_for_the_new_model(
     assert model.server.ended("two")["output"] == "/new"
 
 
-def test_what_waits_and_no_longer_fits_fails(
+def test_a_queued_prediction_that_no_longer_fits_fails(
     start: Starter, directory: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     (directory / "predict.py").write_text(SLOW)
@@ -247,7 +247,7 @@ def test_what_waits_and_no_longer_fits_fails(
     assert ended["error"].startswith("the input no longer fits the model")
 
 
-def test_what_waits_fails_with_a_broken_model(
+def test_queued_predictions_fail_with_a_broken_model(
     start: Starter, directory: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     (directory / "predict.py").write_text(SLOW)
@@ -264,7 +264,7 @@ def test_what_waits_fails_with_a_broken_model(
     assert "invalid syntax" in model.server.ended("one")["error"]
 
 
-def test_cog_yaml_is_read_anew(start: Starter, directory: pathlib.Path) -> None:
+def test_cog_yaml_is_read_again(start: Starter, directory: pathlib.Path) -> None:
     (directory / "other.py").write_text(model_source("http/reload_new_async"))
     model = Model(start, directory)
     assert model.server.ask("POST", "/trainings", {"input": {"n": 2}}).status == 404
@@ -292,7 +292,7 @@ def test_flags_go_before_cog_yaml_at_each_load(start: Starter, directory: pathli
     assert model.server.predict({}).json["output"] == "new"
 
 
-def test_each_of_several_runners_is_loaded_anew(
+def test_each_of_several_runners_is_reloaded(
     start: Starter, directory: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     (directory / "predict.py").write_text(SLOW)
@@ -324,9 +324,7 @@ def test_many_saves_at_once_are_one_load_and_the_last_one_counts(
     assert model.loads() < 20
 
 
-def test_a_save_in_the_middle_of_setup_begins_it_anew(
-    start: Starter, directory: pathlib.Path
-) -> None:
+def test_a_save_during_setup_restarts_setup(start: Starter, directory: pathlib.Path) -> None:
     model = Model(start, directory)
     model.save(
         NEW
@@ -337,7 +335,9 @@ def test_a_save_in_the_middle_of_setup_begins_it_anew(
     assert model.server.predict({}).json["output"] == "new"
 
 
-def test_what_the_model_writes_itself_is_no_change(start: Starter, directory: pathlib.Path) -> None:
+def test_files_written_by_the_model_itself_are_not_a_change(
+    start: Starter, directory: pathlib.Path
+) -> None:
     (directory / "predict.py").write_text(model_source("http/reload_writes"))
     for name in ("known.json", "cache.json"):
         (directory / name).write_text("old")
@@ -352,7 +352,7 @@ def test_what_the_model_writes_itself_is_no_change(start: Starter, directory: pa
     assert model.loads() == 1
 
 
-def test_code_that_setup_writes_as_it_was_is_no_change(
+def test_code_that_setup_writes_unchanged_is_not_a_change(
     start: Starter, directory: pathlib.Path
 ) -> None:
     (directory / "made.py").write_text("x = 1")
@@ -408,9 +408,7 @@ def test_a_directory_that_takes_the_place_of_another_is_watched(
     model.saved(ECHO.format(word="back"))
 
 
-def test_a_directory_that_nobody_may_read_is_passed_over(
-    start: Starter, directory: pathlib.Path
-) -> None:
+def test_an_unreadable_directory_is_skipped(start: Starter, directory: pathlib.Path) -> None:
     (directory / "closed").mkdir(0o000)
     server = [
         BINARY,
@@ -525,9 +523,7 @@ def test_without_the_flag_nothing_is_watched(start: Starter, directory: pathlib.
     assert not [fd for fd in descriptors.iterdir() if "inotify" in os.readlink(fd)]
 
 
-def test_the_server_ends_while_a_model_is_loaded_anew(
-    start: Starter, directory: pathlib.Path
-) -> None:
+def test_the_server_can_stop_during_a_reload(start: Starter, directory: pathlib.Path) -> None:
     model = Model(start, directory)
     model.save(
         NEW

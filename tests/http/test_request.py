@@ -262,7 +262,7 @@ def test_a_misspelt_input_is_refused_with_the_remedy(server, typo):
         {"webhook_events_filter": []},
     ],
 )
-def test_what_stands_beside_an_input_is_ignored(server, body):
+def test_unknown_members_next_to_an_input_are_ignored(server, body):
     answer = server.ask("POST", "/predictions", body)
     assert (answer.status, answer.json["output"]) == (200, '["you", {}]')
 

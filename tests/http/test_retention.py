@@ -61,7 +61,7 @@ def test_one_that_runs_again_replaces_the_one_that_was_kept(start):
     assert server.get("/predictions/again").json["output"] == 3
 
 
-def test_what_nobody_reads_of_a_large_body_is_not_kept(start):
+def test_unread_parts_of_a_large_body_are_not_kept(start):
     server = start(MODEL)
     body = b'{"unknown": "' + b"x" * (8 << 20) + b'", "input": {}}'
     for n in range(40):

@@ -148,6 +148,6 @@ def test_after_a_server_that_ends_there_may_be_another(start):
     assert server.process.wait(20) == 0
 
 
-def test_answers_that_are_no_refusal_have_none(taken):
+def test_only_refusals_have_retry_after(taken):
     for path in ("/health-check", "/livez", "/predictions/taken"):
         assert "retry-after" not in taken.get(path).headers

@@ -119,7 +119,7 @@ def test_a_runner_that_stays_awake_falls_asleep(start):
     ("processors", "runners", "awake"),
     [("1", "1", False), ("2", "1", True), ("3", "2", False), ("4", "2", True)],
 )
-def test_nobody_stays_awake_at_the_cost_of_whom_it_waits_for(start, processors, runners, awake):
+def test_busy_poll_is_off_with_fewer_than_two_cpus_per_runner(start, processors, runners, awake):
     server = start(HELLO, "--runners", runners, env={"GOMAXPROCS": processors})
     assert ("--busy-poll" in pathlib.Path(f"/proc/{server.runner()}/cmdline").read_text()) == awake
     assert in_a_row(server, 20) == [f"hello {i}" for i in range(20)]
@@ -236,7 +236,7 @@ def test_cog_yaml_names_the_predictor_and_the_concurrency(start, tmp_path):
         ),
     ],
 )
-def test_a_failed_setup_is_told_and_served(start, source, text):
+def test_a_failed_setup_is_logged_and_served(start, source, text):
     server = start(source, ready=False)
     server.wait_status("SETUP_FAILED")
     health = server.health()

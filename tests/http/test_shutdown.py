@@ -58,7 +58,9 @@ def test_a_synchronous_request_under_way_is_answered_and_new_ones_are_refused(st
     until("the runner is gone", lambda: not alive(runner))
 
 
-def test_what_outlives_the_grace_period_fails_and_its_client_and_webhook_are_told(start, receiver):
+def test_predictions_that_outlive_the_grace_period_fail_and_notify_client_and_webhook(
+    start, receiver
+):
     server = start(MODEL, "--runner-shutdown-grace-period", "0.3", "--max-queue", "1")
     thread, answers = waiting(server, 60, "long")
     server.predict(
@@ -154,7 +156,7 @@ def test_it_ends_in_order_in_every_state(start, source, how):
     assert server.process.wait(20) == 0
 
 
-def test_an_awaited_shutdown_heeds_sigint_and_the_request_but_not_sigterm(start):
+def test_await_explicit_shutdown_obeys_sigint_and_the_request_but_not_sigterm(start):
     for how in ("SIGINT", "shutdown"):
         server = start(MODEL, "--await-explicit-shutdown")
         stop(server, "SIGTERM")

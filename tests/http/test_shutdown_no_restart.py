@@ -110,7 +110,7 @@ def test_the_other_runners_end_what_they_have(start, receiver, how):
     assert receiver.statuses() == ["succeeded"]
 
 
-def test_a_signal_that_is_ignored_is_no_end(start):
+def test_an_ignored_signal_does_not_end_the_server(start):
     server = start(MODEL, *PATIENT, "--await-explicit-shutdown")
     ask, _, runner = working(server, "one")
     server.process.send_signal(signal.SIGTERM)
@@ -125,7 +125,7 @@ def test_a_signal_that_is_ignored_is_no_end(start):
     ended(server, 2)
 
 
-def test_nor_is_one_that_the_server_itself_has_killed(start, receiver):
+def test_a_runner_killed_by_the_server_is_not_restarted_during_shutdown(start, receiver):
     deaf = MODEL.replace(
         "            time.sleep(0.02)\n        return", "            self.sleep()\n        return"
     )

@@ -109,7 +109,7 @@ def test_nonsense_is_refused_and_the_next_request_served(start, data):
         (b"POST / HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\n\r\n", b"417 Expectation Failed"),
     ],
 )
-def test_a_refusal_of_what_is_no_request_is_json_too(start, data, status):
+def test_a_malformed_request_is_refused_in_json(start, data, status):
     head, _, body = send(start(MODEL).port, data).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 " + status[:3]) and b"Content-Type: application/json" in head
     assert f"Content-Length: {len(body)}".encode() in head
@@ -169,7 +169,7 @@ class Predictor(BasePredictor):
 
 
 @pytest.mark.parametrize("what", [{"lines": 120_000}, {"size": 12 << 20}], ids=["logs", "output"])
-def test_an_answer_that_nobody_takes_is_held_once_and_given_up(start, what):
+def test_an_untaken_answer_is_held_once_and_given_up(start, what):
     server = start(LARGE, "--stream-timeout", "2s")
     server.predict(what, id="big")
     form = (

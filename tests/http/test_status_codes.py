@@ -91,7 +91,7 @@ def test_503_while_shutting_down(start):
     assert server.process.wait(20) == 0
 
 
-def test_406_for_a_stream_of_what_is_not_streamed(start):
+def test_406_for_a_stream_of_a_model_without_streaming(start):
     server = start(SLEEPY)
     assert server.predict({}, {"Accept": "text/event-stream"}).status == 406
 

@@ -289,7 +289,7 @@ def test_head_does_not_wait_for_events(server, gate):
         assert s.until("completed")[-1].data["status"] == "succeeded", "nobody has left"
 
 
-def test_who_has_seen_the_end_is_told_not_to_come_again(server):
+def test_a_reader_that_has_seen_the_end_is_told_not_to_reconnect(server):
     with stream(server, {"n": 1}, id="ended") as s:
         last = list(s)[-1].id
     with join(server, "ended", last) as s:
@@ -316,7 +316,7 @@ def test_the_history_is_as_long_as_it_is_told(start, capacity, replayed):
     assert seen[-1].name == "completed" and len(seen[-1].data["output"]) == 201
 
 
-def test_a_reader_in_the_form_of_replicate_is_told_in_a_comment_what_it_misses(server):
+def test_a_reader_of_a_v1_stream_gets_dropped_events_as_a_comment(server):
     """Its clients take any event that is called "error" for the end."""
     server.predict({"n": 70_000}, id="forgotten")
     with Stream(server.port, "GET", "/v1/predictions/forgotten/stream") as s:
@@ -428,7 +428,7 @@ def test_comments_keep_a_quiet_stream_open(start):
 
 
 @pytest.mark.parametrize("flag", ["--stream-keep-alive=0s", "--stream-timeout=0s"])
-def test_a_time_that_is_none_is_refused(tmp_path, flag):
+def test_an_invalid_duration_is_refused(tmp_path, flag):
     (tmp_path / "predict.py").write_text(PLAIN)
     command = [str(BINARY), "--predict", "predict.py:Predictor", flag, str(tmp_path)]
     tried = subprocess.run(command, capture_output=True, text=True, timeout=20)

@@ -186,7 +186,7 @@ def test_a_line_about_a_prediction_has_its_id(start):
     server.wait_status("READY")
 
 
-def test_a_model_that_is_loaded_anew_is_shown_anew(model):
+def test_a_reloaded_model_gets_a_new_banner(model):
     words = [
         BINARY,
         "--reload",
@@ -220,7 +220,7 @@ class Predictor:
 
 
 @pytest.mark.parametrize("colors", [{}, {"NO_COLOR": "1"}], ids=["colors", "plain"])
-def test_nobody_drives_the_terminal_of_who_reads_the_log(tmp_path, colors):
+def test_logged_text_cannot_control_a_terminal(tmp_path, colors):
     """Ids and headers are the client's, and so is an input that an error quotes."""
     (tmp_path / "predict.py").write_text(RAISES)
     (tmp_path / "error").write_text(HOSTILE)

@@ -175,7 +175,7 @@ def test_a_redirect_is_followed_to_where_it_was_meant_to(server, store, receiver
 
 
 @pytest.mark.parametrize("to", ["http://s3cret@a b/?s3cret", "http://[::1/s3cret", "/\ts3cret"])
-def test_a_redirect_to_what_is_no_address_fails(server, store, to):
+def test_a_redirect_to_an_invalid_address_fails(server, store, to):
     body = server.predict({"file": store.redirect("/from.png", to)}).json
     assert (
         body["status"] == "failed" and "redirected to something that is not a URL" in body["error"]
@@ -184,7 +184,7 @@ def test_a_redirect_to_what_is_no_address_fails(server, store, to):
 
 
 @pytest.mark.parametrize("url", REFUSED)
-def test_what_cannot_be_sent_is_refused_by_name(server, receiver, url):
+def test_unsendable_outputs_are_refused_by_name(server, receiver, url):
     for field, loc in (
         ("webhook", []),
         ("output_file_prefix", []),

@@ -279,7 +279,7 @@ def test_refused_input_reads_like_in_production(client):
     assert caught.value.detail.count("- input.") == 2 and "input.n" in caught.value.detail
 
 
-def test_what_is_unknown_is_not_found(client):
+def test_an_unknown_prediction_is_not_found(client):
     for ask in (
         client.predictions.get,
         client.predictions.cancel,

@@ -30,7 +30,7 @@ def server(start_once):
 ASYNC = {"Prefer": "respond-async"}
 
 
-def test_the_order_of_events_and_what_they_hold(server, receiver):
+def test_the_order_of_events_and_their_contents(server, receiver):
     answer = server.predict({"n": 4, "pause": 0.3}, webhook=receiver.url)
     receiver.wait_terminal()
     first, *partial, last = receiver.got
@@ -100,7 +100,7 @@ def test_the_throttle_can_be_long(start, receiver):
     )
 
 
-def test_who_hears_only_of_output_hears_the_last_of_it(server, receiver):
+def test_a_receiver_of_output_only_gets_the_last_item(server, receiver):
     server.predict({"n": 4}, webhook=receiver.url, webhook_events_filter=["output"])
     until(
         "the last item was sent",
@@ -198,7 +198,7 @@ NAMED = [
 
 
 @pytest.mark.parametrize(("flags", "told"), NAMED)
-def test_the_token_goes_to_those_who_are_named(start, receiver, flags, told):
+def test_the_token_goes_to_the_named_hosts(start, receiver, flags, told):
     env = {
         "WEBHOOK_AUTH_TOKEN": "t0ken",
         "COGGO_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
@@ -211,7 +211,7 @@ def test_the_token_goes_to_those_who_are_named(start, receiver, flags, told):
     assert server.log().count("--webhook-auth-host") == (0 if flags else 1), "it is warned of once"
 
 
-def test_nobody_is_warned_of_a_token_that_is_not_there(start):
+def test_without_a_token_there_is_no_warning(start):
     assert "--webhook-auth-host" not in start(MODEL).log()
 
 
@@ -344,7 +344,7 @@ def endless():
 
 
 @pytest.mark.parametrize("body", ["endless", "broken"])
-def test_an_answer_that_is_no_answer_holds_nothing(server, receiver, body):
+def test_a_broken_answer_of_a_receiver_delays_nothing(server, receiver, body):
     replies = {
         "endless": Reply(200, {}, endless()),
         "broken": Reply(200, {"Content-Length": "100"}, [b"half"]),
@@ -378,7 +378,7 @@ def test_a_receiver_that_is_down_costs_no_memory(start):
 
 
 @pytest.mark.parametrize("durable", [False, True])
-def test_what_waits_for_a_receiver_that_hangs_is_not_in_memory(start, receiver, tmp_path, durable):
+def test_webhooks_for_a_hanging_receiver_are_not_in_memory(start, receiver, tmp_path, durable):
     flags = ["--working-dir", str(tmp_path / "dir")] if durable else []
     server = start(
         "class Predictor:\n    def predict(self, n: int) -> str:\n        return chr(97 + n % 26) * (1 << 20)\n",
@@ -406,7 +406,7 @@ def test_what_waits_for_a_receiver_that_hangs_is_not_in_memory(start, receiver, 
     )
 
 
-def test_what_runs_at_the_shutdown_is_told_of(start, receiver):
+def test_a_prediction_that_runs_at_shutdown_sends_its_webhook(start, receiver):
     server = start(MODEL, "--runner-shutdown-grace-period", "0.2")
     server.predict(
         {"n": 2, "pause": 60},

@@ -54,7 +54,7 @@ def test_half_a_file_is_not_taken_for_the_whole(start, store, source):
     assert server.predict({"what": "file"}).json["output"] == "remote"
 
 
-def test_what_a_killed_process_has_fetched_is_swept(start, store, source):
+def test_downloads_of_a_killed_process_are_removed(start, store, source):
     server = start(source, env={"COG_WEIGHTS": store.add("/weights.bin", b"remote"), "READS": "1"})
     (first,) = fetched(server.temporary)
     os.kill(server.runner(), signal.SIGKILL)

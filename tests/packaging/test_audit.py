@@ -73,14 +73,14 @@ def test_what_is_found_is_status_1(tmp_path):
     assert done.returncode == 1 and "GO-2026-0001" in done.stdout, done.stdout + done.stderr
 
 
-def test_a_tool_that_says_nothing_is_no_success():
+def test_a_tool_without_output_is_not_a_success():
     """As one that has crashed."""
     done = audit(GO="true")
     assert "NOT CHECKED: govulncheck: it ended without saying that nothing was found" in done.stderr
     assert done.returncode != 0
 
 
-def test_what_the_database_does_not_know_is_no_success():
+def test_a_package_unknown_to_the_database_is_not_a_success():
     """pip-audit itself calls it one."""
     done = audit(GO="true")
     assert done.returncode in (0, 1, 2), done.stderr

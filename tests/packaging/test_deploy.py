@@ -67,7 +67,7 @@ def seconds(pattern, path):
     return int(found)
 
 
-def test_whoever_stops_a_server_gives_it_the_time_that_it_takes():
+def test_deployments_give_a_server_the_time_its_shutdown_takes():
     """All files, comments and pages agree with the default."""
     given = default_grace() + REST
     assert seconds(r"docker stop --time (\d+)\.", "deploy/docker/Dockerfile") == given

@@ -63,7 +63,7 @@ def test_files_right_before_and_right_after_the_beginning_are_told_apart(
         known.end(began, [])
 
 
-def test_a_marker_that_the_model_has_closed_is_made_anew(temporary: pathlib.Path) -> None:
+def test_a_marker_that_the_model_has_closed_is_made_again(temporary: pathlib.Path) -> None:
     known = Births()
     known.end(known.begin({}, True), [])
     for link in pathlib.Path("/proc/self/fd").iterdir():
@@ -80,7 +80,7 @@ def test_a_marker_that_the_model_has_closed_is_made_anew(temporary: pathlib.Path
     os.close(mine)
 
 
-def test_where_births_are_not_told_an_older_name_and_older_contents_are_kept(
+def test_without_birth_times_files_with_older_names_and_contents_are_kept(
     without_births: pathlib.Path,
 ) -> None:
     if births.birth(str(without_births)) is not None:
@@ -149,7 +149,7 @@ def test_all_that_is_left_goes_at_the_end(temporary: pathlib.Path) -> None:
     assert not os.path.exists(path)
 
 
-def test_files_beside_the_model_are_nobodys_though_it_lies_in_the_temporary_directory(
+def test_files_next_to_a_model_in_the_temporary_directory_are_kept(
     temporary: pathlib.Path,
 ) -> None:
     model = temporary / "model"

@@ -169,7 +169,7 @@ def test_other_names_in_the_directory_are_left_alone(shared: Start, name: str) -
 
 
 @pytest.mark.parametrize("name", ["greet", "async_greet"])
-def test_request_that_is_gone_before_it_was_read_is_nobodys(shared: Start, name: str) -> None:
+def test_request_that_is_gone_before_it_was_read_is_ignored(shared: Start, name: str) -> None:
     r = shared(f"endings.py:{name}")
     r.put("request-gone.json", {})
     (r.path / "request-gone.json").unlink(missing_ok=True)

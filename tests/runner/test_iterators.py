@@ -118,7 +118,7 @@ def test_server_is_told_of_items(runner: Start, name: str) -> None:
     _rings_while_running(r, "a")
 
 
-def test_what_a_full_disk_has_cut_is_completed_once_there_is_room(runner: Start) -> None:
+def test_output_cut_by_a_full_disk_is_completed_once_there_is_room(runner: Start) -> None:
     r = runner("iterators.py:no_room")
     assert r.chunks(r.predict({"ever": True})["id"]) == ["first", "second" * 500, "third"]
 

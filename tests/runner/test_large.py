@@ -72,7 +72,7 @@ def read(path: pathlib.Path, text: str | bytes) -> Any:
         {"separators": (" " * 99 + ",", " " * 99 + ":")},
     ],
 )
-def test_a_large_message_is_what_it_was(
+def test_a_large_message_arrives_unchanged(
     path: pathlib.Path, value: Any, form: dict[str, Any]
 ) -> None:
     for ascii_only in (False, True):
@@ -113,7 +113,7 @@ def test_any_shape_comes_back(path: pathlib.Path) -> None:
     ],
     ids=range(7),
 )
-def test_what_is_no_json_is_a_value_error(path: pathlib.Path, text: bytes) -> None:
+def test_invalid_json_is_a_value_error(path: pathlib.Path, text: bytes) -> None:
     with pytest.raises(ValueError):
         read(path, text)
     assert read(path, '{"a": "b"}') == {"a": "b"}, "and leaves nothing behind"

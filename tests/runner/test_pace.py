@@ -23,7 +23,7 @@ from cog.internal.wire.inotify import Watch, watch  # noqa: E402
 
 
 @pytest.mark.parametrize("watched", [False, True])
-def test_every_answer_that_nobody_has_taken_is_announced(runner: Start, watched: bool) -> None:
+def test_every_untaken_response_is_signaled(runner: Start, watched: bool) -> None:
     r = runner("boot.py:Plain", "--busy-poll", "5")
     for i in range(20):
         before = r.rung.count(LOOK)

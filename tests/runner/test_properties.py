@@ -63,7 +63,7 @@ def test_what_is_encoded_is_decoded_to_the_same(value):
 @given(st.text())
 @example("0\x0c")
 @quick
-def test_text_that_is_no_json_is_a_value_error(text):
+def test_a_string_that_is_not_json_is_a_value_error(text):
     try:
         want = json.loads(text)
     except (ValueError, RecursionError):

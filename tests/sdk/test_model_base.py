@@ -59,7 +59,7 @@ def test_numbers_are_made_exact(given: Any, kept: int) -> None:
 
 
 @pytest.mark.parametrize("given", ["a", 1.5, True, None, [1]])
-def test_what_does_not_fit_is_refused_with_the_name_of_the_field(given: Any) -> None:
+def test_mismatches_are_refused_with_the_name_of_the_field(given: Any) -> None:
     with pytest.raises(ValueError, match=r"Item\.x"):
         Item(x=given)
 
@@ -148,7 +148,7 @@ def test_a_union_takes_the_exact_member() -> None:
     assert (Either(v="5").v, Either(v=5).v) == ("5", 5)
 
 
-def test_a_model_is_a_dataclass_for_whoever_asks() -> None:
+def test_a_model_is_a_dataclass_to_every_caller() -> None:
     assert dataclasses.is_dataclass(Child) and dataclasses.is_dataclass(Child(x=1))
     made = Child(x=1, more={"a": {"x": 2}})
     assert dataclasses.asdict(made) == made.model_dump()
