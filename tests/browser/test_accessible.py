@@ -213,7 +213,7 @@ def test_nothing_that_has_the_focus_is_hidden(page, form, width, tmp_path):
     assert len(set(seen)) > 25 and "input-anything" in seen and "run" in seen
 
 
-def test_a_list_of_any_depth_is_complete(page, form, width, tmp_path):
+def test_every_field_of_a_list_fits_its_box(page, form, width, tmp_path):
     open_page(page, form)
     fill(page, tmp_path)
     page.click("#input-counts")

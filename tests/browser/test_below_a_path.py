@@ -93,7 +93,7 @@ def test_the_page_works(page: Page, place: str, tmp_path):
     assert links == [f"{place}/{name}" for name in ("openapi.json", "health-check", "metrics")]
 
 
-def test_the_token_is_not_sent_to_another_port_of_the_host(page: Page, place: str):
+def test_the_page_keeps_a_token_for_each_server(page: Page, place: str):
     page.goto(f"{place}/docs")
     page.fill("#token", "4711")
     page.click("#login button")

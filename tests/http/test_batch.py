@@ -221,7 +221,7 @@ def test_a_call_whose_members_are_all_canceled_is_interrupted(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_deadline_ends_only_its_own_member_of_a_batch(start: Any, kind: str) -> None:
+def test_a_deadline_cancels_a_batch_and_not_the_next_one(start: Any, kind: str) -> None:
     server = start(source(kind, 60_000), "--predict-timeout", "1")
     never = str(server.temporary / "never")
     for answer in together(

@@ -298,7 +298,7 @@ def test_a_host_that_is_the_authority_or_stands_in_its_place_counts(server, clie
         assert client.finish(stream).json["urls"]["get"].startswith(f"http://{name}/v1/")
 
 
-def test_the_same_clients_are_allowed(start):
+def test_http2_needs_the_same_token(start):
     server = start(MODEL, env={"COGGO_AUTH_TOKEN": "4711"})
     with Http2(server.port) as client:
         for path in ("/", "/predictions", "/v1/predictions"):

@@ -273,7 +273,7 @@ def test_refusals_are_counted_and_not_logged_one_by_one(start):
     assert re.fullmatch(r"[0-9.]+m?s", more["busy"]["period"])
 
 
-def test_foreign_trace_headers_are_not_passed_on(server):
+def test_requests_of_scanners_are_not_logged(server):
     assert server.get("/wp-login.php").status == 404
     assert server.ask("PUT", "/predictions").status == 405
     assert server.get("/predictions/not-there").status == 404

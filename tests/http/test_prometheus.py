@@ -108,7 +108,7 @@ def test_predictions_are_counted_by_how_they_ended(server):
     assert 0 < value(server, "coggo_predict_seconds_sum") < 60
 
 
-def test_predictions_are_queued_or_refused_by_the_limit(server):
+def test_queued_and_refused_predictions_are_counted(server):
     for n in range(3):
         server.predict({"wait": 60}, {"Prefer": "respond-async"}, id=str(n))
     assert value(server, "coggo_slots") == 2

@@ -110,7 +110,7 @@ def test_the_other_runners_end_what_they_have(start, receiver, how):
     assert receiver.statuses() == ["succeeded"]
 
 
-def test_an_ignored_signal_does_not_end_the_server(start):
+def test_after_an_ignored_signal_a_dead_runner_is_restarted(start):
     server = start(MODEL, *PATIENT, "--await-explicit-shutdown")
     ask, _, runner = working(server, "one")
     server.process.send_signal(signal.SIGTERM)

@@ -184,7 +184,7 @@ def test_a_redirect_to_an_invalid_address_fails(server, store, to):
 
 
 @pytest.mark.parametrize("url", REFUSED)
-def test_unsendable_outputs_are_refused_by_name(server, receiver, url):
+def test_unsendable_urls_are_refused_with_the_name_of_the_field(server, receiver, url):
     for field, loc in (
         ("webhook", []),
         ("output_file_prefix", []),

@@ -26,7 +26,7 @@ def test_request_without_context_has_an_empty_one(model: Runner) -> None:
     assert model.predict({})["output"] == {}
 
 
-def test_changes_of_a_model_to_its_process_end_with_its_run(model: Runner) -> None:
+def test_changes_of_a_model_to_its_context_end_with_its_run(model: Runner) -> None:
     model.predict({"change": True}, context={"user": "u1"})
     assert model.predict({}, context={"user": "u2"})["output"] == {"user": "u2"}
 
