@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// What one chain of redirects may set at most. A client has to take as much, see RFC 6265, section
-// 6.1.
+// The cookies that one chain of redirects may set. RFC 6265, section 6.1, requires at least as
+// much.
 const (
 	maxCookies     = 50
 	maxCookieBytes = 4096
 )
 
-// cookies are those of one chain of redirects. Each goes back to the one host that has set it,
-// whatever domain it names: only a list of public suffixes could tell which domains have an owner.
+// cookies is the jar of one chain of redirects. A cookie is sent only to the host that has set it,
+// whatever domain it names: only a list of public suffixes could tell which domains have one owner.
 type cookies struct {
 	http.CookieJar
 	taken int
@@ -26,7 +26,7 @@ func newCookies() *cookies {
 	return &cookies{CookieJar: jar}
 }
 
-// SetCookies takes what an answer from u sets.
+// SetCookies keeps the cookies of a response from u.
 func (c *cookies) SetCookies(u *url.URL, all []*http.Cookie) {
 	host := "." + strings.ToLower(u.Hostname())
 	for _, cookie := range all {

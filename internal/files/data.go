@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// parseData reads a data URL, given without its scheme. body decodes while it is read; nothing of
-// the size of the file is held in memory beside the text.
+// parseData parses a data URL, given without its scheme. body decodes while it is read, so memory
+// holds only the text, and not the file too.
 func parseData(text string) (mediaType string, body io.Reader, err error) {
 	head, data, found := strings.Cut(text, ",")
 	if !found {
@@ -21,13 +21,14 @@ func parseData(text string) (mediaType string, body io.Reader, err error) {
 		mediaType = "text/plain"
 	}
 	body = &percentReader{data}
-	if last := strings.TrimSpace(parts[len(parts)-1]); len(parts) > 1 && strings.EqualFold(last, "base64") {
+	last := strings.TrimSpace(parts[len(parts)-1])
+	if len(parts) > 1 && strings.EqualFold(last, "base64") {
 		body = base64.NewDecoder(base64.RawStdEncoding, &alphabetReader{source: body})
 	}
 	return mediaType, body, nil
 }
 
-// percentReader undoes percent-encoding. A percent sign without two hexadecimal digits stands for
+// percentReader decodes percent-encoding. A percent sign without two hexadecimal digits stands for
 // itself.
 type percentReader struct{ text string }
 
@@ -37,7 +38,7 @@ func (r *percentReader) Read(p []byte) (int, error) {
 	}
 	n := 0
 	for n < len(p) && r.text != "" {
-		// Looking further than p reaches would scan a large text once for each read.
+		// A search beyond the size of p would scan a large text once for each read.
 		window := r.text[:min(len(r.text), len(p)-n)]
 		plain := strings.IndexByte(window, '%')
 		if plain < 0 {
@@ -53,7 +54,7 @@ func (r *percentReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// percent takes the sequence that the text starts with.
+// percent decodes the sequence at the start of the text.
 func (r *percentReader) percent() byte {
 	if len(r.text) >= 3 {
 		if b, err := hex.DecodeString(r.text[1:3]); err == nil {
@@ -65,11 +66,11 @@ func (r *percentReader) percent() byte {
 	return '%'
 }
 
-// alphabetReader brings the dialects of base64 down to one: no padding, no white space, + and /
-// instead of - and _.
+// alphabetReader converts every dialect of base64 to one without padding and white space, with +
+// and / instead of - and _.
 type alphabetReader struct {
 	source io.Reader
-	ended  bool // by padding
+	padded bool // the padding has been read
 }
 
 func (r *alphabetReader) Read(p []byte) (int, error) {
@@ -85,7 +86,7 @@ func (r *alphabetReader) Read(p []byte) (int, error) {
 	}
 }
 
-// keep moves what belongs to the data to the front of p and returns how much it is.
+// keep moves the bytes of the alphabet to the front of p and returns their number.
 func (r *alphabetReader) keep(p []byte) (int, error) {
 	kept := 0
 	for _, c := range p {
@@ -93,15 +94,15 @@ func (r *alphabetReader) keep(p []byte) (int, error) {
 		case ' ', '\t', '\r', '\n', '\f':
 			continue
 		case '=':
-			r.ended = true
+			r.padded = true
 			continue
 		case '-':
 			c = '+'
 		case '_':
 			c = '/'
 		}
-		if r.ended {
-			return 0, errors.New("base64 data goes on after its padding")
+		if r.padded {
+			return 0, errors.New("base64 data continues after its padding")
 		}
 		p[kept] = c
 		kept++

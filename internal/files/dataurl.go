@@ -12,11 +12,11 @@ type Insert struct {
 	Text *DataURL
 }
 
-// DataURL is the JSON string of a file that has no name any more. It may be written from several
-// goroutines at once, each time out of the file.
+// DataURL is the JSON string of a file that no longer has a name. Several goroutines may write it
+// at once: each reads the file.
 type DataURL struct {
 	head string
-	file *os.File // closed when nothing refers to it
+	file *os.File // the garbage collector closes it
 	size int64
 }
 
@@ -25,8 +25,8 @@ func (d *DataURL) Len() int {
 	return len(d.head) + base64.StdEncoding.EncodedLen(int(d.size)) + len(`"`)
 }
 
-// encodedAtOnce is how much of a file is in memory at a time; a multiple of three needs no padding
-// before the end.
+// encodedAtOnce is how many bytes of a file are in memory at a time. It is a multiple of three, so
+// that only the end has padding.
 const encodedAtOnce = 3 << 16
 
 // WriteTo writes the text.

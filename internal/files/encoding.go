@@ -14,26 +14,25 @@ import (
 	"strings"
 )
 
-// maxCodings is how many encodings an answer may have, one inside the other: each takes memory of
-// its own.
+// maxCodings bounds the encodings of a response, one inside the other, because each needs memory.
 const maxCodings = 3
 
-// What comes out of a decoder may be maxRatio times as large as what went in, which is what Apache
-// allows. A file of at most freeOfRatio bytes may be any times as large: an empty mask is.
+// The output of a decoder may be maxRatio times as large as its input: Apache allows as much. A
+// file of at most freeOfRatio bytes may be larger than that, as an empty mask is.
 const (
 	maxRatio    = 200
 	freeOfRatio = 16 << 20
 )
 
-// ratioError says that a file is suspiciously small on the way.
+// ratioError says that a file grows suspiciously when it is decoded.
 type ratioError struct{}
 
 func (ratioError) Error() string {
-	return fmt.Sprintf("the decoded file is more than %d times as large as what was sent for it", maxRatio)
+	return fmt.Sprintf("the decoded file is more than %d times as large as the encoded one", maxRatio)
 }
 
-// decoded returns the file that an answer holds, without its content encodings. What is sent for it
-// is at most maxBytes long, unless that is 0.
+// decoded returns the file in a response, without its content encodings. The encoded file may be
+// maxBytes long; 0: no limit.
 func decoded(response *http.Response, maxBytes int64) (io.Reader, error) {
 	codings, err := codingsOf(response.Header)
 	if err != nil || len(codings) == 0 {
@@ -41,7 +40,7 @@ func decoded(response *http.Response, maxBytes int64) (io.Reader, error) {
 	}
 	sent := &counter{Reader: response.Body, limit: maxBytes}
 	file := io.Reader(sent)
-	for _, coding := range slices.Backward(codings) { // they are named in the order in which they were applied
+	for _, coding := range slices.Backward(codings) { // the header has the first applied one first
 		if file, err = newDecoder(coding, file); err != nil {
 			return nil, undecodable(err)
 		}
@@ -49,7 +48,7 @@ func decoded(response *http.Response, maxBytes int64) (io.Reader, error) {
 	return &decoder{Reader: file, sent: sent}, nil
 }
 
-// codingsOf returns what an answer is encoded with.
+// codingsOf returns the encodings of a response.
 func codingsOf(header http.Header) ([]string, error) {
 	var codings []string
 	for _, line := range header.Values("Content-Encoding") {
@@ -57,13 +56,16 @@ func codingsOf(header http.Header) ([]string, error) {
 			switch coding = strings.ToLower(strings.TrimSpace(coding)); coding {
 			case "gzip", "x-gzip", "deflate":
 				codings = append(codings, coding)
-			case "br", "zstd", "compress", "x-compress", "dcb", "dcz", "exi", "pack200-gzip", "aes128gcm":
-				return nil, fmt.Errorf("the file comes with the Content-Encoding %q; only gzip and deflate can be decoded", coding)
-			} // Anything else names no encoding. Stores keep what was said at an upload: utf-8, base64, aws-chunked.
+			case "br", "zstd", "compress", "x-compress", "dcb", "dcz", "exi", "pack200-gzip",
+				"aes128gcm":
+				return nil, fmt.Errorf("the file comes with the Content-Encoding %q; "+
+					"only gzip and deflate can be decoded", coding)
+			} // Others aren't encodings. Stores repeat the uploader's header: utf-8, base64, aws-chunked.
 		}
 	}
 	if len(codings) > maxCodings {
-		return nil, fmt.Errorf("the file comes with %d Content-Encodings; at most %d can be decoded", len(codings), maxCodings)
+		return nil, fmt.Errorf("the file comes with %d Content-Encodings; at most %d can be decoded",
+			len(codings), maxCodings)
 	}
 	return codings, nil
 }
@@ -73,18 +75,18 @@ func newDecoder(coding string, encoded io.Reader) (io.Reader, error) {
 	start, err := source.Peek(2)
 	switch {
 	case len(start) == 0 && errors.Is(err, io.EOF):
-		return source, nil // an empty file is often sent as nothing
+		return source, nil // an empty file is often sent without an encoding
 	case coding != "deflate":
 		return newMembers(source)
 	case len(start) == 2 && start[0]&0xf == 8 && binary.BigEndian.Uint16(start)%31 == 0:
-		return zlib.NewReader(source) // as RFC 9110 wants it
+		return zlib.NewReader(source) // as RFC 9110 says
 	default:
-		return flate.NewReader(source), nil // as some servers understand it
+		return flate.NewReader(source), nil // as some servers send it
 	}
 }
 
-// members reads the members of a gzip file, one after the other. Other bytes after the last one are
-// dropped, as other clients do: some sources pad with zeros.
+// members reads the members of a gzip file, one after the other. It drops other bytes after the
+// last one, as other clients do, because some sources pad with zeros.
 type members struct {
 	*gzip.Reader
 	source *bufio.Reader
@@ -115,7 +117,7 @@ func (m *members) Read(p []byte) (int, error) {
 	return n, io.EOF
 }
 
-// counter counts what is read.
+// counter counts the bytes that are read.
 type counter struct {
 	io.Reader
 	n     int64
@@ -131,7 +133,7 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// decoder bounds what comes out by what went in.
+// decoder bounds the decoded bytes by the encoded ones.
 type decoder struct {
 	io.Reader
 	sent *counter
@@ -150,7 +152,7 @@ func (d *decoder) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// undecodable adds to an error that it came up in decoding, unless the error is about the limit.
+// undecodable says of an error, unless it is about the limit, that it came from decoding.
 func undecodable(err error) error {
 	if errors.As(err, new(TooLargeError)) {
 		return err

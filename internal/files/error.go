@@ -13,9 +13,9 @@ import (
 	"syscall"
 )
 
-// Error says which file could not be moved, in words that are shown to the client. It holds neither
-// the query nor the user of a URL, since both may carry a credential. Unwrap gives the cause: a
-// StatusError, a TooLargeError, the cause of a canceled context, or what the system said.
+// Error says which file could not be moved, in words for the client. It contains neither the query
+// nor the user of a URL, because both may be credentials. Unwrap gives the cause: a StatusError, a
+// TooLargeError, the cause of a canceled context, or an error of the system.
 type Error struct {
 	File  string // "input image", "output images/0"
 	Op    string // "GET", "PUT", "decode", "read"
@@ -50,9 +50,11 @@ func label(kind, pointer string) string {
 	return strings.TrimSpace(kind + " " + plain)
 }
 
-// shown returns u without what may be secret in it.
+// shown returns u without its query, fragment and user, which may be secret.
 func shown(u *url.URL) string {
-	bare := url.URL{Scheme: u.Scheme, Opaque: u.Opaque, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
+	bare := url.URL{
+		Scheme: u.Scheme, Opaque: u.Opaque, Host: u.Host, Path: u.Path, RawPath: u.RawPath,
+	}
 	return bare.String()
 }
 
@@ -67,18 +69,21 @@ func cause(err error) error {
 	return err
 }
 
-// transient reports whether the same request may succeed a moment later. What it does not know is
-// final: a refusal by the dialer, a certificate, a redirect into nowhere.
+// transient reports whether the same request may succeed a moment later. It calls any other error
+// final: a refusal by the dialer, a certificate, a bad redirect.
 func transient(err error) bool {
 	if status, ok := errors.AsType[StatusError](err); ok {
-		return status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout
+		return status >= 500 || status == http.StatusTooManyRequests ||
+			status == http.StatusRequestTimeout
 	}
 	if lookup, ok := errors.AsType[*net.DNSError](err); ok {
 		return lookup.IsTemporary || lookup.IsTimeout
 	}
 	if number, ok := errors.AsType[syscall.Errno](err); ok {
-		return slices.Contains([]syscall.Errno{syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE,
-			syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH}, number)
+		return slices.Contains([]syscall.Errno{
+			syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE,
+			syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH,
+		}, number)
 	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 		return true

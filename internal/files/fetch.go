@@ -1,5 +1,5 @@
 // Package files moves the contents of files in and out: URLs of inputs become files, files of
-// outputs become data URLs or are uploaded. It knows nothing of predictions but their id.
+// outputs become data URLs or are uploaded. Of predictions it knows only the id.
 package files
 
 import (
@@ -25,14 +25,14 @@ type Fetcher struct {
 	MaxBytes  int64         // of one file; 0: no limit
 	Attempts  uint          // for one file; 0: 4
 	RetryWait time.Duration // before the second attempt, growing after it; 0: 200 ms
-	Stall     time.Duration // without a byte after which a download is given up; 0: one minute
+	Stall     time.Duration // a download fails after so long without a byte; 0: one minute
 	Store     *Store        // uploaded files, taken from here instead of over HTTP; may be nil
 }
 
-// Source is the URL of a file and the JSON pointer of the input that it belongs to.
+// Source is the URL of a file and the JSON pointer of its input.
 type Source struct{ Pointer, URL string }
 
-// Inline reports whether the URL holds the file itself, so that no other host is asked.
+// Inline reports whether the URL contains the file itself, so that nothing is downloaded.
 func (s Source) Inline() bool {
 	scheme, _, _ := strings.Cut(s.URL, ":")
 	return strings.EqualFold(scheme, "data")
@@ -41,10 +41,12 @@ func (s Source) Inline() bool {
 // Placed is a fetched file. Path is absolute.
 type Placed struct{ Pointer, Path string }
 
-// Fetch places the file of each source in a directory of its own, dir/0/name and so on, up to 8 at
-// once, and returns them in the order of sources. downloadName says what the name is. header is
-// sent with each request. On an error, mostly an *Error, and when ctx ends nothing stays behind.
-func (f *Fetcher) Fetch(ctx context.Context, dir string, sources []Source, header http.Header) ([]Placed, error) {
+// Fetch places the file of each source in its own directory, dir/0/name and so on, up to 8 at once,
+// and returns them in the order of sources. downloadName chooses the name. header is sent with each
+// request. After an error, mostly an *Error, or when ctx ends, Fetch has removed all of them.
+func (f *Fetcher) Fetch(
+	ctx context.Context, dir string, sources []Source, header http.Header,
+) ([]Placed, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
@@ -67,7 +69,9 @@ func (f *Fetcher) Fetch(ctx context.Context, dir string, sources []Source, heade
 	return nil, err
 }
 
-func (f *Fetcher) place(ctx context.Context, dir string, source Source, header http.Header) (string, error) {
+func (f *Fetcher) place(
+	ctx context.Context, dir string, source Source, header http.Header,
+) (string, error) {
 	file := label("input", source.Pointer)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", &Error{file, "write", "", cause(err)}
@@ -102,7 +106,9 @@ func (f *Fetcher) place(ctx context.Context, dir string, source Source, header h
 	return path, nil
 }
 
-func (f *Fetcher) download(ctx context.Context, dir string, target *url.URL, header http.Header) (string, error) {
+func (f *Fetcher) download(
+	ctx context.Context, dir string, target *url.URL, header http.Header,
+) (string, error) {
 	t := newTransfer(f.Client, f.UserAgent, f.Attempts, f.RetryWait, f.Stall)
 	return attempt(ctx, t, func() (path string, err error) {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
@@ -153,8 +159,8 @@ func (f *Fetcher) write(path string, body io.Reader) (err error) {
 	return err
 }
 
-// create makes a file that is new, also where there is one of an earlier attempt, or whatever a
-// model has put there.
+// create makes a new file. It replaces one of an earlier attempt, or one that a model has put
+// there.
 func create(path string) (*os.File, error) {
 	const flags = os.O_CREATE | os.O_EXCL | os.O_WRONLY
 	file, err := os.OpenFile(path, flags, 0o600)

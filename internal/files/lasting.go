@@ -32,20 +32,21 @@ func (c *contents) lasting() (*os.File, error) {
 	return kept, nil
 }
 
-// copyTo copies what the file held when it was inspected; the kernel does it alone where it can.
+// copyTo copies the bytes that the file had when it was inspected. If it can, the kernel copies
+// them itself.
 func (c *contents) copyTo(to *os.File) (int64, error) {
 	if _, err := c.file.Seek(0, io.SeekStart); err != nil {
 		return 0, err
 	}
 	n, err := io.CopyN(to, c.file, c.size)
 	if errors.Is(err, io.EOF) {
-		err = errors.New("the file became shorter meanwhile")
+		err = errors.New("the file has become shorter in the meantime")
 	}
 	return n, err
 }
 
-// unreachable reports whether nobody but this process has the file, and nobody can open it: it has
-// no name, and no other descriptor or mapping.
+// unreachable reports whether only this process has the file and another one cannot open it: the
+// file does not have a name, another descriptor or a mapping.
 func (c *contents) unreachable() bool {
 	info, err := c.file.Stat()
 	return err == nil && links(info) == 0 && lease(c.file, forNobodyElse)

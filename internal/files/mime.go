@@ -11,9 +11,9 @@ import (
 
 const unknownType = "application/octet-stream"
 
-// types are the media types that models exchange most. Written down here, they are the same on
-// every machine; the tables of the system, if there are any, know the others. The first extension
-// of a type is the one that files get.
+// types are the media types that models exchange most. Because they stand here, they are the same
+// on every machine; the tables of the system, if it has any, have the others. Files get the first
+// extension of their type.
 var types = []struct{ extension, mediaType string }{
 	{".txt", "text/plain"}, {".log", "text/plain"}, {".md", "text/markdown"}, {".csv", "text/csv"}, {".html", "text/html"},
 	{".htm", "text/html"}, {".srt", "application/x-subrip"}, {".vtt", "text/vtt"}, {".json", "application/json"},
@@ -32,7 +32,7 @@ var types = []struct{ extension, mediaType string }{
 	{".npy", unknownType}, {".npz", unknownType}, {".safetensors", unknownType},
 }
 
-// extension returns the extension of files of a media type, with its dot; "" when nobody knows one.
+// extension returns the extension of files of a media type, with its dot; "" if it is unknown.
 func extension(mediaType string) string {
 	mediaType, _, _ = strings.Cut(mediaType, ";")
 	mediaType = strings.ToLower(strings.TrimSpace(mediaType))
@@ -50,9 +50,9 @@ func extension(mediaType string) string {
 	return ""
 }
 
-// MediaTypeOf returns the media type of a file by its extension; never "". Where that says nothing,
-// pictures, sounds and films are recognized by their contents, read from the start: what else these
-// suggest is a guess.
+// MediaTypeOf returns the media type of a file by its extension; never "". If the extension is
+// unknown, it recognizes pictures, sounds and films by their contents, read from the start. It does
+// not trust contents for other types: they would be a guess.
 func MediaTypeOf(name string, contents io.Reader) (string, error) {
 	ext := strings.ToLower(path.Ext(name))
 	for _, t := range types {

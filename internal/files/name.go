@@ -11,11 +11,12 @@ import (
 	"unicode/utf8"
 )
 
-const maxName = 200 // bytes; with what tools append to it, it stays below the 255 of file systems
+// maxName is in bytes. With a suffix that a tool appends, it stays below the 255 of file systems.
+const maxName = 200
 
-// downloadName returns the name of the file that target leads to. A name without an extension, as
-// many links have it, gives way to the one in the answer's Content-Disposition; what still has none
-// gets the extension of the media type.
+// downloadName returns the name of the file at target. If its extension is missing, as in many
+// links, downloadName takes the name in the Content-Disposition of the response. If that has no
+// extension either, it appends the one of the media type.
 func downloadName(target *url.URL, answer http.Header) string {
 	name := safeName(lastPart(target))
 	if hasExtension(name) {
@@ -42,8 +43,8 @@ func lastPart(target *url.URL) string {
 	return last
 }
 
-// dispositionName returns the file name in a Content-Disposition, made safe, or "" if it has none.
-// Only the last part of a path counts.
+// dispositionName returns the file name in a Content-Disposition, made safe, or "" if it is
+// missing. Of a path it returns the last part.
 func dispositionName(disposition string) string {
 	_, parameters, err := mime.ParseMediaType(disposition)
 	name := parameters["filename"]
@@ -53,8 +54,8 @@ func dispositionName(disposition string) string {
 	return safeName(name[strings.LastIndexAny(name, `/\`)+1:])
 }
 
-// looseName returns a file name that is not quoted although it has to be. Stores send what a client
-// has put into a signed link.
+// looseName returns a file name that should be quoted but is not: stores repeat the text that a
+// client has put into a signed link.
 func looseName(disposition string) string {
 	for parameter := range strings.SplitSeq(disposition, ";") {
 		key, value, _ := strings.Cut(parameter, "=")
@@ -69,8 +70,8 @@ func looseName(disposition string) string {
 // more.
 const maxExtension = 17
 
-// hasExtension reports whether a name ends in what tells its kind: letters and digits behind a dot.
-// The number of a version is not an extension.
+// hasExtension reports whether a name ends in a dot with letters and digits. The number of a
+// version is not an extension.
 func hasExtension(name string) bool {
 	ext := strings.TrimPrefix(path.Ext(name), ".")
 	letters := 0
@@ -85,8 +86,8 @@ func hasExtension(name string) bool {
 	return letters > 0 && len(ext) < maxExtension
 }
 
-// safeName turns text into the name of a visible file in its own directory; "" when nothing is left
-// of it. The extension survives the cut to maxName bytes.
+// safeName turns text into the name of a visible file in its own directory; "" if nothing remains.
+// It keeps the extension when it cuts the name to maxName bytes.
 func safeName(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if r == '/' || r == '\\' || r == utf8.RuneError || unicode.IsControl(r) {
@@ -105,7 +106,7 @@ func safeName(text string) string {
 	return cut(strings.TrimSuffix(text, ext), maxName-len(ext)) + ext
 }
 
-// cut returns the longest prefix of text of at most limit bytes that ends at a character's border.
+// cut returns the longest prefix of text of at most limit bytes that ends between two characters.
 func cut(text string, limit int) string {
 	if len(text) <= limit {
 		return text

@@ -19,26 +19,25 @@ import (
 // into paths. It may be used from several goroutines.
 type Publisher struct {
 	Client    *http.Client // nil: http.DefaultClient; its redirect policy is replaced
-	UploadURL string       // where files are uploaded; "": they become data URLs
-	Local     *Local       // where files are put instead; nil: nowhere
+	UploadURL string       // files are uploaded below it; "": they become data URLs
+	Local     *Local       // files are saved here instead, unless it is nil
 	MaxBytes  int64        // of one file; 0: no limit
-	KeepOpen  int64        // files of at least this size stay on disk; 0: none
+	KeepOpen  int64        // files of at least this size stay on disk; 0: no file does
 	UserAgent string
 	Attempts  uint          // for one file; 0: 4
 	RetryWait time.Duration // before the second attempt, growing after it; 0: 200 ms
-	Stall     time.Duration // without a byte after which an upload is given up; 0: one minute
+	Stall     time.Duration // an upload fails after so long without a byte; 0: one minute
 }
 
-// Entry is a file that belongs at a JSON pointer of the output. Path is absolute; Name is what the
-// file is called, "" where that is the end of Path. A temporary file is removed once it was
-// published, and also when that failed.
+// Entry is a file that belongs at a JSON pointer of the output. Path is absolute. Name is the name
+// of the file; "": the last part of Path. Publish removes a temporary file, also after an error.
 type Entry struct {
 	Pointer, Path string
 	Temporary     bool
 	Name          string
 }
 
-// name is what the file is called: its name goes into URLs and directories, and tells its media
+// name returns the name of the file, which goes into URLs and directories and decides the media
 // type.
 func (e Entry) name() string {
 	if filepath.IsLocal(e.Name) && filepath.Base(e.Name) == e.Name && e.Name != "." {
@@ -47,21 +46,23 @@ func (e Entry) name() string {
 	return filepath.Base(e.Path)
 }
 
-// Destination is where the files of one prediction go. It belongs to one goroutine.
+// Destination says where the files of one prediction go. Only one goroutine may use it.
 type Destination struct {
 	ID     string      // of the prediction, sent with each upload
-	URL    string      // where this prediction wants its files; "": the publisher's UploadURL
+	URL    string      // this prediction's upload URL; "": the publisher's UploadURL
 	Header http.Header // sent with each upload
 
-	taken map[string]bool // names uploaded until now: no file of a prediction overwrites another
+	taken map[string]bool // names used until now: a file must not overwrite another
 }
 
-// Publish returns output with each null that entries point at replaced by a data URL or an address;
-// every other byte stays. The data URLs of large files are left out of the text, and are made of
-// the files whenever they are written. These have no names; their space is free again when nothing
-// refers to the inserts. A prediction that yields calls it for each item, with one Destination.
-// Errors about a file are an *Error.
-func (p *Publisher) Publish(ctx context.Context, to *Destination, output json.RawMessage, entries []Entry) (json.RawMessage, []Insert, error) {
+// Publish replaces each null of output that entries point at by a data URL or the URL of the file;
+// every other byte stays. It returns the data URLs of large files as inserts, which are encoded
+// from the files whenever they are written. These files do not have names: their space is free
+// again when the inserts are garbage. A prediction that yields calls Publish for each item, with
+// one Destination. Errors about a file are an *Error.
+func (p *Publisher) Publish(
+	ctx context.Context, to *Destination, output json.RawMessage, entries []Entry,
+) (json.RawMessage, []Insert, error) {
 	if len(entries) == 0 {
 		return output, nil, nil
 	}
@@ -88,7 +89,7 @@ func (p *Publisher) Publish(ctx context.Context, to *Destination, output json.Ra
 	return splice(ctx, output, fillings)
 }
 
-// Uploads reports whether files of that destination are sent to another host.
+// Uploads reports whether the files of a destination are sent to another host.
 func (p *Publisher) Uploads(to *Destination) bool { return p.Local == nil && p.uploadURL(to) != "" }
 
 func (p *Publisher) uploadURL(to *Destination) string { return cmp.Or(to.URL, p.UploadURL) }
@@ -96,12 +97,12 @@ func (p *Publisher) uploadURL(to *Destination) string { return cmp.Or(to.URL, p.
 func removeTemporary(entries []Entry) {
 	for _, e := range entries {
 		if e.Temporary {
-			_ = os.Remove(e.Path) // what cannot be removed now goes with the directory that it is in
+			_ = os.Remove(e.Path) // after an error: it is removed with its directory
 		}
 	}
 }
 
-// contents is an output file that is open, and whose size and media type are known.
+// contents is an open output file with its size and media type.
 type contents struct {
 	*Entry
 	file      *os.File
@@ -113,7 +114,7 @@ func (c *contents) fail(op, where string, err error) error {
 	return &Error{label("output", c.Pointer), op, where, err}
 }
 
-// inspect opens a file and finds out what it is. The caller closes it.
+// inspect opens a file and finds its size and media type. The caller closes it.
 func (p *Publisher) inspect(e *Entry) (*contents, error) {
 	c := &contents{Entry: e}
 	file, err := open(e.Path)
@@ -137,8 +138,8 @@ func (p *Publisher) inspect(e *Entry) (*contents, error) {
 	return c, nil
 }
 
-// open opens a regular file for reading. It does not wait for a writer where a model has put a pipe
-// in its place.
+// open opens a regular file for reading. If a model has put a pipe in its place, open does not wait
+// for a writer.
 func open(path string) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -185,21 +186,24 @@ func (p *Publisher) inline(entries []Entry) ([]filling, error) {
 	return fillings, nil
 }
 
-// head is what comes before the contents.
+// head returns the JSON text before the contents.
 func (c *contents) head() string { return `"data:` + c.mediaType + ";base64," }
 
-// encode writes the file's base64 text to dst, which has exactly its size.
+// inlinedAtOnce is like encodedAtOnce, for a file that is encoded into the output itself.
+const inlinedAtOnce = 3 << 14
+
+// encode writes the base64 text of the file to dst, which has exactly the right size.
 func (c *contents) encode(dst []byte) error {
 	file, err := open(c.Path)
 	if err != nil {
 		return c.fail("read", c.Path, cause(err))
 	}
 	defer file.Close()
-	chunk := make([]byte, min(c.size, 3<<14)) // a multiple of three needs no padding before the end
+	chunk := make([]byte, min(c.size, inlinedAtOnce))
 	for left := c.size; left > 0; left -= int64(len(chunk)) {
 		chunk = chunk[:min(left, int64(len(chunk)))]
 		if _, err := io.ReadFull(file, chunk); err != nil {
-			return c.fail("read", c.Path, fmt.Errorf("the file changed meanwhile: %w", err))
+			return c.fail("read", c.Path, fmt.Errorf("the file has changed in the meantime: %w", err))
 		}
 		base64.StdEncoding.Encode(dst, chunk)
 		dst = dst[base64.StdEncoding.EncodedLen(len(chunk)):]

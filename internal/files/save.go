@@ -11,17 +11,19 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Local is a directory of the person who runs a model at the command line. It takes the files of
-// one prediction.
+// Local is a directory of the person who runs a model at the command line. The files of one
+// prediction go there.
 type Local struct {
-	Dir   string            // where files are put; the output names them relative to it
-	Name  string            // of the first file, which may be overwritten; "": each keeps its own and overwrites nothing
-	Saved func(path string) // told of each file
-	Count int               // files put there until now
+	Dir   string            // the output names files relative to it
+	Name  string            // of the first file, which it overwrites; "": every file gets a new name
+	Saved func(path string) // called for each file
+	Count int               // of the files until now
 }
 
 // save copies every file to l and returns their paths in the order of entries.
-func (p *Publisher) save(ctx context.Context, l *Local, d *Destination, entries []Entry) ([]filling, error) {
+func (p *Publisher) save(
+	ctx context.Context, l *Local, d *Destination, entries []Entry,
+) ([]filling, error) {
 	fillings := make([]filling, len(entries))
 	for i := range entries {
 		if err := context.Cause(ctx); err != nil {
@@ -41,7 +43,7 @@ func (p *Publisher) save(ctx context.Context, l *Local, d *Destination, entries 
 		if err != nil {
 			return nil, c.fail("save", l.Dir, err)
 		}
-		fillings[i] = filling{size: len(quoted), fill: func(dst []byte) error { copy(dst, quoted); return nil }}
+		fillings[i] = textFilling(quoted)
 	}
 	return fillings, nil
 }
@@ -57,8 +59,8 @@ func (c *contents) saveTo(l *Local, d *Destination) (path string, err error) {
 	return to.Name(), err
 }
 
-// create opens the file that e becomes. Only a file with the name that was asked for is
-// overwritten.
+// create opens the file that e becomes. It overwrites only a file with the name that the user has
+// asked for.
 func (l *Local) create(e Entry, d *Destination) (*os.File, error) {
 	if l.Name != "" {
 		e.Name = l.Name

@@ -13,11 +13,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// hole is what a filling replaces.
+// hole is the text that a filling replaces.
 const hole = "null"
 
-// filling is a JSON value of a known size that takes the place of the hole at an offset. fill
-// writes it to a slice of that size; left is set instead for one that stays out of the text.
+// filling is a JSON value of a known size that replaces the hole at an offset. fill writes it to a
+// slice of that size. For a value that stays out of the text, left is set instead.
 type filling struct {
 	at   int
 	size int
@@ -25,9 +25,19 @@ type filling struct {
 	left *DataURL
 }
 
-// splice returns text with its holes filled, in one allocation: an output can be as large as its
-// files. It returns what was left out besides.
-func splice(ctx context.Context, text []byte, fillings []filling) (json.RawMessage, []Insert, error) {
+// textFilling returns the filling with a text.
+func textFilling(text []byte) filling {
+	return filling{size: len(text), fill: func(dst []byte) error {
+		copy(dst, text)
+		return nil
+	}}
+}
+
+// splice returns text with its holes filled, in one allocation because an output can be as large as
+// its files. It also returns the values that stay out of the text.
+func splice(
+	ctx context.Context, text []byte, fillings []filling,
+) (json.RawMessage, []Insert, error) {
 	slices.SortFunc(fillings, func(a, b filling) int { return cmp.Compare(a.at, b.at) })
 	size := len(text)
 	for _, f := range fillings {
@@ -57,7 +67,7 @@ func splice(ctx context.Context, text []byte, fillings []filling) (json.RawMessa
 
 // place is a node of the tree of all pointers.
 type place struct {
-	entry    int // what belongs here; -1: nothing
+	entry    int // index of the entry that belongs here; -1: there isn't one
 	children map[string]*place
 }
 
@@ -76,8 +86,7 @@ func (p *place) add(pointer string, entry int) {
 	p.entry = entry
 }
 
-// locate returns the offset of the hole of each entry. Only the parts of text on the way to a hole
-// are looked at in detail.
+// locate returns the offset of the hole of each entry. It skips the parts of text without holes.
 func locate(text []byte, entries []Entry) ([]int, error) {
 	root := newPlace()
 	offsets := make([]int, len(entries))
@@ -85,13 +94,15 @@ func locate(text []byte, entries []Entry) ([]int, error) {
 		root.add(e.Pointer, i)
 		offsets[i] = -1
 	}
-	l := locator{jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true)), offsets}
+	decoder := jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true))
+	l := locator{decoder, offsets}
 	if err := l.value(root); err != nil {
 		return nil, fmt.Errorf("output: %w", err)
 	}
 	for i, offset := range offsets {
 		if offset < 0 {
-			return nil, fmt.Errorf("output: there is no place for the file %s at %q", entries[i].Path, entries[i].Pointer)
+			return nil, fmt.Errorf("output: there is no place for the file %s at %q",
+				entries[i].Path, entries[i].Pointer)
 		}
 	}
 	return offsets, nil
@@ -123,8 +134,10 @@ func (l *locator) value(p *place) error {
 	}
 }
 
-// container goes through an object or an array; key returns the name of the next member.
-func (l *locator) container(closing jsontext.Kind, key func(i int) (string, error), p *place) error {
+// container reads an object or an array; key returns the name of the next member.
+func (l *locator) container(
+	closing jsontext.Kind, key func(i int) (string, error), p *place,
+) error {
 	if _, err := l.ReadToken(); err != nil {
 		return err
 	}

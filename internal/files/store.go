@@ -19,20 +19,20 @@ import (
 	"time"
 )
 
-// Store keeps files that clients upload before they name them as inputs. Each has a directory of
-// its own, with its contents and what is known about them.
+// Store keeps files that clients upload before they use them as inputs. Each has its own directory,
+// with its contents and its description.
 type Store struct {
 	Dir      string
 	MaxBytes int64         // of one file; 0: no limit
 	MaxTotal int64         // of all files together; 0: no limit
-	Keep     time.Duration // after which a file is removed
+	Keep     time.Duration // a file is removed after it
 	Now      func() time.Time
 	NewID    func() string // of lowercase letters and digits, not to be guessed
 
 	mu    sync.Mutex // guards the rest
-	swept time.Time  // when expired files were looked for last
-	taken int64      // bytes of what is stored, and of what is promised to uploads under way
-	count sync.Once  // of what an earlier server has stored
+	swept time.Time  // the last search for expired files
+	taken int64      // bytes that are stored, or reserved for running uploads
+	count sync.Once  // counts the files that an earlier server has stored
 }
 
 // Stored describes an uploaded file.
@@ -52,14 +52,14 @@ const (
 	storedAbout    = "about.json"
 )
 
-// mostAbout is what is known about a file at most, in bytes. The API takes less as a client's own
-// object.
+// mostAbout bounds the description of a file, in bytes. The API accepts less as a client's
+// metadata.
 const mostAbout = 1 << 20
 
-// storedID keeps ids from being anything but names of directories.
+// storedID ensures that ids are names of directories and not paths.
 var storedID = regexp.MustCompile(`^[a-z0-9]{8,64}$`)
 
-// ErrNotStored says that no file has an id, or that it has expired.
+// ErrNotStored says that there isn't a file with an id, or that it has expired.
 var ErrNotStored = errors.New("no file has this id; uploaded files are kept for a while")
 
 // FullError is the limit in bytes of all uploads together.
@@ -69,16 +69,16 @@ func (e FullError) Error() string {
 	return fmt.Sprintf("the uploads together would be larger than %d bytes", int64(e))
 }
 
-// room reads an upload as far as there is room for it beside the others. It takes the room piece by
-// piece: how long a part of a form is shows at its end only.
+// room reads an upload while the store has room for it. It reserves the room piece by piece,
+// because the length of a part of a form is known only at its end.
 type room struct {
 	io.Reader
 	store *Store
-	left  int64 // taken and not used yet
+	left  int64 // reserved and not used yet
 	taken int64
 }
 
-// roomPiece is how much room is taken at once.
+// roomPiece is how many bytes are reserved at once.
 const roomPiece = 1 << 20
 
 func (r *room) Read(p []byte) (int, error) {
@@ -99,7 +99,7 @@ func (r *room) Read(p []byte) (int, error) {
 
 func (r *room) release() { r.store.use(-r.taken) }
 
-// take gives at most so many bytes of room.
+// take reserves at most so many bytes of room.
 func (s *Store) take(most int64) (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,21 +111,21 @@ func (s *Store) take(most int64) (int64, error) {
 	return got, nil
 }
 
-// use counts bytes that are stored from now on, or no longer.
+// use adds to the stored bytes; a negative number frees them.
 func (s *Store) use(bytes int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.taken = max(0, s.taken+bytes)
 }
 
-// countStored counts what there is.
+// countStored counts the files of an earlier server.
 func (s *Store) countStored() {
 	for _, about := range s.List() {
 		s.use(about.Size + storedRoom)
 	}
 }
 
-// drop removes a file, and counts that once however many do so.
+// drop removes a file. If several callers do so at once, one of them frees its bytes.
 func (s *Store) drop(id string) error {
 	dir := filepath.Join(s.Dir, id)
 	info, err := os.Stat(filepath.Join(dir, storedContents))
@@ -135,16 +135,19 @@ func (s *Store) drop(id string) error {
 	return os.RemoveAll(dir)
 }
 
-// storedRoom is what a stored file takes beside its contents, about.
+// storedRoom is about how many bytes a stored file takes in addition to its contents.
 const storedRoom = 4 << 10
 
-// Put stores body; from time to time it removes what has expired. It returns a FullError where
-// there is no room for it.
+// Put stores body; from time to time it removes expired files. It returns a FullError if there
+// isn't enough room.
 func (s *Store) Put(name, contentType string, body io.Reader) (_ Stored, err error) {
 	s.count.Do(s.countStored)
 	s.sweep()
 	now := s.Now().UTC()
-	about := Stored{ID: s.NewID(), Name: safeName(name), ContentType: contentType, CreatedAt: now, ExpiresAt: now.Add(s.Keep)}
+	about := Stored{
+		ID: s.NewID(), Name: safeName(name), ContentType: contentType,
+		CreatedAt: now, ExpiresAt: now.Add(s.Keep),
+	}
 	if about.Name == "" {
 		about.Name = "file" + extension(contentType)
 	}
@@ -170,14 +173,14 @@ func (s *Store) Put(name, contentType string, body io.Reader) (_ Stored, err err
 		return about, err
 	}
 	about.Size = info.Size()
-	if err := s.note(about); err != nil {
+	if err := s.writeMeta(about); err != nil {
 		return about, err
 	}
 	s.use(about.Size + storedRoom)
 	return about, nil
 }
 
-// Get describes the file with an id. It returns ErrNotStored when there is none.
+// Get returns the description of the file with an id, or ErrNotStored.
 func (s *Store) Get(id string) (about Stored, err error) {
 	if !storedID.MatchString(id) {
 		return about, ErrNotStored
@@ -210,9 +213,9 @@ func (s *Store) Open(id string) (*os.File, error) {
 // StoredPath is the path below which the API serves stored files.
 const StoredPath = "/v1/files/"
 
-// find opens the stored file that a URL means. The host does not count, nor what the path begins
-// with: they are whatever the client, and the proxies before it, have for this server. Ids can't be
-// guessed, so another server's URL does not meet one by chance.
+// find opens the stored file that a URL means. It ignores the host and the beginning of the path,
+// because clients and proxies know this server by different ones. Ids can't be guessed, so the URL
+// of another server does not match one by chance.
 func (s *Store) find(target *url.URL) (Stored, *os.File, bool) {
 	dir, id := path.Split(target.Path)
 	if s == nil || !strings.HasSuffix(dir, StoredPath) {
@@ -226,24 +229,24 @@ func (s *Store) find(target *url.URL) (Stored, *os.File, bool) {
 	return about, file, err == nil
 }
 
-// storedDownload is the path below that of a stored file where the contents are. At the path itself
-// its description is.
+// storedDownload is the path of the contents below that of the stored file, at which its
+// description is.
 const storedDownload = "download"
 
-// storedURL is the path of a stored file, whose id a server has made.
+// storedURL matches the path of a stored file with an id that a server has made.
 var storedURL = regexp.MustCompile("(^|/)v1/files/[a-z2-7]{26}$")
 
-// mayBeStored reports whether a URL that find does not know means a file that another server
-// stores.
+// mayBeStored reports whether a URL that find does not know may mean a file of another server.
 func mayBeStored(target *url.URL) bool { return storedURL.MatchString(target.Path) }
 
-// Describe adds the client's own object to what is known about a stored file.
+// Describe adds the client's metadata to the description of a stored file.
 func (s *Store) Describe(about Stored, metadata json.RawMessage) (Stored, error) {
 	about.Metadata = metadata
-	return about, s.note(about)
+	return about, s.writeMeta(about)
 }
 
-func (s *Store) note(about Stored) error {
+// writeMeta writes the description of a file, by rename.
+func (s *Store) writeMeta(about Stored) error {
 	data, err := json.Marshal(about)
 	if err != nil {
 		return err
@@ -260,7 +263,7 @@ func (s *Store) note(about Stored) error {
 	return os.Rename(path+".new", path)
 }
 
-// List describes every stored file, the newest first.
+// List returns the descriptions of all stored files, the newest first.
 func (s *Store) List() []Stored {
 	entries, _ := os.ReadDir(s.Dir) // an error means that nothing was ever stored
 	var all []Stored
@@ -273,7 +276,7 @@ func (s *Store) List() []Stored {
 	return all
 }
 
-// Delete removes the file with an id. It returns ErrNotStored when there is none.
+// Delete removes the file with an id. It returns ErrNotStored if there isn't one.
 func (s *Store) Delete(id string) error {
 	if _, err := s.Get(id); err != nil {
 		return err
@@ -281,8 +284,8 @@ func (s *Store) Delete(id string) error {
 	return s.drop(id)
 }
 
-// sweepEvery is how often expired files are looked for: the look reads about every file, and
-// uploads may come by the thousand.
+// sweepEvery is how often Put searches for expired files. A search reads the description of every
+// file, and uploads may come by the thousand.
 const sweepEvery = time.Minute
 
 // due reports whether it is time for a sweep.
@@ -297,7 +300,7 @@ func (s *Store) due() bool {
 	return true
 }
 
-// sweep removes what has expired.
+// sweep removes expired files.
 func (s *Store) sweep() {
 	if !s.due() {
 		return

@@ -28,7 +28,7 @@ const (
 
 var errStalled = errors.New("no byte moved for too long")
 
-// transfer is what downloads and uploads share: how requests are sent, repeated and given up.
+// transfer sends, repeats and gives up requests, for downloads and uploads alike.
 type transfer struct {
 	client    *http.Client
 	agent     string
@@ -37,10 +37,18 @@ type transfer struct {
 	stall     time.Duration
 }
 
-func newTransfer(client *http.Client, agent string, attempts uint, retryWait, stall time.Duration) transfer {
+func newTransfer(
+	client *http.Client, agent string, attempts uint, retryWait, stall time.Duration,
+) transfer {
 	own := *cmp.Or(client, http.DefaultClient)
 	own.CheckRedirect = checkRedirect
-	return transfer{&own, agent, cmp.Or(attempts, defaultAttempts), cmp.Or(retryWait, defaultRetryWait), cmp.Or(stall, defaultStall)}
+	return transfer{
+		client:    &own,
+		agent:     agent,
+		attempts:  cmp.Or(attempts, defaultAttempts),
+		retryWait: cmp.Or(retryWait, defaultRetryWait),
+		stall:     cmp.Or(stall, defaultStall),
+	}
 }
 
 func checkRedirect(next *http.Request, via []*http.Request) error {
@@ -50,11 +58,11 @@ func checkRedirect(next *http.Request, via []*http.Request) error {
 	case next.URL.Scheme != "http" && next.URL.Scheme != "https":
 		return fmt.Errorf("redirected to the scheme %q", next.URL.Scheme)
 	case next.Method != via[0].Method:
-		// net/http turns a PUT into a GET at 301, 302 and 303: the file would be lost and the
-		// answer a success.
+		// net/http turns a PUT into a GET at 301, 302 and 303: the file would be lost, and the
+		// response a success.
 		return fmt.Errorf("redirected from %s to %s", via[0].Method, next.Method)
 	}
-	next.Header.Del("Referer") // net/http names the address before, whose query may hold a key
+	next.Header.Del("Referer") // net/http puts the URL before there, whose query may have a key
 	return nil
 }
 
@@ -75,8 +83,8 @@ func attempt[T any](ctx context.Context, t transfer, try func() (T, error)) (T, 
 	return value, err
 }
 
-// send sends one request and shows the answer, if it is a success, to use. Everything is given up
-// when no byte moves for t.stall in either direction.
+// send sends one request and calls use with the response if that is a success. It gives up when no
+// byte moves for t.stall in either direction.
 func (t transfer) send(r *http.Request, header http.Header, use func(*http.Response) error) error {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
@@ -118,7 +126,7 @@ func (t transfer) exchange(r *http.Request, use func(*http.Response) error) erro
 	return use(response)
 }
 
-// moving is a body that puts off the end of a stalled transfer with each read.
+// moving is a body that resets the timer of a stalled transfer with each read.
 type moving struct {
 	io.ReadCloser
 	timer *time.Timer
@@ -131,8 +139,8 @@ func (m moving) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// each calls do for 0 to n-1, some of them at once, and returns when all calls have ended. The
-// first error is the one that comes back; it cancels the context of the others.
+// each calls do for 0 to n-1, up to parallel at once, and returns when all calls have returned. It
+// returns the first error, which cancels the context of the others.
 func each(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

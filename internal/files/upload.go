@@ -15,9 +15,11 @@ import (
 	"github.com/coggo/coggo/internal/weburl"
 )
 
-// upload sends every file to prefix/name, several at once, and returns their addresses in the order
-// of entries.
-func (p *Publisher) upload(ctx context.Context, prefix string, d *Destination, entries []Entry) ([]filling, error) {
+// upload sends every file to prefix/name, several at once, and returns their URLs in the order of
+// entries.
+func (p *Publisher) upload(
+	ctx context.Context, prefix string, d *Destination, entries []Entry,
+) ([]filling, error) {
 	base, err := weburl.Parse(prefix)
 	if err != nil {
 		return nil, fmt.Errorf("output: the upload URL %w", err)
@@ -52,23 +54,28 @@ func (p *Publisher) upload(ctx context.Context, prefix string, d *Destination, e
 			return c.fail(http.MethodPut, shown(to), err)
 		}
 		quoted, err := jsontext.AppendQuote(nil, address)
-		fillings[i] = filling{size: len(quoted), fill: func(dst []byte) error { copy(dst, quoted); return nil }}
+		fillings[i] = textFilling(quoted)
 		return err
 	})
 	return fillings, err
 }
 
-// below returns the address of name below base. url.JoinPath would make one slash of two, and so
-// another address.
+// below returns the URL of name below base. url.JoinPath would make one slash of two, which is
+// another URL.
 func below(base *url.URL, name string) *url.URL {
 	to := *base
 	to.RawPath = strings.TrimSuffix(base.EscapedPath(), "/") + "/" + url.PathEscape(name)
-	to.Path, _ = url.PathUnescape(to.RawPath) // it was read before
+	to.Path, _ = url.PathUnescape(to.RawPath) // it was parsed before
 	return &to
 }
 
-// put uploads one file and returns the address under which the receiver keeps it.
-func (p *Publisher) put(ctx context.Context, c *contents, to *url.URL, header http.Header) (string, error) {
+// maxDiscarded bounds the bytes of a response that are read only to reuse its connection.
+const maxDiscarded = 64 << 10
+
+// put uploads one file and returns the URL under which the receiver keeps it.
+func (p *Publisher) put(
+	ctx context.Context, c *contents, to *url.URL, header http.Header,
+) (string, error) {
 	t := newTransfer(p.Client, p.UserAgent, p.Attempts, p.RetryWait, p.Stall)
 	return attempt(ctx, t, func() (address string, err error) {
 		r, err := c.request(ctx, to)
@@ -76,7 +83,8 @@ func (p *Publisher) put(ctx context.Context, c *contents, to *url.URL, header ht
 			return "", err
 		}
 		err = t.send(r, header, func(response *http.Response) error {
-			_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 1<<16)) // lets the connection be used again
+			// A connection can be reused only after its response was read.
+			_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, maxDiscarded))
 			location, err := response.Location()
 			if err != nil {
 				location = response.Request.URL
@@ -88,8 +96,8 @@ func (p *Publisher) put(ctx context.Context, c *contents, to *url.URL, header ht
 	})
 }
 
-// sendable is like lasting, but for the time of an upload: a file of the model's own that nobody
-// writes to is not copied for it.
+// sendable is like lasting, but for the time of an upload. It does not copy a file of the model
+// that no process has open for writing.
 func (c *contents) sendable() (*os.File, error) {
 	if !c.Temporary && lease(c.file, forReaders) {
 		return c.file, nil
@@ -108,16 +116,15 @@ func (c *contents) request(ctx context.Context, to *url.URL) (*http.Request, err
 	return r, nil
 }
 
-// body is what the file held when it was inspected, from its beginning.
+// body returns the bytes that the file had when it was inspected.
 func (c *contents) body() io.ReadCloser {
 	if c.size == 0 {
-		return http.NoBody // else net/http would send it chunked
+		return http.NoBody // because net/http would send another empty body chunked
 	}
 	return io.NopCloser(io.NewSectionReader(c.file, 0, c.size))
 }
 
-// name returns the base name of e, with a number when the prediction has uploaded a file of that
-// name before.
+// name returns the base name of e, with a number if the prediction has used the name before.
 func (d *Destination) name(e Entry) string {
 	if d.taken == nil {
 		d.taken = map[string]bool{}
@@ -132,8 +139,7 @@ func (d *Destination) name(e Entry) string {
 	return name
 }
 
-// headerText returns id as the value of a header: as it is when it is printable ASCII, else
-// percent-encoded.
+// headerText returns id as the value of a header: percent-encoded unless it is printable ASCII.
 func headerText(id string) string {
 	for i := range len(id) {
 		if id[i] < ' ' || id[i] > '~' {
