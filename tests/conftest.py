@@ -35,6 +35,7 @@ LONGEST = (
     "faults/test_odd_files.py",
     "http/test_slow_clients.py",
     "runner/test_health.py",
+    "http/test_large_output_files.py",
     "http/test_output_files.py",
     "runner/test_boot.py",
     "faults/test_models_that_do_not_stop.py",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import http.server
 import json
@@ -252,6 +253,13 @@ class Server:
             left = [str(path) for path in self.temporary.rglob("*") if not path.is_dir()]
             assert left == [], f"temporary files were left: {left}"
         until("every process is gone", lambda: not processes(f"TMPDIR={self.temporary}"), 5)
+
+
+def data_of(url: str) -> tuple[bytes, str]:
+    """The contents of a data URL, and its media type."""
+    head, _, text = url.partition(",")
+    assert head.startswith("data:") and head.endswith(";base64"), url
+    return base64.b64decode(text, validate=True), head[len("data:") : -len(";base64")]
 
 
 def asking(port: int, path: str, *head: str, room: int = 4096) -> socket.socket:

@@ -4,71 +4,17 @@ there is room again.
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import os
 import pathlib
 import resource
 import subprocess
-from collections.abc import Iterator
 
 import pytest
 
+from faults_disk import FULL, READ_ONLY, TOO_LARGE, Disk, small_disks, unhealthy, well
 from faults_models import ASYNC, ASYNC_MODEL, MODEL, asked, begun, ends, files_in
 from http_harness import Answer, Receiver, Server
 from waiting import until
-
-FULL = "the working directory can't be written: no space left on device"
-READ_ONLY = "the working directory can't be written: read-only file system"
-TOO_LARGE = "the working directory can't be written: file too large"
-
-
-class Disk:
-    """A small filesystem that can be filled, and made read-only."""
-
-    def __init__(self, path: pathlib.Path, options: str) -> None:
-        self.path = path
-        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "coggo-test", str(path)], check=True)
-
-    def fill(self) -> None:
-        with open(self.path / "fill", "ab", 0) as file, pytest.raises(OSError, match="No space"):
-            while True:
-                file.write(bytes(4096))
-
-    def free(self, size: int | None = None) -> None:
-        """Give back so much of what was filled, or all of it."""
-        path = self.path / "fill"
-        os.truncate(path, 0 if size is None else path.stat().st_size - size)
-
-    def writable(self, yes: bool) -> None:
-        mode = "rw" if yes else "ro"
-        subprocess.run(["mount", "-o", f"remount,{mode}", str(self.path)], check=True)
-
-    @contextlib.contextmanager
-    def read_only(self, path: pathlib.Path) -> Iterator[None]:
-        """As a kernel makes a broken disk: also below those who write on it, which a remount
-        refuses.
-        """
-        subprocess.run(["mount", "--bind", str(path), str(path)], check=True)
-        try:
-            subprocess.run(["mount", "-o", "remount,bind,ro", str(path)], check=True)
-            yield
-        finally:
-            subprocess.run(["umount", "-l", str(path)], check=True)
-
-    def take_names(self) -> None:
-        """Use up the inodes: there is room, but not for one more file."""
-        with pytest.raises(OSError, match="No space"):
-            for n in itertools.count():
-                (self.path / f"name-{n}").touch()
-
-    def give_names(self) -> None:
-        for path in self.path.glob("name-*"):
-            path.unlink()
-
-    def close(self) -> None:
-        subprocess.run(["umount", "-l", str(self.path)], check=True)
-
 
 #: Writes a temporary file of so many bytes and returns it.
 WRITES = """
@@ -88,18 +34,8 @@ class Predictor(BasePredictor):
 @pytest.fixture
 def small(tmp_path):
     """Makes a small disk."""
-    made: list[Disk] = []
-
-    def mount(options: str) -> Disk:
-        try:
-            made.append(Disk(tmp_path, options))
-        except (OSError, subprocess.CalledProcessError):
-            pytest.skip("only a user who may mount can make a small disk")
-        return made[-1]
-
-    yield mount
-    for disk in made:
-        disk.close()
+    with small_disks(tmp_path) as mount:
+        yield mount
 
 
 @pytest.fixture
@@ -120,18 +56,6 @@ def server(request, start, disk):
     )
     yield found
     found.close()  # before the disk goes
-
-
-def well(server: Server) -> None:
-    server.wait_status("READY")
-    body = server.predict({}).json
-    assert body["status"] == "succeeded", body
-
-
-def unhealthy(server: Server, why: str) -> None:
-    """Health says it; an answer can be ten milliseconds old."""
-    until("health says why", lambda: server.health().get("user_healthcheck_error") == why)
-    assert server.health()["status"] == "UNHEALTHY"
 
 
 def nothing_runs(server: Server, receiver: Receiver, why: str) -> None:
@@ -340,156 +264,6 @@ def test_a_temporary_directory_without_room_is_the_predictions_own_affair(
     assert server.predict({}).json["status"] == "succeeded"
     server.process.send_signal(2)
     assert server.process.wait(20) == 0
-
-
-RECOVERED = "the server restarted before the prediction ended"
-
-
-@pytest.mark.parametrize("more", [(), ("--runners", "2")], ids=["one", "two runners"])
-@pytest.mark.parametrize("recover", ["fail", "rerun"])
-def test_a_server_that_starts_on_a_full_disk_keeps_accepted_predictions(
-    start, disk: Disk, receiver: Receiver, recover: str, more: tuple[str, ...]
-) -> None:
-    """It runs when there is room, and nothing is removed that has not ended: not by the server
-    after it either.
-    """
-    gate = disk.path.parent / f"{disk.path.name}-gate"
-    flags = (
-        "--working-dir",
-        str(disk.path / "spool"),
-        "--max-queue",
-        "2",
-        "--recover",
-        recover,
-        *more,
-    )
-    first = start(MODEL, *flags)
-    if more:
-        until("both are ready", lambda: first.health()["concurrency"]["max"] == 2)
-    ids = ["runs", *(["runs-too"] if more else []), "waits"]
-    for n, id in enumerate(ids):
-        asked(
-            first,
-            {"gate": str(gate), "n": n},
-            id=id,
-            webhook=receiver.url,
-            webhook_events_filter=["completed"],
-        )
-        if id != "waits":
-            begun(first, id)
-    first.kill()
-    gate.touch()
-    for record in (disk.path / "spool").rglob("logs-*.txt"):
-        record.unlink()  # else the next server gives back the room of it
-    disk.fill()
-    for _ in range(2):
-        server = start(MODEL, *flags, ready=False)
-        until(
-            "it says why", lambda log=server.log: "no runner can start" in log() and FULL in log()
-        )
-        assert server.health()["status"] == "STARTING"
-        for id in ids:
-            kept = server.get(f"/predictions/{id}").json
-            if recover == "fail" and id != "waits":
-                assert (kept["status"], kept["error"]) == ("failed", RECOVERED)
-            else:
-                assert (kept["status"], kept["error"]) == ("starting", None)
-        server.kill()
-    server = start(MODEL, *flags, ready=False)
-    disk.free()
-    for n, id in enumerate(ids):
-        end = server.ended(id)
-        if recover == "fail" and id != "waits":
-            assert (end["status"], end["error"]) == ("failed", RECOVERED)
-        else:
-            assert (end["status"], end["output"]) == ("succeeded", [f"part {n}"])
-    until("all were told", lambda: set(ends(receiver)) == set(ids))
-    assert {id: told for id, told in ends(receiver).items() if len(set(told)) > 1} == {}
-    gate.unlink()
-    well(server)
-    server.close()
-
-
-@pytest.mark.parametrize("when", ["it ends", "it is accepted"])
-def test_an_end_on_a_full_disk_is_known_after_the_server_is_killed(
-    start, disk: Disk, receiver: Receiver, when: str
-) -> None:
-    """And what comes again is what came before."""
-    gate = disk.path.parent / f"{disk.path.name}-gate"
-    receiver.answer = lambda n: 503
-    flags = ("--working-dir", str(disk.path / "spool"))
-    first = start(MODEL, *flags)
-    asked(first, {}, id="before", webhook=receiver.url, webhook_events_filter=["completed"])
-    first.ended("before")
-    well(first)
-    if when == "it ends":
-        asked(
-            first,
-            {"gate": str(gate)},
-            id="it",
-            webhook=receiver.url,
-            webhook_events_filter=["completed"],
-        )
-        begun(first, "it")
-        disk.fill()
-        gate.touch()
-    else:
-        disk.fill()
-        asked(first, {}, id="it", webhook=receiver.url, webhook_events_filter=["completed"])
-    want = first.ended("it")
-    assert want["status"] == "failed" and "o space left on device" in want["error"]
-    until("it was tried", lambda: "it" in ends(receiver))
-    first.kill()
-    disk.free()
-    receiver.got.clear()
-    receiver.answer = lambda n: 200
-    second = start(MODEL, *flags)
-    until("both were told", lambda: set(ends(receiver)) == {"before", "it"})
-    assert [body for body in receiver.got if body["id"] == "it"] == [want]
-    assert second.get("/predictions/it").json == want
-    second.close()
-    gate.unlink(missing_ok=True)
-
-
-@pytest.mark.parametrize(("free", "status"), [(0, "failed"), (48 << 10, "succeeded")])
-def test_an_end_that_is_too_large_for_the_room_that_is_kept_is_not_lost(
-    start, disk: Disk, receiver: Receiver, free: int, status: str
-) -> None:
-    """How it has ended is lost, where the runner had room for its answer and the server had none
-    for the note.
-    """
-    gate = disk.path.parent / f"{disk.path.name}-gate"
-    receiver.answer = lambda n: 503
-    flags = ("--working-dir", str(disk.path / "spool"))
-    first = start(MODEL, *flags)
-    large = {
-        "context": {"large": "x" * (100 << 10)},
-        "webhook": receiver.url,
-        "webhook_events_filter": ["completed"],
-    }
-    asked(first, {"gate": str(gate)}, id="it", **large)
-    begun(first, "it")
-    disk.fill()
-    disk.free(free)
-    gate.touch()
-    assert first.ended("it")["status"] == status
-    os.kill(first.runner(), 9)  # the next one clears what an earlier one has left
-    if free:
-        until("there is another one", lambda: "runner ended" in first.log())
-        first.wait_status("READY")
-    else:
-        until("it says why", lambda: disk.fill() or "no runner can start" in first.log())
-    first.kill()
-    receiver.got.clear()
-    receiver.answer = lambda n: 200
-    second = start(MODEL, *flags, ready=False)
-    assert receiver.wait_terminal() == second.ended("it")
-    assert ends(receiver) == {"it": ["failed"]}
-    disk.free()
-    until("it is owed no more", lambda: not list((disk.path / "spool" / "outbox").iterdir()))
-    well(second)
-    second.close()
-    gate.unlink()
 
 
 TAKES = """

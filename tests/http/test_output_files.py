@@ -4,14 +4,12 @@ docs/http-api.md#files.
 
 from __future__ import annotations
 
-import base64
-import pathlib
 import threading
 
 import pytest
 
 from http_events import Stream
-from http_harness import Reply
+from http_harness import Reply, data_of
 from model_sources import model_source
 from waiting import until
 
@@ -23,13 +21,6 @@ def server(start_once):
     return start_once(MODEL)
 
 
-def data(url):
-    """The contents of a data URL, and its media type."""
-    head, _, text = url.partition(",")
-    assert head.startswith("data:") and head.endswith(";base64"), url
-    return base64.b64decode(text, validate=True), head[len("data:") : -len(";base64")]
-
-
 TYPES = [("x.txt", "text/plain"), ("x.json", "application/json"), ("x.png", "image/png"), ("x.jpg", "image/jpeg"),
          ("x.JPEG", "image/jpeg"), ("x.gif", "image/gif"), ("x.webp", "image/webp"), ("x.svg", "image/svg+xml"),
          ("x.mp4", "video/mp4"), ("x.webm", "video/webm"), ("x.mp3", "audio/mpeg"), ("x.html", "text/html"),
@@ -38,14 +29,14 @@ TYPES = [("x.txt", "text/plain"), ("x.json", "application/json"), ("x.png", "ima
 
 @pytest.mark.parametrize(("name", "media"), TYPES)
 def test_the_extension_tells_the_media_type(server, name, media):
-    assert data(server.predict({"what": "file", "name": name}).json["output"]) == (
+    assert data_of(server.predict({"what": "file", "name": name}).json["output"]) == (
         b"contents",
         media,
     )
 
 
 def test_wav_is_audio(server):
-    contents, media = data(server.predict({"what": "file", "name": "x.wav"}).json["output"])
+    contents, media = data_of(server.predict({"what": "file", "name": "x.wav"}).json["output"])
     assert contents == b"contents" and media in ("audio/wav", "audio/x-wav")
 
 
@@ -55,7 +46,7 @@ def test_wav_is_audio(server):
 )
 def test_an_unknown_file_is_a_stream_of_octets(server, name, what, contents):
     output = server.predict({"what": what, "name": name}).json["output"]
-    assert data(output) == (contents, "application/octet-stream")
+    assert data_of(output) == (contents, "application/octet-stream")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +60,7 @@ def test_an_unknown_file_is_a_stream_of_octets(server, name, what, contents):
     ],
 )
 def test_other_things_that_are_files(server, what, contents):
-    assert data(server.predict({"what": what}).json["output"])[0] == contents
+    assert data_of(server.predict({"what": what}).json["output"])[0] == contents
 
 
 @pytest.mark.parametrize("what", ["named", "named, kept", "named, left"])
@@ -77,7 +68,7 @@ def test_an_open_named_temporary_file_is_sent_and_goes(server, what):
     before = {p for p in server.temporary.rglob("*") if p.is_file()}
     for _ in range(3):
         first, second = server.predict({"what": what}).json["output"]
-        assert data(first) == data(second["again"]) == (b"was open", "application/json")
+        assert data_of(first) == data_of(second["again"]) == (b"was open", "application/json")
     kept = {p for p in server.temporary.rglob("*") if p.is_file()} - before
     assert len(kept) == (what == "named, kept"), "the model has its own file"
     assert server.predict({"what": "file"}).json["logs"] == ""
@@ -89,16 +80,16 @@ def test_an_open_named_temporary_file_is_sent_and_goes(server, what):
 )
 def test_a_link_gives_its_own_name_and_type(server, name, media):
     path, [opened] = server.predict({"what": "link", "name": name}).json["output"]
-    assert data(path) == data(opened) == (b"glTF", media)
+    assert data_of(path) == data_of(opened) == (b"glTF", media)
 
 
 def test_files_inside_objects_and_lists(server):
     output = server.predict({"what": "object"}).json["output"]
     assert list(output) == ["a", "n", "deep"]
-    assert data(output["a"])[0] == b"a" and output["n"] == 1
-    assert data(output["deep"]["b"][0])[0] == b"b" and output["deep"]["b"][1] is None
+    assert data_of(output["a"])[0] == b"a" and output["n"] == 1
+    assert data_of(output["deep"]["b"][0])[0] == b"b" and output["deep"]["b"][1] is None
     listed = server.predict({"what": "list", "count": 12}).json["output"]
-    assert [data(url)[0] for url in listed] == [str(i).encode() for i in range(12)]
+    assert [data_of(url)[0] for url in listed] == [str(i).encode() for i in range(12)]
 
 
 @pytest.mark.parametrize("what", ["missing", "directory"])
@@ -122,7 +113,7 @@ def test_a_file_of_the_model_is_kept(server, tmp_path):
     asset.write_text("asset")
     for _ in range(2):
         assert (
-            data(server.predict({"what": "given", "name": str(asset)}).json["output"])[0]
+            data_of(server.predict({"what": "given", "name": str(asset)}).json["output"])[0]
             == b"asset"
         )
     assert asset.read_text() == "asset"
@@ -164,15 +155,15 @@ def frames(start_once):
 
 def test_each_yielded_file_is_what_it_was_when_it_was_yielded(frames, receiver):
     body = frames.predict({}, webhook=receiver.url).json
-    assert [data(url)[0] for url in body["output"]] == FRAMES
+    assert [data_of(url)[0] for url in body["output"]] == FRAMES
     assert receiver.wait_terminal()["output"] == body["output"]
 
 
 def test_yielded_files_are_streamed(frames):
     with Stream(frames.port, "POST", "/predictions", {"input": {}}) as stream:
         events = list(stream)
-    assert [data(e.data["chunk"])[0] for e in events if e.name == "output"] == FRAMES
-    assert [data(url)[0] for url in events[-1].data["output"]] == FRAMES
+    assert [data_of(e.data["chunk"])[0] for e in events if e.name == "output"] == FRAMES
+    assert [data_of(url)[0] for url in events[-1].data["output"]] == FRAMES
 
 
 @pytest.mark.parametrize(
@@ -188,7 +179,7 @@ def test_items_yielded_before_the_end_are_kept(frames, end, status):
         frames.ask("POST", "/predictions/end-hang/cancel")
     body = frames.ended(f"end-{end}")
     assert body["status"] == status
-    assert [data(url)[0] for url in body["output"]] == FRAMES
+    assert [data_of(url)[0] for url in body["output"]] == FRAMES
     frames.wait_status("READY")
 
 
@@ -415,124 +406,3 @@ def test_a_request_can_name_the_url_itself(server, uploading, uploads, store, sl
 def test_uploaded_temporary_files_are_removed(uploading, uploads):
     uploading.predict({"what": "list"})
     assert uploading.temporary_files() == set()
-
-
-# Large files: they must not pass through memory.
-
-LARGE = model_source("http/output_files_large")
-
-
-@pytest.fixture
-def large(start):
-    return start(LARGE)
-
-
-def peaks(server):
-    """The most memory that the server and its runner have had together."""
-    total = 0
-    for pid in (server.process.pid, server.runner()):
-        status = pathlib.Path(f"/proc/{pid}/status").read_text()
-        total += int(status.split("VmHWM:")[1].split()[0]) * 1024
-    return total
-
-
-def large_contents(mebibytes):
-    return bytes(range(256)) * 4096 * mebibytes + b"end"
-
-
-def test_a_large_file_becomes_a_data_url_without_being_in_memory(large):
-    url = large.predict({}).json["output"]
-    assert data(url) == (large_contents(64), "application/octet-stream")
-    assert peaks(large) < 120 << 20
-    assert large.temporary_files() == set()
-
-
-def test_a_large_file_that_the_model_writes_over_stays_what_it_was(large):
-    first = large.predict({"here": True}, id="first").json["output"]
-    large.predict({"here": True, "mebibytes": 2}, id="second")
-    assert (
-        data(large.get("/predictions/first").json["output"])[0]
-        == data(first)[0]
-        == large_contents(64)
-    )
-    assert data(large.get("/predictions/second").json["output"])[0] == large_contents(2)
-    assert peaks(large) < 120 << 20
-
-
-def test_a_large_file_is_uploaded_without_being_in_memory(large, store):
-    assert (
-        large.predict({}, output_file_prefix=store.url + "/up").json["output"]
-        == store.url + "/up/large.bin"
-    )
-    assert store.got[0].body == large_contents(64)
-    assert peaks(large) < 60 << 20
-
-
-def test_a_large_file_is_there_however_often_it_is_asked_for(large, receiver):
-    body = {"input": {"mebibytes": 2, "many": True}, "webhook": receiver.url}
-    first = large.ask("PUT", "/predictions/often", body)
-    output = first.json["output"]
-    assert (
-        list(output) == ["before", "é", "after"]
-        and output["before"] == [1, None]
-        and output["after"] is None
-    )
-    assert data(output["é"][0])[0] == large_contents(2) and output["é"][1] == "x"
-    assert int(first.headers["content-length"]) == len(first.body)
-    for again in (
-        large.get("/predictions/often"),
-        large.ask("PUT", "/predictions/often", body),
-        large.ask("PUT", "/predictions/often", body, Prefer="wait=5"),
-    ):
-        assert again.json == first.json
-    assert receiver.wait_terminal() == first.json
-    assert large.get("/v1/predictions/often").json["output"] == output
-    (listed,) = large.get("/predictions").json["results"]
-    assert listed["output"] is None
-    with Stream(large.port, "GET", "/predictions/often/stream") as stream:
-        assert list(stream)[-1].data == first.json
-
-
-def test_a_large_file_outlives_the_server(start, tmp_path):
-    flags = ["--working-dir", str(tmp_path / "dir")]
-    server = start(LARGE, *flags)
-    server.predict({"mebibytes": 2}, {"Prefer": "respond-async"}, id="kept")
-    output = server.ended("kept")["output"]
-    server.kill()
-    again = start(LARGE, *flags)
-    assert again.get("/predictions/kept").json["output"] == output
-
-
-YIELDED = model_source("http/output_files_yielded")
-
-
-@pytest.mark.parametrize("how", ["yielded", "webhook", "kept", "recovered"])
-def test_a_large_file_is_in_memory_in_no_way_that_it_takes(start, receiver, tmp_path, how):
-    flags = ["--working-dir", str(tmp_path / "dir")] if how in ("kept", "recovered") else []
-    server = start(YIELDED if how == "yielded" else LARGE, *flags)
-    before = server.memory()
-    server.predict(
-        {},
-        {"Prefer": "respond-async"},
-        id="it",
-        **({} if how == "yielded" else {"webhook": receiver.url}),
-    )
-    until("it has ended", lambda: 'status="succeeded"} 1' in server.get("/metrics").body.decode())
-    if how == "recovered":
-        server.kill()
-        server = start(LARGE, *flags)
-    output = server.get("/predictions/it").json["output"]
-    assert data(output[0] if how == "yielded" else output)[0] == large_contents(64)
-    if how == "yielded":
-        with Stream(server.port, "GET", "/predictions/it/stream") as stream:
-            assert data([e for e in stream if e.name == "output"][0].data["chunk"])[
-                0
-            ] == large_contents(64)
-        assert (
-            server.get("/v1/predictions/it/stream").body.decode().split("\n")[2]
-            == "data: " + output[0]
-        )
-    else:
-        assert receiver.wait_terminal()["output"] == output
-    grown = server.memory() - before
-    assert grown < 40 << 20, f"a file of 64 MiB made the server grow by {grown >> 20} MiB"
