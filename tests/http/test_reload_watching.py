@@ -200,7 +200,13 @@ def test_loads_are_no_crashes_and_leave_nothing(start: Starter, directory: pathl
         model.saved(NEW if n % 2 else "def (:\n", status="READY" if n % 2 else "SETUP_FAILED")
         (directory / f"d{n}").rmdir()
     model.saved(NEW)
-    until(f"as many descriptors and watches as before, {before}", lambda: held() == before)
+
+    def none_is_left() -> bool:
+        # The connection of a question before may have counted as a descriptor in the first look.
+        descriptors, watches = held()
+        return descriptors <= before[0] and watches == before[1]
+
+    until(f"no more descriptors and watches than before, {before}", none_is_left)
     assert "runner ended" not in model.server.log()
 
 
