@@ -4,7 +4,10 @@ const LANGUAGES = { curl: curlCode, Python: pythonCode, JavaScript: javascriptCo
 
 const quoteShell = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
-/** JSON of the inputs in which each chosen file is replaced by what `file(f, i)` returns: a marker that no text contains. */
+/**
+ * JSON of the inputs. Each chosen file is replaced by the marker that `file(f, i)` returns: no
+ * string contains it.
+ */
 function withFiles(values, indent, file) {
   const files = [];
   const walk = (value) => {
@@ -15,7 +18,9 @@ function withFiles(values, indent, file) {
     if (Array.isArray(value)) return value.map(walk);
     return value;
   };
-  const input = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, walk(value)]));
+  const input = Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [name, walk(value)]),
+  );
   return toJSON({ input }, indent);
 }
 
@@ -28,9 +33,13 @@ function curlCode(values, url, hasToken) {
     return `"${dataPrefix(file)}\u0000${i}\u0000"`;
   });
   let text = quoteShell(body);
-  marks.forEach((file, i) => (text = text.replace(`\u0000${i}\u0000`, `'"$(base64 -w0 ${quoteShell(file.name)})"'`)));
+  marks.forEach(
+    (file, i) =>
+      (text = text.replace(`\u0000${i}\u0000`, `'"$(base64 -w0 ${quoteShell(file.name)})"'`)),
+  );
   const auth = hasToken ? ` \\\n  -H "Authorization: Bearer $TOKEN"` : "";
-  if (marks.length) return `printf %s ${text} |\ncurl ${quoteShell(url)} \\\n  -H 'Content-Type: application/json'${auth} -d @-`;
+  if (marks.length)
+    return `printf %s ${text} |\ncurl ${quoteShell(url)} \\\n  -H 'Content-Type: application/json'${auth} -d @-`;
   return `curl ${quoteShell(url)} \\\n  -H 'Content-Type: application/json'${auth} \\\n  -d ${text}`;
 }
 
@@ -40,15 +49,24 @@ function pythonCode(values, url, hasToken) {
     files = true;
     return `data_url(${JSON.stringify(file.name)}, ${JSON.stringify(dataPrefix(file))})`;
   });
-  // JSON and Python differ in three words; texts are left alone.
-  const literal = body.replace(/"(?:[^"\\]|\\.)*"|\b(true|false|null)\b/g, (found, word) => ({ true: "True", false: "False", null: "None" })[word] ?? found);
+  // JSON and Python differ in three words; strings stay as they are.
+  const literal = body.replace(
+    /"(?:[^"\\]|\\.)*"|\b(true|false|null)\b/g,
+    (found, word) => ({ true: "True", false: "False", null: "None" })[word] ?? found,
+  );
   return [
-    files ? "import base64\nimport json\nimport pathlib\nimport urllib.request\n" : "import json\nimport urllib.request\n",
-    files ? "\ndef data_url(name, prefix):\n    return prefix + base64.b64encode(pathlib.Path(name).read_bytes()).decode()\n\n" : "",
+    files
+      ? "import base64\nimport json\nimport pathlib\nimport urllib.request\n"
+      : "import json\nimport urllib.request\n",
+    files
+      ? "\ndef data_url(name, prefix):\n    return prefix + base64.b64encode(pathlib.Path(name).read_bytes()).decode()\n\n"
+      : "",
     `body = ${literal}`,
     `request = urllib.request.Request(${JSON.stringify(url)}, json.dumps(body).encode(), {"Content-Type": "application/json"${hasToken ? ', "Authorization": "Bearer …"' : ""}})`,
     `print(json.load(urllib.request.urlopen(request))["output"])`,
-  ].filter(Boolean).join("\n");
+  ]
+    .filter(Boolean)
+    .join("\n");
 }
 
 function javascriptCode(values, url, hasToken) {
@@ -65,21 +83,33 @@ function javascriptCode(values, url, hasToken) {
     `  body: JSON.stringify(${body.replaceAll("\n", "\n  ")}),`,
     `});`,
     `console.log((await response.json()).output);`,
-  ].filter(Boolean).join("\n");
+  ]
+    .filter(Boolean)
+    .join("\n");
 }
 
-/** The tabs, the snippet and the button that copies it. `values()` gives what the form holds, or null. */
+/**
+ * The tabs, the snippet and the button that copies it. `values()` returns the values of the form,
+ * or null.
+ */
 class CodeBox {
   constructor(values) {
     this.values = values;
     this.language = "curl";
     this.tabs = Object.keys(LANGUAGES).map((name) => {
-      const tab = el("button", { type: "button", role: "tab", textContent: name, "aria-controls": "snippet" });
+      const tab = el("button", {
+        type: "button",
+        role: "tab",
+        textContent: name,
+        "aria-controls": "snippet",
+      });
       tab.addEventListener("click", () => this.choose(name));
       return tab;
     });
     document.querySelector("[role=tablist]").replaceChildren(...this.tabs);
-    document.querySelector("[role=tablist]").addEventListener("keydown", (event) => this.#arrow(event));
+    document
+      .querySelector("[role=tablist]")
+      .addEventListener("keydown", (event) => this.#arrow(event));
     $("code").addEventListener("toggle", () => this.draw());
     $("copy").addEventListener("click", () => this.copy());
     this.choose("curl");
@@ -107,7 +137,12 @@ class CodeBox {
   draw() {
     if (!$("code").open) return;
     const values = this.values();
-    if (values) $("snippet").textContent = LANGUAGES[this.language](values, `${ROOT}/predictions`, token.get() !== null);
+    if (values)
+      $("snippet").textContent = LANGUAGES[this.language](
+        values,
+        `${ROOT}/predictions`,
+        token.get() !== null,
+      );
   }
 
   async copy() {
@@ -115,7 +150,7 @@ class CodeBox {
       await navigator.clipboard.writeText($("snippet").textContent);
       $("copy").textContent = "Copied";
     } catch {
-      getSelection().selectAllChildren($("snippet")); // without permission: ready for the keyboard
+      getSelection().selectAllChildren($("snippet")); // without permission: the user can copy the selection
       $("copy").textContent = "Selected";
     }
     setTimeout(() => ($("copy").textContent = "Copy"), 1500);

@@ -3,7 +3,10 @@
 
 const $ = (id) => document.getElementById(id);
 
-/** Make an element: properties are set as properties, `aria-…`, `data-…`, `role` and `for` as attributes. */
+/**
+ * Make an element: properties are set as properties, `aria-…`, `data-…`, `role` and `for` as
+ * attributes.
+ */
 function el(tag, properties = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -19,7 +22,7 @@ function show(node, visible) {
   node.hidden = !visible;
 }
 
-/** Text with its %-escapes resolved, or as it is where they are broken. */
+/** Text with its %-escapes decoded; unchanged if they are broken. */
 function decoded(text) {
   try {
     return decodeURIComponent(text);
@@ -28,14 +31,17 @@ function decoded(text) {
   }
 }
 
-/** A number kept as the text that was typed: JavaScript would round what is beyond 2^53. */
+/** A number as the text that was typed: JavaScript would round numbers beyond 2^53. */
 class NumberText {
   constructor(text) {
     this.text = text;
   }
 }
 
-/** JSON text of a value that may hold NumberText. `indent` is the white space of one level, empty for none. */
+/**
+ * JSON text of a value that may contain NumberText. `indent` is the white space of one level, or
+ * empty.
+ */
 function toJSON(value, indent = "", level = "") {
   if (value instanceof NumberText) return value.text;
   if (value === null || typeof value !== "object") return JSON.stringify(value);
@@ -43,7 +49,9 @@ function toJSON(value, indent = "", level = "") {
   const inner = level + indent;
   const parts = list
     ? value.map((item) => toJSON(item, indent, inner))
-    : Object.entries(value).map(([key, item]) => JSON.stringify(key) + ":" + (indent && " ") + toJSON(item, indent, inner));
+    : Object.entries(value).map(
+        ([key, item]) => JSON.stringify(key) + ":" + (indent && " ") + toJSON(item, indent, inner),
+      );
   const [open, close] = list ? "[]" : "{}";
   if (!parts.length) return open + close;
   if (!indent) return open + parts.join(",") + close;
@@ -51,8 +59,8 @@ function toJSON(value, indent = "", level = "") {
 }
 
 /**
- * Draws at most once a frame, however often it is asked: `ask()` before the next frame, `now()` at once, and `drop()` not at
- * all. A hidden tab has no frames; what it has missed is drawn when it is looked at.
+ * Draws at most once a frame, however often it is asked: `ask()` before the next frame, `now()`
+ * at once, and `drop()` not at all. A hidden tab has no frames: it draws when it becomes visible.
  */
 class OnceAFrame {
   constructor(draw) {
@@ -75,7 +83,10 @@ class OnceAFrame {
   }
 }
 
-/** Resolves in a task of its own, so that clicks and frames come in between. Timers would be slow in a hidden tab. */
+/**
+ * Resolves in a new task, so that clicks and frames come in between. Timers would be slow in a
+ * hidden tab.
+ */
 function nextTask() {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
@@ -87,7 +98,7 @@ function nextTask() {
   });
 }
 
-/** A time span for people: 16 ms, 1.2 s, 3 min 5 s, 2 h 4 min. */
+/** A duration for people: 16 ms, 1.2 s, 3 min 5 s, 2 h 4 min. */
 function duration(seconds) {
   if (seconds < 0.0995) return `${Number((seconds * 1000).toPrecision(2))} ms`;
   if (seconds < 0.9995) return `${Math.round(seconds * 1000)} ms`;
@@ -97,7 +108,7 @@ function duration(seconds) {
   return `${Math.floor(count / 60)} ${big}${count % 60 ? ` ${count % 60} ${small}` : ""}`;
 }
 
-/** The look of the status of a prediction. */
+/** The CSS class of the status of a prediction. */
 const statusClass = (status) => `pill ${{ succeeded: "good", failed: "bad" }[status] ?? "busy"}`;
 
 /** Offer text as a file. */
@@ -107,7 +118,10 @@ function save(text, name, type = "text/plain") {
   URL.revokeObjectURL(address);
 }
 
-/** A refusal of the server, or none because it was not reached (status 0). `body` is what it said, as it came. */
+/**
+ * An error response of the server; status 0 means that the server was not reached. `body` is the
+ * raw text.
+ */
 class RequestError extends Error {
   constructor(status, detail, body = "") {
     super(typeof detail === "string" ? detail : "Some inputs are not valid.");
@@ -117,7 +131,10 @@ class RequestError extends Error {
   }
 }
 
-/** Where the server's paths begin, without a slash at the end. A proxy may have put it below a path, with other servers beside it. */
+/**
+ * The base of the server's paths, without a slash at the end. A proxy may have put the server below
+ * a path, next to other servers.
+ */
 const ROOT = new URL(".", location.href).href.slice(0, -1);
 
 const token = {
@@ -126,7 +143,7 @@ const token = {
   set: (value) => sessionStorage.setItem(token.key, value),
 };
 
-/** fetch() with the token of the operator; anything but success is a RequestError. `path` is one of the server's. */
+/** fetch() with the operator's token, for a path of the server. Any failure is a RequestError. */
 async function ask(path, options = {}) {
   const headers = { ...options.headers };
   if (token.get()) headers.Authorization = `Bearer ${token.get()}`;
@@ -147,6 +164,6 @@ function reasonIn(text) {
     const body = JSON.parse(text);
     return body.detail ?? body.error;
   } catch {
-    return undefined; // a proxy may answer with a page
+    return undefined; // a proxy may answer with HTML
   }
 }

@@ -1,6 +1,8 @@
-// Inputs to try, from examples.json beside the model.
+// Inputs to try, from examples.json next to the model.
 
-/** A button for each example, which puts it into the form; `said` is told, and `changed` is called. */
+/**
+ * A button for each example, which fills the form with it, reports to `said` and calls `changed`.
+ */
 async function showExamples(form, said, changed) {
   const found = await (await ask("/docs/examples.json")).json();
   const buttons = found.map(({ name, input }) => {
@@ -23,14 +25,27 @@ async function showExamples(form, said, changed) {
   show($("examples"), buttons.length > 0);
 }
 
-/** The values of an example. What is no URL in an input for files is the path of one beside the model. */
+/**
+ * The values of an example. In an input for files, a value other than a URL is a path next to the
+ * model.
+ */
 async function withFilesOf(form, input) {
   const kinds = new Map(form.fields.map(({ property }) => [property.name, property]));
   const read = async (value, kind) => {
-    if (Array.isArray(value) && kind?.items) return Promise.all(value.map((item) => read(item, kind.items)));
-    return kind && isFile(kind) && typeof value === "string" && !value.includes(":") ? exampleFile(value) : value;
+    if (Array.isArray(value) && kind?.items)
+      return Promise.all(value.map((item) => read(item, kind.items)));
+    return kind && isFile(kind) && typeof value === "string" && !value.includes(":")
+      ? exampleFile(value)
+      : value;
   };
-  return Object.fromEntries(await Promise.all(Object.entries(input).map(async ([name, value]) => [name, await read(value, kinds.get(name))])));
+  return Object.fromEntries(
+    await Promise.all(
+      Object.entries(input).map(async ([name, value]) => [
+        name,
+        await read(value, kinds.get(name)),
+      ]),
+    ),
+  );
 }
 
 async function exampleFile(path) {

@@ -1,22 +1,27 @@
 // The controls of the form, one for each input of the schema. A control is {node, read(),
 // write(value)}; read() returns undefined for "not given" and throws an Error for what can't be
-// sent. Where it has other parts than one, it has also
-//   focusable    the part that a label names, and that is focused: node by default
-//   group        true when the label is about all of its parts
-//   name(title)  tells the parts what they are parts of
-//   offer(file, more)  takes a file from elsewhere on the page, and reports whether it did: when it is empty, or when it may
-//                have `more` than one
+// sent. A control of several parts also has
+//   focusable    the part that the label names and that gets the focus: node by default
+//   group        true if the label is about all of its parts
+//   name(title)  gives the parts accessible names
+//   offer(file, more)  takes a file from elsewhere on the page if it is empty, or if it may have
+//                `more` than one, and returns whether it did
 
 /**
- * The properties of Input in their order, with references and enumerations resolved. `x-cog-exact` says more of some than the
- * component does. Not `required`: in the schema of an object that is the list of its members that must be given.
+ * The properties of Input in their order, with references and enumerations resolved. `x-cog-exact`
+ * says more of some than the component does. The flag is `isRequired`, because `required` of an
+ * object is the list of its required members.
  */
 function inputsOf(schema) {
   const schemas = schema.components.schemas;
   const input = schema["x-cog-exact"]?.Input ?? schemas.Input;
   const required = new Set(input.required ?? []);
   return Object.entries(input.properties ?? {})
-    .map(([name, property]) => ({ ...resolved(property, schemas), name, isRequired: required.has(name) }))
+    .map(([name, property]) => ({
+      ...resolved(property, schemas),
+      name,
+      isRequired: required.has(name),
+    }))
     .sort((a, b) => (a["x-order"] ?? 0) - (b["x-order"] ?? 0));
 }
 
@@ -32,8 +37,9 @@ function resolved(property, schemas) {
   return all;
 }
 
-/** Enumerations have no title: the name becomes one, as it does for the others. */
-const titled = (name) => name.replaceAll("_", " ").replace(/(^| )\w/g, (letter) => letter.toUpperCase());
+/** A title made of a name, as the others have: enumerations come without one. */
+const titled = (name) =>
+  name.replaceAll("_", " ").replace(/(^| )\w/g, (letter) => letter.toUpperCase());
 
 /** The control for a property. `id` is for its label. */
 function control(property, id) {
@@ -57,19 +63,33 @@ function control(property, id) {
 }
 
 /** Whether every value is a string, of a file or not. */
-const isText = ({ anyOf }) => anyOf?.length > 0 && anyOf.every((member) => member.type === "string");
+const isText = ({ anyOf }) =>
+  anyOf?.length > 0 && anyOf.every((member) => member.type === "string");
 
-/** A value in a box of text: the inputs of a training are shown in the form of predictions, so it may be of any kind. */
-const written = (value) => (value === undefined || value === null ? "" : typeof value === "string" ? value : toJSON(value));
+/**
+ * A value in a text box. It may be of any type, because the inputs of a training are shown in the
+ * form of predictions.
+ */
+const written = (value) =>
+  value === undefined || value === null ? "" : typeof value === "string" ? value : toJSON(value);
 
-const simple = (items) => items && (items.enum || ["string", "integer", "number", "boolean"].includes(items.type));
+const simple = (items) =>
+  items && (items.enum || ["string", "integer", "number", "boolean"].includes(items.type));
 
 function textControl(property, id) {
-  const node = el("textarea", { id, rows: 1, spellcheck: false, placeholder: property.nullable ? "none" : "" });
+  const node = el("textarea", {
+    id,
+    rows: 1,
+    spellcheck: false,
+    placeholder: property.nullable ? "none" : "",
+  });
   return {
     node,
-    // Where there is a default, nothing typed means the empty text; elsewhere it means nothing.
-    read: () => (node.value === "" && (property.nullable || property.default === undefined) ? undefined : node.value),
+    // With a default, an empty box means the empty string; without one it means "not given".
+    read: () =>
+      node.value === "" && (property.nullable || property.default === undefined)
+        ? undefined
+        : node.value,
     write: (value) => (node.value = written(value)),
   };
 }
@@ -88,8 +108,11 @@ function booleanControl(property, id) {
 function selectControl(property, id) {
   const blank = property.nullable || (property.default === undefined && !property.isRequired);
   const node = el("select", { id });
-  if (blank || property.default === undefined) node.append(el("option", { value: "", textContent: blank ? "none" : "choose…" }));
-  property.enum.forEach((value, i) => node.append(el("option", { value: String(i), textContent: String(value) })));
+  if (blank || property.default === undefined)
+    node.append(el("option", { value: "", textContent: blank ? "none" : "choose…" }));
+  property.enum.forEach((value, i) =>
+    node.append(el("option", { value: String(i), textContent: String(value) })),
+  );
   return {
     node,
     read: () => (node.value === "" ? undefined : property.enum[Number(node.value)]),
@@ -104,7 +127,12 @@ function selectControl(property, id) {
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
 
 function numberControl(property, id) {
-  const box = el("input", { id, type: "text", inputMode: property.type === "integer" ? "numeric" : "decimal", autocomplete: "off" });
+  const box = el("input", {
+    id,
+    type: "text",
+    inputMode: property.type === "integer" ? "numeric" : "decimal",
+    autocomplete: "off",
+  });
   const number = {
     node: box,
     focusable: box,
@@ -119,7 +147,14 @@ function numberControl(property, id) {
   const { minimum, maximum } = property;
   if (minimum === undefined || maximum === undefined) return number;
   const whole = property.type === "integer";
-  const slider = el("input", { type: "range", min: minimum, max: maximum, step: whole ? 1 : stepFor(maximum - minimum), tabIndex: -1, "aria-hidden": "true" });
+  const slider = el("input", {
+    type: "range",
+    min: minimum,
+    max: maximum,
+    step: whole ? 1 : stepFor(maximum - minimum),
+    tabIndex: -1,
+    "aria-hidden": "true",
+  });
   slider.addEventListener("input", () => {
     box.value = slider.value;
     box.dispatchEvent(new Event("input", { bubbles: true }));
@@ -139,10 +174,17 @@ function numberControl(property, id) {
 /** About a hundred steps over the range, each a power of ten. */
 const stepFor = (range) => 10 ** Math.floor(Math.log10(range / 50 || 1));
 
-const placeholderOf = (property) => (property["x-cog-any"] ? "JSON" : { array: "[…]", object: "{…}" }[property.type] ?? "JSON");
+const placeholderOf = (property) =>
+  property["x-cog-any"] ? "JSON" : ({ array: "[…]", object: "{…}" }[property.type] ?? "JSON");
 
 function jsonControl(property, id) {
-  const node = el("textarea", { id, class: "json", rows: 3, spellcheck: false, placeholder: placeholderOf(property) });
+  const node = el("textarea", {
+    id,
+    class: "json",
+    rows: 3,
+    spellcheck: false,
+    placeholder: placeholderOf(property),
+  });
   return {
     node,
     read: () => {
@@ -155,7 +197,8 @@ function jsonControl(property, id) {
       }
       return new NumberText(text); // sent as it was typed
     },
-    write: (value) => (node.value = value === undefined || value === null ? "" : toJSON(value, "  ")),
+    write: (value) =>
+      (node.value = value === undefined || value === null ? "" : toJSON(value, "  ")),
   };
 }
 
@@ -165,7 +208,11 @@ function listControl(property, id) {
   let made = 0;
   const list = el("div", { class: "items" });
   const add = el("button", { id, type: "button", textContent: "Add" });
-  const item = { default: property.items.type === "string" ? "" : undefined, ...property.items, isRequired: true };
+  const item = {
+    default: property.items.type === "string" ? "" : undefined,
+    ...property.items,
+    isRequired: true,
+  };
   const rename = () =>
     rows.forEach(({ inner, remove }, i) => {
       const name = `${title} ${i + 1}`;
@@ -208,13 +255,15 @@ function listControl(property, id) {
     offer: (file, more) => {
       if (!files || !accepts(item, file)) return false;
       if (rows.some(({ inner }) => inner.offer(file, more))) return true;
-      if (rows.length >= (more ? property.maxItems ?? Infinity : 1)) return false;
+      if (rows.length >= (more ? (property.maxItems ?? Infinity) : 1)) return false;
       append(file);
       return true;
     },
     read: () => {
       const values = rows.map((row) => row.inner.read()).filter((value) => value !== undefined);
-      return values.length || property.isRequired || property.default !== undefined ? values : undefined;
+      return values.length || property.isRequired || property.default !== undefined
+        ? values
+        : undefined;
     },
     write: (values) => {
       rows.splice(0).forEach((row) => row.node.remove());
@@ -223,11 +272,17 @@ function listControl(property, id) {
   };
 }
 
-/** A file from the disk, or the address of one. */
+/** A file from the disk, or the URL of one. */
 function fileControl(property, id) {
   let file = null;
   const picker = el("input", { type: "file", id, accept: property["x-cog-accept"] ?? "" });
-  const url = el("input", { type: "text", inputMode: "url", placeholder: "or https://…", "aria-label": "Address of the file", class: "grow" });
+  const url = el("input", {
+    type: "text",
+    inputMode: "url",
+    placeholder: "or https://…",
+    "aria-label": "Address of the file",
+    class: "grow",
+  });
   const preview = el("div", { class: "preview" });
   const take = (given) => {
     file = given;
@@ -236,8 +291,11 @@ function fileControl(property, id) {
     if (!file) return;
     url.value = "";
     pick(picker, file);
-    if (file.type.startsWith("image/")) preview.append(el("img", { src: URL.createObjectURL(file), alt: "" }));
-    preview.append(el("span", { class: "quiet", textContent: `${file.name}, ${bytes(file.size)}` }));
+    if (file.type.startsWith("image/"))
+      preview.append(el("img", { src: URL.createObjectURL(file), alt: "" }));
+    preview.append(
+      el("span", { class: "quiet", textContent: `${file.name}, ${bytes(file.size)}` }),
+    );
   };
   const node = el("div", { class: "drop" }, el("div", { class: "row" }, picker, url), preview);
   picker.addEventListener("change", () => take(picker.files[0] ?? null));
@@ -265,7 +323,7 @@ function fileControl(property, id) {
   };
 }
 
-/** Make a picker show a file that came another way, as if it had been chosen there. */
+/** Make a picker show a dropped or pasted file as if it had been chosen there. */
 function pick(picker, file) {
   if (picker.files[0] === file) return;
   const transfer = new DataTransfer();

@@ -1,13 +1,19 @@
 // Files that are dropped or pasted.
 
-/** Whether a file is one of those that an input wants, which it says as `accept` does in HTML. */
+/** Whether a file matches the `accept` of an input, which is that of HTML. */
 function accepts(property, file) {
-  const wanted = (property["x-cog-accept"] ?? "").split(",").map((word) => word.trim().toLowerCase()).filter(Boolean);
+  const wanted = (property["x-cog-accept"] ?? "")
+    .split(",")
+    .map((word) => word.trim().toLowerCase())
+    .filter(Boolean);
   const [kind] = file.type.toLowerCase().split("/");
-  return !wanted.length || wanted.some((word) => {
-    if (word.startsWith(".")) return file.name.toLowerCase().endsWith(word);
-    return word === "*/*" || word === `${kind}/*` || word === file.type.toLowerCase();
-  });
+  return (
+    !wanted.length ||
+    wanted.some((word) => {
+      if (word.startsWith(".")) return file.name.toLowerCase().endsWith(word);
+      return word === "*/*" || word === `${kind}/*` || word === file.type.toLowerCase();
+    })
+  );
 }
 
 function acceptDrops(node, take) {
@@ -27,11 +33,15 @@ function acceptDrops(node, take) {
   });
 }
 
-/** Take files that are pasted anywhere. Where text is typed, text that comes with a picture of it is what is meant. */
+/**
+ * Take files that are pasted anywhere. In a text box, text wins over the picture of it that some
+ * programs add.
+ */
 function acceptPastes(take) {
   document.addEventListener("paste", (event) => {
     const files = [...event.clipboardData.files];
-    const typing = event.target.matches?.("input, textarea") && event.clipboardData.types.includes("text/plain");
+    const typing =
+      event.target.matches?.("input, textarea") && event.clipboardData.types.includes("text/plain");
     if (!files.length || typing) return;
     event.preventDefault();
     take(files);

@@ -9,7 +9,8 @@ class Form {
       if (target.matches(":focus-visible")) target.scrollIntoView({ block: "nearest" }); // a browser shows the line with the caret only
     });
     this.takesFiles = this.fields.some(({ inner }) => inner.offer);
-    if (!this.fields.length) root.append(el("p", { class: "quiet", textContent: "This model takes no inputs." }));
+    if (!this.fields.length)
+      root.append(el("p", { class: "quiet", textContent: "This model takes no inputs." }));
     this.reset();
   }
 
@@ -20,15 +21,40 @@ class Form {
     const title = property.title ?? titled(property.name);
     inner.name?.(title);
     if (inner.group) target.setAttribute("aria-label", `${target.textContent} to ${title}`);
-    const label = el(inner.group ? "span" : "label", { id: `${id}-label`, class: "label", for: inner.group ? undefined : id }, title);
-    if (property.isRequired) label.append(el("span", { class: "required", textContent: " *", "aria-hidden": "true" }), el("span", { class: "unseen", textContent: " (required)" }));
+    const label = el(
+      inner.group ? "span" : "label",
+      { id: `${id}-label`, class: "label", for: inner.group ? undefined : id },
+      title,
+    );
+    if (property.isRequired)
+      label.append(
+        el("span", { class: "required", textContent: " *", "aria-hidden": "true" }),
+        el("span", { class: "unseen", textContent: " (required)" }),
+      );
     const problem = el("p", { class: "problem", id: `${id}-problem`, hidden: true });
     const kind = el("span", { class: "quiet", id: `${id}-kind`, textContent: hint(property) });
-    const help = el("p", { class: "help", id: `${id}-help`, textContent: property.description ?? "" });
+    const help = el("p", {
+      class: "help",
+      id: `${id}-help`,
+      textContent: property.description ?? "",
+    });
     target.setAttribute("aria-describedby", `${kind.id} ${help.id} ${problem.id}`);
-    const head = el("div", { class: "head" }, label, el("code", { textContent: property.name }), kind);
+    const head = el(
+      "div",
+      { class: "head" },
+      label,
+      el("code", { textContent: property.name }),
+      kind,
+    );
     const about = inner.group ? { role: "group", "aria-labelledby": label.id } : {};
-    const node = el("div", { class: "field", "data-name": property.name, ...about }, head, help, inner.node, problem);
+    const node = el(
+      "div",
+      { class: "field", "data-name": property.name, ...about },
+      head,
+      help,
+      inner.node,
+      problem,
+    );
     node.addEventListener("input", () => show(problem, false));
     return { property, title, inner, target, problem, node };
   }
@@ -38,19 +64,23 @@ class Form {
     this.clear();
   }
 
-  /** Fill in the inputs of an earlier prediction; what it left out has its default. */
+  /** Fill in the inputs of an earlier prediction; missing ones get their default. */
   fill(values) {
-    this.fields.forEach(({ property, inner }) => inner.write(Object.hasOwn(values, property.name) ? values[property.name] : property.default));
+    this.fields.forEach(({ property, inner }) =>
+      inner.write(Object.hasOwn(values, property.name) ? values[property.name] : property.default),
+    );
     this.clear();
   }
 
   /**
-   * Give each of some files to the first input that is empty and takes it, or else to a list that takes more. Returns in words
-   * where they went.
+   * Give each file to the first empty input that accepts it, else to a list that accepts more.
+   * Returns in words where they went.
    */
   take(files) {
     const found = files.map((file) => {
-      const field = this.fields.find(({ inner }) => inner.offer?.(file, false)) ?? this.fields.find(({ inner }) => inner.offer?.(file, true));
+      const field =
+        this.fields.find(({ inner }) => inner.offer?.(file, false)) ??
+        this.fields.find(({ inner }) => inner.offer?.(file, true));
       if (!field) return `No empty input takes ${file.name}.`;
       field.node.dispatchEvent(new Event("input", { bubbles: true }));
       field.node.scrollIntoView({ block: "nearest" });
@@ -71,7 +101,7 @@ class Form {
     else field.target.removeAttribute("aria-invalid");
   }
 
-  /** The values that are given, or null when some can't be read; they are marked then. */
+  /** The given values. If some can't be read, marks these and returns null. */
   read() {
     const values = Object.create(null); // an input may have any name
     let bad = null;
@@ -88,11 +118,12 @@ class Form {
     return bad ? null : values;
   }
 
-  /** Show what the server says is wrong with which input; returns what belongs to none. */
+  /** Show the server's problems at their inputs; returns those that do not belong to an input. */
   explain(problems) {
     const rest = [];
     for (const { loc, msg } of problems) {
-      const field = loc[1] === "input" && this.fields.find(({ property }) => property.name === loc[2]);
+      const field =
+        loc[1] === "input" && this.fields.find(({ property }) => property.name === loc[2]);
       if (!field) {
         rest.push(`${loc.slice(1).join(".")}: ${msg}`);
         continue;

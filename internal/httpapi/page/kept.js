@@ -1,7 +1,7 @@
-// A result that stays beside the next ones, to compare them.
+// A result that stays next to later ones, to compare them.
 
 class Kept {
-  /** `output` is the schema of what the model returns. */
+  /** `output` is the schema of the model's output. */
   constructor(output) {
     this.output = output;
     this.prediction = null;
@@ -13,7 +13,9 @@ class Kept {
     $("kept-status").textContent = prediction.status;
     $("kept-status").className = statusClass(prediction.status);
     const seconds = prediction.metrics?.predict_time;
-    $("kept-facts").textContent = [typeof seconds === "number" && duration(seconds), prediction.id].filter(Boolean).join(" · ");
+    $("kept-facts").textContent = [typeof seconds === "number" && duration(seconds), prediction.id]
+      .filter(Boolean)
+      .join(" · ");
     $("kept-output").replaceChildren(
       prediction.error ? el("p", { class: "problem", textContent: prediction.error }) : "",
       resultNode(prediction, this.output),
@@ -30,19 +32,41 @@ class Kept {
     $("keep").focus();
   }
 
-  /** Show which inputs of a prediction are others than those of the kept one. */
+  /** Show which inputs of a prediction differ from those of the kept one. */
   compare({ id, input }) {
     if (!this.prediction) return;
     const kept = this.prediction.input;
-    const names = [...new Set([...Object.keys(kept), ...Object.keys(input)])].filter((name) => toJSON(kept[name]) !== toJSON(input[name]));
-    const rows = names.map((name) =>
-      el("div", {}, el("dt", {}, el("code", { textContent: name })), el("dd", { textContent: inLine(kept[name]) }), el("dd", { textContent: inLine(input[name]) })),
+    const names = [...new Set([...Object.keys(kept), ...Object.keys(input)])].filter(
+      (name) => toJSON(kept[name]) !== toJSON(input[name]),
     );
-    const head = el("div", { class: "quiet" }, el("dt", { textContent: "Input" }), el("dd", { textContent: "kept" }), el("dd", { textContent: "shown" }));
+    const rows = names.map((name) =>
+      el(
+        "div",
+        {},
+        el("dt", {}, el("code", { textContent: name })),
+        el("dd", { textContent: inLine(kept[name]) }),
+        el("dd", { textContent: inLine(input[name]) }),
+      ),
+    );
+    const head = el(
+      "div",
+      { class: "quiet" },
+      el("dt", { textContent: "Input" }),
+      el("dd", { textContent: "kept" }),
+      el("dd", { textContent: "shown" }),
+    );
     $("kept-inputs").replaceChildren(...(rows.length ? [head, ...rows] : []));
-    $("kept-note").textContent = id === this.prediction.id ? "Run the model again, or open a recent prediction: it is shown beside this one." : rows.length ? "" : "Both had the same inputs.";
+    $("kept-note").textContent =
+      id === this.prediction.id
+        ? "Run the model again, or open a recent prediction: it is shown beside this one."
+        : rows.length
+          ? ""
+          : "Both had the same inputs.";
     show($("kept-note"), $("kept-note").textContent !== "");
   }
 }
 
-const inLine = (value) => (value === undefined ? "(default)" : cut(typeof value === "string" ? value : toJSON(value), 200, 80));
+const inLine = (value) =>
+  value === undefined
+    ? "(default)"
+    : cut(typeof value === "string" ? value : toJSON(value), 200, 80);

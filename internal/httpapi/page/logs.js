@@ -1,11 +1,14 @@
-// What a model writes while it runs. It may write faster than anybody can draw: lines are drawn
-// once a frame, and the page holds the last of them only, until somebody asks for all.
+// The logs of a model while it runs. Because it may write faster than a browser can draw, lines are
+// drawn once a frame, and the page has only the last of them until the user asks for all.
 
-/** How much of the logs is in the page. A block is what the browser lays out anew; of all the logs it leaves out those that are out of sight. */
+/**
+ * How much of the logs is in the page. The browser lays out one block at a time, and skips the
+ * blocks that are out of sight.
+ */
 const LOGS = { lines: 2000, block: 100, line: 10_000, progress: 2000 };
 
 class LogView {
-  /** `progress(share)` is called when the logs hold the percentage of a progress bar. */
+  /** `progress(share)` is called when the logs contain the percentage of a progress bar. */
   constructor(progress) {
     this.progress = progress;
     this.box = $("logs");
@@ -18,7 +21,7 @@ class LogView {
 
   clear() {
     this.frame.drop();
-    this.pieces = []; // as they came
+    this.pieces = []; // in the order of arrival
     this.#empty();
     this.most = LOGS.lines;
     this.box.classList.remove("all");
@@ -41,7 +44,7 @@ class LogView {
     this.frame.ask();
   }
 
-  /** Show the logs of a prediction that has ended; while it ran, some may have been passed over. */
+  /** Show the logs of a finished prediction; while it ran, the page may have skipped some. */
   set(text) {
     this.pieces = text ? [text] : [];
     this.#empty();
@@ -67,7 +70,8 @@ class LogView {
     this.#append(lines);
     this.#trim();
     this.#drawOpen();
-    $("logs-hidden").textContent = `${this.hidden.toLocaleString("en")} earlier lines are not shown.`;
+    $("logs-hidden").textContent =
+      `${this.hidden.toLocaleString("en")} earlier lines are not shown.`;
     show($("logs-more"), this.hidden > 0);
     if (atEnd) this.box.scrollTop = this.box.scrollHeight;
   }
@@ -75,7 +79,7 @@ class LogView {
   #append(lines) {
     const passed = Math.max(0, lines.length - this.most);
     this.hidden += passed;
-    for (let i = passed; i < lines.length; ) {
+    for (let i = passed; i < lines.length;) {
       if (!this.block || this.block.count === LOGS.block || !this.block.node.isConnected) {
         this.block = { node: el("div", { class: "lines" }), count: 0 };
         this.box.insertBefore(this.block.node, this.tail);
@@ -89,7 +93,7 @@ class LogView {
     }
   }
 
-  /** Take out whole blocks from the top. */
+  /** Remove whole blocks from the top. */
   #trim() {
     for (;;) {
       const first = this.box.firstElementChild;
@@ -113,7 +117,10 @@ class LogView {
   }
 }
 
-/** Progress bars go back to the start of their line; only their last state is shown. One at the end has overwritten nothing yet. */
+/**
+ * Progress bars return to the start of their line: only their last state is shown. A return at the
+ * end has not overwritten anything yet.
+ */
 const overwritten = (line) => line.slice(line.lastIndexOf("\r", line.length - 2) + 1);
 
 const shortened = (line) => cut(line, LOGS.line);

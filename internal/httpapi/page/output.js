@@ -1,11 +1,20 @@
-// Shows what a model returned: text, media, files, JSON. A model may return anything, so nothing
-// here may fail for a value. Nothing is asked of another host before somebody clicks on its name;
-// the page's policy forbids it too.
+// Shows the output of a model: text, media, files, JSON. A model may return anything, so this must
+// not fail for any value. The page asks another host only after a click on its name; its content
+// security policy forbids other requests.
 
-/** How much of a value is drawn: the rest is in what "Save as JSON" saves. */
-const MOST = { items: 1000, characters: 200_000, values: 50_000, levels: 20, jsonLevels: 100, jsonText: 2000, address: 8000, file: 20_000 };
+/** How much of a value is drawn. "Save as JSON" saves all of it. */
+const MOST = {
+  items: 1000,
+  characters: 200_000,
+  values: 50_000,
+  levels: 20,
+  jsonLevels: 100,
+  jsonText: 2000,
+  address: 8000,
+  file: 20_000,
+};
 
-/** The endings of names by which an address counts as a medium. */
+/** The extensions by which a URL counts as a medium. */
 const ENDINGS = new Map(
   Object.entries({
     image: "png jpg jpeg gif webp avif svg bmp",
@@ -14,29 +23,45 @@ const ENDINGS = new Map(
   }).flatMap(([kind, endings]) => endings.split(" ").map((ending) => [ending, kind])),
 );
 
-/** The endings of files whose media type says something else. */
-const SUBTYPES = new Map([["plain", "txt"], ["jpeg", "jpg"], ["svg+xml", "svg"], ["mpeg", "mp3"], ["x-wav", "wav"], ["octet-stream", "bin"]]);
+/** The extensions of files whose media type has another name. */
+const SUBTYPES = new Map([
+  ["plain", "txt"],
+  ["jpeg", "jpg"],
+  ["svg+xml", "svg"],
+  ["mpeg", "mp3"],
+  ["x-wav", "wav"],
+  ["octet-stream", "bin"],
+]);
 
 /**
- * The node for an output of any shape; `schema` is what components.schemas.Output says of it, and `path` where it lies in the
- * whole. Files come first, each with its path; what else there is follows as text or JSON, with their names in their places.
+ * The node for an output of any shape. `schema` is that of components.schemas.Output, and `path`
+ * its place in the whole. Files come first, each with its path. The rest follows as text or JSON,
+ * with the names of files in their places.
  */
 function outputNode(value, schema = {}, path = "") {
-  if (value === null || value === undefined) return el("p", { class: "quiet", textContent: "No output." });
+  if (value === null || value === undefined)
+    return el("p", { class: "quiet", textContent: "No output." });
   if (typeof value === "string") {
     const file = fileOf(value, schema, path);
     return file ? fileNode(file, path) : textNode(value);
   }
   if (typeof value !== "object") return textNode(String(value));
-  if (schema["x-cog-array-display"] === "concatenate" && Array.isArray(value)) return textNode(value.join(""));
+  if (schema["x-cog-array-display"] === "concatenate" && Array.isArray(value))
+    return textNode(value.join(""));
   const found = new FilesWithin(value, schema, path);
-  const plain = Array.isArray(value) && !value.some((item) => item !== null && typeof item === "object");
+  const plain =
+    Array.isArray(value) && !value.some((item) => item !== null && typeof item === "object");
   if (plain && !found.files.length) return listNode(value);
   const figures = found.files.map(({ file, path }) => fileNode(file, path));
-  return el("div", {}, figures.length ? el("div", { class: "grid" }, ...figures) : null, found.onlyFiles ? null : jsonNode(found.rest));
+  return el(
+    "div",
+    {},
+    figures.length ? el("div", { class: "grid" }, ...figures) : null,
+    found.onlyFiles ? null : jsonNode(found.rest),
+  );
 }
 
-/** What a prediction returned; beside an error, nothing is not worth a word. */
+/** The output of a prediction. Next to an error, a missing output is not mentioned. */
 function resultNode({ output, error }, schema) {
   return error && output === null ? "" : outputNode(output, schema);
 }
@@ -48,7 +73,7 @@ class FilesWithin {
     this.onlyFiles = true;
     this.left = MOST.values;
     this.path = path;
-    this.keys = []; // on the way to the value that is looked at
+    this.keys = []; // the path of the current value
     this.rest = this.#walk(value, schema);
     this.onlyFiles &&= this.files.length > 0;
   }
@@ -56,7 +81,8 @@ class FilesWithin {
   #walk(value, schema) {
     if (--this.left >= 0) {
       if (typeof value === "string") return this.#string(value, schema);
-      if (value !== null && typeof value === "object" && this.keys.length < MOST.levels) return this.#members(value, schema);
+      if (value !== null && typeof value === "object" && this.keys.length < MOST.levels)
+        return this.#members(value, schema);
     }
     this.onlyFiles = false;
     return value;
@@ -68,7 +94,11 @@ class FilesWithin {
     const { properties = {}, additionalProperties } = schema;
     const changed = new Map();
     for (const key of list ? value.keys() : Object.keys(value)) {
-      const known = list ? schema.items : Object.hasOwn(properties, key) ? properties[key] : additionalProperties;
+      const known = list
+        ? schema.items
+        : Object.hasOwn(properties, key)
+          ? properties[key]
+          : additionalProperties;
       this.keys.push(key);
       const walked = this.#walk(value[key], known || {});
       this.keys.pop();
@@ -76,7 +106,9 @@ class FilesWithin {
     }
     if (!changed.size) return value;
     if (list) return value.map((item, i) => (changed.has(i) ? changed.get(i) : item));
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, changed.has(key) ? changed.get(key) : item]));
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [key, changed.has(key) ? changed.get(key) : item]),
+    );
   }
 
   #string(text, schema) {
@@ -93,7 +125,7 @@ class FilesWithin {
   }
 }
 
-/** The path of a member or an item, as it is written in code. */
+/** The path of a member or an item as in code. */
 function member(path, key) {
   if (typeof key === "number") return `${path}[${key}]`;
   const name = cut(key, 100, 60);
@@ -101,7 +133,7 @@ function member(path, key) {
   return path ? `${path}.${name}` : name;
 }
 
-/** What a file at a path is called when it is saved: mask.png, images-0.png. */
+/** The name under which a file at a path is saved: mask.png, images-0.png. */
 function nameAt(path, ending) {
   const name = path.match(/[\p{L}\p{N}_$-]+/gu)?.join("-") ?? "";
   return `${/^\d*$/.test(name) ? ["output", name].filter(Boolean).join("-") : name.slice(0, 80)}.${ending}`;
@@ -116,20 +148,31 @@ function cut(text, most, shown = most) {
 }
 
 /**
- * The file that a text stands for, or null: {address, kind, name, host}. `kind` is image, audio, video or another word, and
- * `host` the one that has to be asked for it, empty for an inlined file and for this server.
+ * The file that a string stands for, or null: {address, kind, name, host}. `kind` is image, audio,
+ * video or another word. `host` is the one that serves it, empty for an inlined file and for this
+ * server.
  */
 function fileOf(text, schema = {}, path = "") {
-  return text.startsWith("data:") ? inlinedFile(text, path) : remoteFile(text, schema.format === "uri");
+  return text.startsWith("data:")
+    ? inlinedFile(text, path)
+    : remoteFile(text, schema.format === "uri");
 }
 
 function inlinedFile(text, path) {
   const [, kind, subtype] = /^data:([\w.+-]+)\/([\w.+-]+)[;,]/.exec(text.slice(0, 200)) ?? [];
   if (!kind || !text.includes(",")) return null;
-  return { address: text, kind: kind.toLowerCase(), name: nameAt(path, SUBTYPES.get(subtype) ?? subtype), host: "" };
+  return {
+    address: text,
+    kind: kind.toLowerCase(),
+    name: nameAt(path, SUBTYPES.get(subtype) ?? subtype),
+    host: "",
+  };
 }
 
-/** An address counts where the schema says so, or where its name ends like a medium's. One with a user in it only looks like another. */
+/**
+ * A URL counts as a file if the schema says so, or if it has the extension of a medium. One with a
+ * user in it does not: it may pretend to be of another host.
+ */
 function remoteFile(text, known) {
   if (text.length > MOST.address || !/^https?:\/\/\S+$/.test(text)) return null;
   let url;
@@ -140,23 +183,48 @@ function remoteFile(text, known) {
   }
   const kind = ENDINGS.get(url.pathname.split(".").pop().toLowerCase()) ?? "";
   if (url.username || url.password || !(known || kind)) return null;
-  return { address: url.href, kind, name: decoded(url.pathname.split("/").pop()) || "file", host: url.origin === location.origin ? "" : url.host };
+  return {
+    address: url.href,
+    kind,
+    name: decoded(url.pathname.split("/").pop()) || "file",
+    host: url.origin === location.origin ? "" : url.host,
+  };
 }
 
 function fileNode({ address, kind, name, host }, path) {
   const place = path ? [el("bdi", { class: "path", textContent: path }), ": "] : [];
   if (!host) {
-    return el("figure", {}, player(kind, address), el("figcaption", {}, ...place, el("a", { href: address, download: name, textContent: `Save ${name}` })));
+    return el(
+      "figure",
+      {},
+      player(kind, address),
+      el(
+        "figcaption",
+        {},
+        ...place,
+        el("a", { href: address, download: name, textContent: `Save ${name}` }),
+      ),
+    );
   }
-  const link = el("a", { href: address, target: "_blank", rel: "noreferrer" }, el("bdi", { textContent: name }));
-  return el("figure", {}, asking(kind, address, host), el("figcaption", {}, ...place, `From ${host}: `, link));
+  const link = el(
+    "a",
+    { href: address, target: "_blank", rel: "noreferrer" },
+    el("bdi", { textContent: name }),
+  );
+  return el(
+    "figure",
+    {},
+    asking(kind, address, host),
+    el("figcaption", {}, ...place, `From ${host}: `, link),
+  );
 }
 
 function player(kind, address) {
   if (kind === "image") return el("img", { src: address, alt: "Output image" });
   if (kind === "audio") return el("audio", { src: address, controls: true });
   if (kind === "video") return el("video", { src: address, controls: true, loop: true });
-  if (/^data:(text\/|application\/json[;,])/i.test(address)) return el("pre", { textContent: beginning(address), tabIndex: 0 });
+  if (/^data:(text\/|application\/json[;,])/i.test(address))
+    return el("pre", { textContent: beginning(address), tabIndex: 0 });
   return null;
 }
 
@@ -174,35 +242,50 @@ function beginning(address) {
   }
 }
 
-/** A button that shows a medium of another host: in a frame, which may ask other hosts as the page may not. */
+/**
+ * A button that shows a medium of another host in a frame, because the page itself may not ask
+ * other hosts.
+ */
 function asking(kind, address, host) {
   if (!["image", "audio", "video"].includes(kind)) return null;
   const button = el("button", { type: "button", textContent: `Show the ${kind} from ${host}` });
   button.addEventListener("click", () => {
     const src = `${ROOT}/docs/media#${new URLSearchParams({ kind, address })}`;
-    button.replaceWith(el("iframe", { src, class: kind, title: `The ${kind} from ${host}`, allow: "fullscreen" }));
+    button.replaceWith(
+      el("iframe", { src, class: kind, title: `The ${kind} from ${host}`, allow: "fullscreen" }),
+    );
   });
   return button;
 }
 
-/** One of several values: "No output." would say too much of it. */
-const itemNode = (value, schema, path) => (value === null ? textNode("null") : outputNode(value, schema, path));
+/** One of several values, for which "No output." would say too much. */
+const itemNode = (value, schema, path) =>
+  value === null ? textNode("null") : outputNode(value, schema, path);
 
 function listNode(values) {
   const list = el("div", {}, ...values.slice(0, MOST.items).map((value) => itemNode(value)));
-  if (values.length > MOST.items) list.append(el("p", { class: "quiet", textContent: `… and ${values.length - MOST.items} more` }));
+  if (values.length > MOST.items)
+    list.append(
+      el("p", { class: "quiet", textContent: `… and ${values.length - MOST.items} more` }),
+    );
   return list;
 }
 
-/** Readable JSON of a value without NumberText; what lies deep in it, and long texts such as inlined files, are cut. */
+/**
+ * Readable JSON of a value without NumberText. Deep parts and long strings such as inlined files
+ * are cut.
+ */
 function jsonText(value) {
-  return cut(JSON.stringify(shallow(value, MOST.jsonLevels), null, 2).replace(NUMBERS, inOneLine), MOST.characters);
+  return cut(
+    JSON.stringify(shallow(value, MOST.jsonLevels), null, 2).replace(NUMBERS, inOneLine),
+    MOST.characters,
+  );
 }
 
-/** A list of numbers in JSON with a line for each; no string holds a line's end. */
+/** A list of numbers in JSON with a line for each; strings in JSON do not contain line breaks. */
 const NUMBERS = /\[\n[^[\]{}"]{1,500}\]/g;
 
-/** A box or a colour is read at a glance, and coordinates fill lines. */
+/** Short lists of numbers, such as a box or a colour, get one line; coordinates fill lines. */
 const inOneLine = (list) => list.replace(/\s+/g, " ").replace("[ ", "[").replace(" ]", "]");
 
 function shallow(value, levels) {
@@ -210,20 +293,26 @@ function shallow(value, levels) {
   if (value === null || typeof value !== "object") return value;
   if (!levels) return "…";
   if (Array.isArray(value)) return value.map((item) => shallow(item, levels - 1));
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, shallow(item, levels - 1)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, shallow(item, levels - 1)]),
+  );
 }
 
 function jsonNode(value) {
   return el("pre", { textContent: jsonText(value), tabIndex: 0 });
 }
 
-/** Output that grows while the model runs, drawn once a frame: strings are joined, anything else is drawn item by item. */
+/**
+ * Output that grows while the model runs, drawn once a frame. Strings are joined; other items are
+ * drawn one by one.
+ */
 class GrowingOutput {
   constructor(root, schema) {
     this.root = root;
     this.items = schema.items ?? {};
     this.concatenated = schema["x-cog-array-display"] === "concatenate";
-    this.joined = this.concatenated || (this.items.type === "string" && this.items.format !== "uri");
+    this.joined =
+      this.concatenated || (this.items.type === "string" && this.items.format !== "uri");
     this.text = null;
     this.room = MOST.characters;
     this.count = 0;
@@ -244,7 +333,7 @@ class GrowingOutput {
     this.frame.ask();
   }
 
-  /** What waits is not drawn: the whole output takes its place. */
+  /** Drop the items that are not drawn yet: the whole output replaces them. */
   stop() {
     this.frame.drop();
     this.waiting = [];

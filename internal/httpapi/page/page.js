@@ -24,7 +24,12 @@ async function health() {
   $("health").textContent = state.status;
   $("health").className = `pill ${KIND[state.status] ?? "bad"}`;
   $("health").title = state.user_healthcheck_error ?? "";
-  $("versions").textContent = [`Coggo ${state.version?.coggo ?? ""}`, state.version?.python && `Python ${state.version.python}`].filter(Boolean).join(" · ");
+  $("versions").textContent = [
+    `Coggo ${state.version?.coggo ?? ""}`,
+    state.version?.python && `Python ${state.version.python}`,
+  ]
+    .filter(Boolean)
+    .join(" · ");
   const unset = ["STARTING", "SETUP_FAILED", "DEFUNCT"].includes(state.status);
   show($("setup"), unset);
   runButton.set({ usable: !unset });
@@ -39,17 +44,28 @@ async function health() {
   return state.status;
 }
 
-/** What somebody who runs the server can do about its state. */
+/** What the operator can do about the state of the server. */
 function nextStep(status) {
   const command = (text) => el("code", { textContent: text });
   if (status === "SETUP_FAILED") {
-    return ["Setup failed. Fix the error at the end of the log, then start the server again; with ", command("--reload"), ", saving the file is enough. ", command("coggo-server check"), " in the model's directory finds such errors without serving the model."];
+    return [
+      "Setup failed. Fix the error at the end of the log, then start the server again; with ",
+      command("--reload"),
+      ", saving the file is enough. ",
+      command("coggo-server check"),
+      " in the model's directory finds such errors without serving the model.",
+    ];
   }
-  if (status === "DEFUNCT") return ["The model's process died too often. The server's log says why: fix that, then start the server again."];
+  if (status === "DEFUNCT")
+    return [
+      "The model's process died too often. The server's log says why: fix that, then start the server again.",
+    ];
   return [];
 }
 
-/** Look at the server's health: often while it is not ready, else now and then, and never in a hidden tab. */
+/**
+ * Poll the server's health: often while it is not ready, else rarely, and never in a hidden tab.
+ */
 async function watchHealth() {
   let pause = 1000;
   if (!document.hidden) {
@@ -67,9 +83,9 @@ async function watchHealth() {
   clearTimeout(nextLook);
   nextLook = setTimeout(watchHealth, pause);
 }
-addEventListener("focus", watchHealth); // who comes from the editor sees what became of the save
+addEventListener("focus", watchHealth); // back from the editor: show the state after the save
 
-/** The model's schema once there is one; null when the server wants to know first who asks. */
+/** The model's schema once there is one; null if the server requires a token first. */
 async function schema() {
   for (;;) {
     try {
@@ -81,14 +97,21 @@ async function schema() {
   }
 }
 
-/** What was typed, kept while the page is drawn anew: neither defaults, which may have changed, nor files. */
+/**
+ * The typed values, kept while the page is redrawn: neither defaults, which may have changed, nor
+ * files.
+ */
 const typed = {
   keep(form) {
     const values = {};
     for (const { property, inner } of form.fields) {
       try {
         const value = inner.read();
-        if (![value].flat().some((item) => item instanceof File) && toJSON(value ?? null) !== toJSON(property.default ?? null)) values[property.name] = value;
+        if (
+          ![value].flat().some((item) => item instanceof File) &&
+          toJSON(value ?? null) !== toJSON(property.default ?? null)
+        )
+          values[property.name] = value;
       } catch {} // half typed
     }
     sessionStorage.setItem("coggo-typed", toJSON(values));
@@ -100,10 +123,13 @@ const typed = {
   },
 };
 
-/** Draw the page anew when the model that it was drawn for has given way to one with another signature. `keep()` is called before. */
+/**
+ * Reload the page when a model with another signature has replaced the one that it shows. `keep()`
+ * is called before.
+ */
 function watchModel(described, keep) {
   const drawn = JSON.stringify(described);
-  let seen = null; // the setup after which the signature was the one that is drawn
+  let seen = null; // the last setup with the signature of this page
   return async (state) => {
     const setup = state.setup?.started_at;
     if (!["READY", "BUSY"].includes(state.status) || setup === seen) return;
@@ -124,13 +150,17 @@ async function start() {
   const form = new Form($("fields"), described);
   const code = new CodeBox(() => {
     try {
-      return Object.fromEntries(form.fields.map(({ property, inner }) => [property.name, inner.read()]).filter(([, value]) => value !== undefined));
+      return Object.fromEntries(
+        form.fields
+          .map(({ property, inner }) => [property.name, inner.read()])
+          .filter(([, value]) => value !== undefined),
+      );
     } catch {
       return null; // half typed
     }
   });
   const recent = new Recent(described, open);
-  const changed = () => Promise.all([recent.draw(), health()]).catch(() => {}); // both are asked for again
+  const changed = () => Promise.all([recent.draw(), health()]).catch(() => {}); // both are fetched again
   const runner = new Runner(form, described, recent, changed);
 
   async function open(id) {
@@ -169,7 +199,10 @@ async function start() {
   modelSeen = watchModel(described, () => typed.keep(form));
   show($("main"), true);
   changed();
-  if (location.hash.length > 1) await (kept ? runner.follow(decoded(location.hash.slice(1))).catch((error) => runner.refused(error)) : open(decoded(location.hash.slice(1)))); // the page was reloaded
+  if (location.hash.length > 1)
+    await (kept
+      ? runner.follow(decoded(location.hash.slice(1))).catch((error) => runner.refused(error))
+      : open(decoded(location.hash.slice(1)))); // the page was reloaded
 }
 
 start();

@@ -1,10 +1,13 @@
-// The request as it was sent and the answers as they came. JavaScript would round numbers, so
-// nothing here is parsed.
+// The request and the responses as raw text. It is not parsed, because JavaScript would round
+// numbers.
 
-/** How much of it is shown; the whole answer is in "Save as JSON". */
+/** How much of it is shown. "Save as JSON" saves all of it. */
 const RAW = { string: 2000, characters: 100_000 };
 
-/** JSON with a line for each member. Long strings, such as inlined files, are cut, and so is the whole. */
+/**
+ * JSON with a line for each member. Long strings, such as inlined files, are cut, and so is the
+ * whole.
+ */
 function indented(json) {
   const pieces = [];
   let length = 0;
@@ -41,7 +44,7 @@ function indented(json) {
   return pieces.join("") + (length < RAW.characters ? "" : "…");
 }
 
-/** Where the string that begins at `start` has ended. */
+/** The index behind the string that begins at `start`. */
 function stringEnd(json, start) {
   for (let end = json.indexOf('"', start + 1); end >= 0; end = json.indexOf('"', end + 1)) {
     let slashes = 0;
@@ -51,7 +54,7 @@ function stringEnd(json, start) {
   return json.length;
 }
 
-/** The box with both; it is drawn while it is open only. */
+/** The box with both; it is drawn only while it is open. */
 class RawView {
   constructor() {
     this.parts = [];
@@ -73,7 +76,14 @@ class RawView {
 
   #draw() {
     if (!$("raw-box").open) return $("raw").replaceChildren();
-    const texts = this.parts.map(({ head, body }) => `${head}${body && `\n\n${/^\s*[{[]/.test(body) ? indented(body) : cut(body, RAW.characters)}`}`);
-    return $("raw").replaceChildren(...texts.map((text) => el("pre", { textContent: text, tabIndex: 0, "aria-label": text.split("\n", 1)[0] })));
+    const texts = this.parts.map(
+      ({ head, body }) =>
+        `${head}${body && `\n\n${/^\s*[{[]/.test(body) ? indented(body) : cut(body, RAW.characters)}`}`,
+    );
+    return $("raw").replaceChildren(
+      ...texts.map((text) =>
+        el("pre", { textContent: text, tabIndex: 0, "aria-label": text.split("\n", 1)[0] }),
+      ),
+    );
   }
 }

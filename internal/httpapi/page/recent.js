@@ -1,6 +1,6 @@
 // The newest predictions and trainings, each a button that shows it.
 
-/** How many are listed, and the largest answer that is read for a thumbnail. */
+/** How many are listed, and the largest response that is read for a thumbnail. */
 const RECENT = { count: 10, bytes: 8_000_000, pixels: 96 };
 
 class Recent {
@@ -11,24 +11,34 @@ class Recent {
     this.inputs = inputsOf(schema).map(({ name }) => name);
     this.draws = mayHoldFile(schema.components.schemas.Output ?? {});
     this.rows = new Map(); // by id, with what was drawn
-    this.thumbnails = new Map(); // by id: a small picture, or "" for none
+    this.thumbnails = new Map(); // by id: a small picture, or ""
   }
 
-  /** What the server knows of, newest first; trainings have `training` set. */
+  /**
+   * The predictions and trainings that the server has, newest first; trainings have `training` set.
+   */
   async all() {
-    const [predictions, trainings] = await Promise.all([this.#list("/predictions"), this.trains ? this.#list("/trainings") : []]);
+    const [predictions, trainings] = await Promise.all([
+      this.#list("/predictions"),
+      this.trains ? this.#list("/trainings") : [],
+    ]);
     const known = new Set(predictions.map(({ id }) => id));
     const marks = new Set(trainings.map(({ id }) => id));
     const others = trainings.filter(({ id }) => !known.has(id));
     const all = [...predictions, ...others].map((p) => ({ ...p, training: marks.has(p.id) }));
-    return others.length ? all.sort((a, b) => Date.parse(b.created_at) - Date.parse(a.created_at) || 0) : all;
+    return others.length
+      ? all.sort((a, b) => Date.parse(b.created_at) - Date.parse(a.created_at) || 0)
+      : all;
   }
 
   async #list(path) {
     return (await (await ask(path)).json()).results;
   }
 
-  /** How many wait for a slot before the prediction does; undefined when it does not wait, or is too far down the list. */
+  /**
+   * How many predictions wait for a slot before this one; undefined if it does not wait, or is too
+   * far down the list.
+   */
   async ahead(id) {
     const { concurrency } = await (await ask("/health-check")).json();
     if (!concurrency || concurrency.current < concurrency.max) return undefined;
@@ -42,16 +52,23 @@ class Recent {
     const rows = new Map(shown.map((p) => [p.id, this.#row(p)]));
     this.rows = rows;
     for (const id of this.thumbnails.keys()) if (!rows.has(id)) this.thumbnails.delete(id);
-    const nodes = shown.length ? [...rows.values()].map(({ node }) => node) : [el("li", { class: "quiet", textContent: "None yet." })];
-    if (nodes.some((node, i) => node !== $("recent").children[i]) || nodes.length !== $("recent").children.length) this.#replace(nodes);
+    const nodes = shown.length
+      ? [...rows.values()].map(({ node }) => node)
+      : [el("li", { class: "quiet", textContent: "None yet." })];
+    if (
+      nodes.some((node, i) => node !== $("recent").children[i]) ||
+      nodes.length !== $("recent").children.length
+    )
+      this.#replace(nodes);
     for (const p of shown) await this.#thumbnail(p, rows.get(p.id).node);
   }
 
-  /** Drawing anew must not take the focus away. */
+  /** A redraw must not take the focus away. */
   #replace(nodes) {
     const focused = document.activeElement;
     $("recent").replaceChildren(...nodes);
-    if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
+    if (focused !== document.activeElement && focused.isConnected)
+      focused.focus({ preventScroll: true });
   }
 
   #row(p) {
@@ -60,7 +77,13 @@ class Recent {
     if (known?.drawn === drawn) return known;
     const seconds = p.metrics?.predict_time;
     const began = new Date(p.created_at);
-    const time = Number.isNaN(began.getTime()) ? null : el("time", { dateTime: began.toISOString(), title: began.toLocaleString(), textContent: clock(began) });
+    const time = Number.isNaN(began.getTime())
+      ? null
+      : el("time", {
+          dateTime: began.toISOString(),
+          title: began.toLocaleString(),
+          textContent: clock(began),
+        });
     const facts = [
       el("span", { class: statusClass(p.status), textContent: p.status }),
       p.training ? el("span", { class: "pill", textContent: "training" }) : null,
@@ -68,7 +91,12 @@ class Recent {
       typeof seconds === "number" ? el("span", { textContent: duration(seconds) }) : null,
       el("code", { textContent: p.id }),
     ];
-    const button = el("button", { type: "button" }, el("span", { class: "gist", textContent: this.#gist(p) }), el("span", { class: "facts quiet" }, ...facts));
+    const button = el(
+      "button",
+      { type: "button" },
+      el("span", { class: "gist", textContent: this.#gist(p) }),
+      el("span", { class: "facts quiet" }, ...facts),
+    );
     button.addEventListener("click", () => this.open(p.id));
     return { node: el("li", {}, button), drawn };
   }
@@ -76,7 +104,9 @@ class Recent {
   /** The first input, in a line; a number says little without its name. */
   #gist({ input }) {
     if (!input) return "(long inputs)"; // the list leaves them out
-    const name = [...this.inputs, ...Object.keys(input)].find((name) => Object.hasOwn(input, name) && input[name] !== null);
+    const name = [...this.inputs, ...Object.keys(input)].find(
+      (name) => Object.hasOwn(input, name) && input[name] !== null,
+    );
     if (name === undefined) return "(no inputs)";
     const value = input[name];
     if (typeof value !== "string") return cut(`${name}: ${JSON.stringify(value)}`, 100);
@@ -85,15 +115,21 @@ class Recent {
 
   async #thumbnail(p, node) {
     if (p.status !== "succeeded" || !this.draws || p.training) return;
-    if (!this.thumbnails.has(p.id)) this.thumbnails.set(p.id, this.#picture(p).catch(() => "")); // not a picture
+    if (!this.thumbnails.has(p.id))
+      this.thumbnails.set(
+        p.id,
+        this.#picture(p).catch(() => ""),
+      ); // not a picture
     const address = await this.thumbnails.get(p.id);
-    if (address && !node.querySelector("img")) node.firstElementChild.prepend(el("img", { src: address, alt: "" }));
+    if (address && !node.querySelector("img"))
+      node.firstElementChild.prepend(el("img", { src: address, alt: "" }));
   }
 
-  /** The first picture in the output, small; pictures of other hosts are left alone. */
+  /** The first picture in the output, small; pictures of other hosts are not loaded. */
   async #picture(p) {
     let { output } = p;
-    if (output === null) { // or it is long, and the list leaves it out
+    if (output === null) {
+      // it may be long: the list leaves it out then
       const response = await ask(`/predictions/${encodeURIComponent(p.id)}`);
       if (Number(response.headers.get("Content-Length")) > RECENT.bytes) {
         response.body.cancel();
@@ -118,13 +154,19 @@ function mayHoldFile({ type, format, items, properties, anyOf }) {
 async function small(address) {
   const picture = el("img", { src: address });
   await picture.decode();
-  const scale = Math.min(1, RECENT.pixels / Math.max(picture.naturalWidth, picture.naturalHeight, 1));
-  const canvas = el("canvas", { width: Math.max(1, picture.naturalWidth * scale), height: Math.max(1, picture.naturalHeight * scale) });
+  const scale = Math.min(
+    1,
+    RECENT.pixels / Math.max(picture.naturalWidth, picture.naturalHeight, 1),
+  );
+  const canvas = el("canvas", {
+    width: Math.max(1, picture.naturalWidth * scale),
+    height: Math.max(1, picture.naturalHeight * scale),
+  });
   canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
   return canvas.toDataURL();
 }
 
-/** The time of a day, with the day unless it is today. */
+/** The time of day, with the date unless it is today. */
 function clock(date) {
   const time = date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
   if (date.toDateString() === new Date().toDateString()) return time;

@@ -1,6 +1,6 @@
-// One prediction at a time: sends it, follows its events, shows how it goes.
+// One prediction at a time: sends it, follows its events, shows its progress and result.
 
-/** Bytes above which a file goes by upload instead of inside the request. */
+/** Bytes above which a file is uploaded instead of sent inside the request. */
 const INLINE = 1 << 20;
 
 async function sendable(value) {
@@ -22,14 +22,17 @@ function dataURL(file) {
   });
 }
 
-/** Server-sent events of a response, as they come. Clicks and frames come in between, however many arrive at once. */
+/**
+ * Server-sent events of a response as they arrive. Clicks and frames come in between, however many
+ * there are.
+ */
 async function* events(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = []; // an event may be large: its pieces are joined once, when it is whole
   let last = "";
   let since = performance.now();
   for (;;) {
-    const { value, done } = await reader.read().catch(() => ({ done: true })); // a connection that breaks is one that ends
+    const { value, done } = await reader.read().catch(() => ({ done: true })); // a broken connection counts as the end
     if (done) return;
     rest.push(value);
     const whole = (last + value).includes("\n\n");
@@ -57,7 +60,7 @@ function parsed(part) {
   return event;
 }
 
-/** Run can be pressed while the page follows nothing and the model can be used. */
+/** Run is enabled while the page does not follow a prediction and the model can be used. */
 const runButton = {
   running: false,
   usable: true,
@@ -69,19 +72,24 @@ const runButton = {
 };
 
 /** Whether an input is a secret, or a list of them. */
-const holdsSecret = (property) => isSecret(property) || Boolean(property.items && holdsSecret(property.items));
+const holdsSecret = (property) =>
+  isSecret(property) || Boolean(property.items && holdsSecret(property.items));
 
 class Runner {
-  /** `changed()` is called when a prediction began or ended, or when the server turned out to be busy. */
+  /** `changed()` is called when a prediction starts or finishes, or when the server is busy. */
   constructor(form, schema, recent, changed) {
     this.form = form;
     this.output = schema.components.schemas.Output ?? {};
     this.recent = recent;
     this.changed = changed;
-    this.secrets = new Set(inputsOf(schema).filter(holdsSecret).map(({ name }) => name));
+    this.secrets = new Set(
+      inputsOf(schema)
+        .filter(holdsSecret)
+        .map(({ name }) => name),
+    );
     this.id = null;
     this.following = null;
-    this.shown = null; // the prediction that has ended and is shown
+    this.shown = null; // the finished prediction that is shown
     this.logs = new LogView((share) => ($("progress").value = share));
     this.raw = new RawView();
     this.kept = new Kept(this.output);
@@ -92,7 +100,10 @@ class Runner {
     $("keep").addEventListener("click", () => this.kept.keep(this.shown));
   }
 
-  /** Send what the form holds, and follow it. What is shown stays until the server has taken it. */
+  /**
+   * Send the values of the form, and follow the prediction. The old result stays until the server
+   * has accepted it.
+   */
   async run() {
     const values = this.form.read();
     if (!values) return this.turn.stop();
@@ -101,7 +112,8 @@ class Runner {
     runButton.set({ running: true });
     try {
       const { id, raw } = await this.#send(values);
-      if ($("result").getBoundingClientRect().top > innerHeight) $("result").scrollIntoView({ block: "start" }); // on a phone
+      if ($("result").getBoundingClientRect().top > innerHeight)
+        $("result").scrollIntoView({ block: "start" }); // on a phone
       this.changed();
       await this.follow(id, raw);
     } catch (error) {
@@ -110,13 +122,24 @@ class Runner {
   }
 
   async #send(values) {
-    const entries = await Promise.all(Object.entries(values).map(async ([name, value]) => [name, await sendable(value)]));
+    const entries = await Promise.all(
+      Object.entries(values).map(async ([name, value]) => [name, await sendable(value)]),
+    );
     const headers = { "Content-Type": "application/json", Prefer: "respond-async" };
     const body = (shown) => toJSON({ input: Object.fromEntries(entries.map(shown)) });
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
-    const raw = [[[`POST ${ROOT}/predictions`, ...lines].join("\n"), body(([name, value]) => [name, this.secrets.has(name) ? "**********" : value])]];
+    const raw = [
+      [
+        [`POST ${ROOT}/predictions`, ...lines].join("\n"),
+        body(([name, value]) => [name, this.secrets.has(name) ? "**********" : value]),
+      ],
+    ];
     try {
-      const response = await ask("/predictions", { method: "POST", headers, body: body((entry) => entry) });
+      const response = await ask("/predictions", {
+        method: "POST",
+        headers,
+        body: body((entry) => entry),
+      });
       const text = await response.text();
       raw.push([`HTTP ${response.status}`, text]);
       return { id: JSON.parse(text).id, raw };
@@ -131,7 +154,7 @@ class Runner {
     raw.forEach(([head, body]) => this.raw.add(head, body));
   }
 
-  /** Show a prediction, live or finished. `raw` is how it was asked for, if it was by this page. */
+  /** Show a prediction, live or finished. `raw` is its request, if this page has sent it. */
   async follow(id, raw = []) {
     this.following?.abort();
     const following = (this.following = new AbortController());
@@ -142,9 +165,12 @@ class Runner {
     this.#wait(id, following.signal);
     let last = "";
     this.growing = new GrowingOutput($("output"), this.output);
-    for (let attempt = 0; ; ) {
+    for (let attempt = 0; ;) {
       const headers = last ? { "Last-Event-ID": last } : {};
-      const asked = ask(`/predictions/${encodeURIComponent(id)}/stream`, { headers, signal: following.signal });
+      const asked = ask(`/predictions/${encodeURIComponent(id)}/stream`, {
+        headers,
+        signal: following.signal,
+      });
       const response = await asked.catch((error) => {
         if (following.signal.aborted || error.status === 0) return null;
         throw error;
@@ -158,7 +184,7 @@ class Runner {
       }
       if (following.signal.aborted) return;
       if (++attempt > 20) throw new RequestError(0, "The connection was lost.");
-      await new Promise((resolve) => setTimeout(resolve, 500)); // the connection broke: go on after the last event
+      await new Promise((resolve) => setTimeout(resolve, 500)); // the connection broke: continue after the last event
     }
   }
 
@@ -179,7 +205,9 @@ class Runner {
       if (signal.aborted || $("status").textContent !== "starting") return;
       const ahead = await this.recent.ahead(id).catch(() => undefined);
       if (signal.aborted || $("status").textContent !== "starting") return;
-      const place = ahead ? `Waiting for a free slot: ${ahead} ${ahead === 1 ? "is" : "are"} before it.` : "Next when a slot is free.";
+      const place = ahead
+        ? `Waiting for a free slot: ${ahead} ${ahead === 1 ? "is" : "are"} before it.`
+        : "Next when a slot is free.";
       this.#place(ahead === undefined ? "" : place);
     }
   }
@@ -192,7 +220,9 @@ class Runner {
   async cancel() {
     if (!this.id) return;
     $("cancel").disabled = true;
-    await ask(`/predictions/${encodeURIComponent(this.id)}/cancel`, { method: "POST" }).catch(() => {}); // it has ended meanwhile
+    await ask(`/predictions/${encodeURIComponent(this.id)}/cancel`, { method: "POST" }).catch(
+      () => {},
+    ); // it has finished in the meantime
   }
 
   #begin() {
@@ -200,7 +230,10 @@ class Runner {
     this.growing?.stop();
     const started = performance.now();
     clearInterval(this.clock);
-    this.clock = setInterval(() => ($("elapsed").textContent = duration((performance.now() - started) / 1000)), 100);
+    this.clock = setInterval(
+      () => ($("elapsed").textContent = duration((performance.now() - started) / 1000)),
+      100,
+    );
     this.shown = null;
     this.logs.clear();
     $("result").scrollTop = 0;
@@ -230,11 +263,18 @@ class Runner {
   }
 
   #drawMetrics() {
-    const rows = [...this.metrics].map(([name, value]) => el("div", {}, el("dt", { textContent: name }), el("dd", { textContent: metricText(name, value) })));
+    const rows = [...this.metrics].map(([name, value]) =>
+      el(
+        "div",
+        {},
+        el("dt", { textContent: name }),
+        el("dd", { textContent: metricText(name, value) }),
+      ),
+    );
     $("metrics").replaceChildren(...rows);
   }
 
-  /** Show how a prediction ended. `json` is the text that it was read from, in which numbers are not rounded. */
+  /** Show a finished prediction. `json` is the text of it, in which numbers are not rounded. */
   finished(prediction, json) {
     this.#ended();
     this.#status(prediction.status);
@@ -268,7 +308,7 @@ class Runner {
     show($("error"), Boolean(text));
   }
 
-  /** Show why a prediction was not begun, or can no longer be followed. What was shown before stays. */
+  /** Show why a prediction did not start, or can no longer be followed. The old result stays. */
   refused(error) {
     this.#ended();
     if (!this.shown) show($("status"), false);
@@ -282,7 +322,7 @@ class Runner {
   }
 }
 
-/** The offer to run what the form holds once a slot is free. */
+/** The offer to run the values of the form once a slot is free. */
 class Turn {
   constructor(run) {
     this.run = run;
@@ -291,7 +331,7 @@ class Turn {
     $("turn-take").addEventListener("click", () => (this.waiting ? this.stop() : this.#wait()));
   }
 
-  /** Say that the model is busy; who waits already goes on waiting. */
+  /** Say that the model is busy; a wait that has begun continues. */
   offer() {
     show($("turn"), true);
     if (this.waiting) return this.#wait();
@@ -309,7 +349,10 @@ class Turn {
   }
 
   async #look() {
-    const status = await ask("/health-check").then((response) => response.json(), () => ({}));
+    const status = await ask("/health-check").then(
+      (response) => response.json(),
+      () => ({}),
+    );
     if (!this.waiting) return;
     if (status.status !== "READY" || $("run").disabled) return this.#wait();
     await this.run();
@@ -322,8 +365,10 @@ class Turn {
   }
 }
 
-/** Times that are known to be seconds are shown as such. */
+/** Durations that are known to be in seconds are shown with the unit. */
 function metricText(name, value) {
   if (typeof value !== "number") return jsonText(value);
-  return /^predict_time$|_seconds$/.test(name) && value >= 0 ? duration(value) : String(Number(value.toPrecision(6)));
+  return /^predict_time$|_seconds$/.test(name) && value >= 0
+    ? duration(value)
+    : String(Number(value.toPrecision(6)));
 }

@@ -1,4 +1,4 @@
-// What an input must look like, in words: the types are those of the JSON that a request sends.
+// Describes inputs in words. The types are those of the JSON in a request.
 
 /** The type of a value in a word or a few. */
 function kindOf(property) {
@@ -8,7 +8,8 @@ function kindOf(property) {
   if (isSecret(property)) return "secret";
   const members = property.anyOf ?? property.oneOf;
   if (members) return oneOf(members.map(kindOf));
-  if (property.type === "array") return property.items ? `list of ${kindOf(property.items)}` : "list";
+  if (property.type === "array")
+    return property.items ? `list of ${kindOf(property.items)}` : "list";
   if (property.type === "object") return objectKind(property);
   return property.type ?? "any value";
 }
@@ -16,7 +17,7 @@ function kindOf(property) {
 const isFile = (property) => property.format === "uri" && !property["x-cog-url"];
 const isSecret = (property) => Boolean(property["x-cog-secret"]) || property.format === "password";
 
-/** Words without repetition, joined by "or". */
+/** Different words, joined by "or". */
 const oneOf = (kinds) => [...new Set(kinds)].join(" or ");
 
 function typeOfValue(value) {
@@ -26,7 +27,8 @@ function typeOfValue(value) {
 }
 
 function objectKind({ properties, required = [], additionalProperties }) {
-  if (!properties) return additionalProperties?.type ? `object of ${kindOf(additionalProperties)}` : "object";
+  if (!properties)
+    return additionalProperties?.type ? `object of ${kindOf(additionalProperties)}` : "object";
   const members = Object.entries(properties).map(([name, member]) => {
     const kind = member.type === "object" ? "object" : kindOf(member);
     return `${name} (${kind}${required.includes(name) ? "" : ", optional"})`;
@@ -34,7 +36,7 @@ function objectKind({ properties, required = [], additionalProperties }) {
   return `object with ${members.join(", ")}`;
 }
 
-/** Limits in words: "1 to 9", "at most 3 items"; null where there are none. */
+/** Limits in words: "1 to 9", "at most 3 items"; null without limits. */
 function range(least, most, noun = "") {
   const counted = (n) => (noun ? `${n} ${noun}${n === 1 ? "" : "s"}` : String(n));
   if (least !== undefined && least === most) return `exactly ${counted(least)}`;
@@ -43,7 +45,7 @@ function range(least, most, noun = "") {
   return most === undefined ? null : `at most ${counted(most)}`;
 }
 
-/** What a single value must be beyond its type. */
+/** The rules for a single value in addition to its type. */
 function rules({ minimum, maximum, minLength, maxLength, pattern, enum: choices }) {
   return [
     choices && `one of ${choices.length}`,
@@ -53,15 +55,21 @@ function rules({ minimum, maximum, minLength, maxLength, pattern, enum: choices 
   ].filter(Boolean);
 }
 
-/** What a value must look like, in a line. */
+/** The type and the rules of a value, in a line. */
 function hint(property) {
   const list = property.type === "array";
-  const each = list ? rules(property.items ?? {}).map((rule, i) => (i ? rule : `each ${rule}`)) : rules(property);
+  const each = list
+    ? rules(property.items ?? {}).map((rule, i) => (i ? rule : `each ${rule}`))
+    : rules(property);
   return [
     kindOf(property),
     list && range(property.minItems, property.maxItems, "item"),
     ...each,
-    !property.isRequired && (property.nullable || property.default === undefined) ? "optional" : null,
+    !property.isRequired && (property.nullable || property.default === undefined)
+      ? "optional"
+      : null,
     property.deprecated ? "deprecated" : null,
-  ].filter(Boolean).join(", ");
+  ]
+    .filter(Boolean)
+    .join(", ");
 }
