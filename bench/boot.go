@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// bootWorkloads are about a server that has just been started.
+// bootWorkloads measure a server that has just been started.
 var bootWorkloads = []workload{
 	{
 		name: "exec → READY", unit: "ms", target: "≤ 90", limit: 90, boots: true, models: platforms("Noop"),
@@ -51,7 +51,7 @@ var bootWorkloads = []workload{
 	},
 }
 
-// rest is since when a server is left alone.
+// rest records since when a server is idle.
 type rest struct {
 	since  time.Time
 	cpu    float64
@@ -63,8 +63,8 @@ const (
 	watch = 6 * time.Second
 )
 
-// rest returns the CPU milliseconds and the wakeups in a second of a server that nobody asks
-// anything. All servers rest at the same time; the first call only notes the beginning.
+// rest returns the CPU milliseconds and the wakeups per second of an idle server. All servers are
+// idle at the same time; the first call only records the beginning.
 func (b *bench) rest(s *server) (cpu, sleeps float64) {
 	r, known := b.idle[s.name]
 	if !known {

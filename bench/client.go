@@ -15,7 +15,7 @@ import (
 func (s *server) send(method, path, body string, header ...string) (string, error) {
 	var data bytes.Buffer
 	err := s.receive(&data, method, path, body, header...)
-	return unsafe.String(unsafe.SliceData(data.Bytes()), data.Len()), err // large answers are not copied once more
+	return unsafe.String(unsafe.SliceData(data.Bytes()), data.Len()), err // without another copy of a large answer
 }
 
 // receive is send into a buffer.
@@ -35,11 +35,11 @@ func (s *server) receive(data *bytes.Buffer, method, path, body string, header .
 	return err
 }
 
-// spare are buffers for answers that nobody keeps: new memory for one of 16 MiB would take the
-// client longer than to read it.
+// spare has buffers for answers that are not kept: to allocate one of 16 MiB takes longer than to
+// read it.
 var spare = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// check makes a prediction and wants text in its answer.
+// check makes a prediction and requires text in its answer.
 func (s *server) check(body, want string) error {
 	data := spare.Get().(*bytes.Buffer)
 	defer spare.Put(data)
@@ -53,12 +53,12 @@ func (s *server) check(body, want string) error {
 
 func (s *server) get(path string) (string, error) { return s.send("GET", path, "") }
 
-// predict sends one prediction and wants text in its answer.
+// predict sends one prediction and requires text in its answer.
 func (s *server) predict(input any, want string, header ...string) (string, error) {
 	return s.request(map[string]any{"input": input}, want, header...)
 }
 
-// request is predict with other members beside the input.
+// request is predict with members in addition to the input.
 func (s *server) request(members map[string]any, want string, header ...string) (string, error) {
 	body, err := json.Marshal(members)
 	if err != nil {
@@ -67,7 +67,7 @@ func (s *server) request(members map[string]any, want string, header ...string) 
 	return s.ask(string(body), want, header...)
 }
 
-// ask is request with a body that is encoded already.
+// ask is request with an encoded body.
 func (s *server) ask(body, want string, header ...string) (string, error) {
 	answer, err := s.send("POST", s.path, body, header...)
 	if err == nil && !strings.Contains(answer, want) {
@@ -76,7 +76,7 @@ func (s *server) ask(body, want string, header ...string) (string, error) {
 	return answer, err
 }
 
-// tally is what a load saw.
+// tally is the result of a load.
 type tally struct {
 	took    []time.Duration // of right answers, sorted
 	wrong   int
@@ -84,7 +84,7 @@ type tally struct {
 	elapsed time.Duration
 }
 
-// load shares n calls of f among clients that each send the next one when they have the answer.
+// load distributes n calls of f over clients. Each sends the next call when it has the answer.
 func (s *server) load(clients, n int, f func() error) tally {
 	s.wires.block(clients == 1)
 	work := make(chan struct{}, n)
@@ -123,7 +123,7 @@ func (s *server) load(clients, n int, f func() error) tally {
 	return t
 }
 
-// at is the latency in milliseconds that a part q of the right answers did not exceed.
+// at returns the quantile q of the latency of the right answers, in milliseconds.
 func (t tally) at(q float64) float64 {
 	if len(t.took) == 0 {
 		return 0
@@ -131,7 +131,7 @@ func (t tally) at(q float64) float64 {
 	return ms(t.took[min(len(t.took)-1, int(q*float64(len(t.took))))])
 }
 
-// rate is the number of right answers in a second.
+// rate returns the number of right answers per second.
 func (t tally) rate() float64 { return float64(len(t.took)) / t.elapsed.Seconds() }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// controlWorkloads are about cancel and webhooks.
+// controlWorkloads measure cancel and webhooks.
 func controlWorkloads(k *sink) []workload {
 	return []workload{
 		{
@@ -62,9 +62,9 @@ func controlWorkloads(k *sink) []workload {
 
 var nextID = time.Now().UnixNano()
 
-// cancels is the median time from a cancel to the answer of the prediction that waits for it.
+// cancels returns the median time from a cancel to the answer of the prediction that waits for it.
 func cancels(s *server, n int) (float64, int, error) {
-	s.wires.block(true) // two clients, who wait for each other
+	s.wires.block(true) // two clients that wait for each other
 	var all []float64
 	for refused := 0; len(all) < n; {
 		nextID++
@@ -83,7 +83,8 @@ func cancels(s *server, n int) (float64, int, error) {
 			if refused++; refused > 10 {
 				return 0, 1, errors.Join(err, <-ended)
 			}
-			pause(100 * time.Millisecond) // coglet refuses predictions although a slot is free, and cancels nothing then
+			// coglet refuses predictions although a slot is free, and does not cancel then.
+			pause(100 * time.Millisecond)
 			continue
 		}
 		select {
@@ -100,7 +101,7 @@ func cancels(s *server, n int) (float64, int, error) {
 	return middle(all), 0, nil
 }
 
-// afterPause is the median time of a request when nothing has run for as long as before a cancel.
+// afterPause returns the median time of a request after an idle time as long as before a cancel.
 func afterPause(s *server, n int) (float64, int, error) {
 	s.wires.block(true)
 	var all []float64
@@ -116,8 +117,8 @@ func afterPause(s *server, n int) (float64, int, error) {
 }
 
 // completed runs a prediction with a webhook and returns how many milliseconds after the end of the
-// model's code the last call came, when the model is Ended: coglet does not tell when a prediction
-// was completed. sizes gets the number of output items of each call.
+// model's code the last call came. The model is Ended, because coglet does not say when a
+// prediction was completed. sizes gets the number of output items of each call.
 func (k *sink) completed(s *server, input string, sizes *[]int) (float64, error) {
 	for len(k.hook) > 0 {
 		<-k.hook
@@ -148,14 +149,14 @@ func (k *sink) completed(s *server, input string, sizes *[]int) (float64, error)
 			}
 			if p.Status == "succeeded" {
 				if sizes != nil {
-					pause(200 * time.Millisecond) // what comes after the end is out of order too
+					pause(200 * time.Millisecond) // a call after the last one is out of order too
 					for len(k.hook) > 0 {
 						<-k.hook
 						*sizes = append(*sizes, -1)
 					}
 				}
 				text, _ := p.Output.(string)
-				ended, _ := strconv.ParseInt(text, 10, 64) // what the model Ended returns
+				ended, _ := strconv.ParseInt(text, 10, 64) // the model Ended returns a number
 				return ms(h.at.Sub(time.Unix(0, ended))), nil
 			}
 		case <-time.After(10 * time.Second):

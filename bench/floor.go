@@ -19,8 +19,8 @@ import (
 	"time"
 )
 
-// floorServer is the least that two processes can do which exchange files and are told of them by
-// inotify and a signal: it bounds what Coggo can reach. It checks nothing and keeps nothing.
+// floorServer does only what two processes must do that exchange files and learn of them by inotify
+// and a signal. It is the bound that Coggo can reach: it does not check or keep anything.
 func floorServer(_ string, port int, _ options) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	return exec.Command(self, "-floor", strconv.Itoa(port)), err
@@ -69,7 +69,7 @@ func serveFloor(port string) error {
 	return http.ListenAndServe("127.0.0.1:"+port, f)
 }
 
-// tell wakes everyone at each signal: which answer it was for is not said.
+// tell wakes all waiting requests, because a signal does not say for which one it is.
 func (f *floor) tell(heard <-chan os.Signal) {
 	for range heard {
 		f.mu.Lock()
@@ -91,7 +91,7 @@ func (f *floor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	body, err := io.ReadAll(r.Body)
-	if len(body) == 0 || err != nil { // whether it is up
+	if len(body) == 0 || err != nil { // asks whether the server is up
 		return
 	}
 	id := strconv.FormatInt(f.last.Add(1), 36)
@@ -107,7 +107,7 @@ func (f *floor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(answer)
 }
 
-// put writes a file that its readers see whole.
+// put writes a file such that readers see all of it or nothing.
 func (f *floor) put(name string, data []byte) error {
 	draft := filepath.Join(f.dir, "tmp", name)
 	if err := os.WriteFile(draft, data, 0o600); err != nil {
@@ -145,7 +145,7 @@ func (f *floor) run(id string, body []byte) ([]byte, error) {
 	}
 }
 
-// awake is for how long one request that runs alone is looked for before its goroutine sleeps, see
+// awake is for how long the goroutine of a request that runs alone polls before it sleeps, see
 // models/floor.py.
 const awake = 500 * time.Microsecond
 

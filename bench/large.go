@@ -13,19 +13,19 @@ import (
 
 const mib = 1 << 20
 
-// largeWorkloads are about texts and files that are not small.
+// largeWorkloads measure large strings and files.
 func largeWorkloads(k *sink) []workload {
 	fileOut := func(name, target string, limit float64, o options, peak bool) workload {
 		return workload{
 			name: name, unit: map[bool]string{false: "ms", true: "MiB"}[peak], target: target, limit: limit, models: platforms("FileOut"), options: o, rounds: 5,
 			run: func(s *server, b *bench) (float64, int, error) {
 				members := map[string]any{"input": map[string]any{"mib": 64}}
-				if o.uploadURL != "" { // FastAPI uploads with --upload-url only where nobody waits
+				if o.uploadURL != "" { // FastAPI uploads with --upload-url only for asynchronous predictions
 					members["output_file_prefix"] = o.uploadURL
 				}
-				// Where the host has not given the memory of the file to this machine yet, the
-				// model's own write takes 125 ms and not 11: whoever comes after a system that
-				// holds much would pay for it.
+				// If the host has not yet given the memory of the file to this machine, the model's
+				// own write takes 125 ms and not 11. The system after one that uses much memory
+				// would be charged for that.
 				if _, err := s.request(members, `"succeeded"`); err != nil {
 					return 0, 1, err
 				}
@@ -85,14 +85,14 @@ func largeWorkloads(k *sink) []workload {
 	}
 }
 
-// sink is where webhooks and uploads go and where files come from.
+// sink is the server for webhooks, uploads and files.
 type sink struct {
 	base string
 	got  atomic.Int64 // bytes of uploads
 	hook chan hooked
 }
 
-// hooked is a webhook that has arrived.
+// hooked is a received webhook.
 type hooked struct {
 	at   time.Time
 	body []byte

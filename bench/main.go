@@ -1,5 +1,5 @@
-// Command bench compares Coggo with other runtimes, side by side and in turns. `make bench` sets up
-// what it needs.
+// Command bench compares Coggo with other runtimes, side by side and in turns. `make bench`
+// prepares their environments.
 package main
 
 import (
@@ -52,7 +52,7 @@ func run(quick bool, rounds int, only *regexp.Regexp, out string) error {
 	all := append(append([]workload{}, bootWorkloads...), requestWorkloads...)
 	all = append(append(append(all, streamWorkloads...), controlWorkloads(k)...), largeWorkloads(k)...)
 	report := report{Began: time.Now().UTC().Format(time.RFC3339), Rounds: rounds, Quick: quick}
-	if only.String() != "" { // some workloads anew: keep the others
+	if only.String() != "" { // only some workloads: keep the results of the others
 		if old, err := readReport(out); err == nil {
 			report.Results = old.Results
 		}
@@ -65,7 +65,8 @@ func run(quick bool, rounds int, only *regexp.Regexp, out string) error {
 		r := b.measure(w)
 		report.add(r)
 		fmt.Printf("%s (%s, %s)\n%s\n", w.name, w.unit, time.Since(start).Round(time.Second), r.line())
-		if err := report.write(out); err != nil { // each time: a run that is cut short has a table too
+		// After each workload, so that an interrupted run has a table too.
+		if err := report.write(out); err != nil {
 			return err
 		}
 	}

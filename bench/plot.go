@@ -7,8 +7,7 @@ import (
 	"strings"
 )
 
-// plots are the pictures: a file name, and the workloads that it shows, by the beginnings of their
-// names.
+// plots are the pictures: a file name, and the prefixes of the workloads in it.
 var plots = map[string][]string{
 	"latency.svg":    {"sync latency p50", "200-item", "end of the prediction", "cancel of an async", "cancel of time.sleep", "health p99"},
 	"throughput.svg": {"sync no-op, 1", "async no-op, 32", "async sleep", "health, 8"},
@@ -40,7 +39,7 @@ func plot(results []result, wanted []string) string {
 		`<rect width="100%%" height="100%%" fill="white"/>%s</svg>`+"\n", width, y+10, rows.String())
 }
 
-// group draws one workload from y on and returns where the next one begins.
+// group draws one workload from y on and returns the y of the next one.
 func group(out *strings.Builder, w result, y int) int {
 	low, high := math.Inf(1), 0.0
 	for _, samples := range w.Samples {

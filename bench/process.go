@@ -53,20 +53,19 @@ func (s *server) pss() float64 {
 	return float64(field(tree(s.cmd.Process.Pid), "smaps_rollup", "Pss")) / 1024
 }
 
-// forgetPeak begins a new measure of peak.
+// forgetPeak resets the figure of peak.
 func (s *server) forgetPeak() {
 	for _, pid := range tree(s.cmd.Process.Pid) {
 		_ = os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0)
 	}
 }
 
-// peak is the sum of what each process of the tree held at most, in MiB.
+// peak is the sum of the peaks of each process of the tree, in MiB.
 func (s *server) peak() float64 {
 	return float64(field(tree(s.cmd.Process.Pid), "status", "VmHWM")) / 1024
 }
 
-// activity is the CPU time in milliseconds and the number of times that a thread of the tree went
-// to sleep.
+// activity returns the CPU time in milliseconds, and how often a thread of the tree went to sleep.
 func (s *server) activity() (cpu float64, sleeps int) {
 	for _, pid := range tree(s.cmd.Process.Pid) {
 		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// report is all of one run.
+// report has the results of one run.
 type report struct {
 	Began   string   `json:"began"`
 	Rounds  int      `json:"rounds"`
@@ -19,7 +19,7 @@ type report struct {
 	Results []result `json:"results"`
 }
 
-// add puts in a result, in place of an earlier one of the same workload.
+// add adds a result. It replaces an earlier one of the same workload.
 func (r *report) add(w result) {
 	at := slices.IndexFunc(r.Results, func(old result) bool { return old.Workload == w.Workload })
 	if at < 0 {
@@ -43,7 +43,7 @@ const (
 	tableEnds   = "<!-- end of results -->\n"
 )
 
-// publishResults puts a run into the documentation.
+// publishResults writes a run into the documentation.
 func publishResults(dir string) error {
 	const page, pictures = "docs/performance.md", "docs/performance"
 	r, err := readReport(dir)
@@ -89,8 +89,8 @@ func (r report) write(dir string) error {
 	return nil
 }
 
-// markdown is the table: for each system the median and, in brackets, the smallest and the largest
-// figure of a round.
+// markdown returns the table: for each system the median and, in brackets, the smallest and the
+// largest figure of a round.
 func (r report) markdown() string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s, %d processors, %d rounds in turns.\n\n", r.Began, runtime.NumCPU(), r.Rounds)
@@ -126,8 +126,8 @@ func (w result) cell(name string) string {
 	return text
 }
 
-// ratio is the median over the rounds of Coggo's figure and that of the best other runtime in the
-// same round.
+// ratio returns the median over the rounds of Coggo's figure divided by that of the best other
+// runtime in the same round.
 func (w result) ratio() string {
 	own := w.Samples["coggo"]
 	best := ""
@@ -146,8 +146,8 @@ func (w result) ratio() string {
 	return fmt.Sprintf("%.2f × %s", against(own, w.Samples[best]), best)
 }
 
-// against is the median of the ratios round by round, so that it holds while the machine's speed
-// drifts.
+// against returns the median of the ratios of each round: so it is not affected while the machine's
+// speed drifts.
 func against(a, b []float64) float64 {
 	var ratios []float64
 	for i := range min(len(a), len(b)) {
@@ -168,7 +168,7 @@ func (w result) line() string {
 	return out.String() + "  " + w.ratio()
 }
 
-// short writes three figures.
+// short formats a number with three digits.
 func short(v float64) string {
 	digits := 0
 	for limit := 100.0; digits < 3 && v < limit; limit /= 10 {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// requestWorkloads are about many small predictions.
+// requestWorkloads measure many small predictions.
 var requestWorkloads = []workload{
 	latency("sync latency p50, one client", 0.5, "≤ 0.5 × coglet"),
 	latency("sync latency p90", 0.9, ""),
@@ -114,8 +114,8 @@ func throughput(name string, clients, n int, target string, o options, models ma
 	}
 }
 
-// work is the CPU time for each right answer: it says what a runtime costs where the machine is too
-// busy to show its speed.
+// work returns the CPU time per right answer: the cost of a runtime if the machine is too busy to
+// show its speed.
 func work(name string, clients, n int, o options, models map[string]string) workload {
 	return workload{
 		name: name, unit: "ms", models: models, options: o,
@@ -128,7 +128,7 @@ func work(name string, clients, n int, o options, models map[string]string) work
 	}
 }
 
-// tooManyWrong is the first error of a load in which nothing was right.
+// tooManyWrong returns the first error of a load without a right answer.
 func tooManyWrong(t tally) error {
 	if len(t.took) == 0 {
 		return t.first
@@ -136,8 +136,8 @@ func tooManyWrong(t tally) error {
 	return nil
 }
 
-// median is the middle latency of n predictions, one after the other. To encode a large body would
-// take the client longer than some servers take to answer it.
+// median returns the median latency of n predictions, one after the other. The body is encoded
+// before, because to encode a large one takes longer than some servers take to answer it.
 func median(s *server, n int, body, want string) (float64, int, error) {
 	t := s.load(1, n, func() error {
 		return s.check(body, want)
@@ -145,7 +145,7 @@ func median(s *server, n int, body, want string) (float64, int, error) {
 	return t.at(0.5), t.wrong, tooManyWrong(t)
 }
 
-// missingLines is how many of the lines are not where they belong.
+// missingLines returns how many of the lines are not in their place.
 func missingLines(answer string, count int) (missing int) {
 	at := 0
 	for i := range count {

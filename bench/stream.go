@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// streamWorkloads are about server-sent events. cog 0.16 has none.
+// streamWorkloads measure server-sent events, which cog 0.16 does not have.
 var streamWorkloads = []workload{
 	{
 		name: "async generator over SSE: time to first token (64 × 4 ms)", unit: "ms", target: "≤ 8", limit: 8,
@@ -82,11 +82,11 @@ func (s *server) batching(one func() (int, error), b *bench) (float64, int, erro
 	return float64(tokens) / t.elapsed.Seconds(), t.wrong, tooManyWrong(t)
 }
 
-// streamed is what one stream brought.
+// streamed is the result of one stream.
 type streamed struct {
 	first  time.Duration // until the first token
 	tokens int
-	late   []float64 // milliseconds from each yield to here, of tokens that say when it was
+	late   []float64 // milliseconds since each yield, of tokens that contain its time
 }
 
 var stamp = regexp.MustCompile(`at (\d+\.\d+)`)
@@ -134,7 +134,7 @@ func (s *server) stream(count int) (out streamed, err error) {
 	return out, lines.Err()
 }
 
-// middle is the median.
+// middle returns the median.
 func middle(values []float64) float64 {
 	if len(values) == 0 {
 		return 0

@@ -15,17 +15,17 @@ import (
 	"time"
 )
 
-// system is a runtime under test. Each has an environment of its own below bench/.
+// system is a runtime under test. Each has its own environment below bench/.
 type system struct {
 	name    string
 	path    string // of predictions
 	ready   func(s *server) bool
 	command func(model string, port int, o options) (*exec.Cmd, error)
 	slow    bool // takes seconds to start: left out of a quick run
-	bound   bool // no runtime, but what bounds them
+	bound   bool // a bound of the runtimes, not one of them
 }
 
-// options are what a workload asks of a server.
+// options are the settings of a server for a workload.
 type options struct {
 	concurrency int
 	uploadURL   string
@@ -50,7 +50,7 @@ func python(system string) string {
 	return path
 }
 
-// modelDir makes a directory with a cog.yaml that names class.
+// modelDir creates a directory with a cog.yaml that names class.
 func modelDir(class string, o options) (string, error) {
 	dir, err := os.MkdirTemp("", "bench-model-")
 	if err != nil {
@@ -108,7 +108,8 @@ func cogHTTP(name string) func(string, int, options) (*exec.Cmd, error) {
 	}
 }
 
-// buildSchema puts the schema where `cog build` does: coglet reads there whether a model streams.
+// buildSchema writes the schema to the place of `cog build`, where coglet reads whether a model
+// streams.
 func buildSchema(dir string) error {
 	schema, err := exec.Command("bin/coggo-server", "schema", "--python", python("coggo"), dir).Output()
 	if err == nil {
@@ -153,8 +154,8 @@ func (sys *system) launch(model string, o options) (*server, error) {
 	return s, cmd.Start()
 }
 
-// lastPort is below those that the kernel gives to connections: one of them must not take a port
-// before its server listens.
+// lastPort is below the ephemeral ports of the kernel: a connection must not take a port before its
+// server listens.
 var lastPort atomic.Int64
 
 func freePort() (int, error) {
@@ -168,7 +169,7 @@ func freePort() (int, error) {
 	return 0, errors.New("no free port from 20000 to 30000")
 }
 
-// start returns when the system takes predictions.
+// start returns when the system accepts predictions.
 func (sys *system) start(model string, o options) (*server, error) {
 	s, err := sys.launch(model, o)
 	if err != nil {
@@ -221,8 +222,8 @@ func answers(path string) func(*server) bool {
 	}
 }
 
-// bareServer is net/http with a handler that does nothing: what the load generator and the loopback
-// cost by themselves.
+// bareServer is net/http with an empty handler: it shows the cost of the load generator and the
+// loopback.
 func bareServer(_ string, port int, _ options) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	return exec.Command(self, "-serve", strconv.Itoa(port)), err

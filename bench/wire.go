@@ -27,7 +27,7 @@ type wires struct {
 
 type wire struct {
 	io.ReadWriteCloser
-	blocking bool // its system calls wait, as those of a client in C do
+	blocking bool // its system calls block, as in a client in C
 	reader   *bufio.Reader
 	since    time.Time // when it became idle
 }
@@ -35,12 +35,12 @@ type wire struct {
 const (
 	wireTimeout = time.Minute // for a whole exchange
 	wireIdle    = time.Second // some servers close a connection that is idle for five
-	smallBody   = 64 << 10    // is sent with the head
+	smallBody   = 64 << 10    // a smaller body is sent with the head
 )
 
-// block makes the connections such that wait in the system call, each in a thread of its own. Go's
-// own way, to sleep in epoll and wake up the runtime's threads for each answer, took 30 µs of the
-// processor that a single client shares with the server.
+// block makes the connections block in the system call, each in its own thread. Go's way, to sleep
+// in epoll and wake the threads of its runtime for each answer, took 30 µs of the processor that a
+// single client shares with the server.
 func (p *wires) block(blocking bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -88,7 +88,8 @@ func (w *wire) exchange(method string, head []byte, body string) (*http.Response
 	if _, err := w.Write(head); err != nil {
 		return nil, err
 	}
-	if _, err := w.Write(unsafe.Slice(unsafe.StringData(body), len(body))); body != "" && err != nil { // a large one is not copied
+	raw := unsafe.Slice(unsafe.StringData(body), len(body)) // without a copy of a large one
+	if _, err := w.Write(raw); body != "" && err != nil {
 		return nil, err
 	}
 	return http.ReadResponse(w.reader, &http.Request{Method: method})
@@ -111,7 +112,7 @@ func (p *wires) get() (*wire, error) {
 	return w, err
 }
 
-// waiting is the same connection with system calls that wait.
+// waiting returns the same connection with blocking system calls.
 func waiting(c *net.TCPConn) (*os.File, error) {
 	defer c.Close()
 	f, err := c.File() // a copy
@@ -126,7 +127,7 @@ func waiting(c *net.TCPConn) (*os.File, error) {
 	)
 }
 
-// take returns an idle connection, nil when there is none, and says of what kind they are now.
+// take returns an idle connection, or nil, and whether connections block now.
 func (p *wires) take() (*wire, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -166,7 +167,7 @@ func (p *wires) dropLocked() {
 	p.idle = nil
 }
 
-// received is the body of an answer; with its end the connection is free for another request.
+// received is the body of an answer. At its end the connection is free for another request.
 type received struct {
 	io.ReadCloser
 	from  *wires

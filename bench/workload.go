@@ -12,14 +12,14 @@ type workload struct {
 	name   string
 	unit   string
 	higher bool   // more is better
-	target string // what Coggo has to reach
+	target string // the goal of Coggo
 	limit  float64
-	models map[string]string // by name of the system; a system that is not there can't do this
+	models map[string]string // by name of the system; other systems can't do this
 	options
 	rounds int // 0: as many as usual
 	// run does one round and returns its figure, and how many answers were wrong.
 	run func(s *server, b *bench) (figure float64, wrong int, err error)
-	// boots says that run starts the systems itself.
+	// boots means that run starts the systems itself.
 	boots bool
 }
 
@@ -27,7 +27,7 @@ type workload struct {
 type bench struct {
 	quick  bool
 	rounds int
-	up     map[served]*server // what the workload before has left running
+	up     map[served]*server // the systems that the last workload has left running
 	idle   map[string]rest
 }
 
@@ -37,7 +37,7 @@ type served struct {
 	options
 }
 
-// n is how many times something is done in a round.
+// n returns the number of repetitions in a round.
 func (b *bench) n(n int) int {
 	if b.quick {
 		return max(1, n/4)
@@ -45,7 +45,7 @@ func (b *bench) n(n int) int {
 	return n
 }
 
-// result is what a workload gave.
+// result is the result of a workload.
 type result struct {
 	Workload string               `json:"workload"`
 	Unit     string               `json:"unit"`
@@ -57,7 +57,7 @@ type result struct {
 	Errors   map[string]string    `json:"errors,omitempty"`
 }
 
-// serve has the systems of a workload running, and no other.
+// serve starts the systems of a workload and stops all others.
 func (b *bench) serve(w workload, r *result) map[string]*server {
 	wanted := map[served]*system{}
 	for _, sys := range systems {
@@ -101,7 +101,7 @@ func (b *bench) serve(w workload, r *result) map[string]*server {
 	return servers
 }
 
-// stop ends what the last workload has left.
+// stop stops the systems that the last workload has left running.
 func (b *bench) stop() {
 	for _, s := range b.up {
 		s.stop()
@@ -157,5 +157,5 @@ func with(models map[string]string, more ...string) map[string]string {
 
 func platforms(class string) map[string]string { return each(class, "coggo", "coglet", "fastapi") }
 
-// pause lets a server come to rest.
+// pause waits until a server is idle.
 func pause(d time.Duration) { time.Sleep(d) }

@@ -26,12 +26,14 @@ var levels = []int{1, 2, 4, 8, 16, 32, 64}
 // tokens is the length of each answer.
 const tokens = 128
 
-// result is what one number of clients brought: the median of its rounds.
+// result is the median of the rounds of one number of clients.
 type result struct {
 	clients int
 	rate    float64 // tokens per second, all clients together
-	perCPU  float64 // tokens per second of CPU time of the model's process: the rate, where it has a core of its own
-	first   time.Duration
+	// perCPU is tokens per second of CPU time of the runner process: its rate if it had its own
+	// core.
+	perCPU float64
+	first  time.Duration
 }
 
 func main() {
@@ -113,7 +115,7 @@ func start(server, python string) (address string, pid int, stop func(), err err
 }
 
 // measure lets clients stream one prediction after the other and counts what arrives within length.
-// All are read to their ends: the next measurement begins with an empty batch.
+// It reads all of them to their ends, so that the next measurement begins with an empty batch.
 func measure(url string, pid, clients int, length time.Duration) (result, error) {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
 	counts, errs := make([]int, clients), make([]error, clients)
@@ -144,7 +146,7 @@ func measure(url string, pid, clients int, length time.Duration) (result, error)
 	}, errors.Join(errs...)
 }
 
-// cpuTime is what a process has used until now.
+// cpuTime returns the CPU time that a process has used until now.
 func cpuTime(pid int) time.Duration {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

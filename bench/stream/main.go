@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// seen is what one stream brought.
+// seen is the result of one stream.
 type seen struct {
 	late []time.Duration
 	err  error
@@ -81,7 +81,7 @@ func read(url, body string) (s seen) {
 	return s
 }
 
-// yielded is the moment that a chunk holds.
+// yielded returns the time that stands in a chunk.
 func yielded(line []byte) (time.Time, bool) {
 	rest, ok := bytes.CutPrefix(line, []byte(`data: {"chunk":"`))
 	if !ok {
