@@ -30,7 +30,10 @@ Exit codes: 0 all is well, 1 there are problems, or with --strict warnings, 130 
 
 // Run is the command.
 func (c *checkCommand) Run(status *int) error {
-	if err := c.complete(); err != nil {
+	if err := c.complete(); errors.As(err, new(manifestError)) {
+		reportProblems(status, "cog.yaml\n"+err.Error())
+		return nil
+	} else if err != nil {
 		return err
 	}
 	if err := host.HideSecrets("", c.RunnerEnv); err != nil {
@@ -42,8 +45,7 @@ func (c *checkCommand) Run(status *int) error {
 		row("warning", "%s", warning)
 	}
 	if err := checkPython(c.Python, host.ModelEnv(os.Environ(), c.RunnerEnv)); err != nil {
-		*status = exitFailed
-		row("problems", "%v", err)
+		reportProblems(status, err.Error())
 		return nil
 	}
 	s, err := openSession(c.Model)
@@ -62,8 +64,7 @@ func (c *checkCommand) Run(status *int) error {
 		row("warnings", "%s", indented(strings.Join(warnings, "\n")))
 	}
 	if problem.text != "" {
-		*status = exitFailed
-		row("problems", "%s", indented(problem.stage+"\n"+problem.text))
+		reportProblems(status, problem.stage+"\n"+problem.text)
 		return nil
 	}
 	switch count := len(c.Warnings) + len(warnings); {
@@ -76,6 +77,13 @@ func (c *checkCommand) Run(status *int) error {
 		row("result", "it works, with warnings")
 	}
 	return nil
+}
+
+// reportProblems ends the report of a model that can't be served.
+func reportProblems(status *int, text string) {
+	*status = exitFailed
+	row("problems", "%s", indented(text))
+	row("result", "the model can't be served as it is")
 }
 
 // indented returns several lines as they stand in the report.
@@ -93,7 +101,7 @@ func checkPython(python string, env []string) error {
 		_, err = fmt.Sscan(string(out), &major, &minor, &micro)
 	}
 	if err != nil {
-		return fmt.Errorf("%s is not a Python that runs (%w): name another with --python", python, reasonOf(err))
+		return fmt.Errorf("%s is not a working Python interpreter (%w): name another with --python", python, reasonOf(err))
 	}
 	row("python", "%d.%d.%d, %s", major, minor, micro, python)
 	if major != 3 || minor < oldestPython {

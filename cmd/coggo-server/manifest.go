@@ -34,6 +34,12 @@ type packages struct {
 	Requirements string   `json:"requirements,omitempty"` // a file
 }
 
+// manifestError is about the content of cog.yaml: a problem of the model, not of the command line.
+type manifestError struct{ error }
+
+// Unwrap returns the error itself.
+func (e manifestError) Unwrap() error { return e.error }
+
 // openManifest reads the cog.yaml of a model. Nobody else reads that file.
 func openManifest(path string) (manifest, error) {
 	data, err := os.ReadFile(path)
@@ -46,7 +52,7 @@ func openManifest(path string) (manifest, error) {
 	var m manifest
 	members, err := m.parse(bytes.TrimPrefix(data, []byte("\ufeff")))
 	if err != nil {
-		return manifest{}, fmt.Errorf("read %s: %w", path, err)
+		return manifest{}, manifestError{fmt.Errorf("read %s: %w", path, err)}
 	}
 	m.Predict, m.Run, m.Train = m.ref(members, "predict"), m.ref(members, "run"), m.ref(members, "train")
 	m.MaxConcurrency = m.concurrency(members["concurrency"])

@@ -40,6 +40,7 @@ def python(request):
     return found[0] if request.param == "oldest" else found[-1]
 
 
+FAILED = "\nresult    the model can't be served as it is\n"
 STAGES = {
     "import": (
         HEAD + "raise RuntimeError('no weights here')\n" + FINE,
@@ -73,6 +74,14 @@ def test_each_problem_is_shown_once_below_what_failed(tmp_path, stage):
     shown = check(tmp_path, source, code=1)
     assert f"problems  {stage.split()[0]}\n          " in shown
     assert shown.count(text) == 1
+    assert shown.endswith(FAILED)
+
+
+def test_a_cog_yaml_that_is_not_yaml_is_a_problem_of_the_report(tmp_path):
+    (tmp_path / "cog.yaml").write_text("predict: [")
+    shown = check(tmp_path, FINE, code=1)
+    assert shown.startswith(f"problems  cog.yaml\n          read {tmp_path}/cog.yaml: [1:10] ")
+    assert shown.endswith(FAILED)
 
 
 def test_a_file_that_is_not_there_is_named_with_those_that_are(tmp_path):
@@ -124,7 +133,7 @@ def test_a_misspelt_name_of_cog_is_answered_with_the_right_one(tmp_path, python,
 
 def test_an_argument_of_another_library_is_answered_with_the_name_of_ours(tmp_path):
     shown = check(tmp_path, HEAD + FINE.replace("'x'", "cog.Input(default='x', max=3)"), code=1)
-    assert shown.endswith("          Input has le for max\n")
+    assert shown.endswith("          Input has le for max" + FAILED)
 
 
 def test_a_name_of_another_module_is_not_guessed(tmp_path):
@@ -356,7 +365,7 @@ def test_a_missing_module_names_the_interpreter_and_what_it_lacks(tmp_path, envi
         f"{environment} (Python 3." in shown
         and ") does not have the module cv2_of_nobody. " in shown
     )
-    said, command = (line.strip() for line in shown.splitlines()[-2:])
+    said, command = (line.strip() for line in shown.splitlines()[-3:-1])
     assert LACKING.strip() in said
     assert command == (
         f"{environment} -m pip install --extra-index-url https://localhost/simple coggo-test-absent==1.5 "

@@ -413,10 +413,10 @@ def test_a_directory_without_a_model_is_an_error_with_a_remedy(place):
     [
         (
             "/no/such/python",
-            "/no/such/python is not a Python that runs (no such file or directory)",
+            "/no/such/python is not a working Python interpreter (no such file or directory)",
         ),
         ("#!/bin/sh\necho 3 8 18\n", "this is Python 3.8, it must be 3.9 or newer"),
-        ("#!/bin/sh\nexit 3\n", "is not a Python that runs"),
+        ("#!/bin/sh\nexit 3\n", "is not a working Python interpreter"),
     ],
     ids=["missing", "too old", "not one"],
 )
