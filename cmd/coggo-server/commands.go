@@ -60,7 +60,9 @@ func printHelp(options kong.HelpOptions, shown *kong.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(shown.Stdout)
+	if _, err := fmt.Fprintln(shown.Stdout); err != nil {
+		return err
+	}
 	return kong.DefaultHelpPrinter(options, serve)
 }
 

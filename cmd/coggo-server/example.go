@@ -38,7 +38,7 @@ func example(document *schema.Document) (input json.RawMessage, amiss []schema.P
 			continue
 		}
 		one := member(p.name, value)
-		if _, wrong := document.Predict().Check(object(append(members[:len(members):len(members)], one))); slices.ContainsFunc(wrong, about(p.name)) {
+		if _, wrong := document.Predict().Check(object(append(slices.Clip(members), one))); slices.ContainsFunc(wrong, about(p.name)) {
 			continue // the model gets a default that does not fit, but no request may send it
 		}
 		members = append(members, one)

@@ -131,7 +131,7 @@ func variablesOf(t *testing.T, file string, found map[string]string) {
 	}
 	for _, pattern := range read {
 		for _, m := range pattern.FindAllStringSubmatch(string(text), -1) {
-			for _, name := range strings.Split(m[1], ",") {
+			for name := range strings.SplitSeq(m[1], ",") {
 				found[name] = file
 			}
 		}

@@ -106,8 +106,7 @@ func (s *session) notReady() error {
 		return errors.New("the model can't be served as it is written")
 	}
 	_, _, err := s.supervisor.Create(prediction.Request{Method: prediction.Predict}, false)
-	var refused *prediction.Error
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*prediction.Error](err); ok {
 		return errors.New(refused.Message)
 	}
 	return fmt.Errorf("the model is %s", s.supervisor.Status())

@@ -220,8 +220,7 @@ func refusal(p schema.Problem) error {
 
 // unreadable says in the author's words what is wrong with a path.
 func unreadable(path string, err error) error {
-	var system *fs.PathError
-	if errors.As(err, &system) {
+	if system, ok := errors.AsType[*fs.PathError](err); ok {
 		err = fmt.Errorf("%s: %w", path, system.Err)
 	}
 	return err

@@ -146,7 +146,7 @@ func TestAFailedDownloadNamesTheInputTheURLAndTheReason(t *testing.T) {
 		case "/announced":
 			w.Header().Set("Content-Length", "1000000")
 		case "/endless":
-			for i := 0; i < 1000; i++ {
+			for range 1000 {
 				if _, err := w.Write(make([]byte, 1000)); err != nil {
 					return
 				}

@@ -75,7 +75,7 @@ func newPlace() *place { return &place{entry: -1, children: map[string]*place{}}
 
 func (p *place) add(pointer string, entry int) {
 	if pointer != "" {
-		for _, token := range strings.Split(strings.TrimPrefix(pointer, "/"), "/") {
+		for token := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
 			key := strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
 			if p.children[key] == nil {
 				p.children[key] = newPlace()

@@ -3,6 +3,7 @@ package host
 import (
 	"fmt"
 	"os/user"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -80,5 +81,5 @@ func (a Account) Environment(env []string) []string {
 	if a.Name == "" {
 		return env
 	}
-	return append(env[:len(env):len(env)], "HOME="+a.Home, "USER="+a.Name, "LOGNAME="+a.Name)
+	return append(slices.Clip(env), "HOME="+a.Home, "USER="+a.Name, "LOGNAME="+a.Name)
 }

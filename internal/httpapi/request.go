@@ -146,7 +146,7 @@ func inSeconds(seconds float64) time.Duration {
 // wantsStream reports whether the client asks for server-sent events.
 func wantsStream(h http.Header) bool {
 	for _, line := range h.Values("Accept") {
-		for _, item := range strings.Split(line, ",") {
+		for item := range strings.SplitSeq(line, ",") {
 			media, parameters, _ := strings.Cut(item, ";")
 			if strings.EqualFold(strings.TrimSpace(media), "text/event-stream") {
 				return !unwanted(parameters)
@@ -158,7 +158,7 @@ func wantsStream(h http.Header) bool {
 
 // unwanted reports whether the parameters of a media type say "not this one": q=0.
 func unwanted(parameters string) bool {
-	for _, p := range strings.Split(parameters, ";") {
+	for p := range strings.SplitSeq(parameters, ";") {
 		name, value, _ := strings.Cut(p, "=")
 		if strings.EqualFold(strings.TrimSpace(name), "q") {
 			weight, err := strconv.ParseFloat(strings.TrimSpace(value), 64)

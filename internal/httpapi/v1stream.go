@@ -36,6 +36,7 @@ func (a *API) streamV1(w http.ResponseWriter, r *http.Request) error {
 			e.text(ev.Number, "logs", bytes.ToValidUTF8(ev.Text(), []byte("\uFFFD")))
 		case prediction.KindCompleted:
 			e.end(ev.Number, p.Snapshot(), items)
+		case prediction.KindStart, prediction.KindMetric: // not in this stream
 		}
 	})
 }

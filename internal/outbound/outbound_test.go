@@ -47,8 +47,7 @@ func TestPrivateAddressesAreRefusedByNameByNumberAndBehindARedirect(t *testing.T
 		if err == nil {
 			_ = response.Body.Close()
 		}
-		var refused *outbound.PrivateAddressError
-		if !errors.As(err, &refused) {
+		if _, ok := errors.AsType[*outbound.PrivateAddressError](err); !ok {
 			t.Errorf("GET %s: %v", url, err)
 		}
 	}

@@ -85,8 +85,7 @@ func ids(members []*member) string {
 }
 
 func refusal(err error) (code prediction.Code, after time.Duration) {
-	var refused *prediction.Error
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*prediction.Error](err); ok {
 		return refused.Code, refused.RetryAfter
 	}
 	return code, 0

@@ -45,9 +45,10 @@ func (e Event) WriteData(w io.Writer) error {
 	case KindLog:
 		head := append(AppendString([]byte(`{"source":`), e.name), `,"data":`...)
 		return inside(w, head, func() error { return writeString(w, e.raw) }, []byte{'}'})
+	default:
+		_, err := w.Write(e.small())
+		return err
 	}
-	_, err := w.Write(e.small())
-	return err
 }
 
 // inside writes what is between head and tail.
@@ -75,8 +76,9 @@ func (e Event) small() (d []byte) {
 		d = appendRaw(append(d, `,"value":`...), e.metric.Value, "null")
 		d = AppendString(append(d, `,"mode":`...), e.metric.Mode)
 		return append(d, '}')
+	default:
+		return nil
 	}
-	return nil
 }
 
 // Chunk is the item of a KindOutput.

@@ -57,7 +57,7 @@ func (i *Input) Check(raw json.RawMessage) (Checked, []Problem) {
 	if len(w.problems) > 0 {
 		return Checked{}, w.problems
 	}
-	input := json.RawMessage(nil)
+	var input json.RawMessage
 	if !w.revision.more {
 		input = apply(raw, w.revision.edits)
 	} else if input = w.rewrite(i.root); input == nil {

@@ -50,6 +50,7 @@ func (s *Supervisor) Reload(entry runner.Entry, broken error, why string) {
 			w.setPhaseLocked(pool.PhaseEnding)
 		case pool.PhaseSetupFailed, pool.PhaseDefunct:
 			w.setPhaseLocked(pool.PhaseStarting)
+		case pool.PhaseStarting, pool.PhaseEnding: // it finds the new edition by itself
 		}
 	}
 }

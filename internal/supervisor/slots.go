@@ -29,6 +29,7 @@ func (w *worker) hand(ctx context.Context, f *flight) (*runner.Process, error) {
 			return process, nil
 		case pool.PhaseSetupFailed, pool.PhaseDefunct:
 			return nil, errors.New(why)
+		case pool.PhaseStarting, pool.PhaseEnding: // wait for the next phase
 		}
 		f.startDisconnectWatch()
 		select {

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -250,7 +251,7 @@ func (w *worker) spawn() (*runner.Process, error) {
 	c.SpoolDir = w.dir.Path()
 	c.OnGone = w.close
 	c.Logs = w.dir.MakeLogs
-	c.Env = append(c.Env[:len(c.Env):len(c.Env)], fmt.Sprintf("COGGO_RUNNER_INDEX=%d", w.index))
+	c.Env = append(slices.Clip(c.Env), fmt.Sprintf("COGGO_RUNNER_INDEX=%d", w.index))
 	if devices := w.devices(); devices != "" {
 		c.Env = append(c.Env, "CUDA_VISIBLE_DEVICES="+devices)
 	}

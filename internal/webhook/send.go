@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -53,8 +54,7 @@ func (s *Sender) deliver(t Target, body Body) bool {
 		defer cancel()
 		err := s.attempt(ctx, t, Completed, body, attempt)
 		last = err
-		var refused *statusError
-		if errors.As(err, &refused) {
+		if refused, ok := errors.AsType[*statusError](err); ok {
 			switch {
 			case !refused.again():
 				err = backoff.Permanent(err)
@@ -90,8 +90,7 @@ func host(address string) string {
 
 // bare drops the wrapping in which net/http repeats the whole address.
 func bare(err error) error {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		return wrapped.Err
 	}
 	return err
@@ -124,9 +123,7 @@ func (s *Sender) post(ctx context.Context, t Target, e Event, body Body) error {
 	}
 	r.ContentLength = int64(body.Len())
 	r.GetBody = func() (io.ReadCloser, error) { return open(body), nil } // for a redirect
-	for name, values := range t.Header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, t.Header)
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", s.UserAgent)
 	s.authorize(r.Header, r.URL)

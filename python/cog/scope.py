@@ -103,7 +103,7 @@ class Metrics(MutableMapping[str, Any]):
                 raise TypeError(f"metric {name!r}: cannot append, it is a {_kind(old)}")
             return [*(old or []), value]
         if mode == "increment":
-            if _kind(value) != "number" or old is not None and _kind(old) != "number":
+            if _kind(value) != "number" or (old is not None and _kind(old) != "number"):
                 raise TypeError(
                     f"metric {name!r}: increment needs numbers, not {_kind(value)} on {_kind(old)}"
                 )

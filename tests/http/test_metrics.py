@@ -1,4 +1,4 @@
-"""Metrics that the model records next to predict_time: docs/python-api.md#scope-metrics-and-logs."""
+"""Metrics that the model records: docs/python-api.md#scope-metrics-and-logs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trainings run `train` next to the predictions and by the same rules: docs/http-api.md#endpoints."""
+"""Trainings run `train` by the rules of predictions: docs/http-api.md#endpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inputs are checked before a slot is taken; every bad field at once: docs/http-api.md#validation."""
+"""Inputs are checked before a slot is taken, all fields at once: docs/http-api.md#validation."""
 
 from __future__ import annotations
 

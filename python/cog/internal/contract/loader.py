@@ -235,7 +235,7 @@ class _Loader:
         found = signature(function)
         is_static = isinstance(raw_attribute(owner, "setup"), staticmethod)
         first = found.parameters[0].name if found.parameters else ""
-        if not is_static and (first == "weights" or not first and not found.has_args):
+        if not is_static and (first == "weights" or (not first and not found.has_args)):
             self._add(
                 function,
                 ref,

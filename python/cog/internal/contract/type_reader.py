@@ -229,7 +229,7 @@ class Reader:
             return Anything()
         if found is Any:
             return Anything() if output else Anything({"type": "object", "x-cog-any": True})
-        if found is list or found in (set, frozenset) and output:
+        if found is list or (found in (set, frozenset) and output):
             return ListOf(Anything(), unique=found is not list)
         if found is dict:
             return DictOf(Anything() if output else None)
