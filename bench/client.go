@@ -15,7 +15,8 @@ import (
 func (s *server) send(method, path, body string, header ...string) (string, error) {
 	var data bytes.Buffer
 	err := s.receive(&data, method, path, body, header...)
-	return unsafe.String(unsafe.SliceData(data.Bytes()), data.Len()), err // without another copy of a large answer
+	// Without another copy of a large answer.
+	return unsafe.String(unsafe.SliceData(data.Bytes()), data.Len()), err
 }
 
 // receive is send into a buffer.

@@ -150,7 +150,7 @@ class CodeBox {
       await navigator.clipboard.writeText($("snippet").textContent);
       $("copy").textContent = "Copied";
     } catch {
-      getSelection().selectAllChildren($("snippet")); // without permission: the user can copy the selection
+      getSelection().selectAllChildren($("snippet")); // without permission: the user can copy it
       $("copy").textContent = "Selected";
     }
     setTimeout(() => ($("copy").textContent = "Copy"), 1500);

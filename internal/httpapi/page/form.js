@@ -6,7 +6,8 @@ class Form {
     this.fields = inputsOf(schema).map((property) => this.#field(property));
     root.replaceChildren(...this.fields.map((field) => field.node));
     root.addEventListener("focusin", ({ target }) => {
-      if (target.matches(":focus-visible")) target.scrollIntoView({ block: "nearest" }); // a browser shows the line with the caret only
+      // A browser scrolls only to the line with the caret.
+      if (target.matches(":focus-visible")) target.scrollIntoView({ block: "nearest" });
     });
     this.takesFiles = this.fields.some(({ inner }) => inner.offer);
     if (!this.fields.length)

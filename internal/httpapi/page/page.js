@@ -160,7 +160,7 @@ async function start() {
     }
   });
   const recent = new Recent(described, open);
-  const changed = () => Promise.all([recent.draw(), health()]).catch(() => {}); // both are fetched again
+  const changed = () => Promise.all([recent.draw(), health()]).catch(() => {}); // polled again
   const runner = new Runner(form, described, recent, changed);
 
   async function open(id) {

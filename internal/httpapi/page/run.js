@@ -32,7 +32,8 @@ async function* events(response) {
   let last = "";
   let since = performance.now();
   for (;;) {
-    const { value, done } = await reader.read().catch(() => ({ done: true })); // a broken connection counts as the end
+    // A broken connection counts as the end.
+    const { value, done } = await reader.read().catch(() => ({ done: true }));
     if (done) return;
     rest.push(value);
     const whole = (last + value).includes("\n\n");
@@ -184,7 +185,8 @@ class Runner {
       }
       if (following.signal.aborted) return;
       if (++attempt > 20) throw new RequestError(0, "The connection was lost.");
-      await new Promise((resolve) => setTimeout(resolve, 500)); // the connection broke: continue after the last event
+      // The connection broke: continue after the last event.
+      await new Promise((resolve) => setTimeout(resolve, 500));
     }
   }
 
