@@ -1,5 +1,5 @@
-"""Continuous batching: at every step all live sequences move on by one token, whoever has come
-joins, whoever is done leaves.
+"""Continuous batching: every step adds one token to all live sequences. New sequences join, and
+finished ones leave.
 """
 
 import asyncio
@@ -9,22 +9,20 @@ from model import Cache, sample
 
 
 class Sequence:
-    """One request on its way through the engine."""
+    """One request in the engine."""
 
     def __init__(self, prompt, most, temperature, seed):
         self.prompt = prompt  # tokens
         self.fed = 0  # how many of them the model has seen
         self.left = most
         self.temperature = temperature
-        self.random = np.random.default_rng(seed)  # its own: what others draw changes nothing here
-        self.out = asyncio.Queue()  # tokens, then None; or the error that ended the engine
-        self.gone = False  # nobody reads it any more
+        self.random = np.random.default_rng(seed)  # others do not affect it
+        self.out = asyncio.Queue()  # tokens, then None; or the error that stopped the engine
+        self.gone = False  # its reader has stopped
 
 
 class Engine:
-    """Belongs to one event loop. ``run`` is its task, `generate` may be called as often as one
-    likes.
-    """
+    """Belongs to one event loop. ``run`` is its task; `generate` may be called any number of times."""
 
     def __init__(self, model, rows):
         self.model = model
@@ -46,14 +44,14 @@ class Engine:
                     await self.work.wait()
                     continue
                 self.step()
-                await asyncio.sleep(0)  # tokens leave, requests and cancels arrive
+                await asyncio.sleep(0)  # tokens are sent, requests and cancels arrive
         except Exception as error:
             for sequence in [*self.live, *self.waiting]:
                 sequence.out.put_nowait(error)
             raise
 
     def drop(self):
-        """Let go of those that are done or canceled."""
+        """Remove finished and canceled sequences."""
         for row in reversed(range(len(self.live))):
             if self.live[row].gone:
                 self.cache.remove(row)
@@ -63,7 +61,7 @@ class Engine:
         self.waiting = [sequence for sequence in self.waiting if not sequence.gone]
 
     def admit(self):
-        """Give free rows to those who wait."""
+        """Give free rows to waiting sequences."""
         while self.waiting and len(self.live) < self.rows:
             sequence = self.waiting.pop(0)
             self.cache.add()
@@ -71,7 +69,7 @@ class Engine:
             self.tokens.append(sequence.prompt[0])
 
     def step(self):
-        """Move every live sequence on by one token: of its prompt, or a new one."""
+        """Add one token to every live sequence: of its prompt, or a new one."""
         logits = self.model.step(self.cache, np.array(self.tokens))
         temperatures = np.array([sequence.temperature for sequence in self.live])
         chances = np.zeros(len(self.live))
@@ -93,8 +91,8 @@ class Engine:
         self.steps += 1
 
     async def generate(self, prompt, most, temperature, seed):
-        """Yield new tokens as they come. Whoever stops reading, because it was canceled, leaves the
-        batch.
+        """Yield new tokens as they come. A caller that stops reading, because it was canceled,
+        leaves the batch.
         """
         sequence = Sequence(prompt, most, temperature, seed)
         self.waiting.append(sequence)

@@ -36,8 +36,8 @@ BIAS = place_bias()
 
 
 class Cache:
-    """The last keys and values of the sequences that are under way, each in a ring: one row for
-    each sequence, the first ``count`` rows are in use.
+    """The last keys and values of the live sequences, each in a ring. Each sequence has a row; the
+    first ``count`` rows are in use.
     """
 
     def __init__(self, rows):

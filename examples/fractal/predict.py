@@ -45,7 +45,7 @@ class Predictor(BasePredictor):
 
 
 def escape(c: complex, limit: int) -> int:
-    """After how many steps of z² + c the point leaves for good; limit when it does not."""
+    """After how many steps of z² + c the point escapes; limit if it does not."""
     z = 0j
     for step in range(limit):
         if abs(z) > 2:
