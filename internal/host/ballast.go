@@ -10,8 +10,8 @@ const BallastBytes = 8 << 20
 //
 // It is a trick, because it relies on the pacing of Go's collector:
 //
-//   - What it assumes: the collector runs when the heap has grown by GOGC percent of what is live (Go
-//     1.26), and an allocation that is never written takes no pages (Linux).
+//   - What it assumes: the collector runs when the heap has grown by GOGC percent of what is live
+//     (Go 1.26), and an allocation that is never written takes no pages (Linux).
 //   - If that is false: TestTheBallastMakesCollectionsRarer fails. In production the collector runs
 //     more often, or the server takes 8 MiB more.
 //   - What it buys: a live heap of 3 MB is collected each time that 3 MB were allocated, 22 times a

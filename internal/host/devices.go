@@ -11,17 +11,18 @@ import (
 // cudaDevices is the variable by which CUDA is told which GPUs a process may use.
 const cudaDevices = "CUDA_VISIBLE_DEVICES"
 
-// deviceFiles are there for each GPU that the NVIDIA driver shows in this container.
+// deviceFiles matches one file for each GPU that the NVIDIA driver shows in this container.
 const deviceFiles = "/dev/nvidia[0-9]*"
 
-// RunnerDevices is what each runner gets as CUDA_VISIBLE_DEVICES. What --runner-devices says
-// counts; else several runners share what the server may use. It is nil when there is nothing to
-// say.
+// RunnerDevices returns CUDA_VISIBLE_DEVICES of each runner: chosen, the value of
+// --runner-devices, or else the devices of the server shared out among several runners. It returns
+// nil if the variable needs no change.
 func RunnerDevices(chosen string, runners int) ([]string, error) {
 	if chosen != "" {
 		devices := strings.Split(chosen, ";")
 		if len(devices) != runners {
-			return nil, fmt.Errorf("--runner-devices names the devices of %d runners and --runners is %d: write them as in '0;1;2,3', one list for each runner", len(devices), runners)
+			return nil, fmt.Errorf("--runner-devices names the devices of %d runners and --runners is %d: "+
+				"write them as in '0;1;2,3', one list for each runner", len(devices), runners)
 		}
 		return devices, nil
 	}
@@ -47,20 +48,20 @@ func visibleDevices() []string {
 	return devices
 }
 
-// spreadDevices gives neighbours to the same runner: they are often linked. With fewer devices than runners
-// they are shared in turn.
+// spreadDevices gives neighboring devices to the same runner, because they are often linked. With
+// fewer devices than runners, it assigns them in turn.
 func spreadDevices(devices []string, runners int) []string {
 	n := len(devices)
 	if n == 0 {
 		return nil
 	}
-	dealt := make([]string, runners)
-	for i := range dealt {
+	spread := make([]string, runners)
+	for i := range spread {
 		if n < runners {
-			dealt[i] = devices[i%n]
+			spread[i] = devices[i%n]
 		} else {
-			dealt[i] = strings.Join(devices[i*n/runners:(i+1)*n/runners], ",")
+			spread[i] = strings.Join(devices[i*n/runners:(i+1)*n/runners], ",")
 		}
 	}
-	return dealt
+	return spread
 }

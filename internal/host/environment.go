@@ -8,21 +8,23 @@ import (
 	"strings"
 )
 
-// needed are the variables that a Python process with a GPU needs to work at all; --runner-env adds
-// to them.
+// needed lists the variables without which a Python process with a GPU does not work; --runner-env
+// adds to them.
 var needed = []string{
-	"PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LANG", "LC_*", "LD_LIBRARY_PATH", "PYTHON*", "COG_WEIGHTS", "CUDA_*", "NVIDIA_*",
+	"PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LANG", "LC_*", "LD_LIBRARY_PATH", "PYTHON*",
+	"COG_WEIGHTS", "CUDA_*", "NVIDIA_*",
 }
 
-// withheld reports whether the model does not get an entry of the server's environment: a secret,
-// and with allowed, the entries of --runner-env, whatever they do not name.
+// withheld reports whether the model must not get an entry of the server's environment: a secret or,
+// if allowed (the entries of --runner-env) is not nil, a variable that neither needed nor allowed
+// names.
 func withheld(entry string, allowed []string) bool {
 	name, value, _ := strings.Cut(entry, "=")
 	return isSecret(name, value) || allowed != nil && !matchesAny(needed, name) && !matchesAny(allowed, name)
 }
 
-// ModelEnv is what the model sees of the server's environment: what is not withheld, and what
-// --runner-env adds.
+// ModelEnv returns the environment of the model: env without the entries that are withheld, and the
+// NAME=VALUE entries of --runner-env.
 func ModelEnv(env, allowed []string) []string {
 	out := slices.DeleteFunc(slices.Clone(env), func(entry string) bool { return withheld(entry, allowed) })
 	for _, entry := range allowed {
@@ -40,7 +42,7 @@ func matchesAny(patterns []string, name string) bool {
 	})
 }
 
-// CheckRunnerEnv refuses entries of --runner-env that mean nothing, or a secret.
+// CheckRunnerEnv refuses entries of --runner-env that are malformed or name a secret.
 func CheckRunnerEnv(allowed []string) error {
 	for _, entry := range allowed {
 		name, value, given := strings.Cut(entry, "=")

@@ -82,7 +82,7 @@ func (d *WorkingDir) Explain(err error) error {
 	return ExplainGiven(d.given, err, os.Geteuid(), os.Getegid())
 }
 
-// ExplainGiven is explain for a server that runs, or is to run, as this user.
+// ExplainGiven is Explain for a server that runs, or is to run, as this user.
 func ExplainGiven(given string, err error, uid, gid int) error {
 	bad, ok := errors.AsType[*fs.PathError](err)
 	if !ok || !within(bad.Path, given) && !within(given, bad.Path) {
@@ -97,7 +97,7 @@ func within(path, dir string) bool {
 	return strings.HasPrefix(filepath.Clean(path)+"/", filepath.Clean(dir)+"/")
 }
 
-// nearest is the path, or what there is of it.
+// nearest returns the path or its nearest ancestor that exists.
 func nearest(path string) (string, fs.FileInfo) {
 	for {
 		info, err := os.Stat(path)

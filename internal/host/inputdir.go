@@ -27,8 +27,8 @@ func openInputDir(c DirConfig) (*WorkingDir, error) {
 	return d, nil
 }
 
-// inputBases are the places for the files of inputs, the best first. Where no temporary directory
-// can be written, those for messages are better than nothing.
+// inputBases returns the places for the files of inputs, the best first. The places for messages
+// come last, for a machine where no temporary directory can be written.
 func inputBases(c DirConfig) []string {
 	bases := []string{c.ModelTemp, defaultTemp}
 	if c.Given != "" {
@@ -37,7 +37,7 @@ func inputBases(c DirConfig) []string {
 	return slices.Compact(append(bases, sharedMemory))
 }
 
-// defaultTemp is what Go and Python take for the temporary directory when nothing else is said.
+// defaultTemp is the temporary directory of Go and Python if TMPDIR is not set.
 const defaultTemp = "/tmp"
 
 // ModelTemp is the temporary directory of the model in modelDir, which --runner-env may have

@@ -47,7 +47,7 @@ func findHome() home {
 	return home{}
 }
 
-// Exists reports whether there is something at path.
+// Exists reports whether path names a file or a directory.
 func Exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
@@ -59,8 +59,8 @@ func OwnPython() string {
 }
 
 // PythonPath is what python needs in PYTHONPATH to find our cog package, empty when it finds it by
-// itself. Another interpreter than ours gets a directory in work with nothing but that package: the
-// rest of our site-packages is none of its business.
+// itself. Another interpreter than ours gets a directory in work with nothing but that package,
+// because the rest of our site-packages is not meant for it.
 func PythonPath(python, work string) (string, error) {
 	h := findHome()
 	if err := h.conflict(); err != nil || h.checkout != "" {

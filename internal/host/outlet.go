@@ -20,9 +20,9 @@ const (
 	flushWait   = time.Second
 )
 
-// Outlet writes to a standard stream and never blocks. Whoever reads it may have stopped: that must
-// not stop the answers to clients, which wait for the logs that belong to them. What does not fit
-// into the outlet is lost, and it says how much.
+// Outlet writes to a standard stream and never blocks. The reader of the stream may have stopped,
+// and that must not delay answers to clients, which wait for the logs that belong to them. The
+// outlet drops what does not fit into its buffer, and writes a line about how much that was.
 type Outlet struct {
 	fd    int
 	lacks func(lost int) []byte // the line that says how much is lost
@@ -76,8 +76,8 @@ func (o *Outlet) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// pushLocked writes what can be written without waiting and returns how much that was. What fails
-// counts as written: there is nobody to tell.
+// pushLocked writes as much as the stream takes without blocking and returns how much that was. A
+// write that fails counts as written, because there is nobody to report it to.
 func (o *Outlet) pushLocked(p []byte) (n int) {
 	for n < len(p) && o.ready(0) {
 		written, err := unix.Write(o.fd, p[n:min(len(p), n+atomicWrite)])
@@ -105,7 +105,8 @@ func (o *Outlet) ready(limit int) bool {
 	}
 }
 
-// drain writes what is held as it is read. It ends with the process if it is not read any more.
+// drain writes the held bytes as the reader takes them. It ends with the process if the reader has
+// stopped.
 func (o *Outlet) drain() {
 	for {
 		o.ready(-1)

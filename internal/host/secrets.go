@@ -11,15 +11,15 @@ import (
 	"unicode"
 )
 
-// secret is a setting of the server that no model gets to see, under whichever of its names it was
-// given.
+// secret is a setting of the server that models must not see, whether it was given as a variable or
+// as a flag.
 type secret struct {
 	variable string // a name, or a pattern of names
 	flag     string // "" when there is none
 	address  bool   // a secret only if it is an address with a user or a query
 }
 
-// secrets are all that there are. HTTP_PROXY and the like are not among them: the model reaches the
+// secrets lists them all. HTTP_PROXY and the like are not among them, because the model reaches the
 // network by the same proxy.
 var secrets = []secret{
 	{variable: "COGGO_AUTH_TOKEN"},
@@ -33,8 +33,8 @@ var secrets = []secret{
 }
 
 // ReadSecret strips the white space off the ends of a secret: files and manifests often add a line
-// break. It refuses one of which nothing is left, because that would stand for none, and one that
-// no header can carry.
+// break. It refuses a blank secret, because an empty one would mean that none is set, and one with
+// a control character, because a header can't carry it.
 func ReadSecret(source, text string) (string, error) {
 	secret := strings.TrimSpace(text)
 	switch {
@@ -54,7 +54,7 @@ func isSecret(name, value string) bool {
 	})
 }
 
-// authorizes reports whether an address holds more than where to go.
+// authorizes reports whether an address may contain credentials: a user or a query.
 func authorizes(address string) bool {
 	u, err := url.Parse(address)
 	return err != nil || u.User != nil || u.RawQuery != ""
@@ -65,10 +65,9 @@ func isSecretFlag(name string) bool {
 	return name != "" && slices.ContainsFunc(secrets, func(s secret) bool { return s.flag == name })
 }
 
-// HideSecrets keeps what the model must not see out of what /proc shows of this process: the
-// secrets, and with --runner-env every variable that it does not name. token is a secret that came
-// in another way. An error is about secrets only: without any there is nothing that must not be
-// seen.
+// HideSecrets overwrites in the memory that /proc shows of this process what the model must not see:
+// the secrets and, with --runner-env, every variable that it does not name. token is a secret from
+// another source, such as a file. It returns an error only if there are secrets to hide.
 func HideSecrets(token string, runnerEnv []string) error {
 	withheld := func(entry string) bool { return withheld(entry, runnerEnv) }
 	known := token != "" || slices.ContainsFunc(os.Args, func(text string) bool { name, _, _ := strings.Cut(text, "="); return isSecretFlag(name) }) ||
@@ -83,10 +82,10 @@ func HideSecrets(token string, runnerEnv []string) error {
 }
 
 // blankEnvironment overwrites the values of entries that are withheld, in a region of memory as the
-// kernel has filled it at the start of a process: texts that end in NUL. It reports whether it has
+// kernel has filled it at the start of a process: strings that end in NUL. It reports whether it has
 // found any.
 func blankEnvironment(region []byte, withheld func(entry string) bool) (found bool) {
-	for text := range texts(region) {
+	for text := range cStrings(region) {
 		if _, value, ok := bytes.Cut(text, []byte("=")); ok && withheld(string(text)) {
 			found = wipe(value)
 		}
@@ -97,7 +96,7 @@ func blankEnvironment(region []byte, withheld func(entry string) bool) (found bo
 // blankArguments does the same for the values of secret flags on the command line.
 func blankArguments(region []byte) (found bool) {
 	next := false
-	for text := range texts(region) {
+	for text := range cStrings(region) {
 		name, value, joined := bytes.Cut(text, []byte("="))
 		switch {
 		case next:
@@ -111,8 +110,8 @@ func blankArguments(region []byte) (found bool) {
 	return found
 }
 
-// texts are the texts of a region, which can be written to.
-func texts(region []byte) func(yield func([]byte) bool) {
+// cStrings yields the NUL-terminated strings of a region; writing to them writes to the region.
+func cStrings(region []byte) func(yield func([]byte) bool) {
 	return func(yield func([]byte) bool) {
 		for len(region) > 0 {
 			text, rest, _ := bytes.Cut(region, []byte{0})

@@ -52,10 +52,10 @@ const (
 	chosen
 )
 
-// Path is where it is.
+// Path returns the path of the directory.
 func (d *WorkingDir) Path() string { return d.path }
 
-// Durable reports whether a later server takes up what is in the directory.
+// Durable reports whether a later server adopts the predictions in the directory.
 func (d *WorkingDir) Durable() bool { return d.kind != ephemeral }
 
 const (
@@ -113,8 +113,8 @@ func chooseWorkingDir(c DirConfig, log *slog.Logger) (*WorkingDir, error) {
 	return d, nil
 }
 
-// usableBases are the places for directories that nobody has chosen, the best first. A small
-// /dev/shm is better than nothing: a container with a read-only root may have no other.
+// usableBases returns the places for directories that the server chooses, the best first. A small
+// /dev/shm comes last but is in the list: a container with a read-only root may have no other.
 func usableBases() []string {
 	bases := []string{os.TempDir()}
 	var stat unix.Statfs_t
@@ -127,8 +127,8 @@ func usableBases() []string {
 	return slices.Compact(bases)
 }
 
-// openOwn takes the directory of this user's model on this port. One that is there goes before the
-// best place for a new one: how much room there was may have been otherwise when it was made.
+// openOwn takes the directory of this user's model on this port. It prefers one that exists over the
+// best place for a new one, because the free space may have differed when that one was made.
 func openOwn(bases []string, c DirConfig) (d *WorkingDir, err error) {
 	name := ownName(c.ModelDir, c.Port)
 	in := func(base string) string { return filepath.Join(privateBase(base), name) }
@@ -240,8 +240,8 @@ func (d *WorkingDir) mark() error {
 	return os.WriteFile(filepath.Join(d.path, ephemeralMark), nil, 0o600)
 }
 
-// Renew makes the directory anew if a model has removed it. It returns an error when it must not be
-// used any more.
+// Renew creates the directory again if a model has removed it. It returns an error if the directory
+// must not be used any more.
 func (d *WorkingDir) Renew() error {
 	if d.kind == ephemeral {
 		if err := os.MkdirAll(filepath.Dir(d.path), 0o700); err != nil {
@@ -282,11 +282,11 @@ func sweepEphemeral(base, prefix string) {
 	}
 }
 
-// End is close after an orderly end, which leaves nothing but what is owed: nobody was promised a
-// result for longer.
+// End is Close after an orderly shutdown. It keeps only webhooks that are still to be delivered:
+// results were not promised for longer.
 func (d *WorkingDir) End() { d.closeWith(false) }
 
-// Close gives the directory back. Once it is closed, nothing more happens.
+// Close releases the directory. Later calls do nothing.
 func (d *WorkingDir) Close() { d.closeWith(true) }
 
 func (d *WorkingDir) closeWith(results bool) {
@@ -307,8 +307,8 @@ func (d *WorkingDir) closeWith(results bool) {
 	})
 }
 
-// remove makes the directory an ephemeral one first: whoever looks for it finds it whole or not at
-// all, and if this server is killed meanwhile, the next one sweeps it.
+// remove renames the directory to an ephemeral one first. So a server that looks for it finds it
+// whole or not at all, and if this server is killed meanwhile, the next one sweeps it.
 func (d *WorkingDir) remove() error {
 	if err := d.mark(); err != nil {
 		return os.RemoveAll(d.path)
