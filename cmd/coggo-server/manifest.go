@@ -130,7 +130,7 @@ func (m *manifest) concurrency(value any) int {
 	}
 	n, err := strconv.Atoi(fmt.Sprint(most))
 	if err != nil || n < 1 {
-		m.warn("concurrency.max is %s and not a whole number of at least 1, so it is not read", kindOf(most))
+		m.warn("concurrency.max is %s and not an integer of at least 1, so it is not read", kindOf(most))
 		return 0
 	}
 	return n

@@ -12,6 +12,8 @@ TYPE_CHECKING = (
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from cog.base_predictor import BasePredictor as BasePredictor
+    from cog.base_predictor import BaseRunner as BaseRunner
     from cog.batch import batch as batch
     from cog.coder import Coder as Coder
     from cog.errors import CancelationException as CancelationException
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
     from cog.input import FieldInfo as FieldInfo
     from cog.input import Input as Input
     from cog.model import BaseModel as BaseModel
-    from cog.predictor import BasePredictor as BasePredictor
-    from cog.predictor import BaseRunner as BaseRunner
     from cog.predictor import concurrent as concurrent
     from cog.predictor import streaming as streaming
     from cog.scope import Scope as Scope
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 _HOMES: dict[str, str] = {
     "AsyncConcatenateIterator": "types",
     "BaseModel": "model",
-    "BasePredictor": "predictor",
-    "BaseRunner": "predictor",
+    "BasePredictor": "base_predictor",
+    "BaseRunner": "base_predictor",
     "CancelationException": "errors",
     "Coder": "coder",
     "ConcatenateIterator": "types",

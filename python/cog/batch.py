@@ -38,7 +38,7 @@ def batch(
         raise TypeError("@batch needs parentheses: write @batch(max_size=16)")
     if isinstance(max_size, bool) or not isinstance(max_size, int) or max_size < 1:
         raise ValueError(
-            f"@batch(max_size={max_size!r}): max_size must be a whole number of at least 1"
+            f"@batch(max_size={max_size!r}): max_size must be an integer of at least 1"
         )
     if (
         isinstance(max_wait_ms, bool)

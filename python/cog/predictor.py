@@ -1,80 +1,13 @@
-"""What a model derives from, and how it says what it can do."""
+"""Decorators of a model's methods, and the functions that load a model by its reference."""
 
 from __future__ import annotations
 
 from typing import Any, Callable, TypeVar, overload
 
+from cog.base_predictor import BasePredictor as BasePredictor
+from cog.base_predictor import BaseRunner as BaseRunner
+
 _F = TypeVar("_F", bound=Callable[..., Any])
-
-#: The methods whose parameters are inputs.
-METHODS = ("predict", "run", "train")
-
-
-class _ScopeOf:
-    """The scope of the running prediction. No property: a model may have an attribute of that
-    name.
-    """
-
-    def __get__(self, model: Any, owner: Any) -> Any:
-        from cog.scope import current_scope
-
-        return current_scope()
-
-
-class BaseRunner:
-    """Base of a model with ``run()``."""
-
-    scope = _ScopeOf()
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        if any(has_own(cls, name) for name in METHODS):
-            from cog.internal.contract.direct import complete
-
-            complete(cls)
-
-    def setup(self, weights: Any | None = None) -> Any:
-        """Prepare the model once, before the first prediction."""
-
-    def run(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the ``predict`` of a model that has no ``run``. Raises NotImplementedError where it
-        has neither.
-        """
-        return _other(self, "predict")(*args, **kwargs)
-
-    def predict(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the ``run`` of a model that has no ``predict``. Raises NotImplementedError where it
-        has neither.
-        """
-        return _other(self, "run")(*args, **kwargs)
-
-    def record_metric(self, name: str, value: Any, mode: str = "replace") -> None:
-        """Record a metric of the running prediction."""
-        self.scope.record_metric(name, value, mode)
-
-
-def _other(model: BaseRunner, name: str) -> Callable[..., Any]:
-    """The method of a model that its author has written under the other name."""
-    found = getattr(model, name)
-    if getattr(found, "__func__", None) is vars(BaseRunner)[name]:
-        raise NotImplementedError(f"{type(model).__name__} has neither run nor predict")
-    method: Callable[..., Any] = found
-    return method
-
-
-def has_own(model: type, name: str) -> bool:
-    """Whether the author of a class has written its ``predict``, ``run`` or ``train``."""
-    found = getattr(model, name, None)
-    return found is not None and found is not getattr(BaseRunner, name, None)
-
-
-class BasePredictor(BaseRunner):
-    """Base of a model with ``predict()``::
-
-    class Predictor(BasePredictor):
-        def predict(self, name: str) -> str:
-            return "hello " + name
-    """
 
 
 @overload
@@ -110,7 +43,7 @@ def concurrent(function: Any = None, *, max: Any = 1) -> Any:  # noqa: A002 - th
     if function is not None and not callable(function):
         function, max = None, function  # noqa: A001 - as in @concurrent(8)
     if isinstance(max, bool) or not isinstance(max, int) or max < 1:
-        raise ValueError(f"@concurrent(max={max!r}): max must be a whole number of at least 1")
+        raise ValueError(f"@concurrent(max={max!r}): max must be an integer of at least 1")
 
     def mark(function: _F) -> _F:
         function.__cog_concurrent__ = max  # type: ignore[attr-defined]
@@ -138,8 +71,8 @@ def has_setup_weights(predictor: BaseRunner) -> bool:
 
 
 def extract_setup_weights(predictor: BaseRunner) -> Any:
-    """The ``weights`` that the server gives to ``setup()`` of a predictor; None when there are none
-    or it takes none.
+    """The ``weights`` that the server gives to ``setup()`` of a predictor. None if the server has
+    none, or if ``setup()`` does not take them.
     """
     from cog.internal.contract.loader import weights_of
 

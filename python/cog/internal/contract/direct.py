@@ -10,6 +10,7 @@ import sys
 from types import FunctionType, MethodType
 from typing import Any, Callable
 
+from cog.base_predictor import METHODS
 from cog.errors import LoadError
 from cog.input import FieldInfo
 from cog.internal.contract.fields import Field
@@ -21,7 +22,6 @@ from cog.internal.contract.signature import (
     signature,
 )
 from cog.internal.pristine import builtins as __builtins__  # noqa: F401
-from cog.predictor import METHODS
 
 
 def complete(owner: type) -> None:

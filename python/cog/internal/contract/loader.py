@@ -8,6 +8,7 @@ from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from typing import Any, Callable
 
+from cog.base_predictor import BasePredictor, BaseRunner, has_own
 from cog.errors import LoadError
 from cog.input import UNSET
 from cog.internal.contract.direct import as_written, complete
@@ -25,7 +26,6 @@ from cog.internal.contract.signature import (
 )
 from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 from cog.internal.pristine import os
-from cog.predictor import BasePredictor, BaseRunner, has_own
 
 _HINT = "write FILE:NAME, such as predict.py:Predictor"
 

@@ -164,7 +164,7 @@ def _check_values(said: dict[str, Any]) -> None:
         ):
             raise Problem(f"{name}={value!r} is a bound that no number fits: leave it out")
         if name in _LENGTHS and not (number and isinstance(value, int) and value >= 0):
-            raise Problem(f"{name}={value!r} must be a whole number of at least 0")
+            raise Problem(f"{name}={value!r} must be an integer of at least 0")
     if not isinstance(said.get("regex", ""), str):
         raise Problem(f"regex={said['regex']!r} must be a string")
 
