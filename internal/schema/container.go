@@ -137,7 +137,8 @@ func (w *walk) demand(keys map[string]int, needed []string) {
 // count adds a problem when there are too few or too many.
 func (w *walk) count(count int, least, most *int, noun string) {
 	if least != nil && count < *least {
-		w.add("too_short", fmt.Sprintf("must have at least %s; got %d", plural(*least, noun), count))
+		w.add("too_short",
+			fmt.Sprintf("must have at least %s; got %d", plural(*least, noun), count))
 	}
 	if most != nil && count > *most {
 		w.add("too_long", fmt.Sprintf("must have at most %s; got %d", plural(*most, noun), count))
