@@ -1,6 +1,4 @@
-"""The real server, the real runner, a real webhook receiver: nothing here stands in for
-anything.
-"""
+"""Fixtures: the real server, the real runner and a real webhook receiver. Nothing is mocked."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ import pytest
 
 from http_harness import Receiver, Server
 from http_store import Store
-from left_behind import nothing_left
+from leftovers import no_leftovers
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -60,14 +58,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def real_python() -> str:
-    """The interpreter itself: a shim in front of it would cost more than the runner's whole
-    boot.
-    """
+    """Return the interpreter itself: a shim before it costs more than the whole boot."""
     return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 
 
 class Starter:
-    """Starts servers and, at the end, stops them all: they must leave nothing behind."""
+    """Starts servers, and stops all of them at the end; they must leave nothing behind."""
 
     def __init__(self, directories: pytest.TempPathFactory) -> None:
         self._directories = directories
@@ -93,12 +89,12 @@ class Starter:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Whatever breaks in the tests of faults, nothing of it stays."""
+def leave_nothing(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Check after the tests of faults that no process, thread or port is left."""
     if request.path.parent.name != "faults":
         yield
         return
-    with nothing_left():
+    with no_leftovers():
         yield
 
 
@@ -106,10 +102,10 @@ def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
 def start(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Starter]:
-    """Starts servers for one test.
+    """Start servers for one test.
 
-    A receiver or a store closes after them: a server waits 10 s at its end for a receiver that
-    does not answer.
+    A receiver or a store closes after them: at its end a server waits 10 s for a receiver that does
+    not answer.
     """
     for peer in ("receiver", "store"):
         if peer in request.fixturenames:
@@ -121,7 +117,7 @@ def start(
 
 @pytest.fixture(scope="module")
 def start_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
-    """Starts servers that the tests of a module share, where their state does not matter."""
+    """Start servers that the tests of a module share, where their state does not matter."""
     made = Starter(tmp_path_factory)
     yield made
     made.close()
@@ -137,7 +133,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def store() -> Iterator[Store]:
-    """A server of files and a taker of uploads."""
+    """A server of files that also takes uploads."""
     made = Store()
     yield made
     made.close()

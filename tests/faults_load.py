@@ -1,5 +1,5 @@
-"""Load with faults, and the ledger of what became of it. ``make chaos``, ``make kills`` and ``make
-soak`` run it as a program, which prints what docs/reliability.md shows.
+"""Load with faults, and a ledger of every prediction. As a program it is ``make chaos``, ``make
+kills`` and ``make soak``, and prints the figures of docs/reliability.md.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ COMPLETED = ["completed"]
 
 
 class Ledger(NamedTuple):
-    """What was asked for and what became of it."""
+    """The requests that were sent, and the result of each."""
 
     sent: int
     accepted: int

@@ -1,5 +1,5 @@
-"""What clients, receivers and models put into a server, and the memory that it takes for that: the
-rows of ``make soak``, and in small tests/faults/test_memory.py.
+"""Measures the memory that the server needs for the bytes of clients, receivers and models: the
+rows of ``make soak`` and, in small, tests/faults/test_memory.py.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""What the tests of faults share: models that can be killed in the middle, and ways to look at what
-is left.
+"""Shared by the tests of faults: models that can be killed in the middle, and ways to look at the
+results.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ def descriptors(pid: int) -> int:
 
 
 def files_in(directory: pathlib.Path) -> list[str]:
-    """Every file below a directory, by its path from there; what goes meanwhile is gone."""
+    """Return every file below a directory, by its relative path; files that disappear meanwhile are
+    omitted.
+    """
     return sorted(
         os.path.relpath(os.path.join(at, name), directory)
         for at, _, names in os.walk(directory)
@@ -69,6 +71,6 @@ def free_port() -> str:
 
 
 def asked(server: Server, input: Any, **envelope: Any) -> None:
-    """An asynchronous prediction that is taken."""
+    """Start an asynchronous prediction, which must be accepted."""
     answer = server.predict(input, ASYNC, **envelope)
     assert answer.status == 202, answer

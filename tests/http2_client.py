@@ -1,6 +1,4 @@
-"""A client of HTTP/2 that knows in advance what the server speaks. It can be slow, odd and
-hostile.
-"""
+"""An HTTP/2 client with prior knowledge, which can be slow, odd and hostile."""
 
 from __future__ import annotations
 
@@ -203,7 +201,7 @@ class Http2:
             self.h2.increment_flow_control_window(size)
 
     def close(self) -> None:
-        """Leave, whatever is still to come."""
+        """Disconnect, even if more is due."""
         self.socket.close()
 
     def __enter__(self) -> Http2:

@@ -1,4 +1,4 @@
-"""A reader of server-sent events, strict about their form."""
+"""A strict reader of server-sent events."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Stream:
         raise AssertionError(f"the stream ended before {name}: {seen[-5:]}")
 
     def close(self) -> None:
-        """Leave, whatever is still to come."""
+        """Disconnect, even if more events are due."""
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:  # the server has closed it

@@ -1,4 +1,4 @@
-"""What the HTTP tests drive: a server process and a webhook receiver."""
+"""The processes of the HTTP tests: a server and a webhook receiver."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from waiting import alive, until
 
 
 class Answer(NamedTuple):
-    """An HTTP answer, read whole."""
+    """A complete HTTP answer."""
 
     status: int
     headers: dict[str, str]
@@ -36,8 +36,8 @@ class Answer(NamedTuple):
 
 
 def processes(mark: str) -> list[int]:
-    """The processes that were born with ``mark`` in their environment, whatever became of their
-    parents.
+    """Return the processes that were started with ``mark`` in their environment, whatever their
+    parent.
     """
     found = []
     for directory in pathlib.Path("/proc").glob("[0-9]*"):
@@ -51,7 +51,7 @@ def processes(mark: str) -> list[int]:
 
 
 def is_runner(pid: int) -> bool:
-    """Whether a process is a runner itself, and not a copy that the model has forked."""
+    """Report whether a process is a runner itself, and not a fork of one by the model."""
     try:
         return (
             os.getpgid(pid) == pid
@@ -107,12 +107,12 @@ class Server:
         self.port = 0
 
     def log(self) -> str:
-        """What the server and the model have written."""
+        """Return all that the server and the model have written."""
         size = os.fstat(self._log.fileno()).st_size
         return os.pread(self._log.fileno(), size, 0).decode("utf-8", "replace")
 
     def lines(self, msg: str) -> list[dict[str, Any]]:
-        """The lines of its log with this message; with LOG_FORMAT=json."""
+        """Return the log lines with this message; needs LOG_FORMAT=json."""
         found = [
             json.loads(line)
             for line in self.log().splitlines()
@@ -121,11 +121,11 @@ class Server:
         return [line for line in found if line.get("msg") == msg]
 
     def line(self, msg: str) -> dict[str, Any]:
-        """The first of them, once it is there."""
+        """Wait for the first log line with this message."""
         return until(f"it says {msg}", lambda: self.lines(msg))[0]  # type: ignore[no-any-return]
 
     def memory(self, kind: str = "VmHWM") -> int:
-        """Bytes that the server itself has had at most; with VmRSS those that it has now."""
+        """Return the most bytes that the server itself has used; with VmRSS, those it uses now."""
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.split(f"{kind}:")[1].split()[0]) << 10
 
@@ -151,7 +151,7 @@ class Server:
     def ask(
         self, method: str, path: str, body: Any = None, timeout: float = 30, **headers: str
     ) -> Answer:
-        """One request on a connection of its own; underscores in header names are dashes."""
+        """Send one request on a new connection; underscores in header names become dashes."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             given = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -179,7 +179,7 @@ class Server:
         return self.ask("POST", "/predictions", body, **(headers or {}))
 
     def ended(self, id: str, seconds: float = 15) -> Any:
-        """The prediction once it has ended."""
+        """Wait until the prediction has finished, and return it."""
 
         def look() -> Any:
             found = self.get(f"/predictions/{id}").json
@@ -188,7 +188,7 @@ class Server:
         return until(f"{id} ends", look, seconds)
 
     def runner(self) -> int:
-        """The pid of the runner."""
+        """Return the pid of the runner."""
 
         def find() -> int:
             pid = self.process.pid
@@ -201,16 +201,16 @@ class Server:
         return int(until("there is a runner", find))
 
     def spool(self) -> pathlib.Path:
-        """The directory that server and runner share."""
+        """Return the working directory."""
         words = pathlib.Path(f"/proc/{self.runner()}/cmdline").read_text().split("\0")
         return pathlib.Path(words[words.index("--working-dir") + 1])
 
     def inputs(self) -> list[pathlib.Path]:
-        """The directories with the files of inputs, one for each prediction."""
+        """Return the directories of input files, one for each prediction."""
         return [path for path in self._given.glob("coggo-inputs-*/*") if path.is_dir()]
 
     def temporary_files(self) -> set[pathlib.Path]:
-        """What the model has made in its temporary directory."""
+        """Return the files that the model has made in its temporary directory."""
         found = (path for path in self.temporary.rglob("*") if path.is_file())
         return {
             path
@@ -219,19 +219,19 @@ class Server:
         }
 
     def kill(self) -> None:
-        """End the server as nobody would like to be ended."""
+        """Kill the server with SIGKILL."""
         self.process.kill()
         self.process.wait(10)
 
     def close_in_a_hurry(self) -> None:
-        """Stop the server by two signals: it does not wait for webhooks that nobody takes."""
+        """Stop the server with two signals, so that it does not wait for undeliverable webhooks."""
         self.process.send_signal(signal.SIGINT)
         until("it is shutting down", lambda: "shutting down" in self.log())
         self.process.send_signal(signal.SIGINT)
         assert self.process.wait(30) == self.expect_exit, self.log()
 
     def close(self) -> None:
-        """Stop the server; it must end in order, and leave neither a process nor a file."""
+        """Stop the server; it must exit cleanly, and leave neither a process nor a file."""
         try:
             self._stop()
         finally:
@@ -256,14 +256,14 @@ class Server:
 
 
 def data_of(url: str) -> tuple[bytes, str]:
-    """The contents of a data URL, and its media type."""
+    """Return the contents of a data URL, and its media type."""
     head, _, text = url.partition(",")
     assert head.startswith("data:") and head.endswith(";base64"), url
     return base64.b64decode(text, validate=True), head[len("data:") : -len(";base64")]
 
 
 def asking(port: int, path: str, *head: str, room: int = 4096) -> socket.socket:
-    """A client that asks, has little room for the answer, and takes nothing of it yet."""
+    """Send a GET from a client with a small receive buffer, and read nothing of the answer yet."""
     client = socket.socket()
     client.settimeout(20)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
@@ -273,14 +273,14 @@ def asking(port: int, path: str, *head: str, room: int = 4096) -> socket.socket:
 
 
 def hung_up_on(client: socket.socket) -> bool:
-    """Whether the server has closed its end."""
+    """Report whether the server has closed its end."""
     watch = select.poll()
     watch.register(client, select.POLLRDHUP)
     return bool(watch.poll(0))
 
 
 class Reply(NamedTuple):
-    """An HTTP answer as a test wants it: ``body`` may be endless."""
+    """An HTTP answer for a peer to send; ``body`` may be endless."""
 
     status: int
     headers: dict[str, str]
@@ -288,7 +288,7 @@ class Reply(NamedTuple):
 
 
 def write_reply(handler: http.server.BaseHTTPRequestHandler, reply: Reply) -> None:
-    """Answer a request; a client that leaves meanwhile is nobody's concern."""
+    """Answer a request. A client may disconnect meanwhile."""
     try:
         handler.send_response(reply.status)
         for name, value in reply.headers.items():

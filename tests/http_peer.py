@@ -1,4 +1,4 @@
-"""An HTTP server in a thread, for those that a server under test talks to."""
+"""An HTTP server in a thread, for requests of the server under test."""
 
 from __future__ import annotations
 
@@ -32,8 +32,10 @@ class Peer(http.server.ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def close(self) -> None:
-        """Stop, and hang up on everyone. The server of another test, which tries its own receiver
-        again, may have met this one on the same port, and would keep its connection for long.
+        """Stop, and close every connection.
+
+        Another test's server that retries its own receiver may have met this one on the same port, and
+        would keep its connection for long.
         """
         self.shutdown()
         self.server_close()

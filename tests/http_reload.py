@@ -71,7 +71,7 @@ def inputs(server: Server) -> set[str]:
 
 
 def asked(server: Server, input: dict[str, Any]) -> tuple[threading.Thread, list[Answer]]:
-    """A prediction that somebody waits for."""
+    """Start a prediction in a thread that waits for it."""
     answers: list[Answer] = []
     thread = threading.Thread(target=lambda: answers.append(server.predict(input)))
     thread.start()

@@ -1,4 +1,4 @@
-"""A server of files and a taker of uploads, programmed by the tests."""
+"""A server of files that takes uploads, programmed by the tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from http_peer import Peer
 
 
 class Got(NamedTuple):
-    """A request as it came."""
+    """A received request."""
 
     method: str
     path: str
@@ -20,8 +20,8 @@ class Got(NamedTuple):
 
 
 class Store:
-    """Answers by path: ``routes[path](n)`` for the n-th request of a path, counted from 1; 404
-    where there is none.
+    """Answers by path: ``routes[path](n)`` answers the n-th request of a path, counted from 1.
+    Other paths are 404.
     """
 
     def __init__(self, host: str = "127.0.0.1") -> None:

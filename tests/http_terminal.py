@@ -1,4 +1,4 @@
-"""A terminal, as somebody has it who starts the server by hand."""
+"""A terminal for a server that a person starts by hand."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Terminal:
 
     @property
     def shown(self) -> str:
-        """All that it has written."""
+        """Return all that the process has written."""
         return self._read.decode("utf-8", "replace")
 
     def wait(self, text: str, seconds: float = 30) -> None:

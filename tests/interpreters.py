@@ -1,4 +1,4 @@
-"""The Pythons of this machine, and what a script says in each of them."""
+"""The Python versions of this machine, and the answers of a script in each of them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _path_without_shims() -> str:
 
 
 def every() -> dict[str, str]:
-    """All of them, by version."""
+    """Return all installed versions and their interpreters, by version."""
     found = {f"3.{minor}": interpreter(minor) for minor in range(OLDEST, NEWEST + 1)}
     return {version: python for version, python in found.items() if python is not None}
 

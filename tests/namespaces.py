@@ -1,6 +1,4 @@
-"""Tests that need a machine of their own run in new namespaces of Linux: with mounts and a network
-that nobody else sees.
-"""
+"""Runs tests in new Linux namespaces, with mounts and a network of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting for something to become true, and for processes to go: what every kind of test needs."""
+"""Waits for conditions and for processes to exit; shared by all kinds of tests."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Without a flag, too, what was accepted outlives the server; and nobody takes or removes the
-directory of another.
+"""Without any flag, accepted predictions outlive the server; and no server takes or removes
+another's directory.
 """
 
 from __future__ import annotations

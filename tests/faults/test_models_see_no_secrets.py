@@ -1,5 +1,5 @@
-"""What docs/security.md promises of the model's process: what it sees of the server, and as whom it
-runs.
+"""The promises of docs/security.md about the model's process: what it can see of the server, and
+its user.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""Models that do not heed a cancel: it ends within the grace all the same, and the next prediction
-works.
-"""
+"""Models that ignore a cancel: it ends within the grace period, and the next prediction works."""
 
 from __future__ import annotations
 

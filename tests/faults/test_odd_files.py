@@ -1,5 +1,5 @@
-"""A model puts something else in the place of a file of the protocol, or of an output: nobody waits
-at it or reads it without end.
+"""A model replaces a file of the protocol, or an output, by something else: the server neither
+blocks on it nor reads it without end.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The server is killed. The next one on the same directory loses nothing, and nobody is told two
-different ends.
+"""The server is killed. The next one on the same directory loses nothing, and reports one end of
+each prediction.
 """
 
 from __future__ import annotations

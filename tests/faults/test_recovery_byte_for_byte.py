@@ -1,5 +1,5 @@
-"""What a restarted server knows of a prediction is what its client has sent, byte for byte: one run
-for a PUT, one body for a webhook.
+"""A restarted server knows the bytes that the client has sent: one run for a PUT, one body for a
+webhook.
 """
 
 from __future__ import annotations

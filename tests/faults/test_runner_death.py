@@ -1,4 +1,4 @@
-"""The runner dies: what it had in flight fails at once, and the next prediction works."""
+"""The runner dies: its predictions in flight fail at once, and the next prediction works."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nobody reads what the server writes: a full pipe stops no answer."""
+"""The server's own output is not read: a full pipe delays no answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""--access-log: a line for each request, and none of its secrets."""
+"""--access-log: a line for each request, without secrets."""
 
 from __future__ import annotations
 

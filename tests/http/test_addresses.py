@@ -1,6 +1,4 @@
-"""The URLs that the server gives out are those by which its client reaches it, whatever proxies are
-in between.
-"""
+"""The server gives out URLs by which its client reaches it, behind any proxies."""
 
 from __future__ import annotations
 

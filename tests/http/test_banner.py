@@ -1,5 +1,5 @@
-"""What the server says on a terminal once the model is set up: who can use it, and a command that
-works as it is.
+"""The banner on a terminal once the model is set up: which clients can use the server, and a
+command that works as printed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""coggo-server check: what a model is, and what keeps it from being served."""
+"""coggo-server check: a description of the model, and the reasons why it cannot be served."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls of predict by the model itself: what they leave out has its default."""
+"""Calls of predict by the model itself: omitted inputs have their defaults."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What a source sends beside the bytes of a file: how they are encoded, what the file is called,
-cookies for the next step.
+"""Downloads beyond the bytes of a file: content encoding, the name of the file, cookies for the
+next step.
 """
 
 from __future__ import annotations

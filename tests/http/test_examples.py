@@ -1,5 +1,5 @@
-"""examples.json beside a model: inputs to try, checked against the model, with the files that they
-name and no others.
+"""examples.json next to a model: example inputs, checked against the model, with the files that
+they name and no others.
 """
 
 from __future__ import annotations

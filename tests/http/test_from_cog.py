@@ -1,4 +1,4 @@
-"""docs/from-cog.md: what it says of Cog's flags, variables, paths and names is so."""
+"""docs/from-cog.md: its statements about Cog's flags, variables, paths and names are true."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""HTTP/2 without TLS, by prior knowledge: every path does what it does in HTTP/1.1, on the same
-port.
-"""
+"""HTTP/2 without TLS, by prior knowledge: every path works as in HTTP/1.1, on the same port."""
 
 from __future__ import annotations
 

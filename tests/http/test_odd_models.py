@@ -1,5 +1,5 @@
-"""Models that public ones are like: what is odd and works is served with a warning, and types mean
-what they stand for.
+"""Odd models, like public ones: a model that works is served with a warning, and types keep their
+meaning.
 """
 
 from __future__ import annotations

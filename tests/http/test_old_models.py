@@ -1,4 +1,4 @@
-"""What models of Cog count on and do not find here: the error says what to do."""
+"""Models that need parts of Cog that do not exist here: the error says what to do."""
 
 from __future__ import annotations
 

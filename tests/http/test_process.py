@@ -1,4 +1,4 @@
-"""What a model finds in its process: arguments, modules of its own, a loop or none."""
+"""The model's process: arguments, its own modules, with and without an event loop."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Inputs that are models of pydantic: files in them are fetched, secrets in them are shown to
-nobody, in both versions.
+"""Inputs that are models of pydantic: their files are fetched, their secrets are never shown, in
+both versions.
 """
 
 from __future__ import annotations

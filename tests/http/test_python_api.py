@@ -1,4 +1,4 @@
-"""The examples in docs/python-api.md do what stands under them."""
+"""The examples in docs/python-api.md do what is printed under them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What every refusal has in its body, whoever refuses and whatever: clients of one peer look at
-`detail`, of the other at `error`.
-"""
+"""Every refusal has the same members: some clients look at `detail`, others at `error`."""
 
 from __future__ import annotations
 

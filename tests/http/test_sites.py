@@ -1,6 +1,4 @@
-"""Pages of other sites: what they may not do through the browser of somebody who can reach the
-server.
-"""
+"""Pages of other sites must not use the server through the browser of a user who can reach it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people see who start the server in a terminal, and what programs see in its logs."""
+"""The output on a terminal, and the logs that programs read."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""URLs as people write them: they go out as RFC 3986 wants them, wherever they come from, and are
-shown as they were sent.
+"""URLs as people write them: they are sent as RFC 3986 wants them, from every source, and shown as
+they were given.
 """
 
 from __future__ import annotations

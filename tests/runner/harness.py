@@ -23,7 +23,7 @@ READY, BUSY, LOOK = signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP
 
 
 def make_spool(path: pathlib.Path) -> pathlib.Path:
-    """The working directory as the server prepares it."""
+    """Make the working directory as the server prepares it."""
     path.mkdir(mode=0o700)
     for name in (".tmp", "outputs", "health"):
         (path / name).mkdir(mode=0o700)
@@ -32,7 +32,7 @@ def make_spool(path: pathlib.Path) -> pathlib.Path:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """What a runner starts with."""
+    """Return the environment of a runner."""
     return {**os.environ, "PYTHONPATH": str(ROOT / "python"), **more}
 
 
@@ -61,7 +61,7 @@ class Pipe:
 
     @property
     def text(self) -> str:
-        """What has arrived so far."""
+        """Return what has arrived so far."""
         return bytes(self._data).decode(errors="replace")
 
     def join(self) -> None:
@@ -191,11 +191,11 @@ class Runner:
         return [event for event in events if kind in (None, event["type"])]
 
     def chunks(self, id: str) -> list[Any]:
-        """What a prediction has yielded."""
+        """Return the items that a prediction has yielded."""
         return [event["chunk"] for event in self.events(id, "output")]
 
     def log(self, id: str) -> str:
-        """What a prediction of an async model has written."""
+        """Return what a prediction of an async model has written."""
         return "".join(event["data"] for event in self.events(id, "log"))
 
     def health(self, sequence: int, seconds: float = 20) -> Any:
@@ -222,7 +222,7 @@ class Runner:
         return status
 
     def stop(self) -> int:
-        """Say that no more requests will come, and wait for the end."""
+        """Announce that no more requests come, and wait for the exit."""
         self.put("stop", {})
         return self.exit()
 

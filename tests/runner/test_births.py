@@ -1,5 +1,5 @@
-"""Which files a run has made: by their births, by the clock of kernels whose stamps are coarse, and
-where there are none.
+"""The files that a run has made: found by birth times, by the clock where timestamps are coarse,
+and without birth times.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Many predictions at once, and what the server is told of free slots."""
+"""Many predictions at once, and the signals about free slots."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model's own healthcheck, beside its predictions."""
+"""The model's own healthcheck, next to its predictions."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Models that break what the runner stands on: each gets one answer, and the next prediction
-works.
-"""
+"""Models that break the basis of the runner: each gets one answer, and the next prediction works."""
 
 from __future__ import annotations
 

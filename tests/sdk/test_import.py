@@ -1,4 +1,4 @@
-"""What `import cog` brings, and what it does not."""
+"""The effects of `import cog`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`cog.BaseModel` does what models written for pydantic's base expect of it."""
+"""`cog.BaseModel` meets the expectations of models written for pydantic's base."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What a method declares and what it returns: lossless numbers are made exact, anything else that
-does not fit fails with its place.
+"""Declared and returned values: lossless numbers are converted, all other mismatches fail with
+their place.
 """
 
 from __future__ import annotations

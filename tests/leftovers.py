@@ -1,4 +1,4 @@
-"""What must not be left of tests: processes, threads and ports."""
+"""Checks that tests leave no process, thread or port behind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from waiting import until
 
 
 def listening() -> set[str]:
-    """The sockets of this process that wait for connections."""
+    """Return the sockets of this process that wait for connections."""
     lines = [
         line.split() for line in pathlib.Path("/proc/self/net/tcp").read_text().splitlines()[1:]
     ]
@@ -29,8 +29,8 @@ def listening() -> set[str]:
 
 
 @contextlib.contextmanager
-def nothing_left() -> Iterator[None]:
-    """Afterwards there is no process, thread or port that was not there before."""
+def no_leftovers() -> Iterator[None]:
+    """Check at the end that every process, thread and port was there at the beginning."""
     mark = f"COGGO_TEST_FILE={uuid.uuid4().hex}"
     name, _, value = mark.partition("=")
     threads, ports = set(threading.enumerate()), listening()
