@@ -17,21 +17,21 @@ import (
 	"github.com/coggo/coggo/internal/weburl"
 )
 
-// Model is every setting that concerns one run of the model, whoever asks for it.
+// Model holds the settings of a model that all commands share.
 type Model struct {
 	ModelDir string `arg:"" optional:"" default:"." help:"Directory of the model, where cog.yaml is."`
 
 	Predict        string `group:"The model:" placeholder:"FILE:NAME" env:"COG_PREDICT_TYPE_STUB" help:"Predictor class or function. Default: predict or run of cog.yaml."`
-	Train          string `group:"The model:" placeholder:"FILE:NAME" env:"COG_TRAIN_TYPE_STUB" help:"Train function. Default: train of cog.yaml, or train beside the predictor."`
+	Train          string `group:"The model:" placeholder:"FILE:NAME" env:"COG_TRAIN_TYPE_STUB" help:"Train function. Default: train of cog.yaml, or train next to the predictor."`
 	Python         string `group:"The model:" placeholder:"FILE" env:"COGGO_PYTHON" help:"Python interpreter that runs the model. Default: the one that coggo is installed for, else python3."`
 	MaxConcurrency int    `group:"The model:" placeholder:"N" env:"COG_MAX_CONCURRENCY" help:"Predictions at once in one runner; above 1 for async models. Default: concurrency.max of cog.yaml, @cog.concurrent, 1."`
 
-	SetupTimeout   span `group:"Limits:" placeholder:"TIME" help:"Longest setup, such as 90, 90s or 5m. Default: $$COG_SETUP_TIMEOUT, else none."`
-	PredictTimeout span `group:"Limits:" placeholder:"TIME" help:"Longest prediction. Default: none."`
-	CancelGrace    span `group:"Limits:" default:"10s" help:"How long a canceled prediction may take to end before its runner is replaced."`
+	SetupTimeout   span `group:"Limits:" placeholder:"TIME" help:"Longest setup, such as 90, 90s or 5m. Default: $$COG_SETUP_TIMEOUT, else no limit."`
+	PredictTimeout span `group:"Limits:" placeholder:"TIME" help:"Longest prediction. Default: no limit."`
+	CancelGrace    span `group:"Limits:" default:"10s" help:"How long a canceled prediction may take to finish before its runner is replaced."`
 	MaxInputFile   size `group:"Limits:" default:"8GiB" help:"Largest input file."`
 	MaxInputFiles  int  `group:"Limits:" default:"64" placeholder:"N" help:"Most input files of one prediction; 0: no limit."`
-	MaxOutput      size `group:"Limits:" default:"256MiB" help:"Largest output of one prediction, all that it yields together; its files do not count. 0: no limit."`
+	MaxOutput      size `group:"Limits:" default:"256MiB" help:"Largest output of one prediction: the sum of all that it yields, without its files. 0: no limit."`
 	MaxOutputFile  size `group:"Limits:" default:"8GiB" help:"Largest output file."`
 	MaxLogBytes    size `group:"Limits:" default:"16MiB" help:"Largest log of one prediction; the rest is dropped with a note."`
 
@@ -48,18 +48,18 @@ type Model struct {
 	Checking bool     `kong:"-"` // coggo-server check
 }
 
-// Config is every setting of the server, from flags, environment and cog.yaml, read once.
+// Config holds every setting of the server, from flags, environment and cog.yaml, read once.
 type Config struct {
 	Model
 
 	Host                  string `group:"Listening:" default:"0.0.0.0" env:"COG_HOST" help:"Address to listen on."`
 	Port                  string `group:"Listening:" default:"5000" env:"PORT,COG_PORT" help:"Port to listen on; 0 picks a free one."`
-	PathPrefix            string `group:"Listening:" placeholder:"PATH" help:"Path below which a proxy serves this server, such as /models/a: all URLs that it gives out have it. The proxy may pass it on or take it away. Default: what X-Forwarded-Prefix says."`
-	AwaitExplicitShutdown bool   `group:"Listening:" help:"Ignore SIGTERM: end by POST /shutdown or SIGINT only."`
+	PathPrefix            string `group:"Listening:" placeholder:"PATH" help:"Path below which a proxy serves this server, such as /models/a: all URLs in its answers begin with it. The proxy may pass the prefix on or strip it. Default: the header X-Forwarded-Prefix."`
+	AwaitExplicitShutdown bool   `group:"Listening:" help:"Ignore SIGTERM: stop on POST /shutdown or SIGINT only."`
 
-	AuthTokenFile string   `group:"Security:" type:"existingfile" placeholder:"FILE" help:"File with the token that clients must send as Authorization: Bearer. Default: the token in $$COGGO_AUTH_TOKEN, else none is needed."`
+	AuthTokenFile string   `group:"Security:" type:"existingfile" placeholder:"FILE" help:"File with the token that clients must send as Authorization: Bearer. Default: the token in $$COGGO_AUTH_TOKEN, else clients need no token."`
 	CORSOrigin    []string `group:"Security:" name:"cors-origin" placeholder:"ORIGIN" help:"Let pages of this origin use the API from a browser; * lets those of every site; may be repeated. Default: no other site."`
-	AllowedHost   []string `group:"Security:" placeholder:"NAME" help:"Host name that browsers may use which come over loopback, from this machine or through a proxy on it, beside localhost and addresses; * for any; may be repeated. Without a token only. Default: no others."`
+	AllowedHost   []string `group:"Security:" placeholder:"NAME" help:"Host name, next to localhost and addresses, for browsers that connect over loopback: from this machine or through a proxy on it; * for any; may be repeated. Without a token only. Default: no others."`
 	WebhookSecret string   `group:"Security:" env:"COGGO_WEBHOOK_SECRET" placeholder:"whsec_…" help:"Sign webhooks by the Standard Webhooks specification. Default: they are not signed."`
 
 	WebhookAuthHost []string `group:"Security:" placeholder:"HOST" help:"Send $$WEBHOOK_AUTH_TOKEN with webhooks to this HOST or HOST:PORT only, or to every host below a domain, as in *.example.com; may be repeated. Default: with every webhook, as Cog does."`
@@ -67,21 +67,21 @@ type Config struct {
 	RunnerUser string `group:"Security:" placeholder:"USER[:GROUP]" help:"Run the model, and everything else once the port is open, as this user. For a server that is started as root. Default: the user who starts the server."`
 
 	Runners        int      `group:"Running:" default:"1" placeholder:"N" help:"Runner processes, each with the whole model."`
-	BusyPoll       span     `group:"Running:" default:"500us" help:"How long server and runner look for each other's next message before they sleep, while short predictions follow each other that closely and, twice as long, for the end of a canceled one; 0: never. Nor with fewer than two processors for each runner."`
-	KeepBootMemory bool     `group:"Running:" help:"Keep in memory what only the boot needed. Else the server gives it back half a second after setup: garbage, and pages of its own program that are as in the file."`
+	BusyPoll       span     `group:"Running:" default:"500us" help:"How long server and runner look for each other's next message before they sleep, while short predictions follow each other that closely and, twice as long, for the end of a canceled one; 0: never. Off with fewer than two processors for each runner."`
+	KeepBootMemory bool     `group:"Running:" help:"Keep memory that only startup needed. Else the server returns it half a second after setup: garbage, and pages of its own program that equal the file."`
 	Without        []string `group:"Running:" enum:"ballast,unmap,disconnect,sigmute,pristine" env:"COGGO_WITHOUT" placeholder:"NAME" help:"Switch off a performance trick that relies on undocumented behavior of Go, Linux or CPython, see docs/architecture.md; may be repeated. Default: all are on."`
 	RunnerDevices  string   `group:"Running:" placeholder:"LISTS" help:"GPUs of each runner as CUDA_VISIBLE_DEVICES, such as '0;1;2,3' for three. Default: several runners share those that the server sees."`
-	WorkingDir     string   `group:"Running:" placeholder:"DIR" help:"Directory shared with the runner. In one that is not the server's own it makes a private one. A server started on the same one takes up what an earlier one left. Default: one of this user, model and port, see docs/operating.md."`
-	Ephemeral      bool     `group:"Running:" help:"Use a fresh directory that goes with the server, so that nothing outlives a crash. So it is anyway with --port 0. --working-dir goes before."`
+	WorkingDir     string   `group:"Running:" placeholder:"DIR" help:"Directory shared with the runner. In a directory that is not its own, or to which others may write, the server makes a private one. A server started on the same directory adopts the predictions that an earlier one left. Default: one of this user, model and port, see docs/operating.md."`
+	Ephemeral      bool     `group:"Running:" help:"Use a fresh directory that is removed with the server, so that nothing outlives a crash. Implied by --port 0; ignored with --working-dir."`
 	Recover        string   `group:"Running:" enum:"fail,rerun" default:"fail" help:"What becomes of predictions that a killed server had in flight: fail or rerun."`
 	MaxRestarts    int      `group:"Running:" default:"3" placeholder:"N" help:"How often a crashed runner is started again within 10 minutes."`
-	MaxQueue       *int     `group:"Running:" placeholder:"N" help:"Predictions that may wait for a slot; beyond it 429. With 0 none waits: 409. Default: 64 for requests to /v1, whose clients do not handle 409, and 0 for others."`
+	MaxQueue       *int     `group:"Running:" placeholder:"N" help:"Predictions that may wait for a slot; beyond it 429. With 0 they do not wait: 409. Default: 64 for requests to /v1, whose clients do not handle 409, and 0 for others."`
 	Reload         bool     `group:"Running:" help:"For development: reload the model whenever its files change, see docs/operating.md."`
 	MaxFetching    int      `group:"Running:" default:"8" placeholder:"N" help:"Predictions whose input files may be fetched beyond those for which a slot is free; beyond it 409, or the queue."`
-	Retain         int      `group:"Running:" default:"1000" placeholder:"N" help:"Finished predictions to keep for GET; 0 keeps none."`
+	Retain         int      `group:"Running:" default:"1000" placeholder:"N" help:"Finished predictions to keep for GET; 0: do not keep any."`
 	RetainFor      span     `group:"Running:" default:"1h" help:"How long they are kept."`
 	UploadURL      string   `group:"Running:" name:"upload-url" env:"COG_UPLOAD_URL" placeholder:"URL" help:"Upload output files with PUT below this URL. Default: the answer has them as data URLs."`
-	ShutdownGrace  span     `group:"Running:" name:"runner-shutdown-grace-period" default:"20s" help:"How long predictions may go on after the server was told to stop."`
+	ShutdownGrace  span     `group:"Running:" name:"runner-shutdown-grace-period" default:"20s" help:"How long predictions may continue after the server was asked to stop."`
 
 	MaxBody       size `group:"Limits:" default:"128MiB" help:"Largest request body."`
 	MaxUploads    size `group:"Limits:" default:"16GiB" help:"Most bytes that the files uploaded to /v1/files take together; 0: no limit."`
@@ -89,12 +89,12 @@ type Config struct {
 	BodyTimeout   span `group:"Limits:" default:"30s" help:"How long a client may pause while it sends a body."`
 	IdleTimeout   span `group:"Limits:" default:"2m" help:"How long an idle connection is kept."`
 
-	StreamKeepAlive span `group:"Limits:" default:"15s" help:"How often a stream gets a comment, so that no proxy takes it for dead."`
-	StreamTimeout   span `group:"Limits:" default:"1m" help:"How long a client may take nothing of a stream or of any other answer."`
+	StreamKeepAlive span `group:"Limits:" default:"15s" help:"How often a stream gets a comment, so that proxies do not close it as idle."`
+	StreamTimeout   span `group:"Limits:" default:"1m" help:"How long a client may read nothing of a stream or of any other answer."`
 
 	AccessLog bool `group:"Logs:" help:"Write a line for each request, at level info. Probes and /metrics get one only when they fail."`
 
-	XMode   string `name:"x-mode" enum:"predict,train," default:"" hidden:"" help:"Accepted for Cog's sake: train is served beside predict."`
+	XMode   string `name:"x-mode" enum:"predict,train," default:"" hidden:"" help:"Accepted for Cog's sake: train is served next to predict."`
 	Threads int    `hidden:"" help:"Accepted for Cog's sake: a runner has one thread."`
 
 	Given        Model          `kong:"-"` // as flags and environment say, without cog.yaml
@@ -107,7 +107,7 @@ type Config struct {
 	History      int            `kong:"-"` // events that a late reader of a stream is shown
 }
 
-// complete reads what is neither flag nor environment, and refuses what no default can mend.
+// complete fills in values from cog.yaml and files, and refuses invalid settings.
 func (c *Config) complete() error { return usage(c.read()) }
 
 func (c *Config) read() error {
@@ -152,7 +152,7 @@ func (c *Config) queue() (all, patient int) {
 	return *c.MaxQueue, *c.MaxQueue
 }
 
-// checkAddresses refuses addresses that would only be found out when they are used.
+// checkAddresses refuses malformed addresses at startup, and not when they are first used.
 func (c *Config) checkAddresses() error {
 	if n, err := strconv.Atoi(c.Port); err != nil || n < 0 || n > 65535 {
 		return fmt.Errorf("port %q (%s): --port and PORT must be a number from 0 to 65535", c.Port, c.PortFrom)
@@ -270,8 +270,8 @@ func first(values ...string) string {
 	return ""
 }
 
-// readSetupTimeout reads Cog's variable, where anything that is no positive number of seconds means
-// no limit.
+// readSetupTimeout reads Cog's variable, where anything but a positive number of seconds means no
+// limit.
 func (m *Model) readSetupTimeout() {
 	if limit, ok := inSeconds(os.Getenv("COG_SETUP_TIMEOUT")); ok && m.SetupTimeout == 0 {
 		m.SetupTimeout = span(limit)
@@ -285,7 +285,7 @@ func historyCapacity(text string) int {
 	return 1024
 }
 
-// mostHistory is as good as no limit, and twice of it is a number still.
+// mostHistory is in effect no limit, and twice of it does not overflow an int.
 const mostHistory = 1 << 30
 
 // span is a duration that may also be written as bare seconds.
