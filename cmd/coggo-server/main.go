@@ -72,7 +72,7 @@ func run(c Config, console *console) error {
 	if err != nil {
 		return err
 	}
-	listener := &httpapi.Listener{Listener: open, Stall: time.Duration(c.StreamTimeout)}
+	listener := &httpapi.Listener{Listener: open, StreamTimeout: time.Duration(c.StreamTimeout)}
 	if err := c.dropPrivileges(); err != nil {
 		_ = listener.Close()
 		return err

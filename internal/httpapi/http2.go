@@ -113,7 +113,7 @@ func (l *Listener) serveHTTP2(next http.Handler, w http.ResponseWriter, r *http.
 	if r.Context().Err() != nil {
 		return
 	}
-	out := &patientWriter{ResponseWriter: w, control: http.NewResponseController(w), request: r, limit: l.Stall}
+	out := &patientWriter{ResponseWriter: w, control: http.NewResponseController(w), request: r, limit: l.StreamTimeout}
 	defer out.expect() // net/http sends the rest of the answer once this has returned
 	if why := unclear(r); why != "" {
 		writeJSON(out, http.StatusBadRequest, plainError(why))

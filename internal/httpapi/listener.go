@@ -18,7 +18,7 @@ import (
 // counts what clients take.
 type Listener struct {
 	net.Listener
-	Stall         time.Duration // for how long a client may take nothing of what it is sent, before it is hung up on
+	StreamTimeout time.Duration // how long a client may read nothing before its connection is closed
 	headerTimeout time.Duration // for the headers of a request of HTTP/2; 0: no limit
 	sent          atomic.Int64
 }
@@ -119,7 +119,7 @@ func (c *conn) Write(p []byte) (int, error) {
 	defer c.SetWriteDeadline(time.Time{})
 	written, queued, waited := 0, 0, false
 	for {
-		if err := c.SetWriteDeadline(time.Now().Add(c.listener.Stall / 2)); err != nil {
+		if err := c.SetWriteDeadline(time.Now().Add(c.listener.StreamTimeout / 2)); err != nil {
 			return written, err
 		}
 		n, err := c.TCPConn.Write(p[written:min(len(p), written+atOnce)])
@@ -158,7 +158,7 @@ func (c *conn) writeError(status string) error {
 		detail = c.framing.refused.Error()
 	}
 	body := fmt.Sprintf(`{"detail":%q,"error":%[1]q}`, detail)
-	if err := c.SetWriteDeadline(time.Now().Add(c.listener.Stall)); err != nil {
+	if err := c.SetWriteDeadline(time.Now().Add(c.listener.StreamTimeout)); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(c.TCPConn, "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", status, len(body), body)
