@@ -7,6 +7,7 @@ import os
 import pathlib
 import random
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -152,3 +153,23 @@ def test_no_input_outlives_its_prediction(runner: Start, model: str, escaped: bo
         sizes.append(int(str(told).split()[0]))
     assert sizes[-1] - sizes[3] < 24, sizes
     assert r.stop() == 0
+
+
+def test_messages_that_two_threads_read_at_once_keep_their_own_strings(
+    path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = path.with_name("other.json")
+    seen: list[Any] = []
+    second = threading.Thread(target=lambda: seen.append(read(other, json.dumps(["b" * LONG]))))
+    scan = large._scan
+
+    def slow(text: str, at: int) -> Any:
+        if not second.ident:
+            second.start()
+            second.join(0.2)  # longer than it takes, if it does not wait for the first one
+        return scan(text, at)
+
+    monkeypatch.setattr(large, "_scan", slow)
+    assert read(path, json.dumps(["a" * LONG])) == ["a" * LONG]
+    second.join()
+    assert seen == [["b" * LONG]]

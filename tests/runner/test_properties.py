@@ -18,7 +18,8 @@ from cog.internal.contract.exception_text import describe, trace
 from cog.internal.contract.kinds import Files, Mismatch
 from cog.internal.contract.type_reader import Reader, Unsupported
 from cog.internal.runtime.output import FileTable, encode_output
-from cog.internal.wire.spool import Spool, decode, encode, file_id, text_json, utf8
+from cog.internal.wire.json_text import decode, encode, text_json, utf8
+from cog.internal.wire.spool import Spool, file_id
 
 #: `make fuzz` asks for more.
 EXAMPLES = int(os.environ.get("COGGO_FUZZ_EXAMPLES") or 15)

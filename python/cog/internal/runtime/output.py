@@ -10,7 +10,7 @@ from cog.errors import OutputError
 from cog.internal.contract.kinds import STARS, is_array, pointer_step, scalar
 from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 from cog.internal.pristine import math, os, stat
-from cog.internal.wire.spool import encode, text_json, utf8
+from cog.internal.wire.json_text import encode, text_json, utf8
 
 _copy_range = getattr(os, "copy_file_range", None)  # Linux has it
 _FILE_NAMES = "utf-8", "surrogateescape"

@@ -1,61 +1,75 @@
-"""Reads large JSON messages without a copy of the long texts in them."""
+"""Reads large JSON messages without a copy of the long strings in them.
+
+New memory takes longer to get than to fill, and the ordinary way takes three times the size of a
+long string: for the bytes, for their text, for the value. Here the file is mapped and only the
+value is new. The scanner of ``json`` reads a message in which ``NaN``, which a message never
+contains, stands for each long string; a function that it calls for each ``NaN`` gives the string.
+"""
 
 from __future__ import annotations
 
+from _thread import allocate_lock as _lock
 from typing import Any
 
 from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 from cog.internal.pristine import json
 
-#: Texts of more bytes are long.
+#: Bytes: a longer string is cut out of the message.
 _LONG = 64 << 10
 
-#: How many texts are looked at for long ones: where there are more, looking takes longer than it
-#: saves.
+#: How many strings are checked for their length. In a message with more, checking takes longer than
+#: it saves.
 _LOOKS = 256
 
-#: The long texts of the message that is being read, the first one last.
-_texts: list[str] = []
+_guard = _lock()  # guards _strings, which belong to one message at a time
+
+#: The long strings of the message that is being read, the first one last.
+_strings: list[str] = []
 
 
-def _next_text(_: str) -> str:
-    return _texts.pop()
+def _next_string(_: str) -> str:
+    return _strings.pop()
 
 
-_scan = getattr(json.JSONDecoder(parse_constant=_next_text), "scan_once")  # noqa: B009 - typeshed does not have it
+_scan = getattr(json.JSONDecoder(parse_constant=_next_string), "scan_once")  # noqa: B009 - typeshed does not have it
 
 
 def decode_file(fd: int, size: int) -> Any:
-    """The value of a file of ``size`` bytes of JSON text in UTF-8; ValueError when it is none,
-    OSError when it can't be mapped.
+    """The value of a file of ``size`` bytes of JSON text in UTF-8.
 
-    New memory takes longer to get than to fill, and the ordinary way takes three times a long
-    text's size of it: for the bytes, for their text, for the value. Here the file is mapped and
-    only the value is new. Not for several threads at once.
+    Raises ValueError if it is not JSON, and OSError if the file can't be mapped.
     """
     import mmap  # most models never need it
 
     with mmap.mmap(fd, size, mmap.MAP_SHARED, mmap.PROT_READ) as data:
-        text, found = _without_long_texts(data)
-    _texts[:] = reversed(found)
+        text, found = _without_long_strings(data)
     try:
-        value, end = _scan(text, 0)
+        value, end = _scan_with(text, found)
     except (StopIteration, IndexError):
         raise ValueError("not JSON") from None
-    finally:
-        _texts.clear()
     if text[end:].strip(" \t\n\r"):
         raise ValueError("more than one JSON value")
     return value
 
 
-def _without_long_texts(data: Any) -> tuple[str, list[str]]:
-    """The message with ``NaN``, which no message has, in place of each long text, and these texts.
-    Where nothing is escaped, quotes are where texts begin and end and nowhere else.
+def _scan_with(text: str, found: list[str]) -> tuple[Any, int]:
+    with _guard:
+        _strings[:] = reversed(found)
+        try:
+            result: tuple[Any, int] = _scan(text, 0)
+            return result
+        finally:
+            _strings.clear()
+
+
+def _without_long_strings(data: Any) -> tuple[str, list[str]]:
+    """The message with ``NaN`` in place of each long string, and these strings.
+
+    In a message without a backslash, each quote begins or ends a string.
     """
     if data.find(b"\\") >= 0:
         return str(data, "utf-8"), []
-    parts, texts, done, at = [], [], 0, 0
+    parts, strings, done, at = [], [], 0, 0
     with memoryview(data) as view:
         for _ in range(_LOOKS):
             start = data.find(b'"', at)
@@ -63,13 +77,14 @@ def _without_long_texts(data: Any) -> tuple[str, list[str]]:
             if start < 0 or end < 0:
                 break
             at = end + 1
-            if end - start > _LONG and data[at : at + 64].lstrip()[:1] in (
-                b",",
-                b"}",
-                b"]",
-            ):  # not a name
+            if end - start > _LONG and _is_value(data[at : at + 64]):
                 parts.append(data[done:start])
-                texts.append(str(view[start + 1 : end], "utf-8"))
+                strings.append(str(view[start + 1 : end], "utf-8"))
                 done = at
     parts.append(data[done:])
-    return b"NaN".join(parts).decode("utf-8"), texts
+    return b"NaN".join(parts).decode("utf-8"), strings
+
+
+def _is_value(after: bytes) -> bool:
+    """Whether a string is a value, and not a name of an object, by the bytes after it."""
+    return after.lstrip()[:1] in (b",", b"}", b"]")

@@ -1,21 +1,21 @@
 """The Python half of the file protocol, which docs/protocol.md specifies.
 
-No other Python code spells the name of a protocol file. Functions of other modules are bound to
-private names at import: a model may replace ``os.rename`` or ``json.dumps`` and must not break its
-runner by that.
+No other Python code spells the name of a protocol file.
 """
 
 from __future__ import annotations
 
 from _thread import allocate_lock as _lock
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Callable, NamedTuple, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 from cog.internal.pristine import builtins as __builtins__  # noqa: F401
-from cog.internal.pristine import errno, json, os, re, signal, time
+from cog.internal.pristine import errno, os, re, signal, time
+from cog.internal.wire.json_text import decode, encoded, text_json, text_pieces
 from cog.internal.wire.large import decode_file
 
-# The model may have put a pipe in the place of a file, or a link: nobody waits at it, or follows.
+# The model may have put a pipe or a link in the place of a file: the runner neither waits for the
+# one nor follows the other.
 _OWN = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
 _READ = os.O_RDONLY | _OWN
 _FRESH = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OWN
@@ -27,40 +27,6 @@ _T = TypeVar("_T")
 #: The version of the protocol that this runner speaks.
 PROTOCOL = 1
 
-_scan = getattr(json.JSONDecoder(), "scan_once")  # noqa: B009 - typeshed does not have it
-
-
-def _refuse(value: Any) -> Any:
-    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
-
-
-def _make_encode() -> Callable[[Any], str]:
-    """A function like json.dumps. It is the C code underneath, bound here: json.dumps makes an
-    encoder for each call, and what lies between is written in Python, where a model can reach it. A
-    value that contains itself is a RecursionError.
-    """
-    make = getattr(json.encoder, "c_make_encoder", None)
-    if make is None:
-        return json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-    text = json.encoder.encode_basestring
-    iterate = make(None, _refuse, text, None, ":", ",", False, False, False)
-    return lambda value: "".join(iterate(value, 0))
-
-
-encode = _make_encode()
-
-
-def decode(text: str) -> Any:
-    """The value of JSON text; ValueError when it is none."""
-    try:
-        value, end = _scan(text, 0)
-    except StopIteration:
-        raise ValueError("not JSON") from None
-    if text[end:].strip(" \t\n\r"):
-        raise ValueError("more than one JSON value")
-    return value
-
-
 _HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}").fullmatch
 
 _REQUEST, _RESPONSE, _CANCEL, _EVENTS = "request-", "response-", "cancel-", "events-"
@@ -68,26 +34,21 @@ _LOGS = "logs"
 _JSON, _LINES = ".json", ".jsonl"
 _RESERVE = "reserve"
 
-#: Bytes that are set aside for an answer on a full disk, and seconds that one is tried for without
-#: them.
+#: Bytes that are set aside for an answer on a full disk, and the seconds for which the runner
+#: tries to write one without them.
 _ROOM = 4096
 _PATIENCE = 5.0
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
-#: Bytes within which most messages fit, and those that no message may have.
+#: Bytes: most messages fit within the first, and the runner refuses more than the second.
 _MOST = 4096
 _MOST_NOTE = 4 << 30
-
-#: Texts of more characters are encoded in pieces of this many, and those looked through first for
-#: bytes that need an escape.
-_LONG = 4096
-_PIECE = 64 << 10
-_UNESCAPED = bytes(0x20 if byte < 0x20 or byte in b'"\\' else byte for byte in range(256))
 
 #: Messages of more bytes are mapped and not read.
 LARGE_INPUT = 256 << 10
 
-#: Output texts longer than this are handed over in a file of their own.
+#: Output strings of more characters, and outputs of more bytes, are handed over in a separate
+#: file.
 LARGE_OUTPUT = 1 << 20
 
 
@@ -131,7 +92,7 @@ class Request(NamedTuple):
 
 
 class Names(NamedTuple):
-    """What a look at the directory shows; ids in their form for file names."""
+    """What is in the directory. Ids are in their form for file names."""
 
     requests: list[str]
     cancels: list[str]
@@ -139,7 +100,7 @@ class Names(NamedTuple):
 
 
 def sort_names(names: list[str]) -> Names:
-    """Pick what concerns the runner out of file names."""
+    """Select the file names that concern the runner."""
     requests, cancels, stop = [], [], False
     for name in names:
         if name.startswith(_REQUEST):
@@ -176,10 +137,10 @@ class Spool:
         return names
 
     def request(self, fid: str) -> Request | None:
-        """Read a request; None when it is gone or was answered, ValueError when it is not one.
+        """Read a request. None if it is gone or was answered; raises ValueError if it is malformed.
 
-        One that was listed can come twice: inotify tells of it too. The server removes the request
-        before the response, so they are looked for in the other order.
+        A request that was listed can come twice, because inotify reports it too. The server removes
+        the request before the response, so the runner checks them in the other order.
         """
         if fid in self._listed and os.access(f"{self._prefix}{_RESPONSE}{fid}{_JSON}", os.F_OK):
             return None
@@ -202,15 +163,15 @@ class Spool:
         )
 
     def canceled(self, fid: str) -> bool:
-        """Whether the server wants this prediction to end."""
+        """Whether the server has canceled this prediction."""
         return os.access(f"{self._prefix}{_CANCEL}{fid}{_JSON}", os.F_OK)
 
     def taken(self, fid: str) -> bool:
-        """Whether the server has taken the response: it removes the request then."""
+        """Whether the server has read the response: it then removes the request."""
         return not os.access(f"{self._prefix}{_REQUEST}{fid}{_JSON}", os.F_OK)
 
     def health_request(self) -> int | None:
-        """The sequence number of the newest health request; None when there is none that can be
+        """The sequence number of the newest health request. None if there is not one that can be
         read.
         """
         try:
@@ -226,18 +187,19 @@ class Spool:
 
     def put_schema(self, document: Mapping[str, Any]) -> None:
         """Write the model's OpenAPI document."""
-        self._put("openapi.json", _json(document))
+        self._put("openapi.json", encoded(document))
 
     def put_setup_result(self, result: Mapping[str, Any]) -> None:
         """Write how loading and setup ended."""
-        self._put("setup-result.json", _json({"protocol": PROTOCOL, **result}))
+        self._put("setup-result.json", encoded({"protocol": PROTOCOL, **result}))
 
     def put_response(
         self, fid: str, head: Mapping[str, Any], output: bytes | str, must: bool = False
     ) -> None:
-        """Write how a prediction ended; ``output`` is JSON text, or a text that is yet to be
-        encoded. A short answer that ``must`` be written takes the room that was kept for it when
-        the disk is full.
+        """Write how a prediction ended.
+
+        ``output`` is JSON text as bytes, or a string that is yet to be encoded. On a full disk, a
+        short answer that ``must`` be written uses the room that `keep_room` has set aside.
         """
         path: str | None = None
         if isinstance(output, str) and len(output) < LARGE_OUTPUT:
@@ -247,14 +209,14 @@ class Spool:
             path = f"outputs/{fid}/output.json"
             self._put_parts(path, text_pieces(output) if isinstance(output, str) else (output,))
             output = b"null"
-        text = _json({**head, "output_path": path, "output": None})
+        text = encoded({**head, "output_path": path, "output": None})
         (self._put_somehow if must else self._put)(
             f"{_RESPONSE}{fid}{_JSON}", text[: -len(b"null}")] + output + b"}"
         )
 
     def keep_room(self) -> None:
-        """Set aside room for one short answer, unless there is some. Without it answers are only
-        less sure.
+        """Set aside room for one short answer, unless that was done. Without it, an answer may be
+        lost on a full disk.
         """
         if self._room:
             return
@@ -291,12 +253,12 @@ class Spool:
             time.sleep(0.02)
 
     def put_health(self, sequence: int, error: str | None) -> None:
-        """Answer a health request; ``error`` is None for a healthy model. The server notices when
-        no answer comes.
+        """Answer a health request. ``error`` is None for a healthy model. Errors of the disk are
+        ignored: the server notices that an answer is missing.
         """
         message = {"sequence": sequence, "healthy": error is None, "error": error}
         try:
-            self._put("health/response.json", _json(message))
+            self._put("health/response.json", encoded(message))
         except OSError:
             pass
 
@@ -315,7 +277,7 @@ class Spool:
 
     @property
     def logs(self) -> str:
-        """The pipe for what a prediction that runs alone writes to its standard descriptors."""
+        """The pipe for the standard output and error of a prediction that runs alone."""
         return self._prefix + _LOGS
 
     def _put(self, name: str, data: bytes) -> None:
@@ -346,7 +308,7 @@ class Spool:
             raise
 
     def _message(self, name: str) -> Any:
-        """The value of a file; FileNotFoundError when it is not there."""
+        """The value of a JSON file. Raises FileNotFoundError if the file does not exist."""
         fd = os.open(self._prefix + name, _READ)
         try:
             data = os.read(fd, _MOST)
@@ -372,15 +334,15 @@ class Spool:
     # -- signals to the server
 
     def ready(self) -> None:
-        """Say that a slot became free."""
+        """Signal that a slot became free."""
         self._signal(signal.SIGUSR1)
 
     def busy(self) -> None:
-        """Say that the last free slot was taken."""
+        """Signal that the last free slot was taken."""
         self._signal(signal.SIGUSR2)
 
     def look_here(self) -> None:
-        """Say that there is something new to read."""
+        """Signal that there is something new to read."""
         self._signal(signal.SIGHUP)
 
     def _signal(self, number: int) -> None:
@@ -393,10 +355,11 @@ class Spool:
 
 
 class Events:
-    """Appends to one ``events-{id}.jsonl``; nothing is created before there is something to say.
-    Threads of the model may append too, also when the prediction has ended: then it is dropped,
-    since the id may be another prediction's by now. So is what a child says that the model has
-    forked.
+    """Appends to one ``events-{id}.jsonl``, which the first event creates.
+
+    Threads of the model may append too, even after the prediction has finished. Such an event is
+    dropped, because the id may be another prediction's by then. Events of a child that the model
+    has forked are dropped too.
     """
 
     def __init__(self, spool: Spool, path: str) -> None:
@@ -408,8 +371,8 @@ class Events:
         self._unwritten = b""
 
     def append(self, lines: bytes) -> None:
-        """Append whole lines, each with its newline. What can't be written, because the disk is
-        full, goes before the next ones: half a line may be there already.
+        """Append whole lines, each with its newline. Bytes that a full disk refuses are written
+        before the next lines: half a line may be in the file already.
         """
         if (
             self._spool.forked
@@ -431,8 +394,8 @@ class Events:
             self._unwritten = self._unwritten[os.write(self._fd, self._unwritten) :]
 
     def close(self) -> bool:
-        """Release the file; whether there is one. OSError when something could not be written: then
-        the prediction has not succeeded.
+        """Close the file, and report whether there is one. Raises OSError if an event could not be
+        written: then the prediction has failed.
         """
         with self._guard:
             self._closed = True
@@ -446,75 +409,38 @@ class Events:
 
 
 def output_event(chunk: bytes, files: list[dict[str, Any]]) -> bytes:
-    """The line for one yielded item; ``chunk`` is JSON text."""
-    table = _json(files) if files else b"[]"
+    """The line for one yielded item. ``chunk`` is JSON text."""
+    table = encoded(files) if files else b"[]"
     return b'{"type":"output","chunk":' + chunk + b',"files":' + table + b"}\n"
 
 
 def log_event(source: str, text: str, copy: bool = False) -> bytes:
-    """The line for text that an async or batched model wrote; a ``copy`` stands in the events of
+    """The line for text that an async or batched model wrote. A ``copy`` is in the events of
     another prediction too.
     """
     message = {"type": "log", "source": source, "data": text}
-    return _json({**message, "copy": True} if copy else message) + b"\n"
+    return encoded({**message, "copy": True} if copy else message) + b"\n"
 
 
 def metric_event(name: str, value: Any, mode: str, key: str, total: tuple[Any, ...]) -> bytes:
-    """The line for a recorded metric; ``total`` holds the value of ``key`` after it, or nothing
-    when it is gone.
+    """The line for a recorded metric. ``total`` holds the value of ``key`` afterwards, and is empty
+    if the key was deleted.
     """
     message = {"type": "metric", "name": name, "value": value, "mode": mode, "key": key}
     if total:
         message["total"] = total[0]
-    return _json(message) + b"\n"
-
-
-def _json(message: Any) -> bytes:
-    return utf8(encode(message))
-
-
-def text_json(text: str) -> bytes:
-    """The JSON text of a text in UTF-8."""
-    return b"".join(text_pieces(text)) if len(text) > _LONG else utf8(encode(text))
-
-
-def text_pieces(text: str) -> Iterator[bytes]:
-    """The JSON text of a long text. The encoder goes through a text twice, character by character;
-    most pieces have nothing to escape, which is found out in a quarter of that time. Nor is there
-    ever a copy of the whole: new memory takes longer to get than to fill.
-    """
-    yield b'"'
-    at = 0
-    while at < len(text):
-        end = at + _PIECE
-        if "\ud800" <= text[end - 1 : end] <= "\udbff":
-            end += 1  # two surrogates may be one character
-        piece = text[at:end]
-        raw = utf8(piece)
-        yield raw if raw.translate(_UNESCAPED) == raw else utf8(encode(piece))[1:-1]
-        at = end
-    yield b'"'
-
-
-def utf8(text: str) -> bytes:
-    """UTF-8 of JSON text; lone surrogates, which no reader has to accept, become U+FFFD."""
-    try:
-        return text.encode("utf-8")
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode("utf-8")
+    return encoded(message) + b"\n"
 
 
 def _typed(message: Any, key: str, kind: type[_T]) -> _T:
-    """A value of a message; raises ValueError when it is missing or of another type."""
+    """A value of a message. Raises ValueError if it is missing or has another type."""
     if type(message) is not dict or type(message.get(key)) is not kind:
         raise ValueError(f"{key!r} must be a {kind.__name__}")
     return message[key]  # type: ignore[no-any-return]
 
 
 def _open_fresh(path: str) -> int:
-    """Open a file that is new, also where there is one already, or whatever the model has put
-    there.
-    """
+    """Create a file. Replaces a file of that name, or whatever the model has put there."""
     try:
         return os.open(path, _FRESH, 0o600)
     except FileExistsError:
