@@ -7,26 +7,21 @@ import (
 	"github.com/coggo/coggo/internal/host"
 )
 
-var sink []byte
-
-// collections is how often the collector runs while 64 MiB are allocated and dropped.
-func collections() uint32 {
+// heapGoal is the size of the heap at which the collector runs next. Unlike the number of runs, it
+// does not depend on how busy the machine is.
+func heapGoal() uint64 {
 	runtime.GC()
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	for range 64 << 10 {
-		sink = make([]byte, 1<<10)
-	}
-	runtime.ReadMemStats(&after)
-	return after.NumGC - before.NumGC
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return stats.NextGC
 }
 
 func TestTheBallastMakesCollectionsRarer(t *testing.T) {
-	without := collections()
+	without := heapGoal()
 	keep := host.Ballast()
-	with := collections()
+	with := heapGoal()
 	keep()
-	if with*2 > without {
-		t.Errorf("the collector ran %d times with the ballast and %d times without", with, without)
+	if with < without+host.BallastBytes {
+		t.Errorf("the collector runs at %d bytes with the ballast and at %d without", with, without)
 	}
 }
