@@ -22,7 +22,7 @@ import (
 )
 
 // version is set by the linker.
-var version = "0.1.0"
+var version = "0.2.0"
 
 // errDefunct makes the exit code of a server whose model can't be kept alive.
 var errDefunct = errors.New("no model process can be kept alive")

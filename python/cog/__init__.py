@@ -9,7 +9,7 @@ TYPE_CHECKING = (
     False  # not from typing: a model's file of that name could stand in for it this early
 )
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from cog.base_predictor import BasePredictor as BasePredictor
