@@ -248,7 +248,7 @@ def _kinds(cls: Any) -> dict[str, Any]:
     """
     known: dict[str, Any] | None = vars(cls).get("__cog_kinds__")
     if known is None:
-        from cog.internal.contract.kinds import nullable
+        from cog.internal.contract.containers import nullable
         from cog.internal.contract.type_reader import Reader, Unsupported
 
         known = {}
@@ -264,7 +264,7 @@ def _kinds(cls: Any) -> dict[str, Any]:
 
 
 def _optional(kind: Any) -> bool:
-    from cog.internal.contract.kinds import Nullable
+    from cog.internal.contract.containers import Nullable
 
     return isinstance(kind, Nullable)
 

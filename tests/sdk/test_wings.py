@@ -1,4 +1,4 @@
-"""The arrows between the parts of the Python package, read from its source, lazy imports included."""
+"""The arrows between the parts of the Python package: all imports in its source, lazy ones too."""
 
 from __future__ import annotations
 

@@ -9,17 +9,8 @@ from typing import Any, Callable, NamedTuple
 
 from cog.errors import InputError
 from cog.input import UNSET, FieldInfo
-from cog.internal.contract.kinds import (
-    STARS,
-    Files,
-    Kind,
-    ListOf,
-    Mismatch,
-    Nullable,
-    SecretKind,
-    nullable,
-    plain,
-)
+from cog.internal.contract.containers import ListOf, Nullable, nullable
+from cog.internal.contract.kinds import STARS, Files, Kind, Mismatch, SecretKind, plain
 from cog.internal.contract.records import is_json
 from cog.internal.contract.rules import Problem, Rules, Warn, read_rules
 from cog.internal.pristine import builtins as __builtins__  # noqa: F401

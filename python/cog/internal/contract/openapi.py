@@ -5,8 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from cog.input import UNSET
+from cog.internal.contract.containers import ListOf, Nullable
 from cog.internal.contract.fields import Field
-from cog.internal.contract.kinds import ListOf, Nullable
+from cog.internal.contract.operations import (
+    add_polling,
+    demanding_input,
+    ref,
+    run_paths,
+    server_paths,
+)
 from cog.internal.contract.records import title_of
 from cog.internal.contract.signature import Method, innermost
 from cog.internal.pristine import builtins as __builtins__  # noqa: F401
@@ -16,26 +23,28 @@ Schema = dict[str, Any]
 
 def document(predict: Method, train: Method | None) -> Schema:
     """The whole document; ``/trainings`` only for a model with ``train``."""
-    schemas: Schema = dict(_envelopes("Prediction", "Input", "Output", _demanding(predict)))
+    schemas: Schema = dict(_envelopes("Prediction", "Input", "Output", demanding_input(predict)))
     schemas.update(_shared())
     exact: Schema = {}
     _add_method(schemas, exact, predict, "Input", "Output")
     _loosen(schemas["PredictionRequest"], schemas["Input"])
     paths = {
-        **_server_paths(),
-        **_run_paths("prediction", "Prediction", predict, schemas["PredictionRequest"]),
+        **server_paths(),
+        **run_paths("prediction", "Prediction", predict, schemas["PredictionRequest"]),
     }
     if train is not None:
-        schemas.update(_envelopes("Training", "TrainingInput", "TrainingOutput", _demanding(train)))
+        schemas.update(
+            _envelopes("Training", "TrainingInput", "TrainingOutput", demanding_input(train))
+        )
         _add_method(schemas, exact, train, "TrainingInput", "TrainingOutput")
         _loosen(schemas["TrainingRequest"], schemas["TrainingInput"])
-        paths.update(_run_paths("training", "Training", train, schemas["TrainingRequest"]))
-        _add_polling(paths, "training", "Training", _ref("TrainingResponse"))
-    found = _ref("PredictionResponse")
+        paths.update(run_paths("training", "Training", train, schemas["TrainingRequest"]))
+        add_polling(paths, "training", "Training", ref("TrainingResponse"))
+    found = ref("PredictionResponse")
     either = (
-        {"anyOf": [found, _ref("TrainingResponse")]} if train is not None else found
+        {"anyOf": [found, ref("TrainingResponse")]} if train is not None else found
     )  # they share their ids
-    _add_polling(paths, "prediction", "Prediction", either)
+    add_polling(paths, "prediction", "Prediction", either)
     whole = {
         "openapi": "3.0.2",
         "info": {"title": "Cog", "version": "0.1.0", **_about(predict)},
@@ -158,10 +167,6 @@ def _component(name: str, values: list[Any], schemas: Schema) -> str:
     return chosen
 
 
-def _ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
 def _text(title: str, **more: Any) -> Schema:
     return {"title": title, "type": "string", "nullable": True, **more}
 
@@ -173,11 +178,6 @@ def _text_or_empty(title: str, **rules: Any) -> Schema:
         "anyOf": [{"type": "string", **rules}, {"enum": [""]}],
         "nullable": True,
     }
-
-
-def _demanding(method: Method) -> bool:
-    """Whether there is an input that a request can't leave out."""
-    return any(field.required for field in method.fields)
 
 
 #: Which addresses the server takes.
@@ -195,7 +195,7 @@ def _envelopes(kind: str, input_name: str, output_name: str, demanding: bool) ->
         "nullable": True,
     }
     request = {
-        "input": {"allOf": [_ref(input_name)], **({} if demanding else {"nullable": True})},
+        "input": {"allOf": [ref(input_name)], **({} if demanding else {"nullable": True})},
         "id": _text("Id"),
         "created_at": _text_or_empty("Created At", format="date-time"),
         "context": object_of_texts,
@@ -203,7 +203,7 @@ def _envelopes(kind: str, input_name: str, output_name: str, demanding: bool) ->
         "webhook": _text_or_empty("Webhook", **_URL, minLength=1, maxLength=65536),
         "webhook_events_filter": {
             "type": "array",
-            "items": _ref("WebhookEvent"),
+            "items": ref("WebhookEvent"),
             "default": ["start", "output", "logs", "completed"],
             "nullable": True,
         },
@@ -211,10 +211,10 @@ def _envelopes(kind: str, input_name: str, output_name: str, demanding: bool) ->
     response = {
         # As it was sent: before text became a number, with unknown names, and with stars for
         # secrets.
-        "input": {"anyOf": [_ref(input_name), {"type": "object"}], "nullable": True},
+        "input": {"anyOf": [ref(input_name), {"type": "object"}], "nullable": True},
         # A bare reference, although the output is null until there is one: Cog's own client looks
         # here for the type, and finds none behind allOf.
-        "output": _ref(output_name),
+        "output": ref(output_name),
         "id": _text("Id"),
         "version": _text("Version"),
         "created_at": _text("Created At", format="date-time"),
@@ -222,7 +222,7 @@ def _envelopes(kind: str, input_name: str, output_name: str, demanding: bool) ->
         "completed_at": _text("Completed At", format="date-time"),
         "logs": {"title": "Logs", "type": "string", "default": ""},
         "error": _text("Error"),
-        "status": {"allOf": [_ref("Status")], "nullable": True},
+        "status": {"allOf": [ref("Status")], "nullable": True},
         "metrics": {
             "title": "Metrics",
             "type": "object",
@@ -285,7 +285,7 @@ def _shared() -> Schema:
             "title": "HTTPValidationError",
             "type": "object",
             "properties": {
-                "detail": {"title": "Detail", "type": "array", "items": _ref("ValidationError")}
+                "detail": {"title": "Detail", "type": "array", "items": ref("ValidationError")}
             },
         },
         "ValidationError": {
@@ -320,206 +320,3 @@ _RESERVED = frozenset(
     ["Input", "Output", "TrainingInput", "TrainingOutput", *_shared()]
     + [f"{kind}{end}" for kind in ("Prediction", "Training") for end in ("Request", "Response")]
 )
-
-
-def _answers(ok: Schema, **others: str) -> Schema:
-    """The responses of an operation; ``others`` maps ``_404`` and the like to the name of their
-    schema.
-    """
-    found = {"200": _answer("Successful Response", ok)}
-    for code, name in others.items():
-        found[code[1:]] = _answer(_REASONS[code], _ref(name) if name else {"type": "object"})
-    return found
-
-
-def _answer(description: str, schema: Schema) -> Schema:
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
-
-
-_REASONS = {
-    "_202": "Accepted",
-    "_400": "Malformed request",
-    "_401": "No token",
-    "_404": "Not found",
-    "_406": "Not streamed",
-    "_408": "The body stopped coming",
-    "_409": "Busy, or the id is in use",
-    "_413": "Too large",
-    "_415": "Not JSON",
-    "_422": "Validation Error",
-    "_429": "The queue is full",
-    "_503": "No model is ready",
-}
-
-
-def _server_paths() -> Schema:
-    text = {"schema": {"type": "string"}}
-    return {
-        "/": _simple("get", "Root", "root__get"),
-        "/health-check": _simple("get", "Healthcheck", "healthcheck_health_check_get"),
-        "/shutdown": _simple("post", "Start Shutdown", "start_shutdown_shutdown_post"),
-        "/livez": _simple("get", "Livez", "livez_livez_get"),
-        "/readyz": _simple("get", "Readyz", "readyz_readyz_get", _503=""),
-        "/metrics": {
-            "get": {
-                "summary": "Metrics",
-                "description": "For Prometheus",
-                "operationId": "metrics_metrics_get",
-                "responses": {
-                    "200": {"description": "Successful Response", "content": {"text/plain": text}},
-                    "401": _answer(_REASONS["_401"], _ref("Error")),
-                },
-            }
-        },
-    }
-
-
-#: The events of a stream, each as an object of its fields.
-_EVENTS: Schema = {
-    "text/event-stream": {
-        "schema": {
-            "title": "Event",
-            "type": "object",
-            "required": ["event", "data"],
-            "properties": {
-                "event": {
-                    "type": "string",
-                    "enum": ["start", "output", "log", "metric", "error", "completed"],
-                },
-                "data": {"type": "string"},
-                "id": {"type": "string"},
-            },
-        }
-    }
-}
-
-
-def _simple(verb: str, summary: str, operation: str, **others: str) -> Schema:
-    responses = _answers({"title": f"Response {summary}"}, **others)
-    return {verb: {"summary": summary, "operationId": operation, "responses": responses}}
-
-
-_PREFER: Schema = {
-    "name": "prefer",
-    "in": "header",
-    "required": False,
-    "schema": {"title": "Prefer", "type": "string"},
-}
-
-
-#: The number of the event after which a stream goes on.
-_LAST_EVENT: Schema = {
-    "name": "last-event-id",
-    "in": "header",
-    "required": False,
-    "schema": {"title": "Last-Event-ID", "type": "string"},
-}
-
-
-def _id_parameter(noun: str, kind: str) -> Schema:
-    return {
-        "name": f"{noun}_id",
-        "in": "path",
-        "required": True,
-        "schema": {"title": f"{kind} ID", "type": "string", "minLength": 1},
-    }
-
-
-def _body(schema: Schema, demanding: bool) -> Schema:
-    return {
-        "content": {"application/json": {"schema": schema}},
-        **({"required": True} if demanding else {}),
-    }
-
-
-def _run_paths(noun: str, kind: str, method: Method, request: Schema) -> Schema:
-    """The paths of predictions or trainings, for requests of that form."""
-    verb = "predict" if noun == "prediction" else "train"
-    # The id stands in the path: in the body it could only be the same.
-    without_id = {
-        **request,
-        "properties": {k: v for k, v in request["properties"].items() if k != "id"},
-    }
-    refused = {f"_{code}": "Error" for code in (400, 401, 404, 406, 408, 409, 413, 415, 429, 503)}
-    run = _answers(
-        _ref(f"{kind}Response"), _202=f"{kind}Response", _422="HTTPValidationError", **refused
-    )
-    post: Schema = {
-        "summary": verb.title(),
-        "description": f"Run a single {noun} on the model",
-        "operationId": f"{verb}_{noun}s_post",
-        "parameters": [_PREFER],
-        "requestBody": _body(_ref(f"{kind}Request"), _demanding(method)),
-        "responses": run,
-    }
-    if method.streaming and noun == "prediction":
-        post["x-cog-streaming"] = True
-        run["200"] = {**run["200"], "content": {**run["200"]["content"], **_EVENTS}}
-    put = {
-        "summary": f"{verb.title()} Idempotent",
-        "description": f"Run a single {noun} on the model (idempotent creation).",
-        "operationId": f"{verb}_idempotent_{noun}s__{noun}_id__put",
-        "parameters": [_id_parameter(noun, kind), _PREFER],
-        "requestBody": _body(without_id, _demanding(method)),
-        "responses": run,
-    }
-    cancel = {
-        "summary": "Cancel",
-        "description": f"Cancel a running {noun}",
-        "operationId": f"cancel_{noun}s__{noun}_id__cancel_post",
-        "parameters": [_id_parameter(noun, kind), _PREFER],
-        "responses": _answers(
-            {"title": "Response Cancel"}, _401="Error", _404="", _422="HTTPValidationError"
-        ),
-    }
-    return {
-        f"/{noun}s": {"post": post},
-        f"/{noun}s/{{{noun}_id}}": {"put": put},
-        f"/{noun}s/{{{noun}_id}}/cancel": {"post": cancel},
-    }
-
-
-def _add_polling(paths: Schema, noun: str, kind: str, found: Schema) -> None:
-    """What can be asked about predictions or trainings; Cog has nothing of the kind."""
-    page = {
-        "type": "object",
-        "required": ["results", "next"],
-        "properties": {
-            "results": {"type": "array", "items": found},
-            "next": {"type": "string", "nullable": True},
-        },
-    }
-    cursor = {
-        "name": "cursor",
-        "in": "query",
-        "required": False,
-        "schema": {"title": "Cursor", "type": "string"},
-    }
-    paths[f"/{noun}s"]["get"] = {
-        "summary": "List",
-        "description": "What runs and what has ended lately, newest first",
-        "operationId": f"list_{noun}s_get",
-        "parameters": [cursor],
-        "responses": _answers(page, _401="Error", _404="Error"),
-    }
-    paths[f"/{noun}s/{{{noun}_id}}"]["get"] = {
-        "summary": "Get",
-        "description": f"The state or the result of a {noun}",
-        "operationId": f"get_{noun}s__{noun}_id__get",
-        "parameters": [_id_parameter(noun, kind)],
-        "responses": _answers(found, _401="Error", _404="Error"),
-    }
-    paths[f"/{noun}s/{{{noun}_id}}/stream"] = {
-        "get": {
-            "summary": "Stream",
-            "description": f"Follow a {noun} as server-sent events",
-            "operationId": f"stream_{noun}s__{noun}_id__stream_get",
-            "parameters": [_id_parameter(noun, kind), _LAST_EVENT],
-            "responses": {
-                "200": {"description": "Successful Response", "content": _EVENTS},
-                "204": {"description": "It has ended, and the last event was seen"},
-                "401": _answer(_REASONS["_401"], _ref("Error")),
-                "404": _answer(_REASONS["_404"], _ref("Error")),
-            },
-        }
-    }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cog.internal.contract.kinds import Kind, Mismatch, Schema, each, got
+from cog.internal.contract.containers import each
+from cog.internal.contract.kinds import Kind, Mismatch, Schema, got
 from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 
 

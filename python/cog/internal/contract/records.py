@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Callable, NamedTuple
 
+from cog.internal.contract.containers import Nullable
 from cog.internal.contract.exception_text import describe
-from cog.internal.contract.kinds import Files, Kind, Mismatch, Nullable, Schema, got, is_record
+from cog.internal.contract.kinds import Files, Kind, Mismatch, Schema, got, is_record
 from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 from cog.internal.pristine import json
 

@@ -9,17 +9,8 @@ from collections.abc import Iterator
 from typing import Any, Callable
 
 from cog.input import FieldInfo
-from cog.internal.contract.kinds import (
-    Integer,
-    Kind,
-    ListOf,
-    Mismatch,
-    Nullable,
-    Schema,
-    SecretKind,
-    Text,
-    plain,
-)
+from cog.internal.contract.containers import ListOf, Nullable
+from cog.internal.contract.kinds import Integer, Kind, Mismatch, Schema, SecretKind, Text, plain
 from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 from cog.internal.pristine import math, re
 

@@ -12,8 +12,9 @@ from cog.input import UNSET, FieldInfo
 from cog.internal.contract.annotations import raw
 from cog.internal.contract.fields import Field, decode_all, read_field
 from cog.internal.contract.kinds import Boolean, Integer, Kind, Mismatch, Number, Text
+from cog.internal.contract.result import Result, read_result
 from cog.internal.contract.rules import Problem
-from cog.internal.contract.type_reader import Reader, Result, Unsupported, read_result
+from cog.internal.contract.type_reader import Reader, Unsupported
 from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 
 if TYPE_CHECKING:

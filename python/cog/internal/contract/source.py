@@ -11,7 +11,8 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from cog.internal.contract.kinds import Anything, Nullable
+from cog.internal.contract.containers import Nullable
+from cog.internal.contract.kinds import Anything
 from cog.internal.contract.output_kinds import Nothing
 from cog.internal.contract.signature import Method, innermost
 from cog.internal.pristine import builtins as __builtins__  # noqa: F401

@@ -19,21 +19,17 @@ from cog.internal.contract.annotations import (
     stands_for,
     strip,
 )
+from cog.internal.contract.containers import DictOf, ListOf, Nullable, nullable
 from cog.internal.contract.kinds import (
     Anything,
     Boolean,
-    DictOf,
     FileKind,
     Integer,
     Kind,
-    ListOf,
-    Mismatch,
-    Nullable,
     Number,
     PathKind,
     SecretKind,
     Text,
-    nullable,
 )
 from cog.internal.contract.records import Record, Slot
 from cog.internal.pristine import builtins as __builtins__  # noqa: F401
@@ -90,20 +86,20 @@ class Reader:
         ``Annotated`` says beside that list; with ``failures`` exceptions may stand among them.
         Raises Unsupported.
         """
-        found, said = self._resolve(annotation)
+        found, said = self.resolved(annotation)
         arguments = typing.get_args(found)
         if typing.get_origin(found) is not list or isinstance(arguments[0], typing.TypeVar):
             raise Unsupported(
                 f"with @batch it is a list with one value for each prediction, not {show(found)}: "
                 f"write {place}list[{show(found) if found is not list else 'str'}]"
             )
-        item, _ = self._resolve(arguments[0])
+        item, _ = self.resolved(arguments[0])
         results = [a for a in members(item) if not _is_failure(a)] if failures else []
         one = typing.Union[tuple(results)] if results else arguments[0]
         parts = (one, *said)
         return typing.Annotated[parts] if said else one
 
-    def _resolve(self, annotation: Any) -> tuple[Any, tuple[Any, ...]]:
+    def resolved(self, annotation: Any) -> tuple[Any, tuple[Any, ...]]:
         found, said, _ = self._look(annotation)
         return found, said
 
@@ -199,7 +195,7 @@ class Reader:
         return None
 
     def _list(self, item: Any, output: bool) -> Kind:
-        if isinstance(item, typing.TypeVar) or self._resolve(item) == (Any, ()):
+        if isinstance(item, typing.TypeVar) or self.resolved(item) == (Any, ()):
             return ListOf(Anything())
         return ListOf(self._read(item, output))
 
@@ -214,7 +210,7 @@ class Reader:
     def _dict(self, arguments: tuple[Any, ...], output: bool) -> Kind:
         if not arguments or any(isinstance(a, typing.TypeVar) for a in arguments):
             return DictOf(Anything() if output else None)
-        key, _ = self._resolve(arguments[0])
+        key, _ = self.resolved(arguments[0])
         if key not in (str, Any) and not (
             output and isinstance(key, type) and issubclass(key, _KEYS)
         ):
@@ -472,72 +468,3 @@ class _TypedDict(Record):
 
 def _is_failure(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseException)
-
-
-_ITERATORS = (
-    collections.abc.Iterator,
-    collections.abc.AsyncIterator,
-    collections.abc.Generator,
-    collections.abc.AsyncGenerator,
-)
-
-
-class Result(typing.NamedTuple):
-    """What a method gives: one value of ``kind``, or many."""
-
-    kind: Kind
-    is_iterator: bool
-    concatenated: bool
-
-    def takes_items(self) -> bool:
-        """Whether the items of a generator may be the value, as a list."""
-        if self.kind.schema().get("type") == "array":
-            return True
-        try:
-            self.kind.check([])
-        except Mismatch:
-            return False
-        return True
-
-    def schema(self) -> dict[str, Any]:
-        """The Output schema."""
-        if not self.is_iterator:
-            described = {} if self.kind.values is None else {"description": "An enumeration."}
-            return {**self.kind.schema(), **described, "title": "Output"}
-        out = {
-            "title": "Output",
-            "type": "array",
-            "items": self.kind.schema(),
-            "x-cog-array-type": "iterator",
-        }
-        if self.concatenated:
-            out["x-cog-array-display"] = "concatenate"
-        return out
-
-
-def _concatenates(found: Any) -> bool:
-    from cog.types import AsyncConcatenateIterator, ConcatenateIterator
-
-    return found in (ConcatenateIterator, AsyncConcatenateIterator)
-
-
-def read_result(annotation: Any, reader: Reader) -> Result:
-    """Read a return annotation; raises Unsupported with the reason."""
-    found, _ = reader._resolve(annotation)
-    origin = typing.get_origin(found) or found
-    if getattr(origin, "__module__", "") == "cog.types" and _concatenates(origin):
-        item = typing.get_args(found)[0] if typing.get_args(found) else str
-        kind = reader.output(item)
-        if not isinstance(kind, Text):
-            raise Unsupported(
-                f"a ConcatenateIterator joins strings, so its item must be str, not {show(item)}"
-            )
-        return Result(kind, True, True)
-    if origin in _ITERATORS:
-        arguments = typing.get_args(found)
-        if not arguments or isinstance(arguments[0], typing.TypeVar):
-            raise Unsupported(
-                f"{show(found)} does not say what it yields: write Iterator[str], for example"
-            )
-        return Result(reader.output(arguments[0]), True, False)
-    return Result(reader.output(annotation), False, False)

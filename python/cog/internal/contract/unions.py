@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Callable
 
+from cog.internal.contract.containers import DictOf
 from cog.internal.contract.kinds import (
     STARS,
     Boolean,
-    DictOf,
     Files,
     Integer,
     Kind,
