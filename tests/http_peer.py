@@ -34,8 +34,8 @@ class Peer(http.server.ThreadingHTTPServer):
     def close(self) -> None:
         """Stop, and close every connection.
 
-        Another test's server that retries its own receiver may have met this one on the same port, and
-        would keep its connection for long.
+        Another test's server that retries its own receiver may have met this one on the same
+        port, and would keep its connection for long.
         """
         self.shutdown()
         self.server_close()

@@ -110,7 +110,7 @@ def test_nonsense_is_refused_and_the_next_request_served(start, data):
     ],
 )
 def test_a_malformed_request_is_refused_in_json(start, data, status):
-    head, _, body = send(start(MODEL).port, data).partition(b"\r\n\r\n")
+    head, _, body = send(start(MODEL, "--header-timeout", "1s").port, data).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 " + status[:3]) and b"Content-Type: application/json" in head
     assert f"Content-Length: {len(body)}".encode() in head
     assert json.loads(body)["detail"].startswith(status[:3].decode())

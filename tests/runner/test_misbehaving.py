@@ -1,4 +1,4 @@
-"""Models that break the basis of the runner: each gets one answer, and the next prediction works."""
+"""Models that break the basis of the runner: each gets one answer, the next prediction works."""
 
 from __future__ import annotations
 

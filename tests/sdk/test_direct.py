@@ -1,4 +1,4 @@
-"""A test of a model calls its methods itself: omitted inputs have their defaults, as in a request."""
+"""A test of a model calls its methods itself: omitted inputs have defaults, as in a request."""
 
 from __future__ import annotations
 
