@@ -1,5 +1,5 @@
-"""What may become a file while a request is decoded: a file of its table, and nothing that the
-client wrote.
+"""Checks which paths may become files while a request is decoded: those of its file table, and
+never one that the client wrote.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from typing import Any
 from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 from cog.internal.pristine import os
 
-#: What a text or a path that is refused should have been.
+#: The message for a string or a path that is refused.
 WANTED = "must be an http://, https:// or data: URL"
 
 _ATOMS = frozenset((str, int, float, bool, bytes, type(None)))
 _RECORDS = ("__cog_fields__", "__dataclass_fields__", "model_fields", "__fields__")
 
-#: The longest text that can be a path (PATH_MAX of Linux).
+#: Characters of the longest string that can be a path (PATH_MAX of Linux).
 _LONGEST = 4096
 
 
 class Fetched:
-    """The files of the request at hand. ``defaults`` are texts that the author has given as
+    """The files of the current request. ``defaults`` are strings that the author has given as
     defaults of fields.
     """
 
@@ -35,13 +35,13 @@ class Fetched:
         return path in self._paths
 
     def check_text(self, text: str) -> None:
-        """Raise ValueError when a path or a file must not be made of a text."""
+        """Raise ValueError if a string must not become a path or a file."""
         if text not in self._defaults and text not in self._paths:
             raise ValueError(WANTED)
 
     def check_made(self, made: Any, value: Any) -> None:
-        """Raise ValueError when what was made of a JSON value has a path that the value names:
-        types that are not ours make paths without asking.
+        """Raise ValueError if the object made of a JSON value has a path that the value names:
+        types of other libraries make paths without calling `check_text`.
         """
         strange = [path for path in _paths_in(made, set()) if path not in self._paths]
         if strange:
@@ -61,7 +61,7 @@ def _plain(path: str) -> str:
 def _texts_in(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-        if value.lstrip()[:1] in ("{", "[", '"'):  # a type of pydantic reads such a text
+        if value.lstrip()[:1] in ("{", "[", '"'):  # a type of pydantic decodes such a string
             yield from _texts_in(_of_json(value))
     elif isinstance(value, Mapping):
         for key, item in value.items():

@@ -1,5 +1,5 @@
-"""The inputs of a method: what its signature and its `Input` calls say, checked when the model is
-loaded.
+"""The inputs of a method, as its signature and its `Input` calls declare them. They are checked
+when the model is loaded.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from cog.internal.pristine import json, os, re
 _IMMUTABLE = frozenset((str, int, float, bool, type(None)))
 
 
-#: Secrets of so many characters are masked only where they stand alone.
+#: Characters: a secret that is not longer is masked only where it stands alone.
 _SHORT = 3
 
 
 class Absent:
-    """What an input is where a request leaves it out: ``value``, or what ``make`` returns anew each
-    time. ``shown`` is how the schema shows it; UNSET: not at all.
+    """The argument for an input that a request omits: ``value``, or a new result of ``make`` for
+    each prediction. ``shown`` is its form in the schema; UNSET if the schema omits it.
     """
 
     __slots__ = ("make", "shown", "value")
@@ -43,7 +43,7 @@ class Absent:
 
 
 class Field(NamedTuple):
-    """One input of a method. ``absent`` is None where a request has to give it."""
+    """One input of a method. ``absent`` is None if a request must give it."""
 
     name: str
     kind: Kind
@@ -53,13 +53,13 @@ class Field(NamedTuple):
 
     @property
     def required(self) -> bool:
-        """Whether a request has to give it; an Optional without default may be left out and is None
-        then.
+        """Whether a request must give it. An Optional without a default may be omitted, and is then
+        None.
         """
         return self.absent is None
 
     def decode(self, value: Any, files: Files) -> Any:
-        """The argument for a JSON value; raises Mismatch."""
+        """The argument for a JSON value. Raises Mismatch."""
         decoded = self.kind.decode(value, files)
         if self.rules is not None:
             self.rules.check(decoded)
@@ -67,8 +67,8 @@ class Field(NamedTuple):
 
 
 def read_field(name: str, kind: Kind, default: Any, warn: Warn) -> Field:
-    """Make a Field of a parameter. Raises Problem when it cannot work as it is written, and warns
-    of what is odd but works.
+    """Make a Field of a parameter. Raises Problem if it cannot work as it is written, and warns if
+    it is odd but works.
     """
     info = default if isinstance(default, FieldInfo) else FieldInfo(default)
     if info.default is not UNSET and info.default_factory is not None:
@@ -214,8 +214,8 @@ def _is_secret(kind: Kind) -> bool:
 
 
 def masked(text: str, hidden: Iterable[str]) -> str:
-    """A text without the secrets that the author's own code, which refused them, may have put into
-    it.
+    """The message ``text`` with its secrets masked: code of the author that refuses a secret may
+    quote it.
     """
     for secret in sorted(set(hidden), key=len, reverse=True):
         for form in (secret, repr(secret)[1:-1]):
