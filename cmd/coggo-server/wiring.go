@@ -48,7 +48,9 @@ func build(c Config, dir *host.WorkingDir, output func(supervisor.Origin, []byte
 		AuthHosts: c.WebhookHosts,
 		Secret:    c.WebhookSecret,
 		UserAgent: agent,
-		Observe:   func(e webhook.Event, attempt int, result string) { metrics.Webhook(string(e), attempt, result) },
+		Observe: func(e prediction.WebhookEvent, attempt int, result string) {
+			metrics.Webhook(string(e), attempt, result)
+		},
 		GaveUp: func(left webhook.Undelivered, reason error) {
 			if gaveUp.Tell() {
 				log.Warn("webhook given up", "id", left.ID, "host", left.Host, "attempts", left.Attempts, "error", reason)

@@ -44,7 +44,7 @@ func FuzzParseRequest(f *testing.F) {
 			}
 		}
 		for _, event := range r.WebhookEvents {
-			if !strings.Contains("start output logs completed", event) {
+			if !strings.Contains("start output logs completed", string(event)) {
 				t.Fatalf("event %q", event)
 			}
 		}

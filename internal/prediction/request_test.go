@@ -24,12 +24,14 @@ func TestParseRequestAccepts(t *testing.T) {
 		}},
 		{"unknown fields", `{"nonsense": [1, {"input": 3}]}`, func(r prediction.Request) bool { return r.Input == nil }},
 		{"the last of duplicates", `{"id":"a","id":"b"}`, func(r prediction.Request) bool { return r.ID == "b" }},
-		{"no filter", `{"webhook":"https://h/x"}`, func(r prediction.Request) bool { return r.WebhookEvents == nil && r.Wants("start") }},
+		{"no filter", `{"webhook":"https://h/x"}`, func(r prediction.Request) bool {
+			return r.WebhookEvents == nil && r.WantsWebhook(prediction.WebhookStart)
+		}},
 		{"an empty filter", `{"webhook":"https://h/x","webhook_events_filter":[]}`, func(r prediction.Request) bool {
-			return r.WebhookEvents != nil && !r.Wants("completed")
+			return r.WebhookEvents != nil && !r.WantsWebhook(prediction.WebhookCompleted)
 		}},
 		{"a filter", `{"webhook":"http://h:1/x","webhook_events_filter":["completed"]}`, func(r prediction.Request) bool {
-			return r.Wants("completed") && !r.Wants("logs")
+			return r.WantsWebhook(prediction.WebhookCompleted) && !r.WantsWebhook(prediction.WebhookLogs)
 		}},
 		{"null fields", `{"id":null,"webhook":null,"webhook_events_filter":null,"context":null,"created_at":null,"output_file_prefix":null}`, func(r prediction.Request) bool {
 			return r.WebhookEvents == nil && r.Webhook == ""
@@ -148,10 +150,10 @@ func TestASealIsThatOfTheRunAndNotOfItsSpelling(t *testing.T) {
 		`{"key": "hunter3", "n": 1}`: false, `{"key": "**********", "n": 1}`: false, `{"key": "hunter2", "n": 1.0}`: false, `{}`: false,
 	} {
 		r := prediction.Request{Method: prediction.Predict, Input: json.RawMessage(input)}
-		if r.Same(sealed, key) != same || r.Same(sealed, []byte("other key")) {
+		if r.SameRun(sealed, key) != same || r.SameRun(sealed, []byte("other key")) {
 			t.Errorf("%s: same is not %v", input, same)
 		}
-		if r.Method = prediction.Train; r.Same(sealed, key) {
+		if r.Method = prediction.Train; r.SameRun(sealed, key) {
 			t.Errorf("%s: another method is the same run", input)
 		}
 	}

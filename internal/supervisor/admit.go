@@ -106,7 +106,7 @@ func (s *Supervisor) register(f *flight, idempotent bool) (known *flight, err er
 	var repeats func(*flight) bool
 	if idempotent {
 		repeats = func(old *flight) bool {
-			return f.prediction.Request.Same(old.prediction.Request, s.key) && !old.deserted()
+			return f.prediction.Request.SameRun(old.prediction.Request, s.key) && !old.deserted()
 		}
 	}
 	a, err := s.pool.Admit(f, repeats, s.config.Now())

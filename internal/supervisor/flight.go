@@ -112,7 +112,7 @@ func (f *flight) setChecked(against *schema.Input, c schema.Checked) {
 func (f *flight) target() webhook.Target {
 	t := target(f.prediction.Request)
 	if span := f.span; span != nil {
-		t.Trace = func(e webhook.Event, attempt int) (http.Header, func(error)) {
+		t.Trace = func(e prediction.WebhookEvent, attempt int) (http.Header, func(error)) {
 			child := span.Child("webhook", trace.SpanKindClient, attribute.String("coggo.webhook.event", string(e)), attribute.Int("coggo.webhook.attempt", attempt))
 			return child.Header(nil), func(err error) { child.End(errText(err)) }
 		}
@@ -129,13 +129,7 @@ func errText(err error) string {
 }
 
 func target(r prediction.Request) webhook.Target {
-	t := webhook.Target{ID: r.ID, URL: r.Webhook, Header: r.TraceHeader()}
-	if r.WebhookEvents != nil {
-		t.Events = []webhook.Event{}
-		for _, e := range r.WebhookEvents {
-			t.Events = append(t.Events, webhook.Event(e))
-		}
-	}
+	t := webhook.Target{ID: r.ID, URL: r.Webhook, Events: r.WebhookEvents, Header: r.TraceHeader()}
 	return t
 }
 
@@ -148,7 +142,9 @@ func (f *flight) shown() *prediction.Prediction {
 }
 
 // owes reports whether a receiver is to hear of the end.
-func (f *flight) owes() bool { return f.hook != nil && f.prediction.Request.Wants("completed") }
+func (f *flight) owes() bool {
+	return f.hook != nil && f.prediction.Request.WantsWebhook(prediction.WebhookCompleted)
+}
 
 // The methods of a pool.Member.
 
@@ -228,7 +224,7 @@ func (f *flight) notify(eventsOnly bool) {
 func (f *flight) log(source string, text []byte) {
 	f.prediction.Log(source, text)
 	if f.hook != nil {
-		f.hook.Changed("logs")
+		f.hook.Changed(prediction.WebhookLogs)
 	}
 }
 

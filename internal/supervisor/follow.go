@@ -258,7 +258,7 @@ func (o *follower) yield(ctx context.Context, e spool.Event) {
 	}
 	o.f.prediction.Yield(chunk)
 	if o.f.hook != nil {
-		o.f.hook.Changed("output")
+		o.f.hook.Changed(prediction.WebhookOutput)
 	}
 }
 

@@ -20,7 +20,7 @@ func noteOf01() note {
 	return note{
 		Request: prediction.Request{
 			Input: json.RawMessage(`{"n": 1.0}`), Echo: json.RawMessage(`{"n":"***"}`), More: json.RawMessage(`{"model":"m"}`),
-			ID: "a/ö", Method: prediction.Train, Webhook: "https://example.com/?a=1&b=<2>", WebhookEvents: []string{},
+			ID: "a/ö", Method: prediction.Train, Webhook: "https://example.com/?a=1&b=<2>", WebhookEvents: []prediction.WebhookEvent{},
 			OutputPrefix: "https://example.com/out", Context: map[string]string{"user": "u1"},
 			CreatedAt: "2026-01-02T03:04:05Z", TraceParent: "00-1-2-01", TraceState: "a=b",
 			CancelAfter: 5 * time.Second, Sealed: "ab12", Detached: true,

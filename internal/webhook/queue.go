@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/coggo/coggo/internal/prediction"
 )
 
 // Queue is the news of one prediction, in order. Every queue must be finished.
@@ -12,10 +14,10 @@ type Queue struct {
 	target Target
 	wake   chan struct{}
 
-	mu       sync.Mutex  // guards the rest
-	snapshot func() Body // nil once no update can follow: it holds the prediction
-	waiting  []piece     // to go out as they are
-	changed  Event       // what grew since the last partial update, empty if nothing did
+	mu       sync.Mutex              // guards the rest
+	snapshot func() Body             // nil once no update can follow: it holds the prediction
+	waiting  []piece                 // to go out as they are
+	changed  prediction.WebhookEvent // what grew since the last partial update, empty if nothing did
 	final    Body
 	settled  func()
 	begun    bool
@@ -26,7 +28,7 @@ type Queue struct {
 
 // piece is an event that is not the last.
 type piece struct {
-	event Event
+	event prediction.WebhookEvent
 	body  Body
 }
 
@@ -38,15 +40,15 @@ const maxWaiting = 64
 func (q *Queue) Start(body Body) {
 	q.mu.Lock()
 	q.begun = true
-	if !q.ended && q.target.wants(Start) {
-		q.waiting = append(q.waiting, piece{Start, body})
+	if !q.ended && q.target.wants(prediction.WebhookStart) {
+		q.waiting = append(q.waiting, piece{prediction.WebhookStart, body})
 	}
 	q.mu.Unlock()
 	q.poke()
 }
 
 // Changed tells that output or logs grew. It waits for no receiver.
-func (q *Queue) Changed(e Event) {
+func (q *Queue) Changed(e prediction.WebhookEvent) {
 	if !q.target.wants(e) {
 		return
 	}
@@ -70,8 +72,8 @@ func (q *Queue) updateLocked() piece { return piece{q.changed, q.snapshot()} }
 // Returned tells that the run ended with one value. That is in the terminal event; only who does
 // not hear of the end is told of it as output.
 func (q *Queue) Returned() {
-	if !q.target.wants(Completed) {
-		q.Changed(Output)
+	if !q.target.wants(prediction.WebhookCompleted) {
+		q.Changed(prediction.WebhookOutput)
 	}
 }
 
@@ -86,7 +88,7 @@ func (q *Queue) Finish(body Body, settled func()) {
 	}
 	q.ended, q.final, q.settled = true, body, settled
 	q.until = time.Now().Add(q.s.Patience)
-	if q.target.wants(Completed) {
+	if q.target.wants(prediction.WebhookCompleted) {
 		q.changed, q.snapshot = "", nil // the terminal event says it too
 	}
 	hanging := q.hanging
@@ -112,7 +114,7 @@ func (q *Queue) run() {
 		switch {
 		case next.event != "":
 			q.once(next)
-			if next.event != Start {
+			if next.event != prediction.WebhookStart {
 				due = time.Now().Add(q.s.Throttle)
 			}
 		case ended:
@@ -183,7 +185,7 @@ func (q *Queue) finish() {
 	q.mu.Lock()
 	body, settled := q.final, q.settled
 	q.mu.Unlock()
-	if q.target.wants(Completed) && !q.s.deliver(q.target, body) {
+	if q.target.wants(prediction.WebhookCompleted) && !q.s.deliver(q.target, body) {
 		return // stopped: still owed
 	}
 	if settled != nil {

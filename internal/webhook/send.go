@@ -14,6 +14,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/coggo/coggo/internal/outbound"
+	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/weburl"
 )
 
@@ -52,7 +53,7 @@ func (s *Sender) deliver(t Target, body Body) bool {
 		attempt++
 		ctx, cancel := context.WithTimeout(s.stopping, s.Timeout)
 		defer cancel()
-		err := s.attempt(ctx, t, Completed, body, attempt)
+		err := s.attempt(ctx, t, prediction.WebhookCompleted, body, attempt)
 		last = err
 		if refused, ok := errors.AsType[*statusError](err); ok {
 			switch {
@@ -97,7 +98,7 @@ func bare(err error) error {
 }
 
 // attempt posts body once.
-func (s *Sender) attempt(ctx context.Context, t Target, e Event, body Body, number int) error {
+func (s *Sender) attempt(ctx context.Context, t Target, e prediction.WebhookEvent, body Body, number int) error {
 	end := func(error) {}
 	if t.Trace != nil {
 		t.Header, end = t.Trace(e, number)
@@ -112,7 +113,7 @@ func (s *Sender) attempt(ctx context.Context, t Target, e Event, body Body, numb
 	return err
 }
 
-func (s *Sender) post(ctx context.Context, t Target, e Event, body Body) error {
+func (s *Sender) post(ctx context.Context, t Target, e prediction.WebhookEvent, body Body) error {
 	to, err := weburl.Parse(t.URL)
 	if err != nil {
 		return backoff.Permanent(err)

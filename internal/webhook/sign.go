@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/coggo/coggo/internal/prediction"
 )
 
 const secretPrefix = "whsec_"
@@ -30,7 +32,7 @@ func parseSecret(secret string) ([]byte, error) {
 // sign adds the headers of the Standard Webhooks specification (https://www.standardwebhooks.com).
 // The message id is made of what is sent, so that it is the same in every attempt, also in those of
 // a later server.
-func (s *Sender) sign(h http.Header, id string, e Event, body Body) error {
+func (s *Sender) sign(h http.Header, id string, e prediction.WebhookEvent, body Body) error {
 	if s.key == nil {
 		return nil
 	}

@@ -8,17 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
-)
 
-// Event is a kind of news that a receiver can ask for.
-type Event string
-
-// The events.
-const (
-	Start     Event = "start"
-	Output    Event = "output"
-	Logs      Event = "logs"
-	Completed Event = "completed"
+	"github.com/coggo/coggo/internal/prediction"
 )
 
 // Options says how a Sender sends.
@@ -29,8 +20,8 @@ type Options struct {
 	AuthHosts []Host        // nil: to nobody
 	Secret    string        // whsec_ and base64: sign by the Standard Webhooks specification
 	UserAgent string
-	Observe   func(e Event, attempt int, result string) // called after each attempt; may be nil
-	GaveUp    func(Undelivered, error)                  // called when a terminal event is given up, and why; may be nil
+	Observe   func(e prediction.WebhookEvent, attempt int, result string) // called after each attempt; may be nil
+	GaveUp    func(Undelivered, error)                                    // called when a terminal event is given up, and why; may be nil
 
 	Attempts  uint          // for the terminal event; 0: 12
 	RetryWait time.Duration // before the second attempt, doubling after it; 0: 100 ms
@@ -63,15 +54,17 @@ type Undelivered struct {
 type Target struct {
 	ID     string
 	URL    string
-	Events []Event     // nil: all; empty: none
-	Header http.Header // traceparent and the like
+	Events []prediction.WebhookEvent // nil: all; empty: none
+	Header http.Header               // traceparent and the like
 
 	// Trace, when it is set, begins the trace of one attempt: what it returns is sent in place of
 	// Header, and end is called with the outcome.
-	Trace func(e Event, attempt int) (header http.Header, end func(error))
+	Trace func(e prediction.WebhookEvent, attempt int) (header http.Header, end func(error))
 }
 
-func (t Target) wants(e Event) bool { return t.Events == nil || slices.Contains(t.Events, e) }
+func (t Target) wants(e prediction.WebhookEvent) bool {
+	return t.Events == nil || slices.Contains(t.Events, e)
+}
 
 // NewSender returns a Sender, or an error for a secret that is none.
 func NewSender(o Options) (*Sender, error) {
@@ -84,7 +77,7 @@ func NewSender(o Options) (*Sender, error) {
 	o.Timeout = orDefault(o.Timeout, 10*time.Second)
 	o.Patience = orDefault(o.Patience, time.Second)
 	if o.Observe == nil {
-		o.Observe = func(Event, int, string) {}
+		o.Observe = func(prediction.WebhookEvent, int, string) {}
 	}
 	if o.GaveUp == nil {
 		o.GaveUp = func(Undelivered, error) {}

@@ -17,6 +17,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"go.uber.org/goleak"
 
+	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/webhook"
 	"github.com/coggo/coggo/internal/weburl"
 )
@@ -98,13 +99,13 @@ func TestTheEndIsToldOnceAndLast(t *testing.T) {
 	q := newSender(t, webhook.Options{}).Open(webhook.Target{ID: "a", URL: rc.URL}, func() webhook.Body { return webhook.Bytes("partial") })
 	q.Start(body("start"))
 	rc.wait(t, "start", func(got []string) bool { return len(got) == 1 })
-	q.Changed(webhook.Output)
+	q.Changed(prediction.WebhookOutput)
 	rc.wait(t, "partial", func(got []string) bool { return len(got) == 2 })
 	done, ended := settled()
 	q.Finish(body("end"), done)
 	q.Finish(body("again"), func() { t.Error("the second Finish counted") })
 	q.Start(body("late"))
-	q.Changed(webhook.Logs)
+	q.Changed(prediction.WebhookLogs)
 	<-ended
 	if got := strings.Join(rc.got(), " "); got != "start partial end" {
 		t.Errorf("got %q", got)
@@ -125,22 +126,22 @@ func TestStartIsDeliveredBeforeAnEndThatFollowsAtOnce(t *testing.T) {
 
 func TestFilter(t *testing.T) {
 	for _, row := range []struct {
-		events []webhook.Event
+		events []prediction.WebhookEvent
 		want   string
 	}{
 		{nil, "start partial end"},
-		{[]webhook.Event{}, ""},
-		{[]webhook.Event{webhook.Start}, "start"},
-		{[]webhook.Event{webhook.Completed}, "end"},
-		{[]webhook.Event{webhook.Output, webhook.Completed}, "partial end"},
-		{[]webhook.Event{webhook.Logs}, ""},
+		{[]prediction.WebhookEvent{}, ""},
+		{[]prediction.WebhookEvent{prediction.WebhookStart}, "start"},
+		{[]prediction.WebhookEvent{prediction.WebhookCompleted}, "end"},
+		{[]prediction.WebhookEvent{prediction.WebhookOutput, prediction.WebhookCompleted}, "partial end"},
+		{[]prediction.WebhookEvent{prediction.WebhookLogs}, ""},
 	} {
 		t.Run(fmt.Sprint(row.events), func(t *testing.T) {
 			rc := newReceiver(t, nil)
 			done, ended := settled()
 			q := newSender(t, webhook.Options{}).Open(webhook.Target{ID: "a", URL: rc.URL, Events: row.events}, func() webhook.Body { return webhook.Bytes("partial") })
 			q.Start(body("start"))
-			q.Changed(webhook.Output)
+			q.Changed(prediction.WebhookOutput)
 			if strings.Contains(row.want, "partial") {
 				rc.wait(t, "partial", func(got []string) bool { return slices.Contains(got, "partial") })
 			}
@@ -157,7 +158,7 @@ func TestUpdatesAreThrottledAtBothEdges(t *testing.T) {
 	rc := newReceiver(t, nil)
 	var mu sync.Mutex
 	state := 0
-	q := newSender(t, webhook.Options{Throttle: 50 * time.Millisecond}).Open(webhook.Target{ID: "a", URL: rc.URL, Events: []webhook.Event{webhook.Output}}, func() webhook.Body {
+	q := newSender(t, webhook.Options{Throttle: 50 * time.Millisecond}).Open(webhook.Target{ID: "a", URL: rc.URL, Events: []prediction.WebhookEvent{prediction.WebhookOutput}}, func() webhook.Body {
 		mu.Lock()
 		defer mu.Unlock()
 		return webhook.Bytes(fmt.Appendf(nil, "%d", state))
@@ -167,7 +168,7 @@ func TestUpdatesAreThrottledAtBothEdges(t *testing.T) {
 		mu.Lock()
 		state = n
 		mu.Unlock()
-		q.Changed(webhook.Output)
+		q.Changed(prediction.WebhookOutput)
 	}
 	grow(1)
 	rc.wait(t, "the leading edge", func(got []string) bool { return len(got) == 1 })
@@ -205,7 +206,7 @@ func TestAttemptsEnd(t *testing.T) {
 	rc := newReceiver(t, func(n int, w http.ResponseWriter, r *http.Request) { w.WriteHeader(503) })
 	var mu sync.Mutex
 	var seen []string
-	observe := func(e webhook.Event, attempt int, result string) {
+	observe := func(e prediction.WebhookEvent, attempt int, result string) {
 		mu.Lock()
 		defer mu.Unlock()
 		seen = append(seen, fmt.Sprint(e, attempt, result))
@@ -478,7 +479,7 @@ func TestADrainThatMayNotWaitLeavesNothingWhereNothingIsOwed(t *testing.T) {
 func TestNothingGoesOutBeforeTheStart(t *testing.T) {
 	rc := newReceiver(t, nil)
 	q := newSender(t, webhook.Options{}).Open(webhook.Target{ID: "a", URL: rc.URL}, func() webhook.Body { return webhook.Bytes("partial") })
-	q.Changed(webhook.Logs)
+	q.Changed(prediction.WebhookLogs)
 	q.Start(body("start"))
 	rc.wait(t, "both", func(got []string) bool { return len(got) == 2 })
 	done, ended := settled()
@@ -500,7 +501,7 @@ func TestWithoutAThrottleEachUpdateIsSentUntilTheReceiverIsFarBehind(t *testing.
 	q := newSender(t, webhook.Options{Patience: time.Minute}).Open(webhook.Target{ID: "a", URL: rc.URL}, func() webhook.Body { return webhook.Bytes(fmt.Appendf(nil, "%d", state)) })
 	q.Start(body("start"))
 	for state = 1; state <= 40; state++ {
-		q.Changed(webhook.Output)
+		q.Changed(prediction.WebhookOutput)
 	}
 	state = 40
 	close(release)
@@ -527,7 +528,7 @@ func TestUpdatesGoOutInTheOrderOfWhatTheySay(t *testing.T) {
 		all.Go(func() {
 			for range 25 {
 				state.Add(1)
-				q.Changed(webhook.Logs)
+				q.Changed(prediction.WebhookLogs)
 			}
 		})
 	}
@@ -547,12 +548,12 @@ func TestUpdatesGoOutInTheOrderOfWhatTheySay(t *testing.T) {
 
 func TestWhoDoesNotHearOfTheEndHearsOfTheLastOutput(t *testing.T) {
 	for _, row := range []struct {
-		events []webhook.Event
+		events []prediction.WebhookEvent
 		want   string
 	}{
-		{[]webhook.Event{webhook.Output}, "value"},
-		{[]webhook.Event{webhook.Output, webhook.Completed}, "end"},
-		{[]webhook.Event{webhook.Logs}, ""},
+		{[]prediction.WebhookEvent{prediction.WebhookOutput}, "value"},
+		{[]prediction.WebhookEvent{prediction.WebhookOutput, prediction.WebhookCompleted}, "end"},
+		{[]prediction.WebhookEvent{prediction.WebhookLogs}, ""},
 	} {
 		rc := newReceiver(t, nil)
 		q := newSender(t, webhook.Options{Throttle: time.Hour}).Open(webhook.Target{ID: "a", URL: rc.URL, Events: row.events}, func() webhook.Body { return webhook.Bytes("value") })
@@ -575,7 +576,7 @@ func TestManyUpdatesThatHangHoldUpTheEndOnlyOnce(t *testing.T) {
 	q := newSender(t, webhook.Options{Patience: 20 * time.Millisecond}).Open(webhook.Target{ID: "a", URL: rc.URL}, func() webhook.Body { return webhook.Bytes("partial") })
 	q.Start(body("start"))
 	for range 50 {
-		q.Changed(webhook.Output)
+		q.Changed(prediction.WebhookOutput)
 	}
 	done, ended := settled()
 	rc.wait(t, "the start", func(got []string) bool { return len(got) == 1 })

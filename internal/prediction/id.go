@@ -1,0 +1,30 @@
+package prediction
+
+import (
+	"crypto/rand"
+	"encoding/base32"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// MaxIDBytes is the length of the longest id.
+const MaxIDBytes = 512
+
+// NewID returns a random id of 26 lowercase letters and digits.
+func NewID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails, see crypto/rand
+	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:]))
+}
+
+// ParseID checks an id that stands at loc.
+func ParseID(id string, loc ...any) (string, error) {
+	if id == "" || len(id) > MaxIDBytes {
+		return "", InvalidRequest(Problem{loc, fmt.Sprintf("an id has 1 to %d bytes, this one %d", MaxIDBytes, len(id)), "value_error"})
+	}
+	if !utf8.ValidString(id) {
+		return "", InvalidRequest(Problem{loc, "an id must be UTF-8 text", "value_error"})
+	}
+	return id, nil
+}
