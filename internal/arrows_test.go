@@ -31,7 +31,7 @@ var arrows = map[string]string{
 	"internal/telemetry":     "",
 	"internal/unsafenet":     "",
 	"internal/watch":         "",
-	"internal/webhook":       "outbound weburl",
+	"internal/webhook":       "outbound prediction weburl",
 
 	// The story of a prediction, the door to it, and the wiring of all.
 	"internal/supervisor": "files jsonscan pool prediction runner schema sigmute spool telemetry " +

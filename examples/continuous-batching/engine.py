@@ -22,7 +22,7 @@ class Sequence:
 
 
 class Engine:
-    """Belongs to one event loop. ``run`` is its task; `generate` may be called any number of times."""
+    """Belongs to one event loop. ``run`` is its task; ``generate`` may be called often."""
 
     def __init__(self, model, rows):
         self.model = model

@@ -107,8 +107,8 @@ func (e *envelope) field(key string, value json.RawMessage) {
 		r.Input = value
 	case "id":
 		if id, ok := e.text(key, value); ok {
-			if _, err := ParseID(id); err != nil {
-				e.bad("value_error", err.(*Error).Problems[0].Msg, key)
+			if msg := badID(id); msg != "" {
+				e.bad("value_error", msg, key)
 			}
 			r.ID = id
 		}

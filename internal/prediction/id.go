@@ -20,11 +20,19 @@ func NewID() string {
 
 // ParseID checks an id that stands at loc.
 func ParseID(id string, loc ...any) (string, error) {
-	if id == "" || len(id) > MaxIDBytes {
-		return "", InvalidRequest(Problem{loc, fmt.Sprintf("an id has 1 to %d bytes, this one %d", MaxIDBytes, len(id)), "value_error"})
-	}
-	if !utf8.ValidString(id) {
-		return "", InvalidRequest(Problem{loc, "an id must be UTF-8 text", "value_error"})
+	if msg := badID(id); msg != "" {
+		return "", InvalidRequest(Problem{loc, msg, "value_error"})
 	}
 	return id, nil
+}
+
+// badID says why id is not one, empty if it is.
+func badID(id string) string {
+	switch {
+	case id == "" || len(id) > MaxIDBytes:
+		return fmt.Sprintf("an id has 1 to %d bytes, this one %d", MaxIDBytes, len(id))
+	case !utf8.ValidString(id):
+		return "an id must be UTF-8 text"
+	}
+	return ""
 }
