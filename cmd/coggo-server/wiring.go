@@ -32,16 +32,52 @@ type built struct {
 	refusals   *httpapi.Refusals
 }
 
-// build wires the rooms together; the model's own words go to output, told apart by their streams
-// or not. Nothing is started.
+// build wires the packages together and starts nothing. output gets what the model writes, of both
+// streams apart or of one.
 func build(c Config, dir *host.WorkingDir, output func(supervisor.Origin, []byte), apart bool, log *slog.Logger) (*built, error) {
-	client := outbound.NewClient(outbound.Options{DenyPrivate: c.DenyPrivateNetworks})
-	metrics := telemetry.NewMetrics(version)
+	b := &built{metrics: telemetry.NewMetrics(version), refusals: httpapi.NewRefusals(log)}
 	agent := first(os.Getenv("COG_USER_AGENT"), "coggo/"+version)
-	gaveUp := &telemetry.Tally{Most: gaveUpTold, Period: gaveUpPeriod, More: func(count int, over time.Duration) {
+	client := outbound.NewClient(outbound.Options{DenyPrivate: c.DenyPrivateNetworks})
+	hooks, err := b.webhooks(c, agent, log)
+	if err != nil {
+		return nil, usage(err)
+	}
+	b.store = &files.Store{
+		Dir: filepath.Join(dir.Path(), "uploads"), MaxBytes: int64(c.MaxInputFile), MaxTotal: int64(c.MaxUploads),
+		Keep: uploadsKeep, Now: time.Now, NewID: prediction.NewID,
+	}
+	b.publisher = &files.Publisher{
+		Client: client, UserAgent: agent, UploadURL: c.UploadURL, MaxBytes: int64(c.MaxOutputFile), KeepOpen: keepOpen,
+	}
+	// The collector is the operator's own, so it may well be in a private network.
+	if b.tracer, err = telemetry.NewTracer(version, outbound.NewClient(outbound.Options{}), log); err != nil {
+		log.Warn("no traces", "error", err)
+	}
+	s := c.supervision()
+	s.Fetcher = &files.Fetcher{Client: client, UserAgent: agent, MaxBytes: int64(c.MaxInputFile), Store: b.store}
+	s.Publisher, s.Webhooks, s.Observer, s.Tracer = b.publisher, hooks, b.metrics, b.tracer
+	s.WorkingDir, s.Renew, s.Inputs, s.Durable = dir.Path(), dir.Renew, dir.InputDir, dir.Durable()
+	s.Output, s.OnReady, s.Log, s.Now = output, b.onReady(c, log), log, time.Now
+	if s.Devices, err = host.RunnerDevices(c.RunnerDevices, c.Runners); err != nil {
+		return nil, usage(err)
+	}
+	s.Runner.Apart, s.Runner.Mark = apart, orphan.Own(dir.Path())
+	if s.Runner.PythonPath, err = host.PythonPath(c.Python, dir.Path()); err != nil {
+		return nil, err
+	}
+	if b.supervisor, err = supervisor.New(s); err != nil {
+		return nil, err
+	}
+	b.gauges()
+	return b, nil
+}
+
+// webhooks makes the sender of webhooks.
+func (b *built) webhooks(c Config, agent string, log *slog.Logger) (*webhook.Sender, error) {
+	b.gaveUp = telemetry.NewTally(func(count int, over time.Duration) {
 		log.Warn("more webhooks given up", "count", count, "period", over)
-	}}
-	hooks, err := webhook.NewSender(webhook.Options{
+	})
+	return webhook.NewSender(webhook.Options{
 		Client:    outbound.NewClient(outbound.Options{DenyPrivate: c.DenyPrivateNetworks, MaxConns: webhookConns}),
 		Throttle:  throttle(os.Getenv("COG_THROTTLE_RESPONSE_INTERVAL")),
 		AuthToken: c.HookToken,
@@ -49,69 +85,63 @@ func build(c Config, dir *host.WorkingDir, output func(supervisor.Origin, []byte
 		Secret:    c.WebhookSecret,
 		UserAgent: agent,
 		Observe: func(e prediction.WebhookEvent, attempt int, result string) {
-			metrics.Webhook(string(e), attempt, result)
+			b.metrics.Webhook(string(e), attempt, result)
 		},
 		GaveUp: func(left webhook.Undelivered, reason error) {
-			if gaveUp.Tell() {
+			if b.gaveUp.Tell() {
 				log.Warn("webhook given up", "id", left.ID, "host", left.Host, "attempts", left.Attempts, "error", reason)
 			}
 		},
 	})
-	if err != nil {
-		return nil, usage(err)
-	}
-	store := &files.Store{
-		Dir: filepath.Join(dir.Path(), "uploads"), MaxBytes: int64(c.MaxInputFile), MaxTotal: int64(c.MaxUploads), Keep: uploadsKeep, Now: time.Now, NewID: prediction.NewID,
-	}
-	// The collector is the operator's own, so it may well be in a private network.
-	tracer, err := telemetry.NewTracer(version, outbound.NewClient(outbound.Options{}), log)
-	if err != nil {
-		log.Warn("no traces", "error", err)
-	}
-	publisher := &files.Publisher{Client: client, UserAgent: agent, UploadURL: c.UploadURL, MaxBytes: int64(c.MaxOutputFile), KeepOpen: keepOpen}
-	path, err := host.PythonPath(c.Python, dir.Path())
-	if err != nil {
-		return nil, err
-	}
-	mark := markReady(log)
-	var s *supervisor.Supervisor
-	warn := logExamples(c.ModelDir, log)
-	ready := func() {
+}
+
+// onReady is called each time that the model is set up.
+func (b *built) onReady(c Config, log *slog.Logger) func() {
+	mark, warn := markReady(log), logExamples(c.ModelDir, log)
+	return func() {
 		mark()
-		document, _ := s.Schema()
+		document, _ := b.supervisor.Schema()
 		warn(document)
 		if !c.KeepBootMemory {
 			time.AfterFunc(bootIsOver, func() { host.ReleaseBootMemory(!c.without(trickUnmap)) })
 		}
 	}
-	devices, err := host.RunnerDevices(c.RunnerDevices, c.Runners)
-	if err != nil {
-		return nil, usage(err)
-	}
+}
+
+// supervision is the part of the supervisor's configuration that the settings say.
+func (c Config) supervision() supervisor.Config {
 	maxQueue, patientQueue := c.queue()
-	s, err = supervisor.New(supervisor.Config{
+	return supervisor.Config{
 		Runner: runner.Config{
-			Entry: c.entry(), Python: c.Python, PythonPath: path, ModelDir: c.ModelDir, Checking: c.Checking, Env: c.modelEnv(),
-			BusyPoll: busyPoll(c),
-			Apart:    apart,
-			Mark:     orphan.Own(dir.Path()),
+			Entry: c.entry(), Python: c.Python, ModelDir: c.ModelDir, Env: c.modelEnv(),
+			Checking: c.Checking, BusyPoll: busyPoll(c),
 		},
-		Runners:    c.Runners,
-		Devices:    devices,
-		WorkingDir: dir.Path(), Renew: dir.Renew, Inputs: dir.InputDir, Durable: dir.Durable(), Rerun: c.Recover == "rerun",
-		SetupTimeout: time.Duration(c.SetupTimeout), CancelGrace: time.Duration(c.CancelGrace), PredictTimeout: time.Duration(c.PredictTimeout),
-		MaxRestarts: c.MaxRestarts, Reloads: c.Reload, ReloadGrace: time.Duration(c.ShutdownGrace), MaxQueue: maxQueue, PatientQueue: patientQueue, MaxFetching: c.MaxFetching,
-		HearAll: c.without(trickSigmute), Retain: c.Retain, RetainFor: time.Duration(c.RetainFor), RetainBytes: retainBytes,
-		MaxInputFiles: c.MaxInputFiles, MaxOutput: int64(c.MaxOutput),
-		CheckedAtOnce: 2 * int64(c.MaxBody), CheckWait: time.Duration(c.BodyTimeout),
-		Limits:    prediction.Limits{LogBytes: int(c.MaxLogBytes), History: c.History},
-		Fetcher:   &files.Fetcher{Client: client, UserAgent: agent, MaxBytes: int64(c.MaxInputFile), Store: store},
-		Publisher: publisher,
-		Webhooks:  hooks, Observer: metrics, Tracer: tracer, OnReady: ready, Output: output, Log: log, Now: time.Now,
-	})
-	if err != nil {
-		return nil, err
+		Runners:        c.Runners,
+		Rerun:          c.Recover == "rerun",
+		SetupTimeout:   time.Duration(c.SetupTimeout),
+		CancelGrace:    time.Duration(c.CancelGrace),
+		PredictTimeout: time.Duration(c.PredictTimeout),
+		MaxRestarts:    c.MaxRestarts,
+		Reloads:        c.Reload,
+		ReloadGrace:    time.Duration(c.ShutdownGrace),
+		MaxQueue:       maxQueue,
+		PatientQueue:   patientQueue,
+		MaxFetching:    c.MaxFetching,
+		Retain:         c.Retain,
+		RetainFor:      time.Duration(c.RetainFor),
+		RetainBytes:    retainBytes,
+		MaxInputFiles:  c.MaxInputFiles,
+		MaxOutput:      int64(c.MaxOutput),
+		CheckedAtOnce:  2 * int64(c.MaxBody),
+		CheckWait:      time.Duration(c.BodyTimeout),
+		Limits:         prediction.Limits{LogBytes: int(c.MaxLogBytes), History: c.History},
+		HearAll:        c.without(trickSigmute),
 	}
+}
+
+// gauges adds the metrics that the supervisor knows.
+func (b *built) gauges() {
+	s := b.supervisor
 	for name, gauge := range map[string]struct {
 		help  string
 		value func() int
@@ -121,19 +151,19 @@ func build(c Config, dir *host.WorkingDir, output func(supervisor.Origin, []byte
 		"coggo_predictions_fetching":  {"Predictions whose input files are being fetched.", s.Fetching},
 		"coggo_slots":                 {"Predictions that can run at once; 0 until the model is set up.", s.Slots},
 	} {
-		metrics.Gauge(name, gauge.help, func() float64 { return float64(gauge.value()) })
+		b.metrics.Gauge(name, gauge.help, func() float64 { return float64(gauge.value()) })
 	}
-	return &built{supervisor: s, metrics: metrics, store: store, publisher: publisher, tracer: tracer, gaveUp: gaveUp, refusals: httpapi.NewRefusals(log)}, nil
 }
 
 // api is the configuration of the HTTP side.
 func (b *built) api(c Config, shutdown func(), log *slog.Logger) httpapi.Config {
 	return httpapi.Config{
-		Supervisor: b.supervisor, Shutdown: shutdown, Metrics: b.metrics.Handler(), Bytes: b.metrics.Bytes, Rejected: b.metrics.Rejected, Refusals: b.refusals, Version: version,
-		Started: time.Now(),
-		Store:   b.store, ModelDir: c.ModelDir, Model: "coggo/" + filepath.Base(c.ModelDir),
-		MaxBody: int64(c.MaxBody), BodyTimeout: time.Duration(c.BodyTimeout), AuthToken: c.AuthToken, CORSOrigins: c.CORSOrigin, AllowedHosts: c.AllowedHost, PathPrefix: c.PathPrefix, AccessLog: c.AccessLog, Log: log,
-		KeepAlive: time.Duration(c.StreamKeepAlive), EarlyWatch: c.without(trickDisconnect),
+		Supervisor: b.supervisor, Shutdown: shutdown, Version: version, Started: time.Now(),
+		Metrics: b.metrics.Handler(), Bytes: b.metrics.Bytes, Rejected: b.metrics.Rejected, Refusals: b.refusals,
+		Store: b.store, ModelDir: c.ModelDir, Model: "coggo/" + filepath.Base(c.ModelDir),
+		MaxBody: int64(c.MaxBody), BodyTimeout: time.Duration(c.BodyTimeout), KeepAlive: time.Duration(c.StreamKeepAlive),
+		AuthToken: c.AuthToken, CORSOrigins: c.CORSOrigin, AllowedHosts: c.AllowedHost, PathPrefix: c.PathPrefix,
+		AccessLog: c.AccessLog, Log: log, EarlyWatch: c.without(trickDisconnect),
 	}
 }
 
@@ -147,13 +177,6 @@ func busyPoll(c Config) time.Duration {
 
 // bootIsOver is how long after setup the server gives back what only its boot needed.
 const bootIsOver = 500 * time.Millisecond
-
-// A receiver that refuses everything gets gaveUpTold lines in each gaveUpPeriod, and one that
-// counts the rest.
-const (
-	gaveUpTold   = 100
-	gaveUpPeriod = time.Minute
-)
 
 // webhookConns bounds the connections to one receiver: thousands of predictions often have the
 // same.

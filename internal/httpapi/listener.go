@@ -1,10 +1,8 @@
 package httpapi
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -113,7 +111,7 @@ const atOnce = 64 << 10
 func (c *conn) Write(p []byte) (int, error) {
 	if c.frames == nil && !c.answering.Load() {
 		if status, ok := ownError(p); ok {
-			return len(p), c.writeError(status)
+			return len(p), c.writeOwnError(status)
 		}
 	}
 	defer c.SetWriteDeadline(time.Time{})
@@ -141,26 +139,4 @@ func (c *conn) Write(p []byte) (int, error) {
 		}
 		queued, waited = left, true
 	}
-}
-
-// ownError returns the status in p, an answer of net/http itself, when it is that of an error. The
-// only other answer is 200 to OPTIONS *.
-func ownError(p []byte) (status string, ok bool) {
-	line, _, _ := bytes.Cut(p, []byte("\r\n"))
-	text, ok := bytes.CutPrefix(line, []byte("HTTP/1.1 "))
-	status = string(text)
-	return status, ok && status >= "4"
-}
-
-func (c *conn) writeError(status string) error {
-	detail := status
-	if c.broken > 0 {
-		detail = c.framing.refused.Error()
-	}
-	body := fmt.Sprintf(`{"detail":%q,"error":%[1]q}`, detail)
-	if err := c.SetWriteDeadline(time.Now().Add(c.listener.StreamTimeout)); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(c.TCPConn, "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", status, len(body), body)
-	return err
 }

@@ -20,12 +20,6 @@ import (
 // What an operator reads of predictions and runners without asking for more. docs/operating.md has
 // each line with its keys.
 
-// A storm of failures gets failuresTold lines in each failuresPeriod, and one that counts the rest.
-const (
-	failuresTold   = 100
-	failuresPeriod = time.Minute
-)
-
 // mostError bounds the error of a line, and mostNamed the predictions or webhooks that are named
 // one by one.
 const (
@@ -34,9 +28,9 @@ const (
 )
 
 func (s *Supervisor) newFailures() *telemetry.Tally {
-	return &telemetry.Tally{Most: failuresTold, Period: failuresPeriod, More: func(count int, over time.Duration) {
+	return telemetry.NewTally(func(count int, over time.Duration) {
 		s.config.Log.Warn("more predictions failed", "count", count, "period", over)
-	}}
+	})
 }
 
 // reportEnd writes a line about a prediction that did not end as its client wanted. A cancel by the

@@ -20,6 +20,11 @@ type Tally struct {
 	closed bool
 }
 
+// NewTally returns a Tally for failures of which each deserves a line: 100 in a minute.
+func NewTally(more func(count int, over time.Duration)) *Tally {
+	return &Tally{Most: 100, Period: time.Minute, More: more}
+}
+
 // Tell reports whether a line about one more event is to be written now.
 func (t *Tally) Tell() bool {
 	t.mu.Lock()
