@@ -9,9 +9,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// EventType is the kind of an Event.
+type EventType string
+
+// The types of events. Readers ignore others.
+const (
+	OutputEvent EventType = "output"
+	LogEvent    EventType = "log"
+	MetricEvent EventType = "metric"
+)
+
 // Event is a line of events-{id}.jsonl. Type says which of the other fields count.
 type Event struct {
-	Type string `json:"type"` // output, log or metric
+	Type EventType `json:"type"`
 
 	Chunk json.RawMessage `json:"chunk"` // output
 	Files []File          `json:"files"` // output; pointers are relative to Chunk

@@ -13,9 +13,9 @@ import (
 // has started the server kills it after a while, and Kubernetes waits 30 s unless it is told
 // otherwise. Each of these is such a moment, counted from the end of the grace period.
 const (
-	killAt  = 2500 * time.Millisecond // the processes of models that do not heed the cancel are killed
-	flushAt = 4500 * time.Millisecond // what has not ended, because its process hangs in the kernel, is waited for no more
-	stopAt  = 6 * time.Second         // what is undelivered stays on disk, and runners are told to stop
+	killAt  = 2500 * time.Millisecond // the server kills the processes of models that ignore the cancel
+	flushAt = 4500 * time.Millisecond // the server stops waiting for predictions whose process hangs in the kernel
+	stopAt  = 6 * time.Second         // undelivered webhooks stay on disk, and the server asks runners to stop
 	leaveAt = 7 * time.Second         // runners have ended
 )
 
@@ -26,7 +26,7 @@ const shutdownCancelGrace = 2 * time.Second
 // shutdownEndWait is as much of endWait as a killed process has while the server ends.
 const shutdownEndWait = time.Second
 
-// stopWait is how long a runner that was told to stop may take before its group is killed.
+// stopWait is how long a runner may take to stop before its group is killed.
 const stopWait = 2 * time.Second
 
 // leaveWait is how long the server waits for what a killed runner has started, before it leaves it
@@ -78,7 +78,7 @@ func (s *Supervisor) drain(grace, hurry context.Context) {
 	told := sooner(late.Add(leaveAt-shutdownEndWait/2), stopWait)
 	var shut sync.WaitGroup
 	for _, w := range s.workers {
-		shut.Go(func() { w.shut(told, hurry) }) // side by side: each may take stopWait
+		shut.Go(func() { w.shut(told, hurry) }) // in parallel: each may take stopWait
 	}
 	shut.Wait()
 	select {
@@ -91,7 +91,8 @@ func (s *Supervisor) drain(grace, hurry context.Context) {
 	}
 }
 
-// drainPredictions returns when every prediction has ended, or is waited for no more.
+// drainPredictions returns when every prediction has finished, or when the server stops waiting for
+// them.
 func (s *Supervisor) drainPredictions(grace, hurry context.Context, late time.Time) {
 	idle := closed(&s.idle)
 	select {
@@ -140,7 +141,7 @@ func (s *Supervisor) cancelAll(r Reason) {
 	}
 }
 
-// killAll ends the processes of models that do not heed a cancel.
+// killAll kills the processes of models that ignore a cancel.
 func (s *Supervisor) killAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -52,11 +52,11 @@ type flight struct {
 	prediction *prediction.Prediction
 	run        string // of the runs of the same id, this one; empty when no later server will ask
 	checked    schema.Checked
-	against    *schema.Input // what checked is by
+	against    *schema.Input // the schema of checked; nil before the check
 	accepted   time.Time
 	fileID     string     // in the names of its files
 	dir        *spool.Dir // where its files are, from the moment it has a slot
-	replaces   string     // the run of the same id before, whose result is noted; empty when there is none
+	replaces   string     // the earlier run of this id, whose result is journaled; empty if there is none
 	keepResult bool       // a client may ask for the result after a restart: it did not wait, or may ask once more
 
 	ctx         context.Context // done when the prediction must end, with a Reason as its cause
@@ -71,11 +71,11 @@ type flight struct {
 	noSideFiles bool          // it left only its request and response in the spool
 	expectQuick bool          // set at the handover: the one before was quick, so its end is expected at once
 	wasQuick    bool          // it took less than BusyPoll from the handover to the end
-	inputs      string        // the directory with the files of its input; empty while there is none
+	inputs      string        // the directory with its input files; empty while there is none
 	fetches     bool          // some of its files are not in the request: it has no slot while it fetches them
 	recheck     bool          // its input is checked once it has a slot: there was no schema before, or that of another model
 	deadline    time.Duration
-	record      atomic.Pointer[spool.Record] // of what it writes, for a later server; nil for a brief one
+	record      atomic.Pointer[spool.Record] // of its output, for a later server; nil for a quick one
 	owed        webhook.Body                 // the terminal snapshot as it is on disk, nil when it is not
 	hook        *webhook.Queue               // nil without a webhook; set before the handover
 	span        *telemetry.Span              // of the whole prediction; nil without traces
@@ -108,7 +108,7 @@ func (f *flight) setChecked(against *schema.Input, c schema.Checked) {
 	f.fetches = slices.ContainsFunc(c.Files, func(in schema.FileInput) bool { return !files.Source(in).Inline() })
 }
 
-// target says who hears of f, and makes a span of each attempt to tell them.
+// target is the receiver of f's webhooks, with a span for each attempt.
 func (f *flight) target() webhook.Target {
 	t := target(f.prediction.Request)
 	if span := f.span; span != nil {
@@ -133,7 +133,7 @@ func target(r prediction.Request) webhook.Target {
 	return t
 }
 
-// shown is what clients may know of f; f may be nil.
+// shown is the part of f that clients may see; f may be nil.
 func (f *flight) shown() *prediction.Prediction {
 	if f == nil {
 		return nil
@@ -141,7 +141,7 @@ func (f *flight) shown() *prediction.Prediction {
 	return f.prediction
 }
 
-// owes reports whether a receiver is to hear of the end.
+// owes reports whether a receiver subscribes to the terminal webhook.
 func (f *flight) owes() bool {
 	return f.hook != nil && f.prediction.Request.WantsWebhook(prediction.WebhookCompleted)
 }
@@ -213,8 +213,8 @@ func (n notifier) notify() {
 	}
 }
 
-// notify wakes the flight's goroutine. eventsOnly says that there was no response when the directory
-// was listed.
+// notify wakes the flight's goroutine. eventsOnly says that there was no response when the
+// directory was listed.
 func (f *flight) notify(eventsOnly bool) {
 	f.eventsOnly.Store(eventsOnly)
 	f.news.notify()
@@ -228,7 +228,7 @@ func (f *flight) log(source string, text []byte) {
 	}
 }
 
-// origin is f as the one who writes to a stream; w is nil for what an earlier server has run.
+// origin says that f wrote to a stream; w is nil for a run of an earlier server.
 func (f *flight) origin(w *worker, stream string) Origin {
 	o := Origin{ID: f.ID(), Stream: stream}
 	if w != nil {
@@ -237,7 +237,7 @@ func (f *flight) origin(w *worker, stream string) Origin {
 	return o
 }
 
-// written takes what the model wrote to its standard streams while the prediction had them alone.
+// written takes the model's output from its standard streams while the prediction had them alone.
 func (f *flight) written(stream string, text []byte) {
 	if r := f.record.Load(); r != nil { // before anybody is shown it
 		r.Add(text)
@@ -252,7 +252,7 @@ func (f *flight) tellUnknown() {
 	}
 }
 
-// entries turns a file table into what a Publisher takes.
+// entries converts a file table for a Publisher.
 func entries(table []spool.File) []files.Entry {
 	out := make([]files.Entry, len(table))
 	for i, t := range table {

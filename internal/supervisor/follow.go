@@ -43,10 +43,10 @@ type follower struct {
 	yielded int64              // bytes
 
 	fault    string           // why the prediction fails although the model may still run
-	grace    <-chan time.Time // set once the runner was told to end it
-	ringNext <-chan time.Time // when a synchronous model is told again, as it may not have heard; nil before
+	grace    <-chan time.Time // set once the runner was asked to cancel it
+	ringNext <-chan time.Time // when to ring the doorbell of a synchronous model again; nil until the first time
 
-	again  <-chan time.Time // when to read what could not be read, nil when all could
+	again  <-chan time.Time // when to retry a read that failed; nil if none did
 	unread time.Time        // since when there is something like that
 }
 
@@ -62,15 +62,15 @@ const (
 // short prediction.
 const watchAfter = 10 * time.Millisecond
 
-// ringAgain is how often a runner is told of the same cancel. One that has heard is not disturbed:
-// it raises once.
+// ringAgain is how often the doorbell of one cancel rings. A model that has got it is not
+// disturbed: the exception is raised once.
 const ringAgain = 200 * time.Millisecond
 
 // run returns how the prediction ended.
 func (o *follower) run(ctx context.Context) prediction.Result {
 	defer o.events.Close()
 	defer o.endRecord()
-	defer o.hear()
+	defer o.takeOutput()
 	if o.f.expectQuick {
 		o.poll(ctx, o.s.config.Runner.BusyPoll)
 	}
@@ -137,7 +137,7 @@ func (o *follower) poll(ctx context.Context, limit time.Duration) {
 // prediction that follows another.
 func (o *follower) pollAfterCancel() {
 	if o.w.handedFlights() == 1 {
-		runtime.Gosched() // whoever asked for the cancel is answered first
+		runtime.Gosched() // the client that cancels gets its answer first
 		o.poll(context.Background(), 2*o.s.config.Runner.BusyPoll)
 	}
 }
@@ -165,7 +165,7 @@ func (o *follower) read(ctx context.Context, eventsOnly bool) (result prediction
 	return o.conclude(ctx, response), true, nil
 }
 
-// passing reports whether an error is the kernel's, about a file, and not about what is in it.
+// passing reports whether an error comes from the kernel, about a file, and not from its contents.
 func passing(err error) bool { return errors.As(err, new(*fs.PathError)) }
 
 // odd reports whether the model has put something in the place of a file that can't be read, now or
@@ -196,8 +196,7 @@ func (o *follower) unreadable(err error) (lasting bool) {
 	return lasting
 }
 
-// fail says why the prediction fails whatever the model makes of it, and that the model need not go
-// on.
+// fail sets the reason why the prediction fails whatever the model returns, and cancels it.
 func (o *follower) fail(why string) {
 	if o.fault == "" {
 		o.fault = why
@@ -225,21 +224,21 @@ func (o *follower) apply(ctx context.Context) error {
 func (o *follower) take(ctx context.Context, events []spool.Event) {
 	for _, e := range events {
 		switch e.Type {
-		case "output":
+		case spool.OutputEvent:
 			o.yield(ctx, e)
-		case "log":
+		case spool.LogEvent:
 			if !e.Copy {
 				o.s.config.Output(o.f.origin(o.w, e.Source), []byte(e.Data))
 			}
 			o.f.log(e.Source, []byte(e.Data))
-		case "metric":
+		case spool.MetricEvent:
 			o.f.prediction.Record(prediction.Metric{Name: e.Name, Value: e.Value, Mode: e.Mode, Key: e.Key, Total: e.Total})
 		}
 	}
 }
 
-// itemBytes is what a yielded item counts beside its text: a server holds about as much for each,
-// however short they are.
+// itemBytes is what a yielded item counts in addition to its text, because the server holds about
+// that much for each item, however short it is.
 const itemBytes = 128
 
 // yield adds an item of the output. When its files can't be published the prediction has failed,
@@ -275,7 +274,7 @@ func (o *follower) publish(ctx context.Context, output []byte, table []spool.Fil
 	if len(table) == 0 {
 		return prediction.Value{Raw: output}, nil
 	}
-	if ctx.Err() != nil { // canceled: what was made until now is still wanted, but not for long
+	if ctx.Err() != nil { // canceled: publish the files so far, within a limit
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), o.s.cancelGrace(reasonOf(ctx)))
 		defer cancel()
@@ -303,7 +302,7 @@ func (o *follower) conclude(ctx context.Context, r spool.Response) prediction.Re
 	if len(r.Files) > 0 { // it may take a while to send them
 		o.keepRecord()
 	}
-	o.hear()
+	o.takeOutput()
 	if r.Traceback != "" {
 		from := o.f.origin(o.w, runner.Stderr)
 		from.Whole = true
@@ -357,15 +356,15 @@ func (o *follower) died(ctx context.Context) prediction.Result {
 	return o.failed(fmt.Sprintf("the model process died: %s", o.process.Exit()))
 }
 
-// hear takes all that the prediction has written until now; what comes later is not its own.
-func (o *follower) hear() {
+// takeOutput reads all output of the prediction until now; later output is not its own.
+func (o *follower) takeOutput() {
 	if o.lent != nil {
 		o.lent.End()
 	}
 }
 
-// keepRecord begins to keep on disk what the prediction writes to its pipe. The record of a brief
-// one would cost more than the rest of it; whoever runs beside others writes events, which are on
+// keepRecord starts to copy the pipe of the prediction to disk. The record of a quick prediction
+// would cost more than the rest of it. Predictions that run concurrently write events, which are on
 // disk anyway.
 func (o *follower) keepRecord() {
 	if o.s.config.Durable && o.lent != nil && o.f.record.Load() == nil {
@@ -410,16 +409,16 @@ func (s *Supervisor) cancelGrace(r Reason) time.Duration {
 	return s.config.CancelGrace
 }
 
-// ring tells the runner of the cancel file, now and again until the prediction has ended: a bell
-// that rings right before the model goes into a system call wakes nothing there.
+// ring rings the doorbell of the cancel file, again and again until the prediction ends: a signal
+// right before a system call of the model does not interrupt it.
 func (o *follower) ring() {
 	if o.w.ring(o.process) {
 		o.ringNext = time.After(ringAgain)
 	}
 }
 
-// giveUp ends a prediction that did not heed its cancel. A runner that has nothing else to do is
-// replaced at once; otherwise the others may end first, and the slot stays taken until then.
+// giveUp ends a prediction that ignored its cancel. A runner that runs nothing else is replaced at
+// once; otherwise the others may finish first, and the slot stays taken until then.
 func (o *follower) giveUp(ctx context.Context) prediction.Result {
 	grace := o.s.cancelGrace(reasonOf(ctx))
 	o.s.config.Log.Warn("prediction ignored its cancel", "id", o.f.ID(), "grace", grace)

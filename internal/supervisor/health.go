@@ -11,7 +11,7 @@ import (
 	"github.com/coggo/coggo/internal/spool"
 )
 
-// Health is what the server says of itself.
+// Health is the answer to a health check.
 type Health struct {
 	Summary
 	Runners    []RunnerHealth // of each, when there are several
@@ -42,7 +42,7 @@ type Setup struct {
 	StartedAt   time.Time
 	CompletedAt time.Time // zero while it runs
 	Status      string    // starting, succeeded or failed
-	Logs        string    // what the model wrote, with the traceback of a failure
+	Logs        string    // the model's output, with the traceback of a failure
 }
 
 // checkLimit is how long the model's healthcheck may take. The runner keeps the same limit and

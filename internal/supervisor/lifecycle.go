@@ -18,11 +18,12 @@ import (
 	"github.com/coggo/coggo/internal/webhook"
 )
 
-// rescan is how often a prediction in flight is looked at without a signal: signals merge and may
-// be lost.
+// rescan is how often the server looks for news of a prediction without a signal: signals merge and
+// may be lost.
 const rescan = time.Second
 
-// run takes an admitted prediction from top to bottom. It is the only place that finishes one.
+// run takes an admitted prediction from top to bottom. It finishes it; only leftovers of an earlier
+// server are finished elsewhere (resolve).
 func (s *Supervisor) run(f *flight) {
 	defer s.idle.Done()
 	ctx, cancel := s.withDeadline(f)
@@ -34,14 +35,14 @@ func (s *Supervisor) run(f *flight) {
 	}
 	s.keepRoom(f)
 	if f.replaces != "" {
-		s.forgetNotes(f.replaces)
+		s.forgetResults(f.replaces)
 	}
 	f.tellUnknown()
 	w, result := s.execute(ctx, f)
-	s.settle(f, w, result)
+	s.finish(f, w, result)
 }
 
-// execute returns how the prediction ended and which worker it had, nil if it never got one.
+// execute returns the result and the worker of the prediction, nil if it never got one.
 func (s *Supervisor) execute(ctx context.Context, f *flight) (*worker, prediction.Result) {
 	w, err := s.await(ctx, f)
 	if err != nil {
@@ -65,7 +66,7 @@ func (s *Supervisor) execute(ctx context.Context, f *flight) (*worker, predictio
 }
 
 // launch gives a prediction that has a slot, or leave to fetch, to a runner. It returns errOutdated
-// when the input was checked for another model than the one that is loaded by now.
+// if the input was checked against another model than the one that is loaded now.
 func (s *Supervisor) launch(ctx context.Context, f *flight, w *worker) (*worker, process, error) {
 	var err error
 	if f.recheck {
@@ -94,8 +95,8 @@ func (s *Supervisor) withDeadline(f *flight) (context.Context, context.CancelFun
 	return context.WithTimeoutCause(f.ctx, limit, ByDeadline)
 }
 
-// await waits for a slot, or for leave to fetch files without one: then there is no worker. What
-// waits is noted on disk first, if somebody may ask for it after a crash.
+// await waits for a slot, or for leave to fetch files without one: then there is no worker. It
+// writes a journal entry first, if a client may ask for the prediction after a crash.
 func (s *Supervisor) await(ctx context.Context, f *flight) (*worker, error) {
 	select {
 	case w := <-f.turn:
@@ -103,7 +104,7 @@ func (s *Supervisor) await(ctx context.Context, f *flight) (*worker, error) {
 	default:
 	}
 	f.startDisconnectWatch()
-	err := s.noteQueued(f)
+	err := s.journalQueued(f)
 	if err == nil {
 		select {
 		case w := <-f.turn:
@@ -123,11 +124,11 @@ func (s *Supervisor) await(ctx context.Context, f *flight) (*worker, error) {
 	}
 }
 
-// check checks the input of a prediction that was taken up before there was a schema. It goes on
-// with the slot only if it has no files to fetch.
+// check checks the input of a prediction that was recovered before there was a schema. The
+// prediction keeps its slot only if it has no files to fetch.
 func (s *Supervisor) check(ctx context.Context, f *flight, w *worker) (*worker, error) {
 	s.mu.Lock()
-	input, err := s.inputLocked(f.prediction.Request.Method) // it was accepted already: also while the server drains
+	input, err := s.inputLocked(f.prediction.Request.Method) // it is accepted already, so also while the server drains
 	s.mu.Unlock()
 	if err != nil {
 		return w, err
@@ -150,8 +151,8 @@ func (s *Supervisor) check(ctx context.Context, f *flight, w *worker) (*worker, 
 	return s.await(ctx, f)
 }
 
-// place fetches the file inputs and returns the file table of the request. What had no slot to
-// fetch them has one afterwards.
+// place fetches the input files and returns the file table of the request. A prediction that had no
+// slot has one afterwards.
 func (s *Supervisor) place(ctx context.Context, f *flight, w *worker) (*worker, []spool.File, error) {
 	if len(f.checked.Files) == 0 {
 		return w, nil, nil
@@ -173,10 +174,10 @@ func (s *Supervisor) place(ctx context.Context, f *flight, w *worker) (*worker, 
 	return w, table, nil
 }
 
-// fetch downloads the file inputs to a directory of the prediction.
+// fetch downloads the input files to a directory of the prediction.
 func (s *Supervisor) fetch(ctx context.Context, f *flight) ([]files.Placed, error) {
 	f.startDisconnectWatch()
-	if err := s.noteQueued(f); err != nil {
+	if err := s.journalQueued(f); err != nil {
 		return nil, err
 	}
 	sources := make([]files.Source, len(f.checked.Files))
@@ -195,7 +196,7 @@ func (s *Supervisor) fetch(ctx context.Context, f *flight) ([]files.Placed, erro
 	return placed, err
 }
 
-// makeInputs makes the directory for the files of an input.
+// makeInputs makes the directory for the input files.
 func (s *Supervisor) makeInputs(f *flight) error {
 	dir, err := s.config.Inputs()
 	if err == nil {
@@ -204,8 +205,8 @@ func (s *Supervisor) makeInputs(f *flight) error {
 	return err
 }
 
-// ended is the result of a prediction that ended before the model ran, or without an answer of the
-// runner.
+// ended is the result of a prediction that finished before the model ran, or without an answer of
+// the runner.
 func (s *Supervisor) ended(f *flight, err error) prediction.Result {
 	r := prediction.Result{Status: prediction.Failed, Error: err.Error(), CompletedAt: s.config.Now()}
 	if reason := asReason(err); reason != "" {
@@ -214,7 +215,7 @@ func (s *Supervisor) ended(f *flight, err error) prediction.Result {
 	return r
 }
 
-// shutDown is the error of a prediction whose time the end of the server has cut short.
+// shutDown is the error of a prediction that a shutdown cut short.
 const shutDown = "the server shut down before the prediction ended"
 
 // ending is the status and error of a prediction that was canceled for reason r.
@@ -231,7 +232,7 @@ func (r Reason) ending(f *flight) (prediction.Status, string) {
 	}
 }
 
-// handOver gives the prediction to the runner of w.
+// handOver writes the request for the runner of w.
 func (s *Supervisor) handOver(ctx context.Context, f *flight, w *worker, table []spool.File) (process, error) {
 	r := f.prediction.Request
 	p, err := w.hand(ctx, f)
@@ -250,7 +251,7 @@ func (s *Supervisor) handOver(ctx context.Context, f *flight, w *worker, table [
 		request.Deadline = prediction.Time(deadline)
 	}
 	if s.config.Durable {
-		request.Server = notesOf(f)
+		request.Server = requestEntry(f)
 	}
 	f.prediction.Start(now)
 	var begun webhook.Body // before the run can have said anything
@@ -280,21 +281,21 @@ func (s *Supervisor) handOver(ctx context.Context, f *flight, w *worker, table [
 	return p, nil
 }
 
-// settle finishes a prediction: note what is still owed, remove its files, free its slot, and only
-// then tell anyone.
-func (s *Supervisor) settle(f *flight, w *worker, r prediction.Result) {
+// finish ends a prediction: write the journal entry for what is still due, remove its files, free
+// its slot, and only then publish the end.
+func (s *Supervisor) finish(f *flight, w *worker, r prediction.Result) {
 	p := f.prediction
 	p.Finish(r)
 	f.span.Status(string(r.Status))
 	f.span.EndAt(r.CompletedAt, r.Error)
 	s.keepRoom(f)
-	err := s.noteFinal(f)
+	err := s.journalEnd(f)
 	if err != nil {
 		s.shelve(f)
 	}
 	s.clean(f)
 	if err != nil {
-		err = s.noteFinal(f) // what is gone may have made room
+		err = s.journalEnd(f) // removing files may have made room
 	}
 	if err != nil {
 		s.config.Log.Error("note the end of a prediction", "id", f.ID(), "error", err)
@@ -309,12 +310,12 @@ func (s *Supervisor) settle(f *flight, w *worker, r prediction.Result) {
 		}
 		f.hook.Finish(s.owe(f))
 	}
-	f.owed, f.checked, f.against, f.watch = nil, schema.Checked{}, nil, nil // a retained prediction needs none, and watch holds a connection
+	f.owed, f.checked, f.against, f.watch = nil, schema.Checked{}, nil, nil // a retained prediction needs none of them, and watch holds a connection
 	s.observe(f)
 }
 
-// clean removes what the prediction left on disk. Where its runner goes on with it, only the
-// request goes, so that a later server does not end the prediction once more.
+// clean removes the files of the prediction. If its runner still runs it, clean removes only the
+// request, so that a later server does not finish the prediction again.
 func (s *Supervisor) clean(f *flight) {
 	if f.stage != stageAbandoned {
 		s.removeFiles(f)
@@ -363,7 +364,7 @@ func (s *Supervisor) forgetLocked(expired []*flight) {
 		}
 	}
 	if len(journaled) > 0 {
-		go s.forgetNotes(journaled...)
+		go s.forgetResults(journaled...)
 	}
 }
 

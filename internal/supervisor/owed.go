@@ -13,13 +13,13 @@ import (
 // terminal webhooks.
 const owingBytes = 32 << 20
 
-// owe returns the body of the terminal webhook, and what to call once nobody waits for it any more.
-// A receiver that hangs, or is down, must not keep predictions in memory: the body is read from the
-// outbox where there is one, and otherwise from a file once too much waits.
+// owe returns the body of the terminal webhook, and a function to call once it is delivered or
+// given up. A receiver that hangs, or is down, must not keep predictions in memory: the body is
+// read from the outbox where there is one, and otherwise from a file once too much waits.
 func (s *Supervisor) owe(f *flight) (webhook.Body, func()) {
 	run := f.run
 	if f.owed != nil {
-		return f.owed, func() { s.paid(run) }
+		return f.owed, func() { s.markDelivered(run) }
 	}
 	size := int64(f.prediction.Size())
 	final := f.prediction.Final()
@@ -27,13 +27,13 @@ func (s *Supervisor) owe(f *flight) (webhook.Body, func()) {
 		body, err := onDisk(final)
 		if err == nil {
 			s.owing.Add(-size)
-			return body, func() { s.paid(run) }
+			return body, func() { s.markDelivered(run) }
 		}
 		s.config.Log.Warn("a webhook waits in memory", "id", f.ID(), "error", err)
 	}
 	return final, func() {
 		s.owing.Add(-size)
-		s.paid(run)
+		s.markDelivered(run)
 	}
 }
 

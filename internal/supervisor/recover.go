@@ -17,22 +17,22 @@ import (
 	"github.com/coggo/coggo/internal/spool"
 )
 
-// noteQueued makes an accepted prediction that no runner has yet known to a later server.
-func (s *Supervisor) noteQueued(f *flight) error {
+// journalQueued writes the journal entry of an accepted prediction that no runner has yet.
+func (s *Supervisor) journalQueued(f *flight) error {
 	defer f.markDurable()
 	if !s.config.Durable || f.journaled || !f.prediction.Request.Detached {
 		return nil
 	}
 	f.journaled = true
-	if err := s.queued.Put(f.ID(), noteOf(f.prediction.Request, f.run).encode()); err != nil {
+	if err := s.queued.Put(f.ID(), entryOf(f.prediction.Request, f.run).encode()); err != nil {
 		return unwritableError(err)
 	}
 	return nil
 }
 
-// noteFinal writes down what is still owed of a finished prediction: the result, for those who did
-// not wait for it, and the terminal webhook.
-func (s *Supervisor) noteFinal(f *flight) error {
+// journalEnd writes the journal entry of a finished prediction: the result, for clients that did
+// not wait for it, and the terminal webhook, if it is not delivered.
+func (s *Supervisor) journalEnd(f *flight) error {
 	if !s.config.Durable {
 		return nil
 	}
@@ -41,7 +41,7 @@ func (s *Supervisor) noteFinal(f *flight) error {
 	if owed || lasting {
 		var head []byte
 		end := endOf(f.prediction.Final())
-		head, err = s.endNote(f, end)
+		head, err = s.endEntry(f, end)
 		if owed {
 			text, bad := s.outbox.PutEnd(f.run, head, end)
 			if err = errors.Join(err, bad); bad == nil {
@@ -59,18 +59,18 @@ func (s *Supervisor) noteFinal(f *flight) error {
 	return err
 }
 
-// keepRoom sees to it that the end of f can be noted on a full disk, if it must be.
+// keepRoom reserves disk space for the end of f, if it must be journaled.
 func (s *Supervisor) keepRoom(f *flight) {
 	if s.config.Durable && (f.hook != nil || f.keepResult) {
 		_ = s.root.KeepRoom() // a disk that is full already may have room at the next one
 	}
 }
 
-// endNote is the note of an end, but for the end itself. Of the input that holds what clients are
-// shown: nothing will run again, so no secret need stay. A client that asks for the same run once
-// more is known by the seal.
-func (s *Supervisor) endNote(f *flight, end spool.End) (head []byte, err error) {
-	n := noteOf(f.prediction.Request, f.run)
+// endEntry is the journal entry of an end, except for the end itself. It has only the masked input:
+// nothing will run again, so no secret has to stay. The seal recognizes a client that asks for the
+// same run again.
+func (s *Supervisor) endEntry(f *flight, end spool.End) (head []byte, err error) {
+	n := entryOf(f.prediction.Request, f.run)
 	if n.Echo != nil && n.Input != nil {
 		n.Sealed = f.prediction.Request.Seal(s.key)
 		err = s.root.PutKey(s.key)
@@ -79,7 +79,7 @@ func (s *Supervisor) endNote(f *flight, end spool.End) (head []byte, err error) 
 	return n.encode(), err
 }
 
-// endOf is what a note says of an end.
+// endOf is the end in a journal entry.
 func endOf(final prediction.Snapshot) spool.End {
 	if !final.OnDisk() {
 		return spool.End{Final: final}
@@ -89,9 +89,9 @@ func endOf(final prediction.Snapshot) spool.End {
 	return spool.End{Final: final, Output: output, OutputAt: final.OutputAt()}
 }
 
-// shelve keeps the request of a run whose end could not be noted and whose webhook is owed: a later
-// server ends it once more. It stands where the note of the end belongs, which replaces it once
-// there is room.
+// shelve keeps the request of a run whose end could not be journaled and whose webhook is not
+// delivered: a later server finishes it again. The request has the place of the entry of the end,
+// which replaces it once there is room.
 func (s *Supervisor) shelve(f *flight) {
 	if f.dir == nil || f.owed != nil || !f.owes() {
 		return
@@ -101,7 +101,7 @@ func (s *Supervisor) shelve(f *flight) {
 	}
 }
 
-// openKey reads the key of seals, or makes one; it stands on disk once there is a seal.
+// openKey reads the key of seals, or makes one. The key is on disk once there is a seal.
 func (s *Supervisor) openKey() error {
 	key, ok, err := s.root.Key()
 	if err == nil && !ok {
@@ -112,8 +112,8 @@ func (s *Supervisor) openKey() error {
 	return err
 }
 
-// paid forgets the terminal webhook of a run that was delivered or refused for good.
-func (s *Supervisor) paid(run string) {
+// markDelivered forgets the terminal webhook of a run that was delivered or refused for good.
+func (s *Supervisor) markDelivered(run string) {
 	if !s.config.Durable {
 		return
 	}
@@ -122,8 +122,8 @@ func (s *Supervisor) paid(run string) {
 	}
 }
 
-// forgetNotes removes the notes of results that are not retained any more.
-func (s *Supervisor) forgetNotes(runs ...string) {
+// forgetResults removes the journal entries of results that are no longer retained.
+func (s *Supervisor) forgetResults(runs ...string) {
 	for _, run := range runs {
 		if err := s.results.Remove(run); err != nil {
 			s.config.Log.Error("forget a result", "run", run, "error", err)
@@ -131,28 +131,28 @@ func (s *Supervisor) forgetNotes(runs ...string) {
 	}
 }
 
-// left is a prediction that an earlier server had not ended.
-type left struct {
+// leftover is a prediction that an earlier server did not finish.
+type leftover struct {
 	*flight
 	dir     *spool.Dir // where its request is; nil when no runner has it
 	shelved bool       // it had ended, but nobody knows how any more
 }
 
-// readLeft registers what an earlier server left: finished predictions as they are, the others
-// until settleLeft ends them. One bad file must not keep the server from serving: it is told and
-// passed over.
-func (s *Supervisor) readLeft() error {
+// loadLeftovers registers the predictions of an earlier server: finished ones as they are, the
+// others until resolveLeftovers finishes them. Because one bad file must not keep the server from
+// serving, it is logged and skipped.
+func (s *Supervisor) loadLeftovers() error {
 	if !s.config.Durable {
 		return nil
 	}
-	dirs, err := s.leftDirs()
+	dirs, err := s.leftoverDirs()
 	bad := errors.Join(s.recoverResults(), s.outbox.Each(s.recoverOwed))
 	for _, dir := range dirs {
 		list, unread := dir.List()
 		bad = errors.Join(bad, unread)
 		for _, id := range list.Requests {
 			unread = s.readRequest(dir, id)
-			if passing(unread) { // settleLeft would remove what can be read another time
+			if passing(unread) { // resolveLeftovers would remove what can be read another time
 				return unread
 			}
 			bad = errors.Join(bad, unread)
@@ -165,9 +165,9 @@ func (s *Supervisor) readLeft() error {
 	return err
 }
 
-// leftDirs are the directories where earlier servers had runners; they may have had more of them
-// than this one.
-func (s *Supervisor) leftDirs() ([]*spool.Dir, error) {
+// leftoverDirs are the directories of the runners of earlier servers, which may have had more
+// runners than this one.
+func (s *Supervisor) leftoverDirs() ([]*spool.Dir, error) {
 	paths, _ := filepath.Glob(filepath.Join(s.config.WorkingDir, runnerPrefix+"*")) // the pattern is valid
 	dirs := []*spool.Dir{s.root}
 	for _, path := range paths {
@@ -180,29 +180,29 @@ func (s *Supervisor) leftDirs() ([]*spool.Dir, error) {
 	return dirs, nil
 }
 
-// settleLeft ends what readLeft has registered: finished responses by delivering them, everything
-// else as failed, or by running it again with Rerun. What no runner had yet runs now. No file of a
-// prediction is left then.
-func (s *Supervisor) settleLeft() error {
+// resolveLeftovers finishes what loadLeftovers registered: it delivers responses, and fails
+// everything else, or runs it again with Rerun. What no runner had yet runs now. Afterwards no file
+// of a prediction is left.
+func (s *Supervisor) resolveLeftovers() error {
 	if !s.config.Durable {
 		return nil
 	}
 	owed := s.outbox.Each(s.recoverWebhook)
-	again := make([]*flight, len(s.left))
-	failed := make([]error, len(s.left))
+	again := make([]*flight, len(s.leftovers))
+	failed := make([]error, len(s.leftovers))
 	var all sync.WaitGroup // side by side: outputs may have to be uploaded
-	for i, l := range s.left {
-		all.Go(func() { again[i], failed[i] = s.resume(l) })
+	for i, l := range s.leftovers {
+		all.Go(func() { again[i], failed[i] = s.resolve(l) })
 	}
 	all.Wait()
-	s.left = nil
+	s.leftovers = nil
 	if owed != nil {
 		s.config.Log.Error("recover", "error", owed)
 	}
 	if err := errors.Join(failed...); err != nil {
 		return err // with their requests where they are
 	}
-	dirs, err := s.leftDirs()
+	dirs, err := s.leftoverDirs()
 	for _, dir := range dirs {
 		if dir == s.root || s.uses(dir) {
 			err = errors.Join(err, dir.Empty())
@@ -222,12 +222,12 @@ func (s *Supervisor) uses(dir *spool.Dir) bool {
 	return slices.ContainsFunc(s.workers, func(w *worker) bool { return w.dir.Path() == dir.Path() })
 }
 
-// recoverResults retains again, in the order of their ends, what was retained before.
+// recoverResults retains the results of an earlier server, in the order of their ends.
 func (s *Supervisor) recoverResults() error {
 	var found []*flight
 	err := s.results.Expire(s.config.Now().Add(-s.config.RetainFor)) // before they are read: there may be many
 	err = errors.Join(err, s.results.Each(func(data []byte) error {
-		n, _, err := readNote(data)
+		n, _, err := readEntry(data)
 		if err != nil {
 			return err
 		}
@@ -252,19 +252,19 @@ func (s *Supervisor) retainAgain(f *flight) {
 // supersede registers f in place of an earlier result of its id.
 func (s *Supervisor) supersede(f *flight, finished bool) {
 	if old, found := s.pool.Recover(f, finished); found {
-		s.forgetNotes(old.run)
+		s.forgetResults(old.run)
 	}
 }
 
-// recoverOwed retains the result of a run whose webhook is owed, where the crash came before that
-// was noted too.
+// recoverOwed retains the result of a run whose webhook is not delivered, if the crash came before
+// the result was journaled too.
 func (s *Supervisor) recoverOwed(data []byte) error {
-	n, request, err := readNote(data)
+	n, request, err := readEntry(data)
 	if err != nil {
 		return err
 	}
 	if n.Final == nil {
-		s.takeUp(left{flight: s.flightOf(n, request), shelved: true})
+		s.adopt(leftover{flight: s.flightOf(n, request), shelved: true})
 		return nil
 	}
 	f, err := s.restore(s.outbox, n)
@@ -283,8 +283,8 @@ func (s *Supervisor) recoverOwed(data []byte) error {
 	return s.results.Put(f.run, data)
 }
 
-// restore is a prediction that has ended, by its note in a journal.
-func (s *Supervisor) restore(from *spool.Journal, n note) (*flight, error) {
+// restore makes a finished prediction from its journal entry.
+func (s *Supervisor) restore(from *spool.Journal, n journalEntry) (*flight, error) {
 	final, err := readSnapshot(n.Final)
 	if err != nil {
 		return nil, err
@@ -307,9 +307,9 @@ func (s *Supervisor) restore(from *spool.Journal, n note) (*flight, error) {
 	return f, nil
 }
 
-// recoverWebhook delivers what is owed; a shelved run is told of once it was ended.
+// recoverWebhook delivers a webhook. That of a shelved run is sent once the run is finished.
 func (s *Supervisor) recoverWebhook(data []byte) error {
-	n, _, err := readNote(data)
+	n, _, err := readEntry(data)
 	if err != nil || n.Final == nil {
 		return err
 	}
@@ -318,20 +318,20 @@ func (s *Supervisor) recoverWebhook(data []byte) error {
 		return err
 	}
 	run := n.Run // the note itself may be large
-	s.config.Webhooks.Redeliver(target(n.request()), body, func() { s.paid(run) })
+	s.config.Webhooks.Redeliver(target(n.request()), body, func() { s.markDelivered(run) })
 	return nil
 }
 
-// readQueued registers a prediction that no runner had, unless readRequest knows better.
+// readQueued registers a prediction that no runner had, unless readRequest has found its request.
 func (s *Supervisor) readQueued(data []byte) error {
-	n, _, err := readNote(data)
+	n, _, err := readEntry(data)
 	if err != nil {
 		return err
 	}
 	if s.knows(n) {
 		return s.queued.Remove(n.ID)
 	}
-	s.takeUp(left{flight: s.flightOf(n, spool.Request{})})
+	s.adopt(leftover{flight: s.flightOf(n, spool.Request{})})
 	return nil
 }
 
@@ -340,25 +340,26 @@ func (s *Supervisor) readRequest(dir *spool.Dir, fileID string) error {
 	if err != nil || !ok {
 		return err
 	}
-	n, err := noteIn(request)
+	n, err := entryIn(request)
 	if err != nil {
 		return err
 	}
 	if s.knows(n) { // its end was noted before the crash
 		return dir.Remove(n.ID, false)
 	}
-	s.takeUp(left{flight: s.flightOf(n, request), dir: dir})
+	s.adopt(leftover{flight: s.flightOf(n, request), dir: dir})
 	return nil
 }
 
-// knows reports whether this run was registered, or has ended and is still owed to its receiver.
-func (s *Supervisor) knows(n note) bool {
+// knows reports whether this run is registered, or has finished and is not yet delivered to its
+// receiver.
+func (s *Supervisor) knows(n journalEntry) bool {
 	f, ok := s.pool.Get(n.ID)
 	return ok && f.run == n.Run || s.outbox.Has(n.Run)
 }
 
-// flightOf is a prediction that has not ended; request is empty when no runner had it.
-func (s *Supervisor) flightOf(n note, request spool.Request) *flight {
+// flightOf makes a prediction that has not finished; request is empty if no runner had it.
+func (s *Supervisor) flightOf(n journalEntry, request spool.Request) *flight {
 	f := s.newFlight(n.request(), nil, schema.Checked{Input: request.Input})
 	f.run, f.keepResult = n.Run, true
 	f.checked.Unknown = n.Unknown
@@ -369,24 +370,25 @@ func (s *Supervisor) flightOf(n note, request spool.Request) *flight {
 	return f
 }
 
-// takeUp registers l; nothing else runs yet.
-func (s *Supervisor) takeUp(l left) {
+// adopt registers l, while nothing else runs yet.
+func (s *Supervisor) adopt(l leftover) {
 	s.supersede(l.flight, false)
-	s.left = append(s.left, l)
+	s.leftovers = append(s.leftovers, l)
 }
 
-// resume ends a prediction that an earlier server had in flight, or returns what runs in its place.
-func (s *Supervisor) resume(l left) (again *flight, err error) {
+// resolve finishes a prediction that an earlier server had in flight, or returns the one that runs
+// in its place.
+func (s *Supervisor) resolve(l leftover) (again *flight, err error) {
 	var result prediction.Result
 	if l.shelved {
 		result = prediction.Result{Status: prediction.Failed, Error: "the server restarted before the end of the prediction could be noted", CompletedAt: s.config.Now()}
 	} else {
 		if l.dir == nil {
-			return s.again(l)
+			return s.rerun(l)
 		}
 		var finished bool
-		if result, finished = s.leftBy(l); !finished && s.config.Rerun {
-			return s.again(l)
+		if result, finished = s.leftoverResult(l); !finished && s.config.Rerun {
+			return s.rerun(l)
 		}
 	}
 	f := l.flight
@@ -394,15 +396,15 @@ func (s *Supervisor) resume(l left) (again *flight, err error) {
 	if r := f.prediction.Request; r.Webhook != "" {
 		f.hook = s.config.Webhooks.Open(f.target(), f.partial)
 	}
-	s.settle(f, nil, result)
+	s.finish(f, nil, result)
 	s.config.Log.Info("recovered", "id", f.ID(), "status", result.Status)
 	return nil, nil
 }
 
-// leftBy is the result that the runner of an earlier server left, or the one that says there is
-// none.
-func (s *Supervisor) leftBy(l left) (prediction.Result, bool) {
-	o := follower{s: s, f: l.flight, dir: l.dir, process: buried{}, events: l.dir.Events(l.ID())}
+// leftoverResult is the result that the runner of an earlier server wrote, or one that says that
+// there is none.
+func (s *Supervisor) leftoverResult(l leftover) (prediction.Result, bool) {
+	o := follower{s: s, f: l.flight, dir: l.dir, process: deadProcess{}, events: l.dir.Events(l.ID())}
 	defer o.events.Close()
 	l.log("stdout", l.dir.Recorded(l.ID()))
 	result, ended, err := o.read(l.ctx, false)
@@ -415,9 +417,10 @@ func (s *Supervisor) leftBy(l left) (prediction.Result, bool) {
 	return o.failed("the server restarted before the prediction ended"), false
 }
 
-// again makes a prediction one that is to run from its beginning; its inputs are checked and
-// downloaded once the model is ready. It needs no room: there may be none before the model has run.
-func (s *Supervisor) again(l left) (*flight, error) {
+// rerun returns a prediction that runs from its beginning; its inputs are checked and downloaded
+// once the model is ready. It needs no disk space, because there may be none before the model has
+// run.
+func (s *Supervisor) rerun(l leftover) (*flight, error) {
 	f := s.newFlight(l.prediction.Request, nil, schema.Checked{})
 	f.run, f.keepResult, f.recheck, f.journaled = l.run, true, true, true
 	f.markDurable()
@@ -436,8 +439,8 @@ func (s *Supervisor) enqueue(f *flight) {
 	go s.run(f)
 }
 
-// buried stands for the process of an earlier server: the kernel ended it with its parent.
-type buried struct{ process }
+// deadProcess stands for the process of an earlier server, which the kernel killed with its parent.
+type deadProcess struct{ process }
 
-func (buried) Drain()      {}
-func (buried) Ring() error { return nil }
+func (deadProcess) Drain()      {}
+func (deadProcess) Ring() error { return nil }

@@ -16,7 +16,7 @@ import (
 type edition struct {
 	entry  runner.Entry
 	broken error           // why there is nothing to load
-	why    string          // what a client is told until it is loaded
+	why    string          // the reason for clients until it is loaded
 	over   <-chan struct{} // closed when the next edition is there; nil when there is never another
 	end    func()          // closes it
 }
@@ -115,7 +115,7 @@ func (w *worker) finishFlights(process *runner.Process) {
 	late := time.After(w.s.config.ReloadGrace)
 	for ; count > 0; count = w.handedFlights() {
 		select {
-		case <-w.left:
+		case <-w.slotFreed:
 		case <-process.Done():
 			return
 		case <-late:
@@ -148,11 +148,11 @@ func (s *Supervisor) fitsLocked(f *flight) error {
 	return err
 }
 
-// outdate makes f one whose input is to be checked, and its files to be fetched, once more.
+// outdate makes the server check the input of f, and fetch its files, again.
 func (f *flight) outdate() {
 	f.recheck = true
 	if f.inputs != "" {
-		_ = os.RemoveAll(f.inputs) // what stays goes with the directory of all
+		_ = os.RemoveAll(f.inputs) // the rest goes with the parent directory
 		f.inputs = ""
 	}
 }

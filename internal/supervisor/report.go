@@ -17,7 +17,7 @@ import (
 	"github.com/coggo/coggo/internal/webhook"
 )
 
-// What an operator reads of predictions and runners without asking for more. docs/operating.md has
+// The log lines about predictions and runners at the default level. docs/operating.md has
 // each line with its keys.
 
 // mostError bounds the error of a line, and mostNamed the predictions or webhooks that are named

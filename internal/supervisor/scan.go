@@ -53,8 +53,8 @@ func (w *worker) notifyOnly() bool {
 	return true
 }
 
-// sweep removes the files of an abandoned flight that the process has ended after all. Only then its
-// slot and its id are free.
+// sweep removes the files of an abandoned flight that the process has ended after all. Only then
+// its slot and its id are free.
 func (w *worker) sweep(f *flight) {
 	w.s.removeFiles(f)
 	w.s.mu.Lock()

@@ -74,7 +74,7 @@ func (w *worker) readSchema() (bool, error) {
 	doc.LimitFiles(w.s.config.MaxInputFiles)
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
-	if w.s.schema == nil || !bytes.Equal(w.s.schema.JSON(), doc.JSON()) { // else what was checked against it need not be again
+	if w.s.schema == nil || !bytes.Equal(w.s.schema.JSON(), doc.JSON()) { // the same document keeps what was checked against it valid
 		w.s.schema = doc
 	}
 	return true, nil
@@ -83,7 +83,7 @@ func (w *worker) readSchema() (bool, error) {
 // ready opens the worker for predictions, or returns why setup failed.
 func (w *worker) ready(process *runner.Process, result spool.SetupResult) error {
 	process.Drain()
-	if result.Traceback != "" && !w.s.config.Runner.Checking { // who checks a model shows it
+	if result.Traceback != "" && !w.s.config.Runner.Checking { // coggo-server check shows it itself
 		w.s.config.Output(Origin{Runner: w.index, Stream: runner.Stderr, Whole: true}, []byte(result.Traceback))
 	}
 	w.s.mu.Lock()

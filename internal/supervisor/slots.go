@@ -8,7 +8,7 @@ import (
 	"github.com/coggo/coggo/internal/runner"
 )
 
-// What a worker does with the flights that the pool has given a slot.
+// What a worker does with the flights that have a slot.
 
 // hand marks f as given to the process, once the process is ready.
 func (w *worker) hand(ctx context.Context, f *flight) (*runner.Process, error) {
@@ -80,7 +80,7 @@ func (w *worker) abandon(f *flight) (alone bool) {
 // still runs, if it runs nothing else: then another process replaces it.
 func (w *worker) leftLocked(f *flight, abandoned []string) {
 	w.wasQuick = f.wasQuick && w.setup.MaxConcurrency == 1
-	w.left.notify()
+	w.slotFreed.notify()
 	if len(abandoned) > 0 {
 		w.replaceLocked()
 		go w.end(w.process, whyReplaced(abandoned, w.s.config.CancelGrace))

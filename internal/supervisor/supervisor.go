@@ -27,15 +27,15 @@ import (
 	"github.com/coggo/coggo/internal/webhook"
 )
 
-// Config is what a Supervisor needs to know and to use.
+// Config configures a Supervisor.
 type Config struct {
 	Runner     runner.Config // SpoolDir is filled in for each runner
 	Runners    int           // number of runner processes, at least 1
 	Devices    []string      // CUDA_VISIBLE_DEVICES of each runner, nil to leave it as it is
 	WorkingDir string
-	Renew      func() error           // makes WorkingDir anew if a model has removed it; an error when it must not be used any more
-	Inputs     func() (string, error) // the directory for files of inputs, made anew if a model has removed it
-	Durable    bool                   // a later server may be started on WorkingDir: note on disk what is owed
+	Renew      func() error           // makes WorkingDir again if a model has removed it; an error if it must not be used any more
+	Inputs     func() (string, error) // the directory for input files, made again if a model has removed it
+	Durable    bool                   // a later server may start on WorkingDir: keep a journal
 	Rerun      bool                   // after a crash of the server, run again what it had in flight instead of failing it
 
 	SetupTimeout   time.Duration // 0: none
@@ -63,20 +63,20 @@ type Config struct {
 	Observer  Observer
 	Tracer    *telemetry.Tracer    // nil: no traces
 	OnReady   func()               // called when a model is set up
-	Output    func(Origin, []byte) // what models print is passed on to it, from any goroutine
+	Output    func(Origin, []byte) // gets what models print, from any goroutine
 	Log       *slog.Logger
 	Now       func() time.Time
 }
 
-// Origin says who has written some text.
+// Origin says where some output comes from.
 type Origin struct {
 	Runner int
-	ID     string // of the prediction; empty when it belongs to none
-	Stream string // stdout or stderr; the former too where nobody knows
+	ID     string // of the prediction; empty if it belongs to none
+	Stream string // stdout or stderr; stdout if it is unknown
 	Whole  bool   // the text is a traceback, from its first line to its last
 }
 
-// Observer is told what operators count.
+// Observer counts for operators.
 type Observer interface {
 	PredictionFinished(status string)
 	PredictionRan(predictSeconds, queueSeconds float64)
@@ -90,19 +90,19 @@ const RestartWindow = 10 * time.Minute
 // Supervisor runs predictions. Create, Perform, Cancel, Get, List, Health, Schema, Reload and Drain
 // are its whole surface, beside Signals for what the runners send.
 type Supervisor struct {
-	config  Config
-	root    *spool.Dir
-	checks  checks
-	queued  *spool.Journal
-	results *spool.Journal
-	outbox  *spool.Journal
-	key     []byte // of prediction.Request.Seal
-	left    []left // between New and Start: what an earlier server had in flight
+	config    Config
+	root      *spool.Dir
+	checks    checks
+	queued    *spool.Journal
+	results   *spool.Journal
+	outbox    *spool.Journal
+	key       []byte     // of prediction.Request.Seal
+	leftovers []leftover // between New and Start: what an earlier server had in flight
 
 	signals  chan os.Signal
 	rescan   *time.Timer        // runs while ticking
-	end      context.CancelFunc // begins the end: nothing is accepted and no runner started any more
-	ending   context.Context    // set with mu held, so that who holds it knows whether that has begun
+	end      context.CancelFunc // starts the shutdown: nothing is accepted and no runner is started any more
+	ending   context.Context    // set with mu held, so that a holder of mu knows whether the shutdown has started
 	stop     context.CancelFunc // ends the watch and the workers
 	stopping context.Context
 	idle     sync.WaitGroup // one for each prediction under way
@@ -117,16 +117,16 @@ type Supervisor struct {
 	schema  *schema.Document
 	ready   *sigmute.Signal // SIGUSR1
 	busy    *sigmute.Signal // SIGUSR2
-	ticking bool            // something is in flight: it is looked at without a signal too
-	defunct chan struct{}   // closed when no process will run again because they died too often or do not end
+	ticking bool            // something is in flight: notifyAll makes up for lost signals
+	defunct chan struct{}   // closed when no process will run again because they died too often or do not exit
 	giveUp  sync.Once       // closes it
 }
 
-// runnerPrefix begins the names of the runners' directories where there are several.
+// runnerPrefix starts the names of the runners' directories if there are several.
 const runnerPrefix = "runner-"
 
-// New takes up what an earlier server left in the working directory. It starts no process: see
-// Start.
+// New registers the leftovers of an earlier server in the working directory. It starts no process:
+// see Start.
 func New(c Config) (*Supervisor, error) {
 	root, err := spool.Open(c.WorkingDir)
 	if err != nil {
@@ -166,16 +166,16 @@ func New(c Config) (*Supervisor, error) {
 		dir.MaxOutput = c.MaxOutput
 		s.workers = append(s.workers, newWorker(s, i, dir))
 	}
-	if err := s.readLeft(); err != nil {
+	if err := s.loadLeftovers(); err != nil {
 		return nil, fmt.Errorf("recover %s: %w", s.root.Path(), err)
 	}
 	return s, nil
 }
 
-// Start ends or goes on with what an earlier server had in flight, and starts the runners. The
-// caller must have arranged for the runners' signals to reach Signals before.
+// Start resolves the leftovers of an earlier server and starts the runners. The caller must call
+// signal.Notify for Signals first.
 func (s *Supervisor) Start() error {
-	if err := s.settleLeft(); err != nil {
+	if err := s.resolveLeftovers(); err != nil {
 		return fmt.Errorf("recover %s: %w", s.root.Path(), err)
 	}
 	s.workersn.Go(s.watch)
@@ -185,10 +185,10 @@ func (s *Supervisor) Start() error {
 	return nil
 }
 
-// Create accepts a prediction and begins it; created is false when an idempotent request met the
-// same id, running or finished with the same input. A Detached request is on disk when Create
-// returns. It returns a *prediction.Error with code Draining, NotReady, NotFound, Invalid,
-// Conflict, Busy or QueueFull; nothing is left behind then.
+// Create accepts a prediction and starts it; created is false if an idempotent request met the same
+// id, running or finished with the same input. A Detached request is on disk when Create returns.
+// It returns a *prediction.Error with code Draining, NotReady, NotFound, Invalid, Conflict, Busy or
+// QueueFull; it leaves nothing behind then.
 func (s *Supervisor) Create(r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error) {
 	f, created, err := s.admit(r, idempotent)
 	if err != nil || !created {
@@ -201,12 +201,12 @@ func (s *Supervisor) Create(r prediction.Request, idempotent bool) (p *predictio
 	return f.prediction, true, nil
 }
 
-// Perform is Create for a caller who waits for the end: a created prediction has ended when it
-// returns, by itself or because its client has left and nobody else waits for it (ByDisconnect). It
-// runs in the caller's goroutine, which saves each answer two switches between goroutines, and
-// those are most of the server's part in a short prediction. For the same reason watch, whose
-// context is done when the client has left, is called only when the prediction may take a while, at
-// most once.
+// Perform is Create for a caller that waits for the end: a created prediction has finished when it
+// returns, by itself or because its client left and no other client waits for it (ByDisconnect). It
+// runs in the caller's goroutine. That saves each answer two switches between goroutines, which are
+// most of the server's share of a short prediction. For the same reason Perform calls watch, whose
+// context is done when the client leaves, only if the prediction may take a while, and at most
+// once.
 func (s *Supervisor) Perform(watch func() context.Context, r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error) {
 	f, created, err := s.admit(r, idempotent)
 	if err != nil || !created {
@@ -227,7 +227,7 @@ func (s *Supervisor) Perform(watch func() context.Context, r prediction.Request,
 	return f.prediction, true, nil
 }
 
-// crash lets a panic end the process, as it would in a goroutine of ours: net/http recovers, and
+// crash lets a panic end the process, as it would in any other goroutine: net/http recovers, and
 // then the slot would stay taken for ever.
 func crash() {
 	if v := recover(); v != nil {
@@ -236,9 +236,8 @@ func crash() {
 	}
 }
 
-// Cancel asks p to end. It succeeds when p has ended as canceled. It returns a *prediction.Error
-// with code NotFound when p has ended otherwise, also when another prediction runs under its id by
-// now.
+// Cancel cancels p. It succeeds if p is already canceled. It returns a *prediction.Error with code
+// NotFound if p has finished otherwise, even if another prediction with its id is running by now.
 func (s *Supervisor) Cancel(p *prediction.Prediction, r Reason) error {
 	s.mu.Lock()
 	f, _ := s.pool.Get(p.Request.ID)
@@ -250,7 +249,7 @@ func (s *Supervisor) Cancel(p *prediction.Prediction, r Reason) error {
 		return prediction.Refuse(prediction.NotFound, "no running prediction has this id")
 	}
 	f.cancel(r)
-	runtime.Gosched() // the prediction's goroutine first: it tells the runner, and the caller has only to say that it was told
+	runtime.Gosched() // the prediction's goroutine first: it signals the runner, and the caller only reports that
 	return nil
 }
 
@@ -332,7 +331,7 @@ func (s *Supervisor) InFlight() int {
 	return s.pool.InFlight()
 }
 
-// Defunct is closed when every runner died too often to be started again, or does not end.
+// Defunct is closed when every runner died too often to be restarted, or does not exit.
 func (s *Supervisor) Defunct() <-chan struct{} { return s.defunct }
 
 // failHopelessLocked ends the predictions that wait once no worker will ever be ready again.

@@ -35,7 +35,7 @@ type worker struct {
 	index     int
 	dir       *spool.Dir
 	setupNews notifier // there is something to read about setup
-	left      notifier // a flight has left its slot
+	slotFreed notifier // a flight has left its slot
 	check     *checker
 	probe     atomic.Pointer[probed]
 
@@ -65,7 +65,7 @@ func newWorker(s *Supervisor, index int, dir *spool.Dir) *worker {
 	return &worker{
 		s: s, index: index, dir: dir,
 		setupNews:    newNotifier(),
-		left:         newNotifier(),
+		slotFreed:    newNotifier(),
 		check:        newChecker(),
 		phaseChanged: make(chan struct{}),
 	}
@@ -92,7 +92,7 @@ func (w *worker) keepEdition() {
 		case err != nil && w.s.ending.Err() != nil:
 			w.quit()
 			return
-		case w.outdated(): // what came of it no longer counts
+		case w.outdated(): // its outcome no longer counts
 			w.retire(process)
 			return
 		case err == nil:
@@ -116,7 +116,7 @@ func (w *worker) keepEdition() {
 	}
 }
 
-// mayRestart waits for the end of a process and reports whether another one is to follow it.
+// mayRestart waits for the process to exit and reports whether another one should follow it.
 func (w *worker) mayRestart(process *runner.Process) bool {
 	select {
 	case <-process.Done():
@@ -223,17 +223,17 @@ func (w *worker) prepare() {
 	}
 }
 
-// unwritable says that the working directory, which is our own affair, can't be written.
+// unwritableError says that the working directory can't be written.
 func unwritableError(err error) error {
 	return fmt.Errorf("the working directory can't be written: %w", errnoOnly(err))
 }
 
-// illegible says that what the model has written, which is there, can't be read.
+// unreadableError says that a file that the model wrote can't be read.
 func unreadableError(err error) error {
 	return fmt.Errorf("what the model has written can't be read: %w", errnoOnly(err))
 }
 
-// reasonFor is what the kernel said, without the names of files that mean nothing to a client.
+// errnoOnly is the error of the kernel, without the names of files that mean nothing to a client.
 func errnoOnly(err error) error {
 	if number := syscall.Errno(0); errors.As(err, &number) {
 		return number
@@ -347,7 +347,7 @@ func (w *worker) awaitFlights() {
 	abandoned := w.s.pool.Reap(w.index)
 	w.s.mu.Unlock()
 	for w.handedFlights() > 0 {
-		<-w.left
+		<-w.slotFreed
 	}
 	for _, f := range abandoned {
 		w.s.removeFiles(f)

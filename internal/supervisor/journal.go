@@ -11,10 +11,10 @@ import (
 	"github.com/coggo/coggo/internal/spool"
 )
 
-// note is the journal entry of a prediction, for a later server: its request, and what the server
-// knows about the run. The raw members of the request are nil if they stand elsewhere: Input in the
-// request file or in Final, Echo if it is the same as Input.
-type note struct {
+// journalEntry is the journal entry of a prediction, for a later server: its request, and what the
+// server knows about the run. The raw members of the request are nil if they stand elsewhere: Input
+// in the request file or in Final, Echo if it is the same as Input.
+type journalEntry struct {
 	prediction.Request
 	Final json.RawMessage `json:"-"` // the terminal snapshot
 
@@ -23,17 +23,17 @@ type note struct {
 	Unknown  []string `json:"unknown,omitzero"`   // members of the input that the model does not know
 }
 
-func noteOf(r prediction.Request, run string) note {
-	n := note{Request: r, Run: run}
+func entryOf(r prediction.Request, run string) journalEntry {
+	n := journalEntry{Request: r, Run: run}
 	if bytes.Equal(r.Echo, r.Input) {
 		n.Echo = nil
 	}
 	return n
 }
 
-// encode keeps every byte of the raw members: a webhook that is sent again must be the same. Final is
-// written by spool.Journal.PutEnd.
-func (n note) encode() []byte {
+// encode keeps every byte of the raw members: a webhook that is sent again must be the same. Final
+// is written by spool.Journal.PutEnd.
+func (n journalEntry) encode() []byte {
 	head, err := json.Marshal(n)
 	if err != nil {
 		panic(err) // it has only strings, numbers and booleans
@@ -53,13 +53,13 @@ func (n note) encode() []byte {
 }
 
 // raw are the members of an entry that can be large.
-func (n *note) raw() map[string]*json.RawMessage {
+func (n *journalEntry) raw() map[string]*json.RawMessage {
 	return map[string]*json.RawMessage{"input": &n.Input, "echo": &n.Echo, "more": &n.More, "final": &n.Final}
 }
 
-// readNote reads a note, or a request that was made one (spool.Journal.Take). What can be large is
+// readEntry reads a note, or a request that was made one (spool.Journal.Take). What can be large is
 // taken unread, as a part of data.
-func readNote(data []byte) (n note, request spool.Request, err error) {
+func readEntry(data []byte) (n journalEntry, request spool.Request, err error) {
 	large := n.raw()
 	large["server"] = &request.Server
 	if err := decode(data, &n, large); err != nil || request.Server == nil {
@@ -68,12 +68,12 @@ func readNote(data []byte) (n note, request spool.Request, err error) {
 	if err := decode(data, &request, map[string]*json.RawMessage{"input": &request.Input, "server": &request.Server}); err != nil {
 		return n, request, err
 	}
-	n, err = noteIn(request)
+	n, err = entryIn(request)
 	return n, request, err
 }
 
-// noteIn is what a request file says to a later server.
-func noteIn(request spool.Request) (n note, err error) {
+// entryIn is what a request file says to a later server.
+func entryIn(request spool.Request) (n journalEntry, err error) {
 	if err := decode(request.Server, &n, n.raw()); err != nil {
 		return n, fmt.Errorf("request %s has no notes: %w", request.ID, err)
 	}
@@ -85,7 +85,7 @@ func noteIn(request spool.Request) (n note, err error) {
 }
 
 // request is the request of a note that has been read.
-func (n note) request() prediction.Request {
+func (n journalEntry) request() prediction.Request {
 	r := n.Request
 	if r.Echo == nil {
 		r.Echo = r.Input
@@ -93,10 +93,10 @@ func (n note) request() prediction.Request {
 	return r
 }
 
-// notesOf is what the request file says to a later server, without what it says to the runner in
-// the same bytes: see noteIn.
-func notesOf(f *flight) json.RawMessage {
-	n := noteOf(f.prediction.Request, f.run)
+// requestEntry is what the request file says to a later server, without what it says to the runner
+// in the same bytes: see entryIn.
+func requestEntry(f *flight) json.RawMessage {
+	n := entryOf(f.prediction.Request, f.run)
 	n.ID, n.Method, n.Context, n.CreatedAt = "", "", nil, ""
 	n.Unknown = f.checked.Unknown
 	if n.Echo == nil && bytes.Equal(n.Input, f.checked.Input) {
@@ -105,8 +105,8 @@ func notesOf(f *flight) json.RawMessage {
 	return n.encode()
 }
 
-// snapshotNote reads back what Snapshot wrote.
-type snapshotNote struct {
+// storedSnapshot reads back what Snapshot wrote.
+type storedSnapshot struct {
 	Input       json.RawMessage   `json:"input"`
 	Status      prediction.Status `json:"status"`
 	Output      json.RawMessage   `json:"output"`
@@ -117,7 +117,7 @@ type snapshotNote struct {
 	CompletedAt time.Time         `json:"completed_at"`
 }
 
-func readSnapshot(data []byte) (s snapshotNote, err error) {
+func readSnapshot(data []byte) (s storedSnapshot, err error) {
 	err = decode(data, &s, map[string]*json.RawMessage{"input": &s.Input, "output": &s.Output})
 	return s, err
 }
@@ -127,7 +127,7 @@ func readSnapshot(data []byte) (s snapshotNote, err error) {
 // take up before the server answers.
 func decode(data []byte, v any, large map[string]*json.RawMessage) error {
 	rest := []byte{'{'}
-	scan := jsonscan.Scanner{Text: data, MaxDepth: maxNoteDepth}
+	scan := jsonscan.Scanner{Text: data, MaxDepth: maxEntryDepth}
 	scan.Space()
 	if scan.Peek() != '{' {
 		return scan.Unexpected()
@@ -149,5 +149,5 @@ func decode(data []byte, v any, large map[string]*json.RawMessage) error {
 	return json.Unmarshal(append(rest, '}'), v)
 }
 
-// maxNoteDepth is as deep as an output can be nested, and more.
-const maxNoteDepth = 100_000
+// maxEntryDepth is as deep as an output can be nested, and more.
+const maxEntryDepth = 100_000
