@@ -44,7 +44,7 @@ test: build $(VENV)/.tests $(JS_CLIENT)
 test-race: build $(VENV)/.tests
 	CGO_ENABLED=1 $(GO) build -race -ldflags "-X main.version=$(VERSION)" -o bin/coggo-server-race ./cmd/coggo-server
 	rm -f bin/race.*
-	COGGO_SERVER=$(CURDIR)/bin/coggo-server-race GORACE="log_path=$(CURDIR)/bin/race" \
+	COGGO_SERVER=$(CURDIR)/bin/coggo-server-race GORACE="log_path=$(CURDIR)/bin/race halt_on_error=1 exitcode=66" \
 		$(PY) -m pytest -q -n 4 --dist loadfile -m "not timed" $(RACE_TESTS); status=$$?; \
 		! cat bin/race.* 2>/dev/null && exit $$status
 

@@ -137,7 +137,7 @@ func isCommand(parser *kong.Kong, word string) bool {
 }
 
 // closest is the parser's own suggestion for a command. It makes none while there is a default
-// command, so the parser is of no more use afterwards.
+// command, so the parser must not be used afterwards.
 func closest(parser *kong.Kong, word string) string {
 	parser.Model.DefaultCmd = nil
 	traced, err := kong.Trace(parser, []string{word})

@@ -44,7 +44,7 @@ type Model struct {
 
 	Named    string   `kong:"-"` // "run" if cog.yaml has the predictor there, else "predict"
 	Warnings []string `kong:"-"` // of cog.yaml, for the author of the model
-	Packages string   `kong:"-"` // that cog.yaml wants installed, as the runner is told
+	Packages string   `kong:"-"` // that cog.yaml lists, in the form for the runner
 	Checking bool     `kong:"-"` // coggo-server check
 }
 

@@ -94,7 +94,7 @@ type shape struct {
 
 // decode reads a schema, and the one that it refers to in its place.
 func (c components) decode(source json.RawMessage) (s shape) {
-	_ = json.Unmarshal(source, &s) // what it cannot be read as has no sample of its own
+	_ = json.Unmarshal(source, &s) // a schema that cannot be read has no sample
 	switch {
 	case s.Ref != "":
 		return c.decode(c[strings.TrimPrefix(s.Ref, "#/components/schemas/")])

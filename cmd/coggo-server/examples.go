@@ -9,7 +9,7 @@ import (
 	"github.com/coggo/coggo/internal/schema"
 )
 
-// exampleWarnings are about the examples beside a model. A model without a schema has no inputs to
+// exampleWarnings are about the examples of a model. A model without a schema has no inputs to
 // compare them with.
 func exampleWarnings(dir string, document *schema.Document) []string {
 	if document == nil {

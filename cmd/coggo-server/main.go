@@ -129,7 +129,7 @@ func run(c Config, console *console) error {
 }
 
 // surviveFileSizeLimit makes a file that grows past RLIMIT_FSIZE an error of its write. Go ends the
-// process at the signal unless somebody is told of it.
+// process at the signal unless a channel is registered for it.
 func surviveFileSizeLimit() { signal.Notify(make(chan os.Signal, 1), syscall.SIGXFSZ) }
 
 // startModel starts the model once $COG_WAIT_FILE allows it; until then the server listens and its
@@ -146,8 +146,8 @@ func startModel(s *supervisor.Supervisor, stop *stop) error {
 	}
 }
 
-// dropPrivileges takes the rights of --runner-user, after everything that needs more: reading tokens,
-// opening the port, and making the directories that will be the user's.
+// dropPrivileges takes the rights of --runner-user, after everything that needs more: reading
+// tokens, opening the port, and making the directories that will be the user's.
 func (c Config) dropPrivileges() error {
 	if c.RunnerUser == "" {
 		return nil

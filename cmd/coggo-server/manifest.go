@@ -40,7 +40,7 @@ type manifestError struct{ error }
 // Unwrap returns the error itself.
 func (e manifestError) Unwrap() error { return e.error }
 
-// openManifest reads the cog.yaml of a model. Nobody else reads that file.
+// openManifest reads the cog.yaml of a model. It is the only reader of that file.
 func openManifest(path string) (manifest, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -153,7 +153,7 @@ func packagesOf(build any) (p packages) {
 // mostPackages bounds the length of an environment variable, which the kernel bounds too.
 const mostPackages = 64 << 10
 
-// json is what the runner is told; empty where there is nothing to tell.
+// json is the form for the runner; empty if there is nothing to say.
 func (p packages) json(dir string) string {
 	if p.Requirements != "" && !filepath.IsAbs(p.Requirements) {
 		p.Requirements = filepath.Join(dir, p.Requirements)

@@ -55,7 +55,7 @@ func (c *predictCommand) Run(status *int) error {
 }
 
 // predict runs the prediction and returns the exit code. The input is checked as soon as the model
-// is imported: nobody should wait for a long setup to hear of a typing error.
+// is imported, so that a typing error shows before a long setup.
 func (c *predictCommand) predict(s *session) (int, error) {
 	stop := s.timer("setting up the model")
 	defer stop()

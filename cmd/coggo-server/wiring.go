@@ -230,7 +230,7 @@ func markReady(log *slog.Logger) func() {
 	}
 }
 
-// unmarkReady takes the mark of markReady away: this server takes no more predictions.
+// unmarkReady removes the file of markReady: this server accepts no more predictions.
 func unmarkReady() {
 	if os.Getenv("KUBERNETES_SERVICE_HOST") != "" {
 		_ = os.Remove(readyFile) // it may never have been there

@@ -1,4 +1,5 @@
-// Package examples reads examples.json: inputs to try, which the author of a model keeps beside it.
+// Package examples reads examples.json: inputs to try, which the author of a model keeps in its
+// directory.
 package examples
 
 import (
@@ -16,7 +17,7 @@ import (
 	"github.com/coggo/coggo/internal/schema"
 )
 
-// FileName is the file beside the model.
+// FileName is the file in the model's directory.
 const FileName = "examples.json"
 
 // What is larger is not read, so that nobody waits for it.

@@ -53,7 +53,7 @@ func (a *API) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	case refused != nil:
 		a.Refusals.add(r, string(refused.Code), status)
 		writeRefusal(w, status, refused)
-	case r.Context().Err() != nil: // the client has gone; nobody reads an answer
+	case r.Context().Err() != nil: // the client has left and reads no answer
 	default:
 		a.Log.Error("request", "method", shownMethod(r), "path", shownPath(r), "error", err)
 		writeJSON(w, http.StatusInternalServerError, plainError("internal error"))

@@ -10,7 +10,7 @@ import (
 // the body of a request is the next request for the other. So every head that reaches net/http
 // says in one way only where its request ends:
 //
-//   - lines end in CRLF, there is no other CR in them, and no line goes on in the next one;
+//   - lines end in CRLF, there is no other CR in them, and no line continues in the next one;
 //   - one Content-Length at most, made of digits;
 //   - Transfer-Encoding in HTTP/1.1 only, and not with a Content-Length.
 //

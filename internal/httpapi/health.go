@@ -108,7 +108,7 @@ type readyBody struct {
 	Detail string      `json:"detail,omitempty"`
 }
 
-// ready answers 200 when predictions are taken, be it that they have to wait for a slot.
+// ready answers 200 if the server accepts predictions, even if they have to wait for a slot.
 func (a *API) ready(w http.ResponseWriter, r *http.Request) error {
 	h := a.Supervisor.Health(r.Context())
 	body, code := readyBody{Status: h.Status}, http.StatusOK

@@ -71,7 +71,7 @@ type frames struct {
 	head  [9]byte
 	got   int  // bytes of head
 	left  int  // bytes of the frame that have not come yet
-	block bool // headers go on in the next frame
+	block bool // headers continue in the next frame
 }
 
 // The types of frames that matter here, and a flag.

@@ -107,7 +107,7 @@ func (c *conn) Read(p []byte) (int, error) {
 const atOnce = 64 << 10
 
 // Write waits for a client that takes something from time to time, however slowly. Whatever answer
-// it is: one that nobody takes must not be held for ever.
+// it is: one that no client reads must not be held for ever.
 func (c *conn) Write(p []byte) (int, error) {
 	if c.frames == nil && !c.answering.Load() {
 		if status, ok := ownError(p); ok {

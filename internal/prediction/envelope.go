@@ -39,9 +39,8 @@ func ParseRequest(body []byte) (Request, error) {
 	return r, nil
 }
 
-// besideInput is how much of a body beside its input may live as long as the input, which is a part
-// of it. A prediction is kept long after its end, and what nobody reads can be as large as a body
-// may be.
+// besideInput is how much of the rest of a body may live as long as the input, which is a part of
+// it. A prediction is retained long after its end, and the rest can be as large as a body may be.
 const besideInput = 4 << 10
 
 // maxProblems is how many problems of an envelope are listed.

@@ -30,7 +30,7 @@ type Event struct {
 	metric  *Metric  // of metric
 }
 
-// eventBytes is about what an Event holds beside what it refers to.
+// eventBytes is about the memory of an Event, without the data that it refers to.
 const eventBytes = 104
 
 // WriteData writes the JSON object of the event; nothing for KindCompleted, where the Snapshot says

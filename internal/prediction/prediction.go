@@ -71,7 +71,7 @@ func New(r Request, l Limits) *Prediction {
 	return p
 }
 
-// valueBytes is about what a Value holds beside what it refers to.
+// valueBytes is about the memory of a Value, without the data that it refers to.
 const valueBytes = 48
 
 // Restore returns a prediction that ended in an earlier life of the server.
@@ -142,7 +142,7 @@ func (p *Prediction) Record(m Metric) {
 }
 
 // Finish settles how the prediction ended. Only the first call counts, and it reports whether it
-// was this one. Nobody is told yet, see Announce; Final shows it from now on.
+// was this one. It is not published yet, see Announce; Final shows it from now on.
 func (p *Prediction) Finish(r Result) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -76,7 +76,7 @@ func (r Request) WantsWebhook(event WebhookEvent) bool {
 	return r.Webhook != "" && (r.WebhookEvents == nil || slices.Contains(r.WebhookEvents, event))
 }
 
-// contextBytes is about what an entry of Context takes beside its texts.
+// contextBytes is about the memory that an entry of Context takes in addition to its strings.
 const contextBytes = 64
 
 // size is about the number of bytes that the request holds.

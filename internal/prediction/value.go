@@ -9,8 +9,8 @@ import (
 // Value is JSON text of which parts may stay out of memory. It is never changed, so that any number
 // of readers share it.
 type Value struct {
-	Raw     json.RawMessage // nil: there is none, which shows as null
-	Inserts []Insert        // what belongs into Raw besides, in order
+	Raw     json.RawMessage // nil: no value, shown as null
+	Inserts []Insert        // what belongs into Raw in addition, in order
 }
 
 // Insert is JSON text that belongs at an offset of a Value but is not held in memory.

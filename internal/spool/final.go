@@ -12,7 +12,7 @@ import (
 )
 
 // A note with the end of a prediction has that as its last member, "final". An output of which a
-// part is on disk is kept in a file beside the note, because it may be much larger than what
+// part is on disk is kept in a file next to the entry, because it may be much larger than what
 // anybody should have in memory; in the note it is null.
 const (
 	outputSuffix = ".output"

@@ -164,7 +164,7 @@ func (d *Dir) useRoom() bool {
 // Key reads the key of PutKey.
 func (d *Dir) Key() (key []byte, ok bool, err error) { return d.get(keyName, mostMessage) }
 
-// PutKey keeps a key of the server beside its notes, unless there is one.
+// PutKey keeps a key of the server next to its entries, unless there is one.
 func (d *Dir) PutKey(key []byte) error {
 	if unix.Access(d.join(keyName), unix.F_OK) == nil {
 		return nil

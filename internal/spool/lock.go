@@ -67,7 +67,7 @@ func TakeLeftLock(path string) (*Lock, error) {
 	return &Lock{path: path, name: name, file: file}, nil
 }
 
-// Renew makes the directory anew, and takes it again, if a model has removed it or the file of the
+// Renew makes the directory and takes it again if a model has removed it or the file of the
 // lock. It returns an *InUseError when another server has taken it meanwhile: nothing in it may be
 // touched then.
 func (l *Lock) Renew() error {

@@ -158,7 +158,7 @@ func (d *Dir) PutCancel(id, reason string) error {
 	return nil
 }
 
-// PutStop tells the runner that no more requests will come.
+// PutStop tells the runner that there will be no more requests.
 func (d *Dir) PutStop() error {
 	if err := d.put(stopName, nil); err != nil {
 		return fmt.Errorf("put stop: %w", err)

@@ -188,7 +188,7 @@ func (d *Dir) Remove(id string, plain bool) error {
 	)
 }
 
-// Withdraw deletes the request of a prediction that has ended although its runner goes on with it.
+// Withdraw deletes the request of a prediction that has finished although its runner still runs it.
 func (d *Dir) Withdraw(id string) error {
 	fid := FileID(id)
 	err := remove(d.join(requestPrefix + fid + jsonSuffix))

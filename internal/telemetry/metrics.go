@@ -49,7 +49,7 @@ func NewMetrics(version string) *Metrics {
 	})
 	info.Set(1)
 	m.in, m.out = m.bytes.WithLabelValues("in"), m.bytes.WithLabelValues("out")
-	// What has not happened yet is a zero: a rate needs a first value to rise from.
+	// Events that have not happened yet are zeros, because a rate needs a first value to rise from.
 	for _, status := range []string{"succeeded", "failed", "canceled"} {
 		m.predictions.WithLabelValues(status)
 	}

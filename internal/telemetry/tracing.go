@@ -87,7 +87,7 @@ func (t *Tracer) Close(ctx context.Context) {
 	}
 }
 
-// Span is one span; a nil Span is none.
+// Span is one span; the methods of a nil Span do nothing.
 type Span struct {
 	tracer trace.Tracer
 	ctx    context.Context

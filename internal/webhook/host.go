@@ -52,7 +52,7 @@ func ParseHost(text string) (Host, error) {
 func canonical(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
 
 // Matches reports whether a receiver is one of those that h names. Two spellings of one address are
-// two hosts: whoever is not recognized gets nothing.
+// two hosts: a host that is not recognized gets nothing.
 func (h Host) Matches(receiver *url.URL) bool {
 	if h.port != "" && h.port != portOf(receiver) {
 		return false

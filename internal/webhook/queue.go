@@ -14,16 +14,16 @@ type Queue struct {
 	target Target
 	wake   chan struct{}
 
-	mu       sync.Mutex              // guards the rest
-	snapshot func() Body             // nil once no update can follow: it holds the prediction
-	waiting  []piece                 // to go out as they are
-	changed  prediction.WebhookEvent // what grew since the last partial update, empty if nothing did
-	final    Body
-	settled  func()
-	begun    bool
-	ended    bool
-	until    time.Time          // once it ended: how long what came before may still hold it up
-	hanging  context.CancelFunc // gives up the attempt under way, nil when there is none
+	mu          sync.Mutex              // guards the rest
+	snapshot    func() Body             // nil once no update can follow: it holds the prediction
+	waiting     []piece                 // to go out as they are
+	changed     prediction.WebhookEvent // what grew since the last partial update, empty if nothing did
+	final       Body
+	onDelivered func()
+	begun       bool
+	ended       bool
+	until       time.Time          // once it ended: how long what came before may still hold it up
+	hanging     context.CancelFunc // gives up the attempt under way, nil when there is none
 }
 
 // piece is an event that is not the last.
@@ -44,7 +44,7 @@ func (q *Queue) Start(body Body) {
 		q.waiting = append(q.waiting, piece{prediction.WebhookStart, body})
 	}
 	q.mu.Unlock()
-	q.poke()
+	q.notify()
 }
 
 // Changed tells that output or logs grew. It waits for no receiver.
@@ -62,51 +62,51 @@ func (q *Queue) Changed(e prediction.WebhookEvent) {
 		q.waiting = append(q.waiting, q.updateLocked())
 		q.changed = ""
 	}
-	q.poke()
+	q.notify()
 }
 
-// updateLocked is the update for what has changed. It is made under the lock: two that are made
-// side by side could go out the wrong way round.
+// updateLocked is the update for what has changed. It is rendered under the lock, because two that
+// are rendered concurrently could go out in the wrong order.
 func (q *Queue) updateLocked() piece { return piece{q.changed, q.snapshot()} }
 
-// Returned tells that the run ended with one value. That is in the terminal event; only who does
-// not hear of the end is told of it as output.
+// Returned reports a single-value result. The terminal event contains it, so an output event is
+// sent only to receivers that do not subscribe to completed.
 func (q *Queue) Returned() {
 	if !q.target.wants(prediction.WebhookCompleted) {
 		q.Changed(prediction.WebhookOutput)
 	}
 }
 
-// Finish tells of the end, last and once: later calls of any method do nothing. settled is called
-// when the receiver has acknowledged or refused, or after the last attempt; it is not called when
-// the sender is stopped before.
-func (q *Queue) Finish(body Body, settled func()) {
+// Finish sends the terminal event, last and once: later calls of any method do nothing. onDelivered
+// is called when the receiver has acknowledged or refused it, or after the last attempt; it is not
+// called if the sender stops before that.
+func (q *Queue) Finish(body Body, onDelivered func()) {
 	q.mu.Lock()
 	if q.ended {
 		q.mu.Unlock()
 		return
 	}
-	q.ended, q.final, q.settled = true, body, settled
+	q.ended, q.final, q.onDelivered = true, body, onDelivered
 	q.until = time.Now().Add(q.s.Patience)
 	if q.target.wants(prediction.WebhookCompleted) {
 		q.changed, q.snapshot = "", nil // the terminal event says it too
 	}
 	hanging := q.hanging
 	q.mu.Unlock()
-	q.poke()
+	q.notify()
 	if hanging != nil {
 		time.AfterFunc(q.s.Patience, hanging)
 	}
 }
 
-func (q *Queue) poke() {
+func (q *Queue) notify() {
 	select {
 	case q.wake <- struct{}{}:
 	default:
 	}
 }
 
-// run sends one thing after the other until the end was told.
+// run sends one event after another until the terminal one.
 func (q *Queue) run() {
 	var due time.Time // when the next partial update may go out
 	for {
@@ -174,7 +174,7 @@ func (q *Queue) once(p piece) {
 	if late {
 		time.AfterFunc(time.Until(until), cancel)
 	}
-	_ = q.s.attempt(ctx, q.target, p.event, p.body, 1) // observed there; nobody waits for it
+	_ = q.s.attempt(ctx, q.target, p.event, p.body, 1) // observed there; nothing depends on it
 	q.mu.Lock()
 	q.hanging = nil
 	q.mu.Unlock()
@@ -183,12 +183,12 @@ func (q *Queue) once(p piece) {
 // finish delivers the terminal event.
 func (q *Queue) finish() {
 	q.mu.Lock()
-	body, settled := q.final, q.settled
+	body, onDelivered := q.final, q.onDelivered
 	q.mu.Unlock()
 	if q.target.wants(prediction.WebhookCompleted) && !q.s.deliver(q.target, body) {
 		return // stopped: still owed
 	}
-	if settled != nil {
-		settled()
+	if onDelivered != nil {
+		onDelivered()
 	}
 }

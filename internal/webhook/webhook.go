@@ -1,5 +1,5 @@
-// Package webhook answers: who hears of it? It keeps one ordered queue for each prediction, off the
-// way of its slot.
+// Package webhook answers: which receiver gets which update? It keeps one ordered queue for each
+// prediction, off the way of its slot.
 package webhook
 
 import (
@@ -50,15 +50,15 @@ type Undelivered struct {
 	Attempts int
 }
 
-// Target is who hears of one prediction.
+// Target is the receiver of one prediction's webhooks.
 type Target struct {
 	ID     string
 	URL    string
 	Events []prediction.WebhookEvent // nil: all; empty: none
 	Header http.Header               // traceparent and the like
 
-	// Trace, when it is set, begins the trace of one attempt: what it returns is sent in place of
-	// Header, and end is called with the outcome.
+	// Trace, if set, starts the trace of one attempt: the header that it returns is sent in place
+	// of Header, and end is called with the outcome.
 	Trace func(e prediction.WebhookEvent, attempt int) (header http.Header, end func(error))
 }
 
@@ -66,7 +66,7 @@ func (t Target) wants(e prediction.WebhookEvent) bool {
 	return t.Events == nil || slices.Contains(t.Events, e)
 }
 
-// NewSender returns a Sender, or an error for a secret that is none.
+// NewSender returns a Sender, or an error for an invalid secret.
 func NewSender(o Options) (*Sender, error) {
 	key, err := parseSecret(o.Secret)
 	if err != nil {
@@ -98,22 +98,21 @@ func orDefault[T comparable](value, otherwise T) T {
 	return value
 }
 
-// Open begins the queue of one prediction. snapshot renders its current state; it is called when a
-// partial update goes out, so that updates which a slow receiver has missed merge into the next by
-// themselves.
+// Open starts the queue of one prediction. snapshot renders its current state; it is called when a
+// partial update goes out, so that updates that a slow receiver has missed merge into the next one.
 func (s *Sender) Open(t Target, snapshot func() Body) *Queue {
 	q := &Queue{s: s, target: t, snapshot: snapshot, wake: make(chan struct{}, 1)}
 	s.queues.Go(q.run)
 	return q
 }
 
-// Redeliver sends the terminal event of a prediction that an earlier server has run.
-func (s *Sender) Redeliver(t Target, body Body, settled func()) {
-	s.Open(t, nil).Finish(body, settled)
+// Redeliver sends the terminal event of a prediction of an earlier server.
+func (s *Sender) Redeliver(t Target, body Body, onDelivered func()) {
+	s.Open(t, nil).Finish(body, onDelivered)
 }
 
-// Drain waits until every queue has ended. When ctx is done before, what is left is given up
-// without its settled being called: it is still owed, and returned.
+// Drain waits until every queue has ended. If ctx is done before that, it gives up the rest without
+// calling onDelivered, and returns what is undelivered.
 func (s *Sender) Drain(ctx context.Context) []Undelivered {
 	done := make(chan struct{})
 	go func() {
