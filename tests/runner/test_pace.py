@@ -18,7 +18,7 @@ from waiting import until
 
 sys.path.insert(0, str(ROOT / "python"))
 
-from cog.internal import file_runner  # noqa: E402
+from cog.internal.runtime import sync_runner  # noqa: E402
 from cog.internal.wire.inotify import Watch, watch  # noqa: E402
 
 
@@ -38,11 +38,11 @@ def test_every_untaken_response_is_signaled(runner: Start, watched: bool) -> Non
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     now = [100.0]
-    monkeypatch.setattr(file_runner, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(sync_runner, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
     yield now
 
 
-def predict(pace: file_runner.Pace, clock: list[float], begun: float, ended: float) -> None:
+def predict(pace: sync_runner.Pace, clock: list[float], begun: float, ended: float) -> None:
     clock[0] = begun
     pace.begin()
     clock[0] = ended
@@ -50,7 +50,7 @@ def predict(pace: file_runner.Pace, clock: list[float], begun: float, ended: flo
 
 
 def test_it_stays_awake_where_requests_come_fast(clock: list[float]) -> None:
-    pace = file_runner.Pace(0.5)
+    pace = sync_runner.Pace(0.5)
     predict(pace, clock, 100, 100.1)
     assert pace.awake_until == 0, "one alone says nothing"
     predict(pace, clock, 100.5, 101.5)
@@ -60,7 +60,7 @@ def test_it_stays_awake_where_requests_come_fast(clock: list[float]) -> None:
 
 
 def test_the_server_looks_for_no_longer_than_that(clock: list[float]) -> None:
-    pace = file_runner.Pace(0.5)
+    pace = sync_runner.Pace(0.5)
     pace.begin()
     assert pace.brief()
     clock[0] += 0.6
@@ -68,7 +68,7 @@ def test_the_server_looks_for_no_longer_than_that(clock: list[float]) -> None:
 
 
 def test_without_it_nothing_is_awaited(clock: list[float]) -> None:
-    pace = file_runner.Pace(0.0)
+    pace = sync_runner.Pace(0.0)
     for _ in range(3):
         pace.begin()
         assert not pace.brief()
