@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 from cog.errors import InputError
+from cog.internal.contract.containers import ListOf
+from cog.internal.contract.kinds import Integer, Text
 from cog.internal.contract.loader import load
+from cog.internal.contract.unions import Choice
 
 ROWS = json.loads(pathlib.Path(__file__).with_name("messages.json").read_text())
 
@@ -36,3 +39,15 @@ def shown(schemas: dict[str, Any]) -> dict[str, Any]:
     """The schema of the input x; that of a choice stands in a component."""
     x: dict[str, Any] = schemas["Input"]["properties"]["x"]
     return schemas[x["allOf"][0]["$ref"].rpartition("/")[2]] if "allOf" in x else x
+
+
+@pytest.mark.parametrize(
+    "item, words",
+    [
+        (Text(), "a list of strings"),
+        (ListOf(Integer()), "a list of lists of integers"),
+        (Choice(["a", "b"], Text()), "a list of items (one of: a, b)"),
+    ],
+)
+def test_a_list_is_described_in_plain_words(item, words):
+    assert ListOf(item).text == words

@@ -9,13 +9,21 @@ from cog.internal.contract.kinds import Anything, Files, Kind, Mismatch, Schema,
 from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 
 
+def _plural(text: str) -> str:
+    """The words for several values of a kind that is described as ``a string`` or the like."""
+    article, _, noun = text.partition(" ")
+    if article not in ("a", "an"):
+        return f"items ({text})"
+    return f"lists{noun[len('list') :]}" if noun.startswith("list of ") else f"{noun}s"
+
+
 class ListOf(Kind):
     """A list; ``unique`` marks a set in the schema."""
 
     def __init__(self, item: Kind, unique: bool = False) -> None:
         self.item = item
         self._unique = unique
-        self.text = f"a list of {item.text.split(' ', 1)[-1]}s"
+        self.text = f"a list of {_plural(item.text)}"
 
     def schema(self) -> Schema:
         schema: Schema = {"type": "array", "items": self.item.schema()}

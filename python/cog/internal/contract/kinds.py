@@ -123,7 +123,7 @@ class Kind:
         return getattr(value, "value", value) if isinstance(value, (str, int)) else value
 
     def hidden(self, value: Any) -> Iterator[str]:
-        """The texts in a JSON value that nobody may see; also those that only a member of a Union
+        """The strings in a JSON value that must be masked; also those that only a member of a Union
         calls so.
         """
         return iter(())

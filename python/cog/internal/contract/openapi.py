@@ -188,7 +188,7 @@ def _envelopes(kind: str, input_name: str, output_name: str, demanding: bool) ->
     """The request and response around input and output. A request with all defaults needs no
     input.
     """
-    object_of_texts = {
+    object_of_strings = {
         "title": "Context",
         "type": "object",
         "additionalProperties": {"type": "string"},
@@ -198,7 +198,7 @@ def _envelopes(kind: str, input_name: str, output_name: str, demanding: bool) ->
         "input": {"allOf": [ref(input_name)], **({} if demanding else {"nullable": True})},
         "id": _text("Id"),
         "created_at": _text_or_empty("Created At", format="date-time"),
-        "context": object_of_texts,
+        "context": object_of_strings,
         "output_file_prefix": _text_or_empty("Output File Prefix", **_URL),
         "webhook": _text_or_empty("Webhook", **_URL, minLength=1, maxLength=65536),
         "webhook_events_filter": {

@@ -133,7 +133,7 @@ class _Reading:
     """
 
     def __init__(self, definitions: Schema, output: bool, unmarked: frozenset[str]) -> None:
-        self.defaults: set[str] = set()  # texts, of which the author makes paths
+        self.defaults: set[str] = set()  # strings that the author turns into paths
         self._definitions = definitions
         self._output = output
         self._unmarked = unmarked
@@ -268,7 +268,7 @@ def _aliases(field: Any) -> Iterator[str]:
 
 
 def _secrets(schema: Any, value: Any) -> Iterator[str]:
-    """The texts in a value that a schema calls secret, also by a member of a union that it is
+    """The strings in a value that a schema calls secret, also by a member of a union that it is
     not.
     """
     if not isinstance(schema, dict):

@@ -163,12 +163,12 @@ def _check_values(said: dict[str, Any]) -> None:
 def _leave_out_what_says_nothing(said: dict[str, Any], kind: Kind, warn: Warn) -> None:
     """Warn of rules about values that the input never has, and drop them."""
     leaves = list(_leaves(kind))
-    texts = any(isinstance(leaf, (Text, SecretKind)) or _has_texts(leaf) for leaf in leaves)
+    strings = any(isinstance(leaf, (Text, SecretKind)) or _has_strings(leaf) for leaf in leaves)
     lists = any(isinstance(outer, ListOf) for outer in _outer(kind))
     needs = {
         **dict.fromkeys(_BOUNDS, ("numbers", any(leaf.is_number for leaf in leaves))),
-        **dict.fromkeys(_LENGTHS, ("strings and lists", texts or lists)),
-        "regex": ("strings", texts),
+        **dict.fromkeys(_LENGTHS, ("strings and lists", strings or lists)),
+        "regex": ("strings", strings),
     }
     for name, (about, has) in needs.items():
         if name in said and not has:
@@ -180,7 +180,7 @@ def _leave_out_what_says_nothing(said: dict[str, Any], kind: Kind, warn: Warn) -
             warn(f"{name}={said.pop(name)!r} is not a bound: it has no effect, leave it out")
 
 
-def _has_texts(kind: Kind) -> bool:
+def _has_strings(kind: Kind) -> bool:
     return any(isinstance(value, str) for value in kind.values or ())
 
 

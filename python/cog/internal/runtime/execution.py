@@ -65,7 +65,7 @@ class Response(NamedTuple):
     """What goes into ``response-{id}.json``."""
 
     status: str
-    output: bytes | str  # JSON text, or a text that is yet to be encoded
+    output: bytes | str  # JSON text, or a string that is yet to be encoded
     streamed: bool
     files: list[dict[str, Any]]
     error: str | None
