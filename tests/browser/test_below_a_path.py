@@ -85,6 +85,7 @@ def test_the_page_works(page: Page, place: str, tmp_path):
     page.locator("#recent button").first.click()
     expect(page.locator("#status")).to_have_text("succeeded")
     page.click("#code summary")
+    expect(page.locator("#snippet")).not_to_be_empty()  # it is drawn after the click
     expect(page.locator("#snippet")).to_contain_text(f"curl '{place}/predictions'")
     for name in ("Python", "JavaScript"):
         page.get_by_role("tab", name=name).click()
@@ -119,6 +120,7 @@ def test_an_odd_path_changes_neither_page_nor_code(page: Page, start, path: str)
     page.click("#run")
     expect(page.locator("#status")).to_have_text("succeeded")
     page.click("#code summary")
+    expect(page.locator("#snippet")).not_to_be_empty()  # it is drawn after the click
     code = page.locator("#snippet").inner_text()
     quoted = code.split("curl ", 1)[1].split("/predictions", 1)[0]
     assert quoted.startswith(f"'{proxy.url}/"), code
