@@ -45,7 +45,7 @@ def server(request, start_once):
         "--max-restarts",
         "1000",
         "--cancel-grace",
-        "500ms",
+        "2s",
         "--retain",
         "0",
         predict=f"predict.py:{request.param}",
