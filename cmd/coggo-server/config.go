@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -248,8 +249,8 @@ func (m *Model) readManifest() error {
 	if m.Predict == "" && found.Predict == "" {
 		m.Named = "run"
 	}
-	m.Predict = first(m.Predict, found.Predict, found.Run)
-	m.Train = first(m.Train, found.Train)
+	m.Predict = cmp.Or(m.Predict, found.Predict, found.Run)
+	m.Train = cmp.Or(m.Train, found.Train)
 	m.Packages = found.Packages.json(m.ModelDir)
 	if m.MaxConcurrency == 0 {
 		m.MaxConcurrency = found.MaxConcurrency
@@ -259,15 +260,6 @@ func (m *Model) readManifest() error {
 		return errors.New(strings.Join(append([]string{missing}, m.Warnings...), "\n"))
 	}
 	return nil
-}
-
-func first(values ...string) string {
-	for _, v := range values {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
 }
 
 // readSetupTimeout reads Cog's variable, where anything but a positive number of seconds means no

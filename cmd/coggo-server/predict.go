@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -128,7 +129,7 @@ func (c *predictCommand) local(s *session) (*files.Local, error) {
 }
 
 // follow shows the prediction until its end. The first Ctrl-C cancels it; after the second nobody
-// waits for a model that does not heed the cancel: false, and closing the session kills it.
+// waits for a model that ignores the cancel: false, and closing the session kills it.
 func (s *session) follow(p *prediction.Prediction, out *printer) bool {
 	stop := s.timer("running")
 	defer stop()
@@ -182,7 +183,7 @@ func (s *session) conclude(p prediction.Snapshot) int {
 		}
 		return exitOK
 	case prediction.Canceled:
-		s.say("%s", first(p.Error, "canceled"))
+		s.say("%s", cmp.Or(p.Error, "canceled"))
 		return exitCanceled
 	default:
 		s.say("the prediction failed: %s", p.Error)

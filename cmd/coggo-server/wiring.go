@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,7 +37,7 @@ type built struct {
 // streams apart or of one.
 func build(c Config, dir *host.WorkingDir, output func(supervisor.Origin, []byte), apart bool, log *slog.Logger) (*built, error) {
 	b := &built{metrics: telemetry.NewMetrics(version), refusals: httpapi.NewRefusals(log)}
-	agent := first(os.Getenv("COG_USER_AGENT"), "coggo/"+version)
+	agent := cmp.Or(os.Getenv("COG_USER_AGENT"), "coggo/"+version)
 	client := outbound.NewClient(outbound.Options{DenyPrivate: c.DenyPrivateNetworks})
 	hooks, err := b.webhooks(c, agent, log)
 	if err != nil {

@@ -117,7 +117,7 @@ type Admission[M Member] struct {
 // the pool is as before.
 func (p *Pool[M]) Admit(m M, repeats func(old M) bool, now time.Time) (a Admission[M], err error) {
 	if p.draining {
-		return a, prediction.RefuseFor(retrySoon, prediction.Draining, "the server is shutting down")
+		return a, errDraining()
 	}
 	old, known := p.members[m.ID()]
 	if known {
@@ -130,7 +130,7 @@ func (p *Pool[M]) Admit(m M, repeats func(old M) bool, now time.Time) (a Admissi
 		}
 	}
 	if p.abandonedID(m.ID()) {
-		return a, prediction.RefuseFor(retrySoon, prediction.Conflict,
+		return a, prediction.RefuseFor(RetrySoon, prediction.Conflict,
 			"the model still goes on with the canceled prediction that had this id; try again later")
 	}
 	a.Grant, a.Granted = p.begin(m)
@@ -149,8 +149,8 @@ func (p *Pool[M]) Admit(m M, repeats func(old M) bool, now time.Time) (a Admissi
 
 // enqueue gives m a place in the queue.
 func (p *Pool[M]) enqueue(m M, now time.Time) error {
-	if !p.Status().Accepting() { // it was, before the caller checked the input
-		return p.Refusal(now)
+	if err := p.Refuses(now); err != nil { // it did not, before the caller checked the input
+		return err
 	}
 	if !p.mayWait(m) {
 		return p.fullError(m)
@@ -181,10 +181,10 @@ func (p *Pool[M]) fullError(m M) error {
 		why = "already fetching the files of as many predictions as may be at once"
 	}
 	if p.limits.Queue > 0 || m.Patient() && p.limits.PatientQueue > 0 {
-		return prediction.RefuseFor(retrySoon, prediction.QueueFull,
+		return prediction.RefuseFor(RetrySoon, prediction.QueueFull,
 			why+", and every place in the queue is taken, see --max-queue; try again later")
 	}
-	return prediction.RefuseFor(retrySoon, prediction.Busy,
+	return prediction.RefuseFor(RetrySoon, prediction.Busy,
 		why+"; try again later, or let predictions wait with --max-queue")
 }
 

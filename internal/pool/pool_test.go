@@ -536,7 +536,13 @@ func TestStatusAndRetryAfter(t *testing.T) {
 			if got := p.RetryAfter(c.now); got != c.after {
 				t.Error(got)
 			}
+			if err := p.Refuses(c.now); (err == nil) != c.status.Accepting() {
+				t.Error(err)
+			}
 			p.Drain()
+			if code, _ := refusal(p.Refuses(c.now)); code != prediction.Draining {
+				t.Error("while it drains:", code)
+			}
 			if got := p.RetryAfter(c.now); got != time.Second || !p.Draining() {
 				t.Error("while it drains:", got)
 			}

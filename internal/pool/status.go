@@ -74,9 +74,9 @@ func (p *Pool[M]) WorkerSlots(worker int) (all, taken int) {
 	return w.slots, w.taken()
 }
 
-// retrySoon is the delay for a refusal that ends with some prediction: nobody knows when, and
+// RetrySoon is the delay for a refusal that ends with some prediction: nobody knows when, and
 // another server may accept the request in the meantime.
-const retrySoon = time.Second
+const RetrySoon = time.Second
 
 // mostRetry bounds the delay for a setup that may finish long before.
 const mostRetry = 30 * time.Second
@@ -85,13 +85,13 @@ const mostRetry = 30 * time.Second
 func (p *Pool[M]) RetryAfter(now time.Time) time.Duration {
 	switch status := p.Status(); {
 	case p.draining: // another server may accept it, now or after this one
-		return retrySoon
+		return RetrySoon
 	case status == SetupFailed || status == Defunct:
 		return 0
 	case status == Starting:
 		return p.setupLeft(now)
 	}
-	return retrySoon
+	return RetrySoon
 }
 
 // setupLeft estimates how much longer setup takes. As long again as it has taken so far means few
@@ -103,10 +103,26 @@ func (p *Pool[M]) setupLeft(now time.Time) time.Duration {
 		case w.phase == PhaseStarting && !w.since.IsZero():
 			after = min(after, now.Sub(w.since))
 		case w.phase == PhaseStarting || w.phase == PhaseEnding: // setup is about to start
-			after = retrySoon
+			after = RetrySoon
 		}
 	}
-	return max(after, retrySoon)
+	return max(after, RetrySoon)
+}
+
+func errDraining() error {
+	return prediction.RefuseFor(RetrySoon, prediction.Draining, "the server is shutting down")
+}
+
+// Refuses is the *prediction.Error with code Draining or NotReady with which new members are refused
+// now, nil if they are admitted, to run or to wait.
+func (p *Pool[M]) Refuses(now time.Time) error {
+	if p.draining {
+		return errDraining()
+	}
+	if !p.Status().Accepting() {
+		return p.Refusal(now)
+	}
+	return nil
 }
 
 // Refusal is the *prediction.Error with code NotReady while no worker is ready.

@@ -3,16 +3,11 @@ package supervisor
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/coggo/coggo/internal/pool"
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/schema"
 )
-
-// soon is when to retry after a refusal that ends with some prediction: nobody knows when, and
-// another server may accept the request in the meantime.
-const soon = time.Second
 
 // admit decides whether r may run and registers it if so, before anything is written: an answer can
 // never find nobody waiting. The error is always a *prediction.Error.
@@ -66,11 +61,8 @@ func misplaced(input *schema.Input, strays []string) (p prediction.Problem, foun
 func (s *Supervisor) inputSchema(m prediction.Method) (*schema.Input, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.pool.Draining() {
-		return nil, prediction.RefuseFor(soon, prediction.Draining, "the server is shutting down")
-	}
-	if !s.pool.Status().Accepting() {
-		return nil, s.pool.Refusal(s.config.Now())
+	if err := s.pool.Refuses(s.config.Now()); err != nil {
+		return nil, err
 	}
 	return s.inputLocked(m)
 }

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"github.com/coggo/coggo/internal/pool"
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/schema"
 )
@@ -35,7 +36,7 @@ func (c checks) run(input *schema.Input, raw json.RawMessage, wait time.Duration
 			defer cancel()
 		}
 		if c.room.Acquire(ctx, weight) != nil {
-			return schema.Checked{}, nil, prediction.RefuseFor(soon, prediction.NotReady, "too many large inputs are being checked at once; try again later")
+			return schema.Checked{}, nil, prediction.RefuseFor(pool.RetrySoon, prediction.NotReady, "too many large inputs are being checked at once; try again later")
 		}
 		defer c.room.Release(weight)
 	}
