@@ -116,7 +116,7 @@ func (a *API) ready(w http.ResponseWriter, r *http.Request) error {
 		body.Detail = h.Unhealthy
 	}
 	if h.Draining {
-		body.Detail = "the server is shutting down"
+		body.Detail = pool.ShuttingDown
 	}
 	if h.Draining || !h.Status.Accepting() {
 		code = http.StatusServiceUnavailable

@@ -109,8 +109,11 @@ func (p *Pool[M]) setupLeft(now time.Time) time.Duration {
 	return max(after, RetrySoon)
 }
 
+// ShuttingDown is the reason that clients read once the shutdown has started.
+const ShuttingDown = "the server is shutting down"
+
 func errDraining() error {
-	return prediction.RefuseFor(RetrySoon, prediction.Draining, "the server is shutting down")
+	return prediction.RefuseFor(RetrySoon, prediction.Draining, ShuttingDown)
 }
 
 // Refuses is the *prediction.Error with code Draining or NotReady with which new members are refused

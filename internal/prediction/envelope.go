@@ -12,14 +12,15 @@ import (
 	"github.com/coggo/coggo/internal/weburl"
 )
 
-// The envelope of a request: its JSON body, with errors in the form of FastAPI.
+// The envelope of a request: its JSON body, with errors in FastAPI's form.
 
-// ParseRequest reads the JSON body of a create request; an empty body is a request with every
-// default. It returns an *Error with code Malformed or Invalid, the latter with every bad field of
-// the envelope. ID stays empty when the body has none.
+// ParseRequest reads the JSON body of a create request. An empty body is a request with all
+// defaults. It returns an *Error with code Malformed or Invalid; Invalid lists every bad field of
+// the envelope. ID stays empty if the body has none.
 func ParseRequest(body []byte) (Request, error) {
 	r := Request{Method: Predict}
-	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")) // the mark that some Windows clients put before UTF-8
+	// Some Windows clients put a byte order mark before UTF-8.
+	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
 	if len(bytes.TrimSpace(body)) == 0 {
 		return r, nil
 	}
@@ -39,11 +40,12 @@ func ParseRequest(body []byte) (Request, error) {
 	return r, nil
 }
 
-// besideInput is how much of the rest of a body may live as long as the input, which is a part of
-// it. A prediction is retained long after its end, and the rest can be as large as a body may be.
+// besideInput limits how much of the rest of a body is kept alive by the input, which is a slice of
+// the body. A prediction is retained long after its end, and the rest can be as large as the
+// largest body.
 const besideInput = 4 << 10
 
-// maxProblems is how many problems of an envelope are listed.
+// maxProblems is the largest number of problems that are listed for an envelope.
 const maxProblems = 100
 
 type envelope struct {
@@ -52,14 +54,14 @@ type envelope struct {
 	strays   []string
 }
 
-// full reports whether so much is wrong that the rest is not looked at.
+// full reports whether the list of problems is full, so that the rest is not checked.
 func (e *envelope) full() bool { return len(e.problems) >= maxProblems }
 
-// maxDepth bounds the nesting of a body whose input may still be refused for less, with its place.
-// A level takes half a kilobyte of stack.
+// maxDepth bounds the nesting of a body. It is larger than the schema's limit, so that the schema
+// refuses a deep input and names the place. A level takes half a kilobyte of stack.
 const maxDepth = 1000
 
-// read walks the top level of body: a large input is neither copied nor decoded here.
+// read walks the top level of body. It neither copies nor decodes the input, which can be large.
 func (e *envelope) read(body []byte) error {
 	scan := jsonscan.Scanner{Text: body, MaxDepth: maxDepth}
 	scan.Space()
@@ -88,7 +90,9 @@ func (e *envelope) read(body []byte) error {
 	case flaw != nil:
 		return malformed("it " + flaw.Msg)
 	case !object:
-		return InvalidRequest(Problem{[]any{"body"}, `the body must be a JSON object, as in {"input": {…}}`, "dict_type"})
+		return InvalidRequest(Problem{
+			[]any{"body"}, `the body must be a JSON object, as in {"input": {…}}`, "dict_type",
+		})
 	}
 	return nil
 }
@@ -121,7 +125,7 @@ func (e *envelope) field(key string, value json.RawMessage) {
 		e.context(key, value)
 	case "created_at":
 		e.created(key, value)
-	case "version", "model", "stream", "webhook_completed": // of Replicate's API
+	case "version", "model", "stream", "webhook_completed": // members of Replicate's API
 	default:
 		if len(e.strays) < maxStrays {
 			e.strays = append(e.strays, key)
@@ -129,15 +133,14 @@ func (e *envelope) field(key string, value json.RawMessage) {
 	}
 }
 
-// maxStrays is how many unknown members are kept: enough to tell what is meant.
+// maxStrays is how many unknown members are kept: enough for an error that guesses their meaning.
 const maxStrays = 32
 
 func (e *envelope) bad(kind, msg string, loc ...any) {
 	e.problems = append(e.problems, Problem{append([]any{"body"}, loc...), msg, kind})
 }
 
-// text reads a string. It reports false for an empty one too: as with null, the member counts as
-// absent.
+// text reads a string. It reports false for an empty string too: like null, it counts as absent.
 func (e *envelope) text(key string, value json.RawMessage) (string, bool) {
 	var s string
 	if json.Unmarshal(value, &s) != nil {
@@ -157,8 +160,8 @@ func (e *envelope) url(key string, value json.RawMessage) string {
 	return s
 }
 
-// events reads the list item by item: decoded as a whole, one of a million items would take many
-// times its length.
+// events reads the list item by item, because a list of a million items that is decoded as a whole
+// takes many times its length.
 func (e *envelope) events(key string, value json.RawMessage) {
 	if value[0] != '[' {
 		e.bad("list_type", "must be a list", key)
@@ -167,11 +170,12 @@ func (e *envelope) events(key string, value json.RawMessage) {
 	e.request.WebhookEvents = []WebhookEvent{}
 	i := 0
 	scan := jsonscan.Scanner{Text: value, MaxDepth: maxDepth}
-	_ = scan.Array(func(at jsonscan.Span) { // it was read before
+	_ = scan.Array(func(at jsonscan.Span) { // read has checked it
 		var s WebhookEvent
 		switch {
 		case e.full():
-		case json.Unmarshal(value[at.Start:at.End], &s) != nil || !slices.Contains(WebhookEvents, s):
+		case json.Unmarshal(value[at.Start:at.End], &s) != nil,
+			!slices.Contains(WebhookEvents, s):
 			e.bad("enum", "must be one of: "+webhookEventNames(), key, i)
 		case !slices.Contains(e.request.WebhookEvents, s):
 			e.request.WebhookEvents = append(e.request.WebhookEvents, s)
@@ -196,14 +200,14 @@ func (e *envelope) context(key string, value json.RawMessage) {
 	e.request.Context = map[string]string{}
 	count := 0
 	scan := jsonscan.Scanner{Text: value, MaxDepth: maxDepth}
-	_ = scan.Object(func(m jsonscan.Member) { // it was read before
+	_ = scan.Object(func(m jsonscan.Member) { // read has checked it
 		count++
 		if count > maxContext || e.full() {
 			return
 		}
 		var name, text string
 		item := value[m.Value.Start:m.Value.End]
-		_ = json.Unmarshal(value[m.Key.Start:m.Key.End], &name) // it is a string
+		_ = json.Unmarshal(value[m.Key.Start:m.Key.End], &name) // a key is a string
 		if item[0] != '"' || json.Unmarshal(item, &text) != nil {
 			e.bad("string_type", "must be a string", key, name)
 			return
@@ -215,15 +219,21 @@ func (e *envelope) context(key string, value json.RawMessage) {
 	}
 }
 
-// maxContext is how many members the context of a request may have: each takes more memory than it
-// has bytes.
+// maxContext is the largest number of members of a request's context. A member takes more memory
+// than it has bytes.
 const maxContext = 1000
 
-// createdForms are the ISO 8601 forms that are understood, after a T in place of a space; the text
-// is echoed as it came.
+// createdForms are the ISO 8601 forms that are accepted, with T in place of a space. The answer
+// echoes the text as it came.
 var createdForms = []string{
-	"2006-01-02T15:04:05.999999999Z07:00", "2006-01-02T15:04:05.999999999Z0700", "2006-01-02T15:04:05.999999999",
-	"2006-01-02T15:04Z07:00", "2006-01-02T15:04", "20060102T150405Z0700", "20060102T150405", time.DateOnly,
+	"2006-01-02T15:04:05.999999999Z07:00",
+	"2006-01-02T15:04:05.999999999Z0700",
+	"2006-01-02T15:04:05.999999999",
+	"2006-01-02T15:04Z07:00",
+	"2006-01-02T15:04",
+	"20060102T150405Z0700",
+	"20060102T150405",
+	time.DateOnly,
 }
 
 func (e *envelope) created(key string, value json.RawMessage) {

@@ -21,7 +21,7 @@ func ExampleSnapshot() {
 		Status: prediction.Succeeded, CompletedAt: at.Add(time.Second),
 		Output: prediction.Value{Raw: json.RawMessage(`"hello you"`)}, Metrics: json.RawMessage(`{"predict_time":1}`),
 	})
-	p.Announce()
+	p.Publish()
 	_, _ = p.Snapshot().WriteTo(os.Stdout)
 	// Output:
 	// {"id":"greeting","status":"succeeded","input":{"name": "you"},"output":"hello you","error":null,"logs":"done\n","metrics":{"predict_time":1},"created_at":"2026-01-02T03:04:05.678901+00:00","started_at":"2026-01-02T03:04:05.678901+00:00","completed_at":"2026-01-02T03:04:06.678901+00:00"}

@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// Kind names an event of the stream.
+// Kind is the name of an event of the stream.
 type Kind string
 
 // The kinds, by their names on the wire.
@@ -17,8 +17,8 @@ const (
 	KindCompleted Kind = "completed"
 )
 
-// Event is one thing that happened, numbered from 1 without gaps. It refers to what the prediction
-// holds anyway: its JSON is made only when somebody reads it.
+// Event is one event of the stream. Events are numbered from 1 without gaps. An event refers to the
+// prediction's own data, so its JSON is made only when a client reads it.
 type Event struct {
 	Number int
 	Kind   Kind
@@ -30,11 +30,11 @@ type Event struct {
 	metric  *Metric  // of metric
 }
 
-// eventBytes is about the memory of an Event, without the data that it refers to.
+// eventBytes is the approximate memory of an Event, without the data that it refers to.
 const eventBytes = 104
 
-// WriteData writes the JSON object of the event; nothing for KindCompleted, where the Snapshot says
-// it all.
+// WriteData writes the JSON object of the event. It writes nothing for KindCompleted: a Snapshot is
+// sent then.
 func (e Event) WriteData(w io.Writer) error {
 	switch e.Kind {
 	case KindOutput:
@@ -51,7 +51,7 @@ func (e Event) WriteData(w io.Writer) error {
 	}
 }
 
-// inside writes what is between head and tail.
+// inside writes head, calls write, and writes tail.
 func inside(w io.Writer, head []byte, write func() error, tail []byte) error {
 	_, err := w.Write(head)
 	if err == nil {
@@ -63,7 +63,7 @@ func inside(w io.Writer, head []byte, write func() error, tail []byte) error {
 	return err
 }
 
-// small is the object of an event that is never large.
+// small returns the JSON object of an event that is never large.
 func (e Event) small() (d []byte) {
 	switch e.Kind {
 	case KindStart:
@@ -81,28 +81,28 @@ func (e Event) small() (d []byte) {
 	}
 }
 
-// Chunk is the item of a KindOutput.
+// Chunk returns the item of a KindOutput.
 func (e Event) Chunk() Value { return Value{e.raw, e.inserts} }
 
-// Text is what a KindLog adds, as it was written.
+// Text returns the text that a KindLog adds, as the model wrote it.
 func (e Event) Text() []byte { return e.raw }
 
-// liveEvents is how far a connected reader may fall behind before it loses events: memory stays
-// bounded by it and a slow reader never holds up the model.
+// liveEvents is how many events a connected reader may be behind before it loses some. It bounds
+// memory, and a slow reader never holds up the model.
 const liveEvents = 32 << 10
 
-// restoredEvent numbers the end of a prediction that an earlier server has run: it follows every
-// event that a reader can have seen there.
+// restoredEvent is the number of the terminal event of a prediction that an earlier server ran. It
+// is larger than any number that a reader can have seen from that server.
 const restoredEvent = 1 << 40
 
-// history keeps the newest events for readers that each have their own place in it, so that a
-// reader costs nothing while it is not reading.
+// history keeps the newest events. Each reader remembers its own place in it, so an idle reader
+// costs nothing.
 type history struct {
-	replay  int // events shown to a reader that comes late
-	before  int // number before that of the first event there ever was
+	replay  int // events that a late reader is shown
+	before  int // number before that of the first event ever
 	next    int // number of the next event
 	events  []Event
-	changed chan struct{} // closed at the next event; made only while somebody waits
+	changed chan struct{} // closed at the next event; nil until a reader waits
 }
 
 func (h *history) add(e Event) {
@@ -118,8 +118,8 @@ func (h *history) add(e Event) {
 	}
 }
 
-// After returns the events that follow number, how many between are lost, and a channel that is
-// closed when there are more.
+// After returns the events after number, how many of them were dropped already, and a channel that
+// is closed when there are more.
 func (p *Prediction) After(number int) (events []Event, lost int, more <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -139,16 +139,15 @@ func (p *Prediction) After(number int) (events []Event, lost int, more <-chan st
 	return events, lost, h.changed
 }
 
-// LastEvent is the number of the newest event, 0 when there is none.
+// LastEvent returns the number of the newest event, 0 if there is none.
 func (p *Prediction) LastEvent() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.history.next - 1
 }
 
-// ReplayFrom returns the number after which a late reader begins, so that it is shown no more than
-// Limits.History events of the past, and how many it is not shown. The end of a prediction is
-// always shown.
+// ReplayFrom returns the number after which a late reader begins, and how many events it is not
+// shown. It is shown at most Limits.History past events. The terminal event is always shown.
 func (p *Prediction) ReplayFrom() (number, skipped int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -161,9 +160,9 @@ func (p *Prediction) ReplayFrom() (number, skipped int) {
 	return number, number - h.before
 }
 
-// Attach notes somebody who waits on a connection, for the stream or for the end. The function it
-// returns takes them off again and reports whether the prediction lost its reason to go on: it is
-// not detached, and this was the last.
+// Attach registers a client that waits on a connection, for the stream or for the end. The returned
+// function removes it again. It reports whether nobody needs the prediction any more: the
+// prediction is not detached, and this was its last client.
 func (p *Prediction) Attach() (detach func() (orphaned bool)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -177,8 +176,9 @@ func (p *Prediction) Attach() (detach func() (orphaned bool)) {
 	}
 }
 
-// Keep lets the prediction go on whoever leaves, for somebody who will ask for its result. It
-// reports false when all have left already, so that it is being canceled.
+// Keep lets the prediction go on when its clients disconnect, because another client will ask for
+// the result. It reports false if the last client has already left, so that the prediction is being
+// canceled.
 func (p *Prediction) Keep() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// MaxIDBytes is the length of the longest id.
+// MaxIDBytes is the length of the longest valid id.
 const MaxIDBytes = 512
 
 // NewID returns a random id of 26 lowercase letters and digits.
@@ -18,7 +18,7 @@ func NewID() string {
 	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:]))
 }
 
-// ParseID checks an id that stands at loc.
+// ParseID checks an id; loc is its place in the request.
 func ParseID(id string, loc ...any) (string, error) {
 	if msg := badID(id); msg != "" {
 		return "", InvalidRequest(Problem{loc, msg, "value_error"})
@@ -26,7 +26,7 @@ func ParseID(id string, loc ...any) (string, error) {
 	return id, nil
 }
 
-// badID says why id is not one, empty if it is.
+// badID returns the reason why id is invalid, or "".
 func badID(id string) string {
 	switch {
 	case id == "" || len(id) > MaxIDBytes:

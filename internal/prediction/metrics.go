@@ -2,14 +2,14 @@ package prediction
 
 import "encoding/json"
 
-// Metric is one recording by the model while it runs.
+// Metric is one metric that the model recorded.
 type Metric struct {
 	Name  string          `json:"name"`
-	Value json.RawMessage `json:"value"` // null for a deletion
+	Value json.RawMessage `json:"value"` // null deletes it
 	Mode  string          `json:"mode"`  // replace, increment or append
 
 	Key   string          `json:"-"` // the top-level name in the metrics object
-	Total json.RawMessage `json:"-"` // its value after this recording, nil when it is gone
+	Total json.RawMessage `json:"-"` // its value after this recording; nil if it was deleted
 }
 
 type metric struct {

@@ -1,6 +1,5 @@
-// Package prediction answers one question: how is it going? It holds the state machine of one
-// prediction, the request that a client sent, the one JSON view of both, and the error codes of the
-// domain. It does no I/O.
+// Package prediction is the domain: the state machine of one prediction, the request that a client
+// sent, the one JSON view of both, and the error codes. It does no I/O.
 package prediction
 
 import (
@@ -23,26 +22,26 @@ const (
 	Canceled   Status = "canceled"
 )
 
-// Terminal reports whether nothing can follow s.
+// Terminal reports whether s is final.
 func (s Status) Terminal() bool { return s == Succeeded || s == Failed || s == Canceled }
 
-// Limits bounds what one prediction keeps in memory.
+// Limits bounds the memory of one prediction.
 type Limits struct {
-	LogBytes int // of Snapshot.Logs; 0 means no limit
-	History  int // events that a late subscriber is shown
+	LogBytes int // of Snapshot.Logs; 0: no limit
+	History  int // events that a late reader is shown
 }
 
-// Result is how a prediction ended.
+// Result is the end of a prediction.
 type Result struct {
 	Status      Status
-	Output      Value // without a text it keeps the list of items that were yielded
-	Streamed    bool  // the output is the list of yielded items, also when there are none
+	Output      Value // if Raw is nil, the yielded items stay the output
+	Streamed    bool  // the output is the list of yielded items, even if it is empty
 	Error       string
-	Metrics     json.RawMessage // an object; nil keeps what was recorded so far
+	Metrics     json.RawMessage // an object; nil keeps the recorded metrics
 	CompletedAt time.Time
 }
 
-// Prediction is one run, from acceptance to its end. All methods may be called from any goroutine.
+// Prediction is one run, from acceptance to its end. Any goroutine may call its methods.
 type Prediction struct {
 	Request Request
 
@@ -51,17 +50,17 @@ type Prediction struct {
 
 	mu        sync.Mutex // guards everything below
 	status    Status
-	ending    *Result // how it ended, from Finish on
+	ending    *Result // set by Finish
 	startedAt time.Time
 	logs      []byte
 	logsCut   bool
 	items     []Value
-	itemBytes int // that they hold in memory
+	itemBytes int // their memory
 	recorded  []metric
 	history   history
 	readers   int
 	kept      bool
-	orphaned  bool // the last reader has left, which ends it
+	orphaned  bool // the last reader has left, so the prediction is canceled
 }
 
 // New returns an accepted prediction that has not started.
@@ -71,21 +70,21 @@ func New(r Request, l Limits) *Prediction {
 	return p
 }
 
-// valueBytes is about the memory of a Value, without the data that it refers to.
+// valueBytes is the approximate memory of a Value, without the data that it refers to.
 const valueBytes = 48
 
-// Restore returns a prediction that ended in an earlier life of the server.
+// Restore returns a prediction that an earlier server finished.
 func Restore(r Request, started time.Time, logs string, result Result) *Prediction {
 	p := New(r, Limits{})
 	p.history.before, p.history.next = restoredEvent-1, restoredEvent
 	p.startedAt = started
 	p.logs = []byte(logs)
 	p.Finish(result)
-	p.Announce()
+	p.Publish()
 	return p
 }
 
-// Done is closed when the prediction has reached a terminal state.
+// Done returns a channel that is closed when the prediction has a terminal status.
 func (p *Prediction) Done() <-chan struct{} { return p.done }
 
 // Start moves an accepted prediction to Processing.
@@ -100,20 +99,22 @@ func (p *Prediction) Start(at time.Time) {
 	p.history.add(Event{Kind: KindStart, name: p.Request.ID})
 }
 
-// Yield appends one item of an iterator's output.
+// Yield appends one item to an iterator's output.
 func (p *Prediction) Yield(item Value) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ending != nil {
 		return
 	}
-	p.history.add(Event{Kind: KindOutput, raw: item.Raw, inserts: item.Inserts, index: len(p.items)})
+	p.history.add(Event{
+		Kind: KindOutput, raw: item.Raw, inserts: item.Inserts, index: len(p.items),
+	})
 	p.items = append(p.items, item)
 	p.itemBytes += item.held() + valueBytes
 }
 
-// Log appends text that the model wrote; source is "stdout" or "stderr". Past Limits.LogBytes one
-// line says that the rest is missing, and nothing more is kept.
+// Log appends text that the model wrote; source is "stdout" or "stderr". Once Limits.LogBytes are
+// kept, it appends one line that says so, and drops the rest.
 func (p *Prediction) Log(source string, text []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -129,8 +130,7 @@ func (p *Prediction) Log(source string, text []byte) {
 	p.history.add(Event{Kind: KindLog, name: source, raw: p.logs[at:len(p.logs):len(p.logs)]})
 }
 
-// Record notes a metric while the prediction runs. key is the top-level name and total its value so
-// far.
+// Record records a metric while the prediction runs.
 func (p *Prediction) Record(m Metric) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -141,8 +141,8 @@ func (p *Prediction) Record(m Metric) {
 	p.recorded = setMetric(p.recorded, m.Key, m.Total)
 }
 
-// Finish settles how the prediction ended. Only the first call counts, and it reports whether it
-// was this one. It is not published yet, see Announce; Final shows it from now on.
+// Finish decides how the prediction ended, and reports whether this call did: only the first one
+// counts. Final shows the end from now on; everything else shows it after Publish.
 func (p *Prediction) Finish(r Result) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -156,10 +156,10 @@ func (p *Prediction) Finish(r Result) bool {
 	return true
 }
 
-// Announce makes the end visible: to Snapshot, to those who wait for Done, and to the readers of
-// the stream. It is apart from Finish so that the slot is free, and the end noted on disk, before
-// any client can know of it. It is called once, after Finish.
-func (p *Prediction) Announce() {
+// Publish makes the end visible to Snapshot, to those who wait for Done, and to the readers of the
+// stream. Call it once, after Finish. The two are apart because the slot must be free, and the end
+// on disk, before any client can know of it.
+func (p *Prediction) Publish() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.status = p.ending.Status
@@ -167,7 +167,7 @@ func (p *Prediction) Announce() {
 	close(p.done)
 }
 
-// Size is about the number of bytes that the prediction holds in memory.
+// Size returns the approximate number of bytes that the prediction holds in memory.
 func (p *Prediction) Size() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -178,7 +178,7 @@ func (p *Prediction) Size() int {
 	return size
 }
 
-// Snapshot is the state of this moment; an end shows once it was announced.
+// Snapshot returns the current state. It shows the end only after Publish.
 func (p *Prediction) Snapshot() Snapshot {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -188,15 +188,19 @@ func (p *Prediction) Snapshot() Snapshot {
 	return p.viewLocked()
 }
 
-// Accepted is the state in which it was accepted, whatever has become of it meanwhile.
+// Accepted returns the state in which the prediction was accepted, even if it has changed since.
 func (p *Prediction) Accepted() Snapshot {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return Snapshot{ID: p.Request.ID, Status: Starting, Input: p.Request.Echo, CreatedAt: p.Request.CreatedAt, StartedAt: p.startedAt, More: p.Request.More}
+	r := p.Request
+	return Snapshot{
+		ID: r.ID, Status: Starting, Input: r.Echo,
+		CreatedAt: r.CreatedAt, StartedAt: p.startedAt, More: r.More,
+	}
 }
 
-// Partial is the state on the way, never a terminal one, however the prediction is going meanwhile.
-// What a finished run has returned is in it.
+// Partial returns the current state with a status that is never terminal. It has the output of a
+// run that has finished already.
 func (p *Prediction) Partial() Snapshot {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -210,7 +214,7 @@ func (p *Prediction) Partial() Snapshot {
 	return s
 }
 
-// Final is the terminal state, between Finish and Announce too.
+// Final returns the terminal state, even between Finish and Publish.
 func (p *Prediction) Final() Snapshot {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -246,14 +250,14 @@ func (p *Prediction) finalLocked() Snapshot {
 	return s
 }
 
-// Status is the state of this moment, without the cost of a Snapshot.
+// Status returns the current status, without the cost of a Snapshot.
 func (p *Prediction) Status() Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.status
 }
 
-// ownMetricsLocked are the metrics of a run that has given none at its end.
+// ownMetricsLocked returns the metrics of a run whose Result has none.
 func (p *Prediction) ownMetricsLocked() json.RawMessage {
 	seconds := max(0, p.ending.CompletedAt.Sub(p.startedAt).Seconds())
 	if p.startedAt.IsZero() {
@@ -262,12 +266,12 @@ func (p *Prediction) ownMetricsLocked() json.RawMessage {
 	return joinMetrics(setMetric(slices.Clone(p.recorded), "predict_time", appendSeconds(seconds)))
 }
 
-// mostUnended is how much of a line without its end is left out for the sake of whole lines. A
-// longer one, such as a progress bar, may be all that there is.
+// mostUnended is the longest unfinished line that is dropped to keep lines whole. A longer one,
+// such as a progress bar, may be the whole log.
 const mostUnended = 4 << 10
 
-// cutLog keeps what fits of text, up to the end of a line where that is near, and says that the
-// rest is missing.
+// cutLog keeps as much of text as fits. It cuts at the end of a line if one is near, and appends a
+// notice.
 func cutLog(text []byte, room, limit int) []byte {
 	text = text[:max(0, min(room, len(text)))]
 	if i := bytes.LastIndexByte(text, '\n'); i >= 0 && len(text)-i <= mostUnended {

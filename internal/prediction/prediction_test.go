@@ -33,7 +33,7 @@ func TestOnlyTheFirstFinishCounts(t *testing.T) {
 	if p.Finish(prediction.Result{Status: prediction.Failed, Error: "late"}) {
 		t.Fatal("second Finish counted")
 	}
-	p.Announce()
+	p.Publish()
 	p.Yield(prediction.Value{Raw: json.RawMessage(`"late"`)})
 	p.Log("stdout", []byte("late"))
 	got := snapshot(t, p)
@@ -43,7 +43,7 @@ func TestOnlyTheFirstFinishCounts(t *testing.T) {
 	select {
 	case <-p.Done():
 	default:
-		t.Error("Done is open after Announce")
+		t.Error("Done is open after Publish")
 	}
 }
 
@@ -52,14 +52,14 @@ func TestNobodyIsToldBeforeAnnounce(t *testing.T) {
 	p.Finish(prediction.Result{Status: prediction.Canceled, CompletedAt: t0})
 	select {
 	case <-p.Done():
-		t.Error("Done is closed before Announce")
+		t.Error("Done is closed before Publish")
 	default:
 	}
 	if events, _, _ := p.After(0); len(events) != 0 {
-		t.Errorf("events before Announce: %v", events)
+		t.Errorf("events before Publish: %v", events)
 	}
 	if p.Snapshot().Status.Terminal() || p.Status().Terminal() || !p.Final().Status.Terminal() {
-		t.Error("the end is visible before Announce")
+		t.Error("the end is visible before Publish")
 	}
 }
 
@@ -69,7 +69,7 @@ func TestYieldedItemsAreTheOutputAndSurviveAFailure(t *testing.T) {
 	p.Yield(prediction.Value{Raw: json.RawMessage(`"a"`)})
 	p.Yield(prediction.Value{Raw: json.RawMessage(`{"z":1,"a":1180591620717411303424}`)})
 	p.Finish(prediction.Result{Status: prediction.Failed, Error: "", CompletedAt: t0.Add(1500 * time.Millisecond)})
-	p.Announce()
+	p.Publish()
 	s := p.Snapshot()
 	if got := string(s.AppendOutput(nil)); got != `["a",{"z":1,"a":1180591620717411303424}]` {
 		t.Errorf("output = %s", got)
@@ -87,7 +87,7 @@ func TestAnIteratorWithoutItemsHasAnEmptyList(t *testing.T) {
 	p := newPrediction(prediction.Limits{})
 	p.Start(t0)
 	p.Finish(prediction.Result{Status: prediction.Succeeded, Streamed: true, CompletedAt: t0})
-	p.Announce()
+	p.Publish()
 	if got := string(p.Snapshot().AppendOutput(nil)); got != "[]" {
 		t.Errorf("output = %s, want []", got)
 	}
@@ -100,7 +100,7 @@ func TestLogsAreTerminatedValidAndBounded(t *testing.T) {
 	p.Log("stderr", []byte("\ntwo\nthree\n"))
 	p.Log("stdout", []byte("never\n"))
 	p.Finish(prediction.Result{Status: prediction.Succeeded, CompletedAt: t0})
-	p.Announce()
+	p.Publish()
 	got := snapshot(t, p)["logs"].(string)
 	if !strings.HasPrefix(got, "one\n\uFFFD\ntwo\n[logs cut") || strings.Contains(got, "never") || !strings.HasSuffix(got, "\n") {
 		t.Errorf("logs = %q", got)
@@ -143,7 +143,7 @@ func TestReadersSeeEveryEventOnceAndALateOneTheNewest(t *testing.T) {
 		t.Errorf("ReplayFrom = %d, %d, want 2, 2", from, skipped)
 	}
 	p.Finish(prediction.Result{Status: prediction.Succeeded, CompletedAt: t0})
-	p.Announce()
+	p.Publish()
 	from, _ = p.ReplayFrom()
 	if events, _, _ := p.After(from); events[len(events)-1].Kind != prediction.KindCompleted {
 		t.Error("a late reader does not see the end")

@@ -13,7 +13,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Method is what a prediction runs.
+// Method is the function of the model that a prediction runs.
 type Method string
 
 // The methods of a model.
@@ -22,7 +22,7 @@ const (
 	Train   Method = "train"
 )
 
-// Noun is what a run of the method is called.
+// Noun returns the word for a run of the method.
 func (m Method) Noun() string {
 	if m == Train {
 		return "training"
@@ -30,7 +30,7 @@ func (m Method) Noun() string {
 	return "prediction"
 }
 
-// WebhookEvent is a kind of update that a webhook receiver can subscribe to.
+// WebhookEvent is an event that a webhook receiver can subscribe to.
 type WebhookEvent string
 
 // The events. A new one belongs in WebhookEvents too.
@@ -44,31 +44,36 @@ const (
 // WebhookEvents are all events.
 var WebhookEvents = []WebhookEvent{WebhookStart, WebhookOutput, WebhookLogs, WebhookCompleted}
 
-// Request is what a client asked for. The envelope is checked; Input is not, until the model's
-// schema has seen it.
+// Request is a client's request. The envelope is checked. Input is checked later, against the
+// model's schema.
 //
-// Its JSON form is an entry of the server's journal, which a later version has to read: a member
-// keeps its name. The raw members, which can be large, are written and read apart.
+// Its JSON form is an entry of the server's journal. Because a later version has to read it, a
+// member keeps its name. The raw members, which can be large, are written and read apart.
 type Request struct {
 	Input json.RawMessage `json:"-"` // as sent; nil if absent
-	Echo  json.RawMessage `json:"-"` // Input as shown to clients: secrets masked
-	More  json.RawMessage `json:"-"` // an object whose members every view gains: of a client that knows another API; may be nil
+	Echo  json.RawMessage `json:"-"` // Input as clients see it: with secrets masked
+	// Extra members that every view gets, as an object, for a client of another API; may be nil.
+	More json.RawMessage `json:"-"`
 
 	ID            string            `json:"id,omitzero"`
 	Method        Method            `json:"method,omitzero"`
 	Webhook       string            `json:"webhook,omitzero"`
-	WebhookEvents []WebhookEvent    `json:"webhook_events_filter,omitzero"` // nil means all, empty means none
-	OutputPrefix  string            `json:"output_file_prefix,omitzero"`    // where file outputs are uploaded
+	WebhookEvents []WebhookEvent    `json:"webhook_events_filter,omitzero"` // nil: all; empty: none
+	OutputPrefix  string            `json:"output_file_prefix,omitzero"`    // of URLs for file outputs
 	Context       map[string]string `json:"context,omitzero"`
 	CreatedAt     string            `json:"created_at,omitzero"`
 	TraceParent   string            `json:"traceparent,omitzero"`
 	TraceState    string            `json:"tracestate,omitzero"`
 	CancelAfter   time.Duration     `json:"cancel_after,omitzero"` // 0: no deadline
-	Sealed        string            `json:"sealed,omitzero"`       // Seal of an Input that is not kept because it has secrets
-	Detached      bool              `json:"detached,omitzero"`     // no client waits for it on a connection, see Prediction.Attach
+	// The Seal of an Input that is not kept because it has secrets.
+	Sealed string `json:"sealed,omitzero"`
+	// No client waits on a connection, see Prediction.Attach.
+	Detached bool `json:"detached,omitzero"`
 
-	Strays  []string `json:"-"` // unknown members of a body without input: perhaps inputs in the wrong place
-	Patient bool     `json:"-"` // may wait for a slot where others may not: its client does not handle a refusal
+	// Unknown members of a body without input: perhaps inputs in the wrong place.
+	Strays []string `json:"-"`
+	// It may wait for a slot where others may not, because its client cannot handle a refusal.
+	Patient bool `json:"-"`
 }
 
 // WantsWebhook reports whether the webhook receiver subscribes to event.
@@ -76,13 +81,15 @@ func (r Request) WantsWebhook(event WebhookEvent) bool {
 	return r.Webhook != "" && (r.WebhookEvents == nil || slices.Contains(r.WebhookEvents, event))
 }
 
-// contextBytes is about the memory that an entry of Context takes in addition to its strings.
+// contextBytes is the approximate memory of an entry of Context, without its strings.
 const contextBytes = 64
 
-// size is about the number of bytes that the request holds.
+// size returns the approximate number of bytes that the request holds.
 func (r Request) size() int {
-	n := len(r.Echo) + len(r.More) + len(r.Webhook) + len(r.OutputPrefix) + len(r.CreatedAt) + len(r.TraceParent) + len(r.TraceState)
-	if len(r.Input) > 0 && (len(r.Echo) == 0 || &r.Input[0] != &r.Echo[0]) { // with secrets the two are not the same bytes
+	n := len(r.Echo) + len(r.More) + len(r.Webhook) + len(r.OutputPrefix) + len(r.CreatedAt) +
+		len(r.TraceParent) + len(r.TraceState)
+	// With secrets, Input and Echo are different bytes; without, they share them.
+	if len(r.Input) > 0 && (len(r.Echo) == 0 || &r.Input[0] != &r.Echo[0]) {
 		n += len(r.Input)
 	}
 	for name, value := range r.Context {
@@ -91,9 +98,9 @@ func (r Request) size() int {
 	return n
 }
 
-// SameRun reports whether r asks for the same run as other: by the same method, with an input that
-// differs in white space and in the order of its members at most. No input at all is the same as an
-// empty one. key is that of Seal.
+// SameRun reports whether r asks for the same run as other: the same method, and the same input but
+// for white space and the order of members. An absent input equals an empty one. key is the key of
+// Seal.
 func (r Request) SameRun(other Request, key []byte) bool {
 	switch {
 	case r.Method != other.Method:
@@ -101,19 +108,21 @@ func (r Request) SameRun(other Request, key []byte) bool {
 	case other.Sealed != "":
 		return hmac.Equal([]byte(r.Seal(key)), []byte(other.Sealed))
 	default:
-		return bytes.Equal(r.Input, other.Input) || bytes.Equal(canonical(r.Input), canonical(other.Input))
+		return bytes.Equal(r.Input, other.Input) ||
+			bytes.Equal(canonical(r.Input), canonical(other.Input))
 	}
 }
 
-// Seal is the same for inputs that ask for the same run. It tells nothing of Input to those who do
-// not know key: a secret may be short enough to be guessed.
+// Seal returns a digest that is the same for inputs that ask for the same run. Because a secret may
+// be short enough to be guessed, the digest reveals nothing about Input without key.
 func (r Request) Seal(key []byte) string {
 	mac := hmac.New(sha256.New, key)
 	mac.Write(canonical(r.Input))
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// canonical leaves numbers as they are written: as floats, large ones would become equal.
+// canonical normalizes white space and the order of members. It keeps numbers as they are written,
+// because large ones would become equal as floats.
 func canonical(input json.RawMessage) []byte {
 	if input == nil {
 		return []byte("{}")

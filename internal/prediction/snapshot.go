@@ -11,26 +11,25 @@ import (
 	"time"
 )
 
-// TimeFormat is how every time is written: RFC 3339, UTC, microseconds. The zone is a number,
-// because fromisoformat of Python before 3.11 does not read Z.
+// TimeFormat is the format of every time: RFC 3339, UTC, microseconds. Because fromisoformat of
+// Python before 3.11 does not read Z, the zone is a number.
 const TimeFormat = "2006-01-02T15:04:05.000000+00:00"
 
 // Time renders t in TimeFormat.
 func Time(t time.Time) string { return t.UTC().Format(TimeFormat) }
 
-// Snapshot is a prediction at one moment, and its JSON form the only one that leaves the server.
-// What can be large in it is shared with the prediction, so that those who read it slowly hold no
-// copies.
+// Snapshot is the state of a prediction at one moment. Its JSON form is the only one that leaves
+// the server. It shares large data with the prediction, so slow readers hold no copies.
 type Snapshot struct {
 	ID          string
 	Status      Status
-	Input       json.RawMessage // what the client sent, secrets masked
+	Input       json.RawMessage // as the client sent it, with secrets masked
 	Output      Value
-	Items       []Value // what was yielded: the list that the output is, in place of Output
+	Items       []Value // if not empty, the list of them is the output, in place of Output
 	Error       string
-	Logs        []byte // as they were written, so not always UTF-8
+	Logs        []byte // as the model wrote them, so not always UTF-8
 	Metrics     json.RawMessage
-	CreatedAt   string // the client's own text where it sent one
+	CreatedAt   string // the client's own text if it sent one
 	StartedAt   time.Time
 	CompletedAt time.Time
 	More        json.RawMessage // a non-empty object whose members are appended; may be nil
@@ -54,23 +53,25 @@ func (s Snapshot) AppendJSON(dst []byte) []byte {
 	return s.appendTail(dst)
 }
 
-// largeBytes is from where on a copy is worth avoiding: it would be held for as long as its reader
-// takes.
+// largeBytes is the size from which AppendJSON is not worth its copy, which a slow reader would
+// hold for as long as it reads.
 const largeBytes = 64 << 10
 
 // Large reports whether the JSON object should be written with WriteTo.
 func (s Snapshot) Large() bool { return s.bodies() >= largeBytes }
 
-// bodies is the length of what can be large.
+// bodies returns the length of the parts that can be large.
 func (s Snapshot) bodies() int { return len(s.Input) + s.OutputLen() + len(s.Logs) }
 
-// Len is the length of the JSON object.
+// Len returns the length of the JSON object.
 func (s Snapshot) Len() int {
 	head, middle, tail := s.appendHead(nil), s.appendError(nil), s.appendTail(nil)
-	return len(head) + cmp.Or(len(s.Input), len("{}")) + len(outputKey) + cmp.Or(s.OutputLen(), len("null")) + len(middle) + stringLen(s.Logs) + len(tail)
+	return len(head) + cmp.Or(len(s.Input), len("{}")) +
+		len(outputKey) + cmp.Or(s.OutputLen(), len("null")) +
+		len(middle) + stringLen(s.Logs) + len(tail)
 }
 
-// WriteTo writes what AppendJSON appends, and holds no more than a piece of it.
+// WriteTo writes the bytes that AppendJSON appends, but holds only a piece of them at a time.
 func (s Snapshot) WriteTo(w io.Writer) (int64, error) {
 	if s.Input == nil {
 		s.Input = json.RawMessage("{}")
@@ -95,17 +96,18 @@ func (s Snapshot) WriteTo(w io.Writer) (int64, error) {
 	return int64(n), err
 }
 
-// OutputAt is the offset of the output in the JSON object.
+// OutputAt returns the offset of the output in the JSON object.
 func (s Snapshot) OutputAt() int {
 	return len(s.appendHead(nil)) + cmp.Or(len(s.Input), len("{}")) + len(outputKey)
 }
 
 // OnDisk reports whether a part of the output is not in memory.
 func (s Snapshot) OnDisk() bool {
-	return len(s.Output.Inserts) > 0 || slices.ContainsFunc(s.Items, func(item Value) bool { return len(item.Inserts) > 0 })
+	onDisk := func(item Value) bool { return len(item.Inserts) > 0 }
+	return onDisk(s.Output) || slices.ContainsFunc(s.Items, onDisk)
 }
 
-// OutputLen is the length of the output's JSON text, 0 when there is none.
+// OutputLen returns the length of the output's JSON text, 0 if there is no output.
 func (s Snapshot) OutputLen() int {
 	if len(s.Items) == 0 {
 		return s.Output.Len()
@@ -117,7 +119,7 @@ func (s Snapshot) OutputLen() int {
 	return n
 }
 
-// AppendOutput appends the output's JSON text, null when there is none.
+// AppendOutput appends the output's JSON text, null if there is no output.
 func (s Snapshot) AppendOutput(dst []byte) []byte {
 	if len(s.Items) == 0 {
 		return s.Output.Append(dst)
@@ -128,7 +130,7 @@ func (s Snapshot) AppendOutput(dst []byte) []byte {
 	return append(dst, ']')
 }
 
-// before is what comes before the item i of a list.
+// before returns the byte before item i of a list.
 func before(i int) byte {
 	if i == 0 {
 		return '['
@@ -136,13 +138,13 @@ func before(i int) byte {
 	return ','
 }
 
-// Output is the output of a Snapshot by itself.
+// Output is the output of a Snapshot alone.
 type Output struct{ s Snapshot }
 
-// JustOutput is the output's JSON text by itself, nothing when there is none.
+// JustOutput returns the output alone. It writes nothing if there is no output.
 func (s Snapshot) JustOutput() Output { return Output{s} }
 
-// Len is the length of the text.
+// Len returns the length of the text.
 func (o Output) Len() int { return o.s.OutputLen() }
 
 // WriteTo writes the text.
@@ -180,7 +182,7 @@ func (s Snapshot) appendHead(dst []byte) []byte {
 	return append(dst, `","input":`...)
 }
 
-// appendError appends what is between output and logs.
+// appendError appends the members between output and logs.
 func (s Snapshot) appendError(dst []byte) []byte {
 	dst = append(dst, `,"error":`...)
 	if s.Status == Failed || s.Error != "" {

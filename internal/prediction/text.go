@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// pieceBytes is how much of a large text is copied at a time.
+// pieceBytes is the number of bytes of a large text that are escaped and written at a time.
 const pieceBytes = 32 << 10
 
 // AppendString appends s as a JSON string.
@@ -19,7 +19,7 @@ func AppendString(dst []byte, s string) []byte {
 	return append(e.append(append(dst, '"'), []byte(s)), '"')
 }
 
-// plain reports whether s needs no escape; the common case, worth a scan.
+// plain reports whether s needs no escapes. That is the common case, and worth a scan.
 func plain(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
@@ -29,9 +29,9 @@ func plain(s string) bool {
 	return true
 }
 
-// escaper turns text, which may come in pieces, into the inside of a JSON string. A run of bytes
-// that are not UTF-8 becomes one U+FFFD.
-type escaper struct{ broken bool } // the text until now ends with such a run
+// escaper escapes text for a JSON string. The text may come in pieces. A run of bytes that are not
+// UTF-8 becomes one U+FFFD.
+type escaper struct{ broken bool } // the text so far ends with such a run
 
 func (e *escaper) append(dst, text []byte) []byte {
 	from := 0
@@ -48,7 +48,7 @@ func (e *escaper) append(dst, text []byte) []byte {
 		}
 		r, size := utf8.DecodeRune(text[i:])
 		broken := r == utf8.RuneError && size == 1
-		if broken || r == '\u2028' || r == '\u2029' { // line ends in JavaScript
+		if broken || r == '\u2028' || r == '\u2029' { // U+2028 and U+2029 end lines in JavaScript
 			dst = append(dst, text[from:i]...)
 			switch {
 			case !broken:
@@ -85,8 +85,7 @@ func appendEscape(dst []byte, c byte) []byte {
 	return append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&0xf])
 }
 
-// piece is the length of the beginning of text that is escaped at a time; it ends no rune in its
-// middle.
+// piece returns the length of the next piece of text. A piece does not end inside a rune.
 func piece(text []byte) int {
 	if len(text) <= pieceBytes {
 		return len(text)
@@ -117,10 +116,10 @@ func writeString(w io.Writer, text []byte) error {
 	return err
 }
 
-// stringLen is the number of bytes that writeString writes.
+// stringLen returns the number of bytes that writeString writes.
 func stringLen(text []byte) int {
 	var n count
-	_ = writeString(&n, text) // a count takes everything
+	_ = writeString(&n, text) // a count never fails
 	return int(n)
 }
 

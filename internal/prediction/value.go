@@ -6,26 +6,26 @@ import (
 	"io"
 )
 
-// Value is JSON text of which parts may stay out of memory. It is never changed, so that any number
-// of readers share it.
+// Value is JSON text. Parts of it may be on disk. It never changes, so any number of readers can
+// share it.
 type Value struct {
 	Raw     json.RawMessage // nil: no value, shown as null
-	Inserts []Insert        // what belongs into Raw in addition, in order
+	Inserts []Insert        // texts to insert into Raw, in order
 }
 
-// Insert is JSON text that belongs at an offset of a Value but is not held in memory.
+// Insert is JSON text that belongs at an offset of a Value but is not in memory.
 type Insert struct {
 	At   int
 	Text Text
 }
 
-// Text writes itself, always the same Len bytes.
+// Text writes itself: the same Len bytes each time.
 type Text interface {
 	Len() int
 	io.WriterTo
 }
 
-// Len is the length of the text, 0 when there is none.
+// Len returns the length of the text, 0 if there is no value.
 func (v Value) Len() int {
 	n := len(v.Raw)
 	for _, in := range v.Inserts {
@@ -34,13 +34,13 @@ func (v Value) Len() int {
 	return n
 }
 
-// held is how much of it is in memory.
+// held returns the number of bytes in memory.
 func (v Value) held() int { return len(v.Raw) + insertBytes*len(v.Inserts) }
 
-// insertBytes is about what an Insert holds in memory.
+// insertBytes is the approximate memory of an Insert.
 const insertBytes = 128
 
-// WriteTo writes the text, nothing when there is none.
+// WriteTo writes the text, or nothing if there is no value.
 func (v Value) WriteTo(w io.Writer) (written int64, err error) {
 	from := 0
 	for _, in := range v.Inserts {
@@ -60,7 +60,7 @@ func (v Value) WriteTo(w io.Writer) (written int64, err error) {
 	return written + int64(n), err
 }
 
-// Append appends the text to dst, null when there is none or a part can't be read.
+// Append appends the text to dst. It appends null if there is no value, or if a part can't be read.
 func (v Value) Append(dst []byte) []byte {
 	if len(v.Inserts) == 0 {
 		return appendRaw(dst, v.Raw, "null")

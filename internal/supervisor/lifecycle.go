@@ -302,7 +302,7 @@ func (s *Supervisor) finish(f *flight, w *worker, r prediction.Result) {
 	}
 	f.markDurable()
 	s.release(f, w)
-	p.Announce()
+	p.Publish()
 	f.cancelBy(nil)
 	if f.hook != nil {
 		if r.Output.Raw != nil && string(r.Output.Raw) != "null" {

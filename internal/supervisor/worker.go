@@ -241,8 +241,8 @@ func errnoOnly(err error) error {
 	return err
 }
 
-// errEnding is why no runner is started: the server ends.
-var errEnding = errors.New("the server is shutting down")
+// errEnding says that no runner is started any more.
+var errEnding = errors.New(pool.ShuttingDown)
 
 // spawn starts a process, unless the server ends: to set a model up only to end it would take the
 // grace period from those who still run. It returns errEnding then.
