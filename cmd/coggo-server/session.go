@@ -11,6 +11,7 @@ import (
 	"github.com/coggo/coggo/internal/pool"
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/schema"
+	"github.com/coggo/coggo/internal/spool"
 	"github.com/coggo/coggo/internal/supervisor"
 )
 
@@ -102,7 +103,7 @@ func (s *session) until(ok func() bool) error {
 // notReady says why no prediction can be made. The traceback, or every problem of the signature, is
 // on standard error already.
 func (s *session) notReady() error {
-	if result := s.supervisor.SetupResult(); result.Error != "" && result.Traceback == result.Error+"\n" {
+	if s.supervisor.SetupResult().Failure == spool.Refused {
 		return errors.New("the model can't be served as it is written")
 	}
 	_, _, err := s.supervisor.Create(prediction.Request{Method: prediction.Predict}, false)

@@ -58,7 +58,8 @@ type SetupResult struct {
 	Status         string    `json:"status"`
 	StartedAt      time.Time `json:"started_at"`
 	CompletedAt    time.Time `json:"completed_at"`
-	Stage          string    `json:"stage"` // what failed
+	Stage          string    `json:"stage"`   // what failed
+	Failure        string    `json:"failure"` // Refused or Raised, or "" of a runner that doesn't say it
 	Error          string    `json:"error"`
 	Traceback      string    `json:"traceback"`
 	Warnings       []string  `json:"warnings"`
@@ -70,6 +71,12 @@ type SetupResult struct {
 	Python         string    `json:"python"`
 	Cog            string    `json:"cog"`
 }
+
+// How loading or setup failed.
+const (
+	Refused = "refused" // the runner cannot serve the model as it is written: Traceback lists the problems
+	Raised  = "raised"  // code of the model raised an exception: Traceback is its traceback
+)
 
 // Batch is what a model says of calls that answer several predictions.
 type Batch struct {

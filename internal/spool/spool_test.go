@@ -203,12 +203,19 @@ func TestSetupResults(t *testing.T) {
 	place(t, d, "setup-result.failed.json", "setup-result.json")
 	r, ok, err := d.SetupResult()
 	if err != nil || !ok || r.Status != "failed" || r.Error != "weights missing" || !strings.Contains(r.Traceback, "predict.py") || r.MaxConcurrency != 8 ||
-		r.Stage != "setup" || r.Batch == nil || *r.Batch != (spool.Batch{MaxSize: 8, Wait: 0.005}) {
+		r.Stage != "setup" || r.Failure != spool.Raised || r.Batch == nil || *r.Batch != (spool.Batch{MaxSize: 8, Wait: 0.005}) {
 		t.Errorf("got %+v, %v, %v", r, ok, err)
 	}
-	if err := os.WriteFile(filepath.Join(d.Path(), "setup-result.json"), []byte(`{"protocol": 99}`), 0o600); err != nil {
-		t.Fatal(err)
+	overwrite := func(text string) {
+		if err := os.WriteFile(filepath.Join(d.Path(), "setup-result.json"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
+	overwrite(`{"protocol": 1, "status": "failed", "stage": "setup", "error": "weights missing"}`)
+	if r, ok, err := d.SetupResult(); err != nil || !ok || r.Failure != "" || r.Error != "weights missing" {
+		t.Errorf("a runner that does not say the kind of failure: %+v, %v, %v", r, ok, err)
+	}
+	overwrite(`{"protocol": 99}`)
 	if _, ok, err := d.SetupResult(); ok || err == nil {
 		t.Error("a runner of another protocol was accepted")
 	}

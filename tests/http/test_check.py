@@ -94,8 +94,8 @@ def test_a_file_that_is_not_there_is_named_with_those_that_are(tmp_path):
     )
 
 
-def test_predict_shows_each_problem_of_a_signature_once_too(tmp_path):
-    source, text = STAGES["signature"]
+def predict(tmp_path, source):
+    """Run ``coggo-server predict`` on a model that fails to start; return its standard error."""
     (tmp_path / "predict.py").write_text(source)
     words = [
         BINARY,
@@ -107,8 +107,30 @@ def test_predict_shows_each_problem_of_a_signature_once_too(tmp_path):
         tmp_path,
     ]
     done = subprocess.run(words, capture_output=True, text=True, timeout=50)
-    assert done.returncode == 1 and done.stderr.count(text) == 1
-    assert done.stderr.endswith("coggo-server: the model can't be served as it is written\n")
+    assert done.returncode == 1
+    return done.stderr
+
+
+REFUSED = "coggo-server: the model can't be served as it is written\n"
+
+
+def test_predict_shows_each_problem_of_a_signature_once_too(tmp_path):
+    source, text = STAGES["signature"]
+    shown = predict(tmp_path, source)
+    assert shown.count(text) == 1 and shown.endswith(REFUSED)
+
+
+def test_predict_shows_problems_once_that_are_longer_than_an_error_may_be(tmp_path):
+    names = [f"parameter_{n}_" + "x" * 200 for n in range(100)]
+    source = f"class Predictor:\n    def predict(self, {', '.join(names)}) -> str: ...\n"
+    shown = predict(tmp_path, source)
+    assert [shown.count(f": {name}: ") for name in names] == [1] * len(names)
+    assert shown.endswith(REFUSED)
+
+
+def test_predict_says_what_the_model_raised(tmp_path):
+    shown = predict(tmp_path, STAGES["setup"][0])
+    assert shown.endswith("coggo-server: setup failed: no weights\n")
 
 
 def test_a_warning_is_shown_once(tmp_path):

@@ -43,6 +43,7 @@ def test_setup_result_says_what_the_model_can(runner: Start) -> None:
         "protocol": 1,
         "status": "succeeded",
         "stage": None,
+        "failure": None,
         "error": None,
         "traceback": None,
         "warnings": [],
@@ -73,29 +74,34 @@ def test_both_signals_come_after_setup_result(runner: Start) -> None:
 
 
 FAILURES = [
-    ("boot.py:Raises", "weights missing", "in setup"),
-    ("boot.py:RaisesAsync", "weights missing", "in setup"),
-    ("boot.py:Exits", "the model called sys.exit(3)", "in setup"),
-    ("boot.py:ExitsAsync", "the model called sys.exit(3)", "in setup"),
-    ("boot.py:Interrupts", "KeyboardInterrupt", "in setup"),
-    ("boot.py:InitRaises", "no GPU", "in __init__"),
-    ("boot.py:NotAnnotated", "name", "annotation"),
-    ("boot.py:NoPredict", "predict", "predict"),
-    ("boot.py:Missing", "Missing", "boot.py"),
-    ("missing.py:Predictor", "missing.py", "missing.py"),
-    ("boot.py", "boot.py", ""),
-    ("bad_import.py:predict", "No module named 'weights_of_somebody_else'", "bad_import.py"),
-    ("exits_at_import.py:predict", "calls sys.exit(4)", "exits_at_import.py"),
+    ("boot.py:Raises", "raised", "weights missing", "in setup"),
+    ("boot.py:RaisesAsync", "raised", "weights missing", "in setup"),
+    ("boot.py:Exits", "raised", "the model called sys.exit(3)", "in setup"),
+    ("boot.py:ExitsAsync", "raised", "the model called sys.exit(3)", "in setup"),
+    ("boot.py:Interrupts", "raised", "KeyboardInterrupt", "in setup"),
+    ("boot.py:InitRaises", "raised", "no GPU", "in __init__"),
+    ("boot.py:NotAnnotated", "refused", "name", "annotation"),
+    ("boot.py:NoPredict", "refused", "predict", "predict"),
+    ("boot.py:Missing", "refused", "Missing", "boot.py"),
+    ("missing.py:Predictor", "refused", "missing.py", "missing.py"),
+    ("boot.py", "refused", "boot.py", ""),
+    (
+        "bad_import.py:predict",
+        "raised",
+        "No module named 'weights_of_somebody_else'",
+        "bad_import.py",
+    ),
+    ("exits_at_import.py:predict", "refused", "calls sys.exit(4)", "exits_at_import.py"),
 ]
 
 
-@pytest.mark.parametrize(("ref", "error", "text"), FAILURES)
+@pytest.mark.parametrize(("ref", "failure", "error", "text"), FAILURES)
 def test_failed_start_names_the_cause_and_exits_with_a_status(
-    runner: Start, ref: str, error: str, text: str
+    runner: Start, ref: str, failure: str, error: str, text: str
 ) -> None:
     r = runner(ref, ready=False)
     result = r.wait_for("setup-result.json")
-    assert result["status"] == "failed"
+    assert (result["status"], result["failure"]) == ("failed", failure)
     assert error in result["error"]
     assert text in result["traceback"]
     assert r.exit() == 1

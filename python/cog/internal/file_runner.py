@@ -146,7 +146,7 @@ class Setup:
                 leave_fork(error)
             self._failed(model, error)
             return None
-        self._put("succeeded", model, None, None, None)
+        self._put("succeeded", model)
         return model
 
     def _setup(self, model: Any) -> None:
@@ -181,17 +181,24 @@ class Setup:
     def _failed(self, model: Any | None, error: BaseException) -> None:
         from cog.errors import LoadError
 
-        loading = model is None
-        text = f"{error}\n" if is_a(error, LoadError) else trace(error)
-        self._put("failed", model, describe(error), text, _stage(error) if loading else "setup")
+        refused = is_a(error, LoadError)
+        self._put(
+            "failed",
+            model,
+            stage=_stage(error) if model is None else "setup",
+            failure="refused" if refused else "raised",
+            error=describe(error),
+            traceback=f"{error}\n" if refused else trace(error),
+        )
 
     def _put(
         self,
         status: str,
         model: Any | None,
-        error: str | None,
-        traceback: str | None,
-        stage: str | None,
+        stage: str | None = None,
+        failure: str | None = None,
+        error: str | None = None,
+        traceback: str | None = None,
     ) -> None:
         from cog import __version__
 
@@ -203,6 +210,7 @@ class Setup:
                 "started_at": self._started,
                 "completed_at": timestamp(),
                 "stage": stage,
+                "failure": failure,
                 "error": error,
                 "traceback": traceback,
                 "warnings": self._warnings,
