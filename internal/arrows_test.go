@@ -18,6 +18,7 @@ var arrows = map[string]string{
 	"internal/prediction": "jsonscan weburl",
 	"internal/pool":       "prediction",
 	"internal/schema":     "jsonscan weburl",
+	"internal/admission":  "pool prediction schema",
 
 	// Files, processes, the network.
 	"internal/examples":      "schema",
@@ -34,7 +35,7 @@ var arrows = map[string]string{
 	"internal/webhook":       "outbound prediction weburl",
 
 	// The story of a prediction, the door to it, and the wiring of all.
-	"internal/supervisor": "files jsonscan pool prediction runner schema sigmute spool telemetry " +
+	"internal/supervisor": "admission files pool prediction runner schema sigmute spool telemetry " +
 		"webhook",
 	"internal/httpapi": "examples files pool prediction schema supervisor telemetry unsafenet",
 	"cmd/coggo-server": "examples files host httpapi outbound pool prediction runner " +

@@ -1,9 +1,7 @@
 package supervisor
 
 import (
-	"fmt"
-	"strings"
-
+	"github.com/coggo/coggo/internal/admission"
 	"github.com/coggo/coggo/internal/pool"
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/schema"
@@ -16,18 +14,10 @@ func (s *Supervisor) admit(r prediction.Request, idempotent bool) (f *flight, cr
 	if err != nil {
 		return nil, false, err
 	}
-	if problem, found := misplaced(input, r.Strays); found {
-		return nil, false, prediction.InvalidRequest(problem)
-	}
-	r.Strays = nil
-	checked, problems, err := s.checks.run(input, r.Input, s.config.CheckWait)
+	checked, err := s.checks.Admit(input, &r, s.config.CheckWait, s.config.Now())
 	if err != nil {
 		return nil, false, err
 	}
-	if len(problems) > 0 {
-		return nil, false, prediction.InvalidRequest(convert(problems)...)
-	}
-	s.complete(&r, checked)
 	f = s.newFlight(r, input, checked)
 	f.keepResult = r.Detached || idempotent
 	known, err := s.register(f, idempotent)
@@ -38,25 +28,6 @@ func (s *Supervisor) admit(r prediction.Request, idempotent bool) (f *flight, cr
 	return f, true, nil
 }
 
-// misplaced finds inputs that stand beside the place for them: without it they would be ignored,
-// and the model would run with its defaults.
-func misplaced(input *schema.Input, strays []string) (p prediction.Problem, found bool) {
-	p = prediction.Problem{Loc: []any{"body", "input"}, Type: "missing"}
-	for _, name := range strays {
-		if input.Has(name) {
-			p.Msg = fmt.Sprintf(`Field required: put the inputs under "input", as in {"input": {%q: …}}`, name)
-			return p, true
-		}
-	}
-	for _, name := range strays {
-		if typo := strings.ToLower(name); typo == "input" || typo == "inputs" {
-			p.Msg = fmt.Sprintf(`Field required: the inputs stand under "input", not %q`, name)
-			return p, true
-		}
-	}
-	return p, false
-}
-
 // inputSchema returns what inputs are checked against, while the server accepts predictions.
 func (s *Supervisor) inputSchema(m prediction.Method) (*schema.Input, error) {
 	s.mu.Lock()
@@ -64,29 +35,7 @@ func (s *Supervisor) inputSchema(m prediction.Method) (*schema.Input, error) {
 	if err := s.pool.Refuses(s.config.Now()); err != nil {
 		return nil, err
 	}
-	return s.inputLocked(m)
-}
-
-// inputLocked is inputSchema once there is a model.
-func (s *Supervisor) inputLocked(m prediction.Method) (*schema.Input, error) {
-	if m == prediction.Train {
-		if in := s.schema.Train(); in != nil {
-			return in, nil
-		}
-		return nil, prediction.Refuse(prediction.NotFound, "this model has no train")
-	}
-	return s.schema.Predict(), nil
-}
-
-// complete fills in what the server decides about a request.
-func (s *Supervisor) complete(r *prediction.Request, checked schema.Checked) {
-	if r.ID == "" {
-		r.ID = prediction.NewID()
-	}
-	if r.CreatedAt == "" {
-		r.CreatedAt = prediction.Time(s.config.Now())
-	}
-	r.Echo = checked.Echo
+	return admission.Input(s.schema, m)
 }
 
 // register gives f a slot, leave to fetch its files, or a place in the queue. If f is idempotent
@@ -154,12 +103,4 @@ func (s *Supervisor) stepAside(f *flight) error {
 	f.slot = pool.Slot{}
 	s.grantLocked(grants...)
 	return err
-}
-
-func convert(problems []schema.Problem) []prediction.Problem {
-	out := make([]prediction.Problem, len(problems))
-	for i, p := range problems {
-		out[i] = prediction.Problem(p)
-	}
-	return out
 }

@@ -16,8 +16,8 @@ const entry01 = `{"id":"a/ö","method":"train","webhook":"https://example.com/?a
 	`"unknown":["sead"],"detached":true,"sealed":"ab12","output_at":17,"input":{"n": 1.0},"echo":{"n":"***"},` +
 	`"more":{"model":"m"},"run":"r1","final":{"status":"succeeded"}}`
 
-func entryOf01() journalEntry {
-	return journalEntry{
+func entryOf01() prediction.Entry {
+	return prediction.Entry{
 		Request: prediction.Request{
 			Input: json.RawMessage(`{"n": 1.0}`), Echo: json.RawMessage(`{"n":"***"}`), More: json.RawMessage(`{"model":"m"}`),
 			ID: "a/ö", Method: prediction.Train, Webhook: "https://example.com/?a=1&b=<2>", WebhookEvents: []prediction.WebhookEvent{},
@@ -38,14 +38,14 @@ func TestAnEntryOfTheFirstVersionIsRead(t *testing.T) {
 }
 
 func TestAnEntryIsReadAsItWasWritten(t *testing.T) {
-	for name, want := range map[string]journalEntry{
+	for name, want := range map[string]prediction.Entry{
 		"everything": entryOf01(),
 		"little":     {Run: "r1"},
 		"all events": {Run: "r1", Request: prediction.Request{ID: "x", Webhook: "http://localhost"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want.Final = nil // spool.Journal.PutEnd writes it
-			got, _, err := readEntry(want.encode())
+			got, _, err := readEntry(want.Encode())
 			if err != nil || !reflect.DeepEqual(got, want) {
 				t.Errorf("got %+v, %v\nwant %+v", got, err, want)
 			}
@@ -66,8 +66,8 @@ func TestEachMemberOfARequestIsInTheJournal(t *testing.T) {
 }
 
 func BenchmarkEncodeEntry(b *testing.B) {
-	n := entryOf(prediction.Request{ID: prediction.NewID(), Method: prediction.Predict, CreatedAt: "2026-01-02T03:04:05.678901+00:00", Input: json.RawMessage(`{"name": "you"}`)}, "01hx0000000000000000000000")
+	n := prediction.NewEntry(prediction.Request{ID: prediction.NewID(), Method: prediction.Predict, CreatedAt: "2026-01-02T03:04:05.678901+00:00", Input: json.RawMessage(`{"name": "you"}`)}, "01hx0000000000000000000000")
 	for b.Loop() {
-		n.encode()
+		n.Encode()
 	}
 }

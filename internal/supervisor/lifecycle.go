@@ -10,6 +10,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/coggo/coggo/internal/admission"
 	"github.com/coggo/coggo/internal/files"
 	"github.com/coggo/coggo/internal/pool"
 	"github.com/coggo/coggo/internal/prediction"
@@ -128,12 +129,12 @@ func (s *Supervisor) await(ctx context.Context, f *flight) (*worker, error) {
 // prediction keeps its slot only if it has no files to fetch.
 func (s *Supervisor) check(ctx context.Context, f *flight, w *worker) (*worker, error) {
 	s.mu.Lock()
-	input, err := s.inputLocked(f.prediction.Request.Method) // it is accepted already, so also while the server drains
+	input, err := admission.Input(s.schema, f.prediction.Request.Method) // it is accepted already, so also while the server drains
 	s.mu.Unlock()
 	if err != nil {
 		return w, err
 	}
-	checked, problems, err := s.checks.run(input, f.prediction.Request.Input, 0)
+	checked, problems, err := s.checks.Check(input, f.prediction.Request.Input, 0)
 	if err != nil {
 		return w, err
 	}

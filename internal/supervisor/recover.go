@@ -24,7 +24,7 @@ func (s *Supervisor) journalQueued(f *flight) error {
 		return nil
 	}
 	f.journaled = true
-	if err := s.queued.Put(f.ID(), entryOf(f.prediction.Request, f.run).encode()); err != nil {
+	if err := s.queued.Put(f.ID(), prediction.NewEntry(f.prediction.Request, f.run).Encode()); err != nil {
 		return unwritableError(err)
 	}
 	return nil
@@ -70,13 +70,13 @@ func (s *Supervisor) keepRoom(f *flight) {
 // nothing will run again, so no secret has to stay. The seal recognizes a client that asks for the
 // same run again.
 func (s *Supervisor) endEntry(f *flight, end spool.End) (head []byte, err error) {
-	n := entryOf(f.prediction.Request, f.run)
+	n := prediction.NewEntry(f.prediction.Request, f.run)
 	if n.Echo != nil && n.Input != nil {
 		n.Sealed = f.prediction.Request.Seal(s.key)
 		err = s.root.PutKey(s.key)
 	}
 	n.Input, n.Echo, n.OutputAt = nil, nil, end.OutputAt
-	return n.encode(), err
+	return n.Encode(), err
 }
 
 // endOf is the end in a journal entry.
@@ -284,8 +284,8 @@ func (s *Supervisor) recoverOwed(data []byte) error {
 }
 
 // restore makes a finished prediction from its journal entry.
-func (s *Supervisor) restore(from *spool.Journal, n journalEntry) (*flight, error) {
-	final, err := readSnapshot(n.Final)
+func (s *Supervisor) restore(from *spool.Journal, n prediction.Entry) (*flight, error) {
+	final, err := prediction.ReadSnapshot(n.Final)
 	if err != nil {
 		return nil, err
 	}
@@ -298,9 +298,9 @@ func (s *Supervisor) restore(from *spool.Journal, n journalEntry) (*flight, erro
 		output = prediction.Value{Raw: json.RawMessage{}, Inserts: []prediction.Insert{{Text: text}}}
 	}
 	n.Input = final.Input
-	f := s.newFlight(n.request(), nil, schema.Checked{})
+	f := s.newFlight(n.Complete(), nil, schema.Checked{})
 	f.run = n.Run
-	f.prediction = prediction.Restore(n.request(), final.StartedAt, final.Logs, prediction.Result{
+	f.prediction = prediction.Restore(n.Complete(), final.StartedAt, final.Logs, prediction.Result{
 		Status: final.Status, Output: output, Error: final.Error, Metrics: final.Metrics, CompletedAt: final.CompletedAt,
 	})
 	f.accepted, f.keepResult = final.CompletedAt, true
@@ -318,7 +318,7 @@ func (s *Supervisor) recoverWebhook(data []byte) error {
 		return err
 	}
 	run := n.Run // the note itself may be large
-	s.config.Webhooks.Redeliver(target(n.request()), body, func() { s.markDelivered(run) })
+	s.config.Webhooks.Redeliver(target(n.Complete()), body, func() { s.markDelivered(run) })
 	return nil
 }
 
@@ -353,14 +353,14 @@ func (s *Supervisor) readRequest(dir *spool.Dir, fileID string) error {
 
 // knows reports whether this run is registered, or has finished and is not yet delivered to its
 // receiver.
-func (s *Supervisor) knows(n journalEntry) bool {
+func (s *Supervisor) knows(n prediction.Entry) bool {
 	f, ok := s.pool.Get(n.ID)
 	return ok && f.run == n.Run || s.outbox.Has(n.Run)
 }
 
 // flightOf makes a prediction that has not finished; request is empty if no runner had it.
-func (s *Supervisor) flightOf(n journalEntry, request spool.Request) *flight {
-	f := s.newFlight(n.request(), nil, schema.Checked{Input: request.Input})
+func (s *Supervisor) flightOf(n prediction.Entry, request spool.Request) *flight {
+	f := s.newFlight(n.Complete(), nil, schema.Checked{Input: request.Input})
 	f.run, f.keepResult = n.Run, true
 	f.checked.Unknown = n.Unknown
 	f.tellUnknown()

@@ -5,6 +5,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/coggo/coggo/internal/admission"
 	"github.com/coggo/coggo/internal/pool"
 	"github.com/coggo/coggo/internal/runner"
 )
@@ -141,7 +142,7 @@ var errOutdated = errors.New("the model has changed")
 // fitsLocked returns errOutdated, or a *prediction.Error when the model has no such method any
 // more.
 func (s *Supervisor) fitsLocked(f *flight) error {
-	input, err := s.inputLocked(f.prediction.Request.Method)
+	input, err := admission.Input(s.schema, f.prediction.Request.Method)
 	if err == nil && input != f.against {
 		err = errOutdated
 	}

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/coggo/coggo/internal/admission"
 	"github.com/coggo/coggo/internal/files"
 	"github.com/coggo/coggo/internal/pool"
 	"github.com/coggo/coggo/internal/prediction"
@@ -92,7 +93,7 @@ const RestartWindow = 10 * time.Minute
 type Supervisor struct {
 	config    Config
 	root      *spool.Dir
-	checks    checks
+	checks    admission.Checker
 	queued    *spool.Journal
 	results   *spool.Journal
 	outbox    *spool.Journal
@@ -133,7 +134,7 @@ func New(c Config) (*Supervisor, error) {
 		return nil, err
 	}
 	s := &Supervisor{
-		config: c, root: root, checks: newChecks(c.CheckedAtOnce), signals: make(chan os.Signal, 16),
+		config: c, root: root, checks: admission.NewChecker(c.CheckedAtOnce), signals: make(chan os.Signal, 16),
 		ready: sigmute.New(syscall.SIGUSR1), busy: sigmute.New(syscall.SIGUSR2),
 		rescan: time.NewTimer(rescan), ticking: true, defunct: make(chan struct{}),
 		pool: pool.New[*flight](c.Runners, pool.Limits{

@@ -1,0 +1,113 @@
+package prediction
+
+import (
+	"bytes"
+	"encoding/json"
+	"time"
+
+	"github.com/coggo/coggo/internal/jsonscan"
+)
+
+// Entry is a prediction as a later server reads it, from the journal or from a queue: its request,
+// and what is known of the run. The raw members of the request are nil if they stand elsewhere:
+// Input in the request file or in Final, Echo if it is the same as Input.
+type Entry struct {
+	Request
+	Final json.RawMessage `json:"-"` // the terminal snapshot
+
+	Run      string   `json:"run,omitzero"`       // an id can run again: this tells the runs apart
+	OutputAt int      `json:"output_at,omitzero"` // where in Final the output belongs, which is in a file next to the entry
+	Unknown  []string `json:"unknown,omitzero"`   // members of the input that the model does not know
+}
+
+// NewEntry returns the entry of a run.
+func NewEntry(r Request, run string) Entry {
+	n := Entry{Request: r, Run: run}
+	if bytes.Equal(r.Echo, r.Input) {
+		n.Echo = nil
+	}
+	return n
+}
+
+// Encode keeps every byte of the raw members: a webhook that is sent again must be the same. Final
+// is written by whoever writes the end.
+func (n Entry) Encode() []byte {
+	head, err := json.Marshal(n)
+	if err != nil {
+		panic(err) // it has only strings, numbers and booleans
+	}
+	out := make([]byte, 1, len(head)+len(n.Input)+len(n.Echo)+len(n.More)+64)
+	out[0] = '{'
+	for _, m := range []struct {
+		name  string
+		value []byte
+	}{{"input", n.Input}, {"echo", n.Echo}, {"more", n.More}} {
+		if m.value != nil {
+			out = append(append(append(append(out, '"'), m.name...), `":`...), m.value...)
+			out = append(out, ',')
+		}
+	}
+	return append(out, head[1:]...) // never empty: there is a run
+}
+
+// Raw are the members of an entry that can be large.
+func (n *Entry) Raw() map[string]*json.RawMessage {
+	return map[string]*json.RawMessage{"input": &n.Input, "echo": &n.Echo, "more": &n.More, "final": &n.Final}
+}
+
+// Complete is the request of an entry that has been read.
+func (n Entry) Complete() Request {
+	r := n.Request
+	if r.Echo == nil {
+		r.Echo = r.Input
+	}
+	return r
+}
+
+// Stored is a Snapshot read back.
+type Stored struct {
+	Input       json.RawMessage `json:"input"`
+	Status      Status          `json:"status"`
+	Output      json.RawMessage `json:"output"`
+	Error       string          `json:"error"`
+	Logs        string          `json:"logs"`
+	Metrics     json.RawMessage `json:"metrics"`
+	StartedAt   time.Time       `json:"started_at"`
+	CompletedAt time.Time       `json:"completed_at"`
+}
+
+// ReadSnapshot reads what Snapshot wrote. Input and Output are parts of data.
+func ReadSnapshot(data []byte) (s Stored, err error) {
+	err = Decode(data, &s, map[string]*json.RawMessage{"input": &s.Input, "output": &s.Output})
+	return s, err
+}
+
+// Decode decodes a JSON object into v, but takes the members that large names as they are:
+// encoding/json would scan each of them several times, and there can be hundreds of megabytes to
+// take up before the server answers.
+func Decode(data []byte, v any, large map[string]*json.RawMessage) error {
+	rest := []byte{'{'}
+	scan := jsonscan.Scanner{Text: data, MaxDepth: maxEntryDepth}
+	scan.Space()
+	if scan.Peek() != '{' {
+		return scan.Unexpected()
+	}
+	err := scan.Object(func(m jsonscan.Member) {
+		key, value := data[m.Key.Start:m.Key.End], data[m.Value.Start:m.Value.End:m.Value.End]
+		if to := large[jsonscan.Unquote(key)]; to == nil {
+			rest = append(append(append(append(rest, key...), ':'), value...), ',')
+		} else if value[0] != 'n' { // null is as good as nothing
+			*to = value
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if len(rest) > 1 {
+		rest = rest[:len(rest)-1]
+	}
+	return json.Unmarshal(append(rest, '}'), v)
+}
+
+// maxEntryDepth is as deep as an output can be nested, and more.
+const maxEntryDepth = 100_000
