@@ -161,7 +161,7 @@ def test_axe_finds_nothing_before_there_is_a_form(page, start, tmp_path):
     assert violations_in_any_look(page) == []
 
 
-def test_axe_finds_nothing_where_a_token_is_asked_for(page, start):
+def test_axe_finds_nothing_while_the_page_asks_for_a_token(page, start):
     server = start(SHOWS, env={"COGGO_AUTH_TOKEN": "let me in"})
     page.goto(f"http://127.0.0.1:{server.port}/docs")
     expect(page.locator("#login")).to_be_visible()
@@ -193,7 +193,7 @@ FOCUSED = """() => {
 }"""
 
 
-def test_nothing_that_has_the_focus_is_hidden(page, form, width, tmp_path):
+def test_the_focused_element_is_never_hidden(page, form, width, tmp_path):
     open_page(page, form)
     fill(page, tmp_path)
     page.evaluate("scrollTo(0, 0)")

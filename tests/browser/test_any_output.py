@@ -169,7 +169,7 @@ ANYTHING = [
 
 
 @pytest.mark.parametrize(("code", "shown"), ANYTHING, ids=[code[:60] for code, _ in ANYTHING])
-def test_whatever_is_returned_is_drawn(page, model, code, shown):
+def test_any_returned_value_is_drawn(page, model, code, shown):
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url[:100]))
     show(page, model, code)
@@ -193,7 +193,7 @@ def test_whatever_is_returned_is_drawn(page, model, code, shown):
         ("['x' * 600_000] * 3", "(1800000 characters)"),
     ],
 )
-def test_whatever_is_yielded_is_drawn(page, concatenate, code, shown):
+def test_any_yielded_items_are_drawn(page, concatenate, code, shown):
     show(page, concatenate, code)
     expect(page.locator("#output")).to_contain_text(shown)
 
@@ -222,7 +222,7 @@ def test_metrics_of_any_kind_and_name_are_drawn(page, model):
     expect(page.locator("#recent li button").first).to_be_visible()
 
 
-def test_what_is_saved_is_what_the_server_said(page, model):
+def test_the_saved_file_is_the_answer_of_the_server(page, model):
     show(page, model, "{'__proto__': 2**53 + 1}")
     with page.expect_download() as download:
         page.click("#download")
@@ -246,7 +246,7 @@ def test_a_picture_of_another_host_is_loaded_on_a_click_that_names_it(page, mode
 
 
 @pytest.mark.parametrize(("name", "kind"), [("a.mp4", "video"), ("a.wav", "audio")])
-def test_video_and_audio_of_another_host_too(page, model, other, name, kind):
+def test_video_and_audio_of_another_host_are_loaded_on_a_click(page, model, other, name, kind):
     show(page, model, repr({"made": f"{other.url}/{name}"}))
     expect(page.locator("#output figcaption")).to_contain_text("made: From ")
     assert other.asked == []
@@ -254,7 +254,7 @@ def test_video_and_audio_of_another_host_too(page, model, other, name, kind):
     expect(page.frame_locator("#output iframe").locator(kind)).to_be_visible()
 
 
-def test_a_picture_is_asked_for_where_a_token_is_needed(page, start, other):
+def test_a_picture_of_another_host_is_loaded_without_the_token(page, start, other):
     server = start(MODEL, env={"COGGO_AUTH_TOKEN": "let me in"})
     page.goto(f"http://127.0.0.1:{server.port}/docs")
     page.fill("#token", "let me in")
@@ -311,7 +311,7 @@ def test_the_policy_keeps_the_page_from_other_hosts(browser: Browser, model, oth
     assert complaints and other.asked == []
 
 
-def test_broken_escapes_in_the_address_of_the_page_are_passed_over(page, model):
+def test_broken_escapes_in_the_address_of_the_page_are_ignored(page, model):
     page.goto(f"http://127.0.0.1:{model.port}/docs#%zz")
     expect(page.locator("#error")).to_be_visible()
     expect(page.locator("#main")).to_be_visible()

@@ -73,7 +73,7 @@ def test_each_input_says_what_it_takes_in_the_words_of_the_api(page, model):
     assert shown == WORDS
 
 
-def test_types_have_the_words_of_the_command_line(page, model):
+def test_types_have_the_same_words_as_on_the_command_line(page, model):
     """`cmd/coggo-server/describe_test.go` reads the same table."""
     rows = json.loads(pathlib.Path(__file__).with_name("kinds.json").read_text())
     open_page(page, model)
@@ -88,7 +88,7 @@ def test_the_docstring_is_above_the_form(page, model):
     )
 
 
-def test_only_what_must_be_given_has_a_star(page, model):
+def test_only_required_inputs_have_a_star(page, model):
     open_page(page, model)
     starred = page.locator(".field:has(.required)").evaluate_all(
         "(nodes) => nodes.map((node) => node.dataset.name)"
@@ -107,7 +107,7 @@ def test_each_row_of_a_list_has_a_name_of_its_own(page, model):
 
 
 @pytest.mark.parametrize("how", ["drop", "paste"])
-def test_a_file_goes_into_the_first_empty_input_that_takes_it(page, model, how):
+def test_a_dropped_file_fills_the_first_empty_input_that_accepts_it(page, model, how):
     open_page(page, model)
     page.fill("#input-some_text", "x")
     page.fill("#input-must", '{"width": 1}')
@@ -135,7 +135,7 @@ def test_a_file_goes_into_the_first_empty_input_that_takes_it(page, model, how):
     }
 
 
-def test_several_files_are_taken_at_once(page, model):
+def test_several_files_can_be_dropped_at_once(page, model):
     open_page(page, model)
     bring(page, "dragover", ("a.png", "image/png"))
     expect(page.locator("html")).to_have_class("over")
@@ -187,7 +187,7 @@ def with_examples(start_once, tmp_path_factory):
     return start_once(MODEL, model_dir=directory)
 
 
-def test_an_example_is_in_the_form_after_a_click(page, with_examples):
+def test_a_click_fills_the_form_with_an_example(page, with_examples):
     open_page(page, with_examples)
     page.get_by_role("button", name="Two pictures").click()
     expect(page.locator("#said")).to_have_text("Two pictures is now in the form.")
@@ -206,7 +206,7 @@ def test_an_example_is_in_the_form_after_a_click(page, with_examples):
     assert json.loads(result.inner_text()) == {"image": None, "notes": "noted", "more": []}
 
 
-def test_an_example_whose_file_has_gone_says_so(page, start, tmp_path):
+def test_an_example_whose_file_is_missing_says_so(page, start, tmp_path):
     (tmp_path / "a.png").write_text("pixels")
     (tmp_path / "examples.json").write_text(
         json.dumps([{"name": "Gone", "input": {"image": "a.png"}}])

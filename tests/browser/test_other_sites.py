@@ -69,7 +69,7 @@ def test_a_page_of_another_site_changes_nothing(page: Page, server, site, host):
     assert server.get("/predictions").json["results"] == []
 
 
-def test_a_name_that_turns_into_this_machine_reads_and_changes_nothing(page: Page, server):
+def test_a_site_whose_name_is_rebound_to_this_machine_reads_and_changes_nothing(page: Page, server):
     here = f"http://evil.test:{server.port}"
     answer = page.goto(f"{here}/predictions")
     assert answer is not None and answer.status == 403

@@ -189,7 +189,7 @@ def test_a_file_can_be_dropped(page, kinds):
     assert result(page)["image"] == "dropped"
 
 
-def test_what_the_server_refuses_is_shown_at_the_input(page, kinds):
+def test_a_refusal_of_the_server_is_shown_at_the_input(page, kinds):
     open_page(page, kinds)
     page.fill("#input-whole", "99")
     page.fill("#input-extra", "[1]")
@@ -205,7 +205,7 @@ def test_what_the_server_refuses_is_shown_at_the_input(page, kinds):
 @pytest.mark.parametrize(
     ("field", "text", "problem"), [("big", "many", "not a number"), ("extra", "{", "not JSON")]
 )
-def test_what_cant_be_sent_is_shown_at_once(page, kinds, field, text, problem):
+def test_an_input_that_cannot_be_sent_is_shown_at_once(page, kinds, field, text, problem):
     open_page(page, kinds)
     page.fill("#input-text", "x")
     page.fill(f"#input-{field}", text)
@@ -313,7 +313,7 @@ def test_output_is_shown_while_it_comes_and_outlives_a_reload(page, start, tmp_p
     expect(page.locator("#output")).to_have_text("one two three")
 
 
-def test_recent_predictions_can_be_looked_at_again(page, shows):
+def test_recent_predictions_can_be_opened_again(page, shows):
     shows.predict({"what": "text"}, id="an earlier one")
     open_page(page, shows)
     page.click('#recent >> text="an earlier one"')
@@ -330,7 +330,7 @@ def test_recent_predictions_can_be_looked_at_again(page, shows):
         ("JavaScript", ["node", "--input-type=module"]),
     ],
 )
-def test_the_code_asks_for_the_same(page, kinds, tmp_path, language, command):
+def test_the_code_sends_the_same_request(page, kinds, tmp_path, language, command):
     (tmp_path / "it's.txt").write_text("file content")
     open_page(page, kinds)
     page.fill("#input-text", 'it\'s "true" \\ null')
@@ -346,7 +346,7 @@ def test_the_code_asks_for_the_same(page, kinds, tmp_path, language, command):
     assert kinds.get("/predictions").json["results"][0]["status"] == "succeeded"
 
 
-def test_the_keyboard_is_enough(page, shows):
+def test_the_page_works_by_keyboard_alone(page, shows):
     open_page(page, shows)
     page.focus("#input-what")
     page.keyboard.press("Control+a")
@@ -399,7 +399,7 @@ def test_a_token_is_asked_for_and_used(page, start):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_it_fits_the_screen(page, kinds, scheme, width):
+def test_the_page_fits_the_screen(page, kinds, scheme, width):
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 844})
     open_page(page, kinds)
@@ -408,7 +408,7 @@ def test_it_fits_the_screen(page, kinds, scheme, width):
     assert (sum(map(int, ground[4:-1].split(","))) > 380) == (scheme == "light"), ground
 
 
-def test_nothing_is_asked_of_other_hosts(page, shows):
+def test_the_page_requests_nothing_from_other_hosts(page, shows):
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     open_page(page, shows)

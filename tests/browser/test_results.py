@@ -78,7 +78,7 @@ def test_times_have_units(page, model):
     assert shown == ["0.4 ms", "16 ms", "1.0 s", "1.2 s", "1 min", "3 min", "1 h", "2 h 5 min"]
 
 
-def test_the_request_and_the_answers_are_shown_as_they_went(page, model):
+def test_the_request_and_the_answers_are_shown_as_sent(page, model):
     run(page, model, seed="12345678901234567890", key="hush")
     page.click("#raw-box summary")
     request, accepted, answer = page.locator("#raw pre").all_inner_texts()
@@ -126,7 +126,7 @@ def test_a_kept_result_is_shown_next_to_the_new_one(page, model):
     expect(page.locator("#kept")).to_be_hidden()
 
 
-def test_recent_predictions_say_when_of_what_and_what_came_of_it(page, model):
+def test_recent_predictions_show_time_input_and_result(page, model):
     model.predict({"what": "a cat"}, id="seen")
     model.predict({"seed": 7}, id="numbered")
     page.goto(f"http://127.0.0.1:{model.port}/docs")

@@ -97,7 +97,7 @@ def started(server):
     return [server.predict({"way": way}).json["output"]["pid"] for way in WAYS]
 
 
-def test_the_death_of_a_runner_harms_nothing_that_was_there_before(start, entrypoint):
+def test_the_death_of_a_runner_ends_no_process_that_existed_before(start, entrypoint):
     server = serve(start, entrypoint)
     sidecars = entrypoint.late()
     orphans = started(server)
@@ -111,7 +111,7 @@ def test_the_death_of_a_runner_harms_nothing_that_was_there_before(start, entryp
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_nor_does_the_end_of_the_server(start, entrypoint, how):
+def test_the_end_of_the_server_ends_no_process_that_existed_before(start, entrypoint, how):
     server = serve(start, entrypoint)
     sidecars = entrypoint.late()
     orphans = started(server)
@@ -142,7 +142,7 @@ def bystander() -> Iterator[subprocess.Popen[bytes]]:
     made.wait()
 
 
-def test_each_of_several_runners_takes_its_own_along(start):
+def test_each_of_several_runners_ends_with_its_own_processes(start):
     server = start(MODEL, "--runners", "2")
     until("both are ready", lambda: server.health()["concurrency"]["max"] == 2)
     of: dict[int, list[int]] = {}
@@ -159,7 +159,7 @@ def test_each_of_several_runners_takes_its_own_along(start):
     assert all(map(alive, of[living]))
 
 
-def test_a_command_ends_what_its_model_has_started_and_nothing_else(entrypoint):
+def test_a_command_ends_the_processes_of_its_model_and_no_others(entrypoint):
     words = [
         "predict",
         "--python",

@@ -205,13 +205,13 @@ def test_a_started_frame_must_be_completed_next_to_a_stream_too(server, what):
 
 
 @pytest.mark.parametrize("start", [b"P", PREFACE[:20], PREFACE])
-def test_a_connection_that_begins_and_says_no_more_is_closed(server, start):
+def test_a_connection_that_falls_silent_after_its_start_is_closed(server, start):
     with Raw(server.port, start) as raw:
         raw.until_closed()
     works(server)
 
 
-def test_headers_that_trickle_are_given_up(server):
+def test_trickling_headers_are_given_up(server):
     with Raw(server.port) as raw:
         raw.send(HeadersFrame(1, raw.block("GET", "/livez"), flags=["END_STREAM"]).serialize())
         more = ContinuationFrame(1, raw.block("GET", "/livez", [("x", "y")])[-1:]).serialize()
@@ -231,7 +231,7 @@ def test_headers_that_trickle_are_given_up(server):
 
 @pytest.mark.parametrize("path", ["/predictions", "/v1/predictions", "/v1/files"])
 @pytest.mark.parametrize("length", [True, False])
-def test_a_body_that_stops_is_given_up_and_the_connection_goes_on(server, path, length):
+def test_a_body_that_stops_is_given_up_and_the_connection_continues(server, path, length):
     kind = "multipart/form-data; boundary=b" if path == "/v1/files" else "application/json"
     head = [("content-type", kind)] + [("content-length", "1000")] * length
     with Http2(server.port) as client:
@@ -289,7 +289,7 @@ def test_an_idle_connection_is_closed_and_one_with_a_stream_is_not(start):
         "/v1/predictions/big/stream",
     ],
 )
-def test_a_stream_of_which_nothing_is_taken_is_reset_and_others_go_on(server, path):
+def test_an_unread_stream_is_reset_and_others_continue(server, path):
     if server.get("/predictions/big").status == 404:
         server.predict({"size": 12 << 20}, id="big")
     with Http2(server.port, window=65535, takes=lambda id: id != 1) as client:
@@ -302,7 +302,7 @@ def test_a_stream_of_which_nothing_is_taken_is_reset_and_others_go_on(server, pa
         assert client.ask("GET", "/livez").status == 200
 
 
-def test_the_last_reader_of_a_stream_that_takes_nothing_cancels_it(server):
+def test_a_stream_whose_last_reader_stops_reading_is_canceled(server):
     with Http2(server.port, window=10) as client:
         client.takes = lambda id: False
         stuck = client.begin(
@@ -318,21 +318,21 @@ def test_the_last_reader_of_a_stream_that_takes_nothing_cancels_it(server):
 
 
 @pytest.mark.parametrize("path", ["/livez", "/docs", "/nowhere"])
-def test_even_a_short_answer_is_not_held_for_ever(server, path):
+def test_an_unread_short_answer_is_given_up_too(server, path):
     with Http2(server.port, window=0, takes=lambda id: False) as client:
         stream = client.begin("GET", path)
         client.until(lambda: stream.reset is not None)
         assert stream.reset == INTERNAL_ERROR and stream.status and not stream.ended
 
 
-def test_a_quiet_stream_is_not_taken_for_a_stuck_one(start):
+def test_a_quiet_stream_is_not_reset(start):
     server = start(MODEL, "--stream-timeout", "1s", "--stream-keep-alive", "1m")
     with Http2(server.port) as client:
         stream = client.begin("POST", "/predictions", {"input": {"n": 2, "s": 4}}, **EVENTS)
         assert client.finish(stream).body.count(b"event: output") == 2
 
 
-def test_connections_that_are_not_read_are_closed_and_hold_little(server):
+def test_unread_connections_are_closed_and_use_little_memory(server):
     if server.get("/predictions/big").status == 404:
         server.predict({"size": 12 << 20}, id="big")
     before = server.memory()
@@ -362,7 +362,7 @@ def test_connections_that_are_not_read_are_closed_and_hold_little(server):
     works(server)
 
 
-def test_a_client_that_takes_a_little_all_the_time_gets_everything(start):
+def test_a_slow_but_steady_reader_gets_everything(start):
     server = start(MODEL, "--stream-timeout", "1s")
     server.predict({"size": 6 << 20}, id="big")
     pause = threading.Event()
@@ -399,7 +399,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("what", ODD)
-def test_frames_that_have_no_place_end_the_connection(server, what):
+def test_misplaced_frames_end_the_connection(server, what):
     with Raw(server.port) as raw:
         raw.send(ODD[what] or raw.request(2, "GET", "/livez"))
         raw.until_closed()

@@ -106,7 +106,7 @@ BODIES = [
 
 
 @pytest.mark.parametrize("body, status", BODIES, ids=lambda b: repr(b)[:30])
-def test_a_body_of_any_kind_has_its_answer(server, body, status):
+def test_a_body_of_any_kind_is_answered(server, body, status):
     answer = exchange(server, post(body), timeout=30)
     assert len(statuses(answer)) == 1, answer[:300]
     assert statuses(answer)[0] in (status if isinstance(status, tuple) else (status,)), answer[:500]
@@ -150,7 +150,7 @@ def test_a_request_of_any_kind_is_answered_or_hung_up_on(server, data):
     works(server)
 
 
-def test_nothing_of_a_client_gets_into_the_headers_of_the_answer(server):
+def test_text_of_a_client_cannot_add_headers_to_the_answer(server):
     for path in (
         "/predictions/a%0d%0aSet-Cookie:%20x=1",
         "/%0d%0aSet-Cookie:%20x=1",
@@ -166,7 +166,7 @@ def test_nothing_of_a_client_gets_into_the_headers_of_the_answer(server):
         assert "set-cookie" not in answer.headers
 
 
-def test_headers_that_carry_on_to_others_carry_no_line_breaks(server, receiver):
+def test_forwarded_headers_contain_no_line_breaks(server, receiver):
     head = ["traceparent: 00-x", "tracestate: a=b\tc"]
     exchange(
         server, post(json.dumps({"webhook": receiver.url, "id": "x\r\nX-Evil: 1"}).encode(), *head)
@@ -310,7 +310,7 @@ def test_a_cancel_right_after_the_start_or_at_the_end_has_one_outcome(server):
     works(server)
 
 
-def test_creates_and_cancels_of_one_id_at_once_leave_the_server_in_order(server):
+def test_concurrent_creates_and_cancels_of_one_id_leave_the_server_working(server):
     def act(i):
         if i % 2:
             return server.ask("POST", "/predictions/both/cancel").status
@@ -322,7 +322,7 @@ def test_creates_and_cancels_of_one_id_at_once_leave_the_server_in_order(server)
     works(server)
 
 
-def test_a_slow_loris_does_not_hold_the_shutdown(start):
+def test_a_slow_loris_does_not_delay_the_shutdown(start):
     server = start(MODEL)
     held = []
     try:

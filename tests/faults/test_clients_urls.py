@@ -84,7 +84,7 @@ def test_an_endless_download_ends_at_the_limit(server, store):
     works(server)
 
 
-def test_a_length_that_lies_fails(server, store):
+def test_a_download_with_a_wrong_length_fails(server, store):
     store.routes["/short"] = lambda n: Reply(
         200, {"Content-Length": "100", "Connection": "close"}, [b"only this"]
     )
@@ -112,7 +112,7 @@ def test_a_download_that_hangs_can_be_canceled(server, store, silent, how):
     until("nothing is left of it", lambda: not server.inputs())
 
 
-def test_a_webhook_that_redirects_to_a_file_or_never_ends_holds_nothing(server, receiver, silent):
+def test_a_webhook_that_redirects_to_a_file_or_never_ends_delays_nothing(server, receiver, silent):
     receiver.answer = lambda n: Reply(
         307, {"Location": "file:///etc/passwd", "Content-Length": "0"}
     )
@@ -123,7 +123,7 @@ def test_a_webhook_that_redirects_to_a_file_or_never_ends_holds_nothing(server, 
     works(server)
 
 
-def test_a_hanging_webhook_does_not_keep_the_server_from_its_end(start, silent):
+def test_a_hanging_webhook_does_not_keep_the_server_from_ending(start, silent):
     server = start(MODEL)
     assert server.predict({}, webhook=silent).json["status"] == "succeeded"
     server.ask("POST", "/shutdown")

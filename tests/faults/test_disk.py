@@ -102,7 +102,7 @@ def test_a_prediction_that_ends_on_a_full_disk_says_so(
     assert server.runner() == runner, "it was not restarted"
 
 
-def test_a_cancel_needs_no_room(server: Server, disk: Disk) -> None:
+def test_a_cancel_works_on_a_full_disk(server: Server, disk: Disk) -> None:
     asked(server, {"s": 600}, id="it")
     begun(server, "it")
     disk.fill()
@@ -112,7 +112,7 @@ def test_a_cancel_needs_no_room(server: Server, disk: Disk) -> None:
     well(server)
 
 
-def test_an_upload_that_finds_no_room_says_so(server: Server, disk: Disk) -> None:
+def test_an_upload_to_a_full_disk_is_refused_with_the_reason(server: Server, disk: Disk) -> None:
     well(server)
 
     def upload(size: int) -> Answer:
@@ -131,7 +131,7 @@ def test_an_upload_that_finds_no_room_says_so(server: Server, disk: Disk) -> Non
     well(server)
 
 
-def test_a_runner_that_dies_on_a_full_disk_comes_back_with_the_room(start, disk: Disk) -> None:
+def test_a_runner_that_dies_on_a_full_disk_restarts_once_there_is_room(start, disk: Disk) -> None:
     server = start(MODEL, "--working-dir", str(disk.path / "spool"))
     disk.fill()
     os.kill(server.runner(), 9)
@@ -187,7 +187,7 @@ def test_a_cancel_on_a_read_only_disk_ends_the_prediction(start, disk: Disk) -> 
     server.close()
 
 
-def test_read_only_directories_of_the_model_and_for_temporary_files_are_the_models_affair(
+def test_read_only_model_and_temporary_directories_fail_only_predictions_that_write_there(
     start, disk: Disk
 ) -> None:
     (disk.path / "model").mkdir()
@@ -206,7 +206,7 @@ def test_read_only_directories_of_the_model_and_for_temporary_files_are_the_mode
     server.close()
 
 
-def test_a_disk_without_names_is_full(
+def test_a_disk_without_free_inodes_counts_as_full(
     start, tmp_path: pathlib.Path, receiver: Receiver, small
 ) -> None:
     disk = small("nr_inodes=60")
@@ -253,7 +253,7 @@ def test_a_file_above_the_size_limit_fails(start, tmp_path: pathlib.Path, source
     assert (server.process.pid, server.runner()) == pids, "neither was restarted"
 
 
-def test_a_temporary_directory_without_room_is_the_predictions_own_affair(
+def test_a_full_temporary_directory_fails_only_predictions_that_write_there(
     start, disk: Disk
 ) -> None:
     server = start(WRITES, env={"TMPDIR": str(disk.path)})
@@ -274,7 +274,7 @@ class Predictor(BasePredictor):
 """
 
 
-def test_the_room_of_a_large_input_is_there_for_the_next_one(start, small) -> None:
+def test_the_space_of_a_large_input_is_free_for_the_next_one(start, small) -> None:
     disk = small("size=20m")  # a request, and its note: not a third
     server = start(TAKES, "--working-dir", str(disk.path / "spool"))
     text = "x" * (8 << 20)
@@ -337,7 +337,7 @@ class Predictor(BasePredictor):
 
 
 @pytest.mark.parametrize("kind", ["text", "json"])
-def test_logs_take_no_room_that_the_answer_needs(start, disk, kind):
+def test_logs_leave_room_for_the_answer(start, disk, kind):
     where = ("--working-dir", str(disk.path / "spool"))
     server = start(PRINTS, *where, env={"LOG_FORMAT": kind})
     try:

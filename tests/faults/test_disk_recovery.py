@@ -93,7 +93,7 @@ def test_a_server_that_starts_on_a_full_disk_keeps_accepted_predictions(
 
 
 @pytest.mark.parametrize("when", ["it ends", "it is accepted"])
-def test_an_end_on_a_full_disk_is_known_after_the_server_is_killed(
+def test_a_prediction_that_ended_on_a_full_disk_outlives_a_killed_server(
     start, disk: Disk, receiver: Receiver, when: str
 ) -> None:
     """And what comes again is what came before."""
@@ -134,7 +134,7 @@ def test_an_end_on_a_full_disk_is_known_after_the_server_is_killed(
 
 
 @pytest.mark.parametrize(("free", "status"), [(0, "failed"), (48 << 10, "succeeded")])
-def test_an_end_that_is_too_large_for_the_room_that_is_kept_is_not_lost(
+def test_an_end_larger_than_the_reserve_is_still_reported(
     start, disk: Disk, receiver: Receiver, free: int, status: str
 ) -> None:
     """How it has ended is lost, where the runner had room for its answer and the server had none

@@ -77,7 +77,7 @@ def test_predictions_of_a_killed_server_finish_without_any_flag(again, receiver,
     assert not directory(second).exists()
 
 
-def test_the_directory_is_of_this_user_alone(again):
+def test_the_directory_is_private_to_this_user(again):
     path = directory(again())
     for made in (path, path.parent):
         state = made.lstat()
@@ -85,7 +85,7 @@ def test_the_directory_is_of_this_user_alone(again):
     assert path.parent.name == f"coggo-{os.geteuid()}"
 
 
-def test_the_directory_is_the_same_though_the_room_is_not(again):
+def test_an_existing_directory_is_used_wherever_it_is(again):
     """A directory that is there goes before the place that would be chosen now."""
     first = again()
     asked(first, {"s": 600}, id="it")
@@ -113,7 +113,7 @@ def test_each_port_and_each_model_has_its_own(again, start, tmp_path_factory):
     assert len(paths) == 3
 
 
-def test_an_orderly_end_leaves_undelivered_webhooks_and_nothing_else(again, receiver):
+def test_an_orderly_end_leaves_only_undelivered_webhooks(again, receiver):
     receiver.answer = lambda n: 503
     first = again("--max-queue", "1")
     asked(first, {"n": 1}, id="owed", webhook=receiver.url, **QUIET)
@@ -135,7 +135,7 @@ def test_an_orderly_end_leaves_undelivered_webhooks_and_nothing_else(again, rece
 
 
 @pytest.mark.parametrize("flags", [("--ephemeral",), ("--port", "0")], ids=lambda f: f[0])
-def test_an_ephemeral_directory_goes_with_its_server_also_if_it_is_killed(again, start, flags):
+def test_an_ephemeral_directory_is_removed_with_its_server_even_after_a_kill(again, start, flags):
     first = again(*flags)
     path = directory(first)
     asked(first, {"s": 600}, id="it")
@@ -157,7 +157,7 @@ class Predictor(BasePredictor):
 @pytest.mark.parametrize(
     "flags", [(), ("--ephemeral",), ("--working-dir",)], ids=["own", "ephemeral", "chosen"]
 )
-def test_the_files_of_inputs_go_with_their_server_also_if_it_is_killed(again, tmp_path, flags):
+def test_input_files_are_removed_with_their_server_even_after_a_kill(again, tmp_path, flags):
     more = (*flags, str(tmp_path / "spool")) if flags == ("--working-dir",) else flags
     first = again(*more, source=HOLDS)
     asked(first, {"file": "data:,x"}, id="it")
@@ -200,7 +200,7 @@ def test_a_server_whose_model_removes_the_directory_keeps_it(start, tmp_path, wh
     assert (path / "lock").exists(), "a server in another container looks for it"
 
 
-def test_where_another_has_the_directory_a_fresh_one_is_used_and_said(again, start):
+def test_a_fresh_directory_is_used_and_named_while_another_server_has_the_usual_one(again, start):
     """On another address of the same port; and in another network, where no name but that of the
     file counts.
     """
@@ -249,5 +249,5 @@ def test_where_another_has_the_directory_a_fresh_one_is_used_and_said(again, sta
     assert first.predict({}).json["status"] == "succeeded"
 
 
-def test_a_place_that_somebody_else_has_made_is_not_used():
+def test_a_directory_made_by_somebody_else_is_not_used():
     run_inside("private_base.py")

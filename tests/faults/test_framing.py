@@ -181,7 +181,7 @@ def test_one_request_is_not_taken_for_two(server, name):
 @pytest.mark.parametrize(
     "name", ["length, coding", "HTTP/1.0, coding", "another folded header", "LF everywhere"]
 )
-def test_nor_after_others_on_the_connection(server, name):
+def test_one_request_is_not_taken_for_two_after_others_on_the_connection(server, name):
     first, body = REFUSED[name]
     id, second = hidden()
     upload = b'--b\r\nContent-Disposition: form-data; name="content"; filename="f"\r\n\r\n\r\n \r\n--b--\r\n'
@@ -313,7 +313,7 @@ def test_the_text_of_a_client_is_never_taken_for_an_answer_of_the_server(kept):
     assert kept.ask("GET", "/livez").json == {"status": "ok"}
 
 
-def test_nor_is_it_in_streams_and_below_v1(kept):
+def test_text_of_a_client_in_streams_and_v1_is_never_taken_for_an_answer(kept):
     for text in filled(4200) + filled(8000):
         events = kept.ask(
             "POST", "/predictions", {"input": {"text": text}}, Accept="text/event-stream"
@@ -329,7 +329,7 @@ def test_nor_is_it_in_streams_and_below_v1(kept):
     assert kept.ask("GET", "/livez").json == {"status": "ok"}
 
 
-def test_nor_is_it_in_an_uploaded_file(kept):
+def test_an_uploaded_file_is_never_taken_for_an_answer(kept):
     for text in filled(300_000)[::7]:
         content = text.encode()
         form = (
@@ -391,7 +391,7 @@ def test_a_malformed_request_has_an_error_in_json(server, status, before):
     assert json.loads(body)["detail"]
 
 
-def test_an_answer_to_a_refused_head_says_why(server):
+def test_the_answer_to_a_refused_head_says_why(server):
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(head(POST, "Content-Length: 2", CHUNKED))
         body = connection.makefile("rb").read().partition(b"\r\n\r\n")[2]

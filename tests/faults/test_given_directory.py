@@ -123,9 +123,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("mode, owner, group", OTHERS.values(), ids=OTHERS)
-def test_the_server_keeps_its_files_below_a_directory_that_is_not_its_own(
-    place, serve, mode, owner, group
-):
+def test_the_server_makes_a_private_directory_below_a_shared_one(place, serve, mode, owner, group):
     given = volume(place, mode, owner, group)
     before = state(given)
     first = serve(given)
@@ -150,20 +148,20 @@ def first_of(given) -> pathlib.Path:
     return path
 
 
-def test_a_directory_of_its_own_is_used_itself(place, serve):
+def test_a_private_directory_is_used_directly(place, serve):
     given = volume(place, 0o775, MODEL, MODEL)
     assert serve(given).spool() == given
     assert state(given) == (MODEL, "0o40700")
 
 
-def test_root_does_not_take_a_directory_of_everybody_for_its_own(place, serve):
+def test_root_does_not_use_a_world_writable_directory_directly(place, serve):
     given = volume(place, 0o1777)
     assert serve(given, uid=0).spool() == given / "coggo-work-0"
     assert state(given) == (0, "0o41777")
 
 
 @pytest.mark.parametrize("mode, group", [(0o2777, MODEL), (0o2770, MODEL), (0o1777, 0)])
-def test_runner_user_leaves_a_directory_alone_that_the_user_may_write_to(place, serve, mode, group):
+def test_a_directory_that_the_runner_user_may_write_to_is_left_unchanged(place, serve, mode, group):
     given = volume(place, mode, 0, group)
     (given / "lost+found").mkdir(0o700)
     before = state(given)
@@ -172,7 +170,7 @@ def test_runner_user_leaves_a_directory_alone_that_the_user_may_write_to(place, 
     assert state(server.spool()) == (MODEL, "0o40700") and state(given) == before
 
 
-def test_one_volume_is_for_one_server_of_a_user(place, serve):
+def test_a_second_server_of_a_user_on_one_volume_is_refused(place, serve):
     given = volume(place, 0o2777, 0, MODEL)
     first = serve(given)
     said = refused(place, given)
@@ -181,7 +179,7 @@ def test_one_volume_is_for_one_server_of_a_user(place, serve):
     assert first.predict({}).json["output"] == "done"
 
 
-def test_rights_that_kubernetes_gives_to_the_group_are_taken_again(place, serve):
+def test_permissions_that_kubernetes_grants_to_the_group_are_revoked(place, serve):
     """Each time a pod mounts a volume with an fsGroup, all that is in it is opened to the group."""
     given = volume(place, 0o2775, 0, MODEL)
     first = serve(given)
@@ -236,7 +234,7 @@ def test_a_directory_made_by_another_user_is_not_used(place, mode, trap):
     assert sorted((str(path), state(path)) for path in place.rglob("*")) == before
 
 
-def test_another_user_who_takes_the_directory_gets_nothing(place, serve):
+def test_another_user_who_replaces_the_directory_gets_no_files(place, serve):
     given = volume(place, 0o2777, 0, MODEL)
     server = serve(given)
     path = server.spool()

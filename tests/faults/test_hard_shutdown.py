@@ -28,7 +28,7 @@ class Predictor(BasePredictor):
 )
 
 
-def test_everything_at_once(start, receiver, tmp_path):
+def test_the_server_ends_in_time_with_every_obstacle_at_once(start, receiver, tmp_path):
     server = start(
         ASYNC_MODEL,
         "--max-concurrency",
@@ -109,7 +109,7 @@ def test_a_second_signal_ends_a_model_that_ignores_everything(start, receiver, h
     until("every process is gone", lambda: not processes(f"TMPDIR={server.temporary}"), 5)
 
 
-def test_threads_that_never_end_hold_nothing(start):
+def test_threads_that_never_end_do_not_delay_the_shutdown(start):
     server = start(THREADED)
     assert server.health()["status"] == "READY"
     server.process.send_signal(signal.SIGTERM)

@@ -149,7 +149,7 @@ def test_a_process_that_does_not_exit_does_not_delay_a_requested_shutdown(
         assert receiver.statuses() == ["processing", "failed"]
 
 
-def test_one_of_several_that_does_not_end_is_replaced_once_it_does(start):
+def test_one_of_several_runners_that_does_not_exit_is_replaced_once_it_does(start):
     server = start(STUBBORN, "--cancel-grace", "300ms", "--runners", "2")
     first, second = (runner["pid"] for runner in server.health()["runners"])
     with undying(first), undying(second):

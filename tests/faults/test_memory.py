@@ -30,7 +30,7 @@ def test_a_body_takes_a_small_multiple_of_its_size(start, shape):
 
 
 @pytest.mark.parametrize("load", LOADS, ids=lambda load: load.name)
-def test_the_page_has_the_bound(load):
+def test_the_docs_state_each_bound(load):
     [line] = [line for line in PAGE.splitlines() if line.startswith(f"| {load.name} |")]
     assert line.endswith(f"| {load.promise} |")
 

@@ -73,7 +73,7 @@ def test_no_secret_is_in_the_environment_the_command_line_or_the_log(start, flag
     assert shown(server.log()) == []
 
 
-def test_a_runner_that_is_started_again_sees_none_either(start):
+def test_a_restarted_runner_sees_no_secret(start):
     server = start(MODEL, env=SECRETS)
     assert server.predict({"what": "die"}, TOKEN).json["status"] == "failed"
     server.wait_status("READY")
@@ -201,7 +201,7 @@ def refused(directory, *flags) -> str:
         "",
     ],
 )
-def test_an_entry_that_makes_no_sense_is_refused(tmp_path, entry):
+def test_an_invalid_entry_of_runner_env_is_refused(tmp_path, entry):
     (tmp_path / "predict.py").write_text(MODEL)
     assert "--runner-env" in refused(tmp_path, "--runner-env", entry)
 
@@ -330,7 +330,7 @@ def test_a_directory_of_another_user_is_refused(public):
     assert "chown" in said or "root" in said
 
 
-def test_a_user_who_is_not_there_is_refused(tmp_path):
+def test_an_unknown_user_is_refused(tmp_path):
     (tmp_path / "predict.py").write_text(MODEL)
     for user in ("nobody-of-that-name", "nobody:no-group-of-that-name", "-1", "4242424"):
         assert "--runner-user" in refused(tmp_path, f"--runner-user={user}")

@@ -40,7 +40,7 @@ NOT_WITH_A_LOOP = {"builtins", "every descriptor but three"}
 
 
 @pytest.mark.parametrize("deed", hostile.BENIGN)
-def test_a_deed_that_leaves_a_value_is_answered_with_it(server, deed):
+def test_misuse_that_returns_a_value_is_answered_with_it(server, deed):
     runner = server.runner()
     answer = server.predict({"deed": deed}).json
     assert (answer["status"], answer["error"]) == ("succeeded", None), answer
@@ -52,7 +52,7 @@ def test_a_deed_that_leaves_a_value_is_answered_with_it(server, deed):
 
 
 @pytest.mark.parametrize("deed", hostile.FAILING)
-def test_a_deed_that_fails_is_answered_as_failed(server, deed):
+def test_misuse_that_fails_is_answered_as_failed(server, deed):
     runner = server.runner()
     answer = server.predict({"deed": deed}).json
     assert answer["status"] == "failed" and hostile.FAILING[deed][1] in answer["error"], answer
@@ -62,7 +62,7 @@ def test_a_deed_that_fails_is_answered_as_failed(server, deed):
 
 
 @pytest.mark.parametrize("deed", hostile.DEADLY)
-def test_a_deed_that_ends_the_process_is_answered_and_another_takes_its_place(server, deed):
+def test_misuse_that_ends_the_process_is_answered_and_the_runner_replaced(server, deed):
     answer = server.predict({"deed": deed}).json
     assert answer["status"] == "failed" and hostile.DEADLY[deed][1] in answer["error"], answer
     server.wait_status("READY")
@@ -72,7 +72,7 @@ def test_a_deed_that_ends_the_process_is_answered_and_another_takes_its_place(se
 @pytest.mark.parametrize(
     "deed", ["streams closed", "streams gone", "descriptors closed", "stdin closed"]
 )
-def test_streams_that_were_closed_are_there_again(server, deed):
+def test_streams_closed_by_a_model_are_restored(server, deed):
     assert server.predict({"deed": deed}).json["status"] == "succeeded"
     answer = server.predict({"deed": "print"}).json
     assert answer["status"] == "succeeded" and sorted(answer["logs"].splitlines()) == [
@@ -81,14 +81,14 @@ def test_streams_that_were_closed_are_there_again(server, deed):
     ], answer
 
 
-def test_large_outputs_are_whole(server):
+def test_large_outputs_are_complete(server):
     for deed, value in hostile.LARGE.items():
         answer = server.ask("POST", "/predictions", {"input": {"deed": deed}}, timeout=120)
         assert answer.json["output"] == value()
     works(server)
 
 
-def test_what_json_cannot_hold_becomes_what_it_can(server):
+def test_values_that_json_cannot_hold_are_converted(server):
     assert server.predict({"deed": "good link"}).json["output"] == "data:text/plain;base64,bGlua2Vk"
     assert server.predict({"deed": "surrogate"}).json["output"] == "\ufffd alone"
     assert server.predict({"deed": "nul"}).json["output"] == "a\x00b"

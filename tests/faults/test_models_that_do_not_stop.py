@@ -44,7 +44,7 @@ STUBBORN = ["swallow", "hold the gil", "stop", "stop the group", "block signals"
 
 
 @pytest.mark.parametrize("deed", STUBBORN)
-def test_a_sync_model_that_goes_on_is_replaced(sync_server, deed):
+def test_a_sync_model_that_ignores_a_cancel_is_replaced(sync_server, deed):
     end, runner = cancel(sync_server, deed)
     assert (end["status"], end["error"], end["logs"][:6]) == ("canceled", None, "begun\n")
     until("its process is gone", lambda: not alive(runner))
@@ -52,14 +52,14 @@ def test_a_sync_model_that_goes_on_is_replaced(sync_server, deed):
 
 
 @pytest.mark.parametrize("deed", ["every signal", "deadlock", "raise in finally"])
-def test_a_sync_model_that_can_be_reached_is_canceled(sync_server, deed):
+def test_a_sync_model_that_can_be_interrupted_is_canceled(sync_server, deed):
     end, _ = cancel(sync_server, deed)
     assert (end["status"], end["error"]) == ("canceled", None)
     works(sync_server)
 
 
 @pytest.mark.parametrize("deed", ["swallow", "block the loop", "hold the gil", "stop", "deadlock"])
-def test_an_async_model_that_goes_on_is_replaced(async_server, deed):
+def test_an_async_model_that_ignores_a_cancel_is_replaced(async_server, deed):
     end, runner = cancel(async_server, deed)
     assert (end["status"], end["error"], end["logs"][:6]) == ("canceled", None, "begun\n")
     until("its process is gone", lambda: not alive(runner))
@@ -120,7 +120,7 @@ def test_the_server_answers_while_a_model_holds_the_interpreter(start, source):
 
 
 @pytest.mark.parametrize("deed", ["hold the gil", "stop", "swallow", "block signals"])
-def test_a_stubborn_model_does_not_hold_the_shutdown(start, deed):
+def test_a_model_that_ignores_cancels_does_not_delay_the_shutdown(start, deed):
     server = start(SYNC, *GRACE, "--runner-shutdown-grace-period", "100ms")
     runner = server.runner()
     id = server.predict({"deed": deed}, {"Prefer": "respond-async"}).json["id"]

@@ -55,7 +55,9 @@ def server(request, start_once):
 @pytest.mark.parametrize("then", ["dies", "goes on", "ends"])
 @pytest.mark.parametrize("name", ["events-{}.jsonl", "response-{}.json"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_something_else_in_the_place_of_an_answer_ends_the_prediction(server, kind, name, then):
+def test_another_kind_of_file_in_place_of_the_response_ends_the_prediction(
+    server, kind, name, then
+):
     id = f"{kind}-{then[:4]}".replace(" ", "")
     asked = {"input": {"kind": kind, "name": name.format(id), "then": then}}
     answer = server.ask("PUT", f"/predictions/{id}", asked).json
@@ -72,7 +74,7 @@ def test_something_else_in_the_place_of_an_answer_ends_the_prediction(server, ki
     ["cancel-next.json", "request-next.json", ".tmp/request-next.json", ".tmp/response-next.json"],
 )
 @pytest.mark.parametrize("kind", ["pipe", "held", "directory", "link"])
-def test_something_in_the_way_of_a_later_prediction_does_not_hold_it_up(server, kind, name):
+def test_a_file_in_the_way_of_a_later_prediction_does_not_delay_it(server, kind, name):
     assert server.predict({"kind": kind, "name": name, "then": "ends"}).status == 200
     until("it ends", lambda: server.health()["concurrency"]["current"] == 0)
     assert server.ask("PUT", "/predictions/next", {"input": {}}).json["status"] in (
@@ -84,7 +86,7 @@ def test_something_in_the_way_of_a_later_prediction_does_not_hold_it_up(server, 
 
 @pytest.mark.parametrize("kind", ["pipe", "held", "link", "directory"])
 @pytest.mark.parametrize("name", ["logs", "reserve"])
-def test_something_else_in_the_place_of_the_pipe_or_of_the_room_that_is_kept(server, kind, name):
+def test_another_kind_of_file_in_place_of_the_pipe_or_the_reserve_harms_nothing(server, kind, name):
     answer = server.predict({"kind": kind, "name": name, "then": "ends"}).json
     assert answer["status"] == "succeeded"
     works(server)
@@ -92,7 +94,7 @@ def test_something_else_in_the_place_of_the_pipe_or_of_the_room_that_is_kept(ser
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["openapi.json", "setup-result.json"])
-def test_setup_fails_with_something_else_in_the_place_of_its_result(start, kind, name):
+def test_setup_fails_with_another_kind_of_file_in_place_of_its_result(start, kind, name):
     when = "AT_SETUP" if name == "openapi.json" else "IN_SETUP"
     server = start(MODEL, env={when: f"{kind}:{name}"}, ready=False)
     if name == "openapi.json":  # the runner may write the right one over it before anybody looks
@@ -104,7 +106,7 @@ def test_setup_fails_with_something_else_in_the_place_of_its_result(start, kind,
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_healthcheck_is_answered_whatever_stands_in_the_place_of_its_files(start, kind):
+def test_a_healthcheck_is_answered_with_any_kind_of_file_in_place_of_its_files(start, kind):
     server = start(MODEL, "--max-restarts", "9", predict="predict.py:Checked")
     for name in ("response", "request"):
         assert (
@@ -176,7 +178,7 @@ def test_a_later_server_starts_despite_leftovers_of_other_kinds(start, tmp_path,
     works(second)
 
 
-def test_a_second_signal_ends_a_server_whose_model_has_put_a_pipe_in_the_way(start):
+def test_a_second_signal_ends_a_server_whose_model_put_a_pipe_in_place_of_a_file(start):
     server = start(MODEL)
     server.ask(
         "PUT",

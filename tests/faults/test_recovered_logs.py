@@ -63,7 +63,9 @@ def test_a_rerun_prediction_has_the_logs_of_the_new_run(start, receiver, where, 
     assert body["status"] == "succeeded" and body["logs"] == LINES + "; its rest\n"
 
 
-def test_what_the_server_has_said_of_the_input_is_among_them(start, receiver, where, tmp_path):
+def test_recovered_logs_include_the_lines_of_the_server_about_the_input(
+    start, receiver, where, tmp_path
+):
     said = "ignored unknown input: odd\n"
     first = start(MODEL, *where)
     asked_for(first, tmp_path / "gate", receiver, LINES, odd=1)
@@ -71,7 +73,7 @@ def test_what_the_server_has_said_of_the_input_is_among_them(start, receiver, wh
     assert start(MODEL, *where).ended("it")["logs"] == said + AT_THE_END
 
 
-def test_they_are_bounded(start, receiver, where, tmp_path):
+def test_recovered_logs_are_bounded(start, receiver, where, tmp_path):
     limit = ("--max-log-bytes", "1000")
     first = start(MODEL, *where, *limit)
     asked_for(first, tmp_path / "gate", receiver, "see --max-log-bytes]\n", n=5_000_000)
@@ -84,7 +86,7 @@ def test_they_are_bounded(start, receiver, where, tmp_path):
     )
 
 
-def test_a_line_that_the_bound_cuts_is_among_them(start, receiver, where, tmp_path):
+def test_recovered_logs_include_the_line_that_the_limit_cuts(start, receiver, where, tmp_path):
     limit = ("--max-log-bytes", "1000000")
     first = start(MODEL, *where, *limit)
     asked_for(first, tmp_path / "gate", receiver, "see --max-log-bytes]\n", n=5_000_000)
@@ -94,7 +96,7 @@ def test_a_line_that_the_bound_cuts_is_among_them(start, receiver, where, tmp_pa
     assert start(MODEL, *where, *limit).ended("it")["logs"] == logs
 
 
-def test_nothing_of_them_is_left(start, receiver, where, tmp_path):
+def test_the_record_of_the_logs_is_removed_with_the_prediction(start, receiver, where, tmp_path):
     server = start(MODEL, *where)
     asked_for(server, tmp_path / "gate", receiver, LINES)
     assert list((tmp_path / "spool").glob("logs-*"))
@@ -104,7 +106,7 @@ def test_nothing_of_them_is_left(start, receiver, where, tmp_path):
     assert not list((tmp_path / "spool").glob("logs-*"))
 
 
-def test_a_link_in_the_place_of_the_record_is_not_written_through(start, where, tmp_path):
+def test_a_symbolic_link_in_place_of_the_record_is_not_followed(start, where, tmp_path):
     bad = tmp_path / "precious"
     bad.write_text("as it was")
     plant = f"        os.symlink({str(bad)!r}, {str(tmp_path / 'spool' / 'logs-it.txt')!r})\n"

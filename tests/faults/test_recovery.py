@@ -146,7 +146,9 @@ def test_a_second_run_of_an_id_is_not_mistaken_for_the_first(start, receiver, wh
     until("the second run was told", lambda: ends(receiver) == {"it": ["succeeded", "failed"]})
 
 
-def test_a_crash_between_two_notes_of_an_end_loses_neither(start, receiver, where, tmp_path):
+def test_a_crash_between_the_journal_entries_of_an_end_loses_nothing(
+    start, receiver, where, tmp_path
+):
     receiver.answer = lambda n: 503
     first = start(MODEL, *where)
     asked(first, {"n": 1}, id="it", webhook=receiver.url, **QUIET)
@@ -162,7 +164,7 @@ def test_a_crash_between_two_notes_of_an_end_loses_neither(start, receiver, wher
     assert start(MODEL, *where).get("/predictions/it").json == want
 
 
-def test_a_webhook_that_is_owed_twice_for_an_id_is_delivered_twice(start, receiver, where):
+def test_two_undelivered_webhooks_of_one_id_are_both_delivered(start, receiver, where):
     receiver.answer = lambda n: 503
     first = start(MODEL, *where)
     for n in range(2):
@@ -213,7 +215,7 @@ def test_a_result_of_a_put_outlives_the_server(start, where):
     assert second.ask("PUT", "/predictions/it", {"input": {"n": 4}}).json["output"] == ["part 4"]
 
 
-def test_another_number_of_runners_takes_up_all(start, receiver, where, tmp_path):
+def test_a_server_with_fewer_runners_recovers_all_predictions(start, receiver, where, tmp_path):
     first = start(MODEL, *where, "--runners", "3")
     until("all are ready", lambda: first.health()["concurrency"]["max"] == 3)
     for n in range(3):
@@ -228,7 +230,7 @@ def test_another_number_of_runners_takes_up_all(start, receiver, where, tmp_path
     until("nothing is left", lambda: idle_files(where) == BARE)
 
 
-def test_leftover_garbage_of_a_crash_does_not_stop_a_new_server(start, where, tmp_path):
+def test_garbage_left_by_a_crash_does_not_stop_the_next_server(start, where, tmp_path):
     spool = tmp_path / "spool"
     first = start(MODEL, *where)
     first.kill()
@@ -252,7 +254,7 @@ def test_leftover_garbage_of_a_crash_does_not_stop_a_new_server(start, where, tm
     assert set(idle_files(where)) - broken == set(BARE)
 
 
-def test_kills_under_load_lose_and_double_nothing(start, receiver, where):
+def test_kills_under_load_lose_and_duplicate_nothing(start, receiver, where):
     """Each accepted id has one end, and its receiver hears of it at least once and never of two
     different ones.
     """

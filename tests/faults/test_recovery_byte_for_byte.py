@@ -67,7 +67,7 @@ def runs(server: Server) -> int:
 
 @pytest.mark.parametrize("end", ["killed", "stopped"])
 @pytest.mark.parametrize("what", INPUTS)
-def test_a_put_runs_once_though_the_server_is_another_one(serve, what, end):
+def test_a_put_repeated_after_a_restart_runs_once(serve, what, end):
     first = serve()
     once = put(first, INPUTS[what])
     assert once["status"] == "succeeded"
@@ -83,7 +83,7 @@ def test_a_put_runs_once_though_the_server_is_another_one(serve, what, end):
     assert put(third, INPUTS[what]) == once and runs(third) == 1, "and of the one after it"
 
 
-def test_a_put_of_another_input_is_another_run_also_if_only_its_secret_differs(serve):
+def test_a_put_with_another_input_runs_again_even_if_only_a_secret_differs(serve):
     first = serve()
     for server in (first, None):
         server = server or serve()
@@ -94,7 +94,7 @@ def test_a_put_of_another_input_is_another_run_also_if_only_its_secret_differs(s
         server.kill()
 
 
-def test_white_space_and_the_order_of_members_make_no_other_run_after_a_restart(serve):
+def test_white_space_and_the_order_of_members_do_not_cause_another_run_after_a_restart(serve):
     first = serve()
     once = put(first, '{"text": "a", "key": "hunter2", "n": 1}')
     first.kill()
@@ -106,7 +106,7 @@ def test_white_space_and_the_order_of_members_make_no_other_run_after_a_restart(
     )
 
 
-def test_a_training_runs_once_too(serve):
+def test_a_training_repeated_after_a_restart_runs_once(serve):
     first = serve()
     once = put(first, '{"text": "<a>", "key": "hunter2"}', "trainings")
     first.kill()
@@ -130,7 +130,7 @@ def test_no_secret_outlives_its_prediction_and_its_files_are_private(serve, rece
 
 @pytest.mark.parametrize("recover", ["fail", "rerun"])
 @pytest.mark.parametrize("what", ["secret", "html", "escapes", "secret and file"])
-def test_a_put_that_was_in_flight_runs_once_or_once_again(serve, tmp_path, what, recover):
+def test_a_put_that_was_in_flight_fails_or_runs_once_more(serve, tmp_path, what, recover):
     gate = tmp_path / "gate"
     input = INPUTS[what][:-1] + f', "gate": "{gate}"}}'
     first = serve()
@@ -152,7 +152,7 @@ def test_a_put_that_was_in_flight_runs_once_or_once_again(serve, tmp_path, what,
 
 
 @pytest.mark.parametrize("what", INPUTS)
-def test_a_webhook_that_comes_again_after_a_crash_is_the_same(serve, receiver, what):
+def test_a_webhook_sent_again_after_a_crash_has_the_same_body(serve, receiver, what):
     receiver.answer = lambda n: 503
     first = serve(*SIGNED)
     put(first, INPUTS[what], webhook=receiver.url, webhook_events_filter=["completed"])
@@ -166,7 +166,7 @@ def test_a_webhook_that_comes_again_after_a_crash_is_the_same(serve, receiver, w
     assert len({headers["webhook-id"] for headers in receiver.headers}) == 1
 
 
-def test_the_same_of_a_prediction_of_the_api_of_replicates_clients(serve, receiver):
+def test_a_webhook_of_v1_sent_again_after_a_crash_has_the_same_body(serve, receiver):
     receiver.answer = lambda n: 503
     first = serve(*SIGNED)
     body = f'{{"input": {INPUTS["escapes"]}, "webhook": "{receiver.url}?a=1&b=<2>", "webhook_events_filter": ["completed"]}}'
@@ -183,7 +183,7 @@ def test_the_same_of_a_prediction_of_the_api_of_replicates_clients(serve, receiv
     assert second.get(f"/v1/predictions/{made.json['id']}").body == shown
 
 
-def test_a_result_is_found_though_its_key_was_removed(serve, tmp_path):
+def test_a_result_is_found_after_the_key_was_removed(serve, tmp_path):
     """Then nobody knows any more whether the input was the same, and it runs; a new key is made for
     the next time.
     """

@@ -43,7 +43,7 @@ def server(request):
 
 
 @pytest.mark.parametrize("deed", DEATHS)
-def test_a_prediction_fails_with_the_reason_and_what_it_had(server, receiver, deed):
+def test_a_prediction_fails_with_the_reason_and_keeps_its_output(server, receiver, deed):
     answer = server.predict({"deed": deed, "n": 3}, webhook=receiver.url)
     assert answer.status == 200
     body = answer.json
@@ -63,7 +63,7 @@ FROM_OUTSIDE = [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGABRT]
 
 
 @pytest.mark.parametrize("number", FROM_OUTSIDE)
-def test_it_is_killed_while_idle(server, number):
+def test_a_runner_killed_while_idle_is_replaced(server, number):
     old = server.runner()
     os.kill(old, number)
     until("there is another one", lambda: server.runner() not in (0, old))
@@ -127,7 +127,7 @@ def test_a_runner_without_descriptors_is_replaced(server):
 
 
 @pytest.mark.parametrize("deed", DEATHS)
-def test_death_in_setup_is_told(start, deed):
+def test_the_cause_of_a_death_in_setup_is_reported(start, deed):
     server = start(MODEL, env={"IN_SETUP": deed}, ready=False)
     server.wait_status("SETUP_FAILED")
     assert DEATHS[deed] in server.health()["setup"]["logs"].lower()
@@ -136,7 +136,7 @@ def test_death_in_setup_is_told(start, deed):
 
 
 @pytest.mark.parametrize("number", FROM_OUTSIDE)
-def test_it_is_killed_in_setup(start, number):
+def test_the_signal_that_kills_a_runner_in_setup_is_reported(start, number):
     server = start(MODEL, env={"IN_SETUP": "pause"}, ready=False)
     os.kill(server.runner(), number)
     server.wait_status("SETUP_FAILED")
@@ -144,7 +144,7 @@ def test_it_is_killed_in_setup(start, number):
     assert family(server) == []
 
 
-def test_twenty_kills_in_a_row(sync_server, receiver):
+def test_each_of_twenty_kills_in_a_row_fails_its_prediction(sync_server, receiver):
     """`make kills` has a thousand."""
     late = []
     for n in range(20):

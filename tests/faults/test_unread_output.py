@@ -69,21 +69,21 @@ def test_a_reader_that_stops_does_not_delay_others(server, reader, to):
     until("nothing is lost any more", lambda: server.log().rstrip().endswith("line 6 " + "x" * 90))
 
 
-def test_a_reader_that_stops_does_not_hold_the_shutdown(server, reader):
+def test_a_reader_that_stops_does_not_delay_the_shutdown(server, reader):
     os.kill(reader, signal.SIGSTOP)
     server.predict({"lines": 5_000})
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(30) == 0
 
 
-def test_a_reader_that_has_gone_stops_nothing(server, reader):
+def test_a_reader_that_is_gone_stops_nothing(server, reader):
     os.kill(reader, signal.SIGKILL)
     for _ in range(2):
         assert server.predict({"lines": 5_000}).json["status"] == "succeeded"
     assert server.health()["status"] == "READY"
 
 
-def test_what_is_there_is_whole_objects_where_the_log_is_json(start):
+def test_the_json_log_contains_only_whole_objects(start):
     command = ["sh", "-c", THROUGH_A_READER, str(BINARY), "--host", "127.0.0.1", "--port", "0"]
     rest = ["--access-log", "--python", real_python(), "--predict", "predict.py:Predictor", "."]
     server = start(MODEL, command=[*command, *rest], env={"LOG_FORMAT": "json"})

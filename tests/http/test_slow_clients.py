@@ -169,7 +169,7 @@ class Predictor(BasePredictor):
 
 
 @pytest.mark.parametrize("what", [{"lines": 120_000}, {"size": 12 << 20}], ids=["logs", "output"])
-def test_an_untaken_answer_is_held_once_and_given_up(start, what):
+def test_an_unread_answer_is_held_once_and_given_up(start, what):
     server = start(LARGE, "--stream-timeout", "2s")
     server.predict(what, id="big")
     form = (
@@ -201,7 +201,7 @@ def test_an_untaken_answer_is_held_once_and_given_up(start, what):
 @pytest.mark.parametrize(
     "path", ["/predictions/big", "/predictions/big/stream", "/v1/predictions/big/stream"]
 )
-def test_a_client_that_takes_a_little_all_the_time_gets_everything(start, path):
+def test_a_slow_but_steady_reader_gets_everything(start, path):
     server = start(LARGE, "--stream-timeout", "1s")
     server.predict({"size": 9 << 20}, id="big")
     pause = threading.Event()

@@ -35,20 +35,20 @@ def nobody():
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
-def test_a_database_that_cannot_be_reached_is_loud_and_no_success(nobody):
+def test_an_unreachable_go_database_fails_the_audit(nobody):
     done = audit(GOVULNDB=nobody)
     assert done.returncode == 2, done.stdout + done.stderr
     assert "all modules verified" in done.stdout
     assert "NOT CHECKED: govulncheck: the database cannot be reached from here" in done.stderr
 
 
-def test_so_is_one_for_python(nobody):
+def test_an_unreachable_python_database_fails_the_audit(nobody):
     done = audit(GO="true", HTTPS_PROXY=nobody, https_proxy=nobody, NO_PROXY="", no_proxy="")
     assert done.returncode == 2, done.stdout + done.stderr
     assert "NOT CHECKED: pip-audit: the database cannot be reached from here" in done.stderr
 
 
-def test_what_is_found_is_status_1(tmp_path):
+def test_a_known_vulnerability_exits_with_1(tmp_path):
     """A database that knows of one hole, in the library of the command line."""
     module = "github.com/alecthomas/kong"
     time = "2026-01-01T00:00:00Z"
@@ -73,14 +73,14 @@ def test_what_is_found_is_status_1(tmp_path):
     assert done.returncode == 1 and "GO-2026-0001" in done.stdout, done.stdout + done.stderr
 
 
-def test_a_tool_without_output_is_not_a_success():
+def test_a_tool_without_output_fails_the_audit():
     """As one that has crashed."""
     done = audit(GO="true")
     assert "NOT CHECKED: govulncheck: it ended without saying that nothing was found" in done.stderr
     assert done.returncode != 0
 
 
-def test_a_package_unknown_to_the_database_is_not_a_success():
+def test_a_package_unknown_to_the_database_fails_the_audit():
     """pip-audit itself calls it one."""
     done = audit(GO="true")
     assert done.returncode in (0, 1, 2), done.stderr

@@ -39,11 +39,11 @@ def named(kind):
 
 @pytest.mark.parametrize("document", KUBERNETES, ids=lambda d: d["kind"])
 @pytest.mark.parametrize("version", ["1.32", "1.37"])
-def test_kubernetes_takes_it(document, version):
+def test_kubernetes_manifests_are_valid(document, version):
     kubernetes_validate.validate(document, version, strict=True)
 
 
-def test_the_validator_would_notice():
+def test_the_validator_refuses_a_broken_manifest():
     wrong = json.loads(json.dumps(named("Deployment")))
     wrong["spec"]["template"]["spec"]["containers"][0]["livenessProbes"] = {}
     with pytest.raises(kubernetes_validate.ValidationError):
@@ -96,7 +96,7 @@ def test_deployments_give_a_server_the_time_its_shutdown_takes():
         assert seconds(r"--runner-shutdown-grace-period (?:\+|and) (\d+) s", path) == REST
 
 
-def test_the_probes_ask_for_what_the_server_answers():
+def test_the_probes_use_paths_that_the_server_answers():
     [container] = named("Deployment")["spec"]["template"]["spec"]["containers"]
     paths = {
         probe: container[probe]["httpGet"]["path"]
@@ -117,7 +117,7 @@ def test_the_probes_ask_for_what_the_server_answers():
     )
 
 
-def test_the_selectors_meet():
+def test_selectors_match_their_pods_and_deployments():
     labels = named("Deployment")["spec"]["template"]["metadata"]["labels"].items()
     assert named("Service")["spec"]["selector"].items() <= labels
     assert named("PodDisruptionBudget")["spec"]["selector"]["matchLabels"].items() <= labels
@@ -129,7 +129,7 @@ def test_the_selectors_meet():
     )
 
 
-def test_both_autoscalers_look_at_a_metric_that_there_is():
+def test_both_autoscalers_use_a_metric_that_exists():
     metric = named("HorizontalPodAutoscaler")["spec"]["metrics"][0]["pods"]["metric"]["name"]
     wiring = (ROOT / "cmd/coggo-server/wiring.go").read_text()
     assert f'"{metric}"' in wiring and metric in KEDA["spec"]["triggers"][0]["metadata"]["query"]
@@ -185,7 +185,7 @@ def closed(schema):
 
 
 @pytest.mark.parametrize("document", [KEDA, KNATIVE], ids=lambda d: d["kind"])
-def test_the_published_schema_takes_it(document, schemas):
+def test_resources_match_their_published_schemas(document, schemas):
     schema = schemas[document["apiVersion"], document["kind"]]
     jsonschema.validate(document, schema)
     for path in (["spec", "unknown"], ["spec", next(iter(document["spec"])), "unknown"]):
@@ -198,7 +198,7 @@ def test_the_published_schema_takes_it(document, schemas):
             jsonschema.validate(wrong, schema)
 
 
-def test_the_pod_of_knative_is_one():
+def test_the_pod_template_of_knative_is_a_valid_pod():
     """Knative's own schema leaves out most of a pod's; what stands here is also what Kubernetes
     takes.
     """
@@ -214,7 +214,7 @@ def test_the_pod_of_knative_is_one():
     kubernetes_validate.validate(pod, "1.37", strict=True)
 
 
-def test_knative_aims_at_what_the_model_takes_and_holds_no_cancel_back():
+def test_knative_targets_the_concurrency_of_the_model_without_a_hard_limit():
     annotations, spec = (KNATIVE["spec"]["template"][part] for part in ("metadata", "spec"))
     annotations = {
         name.rpartition("/")[2]: value for name, value in annotations["annotations"].items()
@@ -232,14 +232,14 @@ def test_knative_aims_at_what_the_model_takes_and_holds_no_cancel_back():
 @pytest.mark.parametrize(
     "path", ["kubernetes/coggo", "kubernetes/hpa", "kubernetes/keda", "knative/service"]
 )
-def test_what_scales_says_where_several_servers_are_explained(path):
+def test_files_that_scale_name_the_page_about_several_servers(path):
     said = re.sub(r"\s*\n\s*#\s*", " ", (DEPLOY / f"{path}.yaml").read_text())
     assert (
         'Each server knows only its own predictions: docs/operating.md, "Several servers".' in said
     )
 
 
-def test_compose_takes_it():
+def test_the_compose_file_is_valid():
     check = pathlib.Path(sys.executable).with_name("check-jsonschema")
     schema = ["--builtin-schema", "vendor.compose-spec", DEPLOY / "compose/compose.yaml"]
     done = subprocess.run([check, *schema], capture_output=True, text=True, timeout=60)
@@ -310,7 +310,7 @@ def test_the_unit_has_keys_that_systemd_knows():
     }
 
 
-def test_the_unit_keeps_its_directory():
+def test_the_unit_uses_its_state_directory():
     service = unit_settings()["Service"]
     assert f"--working-dir %S/{service['StateDirectory']} " in service["ExecStart"]
     assert (service["KillMode"], service["Restart"]) == ("mixed", "on-failure")
@@ -335,12 +335,12 @@ def verify(tmp_path):
     return ask
 
 
-def test_systemd_takes_it(verify):
+def test_systemd_accepts_the_unit(verify):
     done = verify(UNIT)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_systemd_would_notice(verify):
+def test_systemd_reports_a_broken_unit(verify):
     assert "'KillModes'" in verify(UNIT.replace("KillMode=", "KillModes=")).stderr
     assert "is not executable" in verify(UNIT.replace("bin/coggo-server", "bin/coggo")).stderr
 
@@ -356,7 +356,7 @@ HARMFUL = {
 }
 
 
-def test_the_unit_leaves_gpus_alone_and_exposes_little_else(tmp_path):
+def test_the_unit_allows_gpus_and_exposes_little_else(tmp_path):
     assert not (HARMFUL | {"PrivateUsers"}) & set(unit_settings()["Service"])
     if not (command := shutil.which("systemd-analyze")):
         pytest.skip("systemd-analyze is missing: Debian has it in the package systemd")

@@ -20,7 +20,7 @@ from packages import ROOT, Environment
 from waiting import until
 
 
-def test_a_linter_has_nothing_to_say():
+def test_hadolint_finds_nothing():
     hadolint = pathlib.Path(sys.executable).with_name("hadolint")
     done = subprocess.run(
         [hadolint, "--failure-threshold", "style", DOCKERFILE],
@@ -31,7 +31,7 @@ def test_a_linter_has_nothing_to_say():
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_it_is_what_a_production_image_should_be():
+def test_the_image_follows_the_practices_of_production_images():
     assert len(STAGES) == 2, "built in one stage, run in another"
     for stage in STAGES:
         image = stage[0].split()[1]
@@ -51,7 +51,7 @@ def test_it_is_what_a_production_image_should_be():
     assert {".git", ".venv*", "dist"} <= set(ignored)
 
 
-def test_its_steps_are_those_of_the_script():
+def test_each_stage_runs_one_step_of_the_script():
     steps = (ROOT / "deploy/docker/steps").read_text()
     for stage, step in ((0, "wheel"), (1, "install")):
         runs = [line for line in STAGES[stage] if line.startswith("RUN ")]
@@ -81,7 +81,7 @@ def image(tmp_path_factory):
     return environment, place
 
 
-def test_what_the_steps_make_serves_and_its_health_is_seen(image):
+def test_the_built_image_serves_and_its_healthcheck_succeeds(image):
     environment, place = image
     [probe] = re.findall(r"CMD (\[\"python3\".*\])", instruction("HEALTHCHECK"))
     entry, arguments = json.loads(instruction("ENTRYPOINT")), json.loads(instruction("CMD"))

@@ -25,7 +25,7 @@ FOUND = "--- FAIL: FuzzIt (1.03s)\\n    --- FAIL: FuzzIt (0.00s)\\n        it_te
         ("", 1, 1),
     ],
 )
-def test_a_finding_is_a_failure(tmp_path, says, exits, status):
+def test_a_finding_fails_and_the_end_of_the_time_does_not(tmp_path, says, exits, status):
     go = tmp_path / "go"
     go.write_text(f"#!/bin/sh\nprintf '{says}'\nexit {exits}\n")
     go.chmod(0o755)

@@ -59,7 +59,7 @@ def test_the_command_prints_what_the_readme_says(python):
         assert line["box"] == pytest.approx(shown["box"], abs=2)
 
 
-def test_it_serves_text_and_boxes(python, start, tmp_path):
+def test_the_server_returns_text_and_boxes(python, start, tmp_path):
     shutil.copytree(DIRECTORY, tmp_path / "ocr")
     server = start(python=str(python), model_dir=tmp_path / "ocr", ready=False)
     server.wait_status("READY", 120)

@@ -51,7 +51,7 @@ def server(binary: pathlib.Path, tmp_path: pathlib.Path) -> Iterator[Server]:
     made.close()
 
 
-def test_a_position_independent_server_lives_longer_than_its_boot(binary, server):
+def test_a_position_independent_server_keeps_serving_after_startup(binary, server):
     assert int.from_bytes(binary.read_bytes()[16:18], "little") == ET_DYN
     server.wait_listening()
     server.wait_status("READY")

@@ -218,7 +218,7 @@ def test_a_client_that_leaves_cancels(start, before, version, tmp_path):
         assert server.ended("left")["status"] == "canceled"
 
 
-def test_a_file_of_some_mebibytes_in_and_out(start, before, version, tmp_path):
+def test_files_of_several_mebibytes_pass_in_both_directions(start, before, version, tmp_path):
     proxy = before(start(TURNS))
     (tmp_path / "body").write_text(
         json.dumps({"input": {"file": "data:text/plain," + "abcd" * (2 * MIB)}})
@@ -246,7 +246,7 @@ def test_a_body_that_is_too_large_is_refused_by_the_server(start, proxy, version
     assert (status, "see --max-body" in answer["detail"]) == (413, True)
 
 
-def test_the_urls_of_v1_are_those_of_the_proxy(start, before, version, tmp_path):
+def test_urls_in_answers_of_v1_are_those_of_the_proxy(start, before, version, tmp_path):
     proxy, go = before(start(WAITS)), tmp_path / "go"
     go.touch()
     body = json.dumps({"input": {"go": str(go)}})
@@ -257,7 +257,7 @@ def test_the_urls_of_v1_are_those_of_the_proxy(start, before, version, tmp_path)
     assert (status, got["output"]) == (200, ["first", "last"])
 
 
-def test_a_browser_is_let_in_by_the_name_that_is_allowed(start, before, version):
+def test_a_browser_can_use_the_server_by_an_allowed_name(start, before, version):
     browser = (
         "-o",
         os.devnull,
@@ -307,7 +307,7 @@ def test_polls_and_cancels_reach_the_server_that_knows_the_id(two, proxy, versio
 
 
 @needed("nginx", "nginx-light")
-def test_uploads_are_found_wherever_they_are(two, proxy, version):
+def test_uploads_are_found_on_whichever_server_has_them(two, proxy, version):
     for _ in two:
         status, made = proxy.ask(version, "/v1/files", "-F", "content=@/dev/null")
         path = made["urls"]["get"].removeprefix(proxy.url)

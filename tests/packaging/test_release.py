@@ -70,7 +70,7 @@ def test_a_damaged_wheel_is_refused(dist):
     assert "is not a valid wheel" in done.stderr
 
 
-def test_an_sbom_against_the_schema_is_refused(dist):
+def test_an_sbom_that_violates_the_schema_is_refused(dist):
     (dist / "coggo.cdx.json").write_text('{"bomFormat": "CycloneDX", "components": 3}')
     done = check(dist)
     assert done.returncode == 1

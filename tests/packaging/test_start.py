@@ -218,7 +218,7 @@ def up(box: Box, example: Example) -> Box:
 @pytest.mark.parametrize(
     "read", [docker, compose, kubernetes, knative], ids=lambda read: read.__name__
 )
-def test_it_starts_as_its_file_says(read, environment, layers, tmp_path):
+def test_each_example_starts_as_its_file_says(read, environment, layers, tmp_path):
     example = read(tmp_path)
     spec = example.spec
     spec.environment, spec.layer = environment, layers.new()

@@ -80,15 +80,13 @@ def test_the_server_is_on_the_path_and_serves_an_unmodified_model(environment, m
     )
 
 
-def test_it_finds_its_own_python_where_nothing_is_activated(environment, model):
+def test_the_server_finds_its_python_without_an_activated_environment(environment, model):
     other = {"PATH": "/usr/bin:/bin"}
     done = environment.run(environment.server, "predict", model, "-i", "name=you", env=other)
     assert (done.returncode, done.stdout) == (0, "hello you\n"), done.stderr
 
 
-def test_another_interpreter_gets_our_package_and_nothing_else_of_ours(
-    environment, model, tmp_path
-):
+def test_another_interpreter_gets_the_cog_package_and_no_other_module(environment, model, tmp_path):
     site = environment.run(environment.python, "-c", "import cog; print(cog.__file__)").stdout
     (pathlib.Path(site).parents[1] / "only_in_ours.py").write_text("")
     (model / "predict.py").write_text(
@@ -100,7 +98,7 @@ def test_another_interpreter_gets_our_package_and_nothing_else_of_ours(
     assert (done.returncode, done.stdout) == (0, f"{other.directory} None\n"), done.stderr
 
 
-def test_the_command_of_an_image_built_for_cog_starts_it(environment, model):
+def test_the_command_of_an_image_built_for_cog_starts_the_server(environment, model):
     command = [
         environment.python,
         "-m",
@@ -115,7 +113,7 @@ def test_the_command_of_an_image_built_for_cog_starts_it(environment, model):
     assert prediction["output"] == "hello wheel"
 
 
-def test_it_is_a_module_of_python_too(environment, model):
+def test_python_m_coggo_runs_the_installed_server(environment, model):
     command = [environment.python, "-m", "coggo", "--host", "127.0.0.1", "--port", "0", model]
     prediction, health = serve(environment, *command)
     assert prediction["output"] == "hello wheel"
@@ -135,7 +133,7 @@ def test_the_schema_is_printed_by_both_commands(environment, model):
     assert "name" in json.loads(by_server.stdout)["components"]["schemas"]["Input"]["properties"]
 
 
-def test_pip_knows_what_it_has_installed(environment):
+def test_pip_shows_the_files_and_the_version(environment):
     shown = environment.pip("show", "-f", "coggo").stdout
     assert "Version: 0." in shown and "Summary: A production runtime" in shown
     assert "bin/coggo-server" in shown and "cog/internal/file_runner.py" in shown
@@ -143,7 +141,7 @@ def test_pip_knows_what_it_has_installed(environment):
     environment.pip("check")
 
 
-def test_cog_itself_in_the_same_environment_is_an_error_that_says_what_to_do(environment, model):
+def test_cog_in_the_same_environment_is_an_error_with_the_remedy(environment, model):
     site = pathlib.Path(
         environment.run(environment.python, "-c", "import cog; print(cog.__file__)").stdout
     ).parents[1]
@@ -158,7 +156,7 @@ def test_cog_itself_in_the_same_environment_is_an_error_that_says_what_to_do(env
         cog.rmdir()
 
 
-def test_the_readme_installs_it(tmp_path, wheel, model):
+def test_the_commands_of_the_readme_install_the_wheel(tmp_path, wheel, model):
     [block] = re.findall(r"```sh\n(make dist.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     make, install, start = (shlex.split(line, comments=True) for line in block.splitlines())
     planned = subprocess.run(

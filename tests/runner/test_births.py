@@ -47,7 +47,7 @@ def made(known: Births, path: str, began: births.Beginning) -> bool:
 
 
 @pytest.mark.parametrize("exact", [True, False])
-def test_files_right_before_and_right_after_the_beginning_are_told_apart(
+def test_files_made_right_before_and_right_after_the_start_are_told_apart(
     temporary: pathlib.Path, monkeypatch: pytest.MonkeyPatch, exact: bool
 ) -> None:
     if not exact:  # as before Linux 6.13
@@ -102,7 +102,7 @@ def test_without_birth_times_files_with_older_names_and_contents_are_kept(
     ] * 3 + [True] * 2
 
 
-def test_what_came_with_the_request_is_the_run_s_own_wherever_it_is_moved(
+def test_an_input_file_belongs_to_the_run_even_when_moved(
     temporary: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     given = write(tmp_path_factory.mktemp("inputs") / "given")
@@ -113,7 +113,7 @@ def test_what_came_with_the_request_is_the_run_s_own_wherever_it_is_moved(
     assert not made(known, write(tmp_path_factory.mktemp("elsewhere") / "new"), began)
 
 
-def test_a_file_goes_when_no_run_can_return_it_any_more_and_the_server_has_it(
+def test_a_file_is_removed_once_the_server_has_it_and_no_run_can_return_it(
     temporary: pathlib.Path,
 ) -> None:
     known = Births()
@@ -130,7 +130,7 @@ def test_a_file_goes_when_no_run_can_return_it_any_more_and_the_server_has_it(
     assert not os.path.exists(path) and not known.shared(path)
 
 
-def test_a_file_that_was_written_since_is_another_run_s(temporary: pathlib.Path) -> None:
+def test_a_file_that_was_rewritten_belongs_to_the_later_run(temporary: pathlib.Path) -> None:
     known = Births()
     first, second = known.begin({}, True), known.begin({}, True)
     kept, gone = write(temporary / "kept"), write(temporary / "gone")
@@ -141,7 +141,7 @@ def test_a_file_that_was_written_since_is_another_run_s(temporary: pathlib.Path)
     assert os.path.exists(kept)
 
 
-def test_all_that_is_left_goes_at_the_end(temporary: pathlib.Path) -> None:
+def test_remaining_files_are_removed_at_the_end(temporary: pathlib.Path) -> None:
     known = Births()
     path = write(temporary / "left")
     known.end(known.begin({}, True), [(path, lambda: False)])
@@ -166,7 +166,7 @@ def test_files_next_to_a_model_in_the_temporary_directory_are_kept(
     assert [made(known, write(path), began) for path in files] == [False, False, True, True]
 
 
-def test_a_temporary_directory_in_that_of_the_model_is_one(temporary: pathlib.Path) -> None:
+def test_a_temporary_directory_below_the_model_directory_counts(temporary: pathlib.Path) -> None:
     known = Births(str(temporary.parent))
     began = known.begin({}, True)
     known.wait(began)

@@ -34,7 +34,7 @@ def test_every_form_of_a_model_is_loaded_and_answers(runner: Start, name: str) -
     assert r.stop() == 0
 
 
-def test_setup_result_says_what_the_model_can(runner: Start) -> None:
+def test_setup_result_describes_the_model(runner: Start) -> None:
     result = runner("boot.py:async_function", "--max-concurrency", "3").get("setup-result.json")
     assert result.pop("started_at") < result.pop("completed_at")
     assert result.pop("python").startswith("3.")

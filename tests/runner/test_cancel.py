@@ -55,7 +55,7 @@ ASYNC = ["async_sleeps", "async_cleans_up", "async_swallows"]
 
 
 @pytest.mark.parametrize("name", SYNC + ASYNC)
-def test_canceled_prediction_ends_at_once_whatever_the_model_makes_of_it(
+def test_canceled_prediction_ends_at_once_however_the_model_reacts(
     runner: Start, tmp_path: pathlib.Path, name: str
 ) -> None:
     m = marked(runner, name, tmp_path)
@@ -72,7 +72,7 @@ def test_canceled_prediction_ends_at_once_whatever_the_model_makes_of_it(
 
 
 @pytest.mark.parametrize("name", ["cleans_up", "async_cleans_up"])
-def test_clean_up_of_the_model_runs_to_its_end(
+def test_cleanup_of_the_model_runs_to_completion(
     runner: Start, tmp_path: pathlib.Path, name: str
 ) -> None:
     m = marked(runner, name, tmp_path)
@@ -99,7 +99,7 @@ def test_canceled_iterator_keeps_its_items_and_is_closed(
 
 
 @pytest.mark.parametrize("name", ["sleeps", "async_sleeps", "batched"])
-def test_cancel_that_was_there_before_the_request_ends_it(
+def test_cancel_file_from_before_the_request_cancels_it(
     runner: Start, tmp_path: pathlib.Path, name: str
 ) -> None:
     r = runner(f"cancels.py:{name}")
@@ -109,7 +109,7 @@ def test_cancel_that_was_there_before_the_request_ends_it(
 
 
 @pytest.mark.parametrize("name", ["sleeps", "async_sleeps", "batched"])
-def test_cancel_that_was_there_before_the_start_ends_it(
+def test_cancel_file_from_before_the_start_cancels_the_prediction(
     runner: Start, tmp_path: pathlib.Path, name: str
 ) -> None:
     r = runner(f"cancels.py:{name}", ready=False)
@@ -119,7 +119,7 @@ def test_cancel_that_was_there_before_the_start_ends_it(
 
 
 @pytest.mark.parametrize("name", ["sleeps", "async_sleeps", "OwnHandler"])
-def test_late_bell_does_not_hit_the_next_prediction(
+def test_late_doorbell_does_not_cancel_the_next_prediction(
     runner: Start, tmp_path: pathlib.Path, name: str
 ) -> None:
     r = runner(f"cancels.py:{name}")
@@ -135,7 +135,7 @@ def test_late_bell_does_not_hit_the_next_prediction(
 
 
 @pytest.mark.parametrize("name", ["sleeps", "async_sleeps"])
-def test_bell_without_a_cancel_file_means_nothing(
+def test_doorbell_without_a_cancel_file_is_ignored(
     runner: Start, tmp_path: pathlib.Path, name: str
 ) -> None:
     r = runner(f"cancels.py:{name}")
@@ -148,9 +148,7 @@ def test_bell_without_a_cancel_file_means_nothing(
 
 
 @pytest.mark.parametrize("name", ["sleeps", "async_sleeps"])
-def test_cancel_of_somebody_else_means_nothing(
-    runner: Start, tmp_path: pathlib.Path, name: str
-) -> None:
+def test_cancel_of_another_id_is_ignored(runner: Start, tmp_path: pathlib.Path, name: str) -> None:
     m = marked(runner, name, tmp_path)
     m.begin("a")
     m.runner.cancel("b")
@@ -158,7 +156,7 @@ def test_cancel_of_somebody_else_means_nothing(
     assert m.cancel("a")["status"] == "canceled"
 
 
-def test_bell_during_setup_is_harmless(runner: Start, tmp_path: pathlib.Path) -> None:
+def test_doorbell_during_setup_is_ignored(runner: Start, tmp_path: pathlib.Path) -> None:
     r = runner("boot.py:SlowSetup", ready=False)
     r.wait_for("openapi.json")
     r.process.send_signal(signal.SIGUSR1)
@@ -179,7 +177,7 @@ def test_task_that_is_canceled_before_its_first_step_is_answered(
     assert m.marks("b") == []
 
 
-def test_cancel_ends_one_of_several(runner: Start, tmp_path: pathlib.Path) -> None:
+def test_cancel_ends_only_one_of_several_predictions(runner: Start, tmp_path: pathlib.Path) -> None:
     m = marked(runner, "async_sleeps", tmp_path, "--max-concurrency", "3")
     for id in ("a", "b", "c"):
         m.begin(id)

@@ -38,7 +38,9 @@ def test_256_predictions_run_at_once(runner: Start) -> None:
     assert {r.response(id)["status"] for id in ids} == {"succeeded"}
 
 
-def test_busy_and_ready_come_with_the_last_slot_only(runner: Start, tmp_path: pathlib.Path) -> None:
+def test_busy_and_ready_are_signaled_for_the_last_slot_only(
+    runner: Start, tmp_path: pathlib.Path
+) -> None:
     g = Gates(runner("many.py:waits_for", "--max-concurrency", "2"), tmp_path)
     g.begin("a")
     g.end("a")
@@ -129,7 +131,7 @@ def test_stop_lets_the_running_predictions_end_first(
     assert g.runner.get("response-a.json")["status"] == "succeeded"
 
 
-def test_look_here_comes_once_for_a_burst_of_ends(runner: Start, tmp_path: pathlib.Path) -> None:
+def test_sighup_is_sent_once_for_a_burst_of_ends(runner: Start, tmp_path: pathlib.Path) -> None:
     g = Gates(runner("many.py:waits_for", "--max-concurrency", "64"), tmp_path)
     for n in range(64):
         g.runner.send(f"id{n}", {"path": str(tmp_path / "gate")})

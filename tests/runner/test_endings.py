@@ -169,7 +169,7 @@ def test_other_names_in_the_directory_are_left_alone(shared: Start, name: str) -
 
 
 @pytest.mark.parametrize("name", ["greet", "async_greet"])
-def test_request_that_is_gone_before_it_was_read_is_ignored(shared: Start, name: str) -> None:
+def test_request_that_is_removed_before_it_is_read_is_ignored(shared: Start, name: str) -> None:
     r = shared(f"endings.py:{name}")
     r.put("request-gone.json", {})
     (r.path / "request-gone.json").unlink(missing_ok=True)
@@ -183,9 +183,7 @@ def test_long_id_is_answered(shared: Start, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["greet", "async_greet"])
-def test_answer_that_cannot_be_written_ends_the_runner_so_that_the_server_learns_of_it(
-    runner: Start, name: str
-) -> None:
+def test_response_that_cannot_be_written_ends_the_runner(runner: Start, name: str) -> None:
     r = runner(f"endings.py:{name}")
     half = r.path / ".tmp" / "request"
     half.write_text(

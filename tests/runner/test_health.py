@@ -26,7 +26,7 @@ ANSWERS = [
 
 
 @pytest.mark.parametrize(("name", "error"), ANSWERS)
-def test_healthcheck_is_asked_each_time_and_says_why_not(
+def test_healthcheck_is_called_for_each_request_and_its_reason_is_reported(
     shared: Start, name: str, error: str | None
 ) -> None:
     r = shared(f"checks.py:{name}")
@@ -40,7 +40,7 @@ def test_healthcheck_is_asked_each_time_and_says_why_not(
     assert r.predict()["output"] == "done"
 
 
-def test_answer_is_the_one_of_now(runner: Start) -> None:
+def test_healthcheck_result_is_not_cached(runner: Start) -> None:
     r = runner("checks.py:Wakes")
     assert r.health(1)["healthy"] is False
     assert r.health(2)["healthy"] is True
@@ -78,7 +78,7 @@ def test_healthcheck_that_hangs_is_the_only_one_until_it_returns(
 
 
 @pytest.mark.parametrize("name", HANGING)
-def test_healthcheck_that_hangs_does_not_keep_the_runner_from_its_end(
+def test_healthcheck_that_hangs_does_not_delay_the_exit_of_the_runner(
     runner: Start, name: str
 ) -> None:
     r = runner(f"checks.py:{name}")
@@ -98,7 +98,7 @@ def test_health_is_answered_during_a_prediction(shared: Start, name: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["Healthy", "AsyncHealthy"])
-def test_request_that_was_there_before_the_model_is_answered(runner: Start, name: str) -> None:
+def test_health_request_from_before_the_start_is_answered(runner: Start, name: str) -> None:
     r = runner(f"checks.py:{name}", ready=False)
     assert r.health(1)["healthy"] is True
 

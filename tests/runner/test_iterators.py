@@ -37,7 +37,7 @@ def test_each_item_is_an_event_and_the_output_is_streamed(shared: Start, name: s
 
 
 @pytest.mark.parametrize("name", ["words", "async_words"])
-def test_pieces_of_text_stay_pieces_also_empty_ones(shared: Start, name: str) -> None:
+def test_yielded_strings_stay_separate_items_even_empty_ones(shared: Start, name: str) -> None:
     r = shared(f"iterators.py:{name}")
     assert r.chunks(r.predict()["id"]) == ["Hel", "", "lo"]
 
@@ -56,12 +56,12 @@ def test_generator_that_was_not_declared_is_a_list(shared: Start, name: str) -> 
     assert (response["streamed"], response["output"]) == (False, [0, 1, 2]), response
 
 
-def test_text_for_an_iterator_is_one_item(shared: Start) -> None:
+def test_string_returned_for_an_iterator_is_one_item(shared: Start) -> None:
     response = shared("iterators.py:returned_text").predict()
     assert (response["streamed"], response["output"]) == (False, ["abc"])
 
 
-def test_none_for_an_iterator_is_null(shared: Start) -> None:
+def test_none_returned_for_an_iterator_is_null(shared: Start) -> None:
     response = shared("iterators.py:nothing").predict()
     assert (response["status"], response["streamed"], response["output"]) == (
         "succeeded",
@@ -98,7 +98,7 @@ def test_pointers_of_files_are_relative_to_their_item(shared: Start) -> None:
     assert [event["chunk"] for event in events] == [{"frames": [None]}] * 2
 
 
-def test_in_memory_files_of_all_items_have_places_of_their_own(shared: Start) -> None:
+def test_in_memory_files_of_different_items_have_different_paths(shared: Start) -> None:
     r = shared("iterators.py:in_memory_files")
     paths = [entry["path"] for event in r.events(r.predict()["id"]) for entry in event["files"]]
     assert [pathlib.Path(path).read_text() for path in paths] == ["a", "b", "c"]
@@ -112,7 +112,7 @@ def _rings_while_running(r: Runner, id: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["numbers", "async_numbers"])
-def test_server_is_told_of_items(runner: Start, name: str) -> None:
+def test_server_is_signaled_about_items(runner: Start, name: str) -> None:
     r = runner(f"iterators.py:{name}")
     r.rung.clear()
     _rings_while_running(r, "a")

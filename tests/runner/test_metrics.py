@@ -111,7 +111,7 @@ def test_wrong_metric_is_refused_by_name_and_changes_nothing(
     assert len(model.events(response["id"])) == len(good)
 
 
-def test_events_tell_each_recording_and_the_whole_of_its_key(model: Runner) -> None:
+def test_each_recording_is_an_event_with_the_whole_value_of_its_key(model: Runner) -> None:
     steps = [
         ["a", 1],
         ["a", 2, "incr"],

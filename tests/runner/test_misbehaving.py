@@ -46,7 +46,9 @@ DEEDS = [
 
 @pytest.mark.parametrize("name", ["misbehaves", "async_misbehaves"])
 @pytest.mark.parametrize("deed", DEEDS)
-def test_answer_comes_and_the_next_prediction_works(runner: Start, name: str, deed: str) -> None:
+def test_misbehaving_prediction_is_answered_and_the_next_one_works(
+    runner: Start, name: str, deed: str
+) -> None:
     r = runner(f"misbehaves.py:{name}")
     response = r.predict({"deed": deed})
     assert (response["status"], response["output"]) == ("succeeded", "done"), response
@@ -70,7 +72,7 @@ def test_runner_that_starts_with_closed_descriptors_works(
 
 
 @pytest.mark.parametrize("deed", ["every signal", "ignored", "blocked", "os", "signal"])
-def test_cancel_works_in_the_next_prediction_all_the_same(runner: Start, deed: str) -> None:
+def test_cancel_works_in_the_prediction_after_a_misbehaving_one(runner: Start, deed: str) -> None:
     r = runner("misbehaves.py:cancelable")
     assert r.predict({"deed": deed, "seconds": 0})["output"] == "slept"
     r.send("a", {"deed": "", "seconds": 60})
@@ -79,7 +81,7 @@ def test_cancel_works_in_the_next_prediction_all_the_same(runner: Start, deed: s
     assert r.response("a")["status"] == "canceled"
 
 
-def test_50_mb_of_text_arrive_whole_on_the_pipe(runner: Start) -> None:
+def test_50_mb_of_text_arrive_complete_on_the_pipe(runner: Start) -> None:
     r = runner("misbehaves.py:misbehaves")
     assert r.predict({"deed": "50 MB"})["output"] == "done"
     until("the text", lambda: len(r.lent.text) == 50_000_000)
@@ -94,7 +96,9 @@ def test_task_that_calls_exit_fails_its_prediction_only(runner: Start) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR2])
-def test_signals_that_a_model_takes_are_its_own(runner: Start, number: signal.Signals) -> None:
+def test_signal_handled_by_the_model_does_not_disturb_the_runner(
+    runner: Start, number: signal.Signals
+) -> None:
     r = runner("misbehaves.py:misbehaves")
     assert r.predict({"deed": "every signal"})["output"] == "done"
     r.process.send_signal(number)

@@ -171,7 +171,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("code", "error"), REFUSED, ids=[row[0][:50] for row in REFUSED])
-def test_value_without_a_form_in_json_fails_and_names_its_place(
+def test_value_that_json_cannot_hold_fails_and_names_its_place(
     shared: Start, code: str, error: str
 ) -> None:
     response = shared("evaluate.py:predict").predict({"code": code})
@@ -228,7 +228,7 @@ def test_file_that_was_in_the_temporary_directory_before_is_kept(
     assert (entry["path"], entry["temporary"]) == (str(tmp_path / "old.png"), False)
 
 
-def test_hard_or_symbolic_link_to_an_old_file_does_not_cost_that_file(
+def test_returned_link_to_an_old_file_does_not_remove_that_file(
     model: Runner, tmp_path: pathlib.Path
 ) -> None:
     (tmp_path / "old.png").write_text("old")
@@ -239,7 +239,7 @@ def test_hard_or_symbolic_link_to_an_old_file_does_not_cost_that_file(
 
 
 @pytest.mark.parametrize("output", ["Path({!r})", "open({!r})"])
-def test_file_is_called_what_the_link_to_it_is_called(
+def test_linked_file_has_the_name_of_the_link(
     model: Runner, tmp_path: pathlib.Path, output: str
 ) -> None:
     (tmp_path / "1960").write_text("glTF")
@@ -265,7 +265,7 @@ def test_file_behind_a_linked_directory_has_its_own_name(
 
 
 @pytest.mark.parametrize("kept", [False, True], ids=["dropped", "kept"])
-def test_file_that_goes_with_its_object_is_copied(model: Runner, kept: bool) -> None:
+def test_file_that_is_removed_with_its_object_is_copied(model: Runner, kept: bool) -> None:
     made = "at_start(tempfile.NamedTemporaryFile(suffix='.png'), b'contents')"
     code = f"vars(tempfile).setdefault('kept', {made})" if kept else made
     (entry,) = model.predict({"code": f"[{code}]"})["files"]
@@ -312,6 +312,6 @@ def test_open_file_is_sent_from_its_beginning(shared: Start, code: str, name: st
         assert path == str(r.path / f"outputs/{id}/0/{name}")
 
 
-def test_two_in_memory_files_do_not_meet(model: Runner) -> None:
+def test_two_in_memory_files_have_different_paths(model: Runner) -> None:
     files = model.predict({"code": "[io.BytesIO(b'a'), io.BytesIO(b'b')]"})["files"]
     assert [pathlib.Path(entry["path"]).read_text() for entry in files] == ["a", "b"]

@@ -49,7 +49,7 @@ def predict(pace: sync_runner.Pace, clock: list[float], begun: float, ended: flo
     pace.end()
 
 
-def test_it_stays_awake_where_requests_come_fast(clock: list[float]) -> None:
+def test_runner_stays_awake_between_fast_requests(clock: list[float]) -> None:
     pace = sync_runner.Pace(0.5)
     predict(pace, clock, 100, 100.1)
     assert pace.awake_until == 0, "one alone says nothing"
@@ -59,7 +59,7 @@ def test_it_stays_awake_where_requests_come_fast(clock: list[float]) -> None:
     assert pace.awake_until == 0, "it came too late"
 
 
-def test_the_server_looks_for_no_longer_than_that(clock: list[float]) -> None:
+def test_prediction_is_brief_only_within_the_pace(clock: list[float]) -> None:
     pace = sync_runner.Pace(0.5)
     pace.begin()
     assert pace.brief()
@@ -67,7 +67,7 @@ def test_the_server_looks_for_no_longer_than_that(clock: list[float]) -> None:
     assert not pace.brief()
 
 
-def test_without_it_nothing_is_awaited(clock: list[float]) -> None:
+def test_pace_of_zero_never_waits(clock: list[float]) -> None:
     pace = sync_runner.Pace(0.0)
     for _ in range(3):
         pace.begin()
@@ -77,7 +77,7 @@ def test_without_it_nothing_is_awaited(clock: list[float]) -> None:
 
 
 @pytest.mark.parametrize("awake", [0.0, 0.02, 30.0], ids=["asleep", "falls asleep", "awake"])
-def test_names_come_awake_or_asleep(tmp_path: pathlib.Path, awake: float) -> None:
+def test_new_files_are_seen_awake_or_asleep(tmp_path: pathlib.Path, awake: float) -> None:
     (tmp_path / "half").mkdir()
     (tmp_path / "spool").mkdir()
     names: Watch = watch(str(tmp_path / "spool"))

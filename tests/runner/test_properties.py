@@ -56,7 +56,7 @@ def test_a_request_file_of_any_bytes_is_read_or_refused(data):
 
 @given(JSON)
 @quick
-def test_what_is_encoded_is_decoded_to_the_same(value):
+def test_encoded_json_decodes_to_the_same_value(value):
     assert decode(encode(value)) == value
     assert json.loads(encode(value)) == value
 
@@ -100,7 +100,7 @@ def test_an_output_of_any_kind_is_json_or_refused_with_its_place(value):
 
 @given(JSON)
 @quick
-def test_an_output_of_plain_json_comes_out_as_it_is(value):
+def test_an_output_of_plain_json_is_unchanged(value):
     assert json.loads(encode_output(value, FileTable(lambda: "/nowhere"))) == value
 
 
@@ -120,7 +120,7 @@ def test_a_character_that_is_two_surrogates_stays_whole(text):
 
 @given(TEXT)
 @quick
-def test_a_file_name_of_an_id_leads_nowhere_else(id):
+def test_the_file_name_of_an_id_stays_in_the_directory(id):
     name = file_id(id)
     assert (
         name
@@ -153,7 +153,7 @@ ANNOTATIONS = [
 
 @given(st.sampled_from(ANNOTATIONS), VALUES)
 @quick
-def test_an_input_is_made_into_its_type_or_refused(annotation, value):
+def test_an_input_is_converted_to_its_type_or_refused(annotation, value):
     scope: dict = {}
     exec("from typing import *", scope)
     try:
