@@ -11,7 +11,6 @@ import (
 	"github.com/coggo/coggo/internal/pool"
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/schema"
-	"github.com/coggo/coggo/internal/spool"
 	"github.com/coggo/coggo/internal/supervisor"
 )
 
@@ -103,7 +102,7 @@ func (s *session) until(ok func() bool) error {
 // notReady says why no prediction can be made. The traceback, or every problem of the signature, is
 // on standard error already.
 func (s *session) notReady() error {
-	if s.supervisor.SetupResult().Failure == spool.Refused {
+	if s.supervisor.SetupResult().Refused() {
 		return errors.New("the model can't be served as it is written")
 	}
 	_, _, err := s.supervisor.Create(prediction.Request{Method: prediction.Predict}, false)

@@ -59,7 +59,7 @@ type SetupResult struct {
 	StartedAt      time.Time `json:"started_at"`
 	CompletedAt    time.Time `json:"completed_at"`
 	Stage          string    `json:"stage"`   // what failed
-	Failure        string    `json:"failure"` // Refused or Raised, or "" of a runner that doesn't say it
+	Failure        string    `json:"failure"` // of what kind; "" of a runner that doesn't say it
 	Error          string    `json:"error"`
 	Traceback      string    `json:"traceback"`
 	Warnings       []string  `json:"warnings"`
@@ -72,11 +72,9 @@ type SetupResult struct {
 	Cog            string    `json:"cog"`
 }
 
-// How loading or setup failed.
-const (
-	Refused = "refused" // the runner cannot serve the model as it is written: Traceback lists the problems
-	Raised  = "raised"  // code of the model raised an exception: Traceback is its traceback
-)
+// Refused reports whether the runner cannot serve the model as it is written: Traceback then lists
+// the problems. Else code of the model raised an exception, or the runner doesn't say it.
+func (r SetupResult) Refused() bool { return r.Failure == "refused" }
 
 // Batch is what a model says of calls that answer several predictions.
 type Batch struct {

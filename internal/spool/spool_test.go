@@ -203,7 +203,7 @@ func TestSetupResults(t *testing.T) {
 	place(t, d, "setup-result.failed.json", "setup-result.json")
 	r, ok, err := d.SetupResult()
 	if err != nil || !ok || r.Status != "failed" || r.Error != "weights missing" || !strings.Contains(r.Traceback, "predict.py") || r.MaxConcurrency != 8 ||
-		r.Stage != "setup" || r.Failure != spool.Raised || r.Batch == nil || *r.Batch != (spool.Batch{MaxSize: 8, Wait: 0.005}) {
+		r.Stage != "setup" || r.Failure != "raised" || r.Refused() || r.Batch == nil || *r.Batch != (spool.Batch{MaxSize: 8, Wait: 0.005}) {
 		t.Errorf("got %+v, %v, %v", r, ok, err)
 	}
 	overwrite := func(text string) {
@@ -212,8 +212,12 @@ func TestSetupResults(t *testing.T) {
 		}
 	}
 	overwrite(`{"protocol": 1, "status": "failed", "stage": "setup", "error": "weights missing"}`)
-	if r, ok, err := d.SetupResult(); err != nil || !ok || r.Failure != "" || r.Error != "weights missing" {
+	if r, ok, err := d.SetupResult(); err != nil || !ok || r.Refused() || r.Error != "weights missing" {
 		t.Errorf("a runner that does not say the kind of failure: %+v, %v, %v", r, ok, err)
+	}
+	overwrite(`{"protocol": 1, "status": "failed", "stage": "import", "failure": "refused", "error": "no such file"}`)
+	if r, ok, err := d.SetupResult(); err != nil || !ok || !r.Refused() {
+		t.Errorf("a model that the runner refuses: %+v, %v, %v", r, ok, err)
 	}
 	overwrite(`{"protocol": 99}`)
 	if _, ok, err := d.SetupResult(); ok || err == nil {
