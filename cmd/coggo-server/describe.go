@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -78,21 +77,6 @@ func (v *values) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, &v.property)
 }
 
-// components are the schemas of a document by their names, as inputs are checked against them.
-type components map[string]json.RawMessage
-
-func componentsOf(document *schema.Document) components {
-	var parsed struct {
-		Components struct {
-			Schemas components `json:"schemas"`
-		} `json:"components"`
-		Exact components `json:"x-cog-exact"`
-	}
-	_ = json.Unmarshal(document.JSON(), &parsed) // the document was parsed before
-	maps.Copy(parsed.Components.Schemas, parsed.Exact)
-	return parsed.Components.Schemas
-}
-
 // signature is what a method takes and returns.
 type signature struct {
 	inputs []property // in the order of the author
@@ -102,12 +86,12 @@ type signature struct {
 
 // signatureOf is what predict takes and returns.
 func signatureOf(document *schema.Document) signature {
-	return readSignature(document, "Input", "Output")
+	return readSignature(document, schema.PredictInput, schema.PredictOutput)
 }
 
 // trainingOf is what train takes and returns, if the model can be trained.
 func trainingOf(document *schema.Document) (s signature, ok bool) {
-	return readSignature(document, "TrainingInput", "TrainingOutput"), document.Train() != nil
+	return readSignature(document, schema.TrainInput, schema.TrainOutput), document.Train() != nil
 }
 
 func readSignature(document *schema.Document, inputName, outputName string) signature {
@@ -116,20 +100,20 @@ func readSignature(document *schema.Document, inputName, outputName string) sign
 		Required   []string `json:"required"`
 		Additional any      `json:"additionalProperties"`
 	}
-	schemas := componentsOf(document)
-	_ = json.Unmarshal(schemas[inputName], &input)
+	components := document.Exact()
+	_ = components.Decode(inputName, &input) // a schema that cannot be read shows nothing
 	s := signature{open: input.Additional == true}
 	for _, p := range input.Properties {
 		p.required = slices.Contains(input.Required, p.name)
 		if len(p.AllOf) == 1 { // a choice: its values stand in a component of their own
 			var choices property
-			_ = json.Unmarshal(schemas[strings.TrimPrefix(p.AllOf[0].Ref, "#/components/schemas/")], &choices)
+			_ = json.Unmarshal(components.Refer(p.AllOf[0].Ref), &choices)
 			p.Type, p.Enum = choices.Type, choices.Enum
 		}
 		s.inputs = append(s.inputs, p)
 	}
 	slices.SortFunc(s.inputs, func(a, b property) int { return cmp.Compare(a.Order, b.Order) })
-	_ = json.Unmarshal(schemas[outputName], &s.output)
+	_ = components.Decode(outputName, &s.output)
 	return s
 }
 

@@ -22,8 +22,9 @@ const (
 // defaults to change, as far as they are short. amiss says which of the values the model refuses:
 // only its author knows one that fits.
 func example(document *schema.Document) (input json.RawMessage, amiss []schema.Problem) {
-	components := componentsOf(document)
-	properties := components.decode(components["Input"]).Properties
+	exact := document.Exact()
+	components := components{exact}
+	properties := components.decode(exact[schema.PredictInput]).Properties
 	inputs := signatureOf(document).inputs
 	var members []string
 	for _, p := range inputs {
@@ -92,12 +93,15 @@ type shape struct {
 	Required   []string                   `json:"required"`
 }
 
+// components are those that the schemas of an example refer to.
+type components struct{ schema.Components }
+
 // decode reads a schema, and the one that it refers to in its place.
 func (c components) decode(source json.RawMessage) (s shape) {
 	_ = json.Unmarshal(source, &s) // a schema that cannot be read has no sample
 	switch {
 	case s.Ref != "":
-		return c.decode(c[strings.TrimPrefix(s.Ref, "#/components/schemas/")])
+		return c.decode(c.Refer(s.Ref))
 	case len(s.AllOf) == 1:
 		return c.decode(s.AllOf[0])
 	}

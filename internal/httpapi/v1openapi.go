@@ -4,7 +4,6 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"strings"
 
@@ -32,21 +31,11 @@ func (a *API) openapiV1(w http.ResponseWriter, r *http.Request) error {
 
 // completeV1 fills the gaps of documentV1, whose paths begin at base.
 func completeV1(doc *schema.Document, base string) (whole map[string]any, err error) {
-	var model struct {
-		Info struct {
-			Description string `json:"description"`
-		} `json:"info"`
-		Components struct {
-			Schemas map[string]json.RawMessage `json:"schemas"`
-		} `json:"components"`
-	}
-	if err := json.Unmarshal(doc.JSON(), &model); err != nil {
-		return nil, fmt.Errorf("read the model's document: %w", err)
-	}
 	var request struct {
 		Required []string `json:"required"`
 	}
-	if err := json.Unmarshal(model.Components.Schemas["PredictionRequest"], &request); err != nil {
+	components := doc.Components()
+	if err := components.Decode(schema.PredictRequest, &request); err != nil {
 		return nil, fmt.Errorf("read the model's document: %w", err)
 	}
 	object := `{"$ref":"#/components/schemas/PredictionResponse"}`
@@ -64,21 +53,15 @@ func completeV1(doc *schema.Document, base string) (whole map[string]any, err er
 		return nil, fmt.Errorf("complete the document: %w", err)
 	}
 	schemas := whole["components"].(map[string]any)["schemas"].(map[string]any) // as the file has them
-	maps.Copy(schemas, anyValues(model.Components.Schemas))
+	for name, component := range components {
+		schemas[name] = component
+	}
 	whole["servers"] = []map[string]string{{"url": base}}
-	if about := model.Info.Description; about != "" {
+	if about := doc.Description(); about != "" {
 		info := whole["info"].(map[string]any)
 		info["description"] = fmt.Sprint(about, "\n\n", info["description"])
 	}
 	return whole, nil
-}
-
-func anyValues(raw map[string]json.RawMessage) map[string]any {
-	values := map[string]any{}
-	for name, value := range raw {
-		values[name] = value
-	}
-	return values
 }
 
 // refusedV1 is the end of a list of responses.

@@ -124,7 +124,7 @@ var known = func() map[string]bool {
 // compiler turns schemas into nodes. open has the components that are being compiled, so that it
 // finds a cycle.
 type compiler struct {
-	components map[string]json.RawMessage
+	components Components
 	open       map[string]bool
 }
 

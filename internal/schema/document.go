@@ -24,9 +24,7 @@ package schema
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"maps"
 )
 
 // Document is a model's OpenAPI document.
@@ -56,35 +54,25 @@ func (d *Document) LimitFiles(count int) {
 // predictions, or has one that cannot be checked: a $ref to a missing component or to itself, an
 // unknown type, an unchecked keyword, a pattern that does not compile.
 func Parse(doc []byte) (*Document, error) {
-	var parsed struct {
-		Paths map[string]struct {
-			Post struct {
-				Streaming bool `json:"x-cog-streaming"`
-			} `json:"post"`
-		} `json:"paths"`
-		Components struct {
-			Schemas map[string]json.RawMessage `json:"schemas"`
-		} `json:"components"`
-		Exact map[string]json.RawMessage `json:"x-cog-exact"`
-	}
+	var parsed contents
 	if err := json.Unmarshal(doc, &parsed); err != nil {
 		return nil, fmt.Errorf("OpenAPI document: %w", err)
 	}
-	if _, ok := parsed.Components.Schemas["Input"]; !ok {
-		return nil, errors.New("OpenAPI document: components.schemas.Input is missing")
+	if _, ok := parsed.Components.Schemas[PredictInput]; !ok {
+		return nil, fmt.Errorf("OpenAPI document: components.schemas.%s is missing", PredictInput)
 	}
-	maps.Copy(parsed.Components.Schemas, parsed.Exact)
+	components := parsed.checked()
 	d := &Document{text: doc, streaming: parsed.Paths["/predictions"].Post.Streaming}
 	var err error
-	if d.predict, err = newInput(parsed.Components.Schemas, "Input"); err != nil {
+	if d.predict, err = newInput(components, PredictInput); err != nil {
 		return nil, err
 	}
-	d.train, err = newInput(parsed.Components.Schemas, "TrainingInput")
+	d.train, err = newInput(components, TrainInput)
 	return d, err
 }
 
 // newInput compiles the component with that name; it returns nil if there isn't one.
-func newInput(components map[string]json.RawMessage, name string) (*Input, error) {
+func newInput(components Components, name string) (*Input, error) {
 	if _, ok := components[name]; !ok {
 		return nil, nil
 	}

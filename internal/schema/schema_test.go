@@ -3,6 +3,7 @@ package schema_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,6 +85,40 @@ func TestTheExactSchemaIsCheckedWhereTheComponentSaysLess(t *testing.T) {
 		t.Errorf("input = %s", got)
 	}
 	refuse(t, d.Predict(), `{"d": {"a": "x"}}`)
+}
+
+func TestReadersGetTheComponentsOfADocument(t *testing.T) {
+	d, err := schema.Parse([]byte(`{"info": {"description": "It greets."}, "components": {"schemas": {
+		"Input": {"type": "object"}, "Output": {"type": "string"}}},
+		"x-cog-exact": {"Input": {"type": "object", "required": ["d"]}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := d.Description(); got != "It greets." {
+		t.Errorf("Description() = %q", got)
+	}
+	type names struct{ Required []string }
+	for _, row := range []struct {
+		name       string
+		components schema.Components
+		required   []string
+	}{{"Components", d.Components(), nil}, {"Exact", d.Exact(), []string{"d"}}} {
+		var input names
+		if err := row.components.Decode(schema.PredictInput, &input); err != nil || !slices.Equal(input.Required, row.required) {
+			t.Errorf("%s: %v, %v", row.name, input, err)
+		}
+		if got := string(row.components.Refer("#/components/schemas/Output")); got != `{"type": "string"}` {
+			t.Errorf("%s: Refer = %s", row.name, got)
+		}
+	}
+	if got := d.Components().Refer("other.json#/Output"); got != nil {
+		t.Errorf("Refer to another document = %s", got)
+	}
+	for name, reason := range map[string]string{schema.TrainInput: "TrainingInput is missing", schema.PredictOutput: "cannot unmarshal"} {
+		if err := d.Components().Decode(name, new([]string)); err == nil || !strings.Contains(err.Error(), reason) {
+			t.Errorf("Decode %s: %v; want %q", name, err, reason)
+		}
+	}
 }
 
 func TestADocumentThatCannotBeCheckedIsRefusedWithTheReason(t *testing.T) {

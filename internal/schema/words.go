@@ -29,9 +29,6 @@ var annotations = []string{
 // flags are keywords that hold if any of the merged schemas has them.
 var flags = []string{"nullable", "writeOnly", "x-cog-secret", "x-cog-any", "x-cog-url"}
 
-// componentPrefix is the beginning of a $ref to a component.
-const componentPrefix = "#/components/schemas/"
-
 // read merges a schema with all schemas that it refers to. It also returns the components among
 // them, which stay open until the caller closes them.
 func (c *compiler) read(source json.RawMessage) (w words, opened []string, err error) {
