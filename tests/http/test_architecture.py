@@ -44,7 +44,7 @@ def test_every_package_has_a_row_with_its_imports():
     }
 
 
-def test_the_picture_has_no_arrow_that_is_not_there():
+def test_every_arrow_of_the_picture_is_an_import():
     [picture] = re.findall(r"```mermaid\n(.*?    httpapi --> .*?)```", PAGE, re.DOTALL)
     shown = set(re.findall(r"(\w+) --> (\w+)", picture))
     left_out = {"jsonscan", "weburl", "prediction"}
@@ -106,7 +106,7 @@ def test_every_word_of_the_glossary_is_used():
     assert [word for word in words if not re.search(rf"\b{word}", text)] == []
 
 
-def test_every_lock_that_is_named_is_there():
+def test_every_lock_of_the_page_exists():
     named = set(re.findall(r"`(?:\w+\.)?(\w+)\.mu`", section("Locks")))
     source = "\n".join(go_files().values())
     there = re.findall(r"^(?:type|var) (\w+) (?:= )?struct \{(.*?)^\}", source, re.M | re.S)

@@ -91,7 +91,7 @@ def test_401_without_the_token(server, method, path):
         f"Bearer {TOKEN}, Bearer {TOKEN}",
     ],
 )
-def test_401_with_another(server, shown):
+def test_401_with_another_token(server, shown):
     assert server.ask("POST", "/predictions", {}, Authorization=shown).status == 401
 
 
@@ -106,11 +106,11 @@ def test_200_with_the_token(server, scheme):
 
 @pytest.mark.parametrize("path", ["/health-check", "/livez", "/readyz", "/metrics", "/docs/media"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_probes_scrapers_and_frames_need_none(server, method, path):
+def test_probes_scrapers_and_frames_need_no_token(server, method, path):
     assert server.ask(method, path).status == 200
 
 
-def test_the_model_never_sees_it(server):
+def test_the_model_never_sees_the_token(server):
     output = server.ask("POST", "/predictions", {}, **bearer(TOKEN)).json["output"]
     assert "PATH" in output and TOKEN not in output and "COGGO_AUTH_TOKEN" not in output
     logs = server.get("/health-check", **bearer(TOKEN)).json["setup"]["logs"]

@@ -88,7 +88,7 @@ def test_a_canceled_prediction_ends_canceled_with_what_it_had(server, receiver, 
     assert server.predict({}).json["output"] == ["0", "1"], "the next prediction works"
 
 
-def test_an_error_on_the_way_out_is_still_a_cancel_or_a_failure(server):
+def test_an_error_during_the_cleanup_is_a_cancel_or_a_failure(server):
     server.predict({"how": "raises another"}, ASYNC_HEADER, id="another")
     yielded(server, "another")
     cancel(server, "another")
@@ -260,7 +260,7 @@ STUBBORN = model_source("http/cancel_stubborn")
 
 
 @pytest.mark.parametrize("how", ["blocks signals", "swallows"])
-def test_a_model_that_goes_on_is_replaced(start, receiver, how):
+def test_a_model_that_ignores_a_cancel_is_replaced(start, receiver, how):
     server = start(STUBBORN, "--cancel-grace", "300ms")
     pid = server.predict({}).json["output"]
     server.predict({"how": how}, ASYNC_HEADER, id="it", webhook=receiver.url)
@@ -283,7 +283,7 @@ def test_a_model_that_waits_for_a_child_is_canceled(start):
     assert server.ended("it", 5)["status"] == "canceled"
 
 
-def test_others_go_on_when_one_of_many_is_canceled(start):
+def test_other_predictions_continue_when_one_of_many_is_canceled(start):
     server = start(ASYNC, "--max-concurrency", "4")
     for n in range(4):
         server.predict({"how": "sleep", "n": n}, ASYNC_HEADER, id=f"p{n}")
@@ -322,7 +322,7 @@ def test_a_prediction_with_any_other_end_cannot_be_canceled(sync_server):
         assert (answer.status, answer.json) == (404, {})
 
 
-def test_a_canceled_prediction_that_is_not_kept_is_not_there(start):
+def test_a_canceled_prediction_that_is_not_retained_is_not_found(start):
     server = start(MODEL, "--retain", "0")
     server.predict({"how": "sleep"}, ASYNC_HEADER, id="gone")
     assert cancel(server, "gone").status == 200
@@ -342,7 +342,7 @@ def test_an_unknown_id_is_not_found(sync_server, path):
 STUBBORN_BESIDE_OTHERS = model_source("http/cancel_stubborn_beside_others")
 
 
-def test_a_replaced_runner_gets_no_prediction_any_more(start, tmp_path):
+def test_a_runner_that_is_being_replaced_gets_no_new_prediction(start, tmp_path):
     server = start(
         STUBBORN_BESIDE_OTHERS,
         "--cancel-grace",
@@ -368,9 +368,7 @@ def test_a_replaced_runner_gets_no_prediction_any_more(start, tmp_path):
     assert server.ended("last")["status"] == "succeeded"
 
 
-def test_the_id_of_a_canceled_prediction_is_refused_while_the_model_goes_on_with_it(
-    start, tmp_path
-):
+def test_the_id_of_a_canceled_prediction_is_refused_while_its_code_still_runs(start, tmp_path):
     server = start(STUBBORN_BESIDE_OTHERS, "--cancel-grace", "100ms", "--max-concurrency", "3")
     old, never, there = tmp_path / "old", str(tmp_path / "never"), tmp_path / "there"
     there.touch()

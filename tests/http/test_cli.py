@@ -79,7 +79,7 @@ def test_the_output_alone_goes_to_standard_output(place):
     assert done.stderr == "model is set up\npredicting\n"
 
 
-def test_inputs_become_what_the_model_wants(place):
+def test_inputs_are_converted_to_the_types_of_the_model(place):
     pathlib.Path("long.txt").write_text("from a file")
     done = predict(
         place, "prompt=@long.txt", "numbers=4", "numbers=5", "steps=7", "loud=yes", "how=object"
@@ -323,7 +323,7 @@ class Predictor:
 """
 
 
-def test_check_prints_warnings_and_fails_on_them_only_when_it_is_strict(place):
+def test_check_prints_warnings_and_fails_on_them_only_with_strict(place):
     (place / "model" / "predict.py").write_text(ODD)
     for flags, code, result in (
         ([], 0, "result    it works, with warnings\n"),
@@ -350,7 +350,7 @@ def test_check_shows_warnings_beside_a_setup_that_fails(place):
     assert "warnings  predict.py:3: a: default=9" in shown and "no weights" in shown
 
 
-def test_check_that_is_strict_finds_nothing_in_a_model_that_is_well(place):
+def test_strict_check_accepts_a_model_without_warnings(place):
     assert run(place, "check", "--strict").stdout.endswith("result    all is well\n")
 
 
@@ -363,7 +363,7 @@ def test_schema_warns_on_standard_error(place):
     )
 
 
-def test_a_string_or_a_file_is_given_as_the_first_of_both(place):
+def test_an_input_that_takes_a_string_or_a_file_gets_the_first_declared(place):
     (place / "model" / "predict.py").write_text(
         "from typing import Literal, Union\nfrom cog import Path\nclass Predictor:\n"
         "    def predict(self, text: Union[str, Path] = '', file: Union[Path, str] = '', size: Literal['auto', 5] = 'auto') -> str:\n"
@@ -388,7 +388,7 @@ def test_a_string_or_a_file_is_given_as_the_first_of_both(place):
         ("    def setup(self):\n        import os\n        os._exit(3)\n", "exit status 3"),
     ],
 )
-def test_check_finds_what_is_wrong_at_run_time(place, body, text):
+def test_check_reports_problems_of_setup(place, body, text):
     (place / "model" / "predict.py").write_text(
         f"class Predictor:\n{body}    def predict(self) -> str:\n        return ''\n"
     )

@@ -72,7 +72,7 @@ def serve(start, model):
     return go
 
 
-def test_the_server_takes_the_flags_of_cog(serve, store):
+def test_the_server_accepts_the_flags_of_cog(serve, store):
     server = serve(
         "--threads",
         "4",
@@ -100,7 +100,7 @@ def test_the_server_takes_the_flags_of_cog(serve, store):
 @pytest.mark.parametrize(
     "flags", [[], ["--await-explicit-shutdown", "false"], ["--await-explicit-shutdown=false"]]
 )
-def test_without_that_flag_a_signal_ends_it(serve, flags):
+def test_without_await_explicit_shutdown_a_signal_ends_the_server(serve, flags):
     server = serve("--x-mode=predict", *flags)
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(20) == 0
@@ -109,7 +109,7 @@ def test_without_that_flag_a_signal_ends_it(serve, flags):
 @pytest.mark.parametrize(
     "flags", [["--await-explicit-shutdown", "True"], ["--await-explicit-shutdown"]]
 )
-def test_other_spellings_of_awaiting(serve, flags):
+def test_await_explicit_shutdown_has_other_spellings(serve, flags):
     server = serve(*flags)
     server.process.send_signal(signal.SIGTERM)
     until("the signal is ignored", lambda: "SIGTERM ignored" in server.log())
@@ -124,7 +124,7 @@ def test_the_model_runs_in_the_interpreter_of_the_command(serve):
 
 
 @pytest.mark.parametrize("flag", ["--version", "-v"])
-def test_version(model, flag):
+def test_version_is_printed(model, flag):
     shown = python(model, "cog.server.http", flag)
     assert (shown.returncode, shown.stderr) == (0, "")
     assert shown.stdout.startswith("coggo-server ")
@@ -195,7 +195,7 @@ def predict(s: str) -> str: ...
 """
 
 
-def test_nothing_of_the_model_gets_into_the_document(model):
+def test_prints_of_the_model_do_not_get_into_the_document(model):
     (model / "predict.py").write_text(NOISE)
     shown = schema(model, "predict.py:predict")
     assert json.loads(shown.stdout)["info"]["title"] == "Cog"
@@ -232,13 +232,13 @@ def test_a_bad_model_has_no_schema(model, name):
         assert word in shown.stderr
 
 
-def test_nothing_to_load_is_said(tmp_path):
+def test_a_directory_without_a_model_is_an_error(tmp_path):
     shown = schema(tmp_path)
     assert (shown.returncode, shown.stdout) == (2, "")
     assert "cog.yaml" in shown.stderr
 
 
-def test_usage(tmp_path):
+def test_wrong_arguments_show_the_usage(tmp_path):
     assert schema(tmp_path, "--help").returncode == 0
     assert schema(tmp_path, "--nonsense").returncode == 2
     assert "FILE:NAME" in schema(tmp_path, "a", "b", "c").stderr

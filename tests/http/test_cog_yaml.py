@@ -140,7 +140,7 @@ def assert_is_served(server, at_once, trains):
 
 
 @pytest.mark.parametrize("name", WELL)
-def test_what_is_well_is_read_by_the_server_and_by_the_command(start, model, name):
+def test_a_valid_file_is_read_by_the_server_and_by_the_command(start, model, name):
     text, at_once, trains = WELL[name]
     place = model(text)
     server = start(model_dir=place)
@@ -152,7 +152,7 @@ def test_what_is_well_is_read_by_the_server_and_by_the_command(start, model, nam
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_what_is_odd_is_a_warning_of_the_server_and_of_the_commands(start, model, name):
+def test_odd_settings_are_a_warning_of_the_server_and_of_the_commands(start, model, name):
     text, at_once, said = ODD[name]
     place = model(text)
     server = start(model_dir=place)
@@ -181,13 +181,13 @@ def test_a_reference_without_a_predictor_is_refused_by_server_and_command(model,
         assert all(word in shown.stderr for word in said), shown.stderr
 
 
-def test_a_predictor_of_the_command_line_needs_nothing_of_the_file(start, model):
+def test_a_predictor_on_the_command_line_does_not_need_the_file(start, model):
     place = model("build:\n  run: [pip install x\n")
     env = {"COG_PREDICT_TYPE_STUB": "predict.py:Predictor"}
     assert_is_served(start(model_dir=place, env=env), 1, trains=False)
 
 
-def test_the_command_line_says_what_is_odd_when_it_predicts(model):
+def test_predict_on_the_command_line_prints_the_warnings(model):
     shown = command(model(PREDICT + "train: [1]\n"), BINARY, "predict", "--python", real_python())
     assert (shown.returncode, shown.stdout) == (0, "hello x\n")
     assert "cog.yaml: train is a list and not FILE:NAME" in shown.stderr

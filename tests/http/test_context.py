@@ -65,7 +65,7 @@ def test_the_context_is_not_shown_to_others(server):
     assert "context" not in server.get("/predictions/shy").json
 
 
-def test_predictions_at_once_have_their_own(start):
+def test_concurrent_predictions_have_their_own_contexts(start):
     server = start(ASYNC, "--max-concurrency", "8")
 
     async def all_at_once():

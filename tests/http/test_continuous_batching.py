@@ -34,7 +34,7 @@ def text(server: Server, **input: Any) -> str:
     return "".join(answer["output"])
 
 
-def test_it_writes_what_it_was_trained_on(server: Server) -> None:
+def test_the_model_writes_the_text_that_it_was_trained_on(server: Server) -> None:
     written = text(server, prompt="The ferry left the ", max_tokens=80, temperature=0)
     assert len(written) == 80
     known = (ROOT / "examples" / "continuous-batching" / "text.txt").read_text().split()
@@ -42,7 +42,7 @@ def test_it_writes_what_it_was_trained_on(server: Server) -> None:
     assert sum(word in known for word in words) >= len(words) // 3, written
 
 
-def test_the_same_seed_gives_the_same_text_whatever_the_batch(server: Server) -> None:
+def test_the_same_seed_gives_the_same_text_in_any_batch(server: Server) -> None:
     inputs = [
         {
             "prompt": "The ferry came "[: 4 + n % 12],

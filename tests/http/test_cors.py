@@ -50,7 +50,7 @@ def preflight(server, origin, method="POST", path="/predictions"):
         ("DELETE", "/v1/files/abcdefgh"),
     ],
 )
-def test_a_page_of_the_origin_may_ask_before(server, origin, method, path):
+def test_a_page_of_the_origin_may_send_a_preflight(server, origin, method, path):
     answer = preflight(server, origin, method, path)
     assert answer.status == 204 and answer.body == b"", "without a token: browsers show none here"
     assert answer.headers["access-control-allow-origin"] == origin
@@ -72,7 +72,7 @@ def test_a_page_of_the_origin_can_read_answers_and_refusals(server):
 @pytest.mark.parametrize(
     "origin", ["https://evil.example", APP + ".evil.example", "http://app.example.com", "null"]
 )
-def test_others_are_not_let_in(server, origin):
+def test_other_origins_are_not_allowed(server, origin):
     assert cors(preflight(server, origin)) == set()
     answer = server.get("/health-check", Origin=origin)
     assert (
@@ -82,13 +82,13 @@ def test_others_are_not_let_in(server, origin):
     )
 
 
-def test_it_is_off_by_default(closed):
+def test_cors_is_off_by_default(closed):
     assert cors(preflight(closed, APP)) == set()
     assert preflight(closed, APP).status == 405
     assert cors(closed.get("/health-check", Origin=APP)) == set()
 
 
-def test_a_star_lets_everybody_in(start_once):
+def test_a_star_allows_every_origin(start_once):
     server = start_once(MODEL, "--cors-origin", "*")
     assert preflight(server, "https://any.example").headers["access-control-allow-origin"] in (
         "*",

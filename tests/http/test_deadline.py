@@ -55,7 +55,7 @@ def test_the_shorter_deadline_counts(server):
 
 
 @pytest.mark.parametrize("given", ["5", "5.5", "5000ms", "30s", "5m", "1h30m", "1e6", "999h"])
-def test_what_ends_before_is_not_touched(patient, given):
+def test_a_prediction_that_ends_before_its_deadline_succeeds(patient, given):
     body = patient.predict({}, {"Cancel-After": given}).json
     assert body["status"] == "succeeded" and body["error"] is None
 

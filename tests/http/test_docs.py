@@ -67,7 +67,7 @@ ALL = [
 
 
 @pytest.mark.parametrize("block", ALL, ids=lambda b: f"{b.document}-{b.commands[0][0][:60]}")
-def test_the_commands_answer_as_printed(start, tmp_path, block):
+def test_the_commands_print_the_documented_answers(start, tmp_path, block):
     if block.example == "mine":
         write_files(block.document, tmp_path / "model")
     else:
@@ -122,13 +122,13 @@ JAVASCRIPT = ["node", "--input-type=module", "-e"]
 
 
 @pytest.mark.parametrize("program", programs("docs/http-api.md", "python"))
-def test_the_python_programs_print_what_they_say(start, tmp_path, program):
+def test_the_python_programs_print_the_documented_output(start, tmp_path, program):
     check_program(start, tmp_path, program, PYTHON, tmp_path)
 
 
 @pytest.mark.skipif(not CLIENT.exists(), reason="make test installs the client where npm is")
 @pytest.mark.parametrize("program", programs("docs/http-api.md", "javascript"))
-def test_the_javascript_programs_print_what_they_say(start, tmp_path, program):
+def test_the_javascript_programs_print_the_documented_output(start, tmp_path, program):
     check_program(start, tmp_path, program, JAVASCRIPT, ROOT / "tests" / "v1js")
 
 
@@ -142,7 +142,7 @@ def check_client(start, tmp_path, program: Program, command: list[str]) -> None:
 
 
 @pytest.mark.parametrize("program", programs("docs/clients.md", "python"), ids=lambda p: p.prints)
-def test_the_clients_in_python(start, tmp_path, program):
+def test_the_python_clients_work(start, tmp_path, program):
     check_client(start, tmp_path, program, PYTHON)
 
 
@@ -150,7 +150,7 @@ def test_the_clients_in_python(start, tmp_path, program):
 @pytest.mark.parametrize(
     "program", programs("docs/clients.md", "javascript"), ids=lambda p: p.prints
 )
-def test_the_clients_in_javascript(start, tmp_path, program):
+def test_the_javascript_clients_work(start, tmp_path, program):
     check_client(start, tmp_path, program, JAVASCRIPT)
 
 
@@ -252,7 +252,7 @@ def test_the_commands_of_contributing_work():
         assert "no tests to run" not in said
 
 
-def test_the_files_that_contributing_names_are_there():
+def test_the_files_that_contributing_names_exist():
     named = set(
         re.findall(
             r"`((?:cmd|internal|python|docs|tests|deploy|examples)/[\w./-]+)`",
@@ -263,7 +263,7 @@ def test_the_files_that_contributing_names_are_there():
     assert {name for name in named if not (ROOT / name).exists()} == set()
 
 
-def test_the_way_in_ends_with_make_run():
+def test_the_first_steps_of_the_readme_end_with_make_run():
     """The clone is this directory, and test_make_run_serves_the_hello_example runs the last
     line.
     """
@@ -274,7 +274,7 @@ def test_the_way_in_ends_with_make_run():
     ]
 
 
-def test_a_model_of_ones_own_in_three_commands(start, tmp_path):
+def test_three_commands_make_and_serve_a_new_model(start, tmp_path):
     begin, look, serve = shell_blocks()["bin/coggo-server init"]
     for words in (begin, look):
         done = subprocess.run(
@@ -294,7 +294,7 @@ def test_a_model_of_ones_own_in_three_commands(start, tmp_path):
 @pytest.mark.parametrize(
     "words", shell_blocks()["bin/coggo-server path/to/model"], ids=lambda words: " ".join(words)
 )
-def test_each_way_to_serve_a_model(start, tmp_path, words):
+def test_each_way_to_serve_a_model_works(start, tmp_path, words):
     write_files("README.md", tmp_path / "model")
     if "--predict" in words:
         (tmp_path / "model" / "cog.yaml").unlink()
@@ -319,7 +319,7 @@ def test_each_way_to_serve_a_model(start, tmp_path, words):
 
 
 @pytest.mark.parametrize("example", ["hello", "stream"])
-def test_the_examples_run(start, tmp_path, example):
+def test_each_example_runs(start, tmp_path, example):
     shutil.copytree(ROOT / "examples" / example, tmp_path / example)
     server = start(model_dir=tmp_path / example)
     inputs = {"hello": {"name": "you", "times": 2}, "stream": {"text": "a b", "pause": 0}}
@@ -366,7 +366,7 @@ def test_make_run_serves_the_hello_example():
     assert "msg=stopped" in rest
 
 
-def test_the_resize_example_takes_an_image_and_gives_one(start, tmp_path):
+def test_the_resize_example_takes_and_returns_an_image(start, tmp_path):
     shutil.copytree(ROOT / "examples" / "resize", tmp_path / "resize")
     server = start("", "--python", sys.executable, model_dir=tmp_path / "resize")
     image = io.BytesIO()
@@ -390,7 +390,7 @@ DECISIONS = sorted((ROOT / "docs/decisions").glob("0*.md"))
     ],
     ids=["reliability", "security", "decisions"],
 )
-def test_every_test_that_a_page_names_is_there(pages, at_least):
+def test_every_test_that_a_page_names_exists(pages, at_least):
     """A promise names the test that holds it."""
     text = "\n".join(page.read_text() for page in pages)
     names = set(re.findall(r"`(?:tests/[\w/]+/)?((?:test_|Test|Fuzz)\w+(?:\.py)?)`", text))
@@ -444,7 +444,7 @@ def headings(page: pathlib.Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_link_leads_to_a_page_and_a_heading_that_are_there(page):
+def test_every_link_leads_to_a_page_and_a_heading_that_exist(page):
     at = ROOT / page
     text = re.sub(r"^```.*?^```", "", at.read_text(), flags=re.DOTALL | re.MULTILINE)
     links = [

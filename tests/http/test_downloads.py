@@ -49,7 +49,7 @@ ENCODED = {
 
 @pytest.mark.parametrize("coding", ENCODED)
 @pytest.mark.parametrize("length", ["known", "unknown"])
-def test_a_file_comes_without_its_encoding(server, store, coding, length):
+def test_a_file_is_decoded_from_its_content_encoding(server, store, coding, length):
     url = store.add("/x.csv", ENCODED[coding], Content_Encoding=coding)
     if length == "unknown":
         store.routes["/x.csv"] = lambda n: Reply(
@@ -76,7 +76,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_file_whose_encoding_is_wrong_fails(server, store, case):
+def test_a_file_with_an_invalid_encoding_fails(server, store, case):
     coding, data, text = BAD[case]
     body = server.predict(
         {"file": store.add("/x.csv?key=s3cret", data, Content_Encoding=coding)}
@@ -88,7 +88,7 @@ def test_a_file_whose_encoding_is_wrong_fails(server, store, case):
     assert list((server.spool() / "inputs").glob("*")) == []
 
 
-def test_a_bomb_fails_whatever_the_limit_and_costs_no_memory(start, store):
+def test_a_decompression_bomb_fails_with_any_limit_and_uses_little_memory(start, store):
     server = start(MODEL, "--max-input-file", "8GiB")
     before = server.memory()
     body = server.predict({"file": store.add("/x.bin", ZEROS, Content_Encoding="gzip")}).json
@@ -148,14 +148,14 @@ def test_a_bomb_fails_whatever_the_limit_and_costs_no_memory(start, store):
         ),
     ],
 )
-def test_a_link_without_an_extension_takes_the_name_that_the_answer_gives(
+def test_a_url_without_an_extension_gets_the_file_name_of_the_answer(
     server, store, path, headers, name
 ):
     url = store.add(path, b"meow", **headers)
     assert server.predict({"file": url}).json["output"] == [name, "meow"]
 
 
-def test_the_name_is_that_of_the_answer_at_the_end_of_the_redirects(server, store):
+def test_the_file_name_comes_from_the_last_answer_of_the_redirects(server, store):
     store.add("/end", b"meow", Content_Disposition='attachment; filename="cat.png"')
     assert server.predict({"file": store.redirect("/start", "/end")}).json["output"] == [
         "cat.png",
@@ -179,7 +179,7 @@ def gate(store, path, to):
     return store.url + path
 
 
-def test_cookies_are_kept_along_one_chain_of_redirects_and_no_further(server, store):
+def test_cookies_are_kept_within_one_chain_of_redirects_only(server, store):
     url = gate(store, "/start.txt", "/end.txt")
     for _ in range(2):
         store.got.clear()
@@ -192,7 +192,7 @@ def test_cookies_are_kept_along_one_chain_of_redirects_and_no_further(server, st
     )
 
 
-def test_each_attempt_is_a_chain_of_its_own(server, store):
+def test_each_attempt_begins_without_cookies(server, store):
     cookies = []
 
     def start(n):
@@ -237,7 +237,7 @@ def proxied(start_once):
         ("key=" + "x" * 5000, "http://a.example/end.txt", False),
     ],
 )
-def test_a_cookie_goes_back_to_its_own_host(proxied, cookie, to, shown):
+def test_a_cookie_is_sent_to_its_own_host_only(proxied, cookie, to, shown):
     server, proxy = proxied
     proxy.got.clear()
     proxy.routes["http://a.example/start.txt"] = lambda n: Reply(

@@ -26,14 +26,14 @@ def server(start_once):
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_get_and_head(server, method, path, kind):
+def test_get_and_head_of_each_path(server, method, path, kind):
     answer = server.ask(method, path)
     assert answer.status == 200
     assert answer.headers["content-type"].startswith(kind)
     assert (answer.body == b"") == (method == "HEAD")
 
 
-def test_the_discovery_document_names_what_is_there(server):
+def test_the_discovery_document_names_every_path(server):
     found = server.get("/").json
     assert found["predictions_url"] == "/predictions"
     assert found["predictions_idempotent_url"] == "/predictions/{prediction_id}"
@@ -73,7 +73,7 @@ def test_the_discovery_document_names_what_is_there(server):
         ("PATCH", "/", 405),
     ],
 )
-def test_what_is_not_there(server, method, path, status):
+def test_unknown_paths_and_methods_are_refused(server, method, path, status):
     answer = server.ask(method, path)
     assert answer.status == status
     assert answer.headers["content-type"] == "application/json"
@@ -96,7 +96,7 @@ def test_the_schema_is_served_while_setup_runs(start):
     assert "Input" in server.get("/openapi.json").json["components"]["schemas"]
 
 
-def test_there_is_no_schema_of_a_model_that_does_not_load(start):
+def test_a_model_that_does_not_load_has_no_schema(start):
     server = start("import nothing_like_it", ready=False)
     server.wait_status("SETUP_FAILED")
     assert server.get("/openapi.json").status == 503

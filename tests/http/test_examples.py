@@ -56,7 +56,7 @@ def test_examples_and_their_files_are_served(start, model):
 
 
 @pytest.mark.parametrize("example", ["fractal", "ocr"])
-def test_our_own_examples_name_what_is_there(example):
+def test_our_own_examples_name_existing_files(example):
     for shown in json.loads((ROOT / "examples" / example / "examples.json").read_text()):
         assert set(shown) == {"name", "input"}
         assert (ROOT / "examples" / example / shown["input"].get("image", "")).exists()
@@ -139,7 +139,7 @@ def test_unsuitable_members_are_left_out_with_a_warning(start, model):
 
 
 @pytest.mark.parametrize(("examples", "warning"), BAD)
-def test_check_names_what_is_wrong(model, examples, warning):
+def test_check_names_each_problem_of_the_examples(model, examples, warning):
     write(model, examples)
     command = [
         BINARY,
@@ -156,7 +156,7 @@ def test_check_names_what_is_wrong(model, examples, warning):
     assert done.returncode == 1
 
 
-def test_the_token_is_needed(start, model):
+def test_examples_need_the_token(start, model):
     write(model, [{"input": {"image": "page.html"}}])
     server = start(model_dir=model, env={"COGGO_AUTH_TOKEN": "let me in"})
     for path in ("/docs/examples.json", "/docs/examples/page.html"):

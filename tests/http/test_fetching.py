@@ -120,7 +120,7 @@ def gauge(server, name):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_others_are_served_while_a_source_drips(start, drip, kind):
+def test_others_are_served_while_a_slow_source_sends(start, drip, kind):
     server = start(KINDS[kind], *(["--max-concurrency", "1"] if kind != "batch" else []))
     begin(server, drip, "slow", "slower", "slowest")
     health = server.health()
@@ -172,7 +172,7 @@ def test_finished_downloads_run_first_in_the_order_they_finish(start, drip, occu
     assert ran(server, "b")[-2:] == ["b", "-b"]
 
 
-def test_without_a_free_slot_a_request_with_files_is_409(start, drip, occupy):
+def test_without_a_free_slot_a_request_with_files_is_refused_with_409(start, drip, occupy):
     server = start(MODEL)
     give_back = occupy(server)
     assert server.predict({"file": drip("a")}).status == 409
@@ -196,7 +196,7 @@ def test_a_queued_prediction_fetches_when_its_turn_comes_and_lets_the_next_one_r
 
 
 @pytest.mark.parametrize("beyond", [0, 2])
-def test_so_many_are_accepted_beyond_the_slots(start, drip, occupy, beyond):
+def test_max_fetching_predictions_are_accepted_beyond_the_slots(start, drip, occupy, beyond):
     server = start(KINDS["async"], "--max-fetching", str(beyond), "--max-concurrency", "2")
     names = [str(n) for n in range(2 + beyond)]
     begin(server, drip, *names)
@@ -215,7 +215,7 @@ def test_so_many_are_accepted_beyond_the_slots(start, drip, occupy, beyond):
         assert ran(server, name)[-1] == f"-{name}"
 
 
-def test_beyond_that_it_waits_in_the_queue_and_others_pass_it(start, drip):
+def test_a_prediction_beyond_max_fetching_waits_in_the_queue_and_others_pass_it(start, drip):
     server = start(MODEL, "--max-fetching", "0", "--max-queue", "1")
     begin(server, drip, "a")
     assert server.predict({"name": "b", "file": drip("b")}, ASYNC, id="b").status == 202

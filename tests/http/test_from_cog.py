@@ -64,7 +64,7 @@ VARIABLES = [
 ]
 
 
-def test_every_flag_is_there_and_those_that_are_the_same_are_taken():
+def test_every_flag_is_listed_and_those_that_are_the_same_are_accepted():
     rows = {
         flag: right
         for left, right in table("Flags of `python -m cog.server.http`")
@@ -90,7 +90,7 @@ def test_every_flag_is_there_and_those_that_are_the_same_are_taken():
             assert "unknown flag" in done.stderr, flag
 
 
-def test_every_variable_is_there_and_read():
+def test_every_variable_is_listed_and_read():
     rows = {name: right for left, right in table("Environment variables") for name in quoted(left)}
     assert set(rows) == set(VARIABLES)
     operating = (ROOT / "docs/operating.md").read_text()

@@ -24,7 +24,7 @@ class Predictor:
 """
 
 
-def test_the_members(start):
+def test_health_has_these_members(start):
     health = start(HEALTHY).health()
     assert health["status"] == "READY"
     assert health["setup"]["status"] == "succeeded"
@@ -36,7 +36,7 @@ def test_the_members(start):
     assert "user_healthcheck_error" not in health
 
 
-def test_starting_then_ready_then_busy(start):
+def test_the_status_is_starting_then_ready_then_busy(start):
     server = start(HEALTHY.replace('print("to stdout")', "time.sleep(1)"), ready=False)
     assert server.health()["status"] == "STARTING"
     assert server.health()["setup"]["status"] == "starting"
@@ -69,7 +69,7 @@ def test_starting_then_ready_then_busy(start):
         ("import os\nos.kill(os.getpid(), 11)", "signal 11"),
     ],
 )
-def test_setup_failed(start, source, text):
+def test_a_failed_setup_is_reported_with_its_logs(start, source, text):
     server = start(source, ready=False)
     server.wait_status("SETUP_FAILED")
     health = server.health()
@@ -135,7 +135,7 @@ def test_the_models_own_healthcheck(start, tmp_path, model):
 
 
 @pytest.mark.timed
-def test_a_check_under_way_ends_with_its_runner(start, tmp_path):
+def test_a_running_healthcheck_ends_with_its_runner(start, tmp_path):
     how = tmp_path / "how"
     how.write_text("hang")
     server = start(model_source("http/health_checked"), env={"HOW": str(how)}, ready=False)
@@ -167,7 +167,7 @@ def test_health_answers_at_once_while_the_model_computes(start):
     server.ended("it")
 
 
-def test_only_health_asks_the_model(start, tmp_path):
+def test_only_the_health_path_calls_the_healthcheck(start, tmp_path):
     asked = tmp_path / "asked"
     server = start(
         "import pathlib\nclass Predictor:\n"

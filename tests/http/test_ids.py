@@ -48,7 +48,7 @@ ODD = [
 
 
 @pytest.mark.parametrize("id", ODD, ids=lambda i: repr(i)[:20])
-def test_any_text_is_an_id(server, id):
+def test_any_string_can_be_an_id(server, id):
     answer = server.predict({}, id=id)
     assert answer.status == 200 and answer.json["id"] == id
     path = f"/predictions/{quote(id, safe='')}"
@@ -65,19 +65,19 @@ def test_nothing_is_written_outside_the_working_directory(start, tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {"spool"}
 
 
-def test_a_made_id_is_26_lowercase_letters_and_digits(server):
+def test_a_generated_id_is_26_lowercase_letters_and_digits(server):
     first, second = (server.predict({}).json["id"] for _ in range(2))
     assert re.fullmatch("[a-z2-7]{26}", first) and first != second
 
 
-def test_the_id_of_the_body_must_be_that_of_the_path(server):
+def test_the_id_of_the_body_must_match_that_of_the_path(server):
     answer = server.ask("PUT", "/predictions/one", {"id": "two"})
     assert answer.status == 422 and answer.json["detail"][0]["loc"] == ["body", "id"]
     assert server.ask("PUT", "/predictions/same", {"id": "same"}).status == 200
 
 
 @pytest.mark.parametrize("id", ["x" * 513, "%C3%A9" * 257, "%FF", "a%C3"])
-def test_a_path_id_that_is_too_long_or_no_text_is_refused(server, id):
+def test_a_path_id_that_is_too_long_or_not_unicode_is_refused(server, id):
     answer = server.ask("PUT", f"/predictions/{id}", {})
     assert answer.status == 422 and answer.json["detail"][0]["loc"] == ["path", "prediction_id"]
     assert server.get(f"/predictions/{id}").status == 404
@@ -139,7 +139,7 @@ def put_and_cut_off(server, id, body, cut_off):
     client.close()
 
 
-def test_a_client_that_was_cut_off_and_asks_again_has_it_run_again(server):
+def test_a_put_repeated_after_a_disconnect_runs_again(server):
     body = '{"input": {"s": 1}}'
     put_and_cut_off(server, "cut", body, lambda: None)
     assert server.ended("cut")["status"] == "canceled"

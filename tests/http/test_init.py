@@ -25,7 +25,7 @@ def contents(directory: pathlib.Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("minor", [9, 13])
-def test_the_model_is_well_and_runs(tmp_path: pathlib.Path, minor: int) -> None:
+def test_the_generated_model_passes_check_and_runs(tmp_path: pathlib.Path, minor: int) -> None:
     python = interpreter(minor)
     assert python, f"there is no Python 3.{minor}"
     made = init("my model", cwd=tmp_path)
@@ -58,7 +58,7 @@ def test_the_model_is_well_and_runs(tmp_path: pathlib.Path, minor: int) -> None:
     assert ran.stdout == "hi! hi!\n", ran.stderr
 
 
-def test_what_it_says_next_serves_the_model(tmp_path: pathlib.Path, start: Starter) -> None:
+def test_the_suggested_command_serves_the_model(tmp_path: pathlib.Path, start: Starter) -> None:
     made = init("mine", cwd=tmp_path)
     words = shlex.split(next(line for line in made.stdout.splitlines() if " --reload " in line))
     server = start("", model_dir=tmp_path, command=[*words, "--host", "127.0.0.1", "--port", "0"])
@@ -79,7 +79,7 @@ def test_nothing_is_overwritten(tmp_path: pathlib.Path) -> None:
     assert contents(tmp_path) == {"predict.py": "mine", ".gitignore": "mine too"}
 
 
-def test_what_is_of_use_anyway_may_be_there(tmp_path: pathlib.Path) -> None:
+def test_an_existing_gitignore_is_kept(tmp_path: pathlib.Path) -> None:
     (tmp_path / ".gitignore").write_text("mine too")
     made = init(cwd=tmp_path)
     assert made.returncode == 0
@@ -88,7 +88,7 @@ def test_what_is_of_use_anyway_may_be_there(tmp_path: pathlib.Path) -> None:
     assert "class Predictor" in contents(tmp_path)["predict.py"]
 
 
-def test_a_directory_that_cannot_be_made_is_named(tmp_path: pathlib.Path) -> None:
+def test_a_directory_that_cannot_be_created_is_named(tmp_path: pathlib.Path) -> None:
     (tmp_path / "file").write_text("")
     failed = init("file/model", cwd=tmp_path)
     assert failed.returncode == 1

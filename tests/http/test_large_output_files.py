@@ -39,7 +39,7 @@ def test_a_large_file_becomes_a_data_url_without_being_in_memory(large):
     assert large.temporary_files() == set()
 
 
-def test_a_large_file_that_the_model_writes_over_stays_what_it_was(large):
+def test_a_large_file_that_the_model_overwrites_keeps_its_contents(large):
     first = large.predict({"here": True}, id="first").json["output"]
     large.predict({"here": True, "mebibytes": 2}, id="second")
     assert (
@@ -60,7 +60,7 @@ def test_a_large_file_is_uploaded_without_being_in_memory(large, store):
     assert peaks(large) < 60 << 20
 
 
-def test_a_large_file_is_there_however_often_it_is_asked_for(large, receiver):
+def test_a_large_file_can_be_read_any_number_of_times(large, receiver):
     body = {"input": {"mebibytes": 2, "many": True}, "webhook": receiver.url}
     first = large.ask("PUT", "/predictions/often", body)
     output = first.json["output"]
@@ -99,7 +99,7 @@ YIELDED = model_source("http/output_files_yielded")
 
 
 @pytest.mark.parametrize("how", ["yielded", "webhook", "kept", "recovered"])
-def test_a_large_file_is_in_memory_in_no_way_that_it_takes(start, receiver, tmp_path, how):
+def test_a_large_file_is_never_in_memory_on_any_path(start, receiver, tmp_path, how):
     flags = ["--working-dir", str(tmp_path / "dir")] if how in ("kept", "recovered") else []
     server = start(YIELDED if how == "yielded" else LARGE, *flags)
     before = server.memory()

@@ -70,13 +70,13 @@ def test_a_prediction_that_its_deadline_ends_is_one_line(start):
     assert 0.2 < line["seconds"] < 30
 
 
-def test_an_error_is_bounded(server):
+def test_a_logged_error_is_bounded(server):
     server.predict({"deed": "long"}, id="long")
     error = failure(server, "prediction failed", "long")["error"]
     assert 400 < len(error.encode()) <= 503 and set(error) == {"é", "…"}
 
 
-def test_a_cancel_by_the_client_is_not_a_failure(server):
+def test_a_cancel_by_the_client_is_not_logged_as_a_failure(server):
     server.predict({"s": 60}, ASYNC, id="given-up")
     server.ask("POST", "/predictions/given-up/cancel")
     assert server.ended("given-up")["status"] == "canceled"
@@ -86,7 +86,7 @@ def test_a_cancel_by_the_client_is_not_a_failure(server):
 
 
 @pytest.mark.parametrize("source", [ASYNC_MODEL, BATCH], ids=["async", "batch"])
-def test_it_is_so_for_models_that_run_several_at_once(start, source):
+def test_a_failed_prediction_of_a_concurrent_model_is_logged(start, source):
     flags = ["--max-concurrency", "4"] if source == ASYNC_MODEL else []
     server = start(source, *flags, env=JSON)
     server.predict({"deed": "raise"} if source == ASYNC_MODEL else {"deeds": "raise"}, id="bad")
@@ -117,7 +117,7 @@ def test_a_dead_runner_is_one_line_with_the_predictions_that_died_with_it(start)
     server.wait_status("READY")
 
 
-def test_a_runner_that_exits_says_with_what(start):
+def test_the_exit_of_a_runner_is_logged_with_its_status(start):
     server = start(MODEL, "--max-restarts", "0", env=JSON, expect_exit=1)
     server.predict({"deed": "exit"}, id="x")
     line = server.line("runner ended")  # also where none is started again
@@ -130,7 +130,7 @@ def test_a_runner_that_exits_says_with_what(start):
     [(MODEL, []), (ASYNC_MODEL, ["--max-concurrency", "2"])],
     ids=["sync", "async"],
 )
-def test_a_runner_that_the_server_has_killed_is_not_said_to_lack_memory(start, source, flags):
+def test_a_runner_killed_by_the_server_is_not_reported_as_out_of_memory(start, source, flags):
     server = start(source, "--cancel-grace", "0.3", *flags, env=JSON)
     if flags:  # another goes on until it has ended
         server.predict({"s": 1}, ASYNC, id="other")
@@ -148,7 +148,7 @@ def test_a_runner_that_the_server_has_killed_is_not_said_to_lack_memory(start, s
     server.wait_status("READY")
 
 
-def test_a_setup_that_takes_too_long_is_not_said_to_lack_memory(start):
+def test_a_setup_timeout_is_not_reported_as_out_of_memory(start):
     model = "import time\nclass Predictor:\n    def setup(self): time.sleep(60)\n    def predict(self) -> str: return ''\n"
     server = start(model, "--setup-timeout", "0.3", env=JSON, ready=False)
     assert server.line("no runner")["error"] == "setup timed out after 300ms"
@@ -240,7 +240,7 @@ OURS = {"Authorization": "Bearer of-this-server"}
         (("GET", "/predictions/nobody?key=secret", None, OURS), "not_found", 404),
     ],
 )
-def test_a_refusal_is_told(guarded, request_, reason, status):
+def test_a_refusal_is_logged(guarded, request_, reason, status):
     method, path, body, headers = request_
     assert guarded.ask(method, path, body, **headers).status == status
     until("it is told", lambda: refused(guarded, reason))
@@ -281,7 +281,7 @@ def test_requests_of_scanners_are_not_logged(server):
     assert "wp-login" not in server.log() and not refused(server, "method_not_allowed")
 
 
-def test_what_is_accepted_is_not_told(start):
+def test_an_accepted_prediction_is_not_logged(start):
     server = start(MODEL, env=JSON)
     server.predict({}, id="fine")
     assert "fine" not in server.log()

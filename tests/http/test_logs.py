@@ -31,7 +31,7 @@ def server(start_once):
         ("nothing", ""),
     ],
 )
-def test_what_a_run_writes_is_its_logs(server, what, logs):
+def test_everything_that_a_run_writes_is_in_its_logs(server, what, logs):
     body = server.predict({"what": what}).json
     assert body["status"] == "succeeded", body["error"]
     assert body["logs"] == logs
@@ -50,7 +50,7 @@ def test_both_streams_and_children_are_in_the_order_of_writing(server, what, log
     assert server.predict({"what": what}).json["logs"] == logs
 
 
-def test_threads_do_not_tear_each_others_lines(server):
+def test_lines_of_several_threads_stay_whole(server):
     logs = server.predict({"what": "threads"}).json["logs"]
     assert sorted(logs.splitlines()) == sorted(
         f"thread {n} line {i}" for n in range(8) for i in range(200)
@@ -89,7 +89,7 @@ def test_the_logs_of_a_canceled_prediction_are_kept(server):
     assert server.ended("quiet")["logs"].startswith("before\n")
 
 
-def test_no_prediction_has_the_logs_of_another_or_of_setup(server):
+def test_a_prediction_does_not_get_the_logs_of_another_or_of_setup(server):
     for n in range(30):
         want = "one\ntwo\n" if n % 2 else "to stderr\n"
         assert server.predict({"what": "print" if n % 2 else "stderr"}).json["logs"] == want
@@ -104,7 +104,7 @@ def test_logs_are_passed_on_to_the_output_of_the_server(server):
 ASYNC = model_source("http/logs_async")
 
 
-def test_the_logs_of_async_predictions_at_once_are_apart(start):
+def test_concurrent_async_predictions_have_separate_logs(start):
     server = start(ASYNC, "--max-concurrency", "4")
     ends = {"a": "", "b": "raise", "c": "", "d": "hang"}
     for name, end in ends.items():

@@ -44,7 +44,7 @@ def test_wav_is_audio(server):
 @pytest.mark.parametrize(
     ("what", "contents"), [("binary", bytes(range(256)) * 7 + b"x"), ("file", b"contents")]
 )
-def test_an_unknown_file_is_a_stream_of_octets(server, name, what, contents):
+def test_a_file_of_unknown_type_is_application_octet_stream(server, name, what, contents):
     output = server.predict({"what": what, "name": name}).json["output"]
     assert data_of(output) == (contents, "application/octet-stream")
 
@@ -59,12 +59,12 @@ def test_an_unknown_file_is_a_stream_of_octets(server, name, what, contents):
         ("empty", b""),
     ],
 )
-def test_other_things_that_are_files(server, what, contents):
+def test_file_objects_are_files_too(server, what, contents):
     assert data_of(server.predict({"what": what}).json["output"])[0] == contents
 
 
 @pytest.mark.parametrize("what", ["named", "named, kept", "named, left"])
-def test_an_open_named_temporary_file_is_sent_and_goes(server, what):
+def test_an_open_named_temporary_file_is_sent_and_removed(server, what):
     before = {p for p in server.temporary.rglob("*") if p.is_file()}
     for _ in range(3):
         first, second = server.predict({"what": what}).json["output"]
@@ -100,7 +100,7 @@ def test_an_output_path_that_is_not_a_file_fails_the_prediction(server, what):
     assert server.predict({}).json["status"] == "succeeded"
 
 
-def test_a_text_that_looks_like_a_file_stays_text_and_the_file_stays(server, tmp_path):
+def test_a_string_that_looks_like_a_path_stays_a_string_and_the_file_is_kept(server, tmp_path):
     file = tmp_path / "mine.txt"
     file.write_text("mine")
     for text in (f"file://{file}", str(file), "data:,x", "https://example.com/x.png"):
@@ -133,7 +133,7 @@ BESIDE = model_source("http/output_files_beside")
 
 
 @pytest.mark.parametrize("name", ["Plain", "Yields", "Async", "Batch"])
-def test_files_beside_the_model_are_kept_also_below_the_temporary_directory(start, tmp_path, name):
+def test_files_next_to_the_model_are_kept_even_below_the_temporary_directory(start, tmp_path, name):
     directory = tmp_path / "model"
     directory.mkdir()
     server = start(
@@ -243,19 +243,19 @@ def test_an_empty_file_has_a_length(uploading, uploads):
         ("/elsewhere/x.txt", "{url}/elsewhere/x.txt"),
     ],
 )
-def test_the_address_is_where_the_store_says_it_is(uploading, uploads, location, want):
+def test_the_address_is_the_location_that_the_store_returns(uploading, uploads, location, want):
     uploads.put = lambda got: Reply(201, {"Location": location, "Content-Length": "0"})
     assert uploading.predict({}).json["output"] == want.format(url=uploads.url)
 
 
 @pytest.mark.parametrize("status", [200, 201, 204])
-def test_any_success_is_one(uploading, uploads, status):
+def test_any_2xx_status_is_a_success(uploading, uploads, status):
     uploads.put = lambda got: Reply(status, {"Content-Length": "0"})
     assert uploading.predict({}).json["status"] == "succeeded"
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_an_upload_is_tried_again_three_times(uploading, uploads, status):
+def test_an_upload_is_retried_three_times(uploading, uploads, status):
     def answer(got):
         return Reply(status if len(uploads.got) < 4 else 200, {"Content-Length": "0"})
 
@@ -266,7 +266,7 @@ def test_an_upload_is_tried_again_three_times(uploading, uploads, status):
     assert {got.body for got in uploads.got} == {b"contents"}, "whole each time"
 
 
-def test_an_upload_that_never_works_fails_the_prediction(uploading, uploads):
+def test_an_upload_that_keeps_failing_fails_the_prediction(uploading, uploads):
     uploads.put = lambda got: Reply(503, {"Content-Length": "0"})
     body = uploading.predict({}).json
     assert (body["status"], body["output"]) == ("failed", None) and "503" in body["error"]
@@ -364,7 +364,7 @@ def test_a_name_is_encoded_in_the_url(uploading, uploads):
     assert path_of(uploads.got[0]) == "/up/%C3%A9%20x%231%3F.txt"
 
 
-def test_the_webhook_tells_the_address(uploading, uploads, receiver):
+def test_the_webhook_contains_the_address_of_the_upload(uploading, uploads, receiver):
     uploading.predict({}, webhook=receiver.url)
     assert receiver.wait_terminal()["output"] == uploads.url + "/up/out.txt"
 

@@ -25,7 +25,7 @@ def server(start_once):
     return start_once(MODEL)
 
 
-def test_a_live_prediction_is_shown_as_it_goes(server):
+def test_a_running_prediction_shows_its_progress(server):
     server.predict({"text": "so far", "sleep": 60, "log": 3}, ASYNC, id="live")
 
     def begun():
@@ -41,14 +41,14 @@ def test_a_live_prediction_is_shown_as_it_goes(server):
 
 
 @pytest.mark.parametrize("input", [{"text": "x"}, {"fail": True}])
-def test_a_finished_one_is_shown_as_it_was_answered(server, input):
+def test_a_finished_prediction_is_shown_as_it_was_answered(server, input):
     answer = server.predict(input, id="finished")
     again = server.get("/predictions/finished")
     assert again.status == 200 and again.body == answer.body
 
 
 @pytest.mark.parametrize("path", ["unknown", "%00", "..%2Fx", "x" * 600])
-def test_an_unknown_one_is_not_found(server, path):
+def test_an_unknown_id_is_not_found_by_get(server, path):
     answer = server.get(f"/predictions/{path}")
     assert answer.status == 404 and isinstance(answer.json["detail"], str)
 
@@ -91,7 +91,7 @@ def test_pages_of_100_show_everything_once(start):
     assert seen == ids[::-1] and pages == 3
 
 
-def test_a_page_goes_on_where_the_one_before_ended_when_new_ones_come(server):
+def test_a_page_continues_after_the_previous_one_despite_new_predictions(server):
     for n in range(101):
         server.predict({}, id=f"first {n}")
     cursor = server.get("/predictions").json["next"]

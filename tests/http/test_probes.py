@@ -28,7 +28,7 @@ def probes(server):
     return answers[2].json["status"], [a.status for a in answers]
 
 
-def test_through_a_life(start, tmp_path):
+def test_probes_follow_the_life_of_a_server(start, tmp_path):
     (tmp_path / "predict.py").write_text(MODEL)
     server = start(model_dir=tmp_path, ready=False)
     assert probes(server) == ("STARTING", [200, 200, 503])
@@ -62,7 +62,7 @@ def test_through_a_life(start, tmp_path):
         ),
     ],
 )
-def test_of_a_model_that_is_beyond_use(start, source, flags, status):
+def test_readyz_fails_for_an_unusable_model(start, source, flags, status):
     server = start(source, "--await-explicit-shutdown", *flags, ready=status == "DEFUNCT")
     if status == "DEFUNCT":
         server.predict({})
@@ -70,7 +70,7 @@ def test_of_a_model_that_is_beyond_use(start, source, flags, status):
     assert probes(server) == (status, [200, 200, 503])
 
 
-def test_a_probe_has_a_head(start_once):
+def test_probes_answer_head_requests(start_once):
     server = start_once("class Predictor:\n    def predict(self) -> str: ...\n")
     for path in ("/health-check", "/livez", "/readyz"):
         answer = server.ask("HEAD", path)
@@ -81,7 +81,7 @@ def test_a_probe_has_a_head(start_once):
         )
 
 
-def test_the_file_that_holds_the_start(start, tmp_path):
+def test_the_start_waits_for_the_wait_file(start, tmp_path):
     """COG_WAIT_FILE: the server listens and says STARTING; the model is not touched before the file
     is there.
     """
@@ -97,7 +97,7 @@ def test_the_file_that_holds_the_start(start, tmp_path):
     assert touched.exists()
 
 
-def test_a_held_start_can_be_given_up(start, tmp_path):
+def test_a_server_that_waits_for_the_wait_file_can_be_stopped(start, tmp_path):
     server = start("1/0", ready=False, env={"COG_WAIT_FILE": str(tmp_path / "never")})
     server.ask("POST", "/shutdown")
     assert server.process.wait(20) == 0

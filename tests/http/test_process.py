@@ -104,7 +104,7 @@ def test_the_imports_of_the_runner_are_safe_from_files_of_the_model(start, poiso
     works(server)
 
 
-def test_so_are_those_of_a_model_with_batches(start, poisoned, kind):
+def test_the_imports_of_batched_models_are_safe_from_files_of_the_model(start, poisoned, kind):
     source = model_source(MODELS[kind].format("busy"))
     server = start(source, model_dir=poisoned, predict="predict.py:Batched", **weights())
     assert server.predict({"n": 3}).json["output"] == 3

@@ -68,7 +68,7 @@ KINDS = {
 }
 
 
-def test_every_metric_is_there_from_the_beginning_with_its_type_and_help(server):
+def test_every_metric_exists_from_the_start_with_its_type_and_help(server):
     found = families(server)
     assert {name: f.type for name, f in found.items() if name.startswith("coggo_")} == KINDS
     assert all(
@@ -181,7 +181,7 @@ def test_restarts_of_the_runner_are_counted(server):
     server.wait_status("READY")
 
 
-def test_the_dashboard_asks_only_for_metrics_that_there_are(server):
+def test_the_dashboard_uses_only_metrics_that_exist(server):
     dashboard = json.loads((ROOT / "deploy" / "grafana-dashboard.json").read_text())
     queries = [
         target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])
@@ -198,7 +198,7 @@ def test_the_dashboard_asks_only_for_metrics_that_there_are(server):
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(positions)
 
 
-def test_the_alerts_ask_only_for_metrics_that_there_are(server):
+def test_the_alerts_use_only_metrics_that_exist(server):
     text = (ROOT / "docs" / "operating.md").read_text()
     rules = re.findall(r"expr: (.*)", text)
     known = {sample.name for family in families(server).values() for sample in family.samples}

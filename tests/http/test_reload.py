@@ -60,7 +60,7 @@ def test_a_broken_model_is_reported_until_the_next_save(
     assert model.server.process.poll() is None
 
 
-def test_a_missing_module_may_come_later(start: Starter, directory: pathlib.Path) -> None:
+def test_a_missing_module_may_be_added_later(start: Starter, directory: pathlib.Path) -> None:
     model = Model(start, directory)
     model.saved(
         "from inner.helper import word\n" + ECHO.format(word="x").replace('"x "', "word"),
@@ -117,14 +117,16 @@ def test_a_prediction_that_takes_longer_than_the_grace_period_fails(
     assert model.server.predict({}).json["output"] == "new"
 
 
-def test_a_server_that_ends_waits_for_no_change(start: Starter, directory: pathlib.Path) -> None:
+def test_a_server_that_ends_does_not_wait_for_a_change(
+    start: Starter, directory: pathlib.Path
+) -> None:
     model = Model(start, directory)
     model.server.process.send_signal(signal.SIGINT)
     assert model.server.process.wait(30) == 0
     assert "msg=stopped" in model.server.log() and "the next change" not in model.server.log()
 
 
-def test_queued_predictions_are_checked_for_the_new_model(
+def test_queued_predictions_are_checked_against_the_new_model(
     start: Starter, directory: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     (directory / "predict.py").write_text(SLOW)
@@ -204,7 +206,7 @@ def test_cog_yaml_is_read_again(start: Starter, directory: pathlib.Path) -> None
     assert model.server.ask("POST", "/trainings", {"input": {"n": 2}}).status == 404
 
 
-def test_flags_go_before_cog_yaml_at_each_load(start: Starter, directory: pathlib.Path) -> None:
+def test_flags_override_cog_yaml_at_each_load(start: Starter, directory: pathlib.Path) -> None:
     (directory / "other.py").write_text(NEW)
     model = Model(start, directory, "--predict", "other.py:Predictor")
     model.saved('predict: "nowhere.py:Predictor"\n', "cog.yaml")

@@ -56,7 +56,9 @@ def test_code_that_setup_writes_unchanged_is_not_a_change(
     model.reloaded(before)
 
 
-def test_a_file_that_comes_back_by_a_rename_is_new(start: Starter, directory: pathlib.Path) -> None:
+def test_a_file_that_is_replaced_by_a_rename_is_a_change(
+    start: Starter, directory: pathlib.Path
+) -> None:
     for name in ("predict.py", "cog.yaml"):
         os.utime(directory / name, (1, 1))
     model = Model(start, directory)
@@ -69,7 +71,7 @@ def test_a_file_that_comes_back_by_a_rename_is_new(start: Starter, directory: pa
         model.reloaded(before, status)
 
 
-def test_a_directory_that_comes_back_is_watched(start: Starter, directory: pathlib.Path) -> None:
+def test_a_directory_that_is_made_again_is_watched(start: Starter, directory: pathlib.Path) -> None:
     model = Model(start, directory)
     copy = shutil.copytree(directory, directory.with_name("copy"))
     shutil.rmtree(directory)
@@ -144,7 +146,7 @@ def test_a_checkout_of_many_files_is_one_short_line(
     assert len(line) < 400
 
 
-def test_files_that_are_no_code_are_not_looked_at(start: Starter, directory: pathlib.Path) -> None:
+def test_files_that_are_not_code_are_ignored(start: Starter, directory: pathlib.Path) -> None:
     model = Model(start, directory)
     for name in (
         ".git/config.py",
@@ -180,7 +182,9 @@ def test_a_model_behind_a_symbolic_link_is_watched(
     assert model.loads() == 1
 
 
-def test_loads_are_no_crashes_and_leave_nothing(start: Starter, directory: pathlib.Path) -> None:
+def test_reloads_do_not_count_as_crashes_and_leak_nothing(
+    start: Starter, directory: pathlib.Path
+) -> None:
     model = Model(start, directory, "--max-restarts", "0")
     pid = model.server.process.pid
 

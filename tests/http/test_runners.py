@@ -54,7 +54,7 @@ def test_a_synchronous_model_runs_as_often_as_there_are_runners(start):
     assert len({pid for _, pid in answers}) == 3
 
 
-def test_a_runner_that_dies_is_replaced_alone(start):
+def test_only_the_runner_that_dies_is_replaced(start):
     server = start(MODEL, "--runners", "2")
     until("both are ready", lambda: server.health()["concurrency"]["max"] == 2)
     server.predict({"s": 60}, {"Prefer": "respond-async"}, id="stays")
@@ -125,7 +125,9 @@ def test_health_shows_each_runner(start: Any) -> None:
     ],
     ids=["blocks", "shared", "off", "chosen", "chosen for one", "one"],
 )
-def test_devices_are_dealt(start: Any, flags: list[str], visible: str, want: set[str]) -> None:
+def test_devices_are_divided_among_the_runners(
+    start: Any, flags: list[str], visible: str, want: set[str]
+) -> None:
     server = start(DEVICES, *flags, env={"CUDA_VISIBLE_DEVICES": visible})
     all_ready(server, len(want))
     for n in range(len(want)):

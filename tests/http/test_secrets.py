@@ -26,7 +26,7 @@ def server(start_once, tmp_path_factory):
     assert HUSH not in made.log(), "the server's own log tells it"
 
 
-def test_the_schema_marks_it_and_tells_no_default(server):
+def test_the_schema_marks_secrets_and_hides_their_defaults(server):
     document = server.get("/openapi.json")
     field = document.json["components"]["schemas"]["Input"]["properties"]["token"]
     assert (field["format"], field["x-cog-secret"], field["type"]) == ("password", True, "string")
@@ -35,7 +35,7 @@ def test_the_schema_marks_it_and_tells_no_default(server):
 
 
 @pytest.mark.parametrize("end", ["", "raise"])
-def test_it_is_masked_in_the_answer_the_logs_and_the_webhooks(server, receiver, end):
+def test_a_secret_is_masked_in_the_answer_the_logs_and_the_webhooks(server, receiver, end):
     answer = server.predict({"token": HUSH, "other": HUSH, "end": end}, webhook=receiver.url)
     assert answer.json["output"][0] == str(len(HUSH)), "the model got it"
     assert answer.json["input"] == {"token": STARS, "other": STARS, "end": end}
@@ -46,7 +46,7 @@ def test_it_is_masked_in_the_answer_the_logs_and_the_webhooks(server, receiver, 
     assert not any(HUSH.encode() in body for body in receiver.bodies)
 
 
-def test_it_is_masked_while_it_runs_and_in_the_answer_to_a_repeated_put(server):
+def test_a_secret_is_masked_during_the_run_and_in_the_answer_to_a_repeated_put(server):
     asked = {"input": {"token": HUSH, "end": "hang"}}
     first = server.ask("PUT", "/predictions/masked", asked, Prefer="respond-async")
     again = server.ask("PUT", "/predictions/masked", asked)
@@ -67,7 +67,7 @@ def test_it_is_masked_while_it_runs_and_in_the_answer_to_a_repeated_put(server):
         assert STARS.encode() in answer.body
 
 
-def test_it_is_masked_in_streams(server):
+def test_a_secret_is_masked_in_streams(server):
     body = {"id": "streamed", "input": {"token": HUSH}}
     with Stream(server.port, "POST", "/predictions", body) as stream:
         live = list(stream)
@@ -89,14 +89,14 @@ def test_it_is_masked_in_streams(server):
     ],
     ids=json.dumps,
 )
-def test_a_refusal_does_not_tell_it(server, bad):
+def test_a_refusal_does_not_show_the_secret(server, bad):
     answer = server.predict(bad)
     assert answer.status == 422
     assert answer.json["detail"][0]["loc"] == ["body", "input", "token"]
     assert HUSH.encode() not in answer.body
 
 
-def test_the_request_file_is_private_and_goes_with_the_prediction(server):
+def test_the_request_file_is_private_and_removed_with_the_prediction(server):
     server.predict({"token": HUSH, "end": "hang"}, {"Prefer": "respond-async"}, id="private")
     request = server.spool() / "request-private.json"
     until("it runs", lambda: server.get("/predictions/private").json["output"])
@@ -108,7 +108,7 @@ def test_the_request_file_is_private_and_goes_with_the_prediction(server):
     assert not request.exists()
 
 
-def test_nothing_of_it_is_on_disk_once_predictions_have_ended(server):
+def test_no_secret_is_on_disk_after_predictions_have_ended(server):
     for end in ("", "raise", "die"):
         for prefer in ("", "respond-async"):
             server.wait_status("READY")

@@ -54,7 +54,7 @@ def test_boot_predict_and_webhook(start, receiver):
     )
 
 
-def test_2000_predictions_on_fresh_connections_leave_nothing(start, tmp_path):
+def test_2000_predictions_on_fresh_connections_leak_nothing(start, tmp_path):
     server = start(HELLO, "--working-dir", str(tmp_path / "spool"))
     statuses = {server.predict({"name": str(i)}).status for i in range(2000)}
     assert statuses == {200}
@@ -92,7 +92,7 @@ def in_a_row(server, count):
 @pytest.mark.parametrize(
     "flags", [[], ["--busy-poll", "0"], ["--busy-poll", "2s"]], ids=["default", "off", "long"]
 )
-def test_predictions_in_a_row(start, flags):
+def test_consecutive_predictions_have_their_own_outputs(start, flags):
     assert in_a_row(start(HELLO, *flags), 500) == [f"hello {i}" for i in range(500)]
 
 
@@ -182,7 +182,7 @@ def test_cancel_and_the_next_prediction_works(start, receiver, mood):
     assert server.predict({}).json["status"] == "succeeded"
 
 
-def test_async_predictions_run_at_once_and_apart(start):
+def test_async_predictions_run_concurrently_and_separately(start):
     server = start(
         model_source("http/sequence_lasting"),
         "--max-concurrency",
@@ -291,7 +291,7 @@ def test_a_second_server_on_the_same_directory_is_refused(start, tmp_path):
 
 
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "shutdown"])
-def test_shutdown_waits_for_what_runs_and_tells_the_receiver(start, receiver, how):
+def test_shutdown_waits_for_running_predictions_and_sends_their_webhooks(start, receiver, how):
     server = start(
         "import time\nclass Predictor:\n    def predict(self) -> str:\n        time.sleep(0.5)\n        return 'done'\n"
     )
@@ -304,7 +304,7 @@ def test_shutdown_waits_for_what_runs_and_tells_the_receiver(start, receiver, ho
     assert receiver.wait_terminal()["output"] == "done"
 
 
-def test_shutdown_fails_what_does_not_end_in_time(start, receiver):
+def test_shutdown_fails_predictions_that_do_not_end_in_time(start, receiver):
     server = start(
         "import time\nclass Predictor:\n    def predict(self) -> str:\n        time.sleep(60)\n        return 'done'\n",
         "--runner-shutdown-grace-period",
@@ -316,7 +316,7 @@ def test_shutdown_fails_what_does_not_end_in_time(start, receiver):
     assert receiver.wait_terminal()["status"] == "failed"
 
 
-def test_a_restarted_server_ends_what_was_in_flight(start, receiver, tmp_path):
+def test_a_restarted_server_fails_predictions_that_were_in_flight(start, receiver, tmp_path):
     flags = ("--working-dir", str(tmp_path / "spool"))
     source = """
 import time
@@ -342,7 +342,7 @@ class Predictor:
     assert receiver.statuses() == ["failed"]
 
 
-def test_a_restarted_server_delivers_what_was_finished(start, receiver, tmp_path):
+def test_a_restarted_server_delivers_webhooks_of_finished_predictions(start, receiver, tmp_path):
     receiver.answer = lambda n: 503 if n == 1 else 200
     flags = ("--working-dir", str(tmp_path / "spool"))
     first = start(HELLO, *flags)
@@ -413,7 +413,7 @@ def test_an_explicitly_awaited_shutdown_ignores_sigterm(start):
     assert server.process.wait(20) == 0
 
 
-def test_help_and_version_are_for_people(start):
+def test_help_and_version_are_readable_text(start):
     import subprocess
 
     binary = start(HELLO).process.args[0]

@@ -55,7 +55,7 @@ PATIENT = ("--runner-shutdown-grace-period", "10m")
 
 
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "shutdown"])
-def test_a_runner_that_is_killed_under_a_prediction_is_not_started_again(start, receiver, how):
+def test_a_runner_killed_during_a_prediction_is_not_restarted(start, receiver, how):
     server = start(MODEL, *PATIENT, "--max-queue", "1")
     ask, answers, runner = working(server, "first")
     server.predict(
@@ -71,7 +71,7 @@ def test_a_runner_that_is_killed_under_a_prediction_is_not_started_again(start, 
     ]
 
 
-def test_nor_is_one_that_is_killed_in_setup(start, receiver):
+def test_a_runner_killed_in_setup_is_not_restarted(start, receiver):
     server = start(MODEL, *PATIENT, "--max-queue", "1")
     ask, _, runner = working(server, "first")
     server.predict(
@@ -88,7 +88,7 @@ def test_nor_is_one_that_is_killed_in_setup(start, receiver):
 
 
 @pytest.mark.parametrize("how", ["SIGTERM", "shutdown"])
-def test_the_other_runners_end_what_they_have(start, receiver, how):
+def test_the_other_runners_finish_their_predictions(start, receiver, how):
     server = start(MODEL, *PATIENT, "--runners", "2", "--max-queue", "1")
     until("both are ready", lambda: server.health()["concurrency"]["max"] == 2)
     one, failing, runner = working(server, "one")
@@ -150,7 +150,7 @@ def test_a_runner_killed_by_the_server_is_not_restarted_during_shutdown(start, r
 
 
 @pytest.mark.parametrize("how", ["SIGTERM", "shutdown"])
-def test_nor_is_one_that_was_to_be_loaded_anew(start, receiver, how):
+def test_a_runner_that_waits_for_a_reload_is_not_restarted(start, receiver, how):
     server = start(MODEL, *PATIENT, "--reload", "--max-queue", "1")
     ask, answers, _ = working(server, "first", "there")
     server.predict(

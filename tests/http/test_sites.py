@@ -103,7 +103,7 @@ def open_to_app(start_once):
 
 @pytest.mark.parametrize(("method", "path"), CHANGES)
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
-def test_they_change_nothing(server, open_to_app, method, path, headers):
+def test_pages_of_other_sites_change_nothing(server, open_to_app, method, path, headers):
     for one in (server, open_to_app):
         answer = one.ask(method, path, **headers)
         assert answer.status == 403 and "--cors-origin" in answer.json["detail"]
@@ -112,7 +112,7 @@ def test_they_change_nothing(server, open_to_app, method, path, headers):
     assert server.get("/predictions").json["results"] == []
 
 
-def test_nor_with_a_body_that_needs_no_preflight(server):
+def test_a_body_that_needs_no_preflight_changes_nothing(server):
     form = (
         b'--b\r\nContent-Disposition: form-data; name="content"; filename="f"\r\n\r\nx\r\n--b--\r\n'
     )
@@ -131,7 +131,7 @@ def test_nor_with_a_body_that_needs_no_preflight(server):
     )
 
 
-def test_a_page_that_is_let_in_changes_things(open_to_app):
+def test_a_page_of_an_allowed_origin_changes_things(open_to_app):
     for headers in ({"Sec-Fetch-Site": "cross-site", "Origin": APP}, {"Origin": APP}):
         answer = open_to_app.ask("POST", "/predictions", {}, **headers)
         assert (
@@ -143,7 +143,7 @@ def test_a_page_that_is_let_in_changes_things(open_to_app):
         ] == ["hello"]
 
 
-def test_a_star_lets_in_the_pages_of_every_site(start):
+def test_a_star_allows_the_pages_of_every_site(start):
     server = start(MODEL, "--cors-origin", "*")
     for headers in FOREIGN:
         assert server.ask("POST", "/predictions", {}, **headers).json["output"] == ["hello"]
@@ -164,7 +164,7 @@ def test_the_page_of_the_server_changes_things(server):
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "model.example.com", "coggo.svc.cluster.local:80", ""]
 )
-def test_programs_change_things_by_any_name(server, headers, host):
+def test_programs_can_use_any_host_name(server, headers, host):
     assert server.ask("POST", "/predictions", {}, Host=host, **headers).json["output"] == ["hello"]
     assert server.get("/predictions", Host=host, **headers).status == 200
 
@@ -191,7 +191,7 @@ def test_a_browser_on_this_machine_reads_nothing_by_a_foreign_name(
 
 @pytest.mark.parametrize("headers", BROWSERS[1:-1], ids=str)
 @pytest.mark.parametrize(("method", "path"), CHANGES)
-def test_nor_does_it_change_anything(server, method, path, headers):
+def test_a_browser_on_this_machine_changes_nothing_by_a_foreign_name(server, method, path, headers):
     assert server.ask(method, path, Host="evil.example", **headers).status == 403
 
 
@@ -218,7 +218,7 @@ def test_a_browser_on_this_machine_reads_by_names_of_this_machine_and_by_address
 @pytest.mark.parametrize(
     "host", ["model.example.com", "MODEL.example.com", "model.example.com:8443"]
 )
-def test_and_by_a_name_that_is_allowed(open_to_app, host):
+def test_a_browser_on_this_machine_reads_by_an_allowed_name(open_to_app, host):
     for headers in BROWSERS[:-1]:
         assert open_to_app.get("/predictions", Host=host, **headers).status == 200
         assert open_to_app.ask("POST", "/predictions", {}, Host=host, **headers).json["output"] == [
@@ -234,7 +234,7 @@ def test_every_name_can_be_allowed(start):
     )
 
 
-def test_a_token_does_as_well_as_a_name(start):
+def test_with_a_token_every_host_name_is_allowed(start):
     server = start(MODEL, env={"COGGO_AUTH_TOKEN": "4711"})
     assert server.get("/predictions", Host="any.example", **BROWSERS[2]).status == 401
     shown = {"Authorization": "Bearer 4711"}
@@ -243,7 +243,7 @@ def test_a_token_does_as_well_as_a_name(start):
 
 
 @pytest.mark.parametrize("host", ["http://a.example", "a.example:80", "a.example/", "a b"])
-def test_an_allowed_host_is_a_name(tmp_path, host):
+def test_allowed_host_must_be_a_name(tmp_path, host):
     (tmp_path / "predict.py").write_text(MODEL)
     command = [
         str(BINARY),

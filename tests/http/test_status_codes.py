@@ -19,7 +19,7 @@ class Predictor:
 """
 
 
-def test_200_and_409_only_when_200_ask_at_once(start):
+def test_200_concurrent_requests_get_200_or_409_only(start):
     server = start(SLEEPY)
     statuses = []
 
@@ -64,7 +64,7 @@ def test_a_runner_that_dies_during_the_request(start):
     assert answer.status == 200 and answer.json["status"] == "failed"
 
 
-def test_503_while_the_runner_is_started_again_never_409(start):
+def test_503_and_never_409_while_the_runner_restarts(start):
     server = start(
         SLEEPY.replace("class Predictor:", "class Predictor:\n    def setup(self): time.sleep(1)")
     )

@@ -137,7 +137,7 @@ def test_accept_is_a_list_with_parameters(server, accept):
     "accept",
     ["*/*", "application/json", "text/*", "text/event-streams", "", "text/event-stream;q=0"],
 )
-def test_without_it_the_answer_is_json(server, accept):
+def test_without_accept_for_streams_the_answer_is_json(server, accept):
     answer = server.predict({}, {"Accept": accept})
     assert answer.headers["content-type"] == "application/json" and answer.json["output"] == [
         "0",
@@ -161,14 +161,14 @@ def test_trainings_are_not_streamed(server):
     assert server.ask("POST", "/trainings", {"input": {}}).json["output"] == "trained"
 
 
-def test_the_schema_says_so(server, plain):
+def test_the_schema_marks_models_that_stream(server, plain):
     assert (
         server.get("/openapi.json").json["paths"]["/predictions"]["post"]["x-cog-streaming"] is True
     )
     assert "x-cog-streaming" not in plain.get("/openapi.json").json["paths"]["/predictions"]["post"]
 
 
-def test_bad_input_is_refused_as_ever(server):
+def test_invalid_input_of_a_stream_is_refused_with_422(server):
     with stream(server, {"n": "many"}) as s:
         assert s.status == 422 and s.headers["content-type"] == "application/json"
         assert json.loads(s.response.read())["detail"][0]["loc"] == ["body", "input", "n"]
@@ -213,7 +213,7 @@ def test_streams_of_one_process_do_not_mix(busy):
 # Late readers
 
 
-def test_put_of_a_running_id_replays_and_follows(server, gate):
+def test_a_put_of_a_running_id_replays_its_events_and_follows(server, gate):
     name, go = gate
     with stream(server, {"wait": name, "end": "more"}, "PUT", "/predictions/again") as first:
         seen = [first.until("output") for _ in range(3)]
@@ -228,7 +228,7 @@ def test_put_of_a_running_id_replays_and_follows(server, gate):
     assert seen[0][0].name == "start"
 
 
-def test_put_of_a_finished_id_replays_it(server):
+def test_a_put_of_a_finished_id_replays_its_events(server):
     body = server.ask("PUT", "/predictions/over", {"input": {"n": 2}}).json
     with stream(server, {"n": 2}, "PUT", "/predictions/over") as s:
         events = list(s)
@@ -259,7 +259,7 @@ def test_a_finished_prediction_can_be_joined(server):
         assert s.status == 404
 
 
-def test_last_event_id_goes_on_after_it(server):
+def test_a_reader_continues_after_its_last_event_id(server):
     with stream(server, {"n": 5}, id="resumed") as s:
         all_events = list(s)
     for seen in (1, 3, len(all_events) - 1):
@@ -268,7 +268,7 @@ def test_last_event_id_goes_on_after_it(server):
 
 
 @pytest.mark.parametrize("last", ["", "x", "-1", "0", "99999999", "1e3"])
-def test_an_id_that_there_never_was_begins_at_the_start(server, last):
+def test_an_unknown_last_event_id_begins_at_the_start(server, last):
     server.ask("PUT", "/predictions/start", {"input": {"n": 1}})
     with join(server, "start", last) as s:
         assert list(s)[0].name == "start"
@@ -297,7 +297,7 @@ def test_a_reader_that_has_seen_the_end_is_told_not_to_reconnect(server):
 
 
 @pytest.mark.parametrize(("capacity", "replayed"), [("0", 0), ("2", 2), ("100", 100)])
-def test_the_history_is_as_long_as_it_is_told(start, capacity, replayed):
+def test_the_history_has_the_configured_length(start, capacity, replayed):
     server = start(MODEL, env={"COG_STREAM_HISTORY_CAPACITY": capacity})
     go = pathlib.Path(f"/proc/{server.runner()}/cwd").resolve() / "go"
     body = {"n": 200, "wait": "go", "end": "more"}
@@ -365,7 +365,7 @@ def test_a_reader_that_sends_more_and_leaves_is_noticed(server, early):
     assert server.ended(id, 5)["status"] == "canceled"
 
 
-def test_readers_that_leave_what_was_not_made_for_them_cancel_nothing(server, gate):
+def test_a_reader_that_leaves_a_detached_prediction_does_not_cancel_it(server, gate):
     name, go = gate
     server.predict({"wait": name}, {"Prefer": "respond-async"}, id="stays")
     with join(server, "stays") as s:
@@ -381,7 +381,7 @@ def test_a_cancel_ends_the_stream(server):
         assert s.until("completed")[-1].data["status"] == "canceled"
 
 
-def test_a_reader_that_takes_nothing_holds_nothing_up_and_is_given_up(start):
+def test_a_reader_that_stops_reading_delays_nothing_and_is_given_up(start):
     server = start(MODEL, "--stream-timeout", "1s")
     body = json.dumps({"id": "slow", "input": {"n": 100, "size": 200_000, "wait": "never"}})
     head = [
@@ -438,7 +438,7 @@ def test_an_invalid_duration_is_refused(tmp_path, flag):
 # Back again after the server was killed
 
 
-def test_a_reader_that_comes_back_to_another_server_sees_the_end(start, tmp_path):
+def test_a_reader_that_reconnects_to_the_next_server_sees_the_end(start, tmp_path):
     flags = ["--working-dir", str(tmp_path / "dir")]
     first = start(MODEL, *flags)
     first.predict({"n": 2}, {"Prefer": "respond-async"}, id="kept")

@@ -74,9 +74,7 @@ def ask(terminal, count):
     ("count", "said"),
     [(0, "stopped"), (1, "20s for 1 prediction to end"), (2, "20s for 2 predictions to end")],
 )
-def test_the_first_ctrl_c_says_what_it_waits_for_and_the_second_waits_for_nothing(
-    model, count, said
-):
+def test_the_first_ctrl_c_names_running_predictions_and_the_second_ends_them(model, count, said):
     (model / "predict.py").write_text(
         SLOW.replace("return prompt", "time.sleep(steps)").replace("sleep(1)", "sleep(0)")
     )
@@ -102,7 +100,7 @@ def test_the_first_ctrl_c_says_what_it_waits_for_and_the_second_waits_for_nothin
     terminal.close()
 
 
-def test_a_failed_setup_says_what_to_do_next(model):
+def test_a_failed_setup_names_the_next_step(model):
     (model / "predict.py").write_text(SLOW.replace("time.sleep(1)", "raise OSError('no weights')"))
     (model / "cog.yaml").unlink()
     flags = ["--predict", "predict.py:Predictor", "--python", real_python(), model]
@@ -156,7 +154,7 @@ def served(model, **env):
     FORMATS,
     ids=lambda v: v.get("LOG_FORMAT", "default") if isinstance(v, dict) else "",
 )
-def test_the_logs_have_the_form_that_was_asked_for(model, env, pattern):
+def test_the_logs_have_the_requested_format(model, env, pattern):
     assert any(re.match(pattern, line) for line in served(model, **env))
 
 

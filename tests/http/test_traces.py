@@ -171,7 +171,7 @@ def test_the_exporter_follows_its_variables(server, collector):
     assert about["service.name"] == "coggo" and about["service.version"].startswith("0.")
 
 
-def test_the_variables_for_traces_go_before_the_common_ones(start):
+def test_the_variables_for_traces_override_the_common_ones(start):
     collector = Collector()
     env = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": collector.url + "/here",
@@ -218,7 +218,7 @@ def test_a_collector_that_fails_affects_no_prediction(start, answer):
     ],
     ids=str,
 )
-def test_without_traces_the_context_of_the_request_goes_on_as_it_came(start, env):
+def test_without_traces_the_trace_context_of_the_request_is_passed_on_unchanged(start, env):
     server = start(
         MODEL, env={"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1" if env else "", **env}
     )

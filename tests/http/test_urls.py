@@ -56,7 +56,9 @@ def server(start_once):
 
 @pytest.mark.parametrize(("text", "path", "name"), SPELLED)
 @pytest.mark.parametrize("where", ["/predictions", "/trainings", "/v1/predictions"])
-def test_an_input_is_asked_for_as_it_has_to_be(server, store, where, text, path, name):
+def test_the_url_of_an_input_is_requested_in_its_encoded_form(
+    server, store, where, text, path, name
+):
     store.add(path, b"there")
     url = store.url + text
     headers = {"Prefer": "wait"} if where.startswith("/v1") else {}
@@ -67,7 +69,7 @@ def test_an_input_is_asked_for_as_it_has_to_be(server, store, where, text, path,
     assert [got.path for got in store.got] == [path]
 
 
-def test_the_command_line_asks_as_well(tmp_path, store):
+def test_the_command_line_requests_urls_in_their_encoded_form_too(tmp_path, store):
     (tmp_path / "predict.py").write_text(MODEL)
     url = store.add("/my%20photo%25.png", b"there").replace("%20", " ").replace("%25", "%")
     done = subprocess.run(
@@ -90,7 +92,7 @@ def test_the_command_line_asks_as_well(tmp_path, store):
 
 
 @pytest.mark.parametrize(("text", "path", "name"), SPELLED)
-def test_a_webhook_goes_where_it_was_meant_to(server, receiver, text, path, name):
+def test_the_url_of_a_webhook_is_requested_in_its_encoded_form(server, receiver, text, path, name):
     answer = server.predict({}, webhook=receiver.url.removesuffix("/hook") + text)
     assert answer.json["status"] == "succeeded"
     receiver.wait_terminal()
@@ -98,7 +100,7 @@ def test_a_webhook_goes_where_it_was_meant_to(server, receiver, text, path, name
 
 
 @pytest.mark.parametrize("by", ["prefix", "flag"])
-def test_an_upload_goes_where_it_was_meant_to(start, server, store, by):
+def test_the_url_of_an_upload_is_requested_in_its_encoded_form(start, server, store, by):
     prefix = store.url + "/100% é/%2F?key=a b%"
     if by == "flag":
         server = start(MODEL, "--upload-url", prefix)
@@ -112,13 +114,13 @@ def test_an_upload_goes_where_it_was_meant_to(start, server, store, by):
 
 
 @pytest.mark.parametrize("path", ["/a//b", "/a//", "/a%2F", "/a/../b", "/a/./b", "/a:b"])
-def test_an_upload_goes_below_the_path_that_was_given(server, store, path):
+def test_an_upload_goes_below_the_given_path(server, store, path):
     body = server.predict({"out": True}, output_file_prefix=store.url + path).json
     assert [got.path for got in store.got] == [path.removesuffix("/") + "/out%20put.txt"]
     assert body["output"] == store.url + store.got[0].path
 
 
-def test_the_address_of_an_upload_is_one(server, store):
+def test_the_address_of_an_upload_is_a_valid_url(server, store):
     store.put = lambda got: Reply(
         201, {"Location": "/kept here/100%.txt?key=s3cret", "Content-Length": "0"}
     )
@@ -149,7 +151,7 @@ def location(text, status=307):
 
 
 @pytest.mark.parametrize(("text", "path"), LOCATIONS)
-def test_a_redirect_is_followed_to_where_it_was_meant_to(server, store, receiver, text, path):
+def test_a_redirect_is_followed_in_its_encoded_form(server, store, receiver, text, path):
     store.add(path, b"there")
     store.routes["/from.png"] = lambda n: location(text, 302)
     body = server.predict({"file": store.url + "/from.png?key=s3cret"}).json
@@ -229,7 +231,7 @@ def proxied(start_once):
         ("me:p%ss@a.example", "a.example"),
     ],
 )
-def test_a_host_goes_out_in_lower_case_and_punycode(proxied, host, sent):
+def test_a_host_is_sent_in_lower_case_and_punycode(proxied, host, sent):
     server, proxy = proxied
     proxy.got.clear()
     proxy.routes = {f"http://{sent}/from.txt": lambda n: location(f"http://{host}/to here.txt")}
@@ -242,7 +244,7 @@ def test_a_host_goes_out_in_lower_case_and_punycode(proxied, host, sent):
     assert ("authorization" in proxy.got[0].headers) == ("@" in host)
 
 
-def test_the_token_goes_to_a_host_however_it_is_spelled(start, receiver):
+def test_the_token_goes_to_a_host_in_any_spelling(start, receiver):
     env = {
         "HTTP_PROXY": receiver.url.removesuffix("/hook"),
         "NO_PROXY": "",
@@ -263,7 +265,7 @@ def test_the_token_goes_to_a_host_however_it_is_spelled(start, receiver):
         assert ("authorization" in receiver.headers[0]) == told, host
 
 
-def test_a_webhook_that_comes_again_after_a_kill_is_the_same(start, receiver, tmp_path):
+def test_a_webhook_sent_again_after_a_kill_has_the_same_url(start, receiver, tmp_path):
     where = ["--working-dir", str(tmp_path / "spool")]
     receiver.answer = lambda n: 503
     server = start(MODEL, *where)
@@ -279,7 +281,7 @@ def test_a_webhook_that_comes_again_after_a_kill_is_the_same(start, receiver, tm
     assert len(set(receiver.bodies)) == 1
 
 
-def test_a_put_that_comes_again_fetches_nothing_again(server, store):
+def test_a_repeated_put_fetches_nothing_again(server, store):
     store.add("/my%20photo.png", b"there")
     body = {
         "input": {"file": store.url + "/my photo.png"},
@@ -290,7 +292,7 @@ def test_a_put_that_comes_again_fetches_nothing_again(server, store):
     assert len(store.got) == 1
 
 
-def test_the_log_tells_nothing_that_only_a_receiver_is_to_know(start, receiver):
+def test_the_log_does_not_show_the_secret_parts_of_urls(start, receiver):
     server = start(MODEL, env={"COG_LOG_LEVEL": "debug"})
     receiver.answer = lambda n: 404
     there = receiver.url.removesuffix("/hook").replace("http://", "http://me:s3cret w%@")

@@ -32,7 +32,7 @@ def asked(*words, cwd=None, **env):
 
 
 @pytest.mark.parametrize("command", [name.lower() for name in COMMANDS])
-def test_every_command_has_its_help_in_two_ways(command):
+def test_every_command_shows_its_help_in_two_ways(command):
     by_flag, by_word = asked(command, "--help"), asked("help", command)
     assert by_flag.returncode == by_word.returncode == 0
     assert by_flag.stdout == by_word.stdout and by_flag.stdout.startswith(
@@ -41,7 +41,7 @@ def test_every_command_has_its_help_in_two_ways(command):
     assert f"\n  {command} " in asked("help").stdout
 
 
-def test_help_alone_is_that_of_everything():
+def test_help_without_a_command_is_the_general_help():
     assert {"Serve", "Predict", "Check", "Schema", "Help"} <= set(COMMANDS)
     assert asked("help").stdout == asked("--help").stdout and "--port" in asked("help").stdout
 
@@ -117,7 +117,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("kind", WRONG)
-def test_what_is_asked_wrongly_ends_with_exit_code_2_and_says_why(kind, tmp_path):
+def test_a_wrong_command_line_exits_with_2_and_the_reason(kind, tmp_path):
     words, text = WRONG[kind]
     done = asked(*words, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
@@ -125,14 +125,14 @@ def test_what_is_asked_wrongly_ends_with_exit_code_2_and_says_why(kind, tmp_path
 
 
 @pytest.mark.parametrize("variable", ["PORT", "COG_PORT"])
-def test_a_bad_port_names_the_variable_that_it_is_from(variable):
+def test_a_bad_port_names_its_variable(variable):
     done = asked(HELLO, **{variable: "99999"})
     assert (done.returncode, f'port "99999" (from {variable}): ' in done.stderr) == (2, True), (
         done.stderr
     )
 
 
-def test_a_directory_is_a_model_also_where_its_name_is_like_a_command(tmp_path):
+def test_a_directory_named_like_a_command_can_be_a_model(tmp_path):
     (tmp_path / "chek").mkdir()
     (tmp_path / "help").mkdir()
     for word in ("chek", "./help"):
@@ -147,7 +147,7 @@ def by_module(*words, cwd=None, python=None, **env):
     )  # fmt: skip
 
 
-def test_it_is_a_module_of_python_too(tmp_path):
+def test_python_m_coggo_runs_the_server(tmp_path):
     for words in (
         ["--version"],
         ["help"],

@@ -91,7 +91,7 @@ ACCEPTED = [
 
 
 @pytest.mark.parametrize(("raw", "name", "want"), ACCEPTED, ids=[row[0][:40] for row in ACCEPTED])
-def test_accepted(server, raw, name, want):
+def test_a_valid_value_reaches_the_model_in_its_type(server, raw, name, want):
     assert value(given(server, raw), name) == want
 
 
@@ -154,7 +154,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("raw", "loc"), REFUSED, ids=[row[0][:40] for row in REFUSED])
-def test_refused(server, raw, loc):
+def test_an_invalid_value_is_refused(server, raw, loc):
     answer = given(server, raw)
     assert answer.status == 422, answer.body
     assert answer.headers["content-type"] == "application/json"
@@ -213,7 +213,7 @@ def test_a_catastrophic_pattern_does_not_hang(start_once):
 
 
 @pytest.mark.parametrize("depth", [1_000, 100_000])
-def test_great_depth_is_refused(server, depth):
+def test_deeply_nested_json_is_refused(server, depth):
     raw = '"anything": ' + "[" * depth + "]" * depth
     assert given(server, raw).status in (400, 422)
     assert given(server, '"i": 1').status == 200

@@ -30,7 +30,7 @@ def server(start_once):
     "prefer", ["wait", "wait=60", "wait=5;x=y", "WAIT = 5", 'wait="5"', "return=minimal, wait=5"]
 )
 @pytest.mark.parametrize(("input", "status"), [({}, "succeeded"), ({"fail": True}, "failed")])
-def test_200_once_it_has_ended(server, prefer, input, status):
+def test_200_once_the_prediction_has_ended(server, prefer, input, status):
     answer = server.predict(input, {"Prefer": prefer})
     assert answer.status == 200 and answer.json["status"] == status
 
@@ -58,7 +58,7 @@ def test_a_put_that_waits_finds_the_result_of_an_earlier_one(server):
     assert (again.status, again.json) == (200, first)
 
 
-def test_a_canceled_one_is_an_end(server):
+def test_a_canceled_prediction_ends_the_wait(server):
     answers = []
     waiting = threading.Thread(
         target=lambda: answers.append(server.predict({"s": 60}, {"Prefer": "wait=30"}, id="cut"))

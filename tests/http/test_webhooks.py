@@ -51,7 +51,7 @@ def test_the_order_of_events_and_their_contents(server, receiver):
         ([], set()),
     ],
 )
-def test_the_filter(server, receiver, events, want):
+def test_the_filter_selects_events(server, receiver, events, want):
     server.predict({}, id="asked", webhook=receiver.url, webhook_events_filter=events)
     server.predict({}, id="later", webhook=receiver.url, webhook_events_filter=["completed"])
 
@@ -91,7 +91,7 @@ def test_without_a_throttle_each_item_is_sent(unthrottled, receiver, pause):
     assert [len(output) for output in partial] == [1, 2, 3, 4, 5] and last == partial[-1]
 
 
-def test_the_throttle_can_be_long(start, receiver):
+def test_a_long_throttle_sends_only_the_first_and_last_updates(start, receiver):
     server = start(MODEL, env={"COG_THROTTLE_RESPONSE_INTERVAL": "60"})
     server.predict({"n": 20, "pause": 0.02}, webhook=receiver.url)
     receiver.wait_terminal()
@@ -121,7 +121,7 @@ def test_logs_are_sent_when_they_grow(server, receiver):
     server.wait_status("READY")
 
 
-def test_nothing_comes_before_the_start(server, receiver):
+def test_no_event_is_sent_before_the_start(server, receiver):
     server.predict({"unknown": 1}, webhook=receiver.url)
     receiver.wait_terminal()
     assert (receiver.got[0]["status"], receiver.got[0]["output"]) == ("processing", None)
@@ -175,7 +175,7 @@ def test_a_single_value_is_sent_as_itself(value, receiver, event, name, want):
     assert got["status"] == ("succeeded" if event == "completed" else "processing")
 
 
-def test_headers(server, receiver):
+def test_a_webhook_has_these_headers(server, receiver):
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     server.predict({}, {"traceparent": trace, "tracestate": "a=b"}, webhook=receiver.url)
     receiver.wait_terminal()
@@ -225,7 +225,7 @@ def test_a_redirect_takes_the_token_to_no_other_host(server, receiver):
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504, None])
-def test_completed_is_tried_again(server, receiver, status):
+def test_the_completed_event_is_retried(server, receiver, status):
     receiver.answer = lambda n: status if n < 3 else 200
     server.predict({}, webhook=receiver.url, webhook_events_filter=["completed"])
     receiver.wait(3)
@@ -241,14 +241,14 @@ def test_a_refusal_is_final(server, receiver, status):
     assert len(receiver.got) == 1
 
 
-def test_partial_events_are_not_tried_again(server, receiver):
+def test_partial_events_are_not_retried(server, receiver):
     receiver.answer = lambda n: 500 if n == 1 else 200
     server.predict({}, webhook=receiver.url, webhook_events_filter=["start", "completed"])
     receiver.wait_terminal()
     assert receiver.statuses() == ["processing", "succeeded"]
 
 
-def test_a_receiver_that_hangs_holds_nothing(server, receiver):
+def test_a_receiver_that_hangs_delays_nothing(server, receiver):
     release = threading.Event()
     receiver.answer = lambda n: 200 if release.wait(30) else 200
     for n in range(5):
@@ -264,7 +264,7 @@ def test_a_receiver_that_hangs_holds_nothing(server, receiver):
     )
 
 
-def test_a_receiver_that_is_not_there_holds_nothing(server):
+def test_a_receiver_that_refuses_connections_delays_nothing(server):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -302,7 +302,7 @@ def test_many_predictions_with_a_receiver_that_often_fails(start, receiver):
         assert body["status"] == "succeeded" and body["id"] == f"p{body['output']}"
 
 
-def test_a_partial_update_never_says_that_it_has_ended(unthrottled, receiver):
+def test_a_partial_update_never_has_a_terminal_status(unthrottled, receiver):
     for n in range(60):
         unthrottled.predict({"n": 3}, webhook=receiver.url, id=f"p{n}")
     until("all ends were told", lambda: sum(b["status"] == "succeeded" for b in receiver.got) == 60)
@@ -422,7 +422,7 @@ def test_a_prediction_that_runs_at_shutdown_sends_its_webhook(start, receiver):
     assert (body["status"], body["output"]) == ("failed", ["0"]) and "shut" in body["error"]
 
 
-def test_a_receiver_that_hangs_does_not_hold_up_a_shutdown_in_a_hurry(start, receiver):
+def test_a_receiver_that_hangs_does_not_delay_a_second_signal(start, receiver):
     release = threading.Event()
     receiver.answer = lambda n: 200 if release.wait(60) else 200
     server = start(MODEL, "--runner-shutdown-grace-period", "1")
@@ -438,7 +438,7 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 @pytest.mark.parametrize("how", ["flag", "environment"])
-def test_signed_by_the_specification(start, receiver, how):
+def test_webhooks_are_signed_as_the_specification_says(start, receiver, how):
     flags = ["--webhook-secret", SECRET] if how == "flag" else []
     server = start(MODEL, *flags, env={} if flags else {"COGGO_WEBHOOK_SECRET": SECRET})
     receiver.answer = lambda n: (
@@ -467,7 +467,7 @@ def test_a_line_break_at_the_end_of_a_secret_is_not_a_part_of_it(start, receiver
         assert headers["authorization"] == "Bearer token"
 
 
-def test_not_signed_without_a_secret(server, receiver):
+def test_webhooks_are_not_signed_without_a_secret(server, receiver):
     server.predict({}, webhook=receiver.url)
     receiver.wait_terminal()
     assert not any(name.startswith("webhook-") for headers in receiver.headers for name in headers)

@@ -34,7 +34,7 @@ def test_a_model_gets_the_url_and_the_file(start, store, source):
     ]
 
 
-def test_a_source_that_fails_is_asked_again(start, store, source):
+def test_a_failed_download_of_weights_is_retried(start, store, source):
     server = start(source, env={"COG_WEIGHTS": store.url + "/weights.bin"})
     assert "404" in server.predict({"what": "file"}).json["error"]
     assert fetched(server.temporary) == []
@@ -42,7 +42,7 @@ def test_a_source_that_fails_is_asked_again(start, store, source):
     assert server.predict({"what": "file"}).json["output"] == "remote"
 
 
-def test_half_a_file_is_not_taken_for_the_whole(start, store, source):
+def test_an_incomplete_download_is_not_used(start, store, source):
     store.routes["/weights.bin"] = lambda n: Reply(
         200, {"Content-Length": "6"}, [b"rem" if n == 1 else b"remote"]
     )

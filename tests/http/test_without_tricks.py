@@ -40,7 +40,7 @@ def test_everything_works_without_a_trick(start, off):
     assert server.health()["status"] == "READY"
 
 
-def test_the_variable_does_the_same(start):
+def test_the_variable_switches_tricks_off_too(start):
     server = start(MODEL, env={"COGGO_WITHOUT": "sigmute,pristine"})
     assert server.predict({"text": "env"}).json["output"] == "sigmute,pristine"
 
