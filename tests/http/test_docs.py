@@ -206,16 +206,29 @@ def test_the_limits_are_the_defaults_of_the_flags():
     assert set(re.findall(r"`(--[\w-]+)` \|", group)) - rows.keys() == set()
 
 
-def test_the_protocol_has_the_arguments_of_the_runner():
+def runner_usage():
+    """The words of the runner's usage line that are its arguments, in their order."""
     command = [sys.executable, "-m", "cog.internal.file_runner"]
     env = dict(os.environ, PYTHONPATH=str(ROOT / "python"))
     usage = subprocess.run(command, env=env, capture_output=True, text=True, timeout=20).stderr
+    return re.findall(r"--[\w-]+", usage)
+
+
+def test_the_protocol_has_the_arguments_of_the_runner():
     protocol = (ROOT / "docs/protocol.md").read_text()
     shown = (
         protocol.partition("## Starting the runner")[2].partition("```\n")[2].partition("```")[0]
     )
-    assert len(usage.split()) > 10
-    assert re.findall(r"--[\w-]+", usage) == re.findall(r"--[\w-]+", shown)
+    arguments = re.findall(r"--[\w-]+", shown)
+    assert len(arguments) > 5 and arguments == runner_usage()
+
+
+def test_the_usage_of_the_runner_names_what_the_server_gives_and_the_runner_reads():
+    server = (ROOT / "internal/runner/runner.go").read_text()
+    given = set(re.findall(r'"(--[\w-]+)"', server))
+    runner = (ROOT / "python/cog/internal/file_runner.py").read_text()
+    read = re.findall(r'options(?:\[|\.get\()"([\w-]+)"|"([\w-]+)" in options', runner)
+    assert set(runner_usage()) == given == {f"--{by_key or by_in}" for by_key, by_in in read}
 
 
 def shell_blocks(document: str = "README.md") -> dict[str, list[str]]:

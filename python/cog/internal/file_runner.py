@@ -85,15 +85,7 @@ def live(options: dict[str, str], spool: Spool) -> int:
 def parse(argv: list[str]) -> dict[str, str]:
     """The options, without argparse, which costs several milliseconds of each cold start."""
     options = dict(zip(argv[::2], argv[1::2]))
-    known = {
-        "--working-dir",
-        "--predict",
-        "--named",
-        "--train",
-        "--max-concurrency",
-        "--busy-poll",
-        "--checking",
-    }
+    known = {word.strip("[") for word in _USAGE.split() if word.strip("[").startswith("--")}
     if len(argv) % 2 or not {"--working-dir", "--predict"} <= set(options) <= known:
         sys.exit(_USAGE)
     return {name[2:]: value for name, value in options.items()}
