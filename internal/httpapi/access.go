@@ -7,26 +7,29 @@ import (
 	"time"
 )
 
-// statusClientGone is what the access log says of an exchange whose client left before an answer.
+// statusClientGone is the status in the access log if the client left before it got an answer.
 const statusClientGone = 499
 
-// probes are left out of the access log while they succeed: they would be most of it.
-var probes = map[string]bool{"/livez": true, "/readyz": true, "/health-check": true, "/metrics": true}
+// probes are the paths that the access log leaves out while they succeed: they would fill it.
+var probes = map[string]bool{
+	"/livez": true, "/readyz": true, "/health-check": true, "/metrics": true,
+}
 
-// exchange is one request with its answer, for the access log. It passes on what is written;
-// whoever needs more of the connection reaches it through Unwrap.
+// exchange is one request with its answer, for the access log. It passes everything on.
+// http.ResponseController reaches the connection through Unwrap.
 type exchange struct {
 	http.ResponseWriter
-	gone   func() error // not nil once the client has left
-	id     string       // of the prediction, empty when the request concerns none
+	gone   func() error // not nil if the client has left
+	id     string       // of the prediction; empty if the request is not about one
 	status int          // 0 before the answer
 	bytes  int64        // of its body
 }
 
 type exchangeKey struct{}
 
-// logged writes a line for each request once it was answered; a stream is answered when it ends. Of
-// the request it shows no query, no header but X-Forwarded-For, and no body: they may hold secrets.
+// logged writes a log line for each answered request. A stream is answered when it ends. Because
+// the query, the headers and the body may hold secrets, the line has none of them but
+// X-Forwarded-For.
 func (a *API) logged(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begun := time.Now()
@@ -37,15 +40,17 @@ func (a *API) logged(next http.Handler) http.Handler {
 }
 
 func (a *API) logExchange(e *exchange, r *http.Request, took time.Duration) {
-	e.answer(http.StatusOK) // as net/http answers where nothing was written
+	e.answer(http.StatusOK) // the default of net/http
 	if probes[strings.TrimPrefix(r.URL.Path, a.PathPrefix)] && e.status < http.StatusBadRequest {
 		return
 	}
 	if r.Method == http.MethodHead {
-		e.bytes = 0 // net/http leaves out what the handler has written
+		e.bytes = 0 // net/http drops the body
 	}
-	keys := []any{"method", shownMethod(r), "path", shownPath(r), "status", e.status, "bytes", e.bytes,
-		"seconds", float64(took.Microseconds()) / 1e6, "client", client(r)}
+	keys := []any{
+		"method", shownMethod(r), "path", shownPath(r), "status", e.status, "bytes", e.bytes,
+		"seconds", float64(took.Microseconds()) / 1e6, "client", client(r),
+	}
 	if via := r.Header["X-Forwarded-For"]; len(via) > 0 {
 		keys = append(keys, "forwarded_for", bounded(strings.Join(via, ", "), mostForwarded))
 	}
@@ -55,10 +60,10 @@ func (a *API) logExchange(e *exchange, r *http.Request, took time.Duration) {
 	a.Log.Info("access", keys...)
 }
 
-// mostForwarded bounds what the log shows of X-Forwarded-For, which anybody can send.
+// mostForwarded bounds X-Forwarded-For in the log, because anybody can send it.
 const mostForwarded = 256
 
-// concerns notes which prediction r is about, where there is an access log.
+// concerns records the prediction that r is about, if there is an access log.
 func (a *API) concerns(r *http.Request, id string) {
 	if !a.AccessLog {
 		return
@@ -68,9 +73,11 @@ func (a *API) concerns(r *http.Request, id string) {
 	}
 }
 
-// concerned is a handler of pattern that notes the id in the path.
+// concerned wraps the handler of pattern: it records the id in the path.
 func (a *API) concerned(pattern string, h handler) handler {
-	if !a.AccessLog || !strings.Contains(pattern, "predictions/{id}") && !strings.Contains(pattern, "trainings/{id}") {
+	hasID := strings.Contains(pattern, "predictions/{id}") ||
+		strings.Contains(pattern, "trainings/{id}")
+	if !a.AccessLog || !hasID {
 		return h
 	}
 	return func(w http.ResponseWriter, r *http.Request) error {
@@ -79,7 +86,7 @@ func (a *API) concerned(pattern string, h handler) handler {
 	}
 }
 
-// answer notes the status when the answer begins.
+// answer records the status of the answer.
 func (e *exchange) answer(status int) {
 	switch {
 	case e.status != 0:
@@ -91,7 +98,7 @@ func (e *exchange) answer(status int) {
 }
 
 func (e *exchange) WriteHeader(status int) {
-	if status >= http.StatusOK { // 1xx comes before the answer
+	if status >= http.StatusOK { // 1xx precedes the answer
 		e.answer(status)
 	}
 	e.ResponseWriter.WriteHeader(status)
@@ -104,5 +111,5 @@ func (e *exchange) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Unwrap lets http.ResponseController reach what is underneath.
+// Unwrap lets http.ResponseController reach the wrapped writer.
 func (e *exchange) Unwrap() http.ResponseWriter { return e.ResponseWriter }

@@ -9,37 +9,38 @@ import (
 	"strings"
 )
 
-// address is the URL by which the client of r reaches the path of this server, through the proxies
+// address returns the URL of a path of this server as the client of r sees it, through the proxies
 // in between.
 func (a *API) address(r *http.Request, path string) string { return origin(r) + a.path(r, path) }
 
 // path is address without the origin.
 func (a *API) path(r *http.Request, path string) string { return a.prefix(r) + path }
 
-// origin is how the client reached this server. Each proxy may add its part to X-Forwarded-Proto:
-// the first is the client's.
+// origin returns the scheme and host by which the client reached this server. Each proxy may append
+// to X-Forwarded-Proto: the first value is the client's.
 func origin(r *http.Request) string {
 	scheme := "http"
-	if first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ","); r.TLS != nil || strings.EqualFold(strings.TrimSpace(first), "https") {
+	first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ",")
+	if r.TLS != nil || strings.EqualFold(strings.TrimSpace(first), "https") {
 		scheme = "https"
 	}
 	host := r.Host
-	if host == "" { // HTTP/1.0 can do without
+	if host == "" { // HTTP/1.0 may omit it
 		host = fmt.Sprint(r.Context().Value(http.LocalAddrContextKey))
 	}
 	return scheme + "://" + host
 }
 
-// Prefix matches the beginning of a path that a proxy takes away. It ends without a slash, and has
-// nothing in it that means something to HTML, to a shell or to a URL.
+// Prefix matches the beginning of a path that a proxy removes. It does not end with a slash, and
+// has no character that is special in HTML, in a shell or in a URL.
 var Prefix = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$`)
 
-// maxPrefix bounds the prefix that a header says: it stands in every answer.
+// maxPrefix bounds the prefix that a header gives, because every answer repeats it.
 const maxPrefix = 512
 
-// prefix is what the proxies have taken away from the path that the client has asked for. Proxies
-// that each take a part away add it to X-Forwarded-Prefix, the outermost first. What isn't a prefix
-// is ignored: anybody can send the header.
+// prefix returns the part of the client's path that the proxies removed. Each proxy that removes a
+// part appends it to X-Forwarded-Prefix, the outermost first. Because anybody can send the header,
+// a value that is not a prefix is ignored.
 func (a *API) prefix(r *http.Request) string {
 	said := r.Header["X-Forwarded-Prefix"]
 	if a.PathPrefix != "" || len(said) == 0 {
@@ -55,7 +56,7 @@ func (a *API) prefix(r *http.Request) string {
 	return whole
 }
 
-// below lets a proxy keep PathPrefix in the paths that it passes on.
+// below lets a proxy leave PathPrefix in the paths that it passes on.
 func (a *API) below(next http.Handler) http.Handler {
 	if a.PathPrefix == "" {
 		return next
@@ -65,7 +66,7 @@ func (a *API) below(next http.Handler) http.Handler {
 		if found && (rest == "" || rest[0] == '/') {
 			copied, address := *r, *r.URL
 			address.RawPath = "/" + strings.TrimPrefix(rest, "/")
-			address.Path, _ = url.PathUnescape(address.RawPath) // it was read before
+			address.Path, _ = url.PathUnescape(address.RawPath) // it was parsed before
 			copied.URL = &address
 			r = &copied
 		}
@@ -73,15 +74,15 @@ func (a *API) below(next http.Handler) http.Handler {
 	})
 }
 
-// mostPath bounds a path in the log. An id takes up to 1536 bytes of one.
+// mostPath bounds a path in the log. An id can take 1536 bytes of it.
 const mostPath = 2 << 10
 
-// shownPath is the path of r for the log: without the query, which may hold a key.
+// shownPath returns the path of r for the log. It leaves out the query, which may hold a key.
 func shownPath(r *http.Request) string {
 	return bounded(r.URL.EscapedPath(), mostPath)
 }
 
-// shownMethod is the method of r for the log: it may be any word.
+// shownMethod returns the method of r for the log. A client can send any word as method.
 func shownMethod(r *http.Request) string { return bounded(r.Method, 16) }
 
 func bounded(text string, most int) string {
@@ -91,7 +92,7 @@ func bounded(text string, most int) string {
 	return text
 }
 
-// client is the address that r comes from: of the nearest proxy, if there is one.
+// client returns the address that r comes from. It is the nearest proxy's if there is one.
 func client(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 	"github.com/coggo/coggo/internal/supervisor"
 )
 
-// cancel answers at once, unless the client prefers to wait; the end comes by the prediction's own
-// channels. A second cancel of the same prediction succeeds like the first. For any other id that
-// does not run the body is an empty object, as on Cog.
+// cancel answers at once, unless the client prefers to wait: the prediction's own channels tell the
+// end. A second cancel of the same prediction succeeds like the first. For any other id that is not
+// running, the body is an empty object, as in Cog.
 func (a *API) cancel(only prediction.Method) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		p, err := a.find(r, only)

@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// counted tells Bytes how large the bodies of each exchange were. The request is copied: net/http
-// looks at the body of its own before it writes an answer, and would wait for the rest of one that
+// counted reports the sizes of the bodies of each exchange to Bytes. It copies the request: before
+// net/http writes an answer it checks its own body, and it would wait for the rest of a body that
 // it does not know.
 func (a *API) counted(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -22,7 +22,7 @@ func (a *API) counted(next http.Handler) http.Handler {
 	})
 }
 
-// rejecting tells Rejected why a request for a prediction was refused.
+// rejecting reports to Rejected why a prediction was refused.
 func (a *API) rejecting(next handler) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		err := next(w, r)
@@ -38,7 +38,7 @@ func (a *API) rejecting(next handler) handler {
 type countingReader struct {
 	io.ReadCloser
 	n     int64
-	ended bool // nothing more comes
+	ended bool // the body has ended
 }
 
 func (c *countingReader) Read(p []byte) (int, error) {
@@ -59,5 +59,5 @@ func (c *countingWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Unwrap lets http.ResponseController reach what is underneath.
+// Unwrap lets http.ResponseController reach the wrapped writer.
 func (c *countingWriter) Unwrap() http.ResponseWriter { return c.ResponseWriter }

@@ -7,8 +7,8 @@ import (
 	"github.com/coggo/coggo/internal/unsafenet"
 )
 
-// deferWatch keeps net/http from watching whether the client leaves as soon as the body of r is
-// read. The returned function starts the watch, and returns the context that is done when the client
+// deferWatch keeps net/http from watching for a disconnect as soon as it has read the body of r.
+// The returned function starts the watch, and returns a context that is done when the client
 // leaves.
 func (a *API) deferWatch(r *http.Request) func() context.Context {
 	start := func() {}

@@ -9,7 +9,7 @@ import (
 	"github.com/coggo/coggo/internal/prediction"
 )
 
-// discovery lists where everything is.
+// discovery lists the paths of the server.
 func (a *API) discovery(w http.ResponseWriter, r *http.Request) error {
 	links := map[string]string{
 		"docs_url":                   "/docs",
@@ -39,10 +39,13 @@ func (a *API) openapi(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	data := doc.JSON()
-	name := prediction.AppendString(nil, path.Base(a.Model)) // at the end: what comes first is as with Cog
-	data = slices.Concat(bytes.TrimSuffix(bytes.TrimSpace(data), []byte("}")), []byte(`,"x-coggo-model":`), name, []byte("}"))
-	if prefix := a.prefix(r); prefix != "" { // or its paths would begin at the origin
-		data = slices.Concat([]byte(`{"servers":[{"url":"`+prefix+`"}],`), bytes.TrimPrefix(data, []byte("{")))
+	// At the end, so that the rest is as in Cog.
+	name := prediction.AppendString(nil, path.Base(a.Model))
+	data = bytes.TrimSuffix(bytes.TrimSpace(data), []byte("}"))
+	data = slices.Concat(data, []byte(`,"x-coggo-model":`), name, []byte("}"))
+	if prefix := a.prefix(r); prefix != "" { // without it, the paths would begin at the origin
+		servers := []byte(`{"servers":[{"url":"` + prefix + `"}],`)
+		data = slices.Concat(servers, bytes.TrimPrefix(data, []byte("{")))
 	}
 	writeRaw(w, http.StatusOK, data)
 	return nil

@@ -13,7 +13,7 @@ import (
 	"github.com/coggo/coggo/internal/prediction"
 )
 
-// statusOf is the only place that knows which HTTP status a refusal has.
+// statusOf is the only map from codes to HTTP statuses.
 var statusOf = map[prediction.Code]int{
 	prediction.Malformed:     http.StatusBadRequest,
 	prediction.Invalid:       http.StatusUnprocessableEntity,
@@ -27,7 +27,7 @@ var statusOf = map[prediction.Code]int{
 	prediction.Draining:      http.StatusServiceUnavailable,
 }
 
-// httpError is a refusal that only HTTP knows.
+// httpError is a refusal for a reason that only HTTP has.
 type httpError struct {
 	status  int
 	message string
@@ -35,33 +35,33 @@ type httpError struct {
 
 func (e *httpError) Error() string { return e.message }
 
-// errorBody is what every error answer looks like. `detail` is FastAPI's field, `error` that of
-// coglet. `status` is where clients of coglet look after a 409 or 503.
+// errorBody is the body of every error answer. `detail` is FastAPI's member, `error` is coglet's.
+// Clients of coglet read `status` after a 409 or 503.
 type errorBody struct {
 	Detail any    `json:"detail"`
 	Error  string `json:"error"`
 	Status string `json:"status,omitempty"`
 }
 
-// plainError is the body of an error that is one message.
+// plainError returns the body of an error that is one message.
 func plainError(message string) errorBody { return errorBody{Detail: message, Error: message} }
 
-// writeError answers with err. The text of an error that is not meant for clients stays in the log.
+// writeError answers with err. The text of an internal error goes to the log, never to the client.
 func (a *API) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	refused, status := refusal(err)
 	switch {
 	case refused != nil:
 		a.Refusals.add(r, string(refused.Code), status)
 		writeRefusal(w, status, refused)
-	case r.Context().Err() != nil: // the client has left and reads no answer
+	case r.Context().Err() != nil: // the client has left
 	default:
 		a.Log.Error("request", "method", shownMethod(r), "path", shownPath(r), "error", err)
 		writeJSON(w, http.StatusInternalServerError, plainError("internal error"))
 	}
 }
 
-// refusal takes an error apart into what a client is told and the status of it; nil when err is nil
-// or not for clients. The code of one that only HTTP knows is its status in words.
+// refusal returns the part of an error that the client reads, and its status. It returns nil if err
+// is nil or internal. The code of an httpError is its status in words.
 func refusal(err error) (refused *prediction.Error, status int) {
 	var plain *httpError
 	switch {
@@ -74,7 +74,7 @@ func refusal(err error) (refused *prediction.Error, status int) {
 	return nil, 0
 }
 
-// retryAfter tells a client when to come again, in whole seconds; 0 says nothing of it.
+// retryAfter tells a client when to try again, in whole seconds. 0 sets no header.
 func retryAfter(w http.ResponseWriter, after time.Duration) {
 	if after > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(after.Seconds()))))
@@ -94,7 +94,7 @@ func writeRefusal(w http.ResponseWriter, status int, e *prediction.Error) {
 	writeJSON(w, status, body)
 }
 
-// inWords returns problems for people, each with its place.
+// inWords renders problems for people, each with its place.
 func inWords(problems []prediction.Problem) []string {
 	words := make([]string, len(problems))
 	for i, p := range problems {
@@ -103,7 +103,7 @@ func inWords(problems []prediction.Problem) []string {
 	return words
 }
 
-// fieldOf returns a place in the body as a path: input.n.
+// fieldOf renders a place in the body as a path, such as input.n.
 func fieldOf(loc []any) string {
 	parts := make([]string, 0, len(loc))
 	for i, step := range loc {
@@ -117,7 +117,8 @@ func fieldOf(loc []any) string {
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	data, err := json.Marshal(v)
 	if err != nil {
-		http.Error(w, `{"detail":"internal error","error":"internal error"}`, http.StatusInternalServerError)
+		http.Error(w,
+			`{"detail":"internal error","error":"internal error"}`, http.StatusInternalServerError)
 		return
 	}
 	writeRaw(w, status, data)
@@ -132,7 +133,7 @@ func writeRaw(w http.ResponseWriter, status int, data []byte) {
 	_, _ = w.Write(data) // the client may have gone
 }
 
-// writeSnapshot answers with a prediction, whose files may be read only now.
+// writeSnapshot answers with a prediction. It may read output files only now.
 func writeSnapshot(w http.ResponseWriter, status int, s prediction.Snapshot) {
 	if !s.Large() {
 		writeRaw(w, status, s.AppendJSON(nil))
@@ -142,7 +143,8 @@ func writeSnapshot(w http.ResponseWriter, status int, s prediction.Snapshot) {
 	h["Content-Type"] = jsonType
 	h.Set("Content-Length", strconv.Itoa(s.Len()))
 	w.WriteHeader(status)
-	_, _ = s.WriteTo(w) // where it fails the answer is shorter than announced, which no client takes for a whole one
+	// If it fails, the answer is shorter than its Content-Length, so clients reject it.
+	_, _ = s.WriteTo(w)
 }
 
 var jsonType = []string{"application/json"}

@@ -10,7 +10,7 @@ import (
 	"github.com/coggo/coggo/internal/prediction"
 )
 
-// examples lists the inputs to try that the author of the model has written down.
+// examples lists the example inputs that the author of the model wrote.
 func (a *API) examples(w http.ResponseWriter, r *http.Request) error {
 	doc, err := a.Supervisor.Schema()
 	if err != nil {
@@ -33,7 +33,7 @@ func (a *API) exampleFile(w http.ResponseWriter, r *http.Request) error {
 	}
 	file, err := examples.Open(a.ModelDir, name)
 	if err != nil {
-		return unknown // it was there a moment ago
+		return unknown // it existed a moment ago
 	}
 	defer file.Close()
 	mediaType, err := files.MediaTypeOf(name, file)

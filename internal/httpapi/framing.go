@@ -5,36 +5,36 @@ import (
 	"strings"
 )
 
-// framing looks at the heads of the requests on one connection, before net/http does. net/http is
-// lenient where a proxy in front of it may be too, but in another way: what one of them takes for
-// the body of a request is the next request for the other. So every head that reaches net/http
-// says in one way only where its request ends:
+// framing checks the heads of the requests on one connection, before net/http reads them. net/http
+// is lenient, and a proxy in front of it may be lenient in another way: then one of them reads as
+// the body of a request what the other reads as the next request. So framing passes on only heads
+// that say unambiguously where their request ends:
 //
-//   - lines end in CRLF, there is no other CR in them, and no line continues in the next one;
-//   - one Content-Length at most, made of digits;
-//   - Transfer-Encoding in HTTP/1.1 only, and not with a Content-Length.
+//   - lines end in CRLF, contain no other CR, and do not continue on the next line;
+//   - there is one Content-Length at most, and it consists of digits;
+//   - Transfer-Encoding is used in HTTP/1.1 only, and without a Content-Length.
 //
-// What net/http refuses by itself is not looked for. A body with Transfer-Encoding is passed on as
-// it is, and so is all that follows: its request is the last one on the connection, see
+// framing does not check what net/http refuses itself. It passes a body with Transfer-Encoding on
+// unchecked, and all bytes that follow it: such a request is the last one on its connection, see
 // Listener.Serve.
 type framing struct {
-	line    []byte // the beginning of the current line, when it came in an earlier piece
-	inHead  bool   // the request line was seen, the empty line was not
+	line    []byte // the beginning of the current line, from an earlier piece
+	inHead  bool   // after the request line, before the empty line
 	http11  bool
 	sized   bool   // Content-Length was seen
 	coded   bool   // Transfer-Encoding was seen
-	body    uint64 // bytes of the body that have not come yet
-	last    bool   // what comes is not looked at any more
-	refused error  // set for good by the first head that is refused
+	body    uint64 // bytes of the body still to come
+	last    bool   // the rest is passed on unchecked
+	refused error  // the first refusal; it stays
 }
 
-// framingError says why the head of a request was refused.
+// framingError is the reason why the head of a request was refused.
 type framingError string
 
 func (e framingError) Error() string { return string(e) }
 
-// take returns how much of p, the next bytes of the connection, may be passed on: all of it, or
-// what comes before a line that is refused. The end of a head that is refused is never passed on.
+// take returns how much of p, the next bytes of the connection, may be passed on: all of it, or the
+// part before a line that is refused. The end of a refused head is never passed on.
 func (f *framing) take(p []byte) (n int) {
 	for n < len(p) && f.refused == nil {
 		rest := p[n:]
@@ -52,11 +52,11 @@ func (f *framing) take(p []byte) (n int) {
 	return n
 }
 
-// takeLine takes the first line of p, or the piece of one that there is.
+// takeLine takes the first line of p, or the part of a line if p has no line end.
 func (f *framing) takeLine(p []byte) int {
 	end := bytes.IndexByte(p, '\n') + 1
 	if end == 0 {
-		f.line = append(f.line, p...) // net/http bounds it: it reads no more than a head may have
+		f.line = append(f.line, p...) // net/http bounds it by its limit on heads
 		return len(p)
 	}
 	line := p[:end]
@@ -72,7 +72,8 @@ func (f *framing) takeLine(p []byte) int {
 
 func (f *framing) check(line []byte) error {
 	if !f.inHead {
-		// Empty lines before a request are left to net/http: some clients send one after a body.
+		// Some clients send an empty line after a body. Leave empty lines before a request to
+		// net/http.
 		line = bytes.TrimLeft(line, "\r\n")
 		if len(line) == 0 {
 			return nil
@@ -80,7 +81,7 @@ func (f *framing) check(line []byte) error {
 	}
 	text, whole := bytes.CutSuffix(line, []byte("\r\n"))
 	if !whole || bytes.IndexByte(text, '\r') >= 0 {
-		return framingError("a line of the headers does not end in CRLF, or has a CR within")
+		return framingError("a header line does not end in CRLF, or contains another CR")
 	}
 	if !f.inHead {
 		f.inHead, f.http11 = true, bytes.HasSuffix(text, []byte(" HTTP/1.1"))
@@ -94,7 +95,7 @@ func (f *framing) check(line []byte) error {
 
 func (f *framing) checkField(line []byte) error {
 	if line[0] == ' ' || line[0] == '\t' {
-		return framingError("a header goes on in the next line")
+		return framingError("a header continues on the next line")
 	}
 	name, value, _ := bytes.Cut(line, []byte(":"))
 	if len(name) > 0 && (name[len(name)-1] == ' ' || name[len(name)-1] == '\t') {
@@ -103,7 +104,7 @@ func (f *framing) checkField(line []byte) error {
 	switch {
 	case named(name, "content-length"):
 		if f.sized {
-			return framingError("Content-Length is there twice")
+			return framingError("Content-Length appears twice")
 		}
 		if f.body, f.sized = bodyLength(bytes.Trim(value, " \t")); !f.sized {
 			return framingError("Content-Length is not a number")
@@ -114,12 +115,12 @@ func (f *framing) checkField(line []byte) error {
 	return nil
 }
 
-// named compares the lengths first: nearly every header has another one.
+// named compares the lengths first, because nearly every header has another length.
 func named(name []byte, want string) bool {
 	return len(name) == len(want) && strings.EqualFold(string(name), want)
 }
 
-// endHead is called at the empty line.
+// endHead handles the empty line at the end of a head.
 func (f *framing) endHead() error {
 	switch {
 	case f.coded && f.sized:
@@ -132,7 +133,7 @@ func (f *framing) endHead() error {
 	return nil
 }
 
-// bodyLength reads digits, as many as surely fit.
+// bodyLength reads digits, as many as always fit.
 func bodyLength(text []byte) (n uint64, ok bool) {
 	const most = 18
 	for _, c := range text {

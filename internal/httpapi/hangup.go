@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// hangUpLook is how often it is looked whether a client has hung up.
+// hangUpLook is how often leaving asks the kernel whether the client has hung up.
 const hangUpLook = time.Second
 
-// leaving returns a context that is done with that of a request, and when its client hangs up.
-// net/http notices this alone while nothing comes from the client: it waits for one byte, and once
-// it has one, the beginning of the next request or a line break, it waits for no other. The kernel
-// knows that the client has closed its end, whatever lies before that unread.
+// leaving returns a context that is done when the context of a request is, and when the client
+// hangs up. net/http notices a hang-up only until a byte comes from the client: it waits for one
+// byte, such as the beginning of the next request or a line break, and then for no other. The
+// kernel knows that the client has closed its end even if unread bytes come before that.
 func leaving(ctx context.Context) context.Context {
 	c, ok := ctx.Value(connKey{}).(*conn)
-	if !ok || c.frames != nil { // of HTTP/2 net/http reads whatever comes
+	if !ok || c.frames != nil { // net/http reads all frames of HTTP/2
 		return ctx
 	}
 	raw, err := c.SyscallConn()
@@ -22,7 +22,7 @@ func leaving(ctx context.Context) context.Context {
 		return ctx
 	}
 	left, leave := context.WithCancel(ctx)
-	go func() { // until the request ends
+	go func() { // ends with the request
 		defer leave()
 		look := time.NewTicker(hangUpLook)
 		defer look.Stop()

@@ -4,5 +4,5 @@ package httpapi
 
 import "syscall"
 
-// hungUp reports false: the kernel does not tell without a read.
+// hungUp reports false, because this kernel does not tell without a read.
 func hungUp(syscall.RawConn) bool { return false }

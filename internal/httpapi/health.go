@@ -27,14 +27,15 @@ type setupBody struct {
 }
 
 type versionBody struct {
-	Coggo     string `json:"coggo"`
-	Coglet    string `json:"coglet"` // clients of coglet look here
-	Cog       string `json:"cog,omitempty"`
-	PythonSDK string `json:"python_sdk,omitempty"` // coglet's name for the version of the package cog
+	Coggo  string `json:"coggo"`
+	Coglet string `json:"coglet"` // clients of coglet read it
+	Cog    string `json:"cog,omitempty"`
+	// coglet's name for the version of the package cog.
+	PythonSDK string `json:"python_sdk,omitempty"`
 	Python    string `json:"python,omitempty"`
 }
 
-// runnerBody is one of several runners.
+// runnerBody describes one of several runners.
 type runnerBody struct {
 	Status      pool.Status     `json:"status"`
 	PID         int             `json:"pid,omitempty"`
@@ -47,8 +48,8 @@ type concurrencyBody struct {
 	Current int `json:"current"`
 }
 
-// health always answers 200: the state is in the body. Who has no token learns nothing that the
-// model has written.
+// health always answers 200: the state is in the body. A client without the token does not read any
+// text that the model wrote.
 func (a *API) health(w http.ResponseWriter, r *http.Request) error {
 	h := a.Supervisor.Health(r.Context())
 	if !a.showsToken(r) {
@@ -56,7 +57,9 @@ func (a *API) health(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	last := a.lastHealth.Load()
-	if last == nil || last.health.Summary != h.Summary || !slices.Equal(last.health.Runners, h.Runners) {
+	same := last != nil && last.health.Summary == h.Summary &&
+		slices.Equal(last.health.Runners, h.Runners)
+	if !same {
 		data, err := json.Marshal(a.healthBody(h))
 		if err != nil {
 			return err
@@ -68,7 +71,8 @@ func (a *API) health(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// healthAnswer is kept, because probes ask often and the answer seldom changes.
+// healthAnswer is the last answer. It is kept because probes ask often and the answer seldom
+// changes.
 type healthAnswer struct {
 	health supervisor.Health
 	body   []byte
@@ -76,14 +80,17 @@ type healthAnswer struct {
 
 func (a *API) healthBody(h supervisor.Health) healthBody {
 	body := healthBody{
-		Status:      h.Status,
-		Setup:       setupBody{Status: h.Setup.Status, Logs: h.Setup.Logs},
-		Version:     versionBody{Coggo: a.Version, Coglet: a.Version, Cog: h.Cog, PythonSDK: h.Cog, Python: h.Python},
+		Status: h.Status,
+		Setup:  setupBody{Status: h.Setup.Status, Logs: h.Setup.Logs},
+		Version: versionBody{
+			Coggo: a.Version, Coglet: a.Version, Cog: h.Cog, PythonSDK: h.Cog, Python: h.Python,
+		},
 		Concurrency: concurrencyBody{h.Max, h.Current},
 		Unhealthy:   h.Unhealthy,
 	}
 	for _, r := range h.Runners {
-		body.Runners = append(body.Runners, runnerBody{r.Status, r.PID, r.Devices, concurrencyBody{r.Max, r.Current}})
+		concurrency := concurrencyBody{r.Max, r.Current}
+		body.Runners = append(body.Runners, runnerBody{r.Status, r.PID, r.Devices, concurrency})
 	}
 	if at := h.Setup.StartedAt; !at.IsZero() {
 		text := prediction.Time(at)
@@ -96,13 +103,13 @@ func (a *API) healthBody(h supervisor.Health) healthBody {
 	return body
 }
 
-// live answers as long as the server does.
+// live answers as long as the server runs.
 func (a *API) live(w http.ResponseWriter, r *http.Request) error {
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	return nil
 }
 
-// readyBody is what a probe needs to know.
+// readyBody is the answer to a readiness probe.
 type readyBody struct {
 	Status pool.Status `json:"status"`
 	Detail string      `json:"detail,omitempty"`

@@ -10,7 +10,7 @@ import (
 
 const (
 	pageSize  = 100
-	bodyLimit = 1 << 10 // of an input, output or log in a list
+	bodyLimit = 1 << 10 // bytes of an input, output or log in a list
 )
 
 type page struct {
@@ -18,8 +18,8 @@ type page struct {
 	Next    *string           `json:"next"` // cursor of the next page
 }
 
-// list shows what is live and retained, newest first, without large inputs and outputs, and with
-// the ends of long logs.
+// list shows live and retained predictions, newest first. It leaves out large inputs and outputs,
+// and shows only the ends of long logs.
 func (a *API) list(only prediction.Method) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		predictions, next, err := a.Supervisor.List(only, r.URL.Query().Get("cursor"), pageSize)
@@ -38,7 +38,7 @@ func (a *API) list(only prediction.Method) handler {
 	}
 }
 
-// short leaves out what is large.
+// short leaves out large members.
 func short(s prediction.Snapshot) prediction.Snapshot {
 	if len(s.Input) > bodyLimit {
 		s.Input = json.RawMessage("null")
@@ -47,7 +47,7 @@ func short(s prediction.Snapshot) prediction.Snapshot {
 		s.Output, s.Items = prediction.Value{}, nil
 	}
 	if cut := len(s.Logs) - bodyLimit; cut > 0 {
-		for range utf8.UTFMax - 1 { // what the cut has left of a letter
+		for range utf8.UTFMax - 1 { // drop the rest of a character that was cut
 			if utf8.RuneStart(s.Logs[cut]) {
 				break
 			}

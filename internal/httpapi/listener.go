@@ -12,16 +12,18 @@ import (
 )
 
 // Listener stands between net/http and its connections. It refuses requests whose end is not clear
-// (framing.go, http2.go), makes JSON of the errors that net/http answers by itself, in text, and
-// counts what clients take.
+// (framing.go, http2.go), rewrites the plain-text errors that net/http sends itself as JSON, and
+// counts the bytes that clients take.
 type Listener struct {
 	net.Listener
-	StreamTimeout time.Duration // how long a client may read nothing before its connection is closed
-	headerTimeout time.Duration // for the headers of a request of HTTP/2; 0: no limit
+	// How long a client may read nothing before its connection is closed.
+	StreamTimeout time.Duration
+	// For the headers of a request of HTTP/2; 0: no limit.
+	headerTimeout time.Duration
 	sent          atomic.Int64
 }
 
-// Sent is the number of bytes that clients have taken on all connections.
+// Sent returns the number of bytes that clients have taken on all connections.
 func (l *Listener) Sent() int64 { return l.sent.Load() }
 
 // Accept waits for the next connection.
@@ -33,15 +35,16 @@ func (l *Listener) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// Serve lets s serve the connections of l; it sets ConnContext, ConnState, Protocols and HTTP2 of
-// s. What a connection of HTTP/1 carries belongs to the handler from its call until net/http has
-// sent the whole answer and calls the connection idle; what is sent at any other time comes from
-// net/http itself.
+// Serve lets s serve the connections of l. It sets ConnContext, ConnState, Protocols and HTTP2 of
+// s. On a connection of HTTP/1, the handler writes from its call until net/http has sent the whole
+// answer and calls the connection idle. At any other time net/http itself writes.
 func (l *Listener) Serve(s *http.Server) error {
 	speakHTTP2(s)
 	l.headerTimeout = s.ReadHeaderTimeout
 	next := s.Handler
-	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) }
+	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		return context.WithValue(ctx, connKey{}, c)
+	}
 	s.ConnState = func(c net.Conn, state http.ConnState) {
 		if c, ok := c.(*conn); ok && state == http.StateIdle {
 			c.answering.Store(false)
@@ -56,7 +59,7 @@ func (l *Listener) Serve(s *http.Server) error {
 			c.answering.Store(true)
 		}
 		if len(r.TransferEncoding) > 0 {
-			w.Header().Set("Connection", "close") // net/http is lenient about what chunks look like
+			w.Header().Set("Connection", "close") // net/http is lenient about chunks
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -67,21 +70,22 @@ type connKey struct{}
 
 type conn struct {
 	*net.TCPConn
-	listener  *Listener
-	preface   int         // bytes of http2Preface that have come, -1 for a connection of HTTP/1
-	frames    *frames     // of a connection of HTTP/2, else nil
-	timed     bool        // frames are midway, and there is a deadline for that
-	framing   framing     // of a connection of HTTP/1
-	broken    int         // bytes of brokenLine that Read has given in place of a head that framing refuses
-	answering atomic.Bool // what is written comes from the handler
+	listener *Listener
+	preface  int     // bytes of http2Preface so far, -1 for a connection of HTTP/1
+	frames   *frames // of a connection of HTTP/2; nil for HTTP/1
+	timed    bool    // frames are midway, and there is a deadline for them
+	framing  framing // of a connection of HTTP/1
+	// Bytes of brokenLine that Read has returned in place of a refused head.
+	broken    int
+	answering atomic.Bool // the handler writes, not net/http
 }
 
-// brokenLine is what net/http answers with 400, wherever in a head it comes, and closes the
-// connection.
+// brokenLine is a line that net/http answers with 400 wherever it comes in a head. net/http then
+// closes the connection.
 const brokenLine = "\x00\r\n\r\n"
 
-// Read breaks off a head that framing refuses. An error would do that too early: net/http reads
-// ahead, and takes an error for the leaving of the client whose request it still works on.
+// Read replaces a refused head by brokenLine. An error would come too early: net/http reads ahead,
+// and would take the error for the disconnect of the client whose request it is still serving.
 func (c *conn) Read(p []byte) (int, error) {
 	if c.frames != nil {
 		return c.readFrames(p)
@@ -103,11 +107,11 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// atOnce is how much is written at a time, so that a slow client is seen to take something.
+// atOnce is how much Write writes at a time, so that it notices a slow client that takes something.
 const atOnce = 64 << 10
 
-// Write waits for a client that takes something from time to time, however slowly. Whatever answer
-// it is: one that no client reads must not be held for ever.
+// Write waits for a client that takes something from time to time, however slowly. It gives up on
+// one that takes nothing, because an answer that is never read must not be held for ever.
 func (c *conn) Write(p []byte) (int, error) {
 	if c.frames == nil && !c.answering.Load() {
 		if status, ok := ownError(p); ok {
@@ -130,11 +134,11 @@ func (c *conn) Write(p []byte) (int, error) {
 			}
 			continue
 		}
-		// The kernel takes more only once a good part of its own queue is gone, which a slow client
-		// may need long for.
+		// The kernel accepts more only after a good part of its queue is gone. A slow client may
+		// need long for that.
 		left := unsent(c.TCPConn)
 		if waited && n == 0 && left >= queued {
-			_ = c.SetLinger(0) // the kernel need not keep its queue either
+			_ = c.SetLinger(0) // the kernel should drop its queue too
 			return written, err
 		}
 		queued, waited = left, true

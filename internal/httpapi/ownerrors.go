@@ -12,14 +12,14 @@ import (
 // handler:
 //
 //   - What it assumes: such an answer is one Write that starts with its status line (Go 1.26,
-//     net/http/server.go). The state of the connection says that no handler is answering, so nothing
-//     that a client or a model wrote is ever looked at.
+//     net/http/server.go). The state of the connection says that no handler is answering, so this
+//     code never sees bytes that a client or a model wrote.
 //   - If that is false: the answer goes out as net/http wrote it, in plain text, and
 //     TestErrorsOfNetHTTPAreJSON fails.
 //   - What it buys: every error is JSON, which clients rely on.
 //   - It cannot be switched off: it is the documented form of errors, not a question of speed.
 
-// ownError returns the status in p, an answer of net/http itself, if it is that of an error. The only
+// ownError returns the status in p, an answer of net/http itself, if that is an error. The only
 // other answer is 200 to OPTIONS *.
 func ownError(p []byte) (status string, ok bool) {
 	line, _, _ := bytes.Cut(p, []byte("\r\n"))
@@ -28,8 +28,8 @@ func ownError(p []byte) (status string, ok bool) {
 	return status, ok && status >= "4"
 }
 
-// writeOwnError sends an error of net/http as JSON, with the reason of framing if that refused the
-// request.
+// writeOwnError sends an error of net/http as JSON. It gives framing's reason if framing refused
+// the request.
 func (c *conn) writeOwnError(status string) error {
 	detail := status
 	if c.broken > 0 {
@@ -39,7 +39,8 @@ func (c *conn) writeOwnError(status string) error {
 	if err := c.SetWriteDeadline(time.Now().Add(c.listener.StreamTimeout)); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(c.TCPConn, "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
-		status, len(body), body)
+	const answer = "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n" +
+		"Connection: close\r\n\r\n%s"
+	_, err := fmt.Fprintf(c.TCPConn, answer, status, len(body), body)
 	return err
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/coggo/coggo/internal/prediction"
 )
 
-// create answers POST: always a new run.
+// create answers POST: it always starts a new run.
 func (a *API) create(m prediction.Method) handler {
 	return a.rejecting(func(w http.ResponseWriter, r *http.Request) error {
 		watch := a.deferWatch(r)
@@ -21,7 +21,7 @@ func (a *API) create(m prediction.Method) handler {
 	})
 }
 
-// put answers PUT: one run for an id, however often it is asked for.
+// put answers PUT: it starts one run for an id, however often clients send it.
 func (a *API) put(m prediction.Method) handler {
 	return a.rejecting(func(w http.ResponseWriter, r *http.Request) error {
 		watch := a.deferWatch(r)
@@ -35,7 +35,8 @@ func (a *API) put(m prediction.Method) handler {
 		}
 		if req.ID != "" && req.ID != id {
 			return prediction.InvalidRequest(prediction.Problem{
-				Loc: []any{"body", "id"}, Msg: "must be the id of the path, or absent", Type: "value_error",
+				Loc: []any{"body", "id"}, Type: "value_error",
+				Msg: "must be the id of the path, or absent",
 			})
 		}
 		req.ID, req.Method = id, m
@@ -43,9 +44,12 @@ func (a *API) put(m prediction.Method) handler {
 	})
 }
 
-// start creates a prediction and answers in the way that the headers ask for. watch is r's, see
-// deferWatch.
-func (a *API) start(w http.ResponseWriter, r *http.Request, req prediction.Request, idempotent bool, watch func() context.Context) error {
+// start creates a prediction, and answers in the way that the headers ask for. watch is that of
+// deferWatch for r.
+func (a *API) start(
+	w http.ResponseWriter, r *http.Request, req prediction.Request, idempotent bool,
+	watch func() context.Context,
+) error {
 	stream, prefer := wantsStream(r.Header), preferred(r.Header)
 	if stream {
 		if err := a.streams(req.Method); err != nil {
@@ -75,14 +79,17 @@ func (a *API) start(w http.ResponseWriter, r *http.Request, req prediction.Reque
 		a.waitDone(r, p, prefer.wait)
 		writeCurrent(w, p)
 	case !created && !p.Keep():
-		return prediction.RefuseFor(time.Second, prediction.Conflict, "the "+p.Request.Method.Noun()+" with this id is being canceled, because its client has left; try again later")
+		text := "the " + p.Request.Method.Noun() + " with this id is being canceled, " +
+			"because its client has left; try again later"
+		return prediction.RefuseFor(time.Second, prediction.Conflict, text)
 	default:
 		writeCurrent(w, p)
 	}
 	return nil
 }
 
-// waitDone reports whether the prediction has ended before limit is over or the client has gone.
+// waitDone waits until the prediction has finished, limit is over, or the client has left. It
+// reports whether the prediction has finished.
 func (a *API) waitDone(r *http.Request, p *prediction.Prediction, limit time.Duration) bool {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
@@ -95,7 +102,7 @@ func (a *API) waitDone(r *http.Request, p *prediction.Prediction, limit time.Dur
 	return false
 }
 
-// get answers with a prediction or training; only one of a method when there is one.
+// get answers with a prediction or training; with only set, with one of that method.
 func (a *API) get(only prediction.Method) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		p, err := a.find(r, only)
@@ -107,17 +114,19 @@ func (a *API) get(only prediction.Method) handler {
 	}
 }
 
-// find returns what has the id of the path. Predictions and trainings share their ids, and who
-// polls for an id need not know which it is: only the paths of trainings are for them alone.
+// find returns the prediction or training with the id of the path. Both share their ids, and a
+// client that polls an id need not know which it is. Only the paths of trainings refuse
+// predictions.
 func (a *API) find(r *http.Request, only prediction.Method) (*prediction.Prediction, error) {
 	p, err := a.Supervisor.Get(r.PathValue("id"))
 	if err == nil && only != "" && p.Request.Method != only {
-		return nil, prediction.Refuse(prediction.NotFound, "no "+only.Noun()+" has this id, but a "+p.Request.Method.Noun())
+		return nil, prediction.Refuse(prediction.NotFound,
+			"no "+only.Noun()+" has this id, but a "+p.Request.Method.Noun())
 	}
 	return p, err
 }
 
-// writeCurrent answers with the state of this moment; 202 says that it is not the last one.
+// writeCurrent answers with the current state. 202 says that it will still change.
 func writeCurrent(w http.ResponseWriter, p *prediction.Prediction) {
 	s := p.Snapshot()
 	status := http.StatusAccepted
@@ -127,7 +136,7 @@ func writeCurrent(w http.ResponseWriter, p *prediction.Prediction) {
 	writeSnapshot(w, status, s)
 }
 
-// training refuses what belongs to a train function when the model has none.
+// training refuses requests for trainings if the model has no train function.
 func (a *API) training(next handler) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if doc, err := a.Supervisor.Schema(); err == nil && doc.Train() == nil {

@@ -10,14 +10,13 @@ import (
 // maxWait is the longest time that `Prefer: wait` can ask for.
 const maxWait = 60 * time.Second
 
-// preference is what the Prefer header asks for (RFC 7240).
+// preference is the content of the Prefer header (RFC 7240).
 type preference struct {
 	async bool
 	wait  time.Duration // 0: not asked for
 }
 
-// preferred reads the list: unknown preferences are ignored, and of one that stands there twice the
-// first counts.
+// preferred reads the list. It ignores unknown preferences. If one appears twice, the first counts.
 func preferred(h http.Header) (p preference) {
 	for _, line := range h.Values("Prefer") {
 		for _, item := range splitQuoted(line, ',') {
@@ -36,7 +35,7 @@ func preferred(h http.Header) (p preference) {
 	return p
 }
 
-// splitQuoted splits text at separators that do not stand in a quoted string.
+// splitQuoted splits text at separators outside of quoted strings.
 func splitQuoted(text string, separator byte) (parts []string) {
 	start, quoted := 0, false
 	for i := 0; i < len(text); i++ {
@@ -53,7 +52,7 @@ func splitQuoted(text string, separator byte) (parts []string) {
 	return append(parts, text[start:])
 }
 
-// waitFor is as long as possible where text says no time, as for a bare `wait`.
+// waitFor returns the time in text, or the longest one if text has none, as for a bare `wait`.
 func waitFor(text string) time.Duration {
 	seconds, err := strconv.ParseFloat(text, 64)
 	if err != nil || !(seconds >= 0 && seconds < maxWait.Seconds()) {

@@ -18,8 +18,8 @@ import (
 // minCancelAfter is the shortest deadline that `Cancel-After` can set.
 const minCancelAfter = 5 * time.Second
 
-// readRequest reads the body and the headers of a create request. loc of a 422 tells which field,
-// or which header.
+// readRequest reads the body and the headers of a create request. In a 422, loc is the field or the
+// header.
 func (a *API) readRequest(w http.ResponseWriter, r *http.Request) (prediction.Request, error) {
 	body, err := a.readBody(w, r)
 	if err != nil {
@@ -57,9 +57,13 @@ func (a *API) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		if r.ProtoMajor == 1 {
-			w.Header().Set("Connection", "close") // or net/http would wait for the rest before it answers
+			// Without it, net/http would wait for the rest before it answers.
+			w.Header().Set("Connection", "close")
 		}
-		return nil, &httpError{http.StatusRequestTimeout, fmt.Sprintf("nothing more of the body came for %s, see --body-timeout", a.BodyTimeout)}
+		return nil, &httpError{
+			http.StatusRequestTimeout,
+			fmt.Sprintf("nothing more of the body came for %s, see --body-timeout", a.BodyTimeout),
+		}
 	}
 	if err != nil {
 		return nil, prediction.Refuse(prediction.Malformed, "the body ended early: "+err.Error())
@@ -67,8 +71,8 @@ func (a *API) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// readSized reads n bytes. Memory for a large body is taken once its beginning has come: to
-// announce one costs a client nothing.
+// readSized reads n bytes. It allocates memory for a large body only once the beginning has come,
+// because a client can announce any length for free.
 func readSized(r io.Reader, n int) ([]byte, error) {
 	const beginning = 1 << 20
 	body := make([]byte, min(n, beginning))
@@ -81,8 +85,7 @@ func readSized(r io.Reader, n int) ([]byte, error) {
 	return body, err
 }
 
-// patientReader gives up a body of which nothing comes for a while; one that is only slow may take
-// its time.
+// patientReader gives up on a body if nothing comes for a while. A slow body may take its time.
 type patientReader struct {
 	io.Reader
 	control *http.ResponseController
@@ -94,17 +97,23 @@ func (a *API) patiently(w http.ResponseWriter, body io.Reader) io.Reader {
 }
 
 func (p *patientReader) Read(b []byte) (int, error) {
-	_ = p.control.SetReadDeadline(time.Now().Add(p.limit)) // not supported: then there is no limit
-	return p.Reader.Read(b)                                // net/http sets its own for what it reads afterwards
+	// Not supported: no limit then. net/http sets its own deadline for later reads.
+	_ = p.control.SetReadDeadline(time.Now().Add(p.limit))
+	return p.Reader.Read(b)
 }
 
 func (a *API) tooLarge() error {
-	return prediction.Refuse(prediction.TooLarge, fmt.Sprintf("the body is larger than %d bytes, see --max-body; send large files by URL", a.MaxBody))
+	text := fmt.Sprintf("the body is larger than %d bytes, see --max-body; send large files by URL",
+		a.MaxBody)
+	return prediction.Refuse(prediction.TooLarge, text)
 }
 
 func jsonOnly(h http.Header) error {
 	if coding := h.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
-		return &httpError{http.StatusUnsupportedMediaType, fmt.Sprintf("send the body as it is: Content-Encoding %q is not supported", coding)}
+		return &httpError{
+			http.StatusUnsupportedMediaType,
+			fmt.Sprintf("send the body as it is: Content-Encoding %q is not supported", coding),
+		}
 	}
 	contentType := h.Get("Content-Type")
 	if contentType == "" {
@@ -114,7 +123,10 @@ func jsonOnly(h http.Header) error {
 	if err == nil && (media == "application/json" || strings.HasSuffix(media, "+json")) {
 		return nil
 	}
-	return &httpError{http.StatusUnsupportedMediaType, fmt.Sprintf("Content-Type must be application/json, not %q", contentType)}
+	return &httpError{
+		http.StatusUnsupportedMediaType,
+		fmt.Sprintf("Content-Type must be application/json, not %q", contentType),
+	}
 }
 
 // cancelAfter reads "30s", "5m" or bare seconds.
@@ -127,15 +139,15 @@ func cancelAfter(text string) (time.Duration, error) {
 		d, err = inSeconds(seconds), nil
 	}
 	if err != nil || d < minCancelAfter {
+		text := fmt.Sprintf("must be a time of at least %s, such as 30s, 5m or 90", minCancelAfter)
 		return 0, prediction.InvalidRequest(prediction.Problem{
-			Loc: []any{"header", "Cancel-After"}, Type: "value_error",
-			Msg: fmt.Sprintf("must be a time of at least %s, such as 30s, 5m or 90", minCancelAfter),
+			Loc: []any{"header", "Cancel-After"}, Type: "value_error", Msg: text,
 		})
 	}
 	return d, nil
 }
 
-// inSeconds is 0 for what no Duration can hold.
+// inSeconds returns 0 if a Duration can't hold the seconds.
 func inSeconds(seconds float64) time.Duration {
 	if d := seconds * float64(time.Second); d >= 0 && d < math.MaxInt64 {
 		return time.Duration(d)
@@ -156,7 +168,7 @@ func wantsStream(h http.Header) bool {
 	return false
 }
 
-// unwanted reports whether the parameters of a media type say "not this one": q=0.
+// unwanted reports whether the parameters of a media type have q=0, which excludes it.
 func unwanted(parameters string) bool {
 	for p := range strings.SplitSeq(parameters, ";") {
 		name, value, _ := strings.Cut(p, "=")

@@ -1,4 +1,4 @@
-// Package httpapi says what a client may ask. routes.go is the table of it; every noun has a file.
+// Package httpapi is the HTTP API. routes.go has the table of routes; every noun has a file.
 package httpapi
 
 import (
@@ -16,46 +16,54 @@ import (
 	"github.com/coggo/coggo/internal/supervisor"
 )
 
-// Supervisor is what the API needs of the rest of the server.
+// Supervisor is the rest of the server as the API sees it.
 type Supervisor interface {
-	Create(r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error)
-	Perform(watch func() context.Context, r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error)
+	Create(r prediction.Request, idempotent bool) (
+		p *prediction.Prediction, created bool, err error,
+	)
+	Perform(watch func() context.Context, r prediction.Request, idempotent bool) (
+		p *prediction.Prediction, created bool, err error,
+	)
 	Cancel(p *prediction.Prediction, reason supervisor.Reason) error
 	Get(id string) (*prediction.Prediction, error)
-	List(only prediction.Method, cursor string, limit int) (page []*prediction.Prediction, next string, err error)
+	List(only prediction.Method, cursor string, limit int) (
+		page []*prediction.Prediction, next string, err error,
+	)
 	Schema() (*schema.Document, error)
 	Health(ctx context.Context) supervisor.Health
 }
 
-// Config is what an API needs to know and to use.
+// Config is what the API needs from the rest of the server.
 type Config struct {
-	Supervisor   Supervisor
-	Shutdown     func() // begins the end of the server; returns at once
-	Metrics      http.Handler
-	Bytes        func(in, out int64) // told of each exchange
-	Rejected     func(reason string) // told of each prediction that is not accepted
-	Refusals     *Refusals           // told of everything that is refused
-	Store        Store
-	ModelDir     string    // of the model, where its examples are
-	Model        string    // owner/name, as clients of Replicate's API see it
-	Version      string    // of the server
-	Started      time.Time // of the server: since when there is the one version of the model, as those clients see it
+	Supervisor Supervisor
+	Shutdown   func() // starts the shutdown; returns at once
+	Metrics    http.Handler
+	Bytes      func(in, out int64) // called for each exchange
+	Rejected   func(reason string) // called for each prediction that is not accepted
+	Refusals   *Refusals           // gets every refusal
+	Store      Store
+	ModelDir   string // of the model, with its examples
+	Model      string // owner/name for clients of Replicate's API
+	Version    string // of the server
+	// When the server started: for those clients, the model's one version was made then.
+	Started      time.Time
 	MaxBody      int64
-	BodyTimeout  time.Duration // without a byte of a body
-	AuthToken    string        // empty: everybody may ask
+	BodyTimeout  time.Duration // how long a body may pause
+	AuthToken    string        // empty: anybody may ask
 	CORSOrigins  []string      // "*" or origins; empty: no other site may ask
-	AllowedHosts []string      // that a browser on this machine may use as Host, "*" for any
-	PathPrefix   string        // a Prefix below which clients see the server; empty: X-Forwarded-Prefix says it
-	KeepAlive    time.Duration // between two comments of a stream
-	AccessLog    bool          // write a line for each request
-	EarlyWatch   bool          // do not defer the watch for a disconnect, see package unsafenet
-	Log          *slog.Logger
+	AllowedHosts []string      // hosts that a browser on this machine may use, "*" for any
+	// The Prefix below which clients see the server; empty: X-Forwarded-Prefix says it.
+	PathPrefix string
+	KeepAlive  time.Duration // between two comments of a stream
+	AccessLog  bool          // write a line for each request
+	EarlyWatch bool          // start the watch for a disconnect at once, see package unsafenet
+	Log        *slog.Logger
 }
 
 // API serves the HTTP contract.
 type API struct {
 	Config
-	token      [sha256.Size]byte // hash of AuthToken
+	token      [sha256.Size]byte // of AuthToken
 	page       func() document
 	lastHealth atomic.Pointer[healthAnswer]
 }
@@ -114,7 +122,7 @@ func New(c Config) http.Handler {
 	return a.outside(mux)
 }
 
-// outside is what every request passes before it reaches its route.
+// outside wraps the routes in everything that each request passes first.
 func (a *API) outside(next http.Handler) http.Handler {
 	next = a.literal(a.unrouted(next))
 	if a.AuthToken != "" {
@@ -131,7 +139,7 @@ func (a *API) outside(next http.Handler) http.Handler {
 	return next
 }
 
-// handler is an HTTP handler that leaves the writing of its error to handle.
+// handler is an HTTP handler that returns its error. handle writes it.
 type handler func(w http.ResponseWriter, r *http.Request) error
 
 func (a *API) handle(h handler) http.HandlerFunc {
@@ -142,8 +150,8 @@ func (a *API) handle(h handler) http.HandlerFunc {
 	}
 }
 
-// literal makes the path mean what is written, where the mux alone would tidy it and redirect: an
-// id may be "." or "..", and a path with an empty segment is no path of ours.
+// literal turns off ServeMux's path cleaning, which would redirect ids such as "." and "..", and
+// paths with an empty segment, which are not paths of this API.
 func (a *API) literal(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := r.URL.EscapedPath()
@@ -171,7 +179,7 @@ func escapeDots(path string) string {
 	return strings.Join(segments, "/")
 }
 
-// unrouted answers in JSON where no route matches; the mux alone would answer in text.
+// unrouted answers in JSON if no route matches; the mux alone would answer in plain text.
 func (a *API) unrouted(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		out := routedWriter{withheld{ResponseWriter: w}, r}
@@ -185,17 +193,17 @@ func (a *API) unrouted(next http.Handler) http.Handler {
 	})
 }
 
-// noRoute answers what is nothing of ours. It is not told in the log: whoever scans the network
-// asks for that.
+// noRoute answers a request for a path or method that does not exist. It is not logged, because
+// anybody who scans the network causes it.
 func noRoute(w http.ResponseWriter, status int) {
 	writeJSON(w, status, plainError(http.StatusText(status)))
 }
 
-// withheld keeps the status of an answer that net/http gives by itself, in text, and drops its
-// body.
+// withheld drops the body of an error that net/http writes itself, in plain text, and keeps its
+// status.
 type withheld struct {
 	http.ResponseWriter
-	refused int // the status, 0 for any other answer
+	refused int // the status of a dropped answer, or 0
 }
 
 func (w *withheld) Write(p []byte) (int, error) {
@@ -205,11 +213,12 @@ func (w *withheld) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// Unwrap lets http.ResponseController reach what is underneath.
+// Unwrap lets http.ResponseController reach the wrapped writer.
 func (w *withheld) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// routedWriter withholds what the mux answers. It knows that by the pattern that the mux has noted
-// in the request: to ask for the route first would cost a short answer a tenth of its time.
+// routedWriter withholds the answers of the mux itself. It recognizes them because the mux has set
+// no pattern in the request. To ask the mux for the route first would cost a short answer a tenth
+// of its time.
 type routedWriter struct {
 	withheld
 	request *http.Request

@@ -12,7 +12,7 @@ import (
 	"github.com/coggo/coggo/internal/supervisor"
 )
 
-// streams refuses a stream of what is not streamed.
+// streams refuses a stream that the model or the method does not offer.
 func (a *API) streams(m prediction.Method) error {
 	if m == prediction.Train {
 		return prediction.Refuse(prediction.NotAcceptable, "trainings are not streamed")
@@ -22,7 +22,8 @@ func (a *API) streams(m prediction.Method) error {
 		return err
 	}
 	if !doc.Streaming() {
-		return prediction.Refuse(prediction.NotAcceptable, "this model does not stream: its author has to add @cog.streaming")
+		return prediction.Refuse(prediction.NotAcceptable,
+			"this model does not stream: its author has to add @cog.streaming")
 	}
 	return nil
 }
@@ -38,9 +39,11 @@ func (a *API) attach(only prediction.Method) handler {
 	}
 }
 
-// join finds the prediction that a reader wants to follow and the last event that it has seen; nil
-// when it has its answer already, or gets an error.
-func (a *API) join(w http.ResponseWriter, r *http.Request, only prediction.Method) (*prediction.Prediction, int, error) {
+// join finds the prediction that a client wants to follow, and the last event that it has seen. The
+// prediction is nil if join has answered already, or returns an error.
+func (a *API) join(
+	w http.ResponseWriter, r *http.Request, only prediction.Method,
+) (*prediction.Prediction, int, error) {
 	p, err := a.find(r, only)
 	if err != nil {
 		return nil, 0, err
@@ -53,9 +56,10 @@ func (a *API) join(w http.ResponseWriter, r *http.Request, only prediction.Metho
 	return p, number, nil
 }
 
-// resume returns the number of the last event that a reader has seen, 0 when it comes for the first
-// time or names one that there never was. over says that nothing can follow: 204 keeps an
-// EventSource, which comes back after each end, from coming back for ever.
+// resume returns the number of the last event that a client has seen. It is 0 if the client comes
+// for the first time, or names an event that never existed. over says that no event can follow: the
+// answer is 204 then, because an EventSource, which reconnects after each end, would do so for
+// ever.
 func resume(r *http.Request, p *prediction.Prediction) (number int, over bool) {
 	number, err := strconv.Atoi(r.Header.Get("Last-Event-ID"))
 	ended := p.Status().Terminal() // asked first: no event follows then
@@ -75,14 +79,16 @@ func headOnly(w http.ResponseWriter, over bool) {
 	streamHeader(w)
 }
 
-// stream writes the events after number until the prediction has ended or the client leaves. A late
-// reader gets the newest events that the history keeps, and is told how many it missed. The last
-// reader that leaves a prediction which was made for its readers cancels it.
-func (a *API) stream(w http.ResponseWriter, r *http.Request, p *prediction.Prediction, number int, late bool) error {
+// stream writes the events after number until the prediction has finished or the client leaves. A
+// late reader gets the newest events of the history, and reads how many it missed. If a prediction
+// was made for its readers, and the last one leaves, stream cancels it.
+func (a *API) stream(
+	w http.ResponseWriter, r *http.Request, p *prediction.Prediction, number int, late bool,
+) error {
 	detach := p.Attach()
 	defer func() {
 		if detach() {
-			_ = a.Supervisor.Cancel(p, supervisor.ByDisconnect) // NotFound: it ended at this moment
+			_ = a.Supervisor.Cancel(p, supervisor.ByDisconnect) // NotFound: it has just finished
 		}
 	}()
 	e := newEventWriter(w)
@@ -103,9 +109,12 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, p *prediction.Predi
 	})
 }
 
-// follow gives write the events after number as they come, until the prediction has ended or the
-// client leaves; skipped hears how many a slow reader has missed.
-func (a *API) follow(r *http.Request, p *prediction.Prediction, number int, e *eventWriter, skipped func(int), write func(prediction.Event)) error {
+// follow calls write for the events after number as they come, until the prediction has finished or
+// the client leaves. It calls skipped with the number of events that a slow reader has missed.
+func (a *API) follow(
+	r *http.Request, p *prediction.Prediction, number int, e *eventWriter,
+	skipped func(int), write func(prediction.Event),
+) error {
 	quiet := time.NewTicker(a.KeepAlive)
 	defer quiet.Stop()
 	left := leaving(r.Context())
@@ -135,23 +144,23 @@ func (a *API) follow(r *http.Request, p *prediction.Prediction, number int, e *e
 	}
 }
 
-// spillBytes is how much of events is collected before it is written: what a reader has not taken
-// yet is held once, by the prediction, and not once more for each reader.
+// spillBytes is how much of the events is collected before it is written. The prediction holds
+// events that a reader has not taken yet, so that there is not a copy for each reader.
 const spillBytes = 64 << 10
 
-// eventWriter writes server-sent events. Its error means that the reader has gone, or took nothing
+// eventWriter writes server-sent events. Its error says that the reader has left, or took nothing
 // for too long.
 type eventWriter struct {
 	w   http.ResponseWriter
 	buf []byte
-	err error // the first one; nothing is written after it
+	err error // the first one; stops all writing
 }
 
 func streamHeader(w http.ResponseWriter) {
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-cache")
-	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
+	h.Set("X-Accel-Buffering", "no") // keeps nginx from holding events back
 	w.WriteHeader(http.StatusOK)
 }
 
@@ -175,14 +184,14 @@ func (e *eventWriter) named(name string, write func(io.Writer) error) {
 	e.put("\n\n")
 }
 
-// fail gives the stream up where an event can't be written whole.
+// fail ends the stream if an event can't be written whole.
 func (e *eventWriter) fail(err error) {
 	if e.err == nil {
 		e.err = err
 	}
 }
 
-// oneLine writes JSON on one line: line breaks in it can only be white space between tokens.
+// oneLine writes JSON on one line. Line breaks in JSON are always white space between tokens.
 type oneLine struct{ e *eventWriter }
 
 func (o oneLine) Write(p []byte) (int, error) {
@@ -199,11 +208,12 @@ func (o oneLine) Write(p []byte) (int, error) {
 	}
 }
 
-// skipped says that n events are gone.
+// skipped tells the reader that n events were dropped.
 func (e *eventWriter) skipped(n int) {
 	if n > 0 {
 		e.named("error", func(w io.Writer) error {
-			_, err := fmt.Fprintf(w, `{"error":"events were dropped: the history is bounded","skipped":%d}`, n)
+			const body = `{"error":"events were dropped: the history is bounded","skipped":%d}`
+			_, err := fmt.Fprintf(w, body, n)
 			return err
 		})
 	}
@@ -220,7 +230,7 @@ func (e *eventWriter) put(text string) {
 	e.spill()
 }
 
-// Write collects p, and sends what was collected once it is much.
+// Write collects p, and sends the collection once it is large.
 func (e *eventWriter) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0 && e.err == nil; e.spill() {
 		n := min(len(rest), spillBytes-len(e.buf))
@@ -243,7 +253,7 @@ func (e *eventWriter) send() {
 	e.buf = e.buf[:0]
 }
 
-// flush sends what was collected.
+// flush sends the collection.
 func (e *eventWriter) flush() error {
 	e.send()
 	if e.err != nil {

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unsent is how many bytes the kernel holds that the client has not taken.
+// unsent returns how many bytes the kernel still holds for the client.
 func unsent(c *net.TCPConn) (n int) {
 	raw, err := c.SyscallConn()
 	if err != nil {

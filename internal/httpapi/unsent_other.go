@@ -4,5 +4,5 @@ package httpapi
 
 import "net"
 
-// unsent is not known: only what the kernel takes from the server counts.
+// unsent returns 0, because this kernel does not tell. Only the bytes that the kernel takes count.
 func unsent(*net.TCPConn) int { return 0 }

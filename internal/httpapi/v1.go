@@ -13,32 +13,34 @@ import (
 	"github.com/coggo/coggo/internal/supervisor"
 )
 
-// The paths under /v1 speak the HTTP API of Replicate (https://replicate.com/docs/reference/http),
-// as far as its published clients need it: the same client code runs against this server and in
-// production. There is one model here, so any owner, name and version mean it.
+// The paths under /v1 are the HTTP API of Replicate (https://replicate.com/docs/reference/http), as
+// far as its published clients need it: the same client code runs against this server and in
+// production. This server has one model, so any owner, name and version mean it.
 
-// cancelPatience is how long the answer to a cancel waits for the end, so that a client mostly sees
-// it at once.
+// cancelPatience is how long the answer to a cancel waits for the end, so that most clients see the
+// end at once.
 const cancelPatience = time.Second
 
-// schemaVersion is the version of Cog whose schemas ours are like. Clients look at it: before 0.3.9
-// every list was an iterator.
+// schemaVersion is the version of Cog that our schemas follow. Clients read it: before 0.3.9 every
+// list was an iterator.
 const schemaVersion = "0.16.12"
 
-// version is the id of the model's version: a hash of its interface, as long as Replicate's.
+// version returns the id of the model's version: a hash of its interface, as long as Replicate's
+// ids.
 func version(doc *schema.Document) string {
 	sum := sha256.Sum256(doc.JSON())
 	return hex.EncodeToString(sum[:])
 }
 
-// createV1 answers POST /v1/predictions and its twins: at once, unless the client prefers to wait.
+// createV1 answers POST /v1/predictions and its variants: at once, unless the client prefers to
+// wait.
 func (a *API) createV1(w http.ResponseWriter, r *http.Request) error {
 	req, err := a.readRequest(w, r)
 	if err != nil {
 		return err
 	}
 	req.ID = prediction.NewID()            // Replicate chooses ids itself
-	req.Detached, req.Patient = true, true // nor does it refuse for lack of a slot
+	req.Detached, req.Patient = true, true // Replicate does not refuse for lack of a slot
 	if req.More, err = a.moreV1(r, req.ID); err != nil {
 		return err
 	}
@@ -47,8 +49,7 @@ func (a *API) createV1(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	a.concerns(r, req.ID)
-	// The clients take any answer but "starting" for the end, and what it holds of the output for
-	// seen.
+	// Clients take any status but "starting" for the end, and any output in the answer for read.
 	s := p.Accepted()
 	if limit := preferred(r.Header).wait; limit > 0 && a.waitDone(r, p, limit) {
 		s = p.Snapshot()
@@ -64,13 +65,13 @@ func (a *API) getV1(w http.ResponseWriter, r *http.Request) error {
 	return a.writeV1(w, r, http.StatusOK, p.Snapshot())
 }
 
-// cancelV1 answers with the prediction, also when it had ended before.
+// cancelV1 answers with the prediction, even if it has already finished.
 func (a *API) cancelV1(w http.ResponseWriter, r *http.Request) error {
 	p, err := a.Supervisor.Get(r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	_ = a.Supervisor.Cancel(p, supervisor.ByClient) // NotFound: it has ended
+	_ = a.Supervisor.Cancel(p, supervisor.ByClient) // NotFound: it has finished
 	a.waitDone(r, p, cancelPatience)
 	return a.writeV1(w, r, http.StatusOK, p.Snapshot())
 }
@@ -101,7 +102,9 @@ func (a *API) listV1(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (a *API) writeV1(w http.ResponseWriter, r *http.Request, status int, s prediction.Snapshot) error {
+func (a *API) writeV1(
+	w http.ResponseWriter, r *http.Request, status int, s prediction.Snapshot,
+) error {
 	s, err := a.viewV1(r, s)
 	if err == nil {
 		writeSnapshot(w, status, s)
@@ -109,7 +112,7 @@ func (a *API) writeV1(w http.ResponseWriter, r *http.Request, status int, s pred
 	return err
 }
 
-// viewV1 is the prediction as Replicate shows it, also one that was not asked for in its way.
+// viewV1 returns the prediction as Replicate shows it, even if it was not created under /v1.
 func (a *API) viewV1(r *http.Request, s prediction.Snapshot) (_ prediction.Snapshot, err error) {
 	if s.More == nil {
 		s.More, err = a.moreV1(r, s.ID)
@@ -117,8 +120,8 @@ func (a *API) viewV1(r *http.Request, s prediction.Snapshot) (_ prediction.Snaps
 	return s, err
 }
 
-// moreV1 is what Replicate's object has beyond ours. Predictions that are asked for under /v1 have
-// it everywhere, in their webhooks too.
+// moreV1 returns the members that only Replicate's object has. A prediction that was created under
+// /v1 has them everywhere, also in its webhooks.
 func (a *API) moreV1(r *http.Request, id string) (json.RawMessage, error) {
 	doc, err := a.Supervisor.Schema()
 	if err != nil {
@@ -139,7 +142,12 @@ func (a *API) moreV1(r *http.Request, id string) (json.RawMessage, error) {
 		Source  string            `json:"source"`
 		Removed bool              `json:"data_removed"`
 		URLs    map[string]string `json:"urls"`
-	}{model, version(doc), "api", false, map[string]string{"get": base, "cancel": base + "/cancel", "stream": stream, "web": a.address(r, "/docs")}})
+	}{
+		model, version(doc), "api", false,
+		map[string]string{
+			"get": base, "cancel": base + "/cancel", "stream": stream, "web": a.address(r, "/docs"),
+		},
+	})
 }
 
 type modelV1 struct {
@@ -171,7 +179,8 @@ func (a *API) modelV1(w http.ResponseWriter, r *http.Request) error {
 	}
 	owner, name := r.PathValue("owner"), r.PathValue("name")
 	writeJSON(w, http.StatusOK, modelV1{
-		URL: a.address(r, "/v1/models/"+url.PathEscape(owner)+"/"+url.PathEscape(name)), Owner: owner, Name: name, Visibility: "private", LatestVersion: &v,
+		URL:   a.address(r, "/v1/models/"+url.PathEscape(owner)+"/"+url.PathEscape(name)),
+		Owner: owner, Name: name, Visibility: "private", LatestVersion: &v,
 	})
 	return nil
 }
@@ -182,7 +191,7 @@ func (a *API) versionV1(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if id := r.PathValue("version"); id != "" {
-		v.ID = id // one model, whatever it is called
+		v.ID = id // any id means the one model
 	}
 	writeJSON(w, http.StatusOK, v)
 	return nil
@@ -193,7 +202,8 @@ func (a *API) versionsV1(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"previous": nil, "next": nil, "results": []versionV1{v}})
+	writeJSON(w, http.StatusOK,
+		map[string]any{"previous": nil, "next": nil, "results": []versionV1{v}})
 	return nil
 }
 
@@ -202,5 +212,8 @@ func (a *API) theVersion() (versionV1, error) {
 	if err != nil {
 		return versionV1{}, err
 	}
-	return versionV1{ID: version(doc), CreatedAt: prediction.Time(a.Started), CogVersion: schemaVersion, Schema: doc.JSON()}, nil
+	return versionV1{
+		ID: version(doc), CreatedAt: prediction.Time(a.Started),
+		CogVersion: schemaVersion, Schema: doc.JSON(),
+	}, nil
 }

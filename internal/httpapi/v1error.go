@@ -7,7 +7,7 @@ import (
 	"github.com/coggo/coggo/internal/prediction"
 )
 
-// problemV1 is an error as Replicate's API tells it (RFC 7807): its clients show `detail`, a
+// problemV1 is an error in the form of Replicate's API (RFC 7807). Its clients show `detail`, a
 // string. `error` is the same string, as in all other refusals.
 type problemV1 struct {
 	Title   string    `json:"title"`
@@ -23,7 +23,7 @@ type fieldV1 struct {
 	Description string `json:"description"`
 }
 
-// problem makes refusals of h look like Replicate's.
+// problem writes the refusals of h in Replicate's form.
 func (a *API) problem(h handler) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		err := h(w, r)

@@ -51,11 +51,11 @@ func (a *API) showFile(r *http.Request, f files.Stored) fileV1 {
 	}
 }
 
-// maxMetadata bounds what a client can say about its file.
+// maxMetadata bounds the metadata that a client can add to its file.
 const maxMetadata = 64 << 10
 
-// upload stores the part called `content` of a multipart form. The part `metadata`, an object,
-// comes before or after it.
+// upload stores the part `content` of a multipart form. The part `metadata`, an object, may come
+// before or after it.
 func (a *API) upload(w http.ResponseWriter, r *http.Request) error {
 	r.Body = struct {
 		io.Reader
@@ -63,7 +63,10 @@ func (a *API) upload(w http.ResponseWriter, r *http.Request) error {
 	}{a.patiently(w, r.Body), r.Body}
 	form, err := r.MultipartReader()
 	if err != nil {
-		return &httpError{http.StatusUnsupportedMediaType, "send the file as the part `content` of multipart/form-data: " + err.Error()}
+		return &httpError{
+			http.StatusUnsupportedMediaType,
+			"send the file as the part `content` of multipart/form-data: " + err.Error(),
+		}
 	}
 	var stored files.Stored
 	var metadata json.RawMessage
@@ -73,15 +76,16 @@ func (a *API) upload(w http.ResponseWriter, r *http.Request) error {
 			break
 		}
 		if err != nil {
-			return errors.Join(prediction.Refuse(prediction.Malformed, "the form ended early: "+err.Error()), a.discard(stored))
+			refused := prediction.Refuse(prediction.Malformed, "the form ended early: "+err.Error())
+			return errors.Join(refused, a.discard(stored))
 		}
 		switch part.FormName() {
 		case "content":
-			if err := a.discard(stored); err != nil { // the last one counts
+			if err := a.discard(stored); err != nil { // the last part counts
 				return err
 			}
 			if stored, err = a.store(part); err != nil {
-				return err // and nothing is stored
+				return err // nothing is stored
 			}
 		case "metadata":
 			if metadata, err = readMetadata(part); err != nil {
@@ -102,10 +106,11 @@ func (a *API) upload(w http.ResponseWriter, r *http.Request) error {
 }
 
 func invalidForm(part, text, kind string) error {
-	return prediction.InvalidRequest(prediction.Problem{Loc: []any{"body", part}, Msg: text, Type: kind})
+	return prediction.InvalidRequest(
+		prediction.Problem{Loc: []any{"body", part}, Msg: text, Type: kind})
 }
 
-// discard removes what a form has stored before it turned out to be wrong.
+// discard removes the file of a form that turned out to be invalid later.
 func (a *API) discard(stored files.Stored) error {
 	if stored.ID == "" {
 		return nil
@@ -123,13 +128,19 @@ func (a *API) store(part *multipart.Part) (files.Stored, error) {
 		return stored, prediction.Refuse(prediction.Malformed, "the form ended early")
 	}
 	if errors.As(err, new(files.TooLargeError)) {
-		return stored, prediction.Refuse(prediction.TooLarge, fmt.Sprintf("the file is too large: %v, see --max-input-file", err))
+		return stored, prediction.Refuse(prediction.TooLarge,
+			fmt.Sprintf("the file is too large: %v, see --max-input-file", err))
 	}
 	if full := files.FullError(0); errors.As(err, &full) {
-		return stored, &httpError{http.StatusInsufficientStorage, fmt.Sprintf("%v, see --max-uploads", full)}
+		return stored, &httpError{
+			http.StatusInsufficientStorage, fmt.Sprintf("%v, see --max-uploads", full),
+		}
 	}
 	if disk, ok := errors.AsType[*fs.PathError](err); ok {
-		return stored, &httpError{http.StatusInsufficientStorage, "the working directory can't be written: " + disk.Err.Error()}
+		return stored, &httpError{
+			http.StatusInsufficientStorage,
+			"the working directory can't be written: " + disk.Err.Error(),
+		}
 	}
 	return stored, err
 }
@@ -141,7 +152,8 @@ func readMetadata(part *multipart.Part) (json.RawMessage, error) {
 	}
 	var object map[string]json.RawMessage
 	if len(data) > maxMetadata || json.Unmarshal(data, &object) != nil || object == nil {
-		return nil, invalidForm("metadata", fmt.Sprintf("must be a JSON object of at most %d bytes", maxMetadata), "dict_type")
+		text := fmt.Sprintf("must be a JSON object of at most %d bytes", maxMetadata)
+		return nil, invalidForm("metadata", text, "dict_type")
 	}
 	return data, nil
 }
@@ -187,12 +199,15 @@ func (a *API) download(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer contents.Close()
-	w.Header().Set("Content-Disposition", mime.FormatMediaType("inline", map[string]string{"filename": stored.Name}))
+	w.Header().Set("Content-Disposition",
+		mime.FormatMediaType("inline", map[string]string{"filename": stored.Name}))
 	return serveFile(w, r, stored.Name, stored.ContentType, contents)
 }
 
-// serveFile answers with a file that is somebody else's, and so no page of ours.
-func serveFile(w http.ResponseWriter, r *http.Request, name, mediaType string, contents io.ReadSeeker) error {
+// serveFile serves a file that others wrote, so that a browser does not treat it as a page of ours.
+func serveFile(
+	w http.ResponseWriter, r *http.Request, name, mediaType string, contents io.ReadSeeker,
+) error {
 	h := w.Header()
 	h.Set("Content-Type", mediaType)
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -205,8 +220,8 @@ func serveFile(w http.ResponseWriter, r *http.Request, name, mediaType string, c
 	return nil
 }
 
-// contentsWriter withholds the errors of http.ServeContent: a range that the file does not have, a
-// condition that it does not meet.
+// contentsWriter withholds the errors of http.ServeContent: a range that the file does not have, or
+// a condition that it does not meet.
 type contentsWriter struct{ withheld }
 
 func (w *contentsWriter) WriteHeader(status int) {

@@ -10,8 +10,8 @@ import (
 	"github.com/coggo/coggo/internal/schema"
 )
 
-// documentV1 describes the paths under /v1 by the names of Replicate's own document, with gaps for
-// what depends on the model.
+// documentV1 describes the paths under /v1 with the names of Replicate's own document. It has
+// placeholders for the parts that depend on the model.
 //
 //go:embed v1openapi.json
 var documentV1 string
@@ -29,7 +29,7 @@ func (a *API) openapiV1(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
-// completeV1 fills the gaps of documentV1, whose paths begin at base.
+// completeV1 replaces the placeholders of documentV1. base is the URL of its paths.
 func completeV1(doc *schema.Document, base string) (whole map[string]any, err error) {
 	var request struct {
 		Required []string `json:"required"`
@@ -39,20 +39,23 @@ func completeV1(doc *schema.Document, base string) (whole map[string]any, err er
 		return nil, fmt.Errorf("read the model's document: %w", err)
 	}
 	object := `{"$ref":"#/components/schemas/PredictionResponse"}`
-	if doc.Train() != nil { // they share their ids
+	if doc.Train() != nil { // predictions and trainings share their ids
 		object = `{"anyOf":[` + object + `,{"$ref":"#/components/schemas/TrainingResponse"}]}`
 	}
-	prediction := `{"description":"Success","content":{"application/json":{"schema":{"$ref":"#/components/schemas/schemas_prediction_response"}}}}`
+	prediction := `{"description":"Success","content":{"application/json":` +
+		`{"schema":{"$ref":"#/components/schemas/schemas_prediction_response"}}}}`
 	text := strings.NewReplacer(
 		"{{demanding}}", fmt.Sprint(len(request.Required) > 0),
 		"{{object}}", object,
-		"{{created}}", `{"201":`+prediction+refusedV1("400", "401", "408", "409", "413", "415", "422", "429", "503")+`}`,
+		"{{created}}", `{"201":`+prediction+
+			refusedV1("400", "401", "408", "409", "413", "415", "422", "429", "503")+`}`,
 		"{{found}}", `{"200":`+prediction+refusedV1("401", "404", "503")+`}`,
 	).Replace(documentV1)
 	if err := json.Unmarshal([]byte(text), &whole); err != nil {
 		return nil, fmt.Errorf("complete the document: %w", err)
 	}
-	schemas := whole["components"].(map[string]any)["schemas"].(map[string]any) // as the file has them
+	// The file has these members.
+	schemas := whole["components"].(map[string]any)["schemas"].(map[string]any)
 	for name, component := range components {
 		schemas[name] = component
 	}
@@ -64,7 +67,7 @@ func completeV1(doc *schema.Document, base string) (whole map[string]any, err er
 	return whole, nil
 }
 
-// refusedV1 is the end of a list of responses.
+// refusedV1 returns the end of a list of responses.
 func refusedV1(codes ...string) string {
 	var out strings.Builder
 	for _, code := range codes {

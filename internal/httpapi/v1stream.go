@@ -14,7 +14,7 @@ import (
 
 // streamV1 writes the events in Replicate's form
 // (https://replicate.com/docs/topics/predictions/streaming): `output` with the bare text, `logs`,
-// `error`, and `done` with an object that gives the reason of an end other than success.
+// `error`, and `done` with an object that gives the reason if the prediction did not succeed.
 func (a *API) streamV1(w http.ResponseWriter, r *http.Request) error {
 	p, number, err := a.join(w, r, "")
 	if p == nil {
@@ -22,7 +22,7 @@ func (a *API) streamV1(w http.ResponseWriter, r *http.Request) error {
 	}
 	e := newEventWriter(w)
 	items := 0
-	aside := func(lost int) { // clients take any event of the name "error" for the end
+	aside := func(lost int) { // clients take any event named "error" for the end
 		if lost > 0 {
 			e.comment(strconv.Itoa(lost) + " events were dropped: the history is bounded")
 		}
@@ -36,14 +36,15 @@ func (a *API) streamV1(w http.ResponseWriter, r *http.Request) error {
 			e.text(ev.Number, "logs", bytes.ToValidUTF8(ev.Text(), []byte("\uFFFD")))
 		case prediction.KindCompleted:
 			e.end(ev.Number, p.Snapshot(), items)
-		case prediction.KindStart, prediction.KindMetric: // not in this stream
+		case prediction.KindStart, prediction.KindMetric: // Replicate's streams do not have them
 		}
 	})
 }
 
-// end writes what follows the last item. A model that returns one value has it as its only item.
+// end writes the events after the last item. If a model returns one value, that is its only item.
 func (e *eventWriter) end(number int, s prediction.Snapshot, items int) {
-	if items == 0 && s.OutputLen() > 0 && s.Status == prediction.Succeeded && string(s.Output.Raw) != "[]" {
+	returned := items == 0 && s.Status == prediction.Succeeded
+	if returned && s.OutputLen() > 0 && string(s.Output.Raw) != "[]" {
 		e.value(number, s.JustOutput())
 	}
 	switch s.Status {
@@ -80,10 +81,10 @@ func (e *eventWriter) begin(number int, name string) {
 	e.put("\ndata: ")
 }
 
-// lineWriter writes the data of an event, each line of it on a line of its own.
+// lineWriter writes the data of an event, and begins a new data line for each line of it.
 type lineWriter struct {
 	e        *eventWriter
-	returned bool // the text until now ends with \r
+	returned bool // the text so far ends with \r
 }
 
 func (l *lineWriter) Write(p []byte) (int, error) {
@@ -102,12 +103,12 @@ func (l *lineWriter) Write(p []byte) (int, error) {
 	return len(p), err
 }
 
-// unquoter takes JSON text in pieces. Of a string it writes the text, any other value as it is.
+// unquoter takes JSON text in pieces. It writes the text of a string, and any other value as it is.
 type unquoter struct {
 	to     io.Writer
 	begun  bool
 	quoted bool
-	held   []byte // the beginning of a character whose end comes with the next piece
+	held   []byte // the beginning of a character that the next piece completes
 }
 
 func (u *unquoter) Write(p []byte) (int, error) {
@@ -126,7 +127,8 @@ func (u *unquoter) Write(p []byte) (int, error) {
 		text := append(u.held, rest[:n]...)
 		rest = rest[n:]
 		whole := wholeCharacters(text)
-		if _, err := io.WriteString(u.to, plainText(slices.Concat([]byte{'"'}, text[:whole], []byte{'"'}))); err != nil {
+		quoted := slices.Concat([]byte{'"'}, text[:whole], []byte{'"'})
+		if _, err := io.WriteString(u.to, plainText(quoted)); err != nil {
 			return 0, err
 		}
 		u.held = bytes.Clone(text[whole:])
@@ -134,8 +136,8 @@ func (u *unquoter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// wholeCharacters is how much of the inside of a JSON string can be read without what follows it.
-// Nothing follows a quote.
+// wholeCharacters returns how much of the inside of a JSON string can be read without the text
+// after it. Nothing follows a quote.
 func wholeCharacters(text []byte) int {
 	for i := 0; i < len(text); {
 		n := 1
@@ -155,8 +157,8 @@ func wholeCharacters(text []byte) int {
 	return len(text)
 }
 
-// escapeLen is the length of the escape at the beginning of text, 0 when its end is missing. A
-// character beyond the first 65,536 is written as two.
+// escapeLen returns the length of the escape at the beginning of text, 0 if its end is missing. A
+// character above U+FFFF is written as two escapes.
 func escapeLen(text []byte) int {
 	const short, long = len(`\n`), len(`\uD83D`)
 	switch {
@@ -172,13 +174,14 @@ func escapeLen(text []byte) int {
 		return 0
 	case len(text) < 2*long && bytes.HasPrefix(text[long:], []byte(`\u`)):
 		return 0
-	case bytes.HasPrefix(text[long:], []byte(`\u`)) && text[long+2]|0x20 == 'd' && bytes.ContainsAny(text[long+3:long+4], "cdefCDEF"):
+	case bytes.HasPrefix(text[long:], []byte(`\u`)) && text[long+2]|0x20 == 'd' &&
+		bytes.ContainsAny(text[long+3:long+4], "cdefCDEF"):
 		return 2 * long
 	}
 	return long
 }
 
-// plainText is a JSON string's text, or the JSON itself of anything else.
+// plainText returns the text of a JSON string, or the JSON of any other value.
 func plainText(value []byte) string {
 	var s string
 	if json.Unmarshal(value, &s) == nil {
