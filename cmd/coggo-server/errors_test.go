@@ -181,7 +181,7 @@ var otherwise = []string{
 
 func TestEveryMessageIsDescribed(t *testing.T) {
 	found := map[string]bool{}
-	for _, file := range sources(t, "httpapi", "pool", "supervisor") {
+	for _, file := range sources(t, "admission", "httpapi", "pool", "supervisor") {
 		ast.Inspect(file, func(n ast.Node) bool {
 			if call, ok := n.(*ast.CallExpr); ok && logs[nameOf(call.Fun)] && len(call.Args) > 0 {
 				return false
