@@ -4,8 +4,9 @@ VENV    := .venv
 PY      := $(VENV)/bin/python
 GO      := $(shell sh scripts/find-go $(VENV))
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' python/cog/__init__.py)
-# The directories of gofmt, for `make lint` and `make fmt`; ruff takes the whole tree.
-GO_DIRS := bench cmd internal
+# What `make lint` checks and `make fmt` formats. By itself ruff finds only the files that end in .py.
+GO_DIRS  := bench cmd internal
+PY_FILES := . scripts/dist scripts/release-check scripts/sizes
 SOURCES := go.mod go.sum $(shell find cmd internal -type f -not -name '*_test.go')
 JS_CLIENT := $(if $(shell command -v npm),tests/v1js/node_modules/.package-lock.json)
 MODEL   ?= examples/hello
@@ -114,8 +115,8 @@ soak: build $(VENV)/.tests
 lint: $(VENV)/.lint bin/golangci-lint
 	@test -z "$$($(GO)fmt -l $(GO_DIRS))" || { $(GO)fmt -l $(GO_DIRS); echo "gofmt: run make fmt"; exit 1; }
 	bin/golangci-lint run
-	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check $(PY_FILES)
+	$(VENV)/bin/ruff check $(PY_FILES)
 	$(VENV)/bin/mypy
 
 # A module file apart keeps the modules of the linter out of those of the server. The first build
@@ -126,8 +127,8 @@ bin/golangci-lint: tools/golangci-lint.mod tools/golangci-lint.sum
 
 fmt: $(VENV)/.lint
 	$(GO)fmt -w $(GO_DIRS)
-	$(VENV)/bin/ruff format .
-	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff check --fix $(PY_FILES)
+	$(VENV)/bin/ruff format $(PY_FILES)
 
 # The same models under cog from PyPI and here: schemas and answers must be the same.
 compat: build .venv-compat/.done .venv-compat-public/.done .venv-compat-coglet/.done
