@@ -1,5 +1,5 @@
-// Package examples reads examples.json: inputs to try, which the author of a model keeps in its
-// directory.
+// Package examples reads examples.json: inputs to try, which the author of a model keeps in the
+// model's directory.
 package examples
 
 import (
@@ -17,33 +17,32 @@ import (
 	"github.com/coggo/coggo/internal/schema"
 )
 
-// FileName is the file in the model's directory.
+// FileName is the name of the file in the model's directory.
 const FileName = "examples.json"
 
-// What is larger is not read, so that nobody waits for it.
+// Limits of what is read, so that no client waits for long.
 const (
 	maxText  = 1 << 20
 	maxFile  = 32 << 20
 	maxCount = 100
 )
 
-// Example is an input that the model takes. In place of a URL, an input for a file may have a path
-// that is in Set.Files.
+// Example is an input that the model takes. An input for a file may have a path from Set.Files in
+// place of a URL.
 type Example struct {
 	Name  string          `json:"name"`
 	Input json.RawMessage `json:"input"`
 }
 
-// Set is what a model has to show.
+// Set is all examples of a model.
 type Set struct {
 	Examples []Example
-	Files    map[string]bool // paths below the directory of the model, as the examples spell them
-	Warnings []string        // why others are left out
+	Files    map[string]bool // paths relative to the model's directory, as the examples spell them
+	Warnings []string        // why other examples are left out
 }
 
-// Read returns the examples in a directory that fit the input of its model; without the file there
-// are none. It reads the file anew each time, so that a change shows at once and nothing of it is
-// kept.
+// Read returns the examples in dir that the model's input accepts. Without the file there are none.
+// It reads the file each time, so that a change is visible at once and nothing is cached.
 func Read(dir string, input *schema.Input) Set {
 	set := Set{Examples: []Example{}, Files: map[string]bool{}}
 	root, err := os.OpenRoot(dir)
@@ -89,8 +88,8 @@ func (s *Set) warn(format string, args ...any) {
 	s.Warnings = append(s.Warnings, FileName+": "+fmt.Sprintf(format, args...))
 }
 
-// Open opens a file below the directory of a model; nothing else, and nothing that a symbolic link
-// has elsewhere.
+// Open opens a file in the directory of a model. It refuses a path or a symbolic link that leads
+// out of the directory.
 func Open(dir, path string) (*os.File, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -100,8 +99,8 @@ func Open(dir, path string) (*os.File, error) {
 	return open(root, path, maxFile)
 }
 
-// open opens a regular file that is not too large. A pipe would wait for a writer, if it were
-// opened to wait.
+// open opens a regular file that is not too large. Without O_NONBLOCK, the open of a pipe would
+// wait for a writer.
 func open(root *os.Root, path string, most int64) (*os.File, error) {
 	file, err := root.OpenFile(filepath.FromSlash(path), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -182,8 +181,8 @@ func check(root *os.Root, input *schema.Input, raw json.RawMessage) (paths []str
 	return paths, nil
 }
 
-// takeFile puts a URL in place of the path that is the problem and returns the path. It may be that
-// of an input or of an item of a list: a form has no file elsewhere.
+// takeFile replaces the path that caused the problem by a URL, and returns the path. It belongs to
+// an input or to an item of a list, because the form has files only there.
 func takeFile(values map[string]any, p schema.Problem) (path string, ok bool) {
 	if p.Type != "url_parsing" {
 		return "", false
@@ -203,11 +202,11 @@ func takeFile(values map[string]any, p schema.Problem) (path string, ok bool) {
 	return path, path != "" && isPath(path)
 }
 
-// anyFile is a URL that fits wherever one of a file does, and nothing else that has a rule.
+// anyFile is a URL that is valid for every file, and for no other type with a rule.
 const anyFile = "data:,"
 
-// isPath reports whether a string can be the path of a file below the directory: not a URL, and not
-// a path that leads elsewhere.
+// isPath reports whether a string can be the path of a file in the directory: not a URL, and not a
+// path that leads elsewhere.
 func isPath(s string) bool {
 	return !strings.Contains(s, ":") && filepath.IsLocal(filepath.FromSlash(s))
 }
@@ -219,7 +218,7 @@ func refusal(p schema.Problem) error {
 	return fmt.Errorf("its input %s", p.Msg)
 }
 
-// unreadable says in the author's words what is wrong with a path.
+// unreadable words a problem with a path for the author of the model.
 func unreadable(path string, err error) error {
 	if system, ok := errors.AsType[*fs.PathError](err); ok {
 		err = fmt.Errorf("%s: %w", path, system.Err)

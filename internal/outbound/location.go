@@ -7,12 +7,11 @@ import (
 	"github.com/coggo/coggo/internal/weburl"
 )
 
-// errLocation does not repeat the address, because that may hold a secret.
+// errLocation does not repeat the address, because it may hold a secret.
 var errLocation = errors.New("redirected to something that is not a URL")
 
-// locator makes the Location of every answer an absolute URL that can be sent. Servers put there
-// what they please, and net/http gives up at a percent sign that begins no escape, and sends a
-// space as it is.
+// locator makes the Location of every answer an absolute, valid URL. Servers send anything there.
+// net/http gives up at a percent sign that does not begin an escape, and sends a space unescaped.
 type locator struct{ *http.Transport }
 
 // RoundTrip sends one request.
@@ -33,7 +32,7 @@ func (l locator) RoundTrip(r *http.Request) (*http.Response, error) {
 		_ = response.Body.Close()
 		return nil, errLocation
 	default:
-		response.Header.Del("Location") // of an upload: nobody could ask for the file there
+		response.Header.Del("Location") // an upload: nobody could download the file from there
 	}
 	return response, nil
 }

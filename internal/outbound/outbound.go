@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// Options says what a client may do.
+// Options limits a client.
 type Options struct {
 	DenyPrivate bool // refuse addresses that are not public
 	MaxConns    int  // connections to one host at once; 0: no limit
 }
 
-// NewClient returns a client for options. It has no overall time limit: bodies may be long, callers
-// bound them by their contexts. With DenyPrivate the proxies of the environment are not used, since
-// a proxy would hide where a request really goes.
+// NewClient returns a client for options. It has no overall time limit, because bodies may be long:
+// callers bound them by their contexts. With DenyPrivate it ignores the proxies of the environment,
+// because a proxy would hide where a request really goes.
 func NewClient(o Options) *http.Client {
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	transport := &http.Transport{
@@ -45,10 +45,11 @@ func NewClient(o Options) *http.Client {
 type PrivateAddressError struct{ Address netip.Addr }
 
 func (e *PrivateAddressError) Error() string {
-	return fmt.Sprintf("the address %s is not public, and --deny-private-networks is set", e.Address)
+	return fmt.Sprintf(
+		"the address %s is not public, and --deny-private-networks is set", e.Address)
 }
 
-// publicOnly sees the address that is really dialled: after the name was resolved and after every
+// publicOnly checks the address that is really dialed: after the name was resolved, and after every
 // redirect.
 func publicOnly(_, address string, _ syscall.RawConn) error {
 	target, err := netip.ParseAddrPort(address)
@@ -61,19 +62,18 @@ func publicOnly(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// globalUnicast is what IANA has given out of IPv6 for hosts of the internet; everything else is
-// special, or nobody's yet.
+// globalUnicast is the part of IPv6 that IANA has assigned to hosts of the internet. Everything
+// else is special or not assigned.
 var globalUnicast = netip.MustParsePrefix("2000::/3")
 
-// translated are IPv4 addresses as hosts without IPv4 are told them by DNS64, RFC 6052: it is the
-// address inside that counts.
+// translated are IPv4 addresses in IPv6 form, which DNS64 gives to hosts without IPv4 (RFC 6052).
+// The address inside decides.
 var translated = netip.MustParsePrefix("64:ff9b::/96")
 
-// special are the networks of the IANA special-purpose registries that are no place for a public
-// host, https://www.iana.org/assignments/iana-ipv4-special-registry and
-// …/iana-ipv6-special-registry, with multicast. Refused as a whole are also those in which a part
-// is reachable, and those that can hide an IPv4 address. Of IPv6 only what is inside of
-// globalUnicast has to be named.
+// special are the networks of the IANA special-purpose registries that are not for public hosts,
+// https://www.iana.org/assignments/iana-ipv4-special-registry and …/iana-ipv6-special-registry, and
+// multicast. A network is refused as a whole even if a part of it is reachable, and so is one that
+// can hide an IPv4 address. For IPv6 the list needs only networks within globalUnicast.
 var special = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),         // this network
 	netip.MustParsePrefix("10.0.0.0/8"),        // private
@@ -93,18 +93,18 @@ var special = []netip.Prefix{
 	netip.MustParsePrefix("203.0.113.0/24"),    // documentation
 	netip.MustParsePrefix("224.0.0.0/4"),       // multicast
 	netip.MustParsePrefix("240.0.0.0/4"),       // reserved, and broadcast
-	netip.MustParsePrefix("168.63.129.16/32"),  // not of IANA: the host of a virtual machine in Azure
-	netip.MustParsePrefix("2001::/23"),         // IETF, among it Teredo
+	netip.MustParsePrefix("168.63.129.16/32"),  // not IANA's: Azure, the host of the machine
+	netip.MustParsePrefix("2001::/23"),         // IETF, with Teredo
 	netip.MustParsePrefix("2001:db8::/32"),     // documentation
 	netip.MustParsePrefix("2002::/16"),         // 6to4
 	netip.MustParsePrefix("2620:4f:8000::/48"), // AS112
-	netip.MustParsePrefix("3ffe::/16"),         // 6bone, given back
+	netip.MustParsePrefix("3ffe::/16"),         // 6bone, returned
 	netip.MustParsePrefix("3fff::/20"),         // documentation
 }
 
 // Public reports whether addr can belong to a host of the public internet.
 func Public(addr netip.Addr) bool {
-	addr = addr.Unmap().WithZone("") // networks contain no address with a zone
+	addr = addr.Unmap().WithZone("") // a prefix never contains an address with a zone
 	if translated.Contains(addr) {
 		inside := addr.As16()
 		addr = netip.AddrFrom4([4]byte(inside[12:]))
@@ -112,5 +112,6 @@ func Public(addr netip.Addr) bool {
 	if addr.Is6() && !globalUnicast.Contains(addr) {
 		return false
 	}
-	return addr.IsValid() && !slices.ContainsFunc(special, func(network netip.Prefix) bool { return network.Contains(addr) })
+	contains := func(network netip.Prefix) bool { return network.Contains(addr) }
+	return addr.IsValid() && !slices.ContainsFunc(special, contains)
 }

@@ -2,5 +2,5 @@
 
 package spool
 
-// claimName claims nothing: there are no abstract sockets here.
+// claimName claims nothing, because abstract sockets exist on Linux only.
 func claimName(string) (release func(), free bool) { return func() {}, true }

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// EventType is the kind of an Event.
+// EventType is the type of an Event.
 type EventType string
 
 // The types of events. Readers ignore others.
@@ -19,7 +19,7 @@ const (
 	MetricEvent EventType = "metric"
 )
 
-// Event is a line of events-{id}.jsonl. Type says which of the other fields count.
+// Event is a line of events-{id}.jsonl. Type decides which of the other fields are set.
 type Event struct {
 	Type EventType `json:"type"`
 
@@ -37,30 +37,31 @@ type Event struct {
 	Total json.RawMessage `json:"total"` // metric
 }
 
-// Events reads the events of one prediction as they are appended. It belongs to one goroutine.
+// Events reads the events of one prediction as the runner appends them. It belongs to one
+// goroutine.
 type Events struct {
 	dir  *Dir
 	name string
-	fd   int    // -1 until the file is there
-	buf  []byte // a line whose end has not been read yet
-	full bool   // the last read has filled it: there may be more
-	odd  error  // why nothing more is read
+	fd   int    // -1 until the file exists
+	buf  []byte // the beginning of an incomplete line
+	full bool   // the last read filled buf, so there may be more
+	odd  error  // why reading has stopped for good
 }
 
-// The buffer of Events is small where there is little to read, and larger where there is more.
+// The buffer of Events is small while there is little to read, and larger while there is more.
 const (
 	leastRead = 4 << 10
 	mostRead  = 1 << 20
 )
 
-// Events returns a reader for the events of id. The file may appear later or never.
+// Events returns a reader for the events of id. The file may appear later, or never.
 func (d *Dir) Events(id string) *Events {
 	return &Events{dir: d, name: eventsPrefix + FileID(id) + linesSuffix, fd: -1}
 }
 
-// Next returns events that were appended since the last call; with more there are others. A line
-// that is not an event is an error, and so is a file that can't be read (an fs.PathError), or never
-// will be (an OddError): the events around it are returned.
+// Next returns the events that were appended since the last call; more says that there are others.
+// It returns an error for a line that is not an event, and for a file that can't be read: now (an
+// fs.PathError) or ever (an OddError). It returns the events around a bad line too.
 func (e *Events) Next() (events []Event, more bool, err error) {
 	if e.odd != nil {
 		return nil, false, e.odd
@@ -85,25 +86,26 @@ func (e *Events) Next() (events []Event, more bool, err error) {
 			e.buf = nil
 			return events, false, e.odd
 		}
-		e.full = n == len(room) // a short read of a regular file is its end
+		e.full = n == len(room) // a short read of a regular file means its end
 		if !e.full || events != nil || err != nil {
 			return events, e.full, err
 		}
 	}
 }
 
-// judge returns why the line that has begun can't be an event.
+// judge returns an error if the incomplete line can't become an event.
 func (e *Events) judge() error {
 	if len(e.buf) > 0 && e.buf[0] == 0 {
 		return &OddError{e.name, "damaged: it has a hole", false}
 	}
 	if most := e.dir.mostLine(); int64(len(e.buf)) > most {
-		return &OddError{e.name, fmt.Sprintf("damaged: a line is longer than the limit of %d bytes", most), false}
+		text := fmt.Sprintf("damaged: a line is longer than the limit of %d bytes", most)
+		return &OddError{e.name, text, false}
 	}
 	return nil
 }
 
-// makeRoom gives the buffer the size that fits what the last read has found.
+// makeRoom resizes the buffer according to the last read.
 func (e *Events) makeRoom() {
 	size := cap(e.buf)
 	switch {
@@ -117,7 +119,7 @@ func (e *Events) makeRoom() {
 	}
 }
 
-// parse takes the whole lines out of the buffer. Of several that are bad it reports the first.
+// parse takes the complete lines out of the buffer. It reports the first bad one.
 func (e *Events) parse() (events []Event, err error) {
 	rest := e.buf
 	for {
@@ -136,7 +138,7 @@ func (e *Events) parse() (events []Event, err error) {
 		e.dir.resolve(event.Files)
 		events = append(events, event)
 	}
-	if cap(e.buf) > mostRead && len(rest) < mostRead { // a long line is over
+	if cap(e.buf) > mostRead && len(rest) < mostRead { // a long line has ended
 		e.buf = bytes.Clone(rest)
 	} else {
 		e.buf = e.buf[:copy(e.buf, rest)]
@@ -144,10 +146,10 @@ func (e *Events) parse() (events []Event, err error) {
 	return events, err
 }
 
-// Found reports whether the runner has written any events.
+// Found reports whether the events file exists.
 func (e *Events) Found() bool { return e.fd >= 0 }
 
-// Close releases the file.
+// Close closes the file.
 func (e *Events) Close() error {
 	if e.fd < 0 {
 		return nil

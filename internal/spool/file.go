@@ -10,15 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The functions here make the system calls themselves. Package os offers every file to the poller
-// first, which for a regular file costs five more calls for nothing; a prediction opens three.
+// The functions here make system calls themselves. Package os offers each file to the poller first.
+// For a regular file that costs five system calls for nothing, and a prediction opens three files.
 
-// put writes a whole file of these parts: readers see it complete or not at all.
+// put writes a file of these parts. Readers see it complete or not at all.
 func (d *Dir) put(name string, parts ...[]byte) error {
 	return d.place(name, bytesOf(parts...))
 }
 
-// bytesOf fills a file with these parts.
+// bytesOf returns a function that writes these parts to a file.
 func bytesOf(parts ...[]byte) func(fd int) error {
 	return func(fd int) error {
 		for _, part := range parts {
@@ -30,7 +30,8 @@ func bytesOf(parts ...[]byte) func(fd int) error {
 	}
 }
 
-// place is put for what fill writes to the descriptor of a file, once more when the disk was full.
+// place is put with a function that writes to the descriptor. If the disk is full, it tries once
+// more after awaitClosing.
 func (d *Dir) place(name string, fill func(fd int) error) (err error) {
 	tmp := d.join(tmpDir, strings.ReplaceAll(name, "/", "-"))
 	defer func() {
@@ -40,7 +41,7 @@ func (d *Dir) place(name string, fill func(fd int) error) (err error) {
 	}()
 	err = write(tmp, fill)
 	if full(err) {
-		d.awaitClosing() // which may make room
+		d.awaitClosing() // this may free space
 		err = write(tmp, fill)
 	}
 	if err != nil {
@@ -56,13 +57,13 @@ func (d *Dir) place(name string, fill func(fd int) error) (err error) {
 	return nil
 }
 
-// full reports whether err says that there is no room.
+// full reports whether err means that the disk is full.
 func full(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 
 func rename(from, to string) error { return retry(func() error { return unix.Rename(from, to) }) }
 
-// write writes a file that is new: what stands there, a pipe of the model's that nobody reads say,
-// is not written to.
+// write creates a file and writes to it. It never writes to something that a model has put there,
+// such as a pipe without a reader.
 func write(path string, fill func(fd int) error) error {
 	const fresh = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL
 	fd, err := open(path, fresh, 0o600)
@@ -92,18 +93,18 @@ func (w fdWriter) Write(p []byte) (written int, err error) {
 	return written, err
 }
 
-// OddError says that something else than a file of a reasonable size stands in the place of a
-// message. A model can do that, and it does not pass.
+// OddError says that something is in the place of a message that is not a file of a reasonable
+// size. A model can do that, and waiting does not help.
 type OddError struct {
 	Name  string // of the file
-	What  string // it is
+	What  string // a description of it, after "is"
 	Large bool   // it is a file, but too large
 }
 
 func (e *OddError) Error() string { return e.Name + " is " + e.What }
 
-// get reads a file of at most so many bytes that may not be there yet. What is not a regular file
-// is an OddError.
+// get reads a file of at most most bytes. It reports false if there is none yet. Anything but a
+// regular file is an OddError.
 func (d *Dir) get(name string, most int64) ([]byte, bool, error) {
 	fd, size, err := d.openFile(name)
 	if fd < 0 {
@@ -121,11 +122,12 @@ func (d *Dir) get(name string, most int64) ([]byte, bool, error) {
 }
 
 func tooLarge(name string, size, most int64) error {
-	return &OddError{name, fmt.Sprintf("%d bytes long, more than the limit of %d", size, most), true}
+	text := fmt.Sprintf("%d bytes long, more than the limit of %d", size, most)
+	return &OddError{name, text, true}
 }
 
-// openFile opens a regular file for reading and waits for nobody. The descriptor is -1 when there
-// is none, or with an error.
+// openFile opens a regular file for reading, without waiting. The descriptor is -1 if there is no
+// file, or with an error.
 func (d *Dir) openFile(name string) (fd int, size int64, err error) {
 	path := d.join(name)
 	switch fd, err = open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0); err {
@@ -153,10 +155,14 @@ func (d *Dir) openFile(name string) (fd int, size int64, err error) {
 }
 
 var oddKinds = map[uint32]string{
-	unix.S_IFIFO: "a named pipe", unix.S_IFDIR: "a directory", unix.S_IFCHR: "a device", unix.S_IFBLK: "a device", unix.S_IFSOCK: "a socket",
+	unix.S_IFIFO:  "a named pipe",
+	unix.S_IFDIR:  "a directory",
+	unix.S_IFCHR:  "a device",
+	unix.S_IFBLK:  "a device",
+	unix.S_IFSOCK: "a socket",
 }
 
-// readAll reads a file of that size.
+// readAll reads a file of size bytes.
 func readAll(fd, size int) ([]byte, error) {
 	buf := make([]byte, size)
 	for n := 0; n < size; {
@@ -165,7 +171,7 @@ func readAll(fd, size int) ([]byte, error) {
 			return nil, err
 		}
 		if more == 0 {
-			return buf[:n], nil // it has become shorter
+			return buf[:n], nil // the file has shrunk
 		}
 		n += more
 	}
@@ -212,7 +218,7 @@ func open(path string, flags int, mode uint32) (fd int, err error) {
 	return fd, err
 }
 
-// retry repeats what a signal has interrupted; the runners send many.
+// retry repeats a call that a signal has interrupted. The runners send many signals.
 func retry(f func() error) error {
 	for {
 		if err := f(); err != unix.EINTR {
@@ -221,10 +227,10 @@ func retry(f func() error) error {
 	}
 }
 
-// remove removes a file, or whatever a model has put in its place.
+// remove removes a file, or anything that a model has put in its place.
 func remove(path string) error {
 	err := retry(func() error { return unix.Unlink(path) })
-	if err == unix.EISDIR || err == unix.EPERM { // EPERM: so say other systems than Linux
+	if err == unix.EISDIR || err == unix.EPERM { // other systems than Linux return EPERM
 		return removeTree(path)
 	}
 	if err != nil && err != unix.ENOENT {
@@ -233,7 +239,7 @@ func remove(path string) error {
 	return nil
 }
 
-// removeTree is os.RemoveAll with one system call for the common case that there is nothing.
+// removeTree is os.RemoveAll, with one system call for the common case that path does not exist.
 func removeTree(path string) error {
 	if err := unix.Rmdir(path); err == nil || err == unix.ENOENT {
 		return nil

@@ -11,30 +11,30 @@ import (
 	"path/filepath"
 )
 
-// A note with the end of a prediction has that as its last member, "final". An output of which a
-// part is on disk is kept in a file next to the entry, because it may be much larger than what
-// anybody should have in memory; in the note it is null.
+// An entry with the end of a prediction has it as its last member, "final". If a part of the output
+// is on disk, the output may be too large for memory: a file next to the entry keeps it, and
+// "final" has null in its place.
 const (
 	outputSuffix = ".output"
 	noOutput     = "null"
 )
 
-// Text writes itself, always the same Len bytes.
+// Text writes itself: the same Len bytes each time.
 type Text interface {
 	Len() int
 	io.WriterTo
 }
 
-// End is what a note says of the end of a prediction.
+// End is the end of a prediction for an entry.
 type End struct {
 	Final    Text // a JSON object
-	Output   Text // nil: Final has it
-	OutputAt int  // where in Final it belongs, in the place of a null
+	Output   Text // nil if Final has the output
+	OutputAt int  // offset in Final of the null that Output replaces
 }
 
-// PutEnd writes the note of id: head, a JSON object with members, and then "final", which is e. It
-// returns the whole final, which is read from the disk whenever it is written. On a full disk the
-// note may take the room that KeepRoom has kept.
+// PutEnd writes the entry of id: head, a JSON object with members, and then "final" from e. It
+// returns the whole final, which is read from disk each time it is written. On a full disk, the
+// entry may use the space that KeepRoom reserved.
 func (j *Journal) PutEnd(id string, head []byte, e End) (Text, error) {
 	var err error
 	if e.Output != nil {
@@ -42,20 +42,22 @@ func (j *Journal) PutEnd(id string, head []byte, e End) (Text, error) {
 	}
 	head = append(head[:len(head)-1:len(head)-1], `,"final":`...)
 	if err == nil {
-		err = j.insist(true, func() error { return j.write(id, jsonSuffix, literal(head), e.Final, literal("}")) })
+		err = j.insist(true, func() error {
+			return j.write(id, jsonSuffix, literal(head), e.Final, literal("}"))
+		})
 	}
 	if err != nil {
 		if !j.Has(id) {
 			err = errors.Join(err, j.forget(id, outputSuffix))
 		}
-		return nil, fmt.Errorf("note %s in %s: %w", id, j.name, err)
+		return nil, fmt.Errorf("write %s to %s: %w", id, j.name, err)
 	}
 	return j.stored(id, len(head), e.Final.Len(), e.OutputAt, e.Output), nil
 }
 
-// End returns the whole final of a note that was read, given the one that stands in the note.
-func (j *Journal) End(id string, note, final []byte, outputAt int) (Text, error) {
-	at := bytes.LastIndex(note, final)
+// End returns the whole final of an entry, given the entry and the "final" in it.
+func (j *Journal) End(id string, entry, final []byte, outputAt int) (Text, error) {
+	at := bytes.LastIndex(entry, final)
 	if outputAt == 0 {
 		return j.stored(id, at, len(final), 0, nil), nil
 	}
@@ -67,20 +69,19 @@ func (j *Journal) End(id string, note, final []byte, outputAt int) (Text, error)
 }
 
 func (j *Journal) stored(id string, at, size, outputAt int, output Text) Text {
-	note := j.file(id, jsonSuffix)
+	entry := j.file(id, jsonSuffix)
 	if output == nil {
-		return stored{j.dir, []part{{note, int64(at), int64(size)}}}
+		return stored{j.dir, []part{{entry, int64(at), int64(size)}}}
 	}
 	after := outputAt + len(noOutput)
 	return stored{j.dir, []part{
-		{note, int64(at), int64(outputAt)},
+		{entry, int64(at), int64(outputAt)},
 		{j.file(id, outputSuffix), 0, int64(output.Len())},
-		{note, int64(at + after), int64(size - after)},
+		{entry, int64(at + after), int64(size - after)},
 	}}
 }
 
-// Output opens the output that is kept beside the note of id. It can be read after the note was
-// removed.
+// Output opens the output next to the entry of id. It can be read even after the entry was removed.
 func (j *Journal) Output(id string) (Text, error) {
 	file, err := j.dir.openText(j.file(id, outputSuffix))
 	if err != nil {
@@ -100,7 +101,7 @@ func (d *Dir) openText(name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// TextIn is the text in a file, which it owns from now on.
+// TextIn returns the text in a file, and takes over the file.
 func TextIn(file *os.File) (Text, error) {
 	info, err := file.Stat()
 	if err != nil {
@@ -109,7 +110,7 @@ func TextIn(file *os.File) (Text, error) {
 	return opened{file, info.Size()}, nil
 }
 
-// CopyOutput lets the note of id have the output that it has in another journal.
+// CopyOutput links the output of id from another journal to the entry of id in this one.
 func (j *Journal) CopyOutput(id string, from *Journal) error {
 	err := os.Link(from.path(id, outputSuffix), j.path(id, outputSuffix))
 	if errors.Is(err, fs.ErrExist) {
@@ -118,14 +119,14 @@ func (j *Journal) CopyOutput(id string, from *Journal) error {
 	return err
 }
 
-// file is the name of a file of id, below the directory of the journal's.
+// file returns the name of a file of id, relative to the working directory.
 func (j *Journal) file(id, suffix string) string { return filepath.Join(j.name, FileID(id)+suffix) }
 
 func (j *Journal) path(id, suffix string) string { return j.dir.join(j.file(id, suffix)) }
 
 func (j *Journal) forget(id, suffix string) error { return remove(j.path(id, suffix)) }
 
-// write writes a whole file of these parts, none of which need be in memory.
+// write writes a file of these parts. The parts need not be in memory.
 func (j *Journal) write(id, suffix string, parts ...io.WriterTo) error {
 	return j.dir.place(j.file(id, suffix), func(fd int) error {
 		out := bufio.NewWriterSize(fdWriter(fd), 64<<10)
@@ -145,7 +146,7 @@ func (l literal) WriteTo(w io.Writer) (int64, error) {
 	return int64(n), err
 }
 
-// stored is text in these parts of files, which are opened whenever it is written.
+// stored is text in parts of files. WriteTo opens the files each time.
 type stored struct {
 	dir   *Dir
 	parts []part
@@ -156,7 +157,7 @@ type part struct {
 	at, n int64
 }
 
-// Len is the length of the text.
+// Len returns the length of the text.
 func (s stored) Len() (n int) {
 	for _, part := range s.parts {
 		n += int(part.n)
@@ -180,21 +181,22 @@ func (s stored) WriteTo(w io.Writer) (written int64, err error) {
 	return written, nil
 }
 
-// opened is the text in a file.
+// opened is the text in an open file.
 type opened struct {
-	file *os.File // closed when nothing refers to it
+	file *os.File // closed by the garbage collector
 	n    int64
 }
 
-// Len is the length of the text.
+// Len returns the length of the text.
 func (o opened) Len() int { return int(o.n) }
 
-// WriteTo writes the text; it may be called from several goroutines at once.
+// WriteTo writes the text. Several goroutines may call it at once.
 func (o opened) WriteTo(w io.Writer) (int64, error) { return copyPart(w, o.file, 0, o.n) }
 
 func copyPart(w io.Writer, file *os.File, at, n int64) (int64, error) {
-	return io.CopyBuffer(onlyWriter{w}, io.NewSectionReader(file, at, n), make([]byte, min(n, 64<<10)+1))
+	buf := make([]byte, min(n, 64<<10)+1)
+	return io.CopyBuffer(onlyWriter{w}, io.NewSectionReader(file, at, n), buf)
 }
 
-// onlyWriter keeps io.CopyBuffer to its buffer.
+// onlyWriter hides ReadFrom, so that io.CopyBuffer uses its buffer.
 type onlyWriter struct{ io.Writer }

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Journal is a subdirectory in which the server keeps notes for itself, one JSON file for an id, so
-// that a server that is started after a crash can take up what this one left.
+// Journal is a subdirectory with the server's own entries, one JSON file for an id. A server that
+// is started after a crash continues from them.
 type Journal struct {
 	dir  *Dir
 	name string
@@ -21,8 +21,8 @@ type Journal struct {
 
 // The journals.
 const (
-	Queued  = "queued"  // accepted, not yet handed to a runner
-	Results = "results" // finished, kept for clients that ask later
+	Queued  = "queued"  // accepted, not yet given to a runner
+	Results = "results" // finished, retained for clients that ask later
 	Outbox  = "outbox"  // terminal webhooks that the receiver has not acknowledged
 )
 
@@ -37,24 +37,24 @@ func (d *Dir) Journal(name string) (*Journal, error) {
 
 func (j *Journal) make() error { return os.MkdirAll(j.dir.join(j.name), 0o700) }
 
-// Put writes the note of id, which is JSON, byte for byte: what a receiver is told after a crash
-// must be what it was told before. On a full disk it may take the room that KeepRoom has kept.
-func (j *Journal) Put(id string, note []byte) error {
-	err := j.insist(true, func() error { return j.dir.put(j.file(id, jsonSuffix), note) })
+// Put writes the entry of id, which is JSON, byte for byte: a receiver must read the same after a
+// crash as before. On a full disk, the entry may use the space that KeepRoom reserved.
+func (j *Journal) Put(id string, entry []byte) error {
+	err := j.insist(true, func() error { return j.dir.put(j.file(id, jsonSuffix), entry) })
 	if err != nil {
-		return fmt.Errorf("note %s in %s: %w", id, j.name, err)
+		return fmt.Errorf("write %s to %s: %w", id, j.name, err)
 	}
 	return nil
 }
 
-// insist tries to write once more where that may help. Only what is small may take the room that
-// KeepRoom has kept.
+// insist tries a write once more if that may help. Only a small write may use the space that
+// KeepRoom reserved.
 func (j *Journal) insist(small bool, write func() error) error {
 	err := write()
 	if small && full(err) && j.dir.useRoom() {
 		err = write()
 	}
-	if errors.Is(err, fs.ErrNotExist) { // a model removes what it can
+	if errors.Is(err, fs.ErrNotExist) { // a model may have removed the directory
 		if err = errors.Join(j.dir.make(), j.make()); err == nil {
 			err = write()
 		}
@@ -62,29 +62,30 @@ func (j *Journal) insist(small bool, write func() error) error {
 	return err
 }
 
-// Take makes the request of id in dir the note of as. It needs no room, and the request counts as
-// one no more.
+// Take turns the request of id in dir into the entry of as. It needs no disk space, and the request
+// is gone.
 func (j *Journal) Take(dir *Dir, id, as string) error {
-	from, to := dir.join(requestPrefix+FileID(id)+jsonSuffix), j.dir.join(j.name, FileID(as)+jsonSuffix)
+	from := dir.join(requestPrefix + FileID(id) + jsonSuffix)
+	to := j.dir.join(j.name, FileID(as)+jsonSuffix)
 	if err := retry(func() error { return unix.Rename(from, to) }); err != nil {
 		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
 	}
 	return nil
 }
 
-// Remove deletes the note of id; it may be gone already.
+// Remove deletes the entry of id, if it exists.
 func (j *Journal) Remove(id string) error {
 	return errors.Join(j.forget(id, jsonSuffix), j.forget(id, outputSuffix))
 }
 
-// Has reports whether there is a note of id.
+// Has reports whether there is an entry of id.
 func (j *Journal) Has(id string) bool {
 	_, err := os.Stat(j.dir.join(j.name, FileID(id)+jsonSuffix))
 	return err == nil
 }
 
-// Expire deletes the notes that were written before a time, unread. An output goes with its note:
-// it may be older.
+// Expire deletes the entries that were written before a time, without reading them. An output is
+// deleted with its entry, because it may be older.
 func (j *Journal) Expire(before time.Time) error {
 	entries, err := os.ReadDir(j.dir.join(j.name))
 	for _, entry := range entries {
@@ -93,15 +94,17 @@ func (j *Journal) Expire(before time.Time) error {
 			continue
 		}
 		if info, unknown := entry.Info(); unknown == nil && info.ModTime().Before(before) {
-			err = errors.Join(err, remove(j.dir.join(j.name, id+jsonSuffix)), remove(j.dir.join(j.name, id+outputSuffix)))
+			err = errors.Join(err,
+				remove(j.dir.join(j.name, id+jsonSuffix)),
+				remove(j.dir.join(j.name, id+outputSuffix)))
 		}
 	}
 	return err
 }
 
-// Each calls f with every note. One that can't be read is reported at the end and does not hide the
-// others.
-func (j *Journal) Each(f func(note []byte) error) error {
+// Each calls f with every entry. An unreadable entry does not hide the others: the error at the end
+// names it.
+func (j *Journal) Each(f func(entry []byte) error) error {
 	entries, err := os.ReadDir(j.dir.join(j.name))
 	if err != nil {
 		return fmt.Errorf("read journal %s: %w", j.name, err)
@@ -112,7 +115,7 @@ func (j *Journal) Each(f func(note []byte) error) error {
 			failed = errors.Join(failed, j.removeLone(entry.Name()))
 			continue
 		}
-		data, found, err := j.dir.get(filepath.Join(j.name, entry.Name()), mostNote)
+		data, found, err := j.dir.get(filepath.Join(j.name, entry.Name()), mostEntry)
 		if found {
 			err = f(data)
 		}
@@ -123,7 +126,7 @@ func (j *Journal) Each(f func(note []byte) error) error {
 	return failed
 }
 
-// removeLone deletes an output whose note was not written any more.
+// removeLone deletes an output whose entry was never written.
 func (j *Journal) removeLone(name string) error {
 	id, ok := strings.CutSuffix(name, outputSuffix)
 	if !ok {
@@ -135,11 +138,11 @@ func (j *Journal) removeLone(name string) error {
 	return remove(j.dir.join(j.name, name))
 }
 
-// roomBytes are kept for notes of ends on a full disk: those of several predictions, or of one with
-// some text.
+// roomBytes is the space that is reserved on disk for entries of ends: those of several
+// predictions, or of one with some text.
 const roomBytes = 32 << 10
 
-// KeepRoom takes room that Put may use when there is no other, unless the directory has it already.
+// KeepRoom reserves the space that Put may use on a full disk, unless it is reserved already.
 func (d *Dir) KeepRoom() error {
 	if d.room.Load() {
 		return nil
@@ -153,10 +156,10 @@ func (d *Dir) KeepRoom() error {
 	return nil
 }
 
-// GiveRoom gives back what KeepRoom has taken.
+// GiveRoom frees the space that KeepRoom reserved.
 func (d *Dir) GiveRoom() { d.useRoom() }
 
-// useRoom gives the room back, and reports whether there was any.
+// useRoom frees the space, and reports whether any was reserved.
 func (d *Dir) useRoom() bool {
 	return d.room.CompareAndSwap(true, false) && remove(d.join(roomName)) == nil
 }
@@ -164,7 +167,7 @@ func (d *Dir) useRoom() bool {
 // Key reads the key of PutKey.
 func (d *Dir) Key() (key []byte, ok bool, err error) { return d.get(keyName, mostMessage) }
 
-// PutKey keeps a key of the server next to its entries, unless there is one.
+// PutKey stores a key of the server next to the journals, unless there is one.
 func (d *Dir) PutKey(key []byte) error {
 	if unix.Access(d.join(keyName), unix.F_OK) == nil {
 		return nil
@@ -172,28 +175,29 @@ func (d *Dir) PutKey(key []byte) error {
 	return d.put(keyName, key)
 }
 
-// Rest is what a server has left in a directory for the next one.
+// Rest is what a server left in a directory for the next one.
 type Rest struct {
-	Unfinished bool // predictions that have not ended
+	Unfinished bool // unfinished predictions
 	Owed       bool // webhooks that no receiver has acknowledged
 	Results    bool // of predictions that clients may ask for
 }
 
-// RestOf looks at a directory that no server uses.
+// RestOf examines a directory that no server uses.
 func RestOf(path string) Rest {
 	some := func(pattern string) bool {
 		found, _ := filepath.Glob(filepath.Join(path, pattern)) // the patterns are valid
 		return len(found) > 0
 	}
 	return Rest{
-		Unfinished: some(requestPrefix+"*"+jsonSuffix) || some("*/"+requestPrefix+"*"+jsonSuffix) || some(Queued+"/*"),
-		Owed:       some(Outbox + "/*" + jsonSuffix),
-		Results:    some(Results + "/*" + jsonSuffix),
+		Unfinished: some(requestPrefix+"*"+jsonSuffix) ||
+			some("*/"+requestPrefix+"*"+jsonSuffix) || some(Queued+"/*"),
+		Owed:    some(Outbox + "/*" + jsonSuffix),
+		Results: some(Results + "/*" + jsonSuffix),
 	}
 }
 
-// KeepOwed removes everything from a directory but webhooks that no receiver has acknowledged, and
-// what belongs to them.
+// KeepOwed removes everything from a directory but the webhooks that no receiver has acknowledged,
+// and the files that belong to them.
 func KeepOwed(path string) error {
 	entries, err := os.ReadDir(path)
 	for _, entry := range entries {

@@ -11,13 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Lock keeps other servers away from a directory. It is held in two ways: by flock on a file
-// inside, which every server that sees the directory respects, also one in another container; and
-// by a name outside of the file system (see claimName), because a model can remove the directory
-// with the file in it.
+// Lock keeps other servers away from a directory. It is held in two ways. flock on a file inside
+// stops every server that sees the directory, even one in another container. A name outside of the
+// file system (see claimName) still holds after a model has removed the directory with that file.
 type Lock struct {
 	path string
-	name func() // gives the name back
+	name func() // frees the name
 
 	mu   sync.Mutex // guards file
 	file *os.File
@@ -30,8 +29,8 @@ func (e *InUseError) Error() string {
 	return fmt.Sprintf("working directory %s is in use by another server", e.Path)
 }
 
-// TakeLock makes the directory, if need be, and takes it for this process. It returns an
-// *InUseError when another live server has it.
+// TakeLock locks the directory for this process, and makes it if it does not exist. It returns an
+// *InUseError if another live server has it.
 func TakeLock(path string) (*Lock, error) {
 	path, err := filepath.Abs(path)
 	if err == nil {
@@ -52,7 +51,7 @@ func TakeLock(path string) (*Lock, error) {
 	return &Lock{path: path, name: name, file: file}, nil
 }
 
-// TakeLeftLock takes a directory that a server has locked before, only if no live server has it. It
+// TakeLeftLock locks a directory that an earlier server left, unless a live server has it. It
 // changes nothing in it.
 func TakeLeftLock(path string) (*Lock, error) {
 	name, free := claimName(path)
@@ -67,9 +66,9 @@ func TakeLeftLock(path string) (*Lock, error) {
 	return &Lock{path: path, name: name, file: file}, nil
 }
 
-// Renew makes the directory and takes it again if a model has removed it or the file of the
-// lock. It returns an *InUseError when another server has taken it meanwhile: nothing in it may be
-// touched then.
+// Renew makes the directory and locks it again if a model has removed it or the lock file. It
+// returns an *InUseError if another server has taken it meanwhile: then this server must not touch
+// anything in it.
 func (l *Lock) Renew() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -88,7 +87,7 @@ func (l *Lock) Renew() error {
 	return nil
 }
 
-// Close gives the directory back.
+// Close unlocks the directory.
 func (l *Lock) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -96,8 +95,8 @@ func (l *Lock) Close() error {
 	return l.file.Close()
 }
 
-// lockTries bounds how often a file that was removed between open and flock, by a server that ends,
-// is opened again.
+// lockTries bounds how often lockFile starts again because an ending server removed the file
+// between open and flock.
 const lockTries = 10
 
 func lockFile(path string) (file *os.File, err error) {
@@ -133,7 +132,7 @@ func flock(path string, create int) (*os.File, error) {
 	return nil, err
 }
 
-// isAt reports whether f is the file at path: what is locked may have been removed.
+// isAt reports whether f is the file at path. A locked file may have been removed.
 func isAt(f *os.File, path string) bool {
 	held, err := f.Stat()
 	if err != nil {

@@ -13,12 +13,13 @@ import (
 // Protocol is the version of the protocol that this server speaks.
 const Protocol = 1
 
-// File is an entry of a file table: contents that belong at a JSON pointer.
+// File is an entry of a file table: the contents of a file belong at a JSON pointer.
 type File struct {
 	Pointer   string `json:"pointer"`
 	Path      string `json:"path"` // absolute, or relative to the directory
 	Temporary bool   `json:"temporary,omitempty"`
-	Name      string `json:"name,omitempty"` // what the file is called, where that is not the end of Path
+	// The name of the file, if it is not the last part of Path.
+	Name string `json:"name,omitempty"`
 }
 
 // Request is request-{id}.json.
@@ -33,8 +34,9 @@ type Request struct {
 	Deadline    string            `json:"deadline,omitempty"`
 	TraceParent string            `json:"traceparent,omitempty"`
 	TraceState  string            `json:"tracestate,omitempty"`
-	Watched     bool              `json:"watched,omitempty"` // the server looks for the response; no signal need tell of it
-	Server      json.RawMessage   `json:"server,omitempty"`  // the server's own notes, for recovery
+	// The server polls for the response, so the runner need not signal it.
+	Watched bool            `json:"watched,omitempty"`
+	Server  json.RawMessage `json:"server,omitempty"` // the server's own data, for recovery
 }
 
 // Response is response-{id}.json.
@@ -58,28 +60,28 @@ type SetupResult struct {
 	Status         string    `json:"status"`
 	StartedAt      time.Time `json:"started_at"`
 	CompletedAt    time.Time `json:"completed_at"`
-	Stage          string    `json:"stage"`   // what failed
-	Failure        string    `json:"failure"` // of what kind; "" of a runner that doesn't say it
+	Stage          string    `json:"stage"`   // the stage that failed
+	Failure        string    `json:"failure"` // its kind; "" from a runner that does not say it
 	Error          string    `json:"error"`
 	Traceback      string    `json:"traceback"`
 	Warnings       []string  `json:"warnings"`
 	Mode           string    `json:"mode"`
 	MaxConcurrency int       `json:"max_concurrency"`
-	Batch          *Batch    `json:"batch"` // nil: predictions are answered one by one
+	Batch          *Batch    `json:"batch"` // nil: one call answers one prediction
 	Healthcheck    bool      `json:"healthcheck"`
 	Train          bool      `json:"train"`
 	Python         string    `json:"python"`
 	Cog            string    `json:"cog"`
 }
 
-// Refused reports whether the runner cannot serve the model as it is written: Traceback then lists
-// the problems. Else code of the model raised an exception, or the runner doesn't say it.
+// Refused reports whether the runner refuses the model as it is written; Traceback then lists the
+// problems. Otherwise code of the model raised an exception, or the runner does not say the kind.
 func (r SetupResult) Refused() bool { return r.Failure == "refused" }
 
-// Batch is what a model says of calls that answer several predictions.
+// Batch describes calls that answer several predictions.
 type Batch struct {
 	MaxSize int     `json:"max_size"`
-	Wait    float64 `json:"wait"` // for others, in seconds
+	Wait    float64 `json:"wait"` // seconds that a call waits for others
 }
 
 // HealthResult is health/response.json.
@@ -89,7 +91,7 @@ type HealthResult struct {
 	Error    string `json:"error"`
 }
 
-// PutRequest hands a prediction to the runner.
+// PutRequest gives a prediction to the runner.
 func (d *Dir) PutRequest(r Request) error {
 	parts, err := encodeRequest(r)
 	fid := FileID(r.ID)
@@ -105,12 +107,12 @@ func (d *Dir) PutRequest(r Request) error {
 	return nil
 }
 
-// longInput is the size from which an Input is written by itself: to copy a large one takes longer
-// than a system call.
+// longInput is the size from which an Input is a part of its own, because its copy would take
+// longer than a system call.
 const longInput = 64 << 10
 
-// encodeRequest keeps Input and Server byte for byte: json.Marshal would scan a large one once
-// more, compact and escape it.
+// encodeRequest keeps Input and Server byte for byte. json.Marshal would scan a large one again,
+// compact and escape it.
 func encodeRequest(r Request) (parts [][]byte, err error) {
 	input, server := r.Input, r.Server
 	if input == nil {
@@ -123,7 +125,7 @@ func encodeRequest(r Request) (parts [][]byte, err error) {
 	if r.Context == nil {
 		r.Context = map[string]string{}
 	}
-	type envelope struct { // Request without Input
+	type envelope struct { // a Request without Input
 		Request
 		Input json.RawMessage `json:"input,omitempty"`
 	}
@@ -142,20 +144,21 @@ func encodeRequest(r Request) (parts [][]byte, err error) {
 	return [][]byte{head, input, {'}'}}, nil
 }
 
-// Request reads a request back, after a restart of the server.
+// Request reads a request back after a restart of the server.
 func (d *Dir) Request(fileID string) (r Request, ok bool, err error) {
-	ok, err = d.getJSON(requestPrefix+fileID+jsonSuffix, mostNote, &r)
+	ok, err = d.getJSON(requestPrefix+fileID+jsonSuffix, mostEntry, &r)
 	return r, ok, err
 }
 
-// PutCancel tells the runner to end a prediction.
+// PutCancel asks the runner to cancel a prediction.
 func (d *Dir) PutCancel(id, reason string) error {
 	data, err := json.Marshal(map[string]string{"id": id, "reason": reason})
 	if err == nil {
 		err = d.put(cancelPrefix+FileID(id)+jsonSuffix, data)
 	}
 	if full(err) {
-		err = d.put(cancelPrefix+FileID(id)+jsonSuffix, nil) // it is there that counts
+		// The disk is full: an empty file cancels too.
+		err = d.put(cancelPrefix+FileID(id)+jsonSuffix, nil)
 	}
 	if err != nil {
 		return fmt.Errorf("put cancel %s: %w", id, err)
@@ -163,7 +166,7 @@ func (d *Dir) PutCancel(id, reason string) error {
 	return nil
 }
 
-// PutStop tells the runner that there will be no more requests.
+// PutStop tells the runner that no more requests will come.
 func (d *Dir) PutStop() error {
 	if err := d.put(stopName, nil); err != nil {
 		return fmt.Errorf("put stop: %w", err)
@@ -171,14 +174,14 @@ func (d *Dir) PutStop() error {
 	return nil
 }
 
-// LargeOutputError is the limit in bytes that the output of a response exceeds.
+// LargeOutputError says that the output of a response exceeds the limit of Most bytes.
 type LargeOutputError struct{ Most int64 }
 
 func (e *LargeOutputError) Error() string {
 	return fmt.Sprintf("the output is larger than %d bytes", e.Most)
 }
 
-// Response reads the end of a prediction, when it is there.
+// Response reads the response of a prediction, if it exists.
 func (d *Dir) Response(fileID string) (r Response, ok bool, err error) {
 	ok, err = d.getJSON(responsePrefix+fileID+jsonSuffix, mostMessage, &r)
 	if !ok || err != nil {
@@ -193,7 +196,8 @@ func (d *Dir) Response(fileID string) (r Response, ok bool, err error) {
 			return Response{}, false, &LargeOutputError{d.maxOutput()}
 		}
 		if err != nil {
-			return Response{}, false, fmt.Errorf("read output of %s: %s: %w", r.ID, r.OutputPath, err)
+			return Response{}, false,
+				fmt.Errorf("read output of %s: %s: %w", r.ID, r.OutputPath, err)
 		}
 		r.Output = data
 	}
@@ -201,14 +205,14 @@ func (d *Dir) Response(fileID string) (r Response, ok bool, err error) {
 	return r, true, nil
 }
 
-// lookAnyway is how often Answered looks for the name although the directory seems to be as it was:
-// some file systems note a change by the clock's tick.
+// lookAnyway is how often Answered looks for the name although the directory seems unchanged,
+// because some file systems record changes only at ticks of the clock.
 const lookAnyway = 16
 
-// Answered returns a function that reports whether there is a response: a look that is cheap enough
-// to be repeated without a pause. To look for a name that is not there takes the directory's lock,
-// which the runner needs to put it there, so it is done where size or time of the directory has
-// changed.
+// Answered returns a function that reports whether there is a response, cheaply enough to be called
+// in a loop without a pause. A lookup of a name takes the lock of the directory, which the runner
+// needs to create the response. So the function looks up the name only if the size or time of the
+// directory has changed.
 func (d *Dir) Answered(fileID string) func() bool {
 	path := d.join(responsePrefix + fileID + jsonSuffix)
 	self := d.self()
@@ -216,26 +220,29 @@ func (d *Dir) Answered(fileID string) func() bool {
 	looks := 0
 	return func() bool {
 		var now unix.Stat_t
-		seen := unix.Fstat(self, &now) == nil && looks%lookAnyway != 0 && now.Size == last.Size && now.Mtim == last.Mtim
+		seen := unix.Fstat(self, &now) == nil && looks%lookAnyway != 0 &&
+			now.Size == last.Size && now.Mtim == last.Mtim
 		last = now
 		looks++
 		return !seen && unix.Access(path, unix.F_OK) == nil
 	}
 }
 
-// SetupResult reads how setup ended, when it has.
+// SetupResult reads the result of setup, if it exists.
 func (d *Dir) SetupResult() (r SetupResult, ok bool, err error) {
 	ok, err = d.getJSON(setupResultName, mostMessage, &r)
 	if ok && r.Protocol != Protocol {
-		return r, false, fmt.Errorf("the runner speaks protocol %d, the server %d: install the same version of both", r.Protocol, Protocol)
+		return r, false, fmt.Errorf(
+			"the runner speaks protocol %d, the server %d: install the same version of both",
+			r.Protocol, Protocol)
 	}
 	return r, ok, err
 }
 
-// Schema reads the model's OpenAPI document, when it is there.
+// Schema reads the model's OpenAPI document, if it exists.
 func (d *Dir) Schema() ([]byte, bool, error) { return d.get(schemaName, mostMessage) }
 
-// PutHealth asks the runner for one run of the model's healthcheck.
+// PutHealth asks the runner to run the model's healthcheck once.
 func (d *Dir) PutHealth(sequence int) error {
 	data := fmt.Appendf(nil, `{"sequence": %d}`, sequence)
 	if err := d.put(healthDir+"/request.json", data); err != nil {
@@ -244,7 +251,7 @@ func (d *Dir) PutHealth(sequence int) error {
 	return nil
 }
 
-// Health reads the newest answer of the model's healthcheck.
+// Health reads the newest result of the model's healthcheck.
 func (d *Dir) Health() (r HealthResult, ok bool, err error) {
 	ok, err = d.getJSON(healthDir+"/response.json", mostMessage, &r)
 	return r, ok, err

@@ -6,10 +6,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Record keeps on disk what a prediction that runs alone has written to its standard streams, for a
-// later server: what is in a pipe, or in the memory of this server, ends with it. The file appears
-// with the first text. Nobody fails because it can't be written: on a full disk it gives back what
-// it has taken.
+// Record keeps on disk the text that a prediction that runs alone writes to its standard streams,
+// for a later server: text in a pipe, or in the memory of this server, is lost with the server. The
+// file is created with the first text. A prediction never fails because its record can't be
+// written: on a full disk, the record frees its space.
 type Record struct {
 	dir  *Dir
 	name string
@@ -20,14 +20,14 @@ type Record struct {
 	ended bool
 }
 
-// Record returns the record of id, of at most so many bytes.
+// Record returns the record of id, of at most most bytes.
 func (d *Dir) Record(id string, most int64) *Record {
 	return &Record{dir: d, name: recordName(id), fd: -1, room: most}
 }
 
 func recordName(id string) string { return recordPrefix + FileID(id) + textSuffix }
 
-// Add keeps text, as much of it as there is room for.
+// Add appends text, as far as it fits.
 func (r *Record) Add(text []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -43,13 +43,13 @@ func (r *Record) Add(text []byte) {
 	text = text[:min(int64(len(text)), r.room)]
 	r.room -= int64(len(text))
 	if _, err := fdWriter(r.fd).Write(text); err != nil {
-		r.room = 0 // the disk is full, say: what follows a hole would mislead
-		// The answer needs the room more.
+		r.room = 0 // for example, the disk is full; text after a gap would mislead
+		// The response needs the space more.
 		_ = unix.Ftruncate(r.fd, 0)
 	}
 }
 
-// create opens a new file for writing; -1 when that fails.
+// create opens a new file for writing. It returns -1 if that fails.
 func (d *Dir) create(name string) int {
 	path := d.join(name)
 	if remove(path) != nil {
@@ -62,7 +62,7 @@ func (d *Dir) create(name string) int {
 	return fd
 }
 
-// Close ends the record. The file goes with the other files of the prediction.
+// Close ends the record. Its file is removed with the other files of the prediction.
 func (r *Record) Close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -72,8 +72,9 @@ func (r *Record) Close() {
 	}
 }
 
-// Recorded is what an earlier server has recorded of id.
+// Recorded returns the text that an earlier server recorded of id.
 func (d *Dir) Recorded(id string) []byte {
-	text, _, _ := d.get(recordName(id), mostNote) // what can't be read is lost, as it was without a record
+	// Unreadable text is lost, as it would be without a record.
+	text, _, _ := d.get(recordName(id), mostEntry)
 	return text
 }

@@ -41,35 +41,41 @@ const (
 	healthDir       = "health"
 )
 
-// What a file may have, in bytes. A model can write whatever it likes in the place of each.
+// The largest sizes of files, in bytes. A model can write anything in the place of each.
 const (
-	mostMessage = 64 << 20 // that the runner writes: openapi.json, setup-result.json, response-{id}.json, health/response.json
-	mostNote    = 4 << 30  // that the server itself has written: a request, a note of a journal
+	// From the runner: openapi.json, setup-result.json, response-{id}.json, health/response.json.
+	mostMessage = 64 << 20
+	// From the server itself: a request, an entry of a journal.
+	mostEntry = 4 << 30
 )
 
-// maxOutput is what an output may have.
+// maxOutput is the largest size of an output.
 func (d *Dir) maxOutput() int64 {
 	if d.MaxOutput == 0 {
-		return mostNote
+		return mostEntry
 	}
-	return min(d.MaxOutput, mostNote)
+	return min(d.MaxOutput, mostEntry)
 }
 
-// mostLine is what an event may have: an output or a message.
+// mostLine is the largest size of an event: an output or a message.
 func (d *Dir) mostLine() int64 { return d.maxOutput() + mostMessage }
 
-// Dir is the directory that one runner shares with the server. Its methods may be called from any
-// goroutine.
+// Dir is the directory that one runner shares with the server. Any goroutine may call its methods.
 type Dir struct {
-	MaxOutput int64 // bytes of an output that the runner hands over in a file of its own; 0: as many as a note may have
+	// Bytes of an output that the runner hands over in a file of its own; 0: as large as an entry.
+	MaxOutput int64
 
 	path string
-	self func() int // a descriptor of the directory, -1 if there is none; for as long as the process lives
+	// Returns a descriptor of the directory, -1 if there is none. It stays open until the process
+	// ends.
+	self func() int
 
-	held    sync.Map     // by FileID, descriptors of large requests: their memory goes with the descriptor and not with the name
-	closing sync.RWMutex // held for reading while such a descriptor is being closed
+	// By FileID, descriptors of large requests: their memory is freed with the descriptor, not with
+	// the name.
+	held    sync.Map
+	closing sync.RWMutex // held for reading while such a descriptor is closed
 
-	room atomic.Bool // there is something for useRoom to give back
+	room atomic.Bool // there is space for useRoom to free
 }
 
 // Open makes the directory and its subdirectories, all with mode 0700.
@@ -95,8 +101,8 @@ func Open(path string) (*Dir, error) {
 	return d, nil
 }
 
-// make makes what is missing, but nothing above the directory: who may write there is not for this
-// package to judge.
+// make makes missing directories, but nothing above the working directory: the rights there are not
+// for this package to judge.
 func (d *Dir) make() error {
 	for _, sub := range []string{"", tmpDir, outputsDir, healthDir} {
 		if err := os.Mkdir(d.join(sub), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -106,11 +112,11 @@ func (d *Dir) make() error {
 	return os.Chmod(d.path, 0o700)
 }
 
-// Path is the absolute path of the directory.
+// Path returns the absolute path of the directory.
 func (d *Dir) Path() string { return d.path }
 
-// FileID is the form of an id inside file names. An id of the harmless shape stands for itself; any
-// other text, which may hold separators, NUL or 512 bytes, is represented by its hash.
+// FileID returns the form of an id in file names. A harmless id stands for itself. Any other id is
+// represented by its hash, because it may have separators, NUL or 512 bytes.
 func FileID(id string) string {
 	if harmless(id) {
 		return id
@@ -119,7 +125,7 @@ func FileID(id string) string {
 	return "~" + hex.EncodeToString(sum[:])
 }
 
-// harmless is the regular expression [A-Za-z0-9][A-Za-z0-9._-]{0,127}.
+// harmless reports whether s matches [A-Za-z0-9][A-Za-z0-9._-]{0,127}.
 func harmless(id string) bool {
 	if id == "" || len(id) > 128 {
 		return false
@@ -134,7 +140,7 @@ func harmless(id string) bool {
 	return true
 }
 
-// Listing is what one look at the directory shows, by FileID.
+// Listing has the names in the directory, by FileID.
 type Listing struct {
 	Responses map[string]bool
 	Events    map[string]bool
@@ -168,9 +174,9 @@ func cut(name, prefix, suffix string) (string, bool) {
 	return strings.CutSuffix(rest, suffix)
 }
 
-// Remove deletes every file of a finished prediction: the request first, so that a runner which
-// lists the directory meanwhile never takes it for a new one. With plain there are no others than
-// request and response, which saves five system calls.
+// Remove deletes every file of a finished prediction. It deletes the request first, so that a
+// runner that lists the directory meanwhile never takes it for a new one. With plain, only request
+// and response exist, which saves five system calls.
 func (d *Dir) Remove(id string, plain bool) error {
 	fid := FileID(id)
 	err := errors.Join(
@@ -188,7 +194,8 @@ func (d *Dir) Remove(id string, plain bool) error {
 	)
 }
 
-// Withdraw deletes the request of a prediction that has finished although its runner still runs it.
+// Withdraw deletes the request of a prediction that has finished although its runner is still
+// running it.
 func (d *Dir) Withdraw(id string) error {
 	fid := FileID(id)
 	err := remove(d.join(requestPrefix + fid + jsonSuffix))
@@ -202,22 +209,22 @@ func (d *Dir) Withdraw(id string) error {
 	return err
 }
 
-// awaitClosing returns when no memory of a removed request is about to be given back.
+// awaitClosing returns once no memory of a removed request is being freed.
 func (d *Dir) awaitClosing() {
 	d.closing.Lock()
 	defer d.closing.Unlock()
 }
 
-// hold keeps the memory of a file until Withdraw has removed it and nobody waits any more: to give
-// back 16 MiB takes 2 ms.
+// hold keeps the memory of a file until Withdraw has removed the file and nobody waits any more,
+// because to free 16 MiB takes 2 ms.
 func (d *Dir) hold(fid string) {
 	if fd, _, _ := d.openFile(requestPrefix + fid + jsonSuffix); fd >= 0 {
 		d.held.Store(fid, fd)
 	}
 }
 
-// Clear removes what an earlier runner left, before another one starts on the directory. No runner
-// has a prediction then. It also restores the parts of the directory that a model has removed.
+// Clear removes the files of an earlier runner before another one starts on the directory. At that
+// time no runner has a prediction. It also restores directories that a model has removed.
 func (d *Dir) Clear() error {
 	if err := d.make(); err != nil {
 		return err
@@ -228,26 +235,33 @@ func (d *Dir) Clear() error {
 			err = errors.Join(err, remove(d.join(name)))
 		}
 	}
-	half, bad := filepath.Glob(d.join(tmpDir, responsePrefix+"*")) // it may have been killed in the middle of one
+	// The runner may have been killed while it wrote a response.
+	half, bad := filepath.Glob(d.join(tmpDir, responsePrefix+"*"))
 	for _, path := range half {
 		bad = errors.Join(bad, remove(path))
 	}
 	return errors.Join(err, bad, d.emptySub(outputsDir), d.emptySub(healthDir))
 }
 
-// ofRunner reports whether a file concerns one run of a runner.
+// ofRunner reports whether a file belongs to one run of a runner.
 func ofRunner(name string) bool {
-	for _, prefix := range []string{requestPrefix, responsePrefix, cancelPrefix, eventsPrefix, recordPrefix} {
+	prefixes := []string{requestPrefix, responsePrefix, cancelPrefix, eventsPrefix, recordPrefix}
+	for _, prefix := range prefixes {
 		if strings.HasPrefix(name, prefix) {
 			return true
 		}
 	}
-	return name == schemaName || name == setupResultName || name == stopName || name == reserveName || name == logsName || name == logsName+stderrSuffix
+	switch name {
+	case schemaName, setupResultName, stopName, reserveName, logsName, logsName + stderrSuffix:
+		return true
+	default:
+		return false
+	}
 }
 
-// MakeLogs makes the pipe for what a prediction that runs alone writes to a stream, in the place of
-// the one before, and opens it for reading without blocking. That of standard output is for both
-// where there is no other.
+// MakeLogs makes the pipe for a stream of a prediction that runs alone, and opens it for reading
+// without blocking. It replaces the last pipe of that stream. If there is no pipe for standard
+// error, that of standard output is for both.
 func (d *Dir) MakeLogs(stream string) (fd int, err error) {
 	path := d.join(logsName)
 	if stream == "stderr" {
@@ -265,7 +279,7 @@ func (d *Dir) MakeLogs(stream string) (fd int, err error) {
 	return fd, nil
 }
 
-// Probe reports why size bytes can't be written to the directory, nil when they can.
+// Probe reports why size bytes can't be written to the directory, nil if they can.
 func (d *Dir) Probe(size int) error {
 	path := d.join(tmpDir, "probe")
 	err := write(path, bytesOf(make([]byte, size)))
@@ -283,7 +297,7 @@ func (d *Dir) emptySub(name string) error {
 	return err
 }
 
-// Outputs is the directory where the runner puts contents of a prediction's outputs.
+// Outputs returns the directory where the runner puts the output files of a prediction.
 func (d *Dir) Outputs(id string) string { return d.join(outputsDir, FileID(id)) }
 
 // Abs resolves a path of a file table.

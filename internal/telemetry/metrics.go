@@ -1,4 +1,4 @@
-// Package telemetry is what operators see: metrics for Prometheus, and traces by OTLP.
+// Package telemetry is the view of operators: metrics for Prometheus, and traces by OTLP.
 package telemetry
 
 import (
@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Metrics counts what the server does. Names and units follow
+// Metrics are the metrics of the server. Names and units follow
 // https://prometheus.io/docs/practices/naming.
 type Metrics struct {
 	registry    *prometheus.Registry
@@ -23,25 +23,39 @@ type Metrics struct {
 	retries     prometheus.Counter
 	restarts    prometheus.Counter
 	bytes       *prometheus.CounterVec
-	in, out     prometheus.Counter // of bytes: found once, because every exchange counts
+	in, out     prometheus.Counter // of bytes: looked up once, because every exchange uses them
 }
 
 // seconds are the bounds of the histograms: a no-op takes a millisecond, a video an hour.
-var seconds = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600}
+var seconds = []float64{
+	.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600,
+}
 
-// NewMetrics returns metrics in a registry of their own.
+// NewMetrics returns metrics with their own registry.
 func NewMetrics(version string) *Metrics {
 	m := &Metrics{
-		registry:    prometheus.NewRegistry(),
-		predictions: counters("coggo_predictions_total", "Predictions that ended, by their final status.", "status"),
-		rejected:    counters("coggo_predictions_rejected_total", "Predictions that were refused, by reason.", "reason"),
-		predict:     histogram("coggo_predict_seconds", "Time that predictions ran."),
-		queue:       histogram("coggo_queue_seconds", "Time between the acceptance of a prediction and its start."),
-		setup:       histogram("coggo_setup_seconds", "Time that loading and setup of the model took."),
-		deliveries:  counters("coggo_webhook_deliveries_total", "Webhook requests, by event and result.", "event", "result"),
-		retries:     prometheus.NewCounter(prometheus.CounterOpts{Name: "coggo_webhook_retries_total", Help: "Webhook requests after the first for the same event."}),
-		restarts:    prometheus.NewCounter(prometheus.CounterOpts{Name: "coggo_runner_restarts_total", Help: "Runner processes that died and were started again."}),
-		bytes:       counters("coggo_http_bytes_total", "Bytes of HTTP bodies, by direction.", "direction"),
+		registry: prometheus.NewRegistry(),
+		predictions: counters("coggo_predictions_total",
+			"Predictions that ended, by their final status.", "status"),
+		rejected: counters("coggo_predictions_rejected_total",
+			"Predictions that were refused, by reason.", "reason"),
+		predict: histogram("coggo_predict_seconds", "Time that predictions ran."),
+		queue: histogram("coggo_queue_seconds",
+			"Time between the acceptance of a prediction and its start."),
+		setup: histogram("coggo_setup_seconds",
+			"Time that loading and setup of the model took."),
+		deliveries: counters("coggo_webhook_deliveries_total",
+			"Webhook requests, by event and result.", "event", "result"),
+		retries: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "coggo_webhook_retries_total",
+			Help: "Webhook requests after the first for the same event.",
+		}),
+		restarts: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "coggo_runner_restarts_total",
+			Help: "Runner processes that died and were started again.",
+		}),
+		bytes: counters("coggo_http_bytes_total",
+			"Bytes of HTTP bodies, by direction.", "direction"),
 	}
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "coggo_build_info", Help: "Always 1; the labels say which build this is.",
@@ -49,7 +63,7 @@ func NewMetrics(version string) *Metrics {
 	})
 	info.Set(1)
 	m.in, m.out = m.bytes.WithLabelValues("in"), m.bytes.WithLabelValues("out")
-	// Events that have not happened yet are zeros, because a rate needs a first value to rise from.
+	// Counters start at zero, because a rate needs a first value to rise from.
 	for _, status := range []string{"succeeded", "failed", "canceled"} {
 		m.predictions.WithLabelValues(status)
 	}
@@ -59,8 +73,12 @@ func NewMetrics(version string) *Metrics {
 	for _, result := range []string{"delivered", "failed"} {
 		m.deliveries.WithLabelValues("completed", result)
 	}
-	m.registry.MustRegister(m.predictions, m.rejected, m.predict, m.queue, m.setup, m.deliveries, m.retries, m.restarts, m.bytes, info,
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewGoCollector())
+	m.registry.MustRegister(
+		m.predictions, m.rejected, m.predict, m.queue, m.setup,
+		m.deliveries, m.retries, m.restarts, m.bytes, info,
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		collectors.NewGoCollector(),
+	)
 	return m
 }
 
@@ -69,7 +87,8 @@ func counters(name, help string, labels ...string) *prometheus.CounterVec {
 }
 
 func histogram(name, help string) prometheus.Histogram {
-	return prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: seconds})
+	return prometheus.NewHistogram(
+		prometheus.HistogramOpts{Name: name, Help: help, Buckets: seconds})
 }
 
 // Handler serves the metrics in Prometheus' text format.
@@ -77,15 +96,16 @@ func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
-// Gauge shows what f returns at each scrape.
+// Gauge registers a metric with the value that f returns at each scrape.
 func (m *Metrics) Gauge(name, help string, f func() float64) {
-	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
+	gauge := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
+	m.registry.MustRegister(gauge)
 }
 
-// PredictionFinished counts an end.
+// PredictionFinished counts a finished prediction.
 func (m *Metrics) PredictionFinished(status string) { m.predictions.WithLabelValues(status).Inc() }
 
-// PredictionRan notes how long a prediction ran and how long it had waited for that, in seconds.
+// PredictionRan records how many seconds a prediction ran, and how many it had waited before.
 func (m *Metrics) PredictionRan(ran, waited float64) {
 	m.predict.Observe(ran)
 	m.queue.Observe(waited)
@@ -94,13 +114,13 @@ func (m *Metrics) PredictionRan(ran, waited float64) {
 // Rejected counts a refusal.
 func (m *Metrics) Rejected(reason string) { m.rejected.WithLabelValues(reason).Inc() }
 
-// SetupSeconds notes how long a setup took.
+// SetupSeconds records the duration of a setup.
 func (m *Metrics) SetupSeconds(s float64) { m.setup.Observe(s) }
 
-// RunnerRestart counts a runner that died and is started again.
+// RunnerRestart counts a runner that died and is restarted.
 func (m *Metrics) RunnerRestart() { m.restarts.Inc() }
 
-// Webhook counts one attempt at delivering an event.
+// Webhook counts one attempt to deliver an event.
 func (m *Metrics) Webhook(event string, attempt int, result string) {
 	m.deliveries.WithLabelValues(event, result).Inc()
 	if attempt > 1 {

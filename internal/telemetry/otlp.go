@@ -19,8 +19,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// target is a collector that takes traces by OTLP over HTTP. The SDK's own client does the same,
-// but it links gRPC, whose initialisation alone costs every server, traced or not, 2 MiB of memory.
+// target is a collector that takes traces by OTLP over HTTP. The SDK has a client for it, but that
+// links gRPC, whose initialization costs every server 2 MiB of memory, even one without traces.
 type target struct {
 	client  *http.Client
 	url     string
@@ -29,13 +29,16 @@ type target struct {
 	gzip    bool
 }
 
-// targetFromEnv returns nil when the environment names no endpoint.
+// targetFromEnv returns nil if the environment names no endpoint.
 func targetFromEnv(client *http.Client) (*target, error) {
 	endpoint, err := endpointFromEnv()
 	if endpoint == "" || err != nil || off() {
 		return nil, err
 	}
-	t := &target{client: client, url: endpoint, header: http.Header{}, timeout: 10 * time.Second, gzip: signalEnv("COMPRESSION") == "gzip"}
+	t := &target{
+		client: client, url: endpoint, header: http.Header{}, timeout: 10 * time.Second,
+		gzip: signalEnv("COMPRESSION") == "gzip",
+	}
 	t.header.Set("Content-Type", "application/x-protobuf")
 	for pair := range strings.SplitSeq(signalEnv("HEADERS"), ",") {
 		name, value, found := strings.Cut(pair, "=")
@@ -52,48 +55,51 @@ func targetFromEnv(client *http.Client) (*target, error) {
 	return t, nil
 }
 
-// endpointFromEnv follows the specification: the variable for traces is the whole address, the one
-// for every signal lacks its path.
+// endpointFromEnv follows the specification: the variable for traces has the whole address; the one
+// for all signals lacks the path.
 func endpointFromEnv() (string, error) {
-	name, text, path := "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"), ""
+	const forTraces, forAll = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
+	name, text, path := forTraces, os.Getenv(forTraces), ""
 	if text == "" {
-		name, text, path = "OTEL_EXPORTER_OTLP_ENDPOINT", os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"), "v1/traces"
+		name, text, path = forAll, os.Getenv(forAll), "v1/traces"
 	}
 	if text == "" {
 		return "", nil
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return "", fmt.Errorf("%s must be an http or https URL", name) // not shown: it may hold a key
+		return "", fmt.Errorf("%s must be an http or https URL", name) // the value may hold a key
 	}
 	return u.JoinPath(path).String(), nil
 }
 
-// Start belongs to the interface of the exporter.
+// Start implements the exporter's interface.
 func (t *target) Start(context.Context) error { return nil }
 
-// Stop belongs to the interface of the exporter.
+// Stop implements the exporter's interface.
 func (t *target) Stop(context.Context) error { return nil }
 
-// UploadTraces sends one batch, several times if need be, until the timeout.
+// UploadTraces sends one batch. It retries until the timeout.
 func (t *target) UploadTraces(ctx context.Context, spans []*tracepb.ResourceSpans) error {
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
-	body, err := proto.Marshal(&tracepb.TracesData{ResourceSpans: spans}) // the same on the wire as ExportTraceServiceRequest
+	// On the wire, TracesData is the same as ExportTraceServiceRequest.
+	body, err := proto.Marshal(&tracepb.TracesData{ResourceSpans: spans})
 	if err != nil {
 		return err
 	}
 	if t.gzip {
 		body = compressed(body)
 	}
-	_, err = backoff.Retry(ctx, func() (struct{}, error) { return struct{}{}, t.post(ctx, body) }, backoff.WithMaxTries(5))
+	post := func() (struct{}, error) { return struct{}{}, t.post(ctx, body) }
+	_, err = backoff.Retry(ctx, post, backoff.WithMaxTries(5))
 	return err
 }
 
 func compressed(body []byte) []byte {
 	var out bytes.Buffer
 	w := gzip.NewWriter(&out)
-	_, _ = w.Write(body) // a Buffer takes everything
+	_, _ = w.Write(body) // a Buffer never fails
 	_ = w.Close()
 	return out.Bytes()
 }
@@ -109,17 +115,19 @@ func (t *target) post(ctx context.Context, body []byte) error {
 	}
 	response, err := t.client.Do(r)
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
-		return fmt.Errorf("%s: %w", r.URL.Host, wrapped.Err) // without the whole address, which may hold a key
+		// Without the whole address, which may hold a key.
+		return fmt.Errorf("%s: %w", r.URL.Host, wrapped.Err)
 	}
 	if err != nil {
 		return err
 	}
 	defer response.Body.Close()
-	_, _ = io.CopyN(io.Discard, response.Body, 1<<16) // its contents do not matter
+	_, _ = io.CopyN(io.Discard, response.Body, 1<<16) // the contents do not matter
 	switch {
 	case response.StatusCode < 300:
 		return nil
-	case response.StatusCode == http.StatusTooManyRequests || response.StatusCode >= 502 && response.StatusCode <= 504:
+	case response.StatusCode == http.StatusTooManyRequests,
+		response.StatusCode >= 502 && response.StatusCode <= 504:
 		return fmt.Errorf("%s answered %d", r.URL.Host, response.StatusCode)
 	default:
 		return backoff.Permanent(fmt.Errorf("%s answered %d", r.URL.Host, response.StatusCode))

@@ -5,27 +5,27 @@ import (
 	"time"
 )
 
-// Tally bounds how many lines of one kind reach the log, however much happens: the first few of
-// each period are written at once, and one line at its end counts the others.
+// Tally bounds the log lines about one kind of event. It lets the first few of each period through,
+// and one line at the end of the period counts the others.
 type Tally struct {
-	Most   int           // lines of a period
-	Period time.Duration // begins with the first of them
+	Most   int           // lines in a period
+	Period time.Duration // it begins with the first line
 	More   func(count int, over time.Duration)
 
 	mu     sync.Mutex // guards the rest
-	told   int        // lines of this period
+	told   int        // lines so far in this period
 	missed int
 	since  time.Time
-	end    *time.Timer // of the period; nil while there is none
+	end    *time.Timer // of the period; nil between periods
 	closed bool
 }
 
-// NewTally returns a Tally for failures of which each deserves a line: 100 in a minute.
+// NewTally returns a Tally for failures that each deserve a line: it lets 100 a minute through.
 func NewTally(more func(count int, over time.Duration)) *Tally {
 	return &Tally{Most: 100, Period: time.Minute, More: more}
 }
 
-// Tell reports whether a line about one more event is to be written now.
+// Tell reports whether to write a line about one more event now.
 func (t *Tally) Tell() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -45,8 +45,8 @@ func (t *Tally) beginLocked() {
 	t.end = time.AfterFunc(t.Period, t.next)
 }
 
-// next ends a period. After one with more events than lines another begins at once, so that a storm
-// gets a line for each period.
+// next ends a period. If it had more events than lines, another period begins at once, so that a
+// storm gets a line in each period.
 func (t *Tally) next() {
 	t.mu.Lock()
 	if t.closed {
@@ -69,7 +69,7 @@ func (t *Tally) count(count int, over time.Duration) {
 	}
 }
 
-// Close counts what is left. No period begins any more.
+// Close counts the rest. No period begins afterwards.
 func (t *Tally) Close() {
 	t.mu.Lock()
 	if t.end != nil {

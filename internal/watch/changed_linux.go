@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// changedAt is when a file came to be as it is, also by a rename, which keeps the time of its
+// changedAt returns when a file came to be as it is. A rename changes it, but not the time of the
 // contents.
 func changedAt(info fs.FileInfo) time.Time {
 	return time.Unix(info.Sys().(*syscall.Stat_t).Ctim.Unix())

@@ -1,7 +1,6 @@
-// Package watch answers one question: have the files of a model changed? A notification of the
-// kernel is only a doorbell: what has changed is found by a look at the files, so nothing is missed
-// where notifications merge or get lost, and a file that is saved by a rename is seen like any
-// other.
+// Package watch reports changes of a model's files. A notification of the kernel only triggers a
+// look at all files, so nothing is missed if notifications merge or get lost, and a file that is
+// saved by a rename is seen like any other.
 package watch
 
 import (
@@ -20,14 +19,14 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// A look comes once nothing has happened for quiet, so that all files of one save or one checkout
-// are seen together; longest bounds that for a file that is written all the time.
+// A look comes once nothing has happened for quiet, so that it sees all files of one save or one
+// checkout together. longest bounds the wait if a file is written all the time.
 const (
 	quiet   = 200 * time.Millisecond
 	longest = 2 * time.Second
 )
 
-// Kind is what became of a file.
+// Kind is the kind of a Change.
 type Kind int
 
 // The kinds.
@@ -37,41 +36,40 @@ const (
 	Removed
 )
 
-// Change is what became of one file.
+// Change is the change of one file.
 type Change struct {
-	Path string // below the directory
+	Path string // relative to the directory
 	Kind Kind
-	At   time.Time // when, as the file system has it; of a removed file the time of the look
-	Same bool      // it is code, and was written with the contents that it had
+	At   time.Time // when, by the file system; for a removed file, the time of the look
+	Same bool      // it is code, and was written with the same contents
 }
 
-// Code reports whether it is a file that nobody but the author writes: a module, or the cog.yaml of
-// the model.
+// Code reports whether only the author writes the file: a module, or the model's cog.yaml.
 func (c Change) Code() bool { return isCode(c.Path) }
 
 func isCode(path string) bool { return filepath.Ext(path) == ".py" || path == "cog.yaml" }
 
-// watched are the files that a model may be made of: modules, and what they read at their start.
-// Weights are left out, and so is all that a model writes as output.
+// watched are the extensions of files that a model may consist of: modules, and files that they
+// read when they start. Weights are left out, and so is output of the model.
 var watched = []string{".py", ".yaml", ".yml", ".toml", ".json", ".txt"}
 
-// stamp tells one state of a file from another.
+// stamp is equal for two looks at an unchanged file.
 type stamp struct {
 	modified time.Time
 	size     int64
 }
 
-// state is what is known of a file.
+// state is the known state of a file.
 type state struct {
 	stamp
-	changed time.Time // modified, or when it came to have its name or its mode, if that was later
-	sum     uint64    // of the contents of code
+	changed time.Time // when it got its contents, its name or its mode, whichever was last
+	sum     uint64    // of the contents, if it is code
 }
 
-// mostSummed is the size of the largest file of code whose contents are compared.
+// mostSummed is the size of the largest code file whose contents are compared.
 const mostSummed = 1 << 20
 
-// Tree watches a directory and all below it. It belongs to one goroutine.
+// Tree watches a directory and everything below it. It belongs to one goroutine.
 type Tree struct {
 	dir     string
 	without []string
@@ -81,13 +79,14 @@ type Tree struct {
 	seed    maphash.Seed
 }
 
-// Open begins to watch dir, but not the directories without. The caller must call Close.
+// Open starts to watch dir, except for the directories without. The caller must call Close.
 func Open(dir string, without ...string) (*Tree, error) {
 	notify, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, unwatched(dir, err)
 	}
-	t := &Tree{dir: real(dir), notify: notify, seed: maphash.MakeSeed()} // no walk begins at a symbolic link
+	// A walk does not start at a symbolic link.
+	t := &Tree{dir: real(dir), notify: notify, seed: maphash.MakeSeed()}
 	for _, path := range without {
 		t.without = append(t.without, real(path))
 	}
@@ -98,7 +97,7 @@ func Open(dir string, without ...string) (*Tree, error) {
 	return t, nil
 }
 
-// real is where a path leads to.
+// real resolves the symbolic links in a path.
 func real(path string) string {
 	if found, err := filepath.EvalSymlinks(path); err == nil {
 		return found
@@ -107,15 +106,15 @@ func real(path string) string {
 }
 
 // Close ends the watch.
-func (t *Tree) Close() { _ = t.notify.Close() } // there is nothing that could be lost
+func (t *Tree) Close() { _ = t.notify.Close() } // nothing can be lost
 
-// Run calls changed with what has changed, and failed once for each reason why something can't be
-// watched, until stop is closed. While the directory itself is gone it looks whether it has come
+// Run calls changed with the changes, and failed once for each reason why something can't be
+// watched, until stop is closed. While the directory itself is gone, it checks whether it has come
 // back.
 func (t *Tree) Run(stop <-chan struct{}, changed func([]Change), failed func(error)) {
 	look := time.NewTimer(longest)
 	look.Stop()
-	var latest time.Time // when the look must come; zero while none is due
+	var latest time.Time // when the look is due at the latest; zero while none is due
 	told := ""
 	for {
 		select {
@@ -127,7 +126,7 @@ func (t *Tree) Run(stop <-chan struct{}, changed func([]Change), failed func(err
 				latest = time.Now().Add(longest)
 			}
 			look.Reset(min(quiet, time.Until(latest)))
-		case <-t.notify.Errors: // events were lost, or a directory is gone: a look finds out
+		case <-t.notify.Errors: // events were lost, or a directory is gone: a look shows it
 			look.Reset(quiet)
 		case <-look.C:
 			latest = time.Time{}
@@ -150,7 +149,7 @@ func (t *Tree) Run(stop <-chan struct{}, changed func([]Change), failed func(err
 	}
 }
 
-// concerns reports whether an event may be about a file that counts, or about a directory.
+// concerns reports whether an event may be about a watched file or a directory.
 func (t *Tree) concerns(event fsnotify.Event) bool {
 	if counts(event.Name) || t.dirs[event.Name] {
 		return true
@@ -162,13 +161,14 @@ func (t *Tree) concerns(event fsnotify.Event) bool {
 	return err == nil && info.IsDir()
 }
 
-// counts goes by the name alone. What begins with a dot is a temporary file of an editor, or
-// nobody's code.
+// counts decides by the name alone. A name that begins with a dot is a temporary file of an editor,
+// or not code.
 func counts(path string) bool {
-	return !strings.HasPrefix(filepath.Base(path), ".") && slices.Contains(watched, filepath.Ext(path))
+	name := filepath.Base(path)
+	return !strings.HasPrefix(name, ".") && slices.Contains(watched, filepath.Ext(path))
 }
 
-// look returns what has changed since the last one. The changes count also when there is an error.
+// look returns the changes since the last look, even with an error.
 func (t *Tree) look() (changes []Change, err error) {
 	now, err := t.read()
 	if now == nil {
@@ -178,7 +178,9 @@ func (t *Tree) look() (changes []Change, err error) {
 		if was, known := t.files[path]; !known {
 			changes = append(changes, Change{Path: path, Kind: Added, At: is.changed})
 		} else if was.stamp != is.stamp {
-			changes = append(changes, Change{Path: path, Kind: Modified, At: is.changed, Same: is.sum != 0 && was.sum == is.sum})
+			same := is.sum != 0 && was.sum == is.sum
+			changes = append(changes,
+				Change{Path: path, Kind: Modified, At: is.changed, Same: same})
 		}
 	}
 	for path := range t.files {
@@ -191,10 +193,10 @@ func (t *Tree) look() (changes []Change, err error) {
 	return changes, err
 }
 
-// read returns the state of every file that counts, and watches every directory. One that is
-// watched before it is read misses nothing; one that goes away meanwhile is not there. There are no
-// files when the directory itself can't be read; with files, the error is of the first directory
-// that can't be watched.
+// read returns the state of every watched file, and watches every directory. It watches a directory
+// before it reads it, so that it misses nothing. A directory that disappears meanwhile is left out.
+// If the directory itself can't be read, there are no files. If there are files, the error is about
+// the first directory that can't be watched.
 func (t *Tree) read() (map[string]state, error) {
 	files, dirs := map[string]state{}, map[string]bool{}
 	var unseen error
@@ -202,7 +204,7 @@ func (t *Tree) read() (map[string]state, error) {
 		switch {
 		case err != nil && path == t.dir:
 			return err
-		case err != nil: // gone meanwhile, or not ours to read
+		case err != nil: // it is gone, or we may not read it
 			return nil
 		case entry.IsDir():
 			if path != t.dir && t.skips(path) {
@@ -214,8 +216,9 @@ func (t *Tree) read() (map[string]state, error) {
 		case !counts(path):
 			return nil
 		}
-		if info, err := os.Stat(path); err == nil && !info.IsDir() { // of a symbolic link what it leads to
-			below, _ := filepath.Rel(t.dir, path) // it is below
+		// Of a symbolic link, its target counts.
+		if info, err := os.Stat(path); err == nil && !info.IsDir() {
+			below, _ := filepath.Rel(t.dir, path) // path is below t.dir
 			files[below] = t.state(path, below, info)
 		}
 		return nil
@@ -227,7 +230,7 @@ func (t *Tree) read() (map[string]state, error) {
 	return files, unseen
 }
 
-// state reads what is not known yet of a file.
+// state reads the parts of a file's state that have changed.
 func (t *Tree) state(path, below string, info fs.FileInfo) state {
 	is := state{stamp: stamp{info.ModTime(), info.Size()}, changed: info.ModTime()}
 	if at := changedAt(info); at.After(is.changed) {
@@ -244,21 +247,24 @@ func (t *Tree) state(path, below string, info fs.FileInfo) state {
 	return is
 }
 
-// watch lets the kernel notify of a directory. One below the model that nobody may read has no
-// code.
+// watch asks the kernel for notifications of a directory. It ignores a directory below the model
+// that cannot be read: it has no code.
 func (t *Tree) watch(path string) error {
 	err := t.notify.Add(path)
-	if _, gone := os.Lstat(path); err == nil || gone != nil || path != t.dir && errors.Is(err, fs.ErrPermission) {
+	_, gone := os.Lstat(path)
+	unreadable := path != t.dir && errors.Is(err, fs.ErrPermission)
+	if err == nil || gone != nil || unreadable {
 		return nil
 	}
 	return unwatched(path, err)
 }
 
-// unwatched says what helps against the limits of the kernel.
+// unwatched adds a remedy against the limits of the kernel.
 func unwatched(path string, err error) error {
 	switch {
 	case errors.Is(err, syscall.EMFILE):
-		return fmt.Errorf("watch %s: %w; raise fs.inotify.max_user_instances with sysctl, or the limit of open files (ulimit -n)", path, err)
+		return fmt.Errorf("watch %s: %w; raise fs.inotify.max_user_instances with sysctl, "+
+			"or the limit of open files (ulimit -n)", path, err)
 	case errors.Is(err, syscall.ENOSPC):
 		return fmt.Errorf("watch %s: %w; raise fs.inotify.max_user_watches with sysctl", path, err)
 	default:
@@ -266,12 +272,13 @@ func unwatched(path string, err error) error {
 	}
 }
 
-// skips reports whether a directory holds nothing that the author writes.
+// skips reports whether a directory has no files of the author.
 func (t *Tree) skips(path string) bool {
 	name := filepath.Base(path)
-	if strings.HasPrefix(name, ".") || name == "__pycache__" || name == "node_modules" || slices.Contains(t.without, path) {
+	if strings.HasPrefix(name, ".") || name == "__pycache__" || name == "node_modules" ||
+		slices.Contains(t.without, path) {
 		return true
 	}
-	_, err := os.Lstat(filepath.Join(path, "pyvenv.cfg")) // a virtual environment
+	_, err := os.Lstat(filepath.Join(path, "pyvenv.cfg")) // of a virtual environment
 	return err == nil
 }
