@@ -18,23 +18,12 @@ func (c *contents) lasting() (*os.File, error) {
 			return c.file, nil
 		}
 	}
-	kept, err := os.CreateTemp("", "coggo-output-")
-	if err != nil {
-		return nil, err
-	}
-	err = os.Remove(kept.Name())
-	if err == nil {
-		_, err = c.copyTo(kept)
-	}
-	if err != nil {
-		return nil, errors.Join(err, kept.Close())
-	}
-	return kept, nil
+	return Nameless("coggo-output-", c.copyTo)
 }
 
 // copyTo copies the bytes that the file had when it was inspected. If it can, the kernel copies
 // them itself.
-func (c *contents) copyTo(to *os.File) (int64, error) {
+func (c *contents) copyTo(to io.Writer) (int64, error) {
 	if _, err := c.file.Seek(0, io.SeekStart); err != nil {
 		return 0, err
 	}

@@ -1,9 +1,7 @@
 package supervisor
 
 import (
-	"errors"
-	"os"
-
+	"github.com/coggo/coggo/internal/files"
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/spool"
 	"github.com/coggo/coggo/internal/webhook"
@@ -39,16 +37,9 @@ func (s *Supervisor) owe(f *flight) (webhook.Body, func()) {
 
 // onDisk writes final to a file without a name.
 func onDisk(final prediction.Snapshot) (webhook.Body, error) {
-	file, err := os.CreateTemp("", "coggo-webhook-")
+	file, err := files.Nameless("coggo-webhook-", final.WriteTo)
 	if err != nil {
 		return nil, err
-	}
-	err = os.Remove(file.Name())
-	if err == nil {
-		_, err = final.WriteTo(file)
-	}
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
 	}
 	return spool.TextIn(file)
 }
