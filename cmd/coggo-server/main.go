@@ -21,8 +21,9 @@ import (
 	"github.com/coggo/coggo/internal/supervisor"
 )
 
-// version is set by the linker.
-var version = "0.2.0"
+// version is set by the linker, from python/cog/__init__.py. A server that `make` has not built
+// doesn't know it.
+var version = "unknown"
 
 // errDefunct makes the exit code of a server whose model can't be kept alive.
 var errDefunct = errors.New("no model process can be kept alive")

@@ -64,6 +64,16 @@ def test_help_shows_every_default(command):
             assert said in words
 
 
+def test_the_version_has_one_home_which_the_readme_repeats():
+    found = re.search(
+        r'^__version__ = "(.+)"', (ROOT / "python/cog/__init__.py").read_text(), re.MULTILINE
+    )
+    assert found and asked("--version").stdout == f"coggo-server {found[1]}\n"
+    sources = [*ROOT.glob("cmd/**/*.go"), *ROOT.glob("internal/**/*.go")]
+    assert [path for path in sources if f'"{found[1]}"' in path.read_text()] == []
+    assert f"**Status**: {found[1]}," in (ROOT / "README.md").read_text()
+
+
 WRONG = {
     "an unknown flag": (
         ["--prot", "3", HELLO],
