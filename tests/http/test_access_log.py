@@ -63,7 +63,7 @@ def test_a_request_is_one_line(server):
     assert [x for x in server.lines("access") if x.get("id") == "one"] == [line]
 
 
-def test_the_id_of_a_prediction_is_there_for_every_kind_of_client(server):
+def test_the_id_of_a_prediction_is_logged_for_every_kind_of_client(server):
     made = server.ask("POST", "/v1/predictions", {"input": {}}, **OURS).json["id"]
     assert entry(server, id=made)["path"] == "/v1/predictions"
     server.ask("POST", "/predictions", {"id": "put me"}, **OURS)
@@ -88,25 +88,25 @@ def test_the_id_of_a_prediction_is_there_for_every_kind_of_client(server):
         ),
     ],
 )
-def test_no_secret_is_there(server, method, path, body, headers, status):
+def test_the_access_log_contains_no_secret(server, method, path, body, headers, status):
     assert server.ask(method, path, body, **headers).status == status
     assert "id" not in entry(server, path=path.partition("?")[0], status=status)
     assert "hidden" not in server.log() and "of-this-server" not in server.log()
 
 
-def test_a_head_has_no_body(server):
+def test_a_head_request_is_logged_with_zero_bytes(server):
     assert server.ask("HEAD", "/openapi.json", **OURS).body == b""
     assert entry(server, method="HEAD", path="/openapi.json", status=200)["bytes"] == 0
 
 
-def test_a_line_is_bounded_whatever_the_client_sends(server):
+def test_a_line_of_the_access_log_is_bounded(server):
     path = "/predictions/" + "i" * 50_000
     assert server.get(path, **OURS, X_Forwarded_For="9" * 10_000).status == 404
     line = entry(server, path=path[:2048] + "…")
     assert len(json.dumps(line)) < 6000 and line["id"] == "i" * 2048 + "…"
 
 
-def test_probes_are_there_only_when_they_fail(start):
+def test_probes_are_logged_only_when_they_fail(start):
     slow = "import time\nclass Predictor:\n    def setup(self): time.sleep(60)\n    def predict(self) -> str: return ''\n"
     server = start(slow, "--access-log", env=JSON, ready=False)
     for path in ("/livez", "/health-check", "/metrics", "/readyz"):
@@ -115,7 +115,7 @@ def test_probes_are_there_only_when_they_fail(start):
     assert {line["path"] for line in server.lines("access")} == {"/readyz"}
 
 
-def test_a_stream_is_there_when_it_ends(server, tmp_path):
+def test_a_stream_is_logged_when_it_ends(server, tmp_path):
     gate = tmp_path / "gate"
     made = server.ask("POST", "/v1/predictions", {"input": {"gate": str(gate)}}, **OURS).json["id"]
     path = f"/predictions/{made}/stream"
@@ -129,7 +129,7 @@ def test_a_stream_is_there_when_it_ends(server, tmp_path):
     assert line["status"] == 200 and line["bytes"] > 50 and line["id"] == made
 
 
-def test_a_client_that_leaves_before_its_answer_is_there(server, tmp_path):
+def test_a_client_that_leaves_before_its_answer_is_logged(server, tmp_path):
     with socket.create_connection(("127.0.0.1", server.port)) as client:
         body = b'{"id": "left", "input": {"gate": "%s"}}' % str(tmp_path / "never").encode()
         head = (
@@ -140,12 +140,12 @@ def test_a_client_that_leaves_before_its_answer_is_there(server, tmp_path):
     assert entry(server, path="/predictions", method="POST", status=499)["id"] == "left"
 
 
-def test_headers_of_proxies_about_the_client_are_logged_apart(server):
+def test_the_client_named_by_proxies_is_logged_separately(server):
     server.get("/", **OURS, X_Forwarded_For="203.0.113.9, 10.0.0.1")
     assert entry(server, path="/", forwarded_for="203.0.113.9, 10.0.0.1")["client"] == "127.0.0.1"
 
 
-def test_http2_is_there_too(server):
+def test_http2_requests_are_logged_too(server):
     client = Http2(server.port)
     try:
         answer = client.ask(
@@ -161,14 +161,14 @@ def test_http2_is_there_too(server):
     ("kind", "head"),
     [("text", r"level=INFO msg=access"), ("console", r"\d\d:\d\d:\d\d INF access")],
 )
-def test_it_has_the_format_of_the_log(start, kind, head):
+def test_the_access_log_has_the_format_of_the_log(start, kind, head):
     server = start(MODEL, "--access-log", env={"LOG_FORMAT": kind})
     server.get("/")
     line = head + r" method=GET path=/ status=200 bytes=\d+ seconds=\S+ client=127.0.0.1\n"
     until("it is there", lambda: re.search(line, server.log()))
 
 
-def test_without_the_flag_there_is_none(start):
+def test_without_the_flag_requests_are_not_logged(start):
     server = start(MODEL, env=JSON)
     server.predict({})
     assert not server.lines("access")

@@ -164,7 +164,7 @@ def test_the_paths_of_the_first_page_and_of_the_document_have_the_prefix(server,
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-Forwarded-Prefix": "/other"}], ids=str)
-def test_a_prefix_of_the_operator_goes_before_that_of_a_header(below, headers):
+def test_a_prefix_of_the_operator_overrides_that_of_a_header(below, headers):
     found = given_out(below, **headers)
     for name, url in found.items():
         assert url.startswith(f"http://127.0.0.1:{below.port}/models/a/"), (name, url)
@@ -172,7 +172,7 @@ def test_a_prefix_of_the_operator_goes_before_that_of_a_header(below, headers):
         reached(below, found, strip)
 
 
-def test_every_path_is_there_with_the_prefix_and_without(below):
+def test_every_path_is_served_with_and_without_the_prefix(below):
     for path in (
         "/livez",
         "/docs",
@@ -206,7 +206,7 @@ def test_every_path_is_there_with_the_prefix_and_without(below):
         assert below.ask("PUT", f"/models/a/predictions/{dots}", {}).json["id"] == dots
 
 
-def test_the_token_counts_below_the_prefix_too(start):
+def test_the_token_is_needed_below_the_prefix_too(start):
     server = start(MODEL, "--path-prefix", "/a", env={"COGGO_AUTH_TOKEN": "4711"})
     for path, status in (
         ("/livez", 200),
@@ -226,14 +226,14 @@ def test_the_token_counts_below_the_prefix_too(start):
 
 
 @pytest.mark.parametrize("prefix", ["", "/outer/inner"])
-def test_an_uploaded_file_is_an_input_by_the_url_that_was_given_out(server, prefix):
+def test_an_uploaded_file_is_an_input_by_its_returned_url(server, prefix):
     headers = {"X-Forwarded-Proto": "https", "X-Forwarded-Prefix": prefix}
     url = server.ask("POST", "/v1/files", FORM, **MULTIPART, **headers).json["urls"]["get"]
     assert url.startswith("https://") and f"{prefix}/v1/files/" in url
     assert server.predict({"file": url}).json["output"] == "stored", "no host was asked for it"
 
 
-def test_a_client_that_names_no_host_is_given_the_address_that_it_has_asked(server):
+def test_a_client_without_a_host_header_gets_urls_of_the_address_it_connected_to(server):
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
         client.sendall(b"GET /v1/models/x/y HTTP/1.0\r\n\r\n")
         body = b"".join(iter(lambda: client.recv(65536), b"")).partition(b"\r\n\r\n")[2]
@@ -253,7 +253,7 @@ def test_a_webhook_has_the_urls_of_the_client(server, receiver):
 @pytest.mark.parametrize(
     "prefix", ["models", "//a", "/a b", "/a?b", "/..", "https://x/", "/<b>", "/%61"]
 )
-def test_a_prefix_of_the_operator_is_a_path(tmp_path, prefix):
+def test_a_prefix_of_the_operator_must_be_a_path(tmp_path, prefix):
     (tmp_path / "predict.py").write_text(MODEL)
     command = [
         str(BINARY),
@@ -268,6 +268,6 @@ def test_a_prefix_of_the_operator_is_a_path(tmp_path, prefix):
     assert ran.returncode != 0 and "--path-prefix" in ran.stderr
 
 
-def test_a_slash_at_the_end_of_the_prefix_does_not_count(start):
+def test_a_slash_at_the_end_of_the_prefix_is_ignored(start):
     server = start(MODEL, "--path-prefix", "/a/")
     assert json.loads(server.get("/a/").body)["predictions_url"] == "/a/predictions"

@@ -68,7 +68,7 @@ SIGNATURES = {
 
 
 @pytest.mark.parametrize("kind", SIGNATURES)
-def test_the_curl_of_the_banner_works_as_it_is(tmp_path, kind):
+def test_the_curl_of_the_banner_works_unchanged(tmp_path, kind):
     signature, expected = SIGNATURES[kind]
     shown, answer = banner(tmp_path, signature)
     assert answer.get("status") == "succeeded", (answer, shown)
@@ -76,7 +76,7 @@ def test_the_curl_of_the_banner_works_as_it_is(tmp_path, kind):
     assert "change" not in shown
 
 
-def test_short_defaults_are_shown_to_be_changed_and_long_ones_are_not(tmp_path):
+def test_the_banner_shows_short_defaults_and_omits_long_ones(tmp_path):
     _, answer = banner(
         tmp_path,
         f"a: str, b: int = 3, c: str = {'x' * 61!r}, d: Path = 'https://example.com/a', e: Secret = 'x', f: str = None",
@@ -92,7 +92,7 @@ def test_a_value_that_only_the_author_knows_is_named(tmp_path):
     assert answer["detail"][0]["loc"] == ["body", "input", "code"]
 
 
-def test_what_must_be_very_long_is_left_to_the_author(tmp_path):
+def test_a_value_that_must_be_very_long_is_not_generated(tmp_path):
     shown, _ = banner(
         tmp_path, "a: str = Input(min_length=10**7), b: List[List[int]] = Input(min_length=10**7)"
     )
@@ -100,7 +100,7 @@ def test_what_must_be_very_long_is_left_to_the_author(tmp_path):
     assert len(shown) < 2000
 
 
-def test_the_members_of_an_object_that_must_be_given_are_given(tmp_path):
+def test_the_required_members_of_an_object_are_given(tmp_path):
     signature = "point: Point, points: List[Point]) -> Any:\n        return [point.x, len(points)]\n    def other(self"
     source = HEAD.replace(
         "class Pred",
@@ -147,7 +147,7 @@ def test_the_curl_reads_the_token_from_its_file(tmp_path):
     assert answer["output"] == {"n": "1"} and "hush" not in shown
 
 
-def test_make_run_is_for_this_machine_and_shows_the_inputs_of_the_model_that_it_was_given(tmp_path):
+def test_make_run_listens_on_this_machine_and_shows_the_inputs_of_its_model(tmp_path):
     (tmp_path / "my model").mkdir()
     (tmp_path / "my model" / "predict.py").write_text(HEAD.replace("SIGNATURE", "colour: str"))
     (tmp_path / "my model" / "cog.yaml").write_text("predict: predict.py:Predictor\n")

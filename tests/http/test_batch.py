@@ -77,13 +77,13 @@ def test_each_member_gets_its_own_result(server: Server) -> None:
     until("all slots are free", lambda: server.health()["concurrency"] == {"max": 4, "current": 0})
 
 
-def test_a_batch_of_one_goes_at_once_without_a_wait(hasty: Server) -> None:
+def test_a_batch_of_one_starts_at_once_without_max_wait(hasty: Server) -> None:
     found = hasty.predict({"s": "alone"}).json
     assert (found["output"], found["metrics"]["batch_size"]) == ("alone of 1", 1)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_batch_of_one_goes_when_it_has_waited(start: Any, kind: str) -> None:
+def test_a_batch_of_one_starts_after_max_wait(start: Any, kind: str) -> None:
     assert start(source(kind, 20)).predict({"s": "alone"}).json["output"] == "alone of 1"
 
 
@@ -93,7 +93,7 @@ def test_an_exception_in_the_list_fails_its_own_member(server: Server) -> None:
     assert answers[1].json["error"] == "bad s1"
 
 
-def test_an_exception_of_the_call_fails_every_member_and_tells_none_of_another(
+def test_an_exception_of_the_call_fails_every_member_and_shows_no_other_members_input(
     server: Server,
 ) -> None:
     for do, kind, text in (
@@ -111,7 +111,7 @@ def test_an_exception_of_the_call_fails_every_member_and_tells_none_of_another(
         until("the server's log has it", lambda line=line: re.search(line, server.log()))  # type: ignore[misc]
 
 
-def test_an_exception_of_a_call_for_one_is_its_own(hasty: Server) -> None:
+def test_an_exception_of_a_call_for_one_has_its_own_traceback(hasty: Server) -> None:
     for do, text in (
         ("all fail", "the whole batch failed"),
         ("exit", "the model called sys.exit(3)"),
@@ -136,7 +136,7 @@ def test_a_wrong_number_of_results_is_a_clear_error(
         assert all(word in answer.json["error"] for word in words), answer.json["error"]
 
 
-def test_an_input_that_does_not_fit_takes_no_place(server: Server) -> None:
+def test_an_invalid_input_takes_no_place_in_a_batch(server: Server) -> None:
     answers = together(server, *items("", "", "nonsense", "", ""))
     assert [a.status for a in answers] == [200, 200, 422, 200, 200]
     assert [a.json.get("output") for a in answers] == [
@@ -148,7 +148,7 @@ def test_an_input_that_does_not_fit_takes_no_place(server: Server) -> None:
     ]
 
 
-def test_what_a_call_for_several_prints_is_in_the_servers_log_alone(server: Server) -> None:
+def test_output_of_a_call_for_several_is_only_in_the_servers_log(server: Server) -> None:
     answers = together(server, *items("print", "", "", ""))
     assert {(a.json["status"], a.json["logs"]) for a in answers} == {("succeeded", "")}
 
@@ -159,7 +159,7 @@ def test_what_a_call_for_several_prints_is_in_the_servers_log_alone(server: Serv
     assert sorted(said[1:]) == ["no end", "to stderr"]
 
 
-def test_what_a_call_for_one_prints_is_in_its_logs(hasty: Server) -> None:
+def test_output_of_a_call_for_one_is_in_its_logs(hasty: Server) -> None:
     assert (
         hasty.predict({"s": "alone", "do": "print"}).json["logs"]
         == "call for alone\nto stderr\nno end\n"
@@ -168,7 +168,7 @@ def test_what_a_call_for_one_prints_is_in_its_logs(hasty: Server) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_model_may_share_what_a_call_says_among_its_members(start: Any, kind: str) -> None:
+def test_with_share_logs_every_member_gets_the_output_of_the_call(start: Any, kind: str) -> None:
     server = start(source(kind, 60_000).replace("max_size=4", "max_size=4, share_logs=True"))
     for answer in together(server, *items("print", "", "", "")):
         logs = answer.json["logs"]
@@ -247,7 +247,7 @@ def test_a_client_that_leaves_is_canceled_alone(server: Server, tmp_path: Any) -
     assert server.ended("leaving")["status"] in ("canceled", "succeeded")
 
 
-def test_files_of_each_member(server: Server) -> None:
+def test_each_member_has_its_own_files(server: Server) -> None:
     given = [{"s": f"s{n}", "file": f"data:text/plain,text-{n}"} for n in range(4)]
     assert [a.json["output"] for a in together(server, *given)] == [
         f"s{n}:text-{n}" for n in range(4)
@@ -303,7 +303,7 @@ def test_fewer_slots_than_the_batch_could_hold_do_not_make_it_wait(start: Any) -
     assert [a.json["output"] for a in together(server, {"s": "a"}, {"s": "b"})] == ["a", "b"]
 
 
-def test_a_failing_setup_says_so(start: Any) -> None:
+def test_a_failing_setup_of_a_batched_model_is_reported(start: Any) -> None:
     broken = (
         source("sync", 0) + "\n    def setup(self):\n        raise RuntimeError('no weights')\n"
     )

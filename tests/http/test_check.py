@@ -84,7 +84,7 @@ def test_a_cog_yaml_that_is_not_yaml_is_a_problem_of_the_report(tmp_path):
     assert shown.endswith(FAILED)
 
 
-def test_a_file_that_is_not_there_is_named_with_those_that_are(tmp_path):
+def test_a_missing_file_is_named_with_the_existing_ones(tmp_path):
     (tmp_path / "cog.yaml").write_text('predict: "predictor.py:Predictor"')
     (tmp_path / "train.py").touch()
     shown = check(tmp_path, FINE, code=1)
@@ -148,12 +148,12 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("source", "name"), WRONG)
-def test_a_misspelt_name_of_cog_is_answered_with_the_right_one(tmp_path, python, source, name):
+def test_a_misspelt_name_of_cog_suggests_the_right_one(tmp_path, python, source, name):
     shown = check(tmp_path, source, code=1, python=python)
     assert len(re.findall(rf"Did you mean:? '{re.escape(name)}'\?", shown)) == 1, shown
 
 
-def test_an_argument_of_another_library_is_answered_with_the_name_of_ours(tmp_path):
+def test_an_argument_of_another_library_suggests_ours(tmp_path):
     shown = check(tmp_path, HEAD + FINE.replace("'x'", "cog.Input(default='x', max=3)"), code=1)
     assert shown.endswith("          Input has le for max" + FAILED)
 
@@ -189,7 +189,7 @@ def test_a_missing_self_is_found(tmp_path, method):
 @pytest.mark.parametrize(
     "first", ["this", "_", "me: Any", "self: 'Predictor'", "this: 'Predictor'", "predictor: object"]
 )
-def test_the_object_may_have_any_name(tmp_path, first):
+def test_the_first_parameter_may_have_any_name(tmp_path, first):
     assert check(tmp_path, HEAD + FINE.replace("(self", f"({first}")).endswith("all is well\n")
 
 
@@ -230,7 +230,7 @@ WELL = {
 
 
 @pytest.mark.parametrize("kind", WELL)
-def test_what_is_well_is_not_warned_of(tmp_path, kind):
+def test_a_correct_model_has_no_warnings(tmp_path, kind):
     assert check(tmp_path, HEAD + WELL[kind]).endswith("result    all is well\n")
 
 
@@ -247,7 +247,7 @@ FORGOTTEN = [
 
 
 @pytest.mark.parametrize("source", FORGOTTEN)
-def test_a_forgotten_return_is_warned_of(tmp_path, source):
+def test_a_forgotten_return_is_a_warning(tmp_path, source):
     shown = check(tmp_path, HEAD + source)
     assert (
         shown.count(
@@ -279,7 +279,7 @@ def test_a_method_without_a_return_is_served_and_succeeds_with_null(tmp_path):
 SHAPE = model_source("http/check_shape")
 
 
-def test_members_of_objects_and_the_training_are_shown(tmp_path):
+def test_check_shows_members_of_objects_and_the_training(tmp_path):
     shown = check(tmp_path, SHAPE, "--strict", code=1)
     assert (
         """
@@ -326,7 +326,7 @@ RUNS = {
 
 
 @pytest.mark.parametrize("kind", RUNS)
-def test_how_a_model_runs_is_shown(tmp_path, kind):
+def test_check_shows_how_a_model_runs(tmp_path, kind):
     method, text = RUNS[kind]
     assert text in check(tmp_path, f"{HEAD}class Predictor:\n    {method}")
 
@@ -438,5 +438,5 @@ def test_a_missing_module_without_a_list_of_packages_names_the_interpreter(tmp_p
     assert "--python" in shown and "pip install" not in shown
 
 
-def test_a_part_of_a_package_that_is_there_is_not_missing(tmp_path):
+def test_a_missing_submodule_is_not_reported_as_a_missing_package(tmp_path):
     assert "does not have the module" not in check(tmp_path, "import json.nothing\n" + FINE, code=1)

@@ -37,14 +37,16 @@ def model(directory, decorated: int = 0, yaml: int = 0):
         (None, "", 3, 0, 3),
     ],
 )
-def test_where_the_number_comes_from(start, tmp_path, flag, variable, yaml, decorated, slots):
+def test_concurrency_is_set_by_flag_variable_file_or_decorator(
+    start, tmp_path, flag, variable, yaml, decorated, slots
+):
     flags = ["--max-concurrency", flag] if flag else []
     env = {} if variable is None else {"COG_MAX_CONCURRENCY": variable}
     server = start("", *flags, model_dir=model(tmp_path, decorated, yaml), env=env)
     assert server.health()["concurrency"] == {"max": slots, "current": 0}
 
 
-def test_so_many_run_at_once_and_one_more_is_refused(start, tmp_path):
+def test_max_concurrency_predictions_run_at_once_and_one_more_is_refused(start, tmp_path):
     server = start("", "--max-concurrency", "3", model_dir=model(tmp_path))
     for n in range(3):
         assert server.predict({"s": 60}, {"Prefer": "respond-async"}, id=f"p{n}").status == 202
@@ -60,7 +62,7 @@ def test_so_many_run_at_once_and_one_more_is_refused(start, tmp_path):
 
 
 @pytest.mark.parametrize("how", ["flag", "variable", "yaml"])
-def test_more_than_one_needs_an_async_model(start, tmp_path, how):
+def test_concurrency_above_one_needs_an_async_model(start, tmp_path, how):
     (tmp_path / "predict.py").write_text(SYNC)
     more = "concurrency:\n  max: 2\n" if how == "yaml" else ""
     (tmp_path / "cog.yaml").write_text("predict: predict.py:Predictor\n" + more)

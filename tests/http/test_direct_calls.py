@@ -13,7 +13,7 @@ WARM = model_source("http/direct_calls_warm")
     "name",
     ["Base", "NoBase", "Decorated", "Wrapped", "Runs", "Inherits", "Yields", "Async", "Batched"],
 )
-def test_a_call_of_predict_in_setup_gets_the_defaults_of_what_it_leaves_out(start, name):
+def test_a_call_of_predict_in_setup_uses_the_defaults_of_omitted_inputs(start, name):
     server = start(WARM, predict=f"predict.py:{name}")
     output = server.predict({"prompt": "x"}).json["output"]
     assert output == (["xx"] if name == "Yields" else "xx")

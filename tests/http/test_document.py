@@ -34,7 +34,7 @@ def demanding(start_once):
     return start_once(MODEL.format(name="name: str, "))
 
 
-def test_an_input_is_needed_when_there_is_one_without_a_default(server, demanding):
+def test_an_input_is_required_when_a_parameter_has_no_default(server, demanding):
     for method, path in (("post", "/predictions"), ("put", "/predictions/{prediction_id}")):
         body, schema = body_of(document(demanding), method, path)
         assert body["required"] and schema["required"] == ["input"]
@@ -53,7 +53,7 @@ def test_the_id_of_a_put_stands_in_its_path_alone(server):
     assert "id" in body_of(document(server), "post", "/predictions")[1]["properties"]
 
 
-def test_the_other_words_for_a_boolean_are_those_that_are_taken(server):
+def test_the_documented_words_for_a_boolean_are_those_that_are_accepted(server):
     _, schema = body_of(document(server), "post", "/predictions")
     loose = schema["properties"]["input"]["properties"]
     words = loose["flag"]["anyOf"][1]["enum"]
@@ -66,7 +66,7 @@ def test_the_other_words_for_a_boolean_are_those_that_are_taken(server):
     )
 
 
-def test_the_output_is_a_bare_reference_where_clients_of_cog_look_for_its_type(start):
+def test_the_output_is_a_bare_reference_as_clients_of_cog_expect(start):
     server = start(
         MODEL.format(name="") + "    def train(self) -> str:\n        return 'weights'\n"
     )
@@ -81,7 +81,7 @@ def test_the_output_is_a_bare_reference_where_clients_of_cog_look_for_its_type(s
         assert response["output"] == {"$ref": f"#/components/schemas/{name}"}
 
 
-def test_every_route_of_predictions_is_there(server):
+def test_every_route_of_predictions_is_documented(server):
     paths = document(server)["paths"]
     assert set(paths["/predictions"]) == {"get", "post"}
     assert set(paths["/predictions/{prediction_id}"]) == {"get", "put"}
@@ -103,7 +103,7 @@ def test_every_route_of_predictions_is_there(server):
         assert status in paths["/predictions"]["post"]["responses"]
 
 
-def test_the_document_says_what_the_model_is_and_all_that_can_be_asked(start, tmp_path):
+def test_the_document_describes_the_model_and_every_request(start, tmp_path):
     directory = tmp_path / "greeter"
     directory.mkdir()
     source = '''

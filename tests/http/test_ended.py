@@ -52,7 +52,7 @@ def test_a_finished_prediction_does_not_change(server, receiver, how):
     assert receiver.wait_terminal() == first
 
 
-def test_a_file_of_setup_is_kept_and_what_was_answered_stays(server):
+def test_a_file_of_setup_is_kept_and_earlier_answers_do_not_change(server):
     for letter in "abc":
         body = server.predict({"how": "of setup", "letter": letter}, id=f"setup-{letter}").json
         assert contents(body["output"]) == letter.encode() * SIZE, body["error"]
@@ -60,7 +60,7 @@ def test_a_file_of_setup_is_kept_and_what_was_answered_stays(server):
     assert any(path.name == "of-setup.bin" for path in server.temporary_files())
 
 
-def test_an_input_that_is_returned_is_what_it_was(server, store):
+def test_a_returned_input_file_keeps_its_contents(server, store):
     url = store.add("/in.bin", b"i" * SIZE)
     assert (
         contents(server.predict({"how": "given", "path": url}, id="given").json["output"])
@@ -70,7 +70,7 @@ def test_an_input_that_is_returned_is_what_it_was(server, store):
     assert contents(server.get("/predictions/given").json["output"]) == b"i" * SIZE
 
 
-def test_a_stored_file_is_not_the_one_that_the_model_gets(server):
+def test_the_model_gets_a_copy_of_an_uploaded_file(server):
     form = (
         b'--b\r\nContent-Disposition: form-data; name="content"; filename="f.bin"\r\n\r\n'
         + b"s" * SIZE
@@ -90,7 +90,7 @@ def test_a_stored_file_is_not_the_one_that_the_model_gets(server):
     )
 
 
-def test_an_upload_is_whole_although_the_model_goes_on_writing(start, store):
+def test_an_upload_is_complete_although_the_model_keeps_writing(start, store):
     under_way, go = threading.Event(), threading.Event()
 
     def put(got):
@@ -124,7 +124,7 @@ def births(start_once):
 
 
 @pytest.mark.parametrize("how", ["plain", "written", "renamed", "moved", "linked", "touched"])
-def test_an_older_file_is_kept_whatever_was_done_to_it(births, how):
+def test_an_older_file_is_kept_after_any_change(births, how):
     for _ in range(20):  # also right after a run
         before = len(births.temporary_files())
         assert contents(births.predict({"how": how}).json["output"]) == b"text"
@@ -173,7 +173,7 @@ TOGETHER = model_source("http/ended_together")
 
 
 @pytest.mark.parametrize("size", [4, SIZE])
-def test_runs_that_share_a_file_all_get_it_and_it_goes_with_the_last(start, size):
+def test_runs_that_share_a_file_all_get_it_and_the_last_removes_it(start, size):
     server = start(TOGETHER)
     ids = ["one", "two", "three"]
     for id in ids:
@@ -193,7 +193,7 @@ def test_runs_that_share_a_file_all_get_it_and_it_goes_with_the_last(start, size
 TRAINING = model_source("http/ended_training")
 
 
-def test_the_weights_of_a_training_stay_what_they_were(start):
+def test_the_weights_of_a_training_do_not_change(start):
     server = start(TRAINING)
     for n in (1, 2):
         answer = server.ask("PUT", f"/trainings/t{n}", {"input": {"n": n}})

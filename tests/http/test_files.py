@@ -128,7 +128,7 @@ def test_redirects_are_followed(server, store, status):
     assert one(server, store.redirect("/from.txt", store.url + "/step", status))["text"] == "there"
 
 
-def test_the_agent_and_the_trace_are_told(server, store):
+def test_a_download_sends_the_agent_and_the_trace_headers(server, store):
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     server.predict({"one": store.add("/x", b"x")}, {"traceparent": trace, "tracestate": "a=b"})
     headers = store.got[0].headers
@@ -180,13 +180,13 @@ def test_a_redirect_in_a_circle_fails(server, store):
     assert len(store.got) <= 30
 
 
-def test_a_host_that_is_not_there_fails(server):
+def test_an_unknown_host_fails_the_prediction(server):
     for host in (f"127.0.0.1:{closed_port()}", "does-not-exist.invalid"):
         body = server.predict({"one": f"http://{host}/x.txt"}).json
         assert body["status"] == "failed" and body["error"]
 
 
-def test_one_bad_file_of_many_fails_and_leaves_nothing(server, store):
+def test_one_bad_file_of_many_fails_the_prediction_and_leaves_nothing(server, store):
     urls = [store.add(f"/{n}", b"x") for n in range(5)]
     body = server.predict({"many": [*urls, store.url + "/missing"]}).json
     assert body["status"] == "failed" and "404" in body["error"]
@@ -194,7 +194,7 @@ def test_one_bad_file_of_many_fails_and_leaves_nothing(server, store):
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_source_that_is_down_for_a_moment_is_asked_again(server, store, status):
+def test_a_source_that_fails_briefly_is_retried(server, store, status):
     store.add("/later.txt", b"now")
     good = store.routes["/later.txt"]
     store.routes["/later.txt"] = lambda n: (
@@ -223,7 +223,7 @@ def test_a_url_in_a_text_input_stays_text(server, store):
 
 
 @pytest.mark.parametrize("end", ["", "raise", "hang"])
-def test_downloaded_files_go_with_the_prediction(server, store, end):
+def test_downloaded_files_are_removed_with_the_prediction(server, store, end):
     inputs = {"one": store.add("/a", b"a"), "many": [store.add("/b", b"b"), "data:,c"], "end": end}
     server.predict(inputs, {"Prefer": "respond-async"}, id=f"files{end}")
     if end == "hang":
@@ -410,7 +410,7 @@ def test_a_model_that_empties_the_temporary_directory_gets_its_next_file(start, 
     assert server.predict({"file": "data:,second"}).json["output"] == "second"
 
 
-def test_a_directory_that_is_not_this_user_s_alone_gets_no_file(start, tmp_path):
+def test_a_directory_open_to_others_gets_no_file(start, tmp_path):
     server = start(REMOVES, "--working-dir", str(tmp_path / "spool"))
     server.predict({"how": "open"})
     answer = server.predict({"file": "data:,x"}).json
@@ -421,14 +421,14 @@ def test_a_directory_that_is_not_this_user_s_alone_gets_no_file(start, tmp_path)
     assert server.predict({"file": "data:,x"}).json["output"] == "x"
 
 
-def test_the_files_are_where_the_model_has_its_temporary_files(start, tmp_path):
+def test_input_files_are_in_the_temporary_directory_of_the_model(start, tmp_path):
     server = start(MODEL, "--runner-env", f"TMPDIR={tmp_path}")
     assert one(server, "data:,x")["path"].startswith(f"{tmp_path}/coggo-inputs-")
     elsewhere = start(MODEL, env={"TMPDIR": "/nowhere/at/all"})
     assert one(elsewhere, "data:,x")["path"].startswith("/tmp/coggo-inputs-")
 
 
-def test_a_file_that_another_server_stores(start):
+def test_a_file_stored_by_another_server_can_be_an_input(start):
     """Its URL there gives a description; a model wants the contents."""
     source = """
 from cog import BasePredictor, Path

@@ -111,14 +111,14 @@ def told(answer):
 @pytest.mark.parametrize(
     ("method", "path", "body", "headers"), ALIKE, ids=lambda value: repr(value)[:40]
 )
-def test_an_answer_is_that_of_http_1(server, client, method, path, body, headers):
+def test_every_answer_is_the_same_as_over_http_1(server, client, method, path, body, headers):
     assert told(client.ask(method, path, body, **headers)) == told(
         server.ask(method, path, body, **headers)
     )
     assert client.ask("GET", "/livez").status == 200, "the connection goes on"
 
 
-def test_a_prediction_that_goes_on_and_one_that_is_waited_for(client):
+def test_predictions_can_be_detached_or_waited_for(client):
     made = client.ask("PUT", "/predictions/later", {"input": {"s": 0.2}}, **LATER)
     assert (made.status, made.json["status"]) == (202, "starting")
     waited = client.ask("PUT", "/predictions/later", {"input": {"s": 0.2}}, prefer="wait=5")
@@ -160,7 +160,7 @@ def test_events_come_when_they_happen(client, tmp_path, path):
     )
 
 
-def test_a_large_answer_and_a_large_file_arrive_whole(server, client):
+def test_a_large_answer_and_a_large_file_arrive_complete(server, client):
     text = "é" * 100_000
     body = client.ask("POST", "/predictions", {"input": {"n": 20, "text": text}}).json
     assert body["output"] == [f"{i}{text}" for i in range(20)]
@@ -199,7 +199,7 @@ def test_predictions_that_outlive_their_client_continue(server, client):
     assert server.ended("stays")["status"] == "succeeded"
 
 
-def test_a_body_that_is_too_large_is_refused_while_it_comes(client):
+def test_a_body_that_is_too_large_is_refused_while_it_arrives(client):
     stream = client.open("POST", "/predictions", [("content-type", "application/json")], end=False)
     client.body(stream, b'{"x": "' + b"a" * (20 << 20), end=False)
     client.until(lambda: stream.body)
@@ -252,7 +252,7 @@ def test_a_length_without_a_body_is_refused(server, client):
 @pytest.mark.parametrize(
     "path", ["http://other.example/predictions/smuggled", "predictions/smuggled", "", "?x"]
 )
-def test_a_path_is_a_path(server, client, path):
+def test_a_path_cannot_contain_another_request(server, client, path):
     stream = client.open("PUT", path)
     client.until(lambda: stream.ended or stream.reset is not None)
     assert stream.status == 400 or stream.reset is not None
@@ -280,7 +280,7 @@ FORBIDDEN = [
 
 
 @pytest.mark.parametrize("header", FORBIDDEN, ids=str)
-def test_headers_that_have_no_place_here_are_refused(server, header):
+def test_headers_that_http2_forbids_are_refused(server, header):
     id = f"forbidden-{next(numbers)}"
     with Http2(server.port) as client:
         stream = client.open("PUT", f"/predictions/{id}", [header])
@@ -289,7 +289,7 @@ def test_headers_that_have_no_place_here_are_refused(server, header):
     assert server.get(f"/predictions/{id}").status == 404, "it ran"
 
 
-def test_a_host_that_is_the_authority_or_stands_in_its_place_counts(server, client):
+def test_a_host_header_may_repeat_or_replace_the_authority(server, client):
     name = f"localhost:{server.port}"
     for headers, authority in (([("host", name)], name), ([("host", name)], ""), ([], name)):
         stream = client.open("POST", "/v1/predictions", headers, authority=authority)
@@ -313,7 +313,7 @@ def test_http2_needs_the_same_token(start):
         assert evil.status == 403
 
 
-def test_a_running_answer_is_sent_before_the_end_and_nothing_new_is_taken(start, tmp_path):
+def test_shutdown_sends_a_running_answer_and_accepts_nothing_new(start, tmp_path):
     server = start(MODEL)
     gate = tmp_path / "go"
     with Http2(server.port) as idle, Http2(server.port) as client:
@@ -356,7 +356,7 @@ def test_the_first_bytes_select_the_http_version(server):
     assert server.get("/predictions/hidden").status == 404, "the hidden request ran"
 
 
-def test_a_preface_in_pieces_is_a_preface(server):
+def test_the_preface_may_arrive_in_pieces(server):
     start = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SettingsFrame(0).serialize()
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -365,7 +365,7 @@ def test_a_preface_in_pieces_is_a_preface(server):
         assert connection.recv(9)[3] == SettingsFrame.type
 
 
-def test_the_addresses_of_what_is_given_out_follow_the_proxy(client):
+def test_urls_in_answers_over_http2_follow_the_proxy(client):
     headers = {"x_forwarded_proto": "https", "x_forwarded_prefix": "/models/a"}
     urls = client.ask("POST", "/v1/predictions", {}, **headers).json["urls"]
     assert (

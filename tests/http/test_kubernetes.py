@@ -5,5 +5,5 @@ from __future__ import annotations
 from namespaces import run_inside
 
 
-def test_the_ready_file():
+def test_the_ready_file_appears_once_setup_has_succeeded():
     run_inside("kubernetes.py")

@@ -25,21 +25,21 @@ def server(start_once):
 
 
 @pytest.mark.parametrize("size", [1 << 20, 20 << 20])
-def test_413_for_a_body_that_is_too_large_also_when_all_of_it_is_sent_first(server, size):
+def test_413_for_a_body_that_is_too_large_even_if_it_is_sent_completely(server, size):
     answer = server.ask("POST", "/predictions", b'{"x": "' + b"a" * size + b'"}')
     assert answer.status == 413
     assert "1048576 bytes" in answer.json["detail"] and "--max-body" in answer.json["detail"]
     assert server.predict({}).status == 200
 
 
-def test_a_body_of_just_the_limit_is_taken(server):
+def test_a_body_of_exactly_the_limit_is_accepted(server):
     frame = b'{"input": {"name": ""}}'
     body = frame.replace(b'""', b'"%s"' % (b"a" * ((1 << 20) - len(frame))))
     assert len(body) == 1 << 20
     assert server.ask("POST", "/predictions", body).status == 200
 
 
-def test_413_for_chunks_that_are_too_many(server):
+def test_413_for_a_chunked_body_that_is_too_large(server):
     body = (b"10000\r\n" + b"a" * 0x10000 + b"\r\n") * 64 + b"0\r\n\r\n"
     answer = server.ask("POST", "/predictions", body, Transfer_Encoding="chunked")
     assert answer.status == 413 and answer.headers["content-type"] == "application/json"
@@ -60,7 +60,7 @@ def test_413_comes_before_the_body(server, expect):
     assert refused_early(server.port, head).startswith(b"HTTP/1.1 413 ")
 
 
-def test_the_default_takes_100_mib(start):
+def test_the_default_limit_accepts_100_mib(start):
     server = start(MODEL)
     assert server.ask("POST", "/predictions", b'{"x": "' + b"a" * (100 << 20) + b'"}').status == 200
 
@@ -183,7 +183,7 @@ def upload(server, size):
     return server.ask("POST", "/v1/files", body, Content_Type="multipart/form-data; boundary=x")
 
 
-def test_507_for_uploads_that_are_more_than_max_uploads_together(start):
+def test_507_for_uploads_whose_sum_exceeds_max_uploads(start):
     server = start(FILES, "--max-uploads", "3MiB")
     assert upload(server, 4 << 20).status == 507
     first, second = upload(server, 1 << 20), upload(server, 1 << 20)
@@ -198,13 +198,13 @@ def test_507_for_uploads_that_are_more_than_max_uploads_together(start):
 @pytest.mark.parametrize(
     "capacity", ["4611686018427387905", "9223372036854775807", "99999999999999999999"]
 )
-def test_a_vast_history_is_one_without_a_limit(start, capacity):
+def test_a_very_large_history_capacity_means_no_limit(start, capacity):
     server = start(FILES, env={"COG_STREAM_HISTORY_CAPACITY": capacity})
     assert server.predict({"times": 5000}).json["status"] == "succeeded"
 
 
 @pytest.mark.parametrize("path", ["/predictions", "/v1/predictions"])
-def test_a_list_copies_what_it_shows(start, path):
+def test_a_list_copies_only_what_it_shows(start, path):
     server = start(MODEL.replace('"done"', "name * 300_000"))
     for _ in range(50):
         server.predict({"lines": 30_000, "name": "x"})

@@ -50,7 +50,7 @@ def test_each_of_256_gets_its_own_logs_metrics_context_and_output(server: Server
     assert server.predict({"id": "x", "end": "most"}).json["output"] == [MAX]
 
 
-def test_with_every_slot_taken_the_next_is_refused_and_each_cancel_hits_its_own(
+def test_with_every_slot_taken_one_more_is_refused_and_each_cancel_hits_its_own(
     server: Server,
 ) -> None:
     for n in range(MAX):
@@ -75,7 +75,7 @@ def test_with_every_slot_taken_the_next_is_refused_and_each_cancel_hits_its_own(
     until("every slot is free", lambda: server.health()["concurrency"]["current"] == 0)
 
 
-def test_failures_among_many_stay_where_they_are(server: Server) -> None:
+def test_failures_among_many_do_not_affect_others(server: Server) -> None:
     answers = all_at_once(
         server, [body(n, lines=3, end="fail" if n % 3 == 0 else "") for n in range(96)]
     )

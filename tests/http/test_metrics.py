@@ -55,7 +55,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("steps", "want"), ROWS, ids=lambda v: json.dumps(v)[:50])
-def test_what_is_recorded_is_answered(server, steps, want):
+def test_recorded_metrics_are_in_the_answer(server, steps, want):
     body = server.predict({"steps": steps}).json
     assert body["status"] == "succeeded" and body["output"] == [None] * len(steps), body
     assert recorded(body) == want
@@ -112,13 +112,13 @@ def test_metrics_are_those_of_one_prediction(server):
     assert recorded(server.predict({"steps": []}).json) == {}
 
 
-def test_a_failed_prediction_has_its_metrics(server):
+def test_a_failed_prediction_keeps_its_metrics(server):
     body = server.predict({"steps": [["self", "a", 1]], "end": "raise"}).json
     assert body["status"] == "failed" and recorded(body) == {"a": 1}
     assert body["metrics"]["predict_time"] >= 0
 
 
-def test_a_canceled_prediction_has_its_metrics_and_they_are_seen_before(server, receiver):
+def test_a_canceled_prediction_keeps_its_metrics_and_shows_them_during_the_run(server, receiver):
     server.predict(
         {"steps": [["self", "a.b", 1]], "end": "hang"},
         {"Prefer": "respond-async"},

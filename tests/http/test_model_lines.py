@@ -110,7 +110,7 @@ def test_a_line_of_megabytes_is_several_objects(server):
     assert server.get("/predictions/long").json["logs"] == "y" * 3_000_000 + "\n"
 
 
-def test_a_line_without_an_end_is_there_before_it_ends(server):
+def test_a_line_without_a_newline_is_logged_before_it_ends(server):
     server.predict({"what": "torn"}, ASYNC, id="torn")
     says(server, "torn", (OUT, "no end"))
     assert [line["partial"] for line in lines(server) if line.get("id") == "torn"] == [True]
@@ -125,7 +125,7 @@ def test_output_of_a_runner_that_dies_is_kept(start):
     says(server, "last", (OUT, "half"), (ERR, "its last words"))
 
 
-def test_a_failed_setup_is_there(start):
+def test_lines_of_a_failed_setup_are_logged(start):
     source = "import os\nclass Predictor:\n    def setup(self): os.write(2, b'bad'); 1 / 0\n    def predict(self) -> str: return ''\n"
     server = start(source, env=JSON, ready=False)
     server.wait_status("SETUP_FAILED")
@@ -133,7 +133,7 @@ def test_a_failed_setup_is_there(start):
     assert (ERR, "bad") in of(server, None)
 
 
-def test_models_that_run_several_at_once(start):
+def test_lines_of_concurrent_models_are_logged(start):
     server = start(ASYNC_MODEL, "--max-concurrency", "4", env=JSON)
     server.predict({"what": "fail"}, id="a")
     says(server, "a", (OUT, "to stdout"), (ERR, "to stderr"))
@@ -153,12 +153,12 @@ def test_several_runners_are_distinguishable(start):
     assert [x["runner"] for x in lines(server) if x.get("id") == "it"][0] in (0, 1)
 
 
-def test_the_logs_of_a_prediction_are_whole(server):
+def test_the_logs_of_a_prediction_are_complete(server):
     body = server.predict({"what": "raw"}).json
     assert sorted(body["logs"].splitlines()) == ["to fd 1", "to fd 2"]
 
 
-def test_the_last_line_is_there_at_the_end(start):
+def test_the_last_line_before_the_end_is_logged(start):
     server = start(MODEL, env=JSON)
     server.predict({"what": "torn"}, ASYNC, id="torn")
     until("it has begun", lambda: server.get("/predictions/torn").json["logs"])

@@ -56,7 +56,7 @@ def test_null_is_none(server, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_schema_says_so(server, name):
+def test_the_schema_marks_inputs_that_accept_null(server, name):
     schemas = server.get("/openapi.json").json["components"]["schemas"]
     for kind in ("Input", "TrainingInput"):
         property = schemas[kind]["properties"][name]
@@ -67,7 +67,7 @@ def test_the_schema_says_so(server, name):
 ALL = dict.fromkeys(NAMES)
 
 
-def test_null_for_all_at_once(server):
+def test_every_input_can_be_null_at_once(server):
     assert server.predict(ALL).json["output"] == "{}"
 
 
@@ -89,7 +89,7 @@ def test_null_for_all_at_once(server):
         ({"box": {"inner": {"x": "2"}}}, "{'box': Box(width=None, inner=Inner(x=2, files=None))}"),
     ],
 )
-def test_what_is_given_counts(server, given, output):
+def test_a_given_value_is_used_instead_of_null(server, given, output):
     assert server.predict(given).json["output"] == output
 
 
@@ -109,31 +109,31 @@ def test_what_is_given_counts(server, given, output):
         ({"box": {"inner": {"files": [None]}}}, ["box", "inner", "files", 0]),
     ],
 )
-def test_what_does_not_fit_is_refused_as_ever(server, given, place):
+def test_invalid_values_are_still_refused(server, given, place):
     answer = server.predict(given)
     assert answer.status == 422
     assert [problem["loc"] for problem in answer.json["detail"]] == [["body", "input", *place]]
 
 
-def test_trainings_take_it(server):
+def test_trainings_accept_null(server):
     answer = server.ask("POST", "/trainings", {"input": ALL})
     assert (answer.status, answer.json["output"]) == (200, "{}")
 
 
-def test_v1_takes_it(server):
+def test_v1_accepts_null(server):
     answer = server.ask(
         "POST", "/v1/predictions", {"version": "0" * 64, "input": ALL}, Prefer="wait"
     )
     assert (answer.status, answer.json["output"]) == (201, "{}")
 
 
-def test_a_repeated_put_is_the_same_request(server):
+def test_a_repeated_put_with_nulls_runs_once(server):
     first = server.ask("PUT", "/predictions/nulls", {"input": ALL}).json
     again = server.ask("PUT", "/predictions/nulls", {"input": ALL}).json
     assert first["output"] == "{}" and again["completed_at"] == first["completed_at"]
 
 
-def test_it_is_null_again_after_a_restart(start, tmp_path):
+def test_null_is_recovered_after_a_restart(start, tmp_path):
     where = ("--working-dir", str(tmp_path / "spool"), "--recover", "rerun", "--max-queue", "4")
     gate = tmp_path / "gate"
     first = start(MODEL, *where)
@@ -152,7 +152,7 @@ def test_it_is_null_again_after_a_restart(start, tmp_path):
         )
 
 
-def test_the_command_line_takes_it(tmp_path):
+def test_the_command_line_accepts_null(tmp_path):
     (tmp_path / "predict.py").write_text(MODEL)
     command = [
         str(BINARY),
@@ -205,7 +205,7 @@ class Predictor(BasePredictor):
 """
 
 
-def test_elsewhere_null_is_refused(start):
+def test_null_is_refused_for_inputs_with_another_default(start):
     server = start(OTHERS)
     inputs = server.get("/openapi.json").json["components"]["schemas"]["Input"]["properties"]
     assert [name for name, property in inputs.items() if property.get("nullable")] == ["optional"]

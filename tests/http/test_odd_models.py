@@ -54,7 +54,7 @@ def odd(request, start_once):
     return start_once(ODD if request.param == "sync" else ODD_ASYNC)
 
 
-def test_the_setup_logs_warn_of_each_with_its_line(odd):
+def test_the_setup_logs_warn_about_each_parameter_with_its_line(odd):
     logs = odd.health()["setup"]["logs"]
     line = ODD.splitlines().index("    def predict(") + 1
     for name, text in WARNED.items():
@@ -63,7 +63,7 @@ def test_the_setup_logs_warn_of_each_with_its_line(odd):
     assert "warning: predict.py" in odd.log()
 
 
-def test_the_model_gets_its_defaults_as_they_are_each_time_anew(odd):
+def test_each_prediction_gets_fresh_unchanged_defaults(odd):
     assert [odd.predict({}).json["output"] for _ in range(2)] == [GOT, GOT]
 
 
@@ -97,12 +97,12 @@ def test_the_schema_shows_them_and_the_rules_that_hold(odd):
         ("name", "o", "enum"),
     ],
 )
-def test_requests_are_checked(odd, name, value, kind):
+def test_invalid_values_of_odd_models_are_refused(odd, name, value, kind):
     answer = odd.predict({name: value})
     assert (answer.status, [problem["type"] for problem in answer.json["detail"]]) == (422, [kind])
 
 
-def test_what_fits_is_taken(odd):
+def test_valid_values_of_odd_models_are_accepted(odd):
     given = {
         "seed": 3,
         "style": "a",
@@ -161,7 +161,7 @@ def test_a_default_is_what_a_request_with_it_would_give(converted):
         ({"nobody": "me"}, "Secret Secret('**********')"),
     ],
 )
-def test_a_value_means_what_the_type_says(converted, given, seen):
+def test_a_value_is_converted_as_its_type_says(converted, given, seen):
     (name,) = given
     answer = converted.predict(given)
     assert answer.status == 200 and answer.json["output"][name] == seen, answer.body
@@ -182,7 +182,7 @@ def test_a_value_means_what_the_type_says(converted, given, seen):
         ({"opaque": {"a": 1}}, ["opaque"], "list_type"),
     ],
 )
-def test_a_value_of_another_sort_is_refused(converted, given, loc, kind):
+def test_a_value_of_another_type_is_refused(converted, given, loc, kind):
     answer = converted.predict(given)
     assert answer.status == 422, answer.body
     assert [(problem["loc"][2:], problem["type"]) for problem in answer.json["detail"]] == [
@@ -213,7 +213,7 @@ def either(start_once):
         ({"many": ["words", "data:text/plain,x"]}, ["str words", "Path .txt"]),
     ],
 )
-def test_a_string_or_a_file(either, given, seen):
+def test_a_string_or_a_file_is_read_as_the_first_declared(either, given, seen):
     (name,) = given
     assert either.predict(given).json["output"][name] == seen
 
@@ -247,7 +247,7 @@ class Predictor(BasePredictor):
 @pytest.mark.parametrize(
     "version", [v for v in every() if tuple(map(int, v.split("."))) >= (3, 12)]
 )
-def test_a_type_statement_means_its_value(start, version):
+def test_a_type_statement_is_read_as_its_value(start, version):
     server = start(NAMED, python=every()[version])
     assert server.predict({"number": 1.5, "row": ["2"]}).json["output"] == ["('fast', 1.5, 2, [2])"]
     for wrong in ({"mode": "bad"}, {"number": "1"}, {"steps": 0}, {"row": ["x"]}):
@@ -270,7 +270,7 @@ def test_a_helper_called_run_is_not_a_second_method(start):
     assert start(HELPERS).predict({"s": "ab"}).json["output"] == "abab"
 
 
-def test_decorators_without_wraps_are_called_and_seen_through(start):
+def test_decorators_without_wraps_are_called_and_do_not_hide_the_signature(start):
     server = start(WRAPPED)
     assert server.predict({"s": "a", "loud": "yes"}).json["output"] == "timed A A"
     assert server.predict({"s": 1}).status == 422

@@ -56,7 +56,7 @@ def test_every_package_that_came_with_cog_is_known(tmp_path, name):
     assert said.endswith(f"pip install {BROUGHT[name]}\n")
 
 
-def test_a_relative_import_is_answered_with_the_remedy(tmp_path):
+def test_a_relative_import_is_an_error_with_the_remedy(tmp_path):
     said = schema(tmp_path, "from .helper import something\n" + PREDICTOR)
     assert 'predict.py", line 1' in said
     assert said.endswith(
@@ -77,7 +77,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_no_other_error_is_given_that_remedy(tmp_path, name):
+def test_other_errors_do_not_get_that_remedy(tmp_path, name):
     assert "came with Cog" not in schema(tmp_path, OTHERS[name] + PREDICTOR)
 
 

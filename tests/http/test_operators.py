@@ -83,7 +83,7 @@ class Started:
         (["--port", "0", "--host", "::1"], {}, "[::1]:"),
     ],
 )
-def test_where_it_listens(model, flags, env, address):
+def test_the_server_listens_where_flags_and_environment_say(model, flags, env, address):
     with Started(model, *flags, **env) as server:
         assert f"address={address}" in server.says("msg=listening")
 
@@ -104,7 +104,7 @@ LOCAL = ("--host", "127.0.0.1", "--port", "0")
         ([], False),
     ],
 )
-def test_whether_sigterm_is_ignored(model, flags, ignored):
+def test_sigterm_is_ignored_only_if_asked_for(model, flags, ignored):
     with Started(model, *LOCAL, *flags) as server:
         server.says("msg=listening")
         server.process.send_signal(signal.SIGTERM)
@@ -160,7 +160,7 @@ def test_whether_sigterm_is_ignored(model, flags, ignored):
         ),
     ],
 )
-def test_what_is_accepted(model, flags, env):
+def test_valid_settings_are_accepted(model, flags, env):
     with Started(model, *LOCAL, *flags, **env) as server:
         server.says("model ready")
 
@@ -192,7 +192,7 @@ def test_what_is_accepted(model, flags, env):
         (["--nonsense"], {}, "--nonsense"),
     ],
 )
-def test_what_is_refused_and_named(model, flags, env, names):
+def test_invalid_settings_are_refused_by_name(model, flags, env, names):
     done = subprocess.run(
         [str(BINARY), "--host", "127.0.0.1", *flags, str(model)],
         env=environment(**{"PORT": "0", **env}),
@@ -206,7 +206,7 @@ def test_what_is_refused_and_named(model, flags, env, names):
     )
 
 
-def test_the_predictor_and_the_train_function_of_the_environment(start, tmp_path):
+def test_the_environment_names_the_predictor_and_the_train_function(start, tmp_path):
     env = {"COG_PREDICT_TYPE_STUB": "predict.py:Other", "COG_TRAIN_TYPE_STUB": "predict.py:train"}
     (tmp_path / "predict.py").write_text(MODEL)
     (tmp_path / "cog.yaml").write_text(YAML)  # the environment wins
@@ -216,7 +216,7 @@ def test_the_predictor_and_the_train_function_of_the_environment(start, tmp_path
 
 
 @pytest.mark.parametrize("kind", ["json", "text"])
-def test_the_form_of_the_log(model, kind):
+def test_the_log_has_the_format_of_the_environment(model, kind):
     with Started(model, *LOCAL, LOG_FORMAT=kind) as server:
         log = server.says("model ready")
         assert log.startswith("{" if kind == "json" else "time=")
@@ -234,7 +234,7 @@ LEVELS = [
 
 
 @pytest.mark.parametrize(("level", "least"), LEVELS)
-def test_the_level_of_the_log(model, level, least):
+def test_the_log_has_the_level_of_the_environment(model, level, least):
     env = {
         "COG_LOG_LEVEL": level,
         "LOG_FORMAT": "json",
@@ -266,14 +266,14 @@ class Predictor:
 """
 
 
-def test_the_weights_of_the_environment(start):
+def test_setup_gets_the_weights_of_the_environment(start):
     assert (
         start(WEIGHTS, env={"COG_WEIGHTS": "https://example.com/w"}).predict({}).json["output"]
         == "https://example.com/w"
     )
 
 
-def test_the_weights_beside_the_model(start, tmp_path):
+def test_setup_gets_the_weights_next_to_the_model(start, tmp_path):
     (tmp_path / "predict.py").write_text(
         WEIGHTS.replace(": str", ": cog.Path").replace("class", "import cog\nclass", 1)
     )
@@ -281,7 +281,7 @@ def test_the_weights_beside_the_model(start, tmp_path):
     assert start(model_dir=tmp_path).predict({}).json["output"].endswith("weights")
 
 
-def test_without_weights_they_are_none(start):
+def test_setup_gets_none_without_weights(start):
     assert start(WEIGHTS).predict({}).json["output"] == "None"
 
 
@@ -330,7 +330,7 @@ def test_a_port_for_root_names_the_flag(model):
     assert "port 80 (from --port): permission denied; " in said and "from 1024 up" in said
 
 
-def test_nothing_is_left_in_the_directory_of_the_model(start, tmp_path):
+def test_the_server_leaves_nothing_in_the_directory_of_the_model(start, tmp_path):
     (tmp_path / "predict.py").write_text(MODEL)
     (tmp_path / "cog.yaml").write_text(YAML)
     server = start(model_dir=tmp_path)
@@ -358,13 +358,13 @@ def program_memory(pid: int) -> int:
 MOST_KEPT = 2048  # KiB
 
 
-def test_memory_of_the_boot_is_given_back(start):
+def test_memory_that_only_startup_needs_is_released(start):
     server = start(MODEL)
     until("the pages are gone", lambda: program_memory(server.process.pid) < MOST_KEPT)
     assert server.predict({"name": "again"}).json["output"] == "hello again"
 
 
-def test_memory_of_the_boot_can_be_kept(start):
+def test_memory_of_startup_can_be_kept(start):
     server = start(
         "import time\nclass Predictor:\n    def predict(self) -> str:\n        time.sleep(1)\n",
         "--keep-boot-memory",

@@ -53,7 +53,7 @@ def server(start_once):
         "168.63.129.16",
     ],
 )
-def test_no_input_comes_from_there(server, store, host):
+def test_inputs_from_private_networks_are_refused(server, store, host):
     port = store.add("/x.txt", b"secret").rsplit(":", 1)[1].split("/")[0]
     body = server.predict({"file": f"http://{host}:{port}/x.txt"}).json
     assert body["status"] == "failed"
@@ -61,7 +61,7 @@ def test_no_input_comes_from_there(server, store, host):
     assert store.got == []
 
 
-def test_no_webhook_goes_there(server, receiver):
+def test_webhooks_to_private_networks_are_refused(server, receiver):
     assert server.predict({}, webhook=receiver.url).json["status"] == "succeeded"
     until(
         "it was tried",
@@ -72,18 +72,18 @@ def test_no_webhook_goes_there(server, receiver):
     assert receiver.got == []
 
 
-def test_no_upload_goes_there(server, store):
+def test_uploads_to_private_networks_are_refused(server, store):
     body = server.predict({}, output_file_prefix=store.url + "/put").json
     assert body["status"] == "failed" and "is not public" in body["error"]
     assert store.got == []
 
 
-def test_without_the_flag_they_are_reached(start_once, store, receiver):
+def test_without_the_flag_private_networks_are_reached(start_once, store, receiver):
     server = start_once(MODEL)
     body = server.predict({"file": store.add("/x.txt", b"open")}, webhook=receiver.url).json
     assert body["status"] == "succeeded", body
     receiver.wait_terminal()
 
 
-def test_public_hosts_that_redirect_there():
+def test_public_hosts_cannot_redirect_to_private_networks():
     run_inside("private_networks.py")

@@ -71,14 +71,14 @@ def files(request, start_once):
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_file_is_fetched_wherever_it_stands(files, place):
+def test_a_file_is_fetched_at_any_place_of_the_input(files, place):
     answer = files.predict(with_file(place, "data:text/plain,hello"))
     assert (answer.status, answer.json["output"]) == (200, "hello"), answer.body
 
 
 @pytest.mark.parametrize("text", ["/etc/passwd", "file:///etc/passwd", "etc/passwd", ""])
 @pytest.mark.parametrize("place", PLACES)
-def test_a_client_names_no_local_file(files, place, text):
+def test_a_client_cannot_name_a_local_file(files, place, text):
     answer = files.predict(with_file(place, text))
     assert answer.status == 422, answer.body
     assert "URL" in answer.body.decode()
@@ -91,7 +91,7 @@ def test_a_string_next_to_files_stays_a_string(files):
         assert text in answer.json["output"]
 
 
-def test_an_address_that_a_model_wants_is_not_fetched(files):
+def test_an_input_of_type_url_is_not_fetched(files):
     answer = files.predict({"places": {"address": "https://127.0.0.1:9/none"}})
     assert (answer.status, answer.json["status"]) == (200, "succeeded"), answer.body
     assert "https://127.0.0.1:9/none" in answer.json["output"]
@@ -112,7 +112,7 @@ def test_the_tag_of_a_union_says_what_is_missing(files, tagged, loc):
     assert [p["loc"] for p in answer.json["detail"]] == [["body", "input", "places", "tagged", loc]]
 
 
-def test_files_are_fetched_again_for_what_a_killed_server_left(start, tmp_path):
+def test_files_are_fetched_again_for_predictions_of_a_killed_server(start, tmp_path):
     source = FILES.replace("LIBRARY", "pydantic").replace(
         "        return",
         '        while os.path.exists("hold"):\n            import time; time.sleep(0.01)\n        return',
@@ -141,7 +141,7 @@ METHODS = {
 
 
 @pytest.mark.parametrize("kind", METHODS)
-def test_every_way_in_and_every_kind_of_method_does_the_same(start, tmp_path, kind):
+def test_every_path_and_every_kind_of_method_handles_files_and_secrets_alike(start, tmp_path, kind):
     body = (
         "[w.todo.file.read_text() for w in work]"
         if kind == "batch"
@@ -173,7 +173,7 @@ def test_every_way_in_and_every_kind_of_method_does_the_same(start, tmp_path, ki
     assert HUSH not in server.log()
 
 
-def test_the_command_line_does_the_same(tmp_path):
+def test_the_command_line_fetches_files_and_masks_secrets_too(tmp_path):
     method = "class Predictor(BasePredictor):\n    def predict(self, work: Work) -> str:\n        return work.todo.file.read_text()\n"
     (tmp_path / "predict.py").write_text(
         OTHERS.replace("LIBRARY", "pydantic").replace("# METHOD", method)
@@ -229,7 +229,7 @@ def unseen(start_once, tmp_path_factory):
     ],
     ids=json.dumps,
 )
-def test_the_runner_makes_no_path_of_a_text_that_the_server_took_for_one(unseen, input):
+def test_the_runner_refuses_a_path_that_the_server_did_not_fetch(unseen, input):
     answer = unseen.predict(input)
     assert (answer.status, answer.json["status"], answer.json["output"]) == (200, "failed", None), (
         answer.body
@@ -237,7 +237,7 @@ def test_the_runner_makes_no_path_of_a_text_that_the_server_took_for_one(unseen,
     assert "must be an http://, https:// or data: URL" in answer.json["error"]
 
 
-def test_a_default_that_is_the_path_of_a_file_of_the_author_s_is_one(unseen):
+def test_a_default_may_be_the_path_of_a_local_file_of_the_author(unseen):
     answer = unseen.predict({"given": {}})
     assert answer.json["output"] == "['of the author', 'of the author']", answer.body
 
@@ -316,7 +316,7 @@ HIDDEN = [
 
 
 @pytest.mark.parametrize("place", HIDDEN)
-def test_a_secret_is_masked_wherever_it_stands(secrets, receiver, place):
+def test_a_secret_is_masked_at_any_place_of_the_input(secrets, receiver, place):
     asked = json.loads(place.replace("SECRET", json.dumps(HUSH)))
     answer = secrets.predict(asked, webhook=receiver.url)
     assert (answer.status, answer.json["status"]) == (200, "succeeded"), answer.body
@@ -345,7 +345,7 @@ def test_a_secret_is_masked_wherever_it_stands(secrets, receiver, place):
     ],
     ids=json.dumps,
 )
-def test_a_refusal_by_the_model_s_own_check_tells_the_place_and_not_the_input(secrets, input):
+def test_a_refusal_by_a_validator_of_the_model_shows_the_place_and_not_the_input(secrets, input):
     answer = secrets.predict(input)
     assert answer.json["status"] == "failed"
     assert HUSH.encode() not in answer.body
@@ -357,7 +357,7 @@ def test_a_refusal_by_the_model_s_own_check_tells_the_place_and_not_the_input(se
 
 
 @pytest.mark.parametrize("end", [HUSH, f"cause {HUSH}"])
-def test_nor_does_the_traceback_of_one_that_the_model_makes_itself(secrets, end):
+def test_the_traceback_of_a_validation_in_the_model_does_not_show_the_secret(secrets, end):
     answer = secrets.predict({"end": end})
     shown = answer.json["error"] + answer.json["logs"]
     assert answer.json["status"] == "failed" and HUSH not in shown
@@ -381,13 +381,13 @@ def test_nor_does_the_traceback_of_one_that_the_model_makes_itself(secrets, end)
     ],
     ids=json.dumps,
 )
-def test_nor_does_a_refusal_by_the_server(secrets, input):
+def test_a_refusal_by_the_server_does_not_show_the_secret(secrets, input):
     answer = secrets.predict(input)
     assert answer.status == 422
     assert HUSH.encode() not in answer.body
 
 
-def test_secrets_of_which_no_schema_tells_are_masked_too(start):
+def test_secrets_that_the_schema_does_not_mark_are_masked_too(start):
     source = (
         HEAD
         + """
@@ -407,7 +407,7 @@ class Predictor(BasePredictor):
     assert refused.status == 422 and b"4711" not in refused.body
 
 
-def test_no_default_of_a_secret_is_in_the_document(start):
+def test_the_document_contains_no_default_of_a_secret(start):
     source = (
         HEAD
         + """

@@ -43,7 +43,7 @@ def wait(server, *ids):
         assert answer.status == 202 and answer.json["status"] == "starting"
 
 
-def test_they_wait_and_run_in_order(busy):
+def test_queued_predictions_run_in_order(busy):
     wait(busy, "a", "b", "c")
     for id in ("a", "b", "c"):
         body = busy.get(f"/predictions/{id}").json
@@ -53,7 +53,7 @@ def test_they_wait_and_run_in_order(busy):
     assert busy.ended("c")["output"].endswith("a,b,c")
 
 
-def test_beyond_the_queue_is_429_that_says_when_to_come_again(busy):
+def test_a_full_queue_is_429_with_retry_after(busy):
     wait(busy, "a", "b", "c")
     refused = busy.predict({}, id="d")
     assert refused.status == 429 and int(refused.headers["retry-after"]) >= 1
@@ -97,7 +97,7 @@ def test_a_synchronous_request_waits_too_and_leaves_the_queue_with_its_client(bu
     assert busy.ended("a")["status"] == "canceled"
 
 
-def test_invalid_input_takes_no_place(busy):
+def test_invalid_input_takes_no_place_in_the_queue(busy):
     assert busy.predict({"s": "x"}).status == 422
     wait(busy, "a", "b", "c")
 
@@ -122,13 +122,13 @@ def v1(server, input=None, path="/v1/predictions", **headers):
 
 
 @pytest.mark.parametrize("prefer", ["", "respond-async", "wait"])
-def test_without_the_flag_it_is_409_that_names_it(taken, prefer):
+def test_without_max_queue_the_answer_is_409_and_names_the_flag(taken, prefer):
     refused = taken.predict({}, {"Prefer": prefer})
     assert refused.status == 409 and "--max-queue" in refused.json["detail"]
     assert taken.get("/predictions").json["results"][0]["id"] == "first", "nothing is left of it"
 
 
-def test_below_v1_64_wait_without_the_flag_in_order(taken):
+def test_64_predictions_of_v1_wait_in_order_without_the_flag(taken):
     paths = ["/v1/predictions", "/v1/models/a/b/predictions", "/v1/deployments/a/b/predictions"]
     made = [v1(taken, {"name": str(n)}, paths[n % 3]) for n in range(64)]
     assert {(answer.status, answer.json["status"]) for answer in made} == {(201, "starting")}
@@ -168,7 +168,7 @@ def test_the_queue_of_v1_without_the_flag_is_bounded_in_bytes_too(taken):
 
 
 @pytest.mark.parametrize(("places", "status"), [(0, 409), (1, 429)])
-def test_with_the_flag_v1_has_no_other_queue(start, places, status):
+def test_with_the_flag_v1_shares_the_same_queue(start, places, status):
     server = start(MODEL, "--max-queue", str(places))
     server.predict({"s": 60}, ASYNC, id="first")
     waiting = [v1(server) for _ in range(places)]

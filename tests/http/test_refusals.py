@@ -84,7 +84,7 @@ FORM = {"Content-Type": "multipart/form-data; boundary=b"}
         ("POST", "/v1/files", UPLOAD, FORM, 507),
     ],
 )
-def test_a_refusal_of_a_route(server, method, path, body, headers, status):
+def test_a_refusal_of_each_route_has_these_members(server, method, path, body, headers, status):
     check(server.ask(method, path, body, **headers), status)
 
 
@@ -92,7 +92,7 @@ def test_a_refusal_of_a_route(server, method, path, body, headers, status):
     ("headers", "status"),
     [({"Range": "bytes=9-"}, 416), ({"Range": "lines=1"}, 416), ({"If-Match": '"x"'}, 412)],
 )
-def test_a_refusal_of_a_part_of_a_file(server, headers, status):
+def test_a_refusal_of_a_range_of_a_file_has_these_members(server, headers, status):
     small = UPLOAD.replace(b"x" * 99, b"12345").replace(
         b"\r\n\r\n", b"\r\nContent-Type: application/json\r\n\r\n", 1
     )
@@ -121,7 +121,7 @@ def test_a_refusal_of_a_part_of_a_file(server, headers, status):
     ],
     ids=lambda value: repr(value)[:40],
 )
-def test_a_refusal_of_a_request_without_a_route(server, head, status):
+def test_a_refusal_of_a_request_without_a_route_has_these_members(server, head, status):
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(head)
         response = http.client.HTTPResponse(connection)
@@ -131,7 +131,7 @@ def test_a_refusal_of_a_request_without_a_route(server, head, status):
 
 
 @pytest.mark.parametrize(("flags", "status"), [((), 409), (("--max-queue", "1"), 429)])
-def test_a_refusal_for_lack_of_a_slot(start, flags, status):
+def test_a_refusal_for_lack_of_a_slot_has_these_members(start, flags, status):
     server = start(MODEL, *flags)
     for id in ["runs", "waits"][: 1 + bool(flags)]:
         server.predict({"s": 60}, {"Prefer": "respond-async"}, id=id)
@@ -141,13 +141,13 @@ def test_a_refusal_for_lack_of_a_slot(start, flags, status):
     until("it is idle", lambda: server.health()["status"] == "READY")
 
 
-def test_a_refusal_without_the_token(start):
+def test_a_refusal_without_the_token_has_these_members(start):
     server = start(MODEL, env={"COGGO_AUTH_TOKEN": "4711"})
     for path in ("/", "/predictions", "/v1/predictions", "/docs"):
         check(server.get(path), 401)
 
 
-def test_a_refusal_without_a_model(start):
+def test_a_refusal_without_a_model_has_these_members(start):
     server = start("raise RuntimeError('no weights')", ready=False)
     server.wait_status("SETUP_FAILED")
     check(server.predict({}), 503)

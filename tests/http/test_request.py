@@ -267,7 +267,7 @@ def test_unknown_members_next_to_an_input_are_ignored(server, body):
     assert (answer.status, answer.json["output"]) == (200, '["you", {}]')
 
 
-def test_inputs_of_a_training_beside_input(start):
+def test_inputs_of_a_training_beside_input_are_refused_with_the_remedy(start):
     server = start(OPEN)
     answer = server.ask("POST", "/trainings", {"seed": 3, "steps": 3})
     told = 'Field required: put the inputs under "input", as in {"input": {"seed": …}}'

@@ -21,7 +21,7 @@ def server(start_once):
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00")
 
 
-def test_the_members(server):
+def test_a_prediction_has_these_members(server):
     body = server.predict({"what": "text"}).json
     assert list(body) == [
         "id", "status", "input", "output", "error", "logs", "metrics", "created_at", "started_at", "completed_at",
@@ -44,7 +44,7 @@ def times(value):
     return own + [time for item in value.values() for time in times(item)]
 
 
-def test_every_time_is_written_in_one_form(server, receiver):
+def test_every_time_has_the_same_format(server, receiver):
     made = server.predict({"what": "text"}, id="timed", webhook=receiver.url).json
     form = (
         b'--b\r\nContent-Disposition: form-data; name="content"; filename="f"\r\n\r\nx\r\n--b--\r\n'
@@ -109,7 +109,7 @@ def test_outputs_are_exact(server, what, text):
         ("bytes", "bytes"),
     ],
 )
-def test_a_failure_is_an_answer(server, what, error):
+def test_a_failed_prediction_is_answered_with_200(server, what, error):
     answer = server.predict({"what": what})
     assert answer.status == 200
     body = answer.json
@@ -122,14 +122,14 @@ def test_a_failure_is_an_answer(server, what, error):
         assert body["error"] == "boom"
 
 
-def test_an_async_answer_says_at_least_what_was_asked(server):
+def test_an_async_answer_repeats_the_request(server):
     body = server.predict({"what": "text"}, {"Prefer": "respond-async"}, id="async").json
     assert body["id"] == "async" and body["status"] in ("starting", "processing")
     assert body["input"] == {"what": "text"} and body["created_at"] and body["started_at"]
     server.ended("async")
 
 
-def test_the_error_of_a_busy_server_serves_both_kinds_of_clients(start):
+def test_the_error_of_a_busy_server_has_detail_error_and_status(start):
     server = start(
         "import time\nclass Predictor:\n    def predict(self) -> int:\n        time.sleep(1)\n        return 1\n"
     )

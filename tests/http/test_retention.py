@@ -12,7 +12,7 @@ def ids(server):
     return [p["id"] for p in server.get("/predictions").json["results"]]
 
 
-def test_the_last_ones_are_kept(start):
+def test_the_last_predictions_are_retained(start):
     server = start(MODEL, "--retain", "2")
     for n in range(4):
         server.predict({}, id=f"p{n}")
@@ -24,7 +24,7 @@ def test_the_last_ones_are_kept(start):
     )
 
 
-def test_none_is_kept_with_retain_0(start, receiver):
+def test_nothing_is_retained_with_retain_0(start, receiver):
     server = start(MODEL, "--retain", "0")
     assert server.predict({}, id="gone").json["output"] == 1
     assert server.get("/predictions/gone").status == 404 and ids(server) == []
@@ -37,7 +37,7 @@ def test_none_is_kept_with_retain_0(start, receiver):
     assert server.get("/predictions/live").status == 404
 
 
-def test_they_are_kept_for_a_time(start):
+def test_predictions_are_retained_for_a_time(start):
     server = start(MODEL, "--retain-for", "0.5")
     server.predict({}, id="old")
     until("it is forgotten", lambda: server.get("/predictions/old").status == 404)
@@ -52,7 +52,7 @@ def test_the_default_is_the_last_thousand(start):
     assert server.get("/predictions/p1").status == 200
 
 
-def test_one_that_runs_again_replaces_the_one_that_was_kept(start):
+def test_a_prediction_that_runs_again_replaces_the_retained_one(start):
     server = start(MODEL)
     server.predict({}, id="again")
     server.predict({}, id="other")

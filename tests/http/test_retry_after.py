@@ -56,17 +56,17 @@ def taken(start_once):
 
 
 @pytest.mark.parametrize("kind", RUNS)
-def test_a_slot_that_is_taken_may_be_free_in_a_second(taken, kind):
+def test_a_taken_slot_has_a_retry_after_of_one_second(taken, kind):
     assert retry(ask(taken, kind), 409) == "1"
 
 
-def test_an_id_that_runs_is_no_reason_to_try_again(taken):
+def test_an_id_that_runs_has_no_retry_after(taken):
     """What the client wants is there: a later POST would run it once more."""
     assert retry(taken.predict({}, id="taken"), 409) is None
     assert retry(taken.ask("PUT", "/trainings/taken", {"input": {}}), 409) is None
 
 
-def test_a_place_in_the_queue_may_be_free_in_a_second(start):
+def test_a_full_queue_has_a_retry_after_of_one_second(start):
     server = start(MODEL, "--max-queue", "1", *SHORT_GRACE)
     for id in ("first", "second"):
         server.predict({"s": 600}, ASYNC, id=id)
@@ -85,7 +85,7 @@ def in_setup(start_once, tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", [*RUNS, "readiness"])
-def test_during_setup_it_is_as_long_as_that_has_taken(in_setup, kind):
+def test_during_setup_retry_after_is_as_long_as_setup_has_taken(in_setup, kind):
     assert int(retry(ask(in_setup, kind), 503)) >= 1
     until("it grows", lambda: int(retry(ask(in_setup, kind), 503)) > 1)
 
@@ -98,11 +98,11 @@ def failed(start_once):
 
 
 @pytest.mark.parametrize("kind", [*RUNS, *LOOKS])
-def test_a_setup_that_has_failed_is_not_mended_by_waiting(failed, kind):
+def test_a_failed_setup_has_no_retry_after(failed, kind):
     assert retry(ask(failed, kind), 503) is None
 
 
-def test_before_the_model_is_loaded_its_document_is_soon_there(start, tmp_path):
+def test_the_document_of_a_model_that_is_loading_has_a_retry_after(start, tmp_path):
     wait = {"COG_WAIT_FILE": str(tmp_path / "go")}
     server = start(MODEL, ready=False, env=wait)
     for kind in (*RUNS, *LOOKS):
@@ -111,7 +111,7 @@ def test_before_the_model_is_loaded_its_document_is_soon_there(start, tmp_path):
     server.wait_status("READY")
 
 
-def test_a_runner_that_is_set_up_again_takes_a_while(start):
+def test_a_runner_that_restarts_has_a_retry_after(start):
     server = start(MODEL)
     (server.temporary.parent / "hold").touch()
     os.kill(server.runner(), signal.SIGKILL)
@@ -121,21 +121,21 @@ def test_a_runner_that_is_set_up_again_takes_a_while(start):
     server.wait_status("READY")
 
 
-def test_a_runner_that_dies_too_often_is_not_mended_by_waiting(start):
+def test_a_runner_that_is_given_up_has_no_retry_after(start):
     server = start(MODEL, "--max-restarts", "0", "--await-explicit-shutdown")
     os.kill(server.runner(), signal.SIGKILL)
     server.wait_status("DEFUNCT")
     assert retry(ask(server, "POST"), 503) is retry(ask(server, "readiness"), 503) is None
 
 
-def test_a_model_that_is_not_well_may_be_well_again(start):
+def test_an_unhealthy_model_has_a_retry_after(start):
     server = start(MODEL)
     (server.temporary.parent / "sick").touch()
     server.wait_status("UNHEALTHY")
     assert retry(ask(server, "readiness"), 503) == "1"
 
 
-def test_after_a_server_that_ends_there_may_be_another(start):
+def test_a_server_that_ends_has_a_retry_after(start):
     server = start(MODEL)
     working = threading.Thread(target=lambda: server.predict({"s": 2}, id="last"))
     working.start()

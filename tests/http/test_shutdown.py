@@ -115,14 +115,14 @@ def test_an_answer_under_way_reaches_a_slow_client(start, what):
     assert server.process.wait(20) == 0
 
 
-def test_a_client_that_takes_nothing_holds_up_no_end(start):
+def test_a_client_that_reads_nothing_does_not_delay_the_end(start):
     server = start(LARGE, "--runner-shutdown-grace-period", "10m")
     with asked(server):
         stop(server, "SIGTERM")
         assert server.process.wait(60) == 0
 
 
-def test_a_second_signal_hurries(start):
+def test_a_second_signal_ends_the_grace_period(start):
     server = start(MODEL)
     server.predict({"s": 60}, ASYNC)
     stop(server, "SIGTERM")
@@ -133,7 +133,7 @@ def test_a_second_signal_hurries(start):
     assert server.log().count('msg="stopping at once"') == 1
 
 
-def test_a_first_signal_with_nothing_under_way_says_so(start):
+def test_a_first_signal_to_an_idle_server_says_so(start):
     server = start(MODEL, "--runner-shutdown-grace-period", "90")
     stop(server, "SIGTERM")
     assert server.process.wait(20) == 0
@@ -149,7 +149,7 @@ def test_a_first_signal_with_nothing_under_way_says_so(start):
         "import time\nclass Predictor:\n    def setup(self): time.sleep(60)\n    def predict(self) -> str: ...\n",
     ],
 )
-def test_it_ends_in_order_in_every_state(start, source, how):
+def test_the_server_ends_in_order_in_every_state(start, source, how):
     server = start(source, ready=False)
     until("there is a state", lambda: server.health()["status"] in ("SETUP_FAILED", "STARTING"))
     stop(server, how)

@@ -52,7 +52,7 @@ def test_headers_that_stop_coming_are_given_up(start):
     assert server.predict({}).status == 200
 
 
-def test_a_half_open_connection_does_not_hold_the_shutdown(start):
+def test_a_half_open_connection_does_not_delay_the_shutdown(start):
     server = start(MODEL)
     with socket.create_connection(("127.0.0.1", server.port)) as slow:
         slow.sendall(b"POST /predictions HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
@@ -73,7 +73,7 @@ def test_a_half_open_connection_does_not_hold_the_shutdown(start):
         b"GET / HTTP/1.1\r\nHost: x\r\nBad\x00Header: y\r\n\r\n",
     ],
 )
-def test_nonsense_is_refused_and_the_next_request_served(start, data):
+def test_nonsense_is_refused_and_the_next_request_is_served(start, data):
     server = start(MODEL)
     try:
         answer = send(server.port, data, timeout=1)

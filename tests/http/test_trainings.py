@@ -38,7 +38,7 @@ def test_predictions_still_run_predict(server):
 
 
 @pytest.mark.parametrize("body", [None, {}, {"input": None}, {"input": {}}])
-def test_defaults(server, body):
+def test_a_training_without_an_input_uses_the_defaults(server, body):
     answer = server.ask("POST", "/trainings", body)
     assert (answer.status, answer.json["output"]["loss"]) == (200, 2.0)
 
@@ -63,7 +63,7 @@ def test_a_failed_training_has_the_error_and_the_traceback(server):
     assert "ValueError: diverged" in body["logs"]
 
 
-def test_an_asynchronous_training_tells_its_webhook(server, receiver):
+def test_an_asynchronous_training_sends_its_webhook(server, receiver):
     answer = train(
         server, {"steps": 1}, headers={"Prefer": "respond-async"}, webhook=receiver.url, id="told"
     )
@@ -72,13 +72,13 @@ def test_an_asynchronous_training_tells_its_webhook(server, receiver):
     assert (last["id"], last["status"], last["output"]["loss"]) == ("told", "succeeded", 1.0)
 
 
-def test_put_is_idempotent(server):
+def test_a_put_of_a_training_is_idempotent(server):
     first = train(server, {"steps": 1}, "PUT", "/trainings/again").json
     again = train(server, {"steps": 1}, "PUT", "/trainings/again").json
     assert (first["status"], again["completed_at"]) == ("succeeded", first["completed_at"])
 
 
-def test_put_during_the_run_shows_its_state_and_cancel_ends_it(server):
+def test_a_put_during_a_training_shows_its_state_and_a_cancel_ends_it(server):
     body = {"input": {"mode": "endless"}}
     assert server.ask("PUT", "/trainings/long", body, Prefer="respond-async").status == 202
     shown = server.ask("PUT", "/trainings/long", body, Prefer="respond-async")
@@ -97,7 +97,7 @@ def test_an_id_that_is_not_the_one_of_the_path_is_refused(server):
     assert (answer.status, answer.json["detail"][0]["loc"]) == (422, ["body", "id"])
 
 
-def test_cancel_of_nothing(server):
+def test_a_cancel_of_an_unknown_training_is_404(server):
     answer = server.ask("POST", "/trainings/nobody/cancel", {})
     assert (answer.status, answer.json) == (404, {})
 
@@ -167,7 +167,7 @@ def test_train_as_a_method_shares_the_object(start):
     assert server.predict({}).json["output"] == 7
 
 
-def test_a_bad_train_that_was_asked_for_stops_the_model(start, tmp_path):
+def test_an_invalid_train_that_was_configured_fails_the_setup(start, tmp_path):
     (tmp_path / "predict.py").write_text(
         "def predict() -> str:\n    return 'p'\n\ndef train(data): ...\n"
     )
@@ -177,7 +177,7 @@ def test_a_bad_train_that_was_asked_for_stops_the_model(start, tmp_path):
     assert "predict.py:4: data: has no type annotation" in server.health()["setup"]["logs"]
 
 
-def test_a_function_that_is_only_called_train_does_no_harm(start):
+def test_an_unrelated_function_named_train_is_ignored(start):
     server = start(
         "def predict() -> str:\n    return 'p'\n\ndef train(data): ...\n",
         predict="predict.py:predict",
@@ -191,7 +191,7 @@ def test_a_function_that_is_only_called_train_does_no_harm(start):
 BESIDE_ASYNC = model_source("http/trainings_beside_async")
 
 
-def test_a_cancel_ends_a_synchronous_training_beside_an_async_predict(start, tmp_path):
+def test_a_cancel_ends_a_synchronous_training_of_an_async_model(start, tmp_path):
     server = start(BESIDE_ASYNC, "--max-concurrency", "2")
     path = tmp_path / "training"
     assert (
@@ -210,7 +210,7 @@ def test_a_cancel_ends_a_synchronous_training_beside_an_async_predict(start, tmp
     assert server.predict({}).json["output"] == pid, "the process is the same"
 
 
-def test_a_synchronous_training_that_goes_on_costs_its_process(start, tmp_path):
+def test_a_synchronous_training_that_ignores_a_cancel_ends_its_process(start, tmp_path):
     server = start(BESIDE_ASYNC, "--cancel-grace", "1s")
     path = tmp_path / "training"
     pid = server.predict({}).json["output"]
@@ -223,7 +223,7 @@ def test_a_synchronous_training_that_goes_on_costs_its_process(start, tmp_path):
     assert server.predict({}).json["output"] != pid
 
 
-def test_a_training_is_asked_for_like_a_prediction(start):
+def test_a_training_can_be_polled_like_a_prediction(start):
     server = start(MODEL)
     for n in range(3):
         server.ask("PUT", f"/predictions/p{n}", {"input": {}})
@@ -240,7 +240,7 @@ def test_a_training_is_asked_for_like_a_prediction(start):
     assert server.get("/trainings?cursor=odd").status == 404
 
 
-def test_pages_of_trainings_have_trainings_alone(start):
+def test_pages_of_trainings_contain_only_trainings(start):
     server = start(MODEL)
     for n in range(102):
         server.ask("PUT", f"/trainings/t{n}", {"input": {"steps": 1}})
@@ -253,7 +253,7 @@ def test_pages_of_trainings_have_trainings_alone(start):
     assert second["next"] is None
 
 
-def test_an_id_of_the_other_kind(start):
+def test_paths_of_predictions_show_trainings_and_not_the_other_way_round(start):
     """The paths of predictions know of trainings too, as their lists always have; those of
     trainings have trainings alone.
     """
@@ -283,7 +283,7 @@ def test_the_events_of_a_training_can_be_read(server):
     assert b"event: completed" in stream.body
 
 
-def test_without_train_there_is_nothing_to_list(start):
+def test_a_model_without_train_lists_no_trainings(start):
     server = start("class Predictor:\n    def predict(self) -> str: return 'ok'\n")
     for path in ("/trainings", "/trainings/x", "/trainings/x/stream"):
         assert server.get(path).status == 404

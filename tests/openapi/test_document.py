@@ -67,7 +67,7 @@ def promised(server, directory: pathlib.Path, base: str = "") -> pathlib.Path:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("base", ["", "/v1"], ids=["own", "v1"])
 @pytest.mark.parametrize("model", [HELLO, FILES, ITERATOR], ids=["hello", "files", "iterator"])
-def test_schemathesis_finds_nothing(start, tmp_path, model, base):
+def test_schemathesis_finds_no_contradiction(start, tmp_path, model, base):
     server = start(model)
     where = [promised(server, tmp_path, base), "--url", f"http://127.0.0.1:{server.port}{base}"]
     found = subprocess.run(

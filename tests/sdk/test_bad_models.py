@@ -28,7 +28,7 @@ def refusals() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)
-def test_refusal(refusals: dict[str, Any], case: Case) -> None:
+def test_each_bad_model_is_refused_in_these_words(refusals: dict[str, Any], case: Case) -> None:
     assert case.expected, "a case without expectation"
     for version, found in refusals.items():
         if tuple(map(int, version.split("."))) < case.since:
@@ -55,5 +55,5 @@ def test_a_problem_of_a_signature_names_its_line(refusals: dict[str, Any]) -> No
                     assert re.match(r"[\w/]+\.py:\d+: ", line), f"{title}: {line}"
 
 
-def test_the_table_is_as_long_as_it_should_be() -> None:
+def test_the_table_of_bad_models_has_at_least_100_cases() -> None:
     assert len(CASES) >= 100

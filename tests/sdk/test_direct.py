@@ -46,7 +46,7 @@ class Refused(BasePredictor):
         return 0
 
 
-def test_what_is_left_out_has_its_default() -> None:
+def test_omitted_inputs_have_their_defaults() -> None:
     got = Predictor().predict("a", need="n")
     assert got == ["a", 2, Path("a.txt"), [1], [], None, "n", 5]
     assert type(got[2]) is Path
@@ -55,12 +55,12 @@ def test_what_is_left_out_has_its_default() -> None:
     assert Static.predict() == Static().predict() == 3
 
 
-def test_what_is_given_is_passed_on_by_name_and_by_place() -> None:
+def test_arguments_are_passed_by_name_and_by_position() -> None:
     assert Predictor().predict("a", 3, need="n")[:2] == ["a", 3]
     assert Predictor.predict(Predictor(), prompt="a", steps=4, need="n")[1] == 4
 
 
-def test_each_call_has_its_own_copy() -> None:
+def test_each_call_has_its_own_copy_of_a_default() -> None:
     model = Predictor()
     for _ in range(2):
         got = model.predict("a", need="n")
@@ -69,12 +69,12 @@ def test_each_call_has_its_own_copy() -> None:
     assert model.predict("a", need="n")[3:5] == [[1], []]
 
 
-def test_what_must_be_given_is_named() -> None:
+def test_a_missing_required_input_is_named() -> None:
     with pytest.raises(TypeError, match=r"predict\(\) missing 1 required argument: 'need'"):
         Predictor().predict("a")
 
 
-def test_the_signature_stays_as_it_was_written() -> None:
+def test_the_signature_is_unchanged() -> None:
     found = inspect.signature(Predictor().predict)
     assert list(found.parameters)[:3] == ["prompt", "steps", "file"]
     assert found.parameters["steps"].default.ge == 1

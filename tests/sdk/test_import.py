@@ -71,7 +71,7 @@ def found() -> dict[str, Any]:
     return ask_all(pathlib.Path(__file__).with_name("imports.py"), question)
 
 
-def test_every_public_name_is_there(found: dict[str, Any]) -> None:
+def test_every_public_name_can_be_imported(found: dict[str, Any]) -> None:
     for version, answer in found.items():
         assert answer["missing"] == [], version
 
@@ -86,7 +86,7 @@ def test_the_package_needs_the_standard_library_only(found: dict[str, Any]) -> N
         assert answer["outside"] == [], version
 
 
-def test_the_modules_are_there_with_the_package_alone() -> None:
+def test_import_cog_makes_its_submodules_available() -> None:
     names = [name for name in MODULES if name.count(".") == 1 and name != "cog.batch"]
     code = "import cog\n" + "".join(f"assert {name}.__name__ == {name!r}\n" for name in names)
     running = {version: start(python, "-c", code) for version, python in every().items()}
@@ -101,7 +101,7 @@ def test_the_errors_of_cog_yaml_are_errors_of_cog() -> None:
     assert issubclass(ConfigDoesNotExist, CogError) and issubclass(PredictorNotSet, CogError)
 
 
-def test_one_exception_has_three_homes() -> None:
+def test_one_exception_can_be_imported_from_three_modules() -> None:
     import cog
     import cog.exceptions
     import cog.server.exceptions
@@ -122,7 +122,7 @@ def test_warnings_of_features_that_may_change_are_shown_and_can_be_filtered() ->
     assert cog.types.ExperimentalFeatureWarning is cog.ExperimentalFeatureWarning
 
 
-def test_what_input_returns_is_a_frozen_dataclass() -> None:
+def test_input_returns_a_frozen_dataclass() -> None:
     import dataclasses
 
     import cog
@@ -191,7 +191,7 @@ def test_every_file_is_imported_without_a_warning() -> None:
         assert (process.returncode, errors) == (0, ""), version
 
 
-def test_what_the_runner_imports_late_is_imported_before_a_model_that_could_hide_it() -> None:
+def test_modules_that_the_runner_needs_later_are_imported_before_the_model() -> None:
     from cog.internal.contract.search import LATE
 
     imported = set()

@@ -22,7 +22,9 @@ HEADER = "from typing import *\nfrom cog import Input, Path, Secret\n"
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[f"{r['input']} {r.get('value')}" for r in ROWS])
-def test_the_message_is_that_of_the_server(row: dict[str, Any], tmp_path: pathlib.Path) -> None:
+def test_each_message_is_the_same_as_the_servers(
+    row: dict[str, Any], tmp_path: pathlib.Path
+) -> None:
     model = tmp_path / "model.py"
     model.write_text(f"{HEADER}def predict({row['input']}) -> str:\n    return ''\n")
     loaded = load(f"{model}:predict")

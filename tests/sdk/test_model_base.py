@@ -38,7 +38,7 @@ class Late(BaseModel):
     b: int
 
 
-def test_fields_by_keyword_and_in_order() -> None:
+def test_fields_are_given_by_keyword_and_keep_their_order() -> None:
     assert Item(x=1, tags=["a"]) == Item(1, ["a"])
     assert Late(b=1).a == "a", "a field without default after one with"
     with pytest.raises(TypeError, match="'b'"):
@@ -52,7 +52,7 @@ def test_unknown_keywords_are_ignored() -> None:
 
 
 @pytest.mark.parametrize(("given", "kept"), [(1, 1), (1.0, 1), ("1", 1), (" 1 ", 1)])
-def test_numbers_are_made_exact(given: Any, kept: int) -> None:
+def test_numbers_are_converted_without_loss(given: Any, kept: int) -> None:
     made = Item(x=given)
     assert (made.x, type(made.x)) == (kept, int)
     assert type(Child(x=given).x) is float
@@ -69,11 +69,11 @@ def test_mutable_defaults_are_copies() -> None:
     assert Item(x=1).tags == []
 
 
-def test_inherited_and_overridden_fields() -> None:
+def test_fields_are_inherited_and_can_be_overridden() -> None:
     assert list(Child(x=1).dict()) == ["x", "tags", "note", "more"]
 
 
-def test_private_names_and_class_variables_are_no_fields() -> None:
+def test_private_names_and_class_variables_are_not_fields() -> None:
     assert (Item(x=1).kind, Item(x=1)._hidden) == ("item", 3)
 
 
@@ -92,7 +92,7 @@ def test_nested_models_are_made_of_dicts() -> None:
     )
 
 
-def test_files_and_secrets() -> None:
+def test_fields_can_be_files_and_secrets() -> None:
     class Files(BaseModel):
         file: Path
         key: Secret
@@ -102,7 +102,7 @@ def test_files_and_secrets() -> None:
 
 
 @pytest.mark.parametrize("library", [pydantic, pydantic.v1])
-def test_fields_of_pydantic(library: Any) -> None:
+def test_fields_can_be_declared_with_the_field_of_pydantic(library: Any) -> None:
     class Mixed(BaseModel):
         a: int = library.Field(description="needed")
         b: int = library.Field(default=3, ge=1)
@@ -114,7 +114,7 @@ def test_fields_of_pydantic(library: Any) -> None:
         Mixed(d=1)
 
 
-def test_options_of_the_class() -> None:
+def test_the_options_of_the_class_are_those_of_a_dataclass() -> None:
     class Frozen(BaseModel, frozen=True):
         x: int
 
@@ -125,7 +125,7 @@ def test_options_of_the_class() -> None:
         hash(Item(x=1))
 
 
-def test_a_dataclass_is_not_mixed_in() -> None:
+def test_a_model_cannot_derive_from_a_plain_dataclass() -> None:
     @dataclasses.dataclass
     class Data:
         x: int
@@ -141,7 +141,7 @@ def test_objects_can_be_pickled_and_changed() -> None:
     assert repr(made) == "Item(x=5, tags=[], note=None)"
 
 
-def test_a_union_takes_the_exact_member() -> None:
+def test_a_union_keeps_a_value_of_its_exact_member() -> None:
     class Either(BaseModel):
         v: Union[int, str]
 
@@ -159,7 +159,7 @@ def test_a_model_is_a_dataclass_to_every_caller() -> None:
     assert dataclasses.replace(made, x=5).x == 5.0
 
 
-def test_what_is_a_dataclass() -> None:
+def test_models_are_dataclasses_unless_switched_off() -> None:
     class Manual(BaseModel, auto_dataclass=False):
         x: int
 
@@ -201,7 +201,7 @@ def test_a_model_can_be_decorated_as_a_dataclass() -> None:
         Decorated(1, unknown=2)
 
 
-def test_the_options_of_the_decorator_count() -> None:
+def test_the_options_of_the_decorator_are_used() -> None:
     @dataclasses.dataclass(frozen=True, order=True)
     class Point(BaseModel):
         x: int
@@ -240,7 +240,7 @@ def test_a_class_that_decorates_itself_has_its_fields() -> None:
     assert list(Manual.__cog_fields__) == ["x", "tags"]
 
 
-def test_slots() -> None:
+def test_a_model_can_have_slots() -> None:
     slots: Any = {"slots": True} if sys.version_info >= (3, 10) else {}
 
     @dataclasses.dataclass(**slots)
@@ -252,7 +252,7 @@ def test_slots() -> None:
     assert [field.has_default for field in Slotted.__cog_fields__.values()] == [False, True]
 
 
-def test_the_default_stands_at_the_class_and_not_at_an_object_without_the_field() -> None:
+def test_the_default_is_on_the_class_and_not_on_an_object_without_the_field() -> None:
     class Lazy(BaseModel):
         x: int = 5
 
@@ -272,7 +272,7 @@ def test_post_init_is_called() -> None:
     assert Doubled(x="2").x == 4
 
 
-def test_none_fits_a_field_with_the_default_none() -> None:
+def test_a_field_with_the_default_none_accepts_none() -> None:
     class Lax(BaseModel):
         x: int = None
         pair: Tuple[int, str] = None

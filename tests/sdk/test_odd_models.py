@@ -28,7 +28,7 @@ def loaded() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)
-def test_warning(loaded: dict[str, Any], case: Case) -> None:
+def test_each_odd_model_has_these_warnings(loaded: dict[str, Any], case: Case) -> None:
     wanted = [value for word, value in case.expected if word == "warns"]
     assert wanted, "a case without expectation"
     for version, found in loaded.items():
@@ -45,7 +45,7 @@ def test_warning(loaded: dict[str, Any], case: Case) -> None:
             assert word != "not" or value not in str(result), f"{version}: it tells {value}"
 
 
-def test_a_warning_says_what_to_do(loaded: dict[str, Any]) -> None:
+def test_each_warning_says_what_to_do(loaded: dict[str, Any]) -> None:
     for found in loaded.values():
         for title, result in found.items():
             for line in result["warnings"]:

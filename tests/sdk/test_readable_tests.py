@@ -77,10 +77,10 @@ OFFENCES = {
 
 
 @pytest.mark.parametrize("what", OFFENCES)
-def test_an_offence_is_found(what: str) -> None:
+def test_each_offence_is_found(what: str) -> None:
     assert len(list(flaws(OFFENCES[what]))) == 1
 
 
-def test_short_models_and_other_strings_are_fine() -> None:
+def test_short_models_and_other_strings_are_allowed() -> None:
     page = "a page\n" * 20
     assert list(flaws(f"MODEL = {_PREDICT!r}\nTEXT = {page!r}\nB = A.replace('x', 'y')")) == []

@@ -245,7 +245,9 @@ def fits(found: str, want: str) -> bool:
 
 
 @pytest.mark.parametrize("row", range(len(ROWS)), ids=[f"{a} {e}"[:60] for a, e, _ in ROWS])
-def test_returned_value(answers: dict[str, list[str]], row: int) -> None:
+def test_a_returned_value_is_answered_or_refused_like_this(
+    answers: dict[str, list[str]], row: int
+) -> None:
     for version, found in answers.items():
         assert fits(found[row], ROWS[row][2]), f"{version}: {found[row]}"
 
@@ -253,9 +255,11 @@ def test_returned_value(answers: dict[str, list[str]], row: int) -> None:
 @pytest.mark.parametrize(
     "row", range(len(RICH_ROWS)), ids=[f"{a} {e}"[:60] for a, e, _ in RICH_ROWS]
 )
-def test_returned_value_of_a_library(rich_answers: list[str], row: int) -> None:
+def test_a_returned_value_of_a_library_is_answered_or_refused_like_this(
+    rich_answers: list[str], row: int
+) -> None:
     assert fits(rich_answers[row], RICH_ROWS[row][2]), rich_answers[row]
 
 
-def test_the_table_is_as_long_as_it_should_be() -> None:
+def test_the_table_of_returned_values_has_at_least_60_rows() -> None:
     assert len(ROWS) >= 60

@@ -50,12 +50,14 @@ def documents_with_pydantic() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)
-def test_schema(documents: dict[str, Any], case: Case) -> None:
+def test_each_model_has_this_schema(documents: dict[str, Any], case: Case) -> None:
     check(documents, case)
 
 
 @pytest.mark.parametrize("case", PYDANTIC, ids=lambda case: case.title)
-def test_schema_with_pydantic(documents_with_pydantic: dict[str, Any], case: Case) -> None:
+def test_each_model_with_pydantic_has_this_schema(
+    documents_with_pydantic: dict[str, Any], case: Case
+) -> None:
     check(documents_with_pydantic, case)
 
 
@@ -79,7 +81,7 @@ def check(documents: dict[str, Any], case: Case) -> None:
         assert streams == bool(case.want("streaming")), version
 
 
-def test_the_table_is_as_long_as_it_should_be() -> None:
+def test_the_table_of_schemas_has_at_least_120_cases() -> None:
     assert len(CASES) >= 120
 
 

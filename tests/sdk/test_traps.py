@@ -26,12 +26,12 @@ def results() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", TRAPS)
-def test_trap(results: dict[str, Any], name: str) -> None:
+def test_each_trap_is_avoided_on_every_python(results: dict[str, Any], name: str) -> None:
     for version, found in results.items():
         assert found[name] == "", f"{version}: {found[name]}"
 
 
-def test_there_are_eighteen() -> None:
+def test_there_are_eighteen_traps() -> None:
     assert {name[5:7] for name in TRAPS} == {f"{number:02}" for number in range(1, 19)}
 
 

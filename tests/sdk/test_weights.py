@@ -80,12 +80,12 @@ def answers() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("row", range(len(ROWS)), ids=[f"{r[0]}, {r[1]}, {r[2]}" for r in ROWS])
-def test_weights(answers: dict[str, Any], row: int) -> None:
+def test_setup_gets_weights_by_its_annotation(answers: dict[str, Any], row: int) -> None:
     for version, found in answers.items():
         assert found[row][:2] == list(ROWS[row][3:]), f"{version}: {found[row]}"
 
 
-def test_the_functions_of_cog_say_what_setup_gets(answers: dict[str, Any]) -> None:
+def test_the_functions_of_cog_report_the_weights_of_setup(answers: dict[str, Any]) -> None:
     for found in answers.values():
         assert all(row[3:] == [True, row[0]] for row in found)
 

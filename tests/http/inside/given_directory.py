@@ -44,7 +44,7 @@ def refused(tmp_path, given) -> str:
     return done.stderr
 
 
-def test_a_read_only_file_system(mounted, tmp_path):
+def test_a_read_only_file_system_is_an_error_that_names_it(mounted, tmp_path):
     given = mounted("ro")
     said = refused(tmp_path, given)
     assert (
@@ -55,7 +55,7 @@ def test_a_read_only_file_system(mounted, tmp_path):
     assert "mount a volume there that can be written" in said
 
 
-def test_a_full_file_system(mounted, tmp_path):
+def test_a_full_file_system_is_an_error_that_names_it(mounted, tmp_path):
     given = mounted("size=4k,nr_inodes=4")
     said = refused(tmp_path, given)
     assert "no space left on device; " in said and f"{given} belongs to uid 0" in said

@@ -39,7 +39,7 @@ def server(start, tmp_path):
     return made
 
 
-def test_it_appears_when_setup_has_succeeded_and_goes_with_the_server(server, tmp_path):
+def test_the_ready_file_appears_after_setup_and_is_removed_with_the_server(server, tmp_path):
     READY.parent.mkdir()
     READY.touch()  # of an earlier server in the same container
     made = server(INSIDE)
@@ -53,7 +53,7 @@ def test_it_appears_when_setup_has_succeeded_and_goes_with_the_server(server, tm
     assert not READY.exists()
 
 
-def test_it_does_not_appear_when_setup_failed(server, tmp_path):
+def test_the_ready_file_does_not_appear_when_setup_failed(server, tmp_path):
     (tmp_path / "go").write_text("fail")
     made = server(INSIDE)
     made.wait_status("SETUP_FAILED")
@@ -62,7 +62,7 @@ def test_it_does_not_appear_when_setup_failed(server, tmp_path):
     assert not READY.exists()
 
 
-def test_it_does_not_appear_outside_of_kubernetes(server, tmp_path):
+def test_the_ready_file_does_not_appear_outside_of_kubernetes(server, tmp_path):
     (tmp_path / "go").touch()
     made = server({"KUBERNETES_SERVICE_HOST": ""})
     made.wait_status("READY")

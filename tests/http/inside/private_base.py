@@ -65,7 +65,7 @@ def file():
 
 
 @pytest.mark.parametrize("trap", [open_to_all, readable, link, dangling, file])
-def test_a_directory_that_is_not_ours_alone_is_not_used(serve, trap):
+def test_a_base_directory_open_to_others_is_not_used(serve, trap):
     trap()
     before = sorted(path.name for path in SHM.rglob("*"))
     server = serve()
@@ -77,7 +77,7 @@ def test_a_directory_that_is_not_ours_alone_is_not_used(serve, trap):
     assert sorted(path.name for path in SHM.rglob("*")) == before
 
 
-def test_one_that_becomes_another_while_the_server_runs_is_used_no_more(serve, tmp_path):
+def test_a_base_directory_replaced_while_the_server_runs_is_no_longer_used(serve, tmp_path):
     server = serve()
     assert directory(server).parent == BASE
     BASE.rename(SHM / "away")  # as a model may remove it
@@ -90,7 +90,7 @@ def test_one_that_becomes_another_while_the_server_runs_is_used_no_more(serve, t
     assert directory(server).is_dir()
 
 
-def test_left_links_are_not_swept(serve):
+def test_leftover_links_are_not_swept(serve):
     """What looks like the directory of a server that was killed may be another's trap."""
     target = SHM / "target"
     target.mkdir()

@@ -52,7 +52,9 @@ def test_a_download_is_not_redirected_to_a_private_one(server, public, store):
     assert store.got == []
 
 
-def test_a_download_is_not_redirected_to_one_that_is_spelled_in_another_way(server, public, store):
+def test_a_download_is_not_redirected_to_a_private_address_in_another_spelling(
+    server, public, store
+):
     to = (
         store.add("/my%20secret.txt", b"secret")
         .replace("127.0.0.1", "１２７。0。0。1")

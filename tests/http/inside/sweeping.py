@@ -24,7 +24,7 @@ def machine():
 
 
 @pytest.mark.parametrize("who", ["serve", "predict", "check"])
-def test_nobody_removes_what_a_server_that_is_down_has_left(start, tmp_path, who):
+def test_directories_of_a_stopped_server_are_not_swept(start, tmp_path, who):
     """Neither its own directory nor one that an operator has chosen, whatever that is called."""
     flags = (("--port", "5000"), ("--working-dir", str(CHOSEN)))
     for some in flags:
