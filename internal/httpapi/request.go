@@ -71,18 +71,20 @@ func (a *API) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// readSized reads n bytes. It allocates memory for a large body only once the beginning has come,
-// because a client can announce any length for free.
+// readSized reads n bytes. It allocates memory in steps, each once the bytes before it have come,
+// because a client can announce any length for free, and HTTP/2 on many streams at once.
 func readSized(r io.Reader, n int) ([]byte, error) {
-	const beginning = 1 << 20
-	body := make([]byte, min(n, beginning))
-	got, err := io.ReadFull(r, body)
-	if err != nil || got == n {
-		return body, err
+	var body []byte
+	for _, size := range [...]int{32 << 10, 1 << 20, n} {
+		size = min(size, n)
+		grown := make([]byte, size)
+		got := copy(grown, body)
+		body = grown
+		if _, err := io.ReadFull(r, body[got:]); err != nil || size == n {
+			return body, err
+		}
 	}
-	body = append(make([]byte, 0, n), body...)[:n]
-	_, err = io.ReadFull(r, body[got:])
-	return body, err
+	return body, nil
 }
 
 // patientReader gives up on a body if nothing comes for a while. A slow body may take its time.
