@@ -3,15 +3,11 @@ package httpapi
 import (
 	"encoding/json"
 	"net/http"
-	"unicode/utf8"
 
 	"github.com/coggo/coggo/internal/prediction"
 )
 
-const (
-	pageSize  = 100
-	bodyLimit = 1 << 10 // bytes of an input, output or log in a list
-)
+const pageSize = 100
 
 type page struct {
 	Results []json.RawMessage `json:"results"`
@@ -28,7 +24,7 @@ func (a *API) list(only prediction.Method) handler {
 		}
 		body := page{Results: make([]json.RawMessage, 0, len(predictions))}
 		for _, p := range predictions {
-			body.Results = append(body.Results, short(p.Snapshot()).AppendJSON(nil))
+			body.Results = append(body.Results, p.Snapshot().Short().AppendJSON(nil))
 		}
 		if next != "" {
 			body.Next = &next
@@ -36,24 +32,4 @@ func (a *API) list(only prediction.Method) handler {
 		writeJSON(w, http.StatusOK, body)
 		return nil
 	}
-}
-
-// short leaves out large members.
-func short(s prediction.Snapshot) prediction.Snapshot {
-	if len(s.Input) > bodyLimit {
-		s.Input = json.RawMessage("null")
-	}
-	if s.OutputLen() > bodyLimit {
-		s.Output, s.Items = prediction.Value{}, nil
-	}
-	if cut := len(s.Logs) - bodyLimit; cut > 0 {
-		for range utf8.UTFMax - 1 { // drop the rest of a character that was cut
-			if utf8.RuneStart(s.Logs[cut]) {
-				break
-			}
-			cut++
-		}
-		s.Logs = s.Logs[cut:]
-	}
-	return s
 }

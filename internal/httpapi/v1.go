@@ -83,7 +83,7 @@ func (a *API) listV1(w http.ResponseWriter, r *http.Request) error {
 	}
 	results := make([]json.RawMessage, 0, len(predictions))
 	for _, p := range predictions {
-		s, err := a.viewV1(r, short(p.Snapshot()))
+		s, err := a.viewV1(r, p.Snapshot().Short())
 		if err != nil {
 			return err
 		}

@@ -66,12 +66,14 @@ func (n Entry) Complete() Request {
 
 // Stored is a Snapshot read back.
 type Stored struct {
+	ID          string          `json:"id"`
 	Input       json.RawMessage `json:"input"`
 	Status      Status          `json:"status"`
 	Output      json.RawMessage `json:"output"`
 	Error       string          `json:"error"`
 	Logs        string          `json:"logs"`
 	Metrics     json.RawMessage `json:"metrics"`
+	CreatedAt   string          `json:"created_at"`
 	StartedAt   time.Time       `json:"started_at"`
 	CompletedAt time.Time       `json:"completed_at"`
 }
@@ -80,6 +82,35 @@ type Stored struct {
 func ReadSnapshot(data []byte) (s Stored, err error) {
 	err = Decode(data, &s, map[string]*json.RawMessage{"input": &s.Input, "output": &s.Output})
 	return s, err
+}
+
+// ReadMore returns the members of a snapshot that Snapshot.More has added: those after the last one
+// that every snapshot has.
+func ReadMore(data []byte) json.RawMessage {
+	var more []byte
+	scan := jsonscan.Scanner{Text: data, MaxDepth: maxEntryDepth}
+	scan.Space()
+	last := false
+	_ = scan.Object(func(m jsonscan.Member) { // it was read before
+		key := data[m.Key.Start:m.Key.End]
+		if last {
+			more = append(append(append(append(more, ','), key...), ':'), data[m.Value.Start:m.Value.End]...)
+		}
+		last = last || string(key) == `"completed_at"`
+	})
+	if more == nil {
+		return nil
+	}
+	more[0] = '{'
+	return append(more, '}')
+}
+
+// Restored returns the finished prediction of a snapshot that was read back. r is its request,
+// whose Echo is what clients are shown of the input.
+func (s Stored) Restored(r Request, output Value) *Prediction {
+	return Restore(r, s.StartedAt, s.Logs, Result{
+		Status: s.Status, Output: output, Error: s.Error, Metrics: s.Metrics, CompletedAt: s.CompletedAt,
+	})
 }
 
 // Decode decodes a JSON object into v, but takes the members that large names as they are:

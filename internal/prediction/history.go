@@ -176,6 +176,13 @@ func (p *Prediction) Attach() (detach func() (orphaned bool)) {
 	}
 }
 
+// Watched reports whether somebody waits on a connection.
+func (p *Prediction) Watched() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.readers > 0
+}
+
 // Keep lets the prediction go on when its clients disconnect, because another client will ask for
 // the result. It reports false if the last client has already left, so that the prediction is being
 // canceled.

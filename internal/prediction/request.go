@@ -65,13 +65,15 @@ type Request struct {
 	TraceParent   string            `json:"traceparent,omitzero"`
 	TraceState    string            `json:"tracestate,omitzero"`
 	CancelAfter   time.Duration     `json:"cancel_after,omitzero"` // 0: no deadline
+	Deadline      time.Time         `json:"deadline,omitzero"`     // CancelAfter counted from the acceptance by another server
 	// The Seal of an Input that is not kept because it has secrets.
 	Sealed string `json:"sealed,omitzero"`
 	// No client waits on a connection, see Prediction.Attach.
 	Detached bool `json:"detached,omitzero"`
 
 	// Unknown members of a body without input: perhaps inputs in the wrong place.
-	Strays []string `json:"-"`
+	Followed bool     `json:"-"` // somebody waits for its end or reads its events, from the start
+	Strays   []string `json:"-"`
 	// It may wait for a slot where others may not, because its client cannot handle a refusal.
 	Patient bool `json:"-"`
 }

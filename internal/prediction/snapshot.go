@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"time"
+	"unicode/utf8"
 )
 
 // TimeFormat is the format of every time: RFC 3339, UTC, microseconds. Because fromisoformat of
@@ -33,6 +34,30 @@ type Snapshot struct {
 	StartedAt   time.Time
 	CompletedAt time.Time
 	More        json.RawMessage // a non-empty object whose members are appended; may be nil
+}
+
+// shortBytes is how much of an input, an output or a log Short leaves.
+const shortBytes = 1 << 10
+
+// Short is the snapshot for a list: without a large input or output, and with the end of a long
+// log.
+func (s Snapshot) Short() Snapshot {
+	if len(s.Input) > shortBytes {
+		s.Input = json.RawMessage("null")
+	}
+	if s.OutputLen() > shortBytes {
+		s.Output, s.Items = Value{}, nil
+	}
+	if cut := len(s.Logs) - shortBytes; cut > 0 {
+		for range utf8.UTFMax - 1 { // drop the rest of a character that was cut
+			if utf8.RuneStart(s.Logs[cut]) {
+				break
+			}
+			cut++
+		}
+		s.Logs = s.Logs[cut:]
+	}
+	return s
 }
 
 // MarshalJSON keeps Input, Output and Metrics byte for byte.

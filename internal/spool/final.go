@@ -107,8 +107,11 @@ func TextIn(file *os.File) (Text, error) {
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	return opened{file, info.Size()}, nil
+	return SectionOf(file, 0, info.Size()), nil
 }
+
+// SectionOf is the text of n bytes at an offset of a file, which it owns from now on.
+func SectionOf(file *os.File, at, n int64) Text { return opened{file, at, n} }
 
 // CopyOutput links the output of id from another journal to the entry of id in this one.
 func (j *Journal) CopyOutput(id string, from *Journal) error {
@@ -183,15 +186,15 @@ func (s stored) WriteTo(w io.Writer) (written int64, err error) {
 
 // opened is the text in an open file.
 type opened struct {
-	file *os.File // closed by the garbage collector
-	n    int64
+	file  *os.File // closed by the garbage collector
+	at, n int64
 }
 
 // Len returns the length of the text.
 func (o opened) Len() int { return int(o.n) }
 
 // WriteTo writes the text. Several goroutines may call it at once.
-func (o opened) WriteTo(w io.Writer) (int64, error) { return copyPart(w, o.file, 0, o.n) }
+func (o opened) WriteTo(w io.Writer) (int64, error) { return copyPart(w, o.file, o.at, o.n) }
 
 func copyPart(w io.Writer, file *os.File, at, n int64) (int64, error) {
 	buf := make([]byte, min(n, 64<<10)+1)

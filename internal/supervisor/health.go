@@ -15,7 +15,18 @@ import (
 type Health struct {
 	Summary
 	Runners    []RunnerHealth // of each, when there are several
+	Queue      *QueueHealth   // of the queue that the server shares with others; nil if there is none
 	RetryAfter time.Duration  // when a server that is not well may be; 0: not by itself
+}
+
+// QueueHealth is how a queue is that many servers share.
+type QueueHealth struct {
+	Connected bool
+	Model     string // OWNER/MODEL[:VERSION]; empty while no worker has served one
+	Workers   int    // that take predictions
+	Slots     int    // of all of them
+	Waiting   int    // predictions that no worker has
+	Running   int    // predictions that a worker has
 }
 
 // RunnerHealth is how one of several runners is.

@@ -300,9 +300,7 @@ func (s *Supervisor) restore(from *spool.Journal, n prediction.Entry) (*flight, 
 	n.Input = final.Input
 	f := s.newFlight(n.Complete(), nil, schema.Checked{})
 	f.run = n.Run
-	f.prediction = prediction.Restore(n.Complete(), final.StartedAt, final.Logs, prediction.Result{
-		Status: final.Status, Output: output, Error: final.Error, Metrics: final.Metrics, CompletedAt: final.CompletedAt,
-	})
+	f.prediction = final.Restored(n.Complete(), output)
 	f.accepted, f.keepResult = final.CompletedAt, true
 	return f, nil
 }

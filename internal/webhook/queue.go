@@ -185,7 +185,10 @@ func (q *Queue) finish() {
 	q.mu.Lock()
 	body, onDelivered := q.final, q.onDelivered
 	q.mu.Unlock()
-	if q.target.wants(prediction.WebhookCompleted) && !q.s.deliver(q.target, body) {
+	switch {
+	case q.s.Elsewhere != nil:
+		q.s.Elsewhere(q.target)
+	case q.target.wants(prediction.WebhookCompleted) && !q.s.deliver(q.target, body):
 		return // stopped: still owed
 	}
 	if onDelivered != nil {

@@ -23,6 +23,10 @@ type Options struct {
 	Observe   func(e prediction.WebhookEvent, attempt int, result string) // called after each attempt; may be nil
 	GaveUp    func(Undelivered, error)                                    // called when a terminal event is given up, and why; may be nil
 
+	// Elsewhere, if set, is called in place of the delivery of a terminal event, which somebody else
+	// does, once everything before it has gone out.
+	Elsewhere func(Target)
+
 	Attempts  uint          // for the terminal event; 0: 12
 	RetryWait time.Duration // before the second attempt, doubling after it; 0: 100 ms
 	Timeout   time.Duration // of one attempt; 0: 10 s

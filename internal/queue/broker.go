@@ -1,0 +1,298 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// The assets in the broker. Whoever starts makes those that are missing, and leaves the others as
+// they are.
+const (
+	askedStream     = "COGGO_Q" // requests that have not ended
+	stateStream     = "COGGO_P" // the state of each prediction
+	hookStream      = "COGGO_H" // terminal webhooks that are owed
+	directoryStream = "COGGO_W" // models and workers
+	objectStore     = "COGGO_F" // bodies that are too large for a message
+	hookConsumer    = "hooks"
+)
+
+// ackWait is how long a worker may be silent about a message before another one gets it.
+const ackWait = 10 * time.Second
+
+// heartbeat is how often a worker says that it still has a message. Three fit into ackWait, so one
+// or two may be lost.
+const heartbeat = 3 * time.Second
+
+// The oldest broker that knows a lifetime for each message, batches of direct gets, and limits of
+// pulls that can be raised.
+const oldestMajor, oldestMinor = 2, 12
+
+// patience is how long a request to the broker may take before it counts as lost.
+const patience = 5 * time.Second
+
+// broker is the connection to the broker, and what is asked of it.
+type broker struct {
+	nc       *nats.Conn
+	js       jetstream.JetStream
+	states   jetstream.Stream
+	requests jetstream.Stream
+	objects  jetstream.ObjectStore
+	replicas int
+	refused  atomic.Pointer[string] // the last thing that the broker did not permit
+	log      *slog.Logger
+}
+
+// dial connects in the background: the broker may start after this process, and come and go.
+func dial(c Config, name string, log *slog.Logger, onReconnect func()) (*broker, error) {
+	b := &broker{replicas: max(1, c.Replicas), log: log}
+	options := []nats.Option{
+		nats.Name(name),
+		nats.RetryOnFailedConnect(true),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(250 * time.Millisecond),
+		nats.ReconnectJitter(100*time.Millisecond, 100*time.Millisecond),
+		nats.Timeout(2 * time.Second),
+		nats.PingInterval(5 * time.Second), // a broker that hangs is left after 10 s
+		nats.MaxPingsOutstanding(2),
+		// Without a buffer a request fails at once while there is no broker. From a buffer it would
+		// go out later, when its client has long been told that it was not accepted.
+		nats.ReconnectBufSize(-1),
+		nats.ErrorHandler(b.onError),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				log.Warn("the queue's broker is gone", "error", err)
+			}
+		}),
+		nats.ReconnectHandler(func(nc *nats.Conn) {
+			log.Info("the queue's broker is back", "broker", nc.ConnectedServerName())
+			onReconnect()
+		}),
+	}
+	if c.Creds != "" {
+		options = append(options, credentials(c.Creds))
+	}
+	if c.CA != "" {
+		options = append(options, nats.RootCAs(c.CA))
+	}
+	var err error
+	if b.nc, err = nats.Connect(c.URL, options...); err != nil {
+		return nil, fmt.Errorf("--queue: %w", err)
+	}
+	b.js, err = jetstream.New(b.nc)
+	return b, err
+}
+
+// credentials reads a file with a JWT and its key, or with the seed of an NKey alone.
+func credentials(path string) nats.Option {
+	if data, err := os.ReadFile(path); err == nil && strings.HasPrefix(strings.TrimSpace(string(data)), "SU") {
+		option, err := nats.NkeyOptionFromSeed(path)
+		if err == nil {
+			return option
+		}
+		return func(*nats.Options) error { return fmt.Errorf("--queue-creds: %w", err) }
+	}
+	return nats.UserCredentials(path)
+}
+
+// onError hears of what no request is answered with. A missing right is one of these: the request
+// itself only gets no answer.
+func (b *broker) onError(_ *nats.Conn, _ *nats.Subscription, err error) {
+	if errors.Is(err, nats.ErrPermissionViolation) {
+		text := err.Error()
+		b.refused.Store(&text)
+	}
+	b.log.Warn("the queue's broker reports an error", "error", err)
+}
+
+// connected reports whether there is a broker now.
+func (b *broker) connected() bool { return b.nc.IsConnected() }
+
+// usable returns why this broker can't carry a queue: it is too old, or has no JetStream.
+func (b *broker) usable(ctx context.Context) error {
+	if version := b.nc.ConnectedServerVersion(); olderThan(version, oldestMajor, oldestMinor) {
+		return fmt.Errorf("the broker is nats-server %s; the queue needs %d.%d or later", version, oldestMajor, oldestMinor)
+	}
+	_, err := b.js.AccountInfo(ctx)
+	switch {
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+		return fmt.Errorf("the broker has no JetStream for this user: start nats-server with -js, or enable it for the account: %w", err)
+	}
+	return nil // other errors say nothing of the broker: this user may only not be permitted to ask
+}
+
+// olderThan compares the start of a version such as 2.15.1-beta.
+func olderThan(version string, major, minor int) bool {
+	parts := strings.SplitN(strings.TrimPrefix(version, "v"), ".", 3)
+	if len(parts) < 2 {
+		return false
+	}
+	a, errA := strconv.Atoi(parts[0])
+	b, errB := strconv.Atoi(parts[1])
+	if errA != nil || errB != nil {
+		return false
+	}
+	return a < major || a == major && b < minor
+}
+
+// assets makes what is missing in the broker.
+func (b *broker) assets(ctx context.Context) (err error) {
+	// A direct get may be answered by a replica that lags behind. One broker has none.
+	direct := b.replicas == 1
+	if b.requests, err = b.stream(ctx, jetstream.StreamConfig{
+		Name: askedStream, Subjects: []string{askedPrefix + ">"}, Retention: jetstream.WorkQueuePolicy,
+		Discard: jetstream.DiscardNew, Description: "Coggo: predictions that have not ended",
+	}); err != nil {
+		return err
+	}
+	if b.states, err = b.stream(ctx, jetstream.StreamConfig{
+		Name: stateStream, Subjects: []string{statePrefix + ">"}, MaxMsgsPerSubject: 1, AllowMsgTTL: true,
+		AllowDirect: direct, Discard: jetstream.DiscardNew, Description: "Coggo: the state of each prediction",
+		// Those who wait hear of a state only once it is stored: the end of a worker that has lost
+		// its claim never reaches them.
+		RePublish: &jetstream.RePublish{Source: statePrefix + ">", Destination: storedPrefix + ">"},
+	}); err != nil {
+		return err
+	}
+	if _, err = b.stream(ctx, jetstream.StreamConfig{
+		Name: hookStream, Subjects: []string{hookPrefix + ">"}, Retention: jetstream.WorkQueuePolicy,
+		Discard: jetstream.DiscardNew, Description: "Coggo: terminal webhooks that are owed",
+	}); err != nil {
+		return err
+	}
+	if _, err = b.stream(ctx, jetstream.StreamConfig{
+		Name: directoryStream, Subjects: []string{directoryPrefix + ">"}, MaxMsgsPerSubject: 1, AllowMsgTTL: true,
+		Description: "Coggo: models and workers",
+	}); err != nil {
+		return err
+	}
+	if _, err = b.consumer(ctx, hookStream, hookConsumer, hookPrefix+">"); err != nil {
+		return err
+	}
+	b.objects, err = b.js.ObjectStore(ctx, objectStore)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		b.objects, err = b.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
+			Bucket: objectStore, Replicas: b.replicas, TTL: 7 * 24 * time.Hour, Description: "Coggo: large bodies and files",
+		})
+	}
+	return b.explain("object store "+objectStore, err)
+}
+
+func (b *broker) stream(ctx context.Context, c jetstream.StreamConfig) (jetstream.Stream, error) {
+	c.Storage, c.Replicas = jetstream.FileStorage, b.replicas
+	s, err := b.js.Stream(ctx, c.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		s, err = b.js.CreateStream(ctx, c)
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another process was faster
+			s, err = b.js.Stream(ctx, c.Name)
+		}
+	}
+	return s, b.explain("stream "+c.Name, err)
+}
+
+// consumer returns the consumer of a stream that many processes share.
+func (b *broker) consumer(ctx context.Context, stream, name, filter string) (jetstream.Consumer, error) {
+	c, err := b.js.Consumer(ctx, stream, name)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		c, err = b.js.CreateConsumer(ctx, stream, jetstream.ConsumerConfig{
+			Durable: name, FilterSubject: filter, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait,
+			MaxDeliver:    -1,
+			MaxAckPending: -1,   // the default of 1,000 would stop a large fleet
+			MaxWaiting:    8192, // pulls at once, one for each free slot; the default is 512
+			Replicas:      b.replicas,
+		})
+		if errors.Is(err, jetstream.ErrConsumerExists) {
+			c, err = b.js.Consumer(ctx, stream, name)
+		}
+	}
+	return c, b.explain("consumer "+name+" of the stream "+stream, err)
+}
+
+// explain adds to an error which asset is missing, and what the broker did not permit.
+func (b *broker) explain(asset string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if refused := b.refused.Load(); refused != nil {
+		return fmt.Errorf("the queue needs the %s: %w: the broker reports %s", asset, err, *refused)
+	}
+	return fmt.Errorf("the queue needs the %s: %w", asset, err)
+}
+
+// wrongSequence reports that somebody else has changed the state, or asked for the id, before.
+func wrongSequence(err error) bool {
+	var e *jetstream.APIError
+	return errors.As(err, &e) && (e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}
+
+// full reports that the broker has no room, or no more than it was given.
+func full(err error) bool {
+	var e *jetstream.APIError
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.ErrorCode {
+	case 10023, 10028, 10047, 10077: // insufficient resources, memory, storage; the store failed
+		return true
+	}
+	return false
+}
+
+// attempt is how long one publish waits for its answer, before it is made again.
+const attempt = time.Second
+
+// publish publishes once.
+func (b *broker) publish(ctx context.Context, m *nats.Msg, options ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
+	ctx, cancel := context.WithTimeout(ctx, attempt)
+	defer cancel()
+	return b.js.PublishMsg(ctx, m, options...)
+}
+
+// put stores the next state of a prediction if the present one has the sequence after. It returns
+// the new sequence.
+func (b *broker) put(ctx context.Context, s state, after uint64, keep time.Duration) (uint64, error) {
+	options := []jetstream.PublishOpt{jetstream.WithExpectLastSequencePerSubject(after)}
+	if keep > 0 {
+		options = append(options, jetstream.WithMsgTTL(keep.Round(time.Second)))
+	}
+	ack, err := b.publish(ctx, s.message(), options...)
+	if err != nil {
+		return 0, err
+	}
+	return ack.Sequence, nil
+}
+
+// state returns the state of the prediction with this key, in whatever queue it is. Its sequence is
+// 0 if there is none.
+func (b *broker) state(ctx context.Context, key string) (state, error) {
+	m, err := b.states.GetLastMsgForSubject(ctx, anyState(key))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return state{}, nil
+	}
+	if err != nil {
+		return state{}, err
+	}
+	return stateOf(m.Subject, m.Sequence, m.Header, m.Data)
+}
+
+// asked returns the request with this key that has not ended; found is false if there is none.
+func (b *broker) asked(ctx context.Context, key string) (a asked, found bool, err error) {
+	m, err := b.requests.GetLastMsgForSubject(ctx, anyAsked(key))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return a, false, nil
+	}
+	if err != nil {
+		return a, false, err
+	}
+	a, err = askedOf(m.Subject, m.Sequence, m.Header, m.Data)
+	return a, err == nil, err
+}

@@ -1,0 +1,156 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/coggo/coggo/internal/prediction"
+	"github.com/coggo/coggo/internal/supervisor"
+)
+
+// Cancel ends a prediction that waits, or tells its worker to. It succeeds if p is already
+// canceled. The error is a *prediction.Error: NotFound if p has finished otherwise.
+func (q *Queue) Cancel(p *prediction.Prediction, reason supervisor.Reason) error {
+	switch status := p.Status(); {
+	case status == prediction.Canceled:
+		return nil
+	case status.Terminal():
+		return errEnded()
+	}
+	key, run := token(p.Request.ID), ""
+	if m := q.known(key); m != nil && m.prediction == p {
+		run = m.run
+	}
+	ctx, cancel := context.WithTimeout(q.ctx, patience)
+	defer cancel()
+	return q.cancelRun(ctx, key, run, reason)
+}
+
+func errEnded() error {
+	return prediction.Refuse(prediction.NotFound, "no running prediction has this id")
+}
+
+// cancelTries is how often a cancel looks again when the state has changed in the meantime.
+const cancelTries = 10
+
+// cancelRun cancels what has this key; run restricts it to one run.
+func (q *Queue) cancelRun(ctx context.Context, key, run string, reason supervisor.Reason) error {
+	for range cancelTries {
+		s, err := q.broker.state(ctx, key)
+		if err != nil {
+			return unreachable(err)
+		}
+		a, found, err := q.broker.asked(ctx, key)
+		if err != nil {
+			return unreachable(err)
+		}
+		switch {
+		case s.kind == claimed && (run == "" || s.run == run):
+			err = q.cancelClaimed(ctx, s, reason)
+		case found && (run == "" || a.run == run) && (s.kind != ended || s.run != a.run):
+			err = q.cancelWaiting(ctx, a, s, reason)
+		default:
+			return errEnded()
+		}
+		if !wrongSequence(err) {
+			if err != nil && !refused(err) {
+				return unreachable(err)
+			}
+			return err
+		}
+	}
+	return unreachable(nil)
+}
+
+// cancelClaimed notes the cancel in the claim, so that a later holder ends the run too, and tells
+// the present one.
+func (q *Queue) cancelClaimed(ctx context.Context, s state, reason supervisor.Reason) error {
+	if s.cancel == "" {
+		next := s
+		next.cancel = string(reason)
+		if _, err := q.broker.put(ctx, next, s.seq, 0); err != nil {
+			return err
+		}
+	}
+	m := nats.NewMsg(s.place.control())
+	m.Header.Set(headerRun, s.run)
+	m.Header.Set(headerCancel, string(reason))
+	return q.broker.nc.PublishMsg(m)
+}
+
+// cancelWaiting ends a prediction that no worker has.
+func (q *Queue) cancelWaiting(ctx context.Context, a asked, s state, reason supervisor.Reason) error {
+	entry, err := q.entry(ctx, a)
+	if err != nil {
+		return err
+	}
+	return q.endUnrun(ctx, a, entry, s, a.expects(s), canceledResult(entry, reason, q.config.Now()))
+}
+
+// expects is the sequence that the state has if nobody has claimed the request.
+func (a asked) expects(s state) uint64 {
+	if s.run == a.run {
+		return s.seq // it was given back
+	}
+	return a.after
+}
+
+// canceledResult is the end of a prediction that was canceled before it ran.
+func canceledResult(entry prediction.Entry, reason supervisor.Reason, now time.Time) prediction.Result {
+	r := prediction.Result{Status: prediction.Canceled, CompletedAt: now}
+	if reason == supervisor.ByDeadline {
+		r.Error = fmt.Sprintf("canceled at its deadline of %s", entry.CancelAfter)
+	}
+	return r
+}
+
+// endUnrun stores the end of a prediction that does not run, takes it off the queue, and owes its
+// webhook.
+func (q *Queue) endUnrun(ctx context.Context, a asked, entry prediction.Entry, s state, after uint64, r prediction.Result) error {
+	p := prediction.New(entry.Complete(), prediction.Limits{})
+	p.Finish(r)
+	next := state{
+		place: a.place, kind: ended, run: a.run, owner: q.process, attempt: s.attempt,
+		input: inputMark(a.run, entry.Request), method: entry.Method,
+	}
+	var err error
+	if next.payload, err = q.broker.storeEnd(ctx, endObject(a.run), p.Final()); err != nil {
+		return err
+	}
+	if _, err = q.broker.put(ctx, next, after, q.config.RetainFor); err != nil {
+		return err
+	}
+	if err := q.owe(ctx, a.place, entry, next.payload); err != nil {
+		return err
+	}
+	if err := q.broker.requests.DeleteMsg(ctx, a.seq); err != nil {
+		return err
+	}
+	q.broker.discard(ctx, a.payload)
+	return nil
+}
+
+// endObject is the name of the object with the end of a run.
+func endObject(run string) string { return "end-" + run }
+
+// expire ends a prediction whose deadline has come, if no worker has it. A worker that has it
+// counts by itself.
+func (q *Queue) expire(id string) {
+	ctx, cancel := context.WithTimeout(q.ctx, patience)
+	defer cancel()
+	key := token(id)
+	a, found, err := q.broker.asked(ctx, key)
+	if err != nil || !found {
+		return
+	}
+	s, err := q.broker.state(ctx, key)
+	if err != nil || s.kind == claimed || s.kind == ended && s.run == a.run {
+		return
+	}
+	if err := q.cancelWaiting(ctx, a, s, supervisor.ByDeadline); err != nil && !wrongSequence(err) && q.ctx.Err() == nil {
+		q.config.Log.Warn("end a prediction at its deadline", "id", id, "error", err)
+	}
+}

@@ -1,0 +1,120 @@
+package queue
+
+import (
+	"context"
+	"time"
+
+	"github.com/coggo/coggo/internal/pool"
+	"github.com/coggo/coggo/internal/prediction"
+	"github.com/coggo/coggo/internal/supervisor"
+)
+
+// errGone is the refusal for an id that nobody knows.
+func errGone() error {
+	return prediction.Refuse(prediction.NotFound, "no prediction has this id; finished ones are kept for a while, see --retain-for")
+}
+
+// Get returns a prediction that waits, runs, or has ended and is kept, whichever process took it
+// on. The error is a *prediction.Error with code NotFound or NotReady.
+func (q *Queue) Get(id string) (*prediction.Prediction, error) {
+	if err := q.usable(); err != nil {
+		return nil, err
+	}
+	key := token(id)
+	if m := q.known(key); m != nil && m.prediction.Request.ID == id {
+		return m.prediction, nil
+	}
+	ctx, cancel := context.WithTimeout(q.ctx, patience)
+	defer cancel()
+	for again := false; ; again = true {
+		s, err := q.broker.state(ctx, key)
+		if err != nil {
+			return nil, unreachable(err)
+		}
+		if s.seq > 0 {
+			if newer, err := q.queued(ctx, key, s); newer != nil || err != nil {
+				return newer, err
+			}
+			m, err := q.restore(ctx, s)
+			if err != nil {
+				return nil, err
+			}
+			return m.prediction, nil
+		}
+		if p, err := q.queued(ctx, key, s); p != nil || err != nil {
+			return p, err
+		}
+		if again { // between the two looks it may have begun to run
+			return nil, errGone()
+		}
+	}
+}
+
+// queued returns the prediction that waits under this key, nil if there is none, or if it is the
+// run that s is about.
+func (q *Queue) queued(ctx context.Context, key string, s state) (*prediction.Prediction, error) {
+	if s.kind != "" && s.kind != ended {
+		return nil, nil // it is the one that is in the queue too
+	}
+	a, found, err := q.broker.asked(ctx, key)
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	if !found || a.run == s.run {
+		return nil, nil
+	}
+	entry, err := q.entry(ctx, a)
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	r := followed(entry.Complete())
+	r.Detached = true
+	m := q.mirror(a.place, a.run, r)
+	m.refresh(ctx)
+	return m.prediction, nil
+}
+
+// Health is how the queue is, for a process without a model of its own. Its slots are those of all
+// workers.
+func (q *Queue) Health(ctx context.Context) supervisor.Health {
+	h := supervisor.Health{Summary: supervisor.Summary{Status: pool.Ready, Draining: q.draining.Load()}}
+	h.Setup.Status = "succeeded"
+	h.RetryAfter = pool.RetrySoon
+	if err := q.usable(); err != nil {
+		h.Status, h.Unhealthy = pool.Unhealthy, err.Error()
+		return h
+	}
+	m, err := q.route()
+	if err != nil {
+		h.Status, h.Setup.Status, h.Setup.Logs = pool.Starting, "starting", err.Error()
+		return h
+	}
+	h.Python, h.Cog = m.entry.Python, m.entry.Cog
+	h.Setup.StartedAt, h.Setup.CompletedAt = m.since, m.since
+	found := q.Report(ctx)
+	h.Queue = &found
+	h.Max, h.Current = found.Slots, found.Running
+	return h
+}
+
+// Report is what the queue of this model has.
+func (q *Queue) Report(ctx context.Context) supervisor.QueueHealth {
+	report := supervisor.QueueHealth{Connected: q.Connected()}
+	m, err := q.route()
+	if err != nil || !report.Connected {
+		return report
+	}
+	report.Model = m.entry.Name
+	for _, w := range q.directory.present(m.entry.Name) {
+		if !w.Draining {
+			report.Workers++
+			report.Slots += w.Slots
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if d, err := q.depths.of(ctx, m.entry.Name); err == nil {
+		report.Waiting, report.Running = d.waiting, d.running
+	}
+	return report
+}

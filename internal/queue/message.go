@@ -1,0 +1,152 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/coggo/coggo/internal/prediction"
+)
+
+// The headers of messages. docs/protocol.md has the whole format; readers ignore headers that they
+// do not know.
+const (
+	headerFormat  = "Coggo-Format"
+	headerRun     = "Coggo-Run"     // tells the runs of one id apart
+	headerAfter   = "Coggo-After"   // of a request: sequence of the state that this run replaces, 0 for none
+	headerState   = "Coggo-State"   // claimed, returned or ended
+	headerAttempt = "Coggo-Attempt" // counts from 1
+	headerOwner   = "Coggo-Owner"   // of a claim: the process
+	headerCancel  = "Coggo-Cancel"  // the reason why the run must end
+	headerInput   = "Coggo-Input"   // tells whether two requests ask for the same run
+	headerMethod  = "Coggo-Method"
+	headerObject  = "Coggo-Object" // the body lies in the object store, by this name
+	headerOutput  = "Coggo-Output" // offset and length of the output in such a body
+	headerHook    = "Coggo-Hook"   // of a webhook: its receiver, as JSON
+)
+
+// format is the version of the messages.
+const format = "1"
+
+// stateKind is what a state says of a run.
+type stateKind string
+
+const (
+	claimed  stateKind = "claimed"  // a worker runs it
+	returned stateKind = "returned" // a worker gave it back, and it waits again
+	ended    stateKind = "ended"
+)
+
+// state is the one message that says how a prediction is. Its sequence in the stream is the
+// fencing token of the claim.
+type state struct {
+	place
+	seq     uint64 // 0: there is no state yet
+	kind    stateKind
+	run     string
+	owner   string
+	attempt int
+	cancel  string // the reason of a cancel; empty if nobody has canceled it
+	input   string
+	method  prediction.Method
+	payload
+}
+
+// payload is the body of a message, in it or in the object store.
+type payload struct {
+	body     []byte // of an end in the object store, what lists show of it
+	object   string // name in the object store; empty if the body is the whole
+	outputAt int    // of an object: where in it the output begins
+	outputLn int    // and its length
+}
+
+func (p payload) header(h nats.Header) {
+	if p.object == "" {
+		return
+	}
+	h.Set(headerObject, p.object)
+	if p.outputLn > 0 {
+		h.Set(headerOutput, fmt.Sprintf("%d %d", p.outputAt, p.outputLn))
+	}
+}
+
+func payloadOf(h nats.Header, data []byte) (p payload, err error) {
+	p = payload{body: data, object: h.Get(headerObject)}
+	if text := h.Get(headerOutput); text != "" {
+		_, err = fmt.Sscanf(text, "%d %d", &p.outputAt, &p.outputLn)
+	}
+	return p, err
+}
+
+// errFormat is a message of a version that this one does not know.
+var errFormat = errors.New("the message has a format that this version does not know")
+
+// message returns s as a message, without what it expects of the stream.
+func (s state) message() *nats.Msg {
+	m := nats.NewMsg(s.place.state())
+	m.Data = s.body
+	h := m.Header
+	h.Set(headerFormat, format)
+	h.Set(headerState, string(s.kind))
+	h.Set(headerRun, s.run)
+	h.Set(headerOwner, s.owner)
+	h.Set(headerAttempt, strconv.Itoa(s.attempt))
+	h.Set(headerInput, s.input)
+	h.Set(headerMethod, string(s.method))
+	if s.cancel != "" {
+		h.Set(headerCancel, s.cancel)
+	}
+	s.payload.header(h)
+	return m
+}
+
+// stateOf reads a state. seq is its sequence in the stream.
+func stateOf(subject string, seq uint64, h nats.Header, data []byte) (s state, err error) {
+	if h.Get(headerFormat) != format {
+		return s, errFormat
+	}
+	s = state{
+		place: placeIn(subject), seq: seq, kind: stateKind(h.Get(headerState)), run: h.Get(headerRun),
+		owner: h.Get(headerOwner), cancel: h.Get(headerCancel), input: h.Get(headerInput),
+		method: prediction.Method(h.Get(headerMethod)),
+	}
+	if s.attempt, err = strconv.Atoi(h.Get(headerAttempt)); err != nil {
+		return s, fmt.Errorf("%s: %w", headerAttempt, err)
+	}
+	s.payload, err = payloadOf(h, data)
+	return s, err
+}
+
+// asked is a request as it waits in the queue.
+type asked struct {
+	place
+	seq   uint64 // in the stream
+	run   string
+	after uint64
+	payload
+}
+
+func (a asked) message() *nats.Msg {
+	m := nats.NewMsg(a.place.asked())
+	m.Data = a.body
+	h := m.Header
+	h.Set(headerFormat, format)
+	h.Set(headerRun, a.run)
+	h.Set(headerAfter, strconv.FormatUint(a.after, 10))
+	a.payload.header(h)
+	return m
+}
+
+func askedOf(subject string, seq uint64, h nats.Header, data []byte) (a asked, err error) {
+	if h.Get(headerFormat) != format {
+		return a, errFormat
+	}
+	a = asked{place: placeIn(subject), seq: seq, run: h.Get(headerRun)}
+	if a.after, err = strconv.ParseUint(h.Get(headerAfter), 10, 64); err != nil {
+		return a, fmt.Errorf("%s: %w", headerAfter, err)
+	}
+	a.payload, err = payloadOf(h, data)
+	return a, err
+}

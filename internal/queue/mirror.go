@@ -1,0 +1,282 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/coggo/coggo/internal/prediction"
+)
+
+// mirror is a prediction as this process sees it: the broker's states applied to a
+// prediction.Prediction, which those who wait and those who read its stream share.
+type mirror struct {
+	place
+	q          *Queue
+	run        string
+	prediction *prediction.Prediction
+	sub        *nats.Subscription // nil: nobody follows it
+
+	mu   sync.Mutex // guards the rest
+	seq  uint64     // of the last state that was applied
+	used time.Time
+	over bool // it has ended, or nobody follows it any more
+}
+
+// mirrors are those that somebody follows, or has asked for lately.
+type mirrors struct {
+	mu       sync.Mutex         // guards the rest
+	all      map[string]*mirror // by key
+	sweeping bool
+}
+
+// A mirror that was asked for by a GET alone goes on for mirrorFor, because who polls comes again.
+// Every sweepEvery the others are dropped, and those that somebody waits for are compared with the
+// broker, in case a message was lost.
+const (
+	mirrorFor  = 15 * time.Second
+	sweepEvery = 5 * time.Second
+)
+
+// mirror returns a mirror of a run. It follows the broker if the request says that somebody waits.
+func (q *Queue) mirror(at place, run string, r prediction.Request) *mirror {
+	m := &mirror{place: at, q: q, run: run, prediction: prediction.New(r, prediction.Limits{History: history}), used: q.config.Now()}
+	if !r.Followed {
+		return m
+	}
+	q.mirrors.mu.Lock()
+	if known := q.mirrors.all[at.key]; known != nil && known.run == run && !known.isOver() {
+		q.mirrors.mu.Unlock()
+		known.touch()
+		return known
+	}
+	q.mirrors.all[at.key] = m
+	if !q.mirrors.sweeping {
+		q.mirrors.sweeping = true
+		q.work.Go(q.sweepMirrors)
+	}
+	q.mirrors.mu.Unlock()
+	sub, err := q.broker.nc.Subscribe(at.stored(), m.hear)
+	if err == nil {
+		m.sub = sub
+	}
+	return m
+}
+
+// history is how many events a late reader of a stream is shown.
+const history = 1024
+
+// known returns the mirror of a prediction that is followed already, nil if there is none.
+func (q *Queue) known(key string) *mirror {
+	q.mirrors.mu.Lock()
+	m := q.mirrors.all[key]
+	q.mirrors.mu.Unlock()
+	if m == nil || m.isOver() {
+		return nil
+	}
+	m.touch()
+	return m
+}
+
+func (m *mirror) touch() {
+	m.mu.Lock()
+	m.used = m.q.config.Now()
+	m.mu.Unlock()
+}
+
+func (m *mirror) isOver() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.over
+}
+
+// drop ends the mirror. Who has the prediction keeps it as it is.
+func (m *mirror) drop() {
+	m.mu.Lock()
+	m.over = true
+	m.mu.Unlock()
+	if m.sub != nil {
+		_ = m.sub.Unsubscribe() // the connection may be closed
+	}
+	m.q.mirrors.mu.Lock()
+	if m.q.mirrors.all[m.key] == m {
+		delete(m.q.mirrors.all, m.key)
+	}
+	m.q.mirrors.mu.Unlock()
+}
+
+// keepHeader marks a message that no state is in: it asks the process whose client waits to let
+// the prediction go on when that client leaves.
+const keepHeader = "Coggo-Keep"
+
+// hear takes a state that the broker has stored.
+func (m *mirror) hear(msg *nats.Msg) {
+	if msg.Header.Get(keepHeader) != "" {
+		m.prediction.Keep()
+		return
+	}
+	seq, err := strconv.ParseUint(msg.Header.Get(jetstream.SequenceHeader), 10, 64)
+	if err != nil {
+		return
+	}
+	if s, err := stateOf(msg.Subject, seq, msg.Header, msg.Data); err == nil {
+		m.apply(s)
+	}
+}
+
+// apply takes a state, unless it is of another run or older than what is known.
+func (m *mirror) apply(s state) {
+	m.mu.Lock()
+	if s.run != m.run || s.seq <= m.seq || m.over {
+		m.mu.Unlock()
+		return
+	}
+	m.seq = s.seq
+	m.mu.Unlock()
+	switch s.kind {
+	case claimed:
+		if stored, err := prediction.ReadSnapshot(s.body); err == nil {
+			m.prediction.Start(stored.StartedAt)
+		}
+	case ended:
+		ctx, cancel := context.WithTimeout(m.q.ctx, 2*patience)
+		defer cancel()
+		if err := m.finish(ctx, s); err != nil {
+			m.q.config.Log.Error("read the end of a prediction", "id", m.prediction.Request.ID, "error", err)
+			m.mu.Lock()
+			m.seq = 0 // the next sweep tries again
+			m.mu.Unlock()
+			return
+		}
+		m.drop()
+	}
+}
+
+// finish ends the prediction as the state says.
+func (m *mirror) finish(ctx context.Context, s state) error {
+	end, output, err := m.q.broker.loadEnd(ctx, s.payload)
+	if err != nil {
+		return err
+	}
+	p := m.prediction
+	if !end.StartedAt.IsZero() {
+		p.Start(end.StartedAt)
+	}
+	if seen := len(p.Snapshot().Logs); seen < len(end.Logs) {
+		p.Log("stdout", []byte(end.Logs[seen:]))
+	}
+	p.Finish(prediction.Result{
+		Status: end.Status, Output: output, Error: end.Error, Metrics: end.Metrics, CompletedAt: end.CompletedAt,
+	})
+	p.Publish()
+	return nil
+}
+
+// refresh compares the mirror with the broker.
+func (m *mirror) refresh(ctx context.Context) {
+	s, err := m.q.broker.state(ctx, m.key)
+	if err == nil && s.seq > 0 {
+		m.apply(s)
+	}
+}
+
+// refreshMirrors makes up for what was missed while there was no broker.
+func (q *Queue) refreshMirrors() { q.work.Go(func() { q.sweep(false) }) }
+
+// sweepMirrors runs while there are mirrors.
+func (q *Queue) sweepMirrors() {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-q.ctx.Done():
+			return
+		}
+		if q.sweep(true) {
+			return
+		}
+	}
+}
+
+// sweep refreshes the mirrors, and drops those that nobody needs. It reports whether there is none
+// any more.
+func (q *Queue) sweep(drop bool) (none bool) {
+	q.mirrors.mu.Lock()
+	if none = len(q.mirrors.all) == 0; none && drop {
+		q.mirrors.sweeping = false
+	}
+	all := make([]*mirror, 0, len(q.mirrors.all))
+	for _, m := range q.mirrors.all {
+		all = append(all, m)
+	}
+	q.mirrors.mu.Unlock()
+	now := q.config.Now()
+	for _, m := range all {
+		m.mu.Lock()
+		age := now.Sub(m.used)
+		m.mu.Unlock()
+		if drop && age > mirrorFor && !m.prediction.Watched() {
+			m.drop()
+			continue
+		}
+		if !drop || age > sweepEvery {
+			ctx, cancel := context.WithTimeout(q.ctx, patience)
+			m.refresh(ctx)
+			cancel()
+		}
+	}
+	return none
+}
+
+func (ms *mirrors) close() {
+	ms.mu.Lock()
+	all := ms.all
+	ms.all = map[string]*mirror{}
+	ms.mu.Unlock()
+	for _, m := range all {
+		if m.sub != nil {
+			_ = m.sub.Unsubscribe()
+		}
+	}
+}
+
+// keep asks the processes whose clients wait for a prediction to let it go on without them.
+func (q *Queue) keep(at place) {
+	msg := nats.NewMsg(at.stored())
+	msg.Header.Set(keepHeader, "1")
+	_ = q.broker.nc.PublishMsg(msg) // who has left cancels it, as if it had not been asked for again
+}
+
+// restore returns a prediction as a state says it is. One that has not ended is followed.
+func (q *Queue) restore(ctx context.Context, s state) (*mirror, error) {
+	if s.kind != ended {
+		return q.follow(ctx, s)
+	}
+	end, output, err := q.broker.loadEnd(ctx, s.payload)
+	if errors.Is(err, jetstream.ErrObjectNotFound) {
+		return nil, errGone()
+	}
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	r := s.request(end)
+	return &mirror{place: s.place, q: q, run: s.run, prediction: end.Restored(r, output), over: true}, nil
+}
+
+// follow returns the mirror of a prediction that a worker runs, or has given back.
+func (q *Queue) follow(ctx context.Context, s state) (*mirror, error) {
+	stored, err := prediction.ReadSnapshot(s.body)
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	m := q.mirror(s.place, s.run, followed(s.request(stored)))
+	m.apply(s)
+	m.refresh(ctx) // it may have ended before the subscription began
+	return m, nil
+}

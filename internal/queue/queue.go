@@ -1,0 +1,216 @@
+// Package queue answers: what if there are many servers? It keeps predictions in a NATS JetStream
+// broker, so that any process takes them on and any worker runs them.
+//
+// One subject holds the state of each prediction, and every change of it is a compare-and-set on
+// its sequence. The sequence of a worker's claim is its fencing token: a worker that has lost its
+// claim can't store an end any more. So a prediction has exactly one end, even if it ran twice.
+//
+// Queue is the side of clients (submit.go, lookup.go, cancel.go): it is what the HTTP API needs of
+// the rest of the server. Worker is the side of a model (worker.go, claim.go, end.go).
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coggo/coggo/internal/admission"
+	"github.com/coggo/coggo/internal/pool"
+	"github.com/coggo/coggo/internal/prediction"
+	"github.com/coggo/coggo/internal/schema"
+	"github.com/coggo/coggo/internal/webhook"
+)
+
+// Config configures a Queue.
+type Config struct {
+	URL      string // of the broker; several with commas
+	Creds    string // file with a JWT and its key, or with the seed of an NKey; empty for none
+	CA       string // file with the certificates that the broker's is checked against; empty for those of the system
+	Replicas int    // of what this process has to make in the broker
+
+	Name          string        // of the model, OWNER/MODEL[:VERSION]; empty: the only one there is
+	MaxQueue      int           // predictions of the model that may wait
+	RetainFor     time.Duration // how long ends are kept
+	CheckedAtOnce int64         // bytes of large inputs that are checked at once; 0: no limit
+	CheckWait     time.Duration // for room to check a large input
+	MaxInputFiles int           // of one prediction; 0: no limit
+
+	Webhooks *webhook.Sender // of terminal webhooks
+	Log      *slog.Logger
+	Now      func() time.Time
+}
+
+// Queue takes predictions on, and knows of all that the broker has. Its methods may be called from
+// any goroutine.
+type Queue struct {
+	config    Config
+	broker    *broker
+	checks    admission.Checker
+	directory *directory
+	process   string // names this process to others
+
+	ctx    context.Context // ends everything that goes on in the background
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+
+	open     chan struct{} // closed once the broker has everything that the queue needs
+	failed   chan error    // receives why it never will
+	draining atomic.Bool
+	mirrors  mirrors
+	depths   depths
+	counters Counters
+}
+
+// Counters count what operators want to know of a queue.
+type Counters struct {
+	Redelivered atomic.Int64 // messages that came again, because their worker was silent
+	TakenOver   atomic.Int64 // runs that began anew, because their worker was lost
+	Fenced      atomic.Int64 // ends that were refused, because another worker had taken over
+	Returned    atomic.Int64 // runs that were handed back
+}
+
+// Open returns a Queue that connects in the background. It returns an error for settings that can't
+// be used; Failed tells of a broker that can't.
+func Open(c Config) (*Queue, error) {
+	q := &Queue{
+		config: c, checks: admission.NewChecker(c.CheckedAtOnce), directory: newDirectory(c.Now),
+		process: prediction.NewID(), open: make(chan struct{}), failed: make(chan error, 1),
+	}
+	q.mirrors.all = map[string]*mirror{}
+	q.depths.q = q
+	q.ctx, q.cancel = context.WithCancel(context.Background())
+	var err error
+	if q.broker, err = dial(c, "coggo-server "+c.Name, c.Log, q.refreshMirrors); err != nil {
+		return nil, err
+	}
+	q.work.Go(q.begin)
+	return q, nil
+}
+
+// begin makes what is missing in the broker once there is one.
+func (q *Queue) begin() {
+	for again := time.NewTicker(250 * time.Millisecond); ; {
+		if q.broker.connected() {
+			err := q.prepare()
+			if err == nil {
+				again.Stop()
+				break
+			}
+			if q.ctx.Err() != nil {
+				return
+			}
+			if q.broker.connected() {
+				q.failed <- err
+				return
+			}
+		}
+		select {
+		case <-again.C:
+		case <-q.ctx.Done():
+			return
+		}
+	}
+	close(q.open)
+	q.config.Log.Info("connected to the queue", "broker", q.broker.nc.ConnectedServerName(), "model", q.config.Name)
+	q.work.Go(q.deliverWebhooks)
+}
+
+func (q *Queue) prepare() error {
+	ctx, cancel := context.WithTimeout(q.ctx, 4*patience)
+	defer cancel()
+	if err := q.broker.usable(ctx); err != nil {
+		return err
+	}
+	if err := q.broker.assets(ctx); err != nil {
+		return err
+	}
+	if q.config.Name != "" {
+		name := token(q.config.Name)
+		if _, err := q.broker.consumer(ctx, askedStream, name, askedPrefix+name+".>"); err != nil {
+			return err
+		}
+	}
+	return q.directory.follow(q.ctx, q.broker)
+}
+
+// Failed receives why the broker can't carry a queue: it is too old, has no JetStream, or does not
+// permit what is needed.
+func (q *Queue) Failed() <-chan error { return q.failed }
+
+// Counters returns the counters.
+func (q *Queue) Counters() *Counters { return &q.counters }
+
+// Connected reports whether there is a broker that has everything that the queue needs.
+func (q *Queue) Connected() bool {
+	select {
+	case <-q.open:
+		return q.broker.connected()
+	default:
+		return false
+	}
+}
+
+// Drain refuses new predictions from now on.
+func (q *Queue) Drain() { q.draining.Store(true) }
+
+// Close ends what goes on in the background, and the connection. Webhooks that are owed stay in the
+// broker, for other processes.
+func (q *Queue) Close() {
+	q.cancel()
+	q.work.Wait()
+	q.mirrors.close()
+	q.broker.nc.Close()
+}
+
+// usable returns a *prediction.Error while nothing can be asked of the queue.
+func (q *Queue) usable() error {
+	if !q.Connected() {
+		return unreachable(nil)
+	}
+	return nil
+}
+
+// unreachable is the refusal while there is no broker, or while it does not answer.
+func unreachable(err error) error {
+	text := "the queue can't be reached now; try again later"
+	if full(err) {
+		text = "the queue has no room now; try again later"
+	}
+	return prediction.RefuseFor(pool.RetrySoon, prediction.NotReady, text)
+}
+
+// route returns the model that a request without a name means.
+func (q *Queue) route() (*model, error) {
+	if name := q.config.Name; name != "" {
+		if m := q.directory.model(name); m != nil {
+			return m, nil
+		}
+		return nil, prediction.RefuseFor(pool.RetrySoon, prediction.NotReady,
+			"no worker has ever served "+name+" on this queue, so its inputs are unknown; try again later")
+	}
+	switch names := q.directory.names(); len(names) {
+	case 0:
+		return nil, prediction.RefuseFor(pool.RetrySoon, prediction.NotReady, "no worker has ever served a model on this queue; try again later")
+	case 1:
+		return q.directory.model(names[0]), nil
+	default:
+		return nil, prediction.Refuse(prediction.NotFound, fmt.Sprintf("this queue has several models: start the gateway with --name and one of %q", names))
+	}
+}
+
+// Schema returns the OpenAPI document of the model, or a *prediction.Error with code NotReady or
+// NotFound.
+func (q *Queue) Schema() (*schema.Document, error) {
+	m, err := q.route()
+	if err != nil {
+		return nil, err
+	}
+	return m.document, nil
+}
+
+// refused reports whether err is a *prediction.Error, which clients are told as it is.
+func refused(err error) bool { return errors.As(err, new(*prediction.Error)) }

@@ -1,0 +1,301 @@
+package queue
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/coggo/coggo/internal/admission"
+	"github.com/coggo/coggo/internal/pool"
+	"github.com/coggo/coggo/internal/prediction"
+	"github.com/coggo/coggo/internal/supervisor"
+)
+
+// watchAfter is how long a prediction runs before anybody looks whether its client leaves, as in
+// the supervisor.
+const watchAfter = 10 * time.Millisecond
+
+// Create puts a prediction into the queue; created is false if an idempotent request met the same
+// id, under way or finished with the same input. It is stored in the broker when Create returns.
+// The error is a *prediction.Error.
+func (q *Queue) Create(r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error) {
+	m, created, err := q.submit(r, idempotent)
+	if err != nil {
+		return nil, false, err
+	}
+	return m.prediction, created, nil
+}
+
+// Perform is Create for a caller that waits for the end: a created prediction has finished when it
+// returns, by itself or because its client left. watch is called at most once; its context is done
+// when the client leaves.
+func (q *Queue) Perform(watch func() context.Context, r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error) {
+	r.Followed = true
+	m, created, err := q.submit(r, idempotent)
+	if err != nil {
+		return nil, false, err
+	}
+	p = m.prediction
+	if !created {
+		return p, false, nil
+	}
+	leave := p.Attach()
+	soon := time.NewTimer(watchAfter)
+	defer soon.Stop()
+	select {
+	case <-p.Done():
+		return p, true, nil
+	case <-soon.C:
+	}
+	stop := context.AfterFunc(watch(), func() {
+		if leave() {
+			_ = q.Cancel(p, supervisor.ByDisconnect) // an error says that it has ended
+		}
+	})
+	defer stop()
+	<-p.Done()
+	return p, true, nil
+}
+
+// submit checks a request and publishes it. The mirror that it returns follows the prediction if
+// the request says that somebody does.
+func (q *Queue) submit(r prediction.Request, idempotent bool) (_ *mirror, created bool, err error) {
+	if q.draining.Load() {
+		return nil, false, prediction.RefuseFor(pool.RetrySoon, prediction.Draining, pool.ShuttingDown)
+	}
+	if err := q.usable(); err != nil {
+		return nil, false, err
+	}
+	target, err := q.route()
+	if err != nil {
+		return nil, false, err
+	}
+	input, err := admission.Input(target.document, r.Method)
+	if err != nil {
+		return nil, false, err
+	}
+	chosen := r.ID != ""
+	checked, err := q.checks.Admit(input, &r, q.config.CheckWait, q.config.Now())
+	if err != nil {
+		return nil, false, err
+	}
+	if r.CancelAfter > 0 {
+		r.Deadline = q.config.Now().Add(r.CancelAfter)
+	}
+	ctx, cancel := context.WithTimeout(q.ctx, 2*patience)
+	defer cancel()
+	if err := q.room(ctx, target.entry.Name); err != nil {
+		return nil, false, err
+	}
+	entry := prediction.NewEntry(r, prediction.NewID())
+	entry.Unknown = checked.Unknown
+	s := submission{q: q, ctx: ctx, entry: entry, place: placeOf(target.entry.Name, r.ID), idempotent: idempotent}
+	return s.publish(chosen)
+}
+
+// room refuses a prediction if too many wait already.
+func (q *Queue) room(ctx context.Context, name string) error {
+	d, err := q.depths.of(ctx, name)
+	if err != nil {
+		return unreachable(err)
+	}
+	if d.waiting >= q.config.MaxQueue && q.config.MaxQueue > 0 {
+		return prediction.RefuseFor(pool.RetrySoon, prediction.QueueFull,
+			fmt.Sprintf("%d predictions wait in the queue, and no more may, see --max-queue; try again later", d.waiting))
+	}
+	return nil
+}
+
+// submission is a request on its way into the queue.
+type submission struct {
+	q          *Queue
+	ctx        context.Context
+	entry      prediction.Entry
+	place      place
+	idempotent bool
+}
+
+// publish puts the request into the queue, unless its id is there already. chosen says that the
+// client has chosen the id; nobody else can have one of ours.
+func (s submission) publish(chosen bool) (*mirror, bool, error) {
+	var before state
+	if chosen {
+		var err error
+		if before, err = s.q.broker.state(s.ctx, s.place.key); err != nil {
+			return nil, false, unreachable(err)
+		}
+		if before.kind != "" && before.kind != ended {
+			return s.meet(before)
+		}
+		if before.kind == ended && s.repeats(before) {
+			m, err := s.q.restore(s.ctx, before)
+			return m, false, err
+		}
+	}
+	a := asked{place: s.place, run: s.entry.Run, after: before.seq}
+	var err error
+	if a.payload, err = s.q.broker.store(s.ctx, "in-"+s.entry.Run, s.entry.Encode()); err != nil {
+		return nil, false, unreachable(err)
+	}
+	m := s.q.mirror(s.place, s.entry.Run, s.entry.Request)
+	duplicate, err := s.send(a, before)
+	if err == nil && !duplicate {
+		s.q.startDeadline(s.entry.Request)
+		return m, true, nil
+	}
+	m.drop()
+	s.q.broker.discard(s.ctx, a.payload)
+	if err != nil && !wrongSequence(err) {
+		return nil, false, unreachable(err)
+	}
+	return s.met()
+}
+
+// send publishes the request until the broker answers. It reports whether the broker had the same
+// request already.
+func (s submission) send(a asked, before state) (duplicate bool, err error) {
+	m := a.message()
+	options := []jetstream.PublishOpt{
+		jetstream.WithMsgID(s.messageID(before)),
+		jetstream.WithExpectLastSequenceForSubject(0, anyAsked(s.place.key)),
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, patience)
+	defer cancel()
+	for sent := 0; ; sent++ {
+		ack, err := s.q.broker.publish(ctx, m, options...)
+		switch {
+		case err == nil:
+			// A repetition of our own, whose answer was lost, is not a duplicate.
+			return ack.Duplicate && s.idempotent && !s.ours(), nil
+		case wrongSequence(err) && sent > 0 && s.ours():
+			return false, nil
+		case answered(err) || ctx.Err() != nil:
+			return false, err
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// ours reports whether the request that waits under this id is the one of this submission.
+func (s submission) ours() bool {
+	a, found, err := s.q.broker.asked(s.ctx, s.place.key)
+	return err == nil && found && a.run == s.entry.Run
+}
+
+// messageID is the same for two requests that ask for the same run and have seen the same state: of
+// two PUTs that race only one is stored.
+func (s submission) messageID(before state) string {
+	if !s.idempotent {
+		return s.entry.Run
+	}
+	sum := sha256.New()
+	sum.Write([]byte(s.place.model + "." + s.place.key + "." + strconv.FormatUint(before.seq, 10) + "." + string(s.entry.Method) + "."))
+	sum.Write([]byte(s.entry.Seal(nil)))
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// met answers a request whose id is in the queue already.
+func (s submission) met() (*mirror, bool, error) {
+	for range 3 { // between two looks it may begin to run, or end
+		known, err := s.q.broker.state(s.ctx, s.place.key)
+		if err != nil {
+			return nil, false, unreachable(err)
+		}
+		waiting, found, err := s.q.broker.asked(s.ctx, s.place.key)
+		if err != nil {
+			return nil, false, unreachable(err)
+		}
+		switch {
+		case known.kind == ended && (!found || waiting.run == known.run):
+			if s.repeats(known) {
+				m, err := s.q.restore(s.ctx, known)
+				return m, false, err
+			}
+			return nil, false, prediction.RefuseFor(pool.RetrySoon, prediction.Conflict, "a "+string(known.method.Noun())+" with this id has just ended; try again")
+		case known.kind != "" && known.kind != ended:
+			return s.meet(known)
+		case found:
+			return s.join(waiting)
+		}
+	}
+	return nil, false, prediction.RefuseFor(pool.RetrySoon, prediction.Conflict, "the id is in use; try again")
+}
+
+// meet answers a request whose id a worker runs.
+func (s submission) meet(known state) (*mirror, bool, error) {
+	if !s.idempotent || known.method != s.entry.Method {
+		return nil, false, prediction.Refuse(prediction.Conflict, "a "+known.method.Noun()+" with this id is running")
+	}
+	if known.cancel == string(supervisor.ByDisconnect) {
+		return nil, false, prediction.RefuseFor(pool.RetrySoon, prediction.Conflict,
+			"the "+known.method.Noun()+" with this id is being canceled, because its client has left; try again later")
+	}
+	s.q.keep(known.place)
+	m, err := s.q.restore(s.ctx, known)
+	return m, false, err
+}
+
+// join answers a request whose id waits.
+func (s submission) join(waiting asked) (*mirror, bool, error) {
+	entry, err := s.q.entry(s.ctx, waiting)
+	if err != nil {
+		return nil, false, unreachable(err)
+	}
+	if !s.idempotent || entry.Method != s.entry.Method {
+		return nil, false, prediction.Refuse(prediction.Conflict, "a "+entry.Method.Noun()+" with this id is running")
+	}
+	s.q.keep(waiting.place)
+	return s.q.mirror(waiting.place, waiting.run, followed(entry.Complete())), false, nil
+}
+
+// repeats reports whether the request asks for the run that has ended, and whose end may be shown
+// to it.
+func (s submission) repeats(old state) bool {
+	return s.idempotent && old.method == s.entry.Method && old.cancel != string(supervisor.ByDisconnect) &&
+		hmac.Equal([]byte(old.input), []byte(inputMark(old.run, s.entry.Request)))
+}
+
+// inputMark is the same for inputs that ask for the same run. It is salted with the run, because a
+// secret in the input may be short enough to be guessed.
+func inputMark(run string, r prediction.Request) string { return r.Seal([]byte(run)) }
+
+// answered reports whether the broker has answered, so that the same request again would not help.
+func answered(err error) bool { return errors.As(err, new(*jetstream.APIError)) }
+
+// entry reads the request in a message.
+func (q *Queue) entry(ctx context.Context, a asked) (prediction.Entry, error) {
+	data, err := q.broker.load(ctx, a.payload)
+	if err != nil {
+		return prediction.Entry{}, err
+	}
+	return readEntry(data)
+}
+
+func readEntry(data []byte) (entry prediction.Entry, err error) {
+	err = prediction.Decode(data, &entry, entry.Raw())
+	return entry, err
+}
+
+// startDeadline ends a prediction at its deadline if no worker has it by then. A worker that has it
+// counts by itself.
+func (q *Queue) startDeadline(r prediction.Request) {
+	if r.Deadline.IsZero() {
+		return
+	}
+	time.AfterFunc(r.Deadline.Sub(q.config.Now()), func() { q.expire(r.ID) })
+}
+
+func followed(r prediction.Request) prediction.Request {
+	r.Followed = true
+	return r
+}

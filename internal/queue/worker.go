@@ -1,0 +1,352 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/coggo/coggo/internal/prediction"
+	"github.com/coggo/coggo/internal/schema"
+	"github.com/coggo/coggo/internal/supervisor"
+	"github.com/coggo/coggo/internal/webhook"
+)
+
+// Supervisor is what a Worker needs of this machine: it runs predictions, in as many slots as it
+// has.
+type Supervisor interface {
+	Create(r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error)
+	Cancel(p *prediction.Prediction, reason supervisor.Reason) error
+	Schema() (*schema.Document, error)
+	Health(ctx context.Context) supervisor.Health
+	Slots() int
+}
+
+// WorkerConfig configures a Worker.
+type WorkerConfig struct {
+	Queue       *Queue
+	Supervisor  Supervisor
+	MaxAttempts int    // runs of a prediction whose workers are lost; at least 1
+	Rerun       bool   // run again what a lost worker had, instead of failing it
+	Version     string // of the server
+}
+
+// Worker takes predictions off a queue, as many as it has free slots, and runs them.
+type Worker struct {
+	WorkerConfig
+	q *Queue
+
+	ready    chan struct{}   // receives when the model is set up
+	pulling  context.Context // done when no more predictions are taken
+	stopPull context.CancelFunc
+	work     sync.WaitGroup // one for each job
+
+	mu      sync.Mutex      // guards the rest
+	jobs    map[string]*job // by run
+	slots   int             // goroutines that pull, one for each slot there ever was
+	taken   int             // of the slots, by a prediction or by a pull
+	changed chan struct{}   // closed when taken falls
+	late    bool            // the grace period is over: what fails now is handed back
+}
+
+// NewWorker returns a worker that takes nothing before Start.
+func NewWorker(c WorkerConfig) *Worker {
+	w := &Worker{
+		WorkerConfig: c, q: c.Queue, ready: make(chan struct{}, 1),
+		jobs: map[string]*job{}, changed: make(chan struct{}),
+	}
+	w.pulling, w.stopPull = context.WithCancel(c.Queue.ctx)
+	return w
+}
+
+// Ready tells the worker that the model is set up.
+func (w *Worker) Ready() {
+	select {
+	case w.ready <- struct{}{}:
+	default:
+	}
+}
+
+// Start begins to take predictions once there is a model and a broker.
+func (w *Worker) Start() { w.q.work.Go(w.run) }
+
+func (w *Worker) run() {
+	select {
+	case <-w.q.open:
+	case <-w.q.ctx.Done():
+		return
+	}
+	sub, err := w.q.broker.nc.Subscribe(controlPrefix+token(w.q.config.Name)+".*", w.hearControl)
+	if err != nil {
+		w.q.config.Log.Error("subscribe to cancels", "error", err)
+		return
+	}
+	defer func() { _ = sub.Unsubscribe() }() // the connection may be closed
+	beat, presence := time.NewTicker(heartbeat), time.NewTicker(presenceEvery)
+	defer beat.Stop()
+	defer presence.Stop()
+	for {
+		select {
+		case <-w.ready:
+			w.offer()
+		case <-beat.C:
+			w.beat()
+		case <-presence.C:
+			w.announce(false)
+		case <-w.q.ctx.Done():
+			return
+		}
+	}
+}
+
+// offer publishes what the model is, and pulls for each slot that it has.
+func (w *Worker) offer() {
+	document, err := w.Supervisor.Schema()
+	if err != nil {
+		return // it has ended again, and is being set up once more
+	}
+	ctx, cancel := context.WithTimeout(w.q.ctx, patience)
+	defer cancel()
+	h := w.Supervisor.Health(ctx)
+	err = w.q.broker.announceModel(ctx, modelEntry{
+		Name: w.q.config.Name, OpenAPI: document.JSON(), Python: h.Python, Cog: h.Cog,
+	})
+	if err != nil {
+		w.q.config.Log.Error("publish the schema of the model: trying again", "error", err)
+		time.AfterFunc(attempt, w.Ready)
+		return
+	}
+	w.announce(false)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for ; w.slots < w.Supervisor.Slots(); w.slots++ {
+		w.q.work.Go(w.pull)
+	}
+}
+
+// announce publishes that this worker is there, or that it has gone.
+func (w *Worker) announce(gone bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), attempt)
+	defer cancel()
+	host, _ := os.Hostname() // for people only
+	w.mu.Lock()
+	running := len(w.jobs)
+	w.mu.Unlock()
+	err := w.q.broker.announceWorker(ctx, workerEntry{
+		Name: w.q.config.Name, Worker: w.q.process, Host: host, Version: w.Version, Slots: w.Supervisor.Slots(),
+		Running: running, Draining: w.pulling.Err() != nil, At: w.q.config.Now(),
+	}, gone)
+	if err != nil && !gone {
+		w.q.config.Log.Warn("tell the queue that this worker is there", "error", err)
+	}
+}
+
+// beat tells the broker that the worker still has its messages.
+func (w *Worker) beat() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, j := range w.jobs {
+		_ = w.q.broker.nc.Publish(j.msg.Reply, []byte("+WPI")) // one or two may be lost
+	}
+}
+
+// hearControl cancels a run of this worker.
+func (w *Worker) hearControl(m *nats.Msg) {
+	w.mu.Lock()
+	j := w.jobs[m.Header.Get(headerRun)]
+	w.mu.Unlock()
+	if j != nil {
+		j.cancel(w.Supervisor, supervisor.Reason(m.Header.Get(headerCancel)))
+	}
+}
+
+// pull takes one prediction after the other into one slot.
+func (w *Worker) pull() {
+	p := puller{w: w}
+	defer p.close()
+	for w.take() {
+		msg := p.next()
+		if msg == nil {
+			w.free()
+			continue
+		}
+		w.handle(msg)
+	}
+}
+
+// slotsAgain is how often a worker without a free slot looks whether its runner is back.
+const slotsAgain = 100 * time.Millisecond
+
+// take waits for a free slot. It reports false when no more predictions are to be taken.
+func (w *Worker) take() bool {
+	for w.pulling.Err() == nil {
+		slots := w.Supervisor.Slots()
+		w.mu.Lock()
+		if w.taken < slots {
+			w.taken++
+			w.mu.Unlock()
+			return true
+		}
+		changed := w.changed
+		w.mu.Unlock()
+		again := time.NewTimer(slotsAgain)
+		select {
+		case <-changed:
+		case <-again.C:
+		case <-w.pulling.Done():
+		}
+		again.Stop()
+	}
+	return false
+}
+
+// free gives a slot back.
+func (w *Worker) free() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.taken--
+	close(w.changed)
+	w.changed = make(chan struct{})
+}
+
+// puller asks the broker for one message at a time. None is fetched in advance: it would lie in a
+// busy worker while another one is free.
+type puller struct {
+	w     *Worker
+	inbox *nats.Subscription
+	asked time.Time // when the request under way ends; zero if there is none
+}
+
+// pullFor is how long one request for a message waits in the broker, and pullBeat how often the
+// broker says that it still does.
+const (
+	pullFor  = 30 * time.Second
+	pullBeat = 5 * time.Second
+)
+
+// next returns the next message, nil after a request that has brought none.
+func (p *puller) next() *nats.Msg {
+	if p.inbox == nil || !p.inbox.IsValid() {
+		inbox, err := p.w.q.broker.nc.SubscribeSync(nats.NewInbox())
+		if err != nil {
+			p.pause()
+			return nil
+		}
+		p.inbox, p.asked = inbox, time.Time{}
+	}
+	if p.asked.IsZero() {
+		name := token(p.w.q.config.Name)
+		request := fmt.Sprintf(`{"batch":1,"expires":%d,"idle_heartbeat":%d}`, pullFor, pullBeat)
+		err := p.w.q.broker.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+askedStream+"."+name, p.inbox.Subject, []byte(request))
+		if err != nil {
+			p.pause()
+			return nil
+		}
+		p.asked = time.Now()
+	}
+	for {
+		ctx, cancel := context.WithTimeout(p.w.pulling, 2*pullBeat)
+		m, err := p.inbox.NextMsgWithContext(ctx)
+		cancel()
+		if err != nil { // the broker is silent, or the connection was closed, or the worker stops
+			p.close()
+			return nil
+		}
+		switch m.Header.Get("Status") {
+		case "":
+			p.asked = time.Time{}
+			return m
+		case "100": // a heartbeat
+		case "404", "408": // nothing came in time
+			p.asked = time.Time{}
+			return nil
+		default: // the consumer has gone or moved, or there is no broker for it now
+			p.close()
+			p.pause()
+			return nil
+		}
+	}
+}
+
+// close withdraws the request: the broker sends nothing to an inbox that nobody reads.
+func (p *puller) close() {
+	if p.inbox != nil {
+		_ = p.inbox.Unsubscribe() // the connection may be closed
+		p.inbox, p.asked = nil, time.Time{}
+	}
+}
+
+func (p *puller) pause() {
+	select {
+	case <-time.After(200 * time.Millisecond):
+	case <-p.w.pulling.Done():
+	}
+}
+
+// Health is how this worker's model is, and how the queue is.
+func (w *Worker) Health(ctx context.Context) supervisor.Health {
+	h := w.Supervisor.Health(ctx)
+	h.Draining = h.Draining || w.q.draining.Load()
+	found := w.q.Report(ctx)
+	h.Queue = &found
+	return h
+}
+
+// API is what the HTTP API needs: the queue, with the health of this worker.
+type API struct {
+	*Queue
+	Worker *Worker
+}
+
+// Health is that of the worker.
+func (a API) Health(ctx context.Context) supervisor.Health { return a.Worker.Health(ctx) }
+
+// Flushed tells the worker that every webhook of a run before the terminal one has gone out.
+func (w *Worker) Flushed(t webhook.Target) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, j := range w.jobs {
+		if j.entry.ID == t.ID {
+			j.flush()
+		}
+	}
+}
+
+// Drain stops taking predictions, and lets those that run go on until grace is done. What fails
+// afterwards because it was cut short is handed back to the queue. The supervisor is to be drained
+// at the same time.
+func (w *Worker) Drain(grace context.Context) {
+	w.stopPull()
+	w.q.Drain()
+	w.announce(false)
+	context.AfterFunc(grace, func() {
+		w.mu.Lock()
+		w.late = true
+		w.mu.Unlock()
+	})
+}
+
+// Finish waits until what has ended is stored in the broker, or until ctx is done.
+func (w *Worker) Finish(ctx context.Context) {
+	done := make(chan struct{})
+	go func() {
+		w.work.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		w.mu.Lock()
+		left := len(w.jobs)
+		w.mu.Unlock()
+		w.q.config.Log.Error("the queue does not take the ends of predictions: other workers will run them again", "count", left)
+	}
+	w.announce(true)
+}
+
+// errHandedBack is why a run has no end: it is handed back to the queue.
+var errHandedBack = errors.New("the run is handed back")
