@@ -37,8 +37,9 @@ var arrows = map[string]string{
 	// The story of a prediction, the door to it, and the wiring of all.
 	"internal/supervisor": "admission files pool prediction runner schema sigmute spool telemetry " +
 		"webhook",
+	"internal/queue":   "admission pool prediction schema spool supervisor webhook",
 	"internal/httpapi": "examples files pool prediction schema supervisor telemetry unsafenet",
-	"cmd/coggo-server": "examples files host httpapi outbound pool prediction runner " +
+	"cmd/coggo-server": "examples files host httpapi outbound pool prediction queue runner " +
 		"runner/orphan schema supervisor telemetry watch webhook weburl",
 }
 

@@ -19,6 +19,7 @@ type commands struct {
 	Predict predictCommand   `cmd:"" help:"Run one prediction, without a server."`
 	Check   checkCommand     `cmd:"" help:"Load and set up a model, and say what is wrong with it."`
 	Init    initCommand      `cmd:"" help:"Make a small model to start from."`
+	Gateway gatewayCommand   `cmd:"" help:"Serve the predictions of a queue, without a model of its own."`
 	Schema  schemaCommand    `cmd:"" help:"Print the OpenAPI document of a model."`
 	Help    helpCommand      `cmd:"" help:"Show the flags of a command."`
 	Version kong.VersionFlag `help:"Print the version and exit."`

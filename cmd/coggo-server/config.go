@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,13 +12,14 @@ import (
 	"time"
 
 	"github.com/coggo/coggo/internal/host"
-	"github.com/coggo/coggo/internal/httpapi"
-	"github.com/coggo/coggo/internal/webhook"
 	"github.com/coggo/coggo/internal/weburl"
 )
 
 // Model holds the settings of a model that all commands share.
 type Model struct {
+	Logging
+	Network
+
 	ModelDir string `arg:"" optional:"" default:"." help:"Directory of the model, where cog.yaml is."`
 
 	Predict        string `group:"The model:" placeholder:"FILE:NAME" env:"COG_PREDICT_TYPE_STUB" help:"Predictor class or function. Default: predict or run of cog.yaml."`
@@ -36,12 +36,7 @@ type Model struct {
 	MaxOutputFile  size `group:"Limits:" default:"8GiB" help:"Largest output file."`
 	MaxLogBytes    size `group:"Limits:" default:"16MiB" help:"Largest log of one prediction; the rest is dropped with a note."`
 
-	DenyPrivateNetworks bool `group:"Security:" help:"Refuse downloads, uploads and webhooks to loopback, link-local and private addresses."`
-
 	RunnerEnv []string `group:"Security:" sep:"none" placeholder:"NAME" help:"Give the model this variable of the environment, or those of a pattern such as HF_*, or NAME=VALUE; may be repeated. Default: all but the server's own secrets."`
-
-	LogLevel  string `group:"Logs:" env:"COG_LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warning, error or off, or a number of Python's logging, such as 10 for debug. Default: info for the server; other commands log nothing."`
-	LogFormat string `group:"Logs:" env:"LOG_FORMAT" placeholder:"FORMAT" help:"text, json, or console for people. Default: console on a terminal, else text."`
 
 	Named    string   `kong:"-"` // "run" if cog.yaml has the predictor there, else "predict"
 	Warnings []string `kong:"-"` // of cog.yaml, for the author of the model
@@ -52,60 +47,32 @@ type Model struct {
 // Config holds every setting of the server, from flags, environment and cog.yaml, read once.
 type Config struct {
 	Model
-
-	Host                  string `group:"Listening:" default:"0.0.0.0" env:"COG_HOST" help:"Address to listen on."`
-	Port                  string `group:"Listening:" default:"5000" env:"PORT,COG_PORT" help:"Port to listen on; 0 picks a free one."`
-	PathPrefix            string `group:"Listening:" placeholder:"PATH" help:"Path below which a proxy serves this server, such as /models/a: all URLs in its answers begin with it. The proxy may pass the prefix on or strip it. Default: the header X-Forwarded-Prefix."`
-	AwaitExplicitShutdown bool   `group:"Listening:" help:"Ignore SIGTERM: stop on POST /shutdown or SIGINT only."`
-
-	AuthTokenFile string   `group:"Security:" type:"existingfile" placeholder:"FILE" help:"File with the token that clients must send as Authorization: Bearer. Default: the token in $$COGGO_AUTH_TOKEN, else clients need no token."`
-	CORSOrigin    []string `group:"Security:" name:"cors-origin" placeholder:"ORIGIN" help:"Let pages of this origin use the API from a browser; * lets those of every site; may be repeated. Default: no other site."`
-	AllowedHost   []string `group:"Security:" placeholder:"NAME" help:"Host name, next to localhost and addresses, for browsers that connect over loopback: from this machine or through a proxy on it; * for any; may be repeated. Without a token only. Default: no others."`
-	WebhookSecret string   `group:"Security:" env:"COGGO_WEBHOOK_SECRET" placeholder:"whsec_…" help:"Sign webhooks by the Standard Webhooks specification. Default: they are not signed."`
-
-	WebhookAuthHost []string `group:"Security:" placeholder:"HOST" help:"Send $$WEBHOOK_AUTH_TOKEN with webhooks to this HOST or HOST:PORT only, or to every host below a domain, as in *.example.com; may be repeated. Default: with every webhook, as Cog does."`
+	Serving
 
 	RunnerUser string `group:"Security:" placeholder:"USER[:GROUP]" help:"Run the model, and everything else once the port is open, as this user. For a server that is started as root. Default: the user who starts the server."`
 
-	Runners        int      `group:"Running:" default:"1" placeholder:"N" help:"Runner processes, each with the whole model."`
-	BusyPoll       span     `group:"Running:" default:"500us" help:"How long server and runner look for each other's next message before they sleep, while short predictions follow each other that closely and, twice as long, for the end of a canceled one; 0: never. Off with fewer than two processors for each runner."`
-	KeepBootMemory bool     `group:"Running:" help:"Keep memory that only startup needed. Else the server returns it half a second after setup: garbage, and pages of its own program that equal the file."`
-	Without        []string `group:"Running:" enum:"ballast,unmap,disconnect,sigmute,pristine" env:"COGGO_WITHOUT" placeholder:"NAME" help:"Switch off a performance trick that relies on undocumented behavior of Go, Linux or CPython, see docs/architecture.md; may be repeated. Default: all are on."`
-	RunnerDevices  string   `group:"Running:" placeholder:"LISTS" help:"GPUs of each runner as CUDA_VISIBLE_DEVICES, such as '0;1;2,3' for three. Default: several runners share those that the server sees."`
-	WorkingDir     string   `group:"Running:" placeholder:"DIR" help:"Directory shared with the runner. In a directory that is not its own, or to which others may write, the server makes a private one. A server started on the same directory adopts the predictions that an earlier one left. Default: one of this user, model and port, see docs/operating.md."`
-	Ephemeral      bool     `group:"Running:" help:"Use a fresh directory that is removed with the server, so that nothing outlives a crash. Implied by --port 0; ignored with --working-dir."`
-	Recover        string   `group:"Running:" enum:"fail,rerun" default:"fail" help:"What becomes of predictions that a killed server had in flight: fail or rerun."`
-	MaxRestarts    int      `group:"Running:" default:"3" placeholder:"N" help:"How often a crashed runner is started again within 10 minutes."`
-	MaxQueue       *int     `group:"Running:" placeholder:"N" help:"Predictions that may wait for a slot; beyond it 429. With 0 they do not wait: 409. Default: 64 for requests to /v1, whose clients do not handle 409, and 0 for others."`
-	Reload         bool     `group:"Running:" help:"For development: reload the model whenever its files change, see docs/operating.md."`
-	MaxFetching    int      `group:"Running:" default:"8" placeholder:"N" help:"Predictions whose input files may be fetched beyond those for which a slot is free; beyond it 409, or the queue."`
-	Retain         int      `group:"Running:" default:"1000" placeholder:"N" help:"Finished predictions to keep for GET; 0: do not keep any."`
-	RetainFor      span     `group:"Running:" default:"1h" help:"How long they are kept."`
-	UploadURL      string   `group:"Running:" name:"upload-url" env:"COG_UPLOAD_URL" placeholder:"URL" help:"Upload output files with PUT below this URL. Default: the answer has them as data URLs."`
-	ShutdownGrace  span     `group:"Running:" name:"runner-shutdown-grace-period" default:"20s" help:"How long predictions may continue after the server was asked to stop."`
+	Runners        int    `group:"Running:" default:"1" placeholder:"N" help:"Runner processes, each with the whole model."`
+	BusyPoll       span   `group:"Running:" default:"500us" help:"How long server and runner look for each other's next message before they sleep, while short predictions follow each other that closely and, twice as long, for the end of a canceled one; 0: never. Off with fewer than two processors for each runner."`
+	KeepBootMemory bool   `group:"Running:" help:"Keep memory that only startup needed. Else the server returns it half a second after setup: garbage, and pages of its own program that equal the file."`
+	RunnerDevices  string `group:"Running:" placeholder:"LISTS" help:"GPUs of each runner as CUDA_VISIBLE_DEVICES, such as '0;1;2,3' for three. Default: several runners share those that the server sees."`
+	WorkingDir     string `group:"Running:" placeholder:"DIR" help:"Directory shared with the runner. In a directory that is not its own, or to which others may write, the server makes a private one. A server started on the same directory adopts the predictions that an earlier one left. Default: one of this user, model and port, see docs/operating.md."`
+	Ephemeral      bool   `group:"Running:" help:"Use a fresh directory that is removed with the server, so that nothing outlives a crash. Implied by --port 0; ignored with --working-dir."`
+	Recover        string `group:"Running:" enum:"fail,rerun," default:"" help:"What becomes of predictions that a killed server had in flight: fail or rerun. Default: fail, and with --queue rerun."`
+	MaxRestarts    int    `group:"Running:" default:"3" placeholder:"N" help:"How often a crashed runner is started again within 10 minutes."`
+	Reload         bool   `group:"Running:" help:"For development: reload the model whenever its files change, see docs/operating.md."`
+	MaxFetching    int    `group:"Running:" default:"8" placeholder:"N" help:"Predictions whose input files may be fetched beyond those for which a slot is free; beyond it 409, or the queue."`
+	MaxAttempts    int    `group:"Queue:" default:"3" placeholder:"N" help:"How often a prediction of the queue may run whose workers are lost; then it fails."`
+	Retain         int    `group:"Running:" default:"1000" placeholder:"N" help:"Finished predictions to keep for GET; 0: do not keep any."`
+	UploadURL      string `group:"Running:" name:"upload-url" env:"COG_UPLOAD_URL" placeholder:"URL" help:"Upload output files with PUT below this URL. Default: the answer has them as data URLs."`
 
-	MaxBody       size `group:"Limits:" default:"128MiB" help:"Largest request body."`
-	MaxUploads    size `group:"Limits:" default:"16GiB" help:"Most bytes that the files uploaded to /v1/files take together; 0: no limit."`
-	HeaderTimeout span `group:"Limits:" default:"10s" help:"How long a client may take to send its headers."`
-	BodyTimeout   span `group:"Limits:" default:"30s" help:"How long a client may pause while it sends a body."`
-	IdleTimeout   span `group:"Limits:" default:"2m" help:"How long an idle connection is kept."`
-
-	StreamKeepAlive span `group:"Limits:" default:"15s" help:"How often a stream gets a comment, so that proxies do not close it as idle."`
-	StreamTimeout   span `group:"Limits:" default:"1m" help:"How long a client may read nothing of a stream or of any other answer."`
-
-	AccessLog bool `group:"Logs:" help:"Write a line for each request, at level info. Probes and /metrics get one only when they fail."`
+	MaxUploads size `group:"Limits:" default:"16GiB" help:"Most bytes that the files uploaded to /v1/files take together; 0: no limit."`
 
 	XMode   string `name:"x-mode" enum:"predict,train," default:"" hidden:"" help:"Accepted for Cog's sake: train is served next to predict."`
 	Threads int    `hidden:"" help:"Accepted for Cog's sake: a runner has one thread."`
 
-	Given        Model          `kong:"-"` // as flags and environment say, without cog.yaml
-	HostFrom     string         `kong:"-"` // what has set Host, see sourceOf
-	PortFrom     string         `kong:"-"` // what has set Port
-	Account      host.Account   `kong:"-"` // of RunnerUser
-	AuthToken    string         `kong:"-"` // from AuthTokenFile or the environment
-	HookToken    string         `kong:"-"` // sent with webhooks, from the environment
-	WebhookHosts []webhook.Host `kong:"-"` // who gets HookToken, of WebhookAuthHost
-	History      int            `kong:"-"` // events that a late reader of a stream is shown
+	Given   Model        `kong:"-"` // as flags and environment say, without cog.yaml
+	Account host.Account `kong:"-"` // of RunnerUser
+	History int          `kong:"-"` // events that a late reader of a stream is shown
 }
 
 // complete fills in values from cog.yaml and files, and refuses invalid settings.
@@ -116,12 +83,15 @@ func (c *Config) read() error {
 	if err := c.Model.read(); err != nil {
 		return err
 	}
-	if err := c.readSecrets(); err != nil {
+	c.UploadURL = strings.TrimSpace(c.UploadURL)
+	if _, err := weburl.Parse(c.UploadURL); c.UploadURL != "" && err != nil {
+		return fmt.Errorf("--upload-url %w", err)
+	}
+	if err := c.Serving.read(); err != nil {
 		return err
 	}
-	if err := c.checkAddresses(); err != nil {
-		return err
-	}
+	c.Name = cmp.Or(c.Name, "coggo/"+filepath.Base(c.ModelDir))
+	c.Recover = cmp.Or(c.Recover, c.usualRecovery())
 	if c.RunnerUser != "" {
 		var err error
 		if c.Account, err = host.LookUpAccount(c.RunnerUser); err != nil {
@@ -132,74 +102,22 @@ func (c *Config) read() error {
 	switch {
 	case c.Runners < 1:
 		return fmt.Errorf("--runners is %d: it must be at least 1", c.Runners)
-	case c.StreamKeepAlive <= 0 || c.StreamTimeout <= 0:
-		return errors.New("--stream-keep-alive and --stream-timeout must be positive")
-	case c.MaxQueue != nil && *c.MaxQueue < 0 || c.MaxFetching < 0 || c.Retain < 0 || c.MaxRestarts < 0:
-		return errors.New("--max-queue, --max-fetching, --retain and --max-restarts must not be negative")
+	case c.MaxFetching < 0 || c.Retain < 0 || c.MaxRestarts < 0:
+		return errors.New("--max-fetching, --retain and --max-restarts must not be negative")
+	case c.MaxAttempts < 1:
+		return fmt.Errorf("--max-attempts is %d: it must be at least 1", c.MaxAttempts)
+	case c.Queue != "" && c.Reload:
+		return errors.New("--reload is for one server alone: it can't be used with --queue")
 	}
 	return nil
 }
 
-// patientQueue is how many predictions may wait by default if their clients do not handle a refusal
-// for lack of a slot.
-const patientQueue = 64
-
-// queue returns how many predictions may wait for a slot, and how many if their clients do not
-// handle a refusal.
-func (c *Config) queue() (all, patient int) {
-	if c.MaxQueue == nil {
-		return 0, patientQueue
+// usualRecovery is what becomes of predictions whose server was killed, where nobody has said it.
+func (c *Config) usualRecovery() string {
+	if c.Queue != "" {
+		return "rerun"
 	}
-	return *c.MaxQueue, *c.MaxQueue
-}
-
-// checkAddresses refuses malformed addresses at startup, and not when they are first used.
-func (c *Config) checkAddresses() error {
-	if n, err := strconv.Atoi(c.Port); err != nil || n < 0 || n > 65535 {
-		return fmt.Errorf("port %q (%s): --port and PORT must be a number from 0 to 65535", c.Port, c.PortFrom)
-	}
-	if c.PathPrefix = strings.TrimRight(c.PathPrefix, "/"); c.PathPrefix != "" && !httpapi.Prefix.MatchString(c.PathPrefix) {
-		return fmt.Errorf("--path-prefix is %q: it must be a path such as /models/a, of letters, digits, and - . _ ~", c.PathPrefix)
-	}
-	if _, err := weburl.Parse(c.UploadURL); c.UploadURL != "" && err != nil {
-		return fmt.Errorf("--upload-url %w", err)
-	}
-	if err := c.readWebhookHosts(); err != nil {
-		return err
-	}
-	for _, host := range c.AllowedHost {
-		if host == "" || strings.ContainsAny(host, ":/ ") {
-			return fmt.Errorf("--allowed-host is %q: it must be a host name without scheme and port, or *", host)
-		}
-	}
-	for _, origin := range c.CORSOrigin {
-		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Host == "" || u.Scheme+"://"+u.Host != origin) {
-			return fmt.Errorf("--cors-origin is %q: it must be a scheme and a host without a path, such as https://app.example.com, or *", origin)
-		}
-	}
-	return nil
-}
-
-// readWebhookHosts reads which receivers get the token of webhooks: without the flag all of them,
-// as with Cog.
-func (c *Config) readWebhookHosts() error {
-	for _, text := range c.WebhookAuthHost {
-		host, err := webhook.ParseHost(text)
-		if err != nil {
-			return fmt.Errorf("--webhook-auth-host %w", err)
-		}
-		c.WebhookHosts = append(c.WebhookHosts, host)
-	}
-	if c.WebhookHosts == nil {
-		c.WebhookHosts = []webhook.Host{webhook.Everybody}
-	}
-	return nil
-}
-
-// port is the port to listen on; complete has checked it.
-func (c *Config) port() int {
-	n, _ := strconv.Atoi(c.Port)
-	return n
+	return "fail"
 }
 
 // complete fills in from cog.yaml and the environment what flags left open.
@@ -227,8 +145,8 @@ func (m *Model) read() (err error) {
 	if m.MaxInputFiles < 0 {
 		return fmt.Errorf("--max-input-files is %d: it must not be negative", m.MaxInputFiles)
 	}
-	if _, known := parseLevel(m.LogLevel); !known && m.LogLevel != "" {
-		return fmt.Errorf("--log-level is %q: it must be debug, info, warning, error, off or a number", m.LogLevel)
+	if err := m.Logging.check(); err != nil {
+		return err
 	}
 	return host.CheckRunnerEnv(m.RunnerEnv)
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // listen opens the port. Its errors name the setting that is to change.
-func (c *Config) listen() (net.Listener, error) {
+func (c *Serving) listen() (net.Listener, error) {
 	open, err := net.Listen("tcp", net.JoinHostPort(c.Host, c.Port))
 	if err == nil {
 		return open, nil

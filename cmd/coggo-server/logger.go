@@ -16,7 +16,7 @@ import (
 )
 
 // newLogger writes as m says; terminal is what out is when m does not say.
-func newLogger(m Model, out io.Writer, terminal bool, otherwise slog.Level) *slog.Logger {
+func newLogger(m Logging, out io.Writer, terminal bool, otherwise slog.Level) *slog.Logger {
 	least, known := parseLevel(m.LogLevel)
 	if !known {
 		least = otherwise

@@ -58,7 +58,7 @@ func run(c Config, console *console) error {
 	if !c.without(trickBallast) {
 		defer host.Ballast()()
 	}
-	log := newLogger(c.Model, console, console.terminal, slog.LevelInfo)
+	log := newLogger(c.Logging, console, console.terminal, slog.LevelInfo)
 	for _, warning := range c.Warnings {
 		log.Warn(warning)
 	}
@@ -92,13 +92,7 @@ func run(c Config, console *console) error {
 		return dir.Explain(err)
 	}
 	stop := newStop()
-	server := &http.Server{
-		Handler:           httpapi.New(built.api(c, stop.ask, log)),
-		ReadHeaderTimeout: time.Duration(c.HeaderTimeout),
-		IdleTimeout:       time.Duration(c.IdleTimeout),
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          quietLog(log),
-	}
+	server := c.server(httpapi.New(built.api(c, stop.ask, log)), log)
 	defer watchSignals(built.supervisor, stop, c.AwaitExplicitShutdown, log)()
 	serving := make(chan error, 1)
 	go func() { serving <- listener.Serve(server) }()
@@ -114,16 +108,20 @@ func run(c Config, console *console) error {
 	if err := startModel(built.supervisor, stop); err != nil {
 		return err
 	}
+	if built.worker != nil {
+		built.worker.Start()
+	}
 	if console.terminal {
 		defer printBanner(console, built.supervisor, c, listener.Addr())()
 	}
-	err = waitForEnd(stop, built.supervisor.Defunct(), serving, c.AwaitExplicitShutdown)
+	err = waitForEnd(stop, built.supervisor.Defunct(), built.queueFailed(), serving, c.AwaitExplicitShutdown)
 	sayEnd(console, built.supervisor, time.Duration(c.ShutdownGrace), log)
 	unmarkReady()
 	late := time.Now().Add(time.Duration(c.ShutdownGrace))
 	drain(late, built, stop)
 	dir.End() // before the port is free: the next server on it looks for the same directory
 	closeServer(server, listener, stop, late)
+	built.closeQueue(late.Add(flushHooks), stop)
 	built.refusals.Close()
 	log.Info("stopped")
 	return err
@@ -166,7 +164,7 @@ func (c Config) dropPrivileges() error {
 }
 
 // waitForEnd returns when the server is to stop, with an error when that is not by request.
-func waitForEnd(stop *stop, defunct <-chan struct{}, serving <-chan error, await bool) error {
+func waitForEnd(stop *stop, defunct <-chan struct{}, queue, serving <-chan error, await bool) error {
 	if await {
 		defunct = nil
 	}
@@ -175,6 +173,8 @@ func waitForEnd(stop *stop, defunct <-chan struct{}, serving <-chan error, await
 		return nil
 	case <-defunct:
 		return errDefunct
+	case err := <-queue:
+		return err
 	case err := <-serving:
 		return fmt.Errorf("serve: %w", err)
 	}
@@ -190,20 +190,19 @@ const (
 // drain ends predictions, webhooks and runners; a second wish to stop cuts the waiting short.
 // Predictions may go on until late.
 func drain(late time.Time, b *built, stop *stop) {
-	hurry, cancel := context.WithCancel(context.Background())
+	hurry, cancel := stop.hurry()
 	defer cancel()
 	grace, cancelGrace := context.WithDeadline(hurry, late)
 	defer cancelGrace()
-	done := make(chan struct{})
-	defer close(done)
-	go func() {
-		select {
-		case <-stop.hurried:
-			cancel()
-		case <-done:
-		}
-	}()
+	if b.worker != nil {
+		b.worker.Drain(grace)
+	}
 	b.supervisor.Drain(grace, hurry)
+	if b.worker != nil {
+		stored, cancelStored := context.WithDeadline(hurry, late.Add(storeEnds))
+		b.worker.Finish(stored)
+		cancelStored()
+	}
 	b.gaveUp.Close()
 	last, cancelLast := context.WithTimeout(hurry, min(tracesWait, time.Until(late.Add(tracesLate))))
 	defer cancelLast()
@@ -263,6 +262,19 @@ func (s *stop) ask() {
 	}
 }
 
+// hurry returns a context that is done at the second wish.
+func (s *stop) hurry() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		select {
+		case <-s.hurried:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
 // inAHurry reports whether there was a second wish.
 func (s *stop) inAHurry() bool {
 	select {
@@ -276,8 +288,17 @@ func (s *stop) inAHurry() bool {
 // watchSignals lets the runner's signals reach the supervisor and tells stop of the operator's. A
 // terminal that hangs up sends SIGHUP too: it means "look" like the runner's, and harms nothing.
 func watchSignals(s *supervisor.Supervisor, stop *stop, await bool, log *slog.Logger) (end func()) {
-	leave := make(chan os.Signal, 2)
 	signal.Notify(s.Signals(), syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGHUP)
+	unwatch := watchStop(stop, await, log)
+	return func() {
+		signal.Stop(s.Signals())
+		unwatch()
+	}
+}
+
+// watchStop tells stop of the operator's signals.
+func watchStop(stop *stop, await bool, log *slog.Logger) (end func()) {
+	leave := make(chan os.Signal, 2)
 	signal.Notify(leave, syscall.SIGINT, syscall.SIGTERM) // not signal.Ignore, which the model's processes would inherit
 	go func() {
 		for got := range leave {
@@ -289,7 +310,6 @@ func watchSignals(s *supervisor.Supervisor, stop *stop, await bool, log *slog.Lo
 		}
 	}()
 	return func() {
-		signal.Stop(s.Signals())
 		signal.Stop(leave)
 		close(leave)
 	}

@@ -157,4 +157,4 @@ func (l *modelLog) writeLocked(from supervisor.Origin, line []byte, partial bool
 }
 
 // logsJSON reports whether the log is made of JSON objects.
-func (m Model) logsJSON() bool { return strings.EqualFold(m.LogFormat, "json") }
+func (m Logging) logsJSON() bool { return strings.EqualFold(m.LogFormat, "json") }

@@ -3,13 +3,12 @@ package main
 import (
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/coggo/coggo/internal/host"
 )
 
 // readSecrets reads what proves who somebody is, from wherever it comes.
-func (c *Config) readSecrets() (err error) {
+func (c *Serving) readSecrets() (err error) {
 	if c.AuthToken, err = host.ReadSecret("$COGGO_AUTH_TOKEN", os.Getenv("COGGO_AUTH_TOKEN")); err != nil {
 		return err
 	}
@@ -28,7 +27,6 @@ func (c *Config) readSecrets() (err error) {
 	if c.HookToken, err = host.ReadSecret("$WEBHOOK_AUTH_TOKEN", os.Getenv("WEBHOOK_AUTH_TOKEN")); err != nil {
 		return err
 	}
-	c.UploadURL = strings.TrimSpace(c.UploadURL)
 	c.WebhookSecret, err = host.ReadSecret("--webhook-secret", c.WebhookSecret)
 	return err
 }

@@ -37,13 +37,13 @@ const wholeHistory = math.MaxInt / 2
 // standard error.
 func openSession(m Model) (*session, error) {
 	s := &session{console: newConsole(), stop: newStop()}
-	log := newLogger(m, s.console, s.terminal, silent)
+	log := newLogger(m.Logging, s.console, s.terminal, silent)
 	var err error
 	if s.dir, err = host.OpenWorkingDir(Config{Model: m, Ephemeral: true}.dirConfig(), log); err != nil {
 		return nil, err
 	}
 	// A reader of the output that is slow holds up the reading, and must miss nothing.
-	c := Config{Model: m, Runners: 1, Recover: "fail", Retain: 1, RetainFor: span(time.Hour), History: wholeHistory}
+	c := Config{Model: m, Runners: 1, Recover: "fail", Retain: 1, Serving: Serving{RetainFor: span(time.Hour)}, History: wholeHistory}
 	if s.built, err = build(c, s.dir, func(_ supervisor.Origin, text []byte) { _, _ = s.console.Write(text) }, false, log); err != nil {
 		s.dir.Close()
 		return nil, err

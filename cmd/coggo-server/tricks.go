@@ -22,7 +22,7 @@ const (
 const withoutVariable = "COGGO_WITHOUT"
 
 // without reports whether a trick is off.
-func (c Config) without(trick string) bool { return slices.Contains(c.Without, trick) }
+func (c Serving) without(trick string) bool { return slices.Contains(c.Without, trick) }
 
 // modelEnv is the environment of the model.
 func (c Config) modelEnv() []string {

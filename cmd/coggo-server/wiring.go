@@ -15,6 +15,7 @@ import (
 	"github.com/coggo/coggo/internal/httpapi"
 	"github.com/coggo/coggo/internal/outbound"
 	"github.com/coggo/coggo/internal/prediction"
+	"github.com/coggo/coggo/internal/queue"
 	"github.com/coggo/coggo/internal/runner"
 	"github.com/coggo/coggo/internal/runner/orphan"
 	"github.com/coggo/coggo/internal/supervisor"
@@ -31,6 +32,8 @@ type built struct {
 	tracer     *telemetry.Tracer
 	gaveUp     *telemetry.Tally
 	refusals   *httpapi.Refusals
+	queue      *queue.Queue  // nil if the server is alone
+	worker     *queue.Worker // of the queue
 }
 
 // build wires the packages together and starts nothing. output gets what the model writes, of both
@@ -39,7 +42,7 @@ func build(c Config, dir *host.WorkingDir, output func(supervisor.Origin, []byte
 	b := &built{metrics: telemetry.NewMetrics(version), refusals: httpapi.NewRefusals(log)}
 	agent := cmp.Or(os.Getenv("COG_USER_AGENT"), "coggo/"+version)
 	client := outbound.NewClient(outbound.Options{DenyPrivate: c.DenyPrivateNetworks})
-	hooks, err := b.webhooks(c, agent, log)
+	hooks, err := b.webhooks(c.Serving, c.Network, agent, log)
 	if err != nil {
 		return nil, usage(err)
 	}
@@ -66,20 +69,28 @@ func build(c Config, dir *host.WorkingDir, output func(supervisor.Origin, []byte
 	if s.Runner.PythonPath, err = host.PythonPath(c.Python, dir.Path()); err != nil {
 		return nil, err
 	}
+	if c.Queue != "" {
+		if err := b.shareQueue(c, &s, log); err != nil {
+			return nil, err
+		}
+	}
 	if b.supervisor, err = supervisor.New(s); err != nil {
 		return nil, err
+	}
+	if b.worker != nil {
+		b.worker.Supervisor = b.supervisor
 	}
 	b.gauges()
 	return b, nil
 }
 
 // webhooks makes the sender of webhooks.
-func (b *built) webhooks(c Config, agent string, log *slog.Logger) (*webhook.Sender, error) {
+func (b *built) webhooks(c Serving, n Network, agent string, log *slog.Logger) (*webhook.Sender, error) {
 	b.gaveUp = telemetry.NewTally(func(count int, over time.Duration) {
 		log.Warn("more webhooks given up", "count", count, "period", over)
 	})
 	return webhook.NewSender(webhook.Options{
-		Client:    outbound.NewClient(outbound.Options{DenyPrivate: c.DenyPrivateNetworks, MaxConns: webhookConns}),
+		Client:    outbound.NewClient(outbound.Options{DenyPrivate: n.DenyPrivateNetworks, MaxConns: webhookConns}),
 		Throttle:  throttle(os.Getenv("COG_THROTTLE_RESPONSE_INTERVAL")),
 		AuthToken: c.HookToken,
 		AuthHosts: c.WebhookHosts,
@@ -103,6 +114,9 @@ func (b *built) onReady(c Config, log *slog.Logger) func() {
 		mark()
 		document, _ := b.supervisor.Schema()
 		warn(document)
+		if b.worker != nil {
+			b.worker.Ready()
+		}
 		if !c.KeepBootMemory {
 			time.AfterFunc(bootIsOver, func() { host.ReleaseBootMemory(!c.without(trickUnmap)) })
 		}
@@ -158,10 +172,19 @@ func (b *built) gauges() {
 
 // api is the configuration of the HTTP side.
 func (b *built) api(c Config, shutdown func(), log *slog.Logger) httpapi.Config {
+	api := b.front(c.Serving, shutdown, log)
+	api.Supervisor, api.Store, api.ModelDir, api.Model = b.supervisor, b.store, c.ModelDir, c.Name
+	if b.queue != nil {
+		api.Supervisor, api.Store = queue.API{Queue: b.queue, Worker: b.worker}, noStore{}
+	}
+	return api
+}
+
+// front is the part of it that does not depend on a model.
+func (b *built) front(c Serving, shutdown func(), log *slog.Logger) httpapi.Config {
 	return httpapi.Config{
-		Supervisor: b.supervisor, Shutdown: shutdown, Version: version, Started: time.Now(),
+		Shutdown: shutdown, Version: version, Started: time.Now(),
 		Metrics: b.metrics.Handler(), Bytes: b.metrics.Bytes, Rejected: b.metrics.Rejected, Refusals: b.refusals,
-		Store: b.store, ModelDir: c.ModelDir, Model: "coggo/" + filepath.Base(c.ModelDir),
 		MaxBody: int64(c.MaxBody), BodyTimeout: time.Duration(c.BodyTimeout), KeepAlive: time.Duration(c.StreamKeepAlive),
 		AuthToken: c.AuthToken, CORSOrigins: c.CORSOrigin, AllowedHosts: c.AllowedHost, PathPrefix: c.PathPrefix,
 		AccessLog: c.AccessLog, Log: log, EarlyWatch: c.without(trickDisconnect),

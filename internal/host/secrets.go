@@ -25,6 +25,8 @@ var secrets = []secret{
 	{variable: "COGGO_AUTH_TOKEN"},
 	{variable: "WEBHOOK_AUTH_TOKEN"},
 	{variable: "COGGO_WEBHOOK_SECRET", flag: "--webhook-secret"},
+	{variable: "COGGO_QUEUE", flag: "--queue"},
+	{variable: "COGGO_QUEUE_CREDS", flag: "--queue-creds"},
 	{variable: "COG_UPLOAD_URL", flag: "--upload-url"},
 	{variable: "OTEL_EXPORTER_OTLP_HEADERS"},
 	{variable: "OTEL_EXPORTER_OTLP_*_HEADERS"},

@@ -16,6 +16,7 @@ type healthBody struct {
 	Version     versionBody     `json:"version"`
 	Concurrency concurrencyBody `json:"concurrency"`
 	Runners     []runnerBody    `json:"runners,omitempty"`
+	Queue       *queueBody      `json:"queue,omitempty"`
 	Unhealthy   string          `json:"user_healthcheck_error,omitempty"`
 }
 
@@ -41,6 +42,16 @@ type runnerBody struct {
 	PID         int             `json:"pid,omitempty"`
 	Devices     string          `json:"devices,omitempty"`
 	Concurrency concurrencyBody `json:"concurrency"`
+}
+
+// queueBody is the queue that the server shares with others.
+type queueBody struct {
+	Connected bool   `json:"connected"`
+	Model     string `json:"model,omitempty"`
+	Workers   int    `json:"workers"`
+	Slots     int    `json:"slots"`
+	Waiting   int    `json:"waiting"`
+	Running   int    `json:"running"`
 }
 
 type concurrencyBody struct {
@@ -92,6 +103,10 @@ func (a *API) healthBody(h supervisor.Health) healthBody {
 		concurrency := concurrencyBody{r.Max, r.Current}
 		body.Runners = append(body.Runners, runnerBody{r.Status, r.PID, r.Devices, concurrency})
 	}
+	if h.Queue != nil {
+		found := queueBody(*h.Queue)
+		body.Queue = &found
+	}
 	if at := h.Setup.StartedAt; !at.IsZero() {
 		text := prediction.Time(at)
 		body.Setup.StartedAt = &text
@@ -125,7 +140,11 @@ func (a *API) ready(w http.ResponseWriter, r *http.Request) error {
 	if h.Draining {
 		body.Detail = pool.ShuttingDown
 	}
-	if h.Draining || !h.Status.Accepting() {
+	lost := h.Queue != nil && !h.Queue.Connected
+	if lost {
+		body.Detail = "the queue can't be reached"
+	}
+	if h.Draining || lost || !h.Status.Accepting() {
 		code = http.StatusServiceUnavailable
 		retryAfter(w, h.RetryAfter)
 	}

@@ -56,6 +56,7 @@ func (a *API) start(
 			return err
 		}
 	}
+	req.Followed = stream || prefer.wait > 0
 	req.Detached = !stream && (prefer.async || prefer.wait > 0)
 	var p *prediction.Prediction
 	var created bool
@@ -93,6 +94,7 @@ func (a *API) start(
 func (a *API) waitDone(r *http.Request, p *prediction.Prediction, limit time.Duration) bool {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
+	defer p.Attach()()
 	select {
 	case <-p.Done():
 		return true

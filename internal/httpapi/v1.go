@@ -44,6 +44,8 @@ func (a *API) createV1(w http.ResponseWriter, r *http.Request) error {
 	if req.More, err = a.moreV1(r, req.ID); err != nil {
 		return err
 	}
+	limit := preferred(r.Header).wait
+	req.Followed = limit > 0
 	p, _, err := a.Supervisor.Create(req, false)
 	if err != nil {
 		return err
@@ -51,7 +53,7 @@ func (a *API) createV1(w http.ResponseWriter, r *http.Request) error {
 	a.concerns(r, req.ID)
 	// Clients take any status but "starting" for the end, and any output in the answer for read.
 	s := p.Accepted()
-	if limit := preferred(r.Header).wait; limit > 0 && a.waitDone(r, p, limit) {
+	if limit > 0 && a.waitDone(r, p, limit) {
 		s = p.Snapshot()
 	}
 	return a.writeV1(w, r, http.StatusCreated, s)

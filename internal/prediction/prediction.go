@@ -38,6 +38,7 @@ type Result struct {
 	Streamed    bool  // the output is the list of yielded items, even if it is empty
 	Error       string
 	Metrics     json.RawMessage // an object; nil keeps the recorded metrics
+	StartedAt   time.Time       // zero keeps what Start was told
 	CompletedAt time.Time
 }
 
@@ -150,6 +151,9 @@ func (p *Prediction) Finish(r Result) bool {
 		return false
 	}
 	p.ending = &r
+	if !r.StartedAt.IsZero() {
+		p.startedAt = r.StartedAt
+	}
 	if n := len(p.logs); n > 0 && p.logs[n-1] != '\n' {
 		p.logs = append(p.logs, '\n')
 	}

@@ -171,7 +171,8 @@ func (m *mirror) finish(ctx context.Context, s state) error {
 		p.Log("stdout", []byte(end.Logs[seen:]))
 	}
 	p.Finish(prediction.Result{
-		Status: end.Status, Output: output, Error: end.Error, Metrics: end.Metrics, CompletedAt: end.CompletedAt,
+		Status: end.Status, Output: output, Error: end.Error, Metrics: end.Metrics,
+		StartedAt: end.StartedAt, CompletedAt: end.CompletedAt,
 	})
 	p.Publish()
 	return nil

@@ -59,7 +59,7 @@ func (q *Queue) deliverWebhooks() {
 	}
 	d := deliveries{q: q, held: map[string]jetstream.Msg{}, room: make(chan struct{}, hooksAtOnce)}
 	q.work.Go(d.beat)
-	for q.ctx.Err() == nil {
+	for q.fetch.Err() == nil {
 		d.fetch(c)
 	}
 }
@@ -80,7 +80,7 @@ const fetchFor = 5 * time.Second
 func (d *deliveries) fetch(c jetstream.Consumer) {
 	select {
 	case d.room <- struct{}{}:
-	case <-d.q.ctx.Done():
+	case <-d.q.fetch.Done():
 		return
 	}
 	<-d.room // nobody else takes room
@@ -100,7 +100,7 @@ func (d *deliveries) fetch(c jetstream.Consumer) {
 			}
 			d.room <- struct{}{}
 			d.deliver(m)
-		case <-d.q.ctx.Done():
+		case <-d.q.fetch.Done():
 			return
 		}
 	}

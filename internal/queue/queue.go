@@ -56,6 +56,8 @@ type Queue struct {
 	ctx    context.Context // ends everything that goes on in the background
 	cancel context.CancelFunc
 	work   sync.WaitGroup
+	fetch  context.Context // done when no more webhooks are taken
+	enough context.CancelFunc
 
 	open     chan struct{} // closed once the broker has everything that the queue needs
 	failed   chan error    // receives why it never will
@@ -83,6 +85,7 @@ func Open(c Config) (*Queue, error) {
 	q.mirrors.all = map[string]*mirror{}
 	q.depths.q = q
 	q.ctx, q.cancel = context.WithCancel(context.Background())
+	q.fetch, q.enough = context.WithCancel(q.ctx)
 	var err error
 	if q.broker, err = dial(c, "coggo-server "+c.Name, c.Log, q.refreshMirrors); err != nil {
 		return nil, err
@@ -157,9 +160,11 @@ func (q *Queue) Connected() bool {
 // Drain refuses new predictions from now on.
 func (q *Queue) Drain() { q.draining.Store(true) }
 
-// Close ends what goes on in the background, and the connection. Webhooks that are owed stay in the
-// broker, for other processes.
-func (q *Queue) Close() {
+// Close delivers the webhooks that this process has taken until ctx is done, and closes the
+// connection. Webhooks that are owed stay in the broker, for other processes.
+func (q *Queue) Close(ctx context.Context) {
+	q.enough()
+	q.config.Webhooks.Drain(ctx)
 	q.cancel()
 	q.work.Wait()
 	q.mirrors.close()

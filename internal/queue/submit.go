@@ -144,7 +144,7 @@ func (s submission) publish(chosen bool) (*mirror, bool, error) {
 	if a.payload, err = s.q.broker.store(s.ctx, "in-"+s.entry.Run, s.entry.Encode()); err != nil {
 		return nil, false, unreachable(err)
 	}
-	m := s.q.mirror(s.place, s.entry.Run, s.entry.Request)
+	m := s.q.mirror(s.place, s.entry.Run, s.entry.Complete())
 	duplicate, err := s.send(a, before)
 	if err == nil && !duplicate {
 		s.q.startDeadline(s.entry.Request)

@@ -102,6 +102,12 @@ func (m *Metrics) Gauge(name, help string, f func() float64) {
 	m.registry.MustRegister(gauge)
 }
 
+// Counter registers a metric that only grows, with the value that f returns at each scrape.
+func (m *Metrics) Counter(name, help string, f func() float64) {
+	counter := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, f)
+	m.registry.MustRegister(counter)
+}
+
 // PredictionFinished counts a finished prediction.
 func (m *Metrics) PredictionFinished(status string) { m.predictions.WithLabelValues(status).Inc() }
 

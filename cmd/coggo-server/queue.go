@@ -1,0 +1,98 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/coggo/coggo/internal/files"
+	"github.com/coggo/coggo/internal/prediction"
+	"github.com/coggo/coggo/internal/queue"
+	"github.com/coggo/coggo/internal/supervisor"
+	"github.com/coggo/coggo/internal/webhook"
+)
+
+// waitingByDefault is how many predictions of a model may wait in a shared queue.
+const waitingByDefault = 10_000
+
+// openQueue connects to the broker in the background. hooks delivers terminal webhooks.
+func (c Serving) openQueue(hooks *webhook.Sender, log *slog.Logger) (*queue.Queue, error) {
+	most := waitingByDefault
+	if c.MaxQueue != nil {
+		most = *c.MaxQueue
+	}
+	return queue.Open(queue.Config{
+		URL: c.Queue, Creds: c.QueueCreds, CA: c.QueueCA, Replicas: c.QueueReplicas, Name: c.Name,
+		MaxQueue: most, RetainFor: time.Duration(c.RetainFor),
+		CheckedAtOnce: 2 * int64(c.MaxBody), CheckWait: time.Duration(c.BodyTimeout),
+		Webhooks: hooks, Log: log, Now: time.Now,
+	})
+}
+
+// shareQueue makes the server a worker of the queue. What it accepts and what has ended is kept by
+// the broker, so the supervisor keeps nothing of it.
+func (b *built) shareQueue(c Config, s *supervisor.Config, log *slog.Logger) (err error) {
+	if b.queue, err = c.openQueue(s.Webhooks, log); err != nil {
+		return usage(err)
+	}
+	b.worker = queue.NewWorker(queue.WorkerConfig{
+		Queue: b.queue, MaxAttempts: c.MaxAttempts, Rerun: s.Rerun, Version: version,
+	})
+	options := s.Webhooks.Options
+	options.Elsewhere = b.worker.Flushed
+	if s.Webhooks, err = webhook.NewSender(options); err != nil {
+		return usage(err)
+	}
+	s.Durable, s.Rerun, s.MaxQueue, s.PatientQueue, s.Retain = false, false, 0, 0, 0
+	b.queueMetrics()
+	return nil
+}
+
+// queueMetrics adds the metrics of a queue.
+func (b *built) queueMetrics() {
+	counters := b.queue.Counters()
+	for name, counter := range map[string]struct {
+		help  string
+		value func() int64
+	}{
+		"coggo_queue_redelivered_total": {"Messages that came again because their worker was silent.", counters.Redelivered.Load},
+		"coggo_queue_taken_over_total":  {"Predictions whose worker was lost and that this one has taken over.", counters.TakenOver.Load},
+		"coggo_queue_fenced_total":      {"Ends that were refused because another worker has taken over.", counters.Fenced.Load},
+		"coggo_queue_returned_total":    {"Predictions that were handed back to the queue.", counters.Returned.Load},
+	} {
+		b.metrics.Counter(name, counter.help, func() float64 { return float64(counter.value()) })
+	}
+	b.metrics.Gauge("coggo_queue_connected", "Whether there is a connection to the queue's broker: 1 or 0.", func() float64 {
+		if b.queue.Connected() {
+			return 1
+		}
+		return 0
+	})
+}
+
+// noStore stands for the files of /v1/files where several servers share a queue: a file that one of
+// them keeps is unknown to the others.
+type noStore struct{}
+
+func (noStore) refusal() error {
+	return prediction.Refuse(prediction.NotFound,
+		"servers that share a queue keep no files: give the input as a URL that the workers reach, or as a data URL")
+}
+
+func (n noStore) Put(string, string, io.Reader) (files.Stored, error) {
+	return files.Stored{}, n.refusal()
+}
+
+func (n noStore) Get(string) (files.Stored, error) { return files.Stored{}, n.refusal() }
+
+func (n noStore) Open(string) (*os.File, error) { return nil, n.refusal() }
+
+func (n noStore) Describe(files.Stored, json.RawMessage) (files.Stored, error) {
+	return files.Stored{}, n.refusal()
+}
+
+func (noStore) List() []files.Stored { return nil }
+
+func (n noStore) Delete(string) error { return n.refusal() }
