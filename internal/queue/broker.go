@@ -120,14 +120,28 @@ func (b *broker) connected() bool { return b.nc.IsConnected() }
 // usable returns why this broker can't carry a queue: it is too old, or has no JetStream.
 func (b *broker) usable(ctx context.Context) error {
 	if version := b.nc.ConnectedServerVersion(); olderThan(version, oldestMajor, oldestMinor) {
-		return fmt.Errorf("the broker is nats-server %s; the queue needs %d.%d or later", version, oldestMajor, oldestMinor)
+		return unfit{fmt.Errorf("the broker is nats-server %s; the queue needs %d.%d or later", version, oldestMajor, oldestMinor)}
 	}
 	_, err := b.js.AccountInfo(ctx)
 	switch {
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
-		return fmt.Errorf("the broker has no JetStream for this user: start nats-server with -js, or enable it for the account: %w", err)
+		return unfit{fmt.Errorf("the broker has no JetStream for this user: start nats-server with -js, or enable it for the account: %w", err)}
 	}
 	return nil // other errors say nothing of the broker: this user may only not be permitted to ask
+}
+
+// unfit is why a broker can never carry a queue.
+type unfit struct{ error }
+
+// Unwrap returns the error itself.
+func (u unfit) Unwrap() error { return u.error }
+
+// hopeless reports whether an error of the preparation will be the same next time: the broker is
+// not fit, or does not permit what is needed.
+func (b *broker) hopeless(err error) bool {
+	var refusal *jetstream.APIError
+	return b.connected() && (errors.As(err, new(unfit)) || b.refused.Load() != nil ||
+		errors.As(err, &refusal) && refusal.Code >= 400 && refusal.Code < 500)
 }
 
 // olderThan compares the start of a version such as 2.15.1-beta.

@@ -280,6 +280,7 @@ func (w *Worker) start(j *job) (*prediction.Prediction, error) {
 		j.canceled = supervisor.ByDeadline
 		return nil, supervisor.ByDeadline
 	}
+	r.Detached = false // the broker has it: nothing has to be on this disk before it runs
 	p, _, err := w.Supervisor.Create(r, false)
 	if err != nil {
 		return nil, err

@@ -96,19 +96,20 @@ func Open(c Config) (*Queue, error) {
 
 // begin makes what is missing in the broker once there is one.
 func (q *Queue) begin() {
-	for again := time.NewTicker(250 * time.Millisecond); ; {
+	again := time.NewTicker(250 * time.Millisecond)
+	defer again.Stop()
+	for {
 		if q.broker.connected() {
 			err := q.prepare()
 			if err == nil {
-				again.Stop()
 				break
 			}
-			if q.ctx.Err() != nil {
-				return
-			}
-			if q.broker.connected() {
+			if q.broker.hopeless(err) {
 				q.failed <- err
 				return
+			}
+			if q.ctx.Err() == nil {
+				q.config.Log.Warn("the queue's broker is not ready: trying again", "error", err)
 			}
 		}
 		select {

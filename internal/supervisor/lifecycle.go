@@ -85,15 +85,21 @@ func (s *Supervisor) launch(ctx context.Context, f *flight, w *worker) (*worker,
 
 // withDeadline bounds the prediction by its own deadline or the server's, whichever comes first.
 func (s *Supervisor) withDeadline(f *flight) (context.Context, context.CancelFunc) {
-	limit := f.prediction.Request.CancelAfter
-	if limit == 0 || s.config.PredictTimeout > 0 && s.config.PredictTimeout < limit {
-		limit = s.config.PredictTimeout
+	r := f.prediction.Request
+	at := r.Deadline
+	if at.IsZero() && r.CancelAfter > 0 {
+		at = f.accepted.Add(r.CancelAfter)
 	}
-	if limit == 0 {
+	f.deadline = r.CancelAfter
+	if limit := s.config.PredictTimeout; limit > 0 {
+		if own := f.accepted.Add(limit); at.IsZero() || own.Before(at) {
+			at, f.deadline = own, limit
+		}
+	}
+	if at.IsZero() {
 		return f.ctx, func() {}
 	}
-	f.deadline = limit
-	return context.WithTimeoutCause(f.ctx, limit, ByDeadline)
+	return context.WithDeadlineCause(f.ctx, at, ByDeadline)
 }
 
 // await waits for a slot, or for leave to fetch files without one: then there is no worker. It
