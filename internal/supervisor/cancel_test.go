@@ -84,7 +84,7 @@ func ended(t *testing.T, p *prediction.Prediction) prediction.Status {
 	return p.Status()
 }
 
-func TestACancelMeansARunAndNotTheNextOneOfItsID(t *testing.T) {
+func TestACancelEndsOneRunAndNotTheNextOneOfItsID(t *testing.T) {
 	s := start(t, "import time\nclass Predictor:\n    def predict(self, s: float = 0) -> str:\n        time.sleep(s)\n        return 'done'\n")
 	first := create(t, s, `{"id": "x"}`)
 	if status := ended(t, first); status != prediction.Succeeded {
