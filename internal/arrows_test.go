@@ -34,7 +34,7 @@ var arrows = map[string]string{
 	"internal/watch":         "",
 	"internal/webhook":       "outbound prediction weburl",
 
-	// The story of a prediction, the door to it, and the wiring of all.
+	// The life of a prediction, its HTTP API, and the wiring of both.
 	"internal/supervisor": "admission files pool prediction runner schema sigmute spool telemetry " +
 		"webhook",
 	"internal/queue":   "admission pool prediction schema spool supervisor webhook",
@@ -93,7 +93,7 @@ func imports(t *testing.T) map[string][]string {
 			words := strings.Fields(line)
 			name := strings.TrimPrefix(words[0], module)
 			if name == "internal" {
-				continue // this test
+				continue // the package of this test
 			}
 			found[name] = append([]string{}, found[name]...) // also without an arrow
 			for _, imported := range words[1:] {

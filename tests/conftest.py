@@ -16,7 +16,7 @@ from leftovers import no_leftovers
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
-# With it Python would write each print at once, and no test could see one that is left in a buffer.
+# With it Python writes each print at once, and no test could find output that stays in a buffer.
 os.environ.pop("PYTHONUNBUFFERED", None)
 
 #: The server under test; another build of it, with the race detector for example, can be named
@@ -24,8 +24,8 @@ os.environ.pop("PYTHONUNBUFFERED", None)
 BINARY = pathlib.Path(os.environ.get("COGGO_SERVER") or ROOT / "bin" / "coggo-server")
 
 
-#: Test files that take longest, in this order. scripts/test gives each worker a file at a time, so
-#: these begin first: otherwise one of them would run on when all other workers have finished.
+#: The slowest test files, in this order. scripts/test gives each worker a file at a time, so these
+#: begin first: otherwise one of them would still run after all other workers have finished.
 LONGEST = (
     "faults/test_clients_http2.py",
     "runner/test_misbehaving.py",
@@ -58,12 +58,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def real_python() -> str:
-    """Return the interpreter itself: a shim before it costs more than the whole boot."""
+    """Return the interpreter itself, because a shim before it takes longer than the whole
+    startup.
+    """
     return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 
 
 class Starter:
-    """Starts servers, and stops all of them at the end; they must leave nothing behind."""
+    """Starts servers and stops them at the end. They must leave nothing behind."""
 
     def __init__(self, directories: pytest.TempPathFactory) -> None:
         self._directories = directories
@@ -104,8 +106,8 @@ def start(
 ) -> Iterator[Starter]:
     """Start servers for one test.
 
-    A receiver or a store closes after them: at its end a server waits 10 s for a receiver that does
-    not answer.
+    Receivers and stores close after the servers, because a server that ends waits 10 s for a
+    receiver that does not answer.
     """
     for peer in ("receiver", "store"):
         if peer in request.fixturenames:
@@ -117,7 +119,7 @@ def start(
 
 @pytest.fixture(scope="module")
 def start_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
-    """Start servers that the tests of a module share, where their state does not matter."""
+    """Start servers whose state does not matter, so that the tests of a module can share them."""
     made = Starter(tmp_path_factory)
     yield made
     made.close()
@@ -125,7 +127,7 @@ def start_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    """A webhook receiver that remembers what it got."""
+    """A webhook receiver that keeps what it received."""
     made = Receiver()
     yield made
     made.close()

@@ -1,4 +1,4 @@
-"""A disk that can be filled or made read-only, for the tests of faults."""
+"""A disk that the tests of faults can fill or make read-only."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Disk:
                 file.write(bytes(4096))
 
     def free(self, size: int | None = None) -> None:
-        """Give back so much of what was filled, or all of it."""
+        """Free a part of the filled space, or all of it."""
         path = self.path / "fill"
         os.truncate(path, 0 if size is None else path.stat().st_size - size)
 
@@ -43,7 +43,7 @@ class Disk:
 
     @contextlib.contextmanager
     def read_only(self, path: pathlib.Path) -> Iterator[None]:
-        """As a kernel makes a broken disk: also below those who write on it, which a remount
+        """Make it read-only even for open files, as the kernel does with a broken disk; a remount
         refuses.
         """
         subprocess.run(["mount", "--bind", str(path), str(path)], check=True)
@@ -69,7 +69,7 @@ class Disk:
 
 @contextlib.contextmanager
 def small_disks(path: pathlib.Path) -> Iterator[Callable[[str], Disk]]:
-    """Give a function that mounts a small disk; all are unmounted afterwards."""
+    """Yield a function that mounts a small disk, and unmount all afterwards."""
     made: list[Disk] = []
 
     def mount(options: str) -> Disk:
@@ -91,6 +91,6 @@ def well(server: Server) -> None:
 
 
 def unhealthy(server: Server, why: str) -> None:
-    """Health says it; an answer can be ten milliseconds old."""
+    """Wait until health reports it; its answer can be ten milliseconds old."""
     until("health says why", lambda: server.health().get("user_healthcheck_error") == why)
     assert server.health()["status"] == "UNHEALTHY"

@@ -49,8 +49,8 @@ class Ledger(NamedTuple):
 
 
 class Chaos:
-    """Clients of all sorts against a server that is killed again and again, in a directory of
-    their own. With ``flag`` that has its working directory too, without it the server chooses one.
+    """Clients of all kinds against a server that is killed repeatedly. With ``flag`` its working
+    directory is in the directory of the test, otherwise the server chooses one.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Chaos:
         return 200
 
     def run(self, seconds: float, requests: int, clients: int = 4) -> Ledger:
-        """Until time is over or all was sent; then wait for every end."""
+        """Run until the time is over or everything was sent, then wait for every end."""
         self._pace = seconds * clients / requests
         threads = [
             threading.Thread(target=self._client, args=(n, requests // clients))
@@ -198,7 +198,7 @@ class Chaos:
 
 
 def chaos_holds(start: Callable[..., Server], base: pathlib.Path, seconds: int, flag: bool) -> bool:
-    """Whether nothing was lost or doubled in so many seconds; prints the ledger."""
+    """Return whether nothing was lost or duplicated in this many seconds, and print the ledger."""
     name = "with" if flag else "without"
     receiver = Receiver()
     try:
@@ -216,8 +216,8 @@ def chaos_holds(start: Callable[..., Server], base: pathlib.Path, seconds: int, 
 
 
 def kills(server: Server, receiver: Receiver, count: int) -> list[float]:
-    """Kill the runner again and again with a prediction in flight; seconds from each kill to the
-    end that is seen.
+    """Kill the runner repeatedly with a prediction in flight; return the seconds from each kill to
+    the visible end.
     """
     late = []
     for n in range(count):
@@ -234,12 +234,12 @@ def kills(server: Server, receiver: Receiver, count: int) -> list[float]:
         assert server.ended(f"kill{n}")["status"] == "failed"
         late.append(time.monotonic() - begin)
     until("all were told", lambda: len({body["id"] for body in list(receiver.got)}) == count)
-    assert len(receiver.got) == count, "one event for each"
+    assert len(receiver.got) == count, "one terminal event for each"
     return late
 
 
 class Sample(NamedTuple):
-    """What a server and its runner hold."""
+    """The memory, descriptors, threads and files of a server and its runner."""
 
     done: int
     rss: list[int]  # KiB
@@ -248,7 +248,7 @@ class Sample(NamedTuple):
 
 
 def measure(server: Server, done: int) -> Sample:
-    """Look at both processes and their directory."""
+    """Measure both processes and their directory."""
     pids = [server.process.pid, server.runner()]
     return Sample(
         done,
@@ -291,15 +291,15 @@ def many(server: Server, count: int) -> None:
 
 
 def slope(samples: list[Sample], process: int) -> float:
-    """MiB for 10,000 predictions, over the second half."""
+    """MiB per 10,000 predictions, over the second half."""
     half = samples[len(samples) // 2 :]
     line = statistics.linear_regression([s.done for s in half], [s.rss[process] for s in half])
     return line.slope * 10_000 / 1024
 
 
 def owed(server: Server, receiver: Receiver, count: int) -> list[str]:
-    """Asynchronous predictions whose receiver fails 30 % of first tries; ids that did not end with
-    exactly one event.
+    """Send asynchronous predictions whose receiver fails 30 % of first attempts; return the ids
+    that did not end with exactly one event.
     """
     first: set[str] = set()
     told: dict[str, int] = {}
@@ -327,7 +327,7 @@ def owed(server: Server, receiver: Receiver, count: int) -> list[str]:
 
 
 def detached(server: Server, receiver: Receiver, name: int, count: int) -> None:
-    """Asynchronous predictions on one connection; one that is refused is asked for again."""
+    """Send asynchronous predictions on one connection, and repeat those that are refused."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     header = {"Content-Type": "application/json", "Prefer": "respond-async"}
     for n in range(count):
@@ -348,7 +348,7 @@ PLAIN = "class Predictor:\n    async def predict(self, n: int = 0) -> int:\n    
 
 
 def when_and_where() -> str:
-    """What a table of figures begins with."""
+    """The heading of a table of figures."""
     head = subprocess.run(
         ["git", "describe", "--always", "--dirty"], capture_output=True, text=True
     ).stdout.strip()
@@ -358,7 +358,7 @@ def when_and_where() -> str:
 
 @contextlib.contextmanager
 def starter() -> Iterator[Callable[..., Server]]:
-    """Starts servers in a directory that goes with them."""
+    """Starts servers in a directory that is removed after them."""
     from conftest import Starter
 
     class Directories:

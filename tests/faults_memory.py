@@ -24,15 +24,15 @@ ASYNC = {"Prefer": "respond-async"}
 
 
 class Row(NamedTuple):
-    """The bytes that others have put into a server, and by how much it grew at most."""
+    """The bytes that others sent to a server, and the most by which its memory grew."""
 
     sent: int
     rss: int
-    pss: int  # 0 where only root may look
+    pss: int  # 0 if only root may read it
 
 
 class Watch:
-    """Looks at the memory of a server from now until the row is asked for."""
+    """Measures the memory of a server from now until `row` is called."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -53,8 +53,8 @@ class Watch:
 
 
 def pss(pid: int) -> int:
-    """Resident bytes, of which those that are shared with other processes count in part; 0 once it
-    is gone, or for others than root.
+    """Proportional set size: resident bytes, with shared ones divided among their processes. 0 once
+    the process is gone, or without the rights of root.
     """
     try:
         text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
@@ -64,8 +64,8 @@ def pss(pid: int) -> int:
 
 
 class Load(NamedTuple):
-    """A way to put bytes into a server, and what it may take for it: so many times what was sent,
-    and so many MiB.
+    """A way to send bytes to a server, and its bound: a multiple of the bytes sent, plus
+    some MiB.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Load(NamedTuple):
 
     @property
     def promise(self) -> str:
-        """The bound in words, as docs/reliability.md has it."""
+        """The bound in the words of docs/reliability.md."""
         return f"{self.times} × and {self.mib} MiB" if self.times else f"{self.mib} MiB"
 
     def line(self, row: Row) -> str:
@@ -107,7 +107,7 @@ class Predictor:
         return "done"
 """
 
-#: What is checked, as the beginning of an input, what is repeated in it, and its end.
+#: The parts of each input: its beginning, the part that is repeated, and its end.
 BODIES = {
     "whole numbers for floats": ('{"floats": [', "1,", "1]}"),
     "floats in quotes": ('{"floats": [', '"1",', "1]}"),
@@ -128,7 +128,7 @@ def body_of(shape: str, mib: int) -> bytes:
 
 
 def send(server: Server, body: bytes | Iterator[bytes], **headers: str) -> Answer:
-    """A body that may come in chunks."""
+    """Send a body, in chunks if asked for."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=300)
     try:
         given = {"Content-Type": "application/json", **ASYNC, **headers}
@@ -140,14 +140,14 @@ def send(server: Server, body: bytes | Iterator[bytes], **headers: str) -> Answe
 
 
 def one_body(start: Callable[..., Server], shape: str, mib: int, chunks: bool = False) -> Row:
-    """A body of its own server."""
+    """Send one body to a new server."""
     server = start(SHAPES)
     body = body_of(shape, mib)
     watch = Watch(server)
     answer = send(server, pieces(body) if chunks else body)
     assert answer.status == 202, answer.body[:500]
     row = watch.row(len(body))
-    server.kill()  # the runner would read it for long
+    server.kill()  # the runner would take long to read it
     return row
 
 
@@ -166,7 +166,7 @@ def in_chunks(start: Callable[..., Server], mib: int) -> Row:
 
 
 def many_bodies(start: Callable[..., Server], mib: int) -> Row:
-    """As large as a body may be, all at the same time."""
+    """Bodies of the largest allowed size, all at the same time."""
     server = start(SHAPES, "--max-body", f"{mib + 1}MiB", "--body-timeout", "5m")
     body = body_of("floats in quotes", mib)
     clients = 16
@@ -195,7 +195,7 @@ def many_files(start: Callable[..., Server], mib: int) -> Row:
 
 
 def uploads(start: Callable[..., Server], mib: int) -> Row:
-    """Of 4 MiB each; half of them are more than may be."""
+    """Uploads of 4 MiB each; half of them exceed the limit."""
     server = start(SHAPES, "--max-uploads", f"{mib // 2}MiB")
     part = (
         b'--x\r\nContent-Disposition: form-data; name="content"; filename="a"\r\n\r\n%s\r\n--x--\r\n'
@@ -223,7 +223,7 @@ ANSWERS = model_source("faults/memory_answers")
 
 
 def unread(start: Callable[..., Server], mib: int) -> Row:
-    """Half of it is output, half logs."""
+    """Answers that nobody reads: half output, half logs."""
     server = start(
         ANSWERS,
         "--stream-timeout",
@@ -245,7 +245,7 @@ def unread(start: Callable[..., Server], mib: int) -> Row:
 
 
 def lists(start: Callable[..., Server], rounds: int) -> Row:
-    """Many clients list 50 predictions of half a megabyte each, which are there already."""
+    """Many clients list 50 existing predictions of half a megabyte each."""
     server = start(ANSWERS, predict="predict.py:Texts")
     for _ in range(50):
         server.predict({"size": 256 << 10, "lines": 2560})
@@ -257,13 +257,13 @@ def lists(start: Callable[..., Server], rounds: int) -> Row:
 
 
 class Sink:
-    """A receiver that reads what it is sent, and answers once it is told to."""
+    """A receiver that reads what it is sent, and answers once the test says so."""
 
     def __init__(self) -> None:
         self.answers = threading.Event()
         self.told: set[bytes] = (
             set()
-        )  # the beginnings of what was answered, where the id is: one may come more than once
+        )  # the beginnings of answered webhooks, with the id; one may come more than once
         sink = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -284,7 +284,7 @@ class Sink:
                 pass
 
         self._server = Peer(Handler)
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # the server has given an attempt up
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # the server gave up an attempt
         self.url = self._server.url
 
     def __enter__(self) -> Sink:
@@ -318,9 +318,7 @@ def owed_on_disk(start: Callable[..., Server], mib: int) -> Row:
 
 
 def files(start: Callable[..., Server], mib: int) -> Row:
-    """A file that is yielded, noted for a later server, sent to a receiver, and read in every
-    way.
-    """
+    """A file that is yielded, journaled, sent to a receiver, and read in every way."""
     server = start(ANSWERS, "--port", free_port(), predict="predict.py:Files")
     with Sink() as sink:
         sink.answers.set()
@@ -339,7 +337,7 @@ def files(start: Callable[..., Server], mib: int) -> Row:
 
 
 def read(server: Server, path: str) -> int:
-    """Read an answer and throw it away; its length."""
+    """Read and drop an answer; return its length."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
     connection.request("GET", path)
     answer, got = connection.getresponse(), 0
@@ -360,7 +358,7 @@ def returned(start: Callable[..., Server], mib: int) -> Row:
 
 
 def yields(start: Callable[..., Server], mib: int, size: int = 10_000) -> Row:
-    """More than --max-output, of which each item counts 128 bytes beside its text."""
+    """More than --max-output; each item counts 128 bytes in addition to its text."""
     server = start(ANSWERS, "--max-output", f"{mib}MiB", predict="predict.py:Yields")
     watch = Watch(server)
     answer = server.ask("POST", "/predictions", {"input": {"size": size}}, timeout=300)
@@ -378,8 +376,8 @@ FETCHES = "from cog import Path\nclass Predictor:\n    def predict(self, file: P
 
 
 def drips(start: Callable[..., Server], mib: int) -> Row:
-    """Sources that keep their last byte, of as many predictions as may fetch; all others are
-    refused.
+    """Sources that hold back their last byte, for as many predictions as may fetch; the server
+    refuses the others.
     """
     server = start(FETCHES)
     go, store = threading.Event(), Store()

@@ -1,4 +1,4 @@
-"""Shared by the tests of faults: models that can be killed in the middle, and ways to look at the
+"""Shared by the tests of faults: models that can be killed in the middle, and checks of the
 results.
 """
 
@@ -16,7 +16,7 @@ from waiting import until
 ASYNC = {"Prefer": "respond-async"}
 TERMINAL = ("succeeded", "failed", "canceled")
 
-#: Yields and prints, and then does what ``deed`` says. ``gate`` is a file that it waits for.
+#: Yields and prints, then does what ``deed`` says. ``gate`` is a file that it waits for.
 MODEL = model_source("faults/models")
 
 ASYNC_MODEL = model_source("faults/models_async")
@@ -48,7 +48,7 @@ def family(server: Server) -> list[int]:
 
 
 def descriptors(pid: int) -> int:
-    """How many descriptors a process has open."""
+    """The number of open descriptors of a process."""
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
@@ -64,13 +64,13 @@ def files_in(directory: pathlib.Path) -> list[str]:
 
 
 def free_port() -> str:
-    """A port for servers that are started one after the other."""
+    """A free port for servers that run one after the other."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return str(probe.getsockname()[1])
 
 
 def asked(server: Server, input: Any, **envelope: Any) -> None:
-    """Start an asynchronous prediction, which must be accepted."""
+    """Start an asynchronous prediction; it must be accepted."""
     answer = server.predict(input, ASYNC, **envelope)
     assert answer.status == 202, answer

@@ -61,7 +61,7 @@ func nameOf(e ast.Expr) string {
 	return ""
 }
 
-// kindAt says which argument of a function is the type of a problem.
+// kindAt maps a function to the index of its argument that is the type of a problem.
 var kindAt = map[string]int{"add": 0, "bad": 0, "refuse": 2, "invalidForm": 2}
 
 // snake is a type of two words or more. The package schema has no other strings of that form.
@@ -135,7 +135,7 @@ var (
 	unknown = regexp.MustCompile(`(…\s*)+…`)
 )
 
-// message is a text that the source makes, with … for what differs.
+// message returns the string that an expression makes, with … for its variable parts.
 func message(e ast.Expr) (string, bool) {
 	if text, ok := literal(e); ok {
 		return text, true
@@ -176,7 +176,7 @@ var otherwise = []string{
 	"\n", "-src '", "-src http", "Content-Type, Prefer", "GET, HEAD", "Input validation failed",
 	"events were dropped", "recover …: …", "request … has no notes: …",
 	"complete the document: …", "read the model's document: …", // of an internal error
-	"after the cancel", "the server ends", "the model has changed", "the model has removed the working directory", // why it has killed a runner
+	"after the cancel", "the server ends", "the model has changed", "the model has removed the working directory", // why the server killed a runner
 }
 
 func TestEveryMessageIsDescribed(t *testing.T) {
@@ -218,7 +218,7 @@ func TestEveryMessageIsDescribed(t *testing.T) {
 	}
 }
 
-// code is a text as code in Markdown.
+// code returns a string as code in Markdown.
 func code(text string) string {
 	if strings.Contains(text, "`") {
 		return "``" + text + "``"

@@ -17,7 +17,7 @@ func namedHosts(base string) *http.Client {
 	}}}
 }
 
-func TestCookiesGoBackToTheHostThatHasSetThemInOneChainOfRedirects(t *testing.T) {
+func TestCookiesAreSentToTheirHostWithinOneChainOfRedirects(t *testing.T) {
 	for _, row := range []struct{ set, next, want string }{
 		{"a=1", "http://one.test/end", "a=1"},
 		{"a=1; Path=/elsewhere", "http://one.test/end", ""},
@@ -46,7 +46,7 @@ func TestCookiesGoBackToTheHostThatHasSetThemInOneChainOfRedirects(t *testing.T)
 				t.Errorf("Referer: %s", referer)
 			}
 		}))
-		for range 2 { // the second chain knows nothing of the first
+		for range 2 { // the second chain has none of the first one's cookies
 			got = nil
 			if _, err := fetchOne(t, f, t.TempDir(), "http://one.test/start?key=secret"); err != nil || len(got) != 2 || got[0] != "" || got[1] != row.want {
 				t.Errorf("%.40s to %s: %q, %v", row.set, row.next, got, err)
@@ -55,7 +55,7 @@ func TestCookiesGoBackToTheHostThatHasSetThemInOneChainOfRedirects(t *testing.T)
 	}
 }
 
-func TestAChainTakesSoManyCookies(t *testing.T) {
+func TestAChainKeepsABoundedNumberOfCookies(t *testing.T) {
 	var got int
 	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		got = len(r.Cookies())

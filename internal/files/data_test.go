@@ -59,8 +59,8 @@ func TestBrokenBase64IsRefused(t *testing.T) {
 	}
 }
 
-// FuzzDataURL holds that any bytes survive each encoding, that no text is read for ever, and that
-// no media type leads out of the file's directory.
+// FuzzDataURL checks that any bytes survive each encoding, that every read ends, and that no media
+// type leads out of the file's directory.
 func FuzzDataURL(f *testing.F) {
 	for _, seed := range []string{"", "hi there", "\x00\xff", ";base64,aGk=", "a,b;base64,%20", "image/png;base64,_-==", strings.Repeat("%4", 50)} {
 		f.Add(seed)

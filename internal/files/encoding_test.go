@@ -44,7 +44,7 @@ func encoded(t testing.TB, body string, codings ...string) string {
 	})
 }
 
-func TestAFileComesWithoutItsContentEncoding(t *testing.T) {
+func TestAFileIsDecodedFromItsContentEncoding(t *testing.T) {
 	text := strings.Repeat("a,b\n", 1000)
 	zipped := encode(t, text, "gzip")
 	for _, row := range []struct{ coding, body, want string }{
@@ -121,7 +121,7 @@ func TestAnEncodedFileThatIsWrongOrABombFails(t *testing.T) {
 	}
 }
 
-func TestAnEmptyMaskIsNoBomb(t *testing.T) {
+func TestAVeryCompressibleFileIsNotRefusedAsABomb(t *testing.T) {
 	mask := strings.Repeat("\x00", 16<<20)
 	f := &files.Fetcher{Client: fetcher().Client, MaxBytes: 16 << 20}
 	path, err := fetchOne(t, f, t.TempDir(), encoded(t, encode(t, mask, "gzip"), "gzip")+"/mask.npy")

@@ -55,7 +55,7 @@ func TestDownloadsArePlacedUnderTheirNamesInTheOrderOfTheSources(t *testing.T) {
 	}
 }
 
-func TestNoSourcesAreNoWork(t *testing.T) {
+func TestFetchWithoutSourcesMakesNoFiles(t *testing.T) {
 	dir := t.TempDir()
 	placed, err := fetcher().Fetch(t.Context(), dir, nil, nil)
 	if err != nil || len(placed) != 0 || len(filesIn(t, dir)) != 0 {
@@ -206,7 +206,7 @@ func TestOneFailureRemovesWhatTheOthersPlaced(t *testing.T) {
 	}
 }
 
-func TestPassingFailuresAreRepeatedAndFinalOnesAreNot(t *testing.T) {
+func TestTemporaryFailuresAreRetriedAndFinalOnesAreNot(t *testing.T) {
 	for _, row := range []struct {
 		name     string
 		fail     func(w http.ResponseWriter)
@@ -272,7 +272,7 @@ func TestACancelEndsDownloadsAtOnceAndLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestADownloadThatStopsMovingIsGivenUp(t *testing.T) {
+func TestADownloadThatStallsIsGivenUp(t *testing.T) {
 	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "the beginning")
 		w.(http.Flusher).Flush()

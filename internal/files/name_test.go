@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestALinkWithoutAnExtensionTakesTheNameThatTheAnswerGives(t *testing.T) {
+func TestAURLWithoutAnExtensionGetsTheFileNameOfTheAnswer(t *testing.T) {
 	var disposition, mediaType string
 	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header()["Content-Disposition"] = []string{disposition}

@@ -50,7 +50,7 @@ func TestFilesBecomeDataURLsAndEveryOtherByteStays(t *testing.T) {
 	}
 }
 
-func TestANameOfItsOwnCountsUnlessItLeadsElsewhere(t *testing.T) {
+func TestTheNameOfAnEntryIsUsedUnlessItIsAPath(t *testing.T) {
 	blob := write(t, filepath.Join(t.TempDir(), "blob.json"), "x")
 	for name, want := range map[string]string{
 		"": "application/json", "model.glb": "model/gltf-binary", "é.png": "image/png", ".": "application/json", "..": "application/json",

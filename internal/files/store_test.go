@@ -50,7 +50,7 @@ func TestUploadsExpireAndAreRemoved(t *testing.T) {
 	}
 }
 
-func TestAnUploadDoesNotLookAtAllOthers(t *testing.T) {
+func TestAnUploadDoesNotCheckAllOthersForExpiry(t *testing.T) {
 	now, looks, count := time.Now(), 0, 0
 	store := &files.Store{
 		Dir: t.TempDir(), Keep: time.Hour, Now: func() time.Time { looks++; return now },

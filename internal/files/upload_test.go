@@ -114,7 +114,7 @@ func TestUploadsKeepTheirOrderAndNeverOverwriteEachOther(t *testing.T) {
 	}
 }
 
-func TestPassingUploadFailuresAreRepeatedThreeTimesWithTheWholeFile(t *testing.T) {
+func TestTemporaryUploadFailuresAreRetriedThreeTimesWithTheWholeFile(t *testing.T) {
 	for _, status := range []int{500, 503, 429} {
 		var calls atomic.Int32
 		base := serve(t, func(w http.ResponseWriter, r *http.Request) {

@@ -20,7 +20,7 @@ import (
 //   - What it assumes: the pages of a file mapping that the process cannot write, and of which
 //     /proc/self/smaps counts no anonymous page, equal the file. MADV_DONTNEED drops them, and the
 //     kernel reads them from the page cache when they are used again (madvise(2), Linux).
-//   - If that is false: TestOnlyPagesAsInTheFileAreGivenBack and
+//   - If that is false: TestOnlyUnchangedPagesOfTheFileAreReleased and
 //     tests/faults/test_memory.py fail. Mappings with relocated pages, as in a position-independent
 //     program, are left alone, and so is everything if /proc/self/smaps can't be read.
 //   - What it buys: these pages are two thirds of an idle server's memory, 12 MiB → 4 MiB

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestOnlyPagesAsInTheFileAreGivenBack(t *testing.T) {
+func TestOnlyUnchangedPagesOfTheFileAreReleased(t *testing.T) {
 	const smaps = `
 55d0c0000000-55d0c0400000 r--p 00000000 00:1f 77 /usr/bin/coggo-server
 Size:               4096 kB

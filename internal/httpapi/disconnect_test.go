@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestAClientThatLeavesIsSeenOnceSomebodyWatches(t *testing.T) {
+func TestAClientThatLeavesIsNoticedOnceTheWatchStarts(t *testing.T) {
 	t.Run("deferred", func(t *testing.T) { aClientThatLeavesIsSeen(t, &API{}) })
 	t.Run("early", func(t *testing.T) { aClientThatLeavesIsSeen(t, &API{Config: Config{EarlyWatch: true}}) })
 }

@@ -57,7 +57,7 @@ func passed(f *framing, data string, ends ...int) string {
 	return out.String()
 }
 
-func TestWhatIsClearPassesHoweverItComes(t *testing.T) {
+func TestAClearHeadPassesInAnyPieces(t *testing.T) {
 	for name, first := range wellFramed {
 		for next, second := range wellFramed {
 			data := first + second
@@ -71,7 +71,7 @@ func TestWhatIsClearPassesHoweverItComes(t *testing.T) {
 	}
 }
 
-func TestAHeadThatIsNotClearIsNeverWholeHoweverItComes(t *testing.T) {
+func TestAnUnclearHeadNeverPassesInAnyPieces(t *testing.T) {
 	for before, first := range wellFramed {
 		for name, second := range illFramed {
 			data := first + second + "2\r\n{}\r\n0\r\n\r\n"
@@ -89,7 +89,7 @@ func TestAHeadThatIsNotClearIsNeverWholeHoweverItComes(t *testing.T) {
 	}
 }
 
-func TestNothingIsLookedAtAfterACoding(t *testing.T) {
+func TestBytesAfterATransferCodingPassUnchanged(t *testing.T) {
 	data := lines("POST / HTTP/1.1", "Host: x", "Transfer-Encoding: chunked") + "2;\n\r \r\n{}\r\n0\n\n" + illFramed["two lengths"]
 	for cut := range data {
 		var f framing
@@ -99,8 +99,8 @@ func TestNothingIsLookedAtAfterACoding(t *testing.T) {
 	}
 }
 
-// FuzzFraming holds what the whole rests on: of a head that passes, net/http has the same opinion,
-// and one that is broken off is no request.
+// FuzzFraming checks that net/http reads a head that passes as framing does, and that it does not
+// accept a truncated head as a request.
 func FuzzFraming(f *testing.F) {
 	for _, seeds := range []map[string]string{wellFramed, illFramed} {
 		for _, seed := range seeds {
@@ -126,7 +126,7 @@ func FuzzFraming(f *testing.F) {
 		var one framing
 		if n := one.take(head); n < len(head) {
 			if r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(string(head[:n]) + brokenLine))); err == nil {
-				t.Fatalf("%q: net/http takes what is broken off at %d for %+v", head, n, r)
+				t.Fatalf("%q: net/http accepts the head that is cut at %d as %+v", head, n, r)
 			}
 			return
 		}

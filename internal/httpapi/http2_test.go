@@ -5,12 +5,12 @@ import (
 	"testing"
 )
 
-// frame is the frame of a kind with so many bytes.
+// frame returns a frame of this kind with a payload of size bytes.
 func frame(kind, flags byte, size int) []byte {
 	return append([]byte{byte(size >> 16), byte(size >> 8), byte(size), kind, flags, 0, 0, 0, 1}, make([]byte, size)...)
 }
 
-func TestFramesThatHaveToEndSoonAreKnownInAnyPieces(t *testing.T) {
+func TestUnfinishedFramesAreRecognizedInAnyPieces(t *testing.T) {
 	const pingFrame = 0x6
 	for name, row := range map[string]struct {
 		frames []byte

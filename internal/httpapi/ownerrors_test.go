@@ -64,7 +64,7 @@ func TestErrorsOfNetHTTPAreJSON(t *testing.T) {
 	}
 }
 
-func TestAnAnswerOfAHandlerStaysAsItIs(t *testing.T) {
+func TestAnAnswerOfAHandlerIsUnchanged(t *testing.T) {
 	answer := answerTo(t, "GET / HTTP/1.0\r\n\r\n")
 	if !strings.HasPrefix(answer, "HTTP/1.0 200 OK") || !strings.HasSuffix(answer, "\r\n\r\nhandled") {
 		t.Errorf("got %q", answer)

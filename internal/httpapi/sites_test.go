@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestTheNameMattersToBrowsersThatComeOverLoopbackOnly(t *testing.T) {
+func TestTheHostNameIsCheckedOnlyForBrowsersOverLoopback(t *testing.T) {
 	a := &API{}
 	h := a.sites(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
 	for from, want := range map[string]int{

@@ -11,7 +11,7 @@ import (
 	"github.com/coggo/coggo/internal/outbound"
 )
 
-func TestPublic(t *testing.T) {
+func TestAddressesOfPrivateNetworksAreNotPublic(t *testing.T) {
 	for _, row := range []struct {
 		public    bool
 		addresses string
@@ -53,7 +53,7 @@ func TestPrivateAddressesAreRefusedByNameByNumberAndBehindARedirect(t *testing.T
 	}
 }
 
-func TestWithoutTheOptionTheyAreReached(t *testing.T) {
+func TestWithoutTheOptionPrivateAddressesAreReached(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
 	defer server.Close()
 	response, err := outbound.NewClient(outbound.Options{}).Get(server.URL)

@@ -364,7 +364,7 @@ func TestARecoveredMemberStepsAsideToTheFrontOfTheQueue(t *testing.T) {
 	}
 }
 
-func TestWhatIsRetained(t *testing.T) {
+func TestFinishedMembersAreRetainedWithinTheLimits(t *testing.T) {
 	for name, c := range map[string]struct {
 		limits  pool.Limits
 		expired string // by the time that d has finished, ten seconds after c
@@ -550,7 +550,7 @@ func TestStatusAndRetryAfter(t *testing.T) {
 	}
 }
 
-func TestOneWorkerHasAStatusOfItsOwn(t *testing.T) {
+func TestEachWorkerHasItsOwnStatus(t *testing.T) {
 	p := ready(pool.Limits{}, 1, 1)
 	p.SetPhase(1, pool.PhaseDefunct, time.Time{})
 	p.Explain(1, "it died")
@@ -566,7 +566,7 @@ func TestOneWorkerHasAStatusOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestMembersWithoutHope(t *testing.T) {
+func TestMembersThatNoWorkerCanRunAreReturned(t *testing.T) {
 	p := ready(pool.Limits{Queue: 9, Fetching: 1}, 1, 1)
 	f := fetching("f")
 	admit(t, p, f)
@@ -641,7 +641,7 @@ func cursorOf(t *testing.T, id string, accepted time.Time) string {
 	return next
 }
 
-func TestWhatIsNotACursor(t *testing.T) {
+func TestAnInvalidCursorIsRefused(t *testing.T) {
 	for _, s := range []string{"!", "YQ", "YS4hIQ", "YS4"} {
 		if c, ok := pool.ParseCursor(s); ok {
 			t.Errorf("%q is %v", s, c)

@@ -11,8 +11,8 @@ import (
 	"github.com/coggo/coggo/internal/prediction"
 )
 
-// FuzzParseRequest holds what is true of any body: no panic, one of two kinds of refusal that say
-// why, and nothing in the request that was not checked.
+// FuzzParseRequest checks for any body: it does not panic, each refusal has one of two codes and a
+// reason, and the request contains nothing unchecked.
 func FuzzParseRequest(f *testing.F) {
 	for _, seed := range []string{
 		``, `{}`, `null`, `[]`, `{"input": {"a": [1, 2.5, null]}}`, `{"id": "x", "id": "y"}`, `{"id": "\ud800"}`, `{"id": "\u0000"}`,
@@ -73,14 +73,14 @@ func refused(t *testing.T, err error) {
 	}
 }
 
-// FuzzSnapshot holds that a prediction of any texts is shown as valid JSON.
+// FuzzSnapshot checks that a prediction with any strings is rendered as valid JSON.
 func FuzzSnapshot(f *testing.F) {
 	f.Add("id", []byte(`{"a": 1}`), "log\xff\x00", "error \xed\xa0\x80")
 	f.Add("\x00\n../..", []byte(`{}`), strings.Repeat("\r", 10), "")
 	f.Add("a", []byte("{\"\xb7\": 0}"), "", "")
 	f.Fuzz(func(t *testing.T, id string, input []byte, log, text string) {
 		if _, err := prediction.ParseRequest(fmt.Appendf(nil, `{"input": %s}`, input)); err != nil || !json.Valid(input) || !utf8.ValidString(id) {
-			return // no client gets that far: invalid UTF-8, for one
+			return // refused before a prediction exists, such as invalid UTF-8
 		}
 		p := prediction.New(prediction.Request{ID: id, Input: input, Echo: input}, prediction.Limits{LogBytes: 1 << 10, History: 4})
 		p.Log("stdout", []byte(log))

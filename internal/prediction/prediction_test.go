@@ -47,7 +47,7 @@ func TestOnlyTheFirstFinishCounts(t *testing.T) {
 	}
 }
 
-func TestNobodyIsToldBeforeAnnounce(t *testing.T) {
+func TestTheEndIsInvisibleBeforePublish(t *testing.T) {
 	p := newPrediction(prediction.Limits{})
 	p.Finish(prediction.Result{Status: prediction.Canceled, CompletedAt: t0})
 	select {
@@ -107,7 +107,7 @@ func TestLogsAreTerminatedValidAndBounded(t *testing.T) {
 	}
 }
 
-func TestMetricsOfARunWithoutAnEnd(t *testing.T) {
+func TestARunningPredictionShowsItsMetrics(t *testing.T) {
 	p := newPrediction(prediction.Limits{})
 	p.Start(t0)
 	p.Record(prediction.Metric{Name: "a", Key: "a", Total: json.RawMessage(`1`)})
@@ -150,7 +150,7 @@ func TestReadersSeeEveryEventOnceAndALateOneTheNewest(t *testing.T) {
 	}
 }
 
-func TestAReaderThatFallsBehindIsToldWhatItLost(t *testing.T) {
+func TestAReaderThatFallsBehindLearnsHowManyEventsItLost(t *testing.T) {
 	p := newPrediction(prediction.Limits{})
 	for range 200000 {
 		p.Yield(prediction.Value{Raw: json.RawMessage(`1`)})
@@ -161,7 +161,7 @@ func TestAReaderThatFallsBehindIsToldWhatItLost(t *testing.T) {
 	}
 }
 
-func TestTheEndOfARestoredPredictionFollowsAllThatAReaderCanHaveSeen(t *testing.T) {
+func TestTheEndOfARestoredPredictionComesAfterAnyEventID(t *testing.T) {
 	p := prediction.Restore(prediction.Request{ID: "x"}, t0, "", prediction.Result{Status: prediction.Succeeded, CompletedAt: t0})
 	from, skipped := p.ReplayFrom()
 	for _, number := range []int{0, 1, 57, from} {
@@ -172,7 +172,7 @@ func TestTheEndOfARestoredPredictionFollowsAllThatAReaderCanHaveSeen(t *testing.
 	}
 }
 
-func TestTheLastReaderOrphansWhatIsNeitherDetachedNorKept(t *testing.T) {
+func TestTheLastReaderThatLeavesOrphansAPredictionUnlessDetachedOrKept(t *testing.T) {
 	for _, row := range []struct{ detached, kept bool }{{false, false}, {true, false}, {false, true}} {
 		p := prediction.New(prediction.Request{ID: "x", Detached: row.detached}, prediction.Limits{})
 		first, second := p.Attach(), p.Attach()

@@ -66,7 +66,7 @@ func TestParseRequestRefuses(t *testing.T) {
 		{"input of another type", `{"input":[]}`, prediction.Invalid, "[body input]"},
 		{"a number as id", `{"id":3}`, prediction.Invalid, "[body id]"},
 		{"a long id", `{"id":"` + strings.Repeat("x", 513) + `"}`, prediction.Invalid, "[body id]"},
-		{"a webhook that is none", `{"webhook":"ftp://x"}`, prediction.Invalid, "[body webhook]"},
+		{"a webhook that is not a URL", `{"webhook":"ftp://x"}`, prediction.Invalid, "[body webhook]"},
 		{"a webhook without host", `{"webhook":"http://"}`, prediction.Invalid, "[body webhook]"},
 		{"an unknown event", `{"webhook_events_filter":["start","nope"]}`, prediction.Invalid, "[body webhook_events_filter 1]"},
 		{"context values", `{"context":{"a":1}}`, prediction.Invalid, "[body context a]"},
@@ -123,7 +123,7 @@ func manyMembers(n int) string {
 	return strings.Join(members, ",")
 }
 
-func TestAWebhookEventIsAskedForOnce(t *testing.T) {
+func TestRepeatedWebhookEventsCountOnce(t *testing.T) {
 	r, err := prediction.ParseRequest([]byte(`{"webhook_events_filter":["logs","start","logs"]}`))
 	if err != nil || fmt.Sprint(r.WebhookEvents) != "[logs start]" {
 		t.Errorf("got %v, %v", r.WebhookEvents, err)
@@ -141,7 +141,7 @@ func TestTheInputDoesNotKeepALargeBody(t *testing.T) {
 	}
 }
 
-func TestASealIsThatOfTheRunAndNotOfItsSpelling(t *testing.T) {
+func TestASealDependsOnValuesAndNotOnTheirSpelling(t *testing.T) {
 	key := []byte("key")
 	sealed := prediction.Request{Method: prediction.Predict, Input: json.RawMessage(`{"key": "hunter2", "n": 1}`)}
 	sealed = prediction.Request{Method: sealed.Method, Input: json.RawMessage(`{"key": "**********", "n": 1}`), Sealed: sealed.Seal(key)}

@@ -40,7 +40,7 @@ func lend(t *testing.T) (*runner.Lent, string, *output) {
 	return p.Lent(), pipe, server
 }
 
-// writer opens the pipe as a run does that begins.
+// writer opens the pipe as a run does when it begins.
 func writer(t *testing.T, pipe string) *os.File {
 	t.Helper()
 	f, err := os.OpenFile(pipe, os.O_WRONLY, 0)
@@ -67,9 +67,9 @@ func begin(t *testing.T, l *runner.Lent) *output {
 	return o
 }
 
-func TestWhatARunHasWrittenIsThereAtItsEnd(t *testing.T) {
+func TestAllOutputOfARunHasArrivedAtItsEnd(t *testing.T) {
 	l, pipe, server := lend(t)
-	for range 3 { // the same pipe, as nobody has kept it
+	for range 3 { // the same pipe, because nobody kept it open
 		run := begin(t, l)
 		f := writer(t, pipe)
 		write(t, f, "mine\n")
@@ -84,7 +84,7 @@ func TestWhatARunHasWrittenIsThereAtItsEnd(t *testing.T) {
 	}
 }
 
-func TestWhatARunHasLeftBehindWritesIntoTheLogOfTheServer(t *testing.T) {
+func TestProcessesLeftByARunWriteIntoTheLogOfTheServer(t *testing.T) {
 	l, pipe, server := lend(t)
 	first := begin(t, l)
 	left := writer(t, pipe)

@@ -157,7 +157,7 @@ func gone(pid int) bool {
 	return err != nil || strings.Contains(string(stat), ") Z ")
 }
 
-func TestTheExitSaysWhichSignal(t *testing.T) {
+func TestTheExitNamesTheSignal(t *testing.T) {
 	for signal, want := range map[syscall.Signal]string{
 		syscall.SIGKILL: "signal 9 (killed, out of memory?)",
 		syscall.SIGSEGV: "signal 11 (segmentation fault)",
@@ -170,7 +170,7 @@ func TestTheExitSaysWhichSignal(t *testing.T) {
 	}
 }
 
-func TestTheExitSaysWhyTheServerHasKilled(t *testing.T) {
+func TestTheExitNamesTheReasonForWhichTheServerKilled(t *testing.T) {
 	p, _ := start(t, "sleep 60")
 	p.Kill("it hangs")
 	p.Kill("the server ends")
@@ -208,14 +208,14 @@ func TestThePythonPathIsPutFirst(t *testing.T) {
 	}
 }
 
-func TestAnInterpreterThatIsNotThereIsAnError(t *testing.T) {
+func TestAMissingInterpreterIsAnError(t *testing.T) {
 	_, err := runner.Start(runner.Config{Python: "/nonexistent/python3", ModelDir: t.TempDir()}, func(string, []byte) {})
 	if err == nil || !strings.Contains(err.Error(), "/nonexistent/python3") {
 		t.Errorf("err = %v", err)
 	}
 }
 
-func TestDrainEndsAlthoughTheProcessPrintsFasterThanItIsHeard(t *testing.T) {
+func TestDrainEndsAlthoughTheProcessPrintsFasterThanItIsRead(t *testing.T) {
 	heard := make(chan struct{}, 1)
 	p := startInto(t, "exec yes", func(string, []byte) {
 		time.Sleep(time.Millisecond)

@@ -9,7 +9,7 @@ import (
 	"github.com/coggo/coggo/internal/schema"
 )
 
-func TestNoInputMeansAnEmptyOne(t *testing.T) {
+func TestAMissingInputIsReadAsAnEmptyOne(t *testing.T) {
 	in := inputOf(t, `"v": {"type": "string", "default": "x"}`)
 	for _, raw := range []json.RawMessage{nil, {}, json.RawMessage("null"), json.RawMessage(" null\n"), json.RawMessage("{}")} {
 		checked, problems := in.Check(raw)
@@ -127,12 +127,12 @@ func TestSecretsReachTheModelAndNothingElse(t *testing.T) {
 	} {
 		body, _ := json.Marshal(refuse(t, in, raw))
 		if strings.Contains(string(body), "hush") {
-			t.Errorf("Check(%s) told the secret: %s", raw, body)
+			t.Errorf("Check(%s) showed the secret: %s", raw, body)
 		}
 	}
 }
 
-func TestWhatTheRunnerCannotReadIsRefusedWhereverItStands(t *testing.T) {
+func TestJSONThatTheRunnerCannotReadIsRefusedAtAnyDepth(t *testing.T) {
 	in := inputOf(t, `"text": {"type": "string"}, "any": {}, "n": {"type": "number"}`)
 	for _, row := range []struct{ name, raw, kind string }{
 		{"invalid UTF-8", "{\"text\": \"a\xffb\"}", "string_unicode"},
@@ -181,7 +181,7 @@ func TestBrokenJSONIsAProblemAndNeverACrash(t *testing.T) {
 	}
 }
 
-func TestAnInputThatIsNoObjectIsRefused(t *testing.T) {
+func TestAnInputThatIsNotAnObjectIsRefused(t *testing.T) {
 	for _, raw := range []string{`[]`, `"x"`, `1`, `true`} {
 		problems := refuse(t, inputOf(t, `"v": {}`), raw)
 		if !reflect.DeepEqual(problems[0].Loc, []any{"body", "input"}) || problems[0].Type != "dict_type" {
@@ -190,7 +190,7 @@ func TestAnInputThatIsNoObjectIsRefused(t *testing.T) {
 	}
 }
 
-func TestALongDataURLIsHandedOnAsAFileOnly(t *testing.T) {
+func TestALongDataURLIsPassedOnAsAFileOnly(t *testing.T) {
 	in := inputOf(t, `"image": {"type": "string", "format": "uri"}`)
 	url := "data:text/plain," + strings.Repeat("x", 5000)
 	checked := accept(t, in, `{"image":"`+url+`"}`)

@@ -132,7 +132,7 @@ func TestValuesReachTheModelInTheirDeclaredType(t *testing.T) {
 
 func clip(s string) string { return s[:min(len(s), 60)] }
 
-func TestWhatIsNotOfTheDeclaredTypeIsRefused(t *testing.T) {
+func TestAValueOfAnotherTypeIsRefused(t *testing.T) {
 	path := "must be an http://, https:// or data: URL"
 	for _, row := range []struct{ schema, value, kind, msg string }{
 		{intSchema, `5.5`, "int_from_float", "must be an integer; got 5.5"},

@@ -66,7 +66,7 @@ func TestConstraintsHoldForAcceptedValuesAndNameTheBoundForOthers(t *testing.T) 
 	}
 }
 
-func TestPatternsMeanWhatTheyMeanInPython(t *testing.T) {
+func TestPatternsMatchAsInPython(t *testing.T) {
 	for _, row := range []struct {
 		pattern, value string
 		matches        bool

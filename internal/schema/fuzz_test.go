@@ -21,8 +21,8 @@ const allKinds = `"text": {"type": "string", "minLength": 1, "pattern": "^[^z]*$
 	"keyed": {"type": "object", "properties": {"ab": {"type": "integer"}}, "patternProperties": {"^a": {"type": "number"}, "b$": {"type": "number"}},
 		"propertyNames": {"minLength": 1}, "minProperties": 1}`
 
-// FuzzCheck holds what is true of any bytes: no panic, valid JSON out of valid JSON in, a result
-// that checks to itself, the same meaning in the echo, and no problem without a place.
+// FuzzCheck checks for any bytes: no panic, valid JSON from valid JSON, a result that Check returns
+// unchanged, an echo with the same meaning, and a location in each problem.
 func FuzzCheck(f *testing.F) {
 	for _, seed := range []string{
 		``, `{}`, `null`, `{"n": "5", "n": 2.0}`, `{"x": 1, "on": "yes", "text": "\ud83d\ude00"}`, `{"xs": [1, null, "3"], "u": {}}`,

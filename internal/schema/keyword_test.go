@@ -128,12 +128,12 @@ func TestAKeywordThatIsNotCheckedIsRefusedWithItsFieldAndTheRemedy(t *testing.T)
 	}
 }
 
-func TestWordsThatSayNothingOfValuesAreFine(t *testing.T) {
+func TestKeywordsThatDoNotConstrainValuesAreAllowed(t *testing.T) {
 	accept(t, inputOf(t, `"v": {"type": "string", "title": "V", "description": "of it", "default": 1, "examples": [1], "deprecated": true,
 		"readOnly": true, "x-what": {"if": 1}, "widget": "area", "format": "date-time", "contentEncoding": "base64", "$comment": "c"}`), `{"v": "x"}`)
 }
 
-func TestFilesAreFoundWhereverTheyStand(t *testing.T) {
+func TestFilesAreFoundAtAnyDepth(t *testing.T) {
 	in := inputOf(t, `"tagged": `+tagged+`, "one": {"oneOf": [{"type": "integer"}, `+pathSchema+`]},
 		"pair": {"type": "array", "prefixItems": [`+pathSchema+`, {"type": "string"}], "items": `+pathSchema+`},
 		"old": {"type": "array", "items": [{"type": "string"}, `+pathSchema+`]},
@@ -155,7 +155,7 @@ func TestFilesAreFoundWhereverTheyStand(t *testing.T) {
 	}
 }
 
-func TestTheFirstOfAStringAndAFileIsTaken(t *testing.T) {
+func TestAStringOrAFileIsReadAsTheFirstDeclared(t *testing.T) {
 	in := inputOf(t, `"text": {"anyOf": [{"type": "string"}, `+pathSchema+`]}, "file": {"anyOf": [`+pathSchema+`, {"type": "string"}]}`)
 	checked := accept(t, in, `{"text": "data:,1", "file": "data:,2"}`)
 	if len(checked.Files) != 1 || checked.Files[0].Pointer != "/file" {
@@ -166,7 +166,7 @@ func TestTheFirstOfAStringAndAFileIsTaken(t *testing.T) {
 	}
 }
 
-func TestSecretsAreMaskedWhereverTheyStand(t *testing.T) {
+func TestSecretsAreMaskedAtAnyDepth(t *testing.T) {
 	const stars = `"**********"`
 	key := `{"type": "object", "properties": {"kind": {"const": "key"}, "token": ` + secretSchema + `}}`
 	in := inputOf(t, `"tagged": {"oneOf": [`+words+`, `+key+`], "discriminator": {"propertyName": "kind"}},
@@ -203,7 +203,7 @@ func TestSecretsAreMaskedWhereverTheyStand(t *testing.T) {
 	} {
 		body, _ := json.Marshal(refuse(t, in, raw))
 		if strings.Contains(strings.ReplaceAll(string(body), `"hush"]`, ""), "hush") || strings.Contains(string(body), "4.711") {
-			t.Errorf("Check(%s) told the secret: %s", raw, body)
+			t.Errorf("Check(%s) showed the secret: %s", raw, body)
 		}
 	}
 }

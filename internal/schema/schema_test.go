@@ -75,7 +75,7 @@ func TestTrainingAndStreamingAreReadFromTheDocument(t *testing.T) {
 	accept(t, d.Predict(), `{}`)
 }
 
-func TestTheExactSchemaIsCheckedWhereTheComponentSaysLess(t *testing.T) {
+func TestTheExactSchemaIsCheckedInsteadOfALooserComponent(t *testing.T) {
 	d, err := schema.Parse([]byte(`{"components": {"schemas": {"Input": {"type": "object", "properties": {"d": {"type": "object"}}}}},
 		"x-cog-exact": {"Input": {"type": "object", "properties": {"d": {"type": "object", "additionalProperties": {"type": "integer"}}}}}}`))
 	if err != nil {

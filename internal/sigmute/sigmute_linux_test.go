@@ -10,7 +10,7 @@ import (
 	"github.com/coggo/coggo/internal/sigmute"
 )
 
-func TestAMutedSignalIsDroppedAndHeardAgain(t *testing.T) {
+func TestAMutedSignalIsDroppedUntilItIsUnmuted(t *testing.T) {
 	got := make(chan os.Signal, 1)
 	signal.Notify(got, syscall.SIGUSR2)
 	defer signal.Stop(got)

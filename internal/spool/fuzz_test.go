@@ -11,8 +11,7 @@ import (
 	"github.com/coggo/coggo/internal/spool"
 )
 
-// FuzzFileID holds that no text of a client leads out of the directory, and that no two have one
-// name.
+// FuzzFileID checks that no id leads out of the directory, and that no two ids have the same name.
 func FuzzFileID(f *testing.F) {
 	for _, seed := range []string{"", "a", "A.b_c-9", "..", "../../x", "~", "~abc", "a\x00b", "a\nb", "é", strings.Repeat("x", 128), strings.Repeat("x", 129)} {
 		f.Add(seed, "other")
@@ -28,8 +27,8 @@ func FuzzFileID(f *testing.F) {
 	})
 }
 
-// FuzzEvents holds that a file of any bytes is read without a panic, and that it does not matter in
-// how many steps it came.
+// FuzzEvents checks that a file of any bytes is read without a panic, and that the number of steps
+// in which it was written does not matter.
 func FuzzEvents(f *testing.F) {
 	golden, err := os.ReadFile(filepath.Join(golden, "events.jsonl"))
 	if err != nil {
@@ -77,14 +76,14 @@ func eventsOf(t *testing.T, d *spool.Dir, steps ...[]byte) (found []spool.Event)
 		}
 		for more := true; more; {
 			var got []spool.Event
-			got, more, _ = events.Next() // lines that are no events are errors; the others are returned
+			got, more, _ = events.Next() // a line that is not an event is an error; the others are returned
 			found = append(found, got...)
 		}
 	}
 	return found
 }
 
-// FuzzResponse holds that an answer of any bytes is an error or a response whose parts are JSON.
+// FuzzResponse checks that a file of any bytes is an error or a response whose parts are JSON.
 func FuzzResponse(f *testing.F) {
 	for _, name := range []string{"response.succeeded.json", "response.failed.json", "response.streamed.json", "response.large.json"} {
 		data, err := os.ReadFile(filepath.Join(golden, name))

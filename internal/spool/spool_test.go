@@ -95,7 +95,7 @@ func TestRequestIsReadBack(t *testing.T) {
 	}
 }
 
-func TestAnAnswerIsSeenSoon(t *testing.T) {
+func TestAnsweredSeesAResponseWithinSixteenLooks(t *testing.T) {
 	d := open(t)
 	for i := range 40 {
 		answered := d.Answered("abc")
@@ -113,7 +113,7 @@ func TestAnAnswerIsSeenSoon(t *testing.T) {
 			t.Fatal(err)
 		}
 		for looks := 1; !answered(); looks++ {
-			if looks == 16 { // some file systems note a change by the clock's tick
+			if looks == 16 { // some file systems stamp a change by the clock's tick
 				t.Fatalf("not seen after %d looks and then %d", i, looks)
 			}
 		}
@@ -143,7 +143,7 @@ func TestCancelAndHealthAreWrittenLikeTheGoldenOnes(t *testing.T) {
 	}
 }
 
-func TestResponses(t *testing.T) {
+func TestGoldenResponsesAreRead(t *testing.T) {
 	for name, check := range map[string]func(d *spool.Dir, r spool.Response) bool{
 		"response.succeeded.json": func(d *spool.Dir, r spool.Response) bool {
 			return string(r.Output) == `{"z": 1180591620717411303424, "image": null, "mesh": null, "a": 1.0}` && r.Files[0].Path == "/tmp/out.png" && r.Files[0].Temporary &&
@@ -185,7 +185,7 @@ func TestLargeOutputIsReadFromItsFile(t *testing.T) {
 	}
 }
 
-func TestNothingThereIsNoError(t *testing.T) {
+func TestAMissingFileIsNotAnError(t *testing.T) {
 	d := open(t)
 	if _, ok, err := d.Response("abc"); ok || err != nil {
 		t.Errorf("response: %v, %v", ok, err)
@@ -198,7 +198,7 @@ func TestNothingThereIsNoError(t *testing.T) {
 	}
 }
 
-func TestSetupResults(t *testing.T) {
+func TestGoldenSetupResultsAreRead(t *testing.T) {
 	d := open(t)
 	place(t, d, "setup-result.failed.json", "setup-result.json")
 	r, ok, err := d.SetupResult()
@@ -362,7 +362,7 @@ func TestALockOutlivesTheDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := spool.TakeLeftLock(dir); err == nil {
-		t.Error("what was not locked before was taken for a left one")
+		t.Error("a lock that did not exist was taken for a leftover one")
 	}
 }
 
@@ -381,7 +381,7 @@ func TestTheKeyIsMadeOnce(t *testing.T) {
 	}
 }
 
-func TestARequestBecomesANoteAndNoRequestIsLeft(t *testing.T) {
+func TestARequestBecomesAJournalEntryAndItsFileIsRemoved(t *testing.T) {
 	d := open(t)
 	j, err := d.Journal(spool.Queued)
 	if err != nil {
@@ -400,9 +400,9 @@ func TestARequestBecomesANoteAndNoRequestIsLeft(t *testing.T) {
 	if l, err := d.List(); err != nil || len(l.Requests) != 0 || !j.Has("run") {
 		t.Errorf("%+v, %v", l, err)
 	}
-	if err := j.Each(func(note []byte) error {
-		if !strings.Contains(string(note), server) {
-			t.Errorf("%s", note)
+	if err := j.Each(func(entry []byte) error {
+		if !strings.Contains(string(entry), server) {
+			t.Errorf("%s", entry)
 		}
 		return nil
 	}); err != nil {
@@ -413,7 +413,7 @@ func TestARequestBecomesANoteAndNoRequestIsLeft(t *testing.T) {
 	}
 }
 
-func TestFilesAreWhollyPrivate(t *testing.T) {
+func TestFilesArePrivateToTheUser(t *testing.T) {
 	d := open(t)
 	if err := d.PutRequest(spool.Request{ID: "abc"}); err != nil {
 		t.Fatal(err)
@@ -426,7 +426,7 @@ func TestFilesAreWhollyPrivate(t *testing.T) {
 	}
 }
 
-func TestJournalKeepsNotesUntilTheyAreRemoved(t *testing.T) {
+func TestTheJournalKeepsEntriesUntilTheyAreRemoved(t *testing.T) {
 	d := open(t)
 	j, err := d.Journal(spool.Outbox)
 	if err != nil {
@@ -440,11 +440,11 @@ func TestJournalKeepsNotesUntilTheyAreRemoved(t *testing.T) {
 	if err := j.Remove("a"); err != nil {
 		t.Fatal(err)
 	}
-	var notes []string
-	if err := j.Each(func(note []byte) error { notes = append(notes, string(note)); return nil }); err != nil {
+	var entries []string
+	if err := j.Each(func(entry []byte) error { entries = append(entries, string(entry)); return nil }); err != nil {
 		t.Fatal(err)
 	}
-	if len(notes) != 1 || notes[0] != `{"id":"b/c"}` || j.Has("a") || !j.Has("b/c") {
-		t.Errorf("notes = %v", notes)
+	if len(entries) != 1 || entries[0] != `{"id":"b/c"}` || j.Has("a") || !j.Has("b/c") {
+		t.Errorf("entries = %v", entries)
 	}
 }

@@ -3,8 +3,6 @@ package supervisor_test
 import (
 	"context"
 	"errors"
-	"log/slog"
-	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -12,12 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/coggo/coggo/internal/files"
 	"github.com/coggo/coggo/internal/prediction"
-	"github.com/coggo/coggo/internal/runner"
 	"github.com/coggo/coggo/internal/supervisor"
-	"github.com/coggo/coggo/internal/telemetry"
-	"github.com/coggo/coggo/internal/webhook"
 )
 
 // start returns a supervisor with one real runner, which is set up.
@@ -31,17 +25,11 @@ func start(t *testing.T, model string) *supervisor.Supervisor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hooks, err := webhook.NewSender(webhook.Options{Client: http.DefaultClient})
-	if err != nil {
-		t.Fatal(err)
-	}
 	ready := make(chan struct{}, 1)
-	s, err := supervisor.New(supervisor.Config{
-		Runner:  runner.Config{Python: "python3", PythonPath: pythonPath, ModelDir: dir, Entry: runner.Entry{Predict: "predict.py:Predictor"}, Env: os.Environ()},
-		Runners: 1, WorkingDir: t.TempDir(), Renew: func() error { return nil }, CancelGrace: 10 * time.Second, Retain: 10, RetainFor: time.Hour, RetainBytes: 1 << 20,
-		Fetcher: &files.Fetcher{}, Publisher: &files.Publisher{}, Webhooks: hooks, Observer: telemetry.NewMetrics("test"),
-		OnReady: func() { ready <- struct{}{} }, Output: func(supervisor.Origin, []byte) {}, Log: slog.New(slog.DiscardHandler), Now: time.Now,
-	})
+	c := configured(t)
+	c.Runner.Python, c.Runner.PythonPath, c.Runner.ModelDir = "python3", pythonPath, dir
+	c.OnReady = func() { ready <- struct{}{} }
+	s, err := supervisor.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +43,7 @@ func start(t *testing.T, model string) *supervisor.Supervisor {
 	})
 	select {
 	case <-ready:
-	case <-time.After(20 * time.Second):
+	case <-time.After(longest):
 		t.Fatal("the model is not set up")
 	}
 	return s
@@ -78,13 +66,13 @@ func ended(t *testing.T, p *prediction.Prediction) prediction.Status {
 	t.Helper()
 	select {
 	case <-p.Done():
-	case <-time.After(20 * time.Second):
+	case <-time.After(longest):
 		t.Fatal("it does not end")
 	}
 	return p.Status()
 }
 
-func TestACancelMeansARunAndNotTheNextOneOfItsID(t *testing.T) {
+func TestACancelEndsOneRunAndNotTheNextOneOfItsID(t *testing.T) {
 	s := start(t, "import time\nclass Predictor:\n    def predict(self, s: float = 0) -> str:\n        time.sleep(s)\n        return 'done'\n")
 	first := create(t, s, `{"id": "x"}`)
 	if status := ended(t, first); status != prediction.Succeeded {

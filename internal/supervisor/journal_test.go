@@ -55,8 +55,8 @@ func TestAnEntryIsReadAsItWasWritten(t *testing.T) {
 
 func TestEachMemberOfARequestIsInTheJournal(t *testing.T) {
 	elsewhere := map[string]bool{
-		"Input": true, "Echo": true, "More": true, // written apart
-		"Strays": true, "Patient": true, "Followed": true, // of no use once a prediction is accepted
+		"Input": true, "Echo": true, "More": true, // written separately
+		"Strays": true, "Patient": true, "Followed": true, // not needed once a prediction is accepted
 	}
 	for f := range reflect.TypeFor[prediction.Request]().Fields() {
 		if name := f.Tag.Get("json"); name == "" || (name == "-") != elsewhere[f.Name] {

@@ -30,8 +30,8 @@ func TestAStormIsCountedAndEndsWithItsPeriod(t *testing.T) {
 			events, lines int
 			counted       []int
 		}{
-			{14, 2, []int{12}},   // the first are told at once
-			{5, 0, []int{12, 5}}, // the storm goes on
+			{14, 2, []int{12}},   // the first are reported at once
+			{5, 0, []int{12, 5}}, // the storm continues
 			{0, 0, []int{12, 5}}, // it is over
 			{3, 2, []int{12, 5, 1}},
 		} {

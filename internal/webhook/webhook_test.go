@@ -88,20 +88,20 @@ func newSender(t *testing.T, o webhook.Options) *webhook.Sender {
 
 func body(text string) webhook.Body { return webhook.Bytes(text) }
 
-// settled returns a callback for Finish and a channel that is closed by it; a second call panics.
-func settled() (func(), <-chan struct{}) {
+// onDelivered returns a callback for Finish and a channel that it closes; a second call panics.
+func onDelivered() (func(), <-chan struct{}) {
 	done := make(chan struct{})
 	return func() { close(done) }, done
 }
 
-func TestTheEndIsToldOnceAndLast(t *testing.T) {
+func TestTheTerminalEventIsSentOnceAndLast(t *testing.T) {
 	rc := newReceiver(t, nil)
 	q := newSender(t, webhook.Options{}).Open(webhook.Target{ID: "a", URL: rc.URL}, func() webhook.Body { return webhook.Bytes("partial") })
 	q.Start(body("start"))
 	rc.wait(t, "start", func(got []string) bool { return len(got) == 1 })
 	q.Changed(prediction.WebhookOutput)
 	rc.wait(t, "partial", func(got []string) bool { return len(got) == 2 })
-	done, ended := settled()
+	done, ended := onDelivered()
 	q.Finish(body("end"), done)
 	q.Finish(body("again"), func() { t.Error("the second Finish counted") })
 	q.Start(body("late"))
@@ -114,7 +114,7 @@ func TestTheEndIsToldOnceAndLast(t *testing.T) {
 
 func TestStartIsDeliveredBeforeAnEndThatFollowsAtOnce(t *testing.T) {
 	rc := newReceiver(t, nil)
-	done, ended := settled()
+	done, ended := onDelivered()
 	q := newSender(t, webhook.Options{}).Open(webhook.Target{ID: "a", URL: rc.URL}, nil)
 	q.Start(body("start"))
 	q.Finish(body("end"), done)
@@ -124,7 +124,7 @@ func TestStartIsDeliveredBeforeAnEndThatFollowsAtOnce(t *testing.T) {
 	}
 }
 
-func TestFilter(t *testing.T) {
+func TestTheFilterSelectsEvents(t *testing.T) {
 	for _, row := range []struct {
 		events []prediction.WebhookEvent
 		want   string
@@ -138,7 +138,7 @@ func TestFilter(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(row.events), func(t *testing.T) {
 			rc := newReceiver(t, nil)
-			done, ended := settled()
+			done, ended := onDelivered()
 			q := newSender(t, webhook.Options{}).Open(webhook.Target{ID: "a", URL: rc.URL, Events: row.events}, func() webhook.Body { return webhook.Bytes("partial") })
 			q.Start(body("start"))
 			q.Changed(prediction.WebhookOutput)
@@ -179,12 +179,12 @@ func TestUpdatesAreThrottledAtBothEdges(t *testing.T) {
 	if got := rc.got(); len(got) > 20 {
 		t.Errorf("%d updates for 100 changes", len(got))
 	}
-	done, ended := settled()
+	done, ended := onDelivered()
 	q.Finish(body(""), done)
 	<-ended
 }
 
-func TestRetries(t *testing.T) {
+func TestFailedAttemptsAreRetried(t *testing.T) {
 	for status, want := range map[int]int{429: 3, 500: 3, 502: 3, 503: 3, 504: 3, 400: 1, 401: 1, 404: 1, 410: 1, 501: 1} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			rc := newReceiver(t, func(n int, w http.ResponseWriter, r *http.Request) {
@@ -192,7 +192,7 @@ func TestRetries(t *testing.T) {
 					w.WriteHeader(status)
 				}
 			})
-			done, ended := settled()
+			done, ended := onDelivered()
 			newSender(t, webhook.Options{}).Redeliver(webhook.Target{ID: "a", URL: rc.URL}, body("end"), done)
 			<-ended
 			if got := len(rc.got()); got != want {
@@ -202,7 +202,7 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-func TestAttemptsEnd(t *testing.T) {
+func TestTheNumberOfAttemptsIsBounded(t *testing.T) {
 	rc := newReceiver(t, func(n int, w http.ResponseWriter, r *http.Request) { w.WriteHeader(503) })
 	var mu sync.Mutex
 	var seen []string
@@ -211,7 +211,7 @@ func TestAttemptsEnd(t *testing.T) {
 		defer mu.Unlock()
 		seen = append(seen, fmt.Sprint(e, attempt, result))
 	}
-	done, ended := settled()
+	done, ended := onDelivered()
 	newSender(t, webhook.Options{Attempts: 3, Observe: observe}).Redeliver(webhook.Target{ID: "a", URL: rc.URL}, body("end"), done)
 	<-ended
 	mu.Lock()
@@ -221,21 +221,21 @@ func TestAttemptsEnd(t *testing.T) {
 	}
 }
 
-func TestWhatIsGivenUpIsToldWithoutTheAddress(t *testing.T) {
+func TestAnUndeliveredWebhookIsReportedWithoutItsAddress(t *testing.T) {
 	refusing := newReceiver(t, func(n int, w http.ResponseWriter, r *http.Request) { w.WriteHeader(404) })
 	gone := newReceiver(t, nil)
 	gone.Close()
-	told := make(chan string, 2)
+	reported := make(chan string, 2)
 	s := newSender(t, webhook.Options{Attempts: 2, GaveUp: func(left webhook.Undelivered, reason error) {
-		told <- fmt.Sprintf("%s %s %d %v", left.ID, left.Host, left.Attempts, reason)
+		reported <- fmt.Sprintf("%s %s %d %v", left.ID, left.Host, left.Attempts, reason)
 	}})
 	for id, rc := range map[string]*receiver{"refused": refusing, "gone": gone} {
-		done, ended := settled()
+		done, ended := onDelivered()
 		s.Redeliver(webhook.Target{ID: id, URL: rc.URL + "/path?token=secret"}, body("end"), done)
 		<-ended
-		text := <-told
+		text := <-reported
 		if !strings.HasPrefix(text, id+" "+strings.TrimPrefix(rc.URL, "http://")+" "+map[string]string{"refused": "1 ", "gone": "2 "}[id]) || strings.Contains(text, "secret") || strings.Contains(text, "/path") {
-			t.Errorf("told %q", text)
+			t.Errorf("reported %q", text)
 		}
 	}
 }
@@ -246,7 +246,7 @@ func TestABrokenConnectionIsRetried(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		}
 	})
-	done, ended := settled()
+	done, ended := onDelivered()
 	newSender(t, webhook.Options{}).Redeliver(webhook.Target{ID: "a", URL: rc.URL}, body("end"), done)
 	<-ended
 	if got := len(rc.got()); got != 2 {
@@ -254,9 +254,9 @@ func TestABrokenConnectionIsRetried(t *testing.T) {
 	}
 }
 
-func TestOnlyTheEndIsRetried(t *testing.T) {
+func TestOnlyTheTerminalEventIsRetried(t *testing.T) {
 	rc := newReceiver(t, func(n int, w http.ResponseWriter, r *http.Request) { w.WriteHeader(500) })
-	done, ended := settled()
+	done, ended := onDelivered()
 	q := newSender(t, webhook.Options{Attempts: 2}).Open(webhook.Target{ID: "a", URL: rc.URL}, nil)
 	q.Start(body("start"))
 	q.Finish(body("end"), done)
@@ -266,7 +266,7 @@ func TestOnlyTheEndIsRetried(t *testing.T) {
 	}
 }
 
-func TestAHangingUpdateDoesNotHoldUpTheEnd(t *testing.T) {
+func TestAHangingUpdateDoesNotDelayTheEnd(t *testing.T) {
 	release := make(chan struct{})
 	rc := newReceiver(t, func(n int, w http.ResponseWriter, r *http.Request) {
 		if n == 1 {
@@ -277,7 +277,7 @@ func TestAHangingUpdateDoesNotHoldUpTheEnd(t *testing.T) {
 	q := newSender(t, webhook.Options{Patience: time.Millisecond}).Open(webhook.Target{ID: "a", URL: rc.URL}, nil)
 	q.Start(body("start"))
 	rc.wait(t, "the hanging start", func(got []string) bool { return len(got) == 1 })
-	done, ended := settled()
+	done, ended := onDelivered()
 	q.Finish(body("end"), done)
 	<-ended
 }
@@ -290,7 +290,7 @@ func TestAnEndlessAnswerIsCutOff(t *testing.T) {
 			}
 		}
 	})
-	done, ended := settled()
+	done, ended := onDelivered()
 	newSender(t, webhook.Options{}).Redeliver(webhook.Target{ID: "a", URL: rc.URL}, body("end"), done)
 	<-ended
 	if got := len(rc.got()); got != 1 {
@@ -307,7 +307,7 @@ func TestRedirects(t *testing.T) {
 					http.Redirect(w, r, "/moved", status)
 				}
 			}
-			done, ended := settled()
+			done, ended := onDelivered()
 			newSender(t, webhook.Options{}).Redeliver(webhook.Target{ID: "a", URL: rc.URL + "/"}, body("end"), done)
 			<-ended
 			if got := strings.Join(rc.got(), " "); got != want {
@@ -322,7 +322,7 @@ func TestARedirectToAnotherSchemeIsFinal(t *testing.T) {
 		w.Header().Set("Location", "file:///etc/passwd")
 		w.WriteHeader(307)
 	})
-	done, ended := settled()
+	done, ended := onDelivered()
 	newSender(t, webhook.Options{Attempts: 2}).Redeliver(webhook.Target{ID: "a", URL: rc.URL}, body("end"), done)
 	<-ended
 }
@@ -334,7 +334,7 @@ func TestHeadersAndSignature(t *testing.T) {
 			w.WriteHeader(500)
 		}
 	})
-	done, ended := settled()
+	done, ended := onDelivered()
 	s := newSender(t, webhook.Options{Secret: secret, AuthToken: "t0ken", AuthHosts: hosts(t, "*"), UserAgent: "coggo/test"})
 	s.Redeliver(webhook.Target{ID: "é\n", URL: rc.URL, Header: http.Header{"Traceparent": {"00-a-b-01"}}}, body(`{"id":"a"}`), done)
 	<-ended
@@ -423,7 +423,7 @@ func TestABadHostIsAnError(t *testing.T) {
 	}
 }
 
-func TestARedirectTakesTheTokenToNobodyElse(t *testing.T) {
+func TestARedirectDoesNotSendTheTokenToAnotherHost(t *testing.T) {
 	var to string
 	other := newReceiver(t, nil)
 	first := newReceiver(t, func(n int, w http.ResponseWriter, r *http.Request) {
@@ -433,7 +433,7 @@ func TestARedirectTakesTheTokenToNobodyElse(t *testing.T) {
 	})
 	for target, want := range map[string]string{first.URL + "/moved": "Bearer t0ken", other.URL: ""} {
 		to = target
-		done, ended := settled()
+		done, ended := onDelivered()
 		s := newSender(t, webhook.Options{AuthToken: "t0ken", AuthHosts: hosts(t, "*")})
 		s.Redeliver(webhook.Target{ID: "a", URL: first.URL + "/hook"}, body("end"), done)
 		<-ended
@@ -455,10 +455,10 @@ func TestABadSecretIsAnError(t *testing.T) {
 	}
 }
 
-func TestADrainThatRunsOutLeavesTheEndOwed(t *testing.T) {
+func TestADrainThatTimesOutReportsTheUndeliveredEnd(t *testing.T) {
 	rc := newReceiver(t, func(n int, w http.ResponseWriter, r *http.Request) { w.WriteHeader(503) })
 	s := newSender(t, webhook.Options{RetryWait: time.Hour})
-	s.Redeliver(webhook.Target{ID: "a", URL: rc.URL}, body("end"), func() { t.Error("settled although nothing was acknowledged") })
+	s.Redeliver(webhook.Target{ID: "a", URL: rc.URL}, body("end"), func() { t.Error("called although nothing was acknowledged") })
 	rc.wait(t, "the first attempt", func(got []string) bool { return len(got) == 1 })
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -468,7 +468,7 @@ func TestADrainThatRunsOutLeavesTheEndOwed(t *testing.T) {
 	}
 }
 
-func TestADrainThatMayNotWaitLeavesNothingWhereNothingIsOwed(t *testing.T) {
+func TestADrainWithoutTimeReportsNothingIfEverythingIsDelivered(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if left := newSender(t, webhook.Options{}).Drain(ctx); left != nil {
@@ -476,13 +476,13 @@ func TestADrainThatMayNotWaitLeavesNothingWhereNothingIsOwed(t *testing.T) {
 	}
 }
 
-func TestNothingGoesOutBeforeTheStart(t *testing.T) {
+func TestNoUpdateIsSentBeforeTheStart(t *testing.T) {
 	rc := newReceiver(t, nil)
 	q := newSender(t, webhook.Options{}).Open(webhook.Target{ID: "a", URL: rc.URL}, func() webhook.Body { return webhook.Bytes("partial") })
 	q.Changed(prediction.WebhookLogs)
 	q.Start(body("start"))
 	rc.wait(t, "both", func(got []string) bool { return len(got) == 2 })
-	done, ended := settled()
+	done, ended := onDelivered()
 	q.Finish(body("end"), done)
 	<-ended
 	if got := strings.Join(rc.got(), " "); got != "start partial end" {
@@ -497,7 +497,7 @@ func TestWithoutAThrottleEachUpdateIsSentUntilTheReceiverIsFarBehind(t *testing.
 			<-release
 		}
 	})
-	state := 0 // of this goroutine until the end: updates are rendered when they are told, up to a limit
+	state := 0 // used by this goroutine alone: updates are rendered when they are reported, up to a limit
 	q := newSender(t, webhook.Options{Patience: time.Minute}).Open(webhook.Target{ID: "a", URL: rc.URL}, func() webhook.Body { return webhook.Bytes(fmt.Appendf(nil, "%d", state)) })
 	q.Start(body("start"))
 	for state = 1; state <= 40; state++ {
@@ -505,7 +505,7 @@ func TestWithoutAThrottleEachUpdateIsSentUntilTheReceiverIsFarBehind(t *testing.
 	}
 	state = 40
 	close(release)
-	done, ended := settled()
+	done, ended := onDelivered()
 	q.Finish(body("end"), done)
 	<-ended
 	got := rc.got()
@@ -514,7 +514,7 @@ func TestWithoutAThrottleEachUpdateIsSentUntilTheReceiverIsFarBehind(t *testing.
 	}
 }
 
-func TestUpdatesGoOutInTheOrderOfWhatTheySay(t *testing.T) {
+func TestUpdatesAreSentInTheOrderOfTheirContents(t *testing.T) {
 	rc := newReceiver(t, nil)
 	var state atomic.Int64
 	q := newSender(t, webhook.Options{Patience: time.Minute}).Open(webhook.Target{ID: "a", URL: rc.URL}, func() webhook.Body {
@@ -533,7 +533,7 @@ func TestUpdatesGoOutInTheOrderOfWhatTheySay(t *testing.T) {
 		})
 	}
 	all.Wait()
-	done, ended := settled()
+	done, ended := onDelivered()
 	q.Finish(body("100"), done)
 	<-ended
 	last := -1
@@ -546,7 +546,7 @@ func TestUpdatesGoOutInTheOrderOfWhatTheySay(t *testing.T) {
 	}
 }
 
-func TestWhoDoesNotHearOfTheEndHearsOfTheLastOutput(t *testing.T) {
+func TestAReceiverWithoutTheTerminalEventGetsTheLastOutput(t *testing.T) {
 	for _, row := range []struct {
 		events []prediction.WebhookEvent
 		want   string
@@ -559,7 +559,7 @@ func TestWhoDoesNotHearOfTheEndHearsOfTheLastOutput(t *testing.T) {
 		q := newSender(t, webhook.Options{Throttle: time.Hour}).Open(webhook.Target{ID: "a", URL: rc.URL, Events: row.events}, func() webhook.Body { return webhook.Bytes("value") })
 		q.Start(nil)
 		q.Returned()
-		done, ended := settled()
+		done, ended := onDelivered()
 		q.Finish(body("end"), done)
 		<-ended
 		if got := strings.Join(rc.got(), " "); got != row.want {
@@ -568,7 +568,7 @@ func TestWhoDoesNotHearOfTheEndHearsOfTheLastOutput(t *testing.T) {
 	}
 }
 
-func TestManyUpdatesThatHangHoldUpTheEndOnlyOnce(t *testing.T) {
+func TestManyHangingUpdatesDelayTheEndOnlyOnce(t *testing.T) {
 	release := make(chan struct{})
 	rc := newReceiver(t, func(n int, w http.ResponseWriter, r *http.Request) {
 		<-release
@@ -578,7 +578,7 @@ func TestManyUpdatesThatHangHoldUpTheEndOnlyOnce(t *testing.T) {
 	for range 50 {
 		q.Changed(prediction.WebhookOutput)
 	}
-	done, ended := settled()
+	done, ended := onDelivered()
 	rc.wait(t, "the start", func(got []string) bool { return len(got) == 1 })
 	q.Finish(body("end"), done)
 	rc.wait(t, "the end", func(got []string) bool { return got[len(got)-1] == "end" })

@@ -9,7 +9,7 @@ import (
 	"github.com/coggo/coggo/internal/weburl"
 )
 
-func TestAnAddressIsSpelledAsItGoesOut(t *testing.T) {
+func TestAURLIsParsedIntoTheFormInWhichItIsSent(t *testing.T) {
 	for _, row := range []struct{ text, want string }{
 		{"http://a.test", "http://a.test"},
 		{"HTTPS://A.Test:8443/X?Y", "https://a.test:8443/X?Y"},
@@ -52,7 +52,7 @@ func TestAnAddressIsSpelledAsItGoesOut(t *testing.T) {
 	}
 }
 
-func TestAnAddressThatCannotBeSentIsRefused(t *testing.T) {
+func TestAURLThatCannotBeSentIsRefused(t *testing.T) {
 	for _, row := range []struct {
 		text string
 		want error
@@ -101,15 +101,15 @@ func TestAnAddressThatCannotBeSentIsRefused(t *testing.T) {
 	}
 }
 
-// A capital dotted i is not an i: who owns one name does not own the other.
-func TestAHostThatLooksLikeAnotherIsNot(t *testing.T) {
+// A capital dotted i is not an i: the owner of one name does not own the other.
+func TestALookalikeHostIsAnotherHost(t *testing.T) {
 	u, err := weburl.Parse("http://mİne.test/")
 	if err != nil || u.Hostname() == "mine.test" || !strings.HasPrefix(u.Hostname(), "xn--") {
 		t.Errorf("became %v, %v", u, err)
 	}
 }
 
-func TestAReferenceIsRelativeToWhatItComesFrom(t *testing.T) {
+func TestAReferenceIsRelativeToItsBase(t *testing.T) {
 	base, err := weburl.Parse("http://me:pw@a.test/dir/old file?x#y")
 	if err != nil {
 		t.Fatal(err)
@@ -140,8 +140,8 @@ func TestAReferenceIsRelativeToWhatItComesFrom(t *testing.T) {
 	}
 }
 
-// FuzzParse holds what is true of any address that is taken: it can be sent, it is its own
-// spelling, and it hides nothing.
+// FuzzParse checks every URL that Parse accepts: it can be sent, parsing it again changes nothing,
+// net/url reads it alike, and it contains only printable ASCII.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"http://a.test/100%.png?a b#c", "https://me:p@ss@Bücher.example:8443/é?[]", "http://[fe80::1%eth0]/", "http://a\nb/", "//x", "http://a%41/",

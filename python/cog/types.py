@@ -209,48 +209,44 @@ class URLFile(io.IOBase):
             raise ValueError(f"an http, https or data URL is needed, not {url[:80]!r}")
         self._url = url
         self.name = filename or get_filename(url)
-        self._response: Any = None
+        self._opened: Any = None
 
     def _open(self) -> Any:
-        if self._response is None:
-            from urllib.request import urlopen  # costs 30 ms, and most models never need it
+        """The response, and the file in it."""
+        if self._opened is None:
+            from cog.internal.contract.remote import (
+                open_url,
+            )  # urllib costs 30 ms, and most models never need it
 
-            self._response = urlopen(_escaped(self._url))  # noqa: S310 - the scheme was checked
-        return self._response
+            self._opened = open_url(self._url)
+        return self._opened
 
     def read(self, size: int = -1) -> bytes:
-        """Read from the response. Raises http.client.IncompleteRead where it breaks off."""
-        response = self._open()
-        data: bytes = response.read() if size is None or size < 0 else response.read(size)
-        left = getattr(
-            response, "length", None
-        )  # of what was announced; http.client itself looks only when all is read at once
-        if left and size and not data:
-            from http.client import IncompleteRead
-
-            raise IncompleteRead(data, left)
+        """Read from the file. Raises http.client.IncompleteRead where it breaks off."""
+        data: bytes = self._open()[1].read(size)
         return data
 
     def readable(self) -> bool:
         return True
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._open())
+        return iter(self._open()[1])
 
     def __next__(self) -> bytes:
-        line: bytes = next(self._open())
+        line: bytes = next(self._open()[1])
         return line
 
     def close(self) -> None:
         """Close the response; a later read opens it anew."""
-        if getattr(self, "_response", None) is not None:
-            self._response.close()
-            self._response = None
+        if getattr(self, "_opened", None) is not None:
+            self._opened[1].close()
+            self._opened = None
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        return getattr(self._open(), name)
+        response, contents = self._open()
+        return getattr(contents if hasattr(contents, name) else response, name)
 
     def __getstate__(self) -> Any:
         return {"url": self._url, "name": self.name}
@@ -260,18 +256,6 @@ class URLFile(io.IOBase):
 
     def __repr__(self) -> str:
         return f"URLFile({self._url[:80]!r})"
-
-
-def _escaped(url: str) -> str:
-    """A URL as it goes out. People write it with spaces, and with percent signs that begin no
-    escape; the server escapes those in inputs by the same rule. urllib takes care of the host.
-    """
-    import re
-    from urllib.parse import quote
-
-    head, rest = re.findall(r"(?s)(https?://[^/?#]*|data:.*)(.*)", url)[0]
-    whole: str = head + quote(re.sub("%(?![0-9A-Fa-f]{2})", "%25", rest), "%!$&'()*+,;=:@/?#")
-    return whole
 
 
 class File(_Described, io.IOBase):

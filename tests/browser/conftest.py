@@ -28,7 +28,7 @@ FLAGS = [
     "--disable-sync",
 ]
 
-#: Milliseconds that a page may take on a busy machine to show what it should.
+#: Milliseconds that a page may take to show something on a busy machine.
 PATIENCE = 20_000
 expect.set_options(timeout=PATIENCE)
 
@@ -43,7 +43,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A page of a desktop's size on which no script may fail and no policy be broken."""
+    """A page of desktop size. The test fails if a script fails or violates the page's policy."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     context.set_default_timeout(PATIENCE)
     made = context.new_page()

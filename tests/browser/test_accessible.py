@@ -1,5 +1,5 @@
-"""The page at /docs for people who see, hear or move otherwise: axe finds nothing, and the keyboard
-reaches what it shows.
+"""The page at /docs is accessible: axe finds no violation, and the keyboard reaches every
+control.
 """
 
 from __future__ import annotations
@@ -58,9 +58,10 @@ def run(page: Page, status: str) -> None:
 
 
 def violations(page: Page, within: str = "html") -> list[str]:
-    """What axe has against the page as it is, or a part of it, with where."""
+    """The violations that axe finds in the page or a part of it, each with its place."""
     if not page.evaluate("'axe' in window"):
-        page.evaluate(f"() => {{ {AXE} }}")  # by the debugger: the page's policy stays as it is
+        # By the debugger, so that the page's policy stays in force.
+        page.evaluate(f"() => {{ {AXE} }}")
     found = page.evaluate("(within) => axe.run(within, { resultTypes: ['violations'] })", within)
     return [
         f"{violation['id']}: {node['html'][:200]} {node['failureSummary']}"
@@ -105,7 +106,7 @@ def width(page, request):
 
 
 def fill(page: Page, directory: pathlib.Path) -> None:
-    """Files, rows and code, all of them."""
+    """Fill in files and rows, and open the code."""
     picture = directory / "a picture with a long name.svg"
     picture.write_text('<svg xmlns="http://www.w3.org/2000/svg" width="40" height="30"/>')
     page.set_input_files("#input-image", picture)
@@ -172,8 +173,8 @@ def test_axe_finds_nothing_while_the_page_asks_for_a_token(page, start):
     assert violations_in_any_look(page) == []
 
 
-#: What has the focus, and the part of it that lies under something else of the page, or outside the
-#: window, by nine points of it.
+#: The focused element, and those of nine points of it that another element covers or that lie
+#: outside of the window.
 FOCUSED = """() => {
     const node = document.activeElement;
     const name = node.id || node.outerHTML.slice(0, 80);

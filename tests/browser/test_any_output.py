@@ -1,5 +1,5 @@
-"""The page at /docs, whatever the model returns: it is drawn, and no other host hears of it before
-somebody clicks.
+"""The page at /docs draws any output of a model, and sends no request to another host before a
+click.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Predictor(BasePredictor):
 
 
 class OtherHost(Peer):
-    """Another host that notes what it is asked for, and by whom."""
+    """Another host that records the path and headers of each request."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -71,7 +71,7 @@ def concatenate(start_once):
 
 
 def show(page: Page, server, code: str, status: str = "succeeded") -> None:
-    """Run the code as a person does, and wait until what came of it is drawn."""
+    """Run the code as a person does, and wait until its output is drawn."""
     page.goto(f"http://127.0.0.1:{server.port}/docs")
     page.fill("#input-code", code)
     page.click("#run")
@@ -83,7 +83,7 @@ def show(page: Page, server, code: str, status: str = "succeeded") -> None:
 
 #: An output in Python, and what the page shows of it.
 ANYTHING = [
-    # Addresses that are not, or look like others.
+    # Strings that look like addresses, and addresses that look like others.
     ("'https://x/a%zz.png'", "a%zz.png"),
     ("'https://x/%E0%A4%A.mp4'", "%E0%A4%A.mp4"),
     ("'https://x/%ff.png'", "%ff.png"),
@@ -109,7 +109,7 @@ ANYTHING = [
     ("'blob:https://x/a.png'", "blob:https://x/a.png"),
     ("['https://x/a%zz.png', {'a': 1}, ['https://x/b%zz.png']]", "b%zz.png"),
     ("{'a': 'https://x/a%zz.png', 'toString': 'https://x/b%zz.png'}", "b%zz.png"),
-    # Files that are not.
+    # Strings that look like files.
     ("'data:constructor/x,'", "Save output.x"),
     ("'data:x/constructor,'", "Save output.constructor"),
     ("'data:__proto__/__proto__,'", "Save output.__proto__"),
@@ -241,7 +241,7 @@ def test_a_picture_of_another_host_is_loaded_on_a_click_that_names_it(page, mode
     picture = page.frame_locator("#output iframe").locator("img")
     expect(picture).to_be_visible()
     assert picture.evaluate("node => node.decode().then(() => node.naturalWidth)") == 40
-    assert other.asked == ["/a.png?x=1"], "the one that was asked for, once"
+    assert other.asked == ["/a.png?x=1"], "the picture that was clicked, once"
     assert "referer" not in other.headers[0]
 
 
@@ -268,7 +268,7 @@ def test_a_picture_of_another_host_is_loaded_without_the_token(page, start, othe
 
 
 def test_the_policy_keeps_the_page_from_other_hosts(browser: Browser, model, other):
-    """Even where the page itself would ask."""
+    """Even if the page itself sent the request."""
     context = browser.new_context()
     page = context.new_page()
     complaints: list[str] = []

@@ -1,4 +1,4 @@
-"""The page where a proxy serves it below a path, beside other servers."""
+"""The page where a proxy serves several servers, each below its own path."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TOKEN = {"COGGO_AUTH_TOKEN": "4711"}
 
 
 class Proxy(http.server.BaseHTTPRequestHandler):
-    """Serves the server at ``port`` below ``prefix``, and nothing beside it."""
+    """Serves the server at ``port`` below ``prefix``, and nothing else."""
 
     port, prefix = 0, ""
 
@@ -57,9 +57,7 @@ class Proxy(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(params=["taken away", "kept"])
 def place(request, start) -> Iterator[str]:
-    """Where a model is served: by a proxy that takes the path away, or with a path that is passed
-    on.
-    """
+    """A served model: behind a proxy that removes the path, or with a path that is passed on."""
     if request.param == "kept":
         server = start(MODEL, "--path-prefix", "/models/a", env=TOKEN)
         yield f"http://127.0.0.1:{server.port}/models/a"
@@ -107,9 +105,7 @@ def test_the_page_keeps_a_token_for_each_server(page: Page, place: str):
     "path", ["/$(touch pwned)", "/a'b", "/<b>x", '/"onload="x', "//evil.example", "/a;b&c"]
 )
 def test_an_odd_path_changes_neither_page_nor_code(page: Page, start, path: str):
-    """Whoever lures somebody to it can't put words into the code that is copied, nor send the page
-    elsewhere.
-    """
+    """A crafted link can neither add words to the code that users copy nor redirect the page."""
     server = start(MODEL)
     prefix = urllib.parse.quote(path, safe="/$()';&=")  # as browsers do
     proxy = Peer(type("Here", (Proxy,), {"port": server.port, "prefix": prefix}))

@@ -1,5 +1,5 @@
-"""The form at /docs says what an input must be, in the words of the API, and takes files from
-anywhere on the page.
+"""The form at /docs describes each input in the words of the API, and accepts files dropped or
+pasted anywhere on the page.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def test_a_dropped_file_fills_the_first_empty_input_that_accepts_it(page, model,
     for name, media_type in [
         ("e.png", "image/png"),
         ("f.bin", ""),
-    ]:  # nowhere is room, nobody takes it
+    ]:  # each input has a file, so it is ignored
         bring(page, how, (name, media_type))
         expect(page.locator("#said")).to_have_text(f"No empty input takes {name}.")
     page.click("#run")

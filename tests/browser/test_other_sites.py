@@ -1,4 +1,4 @@
-"""What pages of other sites can do with a server on the machine of the browser that shows them."""
+"""Pages of other sites cannot use a server on the machine of the browser that shows them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""The page draws files wherever they lie in an output, and what somebody hides in one stays
-harmless.
-"""
+"""The page draws files at any place of an output, and hostile contents of a file stay harmless."""
 
 from __future__ import annotations
 

@@ -266,7 +266,7 @@ def test_a_running_prediction_shows_its_progress_and_can_be_canceled(page, shows
     ended(page, "processing")
     expect(page.locator("#progress")).to_have_attribute(
         "value", re.compile(r"^0\.\d+$")
-    )  # it goes on meanwhile
+    )  # the run continues meanwhile
     expect(page.locator("#logs")).to_contain_text("working on sleep")
     expect(page.locator("#run")).to_be_disabled()
     page.click("#cancel")

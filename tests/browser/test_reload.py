@@ -1,4 +1,4 @@
-"""The page of a model that its author works on."""
+"""The page of a model whose author edits it with --reload."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TWO = ONE.replace("times: int = 1", "times: int = 2, end: str = '!'").replace(
 
 
 def save(page: Page, server: Server, text: str, status: str) -> None:
-    """Save the model, and come back from the editor once it was loaded."""
+    """Save the model, and return to the page once the server has loaded it."""
     before = server.health()["setup"]["started_at"]
     (pathlib.Path(server.process.args[-1]) / "predict.py").write_text(text)  # type: ignore[arg-type,index]
     until("it is loaded", lambda: server.health()["setup"]["started_at"] != before)

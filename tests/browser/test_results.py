@@ -1,5 +1,5 @@
-"""What the page tells of a run: its place in the queue, its logs, request and answer, and how it
-compares with another.
+"""The page shows a run: its place in the queue, its logs, request and answer, and another run next
+to it for comparison.
 """
 
 from __future__ import annotations

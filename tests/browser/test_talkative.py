@@ -1,4 +1,4 @@
-"""The page of a model that writes a lot: it stays usable, whatever comes how fast."""
+"""The page stays usable while a model writes a lot."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from model_sources import model_source
 
-#: What one task may keep the page's thread from a click, in seconds of its own work.
+#: Seconds of CPU time for which one task may block the page's thread.
 BOUND = 0.3
 
 MODEL = model_source("browser/talkative")
@@ -25,8 +25,8 @@ def talkative(request, start_once):
 
 
 def longest_task(trace: bytes) -> float:
-    """Seconds of the thread's own time in the longest task of the page: how busy the machine is
-    does not matter.
+    """CPU seconds of the longest task of the page, which do not depend on the load of the
+    machine.
     """
     events = json.loads(trace)["traceEvents"]
     threads = {

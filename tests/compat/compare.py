@@ -1,8 +1,8 @@
-"""Runs each model unmodified under cog from PyPI and under Coggo, and compares answer by answer:
+"""Runs each model unmodified under cog from PyPI and under Coggo, and compares each answer:
 `make compat`.
 
-Both serve the same files in the same interpreter; status codes and what a client relies on must be
-equal.
+Both serve the same files in the same interpreter. Status codes, and the parts of an answer that a
+client relies on, must be equal.
 """
 
 from __future__ import annotations
@@ -94,12 +94,12 @@ def cases() -> dict[str, list[Any]]:
 
 
 def essence(answer: tuple[int, Any]) -> Any:
-    """What a client relies on: the status and the output; of a refusal, which fields are wrong."""
+    """The parts that a client relies on: status and output, or the wrong fields of a refusal."""
     status, body = answer
     if status == 422:
         return status, sorted({str(problem["loc"][:3]) for problem in body["detail"]})
     shown = {key: body.get(key) for key in ("status", "output")}
-    # Temporary files have names of their own; of an exception without text cog shows nothing, and
+    # Names of temporary files differ. For an exception without text cog shows nothing, and
     # Coggo its class.
     error = re.sub(r"'/[^']*'", "a file", body.get("error") or "")
     return status, {**shown, "error": "" if re.fullmatch(r"\w*", error) else error}

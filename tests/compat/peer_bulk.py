@@ -1,4 +1,4 @@
-"""What ``bulk.py`` of tests/sdk prints, said by cog from PyPI."""
+"""Prints for cog from PyPI what ``bulk.py`` of tests/sdk prints for Coggo."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sdk import bulk
 
 
 def evaluate(case: Any) -> dict[str, Any]:
-    """The document of one model, or what cog has against it."""
+    """The document of one model, or the error of cog."""
     import structlog
     from cog.config import Config
 

@@ -34,7 +34,7 @@ class Server:
         )
 
     def wait(self) -> tuple[bool, str]:
-        """Whether the model gets ready, and the logs of its setup."""
+        """Return whether the model became ready, and the logs of its setup."""
         end = time.monotonic() + 120
         while time.monotonic() < end and self.process.poll() is None:
             try:
@@ -101,9 +101,7 @@ def cog_023(
     document: Any,
     mode: str = "predict",
 ) -> Server:
-    """As in an image that ``cog build`` has made, but the document that it writes there is
-    Coggo's.
-    """
+    """Serve as an image of ``cog build`` does, but with Coggo's document in place of cog's."""
     if document is not None:
         (directory / ".cog").mkdir()
         (directory / ".cog" / "openapi_schema.json").write_text(

@@ -1,11 +1,11 @@
 """Runs models in the style of public ones under Coggo, cog 0.16 and cog 0.23: part of `make
 compat`.
 
-The tables in public/ say what is right. Coggo must do all of it, and so must the others, except
-where a table says that one differs or refuses the model; that is checked too, so that no excuse
-outlives its reason. An answer 500 says nothing and is counted: cog 0.16 gives one when a default
-does not fit its input. Its pydantic is version 1, as when most such models were made: with version
-2 it answers 500 wherever the default None meets a type that is not Optional.
+The tables in public/ have the correct answers. Coggo must give all of them, and so must the others,
+except where a table says that one differs or refuses the model. The script checks the exceptions
+too, so that none outlives its reason. An answer 500 is only counted: cog 0.16 gives one when a
+default does not fit its input. Its pydantic is version 1, as when most such models were written:
+with version 2 it answers 500 to any default None of a type that is not Optional.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ NAMES = ("coggo", "0.16", "0.23")
 
 
 def downloads() -> dict[str, bytes]:
-    """What lies at ``{files}``."""
+    """The files that are served at ``{files}``."""
     special = json.dumps({"TOK": "<s0><s1>"}).encode()
     tar, zipped, photo = io.BytesIO(), io.BytesIO(), io.BytesIO()
     with tarfile.open(fileobj=tar, mode="w") as archive:
@@ -74,7 +74,7 @@ def serve_downloads() -> http.server.ThreadingHTTPServer:
 
 
 def shown(value: Any) -> Any:
-    """An output with its files as the tables write them, and numbers as JSON has them: 1.0 is 1."""
+    """An output with files as the tables write them, and numbers as in JSON: 1.0 is 1."""
     if isinstance(value, dict):
         return {key: shown(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -108,10 +108,9 @@ def refused_inputs(detail: Any) -> list[str]:
 
 
 def essence(error: str) -> str:
-    """The text of an exception. Of one without text cog shows nothing, and Coggo its class.
+    """The text of an exception. For one without text cog shows nothing, and Coggo its class.
 
-    Temporary files have names of their own, and cog 0.23 says first where it was raised, and its
-    class.
+    Names of temporary files differ, and cog 0.23 begins with the place and the class of the error.
     """
     error = re.sub(r"'/[^']*'", "a file", error)
     error = re.sub(r"^([A-Z][a-z]+( [a-z]+)* (failed|error): )+\w+: ", "", error)
@@ -119,7 +118,7 @@ def essence(error: str) -> str:
 
 
 def seen(want: dict[str, Any], answer: tuple[int, Any]) -> dict[str, Any]:
-    """An answer in the words of the tables, with what ``want`` asks of logs and metrics."""
+    """An answer in the words of the tables, with those logs and metrics that ``want`` has."""
     status, body = answer
     if status == 422:
         return {"detail": refused_inputs(body.get("detail"))}
@@ -143,7 +142,7 @@ def seen(want: dict[str, Any], answer: tuple[int, Any]) -> dict[str, Any]:
 
 
 def patiently(server: Server, path: str, body: Any) -> tuple[int, Any]:
-    """Ask until it takes a request: cog 0.23 refuses one that comes right after the answer to the
+    """Ask until it accepts a request: cog 0.23 refuses one that comes right after the answer to the
     last.
     """
     answer = server.ask("POST", path, body)

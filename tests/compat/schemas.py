@@ -1,8 +1,8 @@
 """Compares the schemas of the models in tests/sdk/schemas under cog from PyPI and here: part of
 `make compat`.
 
-What cog accepts must mean the same in both, except where a case says ``cog differs`` or ``cog
-refuses``; those are checked too, so that no excuse outlives its reason.
+A model that cog accepts must have the same schema in both, except where a case says ``cog differs``
+or ``cog refuses``. The script checks the exceptions too, so that none outlives its reason.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ ENVELOPE = [
     "ValidationError",
 ]
 
-#: Where Coggo's document says more about itself: what it demands, that empty strings count as
-#: absent, how an input is echoed, and that predictions can be polled.
+#: Where Coggo's document has more: requirements, empty strings that count as absent, the echo of an
+#: input, and paths to poll predictions.
 MORE_HERE = (
     "PredictionRequest/required: ",
     "PredictionRequest/properties/created_at/",
@@ -46,7 +46,7 @@ MORE_HERE = (
     "/predictions/{prediction_id}/get: ",
 )
 
-#: Written by one side in a form that says nothing more.
+#: Keywords that only one side writes and that change nothing.
 EMPTY: Any = ([], {})
 
 
@@ -97,12 +97,12 @@ def difference(theirs: Any, ours: Any, place: str = "") -> list[str]:
     return out
 
 
-#: An input whose default is None takes null here.
+#: An input whose default is None accepts null here.
 NULL = re.compile(r"(Training)?Input/properties/\w+/nullable: cog None, here True")
 
 
 def differences(theirs: Any, ours: Any) -> list[str]:
-    """Where two documents say something else about the inputs and outputs of a model."""
+    """The differences of two documents in the inputs and outputs of a model."""
     out = []
     for name in METHODS:
         sides = [d["components"]["schemas"] for d in (theirs, ours)]
@@ -111,8 +111,8 @@ def differences(theirs: Any, ours: Any) -> list[str]:
 
 
 def envelope(theirs: Any, ours: Any) -> list[str]:
-    """Where they differ around inputs and outputs: what every client sends and gets, and which
-    paths there are.
+    """The differences around inputs and outputs: the envelopes of requests and answers, and
+    paths.
     """
     out = []
     for name in ENVELOPE:
@@ -128,7 +128,7 @@ def envelope(theirs: Any, ours: Any) -> list[str]:
 
 
 def judge(case: Case, theirs: Any, ours: Any) -> list[str]:
-    """What is wrong with one case."""
+    """The mistakes in one case."""
     said = case.want("cog") or ""
     if "document" not in ours:
         return [f"refused here: {ours}"]

@@ -1,6 +1,6 @@
 """Reads the tables of models in public/.
 
-A model is a title, its files, and after ``--`` what it is asked and what must come back::
+A model is a title, its files, and after ``--`` requests with their expected answers::
 
     == a greeter
     file predict.py
@@ -11,9 +11,10 @@ A model is a title, its files, and after ``--`` what it is asked and what must c
     {"input": {}, "detail": ["name"]}
     0.16 differs: why
 
-Before the first file may stand ``ref FILE:NAME`` and ``train FILE:NAME`` where
-``predict.py:Predictor`` is not meant, ``env NAME=VALUE``, ``warns WORD`` (in Coggo's logs of setup)
-and ``windows FILE`` (a byte order mark, and the ends of lines). Without a cog.yaml one is written.
+Before the first file there may be ``ref FILE:NAME`` and ``train FILE:NAME`` in place of
+``predict.py:Predictor``, ``env NAME=VALUE``, ``warns WORD`` (in Coggo's logs of setup) and
+``windows FILE`` (a byte order mark, and line ends of Windows). If there is no cog.yaml, one is
+written.
 
 A request has ``input``, or ``train`` for a training. It ends with this ``output``, fails with this
 ``error``, or is refused for the inputs in ``detail``. ``logs`` is a part of the logs and
@@ -36,7 +37,7 @@ HERE = pathlib.Path(__file__).resolve().parent / "public"
 
 
 class Request(NamedTuple):
-    """What is sent, what must come back, and the peers that answer otherwise, with the reason."""
+    """A request, its expected answer, and the peers that answer differently, with the reason."""
 
     body: dict[str, Any]
     want: dict[str, Any]

@@ -1,5 +1,5 @@
-"""What a runner has started ends with it, wherever it went and whatever it forgot; nothing else
-does.
+"""All processes that a runner started end with it, even after setsid or with a cleared environment.
+No other process ends.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from conftest import BINARY, real_python
 from model_sources import model_source
 from waiting import alive, until
 
-#: Starts a process in one of several ways, with a fresh environment, and says its pid and that of
-#: the runner. With a ``meeting`` it waits before for another runner that has the same.
+#: Starts a process in one of several ways, with a cleared environment, and returns its pid and that
+#: of the runner. With a ``meeting`` it first waits for another runner with the same one.
 MODEL = model_source("faults/bystanders")
 
 WAYS = ["child", "session", "orphan", "daemon", "of a daemon"]
 
-#: What an entrypoint may have started before it became the server. The last one leaves an orphan
-#: when it is told to.
+#: Processes that an entrypoint may have started before it became the server. The last one leaves an
+#: orphan on request.
 SIDECARS = """
 sleep 600 & echo $! >>sidecars
 setsid sleep 600 & echo $! >>sidecars
@@ -63,7 +63,7 @@ class Entrypoint:
         return self.sidecars(7)
 
     def end(self) -> None:
-        """Kill all of them that there still are."""
+        """Kill all that still run."""
         for pid in map(int, (self.directory / "sidecars").read_text().split()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -93,7 +93,7 @@ def serve(start, entrypoint):
 
 
 def started(server):
-    """The pids of one process for each way."""
+    """Start one process in each way, and return the pids."""
     return [server.predict({"way": way}).json["output"]["pid"] for way in WAYS]
 
 
@@ -172,7 +172,7 @@ def test_a_command_ends_the_processes_of_its_model_and_no_others(entrypoint):
         command = entrypoint.command(*words, "-i", f"way={way}")
         printed = (
             entrypoint.directory / f"{way}.json"
-        )  # a file, since the sidecars would keep a pipe open
+        )  # a file, because the sidecars would keep a pipe open
         with open(printed, "w") as file:
             subprocess.run(command, cwd=entrypoint.directory, stdout=file, check=True, timeout=50)
         assert not alive(json.loads(printed.read_text())["pid"])

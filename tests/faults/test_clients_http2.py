@@ -1,6 +1,4 @@
-"""Clients that break the rules of HTTP/2, or stop in the middle: each is given up in the end, and
-others are served.
-"""
+"""The server gives up clients that violate HTTP/2 or stop in the middle, and serves the others."""
 
 from __future__ import annotations
 
@@ -97,8 +95,8 @@ def test_a_connection_announces_its_limit_of_streams_and_keeps_it(server):
 
 @pytest.mark.parametrize("what", ["POST", "PUT", "GET", "events"])
 def test_streams_that_are_reset_at_once_do_not_delay_others(fresh, what):
-    """Rapid reset: each stream is gone before it counts, and the server must not work for all of
-    them at once.
+    """Rapid reset: a stream that is reset at once does not count toward the limit of streams. The
+    server must not run the handlers of all of them at once.
     """
     before = fresh.memory()
     method, headers = {"events": ("POST", [("accept", "text/event-stream")])}.get(what, (what, []))
@@ -181,7 +179,7 @@ def test_a_flood_of_small_frames_with_unread_answers_does_not_harm_others(fresh,
     assert fresh.memory() - before < 32 * count
 
 
-#: Pieces of headers, and of frames that are no part of a body, whose rest never comes.
+#: Beginnings of headers, and of frames other than DATA, whose rest never comes.
 UNFINISHED = {
     "the head of a frame": lambda raw, id: b"\0\0\x08\6",
     "a ping": lambda raw, id: PingFrame(0, opaque_data=b"12345678").serialize()[:12],
@@ -203,7 +201,7 @@ def test_a_started_frame_must_be_completed_in_time(server, what):
 
 @pytest.mark.parametrize("what", UNFINISHED)
 def test_a_started_frame_must_be_completed_next_to_a_stream_too(server, what):
-    """As a prediction of HTTP/1 goes with its connection, so do those of HTTP/2."""
+    """The predictions of an HTTP/2 connection are canceled with it, as in HTTP/1."""
     with Raw(server.port) as raw:
         block = raw.block(
             "POST", "/predictions", [("content-type", "application/json"), *EVENTS.items()]
@@ -268,7 +266,7 @@ def test_a_body_that_trickles_is_read_and_others_are_served_meanwhile(server):
         )
         for i in range(len(body)):
             client.body(slow, body[i : i + 1], end=i == len(body) - 1)
-            pause.wait(0.1)  # for twice as long as a pause may last
+            pause.wait(0.1)  # for twice as long as the longest allowed pause
             assert client.ask("GET", "/livez").status == 200
         assert client.finish(slow).json["output"] == ["x"]
 
@@ -384,13 +382,13 @@ def test_a_slow_but_steady_reader_gets_everything(start):
         while not stream.ended and client.receive():
             while paused < len(
                 stream.body
-            ):  # about 2 MB in a second: the whole takes three times as long as the limit
+            ):  # about 2 MB in a second, so the whole takes three times as long as the limit
                 pause.wait(0.03)
                 paused += 64 << 10
         assert len(stream.body) > 6 << 20 and stream.ended
 
 
-#: Frames that have no place where they come.
+#: Frames that are not allowed where they come.
 ODD = {
     "data before headers": DataFrame(1, b"x").serialize(),
     "an even stream": None,

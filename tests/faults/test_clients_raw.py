@@ -1,5 +1,5 @@
-"""Clients that break the rules of HTTP or JSON, on raw sockets: each gets an answer or is hung up
-on, and others are served.
+"""Clients that violate HTTP or JSON, on raw sockets: the server answers each or hangs up, and
+serves the others.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def exchange(server, data: bytes, timeout: float = 10) -> bytes:
             connection.sendall(data)
             while more := connection.recv(65536):
                 got += more
-        except OSError:  # the server has said what it had to say before it had read everything
+        except OSError:  # the server answered and hung up before it had read everything
             pass
         return got
 
@@ -177,7 +177,7 @@ def test_forwarded_headers_contain_no_line_breaks(server, receiver):
 
 
 def test_200_silent_connections_do_not_delay_other_clients(server):
-    """Slow headers, slow bodies, nothing at all: each is closed in the end, and others are served
+    """Slow headers, slow bodies, nothing at all: the server closes each in time, and serves others
     meanwhile.
     """
     starts = [
@@ -270,7 +270,7 @@ def test_a_client_may_disconnect_in_any_way(server, how):
 
 
 def race(count, call):
-    """Call from many threads at once; all results."""
+    """Call from many threads at once, and return all results."""
     found: list = []
     gate = threading.Barrier(count)
 

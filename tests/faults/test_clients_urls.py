@@ -1,4 +1,4 @@
-"""URLs that clients hand over and that lead nowhere good: for inputs, for uploads, for webhooks."""
+"""Bad URLs of clients for inputs, uploads and webhooks: the prediction fails, and nothing hangs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def server(start_once):
 
 @pytest.fixture
 def silent():
-    """A server that takes connections and says nothing; its URL."""
+    """The URL of a server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/x"
 
@@ -127,5 +127,5 @@ def test_a_hanging_webhook_does_not_keep_the_server_from_ending(start, silent):
     server = start(MODEL)
     assert server.predict({}, webhook=silent).json["status"] == "succeeded"
     server.ask("POST", "/shutdown")
-    server.process.send_signal(signal.SIGINT)  # the second wish hurries
+    server.process.send_signal(signal.SIGINT)  # the second signal ends the grace period
     assert server.process.wait(30) == 0

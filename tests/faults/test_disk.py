@@ -1,5 +1,5 @@
-"""The disk is full or read-only: each prediction says so, health says why, and all is well when
-there is room again.
+"""The disk is full or read-only: each prediction fails with that reason, health reports it, and the
+server works again once there is room.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from faults_models import ASYNC, ASYNC_MODEL, MODEL, asked, begun, ends, files_i
 from http_harness import Answer, Receiver, Server
 from waiting import until
 
-#: Writes a temporary file of so many bytes and returns it.
+#: Writes a temporary file of ``size`` bytes and returns it.
 WRITES = """
 import os, tempfile
 from cog import BasePredictor, Path
@@ -59,7 +59,7 @@ def server(request, start, disk):
 
 
 def nothing_runs(server: Server, receiver: Receiver, why: str) -> None:
-    """Whoever asks is told why, by answer, by webhook and by health; the process lives."""
+    """Answer, webhook and health all name the reason, and the process goes on."""
     waited = server.predict({}, id="waited", webhook=receiver.url)
     assert (waited.status, waited.json["status"], waited.json["error"]) == (200, "failed", why)
     server.predict({}, ASYNC, id="detached", webhook=receiver.url)
@@ -107,7 +107,7 @@ def test_a_cancel_works_on_a_full_disk(server: Server, disk: Disk) -> None:
     begun(server, "it")
     disk.fill()
     assert server.ask("POST", "/predictions/it/cancel").status == 200
-    assert server.ended("it", 8)["status"] == "canceled", "well before the grace is over"
+    assert server.ended("it", 8)["status"] == "canceled", "well before the grace period is over"
     disk.free()
     well(server)
 
@@ -157,8 +157,8 @@ def test_a_read_only_working_directory_is_reported_until_it_is_writable(
 def test_a_prediction_that_ends_on_a_read_only_disk_says_so(
     server: Server, disk: Disk, receiver: Receiver
 ) -> None:
-    """Its answer can't be written, so the model's process ends; it is there again with the first
-    room, and not counted.
+    """The runner ends because it can't write the response. The server restarts it as soon as there
+    is room, and does not count that as a crash.
     """
     gate = disk.path.parent / f"{disk.path.name}-gate"
     asked(server, {"gate": str(gate)}, id="it", webhook=receiver.url)
@@ -231,7 +231,7 @@ def test_a_disk_without_free_inodes_counts_as_full(
 
 @pytest.mark.parametrize("source", [MODEL, ASYNC_MODEL], ids=["sync", "async"])
 def test_a_file_above_the_size_limit_fails(start, tmp_path: pathlib.Path, source: str) -> None:
-    """RLIMIT_FSIZE, as `ulimit -f` or LimitFSIZE of systemd set it, of both processes."""
+    """RLIMIT_FSIZE of both processes, as `ulimit -f` or LimitFSIZE of systemd sets it."""
     server = start(source.replace('yield f"part {n}"', 'yield f"part {n}" + "x" * (n << 10)'))
     pids = server.process.pid, server.runner()
     for pid in pids:
@@ -275,7 +275,7 @@ class Predictor(BasePredictor):
 
 
 def test_the_space_of_a_large_input_is_free_for_the_next_one(start, small) -> None:
-    disk = small("size=20m")  # a request, and its note: not a third
+    disk = small("size=20m")  # room for a request and its journal entry, but not for a third
     server = start(TAKES, "--working-dir", str(disk.path / "spool"))
     text = "x" * (8 << 20)
     try:

@@ -32,8 +32,8 @@ RECOVERED = "the server restarted before the prediction ended"
 def test_a_server_that_starts_on_a_full_disk_keeps_accepted_predictions(
     start, disk: Disk, receiver: Receiver, recover: str, more: tuple[str, ...]
 ) -> None:
-    """It runs when there is room, and nothing is removed that has not ended: not by the server
-    after it either.
+    """It runs once there is room. Neither this server nor the next one removes it before its
+    end.
     """
     gate = disk.path.parent / f"{disk.path.name}-gate"
     flags = (
@@ -62,7 +62,7 @@ def test_a_server_that_starts_on_a_full_disk_keeps_accepted_predictions(
     first.kill()
     gate.touch()
     for record in (disk.path / "spool").rglob("logs-*.txt"):
-        record.unlink()  # else the next server gives back the room of it
+        record.unlink()  # otherwise the next server frees its space
     disk.fill()
     for _ in range(2):
         server = start(MODEL, *flags, ready=False)
@@ -96,7 +96,7 @@ def test_a_server_that_starts_on_a_full_disk_keeps_accepted_predictions(
 def test_a_prediction_that_ended_on_a_full_disk_outlives_a_killed_server(
     start, disk: Disk, receiver: Receiver, when: str
 ) -> None:
-    """And what comes again is what came before."""
+    """The webhook sent again is the same as before."""
     gate = disk.path.parent / f"{disk.path.name}-gate"
     receiver.answer = lambda n: 503
     flags = ("--working-dir", str(disk.path / "spool"))
@@ -137,8 +137,8 @@ def test_a_prediction_that_ended_on_a_full_disk_outlives_a_killed_server(
 def test_an_end_larger_than_the_reserve_is_still_reported(
     start, disk: Disk, receiver: Receiver, free: int, status: str
 ) -> None:
-    """How it has ended is lost, where the runner had room for its answer and the server had none
-    for the note.
+    """The runner may have had room for its response when the server had none for the journal entry.
+    Then the next server reports the prediction as failed.
     """
     gate = disk.path.parent / f"{disk.path.name}-gate"
     receiver.answer = lambda n: 503
@@ -155,7 +155,7 @@ def test_an_end_larger_than_the_reserve_is_still_reported(
     disk.free(free)
     gate.touch()
     assert first.ended("it")["status"] == status
-    os.kill(first.runner(), 9)  # the next one clears what an earlier one has left
+    os.kill(first.runner(), 9)  # the next server removes what an earlier one left
     if free:
         until("there is another one", lambda: "runner ended" in first.log())
         first.wait_status("READY")

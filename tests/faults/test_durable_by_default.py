@@ -24,7 +24,7 @@ QUIET = {"webhook_events_filter": ["completed"]}
 
 @pytest.fixture
 def again(start, tmp_path):
-    """Starts a server on one port with one model: each is the next one after the last."""
+    """Starts a server with the same port and model each time, one after the other."""
     port = free_port()
     (tmp_path / "tmp").mkdir()
     used: list[pathlib.Path] = []
@@ -46,7 +46,7 @@ def again(start, tmp_path):
 
 
 def directory(server: Server) -> pathlib.Path:
-    """Where the server says that its directory is."""
+    """The working directory that the server names in its log."""
     [line] = [line for line in server.log().splitlines() if "msg=listening" in line]
     return pathlib.Path(line.rpartition("directory=")[2])
 
@@ -86,7 +86,7 @@ def test_the_directory_is_private_to_this_user(again):
 
 
 def test_an_existing_directory_is_used_wherever_it_is(again):
-    """A directory that is there goes before the place that would be chosen now."""
+    """An existing directory takes precedence over the place that the server would choose now."""
     first = again()
     asked(first, {"s": 600}, id="it")
     first.kill()
@@ -94,7 +94,8 @@ def test_an_existing_directory_is_used_wherever_it_is(again):
     model = pathlib.Path(first.process.args[-1])
     elsewhere = model / "tmp" / f"coggo-{os.geteuid()}"
     elsewhere.mkdir(0o700)
-    (path / "logs").unlink()  # a pipe goes to no other file system; the server makes it anew
+    # A pipe can't be moved to another file system. The server makes a new one.
+    (path / "logs").unlink()
     shutil.move(path, elsewhere)
     second = again()
     assert directory(second) == elsewhere / path.name
@@ -120,7 +121,7 @@ def test_an_orderly_end_leaves_only_undelivered_webhooks(again, receiver):
     asked(first, {"n": 2}, id="told")
     assert {first.ended(id)["status"] for id in ("owed", "told")} == {"succeeded"}
     until("it was tried", lambda: receiver.bodies)
-    for _ in range(2):  # the second hurries
+    for _ in range(2):  # the second signal ends the grace period
         first.process.send_signal(signal.SIGTERM)
         until("it is shutting down", lambda: "shutting down" in first.log())
     assert first.process.wait(30) == 0
@@ -201,8 +202,8 @@ def test_a_server_whose_model_removes_the_directory_keeps_it(start, tmp_path, wh
 
 
 def test_a_fresh_directory_is_used_and_named_while_another_server_has_the_usual_one(again, start):
-    """On another address of the same port; and in another network, where no name but that of the
-    file counts.
+    """On another address with the same port, and in another network namespace, where only the lock
+    file tells that the directory is in use.
     """
     first = again()
     model, port = (

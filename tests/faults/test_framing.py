@@ -1,5 +1,5 @@
-"""Where a request and an answer end on a connection that is kept, whatever a client has put into
-them.
+"""The server and a proxy agree where a request and an answer end on a kept connection, whatever a
+client sends in them.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def server(start_once):
 
 
 def exchange(server, *pieces: bytes) -> tuple[list[int], bool]:
-    """The statuses of all answers to what is sent, and whether the server closed the connection
-    then.
+    """Send data, and return the statuses of all answers and whether the server closed the
+    connection.
     """
     got, closed = b"", False
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
@@ -54,7 +54,7 @@ numbers = itertools.count()
 
 
 def hidden() -> tuple[str, bytes]:
-    """A request that is hidden in another, and the id by which its run would be found."""
+    """A request hidden in another, and the id by which its run could be found."""
     id = f"hidden-{next(numbers)}"
     body = json.dumps({"id": id, "input": {"text": "hidden"}}).encode()
     head = "POST /predictions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close"
@@ -72,8 +72,8 @@ POST, POST_1_0 = "POST /predictions HTTP/1.1", "POST /predictions HTTP/1.0"
 KEEP, CHUNKED = "Connection: keep-alive", "Transfer-Encoding: chunked"
 NOTHING = b"0\r\n\r\n"
 
-#: Heads and the beginning of their bodies; %d is the length of all that follows the head. The body
-#: goes on with a request.
+#: Heads and the beginnings of their bodies; %d is the length of everything after the head. The body
+#: continues with a request.
 REFUSED: dict[str, tuple[bytes, bytes]] = {
     "length, coding": (head(POST, "Content-Length: 5", CHUNKED), NOTHING),
     "coding, length": (head(POST, CHUNKED, "Content-Length: 5"), NOTHING),
@@ -259,7 +259,7 @@ def test_a_connection_is_kept_for_requests_that_come_in_any_pieces(server):
         assert exchange(server, *pieces) == ([200, 200, 200], True)
 
 
-#: What an answer of the server's own looks like. Nothing of it may mean anything in a body.
+#: Texts as in answers of the server itself. In a body they must have no effect.
 OWN = [
     "HTTP/1.1 417 ",
     "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n",
@@ -267,7 +267,7 @@ OWN = [
 
 
 class Kept:
-    """One connection for all that is asked."""
+    """One connection for all requests."""
 
     def __init__(self, server) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
@@ -296,7 +296,7 @@ def kept(server):
 
 
 def filled(size: int) -> list[str]:
-    """Texts that say it wherever a write may begin."""
+    """Strings with each of these texts at every offset where a write may begin."""
     return ["." * shift + mark * (size // len(mark)) for mark in OWN for shift in range(len(mark))]
 
 

@@ -1,4 +1,4 @@
-"""The directory of ``--working-dir`` may belong to somebody else, or be of no use at all."""
+"""The directory of ``--working-dir`` may belong to another user, or be unusable."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(
     os.geteuid() != 0, reason="only root can start servers of several users"
 )
 
-#: Of nobody; the first is what deploy/ has.
+#: Users without an account; the first is that of deploy/.
 MODEL, NEIGHBOR = 10001, 10002
 
 PREDICTOR = """
@@ -35,7 +35,7 @@ PYTHON = next(p for p in ("/usr/bin/python3", "/usr/local/bin/python3") if os.pa
 
 @pytest.fixture
 def place():
-    """A directory that every user can reach, with a model, the Python half and a volume in it."""
+    """A directory that every user can reach, with a model, the Python package and a volume."""
     path = pathlib.Path(tempfile.mkdtemp(prefix="coggo-test-"))
     path.chmod(0o755)
     shutil.copytree(ROOT / "python", path / "python")
@@ -45,7 +45,7 @@ def place():
     for name in (
         "model",
         "tmp",
-    ):  # the harness makes a directory in the one, the server in the other
+    ):  # the harness makes a directory in the first, the server in the second
         (path / name).chmod(0o1777)
     yield path
     shutil.rmtree(path)
@@ -84,7 +84,7 @@ def environment(place) -> dict[str, str]:
 
 @pytest.fixture
 def serve(place):
-    """Starts a server of a user on a directory."""
+    """Starts a server as a user on a directory."""
     servers = []
 
     def begin(path: object, *flags: str, uid: int = MODEL) -> Server:
@@ -101,7 +101,7 @@ def serve(place):
 
 
 def refused(place, path, *flags, **options) -> str:
-    """What a server says that must not start on a directory."""
+    """The error of a server that must not start on a directory."""
     line = command(place, "--working-dir", path, *flags, **options)
     done = subprocess.run(
         line, env={**os.environ, **environment(place)}, capture_output=True, text=True, timeout=30
@@ -180,7 +180,9 @@ def test_a_second_server_of_a_user_on_one_volume_is_refused(place, serve):
 
 
 def test_permissions_that_kubernetes_grants_to_the_group_are_revoked(place, serve):
-    """Each time a pod mounts a volume with an fsGroup, all that is in it is opened to the group."""
+    """Each time a pod mounts a volume with an fsGroup, Kubernetes opens all its files to the
+    group.
+    """
     given = volume(place, 0o2775, 0, MODEL)
     first = serve(given)
     path = first.spool()
@@ -249,9 +251,7 @@ def test_another_user_who_replaces_the_directory_gets_no_files(place, serve):
 
 
 def explained(said, at, mode, owner="uid 0 (root)", uid=MODEL) -> str:
-    """What would help, by a message that names directory, owner, mode and the user of the
-    server.
-    """
+    """The remedy in an error that names directory, owner, mode and the user of the server."""
     whole = rf"{re.escape(str(at))} belongs to {re.escape(owner)} and has mode {mode}, and the server runs as uid {uid}: (.*)"
     found = re.search(whole, said)
     assert found, said
@@ -274,7 +274,7 @@ def test_the_error_of_a_directory_that_cannot_be_written_names_the_remedy(place,
 
 
 def test_leftovers_of_an_earlier_server_of_root_are_not_skipped(place, serve):
-    """It would lose sight of that if it began another directory."""
+    """With another directory, the server would not find the predictions of the earlier one."""
     given = volume(place, 0o755)
     server = serve(given, uid=0)
     server.kill()

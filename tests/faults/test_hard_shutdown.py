@@ -1,4 +1,4 @@
-"""Shutdown when everything is against it: stubborn models, threads, daemons, slow receivers,
+"""Shutdown against obstacles: models that ignore cancels, threads, daemons, slow receivers and
 half-open connections.
 """
 
@@ -71,8 +71,8 @@ class Predictor:
 
 @pytest.mark.parametrize("receivers", ["hang", "answer"])
 def test_the_end_after_the_grace_period_fits_into_eight_seconds(start, receiver, receivers):
-    """With a model that heeds nothing, a webhook that its receiver does not answer and a client
-    that takes nothing. The machine may be busy, so that there are 4 s more.
+    """With a model that ignores cancels, a webhook that its receiver does not answer and a client
+    that reads nothing. There are 4 s more, because the machine may be busy.
     """
     release = threading.Event()
     receiver.answer = lambda n: 200 if receivers == "answer" or release.wait(60) else 200
@@ -105,7 +105,7 @@ def test_a_second_signal_ends_a_model_that_ignores_everything(start, receiver, h
         until("it is shutting down", lambda: "shutting down" in server.log())
     begin = time.monotonic()
     assert server.process.wait(30) == 0
-    assert time.monotonic() - begin < 8, "the grace for cancels was not waited for"
+    assert time.monotonic() - begin < 8, "it did not wait for the grace period of cancels"
     until("every process is gone", lambda: not processes(f"TMPDIR={server.temporary}"), 5)
 
 

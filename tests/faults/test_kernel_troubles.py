@@ -1,4 +1,4 @@
-"""The kernel lets the server down: files can't be opened, and a killed process does not end."""
+"""The kernel fails: files can't be opened, and a killed process does not exit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Predictor(BasePredictor):
 
 @contextlib.contextmanager
 def no_more_files(server: Server) -> Iterator[None]:
-    """The server can open no file and take no connection."""
+    """Make the server unable to open files and accept connections."""
     pid = server.process.pid
     before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, before[1]))
@@ -84,22 +84,22 @@ def test_a_response_that_stays_unreadable_fails_and_the_runner_is_replaced(start
         "failed",
         "what the model has written can't be read: too many open files",
     )
-    assert end["output"] == ["first ", "last"], "the file of the events was open already"
+    assert end["output"] == ["first ", "last"], "the events file was already open"
     server.wait_status("READY")
     assert server.predict({}).json["output"] == ["first ", "last"]
 
 
 @contextlib.contextmanager
 def undying(pid: int) -> Iterator[None]:
-    """A process does not end although it is killed: as one that hangs in a driver does. Here the
-    kernel keeps it because a debugger, which has been stopped, has not heard of its end yet.
+    """Make a process that does not exit when it is killed, like one that hangs in a driver. The
+    kernel keeps it because its debugger, which is stopped, has not read its status yet.
     """
     seize = "import ctypes, os, sys; assert ctypes.CDLL(None).ptrace(0x4206, int(sys.argv[1]), 0, 0) == 0; print(flush=True)"
     command = [sys.executable, "-c", seize + "; sys.stdin.read()", str(pid)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as debugger:
         try:
             if debugger.stdout and debugger.stdout.read(1) != b"\n":
-                pytest.skip("this machine lets nobody debug a process that is not a child")
+                pytest.skip("this machine does not allow debugging a process that is not a child")
             yield
         finally:
             debugger.kill()
@@ -124,7 +124,7 @@ def test_a_process_that_does_not_exit_delays_neither_its_prediction_nor_the_shut
     with undying(server.runner()):
         server.predict({"s": 60}, {"Prefer": "respond-async"}, id="stuck", webhook=receiver.url)
         server.ask("POST", "/predictions/stuck/cancel")
-        assert server.process.wait(30) == 1, "a container is to be restarted then"
+        assert server.process.wait(30) == 1, "an orchestrator should restart the container then"
     assert receiver.statuses() == ["processing", "canceled"]
     assert "killed and has not ended for 15s: it hangs in the kernel" in server.log()
 
@@ -134,7 +134,7 @@ def test_a_process_that_does_not_exit_delays_neither_its_prediction_nor_the_shut
 def test_a_process_that_does_not_exit_does_not_delay_a_requested_shutdown(
     start, receiver, canceled
 ):
-    """Everything after the grace period takes 8 s; here it has 4 s more, for a machine that is
+    """The steps after the grace period take 8 s. There are 4 s more, because the machine may be
     busy.
     """
     server = start(STUBBORN, "--runner-shutdown-grace-period", "1", expect_exit=0)

@@ -1,5 +1,5 @@
-"""Floods and chaos, in small; ``make soak``, ``make kills`` and ``make chaos`` are the large
-forms.
+"""Floods and chaos on a small scale; ``make soak``, ``make kills`` and ``make chaos`` are the large
+ones.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""What others put into a server takes a bounded part of its memory; ``make soak`` does the same for
-longer and with more.
+"""The memory of a server for the data of others is bounded; ``make soak`` measures the same for
+longer and with more data.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PAGE = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "reliability.md")
 
 @pytest.mark.parametrize(
     "load", LOADS[1:], ids=lambda load: load.name
-)  # the first one is that of the next test
+)  # the next test measures the first one
 def test_the_memory_of_the_server_is_bounded(start, load):
     row = load.run(start, load.small)
     assert row.rss <= load.bound(row.sent), load.line(row)
@@ -37,7 +37,7 @@ def test_the_docs_state_each_bound(load):
 
 # Checks at once
 
-#: Inputs of this model are looked at for half a second: the pattern goes back again and again.
+#: The check of an input of this model takes half a second, because the pattern backtracks.
 SLOW = """
 from cog import BasePredictor, Input
 class Predictor(BasePredictor):
@@ -52,9 +52,7 @@ def slow_body(mib: int) -> bytes:
 
 @pytest.fixture
 def busy(start):
-    """Starts a server whose room for checks is taken by two clients, again and again until the test
-    ends.
-    """
+    """Starts a server whose room for checks two clients occupy until the test ends."""
     end = threading.Event()
     clients: list[threading.Thread] = []
 

@@ -1,5 +1,5 @@
-"""The promises of docs/security.md about the model's process: what it can see of the server, and
-its user.
+"""The promises of docs/security.md about the model's process: it sees no secret of the server, and
+it runs as another user.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SECRETS = {
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:1/?key=query-4720",
 }
 
-#: What can be searched for: the whole of a value, or what in it is secret.
+#: Texts to search for: a whole value, or its secret part.
 WORDS = [
     value.rpartition("=")[2] if "OTEL" in name else value for name, value in SECRETS.items()
 ] + [
@@ -55,7 +55,7 @@ PLACES = ("environment", "/proc/PARENT/environ", "/proc/PARENT/cmdline", "/proc/
 
 
 def seen(server, headers=TOKEN) -> str:
-    """All that the model can see of what the server was started with."""
+    """Everything that the model can see of the server's arguments and environment."""
     return "\n".join(ask(server, place, headers) for place in PLACES)
 
 
@@ -180,7 +180,7 @@ def test_the_model_gets_the_variables_that_are_allowed(start):
 
 
 def refused(directory, *flags) -> str:
-    """What a start says that must not succeed."""
+    """The error of a start that must fail."""
     line = [str(BINARY), "--predict", "predict.py:Predictor", "--port", "0", *flags, str(directory)]
     done = subprocess.run(line, capture_output=True, text=True, timeout=30)
     assert done.returncode != 0, done.stderr
@@ -215,7 +215,7 @@ def test_the_working_directory_and_its_files_are_private(start, tmp_path):
 
 @pytest.fixture
 def public():
-    """A directory that every user can reach, with a copy of the Python half."""
+    """A directory that every user can reach, with a copy of the Python package."""
     path = pathlib.Path(tempfile.mkdtemp(prefix="coggo-test-"))
     path.chmod(0o755)
     shutil.copytree(ROOT / "python", path / "python")
@@ -227,7 +227,7 @@ def public():
 
 
 def nobody(public) -> dict[str, object]:
-    """How to start a server whose runner any user can run."""
+    """The command of a server whose runner any user can run."""
     python = next(p for p in ("/usr/bin/python3", "/usr/local/bin/python3") if os.path.exists(p))
     env = {
         **SECRETS,
@@ -239,7 +239,7 @@ def nobody(public) -> dict[str, object]:
 
 
 def test_the_model_runs_as_another_user(start, public):
-    """As root the real thing; any other user is told that it takes root."""
+    """Root can do this; for any other user the error says that it needs root."""
     (public / "model" / "predict.py").write_text(MODEL)
     if os.geteuid() != 0:
         assert "root" in refused(public / "model", "--runner-user", "nobody")
@@ -264,8 +264,8 @@ def test_the_model_runs_as_another_user(start, public):
 
 
 def test_the_server_reads_nothing_that_the_model_could_not(start, public):
-    """A model that answers with the path of a file of root's, or puts a link to it in the place of
-    an answer.
+    """The model answers with the path of a file of root, or replaces its response by a link to that
+    file.
     """
     if os.geteuid() != 0:
         pytest.skip("only root's server could read what its model could not")

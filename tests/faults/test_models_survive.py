@@ -1,5 +1,5 @@
-"""Models that misuse what they can reach, through the real server: one answer each, and the next
-prediction works.
+"""Models that misuse everything they can reach, with the real server: each gets one answer, and the
+next prediction works.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SOURCE = pathlib.Path(hostile.__file__).read_text()
 
 @pytest.fixture(scope="module", params=["Predictor", "AsyncPredictor"])
 def server(request, start_once):
-    """A server whose model lives through all tests, or is started again by those that kill it."""
+    """A server that all tests share; those that end its runner wait for the next one."""
     made = start_once(SOURCE, "--max-restarts", "100", predict=f"predict.py:{request.param}")
     made.asynchronous = request.param == "AsyncPredictor"
     return made
@@ -34,8 +34,7 @@ def works(server):
     assert answer["status"] == "succeeded", answer
 
 
-#: What an event loop, which is the model's as much as ours, does not outlive. Its process is
-#: started again.
+#: Actions that end the event loop, which model and runner share. The server restarts the runner.
 NOT_WITH_A_LOOP = {"builtins", "every descriptor but three"}
 
 
@@ -58,7 +57,7 @@ def test_misuse_that_fails_is_answered_as_failed(server, deed):
     assert answer["status"] == "failed" and hostile.FAILING[deed][1] in answer["error"], answer
     assert len(answer["error"]) < 20_000 and len(answer["logs"]) < 100_000
     works(server)
-    assert server.runner() == runner, "the process goes on"
+    assert server.runner() == runner, "the process is the same"
 
 
 @pytest.mark.parametrize("deed", hostile.DEADLY)

@@ -1,4 +1,6 @@
-"""Models that ignore a cancel: it ends within the grace period, and the next prediction works."""
+"""Models that ignore a cancel: the prediction ends within the grace period, and the next one
+works.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +32,13 @@ def works(server):
 
 
 def cancel(server, deed):
-    """Cancel a prediction once its code runs; its end, and the process that ran it."""
+    """Cancel a prediction once its code runs; return its end and the process that ran it."""
     server.wait_status("READY")
     runner = server.runner()
     id = server.predict({"deed": deed}, {"Prefer": "respond-async"}).json["id"]
     until("it has begun", lambda: "begun" in server.get(f"/predictions/{id}").json["logs"])
     assert server.ask("POST", f"/predictions/{id}/cancel").status == 200
-    server.ask("POST", f"/predictions/{id}/cancel")  # once more does no harm
+    server.ask("POST", f"/predictions/{id}/cancel")  # a second cancel does no harm
     return server.ended(id), runner
 
 
@@ -131,9 +133,7 @@ def test_a_model_that_ignores_cancels_does_not_delay_the_shutdown(start, deed):
 
 
 def test_text_and_metrics_of_a_thread_that_outlives_its_prediction_reach_no_other(start):
-    """Also the spool stays clean: an event after the end would be the next prediction's of the same
-    id.
-    """
+    """No event may follow the end, because it would belong to the next prediction with that id."""
     for name in ("late_thread", "late_thread_async"):
         server = start(model_source(f"faults/{name}"))
         assert (

@@ -1,5 +1,5 @@
-"""A model replaces a file of the protocol, or an output, by something else: the server neither
-blocks on it nor reads it without end.
+"""A model replaces a file of the protocol or an output by another kind of file: the server neither
+blocks on it nor reads it endlessly.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from waiting import until
 
 pytestmark = pytest.mark.timeout(120)
 
-#: Makes what ``kind`` says at ``name`` in the working directory, and then goes on as ``then`` says.
-#: The held pipes have both ends open, so that no open or read of them ever fails or ends.
+#: Makes a file of this ``kind`` at ``name`` in the working directory, then does what ``then`` says.
+#: Both ends of the held pipes are open, so that opening or reading them never fails or ends.
 MODEL = model_source("faults/odd_files")
 
 KINDS = {
@@ -63,7 +63,7 @@ def test_another_kind_of_file_in_place_of_the_response_ends_the_prediction(
     answer = server.ask("PUT", f"/predictions/{id}", asked).json
     if (
         then != "ends"
-    ):  # else the answer of the runner may have taken its place before anybody has looked
+    ):  # otherwise the runner's response may replace it before the server has looked
         assert answer["status"] == "failed", answer
         assert name.format(id) in answer["error"] and KINDS[kind] in answer["error"], answer
     works(server)
@@ -97,7 +97,8 @@ def test_another_kind_of_file_in_place_of_the_pipe_or_the_reserve_harms_nothing(
 def test_setup_fails_with_another_kind_of_file_in_place_of_its_result(start, kind, name):
     when = "AT_SETUP" if name == "openapi.json" else "IN_SETUP"
     server = start(MODEL, env={when: f"{kind}:{name}"}, ready=False)
-    if name == "openapi.json":  # the runner may write the right one over it before anybody looks
+    # The runner may overwrite it with the right one before the server looks.
+    if name == "openapi.json":
         until("setup has ended", lambda: server.health()["status"] != "STARTING")
         return
     server.wait_status("SETUP_FAILED")

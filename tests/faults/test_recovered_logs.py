@@ -1,4 +1,4 @@
-"""A prediction that the next server takes up still has the logs that it had."""
+"""A prediction that the next server recovers keeps its logs."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_prediction_recovered_as_failed_keeps_its_logs(start, receiver, where,
     assert receiver.wait_terminal()["logs"] == AT_THE_END
     listed = second.get("/predictions").json["results"]
     assert [one["logs"] for one in listed if one["id"] == "it"] == [AT_THE_END]
-    second.kill()  # and so for the one after it
+    second.kill()  # and the server after that one
     assert start(MODEL, *where).get("/predictions/it").json["logs"] == AT_THE_END
     assert {len(told) for told in ends(receiver).values()} == {1}
 

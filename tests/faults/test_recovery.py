@@ -1,5 +1,5 @@
-"""The server is killed. The next one on the same directory loses nothing, and reports one end of
-each prediction.
+"""After a kill of the server, the next one on the same directory loses nothing and reports one end
+of each prediction.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def test_a_killed_server_leaves_no_process(start, deed):
     mark = f"TMPDIR={server.temporary}"
     count = 2 + len([d for d in deed.split(",") if d in ("child", "daemon")])
     until("all run", lambda: len(processes(mark)) >= count)
-    time.sleep(0.1)  # let the model get to its deed
+    time.sleep(0.1)  # let the model begin
     pids = processes(mark)
     server.kill()
     until("all are gone", lambda: not any(map(alive, pids)), 2)
@@ -155,7 +155,7 @@ def test_a_crash_between_the_journal_entries_of_an_end_loses_nothing(
     want = first.ended("it")
     first.kill()
     [noted] = (tmp_path / "spool" / "results").iterdir()
-    noted.unlink()  # as if it had not come to that
+    noted.unlink()  # as if the server had crashed before it wrote this
     receiver.answer = lambda n: 200
     second = start(MODEL, *where)
     assert second.get("/predictions/it").json == want
@@ -198,12 +198,12 @@ def test_an_ignored_cancel_is_not_reported_again_as_a_failure(start, receiver, w
     assert second.ended("other")["status"] == "failed"
     assert second.get("/predictions/it").json["status"] == "canceled"
     assert ends(receiver) == {"it": ["canceled"]}
-    assert second.ask("POST", "/predictions/it/cancel").status == 200, "it is kept as canceled"
+    assert second.ask("POST", "/predictions/it/cancel").status == 200, "it is retained as canceled"
     assert second.ask("POST", "/predictions/other/cancel").status == 404
 
 
 def test_a_result_of_a_put_outlives_the_server(start, where):
-    """What is asked for once more after a lost answer does not run again."""
+    """A PUT repeated after a lost answer does not run again."""
     first = start(MODEL, *where)
     body = {"input": {"n": 3}}
     once = first.ask("PUT", "/predictions/it", body).json
@@ -255,9 +255,7 @@ def test_garbage_left_by_a_crash_does_not_stop_the_next_server(start, where, tmp
 
 
 def test_kills_under_load_lose_and_duplicate_nothing(start, receiver, where):
-    """Each accepted id has one end, and its receiver hears of it at least once and never of two
-    different ones.
-    """
+    """Each accepted id has one end. Its receiver gets it at least once, and never another one."""
     acknowledged, rolls = [], random.Random(4)
 
     def answer(n):
@@ -300,7 +298,7 @@ def test_kills_under_load_lose_and_duplicate_nothing(start, receiver, where):
                     time.sleep(0.01)
             except OSError:
                 time.sleep(0.02)
-            except Exception:  # an answer cut short by a kill: it may have been accepted or not
+            except Exception:  # cut by the kill: the prediction may have been accepted or not
                 time.sleep(0.02)
 
     threads = [threading.Thread(target=load, args=(name,)) for name in "abcd"]

@@ -1,5 +1,5 @@
-"""A restarted server knows the bytes that the client has sent: one run for a PUT, one body for a
-webhook.
+"""A restarted server still has the bytes that the client sent: a repeated PUT does not run again,
+and a webhook sent again has the same body.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ INPUTS = {
 
 @pytest.fixture
 def serve(start, tmp_path):
-    """Starts the next server with the same model on the same directory."""
+    """Starts a server with the same model on the same directory each time."""
 
     def made(*flags: str, **options: Any) -> Server:
         return start(
@@ -52,7 +52,7 @@ def serve(start, tmp_path):
 
 
 def put(server: Server, input: str, what: str = "predictions", **envelope: Any) -> Any:
-    """The input as it is, in an envelope."""
+    """PUT the unchanged input in an envelope."""
     body = json.dumps(envelope)[1:-1]
     members = ", ".join(part for part in (body, f'"input": {input}' if input else "") if part)
     headers = {"Content-Type": "application/json", **(ASYNC if envelope.get("webhook") else {})}
@@ -80,7 +80,7 @@ def test_a_put_repeated_after_a_restart_runs_once(serve, what, end):
     assert put(second, INPUTS[what]) == once and runs(second) == 1
     second.kill()
     third = serve()
-    assert put(third, INPUTS[what]) == once and runs(third) == 1, "and of the one after it"
+    assert put(third, INPUTS[what]) == once and runs(third) == 1, "nor with the server after that"
 
 
 def test_a_put_with_another_input_runs_again_even_if_only_a_secret_differs(serve):
@@ -101,9 +101,7 @@ def test_white_space_and_the_order_of_members_do_not_cause_another_run_after_a_r
     second = serve()
     assert put(second, '{ "n":1,"key" : "hunter2",\n"text": "a" }') == once and runs(second) == 1
     put(second, '{"text": "a", "key": "hunter2", "n": 1.0}')
-    assert runs(second) == 2, (
-        "a number in another spelling is another input, as it is without a restart"
-    )
+    assert runs(second) == 2, "a number in another spelling is another input, as without a restart"
 
 
 def test_a_training_repeated_after_a_restart_runs_once(serve):
@@ -184,8 +182,8 @@ def test_a_webhook_of_v1_sent_again_after_a_crash_has_the_same_body(serve, recei
 
 
 def test_a_result_is_found_after_the_key_was_removed(serve, tmp_path):
-    """Then nobody knows any more whether the input was the same, and it runs; a new key is made for
-    the next time.
+    """The server can't tell whether the input is the same, so it runs again, with a new key for the
+    next time.
     """
     first = serve()
     put(first, INPUTS["secret"])

@@ -100,7 +100,7 @@ def test_all_that_run_at_once_fail_once(request, receiver, kind, count, number):
     assert server.runner() != runner
     assert server.predict({}).json["status"] == "succeeded"
     assert set(map(tuple, ends(receiver).values())) == {("failed",)}
-    assert family(server) == [], "what the first one has started is gone, and no zombie is left"
+    assert family(server) == [], "all processes of the first one are gone, and there is no zombie"
 
 
 def test_processes_started_by_a_model_end_with_it(server):
@@ -145,7 +145,7 @@ def test_the_signal_that_kills_a_runner_in_setup_is_reported(start, number):
 
 
 def test_each_of_twenty_kills_in_a_row_fails_its_prediction(sync_server, receiver):
-    """`make kills` has a thousand."""
+    """`make kills` does this a thousand times."""
     late = []
     for n in range(20):
         sync_server.wait_status("READY")

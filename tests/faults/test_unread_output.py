@@ -1,4 +1,4 @@
-"""The server's own output is not read: a full pipe delays no answer."""
+"""Nobody reads the server's output: a full pipe does not delay answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Predictor(BasePredictor):
         return "done"
 """
 
-#: Both streams go to one pipe, that a reader passes on.
+#: Both streams go to one pipe, and a reader passes its data on.
 THROUGH_A_READER = 'mkfifo pipe && (cat <pipe &) && exec "$0" "$@" >pipe 2>&1'
 
 

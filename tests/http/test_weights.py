@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import pathlib
 import signal
@@ -35,10 +36,18 @@ def test_a_model_gets_the_url_and_the_file(start, store, source):
 
 
 def test_a_failed_download_of_weights_is_retried(start, store, source):
-    server = start(source, env={"COG_WEIGHTS": store.url + "/weights.bin"})
-    assert "404" in server.predict({"what": "file"}).json["error"]
+    url = store.url + "/weights.bin"
+    server = start(source, env={"COG_WEIGHTS": f"{url}?key=secret"})
+    wanted = f"HTTP Error 404: Not Found: GET {url}"
+    assert server.predict({"what": "file"}).json["error"] == wanted
     assert fetched(server.temporary) == []
     store.add("/weights.bin", b"remote")
+    assert server.predict({"what": "file"}).json["output"] == "remote"
+
+
+def test_encoded_weights_are_decoded(start, store, source):
+    url = store.add("/weights.bin", gzip.compress(b"remote"), Content_Encoding="gzip")
+    server = start(source, env={"COG_WEIGHTS": url})
     assert server.predict({"what": "file"}).json["output"] == "remote"
 
 

@@ -27,17 +27,17 @@ func TestTheMarkOfADirectoryCoversItsRunnersAndThatOfARunnerItselfOnly(t *testin
 	}
 }
 
-func TestAProcessIsKilledUnlessItsNumberIsAnothers(t *testing.T) {
+func TestAProcessIsKilledUnlessItsPIDWasReused(t *testing.T) {
 	cmd := exec.Command("sleep", "600")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	e, _ := look(cmd.Process.Pid)
 	before := e
-	before.start = "1" // what had the number before
+	before.start = "1" // an earlier process with the same PID
 	before.kill()
 	if now, ok := look(e.PID); !ok || now.Zombie {
-		t.Error("it was taken for the one before")
+		t.Error("it was taken for the earlier process")
 	}
 	e.kill()
 	if err := cmd.Wait(); err == nil || err.Error() != "signal: killed" {

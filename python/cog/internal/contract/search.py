@@ -47,8 +47,10 @@ LATE = (
     "tokenize",
     "traceback",
     "unicodedata",
+    "urllib.error",
     "urllib.parse",
     "urllib.request",
+    "zlib",
 )
 
 
