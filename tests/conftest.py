@@ -13,6 +13,7 @@ import pytest
 from http_harness import Receiver, Server
 from http_store import Store
 from leftovers import no_leftovers
+from queue_harness import Fleet
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -90,6 +91,24 @@ class Starter:
             server.close()
 
 
+class FleetStarter:
+    """Starts fleets, each with a broker of its own, and stops all of them at the end."""
+
+    def __init__(self, directories: pytest.TempPathFactory) -> None:
+        self._directories = directories
+        self._fleets: list[Fleet] = []
+
+    def __call__(self, source: str = "", *flags: str, **options: Any) -> Fleet:
+        """Start a fleet: with a source, two workers and two gateways; else a broker alone."""
+        fleet = Fleet(BINARY, real_python(), self._directories.mktemp)
+        self._fleets.append(fleet)
+        return fleet.serve(source, *flags, **options) if source else fleet
+
+    def close(self) -> None:
+        for fleet in self._fleets:
+            fleet.close()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def leave_nothing(request: pytest.FixtureRequest) -> Iterator[None]:
     """Check after the tests of faults that no process, thread or port is left."""
@@ -121,6 +140,26 @@ def start(
 def start_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
     """Start servers whose state does not matter, so that the tests of a module can share them."""
     made = Starter(tmp_path_factory)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def start_fleet(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FleetStarter]:
+    """Start brokers, workers and gateways for one test."""
+    if "receiver" in request.fixturenames:
+        request.getfixturevalue("receiver")
+    made = FleetStarter(tmp_path_factory)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def start_fleet_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FleetStarter]:
+    """Start a fleet that the tests of a module share, where its state does not matter."""
+    made = FleetStarter(tmp_path_factory)
     yield made
     made.close()
 

@@ -66,6 +66,8 @@ class Server:
     model.
     """
 
+    has_model = True
+
     def __init__(
         self,
         binary: pathlib.Path,
@@ -240,11 +242,7 @@ class Server:
     def _stop(self) -> None:
         if self.process.poll() is None:
             fresh = None
-            if "--working-dir" not in self.process.args and self.health()["status"] in (
-                "READY",
-                "BUSY",
-                "UNHEALTHY",
-            ):
+            if self._has_fresh_spool():
                 fresh = self.spool()
             self.process.send_signal(signal.SIGINT)
             code = self.process.wait(30)
@@ -253,6 +251,13 @@ class Server:
             left = [str(path) for path in self.temporary.rglob("*") if not path.is_dir()]
             assert left == [], f"temporary files were left: {left}"
         until("every process is gone", lambda: not processes(f"TMPDIR={self.temporary}"), 5)
+
+    def _has_fresh_spool(self) -> bool:
+        return (
+            self.has_model
+            and "--working-dir" not in self.process.args
+            and self.health()["status"] in ("READY", "BUSY", "UNHEALTHY")
+        )
 
 
 def data_of(url: str) -> tuple[bytes, str]:

