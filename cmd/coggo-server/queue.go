@@ -31,8 +31,13 @@ func (c Serving) openQueue(hooks *webhook.Sender, log *slog.Logger) (*queue.Queu
 	})
 }
 
-// shareQueue makes the server a worker of the queue. What it accepts and what has ended is kept by
-// the broker, so the supervisor keeps nothing of it.
+// unstoredEnds is how many ends a worker keeps on disk while the broker does not take them. There
+// are no more than it has slots, unless an earlier server had more.
+const unstoredEnds = 100_000
+
+// shareQueue makes the server a worker of the queue. The broker keeps what is accepted and what has
+// ended; the supervisor keeps an end on disk, if there is a directory for it, until the broker has
+// it.
 func (b *built) shareQueue(c Config, s *supervisor.Config, log *slog.Logger) (err error) {
 	if b.queue, err = c.openQueue(s.Webhooks, log); err != nil {
 		return usage(err)
@@ -45,7 +50,10 @@ func (b *built) shareQueue(c Config, s *supervisor.Config, log *slog.Logger) (er
 	if s.Webhooks, err = webhook.NewSender(options); err != nil {
 		return usage(err)
 	}
-	s.Durable, s.Rerun, s.MaxQueue, s.PatientQueue, s.Retain = false, false, 0, 0, 0
+	s.Rerun, s.MaxQueue, s.PatientQueue = false, 0, 0
+	if s.Retain = 0; s.Durable {
+		s.Retain = unstoredEnds
+	}
 	b.queueMetrics()
 	return nil
 }

@@ -36,7 +36,7 @@ func (c Config) modelEnv() []string {
 // dirConfig says which working directory the server uses.
 func (c Config) dirConfig() host.DirConfig {
 	return host.DirConfig{
-		Given: c.WorkingDir, Ephemeral: c.Ephemeral, ModelDir: c.ModelDir, Port: c.port(),
+		Given: c.WorkingDir, Ephemeral: c.Ephemeral || c.Queue != "", ModelDir: c.ModelDir, Port: c.port(),
 		ModelTemp: host.ModelTemp(c.ModelDir, c.RunnerEnv),
 	}
 }

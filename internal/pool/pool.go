@@ -332,6 +332,14 @@ func (p *Pool[M]) Expire(now time.Time) (expired []M) {
 	return expired
 }
 
+// Forget drops a member that runs nowhere, live or retained. Another one with its id stays.
+func (p *Pool[M]) Forget(m M) {
+	if e, ok := p.members[m.ID()]; ok && e.member == m {
+		p.retained.remove(m.ID())
+		delete(p.members, m.ID())
+	}
+}
+
 // Get returns the live or retained member with this id.
 func (p *Pool[M]) Get(id string) (m M, ok bool) {
 	e, ok := p.members[id]

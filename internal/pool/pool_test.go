@@ -434,6 +434,24 @@ func TestRecoveredResultsAreRetainedInPlaceOfEarlierOnes(t *testing.T) {
 	}
 }
 
+func TestAForgottenMemberLeavesItsIDToOthers(t *testing.T) {
+	p := pool.New[*member](1, pool.Limits{Retain: 2, RetainFor: time.Hour})
+	old, other := predict("a"), predict("a")
+	p.Recover(old, true)
+	p.Forget(other)
+	if m, ok := p.Get("a"); !ok || m != old {
+		t.Error("another member with the id was forgotten")
+	}
+	p.Forget(old)
+	if _, ok := p.Get("a"); ok {
+		t.Error("it is still known")
+	}
+	if expired := p.Expire(start.Add(2 * time.Hour)); len(expired) != 0 {
+		t.Errorf("it is retained: %v", expired)
+	}
+	p.Forget(old)
+}
+
 func TestAnAbandonedMemberKeepsItsSlotAndItsID(t *testing.T) {
 	p := ready(pool.Limits{Queue: 9}, 2)
 	stuck, other := predict("stuck"), predict("other")

@@ -69,13 +69,21 @@ type Request struct {
 	// The Seal of an Input that is not kept because it has secrets.
 	Sealed string `json:"sealed,omitzero"`
 	// No client waits on a connection, see Prediction.Attach.
-	Detached bool `json:"detached,omitzero"`
+	Detached bool   `json:"detached,omitzero"`
+	Lease    *Lease `json:"lease,omitzero"` // of a queue that keeps the request and its end; nil without one
 
 	// Unknown members of a body without input: perhaps inputs in the wrong place.
 	Followed bool     `json:"-"` // somebody waits for its end or reads its events, from the start
 	Strays   []string `json:"-"`
 	// It may wait for a slot where others may not, because its client cannot handle a refusal.
 	Patient bool `json:"-"`
+}
+
+// Lease is a run of a queue as the worker has it that took it on.
+type Lease struct {
+	Run     string `json:"run"`
+	Owner   string `json:"owner"` // the process
+	Attempt int    `json:"attempt"`
 }
 
 // WantsWebhook reports whether the webhook receiver subscribes to event.

@@ -74,7 +74,7 @@ func dial(c Config, name string, log *slog.Logger, onReconnect func()) (*broker,
 			}
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
-			log.Info("the queue's broker is back", "broker", nc.ConnectedServerName())
+			log.Info("the queue's broker is back", "broker", nc.ConnectedUrlRedacted())
 			onReconnect()
 		}),
 	}
@@ -264,8 +264,14 @@ func full(err error) bool {
 // attempt is how long one publish waits for its answer, before it is made again.
 const attempt = time.Second
 
+// errAway is why nothing can be asked of the broker while there is none.
+var errAway = errors.New("there is no connection to the broker")
+
 // publish publishes once.
 func (b *broker) publish(ctx context.Context, m *nats.Msg, options ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
+	if !b.connected() {
+		return nil, errAway
+	}
 	ctx, cancel := context.WithTimeout(ctx, attempt)
 	defer cancel()
 	return b.js.PublishMsg(ctx, m, options...)

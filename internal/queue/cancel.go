@@ -2,10 +2,12 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/supervisor"
@@ -126,7 +128,13 @@ func (q *Queue) endUnrun(ctx context.Context, a asked, entry prediction.Entry, s
 	if err := q.owe(ctx, a.place, entry, next.payload); err != nil {
 		return err
 	}
-	if err := q.broker.requests.DeleteMsg(ctx, a.seq); err != nil {
+	return q.take(ctx, a)
+}
+
+// take takes a request off the queue that has an end.
+func (q *Queue) take(ctx context.Context, a asked) error {
+	err := q.broker.requests.DeleteMsg(ctx, a.seq)
+	if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
 		return err
 	}
 	q.broker.discard(ctx, a.payload)

@@ -76,6 +76,9 @@ func (w *Worker) handle(msg *nats.Msg) {
 
 // leave ends the worker's part in a job.
 func (w *Worker) leave(j *job) {
+	if j.run != nil && j.run.Status().Terminal() && w.q.ctx.Err() == nil {
+		w.Supervisor.Stored(j.run) // or of no use: another worker has it
+	}
 	w.mu.Lock()
 	delete(w.jobs, j.asked.run)
 	w.mu.Unlock()
@@ -280,6 +283,7 @@ func (w *Worker) start(j *job) (*prediction.Prediction, error) {
 		j.canceled = supervisor.ByDeadline
 		return nil, supervisor.ByDeadline
 	}
+	r.Lease = &prediction.Lease{Run: j.asked.run, Owner: w.q.process, Attempt: j.claim.attempt}
 	r.Detached = false // the broker has it: nothing has to be on this disk before it runs
 	p, _, err := w.Supervisor.Create(r, false)
 	if err != nil {

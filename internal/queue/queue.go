@@ -119,7 +119,7 @@ func (q *Queue) begin() {
 		}
 	}
 	close(q.open)
-	q.config.Log.Info("connected to the queue", "broker", q.broker.nc.ConnectedServerName(), "model", q.config.Name)
+	q.config.Log.Info("connected to the queue", "broker", q.broker.nc.ConnectedUrlRedacted(), "model", q.config.Name)
 	q.work.Go(q.deliverWebhooks)
 }
 

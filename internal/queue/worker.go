@@ -21,6 +21,8 @@ import (
 type Supervisor interface {
 	Create(r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error)
 	Cancel(p *prediction.Prediction, reason supervisor.Reason) error
+	List(only prediction.Method, cursor string, limit int) (page []*prediction.Prediction, next string, err error)
+	Stored(p *prediction.Prediction)
 	Schema() (*schema.Document, error)
 	Health(ctx context.Context) supervisor.Health
 	Slots() int
@@ -86,6 +88,7 @@ func (w *Worker) run() {
 		return
 	}
 	defer func() { _ = sub.Unsubscribe() }() // the connection may be closed
+	w.storeLeftovers()
 	beat, presence := time.NewTicker(heartbeat), time.NewTicker(presenceEvery)
 	defer beat.Stop()
 	defer presence.Stop()

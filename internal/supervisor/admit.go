@@ -19,7 +19,7 @@ func (s *Supervisor) admit(r prediction.Request, idempotent bool) (f *flight, cr
 		return nil, false, err
 	}
 	f = s.newFlight(r, input, checked)
-	f.keepResult = r.Detached || idempotent
+	f.keepResult = r.Detached || idempotent || r.Lease != nil
 	known, err := s.register(f, idempotent)
 	if err != nil || known != nil {
 		f.cancelBy(nil)

@@ -141,9 +141,10 @@ func (f *flight) shown() *prediction.Prediction {
 	return f.prediction
 }
 
-// owes reports whether a receiver subscribes to the terminal webhook.
+// owes reports whether this server has to tell a receiver of the end.
 func (f *flight) owes() bool {
-	return f.hook != nil && f.prediction.Request.WantsWebhook(prediction.WebhookCompleted)
+	r := f.prediction.Request
+	return f.hook != nil && r.Lease == nil && r.WantsWebhook(prediction.WebhookCompleted)
 }
 
 // The methods of a pool.Member.

@@ -385,7 +385,13 @@ func (s *Supervisor) resolve(l leftover) (again *flight, err error) {
 			return s.rerun(l)
 		}
 		var finished bool
-		if result, finished = s.leftoverResult(l); !finished && s.config.Rerun {
+		result, finished = s.leftoverResult(l)
+		switch {
+		case finished:
+		case l.prediction.Request.Lease != nil: // the queue runs it again
+			s.forget(l.flight)
+			return nil, nil
+		case s.config.Rerun:
 			return s.rerun(l)
 		}
 	}
@@ -397,6 +403,24 @@ func (s *Supervisor) resolve(l leftover) (again *flight, err error) {
 	s.finish(f, nil, result)
 	s.config.Log.Info("recovered", "id", f.ID(), "status", result.Status)
 	return nil, nil
+}
+
+// forget removes a prediction that has not finished, as if it had never been here.
+func (s *Supervisor) forget(f *flight) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pool.Forget(f)
+	f.cancelBy(nil)
+}
+
+// Stored forgets a finished prediction that is stored elsewhere.
+func (s *Supervisor) Stored(p *prediction.Prediction) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f, ok := s.pool.Get(p.Request.ID); ok && f.prediction == p && p.Status().Terminal() {
+		s.pool.Forget(f)
+		s.forgetLocked([]*flight{f})
+	}
 }
 
 // leftoverResult is the result that the runner of an earlier server wrote, or one that says that

@@ -1,0 +1,86 @@
+package queue
+
+import (
+	"context"
+	"time"
+
+	"github.com/coggo/coggo/internal/prediction"
+)
+
+// storeLeftovers stores the ends that an earlier server on the same directory could not. What it had
+// in flight without an end comes again from the broker, to any worker.
+func (w *Worker) storeLeftovers() {
+	for cursor := ""; ; {
+		page, next, err := w.Supervisor.List("", cursor, 100)
+		if err != nil {
+			return
+		}
+		for _, p := range page {
+			if p.Request.Lease != nil && p.Status().Terminal() {
+				w.work.Go(func() { w.storeLeftover(p) })
+			}
+		}
+		if cursor = next; cursor == "" {
+			return
+		}
+	}
+}
+
+// storeLeftover stores one end, until the broker answers. It is refused if another worker has taken
+// over.
+func (w *Worker) storeLeftover(p *prediction.Prediction) {
+	for w.q.ctx.Err() == nil {
+		ctx, cancel := context.WithTimeout(w.q.ctx, patience)
+		err := w.storeLeftoverOnce(ctx, p)
+		cancel()
+		if err == nil {
+			w.Supervisor.Stored(p)
+			return
+		}
+		w.q.config.Log.Warn("store the end of a prediction of an earlier server: trying again", "id", p.Request.ID, "error", err)
+		select {
+		case <-time.After(attempt):
+		case <-w.q.ctx.Done():
+		}
+	}
+}
+
+func (w *Worker) storeLeftoverOnce(ctx context.Context, p *prediction.Prediction) error {
+	lease := *p.Request.Lease
+	key := token(p.Request.ID)
+	s, err := w.q.broker.state(ctx, key)
+	if err != nil || s.run != lease.Run {
+		return err
+	}
+	if s.kind == claimed && s.owner == lease.Owner && s.attempt == lease.Attempt {
+		next := s
+		next.kind = ended
+		if next.payload, err = w.q.broker.storeEnd(ctx, endObject(s.run), p.Final()); err != nil {
+			return err
+		}
+		_, err = w.q.broker.put(ctx, next, s.seq, w.q.config.RetainFor)
+		if wrongSequence(err) {
+			return w.storeLeftoverOnce(ctx, p) // it was canceled, or taken over
+		}
+		if err != nil {
+			return err
+		}
+		s = next
+		w.q.config.Log.Info("stored the end of a prediction of an earlier server", "id", p.Request.ID)
+	}
+	if s.kind != ended {
+		return nil
+	}
+	a, found, err := w.q.broker.asked(ctx, key)
+	if err != nil || !found || a.run != s.run {
+		return err
+	}
+	entry, err := w.q.entry(ctx, a)
+	if err == nil {
+		err = w.q.owe(ctx, a.place, entry, s.payload)
+	}
+	if err == nil {
+		err = w.q.take(ctx, a)
+	}
+	return err
+}
