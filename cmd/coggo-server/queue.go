@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -72,12 +73,24 @@ func (b *built) queueMetrics() {
 	} {
 		b.metrics.Counter(name, counter.help, func() float64 { return float64(counter.value()) })
 	}
-	b.metrics.Gauge("coggo_queue_connected", "Whether there is a connection to the queue's broker: 1 or 0.", func() float64 {
-		if b.queue.Connected() {
-			return 1
-		}
-		return 0
-	})
+	report := func() supervisor.QueueHealth { return b.queue.Report(context.Background()) }
+	for name, gauge := range map[string]struct {
+		help  string
+		value func() int
+	}{
+		"coggo_queue_connected": {"Whether there is a connection to the queue's broker: 1 or 0.", func() int {
+			if b.queue.Connected() {
+				return 1
+			}
+			return 0
+		}},
+		"coggo_queue_waiting": {"Predictions of the model that no worker has.", func() int { return report().Waiting }},
+		"coggo_queue_running": {"Predictions of the model that a worker has.", func() int { return report().Running }},
+		"coggo_queue_workers": {"Workers of the model that take predictions.", func() int { return report().Workers }},
+		"coggo_queue_slots":   {"Predictions that these workers run at once.", func() int { return report().Slots }},
+	} {
+		b.metrics.Gauge(name, gauge.help, func() float64 { return float64(gauge.value()) })
+	}
 }
 
 // noStore stands for the files of /v1/files where several servers share a queue: a file that one of

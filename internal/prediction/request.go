@@ -84,6 +84,8 @@ type Lease struct {
 	Run     string `json:"run"`
 	Owner   string `json:"owner"` // the process
 	Attempt int    `json:"attempt"`
+
+	Queued time.Time `json:"-"` // when the broker stored the request
 }
 
 // WantsWebhook reports whether the webhook receiver subscribes to event.

@@ -18,7 +18,8 @@ import (
 type job struct {
 	asked
 	msg       *nats.Msg
-	delivered uint64 // how often the message came, this time included
+	delivered uint64    // how often the message came, this time included
+	queued    time.Time // when the broker stored it
 	entry     prediction.Entry
 	claim     state         // what this worker has stored last; its sequence is the fencing token
 	flushed   chan struct{} // closed when all webhooks before the terminal one have gone out
@@ -111,7 +112,7 @@ func (w *Worker) read(msg *nats.Msg) (*job, error) {
 	if err != nil {
 		return nil, errors.Join(errLost, err)
 	}
-	j := &job{asked: a, msg: msg, delivered: about.NumDelivered, entry: entry, flushed: make(chan struct{})}
+	j := &job{asked: a, msg: msg, delivered: about.NumDelivered, queued: about.Timestamp, entry: entry, flushed: make(chan struct{})}
 	j.flush = sync.OnceFunc(func() { close(j.flushed) })
 	return j, nil
 }
@@ -283,7 +284,7 @@ func (w *Worker) start(j *job) (*prediction.Prediction, error) {
 		j.canceled = supervisor.ByDeadline
 		return nil, supervisor.ByDeadline
 	}
-	r.Lease = &prediction.Lease{Run: j.asked.run, Owner: w.q.process, Attempt: j.claim.attempt}
+	r.Lease = &prediction.Lease{Run: j.asked.run, Owner: w.q.process, Attempt: j.claim.attempt, Queued: j.queued}
 	r.Detached = false // the broker has it: nothing has to be on this disk before it runs
 	p, _, err := w.Supervisor.Create(r, false)
 	if err != nil {

@@ -95,6 +95,9 @@ func (s *Supervisor) newFlight(r prediction.Request, against *schema.Input, chec
 		turn:       make(chan *worker, 1),
 		news:       newNotifier(),
 	}
+	if r.Lease != nil && !r.Lease.Queued.IsZero() {
+		f.accepted = r.Lease.Queued
+	}
 	f.setChecked(against, checked)
 	if s.config.Durable {
 		f.run = prediction.NewID()

@@ -31,6 +31,9 @@ func (s *Supervisor) run(f *flight) {
 	defer cancel()
 	r := f.prediction.Request
 	f.span = s.config.Tracer.Prediction(r.ID, string(r.Method), r.TraceParent, r.TraceState, f.accepted)
+	if r.Lease != nil {
+		f.span.Past("queue", f.accepted, s.config.Now())
+	}
 	if r.Webhook != "" {
 		f.hook = s.config.Webhooks.Open(f.target(), f.partial)
 	}
@@ -88,11 +91,11 @@ func (s *Supervisor) withDeadline(f *flight) (context.Context, context.CancelFun
 	r := f.prediction.Request
 	at := r.Deadline
 	if at.IsZero() && r.CancelAfter > 0 {
-		at = f.accepted.Add(r.CancelAfter)
+		at = s.config.Now().Add(r.CancelAfter)
 	}
 	f.deadline = r.CancelAfter
 	if limit := s.config.PredictTimeout; limit > 0 {
-		if own := f.accepted.Add(limit); at.IsZero() || own.Before(at) {
+		if own := s.config.Now().Add(limit); at.IsZero() || own.Before(at) {
 			at, f.deadline = own, limit
 		}
 	}

@@ -126,6 +126,15 @@ func (s *Span) Child(name string, kind trace.SpanKind, attributes ...attribute.K
 	return &Span{s.tracer, ctx, span}
 }
 
+// Past adds a span below s that has ended.
+func (s *Span) Past(name string, from, to time.Time) {
+	if s == nil {
+		return
+	}
+	_, span := s.tracer.Start(s.ctx, name, trace.WithTimestamp(from))
+	span.End(trace.WithTimestamp(to))
+}
+
 // Context returns the trace context for those who work for s. Without a span, it is that of the
 // request.
 func (s *Span) Context(traceparent, tracestate string) (parent, state string) {
