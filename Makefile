@@ -15,7 +15,7 @@ HOST    := 127.0.0.1
 RACE_TESTS  ?= tests/http tests/faults
 COVER_TESTS ?= tests/http tests/faults
 
-.PHONY: audit fuzz bench bench-quick bench-batching build run test test-race cover release-check test-browser test-openapi test-dist dist docs lint fmt compat clean chaos kills soak
+.PHONY: audit fuzz bench bench-quick bench-batching build run run-queue test test-race cover release-check test-browser test-openapi test-dist dist docs lint fmt compat clean chaos kills soak
 .DELETE_ON_ERROR:
 
 build: bin/coggo-server bin/.bytecode
@@ -36,6 +36,10 @@ bin/.bytecode: $(shell find python/cog -name '*.py')
 # For this machine alone; HOST=0.0.0.0 lets others in.
 run: build
 	@exec bin/coggo-server --host $(HOST) --port $(PORT) "$(MODEL)"
+
+# A broker, two workers and a gateway on this machine; PORT is that of the gateway.
+run-queue: build $(VENV)/.tests
+	@exec $(PY) scripts/run-queue --host $(HOST) --port $(PORT) "$(MODEL)"
 
 test: build $(VENV)/.tests $(JS_CLIENT)
 	@GO="$(GO)" VENV=$(VENV) sh scripts/test
