@@ -41,7 +41,7 @@ type Serving struct {
 	WebhookHosts          []webhook.Host `kong:"-"` // who gets HookToken, of WebhookAuthHost
 
 	Queue         string `group:"Queue:" env:"COGGO_QUEUE" placeholder:"URL" help:"Share predictions with other servers through this NATS JetStream broker, such as nats://broker:4222; several addresses with commas, tls:// for TLS; see docs/queue.md. Default: this server is alone."`
-	QueueCreds    string `group:"Queue:" type:"existingfile" env:"COGGO_QUEUE_CREDS" placeholder:"FILE" help:"File that proves to the broker who this is: a JWT with its key, or the seed of an NKey."`
+	QueueCreds    string `group:"Queue:" type:"existingfile" env:"COGGO_QUEUE_CREDS" placeholder:"FILE" help:"File that proves to the broker who this is: a JWT with its key, or the seed of an NKey. Default: none."`
 	QueueCA       string `group:"Queue:" name:"queue-ca" type:"existingfile" env:"COGGO_QUEUE_CA" placeholder:"FILE" help:"Certificates that may have signed that of the broker. Default: those of the system."`
 	QueueReplicas int    `group:"Queue:" default:"1" placeholder:"N" help:"How many nodes of the broker store each message, where this server is the first to need them: 1, 3 or 5."`
 	Name          string `group:"Queue:" env:"COGGO_NAME" placeholder:"OWNER/MODEL" help:"Name of the model, with :VERSION if it takes other inputs than the one before. Servers with the same name share a queue. Default: coggo/ and the name of the directory; for a gateway, the only model on the queue."`

@@ -124,7 +124,7 @@ func TestDirectoryEntriesAreReadAndWrittenAsDocumented(t *testing.T) {
 	subject, _, body := readGolden(t, "worker")
 	d.hear(subject, nil, body)
 	want := workerEntry{
-		Name: "acme/hello", Worker: "w1", Host: "gpu-1", Version: "0.2.0", Slots: 4, Running: 1, Draining: true,
+		Name: "acme/hello", Worker: "w1", Host: "gpu-1", Version: "1.2.3", Slots: 4, Running: 1, Draining: true,
 		At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 	}
 	if got := d.present("acme/hello"); len(got) != 1 || got[0] != want {

@@ -87,7 +87,7 @@ def test_every_thread_of_the_runner_has_a_row():
 
 
 def test_every_trick_has_a_row_and_its_file():
-    config = (ROOT / "cmd/coggo-server/config.go").read_text()
+    config = (ROOT / "cmd/coggo-server/serving.go").read_text()
     [tricks] = re.findall(r'enum:"([\w,]+)" env:"COGGO_WITHOUT"', config)
     rows = re.findall(
         r"^\| `(\w+)` \| `([\w/.]+)` \|", section("Tricks, and how to switch them off"), re.M
