@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +13,8 @@ import pytest
 from http_harness import Receiver, Server
 from http_store import Store
 from leftovers import no_leftovers
-from queue_harness import Fleet
+from queue_harness import Broker, Fleet, start_front
+from queue_left_out import LEFT_OUT, ONE_WORKER, listed
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -24,6 +25,8 @@ os.environ.pop("PYTHONUNBUFFERED", None)
 #: instead.
 BINARY = pathlib.Path(os.environ.get("COGGO_SERVER") or ROOT / "bin" / "coggo-server")
 
+#: Whether the tests of HTTP run through a gateway with workers in place of one server.
+THROUGH_A_QUEUE = os.environ.get("COGGO_TEST_QUEUE") == "1"
 
 #: The slowest test files, in this order. scripts/test gives each worker a file at a time, so these
 #: begin first: otherwise one of them would still run after all other workers have finished.
@@ -53,9 +56,17 @@ LONGEST = (
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest files first; the order within a file stays."""
+    """Put the longest files first; the order within a file stays. Through a queue some tests are
+    left out.
+    """
+    if THROUGH_A_QUEUE:
+        items[:] = [item for item in items if not listed(LEFT_OUT, node_below_tests(item))]
     order = {ROOT / "tests" / name: n for n, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path, len(order)))
+
+
+def node_below_tests(node: pytest.Item | pytest.Collector) -> str:
+    return node.nodeid.removeprefix("tests/")
 
 
 def real_python() -> str:
@@ -66,10 +77,16 @@ def real_python() -> str:
 
 
 class Starter:
-    """Starts servers and stops them at the end. They must leave nothing behind."""
+    """Starts servers and stops them at the end. They must leave nothing behind.
 
-    def __init__(self, directories: pytest.TempPathFactory) -> None:
+    With a broker a server is a gateway with workers.
+    """
+
+    def __init__(
+        self, directories: pytest.TempPathFactory, broker: Broker | None = None, workers: int = 0
+    ) -> None:
         self._directories = directories
+        self._broker, self._workers = broker, workers
         self._servers: list[Server] = []
 
     def __call__(self, source: str = "", *flags: str, ready: bool = True, **options: Any) -> Server:
@@ -77,14 +94,38 @@ class Starter:
         directory = options.pop("model_dir", None) or self._directories.mktemp("model")
         if source:
             (directory / "predict.py").write_text(source)
-        server = Server(
-            BINARY, directory, options.pop("python", None) or real_python(), flags, **options
-        )
+        python = options.pop("python", None) or real_python()
+        if self._broker:
+            return self._start_front(directory, python, flags, ready, **options)
+        server = Server(BINARY, directory, python, flags, **options)
         self._servers.append(server)
         server.wait_listening()
         if ready:
             server.wait_status("READY")
         return server
+
+    def _start_front(
+        self,
+        directory: pathlib.Path,
+        python: str,
+        flags: Sequence[str],
+        ready: bool,
+        **options: Any,
+    ) -> Server:
+        assert self._broker
+        front = start_front(
+            BINARY,
+            python,
+            directory,
+            self._directories.mktemp("gateway"),
+            self._broker,
+            flags,
+            self._workers,
+            **options,
+        )
+        self._servers.append(front)
+        front.wait_listening(ready)
+        return front
 
     def close(self) -> None:
         for server in self._servers:
@@ -119,6 +160,21 @@ def leave_nothing(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """The broker that all tests share which run through a queue."""
+    made = Broker(tmp_path_factory.mktemp("broker"))
+    yield made
+    made.close()
+
+
+def starter(request: pytest.FixtureRequest, directories: pytest.TempPathFactory) -> Starter:
+    if not THROUGH_A_QUEUE:
+        return Starter(directories)
+    workers = 1 if listed(ONE_WORKER, node_below_tests(request.node)) else 2
+    return Starter(directories, request.getfixturevalue("broker"), workers)
+
+
 @pytest.fixture
 def start(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -131,15 +187,17 @@ def start(
     for peer in ("receiver", "store"):
         if peer in request.fixturenames:
             request.getfixturevalue(peer)
-    made = Starter(tmp_path_factory)
+    made = starter(request, tmp_path_factory)
     yield made
     made.close()
 
 
 @pytest.fixture(scope="module")
-def start_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
+def start_once(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Starter]:
     """Start servers whose state does not matter, so that the tests of a module can share them."""
-    made = Starter(tmp_path_factory)
+    made = starter(request, tmp_path_factory)
     yield made
     made.close()
 

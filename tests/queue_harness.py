@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -189,6 +190,92 @@ class Fleet:
         finally:
             if self._owned:
                 self.broker.close()
+
+
+class Front(Gateway):
+    """A gateway that stands for one server in the tests of HTTP, with the workers behind it."""
+
+    workers: Sequence[Server] = ()
+
+    def wait_listening(self, ready: bool = False) -> None:
+        """Wait for the gateway and its workers, and if they are to be ready also for that."""
+        super().wait_listening()
+        for worker in self.workers:
+            worker.wait_listening()
+        if not ready:
+            return
+        for worker in self.workers:
+            worker.wait_status("READY")
+        self.wait_status("READY")
+        count = len(self.workers)
+        until(f"it knows {count} workers", lambda: self.health()["queue"]["workers"] == count)
+
+    def log(self) -> str:
+        return super().log() + "".join(worker.log() for worker in self.workers)
+
+    def runner(self) -> int:
+        return self.workers[0].runner()
+
+    def spool(self) -> pathlib.Path:
+        return self.workers[0].spool()
+
+    def inputs(self) -> list[pathlib.Path]:
+        return [path for worker in self.workers for path in worker.inputs()]
+
+    def temporary_files(self) -> set[pathlib.Path]:
+        return {path for worker in self.workers for path in worker.temporary_files()}
+
+    def kill(self) -> None:
+        for worker in self.workers:
+            worker.kill()
+        super().kill()
+
+    def close_in_a_hurry(self) -> None:
+        for worker in self.workers:
+            worker.close_in_a_hurry()
+        super().close_in_a_hurry()
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            for worker in self.workers:
+                worker.close()
+
+
+def start_front(
+    binary: pathlib.Path,
+    python: str,
+    model_dir: pathlib.Path,
+    gateway_dir: pathlib.Path,
+    broker: Broker,
+    flags: Sequence[str],
+    workers: int,
+    **options: Any,
+) -> Front:
+    """Start workers with these flags, and a gateway with those among them that it has too."""
+    name = ["--queue", broker.url, "--name", unique_name()]
+    started = [
+        Server(binary, model_dir, python, [*name, *flags], **options) for _ in range(workers)
+    ]
+    options.pop("predict", None)
+    front = Front(binary, gateway_dir, [*name, *flags_of_gateways(binary, flags)], **options)
+    front.workers = started
+    return front
+
+
+def flags_of_gateways(binary: pathlib.Path, flags: Sequence[str]) -> list[str]:
+    """Return the flags that a gateway has too, with their values."""
+    help_text = subprocess.run([binary, "gateway", "--help"], capture_output=True, text=True).stdout
+    known = dict(re.findall(r"^ +(?:-., )?(--[a-z-]+)(=?)", help_text, re.MULTILINE))
+    kept, left = [], list(flags)
+    while left:
+        word = left.pop(0)
+        takes = known.get(word.partition("=")[0])
+        value = [] if "=" in word or not left or left[0].startswith("--") else [left.pop(0)]
+        if takes is not None:
+            kept += [word, *value]
+    return kept
 
 
 def unique_name() -> str:
