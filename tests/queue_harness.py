@@ -211,7 +211,8 @@ class Front(Gateway):
         until(f"it knows {count} workers", lambda: self.health()["queue"]["workers"] == count)
 
     def log(self) -> str:
-        return super().log() + "".join(worker.log() for worker in self.workers)
+        workers = self.workers if self.port else ()  # their addresses are not that of the gateway
+        return super().log() + "".join(worker.log() for worker in workers)
 
     def runner(self) -> int:
         return self.workers[0].runner()
