@@ -77,6 +77,8 @@ func (c *Serving) read() error {
 		return errors.New("--stream-keep-alive and --stream-timeout must be positive")
 	case c.MaxQueue != nil && *c.MaxQueue < 0:
 		return errors.New("--max-queue must not be negative")
+	case c.Queue != "" && c.MaxQueue != nil && *c.MaxQueue == 0:
+		return errors.New("--max-queue is 0: on a queue every prediction waits for a worker, so it must be at least 1")
 	}
 	return c.checkQueue()
 }

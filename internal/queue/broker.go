@@ -22,7 +22,8 @@ const (
 	stateStream     = "COGGO_P" // the state of each prediction
 	hookStream      = "COGGO_H" // terminal webhooks that are owed
 	directoryStream = "COGGO_W" // models and workers
-	objectStore     = "COGGO_F" // bodies that are too large for a message
+	inputStore      = "COGGO_F" // requests that are too large for a message
+	endStore        = "COGGO_R" // ends that are
 	hookConsumer    = "hooks"
 )
 
@@ -40,13 +41,18 @@ const oldestMajor, oldestMinor = 2, 12
 // patience is how long a request to the broker may take before it counts as lost.
 const patience = 5 * time.Second
 
+// largePatience is the same for a body in the object store.
+const largePatience = time.Minute
+
 // broker is the connection to the broker, and what is asked of it.
 type broker struct {
 	nc       *nats.Conn
 	js       jetstream.JetStream
 	states   jetstream.Stream
 	requests jetstream.Stream
-	objects  jetstream.ObjectStore
+	inputs   jetstream.ObjectStore
+	ends     jetstream.ObjectStore
+	retain   time.Duration // how long ends are kept
 	replicas int
 	refused  atomic.Pointer[string] // the last thing that the broker did not permit
 	log      *slog.Logger
@@ -54,7 +60,7 @@ type broker struct {
 
 // dial connects in the background: the broker may start after this process, and come and go.
 func dial(c Config, name string, log *slog.Logger, onReconnect func()) (*broker, error) {
-	b := &broker{replicas: max(1, c.Replicas), log: log}
+	b := &broker{replicas: max(1, c.Replicas), retain: c.RetainFor, log: log}
 	options := []nats.Option{
 		nats.Name(name),
 		nats.RetryOnFailedConnect(true),
@@ -192,13 +198,30 @@ func (b *broker) assets(ctx context.Context) (err error) {
 	if _, err = b.consumer(ctx, hookStream, hookConsumer, hookPrefix+">"); err != nil {
 		return err
 	}
-	b.objects, err = b.js.ObjectStore(ctx, objectStore)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		b.objects, err = b.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
-			Bucket: objectStore, Replicas: b.replicas, TTL: 7 * 24 * time.Hour, Description: "Coggo: large bodies and files",
-		})
+	if b.inputs, err = b.objects(ctx, inputStore, requestsFor, "requests"); err != nil {
+		return err
 	}
-	return b.explain("object store "+objectStore, err)
+	// Twice, because the end may be stored a while before its state.
+	b.ends, err = b.objects(ctx, endStore, 2*max(b.retain, leastRetention, time.Minute), "ends")
+	return err
+}
+
+// requestsFor is how long a large request is kept at most. It is removed with its prediction; this
+// is for those that were left behind.
+const requestsFor = 7 * 24 * time.Hour
+
+// objects returns an object store.
+func (b *broker) objects(ctx context.Context, name string, keep time.Duration, what string) (jetstream.ObjectStore, error) {
+	store, err := b.js.ObjectStore(ctx, name)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		store, err = b.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
+			Bucket: name, Replicas: b.replicas, TTL: keep, Description: "Coggo: large " + what,
+		})
+		if errors.Is(err, jetstream.ErrBucketExists) {
+			store, err = b.js.ObjectStore(ctx, name)
+		}
+	}
+	return store, b.explain("object store "+name, err)
 }
 
 func (b *broker) stream(ctx context.Context, c jetstream.StreamConfig) (jetstream.Stream, error) {
@@ -277,12 +300,16 @@ func (b *broker) publish(ctx context.Context, m *nats.Msg, options ...jetstream.
 	return b.js.PublishMsg(ctx, m, options...)
 }
 
+// leastRetention is how long an end is kept at least, for those who wait for it and have to connect
+// again.
+const leastRetention = 10 * time.Second
+
 // put stores the next state of a prediction if the present one has the sequence after. It returns
-// the new sequence.
+// the new sequence. An end is kept for as long as keep says.
 func (b *broker) put(ctx context.Context, s state, after uint64, keep time.Duration) (uint64, error) {
 	options := []jetstream.PublishOpt{jetstream.WithExpectLastSequencePerSubject(after)}
-	if keep > 0 {
-		options = append(options, jetstream.WithMsgTTL(keep.Round(time.Second)))
+	if s.kind == ended {
+		options = append(options, jetstream.WithMsgTTL(max(keep, leastRetention).Round(time.Second)))
 	}
 	ack, err := b.publish(ctx, s.message(), options...)
 	if err != nil {

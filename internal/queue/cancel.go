@@ -43,11 +43,11 @@ func (q *Queue) cancelRun(ctx context.Context, key, run string, reason superviso
 	for range cancelTries {
 		s, err := q.broker.state(ctx, key)
 		if err != nil {
-			return unreachable(err)
+			return q.unreachable(err)
 		}
 		a, found, err := q.broker.asked(ctx, key)
 		if err != nil {
-			return unreachable(err)
+			return q.unreachable(err)
 		}
 		switch {
 		case s.kind == claimed && (run == "" || s.run == run):
@@ -59,12 +59,12 @@ func (q *Queue) cancelRun(ctx context.Context, key, run string, reason superviso
 		}
 		if !wrongSequence(err) {
 			if err != nil && !refused(err) {
-				return unreachable(err)
+				return q.unreachable(err)
 			}
 			return err
 		}
 	}
-	return unreachable(nil)
+	return q.unreachable(nil)
 }
 
 // cancelClaimed notes the cancel in the claim, so that a later holder ends the run too, and tells
@@ -116,7 +116,7 @@ func (q *Queue) endUnrun(ctx context.Context, a asked, entry prediction.Entry, s
 	p.Finish(r)
 	next := state{
 		place: a.place, kind: ended, run: a.run, owner: q.process, attempt: s.attempt,
-		input: inputMark(a.run, entry.Request), method: entry.Method,
+		input: a.input, method: entry.Method,
 	}
 	var err error
 	if next.payload, err = q.broker.storeEnd(ctx, endObject(a.run), p.Final()); err != nil {

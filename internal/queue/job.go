@@ -154,6 +154,8 @@ func (w *Worker) begin(j *job) (refused func() bool, v verdict) {
 	}
 	lost := make(chan bool, 1)
 	go func() {
+		late := time.NewTimer(patience)
+		defer late.Stop()
 		select {
 		case ack := <-future.Ok():
 			j.claim.seq = ack.Sequence
@@ -166,7 +168,7 @@ func (w *Worker) begin(j *job) (refused func() bool, v verdict) {
 				_ = w.Supervisor.Cancel(run, supervisor.ByClient) // its result is of no use; an error says that it has ended
 			}
 			lost <- true
-		case <-time.After(patience):
+		case <-late.C:
 			lost <- true
 		}
 	}()
@@ -183,7 +185,7 @@ func (w *Worker) claimOf(j *job, attempt int) state {
 	}
 	return state{
 		place: j.place, kind: claimed, run: j.asked.run, owner: w.q.process, attempt: attempt,
-		input: inputMark(j.asked.run, j.entry.Request), method: j.entry.Method,
+		input: j.asked.input, method: j.entry.Method,
 		payload: payload{body: shown.AppendJSON(nil)},
 	}
 }
@@ -304,7 +306,7 @@ func (w *Worker) start(j *job) (*prediction.Prediction, error) {
 func (w *Worker) end(j *job, p *prediction.Prediction, err error) {
 	final, err := w.final(j, p, err)
 	if err != nil {
-		w.handBack(j)
+		w.handBack(j, p != nil)
 		return
 	}
 	next := j.claim
@@ -399,8 +401,9 @@ func inWords(e *prediction.Error) string {
 	return fmt.Sprintf("%v %s", e.Problems[0].Loc, e.Problems[0].Msg)
 }
 
-// handBack lets another worker run a job. It counts as no attempt.
-func (w *Worker) handBack(j *job) {
+// handBack lets another worker run a job, at once or after a moment: this worker itself may be the
+// only one, and have no slot yet. It counts as no attempt.
+func (w *Worker) handBack(j *job, atOnce bool) {
 	defer w.leave(j)
 	next := j.claim
 	next.kind = returned
@@ -411,7 +414,11 @@ func (w *Worker) handBack(j *job) {
 		return
 	}
 	w.q.counters.Returned.Add(1)
-	w.acknowledge(j.msg, "-NAK")
+	answer := "-NAK"
+	if !atOnce {
+		answer = fmt.Sprintf(`-NAK {"delay": %d}`, attempt)
+	}
+	w.acknowledge(j.msg, answer)
 }
 
 // settle does what is left to do for a message.

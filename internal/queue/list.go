@@ -58,12 +58,12 @@ func (q *Queue) List(only prediction.Method, after string, limit int) (page []*p
 	l := listing{q: q, ctx: ctx, model: token(target.entry.Name), only: only, limit: limit, looks: listLooks}
 	if at.waiting {
 		if at, err = l.waiting(at); err != nil {
-			return nil, "", unreachable(err)
+			return nil, "", q.unreachable(err)
 		}
 	}
 	if !at.waiting {
 		if at, err = l.states(at); err != nil {
-			return nil, "", unreachable(err)
+			return nil, "", q.unreachable(err)
 		}
 	}
 	if at.before > 0 || at.waiting {

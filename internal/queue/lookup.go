@@ -29,7 +29,7 @@ func (q *Queue) Get(id string) (*prediction.Prediction, error) {
 	for again := false; ; again = true {
 		s, err := q.broker.state(ctx, key)
 		if err != nil {
-			return nil, unreachable(err)
+			return nil, q.unreachable(err)
 		}
 		if s.seq > 0 {
 			if newer, err := q.queued(ctx, key, s); newer != nil || err != nil {
@@ -58,14 +58,14 @@ func (q *Queue) queued(ctx context.Context, key string, s state) (*prediction.Pr
 	}
 	a, found, err := q.broker.asked(ctx, key)
 	if err != nil {
-		return nil, unreachable(err)
+		return nil, q.unreachable(err)
 	}
 	if !found || a.run == s.run {
 		return nil, nil
 	}
 	entry, err := q.entry(ctx, a)
 	if err != nil {
-		return nil, unreachable(err)
+		return nil, q.unreachable(err)
 	}
 	r := followed(entry.Complete())
 	r.Detached = true

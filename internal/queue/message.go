@@ -125,6 +125,7 @@ type asked struct {
 	seq   uint64 // in the stream
 	run   string
 	after uint64
+	input string // see inputMark
 	payload
 }
 
@@ -135,6 +136,7 @@ func (a asked) message() *nats.Msg {
 	h.Set(headerFormat, format)
 	h.Set(headerRun, a.run)
 	h.Set(headerAfter, strconv.FormatUint(a.after, 10))
+	h.Set(headerInput, a.input)
 	a.payload.header(h)
 	return m
 }
@@ -143,7 +145,7 @@ func askedOf(subject string, seq uint64, h nats.Header, data []byte) (a asked, e
 	if h.Get(headerFormat) != format {
 		return a, errFormat
 	}
-	a = asked{place: placeIn(subject), seq: seq, run: h.Get(headerRun)}
+	a = asked{place: placeIn(subject), seq: seq, run: h.Get(headerRun), input: h.Get(headerInput)}
 	if a.after, err = strconv.ParseUint(h.Get(headerAfter), 10, 64); err != nil {
 		return a, fmt.Errorf("%s: %w", headerAfter, err)
 	}

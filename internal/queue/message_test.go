@@ -86,8 +86,8 @@ func TestStatesAreReadAndWrittenAsDocumented(t *testing.T) {
 
 func TestRequestsAreReadAndWrittenAsDocumented(t *testing.T) {
 	for name, want := range map[string]asked{
-		"request":       {place: order7, seq: 9, run: "r1", after: 17},
-		"request.large": {place: order7, seq: 9, run: "r1", payload: payload{object: "in-r1"}},
+		"request":       {place: order7, seq: 9, run: "r1", after: 17, input: "5f0c"},
+		"request.large": {place: order7, seq: 9, run: "r1", input: "5f0c", payload: payload{object: "in-r1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			subject, h, body := readGolden(t, name)

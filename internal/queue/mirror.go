@@ -144,7 +144,7 @@ func (m *mirror) apply(s state) {
 			m.prediction.Start(stored.StartedAt)
 		}
 	case ended:
-		ctx, cancel := context.WithTimeout(m.q.ctx, 2*patience)
+		ctx, cancel := context.WithTimeout(m.q.ctx, largePatience)
 		defer cancel()
 		if err := m.finish(ctx, s); err != nil {
 			m.q.config.Log.Error("read the end of a prediction", "id", m.prediction.Request.ID, "error", err)
@@ -170,10 +170,12 @@ func (m *mirror) finish(ctx context.Context, s state) error {
 	if seen := len(p.Snapshot().Logs); seen < len(end.Logs) {
 		p.Log("stdout", []byte(end.Logs[seen:]))
 	}
-	p.Finish(prediction.Result{
+	if !p.Finish(prediction.Result{
 		Status: end.Status, Output: output, Error: end.Error, Metrics: end.Metrics,
 		StartedAt: end.StartedAt, CompletedAt: end.CompletedAt,
-	})
+	}) {
+		return nil
+	}
 	p.Publish()
 	return nil
 }
@@ -181,8 +183,31 @@ func (m *mirror) finish(ctx context.Context, s state) error {
 // refresh compares the mirror with the broker.
 func (m *mirror) refresh(ctx context.Context) {
 	s, err := m.q.broker.state(ctx, m.key)
-	if err == nil && s.seq > 0 {
+	switch {
+	case err != nil:
+	case s.run == m.run:
 		m.apply(s)
+	default:
+		m.endIfGone(ctx)
+	}
+}
+
+// endIfGone ends a prediction that is in no queue any more: an operator has removed it, or its end
+// was not kept for as long as somebody has waited.
+func (m *mirror) endIfGone(ctx context.Context) {
+	a, found, err := m.q.broker.asked(ctx, m.key)
+	if err != nil || found && a.run == m.run {
+		return
+	}
+	s, err := m.q.broker.state(ctx, m.key) // it may have been claimed between the two looks
+	if err != nil || s.run == m.run {
+		return
+	}
+	m.drop()
+	if m.prediction.Finish(prediction.Result{
+		Status: prediction.Failed, Error: "the prediction is no longer in the queue", CompletedAt: m.q.config.Now(),
+	}) {
+		m.prediction.Publish()
 	}
 }
 
@@ -264,7 +289,7 @@ func (q *Queue) restore(ctx context.Context, s state) (*mirror, error) {
 		return nil, errGone()
 	}
 	if err != nil {
-		return nil, unreachable(err)
+		return nil, q.unreachable(err)
 	}
 	r := s.request(end)
 	return &mirror{place: s.place, q: q, run: s.run, prediction: end.Restored(r, output), over: true}, nil
@@ -274,7 +299,7 @@ func (q *Queue) restore(ctx context.Context, s state) (*mirror, error) {
 func (q *Queue) follow(ctx context.Context, s state) (*mirror, error) {
 	stored, err := prediction.ReadSnapshot(s.body)
 	if err != nil {
-		return nil, unreachable(err)
+		return nil, q.unreachable(err)
 	}
 	m := q.mirror(s.place, s.run, followed(s.request(stored)))
 	m.apply(s)

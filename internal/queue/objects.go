@@ -35,7 +35,7 @@ func (b *broker) store(ctx context.Context, name string, body []byte) (payload, 
 	if b.fits(len(body)) {
 		return payload{body: body}, nil
 	}
-	_, err := b.objects.Put(ctx, jetstream.ObjectMeta{Name: name}, bytes.NewReader(body))
+	_, err := b.inputs.Put(ctx, jetstream.ObjectMeta{Name: name}, bytes.NewReader(body))
 	return payload{object: name}, err
 }
 
@@ -51,17 +51,17 @@ func (b *broker) storeEnd(ctx context.Context, name string, final prediction.Sna
 		_, err := final.WriteTo(w)
 		_ = w.CloseWithError(err)
 	}()
-	_, err := b.objects.Put(ctx, jetstream.ObjectMeta{Name: name}, r)
+	_, err := b.ends.Put(ctx, jetstream.ObjectMeta{Name: name}, r)
 	_ = r.Close() // ends the writer if the store has not read it all
 	return p, err
 }
 
-// load returns a body, wherever it is.
+// load returns the body of a request, wherever it is.
 func (b *broker) load(ctx context.Context, p payload) ([]byte, error) {
 	if p.object == "" {
 		return p.body, nil
 	}
-	return b.objects.GetBytes(ctx, p.object)
+	return b.inputs.GetBytes(ctx, p.object)
 }
 
 // loadEnd returns a terminal snapshot. The output of one from the object store is in a file without
@@ -106,9 +106,9 @@ func appendSection(dst []byte, file *os.File, at, n int64) ([]byte, error) {
 	return dst, err
 }
 
-// download copies an object to a file without a name.
+// download copies a large end to a file without a name.
 func (b *broker) download(ctx context.Context, name string) (*os.File, error) {
-	object, err := b.objects.Get(ctx, name)
+	object, err := b.ends.Get(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -127,12 +127,12 @@ func (b *broker) download(ctx context.Context, name string) (*os.File, error) {
 	return file, nil
 }
 
-// discard removes a body that nobody needs any more.
+// discard removes a request that nobody needs any more.
 func (b *broker) discard(ctx context.Context, p payload) {
 	if p.object == "" {
 		return
 	}
-	if err := b.objects.Delete(ctx, p.object); err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
+	if err := b.inputs.Delete(ctx, p.object); err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
 		b.log.Warn("remove an object of the queue", "object", p.object, "error", err)
 	}
 }

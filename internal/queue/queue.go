@@ -22,6 +22,7 @@ import (
 	"github.com/coggo/coggo/internal/pool"
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/schema"
+	"github.com/coggo/coggo/internal/telemetry"
 	"github.com/coggo/coggo/internal/webhook"
 )
 
@@ -65,6 +66,7 @@ type Queue struct {
 	mirrors  mirrors
 	depths   depths
 	counters Counters
+	troubles *telemetry.Tally
 }
 
 // Counters count what operators want to know of a queue.
@@ -82,6 +84,9 @@ func Open(c Config) (*Queue, error) {
 		config: c, checks: admission.NewChecker(c.CheckedAtOnce), directory: newDirectory(c.Now),
 		process: prediction.NewID(), open: make(chan struct{}), failed: make(chan error, 1),
 	}
+	q.troubles = telemetry.NewTally(func(count int, over time.Duration) {
+		c.Log.Warn("more troubles with the queue's broker", "count", count, "period", over)
+	})
 	q.mirrors.all = map[string]*mirror{}
 	q.depths.q = q
 	q.ctx, q.cancel = context.WithCancel(context.Background())
@@ -169,22 +174,26 @@ func (q *Queue) Close(ctx context.Context) {
 	q.cancel()
 	q.work.Wait()
 	q.mirrors.close()
+	q.troubles.Close()
 	q.broker.nc.Close()
 }
 
 // usable returns a *prediction.Error while nothing can be asked of the queue.
 func (q *Queue) usable() error {
 	if !q.Connected() {
-		return unreachable(nil)
+		return q.unreachable(nil)
 	}
 	return nil
 }
 
 // unreachable is the refusal while there is no broker, or while it does not answer.
-func unreachable(err error) error {
+func (q *Queue) unreachable(err error) error {
 	text := "the queue can't be reached now; try again later"
 	if full(err) {
 		text = "the queue has no room now; try again later"
+	}
+	if err != nil && q.ctx.Err() == nil && q.troubles.Tell() {
+		q.config.Log.Warn("the queue's broker does not do what it is asked for", "error", err)
 	}
 	return prediction.RefuseFor(pool.RetrySoon, prediction.NotReady, text)
 }

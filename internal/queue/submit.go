@@ -89,7 +89,11 @@ func (q *Queue) submit(r prediction.Request, idempotent bool) (_ *mirror, create
 	if r.CancelAfter > 0 {
 		r.Deadline = q.config.Now().Add(r.CancelAfter)
 	}
-	ctx, cancel := context.WithTimeout(q.ctx, 2*patience)
+	limit := 2 * patience
+	if !q.broker.fits(len(r.Input)) {
+		limit = largePatience
+	}
+	ctx, cancel := context.WithTimeout(q.ctx, limit)
 	defer cancel()
 	if err := q.room(ctx, target.entry.Name); err != nil {
 		return nil, false, err
@@ -104,9 +108,9 @@ func (q *Queue) submit(r prediction.Request, idempotent bool) (_ *mirror, create
 func (q *Queue) room(ctx context.Context, name string) error {
 	d, err := q.depths.of(ctx, name)
 	if err != nil {
-		return unreachable(err)
+		return q.unreachable(err)
 	}
-	if d.waiting >= q.config.MaxQueue && q.config.MaxQueue > 0 {
+	if d.waiting >= q.config.MaxQueue {
 		return prediction.RefuseFor(pool.RetrySoon, prediction.QueueFull,
 			fmt.Sprintf("%d predictions wait in the queue, and no more may, see --max-queue; try again later", d.waiting))
 	}
@@ -129,7 +133,7 @@ func (s submission) publish(chosen bool) (*mirror, bool, error) {
 	if chosen {
 		var err error
 		if before, err = s.q.broker.state(s.ctx, s.place.key); err != nil {
-			return nil, false, unreachable(err)
+			return nil, false, s.q.unreachable(err)
 		}
 		if before.kind != "" && before.kind != ended {
 			return s.meet(before)
@@ -139,10 +143,10 @@ func (s submission) publish(chosen bool) (*mirror, bool, error) {
 			return m, false, err
 		}
 	}
-	a := asked{place: s.place, run: s.entry.Run, after: before.seq}
+	a := asked{place: s.place, run: s.entry.Run, after: before.seq, input: inputMark(s.entry.Run, s.entry.Request)}
 	var err error
 	if a.payload, err = s.q.broker.store(s.ctx, "in-"+s.entry.Run, s.entry.Encode()); err != nil {
-		return nil, false, unreachable(err)
+		return nil, false, s.q.unreachable(err)
 	}
 	m := s.q.mirror(s.place, s.entry.Run, s.entry.Complete())
 	duplicate, err := s.send(a, before)
@@ -153,7 +157,7 @@ func (s submission) publish(chosen bool) (*mirror, bool, error) {
 	m.drop()
 	s.q.broker.discard(s.ctx, a.payload)
 	if err != nil && !wrongSequence(err) {
-		return nil, false, unreachable(err)
+		return nil, false, s.q.unreachable(err)
 	}
 	return s.met()
 }
@@ -209,11 +213,11 @@ func (s submission) met() (*mirror, bool, error) {
 	for range 3 { // between two looks it may begin to run, or end
 		known, err := s.q.broker.state(s.ctx, s.place.key)
 		if err != nil {
-			return nil, false, unreachable(err)
+			return nil, false, s.q.unreachable(err)
 		}
 		waiting, found, err := s.q.broker.asked(s.ctx, s.place.key)
 		if err != nil {
-			return nil, false, unreachable(err)
+			return nil, false, s.q.unreachable(err)
 		}
 		switch {
 		case known.kind == ended && (!found || waiting.run == known.run):
@@ -249,7 +253,7 @@ func (s submission) meet(known state) (*mirror, bool, error) {
 func (s submission) join(waiting asked) (*mirror, bool, error) {
 	entry, err := s.q.entry(s.ctx, waiting)
 	if err != nil {
-		return nil, false, unreachable(err)
+		return nil, false, s.q.unreachable(err)
 	}
 	if !s.idempotent || entry.Method != s.entry.Method {
 		return nil, false, prediction.Refuse(prediction.Conflict, "a "+entry.Method.Noun()+" with this id is running")
