@@ -1,4 +1,4 @@
-"""A bearer token, needed everywhere but for health, metrics and an empty frame:
+"""The bearer token, which every path needs except health, metrics and an empty frame:
 docs/http-api.md#authorization.
 """
 
@@ -145,7 +145,8 @@ def test_without_a_token_only_the_state_of_the_model_is_visible(start, tmp_path,
         )
         assert (health.status, health.json) == (200, {"status": state})
         assert (probe.status, probe.json) == (ready, {"status": state})
-        told = server.get("/health-check", **bearer(TOKEN)).json  # and is not remembered for others
+        # The answer without a token must not be cached for clients with one.
+        told = server.get("/health-check", **bearer(TOKEN)).json
         assert told["status"] == state and "of the setup" in told["setup"]["logs"]
         assert ("of the traceback" in told["setup"]["logs"]) == (state == "SETUP_FAILED")
         probe = server.get("/readyz", **bearer(TOKEN)).json

@@ -1,4 +1,4 @@
-"""coggo-server check: a description of the model, and the reasons why it cannot be served."""
+"""coggo-server check describes a model, or gives the reasons why it cannot be served."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FINE = "class Predictor:\n    def predict(self, s: str = 'x') -> str:\n        r
 
 
 def check(place, source, *flags, code=0, python=None, **env):
-    """What check prints for a model; its standard error has only what the model prints."""
+    """The output of check for a model; standard error must have only the output of the model."""
     (place / "predict.py").write_text(source)
     refs = [] if (place / "cog.yaml").exists() else ["--predict", "predict.py:Predictor"]
     words = [BINARY, "check", "--python", python or real_python(), *refs, *flags, place]
@@ -350,7 +350,7 @@ build:
 
 @pytest.fixture
 def environment(tmp_path):
-    """An interpreter of its own that has one package, and nothing else."""
+    """A separate interpreter with one package and nothing else."""
     venv.create(tmp_path / "venv", with_pip=False)
     [packages] = (tmp_path / "venv").glob("lib/python*/site-packages")
     info = packages / "Coggo_Test_Here-2.0.dist-info"

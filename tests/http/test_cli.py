@@ -32,7 +32,7 @@ class Predictor(BasePredictor):
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A model beside a directory of a user's own, which is the current one."""
+    """A model next to a directory of the user, which is the current one."""
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "predict.py").write_text(MODEL)
     (tmp_path / "here").mkdir()

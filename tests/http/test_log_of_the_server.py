@@ -1,4 +1,4 @@
-"""An incident is explained from the log alone, at the default level: docs/operating.md, Logs."""
+"""The log at the default level is enough to explain an incident: docs/operating.md#logs."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_a_dead_runner_is_one_line_with_the_predictions_that_died_with_it(start)
 def test_the_exit_of_a_runner_is_logged_with_its_status(start):
     server = start(MODEL, "--max-restarts", "0", env=JSON, expect_exit=1)
     server.predict({"deed": "exit"}, id="x")
-    line = server.line("runner ended")  # also where none is started again
+    line = server.line("runner ended")  # even if none is started again
     assert line["exit"] == "exit status 7" and line["predictions"] == ["x"]
     assert server.process.wait(20) == 1
 
@@ -132,7 +132,7 @@ def test_the_exit_of_a_runner_is_logged_with_its_status(start):
 )
 def test_a_runner_killed_by_the_server_is_not_reported_as_out_of_memory(start, source, flags):
     server = start(source, "--cancel-grace", "0.3", *flags, env=JSON)
-    if flags:  # another goes on until it has ended
+    if flags:  # the other one runs to its end
         server.predict({"s": 1}, ASYNC, id="other")
     server.predict({"deed": "stubborn", "s": 60}, ASYNC, id="stuck")
     until("it heeds no cancel", lambda: "heeds nothing" in server.log())
@@ -177,7 +177,7 @@ def test_undelivered_webhooks_are_named(start, receiver, tmp_path):
     server = start(MODEL, "--working-dir", str(tmp_path / "dir"), env=JSON)
     server.predict({}, webhook=receiver.url, webhook_events_filter=["completed"], id="owed")
     receiver.wait(1)
-    for _ in range(2):  # in a hurry
+    for _ in range(2):  # with a second signal
         os.kill(server.process.pid, signal.SIGINT)
         until("it has heard", lambda: server.lines("shutting down"))
     server.process.wait(20)
@@ -288,7 +288,7 @@ def test_an_accepted_prediction_is_not_logged(start):
 
 
 def documented() -> dict[str, set[str]]:
-    """The lines in the table of the docs, with their keys."""
+    """The lines of the table in the docs, with their keys."""
     text = (pathlib.Path(__file__).parents[2] / "docs" / "operating.md").read_text()
     rows = re.findall(
         r"^\| (`[^|]+) \|([^|]*)\| .*\|$", text.split("\n## Logs\n")[1].split("\n### ")[0], re.M

@@ -1,5 +1,5 @@
-"""Odd models, like public ones: a model that works is served with a warning, and types keep their
-meaning.
+"""Odd models, as there are many in public: the server serves a model that works, with a warning,
+and types keep their meaning.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from model_sources import model_source
 ODD = model_source("http/odd_models")
 ODD_ASYNC = model_source("http/odd_models_async")
 
-#: What the model of no input gets.
+#: The values of the model without inputs.
 GOT = {
     "seed": "int -1",
     "empty": "str ''",
@@ -30,7 +30,7 @@ GOT = {
     "limit": "float inf",
 }
 
-#: Of each parameter the beginning of its warning.
+#: The beginning of the warning about each parameter.
 WARNED = {
     "seed": "default=-1 does not fit: must be at least 0. The model gets it",
     "empty": "default='' does not fit: must be an integer",

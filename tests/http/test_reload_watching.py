@@ -1,4 +1,4 @@
-"""``--reload``: which changes of files load the model again, and which do not."""
+"""``--reload``: some changes of files reload the model, and others do not."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_files_that_are_not_code_are_ignored(start: Starter, directory: pathlib.
         path.write_text("x")
     (directory / "venv/lib.py").write_text("x")
     before = model.started()
-    os.utime(directory / "predict.py")  # which comes after them
+    os.utime(directory / "predict.py")  # this one comes after them
     model.reloaded(before)
     assert re.findall(r'reloading the model" changed=(\S+)', model.server.log()) == ["predict.py"]
 
@@ -206,7 +206,7 @@ def test_reloads_do_not_count_as_crashes_and_leak_nothing(
     model.saved(NEW)
 
     def none_is_left() -> bool:
-        # The connection of a question before may have counted as a descriptor in the first look.
+        # The first count may include the connection of an earlier request.
         descriptors, watches = held()
         return descriptors <= before[0] and watches == before[1]
 

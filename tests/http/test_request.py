@@ -133,7 +133,7 @@ def test_a_bad_envelope_is_refused(server, body, loc):
 
 @pytest.mark.parametrize("empty", ["", None])
 def test_an_empty_string_counts_as_absent(server, receiver, empty):
-    """Forms and typed clients send one for a field that was left out."""
+    """Forms and typed clients send an empty string for an omitted field."""
     body = server.predict(
         {}, id=empty, created_at=empty, webhook=empty, output_file_prefix=empty
     ).json
@@ -274,5 +274,5 @@ def test_inputs_of_a_training_beside_input_are_refused_with_the_remedy(start):
     assert (answer.status, answer.json["detail"][0]["msg"]) == (422, told)
     assert (
         server.ask("POST", "/predictions", {"steps": 3}).json["output"] == "[]"
-    )  # which inputs there are nobody knows
+    )  # the model accepts any input, so there is no name to suggest
     assert server.ask("POST", "/predictions", {"inputs": {"steps": 3}}).status == 422

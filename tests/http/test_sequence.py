@@ -1,4 +1,4 @@
-"""The whole way, from boot to webhook, as a user and an operator see it."""
+"""The whole path from startup to webhook, as users and operators see it."""
 
 from __future__ import annotations
 
@@ -70,16 +70,16 @@ def ticks(pid: int) -> int:
 def test_idle_costs_no_cpu(start):
     server = start(HELLO)
     server.predict({})
-    time.sleep(1)  # the server's own housekeeping after a request
+    time.sleep(1)  # the server cleans up after a request
     pids = server.process.pid, server.runner()
     before = [ticks(pid) for pid in pids]
     time.sleep(5)
     after = [ticks(pid) for pid in pids]
-    assert sum(after) - sum(before) <= 1, "somebody polls"
+    assert sum(after) - sum(before) <= 1, "something polls"
 
 
 def in_a_row(server, count):
-    """The outputs of predictions that follow each other as fast as one client can ask for them."""
+    """The outputs of predictions that one client sends back to back."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     outputs = []
     for i in range(count):
@@ -106,13 +106,11 @@ def test_a_runner_that_stays_awake_falls_asleep(start):
         time.sleep(0.1)
         return ticks(runner) > before
 
-    until(
-        "it looks for the next request", looks
-    )  # unless these came too far apart, on a busy machine
+    until("it looks for the next request", looks)  # on a busy machine these may be too far apart
     time.sleep(1.5)
     before = ticks(runner)
     time.sleep(2)
-    assert ticks(runner) - before <= 1, "it looks for ever"
+    assert ticks(runner) - before <= 1, "it polls for ever"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""Pages of other sites must not use the server through the browser of a user who can reach it."""
+"""Pages of other sites must not use the server through the browser of a user who can reach it:
+docs/security.md.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ class Predictor(BasePredictor):
 """
 APP, EVIL = "https://app.example.com", "https://evil.example"
 
-#: What changes something.
+#: Requests that change something.
 CHANGES = [
     ("POST", "/predictions"),
     ("PUT", "/predictions/x"),
@@ -37,7 +39,7 @@ CHANGES = [
     ("DELETE", "/v1/files/x"),
 ]
 
-#: How a page of another site asks, in a browser of today and in an older one.
+#: Headers of a page of another site, in a current browser and in an older one.
 FOREIGN = [
     {"Sec-Fetch-Site": "cross-site", "Origin": EVIL},
     {"Sec-Fetch-Site": "cross-site", "Origin": "null"},
@@ -48,7 +50,7 @@ FOREIGN = [
     {"Origin": "http://localhost:3000"},
 ]
 
-#: Marks of a browser: one of today on a page of localhost, and on one that has another name over
+#: Headers of browsers: a current one on a page of localhost, and on a page with another name over
 #: plain HTTP.
 BROWSERS = [
     {
@@ -230,7 +232,7 @@ def test_every_name_can_be_allowed(start):
     server = start(MODEL, "--allowed-host", "*")
     assert server.get("/predictions", Host="any.example", **BROWSERS[2]).status == 200
     assert server.ask("POST", "/predictions", {}, Origin=EVIL).status == 403, (
-        "that is another matter"
+        "an allowed host is not an allowed origin"
     )
 
 

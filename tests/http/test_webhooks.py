@@ -24,7 +24,7 @@ MODEL = model_source("http/webhooks")
 def server(start_once):
     started = start_once(MODEL, env={"WEBHOOK_AUTH_TOKEN": "t0ken"})
     yield started
-    started.close_in_a_hurry()  # some of these tests leave webhooks that nobody will take
+    started.close_in_a_hurry()  # some of these tests leave webhooks that nobody accepts
 
 
 ASYNC = {"Prefer": "respond-async"}
@@ -58,7 +58,7 @@ def test_the_filter_selects_events(server, receiver, events, want):
     def statuses(of):
         return [body["status"] for body in receiver.got if body["id"] == of]
 
-    # Order is kept within one prediction: those of another may overtake.
+    # The order is kept within one prediction; those of another may overtake.
     until("both have come", lambda: statuses("later") and set(statuses("asked")) >= want)
     assert sorted(statuses("asked")) == sorted(want)
 
@@ -186,7 +186,7 @@ def test_a_webhook_has_these_headers(server, receiver):
         assert (headers["traceparent"], headers["tracestate"]) == (trace, "a=b")
 
 
-#: Flags, and whether the receiver on 127.0.0.1 gets the token.
+#: Flags, and whether a receiver on 127.0.0.1 gets the token.
 NAMED = [
     ([], True),
     (["--webhook-auth-host", "*"], True),
@@ -208,7 +208,7 @@ def test_the_token_goes_to_the_named_hosts(start, receiver, flags, told):
     receiver.wait_terminal()
     assert all(("t0ken" in str(headers)) == told for headers in receiver.headers)
     assert all("webhook-signature" in headers for headers in receiver.headers)
-    assert server.log().count("--webhook-auth-host") == (0 if flags else 1), "it is warned of once"
+    assert server.log().count("--webhook-auth-host") == (0 if flags else 1), "there is one warning"
 
 
 def test_without_a_token_there_is_no_warning(start):
@@ -216,7 +216,7 @@ def test_without_a_token_there_is_no_warning(start):
 
 
 def test_a_redirect_takes_the_token_to_no_other_host(server, receiver):
-    with contextlib.closing(Receiver()) as other:  # on the same address, at another port
+    with contextlib.closing(Receiver()) as other:  # on the same address with another port
         receiver.answer = lambda n: Reply(307, {"Location": other.url, "Content-Length": "0"})
         server.predict({}, webhook=receiver.url, webhook_events_filter=["completed"])
         other.wait_terminal()
@@ -237,7 +237,7 @@ def test_a_refusal_is_final(server, receiver, status):
     receiver.answer = lambda n: status
     server.predict({}, webhook=receiver.url, webhook_events_filter=["completed"])
     receiver.wait(1)
-    time.sleep(0.5)  # nothing to wait for: it must not come
+    time.sleep(0.5)  # there is nothing to wait for, because it must not come
     assert len(receiver.got) == 1
 
 
@@ -372,7 +372,7 @@ def test_a_receiver_that_is_down_costs_no_memory(start):
         assert server.predict({"size": 4 << 20}, webhook=hook).json["status"] == "succeeded"
     status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
     assert int(status.split("VmRSS:")[1].split()[0]) < 400 << 10, (
-        "40 results of 4 MiB wait, once each"
+        "40 results of 4 MiB wait, with one copy each"
     )
     server.close_in_a_hurry()
 
@@ -429,7 +429,7 @@ def test_a_receiver_that_hangs_does_not_delay_a_second_signal(start, receiver):
     server.predict({}, webhook=receiver.url)
     receiver.wait(1)
     server.ask("POST", "/shutdown")
-    server.process.send_signal(signal.SIGINT)  # the second wish
+    server.process.send_signal(signal.SIGINT)  # the second signal
     assert server.process.wait(20) == 0
     release.set()
 
