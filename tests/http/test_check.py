@@ -48,7 +48,7 @@ STAGES = {
     ),
     "import by name": (
         HEAD + "class Model: ...\n",
-        "there is no 'Predictor' in it; it defines Model",
+        "does not define 'Predictor': it defines Model",
     ),
     "import that ends": (HEAD + "import os\nos._exit(3)\n", "exit status 3"),
     "syntax": ("class Predictor:\n    def predict(self -> str:\n", "SyntaxError"),
@@ -89,7 +89,7 @@ def test_a_missing_file_is_named_with_the_existing_ones(tmp_path):
     (tmp_path / "train.py").touch()
     shown = check(tmp_path, FINE, code=1)
     assert (
-        f"predictor.py: no such file in {tmp_path}; its Python files: predict.py, train.py\n"
+        f"predictor.py: no such file in {tmp_path}, whose Python files are: predict.py, train.py\n"
         in shown
     )
 
@@ -135,7 +135,7 @@ def test_predict_says_what_the_model_raised(tmp_path):
 
 def test_a_warning_is_shown_once(tmp_path):
     shown = check(tmp_path, FINE.replace("'x'", "cog.Input(default='x', ge=1)").join([HEAD, ""]))
-    assert shown.count("ge=1 is about numbers, this is a string") == 1
+    assert shown.count("ge=1 applies to numbers, but this is a string") == 1
 
 
 WRONG = [
@@ -196,7 +196,7 @@ def test_the_first_parameter_may_have_any_name(tmp_path, first):
 YIELDS = [
     (
         "def predict(self) -> str:\n        yield ''\n",
-        "predict yields, but declares a string: write -> Iterator[…]",
+        "predict yields, but its output type is a string: write -> Iterator[…]",
     ),
     ("def predict(self) -> cog.Path:\n        yield from []\n", "write -> Iterator[…]"),
     ("def predict(self) -> Optional[int]:\n        yield 1\n", "write -> Iterator[…]"),
@@ -432,7 +432,7 @@ def test_a_missing_module_without_a_list_of_packages_names_the_interpreter(tmp_p
         tmp_path, "import cv2_of_nobody\n" + FINE, code=1, python=interpreter(sys.version_info[1])
     )
     assert (
-        "does not have the module cv2_of_nobody. Install what it comes from there, or name an interpreter"
+        "does not have the module cv2_of_nobody. Install the package that contains it there, or name an interpreter"
         in shown
     )
     assert "--python" in shown and "pip install" not in shown

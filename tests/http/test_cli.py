@@ -335,7 +335,7 @@ def test_check_prints_warnings_and_fails_on_them_only_with_strict(place):
             in shown
         )
         assert (
-            "\n          predict.py:3: b: ge=0 is about numbers, this is a boolean: it has no effect, leave it out\n"
+            "\n          predict.py:3: b: ge=0 applies to numbers, but this is a boolean: it has no effect, leave it out\n"
             in shown
         )
         assert shown.endswith(result)

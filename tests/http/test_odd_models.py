@@ -40,11 +40,11 @@ WARNED = {
     "xs": "default=[1, 'two'] at [1] does not fit: must be an integer",
     "size": "choices and ge=2 are both checked: leave one out",
     "word": "choices and max_length=2 are both checked",
-    "switch": "ge=0 is about numbers, this is a boolean: it has no effect",
+    "switch": "ge=0 applies to numbers, but this is a boolean: it has no effect",
     "anything": "choices is empty",
     "name": "choices has 'n' of type Name, taken as 'n'",
     "key": "the default does not fit.",
-    "link": "accept='image/*' is about files",
+    "link": "accept='image/*' applies to files",
     "limit": "default=inf does not fit: must be a finite 64-bit float",
 }
 

@@ -43,7 +43,7 @@ def schema(place, source):
 def test_a_package_that_came_with_cog_is_named_with_the_remedy(tmp_path, name, way):
     said = schema(tmp_path, ALONE + WAYS[way].format(name=name) + PREDICTOR)
     assert "predict.py" in said and "Traceback" in said
-    assert said.splitlines()[-1].endswith(f"{BROUGHT[name]} came with Cog. Coggo brings no packages: "
+    assert said.splitlines()[-1].endswith(f"{BROUGHT[name]} came with Cog. Coggo does not install packages: "
                                           f"install it with those of the model, pip install {BROUGHT[name]}")  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def test_a_relative_import_is_an_error_with_the_remedy(tmp_path):
     said = schema(tmp_path, "from .helper import something\n" + PREDICTOR)
     assert 'predict.py", line 1' in said
     assert said.endswith(
-        "the file of the model belongs to no package: write from helper import … for from .helper import …\n"
+        "the file of the model is not part of a package: write from helper import … for from .helper import …\n"
     )
 
 
@@ -84,7 +84,7 @@ SETUP = ALONE + (
     "class Predictor:\n    def setup(self):\n        import requests\n    def predict(self) -> str:\n        return ''\n"
 )
 IMPORT = ALONE + "import requests\n" + PREDICTOR
-REMEDY = "requests came with Cog. Coggo brings no packages: install it with those of the model, pip install requests\n"
+REMEDY = "requests came with Cog. Coggo does not install packages: install it with those of the model, pip install requests\n"
 
 
 @pytest.mark.parametrize("source", [IMPORT, SETUP], ids=["import", "setup"])

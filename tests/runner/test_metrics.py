@@ -90,9 +90,9 @@ REFUSED: list[tuple[Any, Any, str]] = [
     (["a", 1], ["a", [1]], "it is a number"),
     (["a", "text"], ["a", 1, "incr"], "increment needs numbers"),
     (["a", 1], ["a", 1, "append"], "cannot append"),
-    (["a", 1], ["a.b", 1], "'a' is there already"),
-    (["a.b", 1], ["a", 1], "'a.b' is there already"),
-    (["a", {"b": 1}], ["a.b", 1], "'a' is there already"),
+    (["a", 1], ["a.b", 1], "'a' exists already"),
+    (["a.b", 1], ["a", 1], "'a.b' exists already"),
+    (["a", {"b": 1}], ["a.b", 1], "'a' exists already"),
 ]
 
 
