@@ -126,7 +126,7 @@ def test_a_process_that_does_not_exit_delays_neither_its_prediction_nor_the_shut
         server.ask("POST", "/predictions/stuck/cancel")
         assert server.process.wait(30) == 1, "an orchestrator should restart the container then"
     assert receiver.statuses() == ["processing", "canceled"]
-    assert "killed and has not ended for 15s: it hangs in the kernel" in server.log()
+    assert "killed 15s ago and has not exited: it hangs in the kernel" in server.log()
 
 
 @pytest.mark.timed

@@ -248,7 +248,7 @@ def test_inputs_beside_input_are_refused_with_the_remedy(server, method, path, r
 def test_a_misspelt_input_is_refused_with_the_remedy(server, typo):
     answer = server.ask("POST", "/predictions", {typo: {"name": "me"}})
     assert answer.status == 422
-    told = f'Field required: the inputs stand under "input", not "{typo}"'
+    told = f'Field required: the inputs belong under "input", not "{typo}"'
     assert answer.json["detail"] == [{"loc": ["body", "input"], "msg": told, "type": "missing"}]
     assert told in answer.json["error"]
 
