@@ -32,9 +32,9 @@ type Model struct {
 	CancelGrace    span `group:"Limits:" default:"10s" help:"How long a canceled prediction may take to finish before its runner is replaced."`
 	MaxInputFile   size `group:"Limits:" default:"8GiB" help:"Largest input file."`
 	MaxInputFiles  int  `group:"Limits:" default:"64" placeholder:"N" help:"Most input files of one prediction; 0: no limit."`
-	MaxOutput      size `group:"Limits:" default:"256MiB" help:"Largest output of one prediction: the sum of all that it yields, without its files. 0: no limit."`
+	MaxOutput      size `group:"Limits:" default:"256MiB" help:"Largest output of one prediction: the sum of all yielded items, without files. 0: no limit."`
 	MaxOutputFile  size `group:"Limits:" default:"8GiB" help:"Largest output file."`
-	MaxLogBytes    size `group:"Limits:" default:"16MiB" help:"Largest log of one prediction; the rest is dropped with a note."`
+	MaxLogBytes    size `group:"Limits:" default:"16MiB" help:"Largest log of one prediction; the rest is dropped, and a line says so."`
 
 	DenyPrivateNetworks bool `group:"Security:" help:"Refuse downloads, uploads and webhooks to loopback, link-local and private addresses."`
 
@@ -44,12 +44,13 @@ type Model struct {
 	LogFormat string `group:"Logs:" env:"LOG_FORMAT" placeholder:"FORMAT" help:"text, json, or console for people. Default: console on a terminal, else text."`
 
 	Named    string   `kong:"-"` // "run" if cog.yaml has the predictor there, else "predict"
-	Warnings []string `kong:"-"` // of cog.yaml, for the author of the model
-	Packages string   `kong:"-"` // that cog.yaml lists, in the form for the runner
-	Checking bool     `kong:"-"` // coggo-server check
+	Warnings []string `kong:"-"` // about cog.yaml, for the author of the model
+	Packages string   `kong:"-"` // packages in cog.yaml, in the form for the runner
+	Checking bool     `kong:"-"` // this is coggo-server check
 }
 
-// Config holds every setting of the server, from flags, environment and cog.yaml, read once.
+// Config holds every setting of the server. They come from flags, the environment and cog.yaml, and
+// are read once.
 type Config struct {
 	Model
 
@@ -59,8 +60,8 @@ type Config struct {
 	AwaitExplicitShutdown bool   `group:"Listening:" help:"Ignore SIGTERM: stop on POST /shutdown or SIGINT only."`
 
 	AuthTokenFile string   `group:"Security:" type:"existingfile" placeholder:"FILE" help:"File with the token that clients must send as Authorization: Bearer. Default: the token in $$COGGO_AUTH_TOKEN, else clients need no token."`
-	CORSOrigin    []string `group:"Security:" name:"cors-origin" placeholder:"ORIGIN" help:"Let pages of this origin use the API from a browser; * lets those of every site; may be repeated. Default: no other site."`
-	AllowedHost   []string `group:"Security:" placeholder:"NAME" help:"Host name, next to localhost and addresses, for browsers that connect over loopback: from this machine or through a proxy on it; * for any; may be repeated. Without a token only. Default: no others."`
+	CORSOrigin    []string `group:"Security:" name:"cors-origin" placeholder:"ORIGIN" help:"Let pages of this origin use the API from a browser; * allows every site; may be repeated. Default: no other site."`
+	AllowedHost   []string `group:"Security:" placeholder:"NAME" help:"Host name, in addition to localhost and addresses, for browsers that connect over loopback: from this machine or through a proxy on it; * for any; may be repeated. Without a token only. Default: no others."`
 	WebhookSecret string   `group:"Security:" env:"COGGO_WEBHOOK_SECRET" placeholder:"whsec_…" help:"Sign webhooks by the Standard Webhooks specification. Default: they are not signed."`
 
 	WebhookAuthHost []string `group:"Security:" placeholder:"HOST" help:"Send $$WEBHOOK_AUTH_TOKEN with webhooks to this HOST or HOST:PORT only, or to every host below a domain, as in *.example.com; may be repeated. Default: with every webhook, as Cog does."`
@@ -68,20 +69,20 @@ type Config struct {
 	RunnerUser string `group:"Security:" placeholder:"USER[:GROUP]" help:"Run the model, and everything else once the port is open, as this user. For a server that is started as root. Default: the user who starts the server."`
 
 	Runners        int      `group:"Running:" default:"1" placeholder:"N" help:"Runner processes, each with the whole model."`
-	BusyPoll       span     `group:"Running:" default:"500us" help:"How long server and runner look for each other's next message before they sleep, while short predictions follow each other that closely and, twice as long, for the end of a canceled one; 0: never. Off with fewer than two processors for each runner."`
-	KeepBootMemory bool     `group:"Running:" help:"Keep memory that only startup needed. Else the server returns it half a second after setup: garbage, and pages of its own program that equal the file."`
+	BusyPoll       span     `group:"Running:" default:"500us" help:"How long server and runner poll for each other's next message before they sleep, while short predictions follow each other that closely; twice as long for the end of a canceled one; 0: never. Off with fewer than two processors for each runner."`
+	KeepBootMemory bool     `group:"Running:" help:"Keep memory that only startup needed: garbage, and pages of the program that equal its file. By default the server returns it half a second after setup."`
 	Without        []string `group:"Running:" enum:"ballast,unmap,disconnect,sigmute,pristine" env:"COGGO_WITHOUT" placeholder:"NAME" help:"Switch off a performance trick that relies on undocumented behavior of Go, Linux or CPython, see docs/architecture.md; may be repeated. Default: all are on."`
-	RunnerDevices  string   `group:"Running:" placeholder:"LISTS" help:"GPUs of each runner as CUDA_VISIBLE_DEVICES, such as '0;1;2,3' for three. Default: several runners share those that the server sees."`
+	RunnerDevices  string   `group:"Running:" placeholder:"LISTS" help:"GPUs of each runner as CUDA_VISIBLE_DEVICES, such as '0;1;2,3' for three. Default: all runners share the GPUs that the server sees."`
 	WorkingDir     string   `group:"Running:" placeholder:"DIR" help:"Directory shared with the runner. In a directory that is not its own, or to which others may write, the server makes a private one. A server started on the same directory adopts the predictions that an earlier one left. Default: one of this user, model and port, see docs/operating.md."`
 	Ephemeral      bool     `group:"Running:" help:"Use a fresh directory that is removed with the server, so that nothing outlives a crash. Implied by --port 0; ignored with --working-dir."`
-	Recover        string   `group:"Running:" enum:"fail,rerun" default:"fail" help:"What becomes of predictions that a killed server had in flight: fail or rerun."`
-	MaxRestarts    int      `group:"Running:" default:"3" placeholder:"N" help:"How often a crashed runner is started again within 10 minutes."`
+	Recover        string   `group:"Running:" enum:"fail,rerun" default:"fail" help:"What happens to the predictions that a killed server had in flight: fail or rerun."`
+	MaxRestarts    int      `group:"Running:" default:"3" placeholder:"N" help:"How often a crashed runner is restarted within 10 minutes."`
 	MaxQueue       *int     `group:"Running:" placeholder:"N" help:"Predictions that may wait for a slot; beyond it 429. With 0 they do not wait: 409. Default: 64 for requests to /v1, whose clients do not handle 409, and 0 for others."`
 	Reload         bool     `group:"Running:" help:"For development: reload the model whenever its files change, see docs/operating.md."`
-	MaxFetching    int      `group:"Running:" default:"8" placeholder:"N" help:"Predictions whose input files may be fetched beyond those for which a slot is free; beyond it 409, or the queue."`
+	MaxFetching    int      `group:"Running:" default:"8" placeholder:"N" help:"Predictions that may fetch input files in addition to those with a free slot; beyond it 409, or the queue."`
 	Retain         int      `group:"Running:" default:"1000" placeholder:"N" help:"Finished predictions to keep for GET; 0: do not keep any."`
 	RetainFor      span     `group:"Running:" default:"1h" help:"How long they are kept."`
-	UploadURL      string   `group:"Running:" name:"upload-url" env:"COG_UPLOAD_URL" placeholder:"URL" help:"Upload output files with PUT below this URL. Default: the answer has them as data URLs."`
+	UploadURL      string   `group:"Running:" name:"upload-url" env:"COG_UPLOAD_URL" placeholder:"URL" help:"Upload output files with PUT below this URL. Default: answers contain them as data URLs."`
 	ShutdownGrace  span     `group:"Running:" name:"runner-shutdown-grace-period" default:"20s" help:"How long predictions may continue after the server was asked to stop."`
 
 	MaxBody       size `group:"Limits:" default:"128MiB" help:"Largest request body."`
@@ -98,17 +99,17 @@ type Config struct {
 	XMode   string `name:"x-mode" enum:"predict,train," default:"" hidden:"" help:"Accepted for Cog's sake: train is served next to predict."`
 	Threads int    `hidden:"" help:"Accepted for Cog's sake: a runner has one thread."`
 
-	Given        Model          `kong:"-"` // as flags and environment say, without cog.yaml
-	HostFrom     string         `kong:"-"` // what has set Host, see sourceOf
-	PortFrom     string         `kong:"-"` // what has set Port
+	Given        Model          `kong:"-"` // from flags and environment, without cog.yaml
+	HostFrom     string         `kong:"-"` // the source of Host, see sourceOf
+	PortFrom     string         `kong:"-"` // the source of Port
 	Account      host.Account   `kong:"-"` // of RunnerUser
 	AuthToken    string         `kong:"-"` // from AuthTokenFile or the environment
 	HookToken    string         `kong:"-"` // sent with webhooks, from the environment
-	WebhookHosts []webhook.Host `kong:"-"` // who gets HookToken, of WebhookAuthHost
+	WebhookHosts []webhook.Host `kong:"-"` // the hosts that get HookToken, from WebhookAuthHost
 	History      int            `kong:"-"` // events that a late reader of a stream is shown
 }
 
-// complete fills in values from cog.yaml and files, and refuses invalid settings.
+// complete fills in values from cog.yaml and files, and rejects invalid settings.
 func (c *Config) complete() error { return usage(c.read()) }
 
 func (c *Config) read() error {
@@ -134,17 +135,19 @@ func (c *Config) read() error {
 		return fmt.Errorf("--runners is %d: it must be at least 1", c.Runners)
 	case c.StreamKeepAlive <= 0 || c.StreamTimeout <= 0:
 		return errors.New("--stream-keep-alive and --stream-timeout must be positive")
-	case c.MaxQueue != nil && *c.MaxQueue < 0 || c.MaxFetching < 0 || c.Retain < 0 || c.MaxRestarts < 0:
-		return errors.New("--max-queue, --max-fetching, --retain and --max-restarts must not be negative")
+	case c.MaxQueue != nil && *c.MaxQueue < 0 ||
+		c.MaxFetching < 0 || c.Retain < 0 || c.MaxRestarts < 0:
+		return errors.New(
+			"--max-queue, --max-fetching, --retain and --max-restarts must not be negative")
 	}
 	return nil
 }
 
-// patientQueue is how many predictions may wait by default if their clients do not handle a refusal
-// for lack of a slot.
+// patientQueue is the default number of predictions that may wait if their clients cannot handle a
+// refusal for lack of a slot.
 const patientQueue = 64
 
-// queue returns how many predictions may wait for a slot, and how many if their clients do not
+// queue returns how many predictions may wait for a slot, and how many if their clients cannot
 // handle a refusal.
 func (c *Config) queue() (all, patient int) {
 	if c.MaxQueue == nil {
@@ -153,13 +156,18 @@ func (c *Config) queue() (all, patient int) {
 	return *c.MaxQueue, *c.MaxQueue
 }
 
-// checkAddresses refuses malformed addresses at startup, and not when they are first used.
+// checkAddresses rejects malformed addresses at startup, not when they are first used.
 func (c *Config) checkAddresses() error {
 	if n, err := strconv.Atoi(c.Port); err != nil || n < 0 || n > 65535 {
-		return fmt.Errorf("port %q (%s): --port and PORT must be a number from 0 to 65535", c.Port, c.PortFrom)
+		return fmt.Errorf("port %q (%s): --port and PORT must be a number from 0 to 65535",
+			c.Port, c.PortFrom)
 	}
-	if c.PathPrefix = strings.TrimRight(c.PathPrefix, "/"); c.PathPrefix != "" && !httpapi.Prefix.MatchString(c.PathPrefix) {
-		return fmt.Errorf("--path-prefix is %q: it must be a path such as /models/a, of letters, digits, and - . _ ~", c.PathPrefix)
+	c.PathPrefix = strings.TrimRight(c.PathPrefix, "/")
+	if c.PathPrefix != "" && !httpapi.Prefix.MatchString(c.PathPrefix) {
+		return fmt.Errorf(
+			"--path-prefix is %q: it must be a path such as /models/a, "+
+				"of letters, digits, and - . _ ~",
+			c.PathPrefix)
 	}
 	if _, err := weburl.Parse(c.UploadURL); c.UploadURL != "" && err != nil {
 		return fmt.Errorf("--upload-url %w", err)
@@ -169,19 +177,22 @@ func (c *Config) checkAddresses() error {
 	}
 	for _, host := range c.AllowedHost {
 		if host == "" || strings.ContainsAny(host, ":/ ") {
-			return fmt.Errorf("--allowed-host is %q: it must be a host name without scheme and port, or *", host)
+			return fmt.Errorf(
+				"--allowed-host is %q: it must be a host name without scheme and port, or *", host)
 		}
 	}
 	for _, origin := range c.CORSOrigin {
-		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Host == "" || u.Scheme+"://"+u.Host != origin) {
-			return fmt.Errorf("--cors-origin is %q: it must be a scheme and a host without a path, such as https://app.example.com, or *", origin)
+		u, err := url.Parse(origin)
+		if origin != "*" && (err != nil || u.Host == "" || u.Scheme+"://"+u.Host != origin) {
+			return fmt.Errorf("--cors-origin is %q: it must be a scheme and a host "+
+				"without a path, such as https://app.example.com, or *", origin)
 		}
 	}
 	return nil
 }
 
-// readWebhookHosts reads which receivers get the token of webhooks: without the flag all of them,
-// as with Cog.
+// readWebhookHosts reads the receivers that get the token of webhooks. Without the flag all of them
+// do, as in Cog.
 func (c *Config) readWebhookHosts() error {
 	for _, text := range c.WebhookAuthHost {
 		host, err := webhook.ParseHost(text)
@@ -196,13 +207,13 @@ func (c *Config) readWebhookHosts() error {
 	return nil
 }
 
-// port is the port to listen on; complete has checked it.
+// port returns the port to listen on. complete has checked it.
 func (c *Config) port() int {
 	n, _ := strconv.Atoi(c.Port)
 	return n
 }
 
-// complete fills in from cog.yaml and the environment what flags left open.
+// complete fills in settings that the flags left open, from cog.yaml and the environment.
 func (m *Model) complete() error { return usage(m.read()) }
 
 func (m *Model) read() (err error) {
@@ -212,7 +223,8 @@ func (m *Model) read() (err error) {
 	if m.Python == "" {
 		m.Python = host.OwnPython()
 	}
-	if strings.ContainsRune(m.Python, filepath.Separator) { // the runner starts elsewhere: in the model's directory
+	// The runner starts in another directory: that of the model.
+	if strings.ContainsRune(m.Python, filepath.Separator) {
 		if m.Python, err = filepath.Abs(m.Python); err != nil {
 			return err
 		}
@@ -228,16 +240,20 @@ func (m *Model) read() (err error) {
 		return fmt.Errorf("--max-input-files is %d: it must not be negative", m.MaxInputFiles)
 	}
 	if _, known := parseLevel(m.LogLevel); !known && m.LogLevel != "" {
-		return fmt.Errorf("--log-level is %q: it must be debug, info, warning, error, off or a number", m.LogLevel)
+		return fmt.Errorf(
+			"--log-level is %q: it must be debug, info, warning, error, off or a number",
+			m.LogLevel)
 	}
 	return host.CheckRunnerEnv(m.RunnerEnv)
 }
 
 func (m *Model) readManifest() error {
 	if info, err := os.Stat(m.ModelDir); err == nil && !info.IsDir() {
-		return fmt.Errorf("model directory %s: not a directory; name the one that has cog.yaml, or give a file with --predict FILE:NAME", m.ModelDir)
+		return fmt.Errorf("model directory %s: not a directory; name the one that has cog.yaml, "+
+			"or give a file with --predict FILE:NAME", m.ModelDir)
 	} else if err != nil {
-		return fmt.Errorf("model directory %s: %w; see coggo-server --help", m.ModelDir, reasonOf(err))
+		return fmt.Errorf("model directory %s: %w; see coggo-server --help",
+			m.ModelDir, reasonOf(err))
 	}
 	path := filepath.Join(m.ModelDir, "cog.yaml")
 	found, err := openManifest(path)
@@ -256,14 +272,15 @@ func (m *Model) readManifest() error {
 		m.MaxConcurrency = found.MaxConcurrency
 	}
 	if m.Predict == "" {
-		missing := fmt.Sprintf("no predictor: write `predict: \"predict.py:Predictor\"` in %s, or use --predict FILE:NAME", path)
+		missing := fmt.Sprintf("no predictor: write `predict: \"predict.py:Predictor\"` in %s, "+
+			"or use --predict FILE:NAME", path)
 		return errors.New(strings.Join(append([]string{missing}, m.Warnings...), "\n"))
 	}
 	return nil
 }
 
-// readSetupTimeout reads Cog's variable, where anything but a positive number of seconds means no
-// limit.
+// readSetupTimeout reads Cog's variable. Anything but a positive number of seconds means no limit
+// there.
 func (m *Model) readSetupTimeout() {
 	if limit, ok := inSeconds(os.Getenv("COG_SETUP_TIMEOUT")); ok && m.SetupTimeout == 0 {
 		m.SetupTimeout = span(limit)
@@ -277,10 +294,10 @@ func historyCapacity(text string) int {
 	return 1024
 }
 
-// mostHistory is in effect no limit, and twice of it does not overflow an int.
+// mostHistory is in effect no limit. Twice its value does not overflow an int.
 const mostHistory = 1 << 30
 
-// span is a duration that may also be written as bare seconds.
+// span is a duration that can also be given as bare seconds.
 type span time.Duration
 
 // UnmarshalText reads "90", "1.5", "90s", "5m".
@@ -296,7 +313,7 @@ func (s *span) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// inSeconds reads a number of seconds that is not negative and that a Duration can hold.
+// inSeconds reads a number of seconds. It must not be negative, and must fit a Duration.
 func inSeconds(text string) (time.Duration, bool) {
 	seconds, err := strconv.ParseFloat(text, 64)
 	d := seconds * float64(time.Second)
@@ -307,7 +324,8 @@ func inSeconds(text string) (time.Duration, bool) {
 type size int64
 
 var units = map[string]float64{
-	"": 1, "B": 1, "K": 1e3, "KB": 1e3, "KIB": 1 << 10, "M": 1e6, "MB": 1e6, "MIB": 1 << 20, "G": 1e9, "GB": 1e9, "GIB": 1 << 30,
+	"": 1, "B": 1, "K": 1e3, "KB": 1e3, "KIB": 1 << 10,
+	"M": 1e6, "MB": 1e6, "MIB": 1 << 20, "G": 1e9, "GB": 1e9, "GIB": 1 << 30,
 }
 
 // UnmarshalText reads "1048576", "100MB", "8GiB".
