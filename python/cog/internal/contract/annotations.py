@@ -100,7 +100,7 @@ def members(annotation: Any) -> tuple[Any, ...]:
 
 
 def strip(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
-    """Return the type inside ``Annotated``, and the marks beside it."""
+    """Return the type inside ``Annotated``, and the marks after it."""
     said: tuple[Any, ...] = ()
     while hasattr(annotation, "__metadata__"):
         said += tuple(annotation.__metadata__)

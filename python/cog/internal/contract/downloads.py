@@ -1,8 +1,8 @@
 """Downloads files for the model.
 
-They are in a directory of its own below the temporary one, so that the model can rename and link
-them. The directory goes with the process. If the process is killed, the next one that downloads
-anything removes it: the lock on it is free then.
+The process has its own directory for them below the temporary one, so that the model can rename and
+link them. It removes the directory at its end. If the process is killed, the lock on the directory
+becomes free, and the next process that downloads a file removes it.
 """
 
 from __future__ import annotations

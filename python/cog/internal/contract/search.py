@@ -1,9 +1,9 @@
 """Makes imports search the directories of the model first, as for a script, so that they find its
 own ``test.py``.
 
-The runner imports some standard modules late, because a cold start is billed. A file of the model
-may have the name of one of them, or of one that they import in turn. Where that can be, they are
-imported before the model.
+The runner imports some standard modules late, because a cold start is billed. If a file of the
+model may have the name of one of them, or of a module that they import in turn, the runner imports
+them before the model.
 """
 
 from __future__ import annotations

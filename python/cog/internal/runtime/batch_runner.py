@@ -59,8 +59,8 @@ class BatchRunner:
     # -- before the call
 
     def _fill(self) -> bool:
-        """Take the requests that are there, and wait for others. Returns False if there are none
-        and the server says stop.
+        """Take the current requests, and wait for others. Returns False if there are none and the
+        server says stop.
         """
         while True:
             self._take()

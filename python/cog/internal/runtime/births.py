@@ -123,7 +123,7 @@ class Births:
 
     def end(self, began: Beginning, made: list[tuple[str, Callable[[], bool]]]) -> None:
         """End a run that has ``made`` files. Each is removed once no other run can return it, and
-        the function beside it says that the server does not need it any more.
+        its function says that the server does not need it any more.
         """
         self._live.pop(began.number, None)
         for path, free in made:

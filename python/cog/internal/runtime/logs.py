@@ -164,7 +164,7 @@ class RoutedStream(io.TextIOBase):
         self.renew()
 
     def renew(self) -> None:
-        """Open Python's own stream anew, and discard what the one before has not written. The
+        """Open Python's own stream again, and discard the unwritten text of the one before. The
         descriptor must be open.
         """
         fd = _FDS[self._source]
