@@ -123,7 +123,7 @@ def test_a_limit_of_the_kernel_is_named(directory: pathlib.Path, what: str) -> N
     limited = f'echo 0 > /proc/sys/user/max_inotify_{what}; exec "$@"'
     inside = ["unshare", "--map-root-user", "sh", "-c", limited, "sh"]
     if subprocess.run([*inside, "true"], capture_output=True).returncode:
-        pytest.skip("this machine lets nobody make namespaces: unshare --map-root-user")
+        pytest.skip("this machine does not allow new namespaces: unshare --map-root-user")
     server = [BINARY, "--reload", "--port", "0", "--python", real_python(), directory]
     done = subprocess.run([*inside, *map(str, server)], capture_output=True, text=True, timeout=20)
     assert done.returncode == 1

@@ -1,5 +1,5 @@
-"""Models that break what the runner stands on. Each must get its answer, and the next prediction
-too.
+"""Models that break functions which the runner needs. Each must get its answer, and so must the
+next prediction.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ def _handle_every_signal() -> None:
 
 
 def _fork() -> None:
-    """A child that goes on for a while, and holds the pipes open."""
+    """Start a child that runs for a while and keeps the pipes open."""
     if os.fork() == 0:
         time.sleep(2)
         os._exit(0)

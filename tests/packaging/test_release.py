@@ -1,4 +1,4 @@
-"""`make release-check`: each input is broken once."""
+"""`make release-check` refuses a release with any broken part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Models that break the basis of the runner: each gets one answer, the next prediction works."""
+"""Models that break functions which the runner needs: each gets one answer, and the next prediction
+works.
+"""
 
 from __future__ import annotations
 
