@@ -73,7 +73,7 @@ def test_a_response_that_stays_unreadable_fails_and_the_runner_is_replaced(start
         until("the model has answered", lambda: (spool / "response-never.json").exists())
         until("its process is replaced", lambda: not alive(runner), 30)
         until(
-            "it can't be",
+            "it cannot be read",
             lambda: (
                 "no runner could be started" in server.log()
                 or "no runner can start" in server.log()

@@ -55,7 +55,7 @@ def test_a_prediction_fails_with_the_reason_and_keeps_its_output(server, receive
     assert receiver.wait_terminal() == body
     server.wait_status("READY")
     assert server.predict({"n": 1}, webhook=receiver.url, id="next").json["status"] == "succeeded"
-    until("the next one was told", lambda: "next" in ends(receiver))
+    until("the receiver has the end of the next one", lambda: "next" in ends(receiver))
     assert ends(receiver)[body["id"]] == ["failed"]
 
 
@@ -95,7 +95,7 @@ def test_all_that_run_at_once_fail_once(request, receiver, kind, count, number):
     for n, body in enumerate(bodies):
         assert body["status"] == "failed" and f"signal {number:d}" in body["error"]
         assert body["output"] == [f"part {n}"] and body["logs"] == f"line {n}\n"
-    until("all were told", lambda: len(ends(receiver)) == count)
+    until("the receiver has every end", lambda: len(ends(receiver)) == count)
     server.wait_status("READY")
     assert server.runner() != runner
     assert server.predict({}).json["status"] == "succeeded"
@@ -117,7 +117,7 @@ def test_processes_started_by_a_model_end_with_it(server):
 
 def test_orphans_of_a_living_runner_leave_no_zombies(server):
     server.predict({"deed": "brief"})
-    until("the orphan was buried", lambda: family(server) == [])
+    until("the orphan was reaped", lambda: family(server) == [])
     assert server.predict({}).json["status"] == "succeeded"
 
 
@@ -160,7 +160,7 @@ def test_each_of_twenty_kills_in_a_row_fails_its_prediction(sync_server, receive
         begin = time.monotonic()
         assert sync_server.ended(f"kill{n}")["status"] == "failed"
         late.append(time.monotonic() - begin)
-    until("all were told", lambda: len(ends(receiver)) == 20)
+    until("the receiver has every end", lambda: len(ends(receiver)) == 20)
     assert set(map(tuple, ends(receiver).values())) == {("failed",)}
     assert sorted(late)[10] < 1
     assert family(sync_server) == []

@@ -326,7 +326,7 @@ def test_a_canceled_prediction_that_is_not_retained_is_not_found(start):
     server = start(MODEL, "--retain", "0")
     server.predict({"how": "sleep"}, ASYNC_HEADER, id="gone")
     assert cancel(server, "gone").status == 200
-    until("it has gone", lambda: server.get("/predictions/gone").status == 404)
+    until("it is gone", lambda: server.get("/predictions/gone").status == 404)
     assert cancel(server, "gone").status == 404
 
 

@@ -163,7 +163,7 @@ def test_finished_downloads_run_first_in_the_order_they_finish(start, drip, occu
     )
     for count, name in enumerate(("c", "a"), start=3):
         drip.let_go(name)
-        until(f"{name} is in line", lambda c=count: gauge(server, "queued") == c)
+        until(f"{name} is queued", lambda c=count: gauge(server, "queued") == c)
     assert (gauge(server, "in_flight"), gauge(server, "fetching")) == (6, 1)
     assert server.predict({"name": "x"}).status == 429
     give_back()
@@ -244,7 +244,7 @@ def test_a_waiting_prediction_ends_by_cancel_deadline_and_disconnect(
         give_back = occupy(server)
         if where == "is in line":
             drip.let_go()
-            until("it is in line", lambda: gauge(server, "queued") == 1 or how == "deadline")
+            until("it is queued", lambda: gauge(server, "queued") == 1 or how == "deadline")
         if how == "cancel":
             assert server.ask("POST", "/predictions/a/cancel").status == 200
         elif how == "disconnect":

@@ -127,7 +127,7 @@ def test_the_models_own_healthcheck(start, tmp_path, model):
         assert health["status"] == "UNHEALTHY" and text in health["user_healthcheck_error"], health
         assert server.predict({}).json["status"] == "succeeded", "predictions are still accepted"
     how.write_text("well")
-    until("it is well again", lambda: server.health()["status"] == "READY")
+    until("it is healthy again", lambda: server.health()["status"] == "READY")
     server.predict({"s": 1}, {"Prefer": "respond-async"})
     assert server.health()["status"] == "BUSY"
     how.write_text("ill")
@@ -143,7 +143,7 @@ def test_a_running_healthcheck_ends_with_its_runner(start, tmp_path):
     answers = []
     asker = threading.Thread(target=lambda: answers.append(server.health()))
     asker.start()
-    until("the model is asked", lambda: list((server.spool() / "health").glob("request*")))
+    until("the healthcheck is called", lambda: list((server.spool() / "health").glob("request*")))
     before = time.monotonic()
     os.kill(server.runner(), signal.SIGKILL)
     how.write_text("well")

@@ -135,7 +135,7 @@ def test_a_runner_killed_by_the_server_is_not_reported_as_out_of_memory(start, s
     if flags:  # the other one runs to its end
         server.predict({"s": 1}, ASYNC, id="other")
     server.predict({"deed": "stubborn", "s": 60}, ASYNC, id="stuck")
-    until("it heeds no cancel", lambda: "heeds nothing" in server.log())
+    until("it ignores the cancel", lambda: "ignores cancels" in server.log())
     server.ask("POST", "/predictions/stuck/cancel")
     line = server.line("runner ended")
     assert (
@@ -179,7 +179,7 @@ def test_undelivered_webhooks_are_named(start, receiver, tmp_path):
     receiver.wait(1)
     for _ in range(2):  # with a second signal
         os.kill(server.process.pid, signal.SIGINT)
-        until("it has heard", lambda: server.lines("shutting down"))
+        until("the shutdown has begun", lambda: server.lines("shutting down"))
     server.process.wait(20)
     line = server.line("webhook left undelivered")
     assert (line["id"], line["host"]) == ("owed", receiver.url.split("/")[2]) and line[
@@ -192,7 +192,7 @@ def test_without_webhooks_no_line_is_about_webhooks(start):
     server.predict({"s": 60}, ASYNC)
     for _ in range(2):
         os.kill(server.process.pid, signal.SIGINT)
-        until("it has heard", lambda: server.lines("shutting down"))
+        until("the shutdown has begun", lambda: server.lines("shutting down"))
     server.process.wait(20)
     assert server.lines("stopped") and "webhook" not in server.log()
 
@@ -243,7 +243,7 @@ OURS = {"Authorization": "Bearer of-this-server"}
 def test_a_refusal_is_logged(guarded, request_, reason, status):
     method, path, body, headers = request_
     assert guarded.ask(method, path, body, **headers).status == status
-    until("it is told", lambda: refused(guarded, reason))
+    until("it is logged", lambda: refused(guarded, reason))
     (line,) = refused(guarded, reason)
     assert line["status"] == status and line["client"] == "127.0.0.1" and line["level"] == "WARN"
     assert line["path"] in (
@@ -265,7 +265,7 @@ def test_refusals_are_counted_and_not_logged_one_by_one(start):
         assert server.predict({"s": "x"}, id=f"bad-{n}").status == 422
     for _ in range(2):
         os.kill(server.process.pid, signal.SIGINT)
-        until("it has heard", lambda: server.lines("shutting down"))
+        until("the shutdown has begun", lambda: server.lines("shutting down"))
     server.process.wait(20)
     assert len(refused(server, "busy")) == len(refused(server, "invalid")) == 1
     more = {line["reason"]: line for line in server.lines("refused more")}
@@ -277,7 +277,7 @@ def test_requests_of_scanners_are_not_logged(server):
     assert server.get("/wp-login.php").status == 404
     assert server.ask("PUT", "/predictions").status == 405
     assert server.get("/predictions/not-there").status == 404
-    until("the last is told", lambda: refused(server, "not_found"))
+    until("the last one is logged", lambda: refused(server, "not_found"))
     assert "wp-login" not in server.log() and not refused(server, "method_not_allowed")
 
 
@@ -311,7 +311,7 @@ def test_each_line_is_in_the_docs_with_its_keys(start, receiver):
     server.predict({"s": "no number"})
     server.predict({"s": "no number"})
     server.predict({"deed": "stubborn", "s": 60}, ASYNC, id="b")
-    until("it heeds no cancel", lambda: "heeds nothing" in server.log())
+    until("it ignores the cancel", lambda: "ignores cancels" in server.log())
     server.ask("POST", "/predictions/b/cancel")
     until("it is started again", lambda: len(server.lines("model ready")) == 2)
     server.line("webhook given up")

@@ -162,7 +162,7 @@ def test_the_last_line_before_the_end_is_logged(start):
     until("it has begun", lambda: server.get("/predictions/torn").json["logs"])
     for _ in range(2):
         os.kill(server.process.pid, signal.SIGINT)
-        until("it has heard", lambda: server.lines("shutting down"))
+        until("the shutdown has begun", lambda: server.lines("shutting down"))
     server.process.wait(20)
     assert (OUT, "no end") in of(server, "torn")
 

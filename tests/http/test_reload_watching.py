@@ -75,7 +75,7 @@ def test_a_directory_that_is_made_again_is_watched(start: Starter, directory: pa
     model = Model(start, directory)
     copy = shutil.copytree(directory, directory.with_name("copy"))
     shutil.rmtree(directory)
-    until("that is said", lambda: "changes are not seen" in model.server.log())
+    until("it is logged", lambda: "changes are not seen" in model.server.log())
     before = model.started()
     (copy / "predict.py").write_text(NEW)
     copy.rename(directory)

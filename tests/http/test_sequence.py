@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+from conftest import start_error
 from model_sources import model_source
 from waiting import alive, until
 
@@ -106,7 +107,7 @@ def test_a_runner_that_stays_awake_falls_asleep(start):
         time.sleep(0.1)
         return ticks(runner) > before
 
-    until("it looks for the next request", looks)  # on a busy machine these may be too far apart
+    until("it polls for the next request", looks)  # on a busy machine these may be too far apart
     time.sleep(1.5)
     before = ticks(runner)
     time.sleep(2)
@@ -246,46 +247,12 @@ def test_a_failed_setup_is_logged_and_served(start, source, text):
 
 def test_a_port_in_use_is_fatal(start):
     server = start(HELLO)
-    import subprocess
-
-    other = subprocess.run(
-        [
-            server.process.args[0],
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(server.port),
-            "--predict",
-            "x:y",
-            ".",
-        ],
-        capture_output=True,
-        text=True,
-        timeout=20,
-    )
-    assert other.returncode == 1 and "address already in use" in other.stderr
+    assert "address already in use" in start_error("--port", server.port, ".")
 
 
 def test_a_second_server_on_the_same_directory_is_refused(start, tmp_path):
-    server = start(HELLO, "--working-dir", str(tmp_path))
-    import subprocess
-
-    other = subprocess.run(
-        [
-            server.process.args[0],
-            "--port",
-            "0",
-            "--working-dir",
-            str(tmp_path),
-            "--predict",
-            "x:y",
-            ".",
-        ],
-        capture_output=True,
-        text=True,
-        timeout=20,
-    )
-    assert other.returncode == 1 and "in use by another server" in other.stderr
+    start(HELLO, "--working-dir", str(tmp_path))
+    assert "in use by another server" in start_error("--working-dir", tmp_path, ".")
 
 
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "shutdown"])

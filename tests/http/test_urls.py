@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from conftest import BINARY, real_python
+from conftest import BINARY, real_python, start_error
 from http_harness import Reply
 from http_store import Store
 from model_sources import model_source
@@ -203,11 +203,8 @@ def test_unsendable_urls_are_refused_with_the_name_of_the_field(server, receiver
 def test_an_upload_url_that_cannot_be_sent_is_refused_at_the_start(tmp_path):
     (tmp_path / "predict.py").write_text(MODEL)
     for url in ("http://a b/?s3cret", "http://a/\ns3cret"):
-        command = [BINARY, "--predict", "predict.py:Predictor", "--upload-url", url, tmp_path]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        assert (
-            done.returncode != 0 and "--upload-url" in done.stderr and "s3cret" not in done.stderr
-        )
+        error = start_error("--upload-url", url, tmp_path, code=2)
+        assert "--upload-url" in error and "s3cret" not in error
 
 
 @pytest.fixture(scope="module")

@@ -259,7 +259,7 @@ def test_a_receiver_that_hangs_delays_nothing(server, receiver):
     assert server.ended("canceled")["status"] == "canceled"
     release.set()
     until(
-        "all ends were told",
+        "the receiver has every end",
         lambda: len([b for b in receiver.got if b["status"] != "processing"]) == 6,
     )
 
@@ -293,10 +293,12 @@ def test_many_predictions_with_a_receiver_that_often_fails(start, receiver):
             == 202
         ):
             accepted.append(f"p{n}")
-    until("each end was told", lambda: {b["id"] for b in receiver.got} >= set(accepted), 30)
+    until("the receiver has each end", lambda: {b["id"] for b in receiver.got} >= set(accepted), 30)
     refused = [n for n in range(1, len(receiver.got) + 1) if n % 3 == 0]
     until(
-        "each refusal was made good", lambda: len(receiver.got) >= len(accepted) + len(refused), 30
+        "each refused attempt was repeated",
+        lambda: len(receiver.got) >= len(accepted) + len(refused),
+        30,
     )
     for body in receiver.got:
         assert body["status"] == "succeeded" and body["id"] == f"p{body['output']}"
@@ -305,7 +307,10 @@ def test_many_predictions_with_a_receiver_that_often_fails(start, receiver):
 def test_a_partial_update_never_has_a_terminal_status(unthrottled, receiver):
     for n in range(60):
         unthrottled.predict({"n": 3}, webhook=receiver.url, id=f"p{n}")
-    until("all ends were told", lambda: sum(b["status"] == "succeeded" for b in receiver.got) == 60)
+    until(
+        "the receiver has every end",
+        lambda: sum(b["status"] == "succeeded" for b in receiver.got) == 60,
+    )
     by_id = itertools.groupby(
         sorted(receiver.got, key=lambda b: int(b["id"][1:])), key=lambda b: b["id"]
     )
@@ -354,7 +359,10 @@ def test_a_broken_answer_of_a_receiver_delays_nothing(server, receiver, body):
         assert (
             server.predict({}, webhook=receiver.url, id=f"{body}{n}").json["status"] == "succeeded"
         )
-    until("all ends were told", lambda: sum(b["status"] == "succeeded" for b in receiver.got) == 3)
+    until(
+        "the receiver has every end",
+        lambda: sum(b["status"] == "succeeded" for b in receiver.got) == 3,
+    )
     assert server.health()["status"] == "READY"
 
 
@@ -400,7 +408,9 @@ def test_webhooks_for_a_hanging_receiver_are_not_in_memory(start, receiver, tmp_
     grown = server.memory() - before
     assert grown < 100 << 20, f"120 results of 1 MiB made the server grow by {grown >> 20} MiB"
     answers.set()
-    until("all were told", lambda: len({body["id"] for body in receiver.got}) == 120, 60)
+    until(
+        "the receiver has every end", lambda: len({body["id"] for body in receiver.got}) == 120, 60
+    )
     assert all(
         body["output"] == chr(97 + int(body["id"][1:]) % 26) * (1 << 20) for body in receiver.got
     )
@@ -445,7 +455,7 @@ def test_webhooks_are_signed_as_the_specification_says(start, receiver, how):
         503 if receiver.got[n - 1]["status"] == "succeeded" and n < 6 else 200
     )
     server.predict({"n": 1}, id="é \n", webhook=receiver.url)
-    until("the end was tried again", lambda: receiver.statuses().count("succeeded") >= 2)
+    until("the end was sent again", lambda: receiver.statuses().count("succeeded") >= 2)
     ids = {}
     for headers, body in zip(receiver.headers, receiver.bodies):
         assert Webhook(SECRET).verify(body.decode(), headers)["id"] == "é \n"

@@ -78,7 +78,7 @@ def test_cleanup_of_the_model_runs_to_completion(
     m = marked(runner, name, tmp_path)
     m.begin("a")
     m.runner.cancel("a")
-    until("the clean-up", lambda: "finally" in m.marks("a"))
+    until("the cleanup", lambda: "finally" in m.marks("a"))
     for _ in range(20):  # repeated doorbells change nothing
         m.runner.process.send_signal(signal.SIGUSR1)
     assert m.runner.response("a")["status"] == "canceled"

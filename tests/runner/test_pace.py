@@ -29,7 +29,7 @@ def test_every_untaken_response_is_signaled(runner: Start, watched: bool) -> Non
         before = r.rung.count(LOOK)
         id = r.send(f"p{i}", {"name": str(i)}, watched=watched)
         until(
-            "it is announced", lambda before=before: r.rung.count(LOOK) > before
+            "it is signaled", lambda before=before: r.rung.count(LOOK) > before
         )  # checking the request file would remove it
         assert r.response(id)["output"] == f"hello {i}"
     assert r.stop() == 0

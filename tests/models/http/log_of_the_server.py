@@ -14,7 +14,7 @@ class Predictor(BasePredictor):
             os._exit(7)
         if deed == "stubborn":
             signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.Signals))
-            print("heeds nothing", flush=True)
+            print("ignores cancels", flush=True)
         time.sleep(s)
         return "done"
 

@@ -8,7 +8,7 @@ class Predictor:
         if deed == "die":
             os.kill(os.getpid(), 9)
         if deed == "stubborn":
-            print("heeds nothing", flush=True)
+            print("ignores cancels", flush=True)
             try:
                 await asyncio.sleep(s)
             except asyncio.CancelledError:
