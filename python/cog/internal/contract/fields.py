@@ -38,7 +38,7 @@ class Absent:
         self.make = make
 
     def get(self) -> Any:
-        """The argument for one prediction, which may change it."""
+        """Return the argument for one prediction, which may change it."""
         return self.value if self.make is None else self.make()
 
 
@@ -59,7 +59,7 @@ class Field(NamedTuple):
         return self.absent is None
 
     def decode(self, value: Any, files: Files) -> Any:
-        """The argument for a JSON value. Raises Mismatch."""
+        """Return the argument for a JSON value. Raises Mismatch."""
         decoded = self.kind.decode(value, files)
         if self.rules is not None:
             self.rules.check(decoded)

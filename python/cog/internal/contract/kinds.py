@@ -36,7 +36,9 @@ class Mismatch(Exception):
         self.where = where
 
     def inside(self, step: str) -> Mismatch:
-        """Return the same mismatch as a value sees it that contains this one at ``step``."""
+        """Return the same mismatch for the containing value, in which ``step`` leads to this
+        one.
+        """
         return Mismatch(self.text, step + self.where)
 
 

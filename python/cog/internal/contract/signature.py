@@ -62,8 +62,8 @@ def signature(function: Any) -> Signature:
 
 
 def lacks_self(owner: type, function: Any, reader: Reader) -> str:
-    """Return the input in the place of ``self``, if the author has forgotten ``self``, else "". The
-    first parameter may have any name, so its annotation and default decide.
+    """Return the input in the place of ``self``, if the author has forgotten ``self``, else "".
+    Because the parameter for the object may have any name, its annotation and default decide.
     """
     code = getattr(function, "__code__", None)
     if code is None or not code.co_argcount or code.co_varnames[0] == "self":
@@ -166,7 +166,7 @@ class OutputType:
         self.files = type(kind) not in _PLAIN  # whether the output may contain files
 
     def check(self, value: Any) -> Any:
-        """Return the value, converted to the type exactly. Raises OutputError with the JSON
+        """Return the value, converted to the type without loss. Raises OutputError with the JSON
         path.
         """
         if value is None:

@@ -225,7 +225,7 @@ def birth(path: str) -> int | None:
 
 
 def _temporary() -> str:
-    """The temporary directory of the model."""
+    """Return the temporary directory of the model."""
     # None until the model has used tempfile.
     chosen = getattr(_modules.get("tempfile"), "tempdir", None)
     return str(chosen or os.environ.get("TMPDIR") or "/tmp")

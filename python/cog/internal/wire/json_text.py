@@ -1,4 +1,4 @@
-"""Converts messages to JSON text and back, without copies of long strings.
+"""Converts messages to JSON text and back, with as few copies of long strings as possible.
 
 `large.decode_file` reads the messages that are too large for `decode`.
 """
