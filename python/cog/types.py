@@ -211,7 +211,7 @@ class URLFile(io.IOBase):
 
     def __init__(self, url: str, filename: str | None = None) -> None:
         if not is_url(url):
-            raise ValueError(f"an http, https or data URL is needed, not {url[:80]!r}")
+            raise ValueError(f"URLFile needs an http, https or data URL, not {url[:80]!r}")
         self._url = url
         self.name = filename or get_filename(url)
         self._opened: Any = None

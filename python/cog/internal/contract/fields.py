@@ -144,7 +144,7 @@ def _default(written: Any, kind: Kind, rules: Rules | None, warn: Warn) -> Absen
         place = f" at {misfit.where}" if misfit.where else ""
         reason = "" if secret else f": {misfit.text}"
         warn(
-            f"{told}{place} does not fit{reason}. The model gets it as it is, and a request may not"
+            f"{told}{place} does not fit{reason}. The model gets it as it is, and a request cannot"
             " send it: write a default that fits, or None"
         )
     shown = _shown(kind, made, written, converted, told)
