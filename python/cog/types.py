@@ -80,8 +80,8 @@ class _Described:
 
 
 class Path(_Described, type(pathlib.Path())):  # type: ignore[misc]
-    """A file. The server downloads an input before it calls ``predict``, and sends the contents of
-    an output.
+    """A file. The server downloads an input before ``predict`` runs, and sends the contents of an
+    output.
     """
 
     @classmethod

@@ -294,8 +294,7 @@ class Run:
         """Make the response of a run that an exception has ended, whatever the exception."""
         if self._spool.forked:
             leave_fork(error)
-        # Rendering a traceback takes longer than all the rest of a cancel, and nobody would read
-        # it.
+        # Rendering a traceback takes longer than the rest of a cancel, and nobody would read it.
         if self.canceled:
             return Response("canceled", b"null", self._streamed, [], None, None)
         # A CogError explains itself to the author or the client. Its traceback would show only the

@@ -130,7 +130,7 @@ class ServerLog(Log):
         return fd if now.st_ino == known.st_ino and now.st_dev == known.st_dev else None
 
     def homes(self) -> tuple[int | None, int | None]:
-        """The two duplicates."""
+        """Return the two duplicates."""
         out = self.home("stdout")
         return out, out if self._homes["stderr"] is self._homes["stdout"] else self.home("stderr")
 
