@@ -29,7 +29,7 @@ class Stream:
     def __init__(self, id: int) -> None:
         self.id = id
         self.headers: dict[str, str] = {}
-        self.body = b""
+        self.body = bytearray()  # grows in place, where bytes would be copied for each frame
         self.ended = False
         self.reset: int | None = None
 
@@ -38,7 +38,7 @@ class Stream:
         return int(self.headers.get(":status", 0))
 
     def answer(self) -> Answer:
-        return Answer(self.status, self.headers, self.body)
+        return Answer(self.status, self.headers, bytes(self.body))
 
 
 class Http2:
