@@ -35,15 +35,15 @@ def idle_files(where):
 BARE = ["lock", "logs", "openapi.json", "setup-result.json"]
 
 
-@pytest.mark.parametrize("deed", ["", "child,session,daemon", "stubborn,child", "gil"])
-def test_a_killed_server_leaves_no_process(start, deed):
-    hold = "ctypes.PyDLL(None).sleep(600)" if deed == "gil" else "None"
-    server = start(MODEL.replace("DEEDS = {", "DEEDS = {'gil': lambda: " + hold + ","))
-    asked(server, {"deed": deed, "s": 600}, id="it")
-    if deed != "gil":
+@pytest.mark.parametrize("action", ["", "child,session,daemon", "stubborn,child", "gil"])
+def test_a_killed_server_leaves_no_process(start, action):
+    hold = "ctypes.PyDLL(None).sleep(600)" if action == "gil" else "None"
+    server = start(MODEL.replace("ACTIONS = {", "ACTIONS = {'gil': lambda: " + hold + ","))
+    asked(server, {"action": action, "s": 600}, id="it")
+    if action != "gil":
         begun(server, "it")
     mark = f"TMPDIR={server.temporary}"
-    count = 2 + len([d for d in deed.split(",") if d in ("child", "daemon")])
+    count = 2 + len([d for d in action.split(",") if d in ("child", "daemon")])
     until("all run", lambda: len(processes(mark)) >= count)
     time.sleep(0.1)  # let the model begin
     pids = processes(mark)
@@ -53,7 +53,7 @@ def test_a_killed_server_leaves_no_process(start, deed):
 
 def test_the_next_server_ends_processes_that_a_killed_guard_left(start, where, tmp_path):
     first = start(MODEL, *where)
-    first.predict({"deed": "daemon"})
+    first.predict({"action": "daemon"})
     guards = [
         int(p)
         for p in os.listdir("/proc")
@@ -187,11 +187,11 @@ def test_two_undelivered_webhooks_of_one_id_are_both_delivered(start, receiver, 
 def test_an_ignored_cancel_is_not_reported_again_as_a_failure(start, receiver, where):
     stubborn = model_source("faults/models_stay")
     first = start(stubborn, *where, "--max-concurrency", "4", "--cancel-grace", "100ms")
-    asked(first, {"deed": "stay", "n": 1}, id="other")
+    asked(first, {"action": "stay", "n": 1}, id="other")
     first.ask(
         "PUT",
         "/predictions/it",
-        {"input": {"deed": "stay"}, "webhook": receiver.url, **QUIET},
+        {"input": {"action": "stay"}, "webhook": receiver.url, **QUIET},
         **ASYNC,
     )
     begun(first, "it")

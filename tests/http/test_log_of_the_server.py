@@ -25,8 +25,8 @@ BATCH = """
 import cog
 class Predictor:
     @cog.batch(max_size=4, max_wait_ms=1)
-    def predict(self, deeds: list[str]) -> list[str]:
-        return [ValueError("boom") if deed == "raise" else deed for deed in deeds]
+    def predict(self, actions: list[str]) -> list[str]:
+        return [ValueError("boom") if action == "raise" else action for action in actions]
 """
 
 
@@ -45,11 +45,11 @@ def failure(server: Server, msg: str, id: str) -> dict:
 
 
 def test_a_failed_prediction_is_one_line(server):
-    assert server.predict({"deed": "raise", "s": 0.2}, id="bad one").json["status"] == "failed"
+    assert server.predict({"action": "raise", "s": 0.2}, id="bad one").json["status"] == "failed"
     line = failure(server, "prediction failed", "bad one")
     assert (line["error"], line["status"]) == ("boom", "failed")
     assert [x for x in server.lines("prediction failed") if x["id"] == "bad one"] == [line]
-    assert "input" not in line and "deed" not in json.dumps(line)
+    assert "input" not in line and "action" not in json.dumps(line)
 
 
 def test_a_failed_training_is_one_line(server):
@@ -58,7 +58,7 @@ def test_a_failed_training_is_one_line(server):
 
 
 def test_a_prediction_of_replicates_clients_that_fails_is_one_line(server):
-    id = server.ask("POST", "/v1/predictions", {"input": {"deed": "raise"}}).json["id"]
+    id = server.ask("POST", "/v1/predictions", {"input": {"action": "raise"}}).json["id"]
     assert failure(server, "prediction failed", id)["error"] == "boom"
 
 
@@ -71,7 +71,7 @@ def test_a_prediction_that_its_deadline_ends_is_one_line(start):
 
 
 def test_a_logged_error_is_bounded(server):
-    server.predict({"deed": "long"}, id="long")
+    server.predict({"action": "long"}, id="long")
     error = failure(server, "prediction failed", "long")["error"]
     assert 400 < len(error.encode()) <= 503 and set(error) == {"é", "…"}
 
@@ -80,7 +80,7 @@ def test_a_cancel_by_the_client_is_not_logged_as_a_failure(server):
     server.predict({"s": 60}, ASYNC, id="given-up")
     server.ask("POST", "/predictions/given-up/cancel")
     assert server.ended("given-up")["status"] == "canceled"
-    server.predict({"deed": "raise"}, id="after")
+    server.predict({"action": "raise"}, id="after")
     failure(server, "prediction failed", "after")
     assert "given-up" not in [line["id"] for line in server.lines("prediction failed")]
 
@@ -89,14 +89,14 @@ def test_a_cancel_by_the_client_is_not_logged_as_a_failure(server):
 def test_a_failed_prediction_of_a_concurrent_model_is_logged(start, source):
     flags = ["--max-concurrency", "4"] if source == ASYNC_MODEL else []
     server = start(source, *flags, env=JSON)
-    server.predict({"deed": "raise"} if source == ASYNC_MODEL else {"deeds": "raise"}, id="bad")
+    server.predict({"action": "raise"} if source == ASYNC_MODEL else {"actions": "raise"}, id="bad")
     assert "boom" in failure(server, "prediction failed", "bad")["error"]
 
 
 def test_a_storm_of_failures_is_bounded(start):
     server = start(MODEL, env=JSON)
     for _ in range(130):
-        server.predict({"deed": "raise"})
+        server.predict({"action": "raise"})
     server.process.send_signal(signal.SIGINT)
     server.process.wait(20)
     (more,) = server.lines("more predictions failed")
@@ -109,7 +109,7 @@ def test_a_dead_runner_is_one_line_with_the_predictions_that_died_with_it(start)
     server = start(ASYNC_MODEL, "--max-concurrency", "4", env=JSON)
     for id in ("b", "a", "c"):
         server.predict({"s": 60}, ASYNC, id=id)
-    server.predict({"deed": "die"}, id="killer")
+    server.predict({"action": "die"}, id="killer")
     line = server.line("runner ended")
     assert line["predictions"] == ["a", "b", "c", "killer"] and line["failed"] == 4
     assert line["exit"] == "signal 9 (killed, out of memory?)"
@@ -119,7 +119,7 @@ def test_a_dead_runner_is_one_line_with_the_predictions_that_died_with_it(start)
 
 def test_the_exit_of_a_runner_is_logged_with_its_status(start):
     server = start(MODEL, "--max-restarts", "0", env=JSON, expect_exit=1)
-    server.predict({"deed": "exit"}, id="x")
+    server.predict({"action": "exit"}, id="x")
     line = server.line("runner ended")  # even if none is started again
     assert line["exit"] == "exit status 7" and line["predictions"] == ["x"]
     assert server.process.wait(20) == 1
@@ -134,7 +134,7 @@ def test_a_runner_killed_by_the_server_is_not_reported_as_out_of_memory(start, s
     server = start(source, "--cancel-grace", "0.3", *flags, env=JSON)
     if flags:  # the other one runs to its end
         server.predict({"s": 1}, ASYNC, id="other")
-    server.predict({"deed": "stubborn", "s": 60}, ASYNC, id="stuck")
+    server.predict({"action": "stubborn", "s": 60}, ASYNC, id="stuck")
     until("it ignores the cancel", lambda: "ignores cancels" in server.log())
     server.ask("POST", "/predictions/stuck/cancel")
     line = server.line("runner ended")
@@ -306,11 +306,11 @@ def test_each_line_is_in_the_docs_with_its_keys(start, receiver):
         MODEL, "--access-log", "--cancel-grace", "0.1", "--train", "predict.py:train", env=JSON
     )
     told = {"webhook": receiver.url, "webhook_events_filter": ["completed"]}
-    server.predict({"deed": "raise"}, id="a", **told)
+    server.predict({"action": "raise"}, id="a", **told)
     server.ask("POST", "/trainings", {"input": {}})
     server.predict({"s": "no number"})
     server.predict({"s": "no number"})
-    server.predict({"deed": "stubborn", "s": 60}, ASYNC, id="b")
+    server.predict({"action": "stubborn", "s": 60}, ASYNC, id="b")
     until("it ignores the cancel", lambda: "ignores cancels" in server.log())
     server.ask("POST", "/predictions/b/cancel")
     until("it is started again", lambda: len(server.lines("model ready")) == 2)

@@ -2,12 +2,12 @@ import asyncio, os, time
 
 
 class Predictor:
-    async def predict(self, deed: str = "", s: float = 0) -> str:
-        if deed == "raise":
+    async def predict(self, action: str = "", s: float = 0) -> str:
+        if action == "raise":
             raise ValueError("boom")
-        if deed == "die":
+        if action == "die":
             os.kill(os.getpid(), 9)
-        if deed == "stubborn":
+        if action == "stubborn":
             print("ignores cancels", flush=True)
             try:
                 await asyncio.sleep(s)
