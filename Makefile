@@ -14,6 +14,8 @@ PORT    ?= 5000
 HOST    := 127.0.0.1
 RACE_TESTS  ?= tests/http tests/faults
 COVER_TESTS ?= tests/http tests/faults
+# Of the tests of test-race and cover, this many run at once.
+JOBS    ?= 4
 
 .PHONY: audit fuzz bench bench-quick bench-batching build run run-queue test test-race cover release-check test-browser test-openapi test-dist dist docs lint fmt compat clean chaos kills soak
 .DELETE_ON_ERROR:
@@ -50,7 +52,7 @@ test-race: build $(VENV)/.tests
 	CGO_ENABLED=1 $(GO) build -race -ldflags "-X main.version=$(VERSION)" -o bin/coggo-server-race ./cmd/coggo-server
 	rm -f bin/race.*
 	COGGO_SERVER=$(CURDIR)/bin/coggo-server-race GORACE="log_path=$(CURDIR)/bin/race halt_on_error=1 exitcode=66" \
-		$(PY) -m pytest -q -n 4 --dist loadfile -m "not timed" $(RACE_TESTS); status=$$?; \
+		$(PY) -m pytest -q -n $(JOBS) --dist loadfile -m "not timed" $(RACE_TESTS); status=$$?; \
 		! cat bin/race.* 2>/dev/null && exit $$status
 
 # Which statements run in the Go tests and in the servers of the Python tests, by package.
@@ -61,7 +63,7 @@ cover: build $(VENV)/.tests
 	$(GO) test -cover -coverpkg=./cmd/...,./internal/... ./cmd/... ./internal/... \
 		-args -test.gocoverdir=$(CURDIR)/bin/cover/unit >/dev/null
 	COGGO_SERVER=$(CURDIR)/bin/coggo-server-cover GOCOVERDIR=$(CURDIR)/bin/cover/server \
-		$(PY) -m pytest -q -n 4 --dist loadfile -m "not timed" $(COVER_TESTS)
+		$(PY) -m pytest -q -n $(JOBS) --dist loadfile -m "not timed" $(COVER_TESTS)
 	$(GO) tool covdata percent -i bin/cover/server,bin/cover/unit
 	$(GO) tool covdata textfmt -i bin/cover/server,bin/cover/unit -o bin/cover/profile
 	$(GO) tool cover -func bin/cover/profile | tail -n 1
@@ -94,7 +96,7 @@ release-check: bin/cyclonedx-gomod $(VENV)/.tests $(VENV)/.dist
 	$(PY) scripts/release-check --version $(VERSION) --tag "$(TAG)"
 	$(MAKE) dist
 	bin/cyclonedx-gomod app -json -output-version 1.6 -licenses -packages -main cmd/coggo-server -output dist/coggo.cdx.json .
-	$(PY) scripts/release-check --version $(VERSION) --tag "$(TAG)" --dist dist
+	$(PY) scripts/release-check --version $(VERSION) --tag "$(TAG)" --go $(GO) --dist dist --notes bin/release-notes.md
 
 bin/cyclonedx-gomod: tools/cyclonedx-gomod.mod tools/cyclonedx-gomod.sum
 	@mkdir -p bin

@@ -9,8 +9,9 @@ import (
 // bootWorkloads measure a server that has just been started.
 var bootWorkloads = []workload{
 	{
-		name: "exec → READY", unit: "ms", target: "≤ 90", limit: 90, boots: true, models: platforms("Noop"),
-		run: func(s *server, b *bench) (float64, int, error) { return boot(s, false) },
+		name: "exec → READY", unit: "ms", target: "≤ 90", limit: 90, boots: true,
+		models: platforms("Noop"),
+		run:    func(s *server, b *bench) (float64, int, error) { return boot(s, false) },
 	},
 	{
 		name: "exec → first prediction", unit: "ms", target: "≤ 95", limit: 95, boots: true,
@@ -51,7 +52,7 @@ var bootWorkloads = []workload{
 	},
 }
 
-// rest records since when a server is idle.
+// rest records the time since which a server is idle, and its figures at that time.
 type rest struct {
 	since  time.Time
 	cpu    float64
@@ -59,12 +60,12 @@ type rest struct {
 }
 
 const (
-	calm  = 3 * time.Second // until the boot is over
-	watch = 6 * time.Second
+	calm  = 3 * time.Second // until a server counts as idle
+	watch = 6 * time.Second // for which its idle figures are measured
 )
 
-// rest returns the CPU milliseconds and the wakeups per second of an idle server. All servers are
-// idle at the same time; the first call only records the beginning.
+// rest returns the CPU milliseconds and the wakeups per second of an idle server. The first call
+// for a server only records the beginning, so that all servers are idle at the same time.
 func (b *bench) rest(s *server) (cpu, sleeps float64) {
 	r, known := b.idle[s.name]
 	if !known {
@@ -96,7 +97,9 @@ func boot(s *server, first bool) (float64, int, error) {
 		if err == nil {
 			break
 		}
-		if !strings.Contains(err.Error(), "refused") && !strings.Contains(err.Error(), "503") && answer == "" {
+		text := err.Error()
+		starting := strings.Contains(text, "refused") || strings.Contains(text, "503")
+		if !starting && answer == "" {
 			return 0, 1, err
 		}
 	}

@@ -15,7 +15,7 @@ import (
 func (s *server) send(method, path, body string, header ...string) (string, error) {
 	var data bytes.Buffer
 	err := s.receive(&data, method, path, body, header...)
-	// Without another copy of a large answer.
+	// unsafe, so that a large answer is not copied once more.
 	return unsafe.String(unsafe.SliceData(data.Bytes()), data.Len()), err
 }
 
@@ -36,8 +36,8 @@ func (s *server) receive(data *bytes.Buffer, method, path, body string, header .
 	return err
 }
 
-// spare has buffers for answers that are not kept: to allocate one of 16 MiB takes longer than to
-// read it.
+// spare has buffers for answers that are not kept, because allocating one of 16 MiB takes longer
+// than reading the answer.
 var spare = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // check makes a prediction and requires text in its answer.
@@ -46,7 +46,8 @@ func (s *server) check(body, want string) error {
 	defer spare.Put(data)
 	data.Reset()
 	err := s.receive(data, "POST", s.path, body)
-	if err == nil && !bytes.Contains(data.Bytes(), unsafe.Slice(unsafe.StringData(want), len(want))) {
+	wanted := unsafe.Slice(unsafe.StringData(want), len(want))
+	if err == nil && !bytes.Contains(data.Bytes(), wanted) {
 		err = fmt.Errorf("wrong answer: %.200s", data)
 	}
 	return err
@@ -85,7 +86,8 @@ type tally struct {
 	elapsed time.Duration
 }
 
-// load distributes n calls of f over clients. Each sends the next call when it has the answer.
+// load distributes n calls of f over clients. Each client makes its next call when it has the
+// answer.
 func (s *server) load(clients, n int, f func() error) tally {
 	s.wires.block(clients == 1)
 	work := make(chan struct{}, n)

@@ -14,11 +14,13 @@ import (
 func controlWorkloads(k *sink) []workload {
 	return []workload{
 		{
-			name: "cancel of time.sleep → terminal", unit: "ms", target: "≤ 2", limit: 2, models: platforms("Sleep"), rounds: 3,
+			name: "cancel of time.sleep → terminal", unit: "ms", target: "≤ 2", limit: 2,
+			models: platforms("Sleep"), rounds: 3,
 			run: func(s *server, b *bench) (float64, int, error) { return cancels(s, b.n(8)) },
 		},
 		{
-			name: "cancel of an async model → terminal", unit: "ms", target: "≤ 1", limit: 1, models: with(platforms("AsyncSleep"), "floor", "", "bare", ""),
+			name: "cancel of an async model → terminal", unit: "ms", target: "≤ 1", limit: 1,
+			models:  with(platforms("AsyncSleep"), "floor", "", "bare", ""),
 			options: options{concurrency: 8},
 			run: func(s *server, b *bench) (float64, int, error) {
 				if s.system.name == "bare" {
@@ -28,7 +30,8 @@ func controlWorkloads(k *sink) []workload {
 			},
 		},
 		{
-			name: "end of the prediction → completed webhook", unit: "ms", target: "≤ 2", limit: 2, models: platforms("Ended"),
+			name: "end of the prediction → completed webhook", unit: "ms", target: "≤ 2", limit: 2,
+			models: platforms("Ended"),
 			run: func(s *server, b *bench) (float64, int, error) {
 				var late []float64
 				for range b.n(40) {
@@ -42,7 +45,8 @@ func controlWorkloads(k *sink) []workload {
 			},
 		},
 		{
-			name: "partial outputs by webhook out of order", unit: "of all", target: "0", limit: 0.001, models: platforms("Items"), rounds: 3,
+			name: "partial outputs by webhook out of order", unit: "of all", target: "0",
+			limit: 0.001, models: platforms("Items"), rounds: 3,
 			run: func(s *server, b *bench) (float64, int, error) {
 				var sizes []int
 				if _, err := k.completed(s, `{"count": 200}`, &sizes); err != nil {
@@ -64,7 +68,7 @@ var nextID = time.Now().UnixNano()
 
 // cancels returns the median time from a cancel to the answer of the prediction that waits for it.
 func cancels(s *server, n int) (float64, int, error) {
-	s.wires.block(true) // two clients that wait for each other
+	s.wires.block(true) // because two clients wait for each other
 	var all []float64
 	for refused := 0; len(all) < n; {
 		nextID++
@@ -83,7 +87,8 @@ func cancels(s *server, n int) (float64, int, error) {
 			if refused++; refused > 10 {
 				return 0, 1, errors.Join(err, <-ended)
 			}
-			// coglet refuses predictions although a slot is free, and does not cancel then.
+			// coglet sometimes refuses a prediction although a slot is free. Then there is nothing
+			// to cancel.
 			pause(100 * time.Millisecond)
 			continue
 		}
@@ -93,7 +98,7 @@ func cancels(s *server, n int) (float64, int, error) {
 				return 0, 1, err
 			}
 		case <-time.After(15 * time.Second):
-			return 0, 1, errors.New("a canceled prediction went on")
+			return 0, 1, errors.New("a canceled prediction did not end")
 		}
 		all = append(all, ms(time.Since(start)))
 		pause(20 * time.Millisecond)
@@ -101,7 +106,7 @@ func cancels(s *server, n int) (float64, int, error) {
 	return middle(all), 0, nil
 }
 
-// afterPause returns the median time of a request after an idle time as long as before a cancel.
+// afterPause returns the median time of a request after the idle time that precedes a cancel.
 func afterPause(s *server, n int) (float64, int, error) {
 	s.wires.block(true)
 	var all []float64
@@ -116,14 +121,15 @@ func afterPause(s *server, n int) (float64, int, error) {
 	return middle(all), 0, nil
 }
 
-// completed runs a prediction with a webhook and returns how many milliseconds after the end of the
-// model's code the last call came. The model is Ended, because coglet does not say when a
-// prediction was completed. sizes gets the number of output items of each call.
+// completed runs a prediction with a webhook. It returns the milliseconds from the end of the
+// model's code to the last call. The model is Ended, because coglet does not report when a
+// prediction has finished. sizes gets the number of output items of each call.
 func (k *sink) completed(s *server, input string, sizes *[]int) (float64, error) {
 	for len(k.hook) > 0 {
 		<-k.hook
 	}
-	body := fmt.Sprintf(`{"input": %s, "webhook": %q, "webhook_events_filter": ["start", "output", "logs", "completed"]}`, input, k.base+"/hook")
+	body := fmt.Sprintf(`{"input": %s, "webhook": %q, `+
+		`"webhook_events_filter": ["start", "output", "logs", "completed"]}`, input, k.base+"/hook")
 	for try := 0; ; try++ {
 		_, err := s.send("POST", s.path, body, "Prefer", "respond-async")
 		if err == nil {
@@ -132,7 +138,7 @@ func (k *sink) completed(s *server, input string, sizes *[]int) (float64, error)
 		if try == 20 {
 			return 0, err
 		}
-		pause(20 * time.Millisecond) // coglet refuses although a slot is free
+		pause(20 * time.Millisecond) // coglet may refuse although a slot is free
 	}
 	for {
 		select {

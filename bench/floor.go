@@ -19,14 +19,14 @@ import (
 	"time"
 )
 
-// floorServer does only what two processes must do that exchange files and learn of them by inotify
-// and a signal. It is the bound that Coggo can reach: it does not check or keep anything.
+// floorServer is the least that two processes must do to exchange files and to notify each other by
+// inotify and a signal. It does not check or keep anything, so it is the bound for Coggo.
 func floorServer(_ string, port int, _ options) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	return exec.Command(self, "-floor", strconv.Itoa(port)), err
 }
 
-// floor hands the body of a request to bench/models/floor.py and back.
+// floor passes the body of a request to bench/models/floor.py, and the answer back.
 type floor struct {
 	dir  string
 	last atomic.Int64
@@ -69,7 +69,7 @@ func serveFloor(port string) error {
 	return http.ListenAndServe("127.0.0.1:"+port, f)
 }
 
-// tell wakes all waiting requests, because a signal does not say for which one it is.
+// tell wakes all waiting requests, because a signal does not name its request.
 func (f *floor) tell(heard <-chan os.Signal) {
 	for range heard {
 		f.mu.Lock()
@@ -91,7 +91,7 @@ func (f *floor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	body, err := io.ReadAll(r.Body)
-	if len(body) == 0 || err != nil { // asks whether the server is up
+	if len(body) == 0 || err != nil { // the client asks whether the server is up
 		return
 	}
 	id := strconv.FormatInt(f.last.Add(1), 36)
@@ -107,7 +107,7 @@ func (f *floor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(answer)
 }
 
-// put writes a file such that readers see all of it or nothing.
+// put writes a file so that readers see all of it or nothing.
 func (f *floor) put(name string, data []byte) error {
 	draft := filepath.Join(f.dir, "tmp", name)
 	if err := os.WriteFile(draft, data, 0o600); err != nil {
@@ -145,8 +145,8 @@ func (f *floor) run(id string, body []byte) ([]byte, error) {
 	}
 }
 
-// awake is for how long the goroutine of a request that runs alone polls before it sleeps, see
-// models/floor.py.
+// awake is the time for which the goroutine of a request that runs alone polls before it sleeps,
+// see models/floor.py.
 const awake = 500 * time.Microsecond
 
 func yield() {

@@ -17,10 +17,12 @@ const mib = 1 << 20
 func largeWorkloads(k *sink) []workload {
 	fileOut := func(name, target string, limit float64, o options, peak bool) workload {
 		return workload{
-			name: name, unit: map[bool]string{false: "ms", true: "MiB"}[peak], target: target, limit: limit, models: platforms("FileOut"), options: o, rounds: 5,
+			name: name, unit: unitOf(peak), target: target, limit: limit,
+			models: platforms("FileOut"), options: o, rounds: 5,
 			run: func(s *server, b *bench) (float64, int, error) {
 				members := map[string]any{"input": map[string]any{"mib": 64}}
-				if o.uploadURL != "" { // FastAPI uploads with --upload-url only for asynchronous predictions
+				// FastAPI uses --upload-url only for asynchronous predictions.
+				if o.uploadURL != "" {
 					members["output_file_prefix"] = o.uploadURL
 				}
 				// If the host has not yet given the memory of the file to this machine, the model's
@@ -34,8 +36,11 @@ func largeWorkloads(k *sink) []workload {
 				start := time.Now()
 				answer, err := s.request(members, `"succeeded"`)
 				took := ms(time.Since(start))
-				if err == nil && o.uploadURL == "" && len(answer) < 64*mib*4/3 || o.uploadURL != "" && k.got.Load() < 64*mib {
-					err = fmt.Errorf("the file is not whole: %d bytes of answer, %d uploaded", len(answer), k.got.Load())
+				uploaded := k.got.Load()
+				if err == nil && o.uploadURL == "" && len(answer) < 64*mib*4/3 ||
+					o.uploadURL != "" && uploaded < 64*mib {
+					err = fmt.Errorf("the file is not complete: %d bytes of answer, %d uploaded",
+						len(answer), uploaded)
 				}
 				if peak {
 					return s.peak(), 0, err
@@ -46,7 +51,8 @@ func largeWorkloads(k *sink) []workload {
 	}
 	fileIn := func(name, target string, limit float64, peak bool) workload {
 		return workload{
-			name: name, unit: map[bool]string{false: "ms", true: "MiB"}[peak], target: target, limit: limit, models: platforms("FileIn"), rounds: 5,
+			name: name, unit: unitOf(peak), target: target, limit: limit,
+			models: platforms("FileIn"), rounds: 5,
 			run: func(s *server, b *bench) (float64, int, error) {
 				s.forgetPeak()
 				start := time.Now()
@@ -62,7 +68,8 @@ func largeWorkloads(k *sink) []workload {
 		class := map[bool]string{true: "TextIn", false: "TextOut"}[in]
 		value := strings.Repeat("x", size)
 		return workload{
-			name: name, unit: "ms", target: target, models: with(platforms(class), "mosec", class, "floor", ""), rounds: 5,
+			name: name, unit: "ms", target: target, rounds: 5,
+			models: with(platforms(class), "mosec", class, "floor", ""),
 			run: func(s *server, b *bench) (float64, int, error) {
 				body, want := `{"input": {"text": "`+value+`"}}`, `"`+fmt.Sprint(size)+`"`
 				if !in {
@@ -74,15 +81,26 @@ func largeWorkloads(k *sink) []workload {
 	}
 	upload := options{uploadURL: k.base + "/up/"}
 	return []workload{
-		text("1 MiB string in", "", mib, true), text("1 MiB string out", "", mib, false),
-		text("16 MiB string in", "≤ mosec", 16*mib, true), text("16 MiB string out", "≤ mosec", 16*mib, false),
+		text("1 MiB string in", "", mib, true),
+		text("1 MiB string out", "", mib, false),
+		text("16 MiB string in", "≤ mosec", 16*mib, true),
+		text("16 MiB string out", "≤ mosec", 16*mib, false),
 		fileOut("64 MiB file out as data URL", "≤ 350", 350, options{}, false),
-		fileOut("64 MiB file out as data URL, peak RSS of the tree", "≤ 120", 120, options{}, true),
+		fileOut("64 MiB file out as data URL, peak RSS of the tree",
+			"≤ 120", 120, options{}, true),
 		fileOut("64 MiB file out by upload", "≤ 120", 120, upload, false),
 		fileOut("64 MiB file out by upload, peak RSS of the tree", "≤ 60", 60, upload, true),
 		fileIn("64 MiB file in by URL", "≤ 85", 85, false),
 		fileIn("64 MiB file in by URL, peak RSS of the tree", "≤ 60", 60, true),
 	}
+}
+
+// unitOf returns the unit of a time or of a peak of memory.
+func unitOf(peak bool) string {
+	if peak {
+		return "MiB"
+	}
+	return "ms"
 }
 
 // sink is the server for webhooks, uploads and files.

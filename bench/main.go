@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"time"
 )
 
@@ -15,7 +16,8 @@ func main() {
 	rounds := flag.Int("rounds", 0, "rounds of each workload; 0: 7, or 3 with -quick")
 	only := flag.String("only", "", "regular expression for the names of workloads")
 	out := flag.String("out", "bench/results", "directory for the table, its JSON and the plots")
-	publish := flag.Bool("publish", false, "run nothing: put the table and the plots of -out into docs/performance.md")
+	publish := flag.Bool("publish", false,
+		"put the table and the plots of -out into docs/performance.md, and do not measure")
 	port := flag.String("serve", "", "be the bare server on this port")
 	least := flag.String("floor", "", "be the server of the bare protocol on this port")
 	flag.Parse()
@@ -49,10 +51,10 @@ func run(quick bool, rounds int, only *regexp.Regexp, out string) error {
 	}
 	b := &bench{quick: quick, rounds: rounds, up: map[served]*server{}, idle: map[string]rest{}}
 	defer b.stop()
-	all := append(append([]workload{}, bootWorkloads...), requestWorkloads...)
-	all = append(append(append(all, streamWorkloads...), controlWorkloads(k)...), largeWorkloads(k)...)
+	all := slices.Concat(
+		bootWorkloads, requestWorkloads, streamWorkloads, controlWorkloads(k), largeWorkloads(k))
 	report := report{Began: time.Now().UTC().Format(time.RFC3339), Rounds: rounds, Quick: quick}
-	if only.String() != "" { // only some workloads: keep the results of the others
+	if only.String() != "" { // keep the results of the workloads that do not run
 		if old, err := readReport(out); err == nil {
 			report.Results = old.Results
 		}
@@ -64,8 +66,9 @@ func run(quick bool, rounds int, only *regexp.Regexp, out string) error {
 		start := time.Now()
 		r := b.measure(w)
 		report.add(r)
-		fmt.Printf("%s (%s, %s)\n%s\n", w.name, w.unit, time.Since(start).Round(time.Second), r.line())
-		// After each workload, so that an interrupted run has a table too.
+		took := time.Since(start).Round(time.Second)
+		fmt.Printf("%s (%s, %s)\n%s\n", w.name, w.unit, took, r.line())
+		// Written after each workload, so that an interrupted run has a table too.
 		if err := report.write(out); err != nil {
 			return err
 		}

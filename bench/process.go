@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// tree is the process with all its descendants.
+// tree returns the process and all its descendants.
 func tree(root int) []int {
 	children := map[int][]int{}
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
@@ -33,8 +33,8 @@ func tree(root int) []int {
 	return all
 }
 
-// field sums a line such as "Pss:  12 kB" of a file below /proc/PID over processes, in its own
-// unit.
+// field adds up a line such as "Pss:  12 kB" of a file below /proc/PID over processes, in the unit
+// of the line.
 func field(pids []int, file, name string) (sum int) {
 	for _, pid := range pids {
 		data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
@@ -48,7 +48,7 @@ func field(pids []int, file, name string) (sum int) {
 	return sum
 }
 
-// pss is the memory of the tree in MiB, shared pages divided among their users.
+// pss returns the memory of the tree in MiB. A shared page is divided among its users.
 func (s *server) pss() float64 {
 	return float64(field(tree(s.cmd.Process.Pid), "smaps_rollup", "Pss")) / 1024
 }
@@ -60,12 +60,13 @@ func (s *server) forgetPeak() {
 	}
 }
 
-// peak is the sum of the peaks of each process of the tree, in MiB.
+// peak returns the sum of the peaks of each process of the tree, in MiB.
 func (s *server) peak() float64 {
 	return float64(field(tree(s.cmd.Process.Pid), "status", "VmHWM")) / 1024
 }
 
-// activity returns the CPU time in milliseconds, and how often a thread of the tree went to sleep.
+// activity returns the CPU time in milliseconds, and the number of times that a thread of the tree
+// went to sleep.
 func (s *server) activity() (cpu float64, sleeps int) {
 	for _, pid := range tree(s.cmd.Process.Pid) {
 		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))

@@ -37,7 +37,7 @@ func readReport(dir string) (r report, err error) {
 	return r, err
 }
 
-// The table stands between these lines of docs/performance.md.
+// The table is between these lines of docs/performance.md.
 const (
 	tableBegins = "<!-- results of make bench -->\n"
 	tableEnds   = "<!-- end of results -->\n"
@@ -77,7 +77,10 @@ func (r report) write(dir string) error {
 	if err != nil {
 		return err
 	}
-	files := map[string][]byte{"results.json": append(data, '\n'), "results.md": []byte(r.markdown())}
+	files := map[string][]byte{
+		"results.json": append(data, '\n'),
+		"results.md":   []byte(r.markdown()),
+	}
 	for name, wanted := range plots {
 		files[name] = []byte(plot(r.Results, wanted))
 	}
@@ -93,12 +96,14 @@ func (r report) write(dir string) error {
 // largest figure of a round.
 func (r report) markdown() string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "%s, %d processors, %d rounds in turns.\n\n", r.Began, runtime.NumCPU(), r.Rounds)
+	fmt.Fprintf(&out, "%s, %d processors, %d rounds in turns.\n\n",
+		r.Began, runtime.NumCPU(), r.Rounds)
 	out.WriteString("| workload | unit | to reach | ")
 	for _, sys := range systems {
 		out.WriteString(sys.name + " | ")
 	}
-	out.WriteString("Coggo / coglet | Coggo / best peer |\n|---|---|---|" + strings.Repeat("---|", len(systems)+2) + "\n")
+	out.WriteString("Coggo / coglet | Coggo / best peer |\n")
+	out.WriteString("|---|---|---|" + strings.Repeat("---|", len(systems)+2) + "\n")
 	for _, w := range r.Results {
 		fmt.Fprintf(&out, "| %s | %s | %s | ", w.Workload, w.Unit, w.Target)
 		for _, sys := range systems {
@@ -116,7 +121,8 @@ func (r report) markdown() string {
 func (w result) cell(name string) string {
 	text := "–"
 	if samples := w.Samples[name]; len(samples) > 0 {
-		text = fmt.Sprintf("%s (%s … %s)", short(middle(samples)), short(slices.Min(samples)), short(slices.Max(samples)))
+		text = fmt.Sprintf("%s (%s … %s)",
+			short(middle(samples)), short(slices.Min(samples)), short(slices.Max(samples)))
 	} else if w.Errors[name] != "" {
 		text = "failed"
 	}
@@ -133,7 +139,8 @@ func (w result) ratio() string {
 	best := ""
 	for _, sys := range systems {
 		other := w.Samples[sys.name]
-		if sys.name == "coggo" || sys.bound && !strings.HasPrefix(w.Workload, "health, 8") || len(other) == 0 {
+		bound := sys.bound && !strings.HasPrefix(w.Workload, "health, 8")
+		if sys.name == "coggo" || bound || len(other) == 0 {
 			continue
 		}
 		if best == "" || w.Higher == (middle(other) > middle(w.Samples[best])) {
@@ -146,8 +153,8 @@ func (w result) ratio() string {
 	return fmt.Sprintf("%.2f × %s", against(own, w.Samples[best]), best)
 }
 
-// against returns the median of the ratios of each round: so it is not affected while the machine's
-// speed drifts.
+// against returns the median of the ratios of each round. Because a round takes a short time, a
+// drift of the machine's speed does not affect it.
 func against(a, b []float64) float64 {
 	var ratios []float64
 	for i := range min(len(a), len(b)) {

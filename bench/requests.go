@@ -7,36 +7,50 @@ import (
 	"time"
 )
 
+// at64 lets a model run 64 predictions at once.
+var at64 = options{concurrency: 64}
+
+// Each runtime's model that does nothing.
+var (
+	noops      = everyone("Noop", "Noop", "Noop")
+	asyncNoops = everyone("AsyncNoop", "Batched", "AsyncNoop")
+)
+
 // requestWorkloads measure many small predictions.
 var requestWorkloads = []workload{
 	latency("sync latency p50, one client", 0.5, "≤ 0.5 × coglet"),
 	latency("sync latency p90", 0.9, ""),
 	latency("sync latency p99", 0.99, ""),
-	throughput("sync no-op, 1 client", 1, 800, "≥ 3 × coglet", options{}, everyone("Noop", "Noop", "Noop")),
-	work("CPU of the tree for a sync no-op", 1, 800, options{}, everyone("Noop", "Noop", "Noop")),
-	work("CPU of the tree for an async no-op, 32 clients", 32, 2400, options{concurrency: 64}, everyone("AsyncNoop", "Batched", "AsyncNoop")),
-	throughput("async no-op, 8 clients", 8, 1600, "", options{concurrency: 64}, everyone("AsyncNoop", "Batched", "AsyncNoop")),
-	throughput("async no-op, 32 clients", 32, 3000, "≥ 3 × coglet", options{concurrency: 64}, everyone("AsyncNoop", "Batched", "AsyncNoop")),
-	throughput("async no-op, 64 clients", 64, 3000, "", options{concurrency: 64}, everyone("AsyncNoop", "Batched", "AsyncNoop")),
-	throughput("@batch of 16, no-op, 32 clients", 32, 3000, "≥ mosec", options{concurrency: 64}, map[string]string{"coggo": "Batched", "mosec": "Batched16", "floor": "", "bare": ""}),
-	throughput("async sleep(0.05), 64 clients (ideal 1280)", 64, 6400, "≥ 1200", options{concurrency: 64},
-		with(platforms("AsyncSleep"), "mosec", "BatchedSleep", "litserve", "AsyncSleep", "bare", "")),
+	throughput("sync no-op, 1 client", 1, 800, "≥ 3 × coglet", options{}, noops),
+	work("CPU of the tree for a sync no-op", 1, 800, options{}, noops),
+	work("CPU of the tree for an async no-op, 32 clients", 32, 2400, at64, asyncNoops),
+	throughput("async no-op, 8 clients", 8, 1600, "", at64, asyncNoops),
+	throughput("async no-op, 32 clients", 32, 3000, "≥ 3 × coglet", at64, asyncNoops),
+	throughput("async no-op, 64 clients", 64, 3000, "", at64, asyncNoops),
+	throughput("@batch of 16, no-op, 32 clients", 32, 3000, "≥ mosec", at64,
+		map[string]string{"coggo": "Batched", "mosec": "Batched16", "floor": "", "bare": ""}),
+	throughput("async sleep(0.05), 64 clients (ideal 1280)", 64, 6400, "≥ 1200", at64,
+		with(platforms("AsyncSleep"),
+			"mosec", "BatchedSleep", "litserve", "AsyncSleep", "bare", "")),
 	{
 		name: "async sleep(0.05), 64 clients: latency p99", unit: "ms", target: "≤ 75", limit: 75,
-		models: with(platforms("AsyncSleep"), "mosec", "BatchedSleep", "litserve", "AsyncSleep"), options: options{concurrency: 64},
+		models:  with(platforms("AsyncSleep"), "mosec", "BatchedSleep", "litserve", "AsyncSleep"),
+		options: at64,
 		run: func(s *server, b *bench) (float64, int, error) {
 			t := s.load(64, b.n(2560), hello(s))
 			return t.at(0.99), t.wrong, tooManyWrong(t)
 		},
 	},
 	{
-		name: "200-item sync iterator, JSON answer", unit: "ms", target: "≤ 5", limit: 5, models: platforms("Items"),
+		name: "200-item sync iterator, JSON answer", unit: "ms", target: "≤ 5", limit: 5,
+		models: platforms("Items"),
 		run: func(s *server, b *bench) (float64, int, error) {
 			return median(s, b.n(20), `{"input": {"count": 200}}`, `"item 199"`)
 		},
 	},
 	{
-		name: "health, 8 clients", unit: "/s", higher: true, target: "≥ 0.9 × bare", models: with(platforms("Noop"), "bare", ""),
+		name: "health, 8 clients", unit: "/s", higher: true, target: "≥ 0.9 × bare",
+		models: with(platforms("Noop"), "bare", ""),
 		run: func(s *server, b *bench) (float64, int, error) {
 			t := s.load(8, b.n(8000), func() error {
 				body, err := s.get("/health-check")
@@ -49,7 +63,8 @@ var requestWorkloads = []workload{
 		},
 	},
 	{
-		name: "health p99 while the model holds the GIL", unit: "ms", target: "≤ 2", limit: 2, models: platforms("Burn"), rounds: 3,
+		name: "health p99 while the model holds the GIL", unit: "ms", target: "≤ 2", limit: 2,
+		models: platforms("Burn"), rounds: 3,
 		run: func(s *server, b *bench) (float64, int, error) {
 			done := make(chan error, 1)
 			go func() {
@@ -71,7 +86,8 @@ var requestWorkloads = []workload{
 		},
 	},
 	{
-		name: "20,000 log lines, all in order", unit: "ms", target: "≤ 100", limit: 100, models: platforms("Logs"), rounds: 5,
+		name: "20,000 log lines, all in order", unit: "ms", target: "≤ 100", limit: 100,
+		models: platforms("Logs"), rounds: 5,
 		run: func(s *server, b *bench) (float64, int, error) {
 			start := time.Now()
 			answer, err := s.predict(map[string]any{"count": 20000}, "printed")
@@ -104,7 +120,9 @@ func latency(name string, q float64, target string) workload {
 	}
 }
 
-func throughput(name string, clients, n int, target string, o options, models map[string]string) workload {
+func throughput(
+	name string, clients, n int, target string, o options, models map[string]string,
+) workload {
 	return workload{
 		name: name, unit: "/s", higher: true, target: target, models: models, options: o,
 		run: func(s *server, b *bench) (float64, int, error) {
@@ -114,8 +132,8 @@ func throughput(name string, clients, n int, target string, o options, models ma
 	}
 }
 
-// work returns the CPU time per right answer: the cost of a runtime if the machine is too busy to
-// show its speed.
+// work returns the CPU time per right answer. It shows the cost of a runtime even if the machine is
+// too busy to show its speed.
 func work(name string, clients, n int, o options, models map[string]string) workload {
 	return workload{
 		name: name, unit: "ms", models: models, options: o,
@@ -123,12 +141,13 @@ func work(name string, clients, n int, o options, models map[string]string) work
 			before, _ := s.activity()
 			t := s.load(clients, b.n(n), hello(s))
 			after, _ := s.activity()
-			return (after - before) / max(1, float64(len(t.took))), t.wrong, tooManyWrong(t)
+			perAnswer := (after - before) / max(1, float64(len(t.took)))
+			return perAnswer, t.wrong, tooManyWrong(t)
 		},
 	}
 }
 
-// tooManyWrong returns the first error of a load without a right answer.
+// tooManyWrong returns the first error of a load, if not one answer was right.
 func tooManyWrong(t tally) error {
 	if len(t.took) == 0 {
 		return t.first
@@ -136,8 +155,8 @@ func tooManyWrong(t tally) error {
 	return nil
 }
 
-// median returns the median latency of n predictions, one after the other. The body is encoded
-// before, because to encode a large one takes longer than some servers take to answer it.
+// median returns the median latency of n predictions, one after another. The caller has encoded the
+// body, because encoding a large one takes longer than some servers take to answer it.
 func median(s *server, n int, body, want string) (float64, int, error) {
 	t := s.load(1, n, func() error {
 		return s.check(body, want)
@@ -145,7 +164,7 @@ func median(s *server, n int, body, want string) (float64, int, error) {
 	return t.at(0.5), t.wrong, tooManyWrong(t)
 }
 
-// missingLines returns how many of the lines are not in their place.
+// missingLines returns the number of lines that are missing or out of order.
 func missingLines(answer string, count int) (missing int) {
 	at := 0
 	for i := range count {

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -16,7 +17,8 @@ import (
 // streamWorkloads measure server-sent events, which cog 0.16 does not have.
 var streamWorkloads = []workload{
 	{
-		name: "async generator over SSE: time to first token (64 × 4 ms)", unit: "ms", target: "≤ 8", limit: 8,
+		name: "async generator over SSE: time to first token (64 × 4 ms)", unit: "ms",
+		target: "≤ 8", limit: 8,
 		models: each("AsyncTokens", "coggo", "coglet"), options: options{concurrency: 32},
 		run: func(s *server, b *bench) (float64, int, error) {
 			var all []float64
@@ -31,14 +33,16 @@ var streamWorkloads = []workload{
 		},
 	},
 	{
-		name: "sync generator over SSE: yield → client", unit: "ms", target: "≤ 0.5", limit: 0.5, models: each("Stamped", "coggo", "coglet"),
+		name: "sync generator over SSE: yield → client", unit: "ms", target: "≤ 0.5", limit: 0.5,
+		models: each("Stamped", "coggo", "coglet"),
 		run: func(s *server, b *bench) (float64, int, error) {
 			seen, err := s.stream(60)
 			return middle(seen.late), 0, err
 		},
 	},
 	{
-		name: "sync generator over SSE: burst", unit: "tokens/s", higher: true, target: "≥ 15000", limit: 15000, models: each("Burst", "coggo", "coglet"),
+		name: "sync generator over SSE: burst", unit: "tokens/s", higher: true,
+		target: "≥ 15000", limit: 15000, models: each("Burst", "coggo", "coglet"),
 		run: func(s *server, b *bench) (float64, int, error) {
 			const count = 5000
 			start := time.Now()
@@ -47,15 +51,19 @@ var streamWorkloads = []workload{
 		},
 	},
 	{
-		name: "continuous batching, SSE, 32 clients, 4 ms step (ideal 8000)", unit: "tokens/s", higher: true, target: "≥ 7400", limit: 7400,
+		name: "continuous batching, SSE, 32 clients, 4 ms step (ideal 8000)", unit: "tokens/s",
+		higher: true, target: "≥ 7400", limit: 7400,
 		models: each("Engine", "coggo", "coglet"), options: options{concurrency: 32},
 		run: func(s *server, b *bench) (float64, int, error) {
-			return s.batching(func() (int, error) { seen, err := s.stream(64); return seen.tokens, err }, b)
+			return s.batching(func() (int, error) {
+				seen, err := s.stream(64)
+				return seen.tokens, err
+			}, b)
 		},
 	},
 	{
-		name: "continuous batching, JSON, 32 clients, 4 ms step (ideal 8000)", unit: "tokens/s", higher: true,
-		models: platforms("Engine"), options: options{concurrency: 32},
+		name: "continuous batching, JSON, 32 clients, 4 ms step (ideal 8000)", unit: "tokens/s",
+		higher: true, models: platforms("Engine"), options: options{concurrency: 32},
 		run: func(s *server, b *bench) (float64, int, error) {
 			return s.batching(func() (int, error) {
 				answer, err := s.predict(map[string]any{"count": 64}, "token63")
@@ -103,8 +111,9 @@ func (s *server) stream(count int) (out streamed, err error) {
 		return out, err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
-		return out, fmt.Errorf("no stream: %s %s", resp.Status, resp.Header.Get("Content-Type"))
+	kind := resp.Header.Get("Content-Type")
+	if resp.StatusCode != http.StatusOK || !strings.HasPrefix(kind, "text/event-stream") {
+		return out, fmt.Errorf("the answer is not a stream: %s %s", resp.Status, kind)
 	}
 	output := false
 	lines := bufio.NewScanner(resp.Body)
@@ -129,7 +138,7 @@ func (s *server) stream(count int) (out streamed, err error) {
 		}
 	}
 	if out.tokens == 0 && lines.Err() == nil {
-		return out, fmt.Errorf("no output in the stream")
+		return out, errors.New("the stream has no output")
 	}
 	return out, lines.Err()
 }

@@ -21,8 +21,8 @@ type system struct {
 	path    string // of predictions
 	ready   func(s *server) bool
 	command func(model string, port int, o options) (*exec.Cmd, error)
-	slow    bool // takes seconds to start: left out of a quick run
-	bound   bool // a bound of the runtimes, not one of them
+	slow    bool // takes seconds to start, so a quick run leaves it out
+	bound   bool // not a runtime, but a bound for all of them
 }
 
 // options are the settings of a server for a workload.
@@ -34,19 +34,32 @@ type options struct {
 var systems = []*system{
 	{name: "coggo", path: "/predictions", ready: saysReady, command: coggo},
 	{name: "coglet", path: "/predictions", ready: saysReady, command: cogHTTP("coglet")},
-	{name: "fastapi", path: "/predictions", ready: saysReady, command: cogHTTP("fastapi"), slow: true},
-	{name: "mosec", path: "/inference", ready: answers("/"), command: script("mosec", func(port int) []string {
-		return []string{"--address", "127.0.0.1", "--port", strconv.Itoa(port), "--max-request-size", "100000000"}
-	})},
-	{name: "litserve", path: "/predict", slow: true, ready: answers("/health"), command: script("litserve", func(port int) []string {
-		return []string{strconv.Itoa(port)}
-	})},
+	{
+		name: "fastapi", path: "/predictions", slow: true,
+		ready: saysReady, command: cogHTTP("fastapi"),
+	},
+	{
+		name: "mosec", path: "/inference",
+		ready: answers("/"), command: script("mosec", func(port int) []string {
+			return []string{
+				"--address", "127.0.0.1", "--port", strconv.Itoa(port),
+				"--max-request-size", "100000000",
+			}
+		}),
+	},
+	{
+		name: "litserve", path: "/predict", slow: true,
+		ready: answers("/health"), command: script("litserve", func(port int) []string {
+			return []string{strconv.Itoa(port)}
+		}),
+	},
 	{name: "floor", path: "/", ready: answers("/"), command: floorServer, bound: true},
 	{name: "bare", path: "/", ready: answers("/"), command: bareServer, bound: true},
 }
 
 func python(system string) string {
-	path, _ := filepath.Abs("bench/.venv-" + system + "/bin/python") // fails only without a current directory
+	// Abs fails only without a current directory.
+	path, _ := filepath.Abs("bench/.venv-" + system + "/bin/python")
 	return path
 }
 
@@ -79,14 +92,16 @@ func modelDir(class string, o options) (string, error) {
 
 func coggo(model string, port int, o options) (*exec.Cmd, error) {
 	dir, err := modelDir(model, o)
-	args := []string{"--host", "127.0.0.1", "--port", strconv.Itoa(port), "--python", python("coggo")}
+	args := []string{
+		"--host", "127.0.0.1", "--port", strconv.Itoa(port), "--python", python("coggo"),
+	}
 	if o.uploadURL != "" {
 		args = append(args, "--upload-url", o.uploadURL)
 	}
 	return exec.Command("bin/coggo-server", append(args, dir)...), err
 }
 
-// cogHTTP is the server of a cog release, started as the image that `cog build` makes would.
+// cogHTTP starts the server of a release of Cog, as the images of `cog build` do.
 func cogHTTP(name string) func(string, int, options) (*exec.Cmd, error) {
 	return func(model string, port int, o options) (*exec.Cmd, error) {
 		dir, err := modelDir(model, o)
@@ -99,8 +114,10 @@ func cogHTTP(name string) func(string, int, options) (*exec.Cmd, error) {
 		}
 		cmd := exec.Command(python(name), args...)
 		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "PORT="+strconv.Itoa(port), "COG_PREDICT_TYPE_STUB=predict.py:"+model, "COG_LOG_LEVEL=warning", "COG_NO_UPDATE_CHECK=1",
-			"PATH="+filepath.Dir(python(name))+":"+os.Getenv("PATH")) // it starts `python`
+		cmd.Env = append(os.Environ(),
+			"PORT="+strconv.Itoa(port), "COG_PREDICT_TYPE_STUB=predict.py:"+model,
+			"COG_LOG_LEVEL=warning", "COG_NO_UPDATE_CHECK=1",
+			"PATH="+filepath.Dir(python(name))+":"+os.Getenv("PATH")) // coglet starts `python`
 		if o.concurrency > 1 {
 			cmd.Env = append(cmd.Env, "COG_MAX_CONCURRENCY="+strconv.Itoa(o.concurrency))
 		}
@@ -108,10 +125,11 @@ func cogHTTP(name string) func(string, int, options) (*exec.Cmd, error) {
 	}
 }
 
-// buildSchema writes the schema to the place of `cog build`, where coglet reads whether a model
-// streams.
+// buildSchema writes the schema to the file that `cog build` writes, because coglet reads there
+// whether a model streams.
 func buildSchema(dir string) error {
-	schema, err := exec.Command("bin/coggo-server", "schema", "--python", python("coggo"), dir).Output()
+	cmd := exec.Command("bin/coggo-server", "schema", "--python", python("coggo"), dir)
+	schema, err := cmd.Output()
 	if err == nil {
 		err = os.Mkdir(filepath.Join(dir, ".cog"), 0o700)
 	}
@@ -121,9 +139,12 @@ func buildSchema(dir string) error {
 	return err
 }
 
-func script(name string, args func(port int) []string) func(string, int, options) (*exec.Cmd, error) {
+func script(
+	name string, args func(port int) []string,
+) func(string, int, options) (*exec.Cmd, error) {
 	return func(model string, port int, o options) (*exec.Cmd, error) {
-		cmd := exec.Command(python(name), append([]string{"bench/models/" + name + "_models.py"}, args(port)...)...)
+		words := append([]string{"bench/models/" + name + "_models.py"}, args(port)...)
+		cmd := exec.Command(python(name), words...)
 		cmd.Env = append(os.Environ(), "MODEL="+model)
 		return cmd, nil
 	}
@@ -149,13 +170,14 @@ func (sys *system) launch(model string, o options) (*server, error) {
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	s := &server{
-		system: sys, cmd: cmd, wires: wires{address: "127.0.0.1:" + strconv.Itoa(port)}, began: time.Now(),
+		system: sys, cmd: cmd, began: time.Now(),
+		wires: wires{address: "127.0.0.1:" + strconv.Itoa(port)},
 	}
 	return s, cmd.Start()
 }
 
-// lastPort is below the ephemeral ports of the kernel: a connection must not take a port before its
-// server listens.
+// lastPort is below the ephemeral ports of the kernel, so that a connection does not take a port
+// before its server listens.
 var lastPort atomic.Int64
 
 func freePort() (int, error) {
@@ -222,22 +244,26 @@ func answers(path string) func(*server) bool {
 	}
 }
 
-// bareServer is net/http with an empty handler: it shows the cost of the load generator and the
-// loopback.
+// bareServer is net/http with an empty handler. It shows the cost of the load generator and of the
+// loopback interface.
 func bareServer(_ string, port int, _ options) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	return exec.Command(self, "-serve", strconv.Itoa(port)), err
 }
 
-const bareAnswer = `{"status":"READY","output":"hello x","setup":{"started_at":"2026-01-02T03:04:05.000000Z","completed_at":"2026-01-02T03:04:05.100000Z","status":"succeeded","logs":""},"version":{"coggo":"0.1.0","python":"3.11.7"},"concurrency":{"max":1,"current":0}}`
+const bareAnswer = `{"status":"READY","output":"hello x",` +
+	`"setup":{"started_at":"2026-01-02T03:04:05.000000Z",` +
+	`"completed_at":"2026-01-02T03:04:05.100000Z","status":"succeeded","logs":""},` +
+	`"version":{"coggo":"0.1.0","python":"3.11.7"},"concurrency":{"max":1,"current":0}}`
 
 func serveBare(port string) error {
-	return http.ListenAndServe("127.0.0.1:"+port, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	answer := func(w http.ResponseWriter, r *http.Request) {
 		buf := make([]byte, 512)
 		for n := 1; n > 0; {
 			n, _ = r.Body.Read(buf)
 		}
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(bareAnswer))
-	}))
+	}
+	return http.ListenAndServe("127.0.0.1:"+port, http.HandlerFunc(answer))
 }

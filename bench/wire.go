@@ -14,13 +14,13 @@ import (
 	"unsafe"
 )
 
-// wires are the kept-alive connections to one server. net/http's client has two goroutines for each
-// connection: on two processors the switches between them and the caller's took up to half of a
-// short prediction. Here the caller writes and reads.
+// wires are the kept-alive connections to one server. The caller itself writes and reads. Because
+// net/http's client has two goroutines for each connection, the switches between them and the
+// caller's took up to half of a short prediction on two processors.
 type wires struct {
 	address string
 
-	mu       sync.Mutex // guards the rest
+	mu       sync.Mutex // guards the fields below
 	blocking bool
 	idle     []*wire
 }
@@ -38,9 +38,9 @@ const (
 	smallBody   = 64 << 10    // a smaller body is sent with the head
 )
 
-// block makes the connections block in the system call, each in its own thread. Go's way, to sleep
-// in epoll and wake the threads of its runtime for each answer, took 30 µs of the processor that a
-// single client shares with the server.
+// block makes the connections block in the system call, each in its own thread. Go would sleep in
+// epoll and wake the threads of its runtime for each answer. That took 30 µs of the processor that
+// a single client shares with the server.
 func (p *wires) block(blocking bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -88,7 +88,7 @@ func (w *wire) exchange(method string, head []byte, body string) (*http.Response
 	if _, err := w.Write(head); err != nil {
 		return nil, err
 	}
-	raw := unsafe.Slice(unsafe.StringData(body), len(body)) // without a copy of a large one
+	raw := unsafe.Slice(unsafe.StringData(body), len(body)) // does not copy a large body
 	if _, err := w.Write(raw); body != "" && err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func waiting(c *net.TCPConn) (*os.File, error) {
 		return nil, err
 	}
 	limit := syscall.NsecToTimeval(int64(wireTimeout))
-	fd := int(f.Fd()) // which makes it blocking
+	fd := int(f.Fd()) // Fd makes it blocking
 	return f, errors.Join(
 		syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &limit),
 		syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_SNDTIMEO, &limit),

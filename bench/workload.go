@@ -14,10 +14,10 @@ type workload struct {
 	higher bool   // more is better
 	target string // the goal of Coggo
 	limit  float64
-	models map[string]string // by name of the system; other systems can't do this
+	models map[string]string // by name of the system; other systems cannot do this
 	options
-	rounds int // 0: as many as usual
-	// run does one round and returns its figure, and how many answers were wrong.
+	rounds int // 0 stands for the usual number
+	// run does one round, and returns its figure and the number of wrong answers.
 	run func(s *server, b *bench) (figure float64, wrong int, err error)
 	// boots means that run starts the systems itself.
 	boots bool
@@ -108,9 +108,12 @@ func (b *bench) stop() {
 	}
 }
 
-// measure runs a workload: all systems are up, and each round asks one after the other.
+// measure runs a workload. All systems are up, and each round asks one after another.
 func (b *bench) measure(w workload) result {
-	r := result{w.name, w.unit, w.higher, w.target, w.limit, map[string][]float64{}, map[string]int{}, map[string]string{}}
+	r := result{
+		w.name, w.unit, w.higher, w.target, w.limit,
+		map[string][]float64{}, map[string]int{}, map[string]string{},
+	}
 	servers := b.serve(w, &r)
 	rounds := b.rounds
 	if w.rounds > 0 {
@@ -128,7 +131,7 @@ func (b *bench) measure(w workload) result {
 				continue
 			}
 			r.Wrong[sys.name] += wrong
-			if round > 0 { // the first one warms up
+			if round > 0 { // the first one warms the systems up
 				r.Samples[sys.name] = append(r.Samples[sys.name], figure)
 			}
 		}
@@ -139,7 +142,7 @@ func (b *bench) measure(w workload) result {
 	return r
 }
 
-// each is models for several systems that serve the same class.
+// each returns the models of systems that all serve the same class.
 func each(class string, names ...string) map[string]string {
 	models := map[string]string{}
 	for _, name := range names {
@@ -157,5 +160,5 @@ func with(models map[string]string, more ...string) map[string]string {
 
 func platforms(class string) map[string]string { return each(class, "coggo", "coglet", "fastapi") }
 
-// pause waits until a server is idle.
+// pause waits while a server becomes idle.
 func pause(d time.Duration) { time.Sleep(d) }

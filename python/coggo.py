@@ -1,6 +1,7 @@
-"""``python3 -m coggo`` is the command ``coggo-server``.
+"""Makes ``python3 -m coggo`` the command ``coggo-server``.
 
-The model runs in this interpreter, unless another is named.
+The server runs the model in this interpreter, unless ``--python`` or ``$COGGO_PYTHON`` names
+another.
 """
 
 from __future__ import annotations

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import pathlib
+import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -74,6 +75,16 @@ def real_python() -> str:
     startup.
     """
     return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+
+
+def start_error(*words: object, code: int = 1, env: Mapping[str, str] | None = None) -> str:
+    """Run a server that must not start, check its exit code, and return its error."""
+    flags = ["--host", "127.0.0.1", "--port", "0", "--predict", "predict.py:Predictor"]
+    done = subprocess.run(
+        [BINARY, *flags, *map(str, words)], env=env, capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == code, (done.returncode, done.stderr)
+    return done.stderr
 
 
 class Starter:

@@ -233,7 +233,10 @@ def kills(server: Server, receiver: Receiver, count: int) -> list[float]:
         begin = time.monotonic()
         assert server.ended(f"kill{n}")["status"] == "failed"
         late.append(time.monotonic() - begin)
-    until("all were told", lambda: len({body["id"] for body in list(receiver.got)}) == count)
+    until(
+        "the receiver has every end",
+        lambda: len({body["id"] for body in list(receiver.got)}) == count,
+    )
     assert len(receiver.got) == count, "one terminal event for each"
     return late
 
@@ -322,7 +325,7 @@ def owed(server: Server, receiver: Receiver, count: int) -> list[str]:
         thread.start()
     for thread in threads:
         thread.join()
-    until("each was told", lambda: len(told) == count, 120)
+    until("the receiver has every end", lambda: len(told) == count, 120)
     return [id for id, times in told.items() if times != 1]
 
 

@@ -307,9 +307,9 @@ def owed(start: Callable[..., Server], mib: int, *flags: str) -> Row:
             assert answer.json["status"] == "succeeded"
         row = watch.row(mib * MIB)
         sink.answers.set()
-        until("all were told", lambda: len(sink.told) == mib, 120)
+        until("the receiver has every end", lambda: len(sink.told) == mib, 120)
         outbox = server.spool() / "outbox"
-        until("nothing is owed any more", lambda: not list(outbox.iterdir()), 120)
+        until("everything is delivered", lambda: not list(outbox.iterdir()), 120)
     return row
 
 
@@ -332,7 +332,7 @@ def files(start: Callable[..., Server], mib: int) -> Row:
             "/v1/predictions/it/stream",
         ):
             assert read(server, path) > mib * MIB
-        until("it was told", lambda: sink.told, 120)
+        until("the receiver has the end", lambda: sink.told, 120)
     return watch.row(mib * MIB)
 
 

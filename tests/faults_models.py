@@ -16,7 +16,7 @@ from waiting import until
 ASYNC = {"Prefer": "respond-async"}
 TERMINAL = ("succeeded", "failed", "canceled")
 
-#: Yields and prints, then does what ``deed`` says. ``gate`` is a file that it waits for.
+#: Yields and prints, then does what ``action`` says. ``gate`` is a file that it waits for.
 MODEL = model_source("faults/models")
 
 ASYNC_MODEL = model_source("faults/models_async")

@@ -1,4 +1,4 @@
-"""An HTTP/2 client with prior knowledge, which can be slow, odd and hostile."""
+"""An HTTP/2 client with prior knowledge that can be slow, odd and hostile."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from hyperframe.frame import Frame, HeadersFrame
 
 from http_harness import Answer
 
-#: What a client sends before its first frame.
+#: The bytes that a client sends before its first frame.
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 
 class Stream:
-    """What came of one request until now."""
+    """The state of one request."""
 
     def __init__(self, id: int) -> None:
         self.id = id
         self.headers: dict[str, str] = {}
-        self.body = b""
+        self.body = bytearray()  # grows in place, where bytes would be copied for each frame
         self.ended = False
         self.reset: int | None = None
 
@@ -38,12 +38,12 @@ class Stream:
         return int(self.headers.get(":status", 0))
 
     def answer(self) -> Answer:
-        return Answer(self.status, self.headers, self.body)
+        return Answer(self.status, self.headers, bytes(self.body))
 
 
 class Http2:
-    """One connection. ``window`` is how much of each answer is taken unasked; it is renewed as long
-    as ``takes`` says so.
+    """One connection. ``window`` is the flow-control window of each answer. It is renewed while
+    ``takes`` says so.
     """
 
     def __init__(
@@ -68,13 +68,13 @@ class Http2:
         self.send()
 
     def send(self, more: bytes = b"") -> None:
-        """Send what is due, and ``more``."""
+        """Send all pending data, and ``more``."""
         try:
             self.socket.sendall(self.h2.data_to_send() + more)
         except (
             BrokenPipeError,
             ConnectionResetError,
-        ):  # what the server said before it hung up is still to be read
+        ):  # the data that the server sent before it hung up can still be read
             self.closed = True
 
     def open(
@@ -85,8 +85,8 @@ class Http2:
         end: bool = True,
         authority: str | None = None,
     ) -> Stream:
-        """Send the head of a request; the headers are sent as they are. ``end`` says that there is
-        no body.
+        """Send the head of a request, with the headers unchanged. ``end`` says that there is no
+        body.
         """
         stream = Stream(self.h2.get_next_available_stream_id())
         self.streams[stream.id] = stream
@@ -106,7 +106,7 @@ class Http2:
         return [(":method", method), (":scheme", "http"), *host, (":path", path), *headers]
 
     def body(self, stream: Stream, data: bytes, end: bool = True) -> None:
-        """Send a body as fast as the server takes it, or as much as it takes before it answers."""
+        """Send a body as fast as the server reads it, and stop when it answers."""
         while data and not (stream.ended or self.closed or stream.reset is not None):
             room = min(
                 self.h2.local_flow_control_window(stream.id),
@@ -138,11 +138,11 @@ class Http2:
         return stream
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
-        """One request and its answer."""
+        """Send one request and return its answer."""
         return self.finish(self.begin(method, path, body, **headers))
 
     def finish(self, stream: Stream) -> Answer:
-        """The answer on a stream, once it is whole."""
+        """Return the answer on a stream, once it is complete."""
         self.until(lambda: stream.ended)
         assert stream.ended, (
             f"no answer: reset {stream.reset}, goaway {self.goaway}, closed {self.closed}"
@@ -154,7 +154,7 @@ class Http2:
         self.send()
 
     def until(self, done: Callable[[], Any]) -> None:
-        """Read until something is so, or until nothing more can come."""
+        """Read until a condition holds, or until nothing more can come."""
         while not done() and self.receive():
             pass
 
@@ -163,7 +163,7 @@ class Http2:
         assert self.closed
 
     def receive(self) -> bool:
-        """Read something; False when the server has hung up."""
+        """Read some data; return False when the server has hung up."""
         try:
             data = self.socket.recv(65536)
         except ConnectionResetError:
@@ -201,7 +201,7 @@ class Http2:
             self.h2.increment_flow_control_window(size)
 
     def close(self) -> None:
-        """Disconnect, even if more is due."""
+        """Disconnect, even if data is pending."""
         self.socket.close()
 
     def __enter__(self) -> Http2:
@@ -217,9 +217,7 @@ class Http2:
 
 
 class Raw:
-    """A connection that sends frames as they are given, whatever they mean, and reads what comes
-    back.
-    """
+    """A connection that sends any frames unchanged, and reads the answers."""
 
     def __init__(self, port: int, start: bytes = PREFACE + b"\0\0\0\4\0\0\0\0\0") -> None:
         self.frames: list[Frame] = []
@@ -230,7 +228,7 @@ class Raw:
         self.socket.sendall(start)
 
     def block(self, method: str, path: str, headers: Sequence[tuple[str, str]] = ()) -> bytes:
-        """The headers of a request, encoded."""
+        """The encoded headers of a request."""
         head = [
             (":method", method),
             (":scheme", "http"),
@@ -249,7 +247,7 @@ class Raw:
         return bytes(frame.serialize())
 
     def send(self, data: bytes) -> bool:
-        """False when the server has hung up before it took all."""
+        """Send data; return False when the server hung up before it read everything."""
         try:
             self.socket.sendall(data)
         except (BrokenPipeError, ConnectionResetError):
@@ -257,7 +255,7 @@ class Raw:
         return True
 
     def receive(self) -> bool:
-        """Read something; False when the server has hung up."""
+        """Read some data; return False when the server has hung up."""
         try:
             more = self.socket.recv(65536)
         except ConnectionResetError:
@@ -273,7 +271,7 @@ class Raw:
         return bool(more)
 
     def until_closed(self) -> list[Frame]:
-        """Everything that came until the server hung up."""
+        """Return everything that arrived until the server hung up."""
         while self.receive():
             pass
         return self.frames

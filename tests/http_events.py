@@ -23,7 +23,7 @@ class Event(NamedTuple):
 
 
 class Stream:
-    """An open answer. Iterating gives its events; comments are kept aside."""
+    """An open answer. Iterating gives its events; comments are kept separately."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Stream:
         assert not fields, f"half an event: {fields}"
 
     def until(self, name: str) -> list[Event]:
-        """The events up to the next one called ``name``."""
+        """Return the events up to the next one named ``name``."""
         seen = []
         for event in self:
             seen.append(event)

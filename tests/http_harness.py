@@ -43,7 +43,7 @@ def processes(mark: str) -> list[int]:
     for directory in pathlib.Path("/proc").glob("[0-9]*"):
         try:
             environment = (directory / "environ").read_bytes()
-        except OSError:  # it has ended meanwhile
+        except OSError:  # it ended meanwhile
             continue
         if mark.encode() in environment.split(b"\0") and alive(int(directory.name)):
             found.append(int(directory.name))
@@ -109,7 +109,7 @@ class Server:
         self.port = 0
 
     def log(self) -> str:
-        """Return all that the server and the model have written."""
+        """Return all output of the server and the model."""
         size = os.fstat(self._log.fileno()).st_size
         return os.pread(self._log.fileno(), size, 0).decode("utf-8", "replace")
 
@@ -127,7 +127,7 @@ class Server:
         return until(f"it says {msg}", lambda: self.lines(msg))[0]  # type: ignore[no-any-return]
 
     def memory(self, kind: str = "VmHWM") -> int:
-        """Return the most bytes that the server itself has used; with VmRSS, those it uses now."""
+        """Return the peak memory of the server process in bytes, or with VmRSS the current one."""
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.split(f"{kind}:")[1].split()[0]) << 10
 
@@ -198,7 +198,7 @@ class Server:
             pids = [int(c) for f in children for c in f.read_text().split()]
             return next(
                 (p for p in pids if is_runner(p)), 0
-            )  # the others are what a runner left behind
+            )  # the others are processes that a runner left behind
 
         return int(until("there is a runner", find))
 
@@ -212,7 +212,7 @@ class Server:
         return [path for path in self._given.glob("coggo-inputs-*/*") if path.is_dir()]
 
     def temporary_files(self) -> set[pathlib.Path]:
-        """Return the files that the model has made in its temporary directory."""
+        """Return the files that the model made in its temporary directory."""
         found = (path for path in self.temporary.rglob("*") if path.is_file())
         return {
             path
@@ -308,8 +308,8 @@ def write_reply(handler: http.server.BaseHTTPRequestHandler, reply: Reply) -> No
 
 
 class Receiver:
-    """Remembers every webhook. ``answer(n)`` may return a status, a whole reply, None to hang up,
-    or wait.
+    """Keeps every webhook. ``answer(n)`` returns a status, a whole reply, or None to hang up, and
+    may wait.
     """
 
     def __init__(self, host: str = "127.0.0.1") -> None:

@@ -34,12 +34,12 @@ class Peer(http.server.ThreadingHTTPServer):
     def close(self) -> None:
         """Stop, and close every connection.
 
-        Another test's server that retries its own receiver may have met this one on the same
-        port, and would keep its connection for long.
+        A server of another test that retries its own receiver may have reached this one on the same
+        port, and would keep the connection for long.
         """
         self.shutdown()
         self.server_close()
         self._thread.join()
         for connection in list(self._connections):
-            with contextlib.suppress(OSError):  # it has ended meanwhile
+            with contextlib.suppress(OSError):  # it ended meanwhile
                 connection.shutdown(socket.SHUT_RDWR)

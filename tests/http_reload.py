@@ -1,4 +1,4 @@
-"""A model that a test changes while it is served with ``--reload``."""
+"""A model that a test edits while ``--reload`` serves it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Predictor(BasePredictor):
     def predict(self, name: str) -> str:
         return "{word} " + name
 """
-#: Runs until there is a file beside the model whose name it is given.
+#: Runs until a file with the given name exists next to the model.
 SLOW = model_source("http/reload_slow")
 NEW = """
 from cog import BasePredictor
@@ -28,7 +28,7 @@ class Predictor(BasePredictor):
 
 
 class Model:
-    """A served model that a test works on."""
+    """A served model that a test edits."""
 
     def __init__(
         self, start: Starter, directory: pathlib.Path, *flags: str, **options: Any
@@ -47,7 +47,7 @@ class Model:
         return self.server.health()["setup"]["started_at"]
 
     def saved(self, text: str, name: str = "predict.py", status: str = "READY") -> Any:
-        """Save a file and wait until the model was loaded with it. Returns the health then."""
+        """Save a file, wait until the server loaded the model with it, and return the health."""
         before = self.started()
         self.save(text, name)
         return self.reloaded(before, status)
@@ -71,7 +71,7 @@ def inputs(server: Server) -> set[str]:
 
 
 def asked(server: Server, input: dict[str, Any]) -> tuple[threading.Thread, list[Answer]]:
-    """Start a prediction in a thread that waits for it."""
+    """Start a prediction, with a thread that waits for it."""
     answers: list[Answer] = []
     thread = threading.Thread(target=lambda: answers.append(server.predict(input)))
     thread.start()

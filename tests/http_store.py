@@ -1,4 +1,4 @@
-"""A server of files that takes uploads, programmed by the tests."""
+"""A file server that accepts uploads and that the tests program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A terminal for a server that a person starts by hand."""
+"""A terminal, as for a server that a person starts by hand."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Terminal:
 
     @property
     def shown(self) -> str:
-        """Return all that the process has written."""
+        """Return all output of the process."""
         return self._read.decode("utf-8", "replace")
 
     def wait(self, text: str, seconds: float = 30) -> None:
@@ -45,7 +45,7 @@ class Terminal:
             if select.select([self._master], [], [], 0.2)[0]:
                 try:
                     self._read += os.read(self._master, 65536)
-                except OSError:  # the other side is closed
+                except OSError:  # the process closed its side
                     self.process.wait(20)
                     assert re.search(text, self.shown), f"no {text!r} in {self.shown!r}"
 

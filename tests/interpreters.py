@@ -1,4 +1,4 @@
-"""The Python versions of this machine, and the answers of a script in each of them."""
+"""Finds the Python versions of this machine, and runs a script in each of them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def interpreter(minor: int) -> str | None:
 
 
 def _path_without_shims() -> str:
-    """A shim of pyenv is there for versions too that are not active, and fails."""
+    """Without shims of pyenv, which exist for inactive versions too and fail for those."""
     return os.pathsep.join(
         p for p in os.environ["PATH"].split(os.pathsep) if not p.endswith("shims")
     )
@@ -51,15 +51,15 @@ def start(python: str, *command: str, **options: Any) -> subprocess.Popen[str]:
     }
     env = {**os.environ, "PYTHONPATH": str(ROOT / "python"), "PYTHONDONTWRITEBYTECODE": "1"}
     if os.access("/dev/shm", os.W_OK):
-        env["TMPDIR"] = "/dev/shm"  # many small files, gone in a moment
+        env["TMPDIR"] = "/dev/shm"  # many small files that are removed soon
     return subprocess.Popen([python, "-W", "error", *command], env=env, **{**pipes, **options})
 
 
 def ask_all(
     script: pathlib.Path, question: Any, *arguments: str, pythons: dict[str, str] | None = None
 ) -> dict[str, Any]:
-    """The answers of a script that reads JSON and writes JSON, by version; the interpreters run
-    side by side.
+    """Return the answers of a script that reads and writes JSON, by version; the interpreters run
+    in parallel.
     """
     running = {
         v: start(python, str(script), *arguments) for v, python in (pythons or every()).items()

@@ -23,14 +23,14 @@ def listening() -> set[str]:
     for fd in os.listdir("/proc/self/fd"):
         try:
             own.add(os.readlink(f"/proc/self/fd/{fd}"))
-        except FileNotFoundError:  # the one that lists the directory
+        except FileNotFoundError:  # the descriptor that lists the directory
             continue
     return own & waiting
 
 
 @contextlib.contextmanager
 def no_leftovers() -> Iterator[None]:
-    """Check at the end that every process, thread and port was there at the beginning."""
+    """Check at the end that every process, thread and port existed at the beginning."""
     mark = f"COGGO_TEST_FILE={uuid.uuid4().hex}"
     name, _, value = mark.partition("=")
     threads, ports = set(threading.enumerate()), listening()

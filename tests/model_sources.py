@@ -1,4 +1,4 @@
-"""The sources of the models that tests give to a server of their own."""
+"""The sources of models that tests give to their servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs tests in new Linux namespaces, with mounts and a network of their own."""
+"""Runs tests in new Linux namespaces, with separate mounts and a separate network."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run_inside(name: str) -> None:
     """Run the tests of ``tests/http/inside/{name}`` in new namespaces; they must pass."""
     if not _possible():
         pytest.skip(
-            "this machine lets nobody make namespaces: unshare --map-root-user --mount --net"
+            "this machine does not allow new namespaces: unshare --map-root-user --mount --net"
         )
     root = pathlib.Path(__file__).resolve().parents[1]
     command = [
@@ -42,15 +42,16 @@ def run_inside(name: str) -> None:
         "-p",
         "no:xdist",
     ]
-    with tempfile.TemporaryDirectory() as own:  # others sweep the one that pytest takes by itself
+    # Other runs of pytest clean up its default directory.
+    with tempfile.TemporaryDirectory() as own:
         command += [f"--basetemp={own}/pytest", f"tests/http/inside/{name}"]
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=50)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def loopback(*addresses: str) -> None:
-    """Bring up the loopback interface of a new network, with more addresses than its own; inside
-    only.
+    """Bring up the loopback interface of a new network, with additional addresses. Only for use
+    inside of namespaces.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         set_flags, set_address, is_up = 0x8914, 0x8916, 1

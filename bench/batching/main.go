@@ -40,10 +40,11 @@ func main() {
 	server := flag.String("server", "bin/coggo-server", "the server")
 	python := flag.String("python", "python3", "an interpreter with numpy")
 	plot := flag.String("plot", "docs/continuous-batching.svg", "where the plot goes")
-	seconds := flag.Float64("seconds", 4, "how long each number of clients is measured in each round")
-	rounds := flag.Int("rounds", 3, "how often, interleaved; medians count")
+	seconds := flag.Float64("seconds", 4, "seconds for each number of clients in each round")
+	rounds := flag.Int("rounds", 3, "rounds, interleaved; the table has the medians")
 	flag.Parse()
-	if err := run(*server, *python, *plot, time.Duration(*seconds*float64(time.Second)), *rounds); err != nil {
+	length := time.Duration(*seconds * float64(time.Second))
+	if err := run(*server, *python, *plot, length, *rounds); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -57,7 +58,7 @@ func run(server, python, plot string, length time.Duration, rounds int) error {
 	defer stop()
 	url := "http://" + address + "/predictions"
 	found := make([][]result, len(levels))
-	for round := range rounds + 1 { // the first one warms up
+	for round := range rounds + 1 { // the first one warms the model up
 		for i, clients := range levels {
 			r, err := measure(url, pid, clients, length)
 			if err != nil {
@@ -73,16 +74,18 @@ func run(server, python, plot string, length time.Duration, rounds int) error {
 		slices.SortFunc(found[i], func(a, b result) int { return int(a.rate - b.rate) })
 		results[i] = found[i][len(found[i])/2]
 		r, one := results[i], results[0]
-		fmt.Printf("clients %2d  tokens/s %6.0f  (%.0f to %.0f)  × one client %5.1f  per CPU second %6.0f  × one client %5.1f  first token %s\n",
-			r.clients, r.rate, found[i][0].rate, found[i][len(found[i])-1].rate, r.rate/one.rate, r.perCPU, r.perCPU/one.perCPU,
-			r.first.Round(10*time.Microsecond))
+		fmt.Printf("clients %2d  tokens/s %6.0f  (%.0f to %.0f)  × one client %5.1f"+
+			"  per CPU second %6.0f  × one client %5.1f  first token %s\n",
+			r.clients, r.rate, found[i][0].rate, found[i][len(found[i])-1].rate, r.rate/one.rate,
+			r.perCPU, r.perCPU/one.perCPU, r.first.Round(10*time.Microsecond))
 	}
 	return os.WriteFile(plot, draw(results), 0o644)
 }
 
 // start runs the server and waits until it is ready.
 func start(server, python string) (address string, pid int, stop func(), err error) {
-	cmd := exec.Command(server, "--host", "127.0.0.1", "--port", "0", "--python", python, "--log-format", "text", "examples/continuous-batching")
+	cmd := exec.Command(server, "--host", "127.0.0.1", "--port", "0", "--python", python,
+		"--log-format", "text", "examples/continuous-batching")
 	out, err := cmd.StderrPipe()
 	if err != nil {
 		return "", 0, nil, err
@@ -111,11 +114,12 @@ func start(server, python string) (address string, pid int, stop func(), err err
 		}
 	}
 	stop()
-	return "", 0, nil, errors.New("the server ended before it was ready; does its Python have numpy?")
+	return "", 0, nil, errors.New("the server exited before it was ready: has its Python numpy?")
 }
 
-// measure lets clients stream one prediction after the other and counts what arrives within length.
-// It reads all of them to their ends, so that the next measurement begins with an empty batch.
+// measure lets clients stream one prediction after another, and counts the tokens that arrive
+// within length. It reads all predictions to their ends, so that the next measurement begins with
+// an empty batch.
 func measure(url string, pid, clients int, length time.Duration) (result, error) {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
 	counts, errs := make([]int, clients), make([]error, clients)
@@ -142,7 +146,10 @@ func measure(url string, pid, clients int, length time.Duration) (result, error)
 	waits := slices.Concat(firsts...)
 	slices.Sort(waits)
 	return result{
-		clients: clients, rate: float64(sum) / length.Seconds(), perCPU: float64(len(waits)*tokens) / used.Seconds(), first: waits[len(waits)/2],
+		clients: clients,
+		rate:    float64(sum) / length.Seconds(),
+		perCPU:  float64(len(waits)*tokens) / used.Seconds(),
+		first:   waits[len(waits)/2],
 	}, errors.Join(errs...)
 }
 
@@ -152,7 +159,8 @@ func cpuTime(pid int) time.Duration {
 	if err != nil {
 		return 0
 	}
-	const user, system, tick = 11, 12, 10 * time.Millisecond // counted behind the name, see proc(5)
+	// The fields are counted after the name, see proc(5).
+	const user, system, tick = 11, 12, 10 * time.Millisecond
 	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
 	sum := 0
 	for _, i := range []int{user, system} {
@@ -162,9 +170,13 @@ func cpuTime(pid int) time.Duration {
 	return time.Duration(sum) * tick
 }
 
-// stream reads one prediction and adds the tokens that come before end to count.
-func stream(client *http.Client, url string, seed int, end time.Time, count *int) (first time.Duration, err error) {
-	body := fmt.Sprintf(`{"input": {"prompt": "The ", "max_tokens": %d, "seed": %d}}`, tokens, seed)
+// stream reads one prediction, and adds the tokens that arrive before end to count. It returns the
+// time until the first token.
+func stream(
+	client *http.Client, url string, seed int, end time.Time, count *int,
+) (first time.Duration, err error) {
+	const input = `{"input": {"prompt": "The ", "max_tokens": %d, "seed": %d}}`
+	body := fmt.Sprintf(input, tokens, seed)
 	r, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
 		return 0, err

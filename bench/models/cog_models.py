@@ -1,5 +1,5 @@
-"""The models of the benchmark for every runtime that serves Cog models. Each workload serves one of
-these classes.
+"""The benchmark's models for all runtimes that serve Cog models. Each workload serves one of these
+classes.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ class Ended(BasePredictor):
 
 
 class Burn(BasePredictor):
-    """Holds the interpreter's lock for as long as it can."""
+    """Holds the interpreter's lock for ``seconds``."""
 
     def predict(self, seconds: float) -> str:
         end = time.time() + seconds
@@ -65,7 +65,7 @@ class Items(BasePredictor):
 
 
 class Burst(BasePredictor):
-    """Tokens as fast as they can be yielded; the last one says when it was."""
+    """Yields tokens as fast as possible. The last one contains the time of its yield."""
 
     @streaming
     def predict(self, count: int) -> Iterator[str]:
@@ -75,7 +75,7 @@ class Burst(BasePredictor):
 
 
 class Stamped(BasePredictor):
-    """Tokens that say when they were yielded, 5 ms apart."""
+    """Yields tokens 5 ms apart. Each contains the time of its yield."""
 
     @streaming
     def predict(self, count: int) -> Iterator[str]:
@@ -96,9 +96,8 @@ class AsyncTokens(BasePredictor):
 
 
 class Engine(BasePredictor):
-    """Continuous batching: a step every 4 ms makes a token for each request that is there, whenever
-    it came. As on a GPU, the next step does not wait until the tokens of the last one have been
-    sent.
+    """Continuous batching: every 4 ms, a step makes a token for each current request, whenever it
+    came. As on a GPU, the next step does not wait until the tokens of the last one have been sent.
     """
 
     async def setup(self) -> None:

@@ -1,4 +1,4 @@
-"""The model that does nothing, in a file that imports nothing: a cold start is not to measure
+"""The model that does nothing. Its file imports only ``cog``, so that a cold start does not measure
 asyncio.
 """
 

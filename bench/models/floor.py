@@ -1,5 +1,5 @@
-"""The least that a runner of the protocol can do: read a request, write an answer, and say so. No
-checks, no logs.
+"""The least that a runner with the file protocol can do: read a request, write an answer, and
+signal the server. It does not check or log anything.
 """
 
 import json
@@ -13,12 +13,12 @@ sys.path.insert(0, "python")
 
 from cog.internal.wire.inotify import let_others_run, watch  # noqa: E402
 
-AWAKE = 0.0005  # seconds for which both sides look for the next message before they sleep
+AWAKE = 0.0005  # seconds for which both sides poll for the next message before they sleep
 
 names = watch(directory)
 print("ready", flush=True)
 last = 0.0
-sleeping = set()  # requests that wait for their cancel
+sleeping = set()  # the requests that wait for their cancel
 while True:
     requests = []
     for name in names.wait(last + AWAKE) or ():

@@ -1,4 +1,4 @@
-"""The same work for LitServe: MODEL says which."""
+"""The same work for LitServe. The variable MODEL names the class."""
 
 import asyncio
 import os

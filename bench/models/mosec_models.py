@@ -1,4 +1,4 @@
-"""The same work for mosec: MODEL says which."""
+"""The same work for mosec. The variable MODEL names the class."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""Models that yield the moment of each yield, in nanoseconds: see bench/stream."""
+"""Models that yield the time of each yield, in nanoseconds since the epoch. See bench/stream."""
 
 import asyncio
 import time

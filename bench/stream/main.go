@@ -1,5 +1,5 @@
-// Command stream reads predictions of bench/models/tokens.py as server-sent events and prints how
-// many chunks came in a second, and how long each took from its yield to this client.
+// Command stream reads predictions of bench/models/tokens.py as server-sent events. It prints the
+// number of chunks per second, and the time of a chunk from its yield to this client.
 package main
 
 import (
@@ -50,8 +50,10 @@ func main() {
 	at := func(q float64) float64 {
 		return float64(late[int(q*float64(len(late)-1))]) / float64(time.Millisecond)
 	}
-	fmt.Printf("streams %d  chunks %d of %d  yield to client p50 %.3f ms  p90 %.3f ms  p99 %.3f ms  %.0f/s\n",
-		*streams, len(late), *streams**count, at(.5), at(.9), at(.99), float64(len(late))/took.Seconds())
+	fmt.Printf("streams %d  chunks %d of %d"+
+		"  yield to client p50 %.3f ms  p90 %.3f ms  p99 %.3f ms  %.0f/s\n",
+		*streams, len(late), *streams**count,
+		at(.5), at(.9), at(.99), float64(len(late))/took.Seconds())
 }
 
 // read follows one prediction to its end.
@@ -81,7 +83,7 @@ func read(url, body string) (s seen) {
 	return s
 }
 
-// yielded returns the time that stands in a chunk.
+// yielded returns the time in a chunk.
 func yielded(line []byte) (time.Time, bool) {
 	rest, ok := bytes.CutPrefix(line, []byte(`data: {"chunk":"`))
 	if !ok {

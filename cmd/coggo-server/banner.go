@@ -18,9 +18,11 @@ import (
 	"github.com/coggo/coggo/internal/supervisor"
 )
 
-// printBanner shows on a terminal how long setup takes, and then what to do with the model, or about it.
-// The caller must call end.
-func printBanner(c *console, s *supervisor.Supervisor, config Config, address net.Addr) (end func()) {
+// printBanner shows on a terminal how long setup takes. Then it shows how to use the model, or how
+// to fix it. The caller must call end.
+func printBanner(
+	c *console, s *supervisor.Supervisor, config Config, address net.Addr,
+) (end func()) {
 	done := make(chan struct{})
 	var ended sync.WaitGroup
 	ended.Go(func() {
@@ -43,8 +45,12 @@ func printBanner(c *console, s *supervisor.Supervisor, config Config, address ne
 	}
 }
 
-// printBannerOnce is printBanner for one setup, unless renewed or done comes before it has ended.
-func printBannerOnce(c *console, s *supervisor.Supervisor, config Config, address net.Addr, renewed, done <-chan struct{}) {
+// printBannerOnce is printBanner for one setup. It shows nothing if renewed or done is closed
+// before setup has ended.
+func printBannerOnce(
+	c *console, s *supervisor.Supervisor, config Config, address net.Addr,
+	renewed, done <-chan struct{},
+) {
 	stop := c.timer("setting up the model")
 	defer stop()
 	ticker := time.NewTicker(tick)
@@ -63,14 +69,16 @@ func printBannerOnce(c *console, s *supervisor.Supervisor, config Config, addres
 	health := s.Health(context.Background())
 	switch {
 	case health.Status == pool.SetupFailed:
-		_, _ = c.Write([]byte(whatNext(config, address))) // nobody to tell
+		_, _ = c.Write([]byte(whatNext(config, address))) // a failed write can't be reported
 	case err == nil && health.Max > 0:
 		_, _ = c.Write([]byte(banner(config, address, document, health.Max, took)))
 	}
 }
 
-// banner says where the model is, who can reach it, what it takes, and how to try it.
-func banner(c Config, address net.Addr, document *schema.Document, slots int, took time.Duration) string {
+// banner says where the model is, who can reach it, which inputs it takes, and how to try it.
+func banner(
+	c Config, address net.Addr, document *schema.Document, slots int, took time.Duration,
+) string {
 	at := urlOf(address)
 	many := "1 prediction at a time"
 	if slots > 1 {
@@ -87,11 +95,13 @@ func banner(c Config, address net.Addr, document *schema.Document, slots int, to
 %s
   curl -s -X POST %s%s -H 'Content-Type: application/json' -d %s
 %s
-`, version, filepath.Base(c.ModelDir), c.Model.Predict, at, took.Seconds(), many, audience(c, address), at,
-		signatureOf(document).table("  "), quoted(at+"/predictions"), authorization(c), body, inWords(amiss))
+`, version, filepath.Base(c.ModelDir), c.Model.Predict, at, took.Seconds(), many,
+		audience(c, address), at,
+		signatureOf(document).table("  "), quoted(at+"/predictions"), authorization(c), body,
+		inWords(amiss))
 }
 
-// whatNext says what somebody can do whose model has failed in setup: the error is above it.
+// whatNext says what the author of a model can do after a failed setup. The error is above it.
 func whatNext(c Config, address net.Addr) string {
 	remedy := "Press Ctrl-C, fix the error above, and start the server again."
 	if c.Reload {
@@ -107,7 +117,7 @@ func whatNext(c Config, address net.Addr) string {
 `, remedy, checkLine(c), urlOf(address))
 }
 
-// checkLine is the command that checks the model, with what was said of it here.
+// checkLine returns the command that checks this model, with the same settings.
 func checkLine(c Config) string {
 	words := []string{os.Args[0], "check", c.ModelDir}
 	if !host.Exists(filepath.Join(c.ModelDir, "cog.yaml")) {
@@ -122,16 +132,18 @@ func checkLine(c Config) string {
 	return strings.Join(words, " ")
 }
 
-// urlOf is where this machine reaches a listener.
+// urlOf returns the URL of a listener on this machine.
 func urlOf(address net.Addr) string {
 	host, port, _ := net.SplitHostPort(address.String()) // a listener's address has both
-	if ip := net.ParseIP(host); ip != nil && (ip.IsUnspecified() || ip.Equal(net.IPv4(127, 0, 0, 1)) || ip.Equal(net.IPv6loopback)) {
+	ip := net.ParseIP(host)
+	v4 := net.IPv4(127, 0, 0, 1)
+	if ip != nil && (ip.IsUnspecified() || ip.Equal(v4) || ip.Equal(net.IPv6loopback)) {
 		host = "localhost"
 	}
 	return (&url.URL{Scheme: "http", Host: net.JoinHostPort(host, port)}).String()
 }
 
-// audience is who can use a server.
+// audience says who can use the server.
 func audience(c Config, address net.Addr) string {
 	host, port, _ := net.SplitHostPort(address.String())
 	who, token := "everyone who can reach this host on port "+port, ", without a token"
@@ -147,8 +159,8 @@ func audience(c Config, address net.Addr) string {
 	return who + token
 }
 
-// authorization is the header that a server with a token wants, as a shell makes it. The token
-// itself is never shown.
+// authorization returns the header that a server with a token requires, for a shell. It never shows
+// the token itself.
 func authorization(c Config) string {
 	switch {
 	case c.AuthTokenFile != "":
@@ -160,10 +172,10 @@ func authorization(c Config) string {
 	}
 }
 
-// plainWord matches a word that means the same to a shell without quotes.
+// plainWord matches a word that needs no quotes in a shell.
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
 
-// quoted is a string as one word of a shell.
+// quoted returns s as one word of a shell.
 func quoted(s string) string {
 	if plainWord.MatchString(s) {
 		return s

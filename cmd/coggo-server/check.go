@@ -21,14 +21,14 @@ type checkCommand struct {
 	Strict bool `help:"Fail on warnings too: they name what is odd in the model but works."`
 }
 
-// Help stands below the flags.
+// Help returns the text below the flags.
 func (c *checkCommand) Help() string {
 	return `It imports the model, checks every input, default and output type, runs setup() and healthcheck(), and stops.
 
 Exit codes: 0 all is well, 1 there are problems, or with --strict warnings, 130 interrupted.`
 }
 
-// Run is the command.
+// Run runs the command.
 func (c *checkCommand) Run(status *int) error {
 	if err := c.complete(); errors.As(err, new(manifestError)) {
 		reportProblems(status, "cog.yaml\n"+err.Error())
@@ -59,7 +59,8 @@ func (c *checkCommand) Run(status *int) error {
 		return nil
 	}
 	document, _ := s.supervisor.Schema()
-	warnings := slices.Concat(s.supervisor.SetupResult().Warnings, exampleWarnings(c.ModelDir, document))
+	warnings := slices.Concat(
+		s.supervisor.SetupResult().Warnings, exampleWarnings(c.ModelDir, document))
 	if len(warnings) > 0 {
 		row("warnings", "%s", indented(strings.Join(warnings, "\n")))
 	}
@@ -86,12 +87,12 @@ func reportProblems(status *int, text string) {
 	row("result", "the model can't be served as it is")
 }
 
-// indented returns several lines as they stand in the report.
+// indented indents several lines for the report.
 func indented(text string) string {
 	return strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n"+strings.Repeat(" ", rowIndent))
 }
 
-// checkPython finds out whether the interpreter is one that the runner works with.
+// checkPython checks that the interpreter can run the runner.
 func checkPython(python string, env []string) error {
 	cmd := exec.Command(python, "-c", "import sys; print('%d %d %d' % sys.version_info[:3])")
 	cmd.Env = env
@@ -101,26 +102,29 @@ func checkPython(python string, env []string) error {
 		_, err = fmt.Sscan(string(out), &major, &minor, &micro)
 	}
 	if err != nil {
-		return fmt.Errorf("%s is not a working Python interpreter (%w): name another with --python", python, reasonOf(err))
+		return fmt.Errorf("%s is not a working Python interpreter (%w): name another with --python",
+			python, reasonOf(err))
 	}
 	row("python", "%d.%d.%d, %s", major, minor, micro, python)
 	if major != 3 || minor < oldestPython {
-		return fmt.Errorf("this is Python %d.%d, it must be 3.%d or newer: name another with --python", major, minor, oldestPython)
+		return fmt.Errorf(
+			"this is Python %d.%d, it must be 3.%d or newer: name another with --python",
+			major, minor, oldestPython)
 	}
 	return nil
 }
 
-// oldestPython is the oldest minor version of Python 3 that the runner is written for.
+// oldestPython is the oldest minor version of Python 3 that the runner supports.
 const oldestPython = 9
 
-// problem is what keeps a model from being served: the stage that failed, and every problem of that
-// stage.
+// problem is the reason why a model can't be served: the stage that failed, and every problem of
+// that stage.
 type problem struct {
 	stage, text string
 	interrupted bool
 }
 
-// check prints what it finds out on the way.
+// check prints its findings as it goes.
 func (s *session) check() problem {
 	stop := s.timer("importing the model")
 	defer stop()
@@ -143,7 +147,8 @@ func (s *session) check() problem {
 	result := s.supervisor.SetupResult()
 	row("runs", "%d at a time", result.MaxConcurrency)
 	if batch := result.Batch; batch != nil {
-		row("batch", "up to %d in one call, which waits up to %g ms for them", batch.MaxSize, 1000*batch.Wait)
+		row("batch", "up to %d in one call, which waits up to %g ms for them",
+			batch.MaxSize, 1000*batch.Wait)
 	}
 	if h := s.supervisor.Health(context.Background()); h.Status == pool.Unhealthy {
 		return problem{stage: "healthcheck", text: h.Unhealthy}
@@ -154,16 +159,17 @@ func (s *session) check() problem {
 	return problem{}
 }
 
-// problem is what the runner says of the end of its start, with the traceback of an exception.
+// problem returns the runner's report of a failed start, with the traceback of an exception.
 func (s *session) problem(err error) problem {
 	if errors.Is(err, errInterrupted) {
 		return problem{interrupted: true}
 	}
 	result := s.supervisor.SetupResult()
-	return problem{stage: cmp.Or(result.Stage, "setup"), text: cmp.Or(result.Traceback, result.Error, err.Error())}
+	text := cmp.Or(result.Traceback, result.Error, err.Error())
+	return problem{stage: cmp.Or(result.Stage, "setup"), text: text}
 }
 
-// print shows what a method takes and returns.
+// print shows the inputs and the output of a method.
 func (s signature) print(inputs, output string) {
 	indent := strings.Repeat(" ", rowIndent)
 	row(inputs, "%s", strings.TrimSpace(s.table(indent)))
@@ -173,7 +179,7 @@ func (s signature) print(inputs, output string) {
 	}
 }
 
-// rowIndent is the column where the values of the report stand.
+// rowIndent is the column of the values in the report.
 const rowIndent = 10
 
 func row(name, format string, args ...any) {

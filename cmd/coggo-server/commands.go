@@ -13,7 +13,7 @@ import (
 	"github.com/coggo/coggo/internal/host"
 )
 
-// commands is the command line. What follows no command is for serve, as it always was.
+// commands is the command line. Arguments without a command belong to serve.
 type commands struct {
 	Serve   serveCommand     `cmd:"" default:"withargs" help:"Serve a model over HTTP. This is what happens without a command."`
 	Predict predictCommand   `cmd:"" help:"Run one prediction, without a server."`
@@ -36,11 +36,11 @@ const description = `Run a Cog model.
 const (
 	exitOK       = 0
 	exitFailed   = 1 // the model, or the server
-	exitUsage    = 2 // what was asked for: flags, the model directory, cog.yaml, the input
+	exitUsage    = 2 // wrong flags, model directory, cog.yaml or input
 	exitCanceled = 130
 )
 
-// newParser knows the whole command line.
+// newParser makes the parser of the whole command line.
 func newParser(c *commands) (*kong.Kong, error) {
 	return kong.New(c,
 		kong.Name("coggo-server"),
@@ -48,11 +48,13 @@ func newParser(c *commands) (*kong.Kong, error) {
 		kong.Vars{"version": "coggo-server " + version},
 		kong.Help(printHelp),
 		kong.ValueFormatter(withDefault),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 110}),
+		kong.ConfigureHelp(kong.HelpOptions{
+			Compact: true, NoExpandSubcommands: true, WrapUpperBound: 110,
+		}),
 	)
 }
 
-// printHelp adds what serve takes to the help of the whole, since serve needs not be said.
+// printHelp appends the flags of serve to the general help, because "serve" may be omitted.
 func printHelp(options kong.HelpOptions, shown *kong.Context) error {
 	if err := kong.DefaultHelpPrinter(options, shown); err != nil || shown.Selected() != nil {
 		return err
@@ -67,7 +69,7 @@ func printHelp(options kong.HelpOptions, shown *kong.Context) error {
 	return kong.DefaultHelpPrinter(options, serve)
 }
 
-// execute does what args ask for and returns the exit code. It exits by itself for --help and
+// execute runs the command in args, and returns the exit code. It exits the process for --help and
 // --version.
 func execute(args []string) (int, error) {
 	var c commands
@@ -94,7 +96,7 @@ func execute(args []string) (int, error) {
 	return status, nil
 }
 
-// usageError is about what was asked for, and not about what came of it.
+// usageError is a mistake of the user, not a failure of the command.
 type usageError struct{ error }
 
 func usage(err error) error {
@@ -107,7 +109,7 @@ func usage(err error) error {
 // Unwrap returns the error itself.
 func (e usageError) Unwrap() error { return e.error }
 
-// seeHelp adds to a message where the commands and flags are.
+// seeHelp appends a hint to the help.
 func seeHelp(text string) string {
 	if strings.HasSuffix(text, "?") {
 		return text + " See coggo-server --help"
@@ -115,30 +117,35 @@ func seeHelp(text string) string {
 	return text + "; see coggo-server --help"
 }
 
-// inOurWords is an error of the parser for people: it calls the end of the command line EOL.
+// inOurWords rewords errors of the parser, which calls the end of the command line EOL.
 func inOurWords(err error) error {
 	text := err.Error()
-	if flag, _, ok := strings.Cut(text, `: expected `); ok && strings.HasSuffix(text, `got "EOL" (<EOL>)`) {
+	flag, _, ok := strings.Cut(text, `: expected `)
+	if ok && strings.HasSuffix(text, `got "EOL" (<EOL>)`) {
 		text = flag + ": the value is missing"
 	}
 	return errors.New(seeHelp(text))
 }
 
-// misspelt refuses a first word that is neither a command nor a model: the parser would take any
-// for a model directory.
+// misspelt refuses a first word that is neither a command nor a model. The parser would take any
+// word for a model directory.
 func misspelt(parser *kong.Kong, args []string) error {
-	if len(args) == 0 || strings.HasPrefix(args[0], "-") || isCommand(parser, args[0]) || host.Exists(args[0]) {
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") ||
+		isCommand(parser, args[0]) || host.Exists(args[0]) {
 		return nil
 	}
-	return errors.New(seeHelp(args[0] + " is neither a command nor a model directory" + closest(parser, args[0])))
+	return errors.New(seeHelp(
+		args[0] + " is neither a command nor a model directory" + closest(parser, args[0])))
 }
 
 func isCommand(parser *kong.Kong, word string) bool {
-	return slices.ContainsFunc(parser.Model.Children, func(n *kong.Node) bool { return n.Name == word })
+	return slices.ContainsFunc(parser.Model.Children, func(n *kong.Node) bool {
+		return n.Name == word
+	})
 }
 
-// closest is the parser's own suggestion for a command. It makes none while there is a default
-// command, so the parser must not be used afterwards.
+// closest returns the parser's own suggestion for a command. Because the parser makes none while
+// there is a default command, closest removes that: the parser must not be used afterwards.
 func closest(parser *kong.Kong, word string) string {
 	parser.Model.DefaultCmd = nil
 	traced, err := kong.Trace(parser, []string{word})
@@ -155,12 +162,13 @@ type helpCommand struct {
 	Command string `arg:"" optional:"" help:"The command. Default: all of them."`
 }
 
-// Run prints the help as --help does, which ends the process.
+// Run prints the help as --help does, which exits the process.
 func (c *helpCommand) Run(chosen *kong.Context) error {
 	words := []string{"--help"}
 	if c.Command != "" {
 		if !isCommand(chosen.Kong, c.Command) {
-			return usage(errors.New(seeHelp("there is no command " + c.Command + closest(chosen.Kong, c.Command))))
+			return usage(errors.New(seeHelp(
+				"there is no command " + c.Command + closest(chosen.Kong, c.Command))))
 		}
 		words = []string{c.Command, "--help"}
 	}
@@ -168,8 +176,8 @@ func (c *helpCommand) Run(chosen *kong.Context) error {
 	return err
 }
 
-// withDefault is the help of a flag, with its default where the placeholder stands in the place of
-// that.
+// withDefault returns the help of a flag. It appends the default if the placeholder takes its
+// place.
 func withDefault(value *kong.Value) string {
 	help := kong.DefaultHelpValueFormatter(value)
 	if value.Default != "" && value.Flag != nil && value.Flag.PlaceHolder != "" {
@@ -178,14 +186,15 @@ func withDefault(value *kong.Value) string {
 	return help
 }
 
-// sourceOf says what has set a flag: "from --port", "from PORT", or "the default".
+// sourceOf returns what has set a flag: "from --port", "from PORT", or "the default".
 func sourceOf(chosen *kong.Context, name string) string {
 	source := "the default"
 	for _, flag := range chosen.Flags() {
 		if flag.Name != name {
 			continue
 		}
-		if i := slices.IndexFunc(flag.Envs, func(variable string) bool { return os.Getenv(variable) != "" }); i >= 0 {
+		set := func(variable string) bool { return os.Getenv(variable) != "" }
+		if i := slices.IndexFunc(flag.Envs, set); i >= 0 {
 			source = "from " + flag.Envs[i]
 		}
 		if slices.ContainsFunc(chosen.Path, func(p *kong.Path) bool { return p.Flag == flag }) {
@@ -195,14 +204,13 @@ func sourceOf(chosen *kong.Context, name string) string {
 	return source
 }
 
-// unsetEmpty makes a variable that is set to nothing, as compose files and manifests often do,
-// count as one that is not set.
+// unsetEmpty unsets variables that are set to nothing, as compose files and manifests often do.
 func unsetEmpty(parser *kong.Kong) error {
 	return kong.Visit(parser.Model, func(node kong.Visitable, next kong.Next) error {
 		if flag, ok := node.(*kong.Flag); ok {
 			for _, name := range flag.Envs {
 				if os.Getenv(name) == "" {
-					_ = os.Unsetenv(name) // the name is one of ours
+					_ = os.Unsetenv(name) // the name is valid
 				}
 			}
 		}
@@ -210,20 +218,21 @@ func unsetEmpty(parser *kong.Kong) error {
 	})
 }
 
-// joinSwitch lets a switch be written with a value as its next word, as Cog's own server has it.
+// joinSwitch lets a switch take its value from the next word, as in Cog's own server.
 func joinSwitch(args []string, name string) []string {
 	out := slices.Clone(args)
 	for i := 0; i+1 < len(out); i++ {
-		if value := strings.ToLower(out[i+1]); out[i] == name && (value == "true" || value == "false") {
+		value := strings.ToLower(out[i+1])
+		if out[i] == name && (value == "true" || value == "false") {
 			return append(append(out[:i:i], name+"="+value), out[i+2:]...)
 		}
 	}
 	return out
 }
 
-// printError writes an error for the person at the command line.
+// printError writes an error for the user of the command line.
 func printError(format string, args ...any) {
 	o := host.NewOutlet(os.Stderr, new(sync.Mutex), false)
-	_, _ = fmt.Fprintf(o, "coggo-server: "+format+"\n", args...) // nobody to tell
+	_, _ = fmt.Fprintf(o, "coggo-server: "+format+"\n", args...) // a failed write can't be reported
 	o.Flush()
 }

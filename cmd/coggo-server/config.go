@@ -32,19 +32,20 @@ type Model struct {
 	CancelGrace    span `group:"Limits:" default:"10s" help:"How long a canceled prediction may take to finish before its runner is replaced."`
 	MaxInputFile   size `group:"Limits:" default:"8GiB" help:"Largest input file."`
 	MaxInputFiles  int  `group:"Limits:" default:"64" placeholder:"N" help:"Most input files of one prediction; 0: no limit."`
-	MaxOutput      size `group:"Limits:" default:"256MiB" help:"Largest output of one prediction: the sum of all that it yields, without its files. 0: no limit."`
+	MaxOutput      size `group:"Limits:" default:"256MiB" help:"Largest output of one prediction: the sum of all yielded items, without files. 0: no limit."`
 	MaxOutputFile  size `group:"Limits:" default:"8GiB" help:"Largest output file."`
-	MaxLogBytes    size `group:"Limits:" default:"16MiB" help:"Largest log of one prediction; the rest is dropped with a note."`
+	MaxLogBytes    size `group:"Limits:" default:"16MiB" help:"Largest log of one prediction; the rest is dropped, and a line says so."`
 
 	RunnerEnv []string `group:"Security:" sep:"none" placeholder:"NAME" help:"Give the model this variable of the environment, or those of a pattern such as HF_*, or NAME=VALUE; may be repeated. Default: all but the server's own secrets."`
 
 	Named    string   `kong:"-"` // "run" if cog.yaml has the predictor there, else "predict"
-	Warnings []string `kong:"-"` // of cog.yaml, for the author of the model
-	Packages string   `kong:"-"` // that cog.yaml lists, in the form for the runner
-	Checking bool     `kong:"-"` // coggo-server check
+	Warnings []string `kong:"-"` // about cog.yaml, for the author of the model
+	Packages string   `kong:"-"` // packages in cog.yaml, in the form for the runner
+	Checking bool     `kong:"-"` // this is coggo-server check
 }
 
-// Config holds every setting of the server, from flags, environment and cog.yaml, read once.
+// Config holds every setting of the server. They come from flags, the environment and cog.yaml, and
+// are read once.
 type Config struct {
 	Model
 	Serving
@@ -52,30 +53,30 @@ type Config struct {
 	RunnerUser string `group:"Security:" placeholder:"USER[:GROUP]" help:"Run the model, and everything else once the port is open, as this user. For a server that is started as root. Default: the user who starts the server."`
 
 	Runners        int    `group:"Running:" default:"1" placeholder:"N" help:"Runner processes, each with the whole model."`
-	BusyPoll       span   `group:"Running:" default:"500us" help:"How long server and runner look for each other's next message before they sleep, while short predictions follow each other that closely and, twice as long, for the end of a canceled one; 0: never. Off with fewer than two processors for each runner."`
-	KeepBootMemory bool   `group:"Running:" help:"Keep memory that only startup needed. Else the server returns it half a second after setup: garbage, and pages of its own program that equal the file."`
-	RunnerDevices  string `group:"Running:" placeholder:"LISTS" help:"GPUs of each runner as CUDA_VISIBLE_DEVICES, such as '0;1;2,3' for three. Default: several runners share those that the server sees."`
+	BusyPoll       span   `group:"Running:" default:"500us" help:"How long server and runner poll for each other's next message before they sleep, while short predictions follow each other that closely; twice as long for the end of a canceled one; 0: never. Off with fewer than two processors for each runner."`
+	KeepBootMemory bool   `group:"Running:" help:"Keep memory that only startup needed: garbage, and pages of the program that equal its file. By default the server returns it half a second after setup."`
+	RunnerDevices  string `group:"Running:" placeholder:"LISTS" help:"GPUs of each runner as CUDA_VISIBLE_DEVICES, such as '0;1;2,3' for three. Default: all runners share the GPUs that the server sees."`
 	WorkingDir     string `group:"Running:" placeholder:"DIR" help:"Directory shared with the runner. In a directory that is not its own, or to which others may write, the server makes a private one. A server started on the same directory adopts the predictions that an earlier one left. Default: one of this user, model and port, see docs/operating.md."`
 	Ephemeral      bool   `group:"Running:" help:"Use a fresh directory that is removed with the server, so that nothing outlives a crash. Implied by --port 0; ignored with --working-dir."`
-	Recover        string `group:"Running:" enum:"fail,rerun," default:"" help:"What becomes of predictions that a killed server had in flight: fail or rerun. Default: fail, and with --queue rerun."`
-	MaxRestarts    int    `group:"Running:" default:"3" placeholder:"N" help:"How often a crashed runner is started again within 10 minutes."`
+	Recover        string `group:"Running:" enum:"fail,rerun," default:"" help:"What happens to the predictions that a killed server had in flight: fail or rerun. Default: fail, and with --queue rerun."`
+	MaxRestarts    int    `group:"Running:" default:"3" placeholder:"N" help:"How often a crashed runner is restarted within 10 minutes."`
 	Reload         bool   `group:"Running:" help:"For development: reload the model whenever its files change, see docs/operating.md."`
-	MaxFetching    int    `group:"Running:" default:"8" placeholder:"N" help:"Predictions whose input files may be fetched beyond those for which a slot is free; beyond it 409, or the queue."`
+	MaxFetching    int    `group:"Running:" default:"8" placeholder:"N" help:"Predictions that may fetch input files in addition to those with a free slot; beyond it 409, or the queue."`
 	MaxAttempts    int    `group:"Queue:" default:"3" placeholder:"N" help:"How often a prediction of the queue may run whose workers are lost; then it fails."`
 	Retain         int    `group:"Running:" default:"1000" placeholder:"N" help:"Finished predictions to keep for GET; 0: do not keep any."`
-	UploadURL      string `group:"Running:" name:"upload-url" env:"COG_UPLOAD_URL" placeholder:"URL" help:"Upload output files with PUT below this URL. Default: the answer has them as data URLs."`
+	UploadURL      string `group:"Running:" name:"upload-url" env:"COG_UPLOAD_URL" placeholder:"URL" help:"Upload output files with PUT below this URL. Default: answers contain them as data URLs."`
 
 	MaxUploads size `group:"Limits:" default:"16GiB" help:"Most bytes that the files uploaded to /v1/files take together; 0: no limit."`
 
 	XMode   string `name:"x-mode" enum:"predict,train," default:"" hidden:"" help:"Accepted for Cog's sake: train is served next to predict."`
 	Threads int    `hidden:"" help:"Accepted for Cog's sake: a runner has one thread."`
 
-	Given   Model        `kong:"-"` // as flags and environment say, without cog.yaml
+	Given   Model        `kong:"-"` // from flags and environment, without cog.yaml
 	Account host.Account `kong:"-"` // of RunnerUser
 	History int          `kong:"-"` // events that a late reader of a stream is shown
 }
 
-// complete fills in values from cog.yaml and files, and refuses invalid settings.
+// complete fills in values from cog.yaml and files, and rejects invalid settings.
 func (c *Config) complete() error { return usage(c.read()) }
 
 func (c *Config) read() error {
@@ -112,7 +113,7 @@ func (c *Config) read() error {
 	return nil
 }
 
-// usualRecovery is what becomes of predictions whose server was killed, where nobody has said it.
+// usualRecovery is the default of --recover.
 func (c *Config) usualRecovery() string {
 	if c.Queue != "" {
 		return "rerun"
@@ -120,7 +121,7 @@ func (c *Config) usualRecovery() string {
 	return "fail"
 }
 
-// complete fills in from cog.yaml and the environment what flags left open.
+// complete fills in settings that the flags left open, from cog.yaml and the environment.
 func (m *Model) complete() error { return usage(m.read()) }
 
 func (m *Model) read() (err error) {
@@ -130,7 +131,8 @@ func (m *Model) read() (err error) {
 	if m.Python == "" {
 		m.Python = host.OwnPython()
 	}
-	if strings.ContainsRune(m.Python, filepath.Separator) { // the runner starts elsewhere: in the model's directory
+	// The runner starts in another directory: that of the model.
+	if strings.ContainsRune(m.Python, filepath.Separator) {
 		if m.Python, err = filepath.Abs(m.Python); err != nil {
 			return err
 		}
@@ -153,9 +155,11 @@ func (m *Model) read() (err error) {
 
 func (m *Model) readManifest() error {
 	if info, err := os.Stat(m.ModelDir); err == nil && !info.IsDir() {
-		return fmt.Errorf("model directory %s: not a directory; name the one that has cog.yaml, or give a file with --predict FILE:NAME", m.ModelDir)
+		return fmt.Errorf("model directory %s: not a directory; name the one that has cog.yaml, "+
+			"or give a file with --predict FILE:NAME", m.ModelDir)
 	} else if err != nil {
-		return fmt.Errorf("model directory %s: %w; see coggo-server --help", m.ModelDir, reasonOf(err))
+		return fmt.Errorf("model directory %s: %w; see coggo-server --help",
+			m.ModelDir, reasonOf(err))
 	}
 	path := filepath.Join(m.ModelDir, "cog.yaml")
 	found, err := openManifest(path)
@@ -174,14 +178,15 @@ func (m *Model) readManifest() error {
 		m.MaxConcurrency = found.MaxConcurrency
 	}
 	if m.Predict == "" {
-		missing := fmt.Sprintf("no predictor: write `predict: \"predict.py:Predictor\"` in %s, or use --predict FILE:NAME", path)
+		missing := fmt.Sprintf("no predictor: write `predict: \"predict.py:Predictor\"` in %s, "+
+			"or use --predict FILE:NAME", path)
 		return errors.New(strings.Join(append([]string{missing}, m.Warnings...), "\n"))
 	}
 	return nil
 }
 
-// readSetupTimeout reads Cog's variable, where anything but a positive number of seconds means no
-// limit.
+// readSetupTimeout reads Cog's variable. Anything but a positive number of seconds means no limit
+// there.
 func (m *Model) readSetupTimeout() {
 	if limit, ok := inSeconds(os.Getenv("COG_SETUP_TIMEOUT")); ok && m.SetupTimeout == 0 {
 		m.SetupTimeout = span(limit)
@@ -195,10 +200,10 @@ func historyCapacity(text string) int {
 	return 1024
 }
 
-// mostHistory is in effect no limit, and twice of it does not overflow an int.
+// mostHistory is in effect no limit. Twice its value does not overflow an int.
 const mostHistory = 1 << 30
 
-// span is a duration that may also be written as bare seconds.
+// span is a duration that can also be given as bare seconds.
 type span time.Duration
 
 // UnmarshalText reads "90", "1.5", "90s", "5m".
@@ -214,7 +219,7 @@ func (s *span) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// inSeconds reads a number of seconds that is not negative and that a Duration can hold.
+// inSeconds reads a number of seconds. It must not be negative, and must fit a Duration.
 func inSeconds(text string) (time.Duration, bool) {
 	seconds, err := strconv.ParseFloat(text, 64)
 	d := seconds * float64(time.Second)
@@ -225,7 +230,8 @@ func inSeconds(text string) (time.Duration, bool) {
 type size int64
 
 var units = map[string]float64{
-	"": 1, "B": 1, "K": 1e3, "KB": 1e3, "KIB": 1 << 10, "M": 1e6, "MB": 1e6, "MIB": 1 << 20, "G": 1e9, "GB": 1e9, "GIB": 1 << 30,
+	"": 1, "B": 1, "K": 1e3, "KB": 1e3, "KIB": 1 << 10,
+	"M": 1e6, "MB": 1e6, "MIB": 1 << 20, "G": 1e9, "GB": 1e9, "GIB": 1 << 30,
 }
 
 // UnmarshalText reads "1048576", "100MB", "8GiB".

@@ -13,28 +13,29 @@ import (
 	"github.com/coggo/coggo/internal/host"
 )
 
-// console is standard error, and on a terminal one line at its end that changes: how long something
-// has taken so far. Whatever else goes to the terminal must go through it, so that the line gets
-// out of the way.
+// console is standard error. On a terminal it has one changing line at its end, with the time that
+// something has taken so far. All output to the terminal must go through it, so that it can clear
+// the line first.
 type console struct {
 	terminal bool
 	out, err io.Writer // the standard streams
 
 	mu    sync.Mutex // guards the rest, and the order of writes
-	line  string     // shown at the end now
-	inner bool       // what was written last has not ended its line
+	line  string     // the changing line, if it is visible
+	inner bool       // the last write did not end its line
 }
 
 func newConsole() *console {
 	return &console{terminal: term.IsTerminal(int(os.Stderr.Fd())), out: os.Stdout, err: os.Stderr}
 }
 
-// neverBlock lets the process go on when nobody reads its streams. What is behind then is written,
-// for a moment, by flush.
+// neverBlock lets the process go on if nobody reads its streams. flush writes the unread rest, for
+// a moment.
 func (c *console) neverBlock(json bool) (flush func()) {
 	var order sync.Mutex
 	out, err := host.NewOutlet(os.Stdout, &order, json), host.NewOutlet(os.Stderr, &order, json)
-	if json && sameFile(os.Stdout, os.Stderr) { // or the rest of a line that waits could follow that of another
+	// Without this, a waiting rest of a line could follow another line.
+	if json && sameFile(os.Stdout, os.Stderr) {
 		out = err
 	}
 	c.out, c.err = out, err
@@ -44,7 +45,7 @@ func (c *console) neverBlock(json bool) (flush func()) {
 	}
 }
 
-// clear is the beginning of the line and "erase to its end".
+// clearLine moves to the beginning of the line and erases to its end.
 const clearLine = "\r\x1b[K"
 
 // tick is how often the line changes.
@@ -53,7 +54,7 @@ const tick = 100 * time.Millisecond
 // Write writes to standard error.
 func (c *console) Write(p []byte) (int, error) { return c.write(c.err, p) }
 
-// stdout is standard output; on the same terminal it has to mind the line.
+// stdout returns standard output. If it is the same terminal, it must clear the changing line too.
 func (c *console) stdout() io.Writer {
 	if c.terminal && term.IsTerminal(int(os.Stdout.Fd())) {
 		return writerFunc(func(p []byte) (int, error) { return c.write(c.out, p) })
@@ -79,8 +80,8 @@ func (c *console) write(to io.Writer, p []byte) (int, error) {
 	return n, err
 }
 
-// showLocked replaces the changing line. It stays away while somebody else's line is unfinished: a
-// progress bar, say.
+// showLocked replaces the changing line. It does not show it while another line is unfinished, such
+// as a progress bar.
 func (c *console) showLocked(line string) {
 	if c.line != "" {
 		_, _ = io.WriteString(c.err, clearLine)
@@ -91,7 +92,7 @@ func (c *console) showLocked(line string) {
 	}
 }
 
-// timer shows label and the time since now until stop is called, which returns that time.
+// timer shows label and the elapsed time until stop is called. stop returns that time.
 func (c *console) timer(label string) (stop func() time.Duration) {
 	begun := time.Now()
 	elapsed := func() time.Duration { return time.Since(begun) }
@@ -127,12 +128,12 @@ func (c *console) timer(label string) (stop func() time.Duration) {
 	}
 }
 
-// say tells the person at the command line, also while a line changes.
+// say writes a message to the user of the command line, even while a line changes.
 func (c *console) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(c, "coggo-server: "+format+"\n", args...) // nobody to tell
+	_, _ = fmt.Fprintf(c, "coggo-server: "+format+"\n", args...) // a failed write can't be reported
 }
 
-// sameFile reports whether two streams lead to the same place.
+// sameFile reports whether two streams go to the same file.
 func sameFile(a, b *os.File) bool {
 	one, err := a.Stat()
 	other, bad := b.Stat()

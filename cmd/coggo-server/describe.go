@@ -11,8 +11,8 @@ import (
 	"github.com/coggo/coggo/internal/schema"
 )
 
-// property is what an OpenAPI document says of one value, as far as people and the command line
-// need it.
+// property describes one value in an OpenAPI document, as far as people and the command line need
+// it.
 type property struct {
 	Type        string            `json:"type"`
 	Format      string            `json:"format"`
@@ -42,7 +42,7 @@ type reference struct {
 	Ref string `json:"$ref"`
 }
 
-// members are those of an object, in the order of the document.
+// members are the members of an object, in the order of the document.
 type members []property
 
 // UnmarshalJSON reads an object whose values are schemas.
@@ -66,10 +66,10 @@ func (m *members) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// values is what an object says of values under any key.
+// values describes the values of an object with arbitrary keys.
 type values struct{ *property }
 
-// UnmarshalJSON reads a schema; true and false say nothing of the values.
+// UnmarshalJSON reads a schema. true and false do not describe the values.
 func (v *values) UnmarshalJSON(data []byte) error {
 	if !bytes.HasPrefix(data, []byte("{")) {
 		return nil
@@ -77,19 +77,19 @@ func (v *values) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, &v.property)
 }
 
-// signature is what a method takes and returns.
+// signature describes the inputs and the output of a method.
 type signature struct {
-	inputs []property // in the order of the author
-	open   bool       // it takes inputs of any name
+	inputs []property // in the author's order
+	open   bool       // it takes inputs with any name
 	output property
 }
 
-// signatureOf is what predict takes and returns.
+// signatureOf describes predict.
 func signatureOf(document *schema.Document) signature {
 	return readSignature(document, schema.PredictInput, schema.PredictOutput)
 }
 
-// trainingOf is what train takes and returns, if the model can be trained.
+// trainingOf describes train, if the model has it.
 func trainingOf(document *schema.Document) (s signature, ok bool) {
 	return readSignature(document, schema.TrainInput, schema.TrainOutput), document.Train() != nil
 }
@@ -101,11 +101,11 @@ func readSignature(document *schema.Document, inputName, outputName string) sign
 		Additional any      `json:"additionalProperties"`
 	}
 	components := document.Exact()
-	_ = components.Decode(inputName, &input) // a schema that cannot be read shows nothing
+	_ = components.Decode(inputName, &input) // an unreadable schema shows nothing
 	s := signature{open: input.Additional == true}
 	for _, p := range input.Properties {
 		p.required = slices.Contains(input.Required, p.name)
-		if len(p.AllOf) == 1 { // a choice: its values stand in a component of their own
+		if len(p.AllOf) == 1 { // a choice: its values are in another component
 			var choices property
 			_ = json.Unmarshal(components.Refer(p.AllOf[0].Ref), &choices)
 			p.Type, p.Enum = choices.Type, choices.Enum
@@ -125,8 +125,8 @@ func (s signature) input(name string) (property, bool) {
 	return s.inputs[i], true
 }
 
-// file reports whether the value, or each item of it, is a file. Of a union the first member that
-// takes strings decides.
+// file reports whether the value, or each of its items, is a file. In a union, the first member
+// that takes strings decides.
 func (p property) file() bool {
 	for _, member := range p.AnyOf {
 		if member.file() || member.text() {
@@ -142,8 +142,8 @@ func (p property) text() bool {
 	return p.Type == "string" || len(p.AnyOf) > 0 && !slices.ContainsFunc(p.AnyOf, other)
 }
 
-// kind is the type in the words of every message: string, integer, number, boolean, file, list of
-// …, object.
+// kind returns the type in the words of all messages: string, integer, number, boolean, file, list
+// of …, object.
 func (p property) kind() string {
 	switch {
 	case len(p.Enum) == 1 && string(p.Enum[0]) == "null":
@@ -168,15 +168,16 @@ func (p property) kind() string {
 		return strings.Join(kinds, " or ")
 	case p.Type == "" || p.Any:
 		return "any value"
-	case p.Type == "object" && p.Properties == nil && p.Values.property != nil && p.Values.Type != "":
+	case p.Type == "object" && p.Properties == nil &&
+		p.Values.property != nil && p.Values.Type != "":
 		return "object of " + p.Values.kind()
 	default:
 		return p.Type
 	}
 }
 
-// shape is a line for each member of the object, or of the objects in the list, with theirs below
-// it.
+// shape returns a line for each member of the object, or of the objects in the list. The lines of
+// nested members follow, indented.
 func (p property) shape(indent string) string {
 	for p.Items != nil {
 		p = *p.Items
@@ -207,7 +208,7 @@ func unwrap(raw []json.RawMessage) [][]byte {
 	return out
 }
 
-// String says what the value may be: "integer = 3, 1 to 10".
+// String describes the value: "integer = 3, 1 to 10".
 func (p property) String() string {
 	text := p.kind()
 	switch {
@@ -229,7 +230,7 @@ func (p property) String() string {
 	return text
 }
 
-// table is one line for each input.
+// table returns one line for each input.
 func (s signature) table(indent string) string {
 	if len(s.inputs) == 0 && !s.open {
 		return indent + "no inputs\n"

@@ -7,7 +7,8 @@ import (
 	"github.com/coggo/coggo/internal/supervisor"
 )
 
-// sayEnd says what the end of the server waits for and, on a terminal, what a second Ctrl-C does.
+// sayEnd logs the start of the shutdown. On a terminal it also says how to end it with a second
+// Ctrl-C.
 func sayEnd(c *console, s *supervisor.Supervisor, grace time.Duration, log *slog.Logger) {
 	predictions := s.InFlight()
 	log.Info("shutting down", "predictions", predictions, "grace", grace)
@@ -18,5 +19,6 @@ func sayEnd(c *console, s *supervisor.Supervisor, grace time.Duration, log *slog
 	if predictions == 1 {
 		noun = "prediction"
 	}
-	c.say("waiting up to %s for %d %s to end; press Ctrl-C again to stop at once", grace, predictions, noun)
+	c.say("waiting up to %s for %d %s to end; press Ctrl-C again to stop at once",
+		grace, predictions, noun)
 }

@@ -174,9 +174,11 @@ var logs = map[string]bool{"Debug": true, "Info": true, "Warn": true, "Error": t
 // ends the server.
 var otherwise = []string{
 	"\n", "-src '", "-src http", "Content-Type, Prefer", "GET, HEAD", "Input validation failed",
-	"events were dropped", "recover …: …", "request … has no notes: …",
+	"events were dropped", "recover …: …", "request … has no journal entry: …",
 	"complete the document: …", "read the model's document: …", // of an internal error
-	"after the cancel", "the server ends", "the model has changed", "the model has removed the working directory", // why the server killed a runner
+	// why the server killed a runner
+	"after the cancel", "the server is ending", "the model has changed",
+	"the model has removed the working directory",
 }
 
 func TestEveryMessageIsDescribed(t *testing.T) {

@@ -11,16 +11,16 @@ import (
 	"github.com/coggo/coggo/internal/schema"
 )
 
-// longestDefault is the longest default that an example shows, and mostDefaults the bytes of all
-// that it shows: the line stays one that people can read and edit.
+// longestDefault is the longest default in an example. mostDefaults bounds all defaults together,
+// in bytes, so that people can read and edit the line.
 const (
 	longestDefault = 60
 	mostDefaults   = 160
 )
 
-// example is an input object that a model takes: a value for each input that must be given, then
-// defaults to change, as far as they are short. amiss says which of the values the model refuses:
-// only its author knows one that fits.
+// example makes an input object that the model takes: a value for each required input, and then
+// short defaults to change. amiss lists values that the model still refuses, because only its
+// author knows valid ones.
 func example(document *schema.Document) (input json.RawMessage, amiss []schema.Problem) {
 	exact := document.Exact()
 	components := components{exact}
@@ -35,12 +35,14 @@ func example(document *schema.Document) (input json.RawMessage, amiss []schema.P
 	room := mostDefaults
 	for _, p := range inputs {
 		value := compact(p.Default)
-		if p.required || p.file() || p.Format == "password" || len(value) == 0 || value == "null" || len(value) > min(longestDefault, room) {
+		skip := p.required || p.file() || p.Format == "password"
+		if skip || len(value) == 0 || value == "null" || len(value) > min(longestDefault, room) {
 			continue
 		}
 		one := member(p.name, value)
-		if _, wrong := document.Predict().Check(object(append(slices.Clip(members), one))); slices.ContainsFunc(wrong, about(p.name)) {
-			continue // the model gets a default that does not fit, but no request may send it
+		_, wrong := document.Predict().Check(object(append(slices.Clip(members), one)))
+		if slices.ContainsFunc(wrong, about(p.name)) {
+			continue // the model gets this default, but no request may send it
 		}
 		members = append(members, one)
 		room -= len(value)
@@ -50,7 +52,7 @@ func example(document *schema.Document) (input json.RawMessage, amiss []schema.P
 	return input, amiss
 }
 
-// about finds the problems of one input, whose place is body, input and the name of it.
+// about selects the problems of one input, whose place is body, input and its name.
 func about(name string) func(schema.Problem) bool {
 	return func(p schema.Problem) bool { return len(p.Loc) > 2 && p.Loc[2] == name }
 }
@@ -69,7 +71,7 @@ func compact(value json.RawMessage) string {
 	return out.String()
 }
 
-// shape is as much of a schema as a value that fits it needs.
+// shape is a schema, as far as a sample needs it.
 type shape struct {
 	reference
 	Type       string                     `json:"type"`
@@ -93,12 +95,12 @@ type shape struct {
 	Required   []string                   `json:"required"`
 }
 
-// components are those that the schemas of an example refer to.
+// components are the schemas that the schemas of an example refer to.
 type components struct{ schema.Components }
 
-// decode reads a schema, and the one that it refers to in its place.
+// decode reads a schema. If it is a reference, it reads the schema behind it.
 func (c components) decode(source json.RawMessage) (s shape) {
-	_ = json.Unmarshal(source, &s) // a schema that cannot be read has no sample
+	_ = json.Unmarshal(source, &s) // an unreadable schema has no sample
 	switch {
 	case s.Ref != "":
 		return c.decode(c.Refer(s.Ref))
@@ -108,8 +110,8 @@ func (c components) decode(source json.RawMessage) (s shape) {
 	return s
 }
 
-// sample is a value that fits a schema, as far as it can be found without trying. Of a recursive
-// schema there is one too: what refers to itself cannot demand itself.
+// sample returns a value that fits a schema, as far as it can be found without trying. A recursive
+// schema has one too, because it can't require itself.
 func (c components) sample(name string, source json.RawMessage) string {
 	s := c.decode(source)
 	switch {
@@ -160,14 +162,13 @@ func (c components) list(name string, s shape) string {
 
 const hello = "hello"
 
-// A string or a list that must be longer than this is left to the author: people can edit no such
-// line.
+// A longer string or list is left to the author, because people can't edit such a line.
 const (
 	longestSample = 200
 	mostItems     = 10
 )
 
-// text is a string of the length that is wanted, or a small file.
+// text returns a string of a valid length, or a small file.
 func (s shape) text(name string) string {
 	if s.Address {
 		return "https://example.com/"
@@ -186,7 +187,7 @@ func (s shape) text(name string) string {
 }
 
 // samples are small files of the kinds that models take most, by words in the names of their
-// inputs: a gray picture of 16 pixels each way, and a millisecond of silence.
+// inputs: a gray picture of 16 by 16 pixels, and a millisecond of silence.
 var samples = []struct {
 	words []string
 	file  string
@@ -195,17 +196,18 @@ var samples = []struct {
 	{[]string{"audio", "sound", "speech", "voice", "music", "song", "wav"}, "data:audio/wav;base64,UklGRiwAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQgAAACAgICAgICAgA=="},
 }
 
-// sampleFile is a file in the form of a data URL, of a kind that the name of an input suggests.
+// sampleFile returns a data URL of the kind of file that the name of an input suggests.
 func sampleFile(name string) string {
 	for _, s := range samples {
-		if slices.ContainsFunc(s.words, func(word string) bool { return strings.Contains(strings.ToLower(name), word) }) {
+		inName := func(word string) bool { return strings.Contains(strings.ToLower(name), word) }
+		if slices.ContainsFunc(s.words, inName) {
 			return s.file
 		}
 	}
 	return "data:text/plain;base64,aGVsbG8="
 }
 
-// inWords is what an example leaves to its reader, a line for each value.
+// inWords lists the values that the reader must change, one a line.
 func inWords(amiss []schema.Problem) string {
 	var out strings.Builder
 	for _, p := range amiss {

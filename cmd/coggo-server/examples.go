@@ -9,8 +9,8 @@ import (
 	"github.com/coggo/coggo/internal/schema"
 )
 
-// exampleWarnings are about the examples of a model. A model without a schema has no inputs to
-// compare them with.
+// exampleWarnings returns warnings about the examples of a model. Without a schema, there are no
+// inputs to compare them with.
 func exampleWarnings(dir string, document *schema.Document) []string {
 	if document == nil {
 		return nil
@@ -18,8 +18,8 @@ func exampleWarnings(dir string, document *schema.Document) []string {
 	return examples.Read(dir, document.Predict()).Warnings
 }
 
-// logExamples returns a function that logs these warnings. It is called for each runner: warnings
-// that have not changed are not logged again.
+// logExamples returns a function that logs these warnings. It is called for each runner, and does
+// not log the same warnings again.
 func logExamples(dir string, log *slog.Logger) func(*schema.Document) {
 	var mu sync.Mutex // guards said
 	var said []string

@@ -30,7 +30,7 @@ type initCommand struct {
 	Directory string `arg:"" optional:"" default:"." help:"Directory to make the model in. It may exist."`
 }
 
-// Run makes a model to start from. It overwrites nothing.
+// Run makes a new model. It overwrites nothing.
 func (c *initCommand) Run(status *int) error {
 	var there []string
 	for _, file := range starter {
@@ -41,7 +41,8 @@ func (c *initCommand) Run(status *int) error {
 	}
 	if len(there) > 0 {
 		*status = exitUsage
-		printError("init overwrites nothing: there is already %s; name another directory", strings.Join(there, " and "))
+		printError("init overwrites nothing: there is already %s; name another directory",
+			strings.Join(there, " and "))
 		return nil
 	}
 	if err := os.MkdirAll(c.Directory, 0o777); err != nil {

@@ -14,14 +14,14 @@ import (
 	"github.com/coggo/coggo/internal/files"
 )
 
-// given is the input of a prediction, as it was written at the command line.
+// given is the input of a prediction from the command line.
 type given struct {
 	store  *files.Store
-	values map[string][]json.RawMessage // any number for a list, nil for null
-	typed  map[string]string            // what stands for a file, by the address that it was given
+	values map[string][]json.RawMessage // several for a list, nil for null
+	typed  map[string]string            // how files were given, by their addresses in the input
 }
 
-// readInputs makes the input object of words such as prompt=hi and image=@in.png.
+// readInputs makes the input object from words such as prompt=hi and image=@in.png.
 func readInputs(words []string, s signature, store *files.Store) (*given, error) {
 	g := &given{store: store, values: map[string][]json.RawMessage{}, typed: map[string]string{}}
 	var wrong []error
@@ -33,7 +33,9 @@ func readInputs(words []string, s signature, store *files.Store) (*given, error)
 			wrong = append(wrong, fmt.Errorf("-i %s: write NAME=VALUE", word))
 			continue
 		case !known && !s.open:
-			wrong = append(wrong, fmt.Errorf("-i %s: the model has no such input; its inputs are:\n%s", name, strings.TrimRight(s.table("  "), "\n")))
+			table := strings.TrimRight(s.table("  "), "\n")
+			wrong = append(wrong, fmt.Errorf(
+				"-i %s: the model has no such input; its inputs are:\n%s", name, table))
 			continue
 		}
 		value, err := g.value(p, text)
@@ -46,14 +48,15 @@ func readInputs(words []string, s signature, store *files.Store) (*given, error)
 			g.values[name] = append(g.values[name], value...)
 		}
 		if p.Type != "array" && len(g.values[name]) > 1 {
-			wrong = append(wrong, fmt.Errorf("-i %s: given more than once, but it is not a list", name))
+			wrong = append(wrong, fmt.Errorf(
+				"-i %s: given more than once, but it is not a list", name))
 		}
 	}
 	return g, errors.Join(wrong...)
 }
 
-// value is what text means for an input; any number of values for a list that is written as JSON,
-// and nil for its null.
+// value interprets text as a value of an input. It returns several values for a list that is
+// written as JSON, and nil for null.
 func (g *given) value(p property, text string) ([]json.RawMessage, error) {
 	if p.Type == "array" {
 		var list []json.RawMessage
@@ -73,10 +76,11 @@ func (g *given) value(p property, text string) ([]json.RawMessage, error) {
 	if !p.text() && json.Valid([]byte(text)) {
 		return []json.RawMessage{json.RawMessage(text)}, nil
 	}
-	return []json.RawMessage{quote(text)}, nil // the schema turns "yes" into true, or says what is wrong
+	// The schema turns "yes" into true, or says why it can't.
+	return []json.RawMessage{quote(text)}, nil
 }
 
-// read takes a file: as such where the model wants one, else its text.
+// read reads a file. It stays a file if the model wants one, else its text is the value.
 func (g *given) read(p property, path string) (json.RawMessage, error) {
 	if !p.file() {
 		data, err := os.ReadFile(path)
@@ -91,17 +95,18 @@ func (g *given) read(p property, path string) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	address := "http://localhost" + files.StoredPath + stored.ID // the store is asked before any host
+	// The store is asked before any host.
+	address := "http://localhost" + files.StoredPath + stored.ID
 	g.typed[address] = "@" + path
 	return quote(address), nil
 }
 
 func quote(text string) json.RawMessage {
-	data, _ := json.Marshal(text) // a string always has a form in JSON
+	data, _ := json.Marshal(text) // strings can always be encoded
 	return data
 }
 
-// object is the input.
+// object returns the input.
 func (g *given) object(s signature) json.RawMessage {
 	members := map[string]any{}
 	for name, values := range g.values {
@@ -115,7 +120,7 @@ func (g *given) object(s signature) json.RawMessage {
 	return data
 }
 
-// shown is the input with the names of files in place of their addresses.
+// shown returns the input with the names of files in place of their addresses.
 func (g *given) shown(input json.RawMessage) json.RawMessage {
 	for _, address := range slices.Sorted(maps.Keys(g.typed)) {
 		input = bytes.ReplaceAll(input, quote(address), quote(g.typed[address]))

@@ -15,7 +15,8 @@ import (
 	"github.com/lmittmann/tint"
 )
 
-// newLogger writes as m says; terminal is what out is when m does not say.
+// newLogger returns the logger that m asks for. The level is otherwise if m does not set it;
+// terminal says whether out is a terminal.
 func newLogger(m Logging, out io.Writer, terminal bool, otherwise slog.Level) *slog.Logger {
 	least, known := parseLevel(m.LogLevel)
 	if !known {
@@ -23,17 +24,20 @@ func newLogger(m Logging, out io.Writer, terminal bool, otherwise slog.Level) *s
 	}
 	switch format := strings.ToLower(m.LogFormat); {
 	case m.logsJSON():
-		return slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: least, ReplaceAttr: plainDuration}))
+		return slog.New(slog.NewJSONHandler(out,
+			&slog.HandlerOptions{Level: least, ReplaceAttr: plainDuration}))
 	case format == "console" || format == "" && terminal:
 		return slog.New(tint.NewTextHandler(out, &tint.Options{
-			Level: least, ReplaceAttr: escaped, TimeFormat: time.TimeOnly, NoColor: !terminal || cmp.Or(os.Getenv("NO_COLOR"), "0") != "0",
+			Level: least, ReplaceAttr: escaped, TimeFormat: time.TimeOnly,
+			NoColor: !terminal || cmp.Or(os.Getenv("NO_COLOR"), "0") != "0",
 		}))
 	default:
-		return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: least, ReplaceAttr: plainDuration}))
+		return slog.New(slog.NewTextHandler(out,
+			&slog.HandlerOptions{Level: least, ReplaceAttr: plainDuration}))
 	}
 }
 
-// plainDuration writes a duration as text in every format, such as "1.2s": slog alone would write
+// plainDuration writes a duration as text in every format, such as "1.2s". slog alone would write
 // nanoseconds into JSON.
 func plainDuration(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindDuration {
@@ -42,9 +46,9 @@ func plainDuration(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// escaped keeps a value from driving the terminal: tint passes escape sequences on, makes one of
-// the letters \x1b, and without colors drops what follows. It does so with strings, but it quotes
-// bytes.
+// escaped keeps a value from controlling the terminal. tint passes escape sequences on, makes one
+// of the letters \x1b, and without colors drops the text after them. It does so with strings, but
+// it quotes bytes.
 func escaped(groups []string, a slog.Attr) slog.Attr {
 	a = plainDuration(groups, a)
 	if kind := a.Value.Kind(); kind != slog.KindString && kind != slog.KindAny {
@@ -57,8 +61,7 @@ func escaped(groups []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// levels are the names that a level may have in Python, in Cog's servers and here. There is nothing
-// below debug.
+// levels are the names of levels in Python, in Cog's servers and here. debug is the lowest level.
 var levels = map[string]slog.Level{
 	"trace": slog.LevelDebug, "debug": slog.LevelDebug, "notset": slog.LevelDebug,
 	"info": slog.LevelInfo, "warn": slog.LevelWarn, "warning": slog.LevelWarn,
@@ -67,7 +70,7 @@ var levels = map[string]slog.Level{
 }
 
 // parseLevel reads the name of a level, or a number of Python's logging, where 10 is debug and 40
-// is error: the nearest level counts.
+// is error. It takes the nearest level.
 func parseLevel(text string) (level slog.Level, known bool) {
 	text = strings.TrimSpace(text)
 	if level, known = levels[strings.ToLower(text)]; known {
@@ -88,7 +91,7 @@ func parseLevel(text string) (level slog.Level, known bool) {
 	}
 }
 
-// quietLog takes what net/http says of broken clients: nothing for an operator to act on.
+// quietLog drops net/http's messages about broken clients, because an operator can't act on them.
 func quietLog(log *slog.Logger) *stdlog.Logger {
 	return slog.NewLogLogger(log.Handler(), slog.LevelDebug)
 }

@@ -21,17 +21,16 @@ import (
 	"github.com/coggo/coggo/internal/supervisor"
 )
 
-// version is set by the linker, from python/cog/__init__.py. A server that `make` has not built
-// doesn't know it.
+// version is set by the linker, from python/cog/__init__.py. Only `make` sets it.
 var version = "unknown"
 
-// errDefunct makes the exit code of a server whose model can't be kept alive.
+// errDefunct ends a server whose model can't be kept alive.
 var errDefunct = errors.New("no model process can be kept alive")
 
 func main() {
 	args := slices.Clone(os.Args[1:])
 	for i, text := range args {
-		args[i] = strings.Clone(text) // of the command line itself, where secrets are overwritten
+		args[i] = strings.Clone(text) // a copy, because secrets in the command line are overwritten
 	}
 	status, err := execute(args)
 	if err != nil {
@@ -42,7 +41,7 @@ func main() {
 
 type serveCommand struct{ Config }
 
-// Run is the command.
+// Run runs the command.
 func (c *serveCommand) Run(chosen *kong.Context) error {
 	c.HostFrom, c.PortFrom = sourceOf(chosen, "host"), sourceOf(chosen, "port")
 	if err := c.complete(); err != nil {
@@ -51,8 +50,8 @@ func (c *serveCommand) Run(chosen *kong.Context) error {
 	return run(c.Config, newConsole())
 }
 
-// run serves until it is told to stop. The order of its steps is the order of boot and, backwards,
-// of the end.
+// run serves until it is asked to stop. Its steps are in the order of startup and, backwards, of
+// the shutdown.
 func run(c Config, console *console) error {
 	defer console.neverBlock(c.logsJSON())()
 	if !c.without(trickBallast) {
@@ -66,7 +65,8 @@ func run(c Config, console *console) error {
 		return err
 	}
 	if c.HookToken != "" && c.WebhookAuthHost == nil {
-		log.Warn("every webhook receiver that a client names gets WEBHOOK_AUTH_TOKEN; name yours with --webhook-auth-host")
+		log.Warn("every webhook receiver that a client names gets WEBHOOK_AUTH_TOKEN; " +
+			"name yours with --webhook-auth-host")
 	}
 	surviveFileSizeLimit()
 	open, err := c.listen()
@@ -104,7 +104,8 @@ func run(c Config, console *console) error {
 		}
 		defer end()
 	}
-	log.Info("listening", "address", listener.Addr().String(), "model", c.ModelDir, "predict", c.Predict, "directory", dir.Path())
+	log.Info("listening", "address", listener.Addr().String(),
+		"model", c.ModelDir, "predict", c.Predict, "directory", dir.Path())
 	if err := startModel(built.supervisor, stop); err != nil {
 		return err
 	}
@@ -114,12 +115,13 @@ func run(c Config, console *console) error {
 	if console.terminal {
 		defer printBanner(console, built.supervisor, c, listener.Addr())()
 	}
-	err = waitForEnd(stop, built.supervisor.Defunct(), built.queueFailed(), serving, c.AwaitExplicitShutdown)
+	err = waitForEnd(
+		stop, built.supervisor.Defunct(), built.queueFailed(), serving, c.AwaitExplicitShutdown)
 	sayEnd(console, built.supervisor, time.Duration(c.ShutdownGrace), log)
 	unmarkReady()
 	late := time.Now().Add(time.Duration(c.ShutdownGrace))
 	drain(late, built, stop)
-	dir.End() // before the port is free: the next server on it looks for the same directory
+	dir.End() // before the port is free, because the next server on it takes the same directory
 	closeServer(server, listener, stop, late)
 	built.closeQueue(late.Add(flushHooks), stop)
 	built.refusals.Close()
@@ -127,11 +129,11 @@ func run(c Config, console *console) error {
 	return err
 }
 
-// surviveFileSizeLimit makes a file that grows past RLIMIT_FSIZE an error of its write. Go ends the
-// process at the signal unless a channel is registered for it.
+// surviveFileSizeLimit turns a file that grows past RLIMIT_FSIZE into an error of its write. Go
+// ends the process at the signal unless a channel is registered for it.
 func surviveFileSizeLimit() { signal.Notify(make(chan os.Signal, 1), syscall.SIGXFSZ) }
 
-// startModel starts the model once $COG_WAIT_FILE allows it; until then the server listens and its
+// startModel starts the model once $COG_WAIT_FILE allows it. Until then the server listens, and its
 // health is STARTING.
 func startModel(s *supervisor.Supervisor, stop *stop) error {
 	if err := waitForFile(os.Getenv("COG_WAIT_FILE"), stop.asked); err != nil {
@@ -145,8 +147,8 @@ func startModel(s *supervisor.Supervisor, stop *stop) error {
 	}
 }
 
-// dropPrivileges takes the rights of --runner-user, after everything that needs more: reading
-// tokens, opening the port, and making the directories that will be the user's.
+// dropPrivileges switches to the user of --runner-user. It comes after everything that needs more
+// rights: reading tokens, opening the port, and making the user's directories.
 func (c Config) dropPrivileges() error {
 	if c.RunnerUser == "" {
 		return nil
@@ -163,8 +165,10 @@ func (c Config) dropPrivileges() error {
 	return c.Account.Become()
 }
 
-// waitForEnd returns when the server is to stop, with an error when that is not by request.
-func waitForEnd(stop *stop, defunct <-chan struct{}, queue, serving <-chan error, await bool) error {
+// waitForEnd returns when the server has to stop, with an error unless it was asked to.
+func waitForEnd(
+	stop *stop, defunct <-chan struct{}, queue, serving <-chan error, await bool,
+) error {
 	if await {
 		defunct = nil
 	}
@@ -180,15 +184,15 @@ func waitForEnd(stop *stop, defunct <-chan struct{}, queue, serving <-chan error
 	}
 }
 
-// tracesWait is how long the last traces are sent: until tracesLate after the grace period at the
+// tracesWait bounds the export of the last traces. It ends tracesLate after the grace period at the
 // latest.
 const (
 	tracesWait = 2 * time.Second
 	tracesLate = 7500 * time.Millisecond
 )
 
-// drain ends predictions, webhooks and runners; a second wish to stop cuts the waiting short.
-// Predictions may go on until late.
+// drain ends predictions, webhooks and runners. Predictions may go on until late. A second request
+// to stop cuts the waiting short.
 func drain(late time.Time, b *built, stop *stop) {
 	hurry, cancel := stop.hurry()
 	defer cancel()
@@ -204,24 +208,25 @@ func drain(late time.Time, b *built, stop *stop) {
 		cancelStored()
 	}
 	b.gaveUp.Close()
-	last, cancelLast := context.WithTimeout(hurry, min(tracesWait, time.Until(late.Add(tracesLate))))
+	limit := min(tracesWait, time.Until(late.Add(tracesLate)))
+	last, cancelLast := context.WithTimeout(hurry, limit)
 	defer cancelLast()
 	b.tracer.Close(last)
 }
 
-// pauses is for how many seconds a client may take nothing of its answer while the server ends;
-// lastAnswers is how long the answers to what ended last are sent when the grace period is over.
+// pauses is how many seconds a client may take nothing of its answer during the shutdown.
+// lastAnswers is the time for the last answers when the grace period is over.
 const (
 	pauses      = 3
 	lastAnswers = 300 * time.Millisecond
 )
 
-// closeServer lets clients go on taking the answers under way until late, and then closes what is
-// still open.
+// closeServer lets clients read their answers until late, and then closes their connections.
 func closeServer(server *http.Server, listener *httpapi.Listener, stop *stop, late time.Time) {
 	for idle := 0; idle < pauses; idle++ {
 		taken := listener.Sent()
-		ctx, cancel := context.WithTimeout(context.Background(), max(lastAnswers, min(time.Second, time.Until(late))))
+		wait := max(lastAnswers, min(time.Second, time.Until(late)))
+		ctx, cancel := context.WithTimeout(context.Background(), wait)
 		err := server.Shutdown(ctx)
 		cancel()
 		if err == nil {
@@ -237,7 +242,7 @@ func closeServer(server *http.Server, listener *httpapi.Listener, stop *stop, la
 	_ = server.Close()
 }
 
-// stop carries the wish to end the server; the second one hurries.
+// stop carries requests to end the server. The second one hurries.
 type stop struct {
 	asked   chan struct{}
 	hurried chan struct{}
@@ -245,7 +250,9 @@ type stop struct {
 }
 
 func newStop() *stop {
-	s := &stop{asked: make(chan struct{}), hurried: make(chan struct{}), wishes: make(chan struct{}, 1)}
+	s := &stop{
+		asked: make(chan struct{}), hurried: make(chan struct{}), wishes: make(chan struct{}, 1),
+	}
 	go func() {
 		<-s.wishes
 		close(s.asked)
@@ -262,7 +269,7 @@ func (s *stop) ask() {
 	}
 }
 
-// hurry returns a context that is done at the second wish.
+// hurry returns a context that is done at the second request.
 func (s *stop) hurry() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
@@ -275,7 +282,7 @@ func (s *stop) hurry() (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-// inAHurry reports whether there was a second wish.
+// inAHurry reports whether there was a second request.
 func (s *stop) inAHurry() bool {
 	select {
 	case <-s.hurried:
@@ -285,8 +292,9 @@ func (s *stop) inAHurry() bool {
 	}
 }
 
-// watchSignals lets the runner's signals reach the supervisor and tells stop of the operator's. A
-// terminal that hangs up sends SIGHUP too: it means "look" like the runner's, and harms nothing.
+// watchSignals passes the runners' signals to the supervisor, and the operator's to stop. A
+// terminal that hangs up sends SIGHUP too: that only triggers a scan, like the runner's, and does
+// no harm.
 func watchSignals(s *supervisor.Supervisor, stop *stop, await bool, log *slog.Logger) (end func()) {
 	signal.Notify(s.Signals(), syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGHUP)
 	unwatch := watchStop(stop, await, log)
@@ -296,10 +304,11 @@ func watchSignals(s *supervisor.Supervisor, stop *stop, await bool, log *slog.Lo
 	}
 }
 
-// watchStop tells stop of the operator's signals.
+// watchStop passes the operator's signals to stop.
 func watchStop(stop *stop, await bool, log *slog.Logger) (end func()) {
 	leave := make(chan os.Signal, 2)
-	signal.Notify(leave, syscall.SIGINT, syscall.SIGTERM) // not signal.Ignore, which the model's processes would inherit
+	// The model's processes would inherit signal.Ignore.
+	signal.Notify(leave, syscall.SIGINT, syscall.SIGTERM)
 	go func() {
 		for got := range leave {
 			if await && got == syscall.SIGTERM {

@@ -17,30 +17,31 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// manifest is what cog.yaml says that matters at run time. Only what describes the model can be
-// wrong: whatever else is odd is left alone, or is a warning.
+// manifest is the part of cog.yaml that matters at run time. Only members that describe the model
+// can be wrong. Everything else is ignored, or is a warning.
 type manifest struct {
 	Predict        string
 	Run            string
 	Train          string
-	MaxConcurrency int // 0: not said
+	MaxConcurrency int // 0: not set
 	Packages       packages
 	Warnings       []string
 }
 
-// packages are what a model needs installed.
+// packages are the packages that a model needs.
 type packages struct {
 	Listed       []string `json:"packages,omitempty"`
-	Requirements string   `json:"requirements,omitempty"` // a file
+	Requirements string   `json:"requirements,omitempty"` // the path of a file
 }
 
-// manifestError is about the content of cog.yaml: a problem of the model, not of the command line.
+// manifestError is about the content of cog.yaml. That is a problem of the model, not of the
+// command line.
 type manifestError struct{ error }
 
 // Unwrap returns the error itself.
 func (e manifestError) Unwrap() error { return e.error }
 
-// openManifest reads the cog.yaml of a model. It is the only reader of that file.
+// openManifest reads the cog.yaml of a model. Nothing else reads that file.
 func openManifest(path string) (manifest, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -54,29 +55,32 @@ func openManifest(path string) (manifest, error) {
 	if err != nil {
 		return manifest{}, manifestError{fmt.Errorf("read %s: %w", path, err)}
 	}
-	m.Predict, m.Run, m.Train = m.ref(members, "predict"), m.ref(members, "run"), m.ref(members, "train")
+	m.Predict, m.Run = m.ref(members, "predict"), m.ref(members, "run")
+	m.Train = m.ref(members, "train")
 	m.MaxConcurrency = m.concurrency(members["concurrency"])
 	m.Packages = packagesOf(members["build"])
-	m.warnOfUnknown("", members, "build", "concurrency", "environment", "image", "predict", "run", "train", "weights")
+	m.warnOfUnknown("", members,
+		"build", "concurrency", "environment", "image", "predict", "run", "train", "weights")
 	return m, nil
 }
 
-// parse returns the members at the top of the file. Where the whole is not YAML, it parses the
-// members that describe the model without the others: the parsers that Cog builds with are not as
-// strict as this one.
+// parse returns the members at the top of the file. If the file is not valid YAML, it parses only
+// the members that describe the model, because the parsers that Cog builds with are not as strict
+// as this one.
 func (m *manifest) parse(data []byte) (map[string]any, error) {
 	members, err := parseYAML(data)
 	if err == nil {
 		return members, nil
 	}
 	if members, again := parseYAML(describing(data)); again == nil {
-		m.warn("%s; only predict, run, train and concurrency are read", yaml.FormatError(err, false, false))
+		m.warn("%s; only predict, run, train and concurrency are read",
+			yaml.FormatError(err, false, false))
 		return members, nil
 	}
 	return nil, err
 }
 
-// parseYAML reads an object. Of two members with one name the last one counts, as with Cog.
+// parseYAML reads an object. If two members have one name, the last one counts, as in Cog.
 func parseYAML(data []byte) (map[string]any, error) {
 	var members map[string]any
 	err := yaml.UnmarshalWithOptions(data, &members, yaml.AllowDuplicateMapKey())
@@ -86,13 +90,14 @@ func parseYAML(data []byte) (map[string]any, error) {
 // topLevel is the start of a member that is not indented; it captures the name.
 var topLevel = regexp.MustCompile(`^["']?([\w-]+)["']?\s*:(?:\s|$)`)
 
-// describing returns the lines of those members at the top that say something of the model.
+// describing returns the lines of those top-level members that describe the model.
 func describing(data []byte) []byte {
 	var kept []byte
 	keep := false
 	for line := range bytes.Lines(data) {
 		if found := topLevel.FindSubmatch(line); found != nil {
-			keep = slices.Contains([]string{"predict", "run", "train", "concurrency"}, string(found[1]))
+			names := []string{"predict", "run", "train", "concurrency"}
+			keep = slices.Contains(names, string(found[1]))
 		}
 		if keep {
 			kept = append(kept, line...)
@@ -120,7 +125,8 @@ func (m *manifest) concurrency(value any) int {
 	}
 	members, ok := value.(map[string]any)
 	if !ok {
-		m.warn("concurrency is %s and not an object, so it is not read: write concurrency: {max: N}", kindOf(value))
+		m.warn("concurrency is %s and not an object, so it is not read: "+
+			"write concurrency: {max: N}", kindOf(value))
 		return 0
 	}
 	m.warnOfUnknown("concurrency.", members, "default_target", "max")
@@ -130,14 +136,15 @@ func (m *manifest) concurrency(value any) int {
 	}
 	n, err := strconv.Atoi(fmt.Sprint(most))
 	if err != nil || n < 1 {
-		m.warn("concurrency.max is %s and not an integer of at least 1, so it is not read", kindOf(most))
+		m.warn("concurrency.max is %s and not an integer of at least 1, so it is not read",
+			kindOf(most))
 		return 0
 	}
 	return n
 }
 
-// packagesOf reads what the runner says of a module that is missing. Whatever is odd there is for
-// cog build to say.
+// packagesOf reads the packages, which the runner names if a module is missing. It ignores anything
+// odd: cog build reports that.
 func packagesOf(build any) (p packages) {
 	members, _ := build.(map[string]any)
 	listed, _ := members["python_packages"].([]any)
@@ -153,20 +160,20 @@ func packagesOf(build any) (p packages) {
 // mostPackages bounds the length of an environment variable, which the kernel bounds too.
 const mostPackages = 64 << 10
 
-// json is the form for the runner; empty if there is nothing to say.
+// json returns the form for the runner, "" if there are no packages.
 func (p packages) json(dir string) string {
 	if p.Requirements != "" && !filepath.IsAbs(p.Requirements) {
 		p.Requirements = filepath.Join(dir, p.Requirements)
 	}
-	data, _ := json.Marshal(p) // strings always have a form in JSON
+	data, _ := json.Marshal(p) // strings can always be encoded
 	if len(data) > mostPackages || string(data) == "{}" {
 		return ""
 	}
 	return string(data)
 }
 
-// warnOfUnknown names the members that neither Coggo nor Cog knows. Those that begin with x- are
-// there for anchors.
+// warnOfUnknown warns about members that neither Coggo nor Cog knows. Members that begin with x-
+// are for YAML anchors.
 func (m *manifest) warnOfUnknown(where string, members map[string]any, known ...string) {
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		if !slices.Contains(known, name) && !strings.HasPrefix(name, "x-") {
@@ -179,14 +186,14 @@ func (m *manifest) warn(format string, args ...any) {
 	m.Warnings = append(m.Warnings, "cog.yaml: "+fmt.Sprintf(format, args...))
 }
 
-// printWarnings tells the person at the command line.
+// printWarnings shows the warnings to the user of the command line.
 func (m *Model) printWarnings() {
 	for _, warning := range m.Warnings {
 		printError("%s", warning)
 	}
 }
 
-// kindOf says what a value is: a scalar as it stands, a container by its kind.
+// kindOf describes a value: a scalar as it is, a container by its kind.
 func kindOf(value any) string {
 	switch value := value.(type) {
 	case map[string]any:

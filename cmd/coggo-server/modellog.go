@@ -14,29 +14,32 @@ import (
 	"github.com/coggo/coggo/internal/supervisor"
 )
 
-// mostLine is the most of a line that one JSON object holds: a longer one is several. partialAfter
-// is how long a line without an end is waited for.
+// mostLine is the largest part of a line in one JSON object: a longer line takes several.
+// partialAfter is how long the log waits for the end of a line.
 const (
 	mostLine     = 64 << 10
 	partialAfter = time.Second
 )
 
-// modelLog makes JSON objects of the lines that models write, each with its stream and its
+// modelLog turns the lines that models write into JSON objects, each with its stream and
 // prediction.
 type modelLog struct {
 	handler slog.Handler
-	several bool // runners
+	several bool // there are several runners
 
 	mu    sync.Mutex // guards the rest, and the order of lines
 	begun map[supervisor.Origin][]byte
-	late  *time.Timer // writes what has no end yet; nil while there is nothing
+	late  *time.Timer // writes lines that have no end yet; nil if there are none
 }
 
-// modelOutput is where models write, and what to call at the end: with JSON as the format objects,
-// and otherwise the bytes as they are.
-func modelOutput(m Model, runners int, out io.Writer) (print func(supervisor.Origin, []byte), end func()) {
+// modelOutput returns a function that writes the output of models, and one to call at the end. If
+// the format is JSON, it writes objects, otherwise the bytes as they are.
+func modelOutput(
+	m Model, runners int, out io.Writer,
+) (print func(supervisor.Origin, []byte), end func()) {
 	if !m.logsJSON() {
-		return func(_ supervisor.Origin, text []byte) { _, _ = out.Write(text) }, func() {} // nobody to tell
+		// A failed write can't be reported.
+		return func(_ supervisor.Origin, text []byte) { _, _ = out.Write(text) }, func() {}
 	}
 	l := &modelLog{
 		handler: slog.NewJSONHandler(out, &slog.HandlerOptions{Level: slog.Level(math.MinInt)}),
@@ -58,7 +61,7 @@ func (l *modelLog) print(from supervisor.Origin, text []byte) {
 	for {
 		line, rest, ended := bytes.Cut(text, []byte{'\n'})
 		if begun := l.begun[from]; begun != nil || !ended {
-			line = append(begun, line...) // a copy: the text is the caller's
+			line = append(begun, line...) // a copy, because text belongs to the caller
 		}
 		if !ended {
 			l.keepLocked(from, line)
@@ -70,7 +73,7 @@ func (l *modelLog) print(from supervisor.Origin, text []byte) {
 	}
 }
 
-// keepLocked keeps the beginning of a line until there is more of it.
+// keepLocked keeps the beginning of a line until more of it comes.
 func (l *modelLog) keepLocked(from supervisor.Origin, line []byte) {
 	if len(line) > mostLine {
 		line = l.wholePiecesLocked(from, visible(line))
@@ -85,14 +88,14 @@ func (l *modelLog) keepLocked(from supervisor.Origin, line []byte) {
 	}
 }
 
-// visible is what a terminal shows of a line: a progress bar writes over what was there before.
+// visible returns the part of a line that a terminal shows, because a progress bar overwrites
+// itself.
 func visible(line []byte) []byte {
 	line = bytes.TrimRight(line, "\r")
 	return line[bytes.LastIndexByte(line, '\r')+1:]
 }
 
-// wholePiecesLocked writes as much of a line without an end as makes whole pieces, and returns the
-// rest.
+// wholePiecesLocked writes the full pieces of a line without an end, and returns the rest.
 func (l *modelLog) wholePiecesLocked(from supervisor.Origin, line []byte) (rest []byte) {
 	for len(line) > mostLine {
 		cut := mostLine
@@ -111,7 +114,7 @@ func (l *modelLog) piecesLocked(from supervisor.Origin, line []byte, partial boo
 	}
 }
 
-// finishLocked ends a line that another follows.
+// finishLocked ends a line because another one follows.
 func (l *modelLog) finishLocked(from supervisor.Origin) {
 	line := l.begun[from]
 	delete(l.begun, from)
@@ -128,7 +131,7 @@ func (l *modelLog) writePartial() {
 	}
 }
 
-// end writes what has no end, and never will.
+// end writes lines that will never have an end.
 func (l *modelLog) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -140,7 +143,7 @@ func (l *modelLog) end() {
 	}
 }
 
-// writeLocked writes one object, of the form that the lines of the server have.
+// writeLocked writes one object, in the form of the server's own lines.
 func (l *modelLog) writeLocked(from supervisor.Origin, line []byte, partial bool) {
 	r := slog.NewRecord(time.Now(), slog.LevelInfo, string(line), 0)
 	r.AddAttrs(slog.String("stream", from.Stream))
@@ -153,8 +156,8 @@ func (l *modelLog) writeLocked(from supervisor.Origin, line []byte, partial bool
 	if partial {
 		r.AddAttrs(slog.Bool("partial", true))
 	}
-	_ = l.handler.Handle(context.Background(), r) // nobody to tell
+	_ = l.handler.Handle(context.Background(), r) // a failed write can't be reported
 }
 
-// logsJSON reports whether the log is made of JSON objects.
+// logsJSON reports whether the log consists of JSON objects.
 func (m Logging) logsJSON() bool { return strings.EqualFold(m.LogFormat, "json") }

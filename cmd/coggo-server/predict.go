@@ -26,15 +26,15 @@ type predictCommand struct {
 	JSON   bool     `group:"The prediction:" help:"Print the whole prediction as the API answers it."`
 }
 
-// Help stands below the flags.
+// Help returns the text below the flags.
 func (c *predictCommand) Help() string {
-	return `The output goes to standard output, item by item if the model yields; what the model prints goes to standard error.
-Ctrl-C cancels, and once more kills a model that does not heed it.
+	return `The output goes to standard output, item by item if the model yields; text that the model prints goes to standard error.
+Ctrl-C cancels; pressed again, it kills a model that ignores the cancel.
 
 Exit codes: 0 succeeded, 1 failed, 2 the input does not fit the model, 130 canceled.`
 }
 
-// Run is the command.
+// Run runs the command.
 func (c *predictCommand) Run(status *int) error {
 	if err := c.complete(); err != nil {
 		return err
@@ -55,7 +55,7 @@ func (c *predictCommand) Run(status *int) error {
 	return err
 }
 
-// predict runs the prediction and returns the exit code. The input is checked as soon as the model
+// predict runs the prediction, and returns the exit code. It checks the input as soon as the model
 // is imported, so that a typing error shows before a long setup.
 func (c *predictCommand) predict(s *session) (int, error) {
 	stop := s.timer("setting up the model")
@@ -88,7 +88,10 @@ func (c *predictCommand) predict(s *session) (int, error) {
 	if err != nil {
 		return exitFailed, err
 	}
-	out := &printer{to: s.stdout(), quiet: c.JSON || named(local), joined: signature.output.Display == "concatenate"}
+	out := &printer{
+		to: s.stdout(), quiet: c.JSON || named(local),
+		joined: signature.output.Display == "concatenate",
+	}
 	if !s.follow(p, out) {
 		return exitCanceled, nil
 	}
@@ -103,14 +106,14 @@ func (c *predictCommand) predict(s *session) (int, error) {
 // named reports whether the output goes to one file.
 func named(l *files.Local) bool { return l != nil && l.Name != "" }
 
-// sayProblems says what is wrong with the input in the words of the command line.
+// sayProblems describes problems of the input in the words of the command line.
 func (s *session) sayProblems(problems []schema.Problem) {
 	for _, p := range problems {
 		s.say("-i %s: %s", p.Place(), p.Msg)
 	}
 }
 
-// local says where the files of the output go; nil leaves them in the output as data URLs.
+// local returns where the files of the output go. nil leaves them in the output as data URLs.
 func (c *predictCommand) local(s *session) (*files.Local, error) {
 	l := &files.Local{Saved: func(path string) { s.say("wrote %s", path) }}
 	switch info, err := os.Stat(c.Output); {
@@ -128,8 +131,9 @@ func (c *predictCommand) local(s *session) (*files.Local, error) {
 	return l, nil
 }
 
-// follow shows the prediction until its end. The first Ctrl-C cancels it; after the second nobody
-// waits for a model that ignores the cancel: false, and closing the session kills it.
+// follow shows the prediction until its end. The first Ctrl-C cancels it. After the second, follow
+// does not wait for a model that ignores the cancel: it returns false, and closing the session
+// kills the model.
 func (s *session) follow(p *prediction.Prediction, out *printer) bool {
 	stop := s.timer("running")
 	defer stop()
@@ -151,7 +155,7 @@ func (s *session) follow(p *prediction.Prediction, out *printer) bool {
 		case <-asked:
 			asked = nil
 			s.say("canceling; press Ctrl-C again to kill the model")
-			_ = s.supervisor.Cancel(p, supervisor.ByClient) // NotFound: it ended at this moment
+			_ = s.supervisor.Cancel(p, supervisor.ByClient) // NotFound: it has just finished
 		case <-s.stop.hurried:
 			s.say("killed")
 			return false
@@ -159,7 +163,7 @@ func (s *session) follow(p *prediction.Prediction, out *printer) bool {
 	}
 }
 
-// print shows what is not shown yet.
+// print shows the rest of the output.
 func (c *predictCommand) print(p prediction.Snapshot, out *printer, local *files.Local) error {
 	switch {
 	case c.JSON:
@@ -167,14 +171,15 @@ func (c *predictCommand) print(p prediction.Snapshot, out *printer, local *files
 		return err
 	case named(local) && local.Count == 0 && p.OutputLen() > 0:
 		return os.WriteFile(c.Output, out.render(p.AppendOutput(nil)), 0o666)
-	case named(local) && bytes.HasPrefix(p.Output.Raw, []byte{'"'}): // the name of the file that was asked for
+	// The output is the name of the file that the user asked for.
+	case named(local) && bytes.HasPrefix(p.Output.Raw, []byte{'"'}):
 	default:
 		out.end(p.AppendOutput(nil))
 	}
 	return nil
 }
 
-// conclude says how the prediction ended and returns the exit code.
+// conclude says how the prediction ended, and returns the exit code.
 func (s *session) conclude(p prediction.Snapshot) int {
 	switch p.Status {
 	case prediction.Succeeded:
@@ -194,9 +199,9 @@ func (s *session) conclude(p prediction.Snapshot) int {
 // printer writes the output to standard output.
 type printer struct {
 	to     io.Writer
-	quiet  bool // the output goes elsewhere
+	quiet  bool // do not print: the output goes elsewhere
 	joined bool // items are pieces of one text
-	items  int  // printed
+	items  int  // printed so far
 	inLine bool
 }
 
@@ -218,10 +223,10 @@ func (o *printer) write(text []byte) {
 		return
 	}
 	o.inLine = text[len(text)-1] != '\n'
-	_, _ = o.to.Write(text) // a reader that has gone ends the process by SIGPIPE
+	_, _ = o.to.Write(text) // if the reader has gone, SIGPIPE ends the process
 }
 
-// end prints the output, unless its items were printed as they came.
+// end prints the output, unless its items are already printed.
 func (o *printer) end(output json.RawMessage) {
 	if o.items == 0 && string(output) != "null" {
 		o.write(o.render(output))
@@ -231,7 +236,7 @@ func (o *printer) end(output json.RawMessage) {
 	}
 }
 
-// render is how a value looks to people: text as it is, everything else as JSON.
+// render formats a value for people: strings as plain text, everything else as JSON.
 func (o *printer) render(value json.RawMessage) []byte {
 	var items []string
 	if o.joined && json.Unmarshal(value, &items) == nil {
@@ -249,6 +254,6 @@ func plain(value json.RawMessage) []byte {
 		return []byte(text)
 	}
 	var out bytes.Buffer
-	_ = json.Indent(&out, value, "", "  ") // it is JSON
+	_ = json.Indent(&out, value, "", "  ") // it is valid JSON
 	return out.Bytes()
 }

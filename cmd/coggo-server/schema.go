@@ -10,7 +10,7 @@ import (
 
 type schemaCommand struct{ Model }
 
-// Run prints the OpenAPI document of the model: the model is loaded, not set up.
+// Run prints the OpenAPI document of the model. It loads the model, but does not set it up.
 func (c *schemaCommand) Run(status *int) error {
 	if err := c.complete(); err != nil {
 		return err
@@ -37,7 +37,8 @@ func (c *schemaCommand) Run(status *int) error {
 	}
 	cmd := exec.Command(c.Python, append([]string{"-m", "cog.command.openapi_schema"}, refs...)...)
 	cmd.Dir = c.ModelDir
-	cmd.Env = runner.WithPackages(runner.WithPythonPath(host.ModelEnv(os.Environ(), c.RunnerEnv), path), c.Packages)
+	env := runner.WithPythonPath(host.ModelEnv(os.Environ(), c.RunnerEnv), path)
+	cmd.Env = runner.WithPackages(env, c.Packages)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Run(); cmd.ProcessState == nil {
 		return err

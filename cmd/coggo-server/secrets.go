@@ -7,9 +7,10 @@ import (
 	"github.com/coggo/coggo/internal/host"
 )
 
-// readSecrets reads what proves who somebody is, from wherever it comes.
+// readSecrets reads the credentials from files and the environment.
 func (c *Serving) readSecrets() (err error) {
-	if c.AuthToken, err = host.ReadSecret("$COGGO_AUTH_TOKEN", os.Getenv("COGGO_AUTH_TOKEN")); err != nil {
+	c.AuthToken, err = host.ReadSecret("$COGGO_AUTH_TOKEN", os.Getenv("COGGO_AUTH_TOKEN"))
+	if err != nil {
 		return err
 	}
 	if c.AuthTokenFile != "" {
@@ -17,14 +18,16 @@ func (c *Serving) readSecrets() (err error) {
 		if err != nil {
 			return fmt.Errorf("read --auth-token-file: %w", err)
 		}
-		if c.AuthToken, err = host.ReadSecret("--auth-token-file "+c.AuthTokenFile, string(data)); err != nil {
+		c.AuthToken, err = host.ReadSecret("--auth-token-file "+c.AuthTokenFile, string(data))
+		if err != nil {
 			return err
 		}
 		if c.AuthToken == "" {
 			return fmt.Errorf("--auth-token-file %s is empty", c.AuthTokenFile)
 		}
 	}
-	if c.HookToken, err = host.ReadSecret("$WEBHOOK_AUTH_TOKEN", os.Getenv("WEBHOOK_AUTH_TOKEN")); err != nil {
+	c.HookToken, err = host.ReadSecret("$WEBHOOK_AUTH_TOKEN", os.Getenv("WEBHOOK_AUTH_TOKEN"))
+	if err != nil {
 		return err
 	}
 	c.WebhookSecret, err = host.ReadSecret("--webhook-secret", c.WebhookSecret)

@@ -19,8 +19,8 @@ type Serving struct {
 	PathPrefix            string         `group:"Listening:" placeholder:"PATH" help:"Path below which a proxy serves this server, such as /models/a: all URLs in its answers begin with it. The proxy may pass the prefix on or strip it. Default: the header X-Forwarded-Prefix."`
 	AwaitExplicitShutdown bool           `group:"Listening:" help:"Ignore SIGTERM: stop on POST /shutdown or SIGINT only."`
 	AuthTokenFile         string         `group:"Security:" type:"existingfile" placeholder:"FILE" help:"File with the token that clients must send as Authorization: Bearer. Default: the token in $$COGGO_AUTH_TOKEN, else clients need no token."`
-	CORSOrigin            []string       `group:"Security:" name:"cors-origin" placeholder:"ORIGIN" help:"Let pages of this origin use the API from a browser; * lets those of every site; may be repeated. Default: no other site."`
-	AllowedHost           []string       `group:"Security:" placeholder:"NAME" help:"Host name, next to localhost and addresses, for browsers that connect over loopback: from this machine or through a proxy on it; * for any; may be repeated. Without a token only. Default: no others."`
+	CORSOrigin            []string       `group:"Security:" name:"cors-origin" placeholder:"ORIGIN" help:"Let pages of this origin use the API from a browser; * allows every site; may be repeated. Default: no other site."`
+	AllowedHost           []string       `group:"Security:" placeholder:"NAME" help:"Host name, in addition to localhost and addresses, for browsers that connect over loopback: from this machine or through a proxy on it; * for any; may be repeated. Without a token only. Default: no others."`
 	WebhookSecret         string         `group:"Security:" env:"COGGO_WEBHOOK_SECRET" placeholder:"whsec_…" help:"Sign webhooks by the Standard Webhooks specification. Default: they are not signed."`
 	WebhookAuthHost       []string       `group:"Security:" placeholder:"HOST" help:"Send $$WEBHOOK_AUTH_TOKEN with webhooks to this HOST or HOST:PORT only, or to every host below a domain, as in *.example.com; may be repeated. Default: with every webhook, as Cog does."`
 	Without               []string       `group:"Running:" enum:"ballast,unmap,disconnect,sigmute,pristine" env:"COGGO_WITHOUT" placeholder:"NAME" help:"Switch off a performance trick that relies on undocumented behavior of Go, Linux or CPython, see docs/architecture.md; may be repeated. Default: all are on."`
@@ -34,11 +34,11 @@ type Serving struct {
 	StreamKeepAlive       span           `group:"Limits:" default:"15s" help:"How often a stream gets a comment, so that proxies do not close it as idle."`
 	StreamTimeout         span           `group:"Limits:" default:"1m" help:"How long a client may read nothing of a stream or of any other answer."`
 	AccessLog             bool           `group:"Logs:" help:"Write a line for each request, at level info. Probes and /metrics get one only when they fail."`
-	HostFrom              string         `kong:"-"` // what has set Host, see sourceOf
-	PortFrom              string         `kong:"-"` // what has set Port
+	HostFrom              string         `kong:"-"` // the source of Host, see sourceOf
+	PortFrom              string         `kong:"-"` // the source of Port
 	AuthToken             string         `kong:"-"` // from AuthTokenFile or the environment
 	HookToken             string         `kong:"-"` // sent with webhooks, from the environment
-	WebhookHosts          []webhook.Host `kong:"-"` // who gets HookToken, of WebhookAuthHost
+	WebhookHosts          []webhook.Host `kong:"-"` // the hosts that get HookToken, from WebhookAuthHost
 
 	Queue         string `group:"Queue:" env:"COGGO_QUEUE" placeholder:"URL" help:"Share predictions with other servers through this NATS JetStream broker, such as nats://broker:4222; several addresses with commas, tls:// for TLS; see docs/queue.md. Default: this server is alone."`
 	QueueCreds    string `group:"Queue:" type:"existingfile" env:"COGGO_QUEUE_CREDS" placeholder:"FILE" help:"File that proves to the broker who this is: a JWT with its key, or the seed of an NKey. Default: none."`
@@ -107,11 +107,11 @@ func (c *Serving) checkQueue() error {
 // modelName is OWNER/MODEL[:VERSION].
 var modelName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*(:[A-Za-z0-9][A-Za-z0-9._-]*)?$`)
 
-// patientQueue is how many predictions may wait by default if their clients do not handle a refusal
-// for lack of a slot.
+// patientQueue is the default number of predictions that may wait if their clients cannot handle a
+// refusal for lack of a slot.
 const patientQueue = 64
 
-// queue returns how many predictions may wait for a slot, and how many if their clients do not
+// queue returns how many predictions may wait for a slot, and how many if their clients cannot
 // handle a refusal.
 func (c *Serving) queue() (all, patient int) {
 	if c.MaxQueue == nil {
@@ -120,32 +120,40 @@ func (c *Serving) queue() (all, patient int) {
 	return *c.MaxQueue, *c.MaxQueue
 }
 
-// checkAddresses refuses malformed addresses at startup, and not when they are first used.
+// checkAddresses rejects malformed addresses at startup, not when they are first used.
 func (c *Serving) checkAddresses() error {
 	if n, err := strconv.Atoi(c.Port); err != nil || n < 0 || n > 65535 {
-		return fmt.Errorf("port %q (%s): --port and PORT must be a number from 0 to 65535", c.Port, c.PortFrom)
+		return fmt.Errorf("port %q (%s): --port and PORT must be a number from 0 to 65535",
+			c.Port, c.PortFrom)
 	}
-	if c.PathPrefix = strings.TrimRight(c.PathPrefix, "/"); c.PathPrefix != "" && !httpapi.Prefix.MatchString(c.PathPrefix) {
-		return fmt.Errorf("--path-prefix is %q: it must be a path such as /models/a, of letters, digits, and - . _ ~", c.PathPrefix)
+	c.PathPrefix = strings.TrimRight(c.PathPrefix, "/")
+	if c.PathPrefix != "" && !httpapi.Prefix.MatchString(c.PathPrefix) {
+		return fmt.Errorf(
+			"--path-prefix is %q: it must be a path such as /models/a, "+
+				"of letters, digits, and - . _ ~",
+			c.PathPrefix)
 	}
 	if err := c.readWebhookHosts(); err != nil {
 		return err
 	}
 	for _, host := range c.AllowedHost {
 		if host == "" || strings.ContainsAny(host, ":/ ") {
-			return fmt.Errorf("--allowed-host is %q: it must be a host name without scheme and port, or *", host)
+			return fmt.Errorf(
+				"--allowed-host is %q: it must be a host name without scheme and port, or *", host)
 		}
 	}
 	for _, origin := range c.CORSOrigin {
-		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Host == "" || u.Scheme+"://"+u.Host != origin) {
-			return fmt.Errorf("--cors-origin is %q: it must be a scheme and a host without a path, such as https://app.example.com, or *", origin)
+		u, err := url.Parse(origin)
+		if origin != "*" && (err != nil || u.Host == "" || u.Scheme+"://"+u.Host != origin) {
+			return fmt.Errorf("--cors-origin is %q: it must be a scheme and a host "+
+				"without a path, such as https://app.example.com, or *", origin)
 		}
 	}
 	return nil
 }
 
-// readWebhookHosts reads which receivers get the token of webhooks: without the flag all of them,
-// as with Cog.
+// readWebhookHosts reads the receivers that get the token of webhooks. Without the flag all of them
+// do, as in Cog.
 func (c *Serving) readWebhookHosts() error {
 	for _, text := range c.WebhookAuthHost {
 		host, err := webhook.ParseHost(text)
@@ -160,7 +168,7 @@ func (c *Serving) readWebhookHosts() error {
 	return nil
 }
 
-// port is the port to listen on; complete has checked it.
+// port returns the port to listen on. complete has checked it.
 func (c *Serving) port() int {
 	n, _ := strconv.Atoi(c.Port)
 	return n

@@ -14,7 +14,7 @@ import (
 	"github.com/coggo/coggo/internal/supervisor"
 )
 
-// session is a model at work for one command: everything but HTTP.
+// session runs a model for one command: the server without HTTP.
 type session struct {
 	*built
 	*console
@@ -24,27 +24,32 @@ type session struct {
 	begun   time.Time
 }
 
-// errInterrupted says that the person at the keyboard has had enough.
+// errInterrupted says that the user has pressed Ctrl-C.
 var errInterrupted = errors.New("interrupted")
 
-// silent is above every level: what matters of a session is said by its command.
+// silent is above every level, because the command itself reports what matters.
 const silent = slog.LevelError + 1
 
-// wholeHistory is a history of events without a limit; twice of it is an int still.
+// wholeHistory is in effect no limit on the events of a prediction. Twice its value fits an int.
 const wholeHistory = math.MaxInt / 2
 
-// openSession starts the model. Standard output is the command's own: what the model prints goes to
+// openSession starts the model. Standard output is for the command's output, so the model's goes to
 // standard error.
 func openSession(m Model) (*session, error) {
 	s := &session{console: newConsole(), stop: newStop()}
 	log := newLogger(m.Logging, s.console, s.terminal, silent)
 	var err error
-	if s.dir, err = host.OpenWorkingDir(Config{Model: m, Ephemeral: true}.dirConfig(), log); err != nil {
+	dirConfig := Config{Model: m, Ephemeral: true}.dirConfig()
+	if s.dir, err = host.OpenWorkingDir(dirConfig, log); err != nil {
 		return nil, err
 	}
-	// A reader of the output that is slow holds up the reading, and must miss nothing.
-	c := Config{Model: m, Runners: 1, Recover: "fail", Retain: 1, Serving: Serving{RetainFor: span(time.Hour)}, History: wholeHistory}
-	if s.built, err = build(c, s.dir, func(_ supervisor.Origin, text []byte) { _, _ = s.console.Write(text) }, false, log); err != nil {
+	// A slow reader of the output holds up the reading of events, and must miss nothing.
+	c := Config{
+		Model: m, Runners: 1, Recover: "fail",
+		Retain: 1, Serving: Serving{RetainFor: span(time.Hour)}, History: wholeHistory,
+	}
+	output := func(_ supervisor.Origin, text []byte) { _, _ = s.console.Write(text) }
+	if s.built, err = build(c, s.dir, output, false, log); err != nil {
 		s.dir.Close()
 		return nil, err
 	}
@@ -57,14 +62,14 @@ func openSession(m Model) (*session, error) {
 	return s, nil
 }
 
-// close ends what still runs, and leaves nothing behind.
+// close ends everything that still runs, and leaves nothing behind.
 func (s *session) close() {
 	drain(time.Now(), s.built, s.stop)
 	s.release()
 	s.dir.Close()
 }
 
-// poll is how often a session looks how far the model is.
+// poll is how often a session checks the progress of the model.
 const poll = 5 * time.Millisecond
 
 // loaded returns the model's document as soon as it is imported.
@@ -99,8 +104,8 @@ func (s *session) until(ok func() bool) error {
 	return nil
 }
 
-// notReady says why no prediction can be made. The traceback, or every problem of the signature, is
-// on standard error already.
+// notReady returns why the model can't run predictions. The traceback, or every problem of the
+// signature, is on standard error already.
 func (s *session) notReady() error {
 	if s.supervisor.SetupResult().Refused() {
 		return errors.New("the model can't be served as it is written")

@@ -9,7 +9,7 @@ import (
 )
 
 // The tricks that --without switches off. Each one relies on behavior that Go, Linux or CPython do
-// not document; the file that has it says which, and what it buys.
+// not document. Its file says on which, and what it buys.
 const (
 	trickBallast    = "ballast"    // internal/host/ballast.go
 	trickUnmap      = "unmap"      // internal/host/unmap_linux.go
@@ -24,7 +24,7 @@ const withoutVariable = "COGGO_WITHOUT"
 // without reports whether a trick is off.
 func (c Serving) without(trick string) bool { return slices.Contains(c.Without, trick) }
 
-// modelEnv is the environment of the model.
+// modelEnv returns the environment of the model.
 func (c Config) modelEnv() []string {
 	env := c.Account.Environment(host.ModelEnv(os.Environ(), c.RunnerEnv))
 	if len(c.Without) > 0 {
@@ -33,7 +33,7 @@ func (c Config) modelEnv() []string {
 	return env
 }
 
-// dirConfig says which working directory the server uses.
+// dirConfig returns the configuration of the working directory.
 func (c Config) dirConfig() host.DirConfig {
 	return host.DirConfig{
 		Given: c.WorkingDir, Ephemeral: c.Ephemeral || c.Queue != "", ModelDir: c.ModelDir, Port: c.port(),

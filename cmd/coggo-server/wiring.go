@@ -36,9 +36,12 @@ type built struct {
 	worker     *queue.Worker // of the queue
 }
 
-// build wires the packages together and starts nothing. output gets what the model writes, of both
-// streams apart or of one.
-func build(c Config, dir *host.WorkingDir, output func(supervisor.Origin, []byte), apart bool, log *slog.Logger) (*built, error) {
+// build wires the packages together, and starts nothing. output gets the output of the model. apart
+// says whether its two streams stay apart.
+func build(
+	c Config, dir *host.WorkingDir, output func(supervisor.Origin, []byte), apart bool,
+	log *slog.Logger,
+) (*built, error) {
 	b := &built{metrics: telemetry.NewMetrics(version), refusals: httpapi.NewRefusals(log)}
 	agent := cmp.Or(os.Getenv("COG_USER_AGENT"), "coggo/"+version)
 	client := outbound.NewClient(outbound.Options{DenyPrivate: c.DenyPrivateNetworks})
@@ -47,18 +50,23 @@ func build(c Config, dir *host.WorkingDir, output func(supervisor.Origin, []byte
 		return nil, usage(err)
 	}
 	b.store = &files.Store{
-		Dir: filepath.Join(dir.Path(), "uploads"), MaxBytes: int64(c.MaxInputFile), MaxTotal: int64(c.MaxUploads),
+		Dir:      filepath.Join(dir.Path(), "uploads"),
+		MaxBytes: int64(c.MaxInputFile), MaxTotal: int64(c.MaxUploads),
 		Keep: uploadsKeep, Now: time.Now, NewID: prediction.NewID,
 	}
 	b.publisher = &files.Publisher{
-		Client: client, UserAgent: agent, UploadURL: c.UploadURL, MaxBytes: int64(c.MaxOutputFile), KeepOpen: keepOpen,
+		Client: client, UserAgent: agent, UploadURL: c.UploadURL,
+		MaxBytes: int64(c.MaxOutputFile), KeepOpen: keepOpen,
 	}
-	// The collector is the operator's own, so it may well be in a private network.
-	if b.tracer, err = telemetry.NewTracer(version, outbound.NewClient(outbound.Options{}), log); err != nil {
+	// The collector belongs to the operator, so it may be in a private network.
+	collector := outbound.NewClient(outbound.Options{})
+	if b.tracer, err = telemetry.NewTracer(version, collector, log); err != nil {
 		log.Warn("no traces", "error", err)
 	}
 	s := c.supervision()
-	s.Fetcher = &files.Fetcher{Client: client, UserAgent: agent, MaxBytes: int64(c.MaxInputFile), Store: b.store}
+	s.Fetcher = &files.Fetcher{
+		Client: client, UserAgent: agent, MaxBytes: int64(c.MaxInputFile), Store: b.store,
+	}
 	s.Publisher, s.Webhooks, s.Observer, s.Tracer = b.publisher, hooks, b.metrics, b.tracer
 	s.WorkingDir, s.Renew, s.Inputs, s.Durable = dir.Path(), dir.Renew, dir.InputDir, dir.Durable()
 	s.Output, s.OnReady, s.Log, s.Now = output, b.onReady(c, log), log, time.Now
@@ -85,12 +93,16 @@ func build(c Config, dir *host.WorkingDir, output func(supervisor.Origin, []byte
 }
 
 // webhooks makes the sender of webhooks.
-func (b *built) webhooks(c Serving, n Network, agent string, log *slog.Logger) (*webhook.Sender, error) {
+func (b *built) webhooks(
+	c Serving, n Network, agent string, log *slog.Logger,
+) (*webhook.Sender, error) {
 	b.gaveUp = telemetry.NewTally(func(count int, over time.Duration) {
 		log.Warn("more webhooks given up", "count", count, "period", over)
 	})
 	return webhook.NewSender(webhook.Options{
-		Client:    outbound.NewClient(outbound.Options{DenyPrivate: n.DenyPrivateNetworks, MaxConns: webhookConns}),
+		Client: outbound.NewClient(outbound.Options{
+			DenyPrivate: n.DenyPrivateNetworks, MaxConns: webhookConns,
+		}),
 		Throttle:  throttle(os.Getenv("COG_THROTTLE_RESPONSE_INTERVAL")),
 		AuthToken: c.HookToken,
 		AuthHosts: c.WebhookHosts,
@@ -101,13 +113,14 @@ func (b *built) webhooks(c Serving, n Network, agent string, log *slog.Logger) (
 		},
 		GaveUp: func(left webhook.Undelivered, reason error) {
 			if b.gaveUp.Tell() {
-				log.Warn("webhook given up", "id", left.ID, "host", left.Host, "attempts", left.Attempts, "error", reason)
+				log.Warn("webhook given up",
+					"id", left.ID, "host", left.Host, "attempts", left.Attempts, "error", reason)
 			}
 		},
 	})
 }
 
-// onReady is called each time that the model is set up.
+// onReady is called each time the model is set up.
 func (b *built) onReady(c Config, log *slog.Logger) func() {
 	mark, warn := markReady(log), logExamples(c.ModelDir, log)
 	return func() {
@@ -123,7 +136,7 @@ func (b *built) onReady(c Config, log *slog.Logger) func() {
 	}
 }
 
-// supervision is the part of the supervisor's configuration that the settings say.
+// supervision returns the part of the supervisor's configuration that comes from settings.
 func (c Config) supervision() supervisor.Config {
 	maxQueue, patientQueue := c.queue()
 	return supervisor.Config{
@@ -154,23 +167,29 @@ func (c Config) supervision() supervisor.Config {
 	}
 }
 
-// gauges adds the metrics that the supervisor knows.
+// gauges adds the metrics that the supervisor computes.
 func (b *built) gauges() {
 	s := b.supervisor
 	for name, gauge := range map[string]struct {
 		help  string
 		value func() int
 	}{
-		"coggo_predictions_in_flight": {"Predictions that have not ended, waiting ones included.", s.InFlight},
-		"coggo_predictions_queued":    {"Predictions that wait for a slot.", s.Waiting},
-		"coggo_predictions_fetching":  {"Predictions whose input files are being fetched.", s.Fetching},
-		"coggo_slots":                 {"Predictions that can run at once; 0 until the model is set up.", s.Slots},
+		"coggo_predictions_in_flight": {
+			"Predictions that have not ended, waiting ones included.", s.InFlight,
+		},
+		"coggo_predictions_queued": {"Predictions that wait for a slot.", s.Waiting},
+		"coggo_predictions_fetching": {
+			"Predictions whose input files are being fetched.", s.Fetching,
+		},
+		"coggo_slots": {
+			"Predictions that can run at once; 0 until the model is set up.", s.Slots,
+		},
 	} {
 		b.metrics.Gauge(name, gauge.help, func() float64 { return float64(gauge.value()) })
 	}
 }
 
-// api is the configuration of the HTTP side.
+// api returns the configuration of the HTTP side.
 func (b *built) api(c Config, shutdown func(), log *slog.Logger) httpapi.Config {
 	api := b.front(c.Serving, shutdown, log)
 	api.Supervisor, api.Store, api.ModelDir, api.Model = b.supervisor, b.store, c.ModelDir, c.Name
@@ -180,33 +199,37 @@ func (b *built) api(c Config, shutdown func(), log *slog.Logger) httpapi.Config 
 	return api
 }
 
-// front is the part of it that does not depend on a model.
+// front returns the part of it that does not depend on a model.
 func (b *built) front(c Serving, shutdown func(), log *slog.Logger) httpapi.Config {
 	return httpapi.Config{
 		Shutdown: shutdown, Version: version, Started: time.Now(),
-		Metrics: b.metrics.Handler(), Bytes: b.metrics.Bytes, Rejected: b.metrics.Rejected, Refusals: b.refusals,
-		MaxBody: int64(c.MaxBody), BodyTimeout: time.Duration(c.BodyTimeout), KeepAlive: time.Duration(c.StreamKeepAlive),
-		AuthToken: c.AuthToken, CORSOrigins: c.CORSOrigin, AllowedHosts: c.AllowedHost, PathPrefix: c.PathPrefix,
-		AccessLog: c.AccessLog, Log: log, EarlyWatch: c.without(trickDisconnect),
+		Metrics: b.metrics.Handler(), Bytes: b.metrics.Bytes, Rejected: b.metrics.Rejected,
+		Refusals: b.refusals,
+		MaxBody:  int64(c.MaxBody), BodyTimeout: time.Duration(c.BodyTimeout),
+		KeepAlive: time.Duration(c.StreamKeepAlive),
+		AuthToken: c.AuthToken, CORSOrigins: c.CORSOrigin, AllowedHosts: c.AllowedHost,
+		PathPrefix: c.PathPrefix,
+		AccessLog:  c.AccessLog, Log: log, EarlyWatch: c.without(trickDisconnect),
 	}
 }
 
-// busyPoll is zero where the process that polls would keep the one it waits for from running.
+// busyPoll returns 0 if a process that polls would take the processor from the process that it
+// waits for.
 func busyPoll(c Config) time.Duration {
-	if runtime.GOMAXPROCS(0) < 2*c.Runners { // which knows of the container's limit too
+	if runtime.GOMAXPROCS(0) < 2*c.Runners { // GOMAXPROCS knows the container's limit too
 		return 0
 	}
 	return time.Duration(c.BusyPoll)
 }
 
-// bootIsOver is how long after setup the server gives back what only its boot needed.
+// bootIsOver is how long after setup the server returns the memory that only its startup needed.
 const bootIsOver = 500 * time.Millisecond
 
-// webhookConns bounds the connections to one receiver: thousands of predictions often have the
-// same.
+// webhookConns bounds the connections to one receiver, because thousands of predictions often have
+// the same one.
 const webhookConns = 64
 
-// uploadsKeep is how long an uploaded file can be named as an input.
+// uploadsKeep is how long an uploaded file can be used as an input.
 const uploadsKeep = 24 * time.Hour
 
 // keepOpen is the size from which an output file stays on disk until its data URL is written.
@@ -215,7 +238,7 @@ const keepOpen = 1 << 20
 // retainBytes bounds the memory of finished predictions that are kept for GET.
 const retainBytes = 256 << 20
 
-// throttle is the time between two partial webhooks.
+// throttle returns the time between two partial webhooks.
 func throttle(text string) time.Duration {
 	if interval, ok := inSeconds(text); ok {
 		return interval
@@ -223,10 +246,10 @@ func throttle(text string) time.Duration {
 	return 500 * time.Millisecond
 }
 
-// readyFile tells Kubernetes that setup has succeeded, at the path that Cog made a convention.
+// readyFile tells Kubernetes that setup has succeeded. Its path is Cog's convention.
 const readyFile = "/var/run/cog/ready"
 
-// prepareReady lets an account write there.
+// prepareReady lets an account write readyFile.
 func prepareReady(a host.Account) error {
 	if os.Getenv("KUBERNETES_SERVICE_HOST") == "" {
 		return nil
@@ -249,19 +272,20 @@ func markReady(log *slog.Logger) func() {
 			err = os.WriteFile(readyFile, nil, 0o644)
 		}
 		if err != nil {
-			log.Warn("the container can't be marked as ready: probe /readyz instead of the file", "error", err)
+			log.Warn("the container can't be marked as ready: probe /readyz instead of the file",
+				"error", err)
 		}
 	}
 }
 
-// unmarkReady removes the file of markReady: this server accepts no more predictions.
+// unmarkReady removes the file of markReady, because this server accepts no more predictions.
 func unmarkReady() {
 	if os.Getenv("KUBERNETES_SERVICE_HOST") != "" {
-		_ = os.Remove(readyFile) // it may never have been there
+		_ = os.Remove(readyFile) // it may never have existed
 	}
 }
 
-// waitForFile holds the start until path exists, or until stop is closed; empty holds nothing.
+// waitForFile waits until path exists, or until stop is closed. It does not wait if path is "".
 func waitForFile(path string, stop <-chan struct{}) error {
 	if path == "" {
 		return nil

@@ -1,6 +1,6 @@
-// Package admission answers: does this request fit the model? It checks the input against the
-// model's schema within a bound on memory, and completes what the server decides about a request.
-// It does no I/O.
+// Package admission checks whether a request fits the model. It checks the input against the
+// model's schema within a bound on memory, and fills in the parts of a request that the server
+// decides. It does no I/O.
 package admission
 
 import (
@@ -17,13 +17,13 @@ import (
 	"github.com/coggo/coggo/internal/schema"
 )
 
-// smallInput is the size up to which an input takes no room of a Checker: counting it would cost
-// more than it does.
+// smallInput is the size up to which a Checker does not count an input: to count it would cost more
+// than the input itself.
 const smallInput = 64 << 10
 
-// Checker bounds the memory of the inputs that are being checked: each takes a few times its size.
+// Checker bounds the memory of the inputs that are being checked. Each takes a few times its size.
 type Checker struct {
-	most int64 // bytes of inputs at once, 0 for no limit; a larger input is checked alone
+	most int64 // bytes of inputs at once, 0: no limit; a larger one is checked alone
 	room *semaphore.Weighted
 }
 
@@ -42,10 +42,12 @@ func Input(doc *schema.Document, m prediction.Method) (*schema.Input, error) {
 	return nil, prediction.Refuse(prediction.NotFound, "this model has no train")
 }
 
-// Admit checks a request against the schema of its input and fills in its id, its time and what
-// clients are shown of its input. It waits for room to check a large input until wait is over. The
-// error is a *prediction.Error with code Invalid or NotReady; r is unchanged then.
-func (c Checker) Admit(input *schema.Input, r *prediction.Request, wait time.Duration, now time.Time) (schema.Checked, error) {
+// Admit checks a request against the schema of its input. It fills in its id, its time, and its
+// input as clients see it. For room to check a large input it waits until wait is over. The error
+// is a *prediction.Error with code Invalid or NotReady; r is unchanged then.
+func (c Checker) Admit(
+	input *schema.Input, r *prediction.Request, wait time.Duration, now time.Time,
+) (schema.Checked, error) {
 	if problem, found := misplaced(input, r.Strays); found {
 		return schema.Checked{}, prediction.InvalidRequest(problem)
 	}
@@ -67,9 +69,10 @@ func (c Checker) Admit(input *schema.Input, r *prediction.Request, wait time.Dur
 	return checked, nil
 }
 
-// Check checks an input once there is room for it. It waits until wait is over, or as long as it
-// takes with 0.
-func (c Checker) Check(input *schema.Input, raw json.RawMessage, wait time.Duration) (schema.Checked, []schema.Problem, error) {
+// Check checks an input once there is room for it. It waits until wait is over; 0 is no limit.
+func (c Checker) Check(
+	input *schema.Input, raw json.RawMessage, wait time.Duration,
+) (schema.Checked, []schema.Problem, error) {
 	if len(raw) > smallInput {
 		weight := min(int64(len(raw)), c.most)
 		ctx := context.Background()
@@ -79,7 +82,9 @@ func (c Checker) Check(input *schema.Input, raw json.RawMessage, wait time.Durat
 			defer cancel()
 		}
 		if c.room.Acquire(ctx, weight) != nil {
-			return schema.Checked{}, nil, prediction.RefuseFor(pool.RetrySoon, prediction.NotReady, "too many large inputs are being checked at once; try again later")
+			return schema.Checked{}, nil, prediction.RefuseFor(
+				pool.RetrySoon, prediction.NotReady,
+				"too many large inputs are being checked at once; try again later")
 		}
 		defer c.room.Release(weight)
 	}
@@ -87,19 +92,20 @@ func (c Checker) Check(input *schema.Input, raw json.RawMessage, wait time.Durat
 	return checked, problems, nil
 }
 
-// misplaced finds inputs that stand beside the place for them: without it they would be ignored,
-// and the model would run with its defaults.
+// misplaced finds inputs that are outside of "input". Without it they would be ignored, and the
+// model would run with its defaults.
 func misplaced(input *schema.Input, strays []string) (p prediction.Problem, found bool) {
 	p = prediction.Problem{Loc: []any{"body", "input"}, Type: "missing"}
 	for _, name := range strays {
 		if input.Has(name) {
-			p.Msg = fmt.Sprintf(`Field required: put the inputs under "input", as in {"input": {%q: …}}`, name)
+			p.Msg = fmt.Sprintf(
+				`Field required: put the inputs under "input", as in {"input": {%q: …}}`, name)
 			return p, true
 		}
 	}
 	for _, name := range strays {
 		if typo := strings.ToLower(name); typo == "input" || typo == "inputs" {
-			p.Msg = fmt.Sprintf(`Field required: the inputs stand under "input", not %q`, name)
+			p.Msg = fmt.Sprintf(`Field required: the inputs belong under "input", not %q`, name)
 			return p, true
 		}
 	}

@@ -13,7 +13,7 @@ type Insert struct {
 }
 
 // DataURL is the JSON string of a file that no longer has a name. Several goroutines may write it
-// at once: each reads the file.
+// at once: each one reads the file.
 type DataURL struct {
 	head string
 	file *os.File // the garbage collector closes it

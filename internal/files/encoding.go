@@ -28,7 +28,8 @@ const (
 type ratioError struct{}
 
 func (ratioError) Error() string {
-	return fmt.Sprintf("the decoded file is more than %d times as large as the encoded one", maxRatio)
+	return fmt.Sprintf(
+		"the decoded file is more than %d times as large as the encoded one", maxRatio)
 }
 
 // decoded returns the file in a response, without its content encodings. The encoded file may be
@@ -79,7 +80,7 @@ func newDecoder(coding string, encoded io.Reader) (io.Reader, error) {
 	case coding != "deflate":
 		return newMembers(source)
 	case len(start) == 2 && start[0]&0xf == 8 && binary.BigEndian.Uint16(start)%31 == 0:
-		return zlib.NewReader(source) // as RFC 9110 says
+		return zlib.NewReader(source) // as RFC 9110 requires
 	default:
 		return flate.NewReader(source), nil // as some servers send it
 	}

@@ -14,8 +14,8 @@ import (
 )
 
 // Error says which file could not be moved, in words for the client. It contains neither the query
-// nor the user of a URL, because both may be credentials. Unwrap gives the cause: a StatusError, a
-// TooLargeError, the cause of a canceled context, or an error of the system.
+// nor the user of a URL, because both may be credentials. Unwrap returns the cause: a StatusError,
+// a TooLargeError, the cause of a canceled context, or an error of the system.
 type Error struct {
 	File  string // "input image", "output images/0"
 	Op    string // "GET", "PUT", "decode", "read"
@@ -58,7 +58,7 @@ func shown(u *url.URL) string {
 	return bare.String()
 }
 
-// cause drops the wrapping in which net/http repeats the whole URL and os the path.
+// cause unwraps the errors in which net/http repeats the whole URL and os the path.
 func cause(err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		return wrapped.Err

@@ -1,5 +1,5 @@
-// Package files moves the contents of files in and out: URLs of inputs become files, files of
-// outputs become data URLs or are uploaded. Of predictions it knows only the id.
+// Package files moves the contents of files in and out: URLs of inputs become files, and files of
+// outputs become data URLs or are uploaded. The only thing that it knows of a prediction is its id.
 package files
 
 import (
@@ -41,9 +41,10 @@ func (s Source) Inline() bool {
 // Placed is a fetched file. Path is absolute.
 type Placed struct{ Pointer, Path string }
 
-// Fetch places the file of each source in its own directory, dir/0/name and so on, up to 8 at once,
-// and returns them in the order of sources. downloadName chooses the name. header is sent with each
-// request. After an error, mostly an *Error, or when ctx ends, Fetch has removed all of them.
+// Fetch places the file of each source in its own directory (dir/0/name and so on), up to 8 at
+// once, and returns them in the order of sources. downloadName chooses the name. Fetch sends header
+// with each request. After an error, mostly an *Error, or when ctx ends, Fetch has removed all
+// files.
 func (f *Fetcher) Fetch(
 	ctx context.Context, dir string, sources []Source, header http.Header,
 ) ([]Placed, error) {
@@ -116,7 +117,7 @@ func (f *Fetcher) download(
 			return "", err
 		}
 		// Encoding for the transfer costs both sides time. A source that stores the file encoded
-		// sends it so anyway.
+		// sends it encoded anyway.
 		r.Header.Set("Accept-Encoding", "identity")
 		err = t.send(r, header, func(response *http.Response) error {
 			if f.MaxBytes > 0 && response.ContentLength > f.MaxBytes {

@@ -6,14 +6,14 @@ import (
 	"os"
 )
 
-// lasting opens what an output file holds now as contents that do not change: a model may keep its
-// file open, mapped or under another name, and write to it when the prediction has long ended. Of a
-// temporary file that nobody else can reach, these are the file itself, without its name; of any
-// other a copy without a name, for which some file systems share the blocks.
+// lasting opens the current contents of an output file so that they cannot change. A model may keep
+// its file open, mapped or under another name, and write to it long after the prediction has ended.
+// A temporary file that nobody else can reach is used itself, without its name. Any other file is
+// copied to a file without a name; some file systems share the blocks.
 func (c *contents) lasting() (*os.File, error) {
 	if c.Temporary {
-		_ = os.Remove(c.Path) // where that fails, the links tell
-		c.Temporary = false   // the name may come to be another file's
+		_ = os.Remove(c.Path) // if that fails, links shows it
+		c.Temporary = false   // the name may belong to another file later
 		if c.unreachable() {
 			return c.file, nil
 		}
@@ -29,7 +29,7 @@ func (c *contents) copyTo(to io.Writer) (int64, error) {
 	}
 	n, err := io.CopyN(to, c.file, c.size)
 	if errors.Is(err, io.EOF) {
-		err = errors.New("the file has become shorter in the meantime")
+		err = errors.New("the file has shrunk in the meantime")
 	}
 	return n, err
 }

@@ -9,7 +9,7 @@ import (
 
 const forNobodyElse, forReaders = 0, 0
 
-// lease has nothing to ask for here: every file is one that somebody may write to.
+// lease reports false, because only Linux grants leases: anybody may write to the file.
 func lease(*os.File, int) bool { return false }
 
 func links(fs.FileInfo) uint64 { return 1 }

@@ -11,9 +11,9 @@ import (
 
 const unknownType = "application/octet-stream"
 
-// types are the media types that models exchange most. Because they stand here, they are the same
-// on every machine; the tables of the system, if it has any, have the others. Files get the first
-// extension of their type.
+// types are the media types that models exchange most. Because they are listed here, they are the
+// same on every machine. The tables of the system, if it has any, have the others. Files get the
+// first extension of their type.
 var types = []struct{ extension, mediaType string }{
 	{".txt", "text/plain"}, {".log", "text/plain"}, {".md", "text/markdown"}, {".csv", "text/csv"},
 	{".html", "text/html"},

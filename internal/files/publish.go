@@ -46,13 +46,13 @@ func (e Entry) name() string {
 	return filepath.Base(e.Path)
 }
 
-// Destination says where the files of one prediction go. Only one goroutine may use it.
+// Destination is where the files of one prediction go. Only one goroutine may use it.
 type Destination struct {
 	ID     string      // of the prediction, sent with each upload
 	URL    string      // this prediction's upload URL; "": the publisher's UploadURL
 	Header http.Header // sent with each upload
 
-	taken map[string]bool // names used until now: a file must not overwrite another
+	taken map[string]bool // names used so far: a file must not overwrite another
 }
 
 // Publish replaces each null of output that entries point at by a data URL or the URL of the file;
@@ -203,7 +203,8 @@ func (c *contents) encode(dst []byte) error {
 	for left := c.size; left > 0; left -= int64(len(chunk)) {
 		chunk = chunk[:min(left, int64(len(chunk)))]
 		if _, err := io.ReadFull(file, chunk); err != nil {
-			return c.fail("read", c.Path, fmt.Errorf("the file has changed in the meantime: %w", err))
+			return c.fail("read", c.Path,
+				fmt.Errorf("the file has changed in the meantime: %w", err))
 		}
 		base64.StdEncoding.Encode(dst, chunk)
 		dst = dst[base64.StdEncoding.EncodedLen(len(chunk)):]

@@ -14,10 +14,11 @@ import (
 // Local is a directory of the person who runs a model at the command line. The files of one
 // prediction go there.
 type Local struct {
-	Dir   string            // the output names files relative to it
-	Name  string            // of the first file, which it overwrites; "": every file gets a new name
+	Dir string // the output names files relative to it
+	// Of the first file, which overwrites a file of this name; "": every file gets a new name.
+	Name  string
 	Saved func(path string) // called for each file
-	Count int               // of the files until now
+	Count int               // of the files so far
 }
 
 // save copies every file to l and returns their paths in the order of entries.

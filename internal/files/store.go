@@ -69,8 +69,8 @@ func (e FullError) Error() string {
 	return fmt.Sprintf("the uploads together would be larger than %d bytes", int64(e))
 }
 
-// room reads an upload while the store has room for it. It reserves the room piece by piece,
-// because the length of a part of a form is known only at its end.
+// room reads an upload while the store has room for it. It reserves room piece by piece, because a
+// part of a form tells its length only at its end.
 type room struct {
 	io.Reader
 	store *Store
@@ -99,7 +99,7 @@ func (r *room) Read(p []byte) (int, error) {
 
 func (r *room) release() { r.store.use(-r.taken) }
 
-// take reserves at most so many bytes of room.
+// take reserves up to most bytes of room.
 func (s *Store) take(most int64) (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -135,7 +135,8 @@ func (s *Store) drop(id string) error {
 	return os.RemoveAll(dir)
 }
 
-// storedRoom is about how many bytes a stored file takes in addition to its contents.
+// storedRoom is the approximate number of bytes that a stored file takes in addition to its
+// contents.
 const storedRoom = 4 << 10
 
 // Put stores body; from time to time it removes expired files. It returns a FullError if there

@@ -62,7 +62,7 @@ func checkRedirect(next *http.Request, via []*http.Request) error {
 		// response a success.
 		return fmt.Errorf("redirected from %s to %s", via[0].Method, next.Method)
 	}
-	next.Header.Del("Referer") // net/http puts the URL before there, whose query may have a key
+	next.Header.Del("Referer") // net/http puts the last URL there, and its query may have a key
 	return nil
 }
 

@@ -61,7 +61,7 @@ func lookUpGroup(name string) (int, error) {
 	return gid, nil
 }
 
-// groupsOf is every group of a user; a GPU often belongs to one.
+// groupsOf returns every group of a user, because a GPU often belongs to one.
 func groupsOf(u *user.User, gid int) []int {
 	groups := []int{gid}
 	ids, err := u.GroupIds()
@@ -76,7 +76,7 @@ func groupsOf(u *user.User, gid int) []int {
 	return groups
 }
 
-// Environment is env with the HOME, USER and LOGNAME of the account.
+// Environment returns env with the HOME, USER and LOGNAME of the account.
 func (a Account) Environment(env []string) []string {
 	if a.Name == "" {
 		return env

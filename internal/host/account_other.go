@@ -4,7 +4,7 @@ package host
 
 import "errors"
 
-// Become fails: it works on Linux only.
+// Become fails, because it works on Linux only.
 func (a Account) Become() error { return errors.New("--runner-user works on Linux only") }
 
 // Own does nothing.

@@ -5,8 +5,9 @@ import "runtime"
 // BallastBytes is the size of the ballast.
 const BallastBytes = 8 << 20
 
-// Ballast allocates a part of the heap that nobody touches, and returns a function that keeps it
-// alive: call it at the end of main. It takes addresses and no memory, but it counts as live.
+// Ballast allocates a part of the heap that is never touched. It returns a function that keeps it
+// alive: call it at the end of main. The ballast takes addresses but no memory, and it counts as
+// live heap.
 //
 // It is a trick, because it relies on the pacing of Go's collector:
 //
@@ -21,7 +22,7 @@ const BallastBytes = 8 << 20
 //
 // debug.SetGCPercent does not serve: a percentage that is right for 3 MB of live heap lets the
 // garbage of a server that holds 100 MB of outputs grow to a multiple of that. GOMEMLIMIT does not
-// serve either: it is an upper limit, and what is needed here is a lower one, which Go does not have.
+// serve either: it is an upper limit, and this needs a lower one, which Go does not have.
 func Ballast() (keep func()) {
 	ballast := make([]byte, BallastBytes)
 	return func() { runtime.KeepAlive(ballast) }

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// cudaDevices is the variable by which CUDA is told which GPUs a process may use.
+// cudaDevices is the variable that tells CUDA which GPUs a process may use.
 const cudaDevices = "CUDA_VISIBLE_DEVICES"
 
 // deviceFiles matches one file for each GPU that the NVIDIA driver shows in this container.
@@ -21,7 +21,8 @@ func RunnerDevices(chosen string, runners int) ([]string, error) {
 	if chosen != "" {
 		devices := strings.Split(chosen, ";")
 		if len(devices) != runners {
-			return nil, fmt.Errorf("--runner-devices names the devices of %d runners and --runners is %d: "+
+			return nil, fmt.Errorf("--runner-devices names the devices of %d runners "+
+				"and --runners is %d: "+
 				"write them as in '0;1;2,3', one list for each runner", len(devices), runners)
 		}
 		return devices, nil
@@ -32,10 +33,10 @@ func RunnerDevices(chosen string, runners int) ([]string, error) {
 	return spreadDevices(visibleDevices(), runners), nil
 }
 
-// visibleDevices are the GPUs that this server may use, in the words of CUDA_VISIBLE_DEVICES.
+// visibleDevices returns the GPUs that this server may use, in the words of CUDA_VISIBLE_DEVICES.
 func visibleDevices() []string {
 	if text, set := os.LookupEnv(cudaDevices); set {
-		if text == "" || strings.HasPrefix(text, "-") { // that is how GPUs are switched off
+		if text == "" || strings.HasPrefix(text, "-") { // these values switch the GPUs off
 			return nil
 		}
 		return strings.Split(text, ",")
@@ -43,7 +44,8 @@ func visibleDevices() []string {
 	files, _ := filepath.Glob(deviceFiles) // the pattern is valid
 	devices := make([]string, len(files))
 	for i := range files {
-		devices[i] = strconv.Itoa(i) // CUDA counts what it sees, whatever the files are called
+		// CUDA counts the devices that it sees, whatever the names of their files.
+		devices[i] = strconv.Itoa(i)
 	}
 	return devices
 }

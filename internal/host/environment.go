@@ -20,13 +20,18 @@ var needed = []string{
 // names.
 func withheld(entry string, allowed []string) bool {
 	name, value, _ := strings.Cut(entry, "=")
-	return isSecret(name, value) || allowed != nil && !matchesAny(needed, name) && !matchesAny(allowed, name)
+	if isSecret(name, value) {
+		return true
+	}
+	return allowed != nil && !matchesAny(needed, name) && !matchesAny(allowed, name)
 }
 
 // ModelEnv returns the environment of the model: env without the entries that are withheld, and the
 // NAME=VALUE entries of --runner-env.
 func ModelEnv(env, allowed []string) []string {
-	out := slices.DeleteFunc(slices.Clone(env), func(entry string) bool { return withheld(entry, allowed) })
+	out := slices.DeleteFunc(slices.Clone(env), func(entry string) bool {
+		return withheld(entry, allowed)
+	})
 	for _, entry := range allowed {
 		if strings.Contains(entry, "=") {
 			out = append(out, entry)
@@ -50,7 +55,8 @@ func CheckRunnerEnv(allowed []string) error {
 			value = os.Getenv(name)
 		}
 		if _, err := path.Match(name, ""); err != nil || name == "" {
-			return fmt.Errorf("--runner-env %q: write NAME, a pattern such as HF_*, or NAME=VALUE", entry)
+			return fmt.Errorf(
+				"--runner-env %q: write NAME, a pattern such as HF_*, or NAME=VALUE", entry)
 		}
 		if isSecret(name, value) {
 			return fmt.Errorf("--runner-env %s: the server keeps this one to itself", name)

@@ -17,10 +17,10 @@ import (
 // belowPrefix begins the name of a user's private directory in a --working-dir that is not its own.
 const belowPrefix = "coggo-work-"
 
-// takeGiven takes the directory of --working-dir. The server keeps its files in that directory
-// itself if it is the server's own, and else in a private one below it: a volume of Kubernetes
-// belongs to root and to a group, and one like /tmp to everybody. The private one has the same name
-// at every start, so a server finds what an earlier one left.
+// takeGiven takes the directory of --working-dir. If the directory is the server's own, the server
+// keeps its files in it, otherwise in a private one below it: a volume of Kubernetes belongs to
+// root and to a group, and one like /tmp to everybody. The private one has the same name at every
+// start, so that a server finds the files of an earlier one.
 func takeGiven(given string) (*WorkingDir, error) {
 	path, err := filepath.Abs(given)
 	if err != nil {
@@ -33,7 +33,7 @@ func takeGiven(given string) (*WorkingDir, error) {
 		d.private = d.path
 		err = errors.Join(shutOutGroup(d.path), makePrivate(d.path))
 	} else if errors.Is(err, fs.ErrNotExist) {
-		err = nil // it is made
+		err = nil // the server makes it
 	}
 	if err == nil {
 		err = d.take()
@@ -51,9 +51,9 @@ func isShared(info fs.FileInfo) bool { return info.Mode()&(fs.ModeSticky|0o002) 
 
 func ownerOf(info fs.FileInfo) int { return int(info.Sys().(*syscall.Stat_t).Uid) }
 
-// shutOutGroup takes the rights of the group from a directory of this user. Kubernetes gives an
-// fsGroup rights to every directory of a volume each time that it mounts it. Of any other directory
-// makePrivate says what is wrong.
+// shutOutGroup takes the rights of the group from a directory of this user, because Kubernetes
+// gives an fsGroup rights to every directory of a volume each time it mounts the volume. For any
+// other directory, makePrivate reports the problem.
 func shutOutGroup(path string) error {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -73,8 +73,8 @@ func shutOutGroup(path string) error {
 	return nil
 }
 
-// Explain adds to an error of a file in the directory of --working-dir whose directory that is, and
-// what would help.
+// Explain adds to an error about a file in the directory of --working-dir who owns the directory,
+// and a remedy.
 func (d *WorkingDir) Explain(err error) error {
 	if d.given == "" {
 		return err
@@ -89,8 +89,11 @@ func ExplainGiven(given string, err error, uid, gid int) error {
 		return err
 	}
 	at, info := nearest(filepath.Clean(given))
-	return fmt.Errorf("--working-dir %s: %w; %s belongs to %s and has mode %04o, and the server runs as %s: %s",
-		given, err, at, userName(ownerOf(info)), modeOf(info), userName(uid), remedy(bad.Err, at, info, uid, gid))
+	const form = "--working-dir %s: %w; %s belongs to %s and has mode %04o, " +
+		"and the server runs as %s: %s"
+	return fmt.Errorf(form,
+		given, err, at, userName(ownerOf(info)), modeOf(info), userName(uid),
+		remedy(bad.Err, at, info, uid, gid))
 }
 
 func within(path, dir string) bool {
@@ -120,11 +123,12 @@ func remedy(err error, at string, info fs.FileInfo, uid, gid int) string {
 	case ownerOf(info) == uid:
 		return fmt.Sprintf("chmod u+rwx %s, or %s", at, another)
 	default:
-		return fmt.Sprintf("chown -R %d:%d %s, set fsGroup: %d in Kubernetes, or %s", uid, gid, at, gid, another)
+		return fmt.Sprintf("chown -R %d:%d %s, set fsGroup: %d in Kubernetes, or %s",
+			uid, gid, at, gid, another)
 	}
 }
 
-// modeOf is the mode as chmod writes it.
+// modeOf returns the mode as chmod writes it.
 func modeOf(info fs.FileInfo) uint32 { return uint32(info.Sys().(*syscall.Stat_t).Mode) & 0o7777 }
 
 func userName(uid int) string {

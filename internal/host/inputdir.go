@@ -11,10 +11,10 @@ import (
 // inputsPrefix begins the names of directories for the files of inputs.
 const inputsPrefix = "coggo-inputs-"
 
-// openInputDir makes the private directory for the files of inputs. It lies where the model has its
-// temporary files: models rename and link what they are given, and that works within one file
-// system only. The directory goes with this server. Those of servers that were killed are removed
-// here.
+// openInputDir makes the private directory for input files. It is where the model has its temporary
+// files, because models rename and link their input files, and that works within one file system
+// only. The directory is removed with this server. openInputDir removes those of servers that were
+// killed.
 func openInputDir(c DirConfig) (*WorkingDir, error) {
 	bases := inputBases(c)
 	for _, base := range bases {
@@ -22,13 +22,14 @@ func openInputDir(c DirConfig) (*WorkingDir, error) {
 	}
 	d, err := makeEphemeral(bases, inputsPrefix)
 	if err != nil {
-		return nil, fmt.Errorf("make a directory for input files: %w; let TMPDIR name one that can be written", err)
+		return nil, fmt.Errorf(
+			"make a directory for input files: %w; let TMPDIR name one that can be written", err)
 	}
 	return d, nil
 }
 
-// inputBases returns the places for the files of inputs, the best first. The places for messages
-// come last, for a machine where no temporary directory can be written.
+// inputBases returns the places for input files, the best first. The places for messages come last,
+// for a machine without a writable temporary directory.
 func inputBases(c DirConfig) []string {
 	bases := []string{c.ModelTemp, defaultTemp}
 	if c.Given != "" {
@@ -40,7 +41,7 @@ func inputBases(c DirConfig) []string {
 // defaultTemp is the temporary directory of Go and Python if TMPDIR is not set.
 const defaultTemp = "/tmp"
 
-// ModelTemp is the temporary directory of the model in modelDir, which --runner-env may have
+// ModelTemp returns the temporary directory of the model in modelDir, which --runner-env may have
 // changed.
 func ModelTemp(modelDir string, runnerEnv []string) string {
 	path := ""

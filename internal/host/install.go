@@ -10,15 +10,15 @@ import (
 	"strings"
 )
 
-// runnerFile says that a directory holds the Python half.
+// runnerFile is a file in each directory that has the Python half.
 const runnerFile = "cog/internal/file_runner.py"
 
-// home is where this binary lives: a checkout, a Python environment that the wheel was installed
-// in, or neither.
+// home is the place of this binary: a checkout, the Python environment of the wheel, or another
+// one.
 type home struct {
-	checkout string // directory that holds the cog package beside the sources
-	packages string // site-packages with the installed one
-	python   string // interpreter of that environment, empty when it is not beside the binary
+	checkout string // the directory with the cog package next to the sources
+	packages string // site-packages with the installed package
+	python   string // the interpreter of that environment, "" if it is not next to the binary
 }
 
 func findHome() home {
@@ -35,7 +35,8 @@ func findHome() home {
 		return home{checkout: dir}
 	}
 	for _, name := range []string{"site-packages", "dist-packages"} {
-		found, _ := filepath.Glob(filepath.Join(prefix, "lib", "python3*", name, runnerFile)) // the pattern is valid
+		// The pattern is valid.
+		found, _ := filepath.Glob(filepath.Join(prefix, "lib", "python3*", name, runnerFile))
 		if len(found) > 0 {
 			h := home{packages: strings.TrimSuffix(found[0], "/"+runnerFile)}
 			if python := filepath.Join(bin, "python3"); Exists(python) {
@@ -53,14 +54,15 @@ func Exists(path string) bool {
 	return err == nil
 }
 
-// OwnPython is the interpreter to use when none is named: the one that the wheel was installed for.
+// OwnPython returns the interpreter to use if none is named: the one that the wheel was installed
+// for.
 func OwnPython() string {
 	return cmp.Or(findHome().python, "python3")
 }
 
-// PythonPath is what python needs in PYTHONPATH to find our cog package, empty when it finds it by
-// itself. Another interpreter than ours gets a directory in work with nothing but that package,
-// because the rest of our site-packages is not meant for it.
+// PythonPath returns the entry that python needs in PYTHONPATH to find our cog package, "" if it
+// finds the package itself. An interpreter other than ours gets a directory in work with only that
+// package, because the rest of our site-packages is not meant for it.
 func PythonPath(python, work string) (string, error) {
 	h := findHome()
 	if err := h.conflict(); err != nil || h.checkout != "" {
@@ -77,14 +79,15 @@ func PythonPath(python, work string) (string, error) {
 	if at, err := os.Readlink(link); err == nil && at == packages {
 		return dir, nil
 	}
-	if err := os.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) { // of an earlier server, installed elsewhere
+	// It may be that of an earlier server, which was installed elsewhere.
+	if err := os.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
 	return dir, os.Symlink(packages, link)
 }
 
-// conflict reports that the package cog of Cog itself is installed over ours: both are called cog,
-// and pip lets the later one overwrite the files of the earlier.
+// conflict returns an error if Cog's own package is installed over ours. Both are called cog, and
+// pip lets the later one overwrite the files of the earlier.
 func (h home) conflict() error {
 	if h.packages == "" {
 		return nil
@@ -94,6 +97,8 @@ func (h home) conflict() error {
 		return nil
 	}
 	name := strings.TrimSuffix(filepath.Base(found[0]), ".dist-info")
-	return fmt.Errorf("%s is installed in %s beside coggo, and both provide the package cog: "+
-		"run `pip uninstall cog`, then `pip install --force-reinstall --no-deps coggo`", name, h.packages)
+	return fmt.Errorf(
+		"%s is installed in %s beside coggo, and both provide the package cog: "+
+			"run `pip uninstall cog`, then `pip install --force-reinstall --no-deps coggo`",
+		name, h.packages)
 }

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What an Outlet holds for a reader that is behind, how much of that it writes at once, and how
-// long the end of the process waits for such a reader. A pipe that can take anything takes
+// Limits of an Outlet: how much it holds for a reader that is behind, how much of that it writes at
+// once, and how long the end of the process waits for such a reader. A pipe that has any room takes
 // atomicWrite bytes without blocking.
 const (
 	mostHeld    = 1 << 20
@@ -22,15 +22,16 @@ const (
 
 // Outlet writes to a standard stream and never blocks. The reader of the stream may have stopped,
 // and that must not delay answers to clients, which wait for the logs that belong to them. The
-// outlet drops what does not fit into its buffer, and writes a line about how much that was.
+// outlet drops output that does not fit into its buffer, and writes a line about how much that was.
 type Outlet struct {
 	fd    int
-	lacks func(lost int) []byte // the line that says how much is lost
+	lacks func(lost int) []byte // returns the line that says how much is lost
 
-	mu      *sync.Mutex // guards the rest, and the order of writes; shared by streams that may be the same pipe
+	// Guards the rest, and the order of writes. Streams that may be the same pipe share it.
+	mu      *sync.Mutex
 	held    []byte
 	lost    int
-	drained chan struct{} // closed when nothing is held any more; nil while nothing is
+	drained chan struct{} // closed when the buffer is empty; nil while it is
 }
 
 // NewOutlet returns an Outlet for a standard stream. Streams that may be the same pipe share mu. With
@@ -44,12 +45,14 @@ func NewOutlet(file *os.File, mu *sync.Mutex, json bool) *Outlet {
 }
 
 func missing(lost int) []byte {
-	return fmt.Appendf(nil, "\ncoggo-server: %d bytes of output are missing here, because nobody read it\n", lost)
+	return fmt.Appendf(nil,
+		"\ncoggo-server: %d bytes of output are missing here, because nobody read it\n", lost)
 }
 
 func missingJSON(lost int) []byte {
 	var line bytes.Buffer
-	slog.New(slog.NewJSONHandler(&line, nil)).Warn("output is missing here, because nobody read it", "bytes", lost)
+	log := slog.New(slog.NewJSONHandler(&line, nil))
+	log.Warn("output is missing here, because nobody read it", "bytes", lost)
 	return line.Bytes()
 }
 
@@ -76,8 +79,8 @@ func (o *Outlet) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// pushLocked writes as much as the stream takes without blocking and returns how much that was. A
-// write that fails counts as written, because there is nobody to report it to.
+// pushLocked writes as much as the stream takes without blocking, and returns how much that was. A
+// write that fails counts as written, because the error can't be reported to anybody.
 func (o *Outlet) pushLocked(p []byte) (n int) {
 	for n < len(p) && o.ready(0) {
 		written, err := unix.Write(o.fd, p[n:min(len(p), n+atomicWrite)])
@@ -94,8 +97,8 @@ func (o *Outlet) pushLocked(p []byte) (n int) {
 	return n
 }
 
-// ready waits for up to limit milliseconds, for ever below 0, and reports whether a write would not
-// block.
+// ready waits up to limit milliseconds, for ever if limit is negative, and reports whether a write
+// would not block.
 func (o *Outlet) ready(limit int) bool {
 	for {
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(o.fd), Events: unix.POLLOUT}}, limit)
@@ -105,8 +108,8 @@ func (o *Outlet) ready(limit int) bool {
 	}
 }
 
-// drain writes the held bytes as the reader takes them. It ends with the process if the reader has
-// stopped.
+// drain writes the held bytes as the reader takes them. If the reader has stopped, it ends with the
+// process.
 func (o *Outlet) drain() {
 	for {
 		o.ready(-1)
@@ -127,7 +130,7 @@ func (o *Outlet) drain() {
 	}
 }
 
-// Flush gives a reader that is behind a moment to take what is held.
+// Flush gives a reader that is behind a moment to take the held bytes.
 func (o *Outlet) Flush() {
 	o.mu.Lock()
 	drained := o.drained

@@ -15,12 +15,12 @@ import (
 // as a flag.
 type secret struct {
 	variable string // a name, or a pattern of names
-	flag     string // "" when there is none
-	address  bool   // a secret only if it is an address with a user or a query
+	flag     string // "" if there is none
+	address  bool   // it is a secret only if it is an address with a user or a query
 }
 
-// secrets lists them all. HTTP_PROXY and the like are not among them, because the model reaches the
-// network by the same proxy.
+// secrets lists all of them. HTTP_PROXY and the like are not among them, because the model reaches
+// the network by the same proxy.
 var secrets = []secret{
 	{variable: "COGGO_AUTH_TOKEN"},
 	{variable: "WEBHOOK_AUTH_TOKEN"},
@@ -67,13 +67,21 @@ func isSecretFlag(name string) bool {
 	return name != "" && slices.ContainsFunc(secrets, func(s secret) bool { return s.flag == name })
 }
 
-// HideSecrets overwrites in the memory that /proc shows of this process what the model must not see:
-// the secrets and, with --runner-env, every variable that it does not name. token is a secret from
-// another source, such as a file. It returns an error only if there are secrets to hide.
+// HideSecrets overwrites data of this process that the model must not see in /proc: the secrets
+// and, with --runner-env, every variable that it does not name. token is a secret from another
+// source, such as a file. HideSecrets returns an error only if there are secrets to hide.
 func HideSecrets(token string, runnerEnv []string) error {
 	withheld := func(entry string) bool { return withheld(entry, runnerEnv) }
-	known := token != "" || slices.ContainsFunc(os.Args, func(text string) bool { name, _, _ := strings.Cut(text, "="); return isSecretFlag(name) }) ||
-		slices.ContainsFunc(os.Environ(), func(entry string) bool { name, value, _ := strings.Cut(entry, "="); return isSecret(name, value) })
+	onLine := func(text string) bool {
+		name, _, _ := strings.Cut(text, "=")
+		return isSecretFlag(name)
+	}
+	inEnvironment := func(entry string) bool {
+		name, value, _ := strings.Cut(entry, "=")
+		return isSecret(name, value)
+	}
+	known := token != "" || slices.ContainsFunc(os.Args, onLine) ||
+		slices.ContainsFunc(os.Environ(), inEnvironment)
 	if !known && !slices.ContainsFunc(os.Environ(), withheld) {
 		return nil
 	}
@@ -84,7 +92,7 @@ func HideSecrets(token string, runnerEnv []string) error {
 }
 
 // blankEnvironment overwrites the values of entries that are withheld, in a region of memory as the
-// kernel has filled it at the start of a process: strings that end in NUL. It reports whether it has
+// kernel fills it at the start of a process: strings that end in NUL. It reports whether it has
 // found any.
 func blankEnvironment(region []byte, withheld func(entry string) bool) (found bool) {
 	for text := range cStrings(region) {
@@ -112,7 +120,7 @@ func blankArguments(region []byte) (found bool) {
 	return found
 }
 
-// cStrings yields the NUL-terminated strings of a region; writing to them writes to the region.
+// cStrings yields the NUL-terminated strings of a region. A write to them writes to the region.
 func cStrings(region []byte) func(yield func([]byte) bool) {
 	return func(yield func([]byte) bool) {
 		for len(region) > 0 {

@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// blankProcess overwrites the secrets in what /proc shows as the environment and the command line
-// of this process, and lets nobody of the same user read its memory or trace it. The variables stay
-// readable for the server itself, which has copies of them. A model that runs as root with every
-// capability can read all the same, see docs/security.md.
+// blankProcess overwrites the secrets in the environment and the command line that /proc shows of
+// this process, and prevents other processes of the user from reading its memory or tracing it. The
+// server itself has copies of its variables. A model that runs as root with every capability can
+// read everything all the same, see docs/security.md.
 func blankProcess(withheld func(entry string) bool) error {
 	stat, err := os.ReadFile("/proc/self/stat")
 	if err != nil {
@@ -32,7 +32,8 @@ func blankProcess(withheld func(entry string) bool) error {
 	}
 	defer memory.Close()
 	arguments := blankMemory(memory, fields[argStart], fields[argEnd], blankArguments)
-	environment := blankMemory(memory, fields[envStart], fields[envEnd], func(region []byte) bool { return blankEnvironment(region, withheld) })
+	environment := blankMemory(memory, fields[envStart], fields[envEnd],
+		func(region []byte) bool { return blankEnvironment(region, withheld) })
 	if err := errors.Join(arguments, environment); err != nil {
 		return fmt.Errorf("hide secrets: %w", err)
 	}

@@ -2,5 +2,5 @@
 
 package host
 
-// blankProcess has no /proc to hide from here.
+// blankProcess does nothing, because there is no /proc to hide secrets in.
 func blankProcess(func(entry string) bool) error { return nil }

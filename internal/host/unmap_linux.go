@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ReleaseBootMemory returns memory that only startup needed to the kernel: garbage and, with unmap,
+// ReleaseBootMemory returns memory to the kernel that only startup needed: garbage and, with unmap,
 // the pages of the program's own file.
 //
 // Dropping the program's pages is a trick, because Go does not know about it:
@@ -48,17 +48,18 @@ func unmapProgram() {
 		return
 	}
 	for _, m := range clean {
-		_, _, _ = unix.Syscall(unix.SYS_MADVISE, m.start, m.end-m.start, unix.MADV_DONTNEED) // advice only
+		// It is advice only.
+		_, _, _ = unix.Syscall(unix.SYS_MADVISE, m.start, m.end-m.start, unix.MADV_DONTNEED)
 	}
 }
 
 // mapping is a range of addresses.
 type mapping struct{ start, end uintptr }
 
-// cleanMappings picks out of a file like /proc/self/smaps the mappings of the file at path that
-// can't be written and of which no page differs from the file. Others must stay: to drop a page
-// that the loader has relocated, as in a position-independent program, brings back what it was
-// before.
+// cleanMappings returns the mappings of the file at path that can't be written and have no page
+// that differs from the file. smaps is a file like /proc/self/smaps. Other mappings must stay: if a
+// page that the loader has relocated is dropped, as in a position-independent program, the kernel
+// brings back its contents before the relocation.
 func cleanMappings(smaps io.Reader, path string) ([]mapping, error) {
 	var clean []mapping
 	var last *mapping // the mapping that the lines are about, if it may be clean
@@ -68,7 +69,8 @@ func cleanMappings(smaps io.Reader, path string) ([]mapping, error) {
 		}
 		fields := strings.Fields(lines.Text())
 		switch {
-		case len(fields) >= 2 && !strings.HasSuffix(fields[0], ":"): // addresses, permissions, offset, device, inode, path
+		// A line of addresses, permissions, offset, device, inode and path.
+		case len(fields) >= 2 && !strings.HasSuffix(fields[0], ":"):
 			last = nil
 			if len(fields) == 6 && fields[5] == path && !strings.Contains(fields[1], "w") {
 				m, err := parseMapping(fields[0])
@@ -77,7 +79,8 @@ func cleanMappings(smaps io.Reader, path string) ([]mapping, error) {
 				}
 				last = &m
 			}
-		case last != nil && len(fields) == 3 && fields[0] == "Anonymous:": // pages that are no longer the file's
+		// The size of the pages that differ from the file.
+		case last != nil && len(fields) == 3 && fields[0] == "Anonymous:":
 			if fields[1] == "0" {
 				clean = append(clean, *last)
 			}

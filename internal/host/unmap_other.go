@@ -4,5 +4,5 @@ package host
 
 import "runtime/debug"
 
-// ReleaseBootMemory returns garbage of startup to the kernel.
+// ReleaseBootMemory returns the garbage of startup to the kernel.
 func ReleaseBootMemory(bool) { debug.FreeOSMemory() }

@@ -19,36 +19,38 @@ import (
 	"github.com/coggo/coggo/internal/spool"
 )
 
-// DirConfig says which directory a server uses.
+// DirConfig selects the directory that a server uses.
 type DirConfig struct {
-	Given     string // --working-dir; empty: the server chooses
-	Ephemeral bool   // it goes with the server
+	Given     string // --working-dir; "": the server chooses
+	Ephemeral bool   // remove it with the server
 	ModelDir  string // absolute
-	Port      int    // to listen on; 0: any, so the directory is ephemeral
-	ModelTemp string // the temporary directory of the model, see ModelTemp
+	Port      int    // to listen on; 0: any port, so the directory is ephemeral
+	ModelTemp string // of the model, see ModelTemp
 }
 
 // WorkingDir is the directory shared with the runner.
 type WorkingDir struct {
-	path    string
-	kind    dirKind
-	private string // must be this user's alone: path, or what it is in; "" if the operator answers for that
-	given   string // by --working-dir
+	path string
+	kind dirKind
+	// Must belong to this user alone: path, or its parent; "" if the operator is responsible.
+	private string
+	given   string // it is that of --working-dir
 	lock    *spool.Lock
-	inputs  *WorkingDir // for the files of inputs, see openInputDir; nil for such a directory itself
-	closed  sync.Once
+	// For input files, see openInputDir; nil for such a directory itself.
+	inputs *WorkingDir
+	closed sync.Once
 }
 
-// dirKind says whose a working directory is, and so what becomes of it.
+// dirKind says how long a working directory lives.
 type dirKind int
 
 const (
-	// ephemeral: of one server. It goes with it, or is swept after its death.
+	// ephemeral: it belongs to one server. It is removed with the server, or swept after a kill.
 	ephemeral dirKind = iota
-	// own: of a user's model on a port. It outlives a crash; an orderly end leaves what is still
-	// owed.
+	// own: it belongs to a user's model on a port. It outlives a crash. An orderly shutdown leaves
+	// undelivered webhooks.
 	own
-	// chosen: by --working-dir. It stays.
+	// chosen: it was chosen with --working-dir. It stays.
 	chosen
 )
 
@@ -59,32 +61,32 @@ func (d *WorkingDir) Path() string { return d.path }
 func (d *WorkingDir) Durable() bool { return d.kind != ephemeral }
 
 const (
-	// basePrefix begins the name of the private directory of a user, in which directories of kind
-	// own are.
+	// basePrefix begins the name of the private directory of a user, which has the directories of
+	// kind own.
 	basePrefix = "coggo-"
 	// EphemeralPrefix begins the names of ephemeral directories.
 	EphemeralPrefix = "coggo-ephemeral-"
-	// ephemeralMark is a file in an ephemeral directory, made after its lock was taken: what has
-	// the mark and no owner is left of a server that was killed, and nobody will ask for it. A name
-	// alone would not do, since an operator may choose any.
+	// ephemeralMark is a file in an ephemeral directory, made after its lock was taken. A directory
+	// with the mark and without an owner was left by a killed server, and nobody will ask for it. A
+	// name alone would not do, because an operator may choose any.
 	ephemeralMark = "ephemeral"
 )
 
-// sharedMemory is where messages cost the least.
+// sharedMemory is the place where messages cost the least.
 const sharedMemory = "/dev/shm"
 
-// minShm is how much room /dev/shm must have: a container's default of 64 MiB is soon full of
-// files.
+// minShm is the size that /dev/shm must have: files would soon fill a container's default of 64
+// MiB.
 const minShm = 1 << 30
 
-// OpenWorkingDir takes the directory that c asks for, and makes the one for the files of inputs.
+// OpenWorkingDir takes the directory that c asks for, and makes the one for input files.
 func OpenWorkingDir(c DirConfig, log *slog.Logger) (*WorkingDir, error) {
 	d, err := chooseWorkingDir(c, log)
 	if err != nil {
 		return nil, err
 	}
 	if d.given != "" {
-		c.Given = d.path // and not what others have beside it
+		c.Given = d.path // not the directory of others above it
 	}
 	if d.inputs, err = openInputDir(c); err != nil {
 		d.Close()
@@ -104,7 +106,8 @@ func chooseWorkingDir(c DirConfig, log *slog.Logger) (*WorkingDir, error) {
 		if err == nil {
 			return d, nil
 		}
-		log.Warn("an ephemeral working directory is used: what this server has accepted is lost if it is killed", "error", err)
+		log.Warn("an ephemeral working directory is used: "+
+			"what this server has accepted is lost if it is killed", "error", err)
 	}
 	d, err := makeEphemeral(bases, EphemeralPrefix)
 	if err != nil {
@@ -114,7 +117,7 @@ func chooseWorkingDir(c DirConfig, log *slog.Logger) (*WorkingDir, error) {
 }
 
 // usableBases returns the places for directories that the server chooses, the best first. A small
-// /dev/shm comes last but is in the list: a container with a read-only root may have no other.
+// /dev/shm is last in the list: a container with a read-only root may have no other place.
 func usableBases() []string {
 	bases := []string{os.TempDir()}
 	var stat unix.Statfs_t
@@ -127,8 +130,8 @@ func usableBases() []string {
 	return slices.Compact(bases)
 }
 
-// openOwn takes the directory of this user's model on this port. It prefers one that exists over the
-// best place for a new one, because the free space may have differed when that one was made.
+// openOwn takes the directory of this user's model on this port. It prefers one that exists to the
+// best place for a new one, because the free space may have been different when that one was made.
 func openOwn(bases []string, c DirConfig) (d *WorkingDir, err error) {
 	name := ownName(c.ModelDir, c.Port)
 	in := func(base string) string { return filepath.Join(privateBase(base), name) }
@@ -139,7 +142,7 @@ func openOwn(bases []string, c DirConfig) (d *WorkingDir, err error) {
 	}
 	for _, base := range bases {
 		d, err = takeOwn(in(base))
-		if !errors.As(err, new(*fs.PathError)) { // else nothing can be made there
+		if !errors.As(err, new(*fs.PathError)) { // otherwise nothing can be made there
 			return d, err
 		}
 	}
@@ -157,20 +160,20 @@ func takeOwn(path string) (*WorkingDir, error) {
 	return d, nil
 }
 
-// ownName names the directory of a model on a port.
+// ownName returns the name of the directory of a model on a port.
 func ownName(modelDir string, port int) string {
 	sum := sha256.Sum256([]byte(modelDir))
 	return strconv.Itoa(port) + "-" + hex.EncodeToString(sum[:8])
 }
 
-// privateBase is the directory of this user in base.
+// privateBase returns the directory of this user in base.
 func privateBase(base string) string {
 	return filepath.Join(base, basePrefix+strconv.Itoa(os.Geteuid()))
 }
 
 // makePrivate makes the directory, or finds it as this user has made it. In a place where everybody
-// may write, anybody can have made it before: a link or another's directory, where another could
-// read and change what the model is given.
+// may write, somebody else can have made it before: as a link, or as a directory in which another
+// user could read and change the model's inputs.
 func makePrivate(path string) error {
 	if err := os.Mkdir(path, 0o700); !errors.Is(err, fs.ErrExist) {
 		return err
@@ -184,7 +187,8 @@ func checkPrivate(path string) error {
 		return err
 	}
 	if !info.IsDir() || ownerOf(info) != os.Geteuid() || info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("%s is not a directory of this user alone (mode 0700): it is %s and belongs to %s, so somebody else may have made it; remove it",
+		return fmt.Errorf("%s is not a directory of this user alone (mode 0700): "+
+			"it is %s and belongs to %s, so somebody else may have made it; remove it",
 			path, info.Mode(), userName(ownerOf(info)))
 	}
 	return nil
@@ -196,11 +200,12 @@ func (d *WorkingDir) take() error {
 	if err != nil {
 		return err
 	}
-	if err := os.Remove(filepath.Join(d.path, ephemeralMark)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err = os.Remove(filepath.Join(d.path, ephemeralMark))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		_ = lock.Close()
 		return fmt.Errorf("keep %s: %w", d.path, err)
 	}
-	orphan.Sweep(orphan.Of(d.path)) // of a server whose guard was killed too
+	orphan.Sweep(orphan.Of(d.path)) // those of a server whose guard was killed too
 	d.lock = lock
 	return nil
 }
@@ -268,10 +273,12 @@ func (d *WorkingDir) InputDir() (string, error) { return d.inputs.path, d.inputs
 // sweepEphemeral removes the ephemeral directories of this user's servers that were killed: nobody
 // holds their locks any more.
 func sweepEphemeral(base, prefix string) {
-	found, _ := filepath.Glob(filepath.Join(base, prefix+"*")) // an error means that the name of base is odd
+	// An error means that the name of base is odd.
+	found, _ := filepath.Glob(filepath.Join(base, prefix+"*"))
 	for _, path := range found {
 		info, err := os.Lstat(path)
-		if err != nil || !info.IsDir() || ownerOf(info) != os.Geteuid() || !Exists(filepath.Join(path, ephemeralMark)) {
+		ours := err == nil && info.IsDir() && ownerOf(info) == os.Geteuid()
+		if !ours || !Exists(filepath.Join(path, ephemeralMark)) {
 			continue
 		}
 		if lock, err := spool.TakeLeftLock(path); err == nil {
@@ -282,8 +289,8 @@ func sweepEphemeral(base, prefix string) {
 	}
 }
 
-// End is Close after an orderly shutdown. It keeps only webhooks that are still to be delivered:
-// results were not promised for longer.
+// End is Close after an orderly shutdown. It keeps only undelivered webhooks, because results were
+// not promised for longer.
 func (d *WorkingDir) End() { d.closeWith(false) }
 
 // Close releases the directory. Later calls do nothing.
@@ -307,7 +314,7 @@ func (d *WorkingDir) closeWith(results bool) {
 	})
 }
 
-// remove renames the directory to an ephemeral one first. So a server that looks for it finds it
+// remove first renames the directory to an ephemeral one. So a server that looks for it finds it
 // whole or not at all, and if this server is killed meanwhile, the next one sweeps it.
 func (d *WorkingDir) remove() error {
 	if err := d.mark(); err != nil {
@@ -317,7 +324,7 @@ func (d *WorkingDir) remove() error {
 	if err != nil {
 		return os.RemoveAll(d.path)
 	}
-	err = unix.Rename(d.path, gone) // in the place of an empty one, which os.Rename refuses
+	err = unix.Rename(d.path, gone) // it replaces an empty directory, which os.Rename refuses
 	if err != nil {
 		err = os.RemoveAll(d.path)
 	}

@@ -29,7 +29,8 @@ type Flaw struct{ Msg, Kind string }
 
 // NotUnicode marks a string that is not valid Unicode.
 var NotUnicode = &Flaw{
-	Msg:  "contains text that is not valid Unicode (a broken UTF-8 sequence or half a surrogate pair)",
+	Msg: "contains text that is not valid Unicode " +
+		"(a broken UTF-8 sequence or half a surrogate pair)",
 	Kind: "string_unicode",
 }
 

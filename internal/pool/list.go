@@ -8,9 +8,9 @@ import (
 	"strconv"
 )
 
-// Page sorts members, newest first, and returns up to limit of them that follow after, with the
-// cursor of the next page, empty at the end. It may reorder members. It is not a method, so that
-// its caller can sort without the lock of the pool.
+// Page sorts members, newest first. It returns up to limit of those that follow after, and the
+// cursor of the next page, "" at the end. It may reorder members. It is not a method, so that its
+// caller can sort without the lock of the pool.
 func Page[M Member](members []M, after Cursor, limit int) (page []M, next string) {
 	slices.SortFunc(members, func(a, b M) int {
 		return cmp.Or(b.Accepted().Compare(a.Accepted()), cmp.Compare(a.ID(), b.ID()))
@@ -25,7 +25,7 @@ func Page[M Member](members []M, after Cursor, limit int) (page []M, next string
 	return members, next
 }
 
-// Cursor is the place of a member in the list, which stays valid when the member is forgotten. The
+// Cursor is the place of a member in the list. It stays valid when the member is forgotten. The
 // zero Cursor is the beginning.
 type Cursor struct {
 	nanos int64
@@ -34,12 +34,12 @@ type Cursor struct {
 
 func cursorAt[M Member](m M) Cursor { return Cursor{m.Accepted().UnixNano(), m.ID()} }
 
-// String is the form for a URL, whatever the id is.
+// String returns the form for a URL, whatever the id is.
 func (c Cursor) String() string {
 	return base64.RawURLEncoding.EncodeToString(strconv.AppendInt([]byte(c.id+"."), c.nanos, 36))
 }
 
-// ParseCursor reads what String wrote; an empty string is the beginning.
+// ParseCursor reads a cursor that String wrote. An empty string is the beginning.
 func ParseCursor(s string) (c Cursor, ok bool) {
 	if s == "" {
 		return c, true
@@ -54,7 +54,7 @@ func ParseCursor(s string) (c Cursor, ok bool) {
 	return c, err == nil
 }
 
-// position is the index of the first member that follows c.
+// position returns the index of the first member that follows c.
 func position[M Member](c Cursor, members []M) int {
 	for i, m := range members {
 		if at := m.Accepted().UnixNano(); at < c.nanos || at == c.nanos && m.ID() > c.id {

@@ -1,13 +1,13 @@
 // Package pool decides which prediction gets which slot, and which ones wait.
 //
 // A Pool is plain state: it has no lock and does no I/O, and the time is an argument. Its owner
-// guards it with a mutex, and carries out what its methods return: a Grant for each prediction that
-// may go on, and the predictions that it forgets.
+// guards it with a mutex, and carries out the results of its methods: a Grant for each prediction
+// that may go on, and the predictions that it forgets.
 //
 // The life of a prediction in a pool:
 //
 //	Admit ─┬─ slot ──────────────────────────────┬─ Finish ─ retained ─ Expire
-//	       ├─ leave to fetch ─ FetchDone ─ slot ─┤
+//	       ├─ may fetch ─ FetchDone ─ slot ──────┤
 //	       └─ queue ─ either of them ────────────┘
 package pool
 
@@ -20,36 +20,38 @@ import (
 	"github.com/coggo/coggo/internal/prediction"
 )
 
-// Member is what a pool has to know about a prediction.
+// Member is a prediction, as far as a pool has to know it.
 type Member interface {
 	comparable
 	ID() string // one live member has it at a time
 	Method() prediction.Method
-	Size() int           // bytes that it takes in memory
-	Fetches() bool       // it has files to fetch, for which it needs no slot
-	Patient() bool       // its client does not retry: it may wait although Limits.Queue says otherwise
+	Size() int     // bytes in memory
+	Fetches() bool // it has files to fetch, and needs no slot for that
+	// Its client does not retry, so it may wait beyond Limits.Queue.
+	Patient() bool
 	Recovered() bool     // an earlier server accepted it
 	Accepted() time.Time // the order of lists
 }
 
 // Limits bound what a Pool admits and retains.
 type Limits struct {
-	Queue        int           // members that may wait for a slot
-	PatientQueue int           // the same for Patient ones, if it is more
-	PatientBytes int           // what members that wait thanks to PatientQueue may take together
-	Fetching     int           // members that may fetch in addition to those that a free slot waits for
-	Retain       int           // finished members to retain
-	RetainFor    time.Duration // how long they are retained
-	RetainBytes  int           // what they may take together
+	Queue        int // members that may wait for a slot
+	PatientQueue int // the same for Patient ones, if it is more
+	PatientBytes int // of all members that wait only because of PatientQueue
+	// Members that may fetch in addition to those that have a free slot.
+	Fetching    int
+	Retain      int           // finished members to retain
+	RetainFor   time.Duration // how long they are retained
+	RetainBytes int           // their memory together
 }
 
-// Slot is leave to run in one worker. Admission gives it out, and Finish takes it back once.
+// Slot is the right to run in one worker. Admission gives it out, and Finish takes it back once.
 type Slot struct {
 	Worker int
 	taken  bool
 }
 
-// Taken reports whether it is a slot; the zero Slot is not.
+// Taken reports whether s is a slot. The zero Slot is not.
 func (s Slot) Taken() bool { return s.taken }
 
 // Grant says that a member may go on: with a slot, or without one to fetch its files.
@@ -63,20 +65,21 @@ type Pool[M Member] struct {
 	limits   Limits
 	workers  []worker[M]
 	members  map[string]entry[M] // by id: live and retained
-	queue    []M                 // waiting for a slot, or for leave to fetch, in order
+	queue    []M                 // waiting for a slot, or until they may fetch, in order
 	fetching map[M]struct{}      // admitted, without a slot because of their files
-	fetched  []M                 // those of fetching that have their files and wait for a slot, in order
+	// Those of fetching that have their files and wait for a slot, in order.
+	fetched  []M
 	retained retention
 	draining bool
 }
 
-// entry is a member with what the pool says about it.
+// entry is a member with the pool's data about it.
 type entry[M Member] struct {
 	member   M
 	finished bool
 }
 
-// New returns a Pool with this many workers, all of which are starting.
+// New returns a Pool with this many workers. All of them are starting.
 func New[M Member](workers int, limits Limits) *Pool[M] {
 	p := &Pool[M]{
 		limits:   limits,
@@ -103,18 +106,18 @@ type Admission[M Member] struct {
 	Known    M        // the member that answers instead, if Joined
 	Joined   bool     // the id is known, and nothing was admitted
 	Grant    Grant[M] // valid if Granted
-	Granted  bool     // else the member waits in the queue
+	Granted  bool     // otherwise the member waits in the queue
 	Replaced bool     // Previous, a finished member with the same id, made room
 	Previous M
 }
 
-// Admit gives m a slot, leave to fetch its files, or a place in the queue.
+// Admit gives m a slot, permission to fetch its files, or a place in the queue.
 //
-// repeats is nil unless the request is idempotent. It then reports whether m asks for the same run
-// as a finished member with its id, whose result answers it.
+// repeats is nil unless the request is idempotent. Then it reports whether m asks for the same run
+// as a finished member with its id, whose result is the answer.
 //
-// The error is a *prediction.Error with code Draining, NotReady, Conflict, Busy or QueueFull, and
-// the pool is as before.
+// The error is a *prediction.Error with code Draining, NotReady, Conflict, Busy or QueueFull. The
+// pool is unchanged then.
 func (p *Pool[M]) Admit(m M, repeats func(old M) bool, now time.Time) (a Admission[M], err error) {
 	if p.draining {
 		return a, errDraining()
@@ -123,7 +126,8 @@ func (p *Pool[M]) Admit(m M, repeats func(old M) bool, now time.Time) (a Admissi
 	if known {
 		same := repeats != nil && old.member.Method() == m.Method()
 		if !old.finished && !same {
-			return a, prediction.Refuse(prediction.Conflict, "a "+old.member.Method().Noun()+" with this id is running")
+			return a, prediction.Refuse(prediction.Conflict,
+				"a "+old.member.Method().Noun()+" with this id is running")
 		}
 		if !old.finished || same && repeats(old.member) {
 			return Admission[M]{Known: old.member, Joined: true}, nil
@@ -131,7 +135,7 @@ func (p *Pool[M]) Admit(m M, repeats func(old M) bool, now time.Time) (a Admissi
 	}
 	if p.abandonedID(m.ID()) {
 		return a, prediction.RefuseFor(RetrySoon, prediction.Conflict,
-			"the model still goes on with the canceled prediction that had this id; try again later")
+			"the model is still running the canceled prediction that had this id; try again later")
 	}
 	a.Grant, a.Granted = p.begin(m)
 	if !a.Granted {
@@ -149,7 +153,7 @@ func (p *Pool[M]) Admit(m M, repeats func(old M) bool, now time.Time) (a Admissi
 
 // enqueue gives m a place in the queue.
 func (p *Pool[M]) enqueue(m M, now time.Time) error {
-	if err := p.Refuses(now); err != nil { // it did not, before the caller checked the input
+	if err := p.Refuses(now); err != nil { // it may have changed since the caller checked the input
 		return err
 	}
 	if !p.mayWait(m) {
@@ -174,7 +178,7 @@ func (p *Pool[M]) mayWait(m M) bool {
 	return size <= p.limits.PatientBytes
 }
 
-// fullError is the refusal of m if the queue has no place for it, or if there is no queue.
+// fullError returns the refusal of m if the queue has no place for it, or if there is no queue.
 func (p *Pool[M]) fullError(m M) error {
 	why := "already running as many predictions as the model takes at once"
 	if p.freest() >= 0 {
@@ -188,7 +192,8 @@ func (p *Pool[M]) fullError(m M) error {
 		why+"; try again later, or let predictions wait with --max-queue")
 }
 
-// begin gives m a slot, or leave to fetch first while others use the slots. Both need a free slot.
+// begin gives m a slot, or permission to fetch first while others use the slots. Both need a free
+// slot.
 func (p *Pool[M]) begin(m M) (g Grant[M], ok bool) {
 	i := p.freest()
 	if i < 0 || m.Fetches() && !p.mayFetch() {
@@ -206,8 +211,8 @@ func (p *Pool[M]) take(m M, worker int) Grant[M] {
 	return Grant[M]{Member: m, Slot: Slot{Worker: worker, taken: true}}
 }
 
-// mayFetch bounds the members that have fetched files on disk, running or not, by the slots and
-// Limits.Fetching.
+// mayFetch reports whether another member may fetch. The slots and Limits.Fetching bound the
+// members that have fetched files on disk, running or not.
 func (p *Pool[M]) mayFetch() bool {
 	free := 0
 	for i := range p.workers {
@@ -217,9 +222,9 @@ func (p *Pool[M]) mayFetch() bool {
 }
 
 // Dispatch grants free slots to the members that wait for them: first to those that have fetched
-// their files, then to the queue, where it skips members that may not fetch yet. So while a slot is
-// free, no member waits that could have it. Call it after whatever may free a slot; methods that
-// return grants have called it.
+// their files, then to the queue, where it skips members that may not fetch yet. So no slot stays
+// free while a member waits that could have it. Call it after anything that may free a slot.
+// Methods that return grants have called it.
 func (p *Pool[M]) Dispatch() (grants []Grant[M]) {
 	for len(p.fetched) > 0 {
 		i := p.freest()
@@ -249,9 +254,9 @@ func (p *Pool[M]) FetchDone(m M) []Grant[M] {
 	return p.Dispatch()
 }
 
-// StepAside takes the slot back from a recovered member that turned out to have files to fetch. It
-// waits before the rest of the queue, behind others that had to step aside. The error is the reason
-// why no slot will ever be free again.
+// StepAside takes the slot back from a recovered member that turned out to have files to fetch. The
+// member waits before the rest of the queue, behind others that had to step aside. The error is the
+// reason why no slot will ever be free again.
 func (p *Pool[M]) StepAside(m M, s Slot, now time.Time) ([]Grant[M], error) {
 	delete(p.workers[s.Worker].running, m)
 	if status := p.Status(); status == SetupFailed || status == Defunct {
@@ -265,7 +270,7 @@ func (p *Pool[M]) StepAside(m M, s Slot, now time.Time) ([]Grant[M], error) {
 	return p.Dispatch(), nil
 }
 
-// Withdraw takes a member that gave up out of the line in which it waits.
+// Withdraw removes a member that gave up from the line in which it waits.
 func (p *Pool[M]) Withdraw(m M) {
 	for _, line := range []*[]M{&p.queue, &p.fetched} {
 		if i := slices.Index(*line, m); i >= 0 {
@@ -274,8 +279,8 @@ func (p *Pool[M]) Withdraw(m M) {
 	}
 }
 
-// Recover registers a member of an earlier server in place of another one with its id, which it
-// returns. A live one has no place in a line until Requeue.
+// Recover registers a member of an earlier server. It replaces another member with its id, and
+// returns that one. A live member has no place in a line until Requeue.
 func (p *Pool[M]) Recover(m M, finished bool) (replaced M, found bool) {
 	old, found := p.members[m.ID()]
 	if found {
@@ -298,11 +303,11 @@ func (p *Pool[M]) Requeue(m M) {
 type Finished[M Member] struct {
 	Grants    []Grant[M]
 	Expired   []M      // finished members that are no longer retained
-	Abandoned []string // ids that the worker's process still runs, if it runs nothing else: kill it
+	Abandoned []string // ids that the process is still running, if it runs nothing else: kill it
 }
 
 // Finish takes back the slot of m, if it has one, and retains m for Limits.RetainFor from now on. A
-// worker whose process runs only abandoned members gets into PhaseEnding: the caller replaces the
+// worker whose process runs only abandoned members gets PhaseEnding: the caller replaces the
 // process.
 func (p *Pool[M]) Finish(m M, s Slot, now time.Time) (f Finished[M]) {
 	if s.taken {
@@ -346,7 +351,7 @@ func (p *Pool[M]) Get(id string) (m M, ok bool) {
 	return e.member, ok
 }
 
-// All yields the live and the retained members, in no order.
+// All yields the live and the retained members, in any order.
 func (p *Pool[M]) All() iter.Seq[M] {
 	return func(yield func(M) bool) {
 		for _, e := range p.members {
@@ -357,7 +362,7 @@ func (p *Pool[M]) All() iter.Seq[M] {
 	}
 }
 
-// Live yields the members that have not finished, in no order.
+// Live yields the members that have not finished, in any order.
 func (p *Pool[M]) Live() iter.Seq[M] {
 	return func(yield func(M) bool) {
 		for _, e := range p.members {
@@ -371,13 +376,13 @@ func (p *Pool[M]) Live() iter.Seq[M] {
 // Retains reports whether finished members are retained at all.
 func (p *Pool[M]) Retains() bool { return p.limits.Retain > 0 }
 
-// Waiting is the number of members that wait for a slot.
+// Waiting returns the number of members that wait for a slot.
 func (p *Pool[M]) Waiting() int { return len(p.queue) + len(p.fetched) }
 
-// Fetching is the number of members whose files are being fetched without a slot.
+// Fetching returns the number of members whose files are being fetched without a slot.
 func (p *Pool[M]) Fetching() int { return len(p.fetching) - len(p.fetched) }
 
-// InFlight is the number of admitted members that have not finished.
+// InFlight returns the number of admitted members that have not finished.
 func (p *Pool[M]) InFlight() int {
 	n := len(p.queue) + len(p.fetching)
 	for i := range p.workers {
@@ -386,7 +391,7 @@ func (p *Pool[M]) InFlight() int {
 	return n
 }
 
-// Hopeless returns the members that wait although no worker will ever be ready again; defunct
+// Hopeless returns the members that wait although no worker will ever be ready again. defunct
 // reports whether every worker is Defunct.
 func (p *Pool[M]) Hopeless() (waiting []M, defunct bool) {
 	count := p.phases()

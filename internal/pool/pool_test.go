@@ -467,7 +467,7 @@ func TestAnAbandonedMemberKeepsItsSlotAndItsID(t *testing.T) {
 		t.Error(taken, p.RunningCount(0))
 	}
 	_, err := p.Admit(predict("stuck"), nil, start)
-	if code, _ := refusal(err); code != prediction.Conflict || !strings.Contains(err.Error(), "goes on") {
+	if code, _ := refusal(err); code != prediction.Conflict || !strings.Contains(err.Error(), "still running") {
 		t.Error(err)
 	}
 	admit(t, p, predict("next"))

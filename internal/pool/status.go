@@ -6,7 +6,7 @@ import (
 	"github.com/coggo/coggo/internal/prediction"
 )
 
-// Status is the state of workers together, as GET /health-check names it.
+// Status is the combined state of workers, with its name in GET /health-check.
 type Status string
 
 // The states.
@@ -16,16 +16,16 @@ const (
 	Busy        Status = "BUSY"
 	SetupFailed Status = "SETUP_FAILED"
 	Defunct     Status = "DEFUNCT"
-	Unhealthy   Status = "UNHEALTHY" // for the owner: a Pool does not know
+	Unhealthy   Status = "UNHEALTHY" // set by the owner: a Pool does not know it
 )
 
 // Accepting reports whether members are admitted in this state, to run or to wait.
 func (s Status) Accepting() bool { return s == Ready || s == Busy }
 
-// Status is the state of all workers together.
+// Status returns the combined state of all workers.
 func (p *Pool[M]) Status() Status { return statusOf(p.workers) }
 
-// WorkerStatus is the state of one worker.
+// WorkerStatus returns the state of one worker.
 func (p *Pool[M]) WorkerStatus(worker int) Status { return statusOf(p.workers[worker : worker+1]) }
 
 func statusOf[M Member](workers []worker[M]) Status {
@@ -56,7 +56,7 @@ func phasesOf[M Member](workers []worker[M]) (count [PhaseDefunct + 1]int) {
 	return count
 }
 
-// Slots is how many members the ready workers can run at once, and how many run.
+// Slots returns how many members the ready workers can run at once, and how many run.
 func (p *Pool[M]) Slots() (all, taken int) {
 	for i := range p.workers {
 		n, t := p.WorkerSlots(i)
@@ -65,7 +65,7 @@ func (p *Pool[M]) Slots() (all, taken int) {
 	return all, taken
 }
 
-// WorkerSlots is Slots for one worker, which has none unless it is ready.
+// WorkerSlots is Slots for one worker. A worker that is not ready has no slots.
 func (p *Pool[M]) WorkerSlots(worker int) (all, taken int) {
 	w := &p.workers[worker]
 	if w.phase != PhaseReady {
@@ -74,14 +74,14 @@ func (p *Pool[M]) WorkerSlots(worker int) (all, taken int) {
 	return w.slots, w.taken()
 }
 
-// RetrySoon is the delay for a refusal that ends with some prediction: nobody knows when, and
-// another server may accept the request in the meantime.
+// RetrySoon is the delay of a refusal that a finishing prediction would end: nobody knows when that
+// is, and another server may accept the request meanwhile.
 const RetrySoon = time.Second
 
-// mostRetry bounds the delay for a setup that may finish long before.
+// mostRetry bounds the delay during a setup, which may finish long before.
 const mostRetry = 30 * time.Second
 
-// RetryAfter is when a client should try again, 0 if waiting does not help.
+// RetryAfter returns when a client should try again, 0 if waiting does not help.
 func (p *Pool[M]) RetryAfter(now time.Time) time.Duration {
 	switch status := p.Status(); {
 	case p.draining: // another server may accept it, now or after this one
@@ -94,8 +94,8 @@ func (p *Pool[M]) RetryAfter(now time.Time) time.Duration {
 	return RetrySoon
 }
 
-// setupLeft estimates how much longer setup takes. As long again as it has taken so far means few
-// retries of a long setup, and few seconds lost after a short one.
+// setupLeft estimates how much longer setup takes: as long again as it has taken so far. That means
+// few retries during a long setup, and few seconds lost after a short one.
 func (p *Pool[M]) setupLeft(now time.Time) time.Duration {
 	after := mostRetry
 	for i := range p.workers {
@@ -116,8 +116,8 @@ func errDraining() error {
 	return prediction.RefuseFor(RetrySoon, prediction.Draining, ShuttingDown)
 }
 
-// Refuses is the *prediction.Error with code Draining or NotReady with which new members are refused
-// now, nil if they are admitted, to run or to wait.
+// Refuses returns the *prediction.Error with code Draining or NotReady for new members, nil if they
+// are admitted, to run or to wait.
 func (p *Pool[M]) Refuses(now time.Time) error {
 	if p.draining {
 		return errDraining()
@@ -128,12 +128,12 @@ func (p *Pool[M]) Refuses(now time.Time) error {
 	return nil
 }
 
-// Refusal is the *prediction.Error with code NotReady while no worker is ready.
+// Refusal returns the *prediction.Error with code NotReady while no worker is ready.
 func (p *Pool[M]) Refusal(now time.Time) error {
 	return prediction.RefuseFor(p.RetryAfter(now), prediction.NotReady, p.whyNot())
 }
 
-// whyNot is the reason for clients: that of the last worker that has one.
+// whyNot returns the reason for clients: that of the last worker that has one.
 func (p *Pool[M]) whyNot() string {
 	why := ""
 	for i := range p.workers {

@@ -14,7 +14,7 @@ type Phase int
 const (
 	PhaseStarting Phase = iota // setup runs, or is about to
 	PhaseReady
-	PhaseEnding // the process has died or is about to; its last words may still come
+	PhaseEnding // the process has exited or will soon; its last output may still come
 	PhaseSetupFailed
 	PhaseDefunct
 )
@@ -26,15 +26,15 @@ func (p Phase) String() string {
 // worker is one runner process after another.
 type worker[M Member] struct {
 	phase     Phase
-	slots     int            // of the process, while it is ready
-	since     time.Time      // when setup started, while it is starting; zero if it is yet to
+	slots     int            // of the process, if it is ready
+	since     time.Time      // when setup started, while it is starting; zero before
 	why       string         // why it is not ready, for clients
 	running   map[M]struct{} // they have a slot
-	abandoned map[M]struct{} // they finished, but the process still runs them: each takes a slot
+	abandoned map[M]struct{} // finished, but still run by the process: each takes a slot
 }
 
-// free is the number of free slots. It is negative if a new process has fewer slots than members
-// that still wait for it.
+// free returns the number of free slots. It is negative if a new process has fewer slots than
+// members that still wait for it.
 func (w *worker[M]) free() int {
 	if w.phase != PhaseReady {
 		return 0
@@ -44,7 +44,7 @@ func (w *worker[M]) free() int {
 
 func (w *worker[M]) taken() int { return len(w.running) + len(w.abandoned) }
 
-// freest is the ready worker with the most free slots, -1 if no slot is free.
+// freest returns the ready worker with the most free slots, -1 if no slot is free.
 func (p *Pool[M]) freest() int {
 	best, most := -1, 0
 	for i := range p.workers {
@@ -58,37 +58,39 @@ func (p *Pool[M]) freest() int {
 // Phase returns the phase of a worker.
 func (p *Pool[M]) Phase(worker int) Phase { return p.workers[worker].phase }
 
-// SetPhase puts a worker into a phase other than PhaseReady. setup is the time at which setup
-// started, zero if it did not.
+// SetPhase sets a phase other than PhaseReady. setup is the time at which setup started, zero if it
+// did not.
 func (p *Pool[M]) SetPhase(worker int, phase Phase, setup time.Time) {
 	p.workers[worker].phase, p.workers[worker].since = phase, setup
 }
 
-// SetReady opens a worker with this many slots, of which waiting members get theirs at once.
+// SetReady opens a worker with this many slots. Waiting members get them at once.
 func (p *Pool[M]) SetReady(worker, slots int) []Grant[M] {
 	w := &p.workers[worker]
 	w.phase, w.slots, w.why = PhaseReady, slots, ""
 	return p.Dispatch()
 }
 
-// Explain sets the reason why a worker is not ready; it stays until SetReady.
+// Explain sets the reason why a worker is not ready. It stays until SetReady.
 func (p *Pool[M]) Explain(worker int, why string) { p.workers[worker].why = why }
 
-// Reason is the last reason that Explain got for a worker, empty once it is ready.
+// Reason returns the last reason that Explain set for a worker, "" once it is ready.
 func (p *Pool[M]) Reason(worker int) string { return p.workers[worker].why }
 
-// Running yields the members that have a slot of a worker, in no order.
+// Running yields the members that have a slot of a worker, in any order.
 func (p *Pool[M]) Running(worker int) iter.Seq[M] { return maps.Keys(p.workers[worker].running) }
 
-// RunningCount is the number of members that have a slot of a worker.
+// RunningCount returns the number of members that have a slot of a worker.
 func (p *Pool[M]) RunningCount(worker int) int { return len(p.workers[worker].running) }
 
-// Abandoned yields the finished members that a worker's process still runs, in no order.
-func (p *Pool[M]) Abandoned(worker int) iter.Seq[M] { return maps.Keys(p.workers[worker].abandoned) }
+// Abandoned yields the finished members that a worker's process is still running, in any order.
+func (p *Pool[M]) Abandoned(worker int) iter.Seq[M] {
+	return maps.Keys(p.workers[worker].abandoned)
+}
 
-// Abandon marks a member that finishes although the process of its worker still runs it: it takes a
-// slot until Settle. It reports whether the process runs nothing else: then nothing is marked, the
-// worker gets into PhaseEnding, and the caller replaces the process.
+// Abandon marks a member that finishes although the process of its worker is still running it: it
+// takes a slot until Settle. Abandon reports whether the process runs nothing else. Then it marks
+// nothing, the worker gets PhaseEnding, and the caller replaces the process.
 func (p *Pool[M]) Abandon(m M, s Slot) (alone bool) {
 	w := &p.workers[s.Worker]
 	if len(w.running) == 1 {
@@ -99,8 +101,8 @@ func (p *Pool[M]) Abandon(m M, s Slot) (alone bool) {
 	return false
 }
 
-// leave frees the slot of m. If only abandoned members are left in a ready process, it returns their
-// ids, sorted, and nothing is admitted to the process any more.
+// leave frees the slot of m. If only abandoned members are left in a ready process, it returns
+// their ids, sorted, and the process gets no more members.
 func (w *worker[M]) leave(m M) (abandoned []string) {
 	delete(w.running, m)
 	if len(w.running) > 0 || len(w.abandoned) == 0 || w.phase != PhaseReady {
@@ -114,8 +116,8 @@ func (w *worker[M]) leave(m M) (abandoned []string) {
 	return abandoned
 }
 
-// abandonedID reports whether a process still runs a finished member with this id: what it says
-// would count for a new one.
+// abandonedID reports whether a process is still running a finished member with this id. Its files
+// would be taken for those of a new one.
 func (p *Pool[M]) abandonedID(id string) bool {
 	for i := range p.workers {
 		for m := range p.workers[i].abandoned {
@@ -133,7 +135,7 @@ func (p *Pool[M]) Settle(m M, worker int) []Grant[M] {
 	return p.Dispatch()
 }
 
-// Reap returns the abandoned members of a worker whose process is dead, and forgets them.
+// Reap returns the abandoned members of a worker whose process has exited, and forgets them.
 func (p *Pool[M]) Reap(worker int) []M {
 	w := &p.workers[worker]
 	dead := slices.Collect(maps.Keys(w.abandoned))

@@ -25,8 +25,8 @@ var family = struct {
 }{own: map[int]bool{}}
 
 // guarded returns the guard of the server with mark m, nil without one. The first call starts it,
-// before orphans become children of this process: the guard itself must not. The first process of a
-// container needs no guard, because the kernel ends all others with it.
+// before orphans become children of this process, because the guard itself must not. The first
+// process of a container needs no guard: the kernel ends all others with it.
 func guarded(m orphan.Mark) *orphan.Guard {
 	family.once.Do(func() {
 		if m != "" && os.Getpid() != 1 {

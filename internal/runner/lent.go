@@ -42,8 +42,8 @@ func (l *Lent) Begin(sink Sink) error {
 	return nil
 }
 
-// Follow forwards the run's output as it is written, and not only at its end. It costs more than
-// the whole of a short run. If it cannot get a descriptor, it forwards what the pipe holds and
+// Follow forwards the run's output as it is written, not only at its end. It costs more than the
+// whole of a short run. If it cannot get a descriptor, it forwards the contents of the pipe and
 // reports false: call it again, or the pipe fills.
 func (l *Lent) Follow() (follows bool) {
 	follows = true

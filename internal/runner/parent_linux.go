@@ -26,6 +26,7 @@ func blockSignals() (undo func()) {
 
 // awaitExit waits until the process has exited. The process stays a zombie until reap.
 func awaitExit(cmd *exec.Cmd) {
-	for unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	pid := cmd.Process.Pid
+	for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
 	}
 }

@@ -10,8 +10,8 @@ import (
 // dieWithParent does nothing: the runner watches getppid where the kernel has no signal for it.
 func dieWithParent(*syscall.SysProcAttr) {}
 
-// blockSignals is worth its trouble on Linux only.
+// blockSignals does nothing, because only Linux chooses this thread for signals.
 func blockSignals() (undo func()) { return func() {} }
 
-// awaitExit waits for the end of the process.
-func awaitExit(cmd *exec.Cmd) { _ = cmd.Wait() } // what it says is in ProcessState
+// awaitExit waits until the process has exited.
+func awaitExit(cmd *exec.Cmd) { _ = cmd.Wait() } // the result is in ProcessState

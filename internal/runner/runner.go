@@ -1,5 +1,5 @@
-// Package runner answers one question: is the child alive? It starts one runner process, drains its
-// output and kills it with everything that it has started. It knows nothing about predictions.
+// Package runner starts one runner process, drains its output, and kills it with everything that it
+// has started. It knows nothing about predictions.
 package runner
 
 import (
@@ -20,23 +20,23 @@ import (
 	"github.com/coggo/coggo/internal/runner/orphan"
 )
 
-// Config says which process to start.
+// Config describes the process to start.
 type Config struct {
 	Entry
 
 	Python     string   // interpreter, a path or a name on PATH
-	PythonPath string   // directory that holds the cog package; empty when it is installed
+	PythonPath string   // directory with the cog package; "" if it is installed
 	ModelDir   string   // current directory of the process
 	SpoolDir   string   // the working directory, which server and runner share
 	Checking   bool     // the author of the model wants warnings about it
 	Env        []string // the whole environment of the process
 
-	// BusyPoll is for how long the runner polls for the next request before it sleeps, if requests
-	// come that fast; 0: it does not poll.
+	// BusyPoll is how long the runner polls for the next request before it sleeps, if requests come
+	// that fast; 0: it does not poll.
 	BusyPoll time.Duration
 
-	// Mark is that of the directory for this server, see orphan.Own. If it is empty, the process's
-	// children outlive it.
+	// Mark is the mark of the directory for this server, see orphan.Own. If it is empty, the
+	// process's children outlive it.
 	Mark   orphan.Mark
 	OnGone func() // called once, before Gone is closed; may be nil
 
@@ -49,13 +49,13 @@ type Config struct {
 	Apart bool
 }
 
-// Entry says what of the model is loaded.
+// Entry names the parts of the model to load.
 type Entry struct {
 	Predict        string // FILE:NAME
 	Named          string // "run" if a class that has predict and run is served by its run
-	Train          string // FILE:NAME, empty: look next to Predict
-	MaxConcurrency int    // 0 leaves it to the model
-	Packages       string // what cog.yaml wants installed, as JSON; empty: nothing
+	Train          string // FILE:NAME; "": next to Predict
+	MaxConcurrency int    // 0: the model decides
+	Packages       string // the packages of cog.yaml as JSON; "": none
 }
 
 // The names of the streams.
@@ -68,10 +68,10 @@ const (
 // characters. It is called from one goroutine at a time for each stream.
 type Sink func(stream string, text []byte)
 
-// of is the sink of one stream.
+// of returns the sink of one stream.
 func (s Sink) of(stream string) func(text []byte) { return func(text []byte) { s(stream, text) } }
 
-// streams are the names of those that have a pipe.
+// streams returns the names of the streams that have a pipe.
 func (c Config) streams() []string {
 	if c.Apart {
 		return []string{Stdout, Stderr}
@@ -79,19 +79,19 @@ func (c Config) streams() []string {
 	return []string{Stdout}
 }
 
-// Process is one runner process. Its methods may be called from any goroutine.
+// Process is one runner process. Any goroutine may call its methods.
 type Process struct {
 	cmd     *exec.Cmd
 	streams []*stream
 	lent    *Lent
-	mark    orphan.Mark // of everything that descends from it
+	mark    orphan.Mark // of all its descendants
 	gone    chan struct{}
 	done    chan struct{}
 	exit    Exit
 
 	mu     sync.Mutex // guards the rest
-	reaped bool       // its process id may be another's
-	why    string     // the reason for our kill; empty: we have not killed it
+	reaped bool       // its process id may belong to another process
+	why    string     // the reason why we killed it; "" if we did not
 }
 
 // births counts the processes, so that each has its own mark.
@@ -132,8 +132,8 @@ func Start(c Config, sink Sink) (*Process, error) {
 }
 
 func command(c Config) *exec.Cmd {
-	// Python before 3.14 ignores the option: the runner then makes its threads inherit what they
-	// need.
+	// Python before 3.14 ignores the option. There the runner makes its threads inherit the
+	// context.
 	args := []string{"-X", "thread_inherit_context=1", "-m", "cog.internal.file_runner",
 		"--working-dir", c.SpoolDir, "--predict", c.Predict}
 	if c.Named == "run" {
@@ -248,27 +248,27 @@ func (p *Process) closeStreams() {
 	}
 }
 
-// PID is the process id, which is also the id of its group.
+// PID returns the process id, which is also the id of its group.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Gone is closed when the process has exited and the Sink has everything that it wrote. Its
-// descendants may still run.
+// Gone returns a channel that is closed when the process has exited and the Sink has all its
+// output. Its descendants may still run.
 func (p *Process) Gone() <-chan struct{} { return p.gone }
 
-// Done is closed when all descendants of the process have exited too.
+// Done returns a channel that is closed when all descendants of the process have exited too.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Exit says how the process ended; it is valid once Gone is closed.
+// Exit returns how the process ended. It is valid once Gone is closed.
 func (p *Process) Exit() Exit { return p.exit }
 
-// Drain gives the Sink everything that the process has written until now.
+// Drain gives the Sink everything that the process has written so far.
 func (p *Process) Drain() {
 	for _, s := range p.streams {
 		s.drain()
 	}
 }
 
-// Lent is the pipe for predictions that run alone, nil without Config.Logs.
+// Lent returns the pipe for predictions that run alone, nil without Config.Logs.
 func (p *Process) Lent() *Lent { return p.lent }
 
 // Ring rings the doorbell of a cancel file, see docs/protocol.md.
@@ -294,7 +294,7 @@ func (p *Process) kill() {
 func (p *Process) reap() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_ = p.cmd.Wait() // ProcessState says the same
+	_ = p.cmd.Wait() // ProcessState has the result
 	p.reaped = true
 	if p.exit = exitOf(p.cmd.ProcessState); p.exit.Signal == syscall.SIGKILL {
 		p.exit.Why = p.why
@@ -302,11 +302,11 @@ func (p *Process) reap() {
 	forget(p.PID())
 }
 
-// Exit is how a process ended.
+// Exit describes how a process ended.
 type Exit struct {
 	Code   int
 	Signal syscall.Signal // 0: it exited by itself
-	Why    string         // the server's reason to kill it; empty: the server did not
+	Why    string         // why the server killed it; "" if it did not
 }
 
 func exitOf(s *os.ProcessState) Exit {
@@ -319,8 +319,8 @@ func exitOf(s *os.ProcessState) Exit {
 	return Exit{Code: s.ExitCode()}
 }
 
-// String is a phrase for people: "exit status 3", "signal 9 (killed, out of memory?)". It guesses
-// at memory only if the server did not kill the process itself.
+// String returns a phrase for people: "exit status 3", "signal 9 (killed, out of memory?)". It
+// guesses at memory only if the server did not kill the process itself.
 func (e Exit) String() string {
 	switch {
 	case e.Why != "":

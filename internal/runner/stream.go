@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	pipeSize       = 1 << 20  // bytes that a model can print while the server does something else
-	bufferSize     = 64 << 10 // bytes of one read: the size of a pipe that was not grown
+	pipeSize       = 1 << 20  // bytes that a model can print while the server is busy
+	bufferSize     = 64 << 10 // bytes of one read: the size of a pipe that was not enlarged
 	leftBufferSize = 4 << 10  // the same for a pipe that a process has kept: there may be many
 )
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// The components that say what the model's methods take and return.
+// The components that describe the inputs and outputs of the model's methods.
 const (
 	PredictInput   = "Input"
 	PredictOutput  = "Output"
@@ -44,7 +44,7 @@ func (c Components) Refer(ref string) json.RawMessage {
 	return c[name]
 }
 
-// contents is what this package reads of a document.
+// contents is the part of a document that this package reads.
 type contents struct {
 	Info struct {
 		Description string `json:"description"`
@@ -60,15 +60,15 @@ type contents struct {
 	Exact Components `json:"x-cog-exact"`
 }
 
-// checked returns the components with those in the place of others that say exactly what is valid.
+// checked returns the components. An exact one replaces the component of its name.
 func (c contents) checked() Components {
 	maps.Copy(c.Components.Schemas, c.Exact)
 	return c.Components.Schemas
 }
 
-// contents reads the document once more: to keep all components would double its memory.
+// contents parses the document again, because to keep all components would double its memory.
 func (d *Document) contents() (c contents) {
-	_ = json.Unmarshal(d.text, &c) // Parse has read it before
+	_ = json.Unmarshal(d.text, &c) // Parse has parsed it before
 	return c
 }
 
@@ -78,5 +78,5 @@ func (d *Document) Components() Components { return d.contents().Components.Sche
 // Exact returns the schemas that inputs are checked against: see x-cog-exact.
 func (d *Document) Exact() Components { return d.contents().checked() }
 
-// Description returns what the author says of the model.
+// Description returns the author's description of the model.
 func (d *Document) Description() string { return d.contents().Info.Description }

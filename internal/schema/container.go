@@ -53,7 +53,8 @@ func (w *walk) object(n *node, v jsonscan.Span, r rule) {
 // limitsKeys reports whether n has keywords about the keys of objects or about their values.
 func (n *node) limitsKeys() bool {
 	return len(n.properties) > 0 || len(n.required) > 0 || n.additional != nil || n.closed ||
-		n.patterns != nil || n.names != nil || n.needs != nil || n.minKeys != nil || n.maxKeys != nil
+		n.patterns != nil || n.names != nil || n.needs != nil ||
+		n.minKeys != nil || n.maxKeys != nil
 }
 
 // mostKeys bounds the keys of an object, and the items of a list of unique ones, if the model has a

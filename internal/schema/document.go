@@ -1,6 +1,5 @@
-// Package schema answers one question: is this input valid? It reads the OpenAPI document of a
-// model and checks inputs against it. It also coerces strings to numbers and booleans where that
-// loses nothing.
+// Package schema checks inputs. It reads the OpenAPI document of a model and checks inputs against
+// it. It also coerces strings to numbers and booleans if that loses nothing.
 //
 // Checking and coercing are one walk over the raw text. A JSON Schema validator works on decoded
 // values: it needs a coercing walk before it, decodes every string, and does not tell 1 from 1.0.
@@ -82,7 +81,8 @@ func newInput(components Components, name string) (*Input, error) {
 		return nil, fmt.Errorf("OpenAPI document: %w", err)
 	}
 	if root.kind != objectType {
-		return nil, fmt.Errorf("OpenAPI document: components.schemas.%s must have the type object", name)
+		return nil, fmt.Errorf(
+			"OpenAPI document: components.schemas.%s must have the type object", name)
 	}
 	// A client may send keys that the model doesn't declare. They are dropped, because the model's
 	// method would refuse them. A model that accepts any keyword says so with additionalProperties.

@@ -12,9 +12,9 @@
 //     latency of a short one (docs/decisions/0008).
 //   - How to switch it off: coggo-server --without sigmute.
 //
-// signal.Ignore does not serve: Go forgets its handler first, and a signal that is in flight at that
-// moment would end the process. Nor does a child inherit the mute, because Go gives each child the
-// default handlers of the signals that it handles itself.
+// signal.Ignore does not serve: Go forgets its handler first, and a signal that is in flight at
+// that moment would end the process. A child does not inherit the mute, because Go gives each child
+// the default handlers of the signals that it handles itself.
 package sigmute
 
 import (
@@ -35,7 +35,7 @@ type Signal struct {
 // New returns a Signal that is not muted.
 func New(s syscall.Signal) *Signal { return &Signal{number: s} }
 
-// sigaction is what rt_sigaction(2) takes. The fields after the handler differ between
+// sigaction is the argument of rt_sigaction(2). The fields after the handler differ between
 // architectures; Signal only gives them back.
 type sigaction struct {
 	handler, flags, restorer uintptr
@@ -60,5 +60,6 @@ func (s *Signal) Mute(mute bool) {
 // exchange sets an action and returns the one before. It fails only for wrong arguments.
 func (s *Signal) exchange(set, old *sigaction) {
 	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(s.number),
-		uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(old)), unsafe.Sizeof(sigaction{}.mask), 0, 0)
+		uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(old)),
+		unsafe.Sizeof(sigaction{}.mask), 0, 0)
 }

@@ -7,9 +7,11 @@ import (
 	"github.com/coggo/coggo/internal/schema"
 )
 
-// admit decides whether r may run and registers it if so, before anything is written: an answer can
-// never find nobody waiting. The error is always a *prediction.Error.
-func (s *Supervisor) admit(r prediction.Request, idempotent bool) (f *flight, created bool, err error) {
+// admit decides whether r may run, and registers it if so. It registers before anything is written,
+// so that a response never finds nobody who waits for it. The error is always a *prediction.Error.
+func (s *Supervisor) admit(
+	r prediction.Request, idempotent bool,
+) (f *flight, created bool, err error) {
 	input, err := s.inputSchema(r.Method)
 	if err != nil {
 		return nil, false, err
@@ -28,7 +30,7 @@ func (s *Supervisor) admit(r prediction.Request, idempotent bool) (f *flight, cr
 	return f, true, nil
 }
 
-// inputSchema returns what inputs are checked against, while the server accepts predictions.
+// inputSchema returns the schema of inputs, while the server accepts predictions.
 func (s *Supervisor) inputSchema(m prediction.Method) (*schema.Input, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -38,8 +40,8 @@ func (s *Supervisor) inputSchema(m prediction.Method) (*schema.Input, error) {
 	return admission.Input(s.schema, m)
 }
 
-// register gives f a slot, leave to fetch its files, or a place in the queue. If f is idempotent
-// and its id is known, register returns that flight and does not register f.
+// register gives f a slot, permission to fetch its files, or a place in the queue. If f is
+// idempotent and its id is known, register returns that flight and does not register f.
 func (s *Supervisor) register(f *flight, idempotent bool) (known *flight, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,11 +69,11 @@ func (s *Supervisor) register(f *flight, idempotent bool) (known *flight, err er
 	return nil, nil
 }
 
-// patientBytes bounds what waits by PatientQueue alone, because no operator has decided that there
-// is memory for it.
+// patientBytes bounds the memory of predictions that wait only because of PatientQueue, because no
+// operator has decided that there is memory for them.
 const patientBytes = 256 << 20
 
-// grantLocked lets predictions go on with what the pool gives them.
+// grantLocked lets predictions go on with the pool's grants.
 func (s *Supervisor) grantLocked(grants ...pool.Grant[*flight]) {
 	for _, g := range grants {
 		f := g.Member
@@ -95,7 +97,7 @@ func (s *Supervisor) fetchDone(f *flight) {
 }
 
 // stepAside takes the slot back from a recovered prediction that turned out to have files to fetch,
-// and puts it at the front of the queue.
+// and puts the prediction at the front of the queue.
 func (s *Supervisor) stepAside(f *flight) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

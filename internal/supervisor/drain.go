@@ -9,41 +9,46 @@ import (
 	"github.com/coggo/coggo/internal/runner"
 )
 
-// The end after the grace period fits into 8 s, with what the caller has to do after Drain: whoever
-// has started the server kills it after a while, and Kubernetes waits 30 s unless it is told
-// otherwise. Each of these is such a moment, counted from the end of the grace period.
+// The server is killed a while after it was asked to stop; Kubernetes waits 30 s by default. So the
+// end after the grace period, with the work of the caller after Drain, fits into 8 s. Each constant
+// is a moment, counted from the end of the grace period.
 const (
-	killAt  = 2500 * time.Millisecond // the server kills the processes of models that ignore the cancel
-	flushAt = 4500 * time.Millisecond // the server stops waiting for predictions whose process hangs in the kernel
-	stopAt  = 6 * time.Second         // undelivered webhooks stay on disk, and the server asks runners to stop
-	leaveAt = 7 * time.Second         // runners have ended
+	// The server kills the processes of models that ignore the cancel.
+	killAt = 2500 * time.Millisecond
+	// It stops waiting for predictions whose process hangs in the kernel.
+	flushAt = 4500 * time.Millisecond
+	// It leaves undelivered webhooks on disk, and asks the runners to stop.
+	stopAt = 6 * time.Second
+	// The runners have exited.
+	leaveAt = 7 * time.Second
 )
 
-// shutdownCancelGrace is as much of CancelGrace as a prediction has that is canceled at the end of
-// the grace period.
+// shutdownCancelGrace replaces CancelGrace for a prediction that is canceled at the end of the
+// grace period, if it is shorter.
 const shutdownCancelGrace = 2 * time.Second
 
-// shutdownEndWait is as much of endWait as a killed process has while the server ends.
+// shutdownEndWait replaces endWait for a process that is killed during the shutdown.
 const shutdownEndWait = time.Second
 
 // stopWait is how long a runner may take to stop before its group is killed.
 const stopWait = 2 * time.Second
 
-// leaveWait is how long the server waits for what a killed runner has started, before it leaves it
-// to the kernel and the guard.
+// leaveWait is how long the server waits for the descendants of a killed runner, before it leaves
+// them to the kernel and the guard.
 const leaveWait = 5 * time.Second
 
-// flushWait is how long undelivered webhooks are tried after the last prediction has ended.
+// flushWait is how long the server keeps delivering webhooks after the last prediction has
+// finished.
 const flushWait = 10 * time.Second
 
-// hurryWait is how long a server in a hurry gives itself altogether: to note what was killed takes
-// a moment, and what hangs, in the kernel or in a disk, may hang for ever.
+// hurryWait is how long a server in a hurry takes altogether. To record the killed predictions
+// takes a moment, but a process that hangs in the kernel or on a disk may hang for ever.
 const hurryWait = 2 * time.Second
 
-// Drain ends the server's work: new predictions are refused, live ones have until grace is done and
-// fail then, webhooks are delivered for a while, the runners stop. What is still owed then stays on
-// disk. The deadline of grace is when the rest of the end begins, at the latest. Once hurry is done
-// everything is killed, and nothing is waited for beyond hurryWait.
+// Drain ends the server's work. It refuses new predictions. Running ones have until grace is done,
+// and fail then. It delivers webhooks for a while, and stops the runners; undelivered webhooks stay
+// on disk. The rest of the end begins at the deadline of grace, at the latest. Once hurry is done,
+// Drain kills everything and waits no longer than hurryWait.
 func (s *Supervisor) Drain(grace, hurry context.Context) {
 	defer s.failures.Close()
 	done := make(chan struct{})
@@ -59,7 +64,7 @@ func (s *Supervisor) Drain(grace, hurry context.Context) {
 		case <-done:
 		case <-time.After(hurryWait):
 			s.killAll()
-			s.config.Log.Error("something hangs and is left behind")
+			s.config.Log.Error("something hangs; the server exits without it")
 		}
 	}
 }
@@ -78,13 +83,13 @@ func (s *Supervisor) drain(grace, hurry context.Context) {
 	told := sooner(late.Add(leaveAt-shutdownEndWait/2), stopWait)
 	var shut sync.WaitGroup
 	for _, w := range s.workers {
-		shut.Go(func() { w.shut(told, hurry) }) // in parallel: each may take stopWait
+		shut.Go(func() { w.shut(told, hurry) }) // in parallel: each one may take stopWait
 	}
 	shut.Wait()
 	select {
 	case <-closed(&s.workersn):
 	case <-time.After(time.Until(sooner(late.Add(leaveAt), leaveWait))):
-		s.config.Log.Error("a model process, or what it has started, does not end")
+		s.config.Log.Error("a model process, or a process that it started, does not exit")
 	}
 	if s.config.Durable {
 		s.root.GiveRoom()
@@ -111,11 +116,11 @@ func (s *Supervisor) drainPredictions(grace, hurry context.Context, late time.Ti
 	select {
 	case <-idle:
 	case <-time.After(time.Until(sooner(late.Add(flushAt), flushAt-killAt))):
-		s.config.Log.Error("predictions do not end: a killed model process hangs in the kernel")
+		s.config.Log.Error("predictions do not finish: a killed model process hangs in the kernel")
 	}
 }
 
-// sooner is t, or most from now when that comes before.
+// sooner returns t, or the time most from now if that comes first.
 func sooner(t time.Time, most time.Duration) time.Time {
 	if end := time.Now().Add(most); end.Before(t) {
 		return end
@@ -147,12 +152,13 @@ func (s *Supervisor) killAll() {
 	defer s.mu.Unlock()
 	for _, w := range s.workers {
 		if w.process != nil {
-			w.process.Kill("the server ends")
+			w.process.Kill("the server is ending")
 		}
 	}
 }
 
-// dismiss tells a process to stop and reports whether it has ended before late, or hurry, has come.
+// dismiss asks a process to stop. It reports whether it has exited before late, or before hurry is
+// done.
 func (w *worker) dismiss(process *runner.Process, late time.Time, hurry <-chan struct{}) bool {
 	if err := w.dir.PutStop(); err != nil {
 		w.s.config.Log.Error("stop the runner", "error", err)
@@ -166,7 +172,7 @@ func (w *worker) dismiss(process *runner.Process, late time.Time, hurry <-chan s
 	return false
 }
 
-// shut stops the worker's process, by word and, once late has come or hurry is done, by force.
+// shut stops the worker's process: it asks first, and kills once late has come or hurry is done.
 func (w *worker) shut(late time.Time, hurry context.Context) {
 	w.s.mu.Lock()
 	process, phase := w.process, w.s.pool.Phase(w.index)
@@ -177,7 +183,7 @@ func (w *worker) shut(late time.Time, hurry context.Context) {
 	if phase == pool.PhaseReady && w.dismiss(process, late, hurry.Done()) {
 		return
 	}
-	if phase != pool.PhaseDefunct { // else it was tried: it has a process because that does not end
-		w.end(process, "the server ends")
+	if phase != pool.PhaseDefunct { // a defunct worker has a process only if that cannot be killed
+		w.end(process, "the server is ending")
 	}
 }

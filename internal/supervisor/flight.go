@@ -22,7 +22,7 @@ import (
 	"github.com/coggo/coggo/internal/webhook"
 )
 
-// Reason says why a prediction was canceled, in the words of the protocol.
+// Reason is the reason of a cancel, in the words of the protocol.
 type Reason string
 
 // The reasons.
@@ -34,59 +34,72 @@ const (
 	ByReload     Reason = "reload"
 )
 
-// Error makes a Reason the cause of a context.
+// Error makes a Reason usable as the cause of a context.
 func (r Reason) Error() string { return "canceled: " + string(r) }
 
-// stage says who works on a flight.
+// stage says who is working on a flight.
 type stage int
 
 const (
 	stageServer    stage = iota // the server: it waits, fetches, or has finished without a runner
 	stageHanded                 // the runner has the request
-	stageAbandoned              // it finished, but the runner still runs it
+	stageAbandoned              // it has finished, but the runner is still running it
 )
 
 // flight is one prediction on its way through the server. Its fields belong to the goroutine of the
 // prediction (Supervisor.run), except where noted.
 type flight struct {
 	prediction *prediction.Prediction
-	run        string // of the runs of the same id, this one; empty when no later server will ask
+	run        string // tells this run of the id from others; "" if no later server will ask
 	checked    schema.Checked
-	against    *schema.Input // the schema of checked; nil before the check
+	against    *schema.Input // the schema that checked is valid for; nil before the check
 	accepted   time.Time
 	fileID     string     // in the names of its files
-	dir        *spool.Dir // where its files are, from the moment it has a slot
-	replaces   string     // the earlier run of this id, whose result is journaled; empty if there is none
-	keepResult bool       // a client may ask for the result after a restart: it did not wait, or may ask once more
+	dir        *spool.Dir // where its files are, once it has a slot
+	// The earlier run of this id whose result is journaled; "" if there is none.
+	replaces string
+	// A client may ask for the result after a restart, because it did not wait or may ask again.
+	keepResult bool
 
-	ctx         context.Context // done when the prediction must end, with a Reason as its cause
-	cancelBy    context.CancelCauseFunc
-	durable     chan struct{} // closed once a later server would know about the prediction, or need not
-	turn        chan *worker  // receives the worker that it gets a slot of; nil: it has to fetch its files first
-	watch       func()        // starts to watch whether the client leaves; nil if no client waits, or once called
-	news        notifier      // there is something to read
-	eventsOnly  atomic.Bool   // only events are new: a stream of tokens need not look for its response at each
-	onDurable   sync.Once     // closes durable
-	journaled   bool          // it is in the journal of the queue
-	noSideFiles bool          // it left only its request and response in the spool
-	expectQuick bool          // set at the handover: the one before was quick, so its end is expected at once
-	wasQuick    bool          // it took less than BusyPoll from the handover to the end
-	inputs      string        // the directory with its input files; empty while there is none
-	fetches     bool          // some of its files are not in the request: it has no slot while it fetches them
-	recheck     bool          // its input is checked once it has a slot: there was no schema before, or that of another model
-	deadline    time.Duration
-	record      atomic.Pointer[spool.Record] // of its output, for a later server; nil for a quick one
-	owed        webhook.Body                 // the terminal snapshot as it is on disk, nil when it is not
-	hook        *webhook.Queue               // nil without a webhook; set before the handover
-	span        *telemetry.Span              // of the whole prediction; nil without traces
-	predict     *telemetry.Span              // of the run itself
+	ctx      context.Context // done when the prediction must end; its cause is a Reason
+	cancelBy context.CancelCauseFunc
+	// Closed once a later server would know about the prediction, or need not.
+	durable chan struct{}
+	// Receives the worker that gave it a slot; nil: it has to fetch its files first.
+	turn chan *worker
+	// Starts to watch for a disconnect; nil if no client waits, or after the call.
+	watch func()
+	news  notifier // there is something to read
+	// Only events are new: the goroutine need not look for the response at each token of a stream.
+	eventsOnly  atomic.Bool
+	onDurable   sync.Once // closes durable
+	journaled   bool      // it is in the journal of the queue
+	noSideFiles bool      // it left only its request and response in the spool
+	// Set at the handover: the last prediction was quick, so the end is expected at once.
+	expectQuick bool
+	wasQuick    bool   // it took less than BusyPoll from the handover to the end
+	inputs      string // the directory with its input files; "" if there is none
+	// Some of its files must be downloaded. It has no slot meanwhile.
+	fetches bool
+	// Its input is checked once it has a slot, because there was no schema before, or that of
+	// another model.
+	recheck  bool
+	deadline time.Duration
+	// Of its output, for a later server; nil for a quick one.
+	record  atomic.Pointer[spool.Record]
+	owed    webhook.Body    // the terminal snapshot on disk; nil if it is not there
+	hook    *webhook.Queue  // nil without a webhook; set before the handover
+	span    *telemetry.Span // of the whole prediction; nil without traces
+	predict *telemetry.Span // of the run itself
 
-	// guarded by Supervisor.mu
+	// Guarded by Supervisor.mu:
 	slot  pool.Slot
 	stage stage
 }
 
-func (s *Supervisor) newFlight(r prediction.Request, against *schema.Input, checked schema.Checked) *flight {
+func (s *Supervisor) newFlight(
+	r prediction.Request, against *schema.Input, checked schema.Checked,
+) *flight {
 	f := &flight{
 		prediction: prediction.New(r, s.config.Limits),
 		accepted:   s.config.Now(),
@@ -108,22 +121,26 @@ func (s *Supervisor) newFlight(r prediction.Request, against *schema.Input, chec
 
 func (f *flight) setChecked(against *schema.Input, c schema.Checked) {
 	f.against, f.checked = against, c
-	f.fetches = slices.ContainsFunc(c.Files, func(in schema.FileInput) bool { return !files.Source(in).Inline() })
+	f.fetches = slices.ContainsFunc(c.Files, func(in schema.FileInput) bool {
+		return !files.Source(in).Inline()
+	})
 }
 
-// target is the receiver of f's webhooks, with a span for each attempt.
+// target returns the receiver of f's webhooks, with a span for each attempt.
 func (f *flight) target() webhook.Target {
 	t := target(f.prediction.Request)
 	if span := f.span; span != nil {
 		t.Trace = func(e prediction.WebhookEvent, attempt int) (http.Header, func(error)) {
-			child := span.Child("webhook", trace.SpanKindClient, attribute.String("coggo.webhook.event", string(e)), attribute.Int("coggo.webhook.attempt", attempt))
+			child := span.Child("webhook", trace.SpanKindClient,
+				attribute.String("coggo.webhook.event", string(e)),
+				attribute.Int("coggo.webhook.attempt", attempt))
 			return child.Header(nil), func(err error) { child.End(errText(err)) }
 		}
 	}
 	return t
 }
 
-// errText is the message of err, empty for nil.
+// errText returns the message of err, "" for nil.
 func errText(err error) string {
 	if err == nil {
 		return ""
@@ -136,7 +153,7 @@ func target(r prediction.Request) webhook.Target {
 	return t
 }
 
-// shown is the part of f that clients may see; f may be nil.
+// shown returns the part of f that clients may see; f may be nil.
 func (f *flight) shown() *prediction.Prediction {
 	if f == nil {
 		return nil
@@ -152,31 +169,31 @@ func (f *flight) owes() bool {
 
 // The methods of a pool.Member.
 
-// ID is the id of the prediction.
+// ID returns the id of the prediction.
 func (f *flight) ID() string { return f.prediction.Request.ID }
 
-// Method is predict or train.
+// Method returns predict or train.
 func (f *flight) Method() prediction.Method { return f.prediction.Request.Method }
 
-// Size is what the prediction takes in memory, in bytes.
+// Size returns the memory of the prediction, in bytes.
 func (f *flight) Size() int { return f.prediction.Size() }
 
-// Fetches reports whether some of its files have to be downloaded.
+// Fetches reports whether some files have to be downloaded.
 func (f *flight) Fetches() bool { return f.fetches }
 
-// Patient reports whether its client does not retry.
+// Patient reports whether the client does not retry.
 func (f *flight) Patient() bool { return f.prediction.Request.Patient }
 
-// Recovered reports whether its input is checked again.
+// Recovered reports whether the input must be checked again.
 func (f *flight) Recovered() bool { return f.recheck }
 
-// Accepted is when the server accepted it; for a restored one, when it finished.
+// Accepted returns when the server accepted the prediction; for a restored one, when it finished.
 func (f *flight) Accepted() time.Time { return f.accepted }
 
-// partial is the body of a webhook on the way.
+// partial returns the body of a webhook before the terminal one.
 func (f *flight) partial() webhook.Body { return f.prediction.Partial() }
 
-// cancel may be called often; the first reason counts.
+// cancel may be called often. The first reason counts.
 func (f *flight) cancel(r Reason) { f.cancelBy(r) }
 
 // startDisconnectWatch must be called before the prediction waits for anything.
@@ -193,7 +210,7 @@ func (f *flight) deserted() bool {
 	return reasonOf(f.ctx) == ByDisconnect && f.prediction.Final().Status == prediction.Canceled
 }
 
-// reasonOf is the reason why the prediction of ctx must end, empty when it need not.
+// reasonOf returns the reason why the prediction of ctx must end, "" if it need not.
 func reasonOf(ctx context.Context) Reason { return asReason(context.Cause(ctx)) }
 
 func asReason(err error) Reason {
@@ -202,10 +219,10 @@ func asReason(err error) Reason {
 	return r
 }
 
-// markDurable says that a later server would know about the prediction, or that it need not.
+// markDurable says that a later server would know about the prediction, or need not.
 func (f *flight) markDurable() { f.onDurable.Do(func() { close(f.durable) }) }
 
-// notifier wakes the one goroutine that reads from it; pending notifications coalesce.
+// notifier wakes the one goroutine that reads from it. Pending notifications coalesce.
 type notifier chan struct{}
 
 func newNotifier() notifier { return make(notifier, 1) }
@@ -224,7 +241,7 @@ func (f *flight) notify(eventsOnly bool) {
 	f.news.notify()
 }
 
-// log adds text that the model wrote.
+// log appends text that the model wrote.
 func (f *flight) log(source string, text []byte) {
 	f.prediction.Log(source, text)
 	if f.hook != nil {
@@ -232,7 +249,7 @@ func (f *flight) log(source string, text []byte) {
 	}
 }
 
-// origin says that f wrote to a stream; w is nil for a run of an earlier server.
+// origin returns an Origin for a stream of f; w is nil for a run of an earlier server.
 func (f *flight) origin(w *worker, stream string) Origin {
 	o := Origin{ID: f.ID(), Stream: stream}
 	if w != nil {
@@ -241,18 +258,20 @@ func (f *flight) origin(w *worker, stream string) Origin {
 	return o
 }
 
-// written takes the model's output from its standard streams while the prediction had them alone.
+// written takes the output that the model wrote to its standard streams while the prediction had
+// them alone.
 func (f *flight) written(stream string, text []byte) {
-	if r := f.record.Load(); r != nil { // before anybody is shown it
+	if r := f.record.Load(); r != nil { // before any client sees it
 		r.Add(text)
 	}
 	f.log(stream, text)
 }
 
-// tellUnknown says which members of the input the model does not know.
+// tellUnknown writes a log line with the members of the input that the model does not know.
 func (f *flight) tellUnknown() {
 	if len(f.checked.Unknown) > 0 {
-		f.log("stderr", []byte("ignored unknown input: "+strings.Join(f.checked.Unknown, ", ")+"\n"))
+		unknown := strings.Join(f.checked.Unknown, ", ")
+		f.log("stderr", []byte("ignored unknown input: "+unknown+"\n"))
 	}
 }
 

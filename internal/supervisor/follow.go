@@ -19,7 +19,7 @@ import (
 	"github.com/coggo/coggo/internal/telemetry"
 )
 
-// process is what following a prediction needs of a runner process.
+// process is a runner process as a follower needs it.
 type process interface {
 	Gone() <-chan struct{}
 	Done() <-chan struct{}
@@ -29,41 +29,42 @@ type process interface {
 	Kill(why string)
 }
 
-// follower watches one prediction that the runner has, until it ends. It belongs to the goroutine
-// of the prediction.
+// follower follows one prediction in the runner until it ends. It belongs to the goroutine of the
+// prediction.
 type follower struct {
 	s       *Supervisor
 	f       *flight
 	w       *worker
 	dir     *spool.Dir
 	process process
-	lent    *runner.Lent // nil where predictions do not run alone
+	lent    *runner.Lent // nil unless predictions run alone
 	events  *spool.Events
-	target  *files.Destination // of the output's files, once there are any
+	target  *files.Destination // of output files; nil until there is one
 	yielded int64              // bytes
 
-	fault    string           // why the prediction fails although the model may still run
-	grace    <-chan time.Time // set once the runner was asked to cancel it
-	ringNext <-chan time.Time // when to ring the doorbell of a synchronous model again; nil until the first time
+	fault string           // why the prediction fails although the model may still be running
+	grace <-chan time.Time // set once the runner was asked to cancel
+	// When to ring the doorbell of a synchronous model again; nil until the first time.
+	ringNext <-chan time.Time
 
-	again  <-chan time.Time // when to retry a read that failed; nil if none did
-	unread time.Time        // since when there is something like that
+	again  <-chan time.Time // when to retry a failed read; nil if none failed
+	unread time.Time        // when reads began to fail
 }
 
-// What can't be read now, because the server or the machine has too many files open or a disk has
-// trouble, is tried again every readAgain until readLimit is over.
+// A read can fail for a while, because the server or the machine has too many open files or a disk
+// has trouble. It is retried every readAgain until readLimit is over.
 const (
 	readAgain = 100 * time.Millisecond
 	readLimit = 10 * time.Second
 )
 
-// watchAfter is how long a prediction runs before anybody looks whether its client leaves, or shows
-// its logs as they come: to begin with either and to end it costs more than the server's part of a
+// watchAfter is how long a prediction runs before the server watches whether its client leaves, and
+// shows its logs as they come. To start and end either costs more than the server's share of a
 // short prediction.
 const watchAfter = 10 * time.Millisecond
 
-// ringAgain is how often the doorbell of one cancel rings. A model that has got it is not
-// disturbed: the exception is raised once.
+// ringAgain is how often the doorbell of one cancel rings. That does not disturb a model that has
+// heard it: it raises the exception once.
 const ringAgain = 200 * time.Millisecond
 
 // run returns how the prediction ended.
@@ -79,7 +80,7 @@ func (o *follower) run(ctx context.Context) prediction.Result {
 		lasts = time.After(watchAfter)
 	}
 	canceled := ctx.Done()
-	gone := o.process.Gone() // nil once that is known
+	gone := o.process.Gone() // nil once it is closed
 	for {
 		select {
 		case <-o.f.news:
@@ -117,9 +118,9 @@ func (o *follower) run(ctx context.Context) prediction.Result {
 	}
 }
 
-// poll looks for a response that is expected at once instead of going to sleep: to be woken takes
-// longer than to run a short prediction. The signal of the response still comes; whatever comes
-// before it ends the poll.
+// poll looks for a response that is expected at once, instead of going to sleep, because to be
+// woken takes longer than to run a short prediction. The response is still signaled. Anything that
+// comes before it ends the poll.
 func (o *follower) poll(ctx context.Context, limit time.Duration) {
 	until := o.s.config.Now().Add(limit)
 	answered := o.dir.Answered(o.f.fileID)
@@ -132,8 +133,8 @@ func (o *follower) poll(ctx context.Context, limit time.Duration) {
 	o.f.news.notify()
 }
 
-// pollAfterCancel stays awake for the end of a canceled prediction that runs alone: several would
-// be in each other's way. The runner may have slept, and then needs twice as long as for a
+// pollAfterCancel stays awake for the end of a canceled prediction that runs alone; several would
+// slow each other down. The runner may have been asleep, and then takes twice as long as for a
 // prediction that follows another.
 func (o *follower) pollAfterCancel() {
 	if o.w.handedFlights() == 1 {
@@ -142,10 +143,12 @@ func (o *follower) pollAfterCancel() {
 	}
 }
 
-// read applies what is new and reports whether it was the end. It looks for the response before it
-// reads the events: all of them were written before it. An error may pass; what was not read then,
-// the next call reads.
-func (o *follower) read(ctx context.Context, eventsOnly bool) (result prediction.Result, ended bool, err error) {
+// read applies what is new, and reports whether the prediction has ended. It looks for the response
+// before it reads the events, because the runner writes all events before the response. After an
+// error that may pass, the next call reads the rest.
+func (o *follower) read(
+	ctx context.Context, eventsOnly bool,
+) (result prediction.Result, ended bool, err error) {
 	var response spool.Response
 	if !eventsOnly {
 		response, ended, err = o.dir.Response(o.f.fileID)
@@ -166,14 +169,15 @@ func (o *follower) read(ctx context.Context, eventsOnly bool) (result prediction
 }
 
 // passing reports whether an error comes from the kernel, about a file, and not from its contents.
+// Such an error may pass.
 func passing(err error) bool { return errors.As(err, new(*fs.PathError)) }
 
-// odd reports whether the model has put something in the place of a file that can't be read, now or
-// later.
+// odd reports whether the model has put something in the place of a file that can never be read.
 func odd(err error) bool { return errors.As(err, new(*spool.OddError)) }
 
-// unreadable arranges for another look after an error that may pass. It reports whether it does
-// not, or has lasted too long: the prediction fails then, and the runner is told to end it.
+// unreadable schedules another look after an error that may pass. It reports true if the error
+// cannot pass, or has lasted too long: then the prediction fails, and the runner is asked to end
+// it.
 func (o *follower) unreadable(err error) (lasting bool) {
 	if err == nil {
 		o.again = nil
@@ -196,7 +200,7 @@ func (o *follower) unreadable(err error) (lasting bool) {
 	return lasting
 }
 
-// fail sets the reason why the prediction fails whatever the model returns, and cancels it.
+// fail sets the reason why the prediction fails, whatever the model returns, and cancels it.
 func (o *follower) fail(why string) {
 	if o.fault == "" {
 		o.fault = why
@@ -232,16 +236,18 @@ func (o *follower) take(ctx context.Context, events []spool.Event) {
 			}
 			o.f.log(e.Source, []byte(e.Data))
 		case spool.MetricEvent:
-			o.f.prediction.Record(prediction.Metric{Name: e.Name, Value: e.Value, Mode: e.Mode, Key: e.Key, Total: e.Total})
+			o.f.prediction.Record(prediction.Metric{
+				Name: e.Name, Value: e.Value, Mode: e.Mode, Key: e.Key, Total: e.Total,
+			})
 		}
 	}
 }
 
-// itemBytes is what a yielded item counts in addition to its text, because the server holds about
+// itemBytes is counted for a yielded item in addition to its text, because the server holds about
 // that much for each item, however short it is.
 const itemBytes = 128
 
-// yield adds an item of the output. When its files can't be published the prediction has failed,
+// yield appends an item to the output. If its files can't be published, the prediction has failed,
 // and the model need not go on.
 func (o *follower) yield(ctx context.Context, e spool.Event) {
 	if o.yielded += int64(len(e.Chunk)) + itemBytes; o.tooMuch(o.yielded) {
@@ -266,17 +272,22 @@ func (o *follower) tooMuch(output int64) bool {
 }
 
 func (o *follower) largeOutput() string {
-	return fmt.Sprintf("the output is larger than %d bytes, see --max-output; return large ones as files", o.s.config.MaxOutput)
+	return fmt.Sprintf(
+		"the output is larger than %d bytes, see --max-output; return large ones as files",
+		o.s.config.MaxOutput)
 }
 
-// publish turns file outputs into data URLs or uploads. Large ones stay on disk, as inserts.
-func (o *follower) publish(ctx context.Context, output []byte, table []spool.File) (prediction.Value, error) {
+// publish turns output files into data URLs or uploads them. Large ones stay on disk, as inserts.
+func (o *follower) publish(
+	ctx context.Context, output []byte, table []spool.File,
+) (prediction.Value, error) {
 	if len(table) == 0 {
 		return prediction.Value{Raw: output}, nil
 	}
 	if ctx.Err() != nil { // canceled: publish the files so far, within a limit
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), o.s.cancelGrace(reasonOf(ctx)))
+		ctx, cancel = context.WithTimeout(
+			context.WithoutCancel(ctx), o.s.cancelGrace(reasonOf(ctx)))
 		defer cancel()
 	}
 	r := o.f.prediction.Request
@@ -285,7 +296,8 @@ func (o *follower) publish(ctx context.Context, output []byte, table []spool.Fil
 	}
 	var span *telemetry.Span
 	if o.s.config.Publisher.Uploads(o.target) {
-		span = o.f.span.Child("upload", trace.SpanKindClient, attribute.Int("coggo.files", len(table)))
+		span = o.f.span.Child("upload", trace.SpanKindClient,
+			attribute.Int("coggo.files", len(table)))
 	}
 	o.target.Header = span.Header(r.TraceHeader())
 	published, inserts, err := o.s.config.Publisher.Publish(ctx, o.target, output, entries(table))
@@ -299,7 +311,7 @@ func (o *follower) publish(ctx context.Context, output []byte, table []spool.Fil
 
 // conclude turns the runner's response into a result.
 func (o *follower) conclude(ctx context.Context, r spool.Response) prediction.Result {
-	if len(r.Files) > 0 { // it may take a while to send them
+	if len(r.Files) > 0 { // uploads may take a while
 		o.keepRecord()
 	}
 	o.takeOutput()
@@ -309,9 +321,11 @@ func (o *follower) conclude(ctx context.Context, r spool.Response) prediction.Re
 		o.s.config.Output(from, []byte(r.Traceback))
 		o.f.log("stderr", []byte(r.Traceback))
 	}
-	o.f.noSideFiles = !o.events.Found() && o.grace == nil && len(r.Files) == 0 && r.OutputPath == "" && o.f.record.Load() == nil
+	o.f.noSideFiles = !o.events.Found() && o.grace == nil && len(r.Files) == 0 &&
+		r.OutputPath == "" && o.f.record.Load() == nil
 	result := prediction.Result{
-		Status: prediction.Status(r.Status), Streamed: r.Streamed, Error: r.Error, Metrics: r.Metrics, CompletedAt: r.CompletedAt,
+		Status: prediction.Status(r.Status), Streamed: r.Streamed,
+		Error: r.Error, Metrics: r.Metrics, CompletedAt: r.CompletedAt,
 	}
 	if !r.Streamed && o.tooMuch(int64(len(r.Output))) {
 		return o.failed(o.largeOutput())
@@ -323,7 +337,7 @@ func (o *follower) conclude(ctx context.Context, r spool.Response) prediction.Re
 			result.Output = output
 		case ctx.Err() == nil:
 			return o.failed(err.Error())
-		default: // the cancel came while files were sent
+		default: // the cancel came during the uploads
 			result.Status = prediction.Canceled
 		}
 	}
@@ -340,7 +354,7 @@ func (o *follower) failed(text string) prediction.Result {
 	return prediction.Result{Status: prediction.Failed, Error: text, CompletedAt: o.s.config.Now()}
 }
 
-// died ends a prediction whose runner has exited without an answer.
+// died ends a prediction whose runner has exited without a response.
 func (o *follower) died(ctx context.Context) prediction.Result {
 	if reason := reasonOf(ctx); reason != "" && o.fault == "" {
 		return o.s.ended(o.f, reason)
@@ -356,24 +370,24 @@ func (o *follower) died(ctx context.Context) prediction.Result {
 	return o.failed(fmt.Sprintf("the model process died: %s", o.process.Exit()))
 }
 
-// takeOutput reads all output of the prediction until now; later output is not its own.
+// takeOutput reads all output of the prediction so far. Later output does not belong to it.
 func (o *follower) takeOutput() {
 	if o.lent != nil {
 		o.lent.End()
 	}
 }
 
-// keepRecord starts to copy the pipe of the prediction to disk. The record of a quick prediction
-// would cost more than the rest of it. Predictions that run concurrently write events, which are on
-// disk anyway.
+// keepRecord starts to copy the pipe of the prediction to disk. It does nothing for a quick
+// prediction, because the record would cost more than the rest of it. Predictions that run
+// concurrently write events, which are on disk anyway.
 func (o *follower) keepRecord() {
 	if o.s.config.Durable && o.lent != nil && o.f.record.Load() == nil {
 		o.f.record.Store(o.dir.Record(o.f.ID(), o.s.recordBytes()))
 	}
 }
 
-// recordBytes is a little more than the logs of a prediction may have, so that a later server says
-// that there was more.
+// recordBytes is a little more than the limit on the logs of a prediction, so that a later server
+// can tell that there was more.
 func (s *Supervisor) recordBytes() int64 {
 	if s.config.Limits.LogBytes == 0 {
 		return math.MaxInt64
@@ -387,8 +401,8 @@ func (o *follower) endRecord() {
 	}
 }
 
-// cancel tells the runner to end the prediction; it may take until grace. One that an earlier
-// server had has no runner any more.
+// cancel asks the runner to end the prediction, within grace. A prediction of an earlier server has
+// no runner any more.
 func (o *follower) cancel(r Reason) {
 	if o.grace != nil || o.w == nil {
 		return
@@ -401,7 +415,7 @@ func (o *follower) cancel(r Reason) {
 	o.ring()
 }
 
-// cancelGrace is how long a prediction may take to end that was canceled for reason r.
+// cancelGrace returns how long a prediction may take to end that was canceled for reason r.
 func (s *Supervisor) cancelGrace(r Reason) time.Duration {
 	if r == ByShutdown {
 		return min(s.config.CancelGrace, shutdownCancelGrace)
@@ -409,8 +423,8 @@ func (s *Supervisor) cancelGrace(r Reason) time.Duration {
 	return s.config.CancelGrace
 }
 
-// ring rings the doorbell of the cancel file, again and again until the prediction ends: a signal
-// right before a system call of the model does not interrupt it.
+// ring rings the doorbell of the cancel file, again and again until the prediction ends, because a
+// signal right before a system call of the model does not interrupt that call.
 func (o *follower) ring() {
 	if o.w.ring(o.process) {
 		o.ringNext = time.After(ringAgain)
@@ -418,7 +432,7 @@ func (o *follower) ring() {
 }
 
 // giveUp ends a prediction that ignored its cancel. A runner that runs nothing else is replaced at
-// once; otherwise the others may finish first, and the slot stays taken until then.
+// once. Otherwise the other predictions may finish first, and the slot stays taken until then.
 func (o *follower) giveUp(ctx context.Context) prediction.Result {
 	grace := o.s.cancelGrace(reasonOf(ctx))
 	o.s.config.Log.Warn("prediction ignored its cancel", "id", o.f.ID(), "grace", grace)

@@ -202,5 +202,5 @@ const (
 		"Input": {"title": "Input", "type": "object", "properties": {
 			"n": {"title": "N", "type": "integer", "minimum": 0}, "file": {"title": "File", "type": "string", "format": "uri"}}}}}}`
 	succeeded = `{"protocol": 1, "status": "succeeded", "started_at": "2026-01-02T03:04:05+00:00",
-		"completed_at": "2026-01-02T03:04:06.5+00:00", "mode": "async", "max_concurrency": 2, "python": "3.12.1", "cog": "0.2.0"}`
+		"completed_at": "2026-01-02T03:04:06.5+00:00", "mode": "async", "max_concurrency": 2, "python": "3.12.1", "cog": "1.2.3"}`
 )

@@ -14,12 +14,12 @@ import (
 // Health is the answer to a health check.
 type Health struct {
 	Summary
-	Runners    []RunnerHealth // of each, when there are several
-	Queue      *QueueHealth   // of the queue that the server shares with others; nil if there is none
-	RetryAfter time.Duration  // when a server that is not well may be; 0: not by itself
+	Runners    []RunnerHealth // of each runner, if there are several
+	Queue      *QueueHealth   // of the queue that servers share; nil without one
+	RetryAfter time.Duration  // when a server that is not ready may be; 0: not by itself
 }
 
-// QueueHealth is how a queue is that many servers share.
+// QueueHealth is the health of a queue that many servers share.
 type QueueHealth struct {
 	Connected bool
 	Model     string // OWNER/MODEL[:VERSION]; empty while no worker has served one
@@ -29,12 +29,12 @@ type QueueHealth struct {
 	Running   int    // predictions that a worker has
 }
 
-// RunnerHealth is how one of several runners is.
+// RunnerHealth is the health of one of several runners.
 type RunnerHealth struct {
 	Status       pool.Status
 	PID          int // 0 while there is no process
 	Devices      string
-	Max, Current int // its slots, and those that are taken
+	Max, Current int // its slots, and how many are taken
 }
 
 // Summary is the health of all runners together.
@@ -45,28 +45,29 @@ type Summary struct {
 	Current     int // slots that are taken
 	Draining    bool
 	Unhealthy   string
-	Python, Cog string // versions in the runner, empty until setup has ended
+	Python, Cog string // versions in the runner; "" before setup has ended
 }
 
-// Setup is how loading and setup() went; of the first runner that is not well, else of the first.
+// Setup is the result of loading and setup(): of the first runner that is not ready, or else of the
+// first.
 type Setup struct {
 	StartedAt   time.Time
 	CompletedAt time.Time // zero while it runs
 	Status      string    // starting, succeeded or failed
-	Logs        string    // the model's output, with the traceback of a failure
+	Logs        string    // the model's output, and the traceback of a failure
 }
 
-// checkLimit is how long the model's healthcheck may take. The runner keeps the same limit and
-// answers in words of its own; the rest covers a runner that can't answer.
+// checkLimit is how long the model's healthcheck may take. The runner keeps the limit of 5 s and
+// answers in its own words. The rest covers a runner that can't answer.
 const checkLimit = 5*time.Second + 500*time.Millisecond
 
-// Health derives the state from the workers, tries whether the directory can be written and, when
-// the model has a healthcheck, asks it.
+// Health derives the status from the workers. It also tests whether the directory can be written,
+// and asks the model's healthcheck if there is one.
 func (s *Supervisor) Health(ctx context.Context) Health {
 	unhealthy := s.unhealthy(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	h := s.healthLocked() // now, because a runner may have died while it was asked
+	h := s.healthLocked() // derived last, because a runner may have died meanwhile
 	h.Unhealthy = unhealthy
 	if unhealthy != "" && h.Status.Accepting() {
 		h.Status = pool.Unhealthy
@@ -74,7 +75,7 @@ func (s *Supervisor) Health(ctx context.Context) Health {
 	return h
 }
 
-// unhealthy is why predictions would fail although there are runners for them, empty when nothing
+// unhealthy returns why predictions would fail although there are runners for them, "" if no reason
 // is known.
 func (s *Supervisor) unhealthy(ctx context.Context) string {
 	for _, w := range s.workers {
@@ -93,40 +94,40 @@ func (s *Supervisor) unhealthy(ctx context.Context) string {
 	return cmp.Or(texts...)
 }
 
-// hasHealthcheck reports whether a model is ready to be asked; turned is closed when it no longer
-// is.
+// hasHealthcheck reports whether the model is ready and has a healthcheck. turned is closed when
+// the model is no longer ready.
 func (w *worker) hasHealthcheck() (turned <-chan struct{}, asks bool) {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
 	return w.phaseChanged, w.s.pool.Phase(w.index) == pool.PhaseReady && w.setup.Healthcheck
 }
 
-// SetupResult is what the first runner says of loading and setup(), or what its end says. It is
-// empty before setup has ended.
+// SetupResult returns the first runner's result of loading and setup(), or a result made from its
+// end. It is empty before setup has ended.
 func (s *Supervisor) SetupResult() spool.SetupResult {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.workers[0].setup
 }
 
-// Status is the state without the model's own opinion.
+// Status returns the status without the model's healthcheck.
 func (s *Supervisor) Status() pool.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.pool.Status()
 }
 
-// probeEvery is how long the result of a look for room counts: it writes a file, and probes may
-// come by the thousand.
+// probeEvery is how long the result of a probe of the disk counts: it writes a file, and health
+// checks may come by the thousand.
 const probeEvery = 10 * time.Millisecond
 
-// probed is the result of one look for room.
+// probed is the result of one probe of the disk.
 type probed struct {
 	at  time.Time
 	err error
 }
 
-// room returns why nothing can be written in the directory of w.
+// room returns why the directory of w can't be written, nil if it can.
 func (w *worker) room() error {
 	now := w.s.config.Now()
 	last := w.probe.Load()
@@ -143,7 +144,10 @@ func (s *Supervisor) healthLocked() Health {
 	h.Max, h.Current = s.pool.Slots()
 	shown := s.shownLocked()
 	h.Python, h.Cog = shown.setup.Python, shown.setup.Cog
-	h.Setup = Setup{StartedAt: shown.setup.StartedAt, CompletedAt: shown.setup.CompletedAt, Status: shown.setup.Status}
+	h.Setup = Setup{
+		StartedAt: shown.setup.StartedAt, CompletedAt: shown.setup.CompletedAt,
+		Status: shown.setup.Status,
+	}
 	if h.Setup.Status == "" {
 		h.Setup.Status = "starting"
 	}
@@ -156,7 +160,8 @@ func (s *Supervisor) healthLocked() Health {
 	return h
 }
 
-// shownLocked is the worker whose setup health shows: the first that is not ready, else the first.
+// shownLocked returns the worker whose setup health shows: the first that is not ready, or else the
+// first.
 func (s *Supervisor) shownLocked() *worker {
 	for _, w := range s.workers {
 		if s.pool.Phase(w.index) != pool.PhaseReady {
@@ -175,7 +180,7 @@ func (w *worker) healthLocked() RunnerHealth {
 	return h
 }
 
-// checker runs the model's healthcheck at most once at a time; everyone who asks meanwhile shares
+// checker runs the model's healthcheck at most once at a time. Everyone who asks meanwhile shares
 // the answer.
 type checker struct {
 	news notifier
@@ -192,7 +197,7 @@ type checkRun struct {
 
 func newChecker() *checker { return &checker{news: newNotifier()} }
 
-// healthcheck returns why the model says it is unhealthy, empty when it is well or no longer there.
+// healthcheck returns why the model says that it is unhealthy, "" if it is healthy or gone.
 func (w *worker) healthcheck(ctx context.Context, turned <-chan struct{}) string {
 	c := w.check
 	c.mu.Lock()
@@ -212,7 +217,7 @@ func (w *worker) healthcheck(ctx context.Context, turned <-chan struct{}) string
 	}
 }
 
-// ask sends one healthcheck to the runner and waits for the answer.
+// ask sends one healthcheck to the runner, and waits for the answer.
 func (w *worker) ask(run *checkRun, sequence int, turned <-chan struct{}) {
 	run.text = w.answer(sequence, turned)
 	w.check.mu.Lock()

@@ -19,18 +19,19 @@ import (
 	"github.com/coggo/coggo/internal/webhook"
 )
 
-// rescan is how often the server looks for news of a prediction without a signal: signals merge and
+// rescan is how often the server looks at a prediction without a signal, because signals merge and
 // may be lost.
 const rescan = time.Second
 
-// run takes an admitted prediction from top to bottom. It finishes it; only leftovers of an earlier
-// server are finished elsewhere (resolve).
+// run takes an admitted prediction from top to bottom, and finishes it. Only leftovers of an
+// earlier server are finished elsewhere (resolve).
 func (s *Supervisor) run(f *flight) {
 	defer s.idle.Done()
 	ctx, cancel := s.withDeadline(f)
 	defer cancel()
 	r := f.prediction.Request
-	f.span = s.config.Tracer.Prediction(r.ID, string(r.Method), r.TraceParent, r.TraceState, f.accepted)
+	f.span = s.config.Tracer.Prediction(
+		r.ID, string(r.Method), r.TraceParent, r.TraceState, f.accepted)
 	if r.Lease != nil {
 		f.span.Past("queue", f.accepted, s.config.Now())
 	}
@@ -46,7 +47,8 @@ func (s *Supervisor) run(f *flight) {
 	s.finish(f, w, result)
 }
 
-// execute returns the result and the worker of the prediction, nil if it never got one.
+// execute returns the result and the worker of the prediction. The worker is nil if the prediction
+// never got one.
 func (s *Supervisor) execute(ctx context.Context, f *flight) (*worker, prediction.Result) {
 	w, err := s.await(ctx, f)
 	if err != nil {
@@ -61,7 +63,10 @@ func (s *Supervisor) execute(ctx context.Context, f *flight) (*worker, predictio
 		f.predict.End(err.Error())
 		return w, s.ended(f, err)
 	}
-	follow := follower{s: s, f: f, w: w, dir: w.dir, process: process, lent: w.lent(process), events: w.dir.Events(f.ID())}
+	follow := follower{
+		s: s, f: f, w: w, dir: w.dir, process: process,
+		lent: w.lent(process), events: w.dir.Events(f.ID()),
+	}
 	begun := s.config.Now()
 	result := follow.run(ctx)
 	f.wasQuick = result.CompletedAt.Sub(begun) < s.config.Runner.BusyPoll
@@ -69,8 +74,8 @@ func (s *Supervisor) execute(ctx context.Context, f *flight) (*worker, predictio
 	return w, result
 }
 
-// launch gives a prediction that has a slot, or leave to fetch, to a runner. It returns errOutdated
-// if the input was checked against another model than the one that is loaded now.
+// launch gives a prediction that has a slot, or permission to fetch, to a runner. It returns
+// errOutdated if the input was checked against another model than the one that is loaded now.
 func (s *Supervisor) launch(ctx context.Context, f *flight, w *worker) (*worker, process, error) {
 	var err error
 	if f.recheck {
@@ -105,8 +110,8 @@ func (s *Supervisor) withDeadline(f *flight) (context.Context, context.CancelFun
 	return context.WithDeadlineCause(f.ctx, at, ByDeadline)
 }
 
-// await waits for a slot, or for leave to fetch files without one: then there is no worker. It
-// writes a journal entry first, if a client may ask for the prediction after a crash.
+// await waits for a slot, or for permission to fetch files without one: then there is no worker. If
+// a client may ask for the prediction after a crash, await writes a journal entry first.
 func (s *Supervisor) await(ctx context.Context, f *flight) (*worker, error) {
 	select {
 	case w := <-f.turn:
@@ -138,7 +143,8 @@ func (s *Supervisor) await(ctx context.Context, f *flight) (*worker, error) {
 // prediction keeps its slot only if it has no files to fetch.
 func (s *Supervisor) check(ctx context.Context, f *flight, w *worker) (*worker, error) {
 	s.mu.Lock()
-	input, err := admission.Input(s.schema, f.prediction.Request.Method) // it is accepted already, so also while the server drains
+	// The prediction is already accepted, so a shutdown does not refuse it.
+	input, err := admission.Input(s.schema, f.prediction.Request.Method)
 	s.mu.Unlock()
 	if err != nil {
 		return w, err
@@ -148,7 +154,8 @@ func (s *Supervisor) check(ctx context.Context, f *flight, w *worker) (*worker, 
 		return w, err
 	}
 	if len(problems) > 0 {
-		return w, fmt.Errorf("the input no longer fits the model: %v %s", problems[0].Loc, problems[0].Msg)
+		return w, fmt.Errorf(
+			"the input no longer fits the model: %v %s", problems[0].Loc, problems[0].Msg)
 	}
 	f.setChecked(input, checked)
 	f.tellUnknown()
@@ -161,9 +168,11 @@ func (s *Supervisor) check(ctx context.Context, f *flight, w *worker) (*worker, 
 	return s.await(ctx, f)
 }
 
-// place fetches the input files and returns the file table of the request. A prediction that had no
-// slot has one afterwards.
-func (s *Supervisor) place(ctx context.Context, f *flight, w *worker) (*worker, []spool.File, error) {
+// place fetches the input files, and returns the file table of the request. A prediction that had
+// no slot has one afterwards.
+func (s *Supervisor) place(
+	ctx context.Context, f *flight, w *worker,
+) (*worker, []spool.File, error) {
 	if len(f.checked.Files) == 0 {
 		return w, nil, nil
 	}
@@ -198,7 +207,8 @@ func (s *Supervisor) fetch(ctx context.Context, f *flight) ([]files.Placed, erro
 		return nil, fmt.Errorf("the temporary directory can't be written: %w", errnoOnly(err))
 	}
 	span := f.span.Child("download", trace.SpanKindClient)
-	placed, err := s.config.Fetcher.Fetch(ctx, f.inputs, sources, span.Header(f.prediction.Request.TraceHeader()))
+	header := span.Header(f.prediction.Request.TraceHeader())
+	placed, err := s.config.Fetcher.Fetch(ctx, f.inputs, sources, header)
 	span.End(errText(err))
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -215,10 +225,11 @@ func (s *Supervisor) makeInputs(f *flight) error {
 	return err
 }
 
-// ended is the result of a prediction that finished before the model ran, or without an answer of
-// the runner.
+// ended returns the result of a prediction that ended before the model ran, or without a response.
 func (s *Supervisor) ended(f *flight, err error) prediction.Result {
-	r := prediction.Result{Status: prediction.Failed, Error: err.Error(), CompletedAt: s.config.Now()}
+	r := prediction.Result{
+		Status: prediction.Failed, Error: err.Error(), CompletedAt: s.config.Now(),
+	}
 	if reason := asReason(err); reason != "" {
 		r.Status, r.Error = reason.ending(f)
 	}
@@ -228,7 +239,7 @@ func (s *Supervisor) ended(f *flight, err error) prediction.Result {
 // shutDown is the error of a prediction that a shutdown cut short.
 const shutDown = "the server shut down before the prediction ended"
 
-// ending is the status and error of a prediction that was canceled for reason r.
+// ending returns the status and error of a prediction that was canceled for reason r.
 func (r Reason) ending(f *flight) (prediction.Status, string) {
 	switch r {
 	case ByDeadline:
@@ -243,7 +254,9 @@ func (r Reason) ending(f *flight) (prediction.Status, string) {
 }
 
 // handOver writes the request for the runner of w.
-func (s *Supervisor) handOver(ctx context.Context, f *flight, w *worker, table []spool.File) (process, error) {
+func (s *Supervisor) handOver(
+	ctx context.Context, f *flight, w *worker, table []spool.File,
+) (process, error) {
 	r := f.prediction.Request
 	p, err := w.hand(ctx, f)
 	if err != nil {
@@ -253,8 +266,9 @@ func (s *Supervisor) handOver(ctx context.Context, f *flight, w *worker, table [
 	traceParent, traceState := f.predict.Context(r.TraceParent, r.TraceState)
 	now := s.config.Now()
 	request := spool.Request{
-		ID: r.ID, Method: string(r.Method), Input: f.checked.Input, Files: table, Context: r.Context,
-		CreatedAt: r.CreatedAt, StartedAt: prediction.Time(now), TraceParent: traceParent, TraceState: traceState,
+		ID: r.ID, Method: string(r.Method), Input: f.checked.Input, Files: table,
+		Context: r.Context, CreatedAt: r.CreatedAt, StartedAt: prediction.Time(now),
+		TraceParent: traceParent, TraceState: traceState,
 		Watched: f.expectQuick,
 	}
 	if deadline, ok := ctx.Deadline(); ok {
@@ -264,7 +278,7 @@ func (s *Supervisor) handOver(ctx context.Context, f *flight, w *worker, table [
 		request.Server = requestEntry(f)
 	}
 	f.prediction.Start(now)
-	var begun webhook.Body // before the run can have said anything
+	var begun webhook.Body // made before the run can change anything
 	if f.hook != nil {
 		begun = f.partial()
 	}
@@ -278,9 +292,10 @@ func (s *Supervisor) handOver(ctx context.Context, f *flight, w *worker, table [
 		}
 	}
 	if err := w.dir.PutRequest(request); err != nil {
-		if errors.Is(err, fs.ErrNotExist) { // a model removes what it can
+		if errors.Is(err, fs.ErrNotExist) { // a model may have removed it
 			p.Kill("the model has removed the working directory")
-			return nil, fmt.Errorf("the working directory is gone, and the model is being started again: %w", err)
+			return nil, fmt.Errorf(
+				"the working directory is gone, and the model is being restarted: %w", err)
 		}
 		return nil, unwritableError(err)
 	}
@@ -291,8 +306,8 @@ func (s *Supervisor) handOver(ctx context.Context, f *flight, w *worker, table [
 	return p, nil
 }
 
-// finish ends a prediction: write the journal entry for what is still due, remove its files, free
-// its slot, and only then publish the end.
+// finish ends a prediction. It writes the journal entries, removes the files, frees the slot, and
+// only then publishes the end.
 func (s *Supervisor) finish(f *flight, w *worker, r prediction.Result) {
 	p := f.prediction
 	p.Finish(r)
@@ -305,10 +320,11 @@ func (s *Supervisor) finish(f *flight, w *worker, r prediction.Result) {
 	}
 	s.clean(f)
 	if err != nil {
-		err = s.journalEnd(f) // removing files may have made room
+		err = s.journalEnd(f) // the removed files may have made room
 	}
 	if err != nil {
-		s.config.Log.Error("note the end of a prediction", "id", f.ID(), "error", err)
+		s.config.Log.Error("write the journal entry of a finished prediction",
+			"id", f.ID(), "error", err)
 	}
 	f.markDurable()
 	s.release(f, w)
@@ -320,12 +336,13 @@ func (s *Supervisor) finish(f *flight, w *worker, r prediction.Result) {
 		}
 		f.hook.Finish(s.owe(f))
 	}
-	f.owed, f.checked, f.against, f.watch = nil, schema.Checked{}, nil, nil // a retained prediction needs none of them, and watch holds a connection
+	// A retained prediction needs none of these, and watch holds a connection.
+	f.owed, f.checked, f.against, f.watch = nil, schema.Checked{}, nil, nil
 	s.observe(f)
 }
 
-// clean removes the files of the prediction. If its runner still runs it, clean removes only the
-// request, so that a later server does not finish the prediction again.
+// clean removes the files of the prediction. If its runner is still running it, clean removes only
+// the request, so that a later server does not finish the prediction again.
 func (s *Supervisor) clean(f *flight) {
 	if f.stage != stageAbandoned {
 		s.removeFiles(f)
@@ -348,7 +365,7 @@ func (s *Supervisor) removeFiles(f *flight) {
 	}
 }
 
-// release frees the slot and keeps the flight for those who ask later.
+// release frees the slot, and keeps the flight for clients that ask later.
 func (s *Supervisor) release(f *flight, w *worker) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -365,7 +382,7 @@ func (s *Supervisor) release(f *flight, w *worker) {
 func (s *Supervisor) expireLocked() { s.forgetLocked(s.pool.Expire(s.config.Now())) }
 
 // forgetLocked removes the journal entries of predictions that are no longer retained. It does so
-// without the lock: entries are named by their runs, so the id may be in use again.
+// without the lock. Because entries are named by runs, the id may be in use again.
 func (s *Supervisor) forgetLocked(expired []*flight) {
 	var journaled []string
 	for _, f := range expired {

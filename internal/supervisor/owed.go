@@ -7,13 +7,13 @@ import (
 	"github.com/coggo/coggo/internal/webhook"
 )
 
-// owingBytes bounds the memory of ended predictions that only wait for the receivers of their
+// owingBytes bounds the memory of finished predictions that only wait for the receivers of their
 // terminal webhooks.
 const owingBytes = 32 << 20
 
 // owe returns the body of the terminal webhook, and a function to call once it is delivered or
-// given up. A receiver that hangs, or is down, must not keep predictions in memory: the body is
-// read from the outbox where there is one, and otherwise from a file once too much waits.
+// given up. Because a receiver may hang or be down, its predictions must not stay in memory: the
+// body is read from the outbox if there is one, and otherwise from a file once too much is waiting.
 func (s *Supervisor) owe(f *flight) (webhook.Body, func()) {
 	run := f.run
 	if f.owed != nil {

@@ -24,14 +24,15 @@ func (s *Supervisor) journalQueued(f *flight) error {
 		return nil
 	}
 	f.journaled = true
-	if err := s.queued.Put(f.ID(), prediction.NewEntry(f.prediction.Request, f.run).Encode()); err != nil {
+	entry := prediction.NewEntry(f.prediction.Request, f.run).Encode()
+	if err := s.queued.Put(f.ID(), entry); err != nil {
 		return unwritableError(err)
 	}
 	return nil
 }
 
-// journalEnd writes the journal entry of a finished prediction: the result, for clients that did
-// not wait for it, and the terminal webhook, if it is not delivered.
+// journalEnd writes the journal entries of a finished prediction: the result, for clients that did
+// not wait for it, and the terminal webhook if it is not delivered.
 func (s *Supervisor) journalEnd(f *flight) error {
 	if !s.config.Durable {
 		return nil
@@ -53,7 +54,7 @@ func (s *Supervisor) journalEnd(f *flight) error {
 			err = errors.Join(err, bad)
 		}
 	}
-	if f.journaled { // else it would run once more
+	if f.journaled { // without this it would run again
 		err = errors.Join(err, s.queued.Remove(f.ID()))
 	}
 	return err
@@ -62,13 +63,13 @@ func (s *Supervisor) journalEnd(f *flight) error {
 // keepRoom reserves disk space for the end of f, if it must be journaled.
 func (s *Supervisor) keepRoom(f *flight) {
 	if s.config.Durable && (f.hook != nil || f.keepResult) {
-		_ = s.root.KeepRoom() // a disk that is full already may have room at the next one
+		_ = s.root.KeepRoom() // if the disk is full now, there may be space at the next prediction
 	}
 }
 
-// endEntry is the journal entry of an end, except for the end itself. It has only the masked input:
-// nothing will run again, so no secret has to stay. The seal recognizes a client that asks for the
-// same run again.
+// endEntry returns the journal entry of an end, without the end itself. It has only the masked
+// input: nothing will run again, so secrets need not stay. The seal recognizes a client that asks
+// for the same run again.
 func (s *Supervisor) endEntry(f *flight, end spool.End) (head []byte, err error) {
 	n := prediction.NewEntry(f.prediction.Request, f.run)
 	if n.Echo != nil && n.Input != nil {
@@ -79,7 +80,7 @@ func (s *Supervisor) endEntry(f *flight, end spool.End) (head []byte, err error)
 	return n.Encode(), err
 }
 
-// endOf is the end in a journal entry.
+// endOf returns the end of a prediction for a journal entry.
 func endOf(final prediction.Snapshot) spool.End {
 	if !final.OnDisk() {
 		return spool.End{Final: final}
@@ -90,18 +91,20 @@ func endOf(final prediction.Snapshot) spool.End {
 }
 
 // shelve keeps the request of a run whose end could not be journaled and whose webhook is not
-// delivered: a later server finishes it again. The request has the place of the entry of the end,
-// which replaces it once there is room.
+// delivered, so that a later server finishes it again. The request takes the place of the entry of
+// the end, which replaces it once there is space.
 func (s *Supervisor) shelve(f *flight) {
 	if f.dir == nil || f.owed != nil || !f.owes() {
 		return
 	}
-	if err := s.outbox.Take(f.dir, f.ID(), f.run); err != nil && !errors.Is(err, fs.ErrNotExist) { // it may never have been written
-		s.config.Log.Error("keep a request whose end can't be noted", "id", f.ID(), "error", err)
+	err := s.outbox.Take(f.dir, f.ID(), f.run)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // it may never have been written
+		s.config.Log.Error("keep a request whose end can't be journaled",
+			"id", f.ID(), "error", err)
 	}
 }
 
-// openKey reads the key of seals, or makes one. The key is on disk once there is a seal.
+// openKey reads the key of seals, or makes one. The key is on disk before the first seal.
 func (s *Supervisor) openKey() error {
 	key, ok, err := s.root.Key()
 	if err == nil && !ok {
@@ -112,7 +115,7 @@ func (s *Supervisor) openKey() error {
 	return err
 }
 
-// markDelivered forgets the terminal webhook of a run that was delivered or refused for good.
+// markDelivered forgets the terminal webhook of a run that was delivered, or refused for good.
 func (s *Supervisor) markDelivered(run string) {
 	if !s.config.Durable {
 		return
@@ -134,8 +137,8 @@ func (s *Supervisor) forgetResults(runs ...string) {
 // leftover is a prediction that an earlier server did not finish.
 type leftover struct {
 	*flight
-	dir     *spool.Dir // where its request is; nil when no runner has it
-	shelved bool       // it had ended, but nobody knows how any more
+	dir     *spool.Dir // where its request is; nil if no runner had it
+	shelved bool       // it has finished, but its end is not known any more
 }
 
 // loadLeftovers registers the predictions of an earlier server: finished ones as they are, the
@@ -152,7 +155,7 @@ func (s *Supervisor) loadLeftovers() error {
 		bad = errors.Join(bad, unread)
 		for _, id := range list.Requests {
 			unread = s.readRequest(dir, id)
-			if passing(unread) { // resolveLeftovers would remove what can be read another time
+			if passing(unread) { // resolveLeftovers would remove a file that can be read later
 				return unread
 			}
 			bad = errors.Join(bad, unread)
@@ -165,10 +168,11 @@ func (s *Supervisor) loadLeftovers() error {
 	return err
 }
 
-// leftoverDirs are the directories of the runners of earlier servers, which may have had more
+// leftoverDirs returns the directories of the runners of earlier servers, which may have had more
 // runners than this one.
 func (s *Supervisor) leftoverDirs() ([]*spool.Dir, error) {
-	paths, _ := filepath.Glob(filepath.Join(s.config.WorkingDir, runnerPrefix+"*")) // the pattern is valid
+	// The pattern is valid.
+	paths, _ := filepath.Glob(filepath.Join(s.config.WorkingDir, runnerPrefix+"*"))
 	dirs := []*spool.Dir{s.root}
 	for _, path := range paths {
 		dir, err := spool.Open(path)
@@ -180,9 +184,9 @@ func (s *Supervisor) leftoverDirs() ([]*spool.Dir, error) {
 	return dirs, nil
 }
 
-// resolveLeftovers finishes what loadLeftovers registered: it delivers responses, and fails
-// everything else, or runs it again with Rerun. What no runner had yet runs now. Afterwards no file
-// of a prediction is left.
+// resolveLeftovers finishes the predictions that loadLeftovers registered. It takes over the
+// responses of runners. It fails everything else, or runs it again with Rerun. Predictions that no
+// runner had yet run now. Afterwards no file of a prediction is left.
 func (s *Supervisor) resolveLeftovers() error {
 	if !s.config.Durable {
 		return nil
@@ -190,7 +194,7 @@ func (s *Supervisor) resolveLeftovers() error {
 	owed := s.outbox.Each(s.recoverWebhook)
 	again := make([]*flight, len(s.leftovers))
 	failed := make([]error, len(s.leftovers))
-	var all sync.WaitGroup // side by side: outputs may have to be uploaded
+	var all sync.WaitGroup // in parallel, because outputs may have to be uploaded
 	for i, l := range s.leftovers {
 		all.Go(func() { again[i], failed[i] = s.resolve(l) })
 	}
@@ -200,7 +204,7 @@ func (s *Supervisor) resolveLeftovers() error {
 		s.config.Log.Error("recover", "error", owed)
 	}
 	if err := errors.Join(failed...); err != nil {
-		return err // with their requests where they are
+		return err // the requests stay where they are
 	}
 	dirs, err := s.leftoverDirs()
 	for _, dir := range dirs {
@@ -219,13 +223,16 @@ func (s *Supervisor) resolveLeftovers() error {
 }
 
 func (s *Supervisor) uses(dir *spool.Dir) bool {
-	return slices.ContainsFunc(s.workers, func(w *worker) bool { return w.dir.Path() == dir.Path() })
+	return slices.ContainsFunc(s.workers, func(w *worker) bool {
+		return w.dir.Path() == dir.Path()
+	})
 }
 
 // recoverResults retains the results of an earlier server, in the order of their ends.
 func (s *Supervisor) recoverResults() error {
 	var found []*flight
-	err := s.results.Expire(s.config.Now().Add(-s.config.RetainFor)) // before they are read: there may be many
+	// Before they are read, because there may be many.
+	err := s.results.Expire(s.config.Now().Add(-s.config.RetainFor))
 	err = errors.Join(err, s.results.Each(func(data []byte) error {
 		n, _, err := readEntry(data)
 		if err != nil {
@@ -256,8 +263,8 @@ func (s *Supervisor) supersede(f *flight, finished bool) {
 	}
 }
 
-// recoverOwed retains the result of a run whose webhook is not delivered, if the crash came before
-// the result was journaled too.
+// recoverOwed retains the result of a run whose webhook is not delivered, in case the server
+// crashed before it journaled the result.
 func (s *Supervisor) recoverOwed(data []byte) error {
 	n, request, err := readEntry(data)
 	if err != nil {
@@ -271,7 +278,8 @@ func (s *Supervisor) recoverOwed(data []byte) error {
 	if err != nil || !s.pool.Retains() {
 		return err
 	}
-	if known, ok := s.pool.Get(f.ID()); ok && (known.run == f.run || known.accepted.After(f.accepted)) {
+	known, ok := s.pool.Get(f.ID())
+	if ok && (known.run == f.run || known.accepted.After(f.accepted)) {
 		return nil
 	}
 	s.retainAgain(f)
@@ -295,7 +303,9 @@ func (s *Supervisor) restore(from *spool.Journal, n prediction.Entry) (*flight, 
 		if err != nil {
 			return nil, err
 		}
-		output = prediction.Value{Raw: json.RawMessage{}, Inserts: []prediction.Insert{{Text: text}}}
+		output = prediction.Value{
+			Raw: json.RawMessage{}, Inserts: []prediction.Insert{{Text: text}},
+		}
 	}
 	n.Input = final.Input
 	f := s.newFlight(n.Complete(), nil, schema.Checked{})
@@ -315,7 +325,7 @@ func (s *Supervisor) recoverWebhook(data []byte) error {
 	if err != nil {
 		return err
 	}
-	run := n.Run // the note itself may be large
+	run := n.Run // the entry itself may be large
 	s.config.Webhooks.Redeliver(target(n.Complete()), body, func() { s.markDelivered(run) })
 	return nil
 }
@@ -342,15 +352,14 @@ func (s *Supervisor) readRequest(dir *spool.Dir, fileID string) error {
 	if err != nil {
 		return err
 	}
-	if s.knows(n) { // its end was noted before the crash
+	if s.knows(n) { // its end was journaled before the crash
 		return dir.Remove(n.ID, false)
 	}
 	s.adopt(leftover{flight: s.flightOf(n, request), dir: dir})
 	return nil
 }
 
-// knows reports whether this run is registered, or has finished and is not yet delivered to its
-// receiver.
+// knows reports whether this run is registered, or has finished and its webhook is not delivered.
 func (s *Supervisor) knows(n prediction.Entry) bool {
 	f, ok := s.pool.Get(n.ID)
 	return ok && f.run == n.Run || s.outbox.Has(n.Run)
@@ -368,7 +377,7 @@ func (s *Supervisor) flightOf(n prediction.Entry, request spool.Request) *flight
 	return f
 }
 
-// adopt registers l, while nothing else runs yet.
+// adopt registers l before anything runs.
 func (s *Supervisor) adopt(l leftover) {
 	s.supersede(l.flight, false)
 	s.leftovers = append(s.leftovers, l)
@@ -379,7 +388,11 @@ func (s *Supervisor) adopt(l leftover) {
 func (s *Supervisor) resolve(l leftover) (again *flight, err error) {
 	var result prediction.Result
 	if l.shelved {
-		result = prediction.Result{Status: prediction.Failed, Error: "the server restarted before the end of the prediction could be noted", CompletedAt: s.config.Now()}
+		result = prediction.Result{
+			Status:      prediction.Failed,
+			Error:       "the server restarted before the end of the prediction could be recorded",
+			CompletedAt: s.config.Now(),
+		}
 	} else {
 		if l.dir == nil {
 			return s.rerun(l)
@@ -396,7 +409,8 @@ func (s *Supervisor) resolve(l leftover) (again *flight, err error) {
 		}
 	}
 	f := l.flight
-	f.dir, f.journaled = l.dir, !l.shelved // what is queued under the id of a shelved run is a later one
+	// An entry in the queue with the id of a shelved run belongs to a later run.
+	f.dir, f.journaled = l.dir, !l.shelved
 	if r := f.prediction.Request; r.Webhook != "" {
 		f.hook = s.config.Webhooks.Open(f.target(), f.partial)
 	}
@@ -423,10 +437,13 @@ func (s *Supervisor) Stored(p *prediction.Prediction) {
 	}
 }
 
-// leftoverResult is the result that the runner of an earlier server wrote, or one that says that
-// there is none.
+// leftoverResult returns the result that the runner of an earlier server wrote, or one that says
+// that it is missing.
 func (s *Supervisor) leftoverResult(l leftover) (prediction.Result, bool) {
-	o := follower{s: s, f: l.flight, dir: l.dir, process: deadProcess{}, events: l.dir.Events(l.ID())}
+	o := follower{
+		s: s, f: l.flight, dir: l.dir,
+		process: deadProcess{}, events: l.dir.Events(l.ID()),
+	}
 	defer o.events.Close()
 	l.log("stdout", l.dir.Recorded(l.ID()))
 	result, ended, err := o.read(l.ctx, false)
@@ -439,7 +456,7 @@ func (s *Supervisor) leftoverResult(l leftover) (prediction.Result, bool) {
 	return o.failed("the server restarted before the prediction ended"), false
 }
 
-// rerun returns a prediction that runs from its beginning; its inputs are checked and downloaded
+// rerun returns a prediction that runs from its beginning. Its inputs are checked and downloaded
 // once the model is ready. It needs no disk space, because there may be none before the model has
 // run.
 func (s *Supervisor) rerun(l leftover) (*flight, error) {

@@ -163,7 +163,7 @@ var recoveries = []struct {
 	}, {
 		name:  "a request in place of an end fails, and its receiver is told",
 		found: map[string]string{"outbox/r1.json": requestHook}, rerun: true,
-		want: end{Status: "failed", Error: "the server restarted before the end of the prediction could be noted"}, told: "failed",
+		want: end{Status: "failed", Error: "the server restarted before the end of the prediction could be recorded"}, told: "failed",
 		left: []string{"results/r1.json"},
 	}, {
 		name:  "what is queued under the id of such a request runs",

@@ -10,15 +10,16 @@ import (
 	"github.com/coggo/coggo/internal/runner"
 )
 
-// The model while an author works on it: each time its files have changed, every runner ends and
-// another one takes its place. That is no crash, so neither the restarts nor the backoff count.
+// Reloading, while an author works on the model: each time its files have changed, every runner
+// ends and another one takes its place. Because that is not a crash, neither the restarts nor the
+// backoff count it.
 
 // edition is the model as it was on disk at one time.
 type edition struct {
 	entry  runner.Entry
-	broken error           // why there is nothing to load
-	why    string          // the reason for clients until it is loaded
-	over   <-chan struct{} // closed when the next edition is there; nil when there is never another
+	broken error           // why it cannot be loaded
+	why    string          // the reason that clients read until it is loaded
+	over   <-chan struct{} // closed by the next edition; nil if there will be none
 	end    func()          // closes it
 }
 
@@ -31,10 +32,9 @@ func newEdition(entry runner.Entry, reloads bool) edition {
 	return e
 }
 
-// Reload lets every runner end, and starts others that load entry. Predictions may go on for
-// ReloadGrace and fail then; new ones are refused until a runner is ready. Instead of loading
-// anything, a broken model fails its setup with that error. It needs Reloads, and may be called
-// from one goroutine.
+// Reload ends every runner, and starts others that load entry. Predictions may go on for
+// ReloadGrace, and fail then. New ones are refused until a runner is ready. With broken, nothing is
+// loaded: setup fails with that error. Reload needs Config.Reloads. Only one goroutine may call it.
 func (s *Supervisor) Reload(entry runner.Entry, broken error, why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -51,20 +51,20 @@ func (s *Supervisor) Reload(entry runner.Entry, broken error, why string) {
 			w.setPhaseLocked(pool.PhaseEnding)
 		case pool.PhaseSetupFailed, pool.PhaseDefunct:
 			w.setPhaseLocked(pool.PhaseStarting)
-		case pool.PhaseStarting, pool.PhaseEnding: // it finds the new edition by itself
+		case pool.PhaseStarting, pool.PhaseEnding: // the worker sees the new edition itself
 		}
 	}
 }
 
-// Renewed is closed at the next Reload; it is nil without Reloads.
+// Renewed returns a channel that the next Reload closes, nil without Reloads.
 func (s *Supervisor) Renewed() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.edition.over
 }
 
-// outdated reports whether there is a newer edition than that of w's process. Who is not the
-// goroutine of keep needs the lock.
+// outdated reports whether there is a newer edition than that of w's process. Goroutines other than
+// that of keep need the lock.
 func (w *worker) outdated() bool {
 	select {
 	case <-w.renewed:
@@ -74,8 +74,8 @@ func (w *worker) outdated() bool {
 	}
 }
 
-// awaitEdition returns when there is something new to load after what could not be kept, and
-// reports whether there is.
+// awaitEdition waits for another edition after the last one has failed or ended, and reports
+// whether there is one.
 func (w *worker) awaitEdition() bool {
 	if w.renewed == nil {
 		return false
@@ -94,7 +94,7 @@ func (w *worker) awaitEdition() bool {
 	}
 }
 
-// retire ends an outdated process, which may be nil, once its predictions have ended.
+// retire ends an outdated process once its predictions have finished. The process may be nil.
 func (w *worker) retire(process *runner.Process) {
 	if process == nil {
 		return
@@ -111,7 +111,8 @@ func (w *worker) retire(process *runner.Process) {
 func (w *worker) finishFlights(process *runner.Process) {
 	count := w.handedFlights()
 	if count > 0 {
-		w.s.config.Log.Info("predictions may end before the model is reloaded", "runner", w.index, "predictions", count, "grace", w.s.config.ReloadGrace)
+		w.s.config.Log.Info("predictions may end before the model is reloaded",
+			"runner", w.index, "predictions", count, "grace", w.s.config.ReloadGrace)
 	}
 	late := time.After(w.s.config.ReloadGrace)
 	for ; count > 0; count = w.handedFlights() {
@@ -135,12 +136,11 @@ func (w *worker) cancelHanded(r Reason) {
 	}
 }
 
-// errOutdated is for a process of an older edition, and for a prediction whose input was checked
-// for another model than the one that is loaded by now.
+// errOutdated says that a process belongs to an older edition, or that the input of a prediction
+// was checked for another model than the one that is loaded now.
 var errOutdated = errors.New("the model has changed")
 
-// fitsLocked returns errOutdated, or a *prediction.Error when the model has no such method any
-// more.
+// fitsLocked returns errOutdated, or a *prediction.Error if the model no longer has the method.
 func (s *Supervisor) fitsLocked(f *flight) error {
 	input, err := admission.Input(s.schema, f.prediction.Request.Method)
 	if err == nil && input != f.against {
@@ -153,13 +153,13 @@ func (s *Supervisor) fitsLocked(f *flight) error {
 func (f *flight) outdate() {
 	f.recheck = true
 	if f.inputs != "" {
-		_ = os.RemoveAll(f.inputs) // the rest goes with the parent directory
+		_ = os.RemoveAll(f.inputs) // the rest is removed with the parent directory
 		f.inputs = ""
 	}
 }
 
-// AtWork reports whether the model was being set up, or ran a prediction that is still known, at a
-// time: what has changed on disk then may be its own doing.
+// AtWork reports whether, at a time, the model was being set up or ran a prediction that is still
+// known. The model itself may have made a change at such a time.
 func (s *Supervisor) AtWork(t time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -176,9 +176,10 @@ func (s *Supervisor) AtWork(t time.Time) bool {
 	return false
 }
 
-// ClockTick is as much as the time of a file may be behind: the kernel takes that of its last tick.
+// ClockTick is how far the time of a file may be behind: the kernel uses the time of its last tick.
 const ClockTick = 20 * time.Millisecond
 
 func during(t, started, completed time.Time) bool {
-	return !started.IsZero() && !t.Before(started.Add(-ClockTick)) && (completed.IsZero() || !t.After(completed))
+	return !started.IsZero() && !t.Before(started.Add(-ClockTick)) &&
+		(completed.IsZero() || !t.After(completed))
 }

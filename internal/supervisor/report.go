@@ -17,11 +17,11 @@ import (
 	"github.com/coggo/coggo/internal/webhook"
 )
 
-// The log lines about predictions and runners at the default level. docs/operating.md has
-// each line with its keys.
+// The log lines about predictions and runners at the default level. docs/operating.md has each line
+// with its keys.
 
-// mostError bounds the error of a line, and mostNamed the predictions or webhooks that are named
-// one by one.
+// mostError bounds the error in a line. mostNamed is how many predictions or webhooks are named one
+// by one.
 const (
 	mostError = 500
 	mostNamed = 20
@@ -34,18 +34,20 @@ func (s *Supervisor) newFailures() *telemetry.Tally {
 }
 
 // reportEnd writes a line about a prediction that did not end as its client wanted. A cancel by the
-// client is what it wanted, and has no error.
+// client is wanted, and has no error.
 func (s *Supervisor) reportEnd(f *flight, snap prediction.Snapshot, seconds float64) {
 	if snap.Error != "" && snap.Status != prediction.Succeeded && s.failures.Tell() {
-		s.config.Log.Warn(f.prediction.Request.Method.Noun()+" failed", "id", snap.ID, "status", snap.Status,
+		s.config.Log.Warn(f.prediction.Request.Method.Noun()+" failed",
+			"id", snap.ID, "status", snap.Status,
 			"seconds", math.Round(seconds*1000)/1000, "error", shorten(snap.Error))
 	}
 	if s.config.Log.Enabled(context.Background(), slog.LevelDebug) {
-		s.config.Log.Debug("prediction ended", "id", snap.ID, "status", snap.Status, "seconds", seconds, "error", snap.Error)
+		s.config.Log.Debug("prediction ended",
+			"id", snap.ID, "status", snap.Status, "seconds", seconds, "error", snap.Error)
 	}
 }
 
-// shorten bounds the text of an error, which is the model's own and can be of any length.
+// shorten bounds the text of an error, because a model's error can have any length.
 func shorten(text string) string {
 	if len(text) <= mostError {
 		return text
@@ -57,15 +59,15 @@ func shorten(text string) string {
 	return text[:cut] + "…"
 }
 
-// lost notes that a prediction has failed because its process died.
+// lost records that a prediction has failed because its process died.
 func (w *worker) lost(f *flight) {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
 	w.died = append(w.died, f.ID())
 }
 
-// reportGone says that a process has ended, by what, and which predictions failed with it. Those
-// have ended before.
+// reportGone logs the exit of a process, with its reason and the predictions that failed with it.
+// Those have finished before.
 func (w *worker) reportGone(p *runner.Process) {
 	w.s.mu.Lock()
 	died := w.died
@@ -77,23 +79,24 @@ func (w *worker) reportGone(p *runner.Process) {
 	w.s.config.Log.Warn("runner ended", keys...)
 }
 
-// named are the first of these ids, in order.
+// named returns the first of these ids, in order.
 func named(ids []string) []string {
 	slices.Sort(ids)
 	return ids[:min(len(ids), mostNamed)]
 }
 
-// whyReplaced says why a process is killed that has nothing to do but predictions that ignored
-// their cancel.
+// whyReplaced returns why a process is killed that only runs predictions that ignored their cancel.
 func whyReplaced(ids []string, grace time.Duration) string {
-	return fmt.Sprintf("it went on with %s for %s after the cancel", strings.Join(named(ids), ", "), grace)
+	return fmt.Sprintf("it went on with %s for %s after the cancel",
+		strings.Join(named(ids), ", "), grace)
 }
 
-// reportUndelivered names the webhooks that the next server on the directory owes.
+// reportUndelivered names the webhooks that are left to the next server on the directory.
 func (s *Supervisor) reportUndelivered(left []webhook.Undelivered) {
 	slices.SortFunc(left, func(a, b webhook.Undelivered) int { return cmp.Compare(a.ID, b.ID) })
 	for _, l := range left[:min(len(left), mostNamed)] {
-		s.config.Log.Warn("webhook left undelivered", "id", l.ID, "host", l.Host, "attempts", l.Attempts)
+		s.config.Log.Warn("webhook left undelivered",
+			"id", l.ID, "host", l.Host, "attempts", l.Attempts)
 	}
 	if more := len(left) - mostNamed; more > 0 {
 		s.config.Log.Warn("more webhooks left undelivered", "count", more)

@@ -2,7 +2,7 @@ package supervisor
 
 import "github.com/coggo/coggo/internal/spool"
 
-// scan notifies the flights and the healthcheck for which there may be something to read.
+// scan notifies the flights, and the healthcheck, if there may be something to read for them.
 func (w *worker) scan() {
 	w.check.news.notify()
 	if w.notifyOnly() {
@@ -10,7 +10,7 @@ func (w *worker) scan() {
 	}
 	list, err := w.dir.List()
 	if err != nil {
-		w.s.config.Log.Error("look at the working directory", "error", err)
+		w.s.config.Log.Error("list the working directory", "error", err)
 		return
 	}
 	for _, f := range w.notifyListed(list) {
@@ -18,8 +18,8 @@ func (w *worker) scan() {
 	}
 }
 
-// notifyListed notifies the flights that list has files of, and returns the abandoned ones that the
-// process has ended after all.
+// notifyListed notifies the flights that have files in list. It returns the abandoned flights that
+// the process has ended after all.
 func (w *worker) notifyListed(list spool.Listing) (ended []*flight) {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
@@ -36,7 +36,8 @@ func (w *worker) notifyListed(list spool.Listing) (ended []*flight) {
 	return ended
 }
 
-// notifyOnly saves listing the directory if at most one flight can have news.
+// notifyOnly notifies the flight if there is only one. It saves listing the directory then, and
+// reports whether it did.
 func (w *worker) notifyOnly() bool {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
@@ -54,7 +55,7 @@ func (w *worker) notifyOnly() bool {
 }
 
 // sweep removes the files of an abandoned flight that the process has ended after all. Only then
-// its slot and its id are free.
+// are its slot and its id free.
 func (w *worker) sweep(f *flight) {
 	w.s.removeFiles(f)
 	w.s.mu.Lock()

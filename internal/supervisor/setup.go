@@ -14,12 +14,12 @@ import (
 
 // How a worker waits for the setup of its process.
 
-// lookForSchema is how often openapi.json is looked for: no signal tells of it, and it can be
-// served while setup runs.
+// lookForSchema is how often the worker looks for openapi.json, because no signal announces it and
+// it can be served while setup runs.
 const lookForSchema = 25 * time.Millisecond
 
-// awaitSetup waits for setup-result.json, for the end of the process, or for the time that setup
-// may take.
+// awaitSetup waits for setup-result.json, for the exit of the process, or for the time limit of
+// setup.
 func (w *worker) awaitSetup(process *runner.Process) (spool.SetupResult, error) {
 	tick := time.NewTicker(lookForSchema)
 	defer tick.Stop()
@@ -36,13 +36,16 @@ func (w *worker) awaitSetup(process *runner.Process) (spool.SetupResult, error) 
 		case <-process.Done():
 			ended = true
 		case <-late:
-			return spool.SetupResult{}, fmt.Errorf("setup timed out after %s", w.s.config.SetupTimeout)
+			err := fmt.Errorf("setup timed out after %s", w.s.config.SetupTimeout)
+			return spool.SetupResult{}, err
 		case <-w.renewed:
 			return spool.SetupResult{}, errOutdated
 		case <-w.s.stopping.Done():
 			return spool.SetupResult{}, errEnding
 		}
-		result, ok, err := w.dir.SetupResult() // before the schema, which the runner writes first: both may come between the two looks
+		// Before the schema, because the runner writes the schema first and both may come between
+		// the two looks.
+		result, ok, err := w.dir.SetupResult()
 		if !schemaRead {
 			var bad error
 			if schemaRead, bad = w.readSchema(); bad != nil {
@@ -61,7 +64,8 @@ func (w *worker) awaitSetup(process *runner.Process) (spool.SetupResult, error) 
 	}
 }
 
-// readSchema takes the OpenAPI document as soon as it is there: it can be served while setup runs.
+// readSchema takes the OpenAPI document as soon as it exists, because it can be served while setup
+// runs.
 func (w *worker) readSchema() (bool, error) {
 	data, ok, err := w.dir.Schema()
 	if err != nil || !ok {
@@ -74,7 +78,8 @@ func (w *worker) readSchema() (bool, error) {
 	doc.LimitFiles(w.s.config.MaxInputFiles)
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
-	if w.s.schema == nil || !bytes.Equal(w.s.schema.JSON(), doc.JSON()) { // the same document keeps what was checked against it valid
+	// If the document is the same, inputs that were checked against it stay valid.
+	if w.s.schema == nil || !bytes.Equal(w.s.schema.JSON(), doc.JSON()) {
 		w.s.schema = doc
 	}
 	return true, nil
@@ -84,11 +89,12 @@ func (w *worker) readSchema() (bool, error) {
 func (w *worker) ready(process *runner.Process, result spool.SetupResult) error {
 	process.Drain()
 	if result.Traceback != "" && !w.s.config.Runner.Checking { // coggo-server check shows it itself
-		w.s.config.Output(Origin{Runner: w.index, Stream: runner.Stderr, Whole: true}, []byte(result.Traceback))
+		origin := Origin{Runner: w.index, Stream: runner.Stderr, Whole: true}
+		w.s.config.Output(origin, []byte(result.Traceback))
 	}
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
-	if w.outdated() { // since setup has ended
+	if w.outdated() { // since the end of setup
 		return errOutdated
 	}
 	w.setup = result
@@ -105,12 +111,13 @@ func (w *worker) ready(process *runner.Process, result spool.SetupResult) error 
 	w.announcePhaseLocked()
 	w.s.grantLocked(grants...)
 	w.s.config.Observer.SetupSeconds(result.CompletedAt.Sub(result.StartedAt).Seconds())
-	w.s.config.Log.Info("model ready", "runner", w.index, "mode", result.Mode, "concurrency", result.MaxConcurrency,
+	w.s.config.Log.Info("model ready",
+		"runner", w.index, "mode", result.Mode, "concurrency", result.MaxConcurrency,
 		"setup", result.CompletedAt.Sub(result.StartedAt))
 	return nil
 }
 
-// setupError is a failure whose traceback the runner has given already.
+// setupError is a failure whose traceback the runner has already given.
 type setupError struct{ text string }
 
 func (e setupError) Error() string { return e.text }

@@ -84,7 +84,7 @@ func TestTheSchemaIsServedWhileSetupRuns(t *testing.T) {
 	}
 	f.setUp()
 	h := f.s.Health(t.Context())
-	if h.Status != pool.Ready || h.Max != 2 || h.Setup.Status != "succeeded" || h.Cog != "0.2.0" {
+	if h.Status != pool.Ready || h.Max != 2 || h.Setup.Status != "succeeded" || h.Cog != "1.2.3" {
 		t.Errorf("health is %+v", h)
 	}
 }

@@ -40,7 +40,7 @@ func (w *worker) hand(ctx context.Context, f *flight) (*runner.Process, error) {
 	}
 }
 
-// lent is the pipe of p if its predictions run alone, else nil.
+// lent returns the pipe of p if its predictions run alone, else nil.
 func (w *worker) lent(p process) *runner.Lent {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
@@ -50,7 +50,7 @@ func (w *worker) lent(p process) *runner.Lent {
 	return p.Lent()
 }
 
-// handedFlights is the number of flights that the process has.
+// handedFlights returns the number of flights that the process has.
 func (w *worker) handedFlights() (n int) {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
@@ -62,8 +62,8 @@ func (w *worker) handedFlights() (n int) {
 	return n
 }
 
-// abandon marks f as finished although its process still runs it. It reports whether the process
-// runs nothing else, so that the caller has to kill it.
+// abandon marks f as finished although its process is still running it. It reports whether the
+// process runs nothing else, so that the caller has to kill it.
 func (w *worker) abandon(f *flight) (alone bool) {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
@@ -76,8 +76,8 @@ func (w *worker) abandon(f *flight) (alone bool) {
 	return alone
 }
 
-// leftLocked follows the end of a flight that had a slot. abandoned are the ids that the process
-// still runs, if it runs nothing else: then another process replaces it.
+// leftLocked handles the end of a flight that had a slot. abandoned are the ids that the process is
+// still running, if it runs nothing else: then another process replaces it.
 func (w *worker) leftLocked(f *flight, abandoned []string) {
 	w.wasQuick = f.wasQuick && w.setup.MaxConcurrency == 1
 	w.slotFreed.notify()
@@ -87,10 +87,10 @@ func (w *worker) leftLocked(f *flight, abandoned []string) {
 	}
 }
 
-// replaceLocked is for a process that the server is about to kill, and that gets no prediction any
-// more.
+// replaceLocked prepares for the kill of the process. It gets no more predictions.
 func (w *worker) replaceLocked() {
 	w.replaced = true
-	w.s.pool.Explain(w.index, "the model process went on with a canceled prediction and is being replaced")
+	w.s.pool.Explain(w.index,
+		"the model process went on with a canceled prediction and is being replaced")
 	w.setPhaseLocked(pool.PhaseEnding)
 }

@@ -1,6 +1,6 @@
-// Package supervisor answers: may I, and then what? It admits predictions, takes each from top to
-// bottom (lifecycle.go), keeps the runners alive (worker.go), and knows what is live and what is
-// retained.
+// Package supervisor runs predictions. It admits them, takes each from top to bottom
+// (lifecycle.go), keeps the runners alive (worker.go), and knows which predictions are live and
+// which are retained.
 package supervisor
 
 import (
@@ -32,31 +32,38 @@ import (
 type Config struct {
 	Runner     runner.Config // SpoolDir is filled in for each runner
 	Runners    int           // number of runner processes, at least 1
-	Devices    []string      // CUDA_VISIBLE_DEVICES of each runner, nil to leave it as it is
+	Devices    []string      // CUDA_VISIBLE_DEVICES of each runner; nil: leave it as it is
 	WorkingDir string
-	Renew      func() error           // makes WorkingDir again if a model has removed it; an error if it must not be used any more
-	Inputs     func() (string, error) // the directory for input files, made again if a model has removed it
-	Durable    bool                   // a later server may start on WorkingDir: keep a journal
-	Rerun      bool                   // after a crash of the server, run again what it had in flight instead of failing it
+	// Makes WorkingDir again if a model has removed it. An error means that this server must not
+	// use it any more.
+	Renew func() error
+	// Returns the directory for input files. It makes it again if a model has removed it.
+	Inputs  func() (string, error)
+	Durable bool // a later server may use WorkingDir: keep a journal
+	// After a crash of the server, run its predictions again instead of failing them.
+	Rerun bool
 
-	SetupTimeout   time.Duration // 0: none
+	SetupTimeout   time.Duration // 0: no limit
 	CancelGrace    time.Duration // from a cancel to the replacement of the runner
-	PredictTimeout time.Duration // 0: none
+	PredictTimeout time.Duration // 0: no limit
 	MaxRestarts    int           // of one runner within RestartWindow
 	HearAll        bool          // do not mute redundant signals, see package sigmute
-	Reloads        bool          // Reload may be called: a model that can't be used waits for it
-	ReloadGrace    time.Duration // how long predictions may go on with a model that is to be reloaded
-	MaxQueue       int           // predictions that may wait for a slot
-	PatientQueue   int           // the same for those of Patient requests, where it is more
-	MaxFetching    int           // predictions that may fetch files beyond those for which a slot is free
-	Retain         int           // finished predictions that are kept
-	RetainFor      time.Duration // how long they are kept
-	RetainBytes    int           // how much they may hold together
-	Limits         prediction.Limits
-	MaxInputFiles  int           // of one prediction; 0: no limit
-	MaxOutput      int64         // bytes of one prediction's output, without its files, see itemBytes; 0: no limit
-	CheckedAtOnce  int64         // bytes of large inputs that are checked at once; 0: no limit
-	CheckWait      time.Duration // for room to check a large input
+	Reloads        bool          // Reload may be called; a model that can't be used waits for it
+	// How long predictions may go on when the model is reloaded.
+	ReloadGrace  time.Duration
+	MaxQueue     int // predictions that may wait for a slot
+	PatientQueue int // the same for Patient requests, if it is more
+	// Predictions that may fetch files in addition to those that have a free slot.
+	MaxFetching   int
+	Retain        int           // finished predictions to keep
+	RetainFor     time.Duration // how long to keep them
+	RetainBytes   int           // their memory together
+	Limits        prediction.Limits
+	MaxInputFiles int // of one prediction; 0: no limit
+	// Bytes of one prediction's output, without its files, see itemBytes; 0: no limit.
+	MaxOutput     int64
+	CheckedAtOnce int64         // bytes of large inputs to check at once; 0: no limit
+	CheckWait     time.Duration // how long to wait for room to check a large input
 
 	Fetcher   *files.Fetcher
 	Publisher *files.Publisher
@@ -64,17 +71,17 @@ type Config struct {
 	Observer  Observer
 	Tracer    *telemetry.Tracer    // nil: no traces
 	OnReady   func()               // called when a model is set up
-	Output    func(Origin, []byte) // gets what models print, from any goroutine
+	Output    func(Origin, []byte) // gets the output of models, from any goroutine
 	Log       *slog.Logger
 	Now       func() time.Time
 }
 
-// Origin says where some output comes from.
+// Origin is the origin of some output.
 type Origin struct {
 	Runner int
-	ID     string // of the prediction; empty if it belongs to none
-	Stream string // stdout or stderr; stdout if it is unknown
-	Whole  bool   // the text is a traceback, from its first line to its last
+	ID     string // of the prediction; "" if there is none
+	Stream string // stdout or stderr; stdout if unknown
+	Whole  bool   // the text is a complete traceback
 }
 
 // Observer counts for operators.
@@ -88,8 +95,8 @@ type Observer interface {
 // RestartWindow is the time over which MaxRestarts counts.
 const RestartWindow = 10 * time.Minute
 
-// Supervisor runs predictions. Create, Perform, Cancel, Get, List, Health, Schema, Reload and Drain
-// are its whole surface, beside Signals for what the runners send.
+// Supervisor runs predictions. Its interface is Create, Perform, Cancel, Get, List, Health, Schema,
+// Reload, Drain, and Signals for the signals of the runners.
 type Supervisor struct {
 	config    Config
 	root      *spool.Dir
@@ -98,13 +105,15 @@ type Supervisor struct {
 	results   *spool.Journal
 	outbox    *spool.Journal
 	key       []byte     // of prediction.Request.Seal
-	leftovers []leftover // between New and Start: what an earlier server had in flight
+	leftovers []leftover // between New and Start: the unfinished predictions of an earlier server
 
-	signals  chan os.Signal
-	rescan   *time.Timer        // runs while ticking
-	end      context.CancelFunc // starts the shutdown: nothing is accepted and no runner is started any more
-	ending   context.Context    // set with mu held, so that a holder of mu knows whether the shutdown has started
-	stop     context.CancelFunc // ends the watch and the workers
+	signals chan os.Signal
+	rescan  *time.Timer // runs while ticking
+	// Starts the shutdown: the server accepts nothing and starts no runner any more.
+	end context.CancelFunc
+	// Set with mu held, so that a holder of mu knows whether the shutdown has started.
+	ending   context.Context
+	stop     context.CancelFunc // stops the watch and the workers
 	stopping context.Context
 	idle     sync.WaitGroup // one for each prediction under way
 	workersn sync.WaitGroup
@@ -119,8 +128,9 @@ type Supervisor struct {
 	ready   *sigmute.Signal // SIGUSR1
 	busy    *sigmute.Signal // SIGUSR2
 	ticking bool            // something is in flight: notifyAll makes up for lost signals
-	defunct chan struct{}   // closed when no process will run again because they died too often or do not exit
-	giveUp  sync.Once       // closes it
+	// Closed when no process will run again because they died too often or do not exit.
+	defunct chan struct{}
+	giveUp  sync.Once // closes it
 }
 
 // runnerPrefix starts the names of the runners' directories if there are several.
@@ -134,8 +144,9 @@ func New(c Config) (*Supervisor, error) {
 		return nil, err
 	}
 	s := &Supervisor{
-		config: c, root: root, checks: admission.NewChecker(c.CheckedAtOnce), signals: make(chan os.Signal, 16),
-		ready: sigmute.New(syscall.SIGUSR1), busy: sigmute.New(syscall.SIGUSR2),
+		config: c, root: root, checks: admission.NewChecker(c.CheckedAtOnce),
+		signals: make(chan os.Signal, 16),
+		ready:   sigmute.New(syscall.SIGUSR1), busy: sigmute.New(syscall.SIGUSR2),
 		rescan: time.NewTimer(rescan), ticking: true, defunct: make(chan struct{}),
 		pool: pool.New[*flight](c.Runners, pool.Limits{
 			Queue: c.MaxQueue, PatientQueue: c.PatientQueue, PatientBytes: patientBytes,
@@ -147,7 +158,10 @@ func New(c Config) (*Supervisor, error) {
 	s.ending, s.end = context.WithCancel(context.Background())
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.edition = newEdition(c.Runner.Entry, c.Reloads)
-	for name, journal := range map[string]**spool.Journal{spool.Queued: &s.queued, spool.Results: &s.results, spool.Outbox: &s.outbox} {
+	journals := map[string]**spool.Journal{
+		spool.Queued: &s.queued, spool.Results: &s.results, spool.Outbox: &s.outbox,
+	}
+	for name, journal := range journals {
 		if *journal, err = root.Journal(name); err != nil {
 			return nil, err
 		}
@@ -160,7 +174,8 @@ func New(c Config) (*Supervisor, error) {
 	for i := range c.Runners {
 		dir := root
 		if c.Runners > 1 {
-			if dir, err = spool.Open(filepath.Join(c.WorkingDir, runnerPrefix+strconv.Itoa(i))); err != nil {
+			dir, err = spool.Open(filepath.Join(c.WorkingDir, runnerPrefix+strconv.Itoa(i)))
+			if err != nil {
 				return nil, err
 			}
 		}
@@ -188,9 +203,11 @@ func (s *Supervisor) Start() error {
 
 // Create accepts a prediction and starts it; created is false if an idempotent request met the same
 // id, running or finished with the same input. A Detached request is on disk when Create returns.
-// It returns a *prediction.Error with code Draining, NotReady, NotFound, Invalid, Conflict, Busy or
-// QueueFull; it leaves nothing behind then.
-func (s *Supervisor) Create(r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error) {
+// The error is a *prediction.Error with code Draining, NotReady, NotFound, Invalid, Conflict, Busy
+// or QueueFull; Create leaves nothing behind then.
+func (s *Supervisor) Create(
+	r prediction.Request, idempotent bool,
+) (p *prediction.Prediction, created bool, err error) {
 	f, created, err := s.admit(r, idempotent)
 	if err != nil || !created {
 		return f.shown(), false, err
@@ -202,13 +219,14 @@ func (s *Supervisor) Create(r prediction.Request, idempotent bool) (p *predictio
 	return f.prediction, true, nil
 }
 
-// Perform is Create for a caller that waits for the end: a created prediction has finished when it
-// returns, by itself or because its client left and no other client waits for it (ByDisconnect). It
-// runs in the caller's goroutine. That saves each answer two switches between goroutines, which are
-// most of the server's share of a short prediction. For the same reason Perform calls watch, whose
-// context is done when the client leaves, only if the prediction may take a while, and at most
-// once.
-func (s *Supervisor) Perform(watch func() context.Context, r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error) {
+// Perform is Create for a caller that waits for the end. When it returns, a created prediction has
+// finished, by itself or because its client left and no other client waits for it (ByDisconnect).
+// It runs in the caller's goroutine: that saves two switches between goroutines, which are most of
+// the server's share of a short prediction. For the same reason it calls watch at most once, and
+// only if the prediction may take a while. The context of watch is done when the client leaves.
+func (s *Supervisor) Perform(
+	watch func() context.Context, r prediction.Request, idempotent bool,
+) (p *prediction.Prediction, created bool, err error) {
 	f, created, err := s.admit(r, idempotent)
 	if err != nil || !created {
 		return f.shown(), false, err
@@ -228,8 +246,8 @@ func (s *Supervisor) Perform(watch func() context.Context, r prediction.Request,
 	return f.prediction, true, nil
 }
 
-// crash lets a panic end the process, as it would in any other goroutine: net/http recovers, and
-// then the slot would stay taken for ever.
+// crash lets a panic end the process, as it would in any other goroutine. net/http would recover,
+// and the slot would stay taken for ever.
 func crash() {
 	if v := recover(); v != nil {
 		go panic(v)
@@ -250,7 +268,8 @@ func (s *Supervisor) Cancel(p *prediction.Prediction, r Reason) error {
 		return prediction.Refuse(prediction.NotFound, "no running prediction has this id")
 	}
 	f.cancel(r)
-	runtime.Gosched() // the prediction's goroutine first: it signals the runner, and the caller only reports that
+	// The prediction's goroutine goes first: it signals the runner, and the caller only reports it.
+	runtime.Gosched()
 	return nil
 }
 
@@ -262,16 +281,20 @@ func (s *Supervisor) Get(id string) (*prediction.Prediction, error) {
 	if f, ok := s.pool.Get(id); ok {
 		return f.prediction, nil
 	}
-	return nil, prediction.Refuse(prediction.NotFound, "no prediction has this id; finished ones are kept for a while, see --retain")
+	return nil, prediction.Refuse(prediction.NotFound,
+		"no prediction has this id; finished ones are kept for a while, see --retain")
 }
 
-// List returns up to limit predictions, live and retained, newest first, and a cursor for those
-// that follow, empty at the end. It lists one method only, or all if that is empty. It returns a
+// List returns up to limit predictions, live and retained, newest first, and a cursor for the next
+// ones, "" at the end. It lists one method only, or all if only is empty. It returns a
 // *prediction.Error with code NotFound for a string that is not a cursor.
-func (s *Supervisor) List(only prediction.Method, after string, limit int) (page []*prediction.Prediction, next string, err error) {
+func (s *Supervisor) List(
+	only prediction.Method, after string, limit int,
+) (page []*prediction.Prediction, next string, err error) {
 	cursor, ok := pool.ParseCursor(after)
 	if !ok {
-		return nil, "", prediction.Refuse(prediction.NotFound, "no page has this cursor: it must be the `next` of an earlier page")
+		return nil, "", prediction.Refuse(prediction.NotFound,
+			"no page has this cursor: it must be the `next` of an earlier page")
 	}
 	s.mu.Lock()
 	s.expireLocked()
@@ -294,30 +317,32 @@ func (s *Supervisor) Schema() (*schema.Document, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.schema == nil {
-		return nil, prediction.RefuseFor(s.pool.RetryAfter(s.config.Now()), prediction.NotReady, "the model is not loaded, so there is no schema yet; see /health-check")
+		return nil, prediction.RefuseFor(
+			s.pool.RetryAfter(s.config.Now()), prediction.NotReady,
+			"the model is not loaded, so there is no schema yet; see /health-check")
 	}
 	return s.schema, nil
 }
 
-// Signals is the channel for the runners' signals (signal.Notify). A goroutine reads it directly,
-// because each goroutine in between would delay every answer.
+// Signals returns the channel for the runners' signals (signal.Notify). One goroutine reads it
+// directly, because each goroutine in between would delay every answer.
 func (s *Supervisor) Signals() chan<- os.Signal { return s.signals }
 
-// Waiting is the number of predictions that wait for a slot.
+// Waiting returns the number of predictions that wait for a slot.
 func (s *Supervisor) Waiting() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.pool.Waiting()
 }
 
-// Fetching is the number of predictions whose files are being fetched without a slot.
+// Fetching returns the number of predictions whose files are being fetched without a slot.
 func (s *Supervisor) Fetching() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.pool.Fetching()
 }
 
-// Slots is how many predictions can run at once now.
+// Slots returns how many predictions can run at once now.
 func (s *Supervisor) Slots() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -325,17 +350,18 @@ func (s *Supervisor) Slots() int {
 	return all
 }
 
-// InFlight is the number of predictions that have not finished, waiting ones included.
+// InFlight returns the number of predictions that have not finished, with waiting ones.
 func (s *Supervisor) InFlight() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.pool.InFlight()
 }
 
-// Defunct is closed when every runner died too often to be restarted, or does not exit.
+// Defunct returns a channel that is closed when every runner died too often to be restarted, or
+// does not exit.
 func (s *Supervisor) Defunct() <-chan struct{} { return s.defunct }
 
-// failHopelessLocked ends the predictions that wait once no worker will ever be ready again.
+// failHopelessLocked fails the waiting predictions once no worker will ever be ready again.
 func (s *Supervisor) failHopelessLocked(err error) {
 	waiting, defunct := s.pool.Hopeless()
 	for _, f := range waiting {
@@ -378,8 +404,8 @@ func (s *Supervisor) updateSignalMaskLocked() {
 	s.busy.Mute(mute)
 }
 
-// notifyAll makes up for lost signals. One timer serves all predictions, and it does not run when
-// there are none.
+// notifyAll makes up for lost signals. One timer serves all predictions. It does not run when there
+// are none.
 func (s *Supervisor) notifyAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

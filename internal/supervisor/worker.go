@@ -19,17 +19,17 @@ import (
 // setupLogBytes bounds the setup logs that health shows.
 const setupLogBytes = 1 << 20
 
-// bootRoom is the room that the documents of a runner take; healthRoom is what one small answer
-// takes.
+// bootRoom is the disk space that the documents of a runner take. healthRoom is the space of one
+// small answer.
 const (
 	bootRoom   = 64 << 10
 	healthRoom = 4 << 10
 )
 
-// unwritableStatus is the exit status of a runner that could not write its answer.
+// unwritableStatus is the exit status of a runner that could not write its response.
 const unwritableStatus = 74
 
-// worker is one runner process after the other on one directory.
+// worker runs one runner process after another on one directory.
 type worker struct {
 	s         *Supervisor
 	index     int
@@ -39,25 +39,26 @@ type worker struct {
 	check     *checker
 	probe     atomic.Pointer[probed]
 
-	// guarded by Supervisor.mu
+	// Guarded by Supervisor.mu:
 	process      *runner.Process
 	setup        spool.SetupResult
 	setupLogs    []byte
-	replaced     bool            // the server killed the process
-	died         []string        // the predictions that failed because the process died, by id
-	wasQuick     bool            // it runs one prediction at a time, and the last was quick
-	phaseChanged chan struct{}   // closed at the next change of phase
-	renewed      <-chan struct{} // closed when the process has to reload the model; nil if that never happens
+	replaced     bool          // the server killed the process
+	died         []string      // the predictions that failed because the process died, by id
+	wasQuick     bool          // it runs one prediction at a time, and the last was quick
+	phaseChanged chan struct{} // closed at the next change of phase
+	// Closed when the process has to reload the model; nil if that never happens.
+	renewed <-chan struct{}
 
 	crashes []time.Time // within RestartWindow; belongs to the goroutine of keep
 }
 
-// endWait is how long a killed process may take to end: to give much memory back takes some
-// seconds. One that takes longer hangs in the kernel, usually in the driver of a device, and only a
-// restart of the machine or the container helps.
+// endWait is how long a killed process may take to exit: to free a lot of memory takes some
+// seconds. A process that takes longer hangs in the kernel, usually in the driver of a device, and
+// only a restart of the machine or the container helps.
 const endWait = 15 * time.Second
 
-// settingUp is why there is no slot yet, also before the first process is started.
+// settingUp is the reason why there is no slot yet, also before the first process is started.
 const settingUp = "the model is being set up"
 
 func newWorker(s *Supervisor, index int, dir *spool.Dir) *worker {
@@ -71,8 +72,8 @@ func newWorker(s *Supervisor, index int, dir *spool.Dir) *worker {
 	}
 }
 
-// keep runs one process after the other until the server stops, setup fails or the process dies too
-// often; with Reloads until the server stops.
+// keep runs one process after another until the server stops, setup fails or the process dies too
+// often; with Reloads, until the server stops.
 func (w *worker) keep() {
 	for again := true; again; again = w.awaitEdition() {
 		w.keepEdition()
@@ -98,12 +99,14 @@ func (w *worker) keepEdition() {
 		case err == nil:
 			worked = true
 			delay.Reset()
-		case !worked || process != nil && !errors.As(err, new(diedInSetup)): // a setup that has worked may have met with an accident
+		// If an earlier setup has worked, a later one may have failed by accident.
+		case !worked || process != nil && !errors.As(err, new(diedInSetup)):
 			w.fail(pool.PhaseSetupFailed, err)
 			return
 		}
 		if process == nil {
-			w.s.config.Log.Error("no runner could be started, trying again", "runner", w.index, "error", err)
+			w.s.config.Log.Error("no runner could be started, trying again",
+				"runner", w.index, "error", err)
 		} else if !w.mayRestart(process) {
 			return
 		}
@@ -111,12 +114,12 @@ func (w *worker) keepEdition() {
 		case <-time.After(delay.NextBackOff()):
 		case <-w.renewed:
 			return
-		case <-w.s.ending.Done(): // boot says so
+		case <-w.s.ending.Done(): // boot returns errEnding then
 		}
 	}
 }
 
-// mayRestart waits for the process to exit and reports whether another one should follow it.
+// mayRestart waits for the process to exit, and reports whether another one should follow.
 func (w *worker) mayRestart(process *runner.Process) bool {
 	select {
 	case <-process.Done():
@@ -129,16 +132,20 @@ func (w *worker) mayRestart(process *runner.Process) bool {
 	w.awaitFlights()
 	if w.s.ending.Err() != nil {
 		if w.s.stopping.Err() == nil {
-			w.s.config.Log.Warn("runner ended while the server ends", "runner", w.index, "pid", process.PID(), "exit", process.Exit().String())
+			w.s.config.Log.Warn("runner ended while the server ends",
+				"runner", w.index, "pid", process.PID(), "exit", process.Exit().String())
 		}
 		w.quit()
 		return false
 	}
 	w.reportGone(process)
 	if !w.wasReplaced() && process.Exit().Code != unwritableStatus {
-		w.crashes = recent(append(w.crashes, w.s.config.Now()), w.s.config.Now().Add(-RestartWindow))
+		now := w.s.config.Now()
+		w.crashes = recent(append(w.crashes, now), now.Add(-RestartWindow))
 		if len(w.crashes) > w.s.config.MaxRestarts {
-			w.fail(pool.PhaseDefunct, fmt.Errorf("the model process died %d times in %s, last by %s", len(w.crashes), RestartWindow, process.Exit()))
+			w.fail(pool.PhaseDefunct, fmt.Errorf(
+				"the model process died %d times in %s, last by %s",
+				len(w.crashes), RestartWindow, process.Exit()))
 			return false
 		}
 		w.s.config.Observer.RunnerRestart()
@@ -153,14 +160,14 @@ func recent(times []time.Time, since time.Time) []time.Time {
 	return times
 }
 
-// diedInSetup is the end of a process before it has said how its setup went.
+// diedInSetup says that a process exited before it wrote the result of its setup.
 type diedInSetup struct{ exit runner.Exit }
 
 func (e diedInSetup) Error() string {
 	return "the model process ended during setup: " + e.exit.String()
 }
 
-// boot starts a process and returns when its model is set up. With a diedInSetup it returns the
+// boot starts a process, and returns when its model is set up. With a diedInSetup it returns the
 // process too.
 func (w *worker) boot() (*runner.Process, error) {
 	w.prepare()
@@ -180,8 +187,8 @@ func (w *worker) boot() (*runner.Process, error) {
 	return process, nil
 }
 
-// end kills a process, for this reason, and waits until it has ended. The worker is defunct when
-// the process does not end; should that end later, another takes its place.
+// end kills a process for this reason, and waits until it has exited. If the process does not exit,
+// the worker is defunct. If the process exits later, another one takes its place.
 func (w *worker) end(p process, why string) {
 	wait := endWait
 	if w.s.ending.Err() != nil {
@@ -191,12 +198,13 @@ func (w *worker) end(p process, why string) {
 	select {
 	case <-p.Done():
 	case <-time.After(wait):
-		w.fail(pool.PhaseDefunct, fmt.Errorf("the model process was killed and has not ended for %s: it hangs in the kernel", wait))
+		w.fail(pool.PhaseDefunct, fmt.Errorf(
+			"the model process was killed %s ago and has not exited: it hangs in the kernel", wait))
 	}
 }
 
-// prepare clears the directory, and waits until it can be written: without that no setup can
-// succeed.
+// prepare clears the directory, and waits until it can be written, because no setup can succeed
+// before.
 func (w *worker) prepare() {
 	for told := false; w.s.ending.Err() == nil; told = true {
 		err := w.s.config.Renew()
@@ -233,7 +241,8 @@ func unreadableError(err error) error {
 	return fmt.Errorf("what the model has written can't be read: %w", errnoOnly(err))
 }
 
-// errnoOnly is the error of the kernel, without the names of files that mean nothing to a client.
+// errnoOnly returns the error of the kernel, without the names of files, which mean nothing to a
+// client.
 func errnoOnly(err error) error {
 	if number := syscall.Errno(0); errors.As(err, &number) {
 		return number
@@ -244,8 +253,8 @@ func errnoOnly(err error) error {
 // errEnding says that no runner is started any more.
 var errEnding = errors.New(pool.ShuttingDown)
 
-// spawn starts a process, unless the server ends: to set a model up only to end it would take the
-// grace period from those who still run. It returns errEnding then.
+// spawn starts a process. During the shutdown it returns errEnding, because a setup would only take
+// the grace period from predictions that still run.
 func (w *worker) spawn() (*runner.Process, error) {
 	c := w.s.config.Runner
 	c.SpoolDir = w.dir.Path()
@@ -282,7 +291,7 @@ func (w *worker) spawn() (*runner.Process, error) {
 	return process, nil
 }
 
-// devices are the GPUs that this runner is restricted to, empty when it is not.
+// devices returns the GPUs that this runner is restricted to, "" if it is not restricted.
 func (w *worker) devices() string {
 	if w.s.config.Devices == nil {
 		return ""
@@ -290,11 +299,12 @@ func (w *worker) devices() string {
 	return w.s.config.Devices[w.index]
 }
 
-// fail ends the worker's life: no process will be started again.
+// fail ends the worker: it starts no process again.
 func (w *worker) fail(p pool.Phase, err error) {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
-	if w.s.stopping.Err() != nil || w.outdated() && w.process == nil { // the next edition may well do
+	// The next edition may well work.
+	if w.s.stopping.Err() != nil || w.outdated() && w.process == nil {
 		return
 	}
 	w.setPhaseLocked(p)
@@ -316,13 +326,13 @@ func (w *worker) fail(p pool.Phase, err error) {
 	w.s.failHopelessLocked(err)
 }
 
-// quit ends the worker's life because the server ends. Flights that wait for one of its slots fail,
+// quit ends the worker because the server is ending. Flights that wait for one of its slots fail,
 // unless another worker is alive.
 func (w *worker) quit() {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
 	w.s.pool.Explain(w.index, shutDown)
-	w.renewed = nil // nothing is loaded any more, whatever has changed
+	w.renewed = nil // nothing is loaded any more, whatever changes
 	w.setPhaseLocked(pool.PhaseDefunct)
 	w.s.failHopelessLocked(ByShutdown)
 }
@@ -333,8 +343,8 @@ func (w *worker) close() {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
 	w.process = nil
-	if !w.replaced && !w.outdated() { // else the reason is known
-		w.s.pool.Explain(w.index, "the model process died and is being started again")
+	if !w.replaced && !w.outdated() { // otherwise the reason is known
+		w.s.pool.Explain(w.index, "the model process died and is being restarted")
 	}
 	w.setPhaseLocked(pool.PhaseEnding)
 }
@@ -361,7 +371,7 @@ func (w *worker) ring(p process) bool {
 	async := w.setup.Mode == "async"
 	w.s.mu.Unlock()
 	if !async {
-		_ = p.Ring() // an error means that the process has ended, which Done says too
+		_ = p.Ring() // an error means that the process has exited, which Done tells too
 	}
 	return !async
 }
@@ -372,7 +382,7 @@ func (w *worker) wasReplaced() bool {
 	return w.replaced
 }
 
-// setPhaseLocked changes the phase and notifies the goroutines that wait for that.
+// setPhaseLocked changes the phase, and notifies the goroutines that wait for a change.
 func (w *worker) setPhaseLocked(p pool.Phase) {
 	var started time.Time
 	if p == pool.PhaseStarting && w.setup.CompletedAt.IsZero() {
@@ -388,8 +398,8 @@ func (w *worker) announcePhaseLocked() {
 	w.phaseChanged = make(chan struct{})
 }
 
-// output receives what the process writes to its standard streams and no prediction has written
-// while it ran.
+// output receives the text on the standard streams of the process that does not belong to a
+// prediction.
 func (w *worker) output(stream string, text []byte) {
 	w.s.config.Output(Origin{Runner: w.index, Stream: stream}, text)
 	w.s.mu.Lock()

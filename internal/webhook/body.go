@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// Body is what a webhook carries. It writes itself, always the same Len bytes: what is large is not
-// copied for each receiver that hangs, and need not be in memory.
+// Body is the body of a webhook. It writes itself, the same Len bytes each time. So a large one is
+// not copied for each receiver that hangs, and need not be in memory.
 type Body interface {
 	Len() int
 	io.WriterTo
@@ -16,7 +16,7 @@ type Body interface {
 // Bytes is a Body in memory.
 type Bytes []byte
 
-// Len is the length of b.
+// Len returns the length of b.
 func (b Bytes) Len() int { return len(b) }
 
 // WriteTo writes b.
@@ -25,11 +25,11 @@ func (b Bytes) WriteTo(w io.Writer) (int64, error) {
 	return int64(n), err
 }
 
-// smallBody is up to where a copy costs less than the goroutine that reads the body.
+// smallBody is the size up to which a copy costs less than a goroutine that reads the body.
 const smallBody = 4 << 10
 
-// open returns a reader of body. Nothing is read before somebody asks for it: thousands may wait
-// for a connection.
+// open returns a reader of body. It starts reading only on demand, because thousands may wait for a
+// connection.
 func open(body Body) io.ReadCloser {
 	if body.Len() <= smallBody {
 		var b bytes.Buffer
@@ -52,7 +52,7 @@ type lazyReader struct {
 func (l *lazyReader) Read(p []byte) (int, error) {
 	l.begin.Do(func() {
 		go func() {
-			_, err := l.body.WriteTo(l.to) // which ends once the reader is closed
+			_, err := l.body.WriteTo(l.to) // ends once the reader is closed
 			_ = l.to.CloseWithError(err)
 		}()
 	})

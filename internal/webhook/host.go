@@ -11,18 +11,18 @@ import (
 	"github.com/coggo/coggo/internal/weburl"
 )
 
-// Host names receivers: one host, every host below a domain, or everybody.
+// Host names receivers: one host, every host below a domain, or all.
 type Host struct {
-	name  string // in lower case; "" with below: everybody
-	below bool   // the hosts below name, and not name itself
+	name  string // in lower case; "" with below: all
+	below bool   // the hosts below name, but not name itself
 	port  string // "": any
 }
 
 // Everybody names every receiver.
 var Everybody = Host{below: true}
 
-// ParseHost reads HOST, HOST:PORT, either with *. in front for every host below it, or * for
-// everybody.
+// ParseHost reads HOST or HOST:PORT, either one with *. in front for every host below it, or * for
+// all.
 func ParseHost(text string) (Host, error) {
 	if text == "*" {
 		return Everybody, nil
@@ -43,16 +43,18 @@ func ParseHost(text string) (Host, error) {
 	}
 	h.name = canonical(name)
 	if err != nil || h.name == "" || below && address {
-		return h, fmt.Errorf("%q: write HOST or HOST:PORT, *.DOMAIN for every host below a domain, or *", text)
+		return h, fmt.Errorf(
+			"%q: write HOST or HOST:PORT, *.DOMAIN for every host below a domain, or *", text)
 	}
 	return h, nil
 }
 
-// canonical is a host name as it is compared: a dot at its end names the same host.
+// canonical returns a host name in the form for comparisons. A dot at its end does not change the
+// host.
 func canonical(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
 
-// Matches reports whether a receiver is one of those that h names. Two spellings of one address are
-// two hosts: a host that is not recognized gets nothing.
+// Matches reports whether h names a receiver. Two spellings of one address are two hosts: a host
+// that is not recognized gets nothing.
 func (h Host) Matches(receiver *url.URL) bool {
 	if h.port != "" && h.port != portOf(receiver) {
 		return false
@@ -73,7 +75,7 @@ func portOf(u *url.URL) string {
 	return defaultPorts[u.Scheme]
 }
 
-// authorize sends the token along if the receiver is one who gets it.
+// authorize adds the token if the receiver may get it.
 func (s *Sender) authorize(h http.Header, receiver *url.URL) {
 	if s.AuthToken == "" {
 		return
@@ -86,7 +88,7 @@ func (s *Sender) authorize(h http.Header, receiver *url.URL) {
 	}
 }
 
-// sameReceiver reports whether a redirect stays where it is: on one host and port, or from the
+// sameReceiver reports whether a redirect stays at the receiver: on one host and port, or from the
 // default port of http to that of https.
 func sameReceiver(from, to *url.URL) bool {
 	if canonical(from.Hostname()) != canonical(to.Hostname()) {

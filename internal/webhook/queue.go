@@ -8,35 +8,36 @@ import (
 	"github.com/coggo/coggo/internal/prediction"
 )
 
-// Queue is the news of one prediction, in order. Every queue must be finished.
+// Queue has the events of one prediction, in order. Every queue must be finished.
 type Queue struct {
 	s      *Sender
 	target Target
 	wake   chan struct{}
 
-	mu          sync.Mutex              // guards the rest
-	snapshot    func() Body             // nil once no update can follow: it holds the prediction
-	waiting     []piece                 // to go out as they are
-	changed     prediction.WebhookEvent // what grew since the last partial update, empty if nothing did
+	mu       sync.Mutex  // guards the rest
+	snapshot func() Body // nil once no update can follow, because it refers to the prediction
+	waiting  []piece     // to send as they are
+	// What grew since the last partial update; "" if nothing did.
+	changed     prediction.WebhookEvent
 	final       Body
 	onDelivered func()
 	begun       bool
 	ended       bool
-	until       time.Time          // once it ended: how long what came before may still hold it up
-	hanging     context.CancelFunc // gives up the attempt under way, nil when there is none
+	until       time.Time          // after the end: how long earlier events may still delay it
+	hanging     context.CancelFunc // gives up the current attempt; nil if there is none
 }
 
-// piece is an event that is not the last.
+// piece is an event before the terminal one.
 type piece struct {
 	event prediction.WebhookEvent
 	body  Body
 }
 
-// maxWaiting is how many updates a receiver may fall behind when they are not throttled; beyond it
-// they are merged. What is large in them is held once, by the prediction.
+// maxWaiting is how many updates a receiver may be behind if they are not throttled. Further ones
+// are merged. The prediction holds large data once for all of them.
 const maxWaiting = 64
 
-// Start tells of the start of the run, with body as it was at that moment. Nothing goes out before.
+// Start reports the start of the run, with the body at that moment. Nothing is sent before.
 func (q *Queue) Start(body Body) {
 	q.mu.Lock()
 	q.begun = true
@@ -47,7 +48,7 @@ func (q *Queue) Start(body Body) {
 	q.notify()
 }
 
-// Changed tells that output or logs grew. It waits for no receiver.
+// Changed reports that output or logs grew. It waits for no receiver.
 func (q *Queue) Changed(e prediction.WebhookEvent) {
 	if !q.target.wants(e) {
 		return
@@ -65,8 +66,8 @@ func (q *Queue) Changed(e prediction.WebhookEvent) {
 	q.notify()
 }
 
-// updateLocked is the update for what has changed. It is rendered under the lock, because two that
-// are rendered concurrently could go out in the wrong order.
+// updateLocked returns the update for all changes. It renders the update under the lock, because
+// two that are rendered concurrently could be sent in the wrong order.
 func (q *Queue) updateLocked() piece { return piece{q.changed, q.snapshot()} }
 
 // Returned reports a single-value result. The terminal event contains it, so an output event is
@@ -77,9 +78,9 @@ func (q *Queue) Returned() {
 	}
 }
 
-// Finish sends the terminal event, last and once: later calls of any method do nothing. onDelivered
-// is called when the receiver has acknowledged or refused it, or after the last attempt; it is not
-// called if the sender stops before that.
+// Finish sends the terminal event, last and once. Later calls of any method do nothing. It calls
+// onDelivered when the receiver has acknowledged or refused the event, or after the last attempt,
+// but not if the sender stops before that.
 func (q *Queue) Finish(body Body, onDelivered func()) {
 	q.mu.Lock()
 	if q.ended {
@@ -89,7 +90,7 @@ func (q *Queue) Finish(body Body, onDelivered func()) {
 	q.ended, q.final, q.onDelivered = true, body, onDelivered
 	q.until = time.Now().Add(q.s.Patience)
 	if q.target.wants(prediction.WebhookCompleted) {
-		q.changed, q.snapshot = "", nil // the terminal event says it too
+		q.changed, q.snapshot = "", nil // the terminal event has it too
 	}
 	hanging := q.hanging
 	q.mu.Unlock()
@@ -108,7 +109,7 @@ func (q *Queue) notify() {
 
 // run sends one event after another until the terminal one.
 func (q *Queue) run() {
-	var due time.Time // when the next partial update may go out
+	var due time.Time // when the next partial update may be sent
 	for {
 		next, ended := q.take(due)
 		switch {
@@ -126,8 +127,8 @@ func (q *Queue) run() {
 	}
 }
 
-// take returns what to send next, or that only the end is left. After the end nothing is held back,
-// and what is late is dropped.
+// take returns the next event to send, or reports that only the terminal one is left. After the end
+// it holds nothing back, and drops late events.
 func (q *Queue) take(due time.Time) (next piece, ended bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -145,7 +146,7 @@ func (q *Queue) take(due time.Time) (next piece, ended bool) {
 	return next, q.ended
 }
 
-// sleep waits for news, or for the time when held-back news may go out.
+// sleep waits for a notification, or for the time when a throttled update may be sent.
 func (q *Queue) sleep(due time.Time) {
 	q.mu.Lock()
 	held := q.changed != "" && q.begun
@@ -162,8 +163,8 @@ func (q *Queue) sleep(due time.Time) {
 	}
 }
 
-// once makes the only attempt at an event that is not the last. When the end is there already it
-// has little time.
+// once makes the only attempt at an event before the terminal one. If the prediction has already
+// finished, the attempt has little time.
 func (q *Queue) once(p piece) {
 	ctx, cancel := context.WithTimeout(q.s.stopping, q.s.Timeout)
 	defer cancel()
@@ -189,7 +190,7 @@ func (q *Queue) finish() {
 	case q.s.Elsewhere != nil:
 		q.s.Elsewhere(q.target)
 	case q.target.wants(prediction.WebhookCompleted) && !q.s.deliver(q.target, body):
-		return // stopped: still owed
+		return // stopped: a later server delivers it
 	}
 	if onDelivered != nil {
 		onDelivered()

@@ -18,13 +18,13 @@ import (
 	"github.com/coggo/coggo/internal/weburl"
 )
 
-// maxRetryWait bounds the time between two attempts, also when the receiver asks for more.
+// maxRetryWait bounds the time between two attempts, even if the receiver asks for more.
 const maxRetryWait = 30 * time.Second
 
-// drained is how much of an answer is read so that its connection can be used again.
+// drained is how much of an answer is read so that its connection can be reused.
 const drained = 16 << 10
 
-// statusError is an answer that does not acknowledge.
+// statusError is an answer that does not acknowledge the webhook.
 type statusError struct {
 	status int
 	after  time.Duration // what Retry-After asks for
@@ -32,21 +32,23 @@ type statusError struct {
 
 func (e *statusError) Error() string { return fmt.Sprintf("the receiver answered %d", e.status) }
 
-// again reports whether the receiver may answer better later.
+// again reports whether the receiver may accept it later.
 func (e *statusError) again() bool {
 	switch e.status {
-	case http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	case http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway,
+		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
 	default:
 		return false
 	}
 }
 
-// deliver sends the terminal event until the receiver has acknowledged or refused it, or attempts
-// are used up. It reports false when the sender was stopped before.
+// deliver sends the terminal event until the receiver has acknowledged or refused it, or the
+// attempts are used up. It reports false if the sender was stopped before.
 func (s *Sender) deliver(t Target, body Body) bool {
 	wait := backoff.NewExponentialBackOff()
-	wait.InitialInterval, wait.Multiplier, wait.RandomizationFactor, wait.MaxInterval = s.RetryWait, 2, 0.1, maxRetryWait
+	wait.InitialInterval, wait.MaxInterval = s.RetryWait, maxRetryWait
+	wait.Multiplier, wait.RandomizationFactor = 2, 0.1
 	attempt := 0
 	var last error
 	_, _ = backoff.Retry(s.stopping, func() (struct{}, error) {
@@ -79,8 +81,8 @@ func (s *Sender) deliver(t Target, body Body) bool {
 	return true
 }
 
-// host is as much of an address as a log may show: the rest may hold what only the receiver is to
-// know.
+// host returns the part of an address that a log may show. The rest may be known to the receiver
+// alone.
 func host(address string) string {
 	u, err := weburl.Parse(address)
 	if err != nil {
@@ -89,7 +91,7 @@ func host(address string) string {
 	return u.Host
 }
 
-// bare drops the wrapping in which net/http repeats the whole address.
+// bare unwraps the errors in which net/http repeats the whole address.
 func bare(err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		return wrapped.Err
@@ -98,7 +100,9 @@ func bare(err error) error {
 }
 
 // attempt posts body once.
-func (s *Sender) attempt(ctx context.Context, t Target, e prediction.WebhookEvent, body Body, number int) error {
+func (s *Sender) attempt(
+	ctx context.Context, t Target, e prediction.WebhookEvent, body Body, number int,
+) error {
 	end := func(error) {}
 	if t.Trace != nil {
 		t.Header, end = t.Trace(e, number)
@@ -139,7 +143,7 @@ func (s *Sender) post(ctx context.Context, t Target, e prediction.WebhookEvent, 
 		return err
 	}
 	defer response.Body.Close()
-	_, _ = io.CopyN(io.Discard, response.Body, drained) // its contents do not matter
+	_, _ = io.CopyN(io.Discard, response.Body, drained) // the contents do not matter
 	if response.StatusCode >= 200 && response.StatusCode < 300 {
 		return nil
 	}
@@ -154,10 +158,9 @@ func retryAfter(text string) time.Duration {
 	return min(time.Duration(seconds)*time.Second, maxRetryWait)
 }
 
-// sameMethodOnly follows the redirects that keep a POST a POST, to where a webhook could have gone
-// in the first place. Any other redirect is the answer itself, and no acknowledgement. What
-// authorizes stays with the receiver that it is for: net/http would send it on to another port, and
-// to hosts below.
+// sameMethodOnly follows the redirects that keep a POST a POST, to hosts to which a webhook may go.
+// Any other redirect is the answer itself, and does not acknowledge. Credentials stay with their
+// receiver: net/http would send them to another port too, and to hosts below.
 func sameMethodOnly(r *http.Request, via []*http.Request) error {
 	switch r.Response.StatusCode {
 	case http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
@@ -170,6 +173,6 @@ func sameMethodOnly(r *http.Request, via []*http.Request) error {
 	if !sameReceiver(via[0].URL, r.URL) {
 		r.Header.Del("Authorization")
 	}
-	r.Header.Del("Referer") // net/http names the address before, whose query may hold a key
+	r.Header.Del("Referer") // net/http names the last address there, and its query may have a key
 	return nil
 }

@@ -30,8 +30,8 @@ func parseSecret(secret string) ([]byte, error) {
 }
 
 // sign adds the headers of the Standard Webhooks specification (https://www.standardwebhooks.com).
-// The message id is made of what is sent, so that it is the same in every attempt, also in those of
-// a later server.
+// The message id is derived from the content, so that it is the same in every attempt, even in
+// those of a later server.
 func (s *Sender) sign(h http.Header, id string, e prediction.WebhookEvent, body Body) error {
 	if s.key == nil {
 		return nil

@@ -1,5 +1,5 @@
-// Package webhook answers: which receiver gets which update? It keeps one ordered queue for each
-// prediction, off the way of its slot.
+// Package webhook delivers webhooks. It keeps one ordered queue for each prediction, so that no
+// receiver delays a slot.
 package webhook
 
 import (
@@ -12,16 +12,18 @@ import (
 	"github.com/coggo/coggo/internal/prediction"
 )
 
-// Options says how a Sender sends.
+// Options configure a Sender.
 type Options struct {
 	Client    *http.Client
-	Throttle  time.Duration // between two partial updates of one prediction; 0: none
+	Throttle  time.Duration // between two partial updates of one prediction; 0: no throttling
 	AuthToken string        // sent as Authorization: Bearer to AuthHosts
-	AuthHosts []Host        // nil: to nobody
+	AuthHosts []Host        // nil: send it to nobody
 	Secret    string        // whsec_ and base64: sign by the Standard Webhooks specification
 	UserAgent string
-	Observe   func(e prediction.WebhookEvent, attempt int, result string) // called after each attempt; may be nil
-	GaveUp    func(Undelivered, error)                                    // called when a terminal event is given up, and why; may be nil
+	// Called after each attempt; may be nil.
+	Observe func(e prediction.WebhookEvent, attempt int, result string)
+	// Called with the reason when a terminal event is given up; may be nil.
+	GaveUp func(Undelivered, error)
 
 	// Elsewhere, if set, is called in place of the delivery of a terminal event, which somebody else
 	// does, once everything before it has gone out.
@@ -30,10 +32,10 @@ type Options struct {
 	Attempts  uint          // for the terminal event; 0: 12
 	RetryWait time.Duration // before the second attempt, doubling after it; 0: 100 ms
 	Timeout   time.Duration // of one attempt; 0: 10 s
-	Patience  time.Duration // of the terminal event with an earlier one that hangs; 0: 1 s
+	Patience  time.Duration // of the terminal event while an earlier one hangs; 0: 1 s
 }
 
-// Sender sends the webhooks of a server. Its methods may be called from any goroutine.
+// Sender sends the webhooks of a server. Any goroutine may call its methods.
 type Sender struct {
 	Options
 	client *http.Client
@@ -49,8 +51,9 @@ type Sender struct {
 
 // Undelivered is a terminal event that its receiver has not acknowledged.
 type Undelivered struct {
-	ID       string // of the prediction
-	Host     string // of the receiver: the rest of its address may hold what only the receiver is to know
+	ID string // of the prediction
+	// Of the receiver. The rest of its address may be known to the receiver alone.
+	Host     string
 	Attempts int
 }
 
@@ -59,10 +62,10 @@ type Target struct {
 	ID     string
 	URL    string
 	Events []prediction.WebhookEvent // nil: all; empty: none
-	Header http.Header               // traceparent and the like
+	Header http.Header               // traceparent and tracestate
 
-	// Trace, if set, starts the trace of one attempt: the header that it returns is sent in place
-	// of Header, and end is called with the outcome.
+	// Trace, if set, starts the trace of one attempt. The header that it returns is sent in place
+	// of Header. end is called with the outcome.
 	Trace func(e prediction.WebhookEvent, attempt int) (header http.Header, end func(error))
 }
 
@@ -102,8 +105,8 @@ func orDefault[T comparable](value, otherwise T) T {
 	return value
 }
 
-// Open starts the queue of one prediction. snapshot renders its current state; it is called when a
-// partial update goes out, so that updates that a slow receiver has missed merge into the next one.
+// Open starts the queue of one prediction. snapshot renders its current state. It is called when a
+// partial update is sent, so that updates that a slow receiver has missed merge into the next one.
 func (s *Sender) Open(t Target, snapshot func() Body) *Queue {
 	q := &Queue{s: s, target: t, snapshot: snapshot, wake: make(chan struct{}, 1)}
 	s.queues.Go(q.run)

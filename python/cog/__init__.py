@@ -1,13 +1,12 @@
-"""The package that a Cog model imports. It needs nothing outside the standard library.
+"""The package that a Cog model imports. It needs only the standard library.
 
-Names are imported when they are used, because a cold start is billed.
+Because a cold start is billed, each name is imported when it is first used.
 """
 
 from __future__ import annotations
 
-TYPE_CHECKING = (
-    False  # not from typing: a model's file of that name could stand in for it this early
-)
+# Not from typing, because at this point a model's file of that name could replace that module.
+TYPE_CHECKING = False
 
 __version__ = "0.2.0"
 
@@ -60,7 +59,7 @@ _HOMES: dict[str, str] = {
     "streaming": "predictor",
 }
 
-#: What ``import cog`` made available too, as in ``cog.types.File``.
+#: Modules that are attributes after ``import cog``, as in ``cog.types.File``.
 _MODULES = (
     "base_predictor",
     "coder",
@@ -86,7 +85,7 @@ def __getattr__(name: str) -> object:
         if name in ("Model", "Predictor"):
             from cog.internal.contract.remedies import replaced
 
-            # Not an AttributeError: ``from cog import Predictor`` would drop what it says.
+            # Not an AttributeError, because ``from cog import Predictor`` would discard its text.
             raise ImportError(replaced(f"cog.{name}"), name="cog")
         raise AttributeError(f"module 'cog' has no attribute {name!r}")
     from importlib import import_module

@@ -1,4 +1,4 @@
-"""The bases of models: `BasePredictor` and `BaseRunner`."""
+"""The base classes of models: `BasePredictor` and `BaseRunner`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ METHODS = ("predict", "run", "train")
 
 
 class _ScopeOf:
-    """The scope of the running prediction. Not a property, because a model may set an attribute
-    of that name.
+    """Returns the scope of the running prediction. It is not a property, because a model may set an
+    attribute of that name.
     """
 
     def __get__(self, model: Any, owner: Any) -> Any:
@@ -20,7 +20,7 @@ class _ScopeOf:
 
 
 class BaseRunner:
-    """Base of a model with ``run()``."""
+    """The base class of a model with ``run()``."""
 
     scope = _ScopeOf()
 
@@ -32,27 +32,29 @@ class BaseRunner:
             complete(cls)
 
     def setup(self, weights: Any | None = None) -> Any:
-        """Prepare the model once, before the first prediction."""
+        """Prepare the model. Called once, before the first prediction."""
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the ``predict`` of a model that has no ``run``. Raises NotImplementedError where it
-        has neither.
+        """Call the ``predict`` of a model that does not have a ``run``. Raises NotImplementedError
+        if it has neither.
         """
         return _other(self, "predict")(*args, **kwargs)
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the ``run`` of a model that has no ``predict``. Raises NotImplementedError where it
-        has neither.
+        """Call the ``run`` of a model that does not have a ``predict``. Raises NotImplementedError
+        if it has neither.
         """
         return _other(self, "run")(*args, **kwargs)
 
     def record_metric(self, name: str, value: Any, mode: str = "replace") -> None:
-        """Record a metric of the running prediction."""
+        """Record a metric of the running prediction, see `cog.scope.Metrics.record`. Raises
+        ValueError or TypeError.
+        """
         self.scope.record_metric(name, value, mode)
 
 
 def _other(model: BaseRunner, name: str) -> Callable[..., Any]:
-    """The method of a model that its author has written under the other name."""
+    """Return the method that the author of a model has written under the other name."""
     found = getattr(model, name)
     if getattr(found, "__func__", None) is vars(BaseRunner)[name]:
         raise NotImplementedError(f"{type(model).__name__} has neither run nor predict")
@@ -61,13 +63,15 @@ def _other(model: BaseRunner, name: str) -> Callable[..., Any]:
 
 
 def has_own(model: type, name: str) -> bool:
-    """Whether the author of a class has written its ``predict``, ``run`` or ``train``."""
+    """Whether a class has its own ``predict``, ``run`` or ``train``, and not that of
+    `BaseRunner`.
+    """
     found = getattr(model, name, None)
     return found is not None and found is not getattr(BaseRunner, name, None)
 
 
 class BasePredictor(BaseRunner):
-    """Base of a model with ``predict()``::
+    """The base class of a model with ``predict()``::
 
     class Predictor(BasePredictor):
         def predict(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Dynamic batching: predictions that run at once are answered by one call of the model."""
+"""Dynamic batching: one call of the model answers several predictions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class Batching(NamedTuple):
-    """What ``@batch`` says of a function."""
+    """The arguments of ``@batch``, as a function's attribute has them."""
 
     max_size: int
     max_wait: float  # in seconds
@@ -26,13 +26,17 @@ def batch(
             def predict(self, prompt: list[str]) -> list[str]:
                 return ["hello " + p for p in prompt]
 
-    Each input is a list with one value for each prediction, and so is what is returned. Clients see
-    a model of one item: ``prompt`` is a string for them. An exception in the list fails its own
-    prediction, one that is raised fails them all.
+    Each input is a list with one value for each prediction, and the result is a list with one
+    output for each, in the same order. Clients see a model of one item: for them, ``prompt`` is a
+    string. An exception in the list makes its own prediction fail; an exception that is raised
+    makes all of them fail.
 
-    What a call for several predictions prints, and the text of an exception that it raises, may be
-    of any of them and goes to the server's log alone. With ``share_logs`` it goes to each of them,
-    where they may see each other's data.
+    The text that a call for several predictions prints, and the text of an exception that it
+    raises, may be about any of them. So it goes to the server's log alone. With ``share_logs`` it
+    goes to each of them, and clients may then see each other's data.
+
+    Raises ValueError or TypeError for wrong arguments. ``max_size`` is at least 1, and
+    ``max_wait_ms`` is from 0 to 60000.
     """
     if wrong:
         raise TypeError("@batch needs parentheses: write @batch(max_size=16)")
@@ -53,7 +57,8 @@ def batch(
         raise TypeError(f"@batch(share_logs={share_logs!r}): share_logs must be True or False")
 
     def mark(function: _F) -> _F:
-        function.__cog_batch__ = Batching(max_size, max_wait_ms / 1000, share_logs)  # type: ignore[attr-defined]
+        batching = Batching(max_size, max_wait_ms / 1000, share_logs)
+        function.__cog_batch__ = batching  # type: ignore[attr-defined]
         return function
 
     return mark

@@ -1,4 +1,4 @@
-"""The errors of the runtime. A class says in ``code`` what kind of refusal it is."""
+"""The errors of the runtime. The ``code`` of a class names its kind."""
 
 from __future__ import annotations
 
@@ -6,23 +6,29 @@ from collections.abc import Sequence
 
 
 class CogError(Exception):
-    """Base of the errors whose text is meant for the reader as it stands."""
+    """The base class of errors whose text explains itself, so that it is shown without a
+    traceback.
+    """
 
     code = "error"
 
 
 class ConfigDoesNotExist(CogError):
-    """There is no cog.yaml. Cog raises it; here it is kept for models that catch it."""
+    """Cog raises it if there is no cog.yaml. Coggo never does, and keeps it for models that catch
+    it.
+    """
 
 
 class PredictorNotSet(CogError):
-    """cog.yaml names no predictor. Cog raises it; here it is kept for models that catch it."""
+    """Cog raises it if cog.yaml does not name a predictor. Coggo never does, and keeps it for
+    models that catch it.
+    """
 
 
 class LoadError(CogError):
-    """The model can't be served as it is written. The text is for its author: every problem with
-    its remedy. ``warnings`` name what is odd as well, but would work. ``stage`` is what failed:
-    ``import``, or ``signature``.
+    """The model cannot be served as it is written. The text is for its author: every problem, with
+    its remedy. ``warnings`` name oddities that would still work. ``stage`` names the step that
+    failed: ``import`` or ``signature``.
     """
 
     code = "load"
@@ -37,20 +43,22 @@ class LoadError(CogError):
 
 
 class InputError(CogError):
-    """The input of a request does not fit the model. The text names every bad field."""
+    """The input of a request does not match the model. The text names every invalid field."""
 
     code = "invalid"
 
 
 class OutputError(CogError):
-    """The model returned something that is not what it declares, or has no form in JSON."""
+    """The model returned a value that does not match its annotation, or that JSON cannot
+    express.
+    """
 
     code = "output"
 
 
 class BatchError(CogError):
-    """A call for several predictions has failed. What it says may be of any of them, so it is in
-    the server's log alone.
+    """A call for several predictions has failed. Because the exception may be about any of them,
+    its text is in the server's log alone.
     """
 
     code = "batch"
@@ -59,10 +67,10 @@ class BatchError(CogError):
 class CancelationException(BaseException):
     """Raised inside ``predict()`` when its prediction is canceled.
 
-    It is not an Exception, so that ``except Exception`` does not swallow it by accident. Code that
-    catches it to clean up must raise it again.
+    It derives from BaseException, so that ``except Exception`` does not catch it by accident. Code
+    that catches it to clean up must raise it again.
     """
 
 
 class ExperimentalFeatureWarning(FutureWarning):
-    """Warned of features that may change; kept for models that filter it."""
+    """A warning about features that may change; kept for models that filter it."""

@@ -1,4 +1,4 @@
-"""The exception that a canceled ``predict()`` sees."""
+"""`CancelationException`, under the name of the module that Cog has it in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Helpers for files that models of earlier releases import."""
+"""Helpers for files, which models for earlier releases of Cog import."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from cog.types import get_filename
 
 
 def guess_filename(file: Any) -> str:
-    """The base name of an open file, ``file`` when it has none."""
+    """Return the base name of an open file, or ``file`` if it does not have a name."""
     name = getattr(file, "name", "")
     return os.path.basename(name) if isinstance(name, str) and name else "file"
 
 
 def upload_file(file: Any, output_file_prefix: str = "") -> str:
-    """The contents of an open file or path as a data URL. Uploads are the server's work;
-    ``output_file_prefix`` is ignored.
+    """Return the contents of an open file or of a path as a data URL. Ignores
+    ``output_file_prefix``, because the server uploads files. Raises OSError if the file cannot be
+    read.
     """
     if isinstance(file, os.PathLike):
         with open(file, "rb") as opened:

@@ -1,4 +1,4 @@
-"""What a model says of one of its inputs."""
+"""`Input`, by which a model describes one of its inputs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Callable, NoReturn
 
 
 class _Module(ModuleType):
-    """This module. Models of 2021 call it: ``@cog.input("name", type=str)``."""
+    """The type of this module, which models of 2021 call: ``@cog.input("name", type=str)``."""
 
     def __call__(self, *arguments: Any, **named: Any) -> NoReturn:
         from cog.internal.contract.remedies import replaced
@@ -20,7 +20,7 @@ sys.modules[__name__].__class__ = _Module
 
 
 class _Unset:
-    """The default of an input without default; None is a default."""
+    """Marks an input without a default, because None is a default."""
 
     def __repr__(self) -> str:
         return "unset"
@@ -39,8 +39,8 @@ UNSET = _Unset()
 
 
 class _DataclassFields:
-    """Makes `FieldInfo` a dataclass for whoever asks; not before, because that module takes long to
-    import.
+    """Makes `FieldInfo` a dataclass for code that asks for its fields. It waits until then, because
+    importing ``dataclasses`` takes long.
     """
 
     def __get__(self, info: Any, owner: Any) -> Any:
@@ -52,7 +52,7 @@ class _DataclassFields:
 
 
 class FieldInfo:
-    """The arguments of `Input`, unchanged."""
+    """The arguments of `Input`, unchanged. Raises TypeError for an unknown argument."""
 
     __dataclass_fields__ = _DataclassFields()
 
@@ -91,7 +91,7 @@ class FieldInfo:
             object.__setattr__(self, name, arguments.get(name))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError("what Input() returned cannot be changed")
+        raise AttributeError("the result of Input() cannot be changed")
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not FieldInfo:
@@ -126,10 +126,14 @@ def Input(
 ) -> Any:
     """Describe an input of ``predict``.
 
-    An input without ``default`` and ``default_factory`` is required. ``ge`` and ``le`` bound
-    numbers, inclusively; ``min_length`` and ``max_length`` count the characters of a string or the
-    items of a list; ``regex`` is searched in a string; ``choices`` are the only values allowed.
-    ``accept`` tells a form which files fit, as in HTML.
+    - An input without ``default`` and ``default_factory`` is required.
+    - ``ge`` and ``le`` are the least and the greatest number.
+    - ``min_length`` and ``max_length`` count the characters of a string or the items of a list.
+    - ``regex`` must match somewhere in a string.
+    - ``choices`` are the only values allowed.
+    - ``accept`` tells a form which files to offer, as in HTML.
+
+    The arguments are checked when the model is loaded.
     """
     if default is ...:
         default = UNSET

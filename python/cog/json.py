@@ -1,4 +1,4 @@
-"""``make_encodeable``, which models of earlier releases import."""
+"""``make_encodeable``, which models for earlier releases of Cog import."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from cog.errors import OutputError
 
 
 def make_encodeable(value: Any) -> Any:
-    """The value as plain JSON values: what the runtime would answer. Files stay paths. Raises
-    OutputError for what has no form in JSON.
+    """Return a value as plain JSON values, as the runtime would answer it, except that files become
+    null. Raises OutputError for a value that JSON cannot express, and for an open file.
     """
     from cog.internal.runtime.output import FileTable, encode_output
 

@@ -1,4 +1,4 @@
-"""What a server is asked to run."""
+"""`Mode`: the method that a server runs."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A base for structured outputs and inputs, with what models written for pydantic's base expect of
-it.
+"""`BaseModel`, the base class of structured outputs and inputs. It has the methods that models use
+of pydantic's base class.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _MISSING = object()
 
 
 class _Field:
-    """One field: its name, annotation as written, and default."""
+    """One field: its name, its annotation as written, and its default."""
 
     __slots__ = ("annotation", "default", "description", "factory", "module", "name")
 
@@ -25,17 +25,15 @@ class _Field:
         self.default = default
         self.factory: Callable[[], Any] | None = None
         self.description: str | None = None
-        if type(default).__name__ == "Field" and hasattr(
-            default, "default_factory"
-        ):  # dataclasses.field()
+        # dataclasses.field().
+        if type(default).__name__ == "Field" and hasattr(default, "default_factory"):
             factory = default.default_factory
             self.factory = factory if callable(factory) else None
             self.default = (
                 _MISSING if type(default.default).__name__ == "_MISSING_TYPE" else default.default
             )
-        elif type(default).__name__ == "FieldInfo" and hasattr(
-            default, "default_factory"
-        ):  # Input(), pydantic's Field()
+        # Input(), or pydantic's Field().
+        elif type(default).__name__ == "FieldInfo" and hasattr(default, "default_factory"):
             self.factory = default.default_factory
             self.description = getattr(default, "description", None)
             self.default = _MISSING if _says_nothing(default.default) else default.default
@@ -45,14 +43,14 @@ class _Field:
         return self.default is not _MISSING or self.factory is not None
 
     def fresh(self) -> Any:
-        """The default, a copy for each object."""
+        """Return a new copy of the default, so that objects do not share it."""
         return self.factory() if self.factory is not None else copy.deepcopy(self.default)
 
 
 class _OfDataclass:
-    """Makes a model a dataclass for whoever asks, such as ``dataclasses.asdict``; not before,
-    because that module takes long to import. ``@dataclass`` puts its own attribute in the place of
-    this one.
+    """Makes a model a dataclass for code that asks, such as ``dataclasses.asdict``. It waits until
+    then, because importing ``dataclasses`` takes long. ``@dataclass`` replaces this attribute with
+    its own.
     """
 
     def __init__(self, name: str) -> None:
@@ -65,7 +63,7 @@ class _OfDataclass:
 
 
 def _twin(owner: Any) -> Any:
-    """A dataclass with the fields of a model."""
+    """Make a dataclass with the fields of a model."""
     import dataclasses
 
     fields = owner.__cog_fields__.values()
@@ -80,7 +78,7 @@ def _twin(owner: Any) -> Any:
 
 class _Default:
     """The default of a field as an attribute of the class, where ``@dataclass`` looks for it.
-    Objects do not have it: there a field may be missing.
+    Objects do not have this attribute, because a field of an object may be missing.
     """
 
     def __init__(self, value: Any) -> None:
@@ -93,8 +91,8 @@ class _Default:
 
 
 class _FieldsOfDataclass:
-    """The fields of a class with ``auto_dataclass=False``: those that ``@dataclass`` finds, else
-    those of its base.
+    """The fields of a class with ``auto_dataclass=False``: those that ``@dataclass`` finds, or
+    those of its base class.
     """
 
     def __init__(self, inherited: builtins.dict[str, _Field]) -> None:
@@ -111,7 +109,7 @@ class _FieldsOfDataclass:
 
 
 def _says_nothing(default: Any) -> bool:
-    """Whether it is what our Input and the Fields of both pydantics have in place of a default."""
+    """Whether a value stands for "no default" in our Input or in the Field of pydantic 1 or 2."""
     return default is ... or type(default).__name__ in (
         "_Unset",
         "PydanticUndefinedType",
@@ -126,8 +124,13 @@ class BaseModel:
             score: float
             label: Optional[str]
 
-    Fields are given by keyword (or in order). Unknown keywords are ignored, numbers are made exact,
-    an Optional field may be left out. ``dict()``, ``model_dump()``, ``json()`` return the contents.
+    Pass fields by keyword, or in order. Unknown keywords are ignored. A value is converted to the
+    type of its field where that loses nothing: ``2.0`` and ``"2"`` become 2 in a field of type int.
+    An Optional field may be left out, and is None then. ``dict()`` and ``model_dump()`` return the
+    contents as a dict, ``json()`` as JSON text.
+
+    Raises TypeError for a field that is missing, and ValueError for a value that does not match its
+    field.
     """
 
     __cog_fields__: ClassVar[builtins.dict[str, _Field]] = {}
@@ -143,7 +146,8 @@ class BaseModel:
         for base in cls.__mro__[1:]:
             if "__dataclass_fields__" in vars(base) and not issubclass(base, BaseModel):
                 raise TypeError(
-                    f"{cls.__name__} mixes the dataclass {base.__name__} into a BaseModel: make it a BaseModel too"
+                    f"{cls.__name__} mixes the dataclass {base.__name__} into a BaseModel:"
+                    " make it a BaseModel too"
                 )
         cls.__cog_frozen__ = frozen or cls.__cog_frozen__
         cls.__cog_auto__ = auto_dataclass
@@ -156,14 +160,14 @@ class BaseModel:
             for b in cls.__mro__
             if b is not BaseModel and "__dataclass_params__" in vars(b)
         ]
-        if made and "__dataclass_params__" not in vars(cls):  # what derives from a dataclass is one
+        if made and "__dataclass_params__" not in vars(cls):  # a subclass of a dataclass is one too
             sys.modules["dataclasses"].dataclass(init=init, frozen=frozen or made[0].frozen)(cls)
 
     def __init__(self, *values: Any, **fields: Any) -> None:
         names = list(self.__cog_fields__)
         if len(values) > len(names):
             raise TypeError(
-                f"{type(self).__name__} has {len(names)} fields, but {len(values)} values were given"
+                f"{type(self).__name__} has {len(names)} fields, but got {len(values)} values"
             )
         given = {**dict(zip(names, values)), **fields}
         kinds = _kinds(type(self))
@@ -190,13 +194,13 @@ class BaseModel:
         return ((name, getattr(self, name)) for name in self.__cog_fields__ if hasattr(self, name))
 
     def model_dump(self, **_: Any) -> builtins.dict[str, Any]:
-        """The fields as a dict, with nested models as dicts."""
+        """Return the fields as a dict, with nested models as dicts."""
         return {name: _plain(value) for name, value in self._items()}
 
     dict = model_dump
 
     def model_dump_json(self, **_: Any) -> str:
-        """The fields as JSON text."""
+        """Return the fields as JSON text."""
         import json
 
         return json.dumps(self.model_dump(), default=str)
@@ -204,7 +208,8 @@ class BaseModel:
     json = model_dump_json
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._items())})"
+        fields = ", ".join(f"{name}={value!r}" for name, value in self._items())
+        return f"{type(self).__name__}({fields})"
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -220,12 +225,11 @@ class BaseModel:
 def _own_fields(cls: type) -> Iterator[tuple[str, _Field]]:
     from cog.internal.contract.annotations import raw
 
-    made = vars(cls).get(
-        "__dataclass_fields__", {}
-    )  # of a class that @dataclass(slots=True) has made anew
+    # Not empty for a class that @dataclass(slots=True) has made, as a copy of the author's.
+    made = vars(cls).get("__dataclass_fields__", {})
     for name, annotation in raw(cls).items():
         if name.startswith("_") or any(mark in str(annotation) for mark in ("ClassVar", "InitVar")):
-            continue  # no field, as with pydantic
+            continue  # not a field, as with pydantic
         default = made[name] if name in made else vars(cls).get(name, _MISSING)
         yield name, _Field(name, annotation, default, cls.__module__)
         if name in vars(cls) and name not in made:
@@ -243,8 +247,8 @@ def _plain(value: Any) -> Any:
 
 
 def _kinds(cls: Any) -> dict[str, Any]:
-    """The types of the fields, found out at the first object: then every name that they use
-    exists.
+    """Return the types of the fields. They are read when the first object is made, because by then
+    every name in the annotations exists.
     """
     known: dict[str, Any] | None = vars(cls).get("__cog_kinds__")
     if known is None:
@@ -258,7 +262,7 @@ def _kinds(cls: Any) -> dict[str, Any]:
                 kind = Reader(scope).output(field.annotation)
                 known[name] = nullable(kind) if field.default is None else kind
             except Unsupported:
-                known[name] = None  # said when the model is loaded, if the class is used there
+                known[name] = None  # the loader reports it, if the model uses the class
         cls.__cog_kinds__ = known
     return known
 

@@ -1,4 +1,4 @@
-"""Decorators of a model's methods, and the functions that load a model by its reference."""
+"""Decorators for a model's methods, and functions that load a model by its reference."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def streaming() -> Callable[[_F], _F]: ...
 
 
 def streaming(function: Any = None) -> Any:
-    """Let clients read the output of an iterator as server-sent events, item by item.
-    ``@streaming`` and ``@streaming()`` are the same.
+    """Let clients read each item of an iterator as a server-sent event. ``@streaming`` and
+    ``@streaming()`` mean the same.
     """
 
     def mark(function: _F) -> _F:
@@ -35,13 +35,16 @@ def concurrent(function: _F) -> _F: ...
 
 
 @overload
-def concurrent(function: int | None = None, *, max: int = 1) -> Callable[[_F], _F]: ...  # noqa: A002
+def concurrent(function: int | None = None, *, max: int = 1) -> Callable[[_F], _F]: ...
 
 
-def concurrent(function: Any = None, *, max: Any = 1) -> Any:  # noqa: A002 - the field's name for it
-    """Say how many predictions an ``async def`` can run at once: one without ``max``."""
+def concurrent(function: Any = None, *, max: Any = 1) -> Any:
+    """Set how many predictions an ``async def`` can run at once; without ``max``, one.
+
+    Raises ValueError if ``max`` is not an integer of at least 1.
+    """
     if function is not None and not callable(function):
-        function, max = None, function  # noqa: A001 - as in @concurrent(8)
+        function, max = None, function  # as in @concurrent(8)
     if isinstance(max, bool) or not isinstance(max, int) or max < 1:
         raise ValueError(f"@concurrent(max={max!r}): max must be an integer of at least 1")
 
@@ -53,8 +56,8 @@ def concurrent(function: Any = None, *, max: Any = 1) -> Any:  # noqa: A002 - th
 
 
 def load_predictor_from_ref(ref: str) -> Any:
-    """Import the predictor of a reference such as ``predict.py:Predictor`` and return an instance
-    or the function.
+    """Import the predictor of a reference such as ``predict.py:Predictor``. Returns an instance of
+    the class, or the function. Raises LoadError if there is not one.
     """
     from cog.internal.contract.loader import import_target
 
@@ -71,8 +74,8 @@ def has_setup_weights(predictor: BaseRunner) -> bool:
 
 
 def extract_setup_weights(predictor: BaseRunner) -> Any:
-    """The ``weights`` that the server gives to ``setup()`` of a predictor. None if the server has
-    none, or if ``setup()`` does not take them.
+    """Return the ``weights`` that the server passes to ``setup()`` of a predictor. None if the
+    server does not have weights, or if ``setup()`` does not take them.
     """
     from cog.internal.contract.loader import weights_of
 

@@ -1,4 +1,4 @@
-"""What user code can ask and tell while it runs: its context and its metrics."""
+"""The scope of a prediction, by which its code reads its context and records metrics."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _MAX_NAME = 128
 _MAX_SEGMENTS = 4
 _MODES = {"replace": "replace", "incr": "increment", "increment": "increment", "append": "append"}
 
-#: Called with each recording: name, value, mode, top-level key, and the value of that key
-#: afterwards (empty when gone).
+#: Called for each recording with the name, the value, the mode, the top-level key, and the value of
+#: that key after it. The last is a tuple, which is empty if the key was deleted.
 Listener = Callable[[str, Any, str, str, tuple[Any, ...]], None]
 
 
 def _kind(value: Any) -> str:
-    """What a metric is, as far as it must stay that: int and float are both numbers."""
+    """Return the type that a metric must keep. Both int and float are numbers."""
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, (int, float)):
@@ -41,18 +41,21 @@ def _check_name(name: Any) -> None:
         )
     if name == "predict_time" or name.startswith("cog."):
         raise ValueError(
-            f"metric name {name!r}: predict_time and cog.* belong to the runtime, choose another name"
+            f"metric name {name!r}: predict_time and cog.* belong to the runtime,"
+            " choose another name"
         )
     segments = name.split(".")
     if len(segments) > _MAX_SEGMENTS or not all(map(_segment, segments)):
         raise ValueError(
-            f"metric name {name!r}: it must be 1 to {_MAX_SEGMENTS} parts joined by dots, each of letters, digits and single "
-            "underscores, with a letter first and no underscore last"
+            f"metric name {name!r}: it must be 1 to {_MAX_SEGMENTS} parts joined by dots, each of"
+            " letters, digits and single underscores, with a letter first and no underscore last"
         )
 
 
 def _plain(name: str, value: Any) -> Any:
-    """The value as JSON has it; numpy and torch scalars become numbers."""
+    """Return the value for JSON. A scalar of numpy or torch becomes a number. Raises TypeError for
+    a value that JSON cannot express.
+    """
     if not isinstance(value, (str, int, float, list, dict)) and hasattr(value, "item"):
         value = value.item()
     try:
@@ -63,7 +66,9 @@ def _plain(name: str, value: Any) -> Any:
 
 
 class Metrics(MutableMapping[str, Any]):
-    """The metrics of one prediction, by their dotted names."""
+    """The metrics of one prediction, by their dotted names. Setting one records it, see
+    `record`.
+    """
 
     def __init__(self, listener: Listener | None = None) -> None:
         self._values: dict[str, Any] = {}
@@ -72,9 +77,14 @@ class Metrics(MutableMapping[str, Any]):
     def record(self, name: str, value: Any, mode: str = "replace") -> None:
         """Record a metric.
 
-        ``mode`` is ``replace``, ``increment`` or ``incr`` (add a number), or ``append`` (to a
-        list). A metric keeps its type until it is deleted; None deletes it. Raises ValueError or
-        TypeError, naming the metric.
+        ``mode`` is one of:
+
+        - ``replace``
+        - ``increment`` or ``incr``, which adds a number
+        - ``append``, which appends to a list
+
+        A metric keeps its type until it is deleted; the value None deletes it. Raises ValueError
+        for a wrong name or mode, and TypeError for a wrong type. Their text names the metric.
         """
         _check_name(name)
         if mode not in _MODES:
@@ -89,11 +99,11 @@ class Metrics(MutableMapping[str, Any]):
         self._tell(name, value, mode)
 
     def _check_place(self, name: str) -> None:
-        """Refuse a name that is both a value and an object of others."""
+        """Refuse a name that would be both a value and an object of other metrics."""
         for other in self._values:
             if other.startswith(name + ".") or name.startswith(other + "."):
                 raise ValueError(
-                    f"metric {name!r}: {other!r} is there already, and one cannot hold the other"
+                    f"metric {name!r}: {other!r} exists already, and one cannot contain the other"
                 )
 
     def _combine(self, name: str, value: Any, mode: str) -> Any:
@@ -110,7 +120,8 @@ class Metrics(MutableMapping[str, Any]):
             return (old or 0) + value
         if old is not None and _kind(old) != _kind(value):
             raise TypeError(
-                f"metric {name!r}: it is a {_kind(old)}, so it cannot become a {_kind(value)}; delete it first"
+                f"metric {name!r}: it is a {_kind(old)}, so it cannot become a {_kind(value)};"
+                " delete it first"
             )
         return value
 
@@ -122,7 +133,9 @@ class Metrics(MutableMapping[str, Any]):
         self._listener(name, value, mode, key, (whole[key],) if key in whole else ())
 
     def nested(self) -> dict[str, Any]:
-        """The metrics as an object, with dotted names as objects in it."""
+        """Return the metrics as nested dicts, with a dict for each part of a dotted name but the
+        last.
+        """
         out: dict[str, Any] = {}
         for name, value in self._values.items():
             place = out
@@ -133,7 +146,7 @@ class Metrics(MutableMapping[str, Any]):
         return out
 
     def delete(self, name: str) -> None:
-        """Remove a metric; one that is not there is no error."""
+        """Remove a metric. Does nothing if there is no such metric."""
         self.record(name, None)
 
     def __getitem__(self, name: str) -> Any:
@@ -155,11 +168,12 @@ class Metrics(MutableMapping[str, Any]):
 
 
 class Scope:
-    """The surroundings of one run.
+    """The scope of one prediction.
 
-    ``context`` is what the request sent along, a copy. ``metrics`` shows up in the prediction.
-    ``traceparent`` and ``tracestate`` continue the trace that the request belongs to (W3C Trace
-    Context); None without one.
+    - ``context`` is a copy of the strings that the client has sent as ``context``.
+    - ``metrics`` are part of the prediction that clients get.
+    - ``traceparent`` and ``tracestate`` continue the trace that the request belongs to (W3C Trace
+      Context). They are None without a trace.
     """
 
     def __init__(
@@ -173,12 +187,12 @@ class Scope:
         self.metrics = Metrics(listener)
         self.traceparent = traceparent
         self.tracestate = tracestate
-        self._members: list[Scope] | None = None  # None: only this one
+        self._members: list[Scope] | None = None  # None stands for this scope alone
 
     @property
     def members(self) -> list[Scope]:
-        """The scopes of the predictions that the running call answers, in the order of its lists:
-        more than this one only with ``@cog.batch``.
+        """The scopes of the predictions that the running call answers, in the order of its lists.
+        There is more than one only with ``@cog.batch``.
         """
         return [self] if self._members is None else self._members
 
@@ -192,7 +206,7 @@ class Scope:
 
 
 class _NoMetrics(Metrics):
-    """Outside a run nothing is recorded."""
+    """Records nothing, because no prediction runs."""
 
     def record(self, name: str, value: Any, mode: str = "replace") -> None:
         pass
@@ -208,15 +222,16 @@ current: ContextVar[Scope | None] = ContextVar("cog_scope", default=None)
 
 
 def current_scope() -> Scope:
-    """The scope of the running prediction; outside one, a scope that does nothing.
+    """Return the scope of the running prediction. If none runs, return a scope that records
+    nothing.
 
-    A thread sees it when it is started with ``contextvars.copy_context().run``.
+    A thread has the scope of the prediction that starts it.
     """
     return current.get() or _NoScope()
 
 
 def emit_metric(name: str, value: Any) -> None:
-    """Record a metric, in the spelling of an earlier release."""
+    """Record a metric, under the name that an earlier release of Cog had for it."""
     current_scope().record_metric(name, value)
 
 

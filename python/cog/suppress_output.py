@@ -1,4 +1,4 @@
-"""Silences what the code inside writes, native code included."""
+"""`suppress_output`, which discards what code writes, even native code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def suppress_output() -> Iterator[None]:
-    """Send standard output and error nowhere inside ``with``."""
+    """Discard everything that is written to standard output and error inside ``with``."""
     sys.stdout.flush()
     sys.stderr.flush()
     nowhere = os.open(os.devnull, os.O_RDWR)

@@ -1,4 +1,4 @@
-"""The types that a model uses in its signatures."""
+"""The types that a model uses in its signatures, such as `Path` and `Secret`."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 else:
 
     class ConcatenateIterator(Iterator[_T]):
-        """An iterator of text whose items belong together, such as the tokens of one answer."""
+        """An iterator of strings that clients join, such as the tokens of one answer."""
 
         @classmethod
         def validate(cls, value: Any) -> Any:
-            """Accepted as it is; kept for models that call it."""
+            """Return any value unchanged; kept for models that call it."""
             return value
 
     class AsyncConcatenateIterator(AsyncIterator[_T]):
@@ -35,19 +35,19 @@ else:
 
         @classmethod
         def validate(cls, value: Any) -> Any:
-            """Accepted as it is; kept for models that call it."""
+            """Return any value unchanged; kept for models that call it."""
             return value
 
 
 class Opaque:
-    """Marker for ``Annotated[T, Opaque]``: an input that is passed on as JSON without looking at
-    T.
+    """Marks an input as ``Annotated[T, Opaque]``: it is passed on as JSON values, and T is not
+    read.
     """
 
 
 class _Described:
-    """Lets pydantic models of the user have fields of our types, in pydantic 1 and 2, without
-    importing it.
+    """Lets pydantic models of the author have fields of our types, in pydantic 1 and 2, without an
+    import of pydantic.
     """
 
     @classmethod
@@ -75,19 +75,18 @@ class _Described:
         field_schema.update({"type": "string", "format": cls._format, **cls._mark})
 
     _format = "uri"
-    _mark: ClassVar[dict[str, bool]] = {
-        "x-cog-file": True
-    }  # other types of pydantic have this format too
+    # Marks files in the schema, because other types of pydantic have the format "uri" too.
+    _mark: ClassVar[dict[str, bool]] = {"x-cog-file": True}
 
 
 class Path(_Described, type(pathlib.Path())):  # type: ignore[misc]
-    """A file. As an input it has been downloaded before ``predict`` is called; as an output its
-    contents are sent.
+    """A file. The server downloads an input before ``predict`` runs, and sends the contents of an
+    output.
     """
 
     @classmethod
     def validate(cls, value: Any) -> Path:
-        """Make a Path of a path or its text."""
+        """Make a Path of a string or a path. Raises ValueError for other types."""
         if isinstance(value, (str, os.PathLike)):
             return cls(value)
         raise ValueError(f"a path must be a string or a path, not {type(value).__name__}")
@@ -101,12 +100,12 @@ class Path(_Described, type(pathlib.Path())):  # type: ignore[misc]
 
 
 class URLPath(Path):
-    """A file that is known by its URL. The text, ``source``, ``filename`` and ``name`` are the
-    URL's, for models that fetch it themselves. Everything else is that of a local file, which is
-    downloaded once, when it is first asked for.
+    """A file that is known by its URL. Its string, ``source``, ``filename`` and ``name`` come from
+    the URL, for models that download it themselves. All other attributes are those of a local file,
+    which is downloaded once, when one of them is first used.
     """
 
-    #: What is known without the file.
+    #: The attributes that do not need the local file.
     _OF_URL: ClassVar[frozenset[str]] = frozenset(
         (
             "source",
@@ -139,13 +138,17 @@ class URLPath(Path):
         self._lock = _lock()
 
     def __getattribute__(self, name: str) -> Any:
-        """Also what pathlib itself asks for: which private parts a path has differs by version."""
+        """Return an attribute, from the local file if the URL does not have it. Not
+        ``__getattr__``, because pathlib itself reads private attributes, which differ by version.
+        """
         if name in URLPath._OF_URL or name.startswith("__"):
             return object.__getattribute__(self, name)
         return getattr(self.convert(), name)
 
     def convert(self) -> Path:
-        """Download it once; returns the path of the local file."""
+        """Download the file, if that was not done, and return its local path. Raises the errors of
+        `URLFile.read`.
+        """
         with self._lock:
             if self._local is None:
                 from cog.internal.contract.downloads import download
@@ -202,27 +205,30 @@ def _url_path(source: str, filename: str) -> URLPath:
 
 
 class URLFile(io.IOBase):
-    """The contents of a URL as a binary file, opened when it is first read. It can be pickled."""
+    """The contents of a URL as a binary file, which is opened when it is first read. It can be
+    pickled. Raises ValueError if ``url`` is not an http, https or data URL.
+    """
 
     def __init__(self, url: str, filename: str | None = None) -> None:
         if not is_url(url):
-            raise ValueError(f"an http, https or data URL is needed, not {url[:80]!r}")
+            raise ValueError(f"URLFile needs an http, https or data URL, not {url[:80]!r}")
         self._url = url
         self.name = filename or get_filename(url)
         self._opened: Any = None
 
     def _open(self) -> Any:
-        """The response, and the file in it."""
+        """Return the response, and the file in it."""
         if self._opened is None:
-            from cog.internal.contract.remote import (
-                open_url,
-            )  # urllib costs 30 ms, and most models never need it
+            # Local, because importing urllib takes 30 ms and most models never need it.
+            from cog.internal.contract.remote import open_url
 
             self._opened = open_url(self._url)
         return self._opened
 
     def read(self, size: int = -1) -> bytes:
-        """Read from the file. Raises http.client.IncompleteRead where it breaks off."""
+        """Read up to ``size`` bytes, or all that are left. Raises http.client.IncompleteRead if the
+        response breaks off, and the errors of `open_url` if the URL cannot be opened.
+        """
         data: bytes = self._open()[1].read(size)
         return data
 
@@ -237,7 +243,7 @@ class URLFile(io.IOBase):
         return line
 
     def close(self) -> None:
-        """Close the response; a later read opens it anew."""
+        """Close the response. A later read opens the URL again."""
         if getattr(self, "_opened", None) is not None:
             self._opened[1].close()
             self._opened = None
@@ -259,17 +265,20 @@ class URLFile(io.IOBase):
 
 
 class File(_Described, io.IOBase):
-    """A file as an open binary file. Deprecated in favour of `Path`."""
+    """A file as an open binary file. Deprecated in favor of `Path`."""
 
     @classmethod
     def validate(cls, value: Any) -> Any:
-        """Make an open file of a URL; an open file is passed on."""
+        """Make an open file of a URL, or return an open file unchanged. Raises ValueError for other
+        values.
+        """
         if isinstance(value, io.IOBase):
             return value
         if isinstance(value, str) and value.startswith("data:"):
             from urllib.request import urlopen
 
-            return io.BytesIO(urlopen(value).read())  # noqa: S310 - a data URL stays in this process
+            # A data URL does not leave this process.
+            return io.BytesIO(urlopen(value).read())  # noqa: S310
         if isinstance(value, str):
             return URLFile(value)
         raise ValueError(f"a file must be a URL or an open file, not {type(value).__name__}")
@@ -285,7 +294,7 @@ class File(_Described, io.IOBase):
 
 
 class Secret(_Described):
-    """A text that is never shown: not in logs, not in answers."""
+    """A string that is never shown, neither in logs nor in answers."""
 
     __slots__ = ("_value",)
     _format = "password"
@@ -296,7 +305,7 @@ class Secret(_Described):
         object.__setattr__(self, "_value", secret_value)
 
     def get_secret_value(self) -> str | None:
-        """The text itself; None in a ``Secret()``."""
+        """Return the string, or None for a ``Secret()``."""
         return self._value
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -339,8 +348,8 @@ Weights = Union[str, Path, File]
 
 
 def get_filename(url: str) -> str:
-    """The name of the file that a URL means: its last part, percent-decoded, or ``file`` with an
-    extension by MIME type for a data URL.
+    """Return the name of the file at a URL: the last part of its path, percent-decoded and cut to
+    200 bytes. For a data URL it is ``file`` with the extension of its MIME type.
     """
     from urllib.parse import unquote, urlparse
 

@@ -117,7 +117,7 @@ def test_the_end_of_the_server_ends_no_process_that_existed_before(start, entryp
     orphans = started(server)
     server.process.send_signal(how)
     server.process.wait(20)
-    until("what the model has started is gone", lambda: not any(map(alive, orphans)))
+    until("the processes of the model are gone", lambda: not any(map(alive, orphans)))
     assert all(map(alive, sidecars))
     entrypoint.end()
 
@@ -154,7 +154,7 @@ def test_each_of_several_runners_ends_with_its_own_processes(start):
                 of.setdefault(output["runner"], []).append(output["pid"])
     dead, living = of
     os.kill(dead, signal.SIGKILL)
-    until("what it has started is gone", lambda: not any(map(alive, of[dead])))
+    until("its processes are gone", lambda: not any(map(alive, of[dead])))
     server.wait_status("READY")
     assert all(map(alive, of[living]))
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 import os
 import pathlib
 import resource
-import subprocess
 
 import pytest
 
+from conftest import start_error
 from faults_disk import FULL, READ_ONLY, TOO_LARGE, Disk, small_disks, unhealthy, well
 from faults_models import ASYNC, ASYNC_MODEL, MODEL, asked, begun, ends, files_in
 from http_harness import Answer, Receiver, Server
@@ -67,7 +67,8 @@ def nothing_runs(server: Server, receiver: Receiver, why: str) -> None:
     unhealthy(server, why)
     assert server.get("/readyz").status == 503 and server.get("/livez").status == 200
     until(
-        "both were told", lambda: ends(receiver) == {"waited": ["failed"], "detached": ["failed"]}
+        "the receiver has both ends",
+        lambda: ends(receiver) == {"waited": ["failed"], "detached": ["failed"]},
     )
 
 
@@ -96,7 +97,7 @@ def test_a_prediction_that_ends_on_a_full_disk_says_so(
     gate.unlink()
     assert body["status"] == "failed" and "No space left on device" in body["error"], body
     assert body["output"] == ["part 3"] and body["logs"].startswith("line 3\n")
-    until("it was told", lambda: ends(receiver) == {"it": ["failed"]})
+    until("the receiver has the end", lambda: ends(receiver) == {"it": ["failed"]})
     disk.free()
     well(server)
     assert server.runner() == runner, "it was not restarted"
@@ -137,7 +138,7 @@ def test_a_runner_that_dies_on_a_full_disk_restarts_once_there_is_room(start, di
     os.kill(server.runner(), 9)
     server.wait_status("STARTING")
     until("health says why", lambda: server.health().get("user_healthcheck_error") == FULL)
-    until("a prediction is told why", lambda: FULL in server.predict({}).body.decode())
+    until("a prediction gets the reason", lambda: FULL in server.predict({}).body.decode())
     disk.free()
     well(server)
     server.close()
@@ -168,9 +169,9 @@ def test_a_prediction_that_ends_on_a_read_only_disk_says_so(
         body = server.ended("it")
         gate.unlink()
         assert body["status"] == "failed" and "read-only file system" in body["error"], body
-        until("it was told", lambda: ends(receiver) == {"it": ["failed"]})
+        until("the receiver has the end", lambda: ends(receiver) == {"it": ["failed"]})
         until("health says why", lambda: server.health().get("user_healthcheck_error") == READ_ONLY)
-        until("a client is told why", lambda: READ_ONLY in server.predict({}).body.decode())
+        until("a client gets the reason", lambda: READ_ONLY in server.predict({}).body.decode())
     well(server)
     again = server.ask("PUT", "/predictions/it", {"input": {"n": 4}})
     assert again.json["output"] == ["part 4"], "nothing of the first run was left"
@@ -287,24 +288,10 @@ def test_the_space_of_a_large_input_is_free_for_the_next_one(start, small) -> No
 
 
 def test_a_working_directory_that_cannot_be_made_is_reported_at_once(disk: Disk, start) -> None:
-    running = start(MODEL)
+    start(MODEL)
     disk.writable(False)
-    other = subprocess.run(
-        [
-            running.process.args[0],
-            "--port",
-            "0",
-            "--working-dir",
-            str(disk.path / "spool"),
-            "--predict",
-            "x:y",
-            ".",
-        ],
-        capture_output=True,
-        text=True,
-        timeout=20,
-    )
-    assert other.returncode == 1 and "read-only file system" in other.stderr
+    error = start_error("--working-dir", disk.path / "spool", ".")
+    assert "read-only file system" in error
     disk.writable(True)
 
 

@@ -85,7 +85,7 @@ def test_a_server_that_starts_on_a_full_disk_keeps_accepted_predictions(
             assert (end["status"], end["error"]) == ("failed", RECOVERED)
         else:
             assert (end["status"], end["output"]) == ("succeeded", [f"part {n}"])
-    until("all were told", lambda: set(ends(receiver)) == set(ids))
+    until("the receiver has every end", lambda: set(ends(receiver)) == set(ids))
     assert {id: told for id, told in ends(receiver).items() if len(set(told)) > 1} == {}
     gate.unlink()
     well(server)
@@ -126,7 +126,7 @@ def test_a_prediction_that_ended_on_a_full_disk_outlives_a_killed_server(
     receiver.got.clear()
     receiver.answer = lambda n: 200
     second = start(MODEL, *flags)
-    until("both were told", lambda: set(ends(receiver)) == {"before", "it"})
+    until("the receiver has both ends", lambda: set(ends(receiver)) == {"before", "it"})
     assert [body for body in receiver.got if body["id"] == "it"] == [want]
     assert second.get("/predictions/it").json == want
     second.close()
@@ -168,7 +168,7 @@ def test_an_end_larger_than_the_reserve_is_still_reported(
     assert receiver.wait_terminal() == second.ended("it")
     assert ends(receiver) == {"it": ["failed"]}
     disk.free()
-    until("it is owed no more", lambda: not list((disk.path / "spool" / "outbox").iterdir()))
+    until("it is delivered", lambda: not list((disk.path / "spool" / "outbox").iterdir()))
     well(second)
     second.close()
     gate.unlink()

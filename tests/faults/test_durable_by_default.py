@@ -12,7 +12,7 @@ import subprocess
 
 import pytest
 
-from conftest import BINARY
+from conftest import BINARY, start_error
 from faults_models import MODEL, asked, begun, ends, files_in, free_port
 from http_harness import Server
 from model_sources import model_source
@@ -71,7 +71,7 @@ def test_predictions_of_a_killed_server_finish_without_any_flag(again, receiver,
         "succeeded",
         "succeeded",
     ]
-    until("all were told", lambda: len(ends(receiver)) == 3)
+    until("the receiver has every end", lambda: len(ends(receiver)) == 3)
     assert {len(told) for told in ends(receiver).values()} == {1}
     ended_in_order(second)
     assert not directory(second).exists()
@@ -187,9 +187,7 @@ def test_a_server_whose_model_removes_the_directory_keeps_it(start, tmp_path, wh
     server = start(REMOVES, "--working-dir", str(path), env=env)
 
     def refused() -> None:
-        flags = ["--port", "0", "--working-dir", str(path), "--predict", "x:y", "."]
-        other = subprocess.run([str(BINARY), *flags], capture_output=True, text=True, timeout=20)
-        assert other.returncode == 1 and "in use by another server" in other.stderr, other.stderr
+        assert "in use by another server" in start_error("--working-dir", path, ".")
 
     refused()
     server.predict({"what": what})

@@ -39,7 +39,7 @@ def test_the_server_ends_in_time_with_every_obstacle_at_once(start, receiver, tm
         "1",
     )
     receiver.answer = lambda n: time.sleep(0.5) or 200
-    server.predict({"deed": "child,session,daemon"})
+    server.predict({"action": "child,session,daemon"})
     for n in range(8):
         asked(server, {"s": 600 if n % 2 else 0.5, "n": n}, id=f"p{n}", webhook=receiver.url)
     for n in range(8):
@@ -98,7 +98,7 @@ def test_the_end_after_the_grace_period_fits_into_eight_seconds(start, receiver,
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGINT"])
 def test_a_second_signal_ends_a_model_that_ignores_everything(start, receiver, how):
     server = start(MODEL)
-    asked(server, {"deed": "stubborn,child", "s": 600}, id="it", webhook=receiver.url)
+    asked(server, {"action": "stubborn,child", "s": 600}, id="it", webhook=receiver.url)
     begun(server, "it")
     for _ in range(2):
         server.process.send_signal(getattr(signal, how))
@@ -118,10 +118,11 @@ def test_threads_that_never_end_do_not_delay_the_shutdown(start):
 
 def test_processes_started_by_setup_end_too(start):
     source = MODEL.replace(
-        'if os.environ.get("IN_SETUP"):', 'if os.environ.get("IN_SETUP") and not DEEDS["daemon"]():'
+        'if os.environ.get("IN_SETUP"):',
+        'if os.environ.get("IN_SETUP") and not ACTIONS["daemon"]():',
     )
     server = start(
-        source.replace('DEEDS[os.environ["IN_SETUP"]]()', "time.sleep(600)"),
+        source.replace('ACTIONS[os.environ["IN_SETUP"]]()', "time.sleep(600)"),
         env={"IN_SETUP": "1"},
         ready=False,
     )

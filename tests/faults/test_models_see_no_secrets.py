@@ -14,7 +14,7 @@ import tempfile
 
 import pytest
 
-from conftest import BINARY, ROOT
+from conftest import BINARY, ROOT, start_error
 from faults_models import free_port
 from model_sources import model_source
 from waiting import until
@@ -179,14 +179,6 @@ def test_the_model_gets_the_variables_that_are_allowed(start):
     assert {"OTHER": "x"}.items() <= eval(ask(start(MODEL, env=env), "environment", {})).items()
 
 
-def refused(directory, *flags) -> str:
-    """The error of a start that must fail."""
-    line = [str(BINARY), "--predict", "predict.py:Predictor", "--port", "0", *flags, str(directory)]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=30)
-    assert done.returncode != 0, done.stderr
-    return done.stderr
-
-
 @pytest.mark.parametrize(
     "entry",
     [
@@ -203,7 +195,7 @@ def refused(directory, *flags) -> str:
 )
 def test_an_invalid_entry_of_runner_env_is_refused(tmp_path, entry):
     (tmp_path / "predict.py").write_text(MODEL)
-    assert "--runner-env" in refused(tmp_path, "--runner-env", entry)
+    assert "--runner-env" in start_error("--runner-env", entry, tmp_path, code=2)
 
 
 def test_the_working_directory_and_its_files_are_private(start, tmp_path):
@@ -242,7 +234,7 @@ def test_the_model_runs_as_another_user(start, public):
     """Root can do this; for any other user the error says that it needs root."""
     (public / "model" / "predict.py").write_text(MODEL)
     if os.geteuid() != 0:
-        assert "root" in refused(public / "model", "--runner-user", "nobody")
+        assert "root" in start_error("--runner-user", "nobody", public / "model", code=2)
         return
     server = start(
         "", "--runner-user", "nobody", "--working-dir", str(public / "spool"), **nobody(public)
@@ -324,8 +316,8 @@ def test_a_directory_of_another_user_is_refused(public):
     (public / "model" / "predict.py").write_text(MODEL)
     (public / "spool").mkdir()
     (public / "spool" / "old").write_text("")
-    said = refused(
-        public / "model", "--runner-user", "nobody", "--working-dir", str(public / "spool")
+    said = start_error(
+        "--runner-user", "nobody", "--working-dir", public / "spool", public / "model"
     )
     assert "chown" in said or "root" in said
 
@@ -333,4 +325,4 @@ def test_a_directory_of_another_user_is_refused(public):
 def test_an_unknown_user_is_refused(tmp_path):
     (tmp_path / "predict.py").write_text(MODEL)
     for user in ("nobody-of-that-name", "nobody:no-group-of-that-name", "-1", "4242424"):
-        assert "--runner-user" in refused(tmp_path, f"--runner-user={user}")
+        assert "--runner-user" in start_error(f"--runner-user={user}", tmp_path, code=2)

@@ -28,14 +28,14 @@ def async_server(start_once):
 
 def works(server):
     server.wait_status("READY")
-    assert server.predict({"deed": ""}).json["output"] == "done"
+    assert server.predict({"action": ""}).json["output"] == "done"
 
 
-def cancel(server, deed):
+def cancel(server, action):
     """Cancel a prediction once its code runs; return its end and the process that ran it."""
     server.wait_status("READY")
     runner = server.runner()
-    id = server.predict({"deed": deed}, {"Prefer": "respond-async"}).json["id"]
+    id = server.predict({"action": action}, {"Prefer": "respond-async"}).json["id"]
     until("it has begun", lambda: "begun" in server.get(f"/predictions/{id}").json["logs"])
     assert server.ask("POST", f"/predictions/{id}/cancel").status == 200
     server.ask("POST", f"/predictions/{id}/cancel")  # a second cancel does no harm
@@ -45,32 +45,34 @@ def cancel(server, deed):
 STUBBORN = ["swallow", "hold the gil", "stop", "stop the group", "block signals", "wait in finally"]
 
 
-@pytest.mark.parametrize("deed", STUBBORN)
-def test_a_sync_model_that_ignores_a_cancel_is_replaced(sync_server, deed):
-    end, runner = cancel(sync_server, deed)
+@pytest.mark.parametrize("action", STUBBORN)
+def test_a_sync_model_that_ignores_a_cancel_is_replaced(sync_server, action):
+    end, runner = cancel(sync_server, action)
     assert (end["status"], end["error"], end["logs"][:6]) == ("canceled", None, "begun\n")
     until("its process is gone", lambda: not alive(runner))
     works(sync_server)
 
 
-@pytest.mark.parametrize("deed", ["every signal", "deadlock", "raise in finally"])
-def test_a_sync_model_that_can_be_interrupted_is_canceled(sync_server, deed):
-    end, _ = cancel(sync_server, deed)
+@pytest.mark.parametrize("action", ["every signal", "deadlock", "raise in finally"])
+def test_a_sync_model_that_can_be_interrupted_is_canceled(sync_server, action):
+    end, _ = cancel(sync_server, action)
     assert (end["status"], end["error"]) == ("canceled", None)
     works(sync_server)
 
 
-@pytest.mark.parametrize("deed", ["swallow", "block the loop", "hold the gil", "stop", "deadlock"])
-def test_an_async_model_that_ignores_a_cancel_is_replaced(async_server, deed):
-    end, runner = cancel(async_server, deed)
+@pytest.mark.parametrize(
+    "action", ["swallow", "block the loop", "hold the gil", "stop", "deadlock"]
+)
+def test_an_async_model_that_ignores_a_cancel_is_replaced(async_server, action):
+    end, runner = cancel(async_server, action)
     assert (end["status"], end["error"], end["logs"][:6]) == ("canceled", None, "begun\n")
     until("its process is gone", lambda: not alive(runner))
     works(async_server)
 
 
-@pytest.mark.parametrize("deed", ["swallow and return", "raise in finally"])
-def test_an_async_model_that_ends_in_its_own_way_is_canceled(async_server, deed):
-    end, runner = cancel(async_server, deed)
+@pytest.mark.parametrize("action", ["swallow and return", "raise in finally"])
+def test_an_async_model_that_ends_in_its_own_way_is_canceled(async_server, action):
+    end, runner = cancel(async_server, action)
     assert (end["status"], end["output"], end["error"]) == ("canceled", None, None)
     works(async_server)
     assert async_server.runner() == runner
@@ -87,21 +89,21 @@ BENIGN = [
 ]
 
 
-@pytest.mark.parametrize("deed", BENIGN)
-def test_the_runner_survives_changes_of_an_async_model_to_its_loop(async_server, deed):
+@pytest.mark.parametrize("action", BENIGN)
+def test_the_runner_survives_changes_of_an_async_model_to_its_loop(async_server, action):
     async_server.wait_status("READY")
     runner = async_server.runner()
-    answer = async_server.predict({"deed": deed}).json
+    answer = async_server.predict({"action": action}).json
     assert (answer["status"], answer["output"]) == ("succeeded", "done"), answer
     works(async_server)
     assert async_server.runner() == runner
 
 
-@pytest.mark.parametrize("deed", ["cancel all tasks", "cancel itself", "close the loop"])
-def test_an_async_model_that_breaks_its_tasks_fails_alone(async_server, deed):
+@pytest.mark.parametrize("action", ["cancel all tasks", "cancel itself", "close the loop"])
+def test_an_async_model_that_breaks_its_tasks_fails_alone(async_server, action):
     async_server.wait_status("READY")
     runner = async_server.runner()
-    answer = async_server.predict({"deed": deed}).json
+    answer = async_server.predict({"action": action}).json
     assert answer["status"] == "failed" and answer["error"], answer
     works(async_server)
     assert async_server.runner() == runner
@@ -110,22 +112,22 @@ def test_an_async_model_that_breaks_its_tasks_fails_alone(async_server, deed):
 @pytest.mark.parametrize("source", [SYNC, ASYNC], ids=["sync", "async"])
 def test_the_server_answers_while_a_model_holds_the_interpreter(start, source):
     server = start(source)
-    id = server.predict({"deed": "hold the gil for ten seconds"}, {"Prefer": "respond-async"}).json[
-        "id"
-    ]
+    id = server.predict(
+        {"action": "hold the gil for ten seconds"}, {"Prefer": "respond-async"}
+    ).json["id"]
     until("it has begun", lambda: "begun" in server.get(f"/predictions/{id}").json["logs"])
     assert server.health()["status"] == "BUSY"
-    assert server.predict({"deed": ""}).status == 409
+    assert server.predict({"action": ""}).status == 409
     assert server.get("/metrics").status == 200
     assert server.ended(id)["output"] == "done"
     works(server)
 
 
-@pytest.mark.parametrize("deed", ["hold the gil", "stop", "swallow", "block signals"])
-def test_a_model_that_ignores_cancels_does_not_delay_the_shutdown(start, deed):
+@pytest.mark.parametrize("action", ["hold the gil", "stop", "swallow", "block signals"])
+def test_a_model_that_ignores_cancels_does_not_delay_the_shutdown(start, action):
     server = start(SYNC, *GRACE, "--runner-shutdown-grace-period", "100ms")
     runner = server.runner()
-    id = server.predict({"deed": deed}, {"Prefer": "respond-async"}).json["id"]
+    id = server.predict({"action": action}, {"Prefer": "respond-async"}).json["id"]
     until("it has begun", lambda: "begun" in server.get(f"/predictions/{id}").json["logs"])
     server.ask("POST", "/shutdown")
     assert server.process.wait(30) == 0

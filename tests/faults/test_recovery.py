@@ -35,15 +35,15 @@ def idle_files(where):
 BARE = ["lock", "logs", "openapi.json", "setup-result.json"]
 
 
-@pytest.mark.parametrize("deed", ["", "child,session,daemon", "stubborn,child", "gil"])
-def test_a_killed_server_leaves_no_process(start, deed):
-    hold = "ctypes.PyDLL(None).sleep(600)" if deed == "gil" else "None"
-    server = start(MODEL.replace("DEEDS = {", "DEEDS = {'gil': lambda: " + hold + ","))
-    asked(server, {"deed": deed, "s": 600}, id="it")
-    if deed != "gil":
+@pytest.mark.parametrize("action", ["", "child,session,daemon", "stubborn,child", "gil"])
+def test_a_killed_server_leaves_no_process(start, action):
+    hold = "ctypes.PyDLL(None).sleep(600)" if action == "gil" else "None"
+    server = start(MODEL.replace("ACTIONS = {", "ACTIONS = {'gil': lambda: " + hold + ","))
+    asked(server, {"action": action, "s": 600}, id="it")
+    if action != "gil":
         begun(server, "it")
     mark = f"TMPDIR={server.temporary}"
-    count = 2 + len([d for d in deed.split(",") if d in ("child", "daemon")])
+    count = 2 + len([d for d in action.split(",") if d in ("child", "daemon")])
     until("all run", lambda: len(processes(mark)) >= count)
     time.sleep(0.1)  # let the model begin
     pids = processes(mark)
@@ -53,7 +53,7 @@ def test_a_killed_server_leaves_no_process(start, deed):
 
 def test_the_next_server_ends_processes_that_a_killed_guard_left(start, where, tmp_path):
     first = start(MODEL, *where)
-    first.predict({"deed": "daemon"})
+    first.predict({"action": "daemon"})
     guards = [
         int(p)
         for p in os.listdir("/proc")
@@ -95,7 +95,7 @@ def test_predictions_in_flight_fail_or_run_again(start, receiver, where, tmp_pat
             assert body["output"] == [f"part {n}"] and body["logs"] == f"line {n}\n"
         else:
             assert body["status"] == "succeeded" and body["output"] == [f"part {n}"]
-    until("all were told", lambda: len(ends(receiver)) == 8)
+    until("the receiver has every end", lambda: len(ends(receiver)) == 8)
     assert {len(told) for told in ends(receiver).values()} == {1}
     until("nothing is left", lambda: idle_files(where) == BARE)
 
@@ -113,7 +113,7 @@ def test_a_prediction_that_waited_for_a_slot_runs(start, receiver, where, tmp_pa
     for n in range(1, 4):
         body = second.ended(f"p{n}")
         assert body["output"] == [f"part {n}"], (body, second.log())
-    until("all were told", lambda: len(ends(receiver)) == 4)
+    until("the receiver has every end", lambda: len(ends(receiver)) == 4)
     until("nothing is left", lambda: idle_files(where) == BARE)
 
 
@@ -136,14 +136,19 @@ def test_an_unread_response_of_the_runner_is_delivered(start, receiver, where, t
 def test_a_second_run_of_an_id_is_not_mistaken_for_the_first(start, receiver, where):
     first = start(MODEL, *where)
     asked(first, {"n": 1}, id="it", webhook=receiver.url, **QUIET)
-    until("the first run was told", lambda: ends(receiver) == {"it": ["succeeded"]})
+    until(
+        "the receiver has the end of the first run", lambda: ends(receiver) == {"it": ["succeeded"]}
+    )
     asked(first, {"n": 2, "s": 600}, id="it", webhook=receiver.url, **QUIET)
     begun(first, "it")
     first.kill()
     second = start(MODEL, *where, ready=False)
     body = second.ended("it")
     assert body["status"] == "failed" and body["output"] == ["part 2"]
-    until("the second run was told", lambda: ends(receiver) == {"it": ["succeeded", "failed"]})
+    until(
+        "the receiver has the end of the second run",
+        lambda: ends(receiver) == {"it": ["succeeded", "failed"]},
+    )
 
 
 def test_a_crash_between_the_journal_entries_of_an_end_loses_nothing(
@@ -182,17 +187,17 @@ def test_two_undelivered_webhooks_of_one_id_are_both_delivered(start, receiver, 
 def test_an_ignored_cancel_is_not_reported_again_as_a_failure(start, receiver, where):
     stubborn = model_source("faults/models_stay")
     first = start(stubborn, *where, "--max-concurrency", "4", "--cancel-grace", "100ms")
-    asked(first, {"deed": "stay", "n": 1}, id="other")
+    asked(first, {"action": "stay", "n": 1}, id="other")
     first.ask(
         "PUT",
         "/predictions/it",
-        {"input": {"deed": "stay"}, "webhook": receiver.url, **QUIET},
+        {"input": {"action": "stay"}, "webhook": receiver.url, **QUIET},
         **ASYNC,
     )
     begun(first, "it")
     first.ask("POST", "/predictions/it/cancel")
-    until("the end was told", lambda: ends(receiver) == {"it": ["canceled"]})
-    until("it is not owed any more", lambda: not list((first.spool() / "outbox").iterdir()))
+    until("the receiver has the end", lambda: ends(receiver) == {"it": ["canceled"]})
+    until("it is delivered", lambda: not list((first.spool() / "outbox").iterdir()))
     first.kill()
     second = start(MODEL, *where, ready=False)
     assert second.ended("other")["status"] == "failed"
@@ -226,7 +231,7 @@ def test_a_server_with_fewer_runners_recovers_all_predictions(start, receiver, w
     second = start(MODEL, *where, ready=False)
     for n in range(3):
         assert second.ended(f"p{n}")["status"] == "failed"
-    until("all were told", lambda: len(ends(receiver)) == 3)
+    until("the receiver has every end", lambda: len(ends(receiver)) == 3)
     until("nothing is left", lambda: idle_files(where) == BARE)
 
 
@@ -343,4 +348,4 @@ def test_queued_predictions_from_before_the_crash_also_run_while_the_server_drai
     os.kill(second.process.pid, signal.SIGTERM)
     until("the server drains", lambda: "shutting down" in second.log())
     gate.touch()
-    until("the end was told", lambda: ends(receiver) == {"waits": ["succeeded"]})
+    until("the receiver has the end", lambda: ends(receiver) == {"waits": ["succeeded"]})

@@ -42,20 +42,21 @@ def server(request):
     return found
 
 
-@pytest.mark.parametrize("deed", DEATHS)
-def test_a_prediction_fails_with_the_reason_and_keeps_its_output(server, receiver, deed):
-    answer = server.predict({"deed": deed, "n": 3}, webhook=receiver.url)
+@pytest.mark.parametrize("action", DEATHS)
+def test_a_prediction_fails_with_the_reason_and_keeps_its_output(server, receiver, action):
+    answer = server.predict({"action": action, "n": 3}, webhook=receiver.url)
     assert answer.status == 200
     body = answer.json
     assert (
-        body["status"] == "failed" and DEATHS[deed] in body["error"].lower() + body["logs"].lower()
+        body["status"] == "failed"
+        and DEATHS[action] in body["error"].lower() + body["logs"].lower()
     ), body
     assert body["output"] == ["part 3"] and body["logs"].startswith("line 3\n")
     assert body["completed_at"] and body["metrics"] is not None
     assert receiver.wait_terminal() == body
     server.wait_status("READY")
     assert server.predict({"n": 1}, webhook=receiver.url, id="next").json["status"] == "succeeded"
-    until("the next one was told", lambda: "next" in ends(receiver))
+    until("the receiver has the end of the next one", lambda: "next" in ends(receiver))
     assert ends(receiver)[body["id"]] == ["failed"]
 
 
@@ -80,10 +81,10 @@ def test_all_that_run_at_once_fail_once(request, receiver, kind, count, number):
     runner = server.runner()
     ids = [f"{count}-{number:d}-{n}" for n in range(count)]
     for n, id in enumerate(ids):
-        deed = "child,session" if n == 0 else ""
+        action = "child,session" if n == 0 else ""
         asked(
             server,
-            {"s": 600, "n": n, "deed": deed},
+            {"s": 600, "n": n, "action": action},
             id=id,
             webhook=receiver.url,
             webhook_events_filter=["completed"],
@@ -95,7 +96,7 @@ def test_all_that_run_at_once_fail_once(request, receiver, kind, count, number):
     for n, body in enumerate(bodies):
         assert body["status"] == "failed" and f"signal {number:d}" in body["error"]
         assert body["output"] == [f"part {n}"] and body["logs"] == f"line {n}\n"
-    until("all were told", lambda: len(ends(receiver)) == count)
+    until("the receiver has every end", lambda: len(ends(receiver)) == count)
     server.wait_status("READY")
     assert server.runner() != runner
     assert server.predict({}).json["status"] == "succeeded"
@@ -104,7 +105,7 @@ def test_all_that_run_at_once_fail_once(request, receiver, kind, count, number):
 
 
 def test_processes_started_by_a_model_end_with_it(server):
-    server.predict({"deed": "child,session,silent,daemon"})
+    server.predict({"action": "child,session,silent,daemon"})
     runner = server.runner()
     mark = f"TMPDIR={server.temporary}"
     started = [p for p in processes(mark) if p not in (runner, server.process.pid)]
@@ -116,21 +117,21 @@ def test_processes_started_by_a_model_end_with_it(server):
 
 
 def test_orphans_of_a_living_runner_leave_no_zombies(server):
-    server.predict({"deed": "brief"})
-    until("the orphan was buried", lambda: family(server) == [])
+    server.predict({"action": "brief"})
+    until("the orphan was reaped", lambda: family(server) == [])
     assert server.predict({}).json["status"] == "succeeded"
 
 
 def test_a_runner_without_descriptors_is_replaced(server):
-    server.predict({"deed": "descriptors"})
+    server.predict({"action": "descriptors"})
     until("predictions work again", lambda: server.predict({}).json.get("status") == "succeeded")
 
 
-@pytest.mark.parametrize("deed", DEATHS)
-def test_the_cause_of_a_death_in_setup_is_reported(start, deed):
-    server = start(MODEL, env={"IN_SETUP": deed}, ready=False)
+@pytest.mark.parametrize("action", DEATHS)
+def test_the_cause_of_a_death_in_setup_is_reported(start, action):
+    server = start(MODEL, env={"IN_SETUP": action}, ready=False)
     server.wait_status("SETUP_FAILED")
-    assert DEATHS[deed] in server.health()["setup"]["logs"].lower()
+    assert DEATHS[action] in server.health()["setup"]["logs"].lower()
     assert server.predict({}).status == 503
     assert family(server) == []
 
@@ -160,7 +161,7 @@ def test_each_of_twenty_kills_in_a_row_fails_its_prediction(sync_server, receive
         begin = time.monotonic()
         assert sync_server.ended(f"kill{n}")["status"] == "failed"
         late.append(time.monotonic() - begin)
-    until("all were told", lambda: len(ends(receiver)) == 20)
+    until("the receiver has every end", lambda: len(ends(receiver)) == 20)
     assert set(map(tuple, ends(receiver).values())) == {("failed",)}
     assert sorted(late)[10] < 1
     assert family(sync_server) == []

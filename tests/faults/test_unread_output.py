@@ -61,7 +61,7 @@ def test_a_reader_that_stops_does_not_delay_others(server, reader, to):
     )
     os.kill(reader, signal.SIGCONT)
     until(
-        "the reader hears what it has missed",
+        "the reader learns what it missed",
         lambda: "bytes of output are missing here" in server.log(),
     )
     assert server.log().count("line 4999 ") >= 1
@@ -94,7 +94,7 @@ def test_the_json_log_contains_only_whole_objects(start):
         assert server.predict({"lines": 5_000}).json["logs"].count("\n") == 5_000
     os.kill(reader, signal.SIGCONT)
     missing = "output is missing here, because nobody read it"
-    until("it is told", lambda: missing in server.log())
+    until("it is logged", lambda: missing in server.log())
     server.predict({"lines": 7}, id="last")
     until("nothing is lost any more", lambda: "line 6 " in server.log().split(missing)[-1])
     for line in server.log().split("\n")[:-1]:

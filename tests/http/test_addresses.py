@@ -1,16 +1,15 @@
-"""The server gives out URLs by which its client reaches it, behind any proxies."""
+"""The URLs in answers are those by which the client reaches the server, behind any proxies."""
 
 from __future__ import annotations
 
 import json
 import re
 import socket
-import subprocess
 import urllib.parse
 
 import pytest
 
-from conftest import BINARY
+from conftest import start_error
 
 MODEL = """
 from cog import BasePredictor, Path
@@ -35,7 +34,7 @@ def below(start_once):
 
 
 def given_out(server, **headers):
-    """Every URL in the answers, by where it stands; those of one prediction and one file."""
+    """Every URL in the answers about one prediction and one file, by its place."""
     made = server.ask("POST", "/v1/predictions", {}, Prefer="wait", **headers).json
     stored = server.ask("POST", "/v1/files", FORM, **MULTIPART, **headers).json
     for _ in range(101):  # for a second page
@@ -57,7 +56,7 @@ def given_out(server, **headers):
 
 
 def reached(server, found, strip):
-    """Whether each of the URLs leads to an answer, once a proxy has taken ``strip`` away."""
+    """Return whether each URL leads to an answer, after a proxy removed ``strip``."""
     for name, url in found.items():
         parts = urllib.parse.urlsplit(url)
         path = parts.path.removeprefix(strip) + ("?" + parts.query if parts.query else "")
@@ -95,7 +94,7 @@ def test_urls_go_through_the_proxies_of_the_request(server, headers, scheme, pre
     reached(server, found, prefix)
 
 
-#: What somebody might send who wants a URL, a page or a log to mean something else.
+#: Prefixes with which a client might try to inject something into a URL, a page or a log.
 HOSTILE = [
     "//evil.example",
     "/a//evil.example",
@@ -143,7 +142,7 @@ def test_a_prefix_that_is_not_a_path_is_ignored(server, prefix):
     assert "servers" not in server.get("/openapi.json", **headers).json
     for path in ("/docs", "/docs/media"):
         assert server.get(path, **headers).body == server.get(path).body, (
-            "a page says nothing of a request"
+            "the page must not contain parts of the request"
         )
 
 
@@ -158,7 +157,7 @@ def test_the_paths_of_the_first_page_and_of_the_document_have_the_prefix(server,
         assert re.match(r"\d", links["cog_version"])
         document = one.get("/openapi.json", **headers).json
         assert document.pop("servers") == [{"url": "/models/a"}]
-        document.pop("x-coggo-model")  # each has a directory of its own
+        document.pop("x-coggo-model")  # each has its own directory
         other = server.get("/openapi.json").json
         assert document == {name: other[name] for name in other if name != "x-coggo-model"}
 
@@ -230,7 +229,9 @@ def test_an_uploaded_file_is_an_input_by_its_returned_url(server, prefix):
     headers = {"X-Forwarded-Proto": "https", "X-Forwarded-Prefix": prefix}
     url = server.ask("POST", "/v1/files", FORM, **MULTIPART, **headers).json["urls"]["get"]
     assert url.startswith("https://") and f"{prefix}/v1/files/" in url
-    assert server.predict({"file": url}).json["output"] == "stored", "no host was asked for it"
+    assert server.predict({"file": url}).json["output"] == "stored", (
+        "the server did not download it"
+    )
 
 
 def test_a_client_without_a_host_header_gets_urls_of_the_address_it_connected_to(server):
@@ -255,17 +256,7 @@ def test_a_webhook_has_the_urls_of_the_client(server, receiver):
 )
 def test_a_prefix_of_the_operator_must_be_a_path(tmp_path, prefix):
     (tmp_path / "predict.py").write_text(MODEL)
-    command = [
-        str(BINARY),
-        "--predict",
-        "predict.py:Predictor",
-        "--port",
-        "0",
-        f"--path-prefix={prefix}",
-        str(tmp_path),
-    ]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=20)
-    assert ran.returncode != 0 and "--path-prefix" in ran.stderr
+    assert "--path-prefix" in start_error(f"--path-prefix={prefix}", tmp_path, code=2)
 
 
 def test_a_slash_at_the_end_of_the_prefix_is_ignored(start):

@@ -1,5 +1,5 @@
-"""The banner on a terminal once the model is set up: which clients can use the server, and a
-command that works as printed.
+"""The banner on a terminal after setup: who can use the server, and a command that works as
+printed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ HEAD = model_source("http/banner")
 
 
 def banner(tmp_path, signature, *flags, **env):
-    """What is shown of a model with these inputs, and what its curl answers."""
+    """The banner of a model with these inputs, and the answer to its curl command."""
     (tmp_path / "predict.py").write_text(HEAD.replace("SIGNATURE", signature))
     (tmp_path / "cog.yaml").write_text("predict: predict.py:Predictor\n")
     words = [
@@ -163,5 +163,5 @@ def test_make_run_listens_on_this_machine_and_shows_the_inputs_of_its_model(tmp_
     curl = re.search("curl .*", terminal.shown).group()
     done = subprocess.run(["sh", "-c", curl], capture_output=True, timeout=20, check=True)
     assert json.loads(done.stdout)["output"] == {"colour": "hello"}
-    # make dies of the signal too, unless the server has ended before it gets its own.
+    # The signal kills make too, unless the server ends first.
     terminal.close(-signal.SIGINT, 0, 2, 130)

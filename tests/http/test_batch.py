@@ -1,4 +1,4 @@
-"""Models whose author wrote @cog.batch: one call answers several predictions."""
+"""Models with @cog.batch: one call answers several predictions."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from http_harness import Answer, Server
 from model_sources import model_source
 from waiting import until
 
-#: A model that does what its inputs say. Each kind of function gets the same body.
+#: A model that its inputs control. Each kind of function has the same body.
 KINDS = {"sync": model_source("http/batch"), "async": model_source("http/batch_async")}
 
 
 def source(kind: str, ms: int) -> str:
-    """The model, whose batches wait so long for others."""
+    """The model, with this max_wait."""
     return KINDS[kind].replace("max_wait_ms=60_000", f"max_wait_ms={ms}")
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def server(request: pytest.FixtureRequest, start_once: Any) -> Server:
-    """Waits until its batches are full: however busy the machine is, four predictions are one
-    call.
+    """A server whose batches wait until they are full, so that on any machine four predictions are
+    one call.
     """
     return start_once(source(request.param, 60_000))
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def hasty(request: pytest.FixtureRequest, start_once: Any) -> Server:
-    """Calls with what is there."""
+    """A server whose batches do not wait."""
     return start_once(source(request.param, 0))
 
 
 def together(server: Server, *inputs: dict[str, Any], **more: Any) -> list[Answer]:
-    """Predictions that are answered by one call: four of them fill a batch."""
+    """Run predictions in one call: four of them fill a batch."""
     with ThreadPoolExecutor(len(inputs)) as pool:
         return list(pool.map(lambda given: server.predict(given, **more), inputs))
 

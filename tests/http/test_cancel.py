@@ -1,4 +1,4 @@
-"""Cancel, by request and by leaving: docs/http-api.md#cancel."""
+"""Cancels by request and by disconnect: docs/http-api.md#cancel."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def cancel(server, id):
 
 
 class Waiting:
-    """A synchronous request in a thread of its own."""
+    """A synchronous request in its own thread."""
 
     def __init__(self, server, input, **envelope):
         self.answer = None
@@ -191,14 +191,14 @@ def test_a_client_that_leaves_a_synchronous_request_cancels_it(server, receiver,
 
 
 def test_a_client_that_leaves_right_away_is_noticed_after_short_predictions_too(server):
-    for n in range(20):  # server and runner stay awake now
+    for n in range(20):  # server and runner poll now
         server.predict({"n": 0}, id=f"short{n}")
     leave(server, "POST", "/predictions", {"id": "gone", "input": {"how": "sleep"}}).close()
     until("it is there", lambda: server.get("/predictions/gone").status == 200)
     assert server.ended("gone", 5)["status"] == "canceled"
 
 
-#: What a client may send before its answer has come.
+#: Bytes that a client may send before it has its answer.
 EARLY = {
     "line break": b"\r\n",
     "letter": b"G",
@@ -214,7 +214,7 @@ def test_a_client_that_sends_more_and_leaves_is_noticed(server, early):
     until("it runs", lambda: server.get(f"/predictions/{id}").status == 200)
     yielded(server, id)
     client.sendall(EARLY[early])
-    yielded(server, id)  # net/http has taken it meanwhile
+    yielded(server, id)  # net/http has read it meanwhile
     client.close()
     assert server.ended(id, 5)["status"] == "canceled"
 
@@ -326,7 +326,7 @@ def test_a_canceled_prediction_that_is_not_retained_is_not_found(start):
     server = start(MODEL, "--retain", "0")
     server.predict({"how": "sleep"}, ASYNC_HEADER, id="gone")
     assert cancel(server, "gone").status == 200
-    until("it has gone", lambda: server.get("/predictions/gone").status == 404)
+    until("it is gone", lambda: server.get("/predictions/gone").status == 404)
     assert cancel(server, "gone").status == 404
 
 
@@ -363,7 +363,7 @@ def test_a_runner_that_is_being_replaced_gets_no_new_prediction(start, tmp_path)
     until("it works", lambda: server.get("/predictions/stuck").json["logs"])
     cancel(server, "stuck")
     assert server.ended("stuck")["status"] == "canceled"
-    end.touch()  # now the runner has nothing else to do, and there is one that waits
+    end.touch()  # now the runner is idle and one prediction waits
     assert server.ended("waits")["error"] is None
     assert server.ended("last")["status"] == "succeeded"
 
@@ -386,14 +386,14 @@ def test_the_id_of_a_canceled_prediction_is_refused_while_its_code_still_runs(st
     old.touch()
     until("the model has ended it", lambda: server.health()["concurrency"]["current"] == 1)
     assert server.predict({"until": str(there)}, id="it").json["output"] == str(there), (
-        "not what the old one answered"
+        "not the output of the old run"
     )
     cancel(server, "keeps")
 
 
 def test_a_cancel_signal_that_a_model_missed_is_sent_again(start):
-    """As where the signal comes right before a system call of the model, which then waits all the
-    same.
+    """For instance, the signal may come right before a system call of the model, which then still
+    blocks.
     """
     server = start(
         """

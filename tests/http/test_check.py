@@ -1,4 +1,4 @@
-"""coggo-server check: a description of the model, and the reasons why it cannot be served."""
+"""coggo-server check describes a model, or gives the reasons why it cannot be served."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FINE = "class Predictor:\n    def predict(self, s: str = 'x') -> str:\n        r
 
 
 def check(place, source, *flags, code=0, python=None, **env):
-    """What check prints for a model; its standard error has only what the model prints."""
+    """The output of check for a model; standard error must have only the output of the model."""
     (place / "predict.py").write_text(source)
     refs = [] if (place / "cog.yaml").exists() else ["--predict", "predict.py:Predictor"]
     words = [BINARY, "check", "--python", python or real_python(), *refs, *flags, place]
@@ -48,7 +48,7 @@ STAGES = {
     ),
     "import by name": (
         HEAD + "class Model: ...\n",
-        "there is no 'Predictor' in it; it defines Model",
+        "does not define 'Predictor': it defines Model",
     ),
     "import that ends": (HEAD + "import os\nos._exit(3)\n", "exit status 3"),
     "syntax": ("class Predictor:\n    def predict(self -> str:\n", "SyntaxError"),
@@ -89,7 +89,7 @@ def test_a_missing_file_is_named_with_the_existing_ones(tmp_path):
     (tmp_path / "train.py").touch()
     shown = check(tmp_path, FINE, code=1)
     assert (
-        f"predictor.py: no such file in {tmp_path}; its Python files: predict.py, train.py\n"
+        f"predictor.py: no such file in {tmp_path}, whose Python files are: predict.py, train.py\n"
         in shown
     )
 
@@ -135,7 +135,7 @@ def test_predict_says_what_the_model_raised(tmp_path):
 
 def test_a_warning_is_shown_once(tmp_path):
     shown = check(tmp_path, FINE.replace("'x'", "cog.Input(default='x', ge=1)").join([HEAD, ""]))
-    assert shown.count("ge=1 is about numbers, this is a string") == 1
+    assert shown.count("ge=1 applies to numbers, but this is a string") == 1
 
 
 WRONG = [
@@ -196,7 +196,7 @@ def test_the_first_parameter_may_have_any_name(tmp_path, first):
 YIELDS = [
     (
         "def predict(self) -> str:\n        yield ''\n",
-        "predict yields, but declares a string: write -> Iterator[…]",
+        "predict yields, but its output type is a string: write -> Iterator[…]",
     ),
     ("def predict(self) -> cog.Path:\n        yield from []\n", "write -> Iterator[…]"),
     ("def predict(self) -> Optional[int]:\n        yield 1\n", "write -> Iterator[…]"),
@@ -350,7 +350,7 @@ build:
 
 @pytest.fixture
 def environment(tmp_path):
-    """An interpreter of its own that has one package, and nothing else."""
+    """A separate interpreter with one package and nothing else."""
     venv.create(tmp_path / "venv", with_pip=False)
     [packages] = (tmp_path / "venv").glob("lib/python*/site-packages")
     info = packages / "Coggo_Test_Here-2.0.dist-info"
@@ -432,7 +432,7 @@ def test_a_missing_module_without_a_list_of_packages_names_the_interpreter(tmp_p
         tmp_path, "import cv2_of_nobody\n" + FINE, code=1, python=interpreter(sys.version_info[1])
     )
     assert (
-        "does not have the module cv2_of_nobody. Install what it comes from there, or name an interpreter"
+        "does not have the module cv2_of_nobody. Install the package that contains it there, or name an interpreter"
         in shown
     )
     assert "--python" in shown and "pip install" not in shown

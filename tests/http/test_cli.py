@@ -32,7 +32,7 @@ class Predictor(BasePredictor):
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A model beside a directory of a user's own, which is the current one."""
+    """A model next to a directory of the user, which is the current one."""
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "predict.py").write_text(MODEL)
     (tmp_path / "here").mkdir()
@@ -335,7 +335,7 @@ def test_check_prints_warnings_and_fails_on_them_only_with_strict(place):
             in shown
         )
         assert (
-            "\n          predict.py:3: b: ge=0 is about numbers, this is a boolean: it has no effect, leave it out\n"
+            "\n          predict.py:3: b: ge=0 applies to numbers, but this is a boolean: it has no effect, leave it out\n"
             in shown
         )
         assert shown.endswith(result)

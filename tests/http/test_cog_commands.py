@@ -144,7 +144,7 @@ def test_a_missing_server_is_named(model, tmp_path, module):
     assert shown.returncode == 1
     assert "coggo-server is not installed" in shown.stderr
     assert schema(model, "predict.py:Predictor", **alone).returncode == 0, (
-        "the document of a reference needs no server"
+        "the schema of a reference does not need the server"
     )
 
 

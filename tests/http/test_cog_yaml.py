@@ -1,5 +1,5 @@
-"""cog.yaml: one reader for the server and for every command. What does not describe the model is
-left alone, or is a warning.
+"""The server and every command read cog.yaml alike. Keys that do not describe the model are ignored
+or cause a warning.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def learn(n: int = 1) -> str:
 PREDICT = "predict: predict.py:Predictor\n"
 LEARN = "train: predict.py:learn\n"
 
-#: The file; how many predictions run at once; whether there are trainings.
+#: The file, the concurrency, and whether the model has trainings.
 WELL = {
     "plain": (PREDICT, 1, False),
     "single quotes and a comment": ("predict: 'predict.py:Predictor'  # the model\n", 1, False),
@@ -69,7 +69,7 @@ WELL = {
     ),
 }  # fmt: skip
 
-#: The file, how many predictions run at once, what is said of it.
+#: The file, the concurrency, and the warnings.
 ODD = {
     "concurrency is a number": (PREDICT + "concurrency: 32\n", 1, "concurrency is 32 and not an object"),
     "concurrency is a list": (PREDICT + "concurrency: [4]\n", 1, "concurrency is a list and not an object"),
@@ -86,7 +86,7 @@ ODD = {
     "a tab": (PREDICT + "concurrency: {max: 2}\nbuild:\n\tgpu: true\n", 2, "only predict, run, train and concurrency are read"),
 }  # fmt: skip
 
-#: The file, and what the refusal says.
+#: The file, and the words of the refusal.
 REFUSED = {
     "nothing": ("", ["no predictor"]),
     "a comment": ("# predict: predict.py:Predictor\n", ["no predictor"]),

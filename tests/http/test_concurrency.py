@@ -54,7 +54,9 @@ def test_max_concurrency_predictions_run_at_once_and_one_more_is_refused(start, 
         assert server.health()["status"] == ("BUSY" if n == 2 else "READY")
     assert server.predict({}).status == 409
     server.ask("POST", "/predictions/p1/cancel", Prefer="wait")
-    assert server.get("/predictions/p1").json["status"] == "canceled", "a cancel can be waited for"
+    assert server.get("/predictions/p1").json["status"] == "canceled", (
+        "a request can wait for the cancel"
+    )
     assert server.predict({}).json["output"] == "done"
     for n in (0, 2):
         server.ask("POST", f"/predictions/p{n}/cancel")

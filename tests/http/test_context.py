@@ -1,4 +1,4 @@
-"""The context that the client gives the model next to the input."""
+"""The context that the client sends to the model next to the input."""
 
 from __future__ import annotations
 

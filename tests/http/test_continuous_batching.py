@@ -16,7 +16,7 @@ from http_events import Stream
 from http_harness import Server
 from waiting import until
 
-#: Where the model finds numpy: the server's Python is the bare interpreter.
+#: The path of numpy for the model, because the server's Python has no packages.
 LIBRARIES = str(pathlib.Path(numpy.__file__).parents[1])
 
 

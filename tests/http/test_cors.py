@@ -1,4 +1,4 @@
-"""CORS: off, and for the origins of --cors-origin: docs/http-api.md#pages-of-other-sites."""
+"""CORS is off, or on for the origins of --cors-origin: docs/http-api.md#pages-of-other-sites."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def preflight(server, origin, method="POST", path="/predictions"):
 )
 def test_a_page_of_the_origin_may_send_a_preflight(server, origin, method, path):
     answer = preflight(server, origin, method, path)
-    assert answer.status == 204 and answer.body == b"", "without a token: browsers show none here"
+    assert answer.status == 204 and answer.body == b"", "browsers send preflights without the token"
     assert answer.headers["access-control-allow-origin"] == origin
     assert method in answer.headers["access-control-allow-methods"].split(", ")
     allowed = answer.headers["access-control-allow-headers"].lower().split(", ")

@@ -1,4 +1,4 @@
-"""Calls of predict by the model itself: omitted inputs have their defaults."""
+"""The model itself calls predict: omitted inputs have their defaults."""
 
 from __future__ import annotations
 

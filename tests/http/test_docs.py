@@ -1,4 +1,4 @@
-"""The commands in the README and the documents do what is printed under them."""
+"""The commands in the README and in docs/ print the documented output."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ CLIENT = ROOT / "tests" / "v1js" / "node_modules" / "replicate"
 
 
 class Block(NamedTuple):
-    """A console block: the example that it is about, how that is served, and commands with the
-    answers printed there.
+    """A console block: its example, the flags and variables of the server, and commands with their
+    printed answers.
     """
 
     document: str
@@ -86,8 +86,8 @@ def test_the_commands_print_the_documented_answers(start, tmp_path, block):
 
 
 class Program(NamedTuple):
-    """A program in a document: what it runs against, and what the comments after its lines say that
-    it prints.
+    """A program in a document, its server, and the output that the comments after its lines
+    expect.
     """
 
     example: str
@@ -133,7 +133,7 @@ def test_the_javascript_programs_print_the_documented_output(start, tmp_path, pr
 
 
 def check_client(start, tmp_path, program: Program, command: list[str]) -> None:
-    """Run a program of docs/clients.md where it finds its picture."""
+    """Run a program of docs/clients.md in a directory with its picture."""
     Image.new("RGB", (200, 100), "red").save(tmp_path / "photo.png")
     check_program(start, tmp_path, program, command, tmp_path)
     if program.example == "resize":
@@ -183,13 +183,13 @@ def test_the_body_of_a_webhook_is_as_shown(start, tmp_path, receiver):
 
 
 def for_people(default: str) -> str:
-    """The default of a flag as a table for people has it: 128MiB is 128 MiB, and 2m is 2 min."""
+    """The default of a flag in the form of a table: 128MiB is 128 MiB, and 2m is 2 min."""
     number, unit = re.fullmatch(r"(\d*)(\w*)", default).groups()
     return f"{int(number):,} {'min' if unit == 'm' else unit}".strip() if number else "none"
 
 
 def test_the_limits_are_the_defaults_of_the_flags():
-    """docs/operating.md has the flags as the server has them: TestTheTableOfFlagsIsComplete."""
+    """TestTheTableOfFlagsIsComplete compares docs/operating.md with the flags of the server."""
     operating = (ROOT / "docs/operating.md").read_text()
     flags = dict(
         re.findall(r"^\| `(--[\w-]+)` \| [^|]* \| `?([^`|]*?)`? \|", operating, re.MULTILINE)
@@ -232,9 +232,7 @@ def test_the_usage_of_the_runner_names_what_the_server_gives_and_the_runner_read
 
 
 def shell_blocks(document: str = "README.md") -> dict[str, list[str]]:
-    """The blocks of a document that are typed into a shell, by their first words: the words of each
-    line.
-    """
+    """The shell blocks of a document, by their first words: the words of each line."""
     blocks = re.findall(r"```sh\n(.*?)```", (ROOT / document).read_text(), re.DOTALL)
     lines = [[shlex.split(line, comments=True) for line in block.splitlines()] for block in blocks]
     return {" ".join(block[0][:2]): block for block in lines}
@@ -250,7 +248,9 @@ def test_every_shell_block_of_the_readme_is_tried():
 
 
 def test_the_commands_of_contributing_work():
-    """make build and make .venv/.tests ran before this test, or it would not be here."""
+    """make build and make .venv/.tests need no run here, because this test could not run without
+    them.
+    """
     quick = shell_blocks("CONTRIBUTING.md").pop("go test")
     assert shell_blocks("CONTRIBUTING.md").keys() == {"make build", "go test"}
     assert quick.pop(1) == ["make", ".venv/.tests"]
@@ -404,7 +404,7 @@ DECISIONS = sorted((ROOT / "docs/decisions").glob("0*.md"))
     ids=["reliability", "security", "decisions"],
 )
 def test_every_test_that_a_page_names_exists(pages, at_least):
-    """A promise names the test that holds it."""
+    """Each promise names the test that checks it."""
     text = "\n".join(page.read_text() for page in pages)
     names = set(re.findall(r"`(?:tests/[\w/]+/)?((?:test_|Test|Fuzz)\w+(?:\.py)?)`", text))
     found = [
@@ -450,7 +450,7 @@ PAGES = [
 
 
 def headings(page: pathlib.Path) -> set[str]:
-    """The anchors of a page, as GitHub makes them of its headings."""
+    """The anchors that GitHub makes of the headings of a page."""
     text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
     found = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-") for heading in found}

@@ -1,4 +1,4 @@
-"""/openapi.json says of requests and answers only what the server does."""
+"""/openapi.json describes requests and answers as the server handles them."""
 
 from __future__ import annotations
 

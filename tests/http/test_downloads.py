@@ -1,6 +1,4 @@
-"""Downloads beyond the bytes of a file: content encoding, the name of the file, cookies for the
-next step.
-"""
+"""Downloads: content encoding, the name of the file, and cookies between redirects."""
 
 from __future__ import annotations
 
@@ -58,7 +56,9 @@ def test_a_file_is_decoded_from_its_content_encoding(server, store, coding, leng
     body = server.predict({"file": url}).json
     assert body["status"] == "succeeded", body["error"]
     assert body["output"] == ["x.csv", TEXT.decode()]
-    assert store.got[0].headers["accept-encoding"] == "identity", "it is not asked for"
+    assert store.got[0].headers["accept-encoding"] == "identity", (
+        "the server does not ask for an encoding"
+    )
 
 
 ZEROS = gzip.compress(bytes(32 << 20))
@@ -164,7 +164,7 @@ def test_the_file_name_comes_from_the_last_answer_of_the_redirects(server, store
 
 
 def gate(store, path, to):
-    """A page that sets a cookie and leads to another, which wants it back."""
+    """A URL that sets a cookie and redirects to another one, which requires it."""
     store.routes[path] = lambda n: Reply(
         302, {"Location": to, "Content-Length": "0", "Set-Cookie": "key=1"}
     )
@@ -188,7 +188,7 @@ def test_cookies_are_kept_within_one_chain_of_redirects_only(server, store):
     assert "403" in server.predict({"file": store.url + "/end.txt"}).json["error"]
     body = server.predict({"many": [url, store.url + "/end.txt"]}).json
     assert body["status"] == "failed" and "input many/1" in body["error"], (
-        "not even to another input"
+        "not even for another input"
     )
 
 
@@ -217,9 +217,7 @@ def test_each_attempt_begins_without_cookies(server, store):
 
 @pytest.fixture(scope="module")
 def proxied(start_once):
-    """A server that reaches every host by a proxy, and the proxy: a store that is asked for whole
-    URLs.
-    """
+    """A server that reaches every host by a proxy, and the proxy: a store that gets whole URLs."""
     made = Store()
     yield start_once(MODEL, env={"HTTP_PROXY": made.url, "NO_PROXY": "", "no_proxy": ""}), made
     made.close()

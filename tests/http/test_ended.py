@@ -1,5 +1,5 @@
-"""A finished prediction does not change, whatever the model still does with its files; and which
-files are removed: docs/http-api.md#files.
+"""A finished prediction does not change when the model changes its files later, and the right files
+are removed: docs/http-api.md#files.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from http_harness import Reply
 from model_sources import model_source
 from waiting import until
 
-SIZE = 2 << 20  # such files stay on disk until they are asked for
+SIZE = 2 << 20  # such files stay on disk until a client asks for them
 
-#: What a model keeps in the temporary directory goes with it.
+#: Files that a model keeps in the temporary directory are removed with it.
 MODEL = model_source("http/ended")
 
 
@@ -125,7 +125,7 @@ def births(start_once):
 
 @pytest.mark.parametrize("how", ["plain", "written", "renamed", "moved", "linked", "touched"])
 def test_an_older_file_is_kept_after_any_change(births, how):
-    for _ in range(20):  # also right after a run
+    for _ in range(20):  # even right after a run
         before = len(births.temporary_files())
         assert contents(births.predict({"how": how}).json["output"]) == b"text"
         assert len(births.temporary_files()) == before + (how == "linked")
@@ -144,7 +144,7 @@ def test_a_file_of_the_run_is_removed(births, store, how):
 
 
 def test_a_file_of_the_run_before_is_kept(births):
-    for n in range(20):  # right after it, when stamps hardly differ
+    for n in range(20):  # right after it, when timestamps hardly differ
         births.predict({"how": "cached"})
         assert (
             contents(births.predict({"how": "what was cached"}, id=f"c{n}").json["output"])
@@ -157,7 +157,7 @@ def test_a_file_of_the_run_before_is_kept(births):
 def test_files_of_a_run_are_found_on_kernels_with_coarse_timestamps(start, tmp_path, kind):
     (tmp_path / "sitecustomize.py").write_text(
         "import os; del os.memfd_create"
-    )  # of which exact stamps are made
+    )  # exact timestamps require this
     server = start(
         {"sync": BIRTHS, "async": BIRTHS_ASYNC}[kind],
         env={"PYTHONPATH": str(tmp_path)},

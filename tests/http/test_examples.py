@@ -1,5 +1,5 @@
-"""examples.json next to a model: example inputs, checked against the model, with the files that
-they name and no others.
+"""examples.json next to a model has example inputs. The server checks them against the model, and
+serves the files that they name and no others.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""An accepted prediction whose files are being fetched holds no slot: others are served meanwhile,
-and then it is the first.
+"""A prediction takes no slot while the server fetches its files: others run meanwhile, and then it
+is the next one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from http_harness import Reply
 from model_sources import model_source
 from waiting import until
 
-#: Notes the order of the runs. A run goes on while ``until`` names a file that is not there.
+#: Records the order of the runs. A run continues until the file ``until`` exists.
 MODEL = model_source("http/fetching")
 KINDS = {
     "sync": MODEL,
@@ -35,7 +35,7 @@ ASYNC = {"Prefer": "respond-async"}
 
 
 class Drips:
-    """Sources that send a byte and keep the rest until they are let go."""
+    """Sources that send one byte, and the rest after `let_go`."""
 
     def __init__(self, store):
         self._store = store
@@ -59,7 +59,7 @@ class Drips:
         return f"{self._store.url}/{name}"
 
     def begun(self):
-        """How many have begun to be fetched."""
+        """The number of sources that the server has begun to fetch."""
         return len(self._store.got)
 
     def let_go(self, *names):
@@ -67,7 +67,7 @@ class Drips:
             self._let_go[name].set()
 
     def wait(self, *names):
-        """Until all are being fetched."""
+        """Wait until the server fetches all of these."""
         until(
             f"{names} are fetched",
             lambda: {f"/{n}" for n in names} <= {got.path for got in self._store.got},
@@ -82,7 +82,7 @@ def drip(store):
 
 
 def begin(server, drip, *names):
-    """Begin a prediction for each name, whose file drips."""
+    """Begin a prediction for each name, with a file of a slow source."""
     for name in names:
         answer = server.predict({"name": name, "file": drip(name)}, ASYNC, id=name)
         assert (answer.status, answer.json["status"]) == (202, "starting"), answer.body
@@ -91,7 +91,7 @@ def begin(server, drip, *names):
 
 @pytest.fixture
 def occupy(tmp_path):
-    """Takes a slot until it is told to give it back."""
+    """Takes a slot, and returns a function that frees it."""
     gate = tmp_path / "gate"
 
     def take(server, id="blocker"):
@@ -104,7 +104,7 @@ def occupy(tmp_path):
 
 
 def ran(server, id):
-    """The order of the runs, and the file, that a prediction has seen."""
+    """The order of the runs and the file that a prediction saw."""
     body = server.ended(id)
     assert body["status"] == "succeeded", body["error"]
     return body["output"]
@@ -163,7 +163,7 @@ def test_finished_downloads_run_first_in_the_order_they_finish(start, drip, occu
     )
     for count, name in enumerate(("c", "a"), start=3):
         drip.let_go(name)
-        until(f"{name} is in line", lambda c=count: gauge(server, "queued") == c)
+        until(f"{name} is queued", lambda c=count: gauge(server, "queued") == c)
     assert (gauge(server, "in_flight"), gauge(server, "fetching")) == (6, 1)
     assert server.predict({"name": "x"}).status == 429
     give_back()
@@ -206,7 +206,7 @@ def test_max_fetching_predictions_are_accepted_beyond_the_slots(start, drip, occ
     give_back = occupy(server)
     server.ask("POST", "/predictions/0/cancel")
     server.ended("0")
-    assert server.predict({"file": drip("more")}).status == 409, "what runs counts"
+    assert server.predict({"file": drip("more")}).status == 409, "a running prediction counts"
     give_back()
     server.ended("blocker")
     begin(server, drip, "more")
@@ -244,7 +244,7 @@ def test_a_waiting_prediction_ends_by_cancel_deadline_and_disconnect(
         give_back = occupy(server)
         if where == "is in line":
             drip.let_go()
-            until("it is in line", lambda: gauge(server, "queued") == 1 or how == "deadline")
+            until("it is queued", lambda: gauge(server, "queued") == 1 or how == "deadline")
         if how == "cancel":
             assert server.ask("POST", "/predictions/a/cancel").status == 200
         elif how == "disconnect":
@@ -336,7 +336,7 @@ def test_the_next_server_continues_downloads_of_a_killed_one_without_a_slot(star
     until("one is fetched again", lambda: drip.begun() == begun + 1)
     second.wait_status("READY")
     assert second.predict({"name": "c"}).json["output"] == ["c", ""]
-    assert drip.begun() == begun + 1, "the other one waits"
+    assert drip.begun() == begun + 1, "the other one still waits"
     drip.let_go()
     assert ran(second, "a")[-1] == "-a" and ran(second, "b")[-1] == "-b"
     no_inputs(second)

@@ -1,4 +1,6 @@
-"""URLs of inputs become files before the run, and are removed after it: docs/http-api.md#files."""
+"""The server fetches URLs of inputs before a run, and removes the files after it:
+docs/http-api.md#files.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +29,10 @@ def server(start_once):
 
 
 def one(server, url, name="one"):
-    """What the model saw of one input."""
+    """The output of the model for one input."""
     body = server.predict({name: url}).json
     assert body["status"] == "succeeded", body["error"]
-    assert body["input"] == {name: url}, "the input is shown as it was sent"
+    assert body["input"] == {name: url}, "the answer shows the input as it was sent"
     return body["output"][name]
 
 
@@ -370,7 +372,7 @@ def shared_memory():
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_model_may_rename_and_link_its_input(shared_memory, start, store, form):
-    """Also where the messages are on a file system of their own."""
+    """Even if the working directory is on another file system."""
     source, flags = FORMS[form]
     server = start(source, *flags, "--working-dir", shared_memory)
     for url in sources(server, store):
@@ -429,7 +431,7 @@ def test_input_files_are_in_the_temporary_directory_of_the_model(start, tmp_path
 
 
 def test_a_file_stored_by_another_server_can_be_an_input(start):
-    """Its URL there gives a description; a model wants the contents."""
+    """Its URL there returns a description, but a model needs the contents."""
     source = """
 from cog import BasePredictor, Path
 

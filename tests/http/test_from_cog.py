@@ -27,7 +27,7 @@ def quoted(cell):
     return re.findall(r"`([^`]+)`", cell)
 
 
-#: From the contract: what a server of Cog takes.
+#: The flags and variables of Cog's server.
 FLAGS = [
     "--host",
     "--port",

@@ -125,13 +125,13 @@ def test_the_models_own_healthcheck(start, tmp_path, model):
         how.write_text(state)
         health = server.health()
         assert health["status"] == "UNHEALTHY" and text in health["user_healthcheck_error"], health
-        assert server.predict({}).json["status"] == "succeeded", "predictions are still taken"
+        assert server.predict({}).json["status"] == "succeeded", "predictions are still accepted"
     how.write_text("well")
-    until("it is well again", lambda: server.health()["status"] == "READY")
+    until("it is healthy again", lambda: server.health()["status"] == "READY")
     server.predict({"s": 1}, {"Prefer": "respond-async"})
     assert server.health()["status"] == "BUSY"
     how.write_text("ill")
-    assert server.health()["status"] == "UNHEALTHY", "it wins over BUSY"
+    assert server.health()["status"] == "UNHEALTHY", "UNHEALTHY takes precedence over BUSY"
 
 
 @pytest.mark.timed
@@ -143,13 +143,13 @@ def test_a_running_healthcheck_ends_with_its_runner(start, tmp_path):
     answers = []
     asker = threading.Thread(target=lambda: answers.append(server.health()))
     asker.start()
-    until("the model is asked", lambda: list((server.spool() / "health").glob("request*")))
+    until("the healthcheck is called", lambda: list((server.spool() / "health").glob("request*")))
     before = time.monotonic()
     os.kill(server.runner(), signal.SIGKILL)
     how.write_text("well")
     asker.join()
     assert time.monotonic() - before < 3, (
-        "a check may take five seconds, but not of a process that is gone"
+        "a check may take five seconds, but not in a process that has ended"
     )
     assert answers[0]["status"] == "STARTING" and "user_healthcheck_error" not in answers[0]
     server.wait_status("READY")

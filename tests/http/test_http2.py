@@ -50,7 +50,7 @@ FORM = (
     + b"\r\n--b--\r\n"
 )
 
-#: Requests whose answers are the same every time but for what is in CHANGING.
+#: Requests whose answers differ only in the parts of CHANGING.
 ALIKE = [
     ("GET", "/", None, {}),
     ("GET", "/livez", None, {}),
@@ -93,9 +93,7 @@ CHANGING = ("created_at", "started_at", "completed_at", "metrics")
 
 
 def told(answer):
-    """An answer without what differs from one run to the next, and from one version of HTTP to the
-    other.
-    """
+    """An answer without the parts that differ between runs and between versions of HTTP."""
     headers = {name: value for name, value in answer.headers.items() if not name.startswith(":")}
     for name in ("date", "connection", "content-length"):
         headers.pop(name, None)
@@ -208,7 +206,7 @@ def test_a_body_that_is_too_large_is_refused_while_it_arrives(client):
     assert client.ask("GET", "/livez").status == 200, "the connection goes on"
 
 
-#: What names the server, or says how long a request is, in more than one way.
+#: Headers that give the host or the length of a request in more than one way.
 UNCLEAR = {
     "another host": ([("host", "other.example")], None),
     "the host twice": ([("host", "127.0.0.1"), ("host", "127.0.0.1")], None),
@@ -234,7 +232,7 @@ def test_a_request_that_can_be_read_in_two_ways_is_refused(server, client, name)
     stream = client.open("PUT", f"/predictions/{id}", head, end=False, authority=authority)
     client.body(stream, b"{}")
     client.until(lambda: stream.ended or stream.reset is not None)
-    if stream.reset is None:  # a body that is longer than its length may be noticed first
+    if stream.reset is None:  # the server may notice first that the body is longer than its length
         assert stream.status == 400 and json.loads(stream.body)["error"]
     assert server.get(f"/predictions/{id}").status == 404, "it ran"
     assert client.ask("GET", "/livez").status == 200, "the connection goes on"
@@ -259,7 +257,7 @@ def test_a_path_cannot_contain_another_request(server, client, path):
     assert server.get("/predictions/smuggled").status == 404
 
 
-#: What HTTP/2 has no place for, or says in another way.
+#: Headers that HTTP/2 forbids or replaces.
 FORBIDDEN = [
     ("transfer-encoding", "chunked"),
     ("connection", "close"),
@@ -332,7 +330,7 @@ def test_shutdown_sends_a_running_answer_and_accepts_nothing_new(start, tmp_path
 
 
 def test_the_first_bytes_select_the_http_version(server):
-    """The preface of HTTP/2 begins like a request, and means nothing later on a connection."""
+    """The preface of HTTP/2 begins like a request, and has no meaning later on a connection."""
     preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
     hidden = b"PUT /predictions/hidden HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
     for data in (
@@ -343,10 +341,10 @@ def test_the_first_bytes_select_the_http_version(server):
         preface.lower() + hidden,
     ):
         with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
-            for i in range(len(data)):  # in pieces too it is what it is
+            for i in range(len(data)):  # in pieces too
                 try:
                     connection.sendall(data[i : i + 1])
-                except OSError:  # it has hung up
+                except OSError:  # the server has hung up
                     break
             try:
                 while connection.recv(65536):

@@ -1,4 +1,4 @@
-"""Ids never become paths; and the same id again: docs/http-api.md#ids-and-the-same-id-again."""
+"""Ids are never used as paths, and repeated ids: docs/http-api.md#ids-and-the-same-id-again."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_what_counts_as_another_input(server, other):
 
 
 def put_and_cut_off(server, id, body, cut_off):
-    """A PUT whose client leaves once ``cut_off`` has returned."""
+    """A PUT whose client disconnects after ``cut_off`` returns."""
     client = http.client.HTTPConnection("127.0.0.1", server.port)
     client.request("PUT", f"/predictions/{id}", body, {"Content-Type": "application/json"})
     until("it runs", lambda: server.get(f"/predictions/{id}").json.get("status") == "processing")

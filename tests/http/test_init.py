@@ -1,4 +1,4 @@
-"""``coggo-server init``: a model to begin with, which works as it is."""
+"""``coggo-server init`` writes a first model, which works unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Large output files do not pass through memory: docs/http-api.md#files."""
+"""Large output files are never in memory: docs/http-api.md#files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def large(start):
 
 
 def peaks(server):
-    """The most memory that the server and its runner have had together."""
+    """The peak memory of the server and its runner together."""
     total = 0
     for pid in (server.process.pid, server.runner()):
         status = pathlib.Path(f"/proc/{pid}/status").read_text()

@@ -46,7 +46,7 @@ def test_413_for_a_chunked_body_that_is_too_large(server):
 
 
 def refused_early(port: int, head: bytes) -> bytes:
-    """What comes back although nothing of the body was sent."""
+    """The answer before any byte of the body is sent."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall(head)
         return connection.recv(65536)
@@ -168,7 +168,7 @@ def test_a_prediction_that_returns_more_than_max_output_fails(start, size):
 
 
 def test_a_yielded_item_counts_128_bytes_more(start):
-    """However short it is, the server holds about as much for it."""
+    """The server needs about that much for each item, however short it is."""
     server = start(FILES, "--max-output", "100KB")
     assert server.predict({"times": 700}).json["status"] == "succeeded"
     assert "--max-output" in server.predict({"times": 800}).json["error"]

@@ -1,4 +1,4 @@
-"""An incident is explained from the log alone, at the default level: docs/operating.md, Logs."""
+"""The log at the default level is enough to explain an incident: docs/operating.md#logs."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ BATCH = """
 import cog
 class Predictor:
     @cog.batch(max_size=4, max_wait_ms=1)
-    def predict(self, deeds: list[str]) -> list[str]:
-        return [ValueError("boom") if deed == "raise" else deed for deed in deeds]
+    def predict(self, actions: list[str]) -> list[str]:
+        return [ValueError("boom") if action == "raise" else action for action in actions]
 """
 
 
@@ -45,11 +45,11 @@ def failure(server: Server, msg: str, id: str) -> dict:
 
 
 def test_a_failed_prediction_is_one_line(server):
-    assert server.predict({"deed": "raise", "s": 0.2}, id="bad one").json["status"] == "failed"
+    assert server.predict({"action": "raise", "s": 0.2}, id="bad one").json["status"] == "failed"
     line = failure(server, "prediction failed", "bad one")
     assert (line["error"], line["status"]) == ("boom", "failed")
     assert [x for x in server.lines("prediction failed") if x["id"] == "bad one"] == [line]
-    assert "input" not in line and "deed" not in json.dumps(line)
+    assert "input" not in line and "action" not in json.dumps(line)
 
 
 def test_a_failed_training_is_one_line(server):
@@ -58,7 +58,7 @@ def test_a_failed_training_is_one_line(server):
 
 
 def test_a_prediction_of_replicates_clients_that_fails_is_one_line(server):
-    id = server.ask("POST", "/v1/predictions", {"input": {"deed": "raise"}}).json["id"]
+    id = server.ask("POST", "/v1/predictions", {"input": {"action": "raise"}}).json["id"]
     assert failure(server, "prediction failed", id)["error"] == "boom"
 
 
@@ -71,7 +71,7 @@ def test_a_prediction_that_its_deadline_ends_is_one_line(start):
 
 
 def test_a_logged_error_is_bounded(server):
-    server.predict({"deed": "long"}, id="long")
+    server.predict({"action": "long"}, id="long")
     error = failure(server, "prediction failed", "long")["error"]
     assert 400 < len(error.encode()) <= 503 and set(error) == {"é", "…"}
 
@@ -80,7 +80,7 @@ def test_a_cancel_by_the_client_is_not_logged_as_a_failure(server):
     server.predict({"s": 60}, ASYNC, id="given-up")
     server.ask("POST", "/predictions/given-up/cancel")
     assert server.ended("given-up")["status"] == "canceled"
-    server.predict({"deed": "raise"}, id="after")
+    server.predict({"action": "raise"}, id="after")
     failure(server, "prediction failed", "after")
     assert "given-up" not in [line["id"] for line in server.lines("prediction failed")]
 
@@ -89,14 +89,14 @@ def test_a_cancel_by_the_client_is_not_logged_as_a_failure(server):
 def test_a_failed_prediction_of_a_concurrent_model_is_logged(start, source):
     flags = ["--max-concurrency", "4"] if source == ASYNC_MODEL else []
     server = start(source, *flags, env=JSON)
-    server.predict({"deed": "raise"} if source == ASYNC_MODEL else {"deeds": "raise"}, id="bad")
+    server.predict({"action": "raise"} if source == ASYNC_MODEL else {"actions": "raise"}, id="bad")
     assert "boom" in failure(server, "prediction failed", "bad")["error"]
 
 
 def test_a_storm_of_failures_is_bounded(start):
     server = start(MODEL, env=JSON)
     for _ in range(130):
-        server.predict({"deed": "raise"})
+        server.predict({"action": "raise"})
     server.process.send_signal(signal.SIGINT)
     server.process.wait(20)
     (more,) = server.lines("more predictions failed")
@@ -109,7 +109,7 @@ def test_a_dead_runner_is_one_line_with_the_predictions_that_died_with_it(start)
     server = start(ASYNC_MODEL, "--max-concurrency", "4", env=JSON)
     for id in ("b", "a", "c"):
         server.predict({"s": 60}, ASYNC, id=id)
-    server.predict({"deed": "die"}, id="killer")
+    server.predict({"action": "die"}, id="killer")
     line = server.line("runner ended")
     assert line["predictions"] == ["a", "b", "c", "killer"] and line["failed"] == 4
     assert line["exit"] == "signal 9 (killed, out of memory?)"
@@ -119,8 +119,8 @@ def test_a_dead_runner_is_one_line_with_the_predictions_that_died_with_it(start)
 
 def test_the_exit_of_a_runner_is_logged_with_its_status(start):
     server = start(MODEL, "--max-restarts", "0", env=JSON, expect_exit=1)
-    server.predict({"deed": "exit"}, id="x")
-    line = server.line("runner ended")  # also where none is started again
+    server.predict({"action": "exit"}, id="x")
+    line = server.line("runner ended")  # even if none is started again
     assert line["exit"] == "exit status 7" and line["predictions"] == ["x"]
     assert server.process.wait(20) == 1
 
@@ -132,10 +132,10 @@ def test_the_exit_of_a_runner_is_logged_with_its_status(start):
 )
 def test_a_runner_killed_by_the_server_is_not_reported_as_out_of_memory(start, source, flags):
     server = start(source, "--cancel-grace", "0.3", *flags, env=JSON)
-    if flags:  # another goes on until it has ended
+    if flags:  # the other one runs to its end
         server.predict({"s": 1}, ASYNC, id="other")
-    server.predict({"deed": "stubborn", "s": 60}, ASYNC, id="stuck")
-    until("it heeds no cancel", lambda: "heeds nothing" in server.log())
+    server.predict({"action": "stubborn", "s": 60}, ASYNC, id="stuck")
+    until("it ignores the cancel", lambda: "ignores cancels" in server.log())
     server.ask("POST", "/predictions/stuck/cancel")
     line = server.line("runner ended")
     assert (
@@ -177,9 +177,9 @@ def test_undelivered_webhooks_are_named(start, receiver, tmp_path):
     server = start(MODEL, "--working-dir", str(tmp_path / "dir"), env=JSON)
     server.predict({}, webhook=receiver.url, webhook_events_filter=["completed"], id="owed")
     receiver.wait(1)
-    for _ in range(2):  # in a hurry
+    for _ in range(2):  # with a second signal
         os.kill(server.process.pid, signal.SIGINT)
-        until("it has heard", lambda: server.lines("shutting down"))
+        until("the shutdown has begun", lambda: server.lines("shutting down"))
     server.process.wait(20)
     line = server.line("webhook left undelivered")
     assert (line["id"], line["host"]) == ("owed", receiver.url.split("/")[2]) and line[
@@ -192,7 +192,7 @@ def test_without_webhooks_no_line_is_about_webhooks(start):
     server.predict({"s": 60}, ASYNC)
     for _ in range(2):
         os.kill(server.process.pid, signal.SIGINT)
-        until("it has heard", lambda: server.lines("shutting down"))
+        until("the shutdown has begun", lambda: server.lines("shutting down"))
     server.process.wait(20)
     assert server.lines("stopped") and "webhook" not in server.log()
 
@@ -243,7 +243,7 @@ OURS = {"Authorization": "Bearer of-this-server"}
 def test_a_refusal_is_logged(guarded, request_, reason, status):
     method, path, body, headers = request_
     assert guarded.ask(method, path, body, **headers).status == status
-    until("it is told", lambda: refused(guarded, reason))
+    until("it is logged", lambda: refused(guarded, reason))
     (line,) = refused(guarded, reason)
     assert line["status"] == status and line["client"] == "127.0.0.1" and line["level"] == "WARN"
     assert line["path"] in (
@@ -265,7 +265,7 @@ def test_refusals_are_counted_and_not_logged_one_by_one(start):
         assert server.predict({"s": "x"}, id=f"bad-{n}").status == 422
     for _ in range(2):
         os.kill(server.process.pid, signal.SIGINT)
-        until("it has heard", lambda: server.lines("shutting down"))
+        until("the shutdown has begun", lambda: server.lines("shutting down"))
     server.process.wait(20)
     assert len(refused(server, "busy")) == len(refused(server, "invalid")) == 1
     more = {line["reason"]: line for line in server.lines("refused more")}
@@ -277,7 +277,7 @@ def test_requests_of_scanners_are_not_logged(server):
     assert server.get("/wp-login.php").status == 404
     assert server.ask("PUT", "/predictions").status == 405
     assert server.get("/predictions/not-there").status == 404
-    until("the last is told", lambda: refused(server, "not_found"))
+    until("the last one is logged", lambda: refused(server, "not_found"))
     assert "wp-login" not in server.log() and not refused(server, "method_not_allowed")
 
 
@@ -288,7 +288,7 @@ def test_an_accepted_prediction_is_not_logged(start):
 
 
 def documented() -> dict[str, set[str]]:
-    """The lines in the table of the docs, with their keys."""
+    """The lines of the table in the docs, with their keys."""
     text = (pathlib.Path(__file__).parents[2] / "docs" / "operating.md").read_text()
     rows = re.findall(
         r"^\| (`[^|]+) \|([^|]*)\| .*\|$", text.split("\n## Logs\n")[1].split("\n### ")[0], re.M
@@ -306,12 +306,12 @@ def test_each_line_is_in_the_docs_with_its_keys(start, receiver):
         MODEL, "--access-log", "--cancel-grace", "0.1", "--train", "predict.py:train", env=JSON
     )
     told = {"webhook": receiver.url, "webhook_events_filter": ["completed"]}
-    server.predict({"deed": "raise"}, id="a", **told)
+    server.predict({"action": "raise"}, id="a", **told)
     server.ask("POST", "/trainings", {"input": {}})
     server.predict({"s": "no number"})
     server.predict({"s": "no number"})
-    server.predict({"deed": "stubborn", "s": 60}, ASYNC, id="b")
-    until("it heeds no cancel", lambda: "heeds nothing" in server.log())
+    server.predict({"action": "stubborn", "s": 60}, ASYNC, id="b")
+    until("it ignores the cancel", lambda: "ignores cancels" in server.log())
     server.ask("POST", "/predictions/b/cancel")
     until("it is started again", lambda: len(server.lines("model ready")) == 2)
     server.line("webhook given up")

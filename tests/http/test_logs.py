@@ -135,8 +135,8 @@ def test_a_flood_is_cut_with_a_line_that_says_so(start):
     )
 
 
-#: Things that a prediction leaves behind, and that write when it has ended and another one runs. A
-#: gate file says when.
+#: Processes and threads that a prediction leaves behind, and that write after its end, when another
+#: one runs. A gate file says when.
 LEAVES = """
 import asyncio, concurrent.futures, ctypes, multiprocessing, os, subprocess, sys, threading, time
 import cog
@@ -202,8 +202,8 @@ ANY = [
     "thread", "thread without a newline", "thread to the buffer", "thread of a thread", "timer", "low-level thread", "executor",
     "subprocess", "subprocess to stderr", "daemon", "os.system", "fork", "fork to stderr",
 ]  # fmt: skip
-#: Where several run, nobody can tell whose it is; where one runs alone, only that it was not
-#: written by a thread of Python's.
+#: With several predictions at once nothing tells whose it is. With one at a time, only that it was
+#: not written by a thread of Python.
 RAW = ["native thread", "descriptor"]
 IN_LOOP = ["task", "run_in_executor", "to_thread"]
 
@@ -235,7 +235,7 @@ def test_processes_left_by_a_prediction_write_into_the_servers_log(
 
 
 def test_helpers_of_setup_write_into_the_servers_log(start):
-    """Nothing tells for whom they work, or whether it is still the same."""
+    """Nothing tells for which prediction they work."""
     server = start(model_source("http/logs_helper"))
     assert server.predict({}).json["logs"] == "mine\n"
     until(

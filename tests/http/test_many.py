@@ -108,7 +108,7 @@ def test_a_slot_is_free_before_its_answer_can_be_read(start, flags: list[str]) -
 
 
 def back_to_back(port: int, request: bytes, times: int) -> list[int]:
-    """Send the next request in the moment in which the answer to the last one is there."""
+    """Send each request as soon as the answer to the previous one arrives."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         statuses = []

@@ -1,5 +1,5 @@
-"""With LOG_FORMAT=json the lines of the model are JSON objects too, each with its stream and its
-prediction.
+"""With LOG_FORMAT=json the lines of the model are JSON objects too, each with its stream and the id
+of its prediction.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Predictor:
 
 
 def lines(server: Server) -> list[dict]:
-    """Every line of the log, each of which is an object."""
+    """All lines of the log; each must be an object."""
     found = [json.loads(line) for line in server.log().split("\n")[:-1]]
     for line in found:
         assert {"time", "level", "msg"} <= set(line), line
@@ -38,7 +38,7 @@ def lines(server: Server) -> list[dict]:
 
 
 def of(server: Server, id: str | None) -> list[tuple[str, str]]:
-    """What a prediction has written, or nobody."""
+    """The lines of a prediction, or those without one."""
     return [
         (line["stream"], line["msg"])
         for line in lines(server)
@@ -137,9 +137,7 @@ def test_lines_of_concurrent_models_are_logged(start):
     server = start(ASYNC_MODEL, "--max-concurrency", "4", env=JSON)
     server.predict({"what": "fail"}, id="a")
     says(server, "a", (OUT, "to stdout"), (ERR, "to stderr"))
-    says(
-        server, None, (OUT, "to fd 1"), (ERR, "to fd 2")
-    )  # which of them has written it, nobody knows
+    says(server, None, (OUT, "to fd 1"), (ERR, "to fd 2"))  # nothing tells which of them wrote it
     assert any("ValueError: boom" in text for _, text in of(server, "a"))
 
 
@@ -164,7 +162,7 @@ def test_the_last_line_before_the_end_is_logged(start):
     until("it has begun", lambda: server.get("/predictions/torn").json["logs"])
     for _ in range(2):
         os.kill(server.process.pid, signal.SIGINT)
-        until("it has heard", lambda: server.lines("shutting down"))
+        until("the shutdown has begun", lambda: server.lines("shutting down"))
     server.process.wait(20)
     assert (OUT, "no end") in of(server, "torn")
 

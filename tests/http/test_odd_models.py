@@ -1,5 +1,5 @@
-"""Odd models, like public ones: a model that works is served with a warning, and types keep their
-meaning.
+"""Odd models, as there are many in public: the server serves a model that works, with a warning,
+and types keep their meaning.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from model_sources import model_source
 ODD = model_source("http/odd_models")
 ODD_ASYNC = model_source("http/odd_models_async")
 
-#: What the model of no input gets.
+#: The values of the model without inputs.
 GOT = {
     "seed": "int -1",
     "empty": "str ''",
@@ -30,7 +30,7 @@ GOT = {
     "limit": "float inf",
 }
 
-#: Of each parameter the beginning of its warning.
+#: The beginning of the warning about each parameter.
 WARNED = {
     "seed": "default=-1 does not fit: must be at least 0. The model gets it",
     "empty": "default='' does not fit: must be an integer",
@@ -40,11 +40,11 @@ WARNED = {
     "xs": "default=[1, 'two'] at [1] does not fit: must be an integer",
     "size": "choices and ge=2 are both checked: leave one out",
     "word": "choices and max_length=2 are both checked",
-    "switch": "ge=0 is about numbers, this is a boolean: it has no effect",
+    "switch": "ge=0 applies to numbers, but this is a boolean: it has no effect",
     "anything": "choices is empty",
     "name": "choices has 'n' of type Name, taken as 'n'",
     "key": "the default does not fit.",
-    "link": "accept='image/*' is about files",
+    "link": "accept='image/*' applies to files",
     "limit": "default=inf does not fit: must be a finite 64-bit float",
 }
 

@@ -1,4 +1,4 @@
-"""Models that need parts of Cog that do not exist here: the error says what to do."""
+"""Models that need parts of Cog that do not exist here: the error names the remedy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from cog.internal.contract.remedies import BROUGHT
 from conftest import BINARY, real_python
 
-#: Nothing but the standard library is found any more, whatever this interpreter has.
+#: Hides everything except the standard library, whatever this interpreter has.
 ALONE = "import sys\nsys.path[:] = [p for p in sys.path if not p.endswith('-packages')]\n"
 WAYS = {
     "import": "import {name}\n",
@@ -22,7 +22,7 @@ PREDICTOR = "class Predictor:\n    def predict(self) -> str:\n        return ''\
 
 
 def schema(place, source):
-    """What the schema command says of a model that can't be loaded."""
+    """The error of the schema command for a model that can't be loaded."""
     (place / "predict.py").write_text(source)
     words = [
         BINARY,
@@ -43,15 +43,14 @@ def schema(place, source):
 def test_a_package_that_came_with_cog_is_named_with_the_remedy(tmp_path, name, way):
     said = schema(tmp_path, ALONE + WAYS[way].format(name=name) + PREDICTOR)
     assert "predict.py" in said and "Traceback" in said
-    assert said.splitlines()[-1].endswith(f"{BROUGHT[name]} came with Cog. Coggo brings no packages: "
+    assert said.splitlines()[-1].endswith(f"{BROUGHT[name]} came with Cog. Coggo does not install packages: "
                                           f"install it with those of the model, pip install {BROUGHT[name]}")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", BROUGHT)
 def test_every_package_that_came_with_cog_is_known(tmp_path, name):
-    absent = (
-        f"import sys\nsys.modules[{name!r}] = None\n"  # some are beside the standard library here
-    )
+    # Some of them are installed next to the standard library here.
+    absent = f"import sys\nsys.modules[{name!r}] = None\n"
     said = schema(tmp_path, absent + f"import {name}\n" + PREDICTOR)
     assert said.endswith(f"pip install {BROUGHT[name]}\n")
 
@@ -60,7 +59,7 @@ def test_a_relative_import_is_an_error_with_the_remedy(tmp_path):
     said = schema(tmp_path, "from .helper import something\n" + PREDICTOR)
     assert 'predict.py", line 1' in said
     assert said.endswith(
-        "the file of the model belongs to no package: write from helper import … for from .helper import …\n"
+        "the file of the model is not part of a package: write from helper import … for from .helper import …\n"
     )
 
 
@@ -85,7 +84,7 @@ SETUP = ALONE + (
     "class Predictor:\n    def setup(self):\n        import requests\n    def predict(self) -> str:\n        return ''\n"
 )
 IMPORT = ALONE + "import requests\n" + PREDICTOR
-REMEDY = "requests came with Cog. Coggo brings no packages: install it with those of the model, pip install requests\n"
+REMEDY = "requests came with Cog. Coggo does not install packages: install it with those of the model, pip install requests\n"
 
 
 @pytest.mark.parametrize("source", [IMPORT, SETUP], ids=["import", "setup"])

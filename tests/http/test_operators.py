@@ -40,7 +40,7 @@ def environment(**given: str) -> dict[str, str]:
 
 
 class Started:
-    """A server started with nothing but what a test gives it."""
+    """A server with only those flags and variables that a test gives."""
 
     def __init__(self, model: pathlib.Path, *flags: str, **env: str) -> None:
         self.process = subprocess.Popen(
@@ -209,7 +209,7 @@ def test_invalid_settings_are_refused_by_name(model, flags, env, names):
 def test_the_environment_names_the_predictor_and_the_train_function(start, tmp_path):
     env = {"COG_PREDICT_TYPE_STUB": "predict.py:Other", "COG_TRAIN_TYPE_STUB": "predict.py:train"}
     (tmp_path / "predict.py").write_text(MODEL)
-    (tmp_path / "cog.yaml").write_text(YAML)  # the environment wins
+    (tmp_path / "cog.yaml").write_text(YAML)  # the environment takes precedence
     server = start(model_dir=tmp_path, env=env)
     assert server.predict({}).json["output"] == "other"
     assert server.ask("POST", "/trainings", {"input": {"n": 3}}).json["output"] == 3
@@ -222,8 +222,7 @@ def test_the_log_has_the_format_of_the_environment(model, kind):
         assert log.startswith("{" if kind == "json" else "time=")
 
 
-#: A level, and the least of the server's levels that is shown with it. A number is one of Python's
-#: logging.
+#: A level, and the lowest level of the server that it shows. Numbers are those of Python's logging.
 LEVELS = [
     *[(name, "DEBUG") for name in ("debug", "trace", "TRACE", "0", "5", "10", "1e1", "-4")],
     *[(name, "INFO") for name in ("info", "Info", "20", " 20 ", "24")],
@@ -301,7 +300,7 @@ def test_a_port_in_use_is_fatal(model):
 
 
 def refused(model, *flags, before=(), **env):
-    """What a server says that cannot listen."""
+    """The error of a server that cannot listen."""
     command = [*before, str(BINARY), *flags, str(model)]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=20, env=environment(**env)
@@ -325,7 +324,7 @@ def test_a_port_for_root_names_the_flag(model):
         "unshare",
         "--user",
         "--net",
-    ]  # without the rights that they would give to root
+    ]  # without the capabilities that would give root this right
     said = refused(model, "--port", "80", before=in_namespaces)
     assert "port 80 (from --port): permission denied; " in said and "from 1024 up" in said
 
@@ -342,9 +341,7 @@ def test_the_server_leaves_nothing_in_the_directory_of_the_model(start, tmp_path
 
 
 def program_memory(pid: int) -> int:
-    """KiB of the pages of the program's file that a server has in memory, without those that it may
-    write to.
-    """
+    """KiB of the read-only pages of the program's file that a server has in memory."""
     total, counts = 0, False
     for line in pathlib.Path(f"/proc/{pid}/smaps").read_text().splitlines():
         fields = line.split()
@@ -369,5 +366,5 @@ def test_memory_of_startup_can_be_kept(start):
         "import time\nclass Predictor:\n    def predict(self) -> str:\n        time.sleep(1)\n",
         "--keep-boot-memory",
     )
-    server.predict({})  # takes longer than the server waits before it gives anything back
+    server.predict({})  # takes longer than the server waits before it releases memory
     assert program_memory(server.process.pid) > MOST_KEPT

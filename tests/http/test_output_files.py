@@ -1,4 +1,4 @@
-"""Output files become data URLs or are uploaded; and which are removed afterwards:
+"""Output files become data URLs or are uploaded, and some are removed afterwards:
 docs/http-api.md#files.
 """
 
@@ -70,7 +70,7 @@ def test_an_open_named_temporary_file_is_sent_and_removed(server, what):
         first, second = server.predict({"what": what}).json["output"]
         assert data_of(first) == data_of(second["again"]) == (b"was open", "application/json")
     kept = {p for p in server.temporary.rglob("*") if p.is_file()} - before
-    assert len(kept) == (what == "named, kept"), "the model has its own file"
+    assert len(kept) == (what == "named, kept"), "the model keeps its own file"
     assert server.predict({"what": "file"}).json["logs"] == ""
     assert {p for p in server.temporary.rglob("*") if p.is_file()} <= before | kept
 
@@ -183,7 +183,7 @@ def test_items_yielded_before_the_end_are_kept(frames, end, status):
     frames.wait_status("READY")
 
 
-# Uploads. The store answers each PUT by its own rules.
+# Uploads. Each test says how the store answers a PUT.
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +202,7 @@ def module_store():
 
 @pytest.fixture
 def uploads(module_store):
-    """The taker of uploads, as good as new for each test."""
+    """The store for uploads, reset for each test."""
     module_store.got.clear()
     module_store.put = lambda got: Reply(201, {"Content-Length": "0"})
     return module_store
@@ -263,7 +263,7 @@ def test_an_upload_is_retried_three_times(uploading, uploads, status):
     body = uploading.predict({}).json
     assert body["status"] == "succeeded", body["error"]
     assert len(uploads.got) == 4
-    assert {got.body for got in uploads.got} == {b"contents"}, "whole each time"
+    assert {got.body for got in uploads.got} == {b"contents"}, "each attempt sends the whole file"
 
 
 def test_an_upload_that_keeps_failing_fails_the_prediction(uploading, uploads):

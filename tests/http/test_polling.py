@@ -1,4 +1,4 @@
-"""GET of one prediction and of all: docs/http-api.md#finished-predictions."""
+"""GET of one prediction and of the list: docs/http-api.md#finished-predictions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_running_prediction_shows_its_progress(server):
 
     def begun():
         body = server.get("/predictions/live").json
-        return body["output"] and body["logs"] and body  # which come by ways of their own
+        return body["output"] and body["logs"] and body  # which arrive on other paths
 
     body = until("it has printed and yielded", begun)
     assert (body["status"], body["output"], body["logs"]) == ("processing", ["so far"], "lll\n")

@@ -82,8 +82,8 @@ def test_probes_answer_head_requests(start_once):
 
 
 def test_the_start_waits_for_the_wait_file(start, tmp_path):
-    """COG_WAIT_FILE: the server listens and says STARTING; the model is not touched before the file
-    is there.
+    """COG_WAIT_FILE: the server listens and reports STARTING, and loads the model once the file
+    exists.
     """
     hold, touched = tmp_path / "hold", tmp_path / "touched"
     source = f"import pathlib\npathlib.Path({str(touched)!r}).touch()\nclass Predictor:\n    def predict(self) -> str: ...\n"

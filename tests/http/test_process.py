@@ -40,7 +40,7 @@ class Predictor(BasePredictor):
 
 @pytest.mark.parametrize("below", ["", "deep/"], ids=["in its directory", "below it"])
 def test_a_model_finds_its_own_modules_before_the_standard_ones(start, tmp_path, kind, below):
-    """Files and packages, beside its file and in the directory of the model."""
+    """Files and packages, next to its file and in the directory of the model."""
     directory = tmp_path / "model"
     place = directory / below
     place.mkdir(parents=True)
@@ -57,14 +57,14 @@ def test_a_model_finds_its_own_modules_before_the_standard_ones(start, tmp_path,
     assert server.predict({}).json["output"] == names
 
 
-#: Says which modules a Python has that was started with -m.
+#: Prints the modules of a Python that was started with -m.
 LOADED = "import sys, runpy, pkgutil, importlib.util, __future__; print(' '.join([*sys.modules, *sys.builtin_module_names]))"
 
 
 @pytest.fixture
 def poisoned(tmp_path):
-    """A directory in which every standard module that Python has not loaded at its start is hidden
-    by a file that can't be imported.
+    """A directory with files that can't be imported and hide every standard module, except those
+    that Python loads at its start.
     """
     loaded = subprocess.run(
         [real_python(), "-c", LOADED], capture_output=True, text=True, check=True
@@ -98,7 +98,7 @@ def works(server: Server) -> None:
 
 
 def test_the_imports_of_the_runner_are_safe_from_files_of_the_model(start, poisoned, kind):
-    """All that it imports late, and what those modules import in turn."""
+    """All modules that it imports late, and those that they import in turn."""
     source = model_source(MODELS[kind].format("busy"))
     server = start(source, model_dir=poisoned, **weights())
     works(server)

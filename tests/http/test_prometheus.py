@@ -1,4 +1,4 @@
-"""Metrics, read with Prometheus' own parser; the dashboard asks only for those that exist:
+"""Metrics, read with Prometheus' own parser; the dashboard and the alerts use only existing ones:
 docs/operating.md#metrics.
 """
 
@@ -135,7 +135,7 @@ def test_queued_and_refused_predictions_are_counted(server):
         if s.value
     }
     assert found == want
-    for n in (2, 1, 0):  # the one that waits goes first, or it would run
+    for n in (2, 1, 0):  # cancel the one that waits first, or it would run
         server.ask("POST", f"/predictions/{n}/cancel")
         server.ended(str(n))
     until(
@@ -153,7 +153,7 @@ def test_bytes_in_and_out_are_counted(server):
     server.predict({"n": 100_000})
     until(
         "the answer is counted", lambda: counted("out") - before["out"] > 100_000
-    )  # once it is sent
+    )  # counted once it is sent
     body = json.dumps({"input": {"n": 0}, "unknown": "x" * 50_000})
     server.ask("POST", "/predictions", body, Content_Type="application/json")
     assert counted("in") - before["in"] > 50_000

@@ -1,5 +1,5 @@
-"""Inputs that are models of pydantic: their files are fetched, their secrets are never shown, in
-both versions.
+"""Inputs that are models of pydantic, in both versions: the server fetches their files and never
+shows their secrets.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ after = getattr(pydantic, "model_validator", lambda mode: pydantic.root_validato
 of_field = getattr(pydantic, "field_validator", None) or pydantic.validator
 """
 
-#: What every model of this file is asked in the same way by.
+#: The beginning of each model of this file.
 LIBRARIES = ["pydantic", "pydantic.v1"]
 
 FILES = model_source("http/pydantic_files")
 
-#: Where a file can stand, as JSON with FILE in its place.
+#: The places of a file in the input, as JSON with FILE in its place.
 PLACES = [
     '{"places": {"plain": FILE}}',
     '{"places": {"standard": FILE}}',
@@ -279,7 +279,7 @@ SECRETS = model_source("http/pydantic_secrets")
 
 def secrets_of(library):
     source = SECRETS
-    if library == "pydantic":  # where such a validator is a method of the object
+    if library == "pydantic":  # in this version such a validator is a method of the object
         source = re.sub(r"(@after\n    def \w+)\(cls, values\)", r"\1(values)", source)
     return source.replace("LIBRARY", library)
 
@@ -290,10 +290,10 @@ def secrets(request, start_once, tmp_path_factory):
     flags = ("--working-dir", directory, "--log-level", "debug")
     made = start_once(secrets_of(request.param), *flags, python=sys.executable)
     yield made
-    assert HUSH not in made.log(), "the server's own log tells it"
+    assert HUSH not in made.log(), "the server's own log shows the secret"
 
 
-#: Where a secret can stand, as JSON with SECRET in its place.
+#: The places of a secret in the input, as JSON with SECRET in its place.
 HIDDEN = [
     '{"given": {"plain": SECRET}}',
     '{"given": {"raw": SECRET}}',

@@ -1,4 +1,4 @@
-"""The examples in docs/python-api.md do what is printed under them."""
+"""The examples in docs/python-api.md give the documented results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DOCUMENT = (ROOT / "docs" / "python-api.md").read_text(encoding="utf-8")
 
 
 class Example(NamedTuple):
-    """A model, and lines of a request with what must come back."""
+    """A model, and requests with their expected answers."""
 
     title: str
     source: str

@@ -28,7 +28,7 @@ def server(start_once):
 
 @pytest.fixture
 def busy(server):
-    """The server with its slot taken, until the test has ended."""
+    """The server, with its slot taken until the test ends."""
     server.predict({"s": 60, "name": "first"}, ASYNC, id="first")
     until("it runs", lambda: server.get("/predictions/first").json["status"] == "processing")
     yield server
@@ -60,7 +60,7 @@ def test_a_full_queue_is_429_with_retry_after(busy):
     assert refused.json["detail"] == refused.json["error"] and refused.json["status"] == "failed"
     assert busy.get("/predictions/d").status == 404
     assert busy.ask("PUT", "/predictions/a", {"input": {"name": "a"}}).status == 202, (
-        "what waits is known"
+        "a queued prediction can be found"
     )
     assert busy.predict({}, id="a").status == 409
     busy.ask("POST", "/predictions/b/cancel")
@@ -109,7 +109,9 @@ def default(start_once):
 
 @pytest.fixture
 def taken(default):
-    """A server without a flag whose slot is taken; what waits has to be canceled by the test."""
+    """A server without --max-queue whose slot is taken; the test must cancel predictions
+    that wait.
+    """
     default.predict({"s": 60, "name": "first"}, ASYNC, id="first")
     until("it runs", lambda: default.get("/predictions/first").json["status"] == "processing")
     yield default
@@ -140,7 +142,7 @@ def test_64_predictions_of_v1_wait_in_order_without_the_flag(taken):
     taken.ask("POST", f"/v1/predictions/{made[5].json['id']}/cancel")
     taken.ended(made[5].json["id"])
     last = v1(taken, {"name": "last"})
-    assert last.status == 201, "there is a place again"
+    assert last.status == 201, "there is a free place again"
     taken.ask("POST", "/predictions/first/cancel")
     assert taken.ended(last.json["id"])["output"] == "61,62,63,last"
     assert {
@@ -162,7 +164,7 @@ def test_the_queue_of_v1_without_the_flag_is_bounded_in_bytes_too(taken):
     ]
     assert [answer.status for answer in made] == [201, 201, 429]
     small = v1(taken)
-    assert small.status == 201, "it has room beside them"
+    assert small.status == 201, "there is room for it besides them"
     for answer in (*made[:2], small):
         assert taken.ask("POST", f"/predictions/{answer.json['id']}/cancel").status == 200
 

@@ -1,4 +1,4 @@
-"""Every refusal has the same members: some clients look at `detail`, others at `error`."""
+"""Every refusal has the same members, because some clients read `detail` and others `error`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``--reload``: the model is reloaded when its files change, and nothing is lost by it."""
+"""``--reload``: the server reloads the model when its files change, and no prediction is lost."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_broken_model_is_reported_until_the_next_save(
     else:
         model = Model(start, directory)
         model.saved(broken, status="SETUP_FAILED")
-        assert inputs(model.server)  # of the model that was loaded last
+        assert inputs(model.server)  # of the model that was last loaded
     health = model.server.health()
     assert told in health["setup"]["logs"]
     assert health["setup"]["status"] == "failed"

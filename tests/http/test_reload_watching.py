@@ -1,4 +1,4 @@
-"""``--reload``: which changes of files load the model again, and which do not."""
+"""``--reload``: some changes of files reload the model, and others do not."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_directory_that_is_made_again_is_watched(start: Starter, directory: pa
     model = Model(start, directory)
     copy = shutil.copytree(directory, directory.with_name("copy"))
     shutil.rmtree(directory)
-    until("that is said", lambda: "changes are not seen" in model.server.log())
+    until("it is logged", lambda: "changes are not seen" in model.server.log())
     before = model.started()
     (copy / "predict.py").write_text(NEW)
     copy.rename(directory)
@@ -123,7 +123,7 @@ def test_a_limit_of_the_kernel_is_named(directory: pathlib.Path, what: str) -> N
     limited = f'echo 0 > /proc/sys/user/max_inotify_{what}; exec "$@"'
     inside = ["unshare", "--map-root-user", "sh", "-c", limited, "sh"]
     if subprocess.run([*inside, "true"], capture_output=True).returncode:
-        pytest.skip("this machine lets nobody make namespaces: unshare --map-root-user")
+        pytest.skip("this machine does not allow new namespaces: unshare --map-root-user")
     server = [BINARY, "--reload", "--port", "0", "--python", real_python(), directory]
     done = subprocess.run([*inside, *map(str, server)], capture_output=True, text=True, timeout=20)
     assert done.returncode == 1
@@ -164,7 +164,7 @@ def test_files_that_are_not_code_are_ignored(start: Starter, directory: pathlib.
         path.write_text("x")
     (directory / "venv/lib.py").write_text("x")
     before = model.started()
-    os.utime(directory / "predict.py")  # which comes after them
+    os.utime(directory / "predict.py")  # this one comes after them
     model.reloaded(before)
     assert re.findall(r'reloading the model" changed=(\S+)', model.server.log()) == ["predict.py"]
 
@@ -206,7 +206,7 @@ def test_reloads_do_not_count_as_crashes_and_leak_nothing(
     model.saved(NEW)
 
     def none_is_left() -> bool:
-        # The connection of a question before may have counted as a descriptor in the first look.
+        # The first count may include the connection of an earlier request.
         descriptors, watches = held()
         return descriptors <= before[0] and watches == before[1]
 

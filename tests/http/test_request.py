@@ -133,7 +133,7 @@ def test_a_bad_envelope_is_refused(server, body, loc):
 
 @pytest.mark.parametrize("empty", ["", None])
 def test_an_empty_string_counts_as_absent(server, receiver, empty):
-    """Forms and typed clients send one for a field that was left out."""
+    """Forms and typed clients send an empty string for an omitted field."""
     body = server.predict(
         {}, id=empty, created_at=empty, webhook=empty, output_file_prefix=empty
     ).json
@@ -248,7 +248,7 @@ def test_inputs_beside_input_are_refused_with_the_remedy(server, method, path, r
 def test_a_misspelt_input_is_refused_with_the_remedy(server, typo):
     answer = server.ask("POST", "/predictions", {typo: {"name": "me"}})
     assert answer.status == 422
-    told = f'Field required: the inputs stand under "input", not "{typo}"'
+    told = f'Field required: the inputs belong under "input", not "{typo}"'
     assert answer.json["detail"] == [{"loc": ["body", "input"], "msg": told, "type": "missing"}]
     assert told in answer.json["error"]
 
@@ -274,5 +274,5 @@ def test_inputs_of_a_training_beside_input_are_refused_with_the_remedy(start):
     assert (answer.status, answer.json["detail"][0]["msg"]) == (422, told)
     assert (
         server.ask("POST", "/predictions", {"steps": 3}).json["output"] == "[]"
-    )  # which inputs there are nobody knows
+    )  # the model accepts any input, so there is no name to suggest
     assert server.ask("POST", "/predictions", {"inputs": {"steps": 3}}).status == 422

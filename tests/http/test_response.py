@@ -1,4 +1,4 @@
-"""The JSON of a prediction, and the bodies of errors: docs/http-api.md#the-prediction."""
+"""The JSON of a prediction, and the bodies of error answers: docs/http-api.md#the-prediction."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_prediction_has_these_members(server):
 
 
 def times(value):
-    """Every time in an answer, by the names that all of them have."""
+    """Every time in an answer, by its usual name."""
     if isinstance(value, list):
         return [time for item in value for time in times(item)]
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""How long finished predictions are kept: docs/http-api.md#finished-predictions."""
+"""How long finished predictions are retained: docs/http-api.md#finished-predictions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_the_last_predictions_are_retained(start):
     assert server.get("/predictions/p1").status == 404
     assert server.ask("PUT", "/predictions/p3", {"input": {}}).json["output"] == 4
     assert server.ask("PUT", "/predictions/p1", {"input": {}}).json["output"] == 5, (
-        "what is forgotten runs again"
+        "a forgotten prediction runs again"
     )
 
 

@@ -1,5 +1,5 @@
-"""`Retry-After` is where a later try can succeed without anybody doing anything, and nowhere
-else.
+"""A refusal has `Retry-After` if and only if a later attempt can succeed without any other
+change.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from model_sources import model_source
 from waiting import until
 
 MODEL = model_source("http/retry_after")
-#: For servers that are stopped while a prediction runs.
+#: Flags of servers that are stopped while a prediction runs.
 SHORT_GRACE = ("--runner-shutdown-grace-period", "100ms")
 ASYNC = {"Prefer": "respond-async"}
 EVENTS = {"Accept": "text/event-stream"}
 
-#: Every way to ask for a run.
+#: All requests that start a run.
 RUNS = {
     "POST": ("POST", "/predictions", {}),
     "wait": ("POST", "/predictions", {"Prefer": "wait=5"}),
@@ -31,7 +31,7 @@ RUNS = {
     "v1 of a model": ("POST", "/v1/models/a/b/predictions", {}),
 }
 
-#: What else is 503 as long as there is no model.
+#: Other paths that answer 503 until there is a model.
 LOOKS = {name: ("GET", path, {}) for name, path in {
     "readiness": "/readyz", "document": "/openapi.json", "v1 model": "/v1/models/a/b", "v1 versions": "/v1/models/a/b/versions",
 }.items()}  # fmt: skip
@@ -61,7 +61,7 @@ def test_a_taken_slot_has_a_retry_after_of_one_second(taken, kind):
 
 
 def test_an_id_that_runs_has_no_retry_after(taken):
-    """What the client wants is there: a later POST would run it once more."""
+    """The prediction exists already: a later POST would run it once more."""
     assert retry(taken.predict({}, id="taken"), 409) is None
     assert retry(taken.ask("PUT", "/trainings/taken", {"input": {}}), 409) is None
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from conftest import BINARY
+from conftest import start_error
 from http_harness import Server
 from waiting import alive, until
 
@@ -137,25 +136,8 @@ def test_devices_are_divided_among_the_runners(
 
 def test_devices_for_another_number_of_runners_are_refused(tmp_path: Any) -> None:
     (tmp_path / "predict.py").write_text(DEVICES)
-    command = [
-        str(BINARY),
-        "--predict",
-        "predict.py:Predictor",
-        "--runners",
-        "3",
-        "--runner-devices",
-        "0;1",
-        "--port",
-        "0",
-    ]
-    ended = subprocess.run(
-        [*command, "--python", sys.executable, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=20,
-    )
-    assert ended.returncode != 0
-    assert "2 runners and --runners is 3" in ended.stderr
+    flags = ["--runners", "3", "--runner-devices", "0;1", "--python", sys.executable]
+    assert "2 runners and --runners is 3" in start_error(*flags, tmp_path, code=2)
 
 
 def test_runners_whose_setup_succeeds_serve(start: Any) -> None:

@@ -1,4 +1,4 @@
-"""The model gets secret inputs; nothing else shows them: docs/security.md."""
+"""Only the model sees secret inputs: docs/security.md."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def server(start_once, tmp_path_factory):
         MODEL, "--working-dir", str(tmp_path_factory.mktemp("spool")), "--log-level", "debug"
     )
     yield made
-    assert HUSH not in made.log(), "the server's own log tells it"
+    assert HUSH not in made.log(), "the server's own log shows the secret"
 
 
 def test_the_schema_marks_secrets_and_hides_their_defaults(server):

@@ -1,4 +1,4 @@
-"""The whole way, from boot to webhook, as a user and an operator see it."""
+"""The whole path from startup to webhook, as users and operators see it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+from conftest import start_error
 from model_sources import model_source
 from waiting import alive, until
 
@@ -70,16 +71,16 @@ def ticks(pid: int) -> int:
 def test_idle_costs_no_cpu(start):
     server = start(HELLO)
     server.predict({})
-    time.sleep(1)  # the server's own housekeeping after a request
+    time.sleep(1)  # the server cleans up after a request
     pids = server.process.pid, server.runner()
     before = [ticks(pid) for pid in pids]
     time.sleep(5)
     after = [ticks(pid) for pid in pids]
-    assert sum(after) - sum(before) <= 1, "somebody polls"
+    assert sum(after) - sum(before) <= 1, "something polls"
 
 
 def in_a_row(server, count):
-    """The outputs of predictions that follow each other as fast as one client can ask for them."""
+    """The outputs of predictions that one client sends back to back."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     outputs = []
     for i in range(count):
@@ -106,13 +107,11 @@ def test_a_runner_that_stays_awake_falls_asleep(start):
         time.sleep(0.1)
         return ticks(runner) > before
 
-    until(
-        "it looks for the next request", looks
-    )  # unless these came too far apart, on a busy machine
+    until("it polls for the next request", looks)  # on a busy machine these may be too far apart
     time.sleep(1.5)
     before = ticks(runner)
     time.sleep(2)
-    assert ticks(runner) - before <= 1, "it looks for ever"
+    assert ticks(runner) - before <= 1, "it polls for ever"
 
 
 @pytest.mark.parametrize(
@@ -248,46 +247,12 @@ def test_a_failed_setup_is_logged_and_served(start, source, text):
 
 def test_a_port_in_use_is_fatal(start):
     server = start(HELLO)
-    import subprocess
-
-    other = subprocess.run(
-        [
-            server.process.args[0],
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(server.port),
-            "--predict",
-            "x:y",
-            ".",
-        ],
-        capture_output=True,
-        text=True,
-        timeout=20,
-    )
-    assert other.returncode == 1 and "address already in use" in other.stderr
+    assert "address already in use" in start_error("--port", server.port, ".")
 
 
 def test_a_second_server_on_the_same_directory_is_refused(start, tmp_path):
-    server = start(HELLO, "--working-dir", str(tmp_path))
-    import subprocess
-
-    other = subprocess.run(
-        [
-            server.process.args[0],
-            "--port",
-            "0",
-            "--working-dir",
-            str(tmp_path),
-            "--predict",
-            "x:y",
-            ".",
-        ],
-        capture_output=True,
-        text=True,
-        timeout=20,
-    )
-    assert other.returncode == 1 and "in use by another server" in other.stderr
+    start(HELLO, "--working-dir", str(tmp_path))
+    assert "in use by another server" in start_error("--working-dir", tmp_path, ".")
 
 
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "shutdown"])

@@ -79,9 +79,7 @@ LARGE = "class Predictor:\n    def predict(self) -> str:\n        return 'x' * (
 
 
 def asked(server, request=b"POST /predictions"):
-    """A connection whose client takes little at a time and has had the beginning of a large
-    answer.
-    """
+    """A connection whose client reads slowly and has the beginning of a large answer."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
     client.connect(("127.0.0.1", server.port))
@@ -110,7 +108,7 @@ def test_an_answer_under_way_reaches_a_slow_client(start, what):
         while data := client.recv(1 << 20):
             size += len(data)
             end = (end + data)[-100:]
-            time.sleep(len(data) / (4 << 20))  # six seconds for all of it
+            time.sleep(len(data) / (4 << 20))  # six seconds for the whole answer
     assert size > 24 << 20 and end.endswith(b'"}' if what == "output" else bytes(100))
     assert server.process.wait(20) == 0
 

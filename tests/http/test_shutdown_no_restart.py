@@ -1,4 +1,4 @@
-"""While the server ends no model is set up any more, whatever has killed its process."""
+"""While the server ends it does not set up a model again, however its runner ended."""
 
 from __future__ import annotations
 
@@ -16,14 +16,12 @@ ASYNC = {"Prefer": "respond-async"}
 
 
 def setups(server):
-    """The processes that have set the model up, or tried to."""
+    """The processes that set the model up, or tried to."""
     return [int(line) for line in (server.temporary.parent / "setups").read_text().split()]
 
 
 def working(server, id, until_there="never", **envelope):
-    """A synchronous request in a thread once it runs, its answers to come, and the runner that has
-    it.
-    """
+    """A running synchronous request: its thread, the list for its answer, and its runner."""
     answers = []
     ask = threading.Thread(
         target=lambda: answers.append(server.predict({"until": until_there}, id=id, **envelope))
@@ -46,7 +44,7 @@ def told_to_stop(server, how):
 
 
 def ended(server, count):
-    """The server has ended in order, and that many models were set up in all."""
+    """Check that the server ended in order, and how many setups there were in all."""
     assert server.process.wait(30) == 0, server.log()
     assert len(setups(server)) == count == server.log().count("runner started"), server.log()
 

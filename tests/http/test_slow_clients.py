@@ -1,4 +1,4 @@
-"""Clients that take their time, and those that send nonsense, on raw sockets."""
+"""Slow clients, and clients that send nonsense, on raw sockets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MODEL = "class Predictor:\n    def predict(self, name: str = 'you') -> str:\n   
 
 
 def send(port: int, data: bytes, timeout: float = 10) -> bytes:
-    """Send bytes and return all that comes back until the server closes or stays silent."""
+    """Send bytes, and return the answer until the server hangs up or stays silent."""
     with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
         connection.sendall(data)
         got = b""
@@ -117,8 +117,8 @@ def test_a_malformed_request_is_refused_in_json(start, data, status):
 
 
 def test_a_request_with_two_lengths_has_one_answer(start):
-    """Content-Length beside chunks is how requests are smuggled past a proxy; the chunks count (RFC
-    9112, section 6.3).
+    """Requests with Content-Length and chunks can be smuggled past a proxy. The chunks count: RFC
+    9112, section 6.3.
     """
     server = start(MODEL)
     hidden = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -211,7 +211,7 @@ def test_a_slow_but_steady_reader_gets_everything(start, path):
             got += len(more)
             while (
                 paused < got
-            ):  # about 3 MB in a second: the whole takes three times as long as the limit
+            ):  # about 3 MB in a second, so the whole takes three times as long as the limit
                 pause.wait(0.02)
                 paused += 64 << 10
     assert got > 9 << 20

@@ -1,4 +1,4 @@
-"""The output on a terminal, and the logs that programs read."""
+"""The output on a terminal, and logs for programs."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_terminal_shows_a_timer_and_then_how_to_begin(model):
 
 
 def ask(terminal, count):
-    """Begin predictions that do not end by themselves."""
+    """Begin predictions that run until they are ended."""
     terminal.wait("curl .*\r\n")
     at = re.search(r"(http\S+)/predictions", terminal.shown).group(1)
     for _ in range(count):
@@ -96,7 +96,7 @@ def test_the_first_ctrl_c_names_running_predictions_and_the_second_ends_them(mod
     terminal.wait(said)
     assert ("press Ctrl-C again to stop at once\r\n" in terminal.shown) == (count > 0)
     if not count:
-        terminal.process.wait(20)  # a second one would meet it on its way out
+        terminal.process.wait(20)  # the server may already be ending when a second one comes
     terminal.close()
 
 
@@ -132,7 +132,7 @@ FORMATS = [
 
 
 def served(model, **env):
-    """What a server has logged until its model was ready."""
+    """The log of a server until its model was ready."""
     words = [BINARY, "--host", "127.0.0.1", "--port", "0", "--python", real_python(), model]
     process = subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **env}, text=True
@@ -219,7 +219,7 @@ class Predictor:
 
 @pytest.mark.parametrize("colors", [{}, {"NO_COLOR": "1"}], ids=["colors", "plain"])
 def test_logged_text_cannot_control_a_terminal(tmp_path, colors):
-    """Ids and headers are the client's, and so is an input that an error quotes."""
+    """Clients choose ids, headers and inputs that an error quotes."""
     (tmp_path / "predict.py").write_text(RAISES)
     (tmp_path / "error").write_text(HOSTILE)
     words = [

@@ -1,4 +1,4 @@
-"""Traces: what a collector gets, and that nothing else changes: docs/operating.md#traces."""
+"""Traces reach a collector and change nothing else: docs/operating.md#traces."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Collector:
         self._server.close()
 
     def prediction(self, id, count):
-        """The spans of a prediction by name, once there are that many: its own first."""
+        """Wait for that many spans of a prediction; return them by name, its own first."""
 
         def look():
             root = next(
@@ -179,7 +179,7 @@ def test_the_variables_for_traces_override_the_common_ones(start):
     }  # fmt: skip
     server = start(MODEL, env=env)
     server.predict({}, id="late")
-    server.close()  # the last spans are sent on the way out
+    server.close()  # the server sends the last spans at its end
     collector.prediction("late", 1)
     collector.close()
     assert collector.paths == ["/here"] and collector.resources[0]["service.name"] == "mine"

@@ -187,7 +187,7 @@ def test_an_unrelated_function_named_train_is_ignored(start):
     until("the log says so", lambda: "train is not served" in server.log())
 
 
-#: The training is synchronous and must not stop the loop, so it runs in a thread.
+#: The training is synchronous and runs in a thread, because it must not block the loop.
 BESIDE_ASYNC = model_source("http/trainings_beside_async")
 
 
@@ -254,8 +254,8 @@ def test_pages_of_trainings_contain_only_trainings(start):
 
 
 def test_paths_of_predictions_show_trainings_and_not_the_other_way_round(start):
-    """The paths of predictions know of trainings too, as their lists always have; those of
-    trainings have trainings alone.
+    """The paths of predictions include trainings, as their lists do; those of trainings have only
+    trainings.
     """
     server = start(MODEL)
     server.ask("PUT", "/predictions/p", {"input": {}})

@@ -1,4 +1,4 @@
-"""URLs as people write them: they are sent as RFC 3986 wants them, from every source, and shown as
+"""URLs as people write them: the server sends them encoded as RFC 3986 requires, and shows them as
 they were given.
 """
 
@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from conftest import BINARY, real_python
+from conftest import BINARY, real_python, start_error
 from http_harness import Reply
 from http_store import Store
 from model_sources import model_source
@@ -16,7 +16,7 @@ from model_sources import model_source
 MODEL = model_source("http/urls")
 ASYNC = {"Prefer": "respond-async"}
 
-#: What a client writes after the host, what is asked for, and the name of the file.
+#: The path that a client writes, the path that the server requests, and the name of the file.
 SPELLED = [
     ("/my photo.png", "/my%20photo.png", "my photo.png"),
     ("/x.png?name=my photo.png", "/x.png?name=my%20photo.png", "x.png"),
@@ -31,7 +31,7 @@ SPELLED = [
     ('/"<a>[b]{c}|^`\\.png', "/%22%3Ca%3E%5Bb%5D%7Bc%7D%7C%5E%60%5C.png", '"<a>[b]{c}|^`_.png'),
     ("/x.png#100% of it", "/x.png", "x.png"),
 ]
-#: Addresses that cannot be sent.
+#: URLs that cannot be sent.
 REFUSED = [
     "http://a.test/x\r\nHost: b.test",
     "http://a.test/\n",
@@ -65,7 +65,7 @@ def test_the_url_of_an_input_is_requested_in_its_encoded_form(
     body = server.ask("POST", where, {"input": {"file": url}}, **headers).json
     assert body["status"] == "succeeded", body["error"]
     assert body["output"] == [name, "there"]
-    assert body["input"] == {"file": url}, "it is shown as it was sent"
+    assert body["input"] == {"file": url}, "the answer shows it as it was sent"
     assert [got.path for got in store.got] == [path]
 
 
@@ -135,7 +135,7 @@ def test_the_address_of_an_upload_is_a_valid_url(server, store):
     )
 
 
-#: A Location, as the bytes that a server sends, and what is asked for then.
+#: A Location in the bytes of a server, and the path that is requested next.
 LOCATIONS = [
     ("/my photo.png?name=my photo.png", "/my%20photo.png?name=my%20photo.png"),
     ("/100%.png", "/100%25.png"),
@@ -157,7 +157,7 @@ def test_a_redirect_is_followed_in_its_encoded_form(server, store, receiver, tex
     body = server.predict({"file": store.url + "/from.png?key=s3cret"}).json
     assert body["output"] == ["from.png", "there"], body["error"]
     assert store.got[1].path == path
-    assert "referer" not in store.got[1].headers, "the address before is nobody's business"
+    assert "referer" not in store.got[1].headers, "the redirect must not send a Referer"
 
     store.got.clear()
     store.put = lambda got: (
@@ -203,18 +203,13 @@ def test_unsendable_urls_are_refused_with_the_name_of_the_field(server, receiver
 def test_an_upload_url_that_cannot_be_sent_is_refused_at_the_start(tmp_path):
     (tmp_path / "predict.py").write_text(MODEL)
     for url in ("http://a b/?s3cret", "http://a/\ns3cret"):
-        command = [BINARY, "--predict", "predict.py:Predictor", "--upload-url", url, tmp_path]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        assert (
-            done.returncode != 0 and "--upload-url" in done.stderr and "s3cret" not in done.stderr
-        )
+        error = start_error("--upload-url", url, tmp_path, code=2)
+        assert "--upload-url" in error and "s3cret" not in error
 
 
 @pytest.fixture(scope="module")
 def proxied(start_once):
-    """A server that reaches every host by a proxy, and the proxy: a store that is asked for whole
-    URLs.
-    """
+    """A server that reaches every host by a proxy, and the proxy: a store that gets whole URLs."""
     proxy = Store()
     yield start_once(MODEL, env={"HTTP_PROXY": proxy.url, "NO_PROXY": "", "no_proxy": ""}), proxy
     proxy.close()

@@ -1,5 +1,5 @@
-"""What the command line says of itself: help, misspelt words, and one exit code for all that is
-asked wrongly.
+"""The command line explains itself: help, misspelt words, and one exit code for every usage
+error.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def test_a_directory_named_like_a_command_can_be_a_model(tmp_path):
 
 
 def by_module(*words, cwd=None, python=None, **env):
-    """The command as `python -m coggo` of this checkout."""
+    """Run the command as `python -m coggo` of this checkout."""
     return subprocess.run(
         [python or real_python(), "-W", "error", "-m", "coggo", *[str(word) for word in words]],
         capture_output=True, text=True, timeout=30, cwd=cwd, env={**os.environ, "PYTHONPATH": str(ROOT / "python"), **env},

@@ -36,7 +36,7 @@ def streamer(start_once, tmp_path_factory):
 
 
 def seen(server, scenario, argument="any"):
-    """What the client saw in a scenario of client.js."""
+    """The results of a scenario of client.js."""
     url = f"http://127.0.0.1:{server.port}/v1"
     command = ["node", "client.js", scenario, url, argument]
     ran = subprocess.run(command, cwd=TESTS / "v1js", capture_output=True, text=True, timeout=60)

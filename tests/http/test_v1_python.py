@@ -200,7 +200,7 @@ def test_cancel(client):
     prediction.wait()
     assert prediction.status == "canceled" and prediction.completed_at
     prediction.cancel()
-    assert prediction.status == "canceled", "again does no harm"
+    assert prediction.status == "canceled", "a second cancel does no harm"
 
 
 def test_a_file_as_input(client, tmp_path):
@@ -314,8 +314,8 @@ def test_the_token_is_the_one_of_the_server(start, tmp_path_factory):
 
 
 def test_other_headers_than_the_clients_own(server):
-    """What the client does not try: no Prefer answers at once, with a wait it answers when it has
-    ended.
+    """Headers that the client does not send: without Prefer the answer comes at once, with a wait
+    when the prediction has ended.
     """
     answer = server.ask(
         "POST", "/v1/predictions", {"version": "v", "input": {"text": "hi", "pause": 0.2}}
@@ -360,4 +360,4 @@ def test_forms_of_files(server, form, status, field):
     assert answer.status == status, answer.body
     assert [f["field"] for f in answer.json.get("invalid_fields", [])] == ([field] if field else [])
     after = len(server.get("/v1/files").json["results"])
-    assert after - before == (status == 201), "what is refused is not kept"
+    assert after - before == (status == 201), "a refused upload is not stored"

@@ -1,4 +1,4 @@
-"""Inputs are checked before a slot is taken, all fields at once: docs/http-api.md#validation."""
+"""The server checks all fields of an input before it takes a slot: docs/http-api.md#validation."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def server(start_once):
 
 
 def given(server, raw: str):
-    """POST an input given as JSON text, so that numbers are exactly what is written."""
+    """POST an input that is given as JSON text, so that numbers keep their exact form."""
     return server.ask(
         "POST", "/predictions", '{"input": {%s}}' % raw, Content_Type="application/json"
     )
 
 
 def value(answer, name):
-    """What the model saw of one input, as type and value."""
+    """The type and value of one input as the model saw it."""
     assert answer.status == 200, answer.body
     assert answer.json["status"] == "succeeded", answer.json
     text = (

@@ -45,7 +45,7 @@ def test_202_with_the_state_when_the_time_is_over(server, prefer):
     if prefer != "wait=0":
         assert (answer.json["output"], answer.json["logs"]) == (["first"], "begun\n")
     assert server.get("/predictions/slow").json["status"] in ("starting", "processing"), (
-        "it goes on"
+        "the prediction continues"
     )
     server.ask("POST", "/predictions/slow/cancel")
     server.ended("slow")

@@ -24,7 +24,7 @@ MODEL = model_source("http/webhooks")
 def server(start_once):
     started = start_once(MODEL, env={"WEBHOOK_AUTH_TOKEN": "t0ken"})
     yield started
-    started.close_in_a_hurry()  # some of these tests leave webhooks that nobody will take
+    started.close_in_a_hurry()  # some of these tests leave webhooks that nobody accepts
 
 
 ASYNC = {"Prefer": "respond-async"}
@@ -58,7 +58,7 @@ def test_the_filter_selects_events(server, receiver, events, want):
     def statuses(of):
         return [body["status"] for body in receiver.got if body["id"] == of]
 
-    # Order is kept within one prediction: those of another may overtake.
+    # The order is kept within one prediction; those of another may overtake.
     until("both have come", lambda: statuses("later") and set(statuses("asked")) >= want)
     assert sorted(statuses("asked")) == sorted(want)
 
@@ -186,7 +186,7 @@ def test_a_webhook_has_these_headers(server, receiver):
         assert (headers["traceparent"], headers["tracestate"]) == (trace, "a=b")
 
 
-#: Flags, and whether the receiver on 127.0.0.1 gets the token.
+#: Flags, and whether a receiver on 127.0.0.1 gets the token.
 NAMED = [
     ([], True),
     (["--webhook-auth-host", "*"], True),
@@ -208,7 +208,7 @@ def test_the_token_goes_to_the_named_hosts(start, receiver, flags, told):
     receiver.wait_terminal()
     assert all(("t0ken" in str(headers)) == told for headers in receiver.headers)
     assert all("webhook-signature" in headers for headers in receiver.headers)
-    assert server.log().count("--webhook-auth-host") == (0 if flags else 1), "it is warned of once"
+    assert server.log().count("--webhook-auth-host") == (0 if flags else 1), "there is one warning"
 
 
 def test_without_a_token_there_is_no_warning(start):
@@ -216,7 +216,7 @@ def test_without_a_token_there_is_no_warning(start):
 
 
 def test_a_redirect_takes_the_token_to_no_other_host(server, receiver):
-    with contextlib.closing(Receiver()) as other:  # on the same address, at another port
+    with contextlib.closing(Receiver()) as other:  # on the same address with another port
         receiver.answer = lambda n: Reply(307, {"Location": other.url, "Content-Length": "0"})
         server.predict({}, webhook=receiver.url, webhook_events_filter=["completed"])
         other.wait_terminal()
@@ -237,7 +237,7 @@ def test_a_refusal_is_final(server, receiver, status):
     receiver.answer = lambda n: status
     server.predict({}, webhook=receiver.url, webhook_events_filter=["completed"])
     receiver.wait(1)
-    time.sleep(0.5)  # nothing to wait for: it must not come
+    time.sleep(0.5)  # there is nothing to wait for, because it must not come
     assert len(receiver.got) == 1
 
 
@@ -259,7 +259,7 @@ def test_a_receiver_that_hangs_delays_nothing(server, receiver):
     assert server.ended("canceled")["status"] == "canceled"
     release.set()
     until(
-        "all ends were told",
+        "the receiver has every end",
         lambda: len([b for b in receiver.got if b["status"] != "processing"]) == 6,
     )
 
@@ -293,10 +293,12 @@ def test_many_predictions_with_a_receiver_that_often_fails(start, receiver):
             == 202
         ):
             accepted.append(f"p{n}")
-    until("each end was told", lambda: {b["id"] for b in receiver.got} >= set(accepted), 30)
+    until("the receiver has each end", lambda: {b["id"] for b in receiver.got} >= set(accepted), 30)
     refused = [n for n in range(1, len(receiver.got) + 1) if n % 3 == 0]
     until(
-        "each refusal was made good", lambda: len(receiver.got) >= len(accepted) + len(refused), 30
+        "each refused attempt was repeated",
+        lambda: len(receiver.got) >= len(accepted) + len(refused),
+        30,
     )
     for body in receiver.got:
         assert body["status"] == "succeeded" and body["id"] == f"p{body['output']}"
@@ -305,7 +307,10 @@ def test_many_predictions_with_a_receiver_that_often_fails(start, receiver):
 def test_a_partial_update_never_has_a_terminal_status(unthrottled, receiver):
     for n in range(60):
         unthrottled.predict({"n": 3}, webhook=receiver.url, id=f"p{n}")
-    until("all ends were told", lambda: sum(b["status"] == "succeeded" for b in receiver.got) == 60)
+    until(
+        "the receiver has every end",
+        lambda: sum(b["status"] == "succeeded" for b in receiver.got) == 60,
+    )
     by_id = itertools.groupby(
         sorted(receiver.got, key=lambda b: int(b["id"][1:])), key=lambda b: b["id"]
     )
@@ -354,7 +359,10 @@ def test_a_broken_answer_of_a_receiver_delays_nothing(server, receiver, body):
         assert (
             server.predict({}, webhook=receiver.url, id=f"{body}{n}").json["status"] == "succeeded"
         )
-    until("all ends were told", lambda: sum(b["status"] == "succeeded" for b in receiver.got) == 3)
+    until(
+        "the receiver has every end",
+        lambda: sum(b["status"] == "succeeded" for b in receiver.got) == 3,
+    )
     assert server.health()["status"] == "READY"
 
 
@@ -372,7 +380,7 @@ def test_a_receiver_that_is_down_costs_no_memory(start):
         assert server.predict({"size": 4 << 20}, webhook=hook).json["status"] == "succeeded"
     status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
     assert int(status.split("VmRSS:")[1].split()[0]) < 400 << 10, (
-        "40 results of 4 MiB wait, once each"
+        "40 results of 4 MiB wait, with one copy each"
     )
     server.close_in_a_hurry()
 
@@ -400,7 +408,9 @@ def test_webhooks_for_a_hanging_receiver_are_not_in_memory(start, receiver, tmp_
     grown = server.memory() - before
     assert grown < 100 << 20, f"120 results of 1 MiB made the server grow by {grown >> 20} MiB"
     answers.set()
-    until("all were told", lambda: len({body["id"] for body in receiver.got}) == 120, 60)
+    until(
+        "the receiver has every end", lambda: len({body["id"] for body in receiver.got}) == 120, 60
+    )
     assert all(
         body["output"] == chr(97 + int(body["id"][1:]) % 26) * (1 << 20) for body in receiver.got
     )
@@ -429,7 +439,7 @@ def test_a_receiver_that_hangs_does_not_delay_a_second_signal(start, receiver):
     server.predict({}, webhook=receiver.url)
     receiver.wait(1)
     server.ask("POST", "/shutdown")
-    server.process.send_signal(signal.SIGINT)  # the second wish
+    server.process.send_signal(signal.SIGINT)  # the second signal
     assert server.process.wait(20) == 0
     release.set()
 
@@ -445,7 +455,7 @@ def test_webhooks_are_signed_as_the_specification_says(start, receiver, how):
         503 if receiver.got[n - 1]["status"] == "succeeded" and n < 6 else 200
     )
     server.predict({"n": 1}, id="é \n", webhook=receiver.url)
-    until("the end was tried again", lambda: receiver.statuses().count("succeeded") >= 2)
+    until("the end was sent again", lambda: receiver.statuses().count("succeeded") >= 2)
     ids = {}
     for headers, body in zip(receiver.headers, receiver.bodies):
         assert Webhook(SECRET).verify(body.decode(), headers)["id"] == "é \n"

@@ -1,4 +1,4 @@
-"""$COG_WEIGHTS with a URL: setup gets the URL and the file, fetched when it is first read."""
+"""$COG_WEIGHTS with a URL: setup gets the URL and a file that is fetched when it is first read."""
 
 from __future__ import annotations
 

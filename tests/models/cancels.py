@@ -1,5 +1,5 @@
-"""Models that take long, and what they do when they are told to end. Each says in a file when it
-has begun.
+"""Models that take long and react to a cancel in different ways. Each writes to a file when it
+begins.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from cog import CancelationException, batch
 
 
 def begun(mark: str, what: str = "begun") -> None:
-    """Say to the test how far this is."""
+    """Tell the test about the progress."""
     with open(mark, "a") as out:
         out.write(what + "\n")
 
@@ -133,12 +133,12 @@ def returns_async(mark: str) -> AsyncIterator[int]:
 
 
 def listed(mark: str) -> list[int]:
-    """A generator that becomes a list."""
+    """A generator whose output is a list."""
     return (begun(mark) or time.sleep(20) or n for n in range(3))
 
 
 async def async_blocks(mark: str) -> str:
-    """Keeps the loop busy until the test says go on."""
+    """Blocks the loop until the test lets it continue."""
     begun(mark)
     while not os.path.exists(mark + ".go"):
         time.sleep(0.005)

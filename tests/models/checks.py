@@ -46,7 +46,7 @@ class AsyncCheck(Base):
 
 
 class Wakes(Base):
-    """Healthy from the second time on."""
+    """Healthy from the second call on."""
 
     def setup(self) -> None:
         self.asked = 0
@@ -88,7 +88,7 @@ class AsyncExits(AsyncBase):
 
 
 class AsyncInItsLoop(AsyncBase):
-    """Healthy where it is asked from the loop that its setup ran in."""
+    """Healthy if its healthcheck runs in the loop of its setup."""
 
     async def setup(self) -> None:
         self.loop = asyncio.get_running_loop()
@@ -110,9 +110,9 @@ class AsyncWithHangingSyncCheck(AsyncBase):
 
 
 class HangsUntil:
-    """Says how many calls of its healthcheck there were; each hangs until $GATE is there.
+    """Records the number of calls of its healthcheck. Each hangs until the file $GATE exists.
 
-    It shortens the runner's limit, which other tests wait for in full.
+    It shortens the runner's time limit, which other tests wait for in full.
     """
 
     calls = 0
@@ -139,7 +139,7 @@ class AsyncWithSyncCheckUntil(HangsUntil):
 
 
 class AsyncHangsUntil(AsyncWithSyncCheckUntil):
-    """Heeds no cancel."""
+    """Ignores cancels."""
 
     async def healthcheck(self) -> bool:
         self.calls += 1

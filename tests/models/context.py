@@ -1,4 +1,4 @@
-"""Models that look at their surroundings."""
+"""Models that read their context."""
 
 import asyncio
 import contextvars

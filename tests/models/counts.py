@@ -1,4 +1,4 @@
-"""A model whose answer is how often it has run."""
+"""A model that returns the number of its runs."""
 
 import time
 

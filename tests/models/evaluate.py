@@ -1,4 +1,4 @@
-"""Returns what the input says, with everything at hand that a test may want to return."""
+"""Returns the value of a Python expression, with names for everything that a test may return."""
 
 import collections
 import dataclasses
@@ -58,7 +58,7 @@ class Result(BaseModel):
 
 
 class Pydantic:
-    """Looks like a model of pydantic 2."""
+    """Has the interface of a model of pydantic 2."""
 
     model_fields = {"a": None}
 
@@ -79,7 +79,7 @@ def write(name: str, data: str = "contents") -> str:
 
 
 def at_start(stream: Any, data: Any) -> Any:
-    """A file that was written to and not rewound."""
+    """A file after a write, without a rewind."""
     stream.write(data)
     return stream
 

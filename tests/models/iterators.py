@@ -111,7 +111,7 @@ def in_memory_files() -> Iterator[Any]:
 
 
 async def no_room(ever: bool) -> AsyncIterator[str]:
-    """The second item fits into its file only in part, until there is room for it, if ever."""
+    """Only a part of the second item fits into its file, until there is room, if ever."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield "first"
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))

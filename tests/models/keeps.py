@@ -1,5 +1,5 @@
-"""Tell how much memory they have, in MiB. Nothing is collected here that only Python's collector
-would find.
+"""Models that return their memory in MiB, without Python's garbage collector: it must not be needed
+to free inputs.
 """
 
 import gc

@@ -36,7 +36,7 @@ async def async_writes(text: str) -> str:
 
 
 async def threads(text: str) -> str:
-    """A thread belongs to the prediction, with the context or without it, but not with an empty
+    """A thread belongs to the prediction with or without a copied context, but not with an empty
     one.
     """
     context = contextvars.copy_context()
@@ -70,7 +70,7 @@ async def bar(text: str) -> str:
 
 
 async def exact(text: str) -> str:
-    """Text of every kind, returned to compare with."""
+    """Prints text of every kind, and returns it for comparison."""
     print("a\ud800b\0é😀\u2028", end="")
     return text
 
@@ -105,7 +105,7 @@ class Setup:
 
 
 async def odd_calls(text: str) -> str:
-    """What libraries do with a stream; each must work as on a real one."""
+    """Calls of libraries on a stream; each must work as on a real one."""
     stream = sys.stdout
     assert stream.fileno() == 1
     assert not stream.isatty()

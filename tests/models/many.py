@@ -9,7 +9,7 @@ _running = 0
 
 
 async def gathers(until: int) -> int:
-    """Ends when ``until`` of them run at once."""
+    """Ends once ``until`` of them run at the same time."""
     global _running
     _running += 1
     while _running < until:
@@ -38,7 +38,7 @@ class Marked(BasePredictor):
 
 
 class WithTrain:
-    """An async model whose training is synchronous: it must not stop the predictions."""
+    """An async model with a synchronous training, which must not block the predictions."""
 
     async def predict(self, path: str) -> str:
         return await waits_for(path)

@@ -7,7 +7,7 @@ from cog import BasePredictor, current_scope, emit_metric
 
 
 def run_steps(steps: list[Any]) -> list[Any]:
-    """Record each step; what it raised, None when it did not."""
+    """Record each step; return what it raised, or None."""
     said = []
     for step in steps:
         try:
@@ -61,7 +61,7 @@ class Spellings(BasePredictor):
 
 
 class Scalar:
-    """Looks like a number of numpy."""
+    """Has the interface of a number of numpy."""
 
     def item(self) -> float:
         return 1.5

@@ -1,5 +1,5 @@
-"""Models that break what the runner stands on. Each must get its answer, and the next prediction
-too.
+"""Models that break functions which the runner needs. Each must get its answer, and so must the
+next prediction.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ def _handle_every_signal() -> None:
 
 
 def _fork() -> None:
-    """A child that goes on for a while, and holds the pipes open."""
+    """Start a child that runs for a while and keeps the pipes open."""
     if os.fork() == 0:
         time.sleep(2)
         os._exit(0)
@@ -86,7 +86,7 @@ def _close_descriptors() -> None:
     os.close(2)
 
 
-DEEDS = {
+ACTIONS = {
     "chdir": lambda: os.chdir("/"),
     "environ": _clear,
     "umask": lambda: os.umask(0o777),
@@ -125,21 +125,21 @@ DEEDS = {
 }
 
 
-def misbehaves(deed: str) -> str:
-    if deed:
-        DEEDS[deed]()
+def misbehaves(action: str) -> str:
+    if action:
+        ACTIONS[action]()
     return "done"
 
 
-async def async_misbehaves(deed: str) -> str:
+async def async_misbehaves(action: str) -> str:
     await asyncio.sleep(0)
-    if deed:
-        DEEDS[deed]()
+    if action:
+        ACTIONS[action]()
     return "done"
 
 
-async def exits_in_a_task(deed: str) -> str:
-    if deed:
+async def exits_in_a_task(action: str) -> str:
+    if action:
         await asyncio.get_running_loop().create_task(exiting())
     return "done"
 
@@ -148,9 +148,9 @@ async def exiting() -> None:
     sys.exit(3)
 
 
-def cancelable(deed: str, seconds: float) -> str:
-    if deed:
-        DEEDS[deed]()
+def cancelable(action: str, seconds: float) -> str:
+    if action:
+        ACTIONS[action]()
     print("sleeping", flush=True)
     time.sleep(seconds)
     return "slept"

@@ -1,4 +1,4 @@
-"""What the clients of Replicate are tried against; its methods are chosen by the input."""
+"""The models for the tests of Replicate's clients; the input selects what they do."""
 
 import tempfile
 import time

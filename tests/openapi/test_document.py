@@ -1,5 +1,5 @@
-"""The document at /openapi.json tells the truth: schemathesis asks what it promises, and what it
-forbids.
+"""The document at /openapi.json is true: schemathesis sends requests that it allows and requests
+that it forbids.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ class Predictor(BasePredictor):
 """
 
 
-#: The end of the server, and forms: schemathesis names their parts with control characters, which
-#: no header can hold.
+#: Left out: the path that ends the server, and forms, because schemathesis names their parts with
+#: control characters, which headers cannot contain.
 LEFT_OUT = ["--exclude-path-regex", "^/shutdown$", "--exclude-operation-id", "files.create"]
 
 
 def promised(server, directory: pathlib.Path, base: str = "") -> pathlib.Path:
-    """The server's document with the one word that it leaves out because Cog's client needs a bare
-    reference there: an output may be null.
+    """The server's document plus one keyword: an output may be null. The server leaves that out
+    because Cog's client needs a bare reference there.
     """
     document = server.get(f"{base}/openapi.json").json
     schemas = document["components"]["schemas"]

@@ -1,9 +1,10 @@
-"""A machine of its own for what a file of deploy/ starts: a box with its own root directory,
-mounts, processes and network.
+"""A box in which a file of deploy/ starts a server: it has its own root directory, mounts,
+processes and network, like a machine.
 
-The root directory is the machine's, with a layer above it that takes what is written. Directories
-that an image has empty are empty, and those that only its Dockerfile makes are missing. Run as a
-script, this file builds the box from inside and then becomes the command: see ``inside``.
+The root directory is that of the machine, with a layer above it for everything that is written.
+Directories that are empty in an image are empty, and those that only its Dockerfile makes are
+missing. Run as a script, this file builds the box from inside and then becomes the command: see
+``inside``.
 """
 
 from __future__ import annotations
@@ -26,13 +27,14 @@ from typing import Any, Callable
 
 EMPTY, MISSING = ("tmp", "run", "home"), ("work", "model")
 
-#: Where the wheel is installed: the unit of systemd wants it there, and an image doesn't mind.
+#: The place of the installed wheel: the unit of systemd needs it there, and an image may have it
+#: there.
 ENVIRONMENT = "/opt/coggo"
 
 
 @dataclasses.dataclass
 class Spec:
-    """What a file says of the place where it starts a server."""
+    """The settings of a file of deploy/ about the place where it starts a server."""
 
     command: list[str]
     env: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -48,17 +50,17 @@ class Spec:
     no_capabilities: bool = False
     no_new_privileges: bool = False
     workdir: str = "/"
-    #: What an image does before it is one, in its root directory.
+    #: The build steps of an image, run in its root directory.
     prepare: list[str] = dataclasses.field(default_factory=list)
     copies: dict[str, str] = dataclasses.field(default_factory=dict)
-    #: Also what a manager of services needs: control groups.
+    #: Control groups too, which a manager of services needs.
     manager: bool = False
     environment: str = ""
     layer: str = ""
 
 
 class Box:
-    """A started command in a box, which ends with the command."""
+    """A running command in a box, which ends with the command."""
 
     def __init__(self, spec: Spec, log: pathlib.Path) -> None:
         self._spec = spec
@@ -84,16 +86,14 @@ class Box:
         return self._log.read_text(errors="replace")
 
     def pid(self) -> int:
-        """The first process of the box, by its number outside; 0 until there is one, or once it is
-        gone.
-        """
+        """The pid outside of the first process of the box; 0 before it exists and after its end."""
         children = pathlib.Path(f"/proc/{self._outer.pid}/task/{self._outer.pid}/children")
         with contextlib.suppress(OSError):
             return int((children.read_text().split() or ["0"])[0])
         return 0
 
     def status(self, pid: str = "1") -> dict[str, str]:
-        """What the kernel says of a process, by its number in the box."""
+        """The status that the kernel has of a process, by its pid in the box."""
         lines = self.run("cat", f"/proc/{pid}/status").stdout.splitlines()
         return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
@@ -157,7 +157,7 @@ class Box:
             with open(f"/proc/{self.pid()}/ns/net") as network:
                 if ctypes.CDLL(None, use_errno=True).setns(
                     network.fileno(), 0
-                ):  # of this thread alone
+                ):  # only for this thread
                     raise OSError(ctypes.get_errno(), "setns")
 
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
@@ -171,8 +171,8 @@ class Box:
 
 
 class Layers:
-    """Directories for what boxes write. They lie in memory: what is above a root directory can't be
-    in it.
+    """Directories for the files that boxes write. They are in memory, because the layer above a
+    root directory can't be in that directory.
     """
 
     def __init__(self) -> None:
@@ -188,7 +188,7 @@ class Layers:
 
 
 def possible() -> bool:
-    """Whether this machine lets us build boxes."""
+    """Whether this machine allows boxes."""
     try:
         return (
             os.geteuid() == 0
@@ -259,7 +259,7 @@ def overlay(layer: str) -> str:
             os.setxattr(f"{upper}/{name}", "trusted.overlay.opaque", b"y")
     for name in MISSING:
         if os.path.exists(f"/{name}") and not os.path.lexists(f"{upper}/{name}"):
-            os.mknod(f"{upper}/{name}", stat.S_IFCHR, 0)  # which hides what is below
+            os.mknod(f"{upper}/{name}", stat.S_IFCHR, 0)  # which hides the files below it
     os.chmod(f"{upper}/tmp", 0o1777)
     call(
         "mount",

@@ -19,6 +19,6 @@ STAGES = [
 
 
 def instruction(name: str, stage: int = -1) -> str:
-    """What the only instruction of this name in a stage says."""
+    """The arguments of the only instruction with this name in a stage."""
     [found] = [line.partition(" ")[2] for line in STAGES[stage] if line.startswith(name + " ")]
     return found

@@ -32,7 +32,7 @@ def make_wheel(out: pathlib.Path) -> pathlib.Path:
 
 
 class Environment:
-    """A virtual environment, and nothing of this checkout around it."""
+    """A virtual environment without anything of this checkout."""
 
     def __init__(self, directory: pathlib.Path, python: str) -> None:
         subprocess.run([python, "-m", "venv", directory], check=True, timeout=300)

@@ -1,5 +1,5 @@
-"""`make audit`: what was not looked up is no success. The databases are a file and a port where
-nobody listens, the rest is real.
+"""`make audit` fails if it could not check something. The databases are a file and a port where
+nobody listens; everything else is real.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ def test_an_unreachable_python_database_fails_the_audit(nobody):
 
 
 def test_a_known_vulnerability_exits_with_1(tmp_path):
-    """A database that knows of one hole, in the library of the command line."""
+    """The database contains one vulnerability, in the library of the command line."""
     module = "github.com/alecthomas/kong"
     time = "2026-01-01T00:00:00Z"
     hole = {
         "schema_version": "1.3.1", "id": "GO-2026-0001", "modified": time, "published": time, "details": "made up",
-        "database_specific": {"url": "https://vulnerabilities.invalid/GO-2026-0001"},  # govulncheck crashes without
+        "database_specific": {"url": "https://vulnerabilities.invalid/GO-2026-0001"},  # without it govulncheck crashes
         "affected": [{
             "package": {"name": module, "ecosystem": "Go"},
             "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}]}],
@@ -74,14 +74,14 @@ def test_a_known_vulnerability_exits_with_1(tmp_path):
 
 
 def test_a_tool_without_output_fails_the_audit():
-    """As one that has crashed."""
+    """For instance, a tool that crashed."""
     done = audit(GO="true")
     assert "NOT CHECKED: govulncheck: it ended without saying that nothing was found" in done.stderr
     assert done.returncode != 0
 
 
 def test_a_package_unknown_to_the_database_fails_the_audit():
-    """pip-audit itself calls it one."""
+    """pip-audit itself reports it as a success."""
     done = audit(GO="true")
     assert done.returncode in (0, 1, 2), done.stderr
     unknown = "could not be audited" in done.stdout or "cannot be reached" in done.stderr

@@ -1,5 +1,5 @@
-"""What is in deploy/ against the schemas of those who read it, and against the server that it
-starts.
+"""The files of deploy/ match the schemas of the programs that read them, and the server that they
+start.
 """
 
 from __future__ import annotations
@@ -50,19 +50,19 @@ def test_the_validator_refuses_a_broken_manifest():
         kubernetes_validate.validate(wrong, "1.37", strict=True)
 
 
-#: Seconds that whoever stops a server gives beside its grace period. docs/operating.md says so.
+#: Seconds that a deployment gives a server in addition to its grace period: docs/operating.md.
 REST = 10
 
 
 def default_grace():
-    """The grace period of a server that is told nothing of it."""
+    """The default grace period of the server."""
     help = subprocess.run([SERVER, "--help"], capture_output=True, text=True, timeout=20).stdout
     [grace] = re.findall(r"--runner-shutdown-grace-period=(\d+)s", help)
     return int(grace)
 
 
 def seconds(pattern, path):
-    """What a file says in one place, as a number."""
+    """A number at one place of a file."""
     [found] = re.findall(pattern, re.sub(r"\s*\n#?\s*", " ", (ROOT / path).read_text()))
     return int(found)
 
@@ -199,8 +199,8 @@ def test_resources_match_their_published_schemas(document, schemas):
 
 
 def test_the_pod_template_of_knative_is_a_valid_pod():
-    """Knative's own schema leaves out most of a pod's; what stands here is also what Kubernetes
-    takes.
+    """Knative's own schema leaves out most of that of a pod, so the template is also checked
+    against the one of Kubernetes.
     """
     assert KNATIVE["apiVersion"] == "serving.knative.dev/v1"
     spec = {**KNATIVE["spec"]["template"]["spec"]}
@@ -248,8 +248,8 @@ def test_the_compose_file_is_valid():
 
 UNIT = (DEPLOY / "systemd/coggo.service").read_text()
 
-#: What systemd.unit(5), systemd.service(5), systemd.exec(5) and systemd.kill(5) name; those that
-#: the unit may want.
+#: The keys of systemd.unit(5), systemd.service(5), systemd.exec(5) and systemd.kill(5) that the
+#: unit may use.
 UNIT_KEYS = {
     "Unit": {
         "Description",
@@ -292,8 +292,8 @@ UNIT_KEYS = {
 
 
 def unit_settings():
-    """The unit by section and key. Keys are written as systemd writes them: with another case it
-    would pass over them.
+    """The settings of the unit by section and key. Keys keep their case, because systemd ignores a
+    key in another case.
     """
     unit = configparser.ConfigParser(
         delimiters="=", comment_prefixes="#", interpolation=None, strict=False
@@ -318,7 +318,7 @@ def test_the_unit_uses_its_state_directory():
 
 @pytest.fixture
 def verify(tmp_path):
-    """What systemd says of the text of a unit."""
+    """The messages of systemd about the text of a unit."""
     if not (command := shutil.which("systemd-analyze")):
         pytest.skip("systemd-analyze is missing: Debian has it in the package systemd")
     for name in ("bin", "model"):
@@ -345,7 +345,8 @@ def test_systemd_reports_a_broken_unit(verify):
     assert "is not executable" in verify(UNIT.replace("bin/coggo-server", "bin/coggo")).stderr
 
 
-#: What would keep models from their GPU or from compiling at run time; the unit says how.
+#: Settings that would keep models from their GPU or from compiling at run time, as the unit
+#: explains.
 HARMFUL = {
     "PrivateDevices",
     "DevicePolicy",

@@ -1,5 +1,5 @@
-"""The example image, as far as it goes without a container engine: its steps, its probe, and what a
-linter says.
+"""The example image as far as it can be tested without a container engine: its steps, its probe,
+and a linter.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def test_each_stage_runs_one_step_of_the_script():
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory):
-    """What the steps make, without an image around it."""
+    """The result of the build steps, without an image around it."""
     place = tmp_path_factory.mktemp("image")
     shutil.copytree(ROOT / "examples/hello", place / "model")
     environment = Environment(place / "usr", sys._base_executable)

@@ -1,5 +1,5 @@
-"""`make fuzz`: a finding is a failure, the end of the time is none. Go is a script here that says
-what Go would say.
+"""`make fuzz` fails on a finding, and succeeds when the time is over. A script in place of Go
+prints the output of Go.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""The model of examples/ocr with its real weights, in an environment of its own, as the README
-shows it.
-"""
+"""The model of examples/ocr with its real weights, in a separate environment as in the README."""
 
 from __future__ import annotations
 
@@ -27,7 +25,7 @@ INSTALL, PREDICT, *_ = COMMANDS.splitlines()
 
 @pytest.fixture(scope="module")
 def python():
-    """The interpreter of the environment, which stays for the next time."""
+    """The interpreter of the environment, which is kept for the next run."""
     environment = ROOT / ".venv-ocr"
     try_it = [environment / "bin/python", "-c", "import rapidocr_onnxruntime"]
     if (
@@ -79,4 +77,4 @@ def test_the_server_returns_text_and_boxes(python, start, tmp_path):
     assert read(sent, min_score=1) == (200, "succeeded", {"text": "", "lines": []})
     assert read("data:image/png;base64,AAAA")[1] == "failed"
     assert read(sent, min_score=2)[0] == 422
-    (server.temporary / ".ses").unlink(missing_ok=True)  # which onnxruntime leaves there
+    (server.temporary / ".ses").unlink(missing_ok=True)  # onnxruntime leaves these files there

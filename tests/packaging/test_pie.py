@@ -1,5 +1,5 @@
-"""Distributions build position-independent programs: such a server starts, works and ends as any
-other.
+"""A server that is built as a position-independent program, as distributions do, starts, works and
+ends like any other.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from packages import ROOT
 
 from http_harness import Server
 
-ET_DYN = 3  # what an ELF header says of a program that may be loaded anywhere
+ET_DYN = 3  # the type in the ELF header of a position-independent program
 
 MODEL = """
 import time

@@ -1,4 +1,4 @@
-"""The files for nginx and Caddy in docs/proxies.md, as they stand there, before real servers and
+"""The configurations of nginx and Caddy in docs/proxies.md, unchanged, in front of real servers and
 with TLS.
 """
 
@@ -24,7 +24,7 @@ PAGE = (ROOT / "docs/proxies.md").read_text()
 NAME = "model.example.com"
 MIB = 1 << 20
 
-#: Says at once that it runs, and ends when the file is there that the test makes.
+#: Reports at once that it runs, and ends when the test has made a file.
 WAITS = model_source("packaging/proxies_waits")
 
 TURNS = """
@@ -38,7 +38,7 @@ class Predictor(BasePredictor):
         return turned
 """
 
-#: Notes each of its runs.
+#: Records each run.
 COUNTS = model_source("packaging/proxies_counts")
 
 
@@ -54,7 +54,7 @@ def free_port() -> int:
 
 
 class Proxy:
-    """A proxy that has a port of its own, a certificate, and a directory for all that it writes."""
+    """A proxy with its own port, certificate, and directory for everything that it writes."""
 
     def __init__(self, directory: pathlib.Path) -> None:
         self.directory = directory
@@ -83,7 +83,7 @@ class Proxy:
         self._log.close()
 
     def here(self, text: str) -> str:
-        """A file of the page with the paths of this directory."""
+        """A file of the page, with paths in this directory."""
         return text.replace("/etc/ssl/", f"{self.directory}/").replace(
             "/etc/nginx/", f"{self.directory}/"
         )
@@ -99,7 +99,7 @@ class Proxy:
         return [str(word) for word in given]
 
     def ask(self, version: str, path: str, *words: object) -> tuple[int, dict]:
-        """The status and the body of an answer, which must be of the version that was asked for."""
+        """The status and the body of an answer, which must have the requested version of HTTP."""
         tell = ["-w", "\n%{http_code} %{http_version}"]
         done = subprocess.run(
             self.curl(version, path, *tell, *words), capture_output=True, text=True, timeout=60
@@ -161,7 +161,7 @@ def proxy(tmp_path) -> Iterator[Proxy]:
     ]
 )
 def before(request, proxy):
-    """Puts a proxy before a server."""
+    """Puts a proxy in front of a server."""
 
     def put(server) -> Proxy:
         if request.param == "nginx":
@@ -277,7 +277,7 @@ def test_a_browser_can_use_the_server_by_an_allowed_name(start, before, version)
 
 @pytest.fixture
 def two(start, proxy, tmp_path):
-    """Two servers behind nginx; their models note each run in ``runs``."""
+    """Two servers behind nginx, with models that record each run in ``runs``."""
     made = [start(COUNTS, "--max-queue=50", env={"SERVER": name}) for name in ("a", "b")]
     nginx(proxy, "several.conf", {f"model-{n}:5000": server.port for n, server in enumerate(made)})
     return made
@@ -319,7 +319,8 @@ def test_uploads_are_found_on_whichever_server_has_them(two, proxy, version):
 def test_a_repeated_put_runs_once(two, proxy, version, tmp_path):
     runs = tmp_path / "runs"
     put = (*JSON, "-X", "PUT", "-d", json.dumps({"input": {"runs": str(runs)}}))
-    paths = [f"/predictions/p%2F{n}" for n in range(5)]  # so that taking turns would not do
+    # An odd number of paths, so that round robin would fail.
+    paths = [f"/predictions/p%2F{n}" for n in range(5)]
     first = [proxy.ask(version, path, *put)[1] for path in paths]
     assert [proxy.ask(version, path, *put)[1] for path in paths] == first
     assert [proxy.ask(version, path)[1] for path in paths] == first
@@ -335,7 +336,7 @@ def test_ids_are_spread_over_the_servers(two, proxy, version, tmp_path):
 
 @needed("nginx", "nginx-light")
 def test_a_put_at_a_server_that_does_not_know_it_runs_again(two, tmp_path):
-    """Which is why they need to be kept together."""
+    """Therefore a proxy must send all requests of an id to the same server."""
     runs = tmp_path / "runs"
     for server in two:
         assert server.ask("PUT", "/predictions/p", {"input": {"runs": str(runs)}}).status == 200

@@ -1,8 +1,8 @@
 """Each example of deploy/ starts, works, finds its work again after a crash, and ends in time.
 
-A box stands in for the machine, and for the base image. Everything else is read from the file:
-user, groups, capabilities, read-only root, mounts, environment, arguments, probes and the time to
-end.
+A box takes the place of the machine and of the base image. The tests read everything else from the
+file: user, groups, capabilities, read-only root, mounts, environment, arguments, probes and the
+time to end.
 
 - Docker and Compose: a new volume takes owner and mode from the image, as Docker does it.
 - Kubernetes: an emptyDir belongs to root and to the group of fsGroup, has mode 2777 and outlives a
@@ -41,13 +41,13 @@ pytestmark = pytest.mark.skipif(
 
 DEPLOY = ROOT / "deploy"
 
-#: Of the machine and not of this checkout: it must be there for every user, and without /root.
+#: The interpreter of the machine: every user must be able to run it, even without /root.
 PYTHON = next(p for p in ("/usr/bin/python3", "/usr/local/bin/python3") if os.path.exists(p))
 
 
 @pytest.fixture(scope="module")
 def environment(wheel, tmp_path_factory) -> str:
-    """Where the wheel is installed."""
+    """The environment with the installed wheel."""
     made = Environment(tmp_path_factory.mktemp("start") / "coggo", PYTHON)
     made.pip("install", "--no-index", wheel)
     made.directory.chmod(0o755)
@@ -63,16 +63,16 @@ def layers() -> Iterator[Layers]:
 
 @dataclasses.dataclass
 class Example:
-    """A file of deploy/ as one container of it."""
+    """One container of a file of deploy/."""
 
     spec: Spec
     seconds: float  # from SIGTERM to SIGKILL
-    healthy: Any  # asks a box as the file says
-    keeps: str  # what outlives a crash: the container itself, its volumes, or nothing
+    healthy: Any  # probes a box as the file says
+    keeps: str  # which parts outlive a crash: the container itself, its volumes, or nothing
 
 
 def image(command: list[str] | None = None) -> Spec:
-    """What the Dockerfile says; the base image's part is the machine's."""
+    """The settings of the Dockerfile; the machine takes the place of the base image."""
     stage = STAGES[-1]
     copies = {}
     for source, target in re.findall(
@@ -115,7 +115,7 @@ def compose(tmp_path) -> Example:
         name, _, target = volume.partition(":")
         assert name in whole["volumes"]
         spec.volumes[target] = str(tmp_path / name)
-        (tmp_path / name).mkdir()  # root's, as Docker makes it
+        (tmp_path / name).mkdir()  # owned by root, as Docker makes it
     spec.volumes_like_image = True
     spec.tmpfs = list(service["tmpfs"])
     spec.read_only = service["read_only"]
@@ -128,7 +128,7 @@ def compose(tmp_path) -> Example:
 
 
 def pod_of(container: dict[str, Any], port: int) -> tuple[Spec, Any]:
-    """A container of a pod, and what asks it all that kubelet asks."""
+    """A container of a pod, with the probes of kubelet."""
     spec = image(container.get("args"))
     spec.command = [*container.get("command", spec.command[:1]), *spec.command[1:]]
     spec.env |= {entry["name"]: entry["value"] for entry in container["env"] if "value" in entry}
@@ -156,9 +156,7 @@ def kubernetes(tmp_path) -> Example:
     [port] = container["ports"]
     spec, healthy = pod_of(container, port["containerPort"])
     security, of_container = pod["securityContext"], container["securityContext"]
-    spec.uid = spec.gid = security[
-        "runAsUser"
-    ]  # the group is the one that the image has for the user
+    spec.uid = spec.gid = security["runAsUser"]  # the group of the user in the image
     assert security["runAsNonRoot"] and spec.uid
     spec.gid = security.get("runAsGroup", spec.gid)
     spec.groups = [security["fsGroup"]]
@@ -188,7 +186,7 @@ def knative(tmp_path) -> Example:
 
 
 def answers(box: Box, id: str) -> Any:
-    """A prediction that nobody waits for, once it has ended."""
+    """Start a detached prediction, and return it once it has ended."""
     prefer = {"Prefer": "respond-async"}
     status, _ = box.ask("PUT", f"/predictions/{id}", {"input": {"name": "world"}}, **prefer)
     assert status == 202
@@ -259,7 +257,7 @@ def test_each_example_starts_as_its_file_says(read, environment, layers, tmp_pat
 
 UNIT = DEPLOY / "systemd/coggo.service"
 
-#: What a real machine has beside the unit: nothing waits for a network or for a journal here.
+#: Units of a real machine that the unit refers to. In the box there is no network and no journal.
 AROUND = """
 [Unit]
 DefaultDependencies=no
@@ -268,7 +266,8 @@ StandardOutput=append:/coggo.log
 StandardError=append:/coggo.log
 """
 
-#: What models need of the system, as PyTorch, Triton and their like do. It names what fails.
+#: Uses everything that models need of the system, as PyTorch and Triton do, and returns the
+#: failures.
 NEEDS = model_source("packaging/start_needs")
 
 
@@ -278,8 +277,8 @@ def value_of(key: str) -> str:
 
 
 def test_systemd_starts_the_unit(environment, layers, tmp_path):
-    """A manager of the box's own runs the unit as it is, with a model that does what real ones
-    do.
+    """A manager in the box runs the unit unchanged, with a model that needs the same as real
+    ones.
     """
     if not (manager := shutil.which("systemd", path="/lib/systemd:/usr/lib/systemd")):
         pytest.skip("systemd is missing: Debian has it in the package of that name")

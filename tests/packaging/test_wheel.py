@@ -1,4 +1,4 @@
-"""The wheel in fresh environments: what a user of `pip install coggo` has."""
+"""The wheel in fresh environments, as after `pip install coggo`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from packages import ROOT, Environment, make_wheel
 
 from interpreters import every
 
-#: The oldest and the newest of this machine.
+#: The oldest and the newest Python of this machine.
 PYTHONS = dict([*every().items()][:: max(1, len(every()) - 1)])
 
 
@@ -35,13 +35,13 @@ def environment(request, tmp_path_factory, wheel):
 
 @pytest.fixture
 def model(tmp_path):
-    """An example as it is, away from this checkout."""
+    """A copy of an example outside of this checkout."""
     shutil.copytree(ROOT / "examples/hello", tmp_path / "hello")
     return tmp_path / "hello"
 
 
 def serve(environment, *command):
-    """Start a server, ask it once, stop it; returns the prediction and the health."""
+    """Start a server, run one prediction, and stop it; return the prediction and the health."""
     env = {
         "PATH": f"{environment.directory}/bin:/usr/bin:/bin",
         "HOME": os.environ.get("HOME", "/"),
@@ -163,7 +163,7 @@ def test_the_commands_of_the_readme_install_the_wheel(tmp_path, wheel, model):
         [*make, "-n"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     ).stdout
     assert re.search(r"scripts/dist --go \S+$", planned, re.MULTILINE), (
-        "it would build all of them, into dist"
+        "the command would build all wheels, into dist"
     )
     (tmp_path / "dist").mkdir()
     shutil.copy(wheel, tmp_path / "dist")
@@ -185,7 +185,7 @@ def test_uninstalling_leaves_nothing(tmp_path, wheel):
 
 
 def test_the_same_sources_make_the_same_bytes(wheel, tmp_path):
-    time.sleep(2.1)  # a time of this moment would differ in a zip file
+    time.sleep(2.1)  # a current timestamp would differ in a zip file
     again = make_wheel(tmp_path)
     assert (
         hashlib.sha256(again.read_bytes()).digest() == hashlib.sha256(wheel.read_bytes()).digest()
@@ -193,7 +193,7 @@ def test_the_same_sources_make_the_same_bytes(wheel, tmp_path):
 
 
 def built(request):
-    """The wheels that `make dist` has built, else the one of this platform."""
+    """The wheels that `make dist` built, or else the one of this platform."""
     if directory := os.environ.get("WHEELS"):
         found = sorted(pathlib.Path(directory).glob("*.whl"))
         assert len(found) == 4

@@ -26,7 +26,7 @@ def python(request: Any) -> str:
 
 @pytest.fixture(scope="session")
 def bells() -> Iterator[list[int]]:
-    """The signals that runners have sent to this process, in order."""
+    """The signals that runners sent to this process, in order."""
     rung: list[int] = []
     old = {
         number: signal.signal(number, lambda n, _: rung.append(n)) for number in (READY, BUSY, LOOK)

@@ -1,4 +1,4 @@
-"""Drives one runner process the way the server does: by files and signals."""
+"""Drives one runner process as the server does, by files and signals."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def command(python: str, spool: pathlib.Path, ref: str, *options: str) -> list[str]:
-    """The command line of a runner; a warning of its own would be an error."""
+    """The command line of a runner, in which a warning of the runner is an error."""
     runner = [python, "-W", "error", "-m", "cog.internal.file_runner"]
     return [*runner, "--working-dir", str(spool), "--predict", ref, *options]
 
@@ -70,9 +70,7 @@ class Pipe:
 
 
 class Runner:
-    """A runner and its directory. Ids are taken to be harmless as file names; `put` takes any
-    name.
-    """
+    """A runner and its directory. Ids must be valid file names; `put` accepts any name."""
 
     def __init__(
         self,
@@ -89,7 +87,7 @@ class Runner:
         lent = os.open(self.path / "logs", os.O_RDONLY | os.O_NONBLOCK)
         self._lent = os.open(
             self.path / "logs", os.O_WRONLY
-        )  # without a writer, there would be an end between two predictions
+        )  # without a writer, the reader would see an end between two predictions
         os.set_blocking(lent, True)
         self.lent = Pipe(os.fdopen(lent, "rb"))
         self.rung = rung
@@ -111,14 +109,14 @@ class Runner:
     # -- files
 
     def put(self, name: str, message: Any) -> None:
-        """Write a whole file, by rename; bytes as they are, anything else as JSON."""
+        """Write a whole file by rename: bytes unchanged, anything else as JSON."""
         data = message if isinstance(message, bytes) else json.dumps(message).encode()
         half = self.path / ".tmp" / f"test-{name.replace('/', '-')}"
         half.write_bytes(data)
         half.rename(self.path / name)
 
     def get(self, name: str) -> Any:
-        """A message that is there, None when it is not."""
+        """Return a message, or None if it does not exist."""
         try:
             return json.loads((self.path / name).read_bytes())
         except FileNotFoundError:
@@ -148,7 +146,7 @@ class Runner:
         return self
 
     def send(self, id: str, input: dict[str, Any] | None = None, **more: Any) -> str:
-        """Hand over a prediction."""
+        """Send a prediction."""
         request = {
             "id": id,
             "method": "predict",
@@ -161,24 +159,24 @@ class Runner:
         return id
 
     def cancel(self, id: str, ring: bool = True) -> None:
-        """Ask for the end of a prediction; without ``ring`` the doorbell stays silent."""
+        """Cancel a prediction; without ``ring`` the doorbell signal is not sent."""
         self.put(f"cancel-{id}.json", {"id": id, "reason": "client"})
         if ring:
             self.process.send_signal(signal.SIGUSR1)
 
     def response(self, id: str, seconds: float = 20) -> Any:
-        """Wait for a response, and remove what belongs to it as the server does."""
+        """Wait for a response, and remove its files as the server does."""
         response = self.wait_for(f"response-{id}.json", seconds)
         for name in (f"request-{id}.json", f"cancel-{id}.json", f"response-{id}.json"):
             (self.path / name).unlink(missing_ok=True)
         return response
 
     def predict(self, input: dict[str, Any] | None = None, **more: Any) -> Any:
-        """Run one prediction to its end; its response, with the id that it was given."""
+        """Run one prediction to its end; return its response and its id."""
         return self.response(self.send(f"p{self.next_number()}", input, **more))
 
     def next_number(self) -> int:
-        """A number that no prediction of this runner has."""
+        """A number that no prediction of this runner used."""
         self._count += 1
         return self._count
 
@@ -186,16 +184,16 @@ class Runner:
         """The events of a prediction, all or of one type."""
         path = self.path / f"events-{id}.jsonl"
         lines = path.read_bytes().split(b"\n") if path.exists() else [b""]
-        assert lines.pop() == b"", "the last line is not whole"
+        assert lines.pop() == b"", "the last line is incomplete"
         events = [json.loads(line) for line in lines]
         return [event for event in events if kind in (None, event["type"])]
 
     def chunks(self, id: str) -> list[Any]:
-        """Return the items that a prediction has yielded."""
+        """Return the items that a prediction yielded."""
         return [event["chunk"] for event in self.events(id, "output")]
 
     def log(self, id: str) -> str:
-        """Return what a prediction of an async model has written."""
+        """Return the output text of a prediction of an async model."""
         return "".join(event["data"] for event in self.events(id, "log"))
 
     def health(self, sequence: int, seconds: float = 20) -> Any:
@@ -211,7 +209,7 @@ class Runner:
     # -- the end
 
     def exit(self, seconds: float = 20) -> int:
-        """Wait for the end of the process; its status."""
+        """Wait for the end of the process, and return its status."""
         status = self.process.wait(seconds)
         self.stdout.join()
         self.stderr.join()
@@ -222,12 +220,12 @@ class Runner:
         return status
 
     def stop(self) -> int:
-        """Announce that no more requests come, and wait for the exit."""
+        """Tell the runner that no more requests come, and wait for its exit."""
         self.put("stop", {})
         return self.exit()
 
     def kill(self) -> None:
-        """End the process whatever it does."""
+        """Kill the process."""
         if self.process.poll() is None:
             self.process.kill()
         self.exit()

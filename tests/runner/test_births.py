@@ -1,5 +1,5 @@
-"""The files that a run has made: found by birth times, by the clock where timestamps are coarse,
-and without birth times.
+"""Finds the files that a run made: by birth times, by the clock where timestamps are coarse, and
+without birth times.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ def temporary(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathli
 def without_births(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[pathlib.Path]:
-    """A temporary directory on a file system that tells no births."""
+    """A temporary directory on a file system without birth times."""
     path = tmp_path_factory.mktemp("ramfs")
     if os.system(f"mount -t ramfs ramfs {path}") != 0:
-        pytest.skip("only root can mount a file system without births")
+        pytest.skip("only root can mount a file system without birth times")
     monkeypatch.setenv("TMPDIR", str(path))
     monkeypatch.setattr("tempfile.tempdir", None)
     yield path
@@ -69,7 +69,7 @@ def test_a_marker_that_the_model_has_closed_is_made_again(temporary: pathlib.Pat
     for link in pathlib.Path("/proc/self/fd").iterdir():
         if "cog-births" in os.path.realpath(link):
             os.close(int(link.name))
-    mine = os.open(write(temporary / "mine"), os.O_RDONLY)  # may have its number
+    mine = os.open(write(temporary / "mine"), os.O_RDONLY)  # may have its inode number
     stamps = os.stat(mine).st_mtime_ns
     began = known.begin({}, True)
     known.wait(began)
@@ -84,7 +84,7 @@ def test_without_birth_times_files_with_older_names_and_contents_are_kept(
     without_births: pathlib.Path,
 ) -> None:
     if births.birth(str(without_births)) is not None:
-        pytest.skip("this kernel tells births everywhere")
+        pytest.skip("this kernel has birth times on every file system")
     known = Births()
     (without_births / "directory").mkdir()
     old = [write(without_births / "old"), write(without_births / "directory" / "old")]
@@ -122,7 +122,7 @@ def test_a_file_is_removed_once_the_server_has_it_and_no_run_can_return_it(
     taken = []
     assert known.shared(path)
     known.end(first, [(path, lambda: bool(taken))])
-    third = known.begin({}, True)  # has nothing to do with it
+    third = known.begin({}, True)  # is not related to it
     known.end(second, [])
     assert os.path.exists(path) and known.shared(path), "the server does not have it yet"
     taken.append(True)

@@ -69,7 +69,7 @@ def test_schema_is_there_before_setup_has_ended(runner: Start) -> None:
 
 def test_both_signals_come_after_setup_result(runner: Start) -> None:
     r = runner("boot.py:WithSetup")
-    until("look here and ready", lambda: {LOOK, READY} <= set(r.rung))
+    until("both signals have come", lambda: {LOOK, READY} <= set(r.rung))
     until("the text", lambda: "loading weights\n" in r.stdout.text)
 
 

@@ -1,4 +1,4 @@
-"""How a prediction is ended from outside, and that this never hits another one."""
+"""A cancel ends its prediction and never another one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from waiting import until
 
 
 class Marked:
-    """A runner whose model writes down how far it is."""
+    """A runner whose model records its progress."""
 
     def __init__(self, runner: Runner, directory: pathlib.Path) -> None:
         self.runner = runner
@@ -31,7 +31,7 @@ class Marked:
         return path.read_text().split() if path.exists() else []
 
     def cancel(self, id: str) -> Any:
-        """Cancel a running prediction; its response."""
+        """Cancel a running prediction, and return its response."""
         self.runner.cancel(id)
         return self.runner.response(id)
 
@@ -78,8 +78,8 @@ def test_cleanup_of_the_model_runs_to_completion(
     m = marked(runner, name, tmp_path)
     m.begin("a")
     m.runner.cancel("a")
-    until("the clean-up", lambda: "finally" in m.marks("a"))
-    for _ in range(20):  # impatience changes nothing
+    until("the cleanup", lambda: "finally" in m.marks("a"))
+    for _ in range(20):  # repeated doorbells change nothing
         m.runner.process.send_signal(signal.SIGUSR1)
     assert m.runner.response("a")["status"] == "canceled"
     assert m.marks("a") == ["begun", "finally", "clean"]

@@ -12,7 +12,7 @@ from waiting import until
 
 
 class Gates:
-    """Predictions that end when the test lets them."""
+    """Predictions that end when the test opens their gate."""
 
     def __init__(self, runner: Runner, directory: pathlib.Path) -> None:
         self.runner = runner
@@ -28,7 +28,7 @@ class Gates:
         assert self.runner.response(id)["output"] == str(self._directory / id)
 
     def slots(self) -> list[int]:
-        """The signals that told of slots."""
+        """The signals about slots."""
         return [number for number in self.runner.rung if number != LOOK]
 
 

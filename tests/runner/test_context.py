@@ -1,4 +1,4 @@
-"""What a request sends along reaches the model."""
+"""The context of a request reaches the model."""
 
 from __future__ import annotations
 

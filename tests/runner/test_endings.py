@@ -12,7 +12,7 @@ from runner.harness import Runner
 
 MODES = ["sync", "async"]
 
-#: What the model does, the error of the response, a piece of its traceback (None for no traceback).
+#: The action of the model, the error of the response, a part of its traceback (None without one).
 FAILURES: list[tuple[str, str, str | None]] = [
     ("exception", "no such voice", "ValueError: no such voice"),
     ("no message", "ValueError", "ValueError"),

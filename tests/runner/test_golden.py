@@ -1,5 +1,5 @@
-"""The messages of tests/protocol, which both halves read, as the Python half reads and writes
-them.
+"""The Python half reads and writes the golden messages of tests/protocol, which the Go half reads
+too.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def spool(tmp_path: pathlib.Path) -> Spool:
 
 
 def written(spool: Spool, name: str) -> Any:
-    """A message that was written, and nothing half-written beside it."""
+    """Return a message that was written, and check that there is no partial file next to it."""
     assert list(pathlib.Path(spool.path, ".tmp").iterdir()) == []
     path = pathlib.Path(spool.path, name)
     assert path.stat().st_mode & 0o777 == 0o600

@@ -70,11 +70,13 @@ def test_healthcheck_that_hangs_is_the_only_one_until_it_returns(
             r.health(sequence)["error"]
             == _FAILED + "user-defined healthcheck timed out after 5.0 seconds"
         )
-    assert r.predict()["output"] == "1 called", "and not one for each probe"
+    assert r.predict()["output"] == "1 called", "there is not one call for each probe"
     gate.touch()
     assert r.health(4)["healthy"] is True
     assert r.health(5)["healthy"] is True
-    assert int(r.predict()["output"].split()[0]) >= 2, "once it has returned it is called again"
+    assert int(r.predict()["output"].split()[0]) >= 2, (
+        "once it has returned, the runner calls it again"
+    )
 
 
 @pytest.mark.parametrize("name", HANGING)

@@ -1,4 +1,4 @@
-"""Messages that are mapped and not read."""
+"""Large messages, which the runner maps instead of reading them."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_messages_that_two_threads_read_at_once_keep_their_own_strings(
     def slow(text: str, at: int) -> Any:
         if not second.ident:
             second.start()
-            second.join(0.2)  # longer than it takes, if it does not wait for the first one
+            second.join(0.2)  # longer than the other takes, if it does not wait for the first one
         return scan(text, at)
 
     monkeypatch.setattr(large, "_scan", slow)

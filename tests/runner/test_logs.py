@@ -1,4 +1,4 @@
-"""Where the text goes that a model writes."""
+"""The output text of a model goes to its pipe or into its events."""
 
 from __future__ import annotations
 

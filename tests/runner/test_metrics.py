@@ -1,4 +1,4 @@
-"""What a model records about its run."""
+"""The metrics that a model records about its run."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def model(request: Any, shared: Start) -> Runner:
 
 
 def metrics_of(response: Any) -> dict[str, Any]:
-    """The metrics of a response without the one of the runtime."""
+    """The metrics of a response, without that of the runtime."""
     metrics: dict[str, Any] = response["metrics"]
     assert 0 <= metrics.pop("predict_time") < 60
     return metrics
 
 
-#: Steps, and the metrics after them; no step raises.
+#: Steps that do not raise, and the metrics after them.
 ACCEPTED: list[tuple[list[Any], dict[str, Any]]] = [
     ([], {}),
     ([["a", 1]], {"a": 1}),
@@ -62,7 +62,7 @@ def test_recorded_metrics_are_in_the_response(
     assert list(response["metrics"]) == list(metrics)
 
 
-#: A first step that works, or None; one that does not; what is said.
+#: A first step that works, or None; one that raises; the words of the error.
 REFUSED: list[tuple[Any, Any, str]] = [
     (None, ["predict_time", 1], "predict_time"),
     (None, ["cog.x", 1], "cog.x"),
@@ -90,9 +90,9 @@ REFUSED: list[tuple[Any, Any, str]] = [
     (["a", 1], ["a", [1]], "it is a number"),
     (["a", "text"], ["a", 1, "incr"], "increment needs numbers"),
     (["a", 1], ["a", 1, "append"], "cannot append"),
-    (["a", 1], ["a.b", 1], "'a' is there already"),
-    (["a.b", 1], ["a", 1], "'a.b' is there already"),
-    (["a", {"b": 1}], ["a.b", 1], "'a' is there already"),
+    (["a", 1], ["a.b", 1], "'a' exists already"),
+    (["a.b", 1], ["a", 1], "'a.b' exists already"),
+    (["a", {"b": 1}], ["a.b", 1], "'a' exists already"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""What a model returns, and the JSON text and file table that come of it."""
+"""Values that a model returns become JSON text and a file table."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def model(request: Any, shared: Start) -> Runner:
 
 
 def raw_output(r: Runner, code: str) -> tuple[str, list[dict[str, Any]], str]:
-    """The JSON text of the output as it stands in the response, the file table and the id."""
+    """The exact JSON text of the output in the response, the file table and the id."""
     id = r.send(f"raw{r.next_number()}", {"code": code})
     r.wait_for(f"response-{id}.json")
     text = (r.path / f"response-{id}.json").read_text()
@@ -308,7 +308,7 @@ def test_open_file_is_sent_from_its_beginning(shared: Start, code: str, name: st
     assert (pointer, temporary, pathlib.Path(path).name) == ("/f", True, name)
     assert pathlib.Path(path).read_text() == "contents"
     assert stat.S_IMODE(pathlib.Path(path).parent.stat().st_mode) == 0o700
-    if "write(" not in code:  # nothing has it but the model's memory, or a name that is gone
+    if "write(" not in code:  # the file has no name any more, or was never on disk
         assert path == str(r.path / f"outputs/{id}/0/{name}")
 
 

@@ -1,4 +1,4 @@
-"""Staying awake between predictions that follow each other fast."""
+"""A runner polls between predictions that follow each other fast."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def test_every_untaken_response_is_signaled(runner: Start, watched: bool) -> Non
         before = r.rung.count(LOOK)
         id = r.send(f"p{i}", {"name": str(i)}, watched=watched)
         until(
-            "it is announced", lambda before=before: r.rung.count(LOOK) > before
-        )  # a look at it would take it
+            "it is signaled", lambda before=before: r.rung.count(LOOK) > before
+        )  # checking the request file would remove it
         assert r.response(id)["output"] == f"hello {i}"
     assert r.stop() == 0
 
@@ -52,11 +52,11 @@ def predict(pace: sync_runner.Pace, clock: list[float], begun: float, ended: flo
 def test_runner_stays_awake_between_fast_requests(clock: list[float]) -> None:
     pace = sync_runner.Pace(0.5)
     predict(pace, clock, 100, 100.1)
-    assert pace.awake_until == 0, "one alone says nothing"
+    assert pace.awake_until == 0, "one prediction alone does not start polling"
     predict(pace, clock, 100.5, 101.5)
     assert pace.awake_until == 102
     predict(pace, clock, 102.1, 102.2)
-    assert pace.awake_until == 0, "it came too late"
+    assert pace.awake_until == 0, "the next prediction came too late"
 
 
 def test_prediction_is_brief_only_within_the_pace(clock: list[float]) -> None:

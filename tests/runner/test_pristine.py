@@ -34,7 +34,7 @@ MODULES = sorted(
 
 
 def offences(source: str) -> list[str]:
-    """What a module of the runner takes from elsewhere than from the copies."""
+    """The names that a module of the runner does not take from the copies."""
     found = []
     has_builtins = False
     for node in ast.parse(source).body:

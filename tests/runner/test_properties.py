@@ -1,4 +1,4 @@
-"""What holds for any input, found out by hypothesis. `make fuzz` gives each of these 30 seconds."""
+"""Properties that hold for any input, tested by hypothesis. `make fuzz` gives each 30 seconds."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_an_output_of_plain_json_is_unchanged(value):
 @given(TEXT)
 @quick
 def test_a_long_text_is_encoded_like_a_short_one(text):
-    long = "é" * (0x10000 - len(text) // 2) + text  # where one piece ends and the next begins
+    long = "é" * (0x10000 - len(text) // 2) + text  # around the border of two pieces
     assert text_json(long) == utf8(encode(long))
 
 

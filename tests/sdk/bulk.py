@@ -1,4 +1,4 @@
-"""Loads many models in one interpreter and prints what came of each as JSON.
+"""Loads many models in one interpreter and prints the result of each as JSON.
 
 Read from standard input: ``{title: {"files": {name: text}, "ref": FILE:NAME, "train": FILE:NAME or
 null}}``.
@@ -14,7 +14,7 @@ from typing import Any
 
 
 def evaluate(case: Any) -> dict[str, Any]:
-    """The document of one model, or what was said against it."""
+    """The document of one model, or its error."""
     from cog.errors import LoadError
     from cog.internal.contract.exception_text import trace
     from cog.internal.contract.loader import load
@@ -31,7 +31,7 @@ def evaluate(case: Any) -> dict[str, Any]:
 
 
 def alone(case: Any) -> dict[str, Any]:
-    """Evaluate a model in a directory of its own, and forget its modules."""
+    """Evaluate a model in its own directory, and remove its modules from sys.modules."""
     modules, path, here = set(sys.modules), list(sys.path), os.getcwd()
     with tempfile.TemporaryDirectory() as directory:
         for name, text in case["files"].items():

@@ -1,6 +1,6 @@
 """Reads the tables of predictors in this directory.
 
-A case is a title, the lines of the model, and after ``--`` what must come of it::
+A case is a title, the lines of the model, and after ``--`` the expected result::
 
     == a text
     (s: str = "a") -> str
@@ -21,7 +21,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-#: Words that JSON follows; after the others stands plain text.
+#: Words with a JSON value; the others have plain text.
 JSON = {"input", "output", "training-input", "training-output", "components", "shows"}
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -35,7 +35,7 @@ from cog import AsyncConcatenateIterator, BaseModel, BasePredictor, ConcatenateI
 
 
 class Case(NamedTuple):
-    """One model and what is expected of it: words to their values, in order."""
+    """One model and its expected result: words with their values, in order."""
 
     title: str
     files: dict[str, str]
@@ -45,11 +45,11 @@ class Case(NamedTuple):
     expected: list[tuple[str, Any]]
 
     def question(self) -> dict[str, Any]:
-        """What ``bulk.py`` needs to know."""
+        """The question for ``bulk.py``."""
         return {"files": self.files, "ref": self.ref, "train": self.train}
 
     def want(self, word: str) -> Any:
-        """The only value of a word, None without."""
+        """The only value of a word, or None."""
         return next((value for name, value in self.expected if name == word), None)
 
 

@@ -1,4 +1,4 @@
-"""Imports the package in one Python and prints what that brought in, as JSON. Read from standard
+"""Imports the package in one Python and prints the loaded modules as JSON. Read from standard
 input: modules and names.
 """
 
@@ -16,7 +16,7 @@ ALONE = sorted(set(sys.modules) - BEFORE)
 
 
 def outside(names: set[str]) -> list[str]:
-    """Modules that are neither ours nor of the standard library."""
+    """Modules that are neither part of this package nor of the standard library."""
     own = {"cog", "__main__", "__mp_main__"}
     found = []
     for name in names:

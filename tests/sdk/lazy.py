@@ -1,5 +1,5 @@
-"""Uses weights that are known by their URL, each in another way; prints what came of it and what
-should, as JSON.
+"""Uses weights that have a URL, each in another way, and prints the actual and the expected results
+as JSON.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def setup(weights: cog.Path) -> None: ...
 
 
 class Uses:
-    """Each gets weights of its own, and returns what it saw and what it should have seen."""
+    """Each method gets its own weights, and returns the actual and the expected value."""
 
     def str(self, weights: Any, url: str) -> Any:
         return str(weights), url

@@ -1,4 +1,4 @@
-"""Runs methods with declared outputs in one interpreter and prints what would be answered.
+"""Runs methods with declared outputs in one interpreter and prints their answers.
 
 Read from standard input: ``[[annotation, expression], ...]``; printed: the JSON text of each
 output, or ``!`` and the error.
@@ -17,12 +17,12 @@ MODELS = pathlib.Path(__file__).resolve().parents[1] / "models" / "sdk"
 
 HEADER = (MODELS / "returned.py").read_text()
 
-#: What is there only where the model's own requirements are installed.
+#: Names that exist only if the model's requirements are installed.
 RICH = (MODELS / "returned_rich.py").read_text()
 
 
 def answer(directory: str, number: int, annotation: str, expression: str) -> str:
-    """What the runner would write for one method."""
+    """The output that the runner writes for one method."""
     from cog.internal.contract.exception_text import describe
     from cog.internal.contract.loader import load
     from cog.internal.runtime.output import FileTable, encode_output

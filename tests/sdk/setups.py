@@ -1,4 +1,4 @@
-"""Runs ``setup(weights)`` of models in one Python; prints what each got, as JSON."""
+"""Runs ``setup(weights)`` of models in one Python, and prints the weights of each as JSON."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Models that cannot be served are refused when they are loaded, in words that their author can act
-on.
+"""The loader refuses models that cannot be served, with an error that tells their author what to
+do.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CASES = read("bad.txt")
 
 @pytest.fixture(scope="module")
 def refusals() -> dict[str, Any]:
-    """What was said against each model, by version of Python and title."""
+    """The error for each model, by version of Python and title."""
     return ask_all(
         pathlib.Path(__file__).with_name("bulk.py"), {c.title: c.question() for c in CASES}
     )

@@ -37,7 +37,7 @@ NAMES = [
     "streaming",
 ]
 
-#: Where models of every age find things.
+#: Import paths that models of any age use.
 MODULES = {
     "cog.types": "Path File Secret Input URLPath URLFile Weights ConcatenateIterator ExperimentalFeatureWarning get_filename",
     "cog.input": "Input FieldInfo",
@@ -128,7 +128,7 @@ def test_input_returns_a_frozen_dataclass() -> None:
     import cog
 
     assert cog.FieldInfo().default is None
-    assert cog.Input().default is not None, "it is required"
+    assert cog.Input().default is not None, "without a default, an input is required"
     assert dataclasses.is_dataclass(cog.FieldInfo)
     assert cog.Input(default=1, ge=0) == cog.FieldInfo(1, ge=0) != cog.FieldInfo(2, ge=0)
     assert len({cog.Input(default=1), cog.Input(default=1)}) == 1

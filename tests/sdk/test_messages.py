@@ -38,7 +38,7 @@ def test_each_message_is_the_same_as_the_servers(
 
 
 def shown(schemas: dict[str, Any]) -> dict[str, Any]:
-    """The schema of the input x; that of a choice stands in a component."""
+    """The schema of the input x; that of a choice is in a component."""
     x: dict[str, Any] = schemas["Input"]["properties"]["x"]
     return schemas[x["allOf"][0]["$ref"].rpartition("/")[2]] if "allOf" in x else x
 

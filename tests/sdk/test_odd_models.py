@@ -1,4 +1,4 @@
-"""Models that are odd and work are loaded with a warning that names the place, the parameter and
+"""The loader accepts odd models that work, with a warning that names the place, the parameter and
 the remedy.
 """
 
@@ -21,7 +21,7 @@ CASES = read("odd.txt")
 
 @pytest.fixture(scope="module")
 def loaded() -> dict[str, Any]:
-    """What became of each model, by version of Python and title."""
+    """The result of each model, by version of Python and title."""
     return ask_all(
         pathlib.Path(__file__).with_name("bulk.py"), {c.title: c.question() for c in CASES}
     )

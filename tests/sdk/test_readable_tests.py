@@ -1,4 +1,4 @@
-"""Every test can be read: its models are files, and its headings name pages that exist."""
+"""Every test is readable: its models are files, and its headings name pages."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ TESTS = pathlib.Path(__file__).resolve().parents[1]
 #: A model of more lines is a file in tests/models.
 LONGEST = 10
 
-#: A call that turns a model into its async twin by exchanging text.
+#: The replacement text of a call that turns a model into its async twin.
 _TWIN = re.compile(r"\basync def\b|\bawait asyncio\b|\bimport asyncio\b")
 _MODEL = re.compile(r"^\s*(class \w+|(async )?def (predict|run|train|setup)\b)", re.MULTILINE)
 
 
 def flaws(source: str) -> Iterator[str]:
-    """What makes a file hard to read, each with its line."""
+    """The parts of a file that are hard to read, each with its line."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             if len(node.value.strip().splitlines()) > LONGEST and is_model(node.value):
@@ -34,7 +34,9 @@ def flaws(source: str) -> Iterator[str]:
 
 
 def is_model(text: str) -> bool:
-    """Whether a string is Python that Coggo could load; newer syntax than 3.9 has no file here."""
+    """Whether a string is a model that could be a file here, which needs the syntax of
+    Python 3.9.
+    """
     if not _MODEL.search(text):
         return False
     try:

@@ -1,5 +1,5 @@
-"""Declared and returned values: lossless numbers are converted, all other mismatches fail with
-their place.
+"""Returned values and declared types: numbers are converted if nothing is lost, and any other
+mismatch fails with its place.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(300)
 
 SCRIPT = pathlib.Path(__file__).with_name("returned.py")
 
-#: Annotation, what is returned, and the JSON text of the answer, or ``!`` and words of the error.
+#: Annotation, returned value, and the JSON text of the answer, or ``!`` and words of the error.
 ROWS = [
     ("str", "'a'", '"a"'),
     ("str", "''", '""'),
@@ -233,7 +233,7 @@ def answers() -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 def rich_answers() -> list[str]:
-    """The answers where numpy and pydantic are there."""
+    """The answers in the interpreter with numpy and pydantic."""
     answers: list[str] = ask_all(
         SCRIPT, [r[:2] for r in RICH_ROWS], "rich", pythons={"": sys.executable}
     )[""]

@@ -1,5 +1,5 @@
-"""Models and the Input and Output that their OpenAPI documents must show, the same on every Python
-that is installed.
+"""Models, and the Input and Output of their OpenAPI documents, which are the same on every
+installed Python.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PYDANTIC = read("schemas/pydantic.txt")
 
 
 def ask(cases: list[Case], **options: Any) -> dict[str, Any]:
-    """What became of each model, by version of Python and title."""
+    """The result of each model, by version of Python and title."""
     return ask_all(
         pathlib.Path(__file__).with_name("bulk.py"),
         {c.title: c.question() for c in cases},

@@ -1,4 +1,4 @@
-"""Each trap of reading annotations at run time, on every Python that is installed."""
+"""Each trap of reading annotations at run time, on every installed Python."""
 
 from __future__ import annotations
 

@@ -15,8 +15,7 @@ pytestmark = pytest.mark.timeout(300)
 
 URL = "data:text/plain,remote"
 
-#: The parameter, $COG_WEIGHTS, whether ./weights is there; the type and the contents that setup
-#: gets.
+#: The parameter, $COG_WEIGHTS, whether ./weights exists; the type and the contents that setup gets.
 ROWS = [
     ("weights: str", URL, True, "str", None),
     ("weights: Path", URL, True, "URLPath", "remote"),
@@ -37,7 +36,7 @@ ROWS = [
 
 LAZY = pathlib.Path(__file__).with_name("lazy.py")
 
-#: What is asked of weights without the file.
+#: Uses of weights that do not need the file.
 OF_URL = [
     "str",
     "format",
@@ -62,7 +61,7 @@ def uses() -> list[str]:
 def test_weights_of_a_url_are_fetched_once_when_they_are_first_read(
     store: Store, uses: list[str]
 ) -> None:
-    """By each way to read a file, on each Python; and not by what only asks for the URL."""
+    """By each way to read a file, on each Python, and not by those that need only the URL."""
     for version in every():
         for use in uses:
             store.add(f"/{version}/{use}/my%20weights.tar", b"remote")

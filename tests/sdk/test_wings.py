@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 PYTHON = pathlib.Path(__file__).parents[2] / "python"
 
-#: Who imports whom. Below ``cog.internal`` every arrow points down this list; ``cog`` stands for
-#: the public modules, which import the private ones only when they are used.
+#: The allowed imports. Below ``cog.internal`` every arrow points down this list. ``cog`` stands for
+#: the public modules, which import the private ones only when needed.
 ALLOWED = {
     "file_runner": {"runtime", "contract", "wire", "pristine", "cog"},
     "runtime": {"contract", "wire", "pristine", "cog"},
@@ -26,7 +26,7 @@ PUBLIC = {
     "file_runner": {"cog", "cog.errors"},
 }
 
-#: Modules of one file each.
+#: Modules with a single file.
 MODULES = {
     ".".join(path.relative_to(PYTHON).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted((PYTHON / "cog").rglob("*.py"))
@@ -39,7 +39,7 @@ def wing(module: str) -> str:
 
 
 def targets(node: ast.AST) -> Iterator[str]:
-    """The modules of ours that an import statement names."""
+    """The modules of this package that an import statement names."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names if alias.name in MODULES)
     elif isinstance(node, ast.ImportFrom) and node.module in MODULES:

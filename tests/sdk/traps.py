@@ -1,5 +1,5 @@
-"""The traps for a package that reads annotations at run time without any library. Run in each
-Python; prints what became of each function as JSON.
+"""The traps for a package that reads annotations at run time without any library. Runs in each
+Python, and prints the result of each function as JSON.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ HEADER = "from typing import *\nimport cog\nfrom cog import *\n"
 def load(
     source: str, name: str = "predict.py:Predictor", header: str = HEADER, **files: str
 ) -> Any:
-    """The loaded model of a source in a fresh directory, which becomes the current one."""
+    """Load a model from its source in a fresh directory, which becomes the current one."""
     from cog.internal.contract.loader import load as load_model
 
     directory = tempfile.mkdtemp(dir=os.environ["TRAPS"])

@@ -28,8 +28,8 @@ type Entry struct {
 	start       string // in clock ticks since boot: two processes with one id differ in it
 }
 
-// Of returns the mark of everything that any server on directory dir has started; empty if the
-// directory does not exist. The mark is made of device and inode, not of the path, because
+// Of returns the mark of everything that any server on directory dir has started, "" if the
+// directory does not exist. The mark consists of device and inode, not of the path, because
 // containers can have different directories at the same path.
 func Of(dir string) Mark {
 	info, err := os.Stat(dir)
@@ -43,7 +43,7 @@ func Of(dir string) Mark {
 	return Mark(fmt.Sprintf("COGGO_SPOOL=%x-%x/", stat.Dev, stat.Ino))
 }
 
-// Own returns the mark of dir for this server, from which it makes those of its runners.
+// Own returns the mark of dir for this server. The marks of its runners begin with it.
 func Own(dir string) Mark {
 	of := Of(dir)
 	if of == "" {
@@ -59,7 +59,7 @@ func (m Mark) Runner(n int64) Mark { return m + Mark(strconv.FormatInt(n, 10)) +
 const runnerBits = 30
 
 // number returns the mark of a runner as a number, and that of a directory as the upper bits of
-// such. Bit 62 tells it from a limit that somebody has set: those are not as high.
+// one. Bit 62 tells it from a limit that somebody has set, because such limits are lower.
 func (m Mark) number() uint64 {
 	dir, runner, _ := strings.Cut(string(m), "/")
 	number := 1<<62 | uint64(hash(dir))<<runnerBits

@@ -2,13 +2,13 @@
 
 package orphan
 
-// Adopt does nothing: there are no subreapers here.
+// Adopt does nothing, because only Linux has subreapers.
 func Adopt() {}
 
-// Bequeath does nothing: there is no limit here that could be looked at.
+// Bequeath does nothing, because List could not see a limit.
 func Bequeath(Mark) (undo func()) { return func() {} }
 
-// List shows nothing: there is no /proc here.
+// List returns nothing, because only Linux has this /proc.
 func List() []Entry { return nil }
 
 func (Entry) has(Mark) bool { return false }

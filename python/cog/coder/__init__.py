@@ -1,7 +1,8 @@
-"""Converters of an earlier runtime for types that it did not know.
+"""`Coder`, by which earlier releases of Cog converted types that they did not know.
 
-Dataclasses, sets, objects and pydantic models need none here. The class and the modules stay
-importable, so that models which define or register a coder load; a registered coder is not asked.
+Here dataclasses, sets, objects and pydantic models do not need a coder. The class and its modules
+are kept, so that models that define or register a coder can be loaded. A registered coder is never
+called.
 """
 
 from __future__ import annotations
@@ -10,28 +11,28 @@ from typing import Any
 
 
 class Coder:
-    """Base of a converter between a Python type and JSON."""
+    """The base class of converters between a Python type and JSON."""
 
     @staticmethod
     def register(coder: Any) -> None:
-        """Accepted; the built-in conversions do the work."""
+        """Do nothing, because the built-in conversions do the work."""
 
     @staticmethod
     def lookup(type_: Any) -> Any | None:
-        """No coder is ever needed."""
+        """Return None, because types do not need a coder."""
         return None
 
     @staticmethod
     def factory(type_: Any) -> Any | None:
-        """Overridden by coders: a coder for the type, or None."""
+        """Return a coder for the type, or None. Coders override it."""
         return None
 
     def encode(self, value: Any) -> dict[str, Any]:
-        """Overridden by coders: the JSON object for a value."""
+        """Return the JSON object for a value. Coders override it."""
         raise NotImplementedError
 
     def decode(self, value: dict[str, Any]) -> Any:
-        """Overridden by coders: the value for a JSON object."""
+        """Return the value for a JSON object. Coders override it."""
         raise NotImplementedError
 
 

@@ -1,4 +1,4 @@
-"""Kept for models that import it; the conversion is built in."""
+"""Kept for models that import it, because the conversion is built in."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from cog.coder import Coder
 
 
 class DataclassCoder(Coder):
-    """Does nothing of its own, see `cog.coder`."""
+    """Does nothing, see `cog.coder`."""
 
 
 __all__ = ["DataclassCoder"]

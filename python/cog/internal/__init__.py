@@ -1,8 +1,9 @@
-"""What is no API.
+"""Private implementation; not part of the public API.
 
-Started by ``python3 -m`` in the directory of a model: Python looks there first then, and a file of
-the model called ``json.py`` would be taken for the standard module. It is left out until the model
-is imported, see `cog.internal.contract.search`.
+The server starts the runner by ``python3 -m`` in the directory of the model. Python then searches
+that directory first, so a file of the model called ``json.py`` would replace the standard module.
+Therefore this package removes the directory from ``sys.path`` until the model is imported, see
+`cog.internal.contract.search`.
 """
 
 import os

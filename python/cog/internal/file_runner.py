@@ -1,16 +1,18 @@
 """The runner process: loads a model, sets it up, and runs the predictions that arrive as files.
 
-Started by the server as ``python3 -m cog.internal.file_runner``; docs/protocol.md says what the two
-exchange.
+The server starts it as ``python3 -m cog.internal.file_runner``. docs/protocol.md specifies the
+files that the two exchange.
 """
 
 from __future__ import annotations
 
 import sys
 
-if sys.version_info < (3, 9):  # noqa: UP036  before an import that an older one can't read
+# Checked before the imports, because an older Python cannot compile the modules below.
+if sys.version_info < (3, 9):  # noqa: UP036
     sys.exit(
-        f"this is Python {sys.version_info[0]}.{sys.version_info[1]}, it must be 3.9 or newer: name another with --python"
+        f"this is Python {sys.version_info[0]}.{sys.version_info[1]}, it must be 3.9 or newer:"
+        " name another with --python"
     )
 
 from typing import Any
@@ -28,37 +30,36 @@ from cog.internal.wire.spool import Spool, timestamp
 
 _USAGE = (
     "usage: python3 -m cog.internal.file_runner --working-dir DIR --predict FILE:NAME"
-    " [--named predict|run] [--train FILE:NAME] [--max-concurrency N] [--busy-poll SECONDS] [--checking yes]"
+    " [--named predict|run] [--train FILE:NAME] [--max-concurrency N] [--busy-poll SECONDS]"
+    " [--checking yes]"
 )
 
-#: Exit status of a runner that can't write its answers.
+#: Exit status of a runner that cannot write its answers.
 UNWRITABLE = 74
 
 
 def main(argv: list[str]) -> int:
-    """Live from start to stop; returns the exit status."""
+    """Run the process from start to stop, and return its exit status."""
     options = parse(argv)
-    sys.argv = [
-        os.path.abspath(options["predict"].rpartition(":")[0])
-    ]  # as a script has it: the model may parse it
+    # The model may parse sys.argv, so it looks like that of a script.
+    sys.argv = [os.path.abspath(options["predict"].rpartition(":")[0])]
     server = os.getppid()
     follow_parent(server)
     spool = Spool(os.path.abspath(options["working-dir"]), server)
     try:
         return live(options, spool)
-    except OSError as error:  # of the working directory: the model's own are answers
+    except OSError as error:  # from the working directory: errors of the model become answers
         os.write(2, f"the working directory can't be used: {error}\n".encode())
         return UNWRITABLE
 
 
 def live(options: dict[str, str], spool: Spool) -> int:
-    """Set the model up and take requests until the server says stop."""
-    streams = Streams(
-        spool.logs
-    )  # before the model is imported, because loggers keep the stream that they find there
+    """Set the model up, and take requests until the server says stop."""
+    # Before the import of the model, because its loggers keep the stream that they find then.
+    streams = Streams(spool.logs)
     follow_threads()
-    names = watch(spool.path)  # before anything is announced: no request can come unseen
-    doorbell = Doorbell()  # from now on the signal is harmless
+    names = watch(spool.path)  # before the first announcement, so that it sees every request
+    doorbell = Doorbell()  # from now on SIGUSR1 does not kill the process
     setup = Setup(spool, streams)
     model = setup.run(options)
     spool.look_here()
@@ -83,7 +84,9 @@ def live(options: dict[str, str], spool: Spool) -> int:
 
 
 def parse(argv: list[str]) -> dict[str, str]:
-    """The options, without argparse, which costs several milliseconds of each cold start."""
+    """Return the options by name. Does not use argparse, whose import takes several milliseconds of
+    each cold start.
+    """
     options = dict(zip(argv[::2], argv[1::2]))
     known = {word.strip("[") for word in _USAGE.split() if word.strip("[").startswith("--")}
     if len(argv) % 2 or not {"--working-dir", "--predict"} <= set(options) <= known:
@@ -92,17 +95,17 @@ def parse(argv: list[str]) -> dict[str, str]:
 
 
 def follow_parent(server: int) -> None:
-    """Die when the server dies, however it dies."""
+    """Let this process die when the server dies, however that dies."""
     try:
         libc.die_with_parent()
     except (OSError, AttributeError):
         watch_parent(server)
     if os.getppid() != server:
-        sys.exit("the server is gone")
+        sys.exit("the server has exited")
 
 
 def watch_parent(server: int) -> None:
-    """Look for the parent once a second, where the kernel has no signal for its death."""
+    """Check once a second whether the parent lives, where the kernel cannot signal its death."""
     import threading
     import time
 
@@ -117,23 +120,23 @@ def watch_parent(server: int) -> None:
 
 
 class Setup:
-    """Loads the model and runs its ``setup()``, and writes down how that went."""
+    """Loads the model, runs its ``setup()``, and writes the result of both."""
 
     def __init__(self, spool: Spool, streams: Streams) -> None:
         self._spool = spool
         self._streams = streams
         self._started = timestamp()
-        self._warnings: list[str] = []  # what is odd in the model but works
-        self.loop: Any | None = None  # of an async model
+        self._warnings: list[str] = []  # oddities of the model that still work
+        self.loop: Any | None = None  # the loop of an async model
 
     def run(self, options: dict[str, str]) -> Any | None:
-        """The model, ready for predictions; None when it failed."""
+        """Return the model, ready for predictions, or None if loading or setup has failed."""
         model = None
         try:
             model = self._load(options)
             self._spool.put_schema(model.openapi())
             self._setup(model)
-        except BaseException as error:  # sys.exit() in a setup is a failed setup too
+        except BaseException as error:  # even sys.exit() in a setup is a failed setup
             if self._spool.forked:
                 leave_fork(error)
             self._failed(model, error)
@@ -143,10 +146,8 @@ class Setup:
 
     def _setup(self, model: Any) -> None:
         if model.mode == "async":
-            from cog.internal.runtime.async_runner import (
-                new_loop,
-                run_setup,
-            )  # asyncio costs more than everything else together
+            # Local, because importing asyncio takes longer than all other imports together.
+            from cog.internal.runtime.async_runner import new_loop, run_setup
 
             self.loop = new_loop()
             run_setup(self.loop, model.setup)
@@ -220,7 +221,7 @@ class Setup:
 
 
 def _stage(error: BaseException) -> str:
-    """What failed, where a model could not be loaded."""
+    """Return the stage in which loading the model failed."""
     from cog.errors import LoadError
 
     if is_a(error, LoadError):

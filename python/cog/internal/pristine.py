@@ -1,8 +1,8 @@
 """Copies of the standard modules and the builtins that the runner uses, made before it imports the
 model.
 
-A model may replace ``os.rename``, ``json.dumps`` or ``len``: many test helpers and some libraries
-do. It must not break its runner by that, so the runner's modules import their names from here::
+A model may replace ``os.rename``, ``json.dumps`` or ``len``, as many test helpers and some
+libraries do. Because that must not break the runner, its modules import these names from here::
 
     from cog.internal.pristine import builtins as __builtins__  # noqa: F401
     from cog.internal.pristine import os, time

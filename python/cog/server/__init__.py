@@ -1,3 +1,4 @@
-"""What earlier releases had here, and the command ``python3 -m cog.server.http``."""
+"""Modules that earlier releases of Cog had here, and the command ``python3 -m cog.server.http``."""
 
-from cog import internal as internal  # before anything that a file of the model could stand in for
+# Imported before any module that a file of the model could replace.
+from cog import internal as internal

@@ -1,4 +1,4 @@
-"""Where earlier releases kept `CancelationException`."""
+"""`CancelationException`, in the module in which earlier releases of Cog had it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starts the server: ``python3 -m cog.server.http``, the command of an image that was built for
+"""Starts the server. ``python3 -m cog.server.http`` is the command of images that were built for
 Cog.
 """
 
@@ -10,7 +10,7 @@ from typing import NoReturn
 
 
 def find_server() -> str | None:
-    """The ``coggo-server`` of this checkout or installation."""
+    """Return the path of the ``coggo-server`` of this checkout or installation, or None."""
     import shutil
 
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -23,7 +23,9 @@ def find_server() -> str | None:
 
 
 def become(argv: list[str]) -> NoReturn:
-    """Replace this process by the server's binary."""
+    """Replace this process with the server's binary. Exits with a message if it is not
+    installed.
+    """
     server = find_server()
     if server is None:
         sys.exit(
@@ -33,8 +35,8 @@ def become(argv: list[str]) -> NoReturn:
 
 
 def main(argv: list[str]) -> NoReturn:
-    """Serve the model of the current directory. The flags include Cog's; the interpreter is this
-    one.
+    """Serve the model of the current directory, in this Python. Takes the server's flags, which
+    include Cog's.
     """
     words = ["--version" if word == "-v" else word for word in argv]
     become(["--python", sys.executable, *words])

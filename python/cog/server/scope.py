@@ -1,4 +1,4 @@
-"""Where earlier releases kept the scope."""
+"""`Scope` and `current_scope`, in the module in which earlier releases of Cog had them."""
 
 from __future__ import annotations
 

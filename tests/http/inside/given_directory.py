@@ -1,4 +1,4 @@
-"""Run by test_given_directory.py, where mounts can be made that nobody else sees."""
+"""Run by test_given_directory.py in namespaces, so that its mounts are invisible to others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run by test_kubernetes.py, where /run is a file system of its own."""
+"""Run by test_kubernetes.py in namespaces, where /run is a separate file system."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def test_the_ready_file_appears_after_setup_and_is_removed_with_the_server(serve
     READY.touch()  # of an earlier server in the same container
     made = server(INSIDE)
     for _ in range(20):
-        assert made.health()["status"] == "STARTING" and not READY.exists(), "told too early"
+        assert made.health()["status"] == "STARTING" and not READY.exists(), (
+            "the file appeared too early"
+        )
     (tmp_path / "go").touch()
     until("the file is there, though nobody asks for the health", READY.exists)
     assert made.health()["status"] == "READY"

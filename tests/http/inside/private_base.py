@@ -1,4 +1,4 @@
-"""Run by test_durable_by_default.py, where /dev/shm is a file system of its own."""
+"""Run by test_durable_by_default.py in namespaces, where /dev/shm is a separate file system."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_base_directory_replaced_while_the_server_runs_is_no_longer_used(serve
 
 
 def test_leftover_links_are_not_swept(serve):
-    """What looks like the directory of a server that was killed may be another's trap."""
+    """A link that looks like the directory of a killed server may be a trap of another user."""
     target = SHM / "target"
     target.mkdir()
     for name in ("ephemeral", "lock"):

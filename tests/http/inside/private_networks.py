@@ -1,4 +1,4 @@
-"""Run by test_private_networks.py, where the machine has a public address of its own."""
+"""Run by test_private_networks.py in namespaces, where the machine has a public address."""
 
 from __future__ import annotations
 

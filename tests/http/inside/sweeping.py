@@ -1,5 +1,5 @@
-"""Run by test_durable_by_default.py, where /dev/shm is a file system of its own, and no other
-server of the machine sweeps it.
+"""Run by test_durable_by_default.py in namespaces, where /dev/shm is a separate file system that no
+other server sweeps.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def machine():
 
 @pytest.mark.parametrize("who", ["serve", "predict", "check"])
 def test_directories_of_a_stopped_server_are_not_swept(start, tmp_path, who):
-    """Neither its own directory nor one that an operator has chosen, whatever that is called."""
+    """Neither the default directory nor one that an operator chose, whatever its name."""
     flags = (("--port", "5000"), ("--working-dir", str(CHOSEN)))
     for some in flags:
         server = start(MODEL, *some, model_dir=tmp_path)

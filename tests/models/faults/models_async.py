@@ -25,7 +25,7 @@ def brief():
     os.wait()
 
 
-DEEDS = {
+ACTIONS = {
     "kill": lambda: os.kill(os.getpid(), 9),
     "term": lambda: os.kill(os.getpid(), 15),
     "segfault": lambda: ctypes.string_at(0),
@@ -52,15 +52,15 @@ DEEDS = {
 class Predictor(BasePredictor):
     def setup(self):
         if os.environ.get("IN_SETUP"):
-            DEEDS[os.environ["IN_SETUP"]]()
+            ACTIONS[os.environ["IN_SETUP"]]()
 
     async def predict(
-        self, deed: str = "", gate: str = "", s: float = 0, n: int = 0
+        self, action: str = "", gate: str = "", s: float = 0, n: int = 0
     ) -> AsyncIterator[str]:
         print("line", n, flush=True)
         yield f"part {n}"
-        for one in filter(None, deed.split(",")):
-            DEEDS[one]()
+        for one in filter(None, action.split(",")):
+            ACTIONS[one]()
         end = time.monotonic() + s
         while gate and not os.path.exists(gate) or time.monotonic() < end:
             await asyncio.sleep(0.01)

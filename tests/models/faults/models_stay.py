@@ -25,7 +25,7 @@ def brief():
     os.wait()
 
 
-DEEDS = {
+ACTIONS = {
     "kill": lambda: os.kill(os.getpid(), 9),
     "term": lambda: os.kill(os.getpid(), 15),
     "segfault": lambda: ctypes.string_at(0),
@@ -52,16 +52,16 @@ DEEDS = {
 class Predictor(BasePredictor):
     def setup(self):
         if os.environ.get("IN_SETUP"):
-            DEEDS[os.environ["IN_SETUP"]]()
+            ACTIONS[os.environ["IN_SETUP"]]()
 
     async def predict(
-        self, deed: str = "", gate: str = "", s: float = 0, n: int = 0
+        self, action: str = "", gate: str = "", s: float = 0, n: int = 0
     ) -> AsyncIterator[str]:
         print("line", n, flush=True)
         yield f"part {n}"
-        for one in filter(DEEDS.get, deed.split(",")):
-            DEEDS[one]()
-        while deed == "stay":
+        for one in filter(ACTIONS.get, action.split(",")):
+            ACTIONS[one]()
+        while action == "stay":
             try:
                 await asyncio.sleep(0.01)
             except asyncio.CancelledError:

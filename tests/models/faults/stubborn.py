@@ -26,34 +26,34 @@ def sleep_on():
             pass
 
 
-def act(deed):
+def act(action):
     print("begun", flush=True)
-    if deed == "swallow":
+    if action == "swallow":
         sleep_on()
-    if deed == "hold the gil":
+    if action == "hold the gil":
         hold_the_gil(60)
-    if deed == "hold the gil for ten seconds":
+    if action == "hold the gil for ten seconds":
         hold_the_gil(10)
-    if deed == "stop":
+    if action == "stop":
         os.kill(os.getpid(), signal.SIGSTOP)
-    if deed == "stop the group":
+    if action == "stop the group":
         os.killpg(0, signal.SIGSTOP)
-    if deed == "every signal":
+    if action == "every signal":
         handle_every_signal()
         time.sleep(60)
-    if deed == "block signals":
+    if action == "block signals":
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         sleep_on()
-    if deed == "deadlock":
+    if action == "deadlock":
         lock = threading.Lock()
         lock.acquire()
         lock.acquire()
-    if deed == "raise in finally":
+    if action == "raise in finally":
         try:
             time.sleep(60)
         finally:
             raise ValueError("in finally")
-    if deed == "wait in finally":
+    if action == "wait in finally":
         try:
             time.sleep(60)
         finally:
@@ -62,5 +62,5 @@ def act(deed):
 
 
 class Predictor(BasePredictor):
-    def predict(self, deed: str = "") -> str:
-        return act(deed)
+    def predict(self, action: str = "") -> str:
+        return act(action)

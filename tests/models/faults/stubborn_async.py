@@ -26,34 +26,34 @@ def sleep_on():
             pass
 
 
-def act(deed):
+def act(action):
     print("begun", flush=True)
-    if deed == "swallow":
+    if action == "swallow":
         sleep_on()
-    if deed == "hold the gil":
+    if action == "hold the gil":
         hold_the_gil(60)
-    if deed == "hold the gil for ten seconds":
+    if action == "hold the gil for ten seconds":
         hold_the_gil(10)
-    if deed == "stop":
+    if action == "stop":
         os.kill(os.getpid(), signal.SIGSTOP)
-    if deed == "stop the group":
+    if action == "stop the group":
         os.killpg(0, signal.SIGSTOP)
-    if deed == "every signal":
+    if action == "every signal":
         handle_every_signal()
         time.sleep(60)
-    if deed == "block signals":
+    if action == "block signals":
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         sleep_on()
-    if deed == "deadlock":
+    if action == "deadlock":
         lock = threading.Lock()
         lock.acquire()
         lock.acquire()
-    if deed == "raise in finally":
+    if action == "raise in finally":
         try:
             time.sleep(60)
         finally:
             raise ValueError("in finally")
-    if deed == "wait in finally":
+    if action == "wait in finally":
         try:
             time.sleep(60)
         finally:
@@ -70,30 +70,30 @@ async def swallow_on():
 
 
 class Predictor(BasePredictor):
-    async def predict(self, deed: str = "") -> str:
-        if deed == "swallow":
+    async def predict(self, action: str = "") -> str:
+        if action == "swallow":
             print("begun", flush=True)
             await swallow_on()
-        if deed == "swallow and return":
+        if action == "swallow and return":
             print("begun", flush=True)
             try:
                 await asyncio.sleep(60)
             except asyncio.CancelledError:
                 return "after all"
-        if deed == "raise in finally":
+        if action == "raise in finally":
             print("begun", flush=True)
             try:
                 await asyncio.sleep(60)
             finally:
                 raise ValueError("in finally")
-        if deed == "block the loop":
+        if action == "block the loop":
             print("begun", flush=True)
             time.sleep(60)
-        if deed == "never awaited":
+        if action == "never awaited":
             self.task = asyncio.ensure_future(asyncio.sleep(60))
             asyncio.sleep(1)
             return "done"
-        if deed == "task that fails":
+        if action == "task that fails":
 
             async def fail():
                 raise ValueError("nobody looks")
@@ -101,23 +101,23 @@ class Predictor(BasePredictor):
             self.task = asyncio.ensure_future(fail())
             await asyncio.sleep(0)
             return "done"
-        if deed == "cancel all tasks":
+        if action == "cancel all tasks":
             for task in asyncio.all_tasks():
                 task.cancel()
             await asyncio.sleep(60)
-        if deed == "cancel itself":
+        if action == "cancel itself":
             asyncio.current_task().cancel()
             await asyncio.sleep(60)
-        if deed == "stop the loop":
+        if action == "stop the loop":
             asyncio.get_running_loop().stop()
             await asyncio.sleep(0.01)
             return "done"
-        if deed == "close the loop":
+        if action == "close the loop":
             asyncio.get_running_loop().close()
-        if deed == "no loop":
+        if action == "no loop":
             asyncio.set_event_loop(None)
             return "done"
-        if deed == "exit in a task":
+        if action == "exit in a task":
 
             async def leave():
                 raise SystemExit(3)
@@ -125,10 +125,10 @@ class Predictor(BasePredictor):
             asyncio.ensure_future(leave())
             await asyncio.sleep(0.01)
             return "done"
-        if deed == "debug":
+        if action == "debug":
             asyncio.get_running_loop().set_debug(True)
             return "done"
-        if deed == "many tasks":
+        if action == "many tasks":
             self.tasks = [asyncio.ensure_future(asyncio.sleep(60)) for _ in range(1_000)]
             return "done"
-        return act(deed)
+        return act(action)

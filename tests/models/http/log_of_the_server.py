@@ -3,18 +3,18 @@ from cog import BasePredictor
 
 
 class Predictor(BasePredictor):
-    def predict(self, deed: str = "", s: float = 0) -> str:
-        if deed == "raise":
+    def predict(self, action: str = "", s: float = 0) -> str:
+        if action == "raise":
             raise ValueError("boom")
-        if deed == "long":
+        if action == "long":
             raise ValueError("é" * 5000)
-        if deed == "die":
+        if action == "die":
             os.kill(os.getpid(), 9)
-        if deed == "exit":
+        if action == "exit":
             os._exit(7)
-        if deed == "stubborn":
+        if action == "stubborn":
             signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.Signals))
-            print("heeds nothing", flush=True)
+            print("ignores cancels", flush=True)
         time.sleep(s)
         return "done"
 

@@ -2,13 +2,13 @@ import asyncio, os, time
 
 
 class Predictor:
-    async def predict(self, deed: str = "", s: float = 0) -> str:
-        if deed == "raise":
+    async def predict(self, action: str = "", s: float = 0) -> str:
+        if action == "raise":
             raise ValueError("boom")
-        if deed == "die":
+        if action == "die":
             os.kill(os.getpid(), 9)
-        if deed == "stubborn":
-            print("heeds nothing", flush=True)
+        if action == "stubborn":
+            print("ignores cancels", flush=True)
             try:
                 await asyncio.sleep(s)
             except asyncio.CancelledError:

@@ -1,1 +1,1 @@
-"""What a model declares, and how values are checked against it: types, inputs, outputs, OpenAPI."""
+"""The contract of a model: its types, inputs and outputs, the checks of values, and OpenAPI."""

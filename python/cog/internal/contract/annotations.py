@@ -1,7 +1,10 @@
-"""Finds out what an annotation means: at run time, on every Python from 3.9 on.
+"""Finds the types that annotations mean, at run time and on Python 3.9 and later.
 
-``typing.get_type_hints`` does not serve: on 3.9 and 3.10 it makes ``x: int = None`` optional, it
-fails as a whole when one name is missing, and it can't evaluate ``"int | None"`` on 3.9.
+``typing.get_type_hints`` cannot be used, for three reasons:
+
+- On 3.9 and 3.10 it makes ``x: int = None`` optional.
+- It fails as a whole if one name is missing.
+- On 3.9 it cannot evaluate ``"int | None"``.
 """
 
 from __future__ import annotations
@@ -17,22 +20,24 @@ _UNION = "__cog_union__"
 
 
 class Unresolved(Exception):
-    """An annotation names something that is not there."""
+    """An annotation uses a name that does not exist."""
 
 
 def raw(target: Any) -> dict[str, Any]:
-    """The annotations of a function or class as they were written; strings stay strings."""
+    """Return the annotations of a function or class as they were written. Strings stay strings."""
     if sys.version_info >= (3, 14):
-        import annotationlib  # evaluates lazily: a name that only a type checker knows must not fail the others
+        # Evaluates each one by itself, so that a name that only a type checker knows does not make
+        # the others fail.
+        import annotationlib
 
         return dict(annotationlib.get_annotations(target, format=annotationlib.Format.FORWARDREF))
-    if isinstance(target, type):  # of the class itself: getattr would find those of a base
+    if isinstance(target, type):  # not by getattr, which would find those of a base class
         return dict(vars(target).get("__annotations__") or {})
     return dict(getattr(target, "__annotations__", None) or {})
 
 
 def resolve(annotation: Any, scope: Mapping[str, Any]) -> Any:
-    """The type that an annotation means, with quoted names looked up in ``scope``. Raises
+    """Return the type that an annotation means, with quoted names looked up in ``scope``. Raises
     Unresolved.
     """
     if annotation is None:
@@ -41,7 +46,7 @@ def resolve(annotation: Any, scope: Mapping[str, Any]) -> Any:
         annotation = annotation.__forward_arg__
     if not isinstance(annotation, str):
         return annotation
-    import ast  # only quoted and postponed annotations need it
+    import ast  # local, because only quoted and postponed annotations need it
 
     try:
         tree = ast.parse(annotation.strip(), mode="eval")
@@ -49,7 +54,8 @@ def resolve(annotation: Any, scope: Mapping[str, Any]) -> Any:
         raise Unresolved(f"{annotation!r} is not a type: {error.msg}") from None
     code = compile(ast.fix_missing_locations(_union_rewriter().visit(tree)), "<annotation>", "eval")
     try:
-        value = eval(code, {**vars(typing), **scope, _UNION: _union})  # noqa: S307 - the author's own annotation
+        # The annotation is the author's own code, so evaluating it is safe.
+        value = eval(code, {**vars(typing), **scope, _UNION: _union})  # noqa: S307
     except Exception as error:
         raise Unresolved(f"{annotation!r} cannot be resolved: {error}") from None
     return (
@@ -60,7 +66,7 @@ def resolve(annotation: Any, scope: Mapping[str, Any]) -> Any:
 
 
 def _union(left: Any, right: Any) -> Any:
-    """``left | right``, which 3.9 does not have."""
+    """Return ``left | right``, which Python 3.9 cannot evaluate."""
     return Union[left, right]
 
 
@@ -75,7 +81,7 @@ def _union_rewriter() -> Any:
             return ast.Call(ast.Name(_UNION, ast.Load()), [node.left, node.right], [])
 
         def visit_Subscript(self, node: ast.Subscript) -> ast.AST:  # noqa: N802
-            # The values of a Literal are no types.
+            # The values of a Literal are not types.
             if getattr(node.value, "id", getattr(node.value, "attr", "")) != "Literal":
                 self.generic_visit(node)
             return node
@@ -84,7 +90,7 @@ def _union_rewriter() -> Any:
 
 
 def members(annotation: Any) -> tuple[Any, ...]:
-    """The members of a Union in either spelling; empty for any other type."""
+    """Return the members of a Union in either spelling, or () for any other type."""
     origin = typing.get_origin(annotation)
     if origin is Union or (
         sys.version_info >= (3, 10) and type(annotation).__name__ in ("UnionType", "Union")
@@ -94,7 +100,7 @@ def members(annotation: Any) -> tuple[Any, ...]:
 
 
 def strip(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
-    """The type inside ``Annotated`` and ``Final``-like wrappers, and what else was said there."""
+    """Return the type inside ``Annotated``, and the marks after it."""
     said: tuple[Any, ...] = ()
     while hasattr(annotation, "__metadata__"):
         said += tuple(annotation.__metadata__)
@@ -103,13 +109,13 @@ def strip(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
 
 
 def stands_for(annotation: Any) -> tuple[Any, Any] | None:
-    """The name and the type behind it, for ``type X = …``, for ``X[int]`` where that is generic,
-    and for a NewType; None for anything else. Raises Unresolved.
+    """Return the name and its type, for ``type X = …``, for ``X[int]`` of a generic X, and for a
+    NewType. Returns None for anything else. Raises Unresolved.
     """
     if hasattr(annotation, "__supertype__"):
         return annotation, annotation.__supertype__
     name = typing.get_origin(annotation) or annotation
-    if type(name).__name__ != "TypeAliasType":  # of typing from 3.12 on, else of typing_extensions
+    if type(name).__name__ != "TypeAliasType":  # in typing since 3.12, before in typing_extensions
         return None
     try:
         value = name.__value__
@@ -123,7 +129,7 @@ def stands_for(annotation: Any) -> tuple[Any, Any] | None:
 
 
 def show(annotation: Any) -> str:
-    """The annotation as its author would write it."""
+    """Return the annotation as its author would write it."""
     if isinstance(annotation, type) and not typing.get_args(annotation):
         return annotation.__name__
     return str(annotation).replace("typing.", "")

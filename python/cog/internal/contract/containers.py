@@ -1,4 +1,4 @@
-"""The types that hold others: lists, objects, and what may be null."""
+"""Kinds that contain others: lists, objects and nullable values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 
 
 def _plural(text: str) -> str:
-    """The words for several values of a kind that is described as ``a string`` or the like."""
+    """Return the plural of the description of a kind, such as ``a string``."""
     article, _, noun = text.partition(" ")
     if article not in ("a", "an"):
         return f"items ({text})"
@@ -18,7 +18,7 @@ def _plural(text: str) -> str:
 
 
 class ListOf(Kind):
-    """A list; ``unique`` marks a set in the schema."""
+    """A list. ``unique`` marks a set in the schema."""
 
     def __init__(self, item: Kind, unique: bool = False) -> None:
         self.item = item
@@ -65,7 +65,7 @@ class ListOf(Kind):
 
 
 def each(values: Any, f: Callable[[int, Any], Any]) -> list[Any]:
-    """A list with ``f`` of every item; a Mismatch names the item."""
+    """Return a list with ``f`` of every item. A Mismatch names the item."""
     out = []
     for i, item in enumerate(values):
         try:
@@ -76,7 +76,9 @@ def each(values: Any, f: Callable[[int, Any], Any]) -> list[Any]:
 
 
 class DictOf(Kind):
-    """An object with any keys. ``value`` is None if the annotation does not say what it holds."""
+    """An object with any keys. ``value`` is None if the annotation does not name the type of its
+    values.
+    """
 
     text = "an object"
 
@@ -133,7 +135,7 @@ def _every(values: Mapping[str, Any], f: Callable[[str, Any], Any]) -> dict[str,
 
 
 def nullable(kind: Kind) -> Kind:
-    """The kind of values that fit ``kind``, and None."""
+    """Return the kind of values that fit ``kind`` or are None."""
     return kind if isinstance(kind, Nullable) else Nullable(kind)
 
 

@@ -1,6 +1,8 @@
-"""Calls of ``predict`` by the author's own code: in ``setup``, to warm the model up, and in tests.
+"""Fills in defaults when the author's own code calls ``predict``: in ``setup``, to warm the model
+up, and in tests.
 
-As in a request, an input that is left out has its default there, and not what `Input` has returned.
+An input that the call leaves out gets its default, as in a request. Python alone would pass the
+result of `Input`.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 
 
 def complete(owner: type) -> None:
-    """Let the methods of a class that have inputs fill in what a call leaves out."""
+    """Let the methods of a class fill in the defaults of inputs that a call leaves out."""
     for name in METHODS:
         raw = raw_attribute(owner, name)
         static = isinstance(raw, staticmethod)
@@ -38,7 +40,7 @@ def complete(owner: type) -> None:
 
 
 def as_written(method: Any) -> Any:
-    """A method of an object as its author wrote it, for calls that leave nothing out."""
+    """Return a method of an object as its author has written it, for calls with all arguments."""
     function = getattr(method, "__func__", method)
     if not _is_completed(function):
         return method
@@ -47,7 +49,7 @@ def as_written(method: Any) -> Any:
 
 
 def _is_completed(function: Any) -> bool:
-    # Decorators copy the attributes of what they wrap.
+    # Compared with itself, because decorators copy the attributes of the function that they wrap.
     return (
         isinstance(function, FunctionType) and vars(function).get("__cog_completed__") is function
     )
@@ -56,7 +58,7 @@ def _is_completed(function: Any) -> bool:
 def _completed(
     owner: type, name: str, function: FunctionType, bound: bool
 ) -> Callable[..., Any] | None:
-    """The function with its defaults filled in; None if it has no inputs that say any."""
+    """Return the function with its defaults filled in, or None if no parameter has an `Input`."""
     inner = innermost(function, name)
     if not isinstance(inner, FunctionType):
         return None
@@ -72,9 +74,8 @@ def _completed(
     def call(*args: Any, **kwargs: Any) -> Any:
         missing = inputs.difference(kwargs, names[: len(args)])
         if missing:
-            if (
-                not known
-            ):  # not when the class is made: names of annotations may be defined after it
+            # Not when the class is made, because its annotations may name later classes.
+            if not known:
                 known.update(_fields(owner, name, function, bound))
             given = [*args[bound:], *kwargs.values()]
             for parameter in missing:
@@ -97,8 +98,8 @@ def _fields(owner: type, name: str, function: FunctionType, bound: bool) -> dict
 
 
 def _default(name: str, field: Field, columns: list[Any] | None) -> Any:
-    """The default of one prediction; with ``columns``, which a batch is given, one for each of its
-    predictions.
+    """Return the default for one prediction. With ``columns``, the other arguments of a batch,
+    return a list with one for each of its predictions. Raises TypeError if the input is required.
     """
     absent = field.absent
     if absent is None:

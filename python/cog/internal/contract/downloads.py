@@ -1,8 +1,8 @@
-"""Files that this process downloads for its model.
+"""Downloads files for the model.
 
-They are in a directory of its own below the temporary one, so that the model can rename and link
-them. The directory goes with the process. If the process is killed, the next one that downloads
-anything removes it: the lock on it is free then.
+The process has its own directory for them below the temporary one, so that the model can rename and
+link them. It removes the directory at its end. If the process is killed, the lock on the directory
+becomes free, and the next process that downloads a file removes it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _own: str | None = None
 
 
 def download(contents: Any, name: str) -> str:
-    """Write what an open file holds to a file of this name, or of a name like it; returns its
-    path.
+    """Write the contents of an open file to a new file, and return its path. Its name is ``name``,
+    or similar if that is not a valid name.
     """
     place = tempfile.mkdtemp(dir=_own_directory())
     base = os.path.basename(name)
@@ -40,7 +40,7 @@ def download(contents: Any, name: str) -> str:
 
 def _own_directory() -> str:
     global _own
-    if _own is None or not os.path.isdir(_own):  # a model removes what it can
+    if _own is None or not os.path.isdir(_own):  # the model may have removed it
         _sweep()
         _own = _make()
     return _own
@@ -54,11 +54,13 @@ def _make() -> str:
         if _lock(fd) is not False and _is_at(fd, path):
             atexit.register(_remove, path, os.getpid())
             return path
-        os.close(fd)  # another process has swept it before it was locked
+        os.close(fd)  # another process has removed it before it was locked
 
 
 def _lock(fd: int) -> bool | None:
-    """Whether the lock was free; None where there are no locks."""
+    """Lock a directory, and return whether its lock was free, or None if the file system does not
+    have locks.
+    """
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -76,18 +78,18 @@ def _is_at(fd: int, path: str) -> bool:
 
 
 def _remove(path: str, owner: int) -> None:
-    if os.getpid() == owner:  # and not a child that was forked
+    if os.getpid() == owner:  # not in a forked child
         shutil.rmtree(path, ignore_errors=True)
 
 
 def _sweep() -> None:
-    """Remove what processes of this user have left that were killed."""
+    """Remove the files of killed processes of this user."""
     for entry in os.scandir(tempfile.gettempdir()):
         if not entry.name.startswith(_PREFIX):
             continue
         try:
             fd = os.open(entry.path, _DIRECTORY)
-        except OSError:  # it is not a directory, or another user's
+        except OSError:  # it is not a directory, or it belongs to another user
             continue
         try:
             if os.fstat(fd).st_uid == os.geteuid() and _lock(fd):

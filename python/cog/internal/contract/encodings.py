@@ -1,6 +1,8 @@
-"""Decodes the Content-Encoding of a file as the server does for inputs: internal/files/encoding.go.
+"""Decodes the Content-Encoding of a file as the server does for inputs, see
+internal/files/encoding.go.
 
-A source that keeps a file encoded sends it so, whatever it is asked for.
+This is needed because a source that stores a file encoded sends it encoded, whatever
+Accept-Encoding says.
 """
 
 from __future__ import annotations
@@ -11,17 +13,19 @@ from typing import Callable
 
 from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 
-#: Bytes that are decoded at a time.
+#: The most bytes that one call decodes.
 _PIECE = 1 << 16
 
 _DECODED = frozenset(("gzip", "x-gzip", "deflate"))
-#: Others are not encodings: stores repeat the uploader's header, such as utf-8 or aws-chunked.
+#: The encodings that are refused. Other names are not encodings, because stores repeat the header
+#: of the uploader, such as utf-8 or aws-chunked.
 _UNKNOWN = frozenset(
     ("br", "zstd", "compress", "x-compress", "dcb", "dcz", "exi", "pack200-gzip", "aes128gcm")
 )
 _MAX_CODINGS = 3
 
-#: A decoded file may be so many times as large as the encoded one, if it is not small.
+#: The most times that a decoded file may be larger than the encoded one. A decoded file of at most
+#: ``_FREE_OF_RATIO`` bytes may be any number of times larger.
 _MAX_RATIO = 200
 _FREE_OF_RATIO = 16 << 20
 
@@ -30,25 +34,29 @@ _PREFIX = "decode its Content-Encoding: "
 
 
 def codings_of(lines: list[str]) -> list[str]:
-    """The encodings that the lines of the header name, the first applied one first. Raises OSError
-    for one that cannot be decoded.
+    """Return the encodings that the lines of the header name, in the order in which they were
+    applied. Raises OSError for one that cannot be decoded.
     """
     named = [coding.strip().lower() for line in lines for coding in line.split(",")]
     for coding in named:
         if coding in _UNKNOWN:
             raise OSError(
-                f'the file comes with the Content-Encoding "{coding}"; only gzip and deflate can be decoded'
+                f'the file comes with the Content-Encoding "{coding}";'
+                " only gzip and deflate can be decoded"
             )
     codings = [coding for coding in named if coding in _DECODED]
     if len(codings) > _MAX_CODINGS:
         raise OSError(
-            f"the file comes with {len(codings)} Content-Encodings; at most {_MAX_CODINGS} can be decoded"
+            f"the file comes with {len(codings)} Content-Encodings;"
+            f" at most {_MAX_CODINGS} can be decoded"
         )
     return codings
 
 
 def decoded(pieces: Iterator[bytes], codings: list[str]) -> Iterator[bytes]:
-    """The file in the encoded bytes. Raises OSError where they are not what the header says."""
+    """Yield the decoded file. Raises OSError if the bytes do not have the encodings, or if the file
+    is too large.
+    """
     sent = 0
 
     def counted() -> Iterator[bytes]:
@@ -74,7 +82,7 @@ def _decoded(pieces: Iterator[bytes], coding: str) -> Iterator[bytes]:
     read = _Source(pieces).read
     data = read(b"")
     if not data:
-        return  # an empty file is often sent without an encoding
+        return  # because servers often send an empty file without an encoding
     kind = _window(data, coding)
     while True:
         stream = zlib.decompressobj(kind)
@@ -84,18 +92,18 @@ def _decoded(pieces: Iterator[bytes], coding: str) -> Iterator[bytes]:
         data = read(stream.unused_data)
         if not data.startswith(_GZIP):
             break
-    for _ in pieces:  # some sources pad with zeros
+    for _ in pieces:  # some sources append zeros
         pass
 
 
 class _Source:
-    """Pieces of which at least two bytes are there at a time, until the end."""
+    """Reads pieces of at least two bytes, until the end."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
 
     def read(self, data: bytes) -> bytes:
-        """``data`` and as much as it takes to have two bytes."""
+        """Return ``data`` with enough of the next pieces to have two bytes."""
         for piece in self._pieces if len(data) < 2 else ():
             data += piece
             if len(data) >= 2:
@@ -104,7 +112,7 @@ class _Source:
 
 
 def _window(start: bytes, coding: str) -> int:
-    """What zlib calls the form of the encoded bytes."""
+    """Return zlib's number for the form of the encoded bytes."""
     if coding != "deflate":
         return 16 + zlib.MAX_WBITS
     if start[0] & 0xF == 8 and int.from_bytes(start[:2], "big") % 31 == 0:

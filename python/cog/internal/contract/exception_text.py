@@ -1,5 +1,5 @@
-"""Says in bounded words how user code ended. Nothing here raises, whatever the exception is made
-of.
+"""Describes the exceptions of user code in bounded text. Functions here do not raise, whatever the
+exception does.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from cog.internal.pristine import os
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
-#: How the names of files begin that are ours, or of the machinery that imports for us.
+#: The beginnings of the names of our own files, and of those of Python's import system.
 _NOT_OF_USERS = (_HERE, "<frozen importlib")
 
 _MAX_ERROR = 16 << 10
@@ -24,23 +24,22 @@ _name_of: Callable[[type], str] = type.__dict__["__name__"].__get__
 
 
 def describe(error: BaseException) -> str:
-    """What the error says, or its kind when it says nothing."""
+    """Return the text of an exception, or the name of its class if the text is empty."""
     kind = _name_of(type(error))
     try:
         if is_a(error, SystemExit):
             return f"the model called sys.exit({error.code!r:.200})"  # type: ignore[attr-defined]
         refused = refusals(error)
-        text = (
-            _title(error) + refused if refused else _text_of(str(error))
-        )  # of a subclass of str the plain text
-    except BaseException:  # a method of the model's own can do anything
+        # _text_of returns the plain string of a subclass of str.
+        text = _title(error) + refused if refused else _text_of(str(error))
+    except BaseException:  # a method of the model can raise anything
         text = "the model called sys.exit()" if is_a(error, SystemExit) else ""
     return _cut(text, _MAX_ERROR) if text else kind
 
 
 def refusals(error: BaseException) -> str | None:
-    """What a model of pydantic, version 1 or 2, refuses: the places and the reasons. Its own text
-    has the input in it, with what is secret there. None for any other exception.
+    """Return the places and reasons of a refusal by pydantic 1 or 2, or None for any other
+    exception. They replace the exception's own text, which quotes the input with its secrets.
     """
     kind = type(error)
     if kind.__name__ != "ValidationError" or not kind.__module__.startswith("pydantic"):
@@ -48,7 +47,7 @@ def refusals(error: BaseException) -> str | None:
     tell: Any = getattr(error, "errors")  # noqa: B009 - not every exception has it
     try:
         found = tell(include_url=False, include_context=False, include_input=False)
-    except TypeError:  # version 1, which never has the input
+    except TypeError:  # version 1, which does not include the input
         found = tell()
     return "; ".join(
         ": ".join(part for part in (_place(e["loc"]), e["msg"]) if part) for e in found
@@ -56,7 +55,7 @@ def refusals(error: BaseException) -> str | None:
 
 
 def _title(error: Any) -> str:
-    """The model of pydantic that refuses, for the front of a text."""
+    """Return the name of the pydantic model that refuses, as the beginning of a text."""
     title = getattr(error, "title", None) or getattr(
         getattr(error, "model", None), "__name__", None
     )
@@ -68,13 +67,13 @@ def _place(steps: Any) -> str:
 
 
 def is_a(error: BaseException, kind: type[BaseException] | tuple[type[BaseException], ...]) -> bool:
-    """isinstance for exceptions that may lie about their class."""
+    """Return isinstance(error, kind) for an exception that may lie about its class."""
     return issubclass(type(error), kind)
 
 
 def trace(error: BaseException) -> str | None:
-    """The traceback for the logs, from the first line of user code on, with a remedy if there is
-    one; None when it can't be told.
+    """Return the traceback for the logs, from the first line of user code on, with a remedy if
+    there is one. Returns None if it cannot be made.
     """
     frames = user_frames(error)
     try:
@@ -86,7 +85,7 @@ def trace(error: BaseException) -> str | None:
         _without_inputs(told, error)
         text = _cut("".join(told.format()), _MAX_TRACE)
         return text + remedy(error, text)
-    except BaseException:  # again its __str__, or its __cause__'s, or traceback itself was replaced
+    except BaseException:  # its __str__ or that of its __cause__ raises, or traceback was replaced
         pass
     try:
         return _cut("".join(traceback.format_tb(frames)), _MAX_TRACE) + _name_of(type(error)) + "\n"
@@ -95,14 +94,14 @@ def trace(error: BaseException) -> str | None:
 
 
 def _without_inputs(told: Any, error: BaseException | None) -> None:
-    """Let refusals of pydantic, in a traceback or in one of its causes, say no more than `refusals`
-    does.
+    """Replace the text of pydantic's refusals, in a traceback and in its causes, by that of
+    `refusals`.
     """
     if told is None or error is None:
         return
     text = refusals(error)
     if text is not None:
-        told._str = _title(error) + text  # the only place that all versions of Python take it from
+        told._str = _title(error) + text  # all versions of Python read the text from here
     _without_inputs(told.__cause__, error.__cause__)
     _without_inputs(told.__context__, error.__context__)
     for inner, one in zip(
@@ -112,7 +111,7 @@ def _without_inputs(told: Any, error: BaseException | None) -> None:
 
 
 def user_frames(error: BaseException) -> TracebackType | None:
-    """The traceback from the first line of user code on."""
+    """Return the traceback from the first line of user code on."""
     frames: TracebackType | None = _frames_of(error)
     while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_NOT_OF_USERS):
         frames = frames.tb_next
@@ -120,9 +119,8 @@ def user_frames(error: BaseException) -> TracebackType | None:
 
 
 def leave_fork(error: BaseException | None) -> NoReturn:
-    """End a child that the model has forked and that came back from user code: it is not the
-    runner, and must neither answer nor take requests. The status is what Python itself would leave
-    with.
+    """End a forked child that has returned from user code. It is not the runner, so it must neither
+    answer nor take requests. Its exit status is the one that Python itself would use.
     """
     code: object = 0
     if error is not None:

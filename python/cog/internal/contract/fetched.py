@@ -1,5 +1,5 @@
 """Checks which paths may become files while a request is decoded: those of its file table, and
-never one that the client wrote.
+never a path that the client has written.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 from cog.internal.pristine import os
 
-#: The message for a string or a path that is refused.
+#: The message for a refused string or path.
 WANTED = "must be an http://, https:// or data: URL"
 
 _ATOMS = frozenset((str, int, float, bool, bytes, type(None)))
@@ -22,7 +22,7 @@ _LONGEST = 4096
 
 
 class Fetched:
-    """The files of the current request. ``defaults`` are strings that the author has given as
+    """The files of the current request. ``defaults`` are the strings that the author has given as
     defaults of fields.
     """
 
@@ -31,7 +31,7 @@ class Fetched:
         self._defaults = defaults
 
     def has(self, path: str) -> bool:
-        """Whether it is a file of the request."""
+        """Whether a path is a file of the request."""
         return path in self._paths
 
     def check_text(self, text: str) -> None:
@@ -40,8 +40,9 @@ class Fetched:
             raise ValueError(WANTED)
 
     def check_made(self, made: Any, value: Any) -> None:
-        """Raise ValueError if the object made of a JSON value has a path that the value names:
-        types of other libraries make paths without calling `check_text`.
+        """Raise ValueError if an object that was made of a JSON value has a path that the value
+        names. This check is needed because types of other libraries make paths without calling
+        `check_text`.
         """
         strange = [path for path in _paths_in(made, set()) if path not in self._paths]
         if strange:
@@ -50,7 +51,7 @@ class Fetched:
                 raise ValueError(WANTED)
 
 
-#: Set while a model that checks itself is made of a request.
+#: Set while a pydantic model, which checks itself, is made of a request.
 decoding: ContextVar[Fetched | None] = ContextVar("decoding", default=None)
 
 

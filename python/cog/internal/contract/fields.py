@@ -38,7 +38,7 @@ class Absent:
         self.make = make
 
     def get(self) -> Any:
-        """The argument for one prediction, which may change it."""
+        """Return the argument for one prediction, which may change it."""
         return self.value if self.make is None else self.make()
 
 
@@ -59,7 +59,7 @@ class Field(NamedTuple):
         return self.absent is None
 
     def decode(self, value: Any, files: Files) -> Any:
-        """The argument for a JSON value. Raises Mismatch."""
+        """Return the argument for a JSON value. Raises Mismatch."""
         decoded = self.kind.decode(value, files)
         if self.rules is not None:
             self.rules.check(decoded)
@@ -81,13 +81,14 @@ def read_field(name: str, kind: Kind, default: Any, warn: Warn) -> Field:
         raise Problem(f"accept must be a string such as 'image/*,.pdf', not {info.accept!r}")
     if info.accept is not None and not _holds_files(kind.schema()):
         warn(
-            f"accept={info.accept!r} is about files, this is {kind.text}: it has no effect, leave it out or use Path"
+            f"accept={info.accept!r} applies to files, but this is {kind.text}:"
+            " it has no effect, leave it out or use Path"
         )
     null: Any = UNSET
     if info.default is None:
-        if isinstance(kind, SecretKind):  # a form has nothing else to show of it
+        if isinstance(kind, SecretKind):  # because a form cannot show another default
             null = None
-        kind = nullable(kind)  # clients send null for what was left empty
+        kind = nullable(kind)  # because clients send null for an empty field
     rules = read_rules(info, kind, warn)
     absent = Absent(None, null) if info.default is None else _read_absent(info, kind, rules, warn)
     return Field(name, kind, info, rules, absent)
@@ -104,7 +105,7 @@ def _holds_secrets(schema: Any) -> bool:
 
 
 def _any_in(schema: Any, is_it: Callable[[Mapping[str, Any]], bool]) -> bool:
-    """Whether a schema, or one in it, is of a certain sort."""
+    """Whether ``is_it`` is true of a schema, or of one in it."""
     if isinstance(schema, dict):
         return is_it(schema) or any(_any_in(part, is_it) for part in schema.values())
     return isinstance(schema, list) and any(_any_in(part, is_it) for part in schema)
@@ -125,8 +126,8 @@ def _read_absent(info: FieldInfo, kind: Kind, rules: Rules | None, warn: Warn) -
 
 
 def _default(written: Any, kind: Kind, rules: Rules | None, warn: Warn) -> Absent:
-    """What a default is. One that does not fit is passed as it is: models use values that no
-    request may send to mark that nothing was given.
+    """Read a default. One that does not fit is passed to the model as it is, because models use
+    values that a request cannot send to mark an input that was left out.
     """
     if written is None:
         return Absent(None)
@@ -143,8 +144,8 @@ def _default(written: Any, kind: Kind, rules: Rules | None, warn: Warn) -> Absen
         place = f" at {misfit.where}" if misfit.where else ""
         reason = "" if secret else f": {misfit.text}"
         warn(
-            f"{told}{place} does not fit{reason}. The model gets it as it is, and a request may not send it: "
-            "write a default that fits, or None"
+            f"{told}{place} does not fit{reason}. The model gets it as it is, and a request cannot"
+            " send it: write a default that fits, or None"
         )
     shown = _shown(kind, made, written, converted, told)
     if type(made) in _IMMUTABLE:
@@ -159,8 +160,8 @@ def _of_factory(kind: Kind, written: Any) -> Any:
 
 
 def _converted(kind: Kind, written: Any) -> tuple[Any, Mismatch | None]:
-    """What a request would give for a default; where none can give it, the default itself and the
-    reason.
+    """Return the argument that the default would become if a request sent it. If a request cannot
+    send it, return the default itself and the reason.
     """
     try:
         return kind.default(written), None
@@ -169,9 +170,9 @@ def _converted(kind: Kind, written: Any) -> tuple[Any, Mismatch | None]:
 
 
 def _shown(kind: Kind, made: Any, written: Any, converted: bool, told: str) -> Any:
-    """A default as the schema shows it; UNSET when it does not."""
+    """Return a default as the schema shows it, or UNSET if the schema omits it."""
     secret = _holds_secrets(kind.schema())
-    if secret and not converted:  # nobody's business, unless there is nothing to hide
+    if secret and not converted:  # not shown, unless it is empty
         return "" if written == "" else UNSET
     if _is_secret(kind):
         shown = kind.jsonable(made)
@@ -188,17 +189,21 @@ def _shown(kind: Kind, made: Any, written: Any, converted: bool, told: str) -> A
     try:
         shown = json.loads(json.dumps(written, default=_named))
     except (TypeError, ValueError, RecursionError):
-        raise Problem(f"{told} has no form in JSON: use None, and make it in the method") from None
+        raise Problem(
+            f"{told} has no form in JSON: use None, and make the value in the method"
+        ) from None
     return shown if is_json(shown) else UNSET  # JSON has neither NaN nor infinity
 
 
 def _veiled(shown: Any) -> bool:
-    """Whether a default holds a secret that is not empty."""
+    """Whether a default contains a secret that is not empty."""
     return any(map(_veiled, shown)) if isinstance(shown, list) else bool(shown == STARS)
 
 
 def _named(value: Any) -> Any:
-    """The JSON of what is not JSON itself: the text of a path, the value of a member of an Enum."""
+    """Return the JSON form of a path, which is its string, or of a member of an Enum, which is its
+    value. Raises TypeError for other values.
+    """
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     found = plain(value)
@@ -214,14 +219,14 @@ def _is_secret(kind: Kind) -> bool:
 
 
 def masked(text: str, hidden: Iterable[str]) -> str:
-    """The message ``text`` with its secrets masked: code of the author that refuses a secret may
-    quote it.
+    """Return the message ``text`` with its secrets masked, because code of the author that refuses
+    a secret may quote it.
     """
     for secret in sorted(set(hidden), key=len, reverse=True):
         for form in (secret, repr(secret)[1:-1]):
             if len(form) > _SHORT:
                 text = text.replace(form, STARS)
-            elif form.strip():  # not within a word of the author's
+            elif form.strip():  # not inside a longer word of the author's message
                 text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", STARS, text)
     return text
 
@@ -229,7 +234,7 @@ def masked(text: str, hidden: Iterable[str]) -> str:
 def decode_all(
     fields: list[Field], values: Mapping[str, Any], files: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The arguments of a call. Raises InputError that names every bad field."""
+    """Return the arguments of a call. Raises InputError that names every invalid field."""
     arguments, wrong = {}, []
     for field in fields:
         try:
@@ -242,9 +247,8 @@ def decode_all(
             else:
                 arguments[field.name] = field.absent.get()
         except Mismatch as error:
-            wrong.append(
-                f"{field.name}{error.where}: {masked(error.text, field.kind.hidden(values[field.name]))}"
-            )
+            text = masked(error.text, field.kind.hidden(values[field.name]))
+            wrong.append(f"{field.name}{error.where}: {text}")
     if wrong:
         raise InputError("; ".join(wrong))
     return arguments

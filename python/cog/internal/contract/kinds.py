@@ -1,5 +1,5 @@
-"""The types of inputs and outputs as a small tree: each node knows its schema, reads JSON and
-checks what a model returns.
+"""Represents the types of inputs and outputs as a small tree. Each node knows its schema, decodes
+JSON and checks a model's outputs.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _WORDS = {
 }
 
 
-#: What is shown of a secret.
+#: The string that is shown in place of a secret.
 STARS = "**********"
 
 
 class Mismatch(Exception):
-    """A value does not fit; ``where`` is the place inside the value, such as ``[0].x``."""
+    """A value does not fit its type. ``where`` is the place inside the value, such as ``[0].x``."""
 
     def __init__(self, text: str, where: str = "") -> None:
         super().__init__(text)
@@ -36,12 +36,16 @@ class Mismatch(Exception):
         self.where = where
 
     def inside(self, step: str) -> Mismatch:
-        """The same, seen from one level further out."""
+        """Return the same mismatch for the containing value, in which ``step`` leads to this
+        one.
+        """
         return Mismatch(self.text, step + self.where)
 
 
 def got(value: Any) -> str:
-    """A value for a message, bounded and without what may stand inside it."""
+    """Return a value for a message, cut to 60 characters. Of a list or an object it names only the
+    type, because the parts may be secret or long.
+    """
     if isinstance(value, (dict, list)):
         return "an object" if isinstance(value, dict) else "a list"
     try:
@@ -52,28 +56,30 @@ def got(value: Any) -> str:
 
 
 def pointer_step(name: str) -> str:
-    """A key as it stands in a JSON pointer."""
+    """Return a key as a JSON pointer spells it."""
     return name.replace("~", "~0").replace("/", "~1")
 
 
 class Files(NamedTuple):
-    """The downloaded files of a request, by JSON pointer, with the pointer of the value at hand."""
+    """The paths of the downloaded files of a request, by JSON pointer, and the pointer of the
+    current value.
+    """
 
     paths: Mapping[str, str]
     pointer: str = ""
 
     def at(self, step: object) -> Files:
-        """The same for a part of the value."""
+        """Return the same files with the pointer of a part of the value."""
         return Files(self.paths, f"{self.pointer}/{pointer_step(str(step))}")
 
 
-#: Those of a default, which comes with no request.
+#: For a default, which does not come with a request.
 NO_FILES = Files({})
 
 
 def plain(value: Any) -> Any:
-    """A Python value as JSON would have it: the value of a member of an Enum, a number of numpy as
-    one of Python, and the same for every other class derived from str, int and float.
+    """Return the plain value for JSON. A member of an Enum becomes its value, a number of numpy one
+    of Python, and an object of a class derived from str, int or float one of that type.
     """
     if isinstance(value, enum.Enum):
         value = value.value
@@ -85,52 +91,52 @@ def plain(value: Any) -> Any:
 
 
 class Kind:
-    """A type. ``decode`` makes a Python value of JSON, ``check`` makes sure of an output; both
+    """A type. ``decode`` makes a Python value of a JSON value, and ``check`` checks an output. Both
     raise Mismatch.
     """
 
     text = "any value"
     is_number = False
-    members: Sequence[Kind] = ()  # of a Union
-    values: list[Any] | None = None  # where there are only a few
+    members: Sequence[Kind] = ()  # the types of a Union
+    values: list[Any] | None = None  # the allowed values, if there are only a few
 
     def schema(self) -> Schema:
-        """The JSON schema of the type."""
+        """Return the JSON schema of the type."""
         return {}
 
     def decode(self, value: Any, files: Files) -> Any:
-        """The Python value of a JSON value."""
+        """Return the Python value of a JSON value."""
         return value
 
     def check(self, value: Any) -> Any:
-        """The value, made exact where that loses nothing."""
+        """Return an output, converted to the type where that loses nothing."""
         return value
 
     def default(self, value: Any) -> Any:
-        """What the model gets for a default that its author wrote: the same as for that value in a
-        request.
+        """Return the argument for a default that the author has written. It is the same as for that
+        value in a request.
         """
         return self.decode(plain(value), NO_FILES)
 
     def fresh(self, value: Any) -> Any:
-        """What `default` has made, for one prediction of which it may be changed."""
-        from copy import deepcopy  # few defaults need it
+        """Return a copy of the result of `default` for one prediction, which may change it."""
+        from copy import deepcopy  # local, because few defaults need it
 
         return deepcopy(value)
 
     def jsonable(self, value: Any) -> Any:
-        """A default as it stands in the schema."""
+        """Return a default as the schema shows it."""
         return getattr(value, "value", value) if isinstance(value, (str, int)) else value
 
     def hidden(self, value: Any) -> Iterator[str]:
-        """The strings in a JSON value that must be masked; also those that only a member of a Union
-        calls so.
+        """Yield the strings in a JSON value that must be masked. In a Union, one member that is a
+        secret is enough.
         """
         return iter(())
 
 
 class Anything(Kind):
-    """Any JSON value; ``object`` in the schema of an input, where forms have to show something."""
+    """Any JSON value. The schema of an input calls it an object, because forms need a type."""
 
     def __init__(self, schema: Schema | None = None) -> None:
         self._schema = {} if schema is None else schema
@@ -170,7 +176,7 @@ class Text(Kind):
 
 
 def _as_text(value: Any) -> bool:
-    """Whether the encoder writes the value as text: dates, UUIDs."""
+    """Whether the encoder writes the value as a string: a date or a UUID."""
     return type(value).__module__ in ("datetime", "uuid")
 
 
@@ -257,14 +263,16 @@ class Boolean(Kind):
 
 
 def scalar(value: Any) -> Any:
-    """The Python number in a numpy or torch scalar."""
+    """Return the Python number in a scalar of numpy or torch, or any other value unchanged."""
     if is_array(type(value)) and hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
         return value.item()
     return value
 
 
 def is_array(kind: type) -> bool:
-    """Whether a type is an array, or a part of one, of a library that is not imported here."""
+    """Whether a type is an array, or a part of one. Reads the type's module, so that the library is
+    not imported.
+    """
     return kind.__module__.split(".")[0] in (
         "numpy",
         "torch",
@@ -282,7 +290,7 @@ def is_url(text: str) -> bool:
 
 
 class PathKind(Kind):
-    """A file as a path. ``make`` is the class that the model asks for."""
+    """A file as a path. ``make`` is the class in the annotation."""
 
     text = "a file URL"
 
@@ -306,9 +314,8 @@ class PathKind(Kind):
         return value
 
     def default(self, value: Any) -> Any:
-        if (
-            value == ""
-        ):  # the author means that there is no file, but a path of it would be the current directory
+        # The author means that there is no file, but as a path "" is the current directory.
+        if value == "":
             raise Mismatch("must be a path; got ''")
         return self.check(value)
 
@@ -333,12 +340,12 @@ class FileKind(PathKind):
         return Path(value)
 
     def fresh(self, value: Any) -> Any:
-        # One for each prediction, which may close it.
+        # A new one for each prediction, which may close it.
         return open(value, "rb") if hasattr(value, "__fspath__") else value
 
 
 class SecretKind(Kind):
-    """A secret. ``make`` is the class that the model asks for: ours, or one of pydantic's."""
+    """A secret. ``make`` is the class in the annotation: ours, or one of pydantic."""
 
     text = "a string"
 
@@ -350,10 +357,10 @@ class SecretKind(Kind):
 
     def decode(self, value: Any, files: Files) -> Any:
         if not isinstance(value, str):
-            raise Mismatch("must be a string")  # never shown
+            raise Mismatch("must be a string")  # without the value, which is secret
         try:
             return self._make(value.encode() if self._make.__name__ == "SecretBytes" else value)
-        except Exception as error:  # a class of the author's may refuse some
+        except Exception as error:  # a class of the author may refuse the string
             raise Mismatch(describe(error)) from None
 
     def check(self, value: Any) -> Any:
@@ -374,7 +381,9 @@ class SecretKind(Kind):
 
 
 def is_record(value: Any) -> bool:
-    """Whether a value knows its fields: a dataclass, our BaseModel, a pydantic model."""
+    """Whether a value knows its fields: an object of a dataclass, of our BaseModel or of a pydantic
+    model.
+    """
     kind = type(value)
     return any(
         hasattr(kind, mark)

@@ -1,4 +1,4 @@
-"""Imports a model and finds out what it can do."""
+"""Imports a model, and reads and checks its methods."""
 
 from __future__ import annotations
 
@@ -29,12 +29,15 @@ from cog.internal.pristine import os
 
 _HINT = "write FILE:NAME, such as predict.py:Predictor"
 
-_NO_RETURN = "{} never returns a value, so each output is null: return one, or write Optional[…] if null is meant"
+_NO_RETURN = (
+    "{} never returns a value, so each output is null:"
+    " return one, or write Optional[…] if null is meant"
+)
 
 
 def import_target(ref: str) -> Any:
-    """The class or function that a reference names. Raises LoadError; exceptions of the model's own
-    code pass through.
+    """Return the class or function that a reference names. Raises LoadError, and lets exceptions of
+    the model's own code through.
     """
     file, separator, name = ref.rpartition(":")
     if not separator or not file or not name:
@@ -48,7 +51,7 @@ def import_target(ref: str) -> Any:
             or "nothing"
         )
         raise LoadError(
-            [f"{file}: there is no {name!r} in it; it defines {there}"], stage="import"
+            [f"{file} does not define {name!r}: it defines {there}"], stage="import"
         ) from None
 
 
@@ -57,12 +60,15 @@ def _defined_in(module: types.ModuleType, value: Any) -> bool:
 
 
 def import_file(file: str) -> types.ModuleType:
-    """Import a file by its path, once."""
+    """Import a file by its path, once. Raises LoadError if it does not exist or calls
+    sys.exit().
+    """
     path = os.path.abspath(file)
     if not os.path.isfile(path):
         there = ", ".join(sorted(n for n in os.listdir() if n.endswith(".py"))) or "nothing"
         raise LoadError(
-            [f"{file}: no such file in {os.getcwd()}; its Python files: {there}"], stage="import"
+            [f"{file}: no such file in {os.getcwd()}, whose Python files are: {there}"],
+            stage="import",
         )
     search_first(os.path.dirname(path), os.getcwd())
     name = os.path.splitext(os.path.basename(path))[0]
@@ -77,12 +83,16 @@ def import_file(file: str) -> types.ModuleType:
     spec = spec_from_loader(name, loader)
     assert spec is not None
     module = module_from_spec(spec)
-    sys.modules[name] = module  # before it runs: dataclasses and pickle look it up there
-    argv, sys.argv = sys.argv, [path]  # a module that parses its arguments must not see ours
+    # Before it runs, because dataclasses and pickle look it up there.
+    sys.modules[name] = module
+    argv, sys.argv = sys.argv, [path]  # so that a module that parses its arguments has none
     try:
         loader.exec_module(module)
     except SystemExit as error:
-        text = f"{file}: it calls sys.exit({error.code!r}) when it is imported; do that under if __name__ == '__main__'"
+        text = (
+            f"{file} calls sys.exit({error.code!r}) when it is imported:"
+            " do that under if __name__ == '__main__'"
+        )
         raise LoadError([text], stage="import") from error
     finally:
         sys.argv = argv
@@ -90,7 +100,7 @@ def import_file(file: str) -> types.ModuleType:
 
 
 class Model:
-    """A loaded model. Nothing of it has run yet but its import."""
+    """A model that has been imported, but not set up."""
 
     def __init__(
         self,
@@ -116,11 +126,11 @@ class Model:
         self.has_async_healthcheck = is_async(healthcheck)
 
     def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document of the model."""
+        """Return the OpenAPI document of the model."""
         return document(self.predict, self.train)
 
     def setup(self) -> Any:
-        """Make the object and run its ``setup()``; returns a coroutine when that is async."""
+        """Make the object and call its ``setup()``. Returns a coroutine if that is async."""
         if not isinstance(self._target, type):
             return None
         if self._object is None:
@@ -134,7 +144,7 @@ class Model:
         return setup(**weights_of(setup))
 
     def healthcheck(self) -> Any:
-        """What the model says of its own health; may be a coroutine."""
+        """Call the model's ``healthcheck()``. Returns a coroutine if that is async."""
         return self._object.healthcheck()
 
 
@@ -143,7 +153,7 @@ def _of_class(target: type, method: Method) -> bool:
 
 
 def takes_weights(setup: Callable[..., Any]) -> bool:
-    """Whether setup has a parameter ``weights``."""
+    """Whether ``setup`` has a parameter ``weights``."""
     try:
         parameters = signature(_written(setup)).parameters
     except AttributeError:
@@ -152,8 +162,8 @@ def takes_weights(setup: Callable[..., Any]) -> bool:
 
 
 def weights_of(setup: Callable[..., Any]) -> dict[str, Any]:
-    """The ``weights`` argument of setup, if it takes one: $COG_WEIGHTS, else ./weights, else
-    None.
+    """Return the ``weights`` argument of ``setup``, if it takes one: $COG_WEIGHTS, else ./weights
+    if that exists, else None.
     """
     return {"weights": _weights_value(_written(setup))} if takes_weights(setup) else {}
 
@@ -187,8 +197,8 @@ def _weights_value(function: Any) -> Any:
 
 
 class _Loader:
-    """Collects the problems of a model, and what is odd but works, so that its author sees all of
-    it at once.
+    """Collects the problems of a model, and the oddities that work, so that its author sees all of
+    them at once.
     """
 
     def __init__(self) -> None:
@@ -196,7 +206,7 @@ class _Loader:
         self.warnings: list[str] = []
 
     def method(self, name: str, owner: Any, ref: str) -> Method | None:
-        """Read ``name`` of a class, or a function itself."""
+        """Read the method ``name`` of a class, or a function."""
         bound = isinstance(owner, type)
         if isinstance(owner, type):
             complete(owner)
@@ -222,7 +232,7 @@ class _Loader:
         return method
 
     def setup(self, owner: Any, ref: str) -> None:
-        """Check that setup can be called without arguments, or with weights."""
+        """Check that ``setup`` can be called without arguments, or with ``weights``."""
         setup = getattr(owner, "setup", None)
         if setup is None:
             return
@@ -249,11 +259,11 @@ class _Loader:
                     function,
                     ref,
                     parameter.name,
-                    "setup can only have the parameter weights, or ones with a default",
+                    "setup can have only the parameter weights, and parameters with a default",
                 )
 
     def healthcheck(self, owner: Any, ref: str) -> None:
-        """Check that healthcheck can be called without arguments."""
+        """Check that ``healthcheck`` can be called without arguments."""
         function = innermost(getattr(owner, "healthcheck", None), "healthcheck")
         if not hasattr(function, "__code__") or isinstance(
             raw_attribute(owner, "healthcheck"), staticmethod
@@ -264,7 +274,7 @@ class _Loader:
             self._add(function, ref, "self", "healthcheck has no self: write def healthcheck(self)")
 
     def read_source(self, *methods: Method | None) -> None:
-        """Warn of what only the source of a method tells."""
+        """Warn of oddities that only the source of a method shows."""
         from cog.internal.contract.source import returns_nothing
 
         for method in methods:
@@ -287,21 +297,22 @@ def _told(target: Any, ref: str, parameter: str, text: str) -> str:
 
 
 def _place(target: Any, ref: str) -> str:
-    """Where a class or function is written: its file and line, as far as they are known."""
+    """Return the file and line of a class or function, as far as they are known."""
     code = getattr(target, "__code__", None)
     if code is not None:
         return f"{os.path.relpath(code.co_filename)}:{code.co_firstlineno}"
     try:
-        import inspect  # nothing else is left to do when there is a problem
+        import inspect  # local, because only problems need it
 
-        return f"{os.path.relpath(inspect.getsourcefile(target) or '')}:{inspect.getsourcelines(target)[1]}"
+        file = os.path.relpath(inspect.getsourcefile(target) or "")
+        return f"{file}:{inspect.getsourcelines(target)[1]}"
     except (OSError, TypeError, ValueError):
         return ref.rpartition(":")[0]
 
 
 def _method_name(target: type, ref: str, named: str) -> str:
-    """``predict`` or ``run``. A model may have a helper that has the other name: its base says
-    which is meant, and without a base it is the one that the reference is given for.
+    """Return ``predict`` or ``run``. Because a model may have a helper with the other name, its
+    base class decides. Without one, the member of cog.yaml with the reference decides.
     """
     has = [name for name in ("predict", "run") if has_own(target, name)]
     if not has:
@@ -319,10 +330,12 @@ def load(
     named: str = "predict",
     checking: bool = False,
 ) -> Model:
-    """Import a model and read its methods. ``named`` is the member of cog.yaml that has the
-    reference. Raises LoadError with every problem; exceptions of the model's own code pass through.
-    Warnings are printed, except where the author is ``checking`` the model: then they are read from
-    it, and its source is looked at too.
+    """Import a model and read its methods. ``named`` is the member of cog.yaml with the reference:
+    ``predict`` or ``run``. Raises LoadError with every problem, and lets exceptions of the model's
+    own code through.
+
+    Prints the warnings, except with ``checking``, when the author checks the model. Then the caller
+    reads them from the model, and they include oddities in its source.
     """
     directory = os.getcwd()
     target = import_target(predict_ref)
@@ -352,13 +365,16 @@ def load(
     size = predict.batching.max_size if predict.batching else 1
     limit = max_concurrency or concurrency(predict.function, name) or size
     if limit > 1 and not predict.is_async and not predict.batching:
-        text = f"a concurrency of {limit} needs async def {name} or @cog.batch; write it so, or set the concurrency to 1"
+        text = (
+            f"a concurrency of {limit} needs async def {name} or @cog.batch:"
+            " write one of them, or set the concurrency to 1"
+        )
         raise LoadError([f"{_place(predict.function, predict_ref)}: {text}"], loader.warnings)
     return Model(directory, target, predict, train, limit, made, loader.warnings)
 
 
 def _is_object(target: Any) -> bool:
-    """Whether a reference names an object of a predictor class instead of the class."""
+    """Whether a reference names an object of a predictor class, and not the class."""
     return not isinstance(target, type) and any(
         callable(getattr(type(target), name, None)) for name in ("predict", "run")
     )
@@ -374,9 +390,9 @@ def _train(loader: _Loader, target: Any, ref: str, train_ref: str | None) -> Met
             loader.setup(owner, where)
             train.target = _made_when_called(owner, name)
         return train
-    found = (
-        _Loader()
-    )  # nobody asked for it: what only happens to be called train must not stop the model
+    # cog.yaml does not name it, so a function that only happens to be called train must not stop
+    # the model.
+    found = _Loader()
     train = found.method(name, owner, where)
     for problem in found.problems:
         loader.warnings.append(f"{problem} (so train is not served; name it in cog.yaml to insist)")
@@ -386,10 +402,10 @@ def _train(loader: _Loader, target: Any, ref: str, train_ref: str | None) -> Met
 
 
 def _made_when_called(owner: type, name: str) -> Callable[..., Any]:
-    """A method of a class of its own, whose object is made and set up by the first call: most
-    servers never train.
+    """Return a method of another class than the predictor. Because most servers never train, the
+    first call makes its object and sets it up.
     """
-    import threading  # trainings beside an async predict run in threads
+    import threading  # trainings of a model with an async predict run in threads
 
     lock = threading.Lock()
     made: list[Any] = []
@@ -408,7 +424,9 @@ def _made_when_called(owner: type, name: str) -> Callable[..., Any]:
 
 
 def _train_target(target: Any, ref: str, train_ref: str | None) -> tuple[Any, str, str]:
-    """What ``train`` is: a reference of its own, a method of the class, a function beside it."""
+    """Find ``train``: by its own reference, as a method of the class, or as a function in the same
+    file.
+    """
     if train_ref:
         found = import_target(train_ref)
         return found, "train", train_ref

@@ -1,4 +1,4 @@
-"""The OpenAPI document of a model, in the form that Cog has given it since its first release."""
+"""Makes the OpenAPI document of a model, in the form that it has had since Cog's first release."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Schema = dict[str, Any]
 
 
 def document(predict: Method, train: Method | None) -> Schema:
-    """The whole document; ``/trainings`` only for a model with ``train``."""
+    """Return the whole document. It has ``/trainings`` only for a model with ``train``."""
     schemas: Schema = dict(_envelopes("Prediction", "Input", "Output", demanding_input(predict)))
     schemas.update(_shared())
     exact: Schema = {}
@@ -41,9 +41,8 @@ def document(predict: Method, train: Method | None) -> Schema:
         paths.update(run_paths("training", "Training", train, schemas["TrainingRequest"]))
         add_polling(paths, "training", "Training", ref("TrainingResponse"))
     found = ref("PredictionResponse")
-    either = (
-        {"anyOf": [found, ref("TrainingResponse")]} if train is not None else found
-    )  # they share their ids
+    # A path of predictions finds trainings too, because they share their ids.
+    either = {"anyOf": [found, ref("TrainingResponse")]} if train is not None else found
     add_polling(paths, "prediction", "Prediction", either)
     whole = {
         "openapi": "3.0.2",
@@ -55,13 +54,14 @@ def document(predict: Method, train: Method | None) -> Schema:
 
 
 def _about(method: Method) -> Schema:
-    """What its author wrote about a method, without the indentation."""
+    """Return the docstring of a method, without its indentation, as the description of the
+    document.
+    """
     text = getattr(innermost(method.function, method.name), "__doc__", None)
     if not isinstance(text, str) or not text.strip():
         return {}
-    first, *rest = (
-        text.expandtabs().strip().splitlines()
-    )  # not by inspect, which takes a while to import
+    # Not by inspect.cleandoc, because importing inspect takes long.
+    first, *rest = text.expandtabs().strip().splitlines()
     margin = min((len(line) - len(line.lstrip()) for line in rest if line.strip()), default=0)
     return {"description": "\n".join([first, *(line[margin:].rstrip() for line in rest)])}
 
@@ -84,13 +84,13 @@ def _add_method(
     schemas[output_name] = {**method.result.schema(), "title": output_name}
 
 
-#: What the server alone needs to know.
+#: The keywords that only the server reads.
 _MARKS = ("x-cog-any", "x-cog-url")
 
 
 def _as_cog_shows_it(schema: Any) -> Any:
-    """A schema of inputs where a dict and a value of any type are plain objects, as forms expect of
-    every Cog; what the server checks stands in ``x-cog-exact``.
+    """Return a schema of inputs in which a dict and a value of any type are plain objects, as forms
+    expect of Cog. The schema that the server checks is in ``x-cog-exact``.
     """
     if isinstance(schema, list):
         return [_as_cog_shows_it(item) for item in schema]
@@ -138,8 +138,8 @@ def _describe(shown: Schema, field: Field) -> None:
 
 
 def _choices(field: Field) -> list[Any] | None:
-    """The values of an input that is one of a few; those of the items of a list, or of a Union,
-    stand there instead.
+    """Return the allowed values of an input, if there are only a few. Those of the items of a list,
+    or of the members of a Union, are in the schemas of these.
     """
     kind = field.kind.inner if isinstance(field.kind, Nullable) else field.kind
     if kind.values is not None:
@@ -149,15 +149,17 @@ def _choices(field: Field) -> list[Any] | None:
     return field.rules.choices
 
 
-#: How JSON calls the types that choices have.
+#: The names of JSON Schema for the types of choices.
 _TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
 def _component(name: str, values: list[Any], schemas: Schema) -> str:
-    """Enter an enumeration and return the name that it got: its own, unless that is taken."""
+    """Enter an enumeration, and return its name in ``schemas``: ``name``, or a longer one if
+    another schema has that name.
+    """
     enumeration: Schema = {"title": name, "description": "An enumeration.", "enum": values}
     types = {_TYPES[type(value)] for value in values}
-    if len(types) == 1:  # of several types the values alone say it
+    if len(types) == 1:  # if there are several, the values alone tell them
         enumeration["type"] = types.pop()
     chosen, taken = name, 0
     while chosen in _RESERVED or schemas.get(chosen, enumeration) != enumeration:
@@ -172,7 +174,7 @@ def _text(title: str, **more: Any) -> Schema:
 
 
 def _text_or_empty(title: str, **rules: Any) -> Schema:
-    """A text for which the rules hold unless it is empty, which means that it is absent."""
+    """Return the schema of a string that follows the rules or is empty, which means absent."""
     return {
         "title": title,
         "anyOf": [{"type": "string", **rules}, {"enum": [""]}],
@@ -180,13 +182,13 @@ def _text_or_empty(title: str, **rules: Any) -> Schema:
     }
 
 
-#: Which addresses the server takes.
+#: The URLs that the server accepts.
 _URL: Schema = {"format": "uri", "pattern": "^https?://[A-Za-z0-9]"}
 
 
 def _envelopes(kind: str, input_name: str, output_name: str, demanding: bool) -> Schema:
-    """The request and response around input and output. A request with all defaults needs no
-    input.
+    """Return the schemas of the request and the response around input and output. A request does
+    not need ``input`` if every input has a default.
     """
     object_of_strings = {
         "title": "Context",
@@ -209,11 +211,11 @@ def _envelopes(kind: str, input_name: str, output_name: str, demanding: bool) ->
         },
     }
     response = {
-        # As it was sent: before text became a number, with unknown names, and with stars for
-        # secrets.
+        # As the client sent it, so a number may be a string and there may be unknown names, and
+        # with stars for secrets.
         "input": {"anyOf": [ref(input_name), {"type": "object"}], "nullable": True},
-        # A bare reference, although the output is null until there is one: Cog's own client looks
-        # here for the type, and finds none behind allOf.
+        # Because Cog's own client reads the type here, and does not look behind allOf, this is a
+        # bare reference. So it does not say that the output is null until there is one.
         "output": ref(output_name),
         "id": _text("Id"),
         "version": _text("Version"),
@@ -242,7 +244,7 @@ def _envelopes(kind: str, input_name: str, output_name: str, demanding: bool) ->
     }
 
 
-#: Other words for a boolean that the server takes, as forms send them.
+#: The values that the server accepts for a boolean, such as the strings of forms.
 _BOOLEAN: Schema = {
     "anyOf": [
         {"type": "boolean"},
@@ -252,8 +254,8 @@ _BOOLEAN: Schema = {
 
 
 def _loosen(request: Schema, whole: Schema) -> None:
-    """Let a request say booleans in other words. ``whole`` is what the model gets, and says nothing
-    of them.
+    """Let a request send booleans as other values. ``whole``, the schema of the model's input, does
+    not have these.
     """
     loose: Schema = {}
     for name, shown in whole["properties"].items():
@@ -315,7 +317,7 @@ def _enumeration(name: str, *values: str) -> Schema:
     return {"title": name, "type": "string", "enum": list(values), "description": "An enumeration."}
 
 
-#: Names that no input can have for its enumeration.
+#: The names that the enumeration of an input cannot have.
 _RESERVED = frozenset(
     ["Input", "Output", "TrainingInput", "TrainingOutput", *_shared()]
     + [f"{kind}{end}" for kind in ("Prediction", "Training") for end in ("Request", "Response")]

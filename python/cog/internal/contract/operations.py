@@ -1,4 +1,4 @@
-"""The operations of the OpenAPI document: paths, parameters, bodies and answers."""
+"""Makes the operations of the OpenAPI document: paths, parameters, bodies and responses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Schema = dict[str, Any]
 
 
 def demanding_input(method: Method) -> bool:
-    """Whether there is an input that a request can't leave out."""
+    """Whether a method has an input that a request cannot leave out."""
     return any(field.required for field in method.fields)
 
 
@@ -20,8 +20,8 @@ def ref(name: str) -> Schema:
 
 
 def _answers(ok: Schema, **others: str) -> Schema:
-    """The responses of an operation; ``others`` maps ``_404`` and the like to the name of their
-    schema.
+    """Return the responses of an operation. ``others`` maps ``_404`` and the like to the names of
+    their schemas.
     """
     found = {"200": _answer("Successful Response", ok)}
     for code, name in others.items():
@@ -39,7 +39,7 @@ _REASONS = {
     "_401": "No token",
     "_404": "Not found",
     "_406": "Not streamed",
-    "_408": "The body stopped coming",
+    "_408": "The body stopped arriving",
     "_409": "Busy, or the id is in use",
     "_413": "Too large",
     "_415": "Not JSON",
@@ -71,7 +71,7 @@ def server_paths() -> Schema:
     }
 
 
-#: The events of a stream, each as an object of its fields.
+#: The events of a stream, each as an object with its fields.
 _EVENTS: Schema = {
     "text/event-stream": {
         "schema": {
@@ -104,7 +104,7 @@ _PREFER: Schema = {
 }
 
 
-#: The number of the event after which a stream goes on.
+#: The number of the event after which a stream continues.
 _LAST_EVENT: Schema = {
     "name": "last-event-id",
     "in": "header",
@@ -130,9 +130,11 @@ def _body(schema: Schema, demanding: bool) -> Schema:
 
 
 def run_paths(noun: str, kind: str, method: Method, request: Schema) -> Schema:
-    """The paths of predictions or trainings, for requests of that form."""
+    """Return the paths that start and cancel predictions or trainings. ``request`` is the schema of
+    a request.
+    """
     verb = "predict" if noun == "prediction" else "train"
-    # The id stands in the path: in the body it could only be the same.
+    # Without the id, because it is in the path and the body could only repeat it.
     without_id = {
         **request,
         "properties": {k: v for k, v in request["properties"].items() if k != "id"},
@@ -177,7 +179,9 @@ def run_paths(noun: str, kind: str, method: Method, request: Schema) -> Schema:
 
 
 def add_polling(paths: Schema, noun: str, kind: str, found: Schema) -> None:
-    """What can be asked about predictions or trainings; Cog has nothing of the kind."""
+    """Add the operations that list, get and stream predictions or trainings. Cog does not have
+    these.
+    """
     page = {
         "type": "object",
         "required": ["results", "next"],
@@ -194,7 +198,7 @@ def add_polling(paths: Schema, noun: str, kind: str, found: Schema) -> None:
     }
     paths[f"/{noun}s"]["get"] = {
         "summary": "List",
-        "description": "What runs and what has ended lately, newest first",
+        "description": f"The {noun}s that run or have finished lately, newest first",
         "operationId": f"list_{noun}s_get",
         "parameters": [cursor],
         "responses": _answers(page, _401="Error", _404="Error"),
@@ -214,7 +218,7 @@ def add_polling(paths: Schema, noun: str, kind: str, found: Schema) -> None:
             "parameters": [_id_parameter(noun, kind), _LAST_EVENT],
             "responses": {
                 "200": {"description": "Successful Response", "content": _EVENTS},
-                "204": {"description": "It has ended, and the last event was seen"},
+                "204": {"description": f"The {noun} has finished, and its last event was seen"},
                 "401": _answer(_REASONS["_401"], ref("Error")),
                 "404": _answer(_REASONS["_404"], ref("Error")),
             },

@@ -1,4 +1,4 @@
-"""Kinds that only outputs have: a list of a fixed length, and nothing at all."""
+"""Kinds that only outputs have: a list of a fixed length, and None."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 
 
 class TupleOf(Kind):
-    """A list of a fixed length, whose items have types of their own."""
+    """A list of a fixed length, in which each item has its own type."""
 
     def __init__(self, items: Sequence[Kind]) -> None:
         self._items = list(items)
         self.text = f"a list of {len(items)} item{'' if len(items) == 1 else 's'}"
 
     def schema(self) -> Schema:
-        # OpenAPI 3.0 has no word for the type of each item.
+        # OpenAPI 3.0 cannot express the type of each item.
         kinds: list[Schema] = []
         for item in self._items:
             if item.schema() not in kinds:
@@ -44,7 +44,7 @@ class TupleOf(Kind):
 
 
 class Nothing(Kind):
-    """None, which is null."""
+    """The kind of None, which is null in JSON."""
 
     text = "null"
 

@@ -1,8 +1,8 @@
-"""What to say when a module is missing: which interpreter looked for it, and what cog.yaml lists
-that it lacks.
+"""The remedy for a missing module: it names the interpreter, and the packages of cog.yaml that are
+not installed in it.
 
-Nothing says which package a module comes from before that is installed (cv2 comes from
-opencv-python), so this looks for what is listed and not there.
+Until a package is installed, nothing tells which modules it has (cv2 is in opencv-python). So this
+module looks for packages that cog.yaml lists and the interpreter lacks.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from cog.internal.pristine import builtins as __builtins__  # noqa: F401  # noqa: F401
+from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 from cog.internal.pristine import json, os, re
 
-#: In this variable the server hands over what cog.yaml has in ``build``: {"packages": […],
-#: "requirements": FILE}.
+#: The variable in which the server passes on the packages in ``build`` of cog.yaml: {"packages":
+#: […], "requirements": FILE}.
 LISTED = "COGGO_PACKAGES"
 
-_DEEPEST = 10  # a file of requirements may name others, or itself
+_DEEPEST = 10  # because a file of requirements may include others, or itself
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _WHEEL = re.compile(r"/([A-Za-z0-9][A-Za-z0-9._]*)-\d[^/]*\.whl(?:[#?]|$)")
 _MARKER = re.compile(r"(\w+)\s*(==|!=|<=|>=|<|>)\s*(['\"])([^'\"]*)\3")
 
-#: Options of a line that concern every package, such as where to look for them.
+#: Options of a line that apply to every package, such as an index.
 _OPTIONS = (
     "-i",
     "-f",
@@ -39,12 +39,14 @@ _OPTIONS = (
 
 
 class _Lacking(NamedTuple):
-    names: list[str]  # of the packages that are not installed
-    words: list[str]  # that make pip install them
+    names: list[str]  # the packages that are not installed
+    words: list[str]  # the arguments with which pip installs them
 
 
 def advice(module: str) -> str:
-    """What to do about a module that could not be imported. Each line ends with a line break."""
+    """Return the remedy for a module that could not be imported. Each line ends with a line
+    break.
+    """
     lacking = _lacking()
     if not lacking.names and _is_there(module.partition(".")[0]):
         return ""
@@ -52,7 +54,7 @@ def advice(module: str) -> str:
     text = f"{sys.executable} (Python {version}) does not have the module {module}. "
     other = "name an interpreter that has {} with --python"
     if not lacking.names:
-        return text + f"Install what it comes from there, or {other.format('it')}.\n"
+        return text + f"Install the package that contains it there, or {other.format('it')}.\n"
     command = " ".join(
         shlex.quote(word) for word in (sys.executable, "-m", "pip", "install", *lacking.words)
     )
@@ -72,7 +74,7 @@ def _is_there(module: str) -> bool:
 
 
 def _without_passwords(command: str) -> str:
-    """A command for the logs, where an index may be named with the password for it."""
+    """Remove the passwords in URLs of indexes from a command, because the logs show it."""
     return re.sub(r"(?<=://)[^/@\s'\"]+@", "", command)
 
 
@@ -96,8 +98,8 @@ def _lacking() -> _Lacking:
 
 
 def _missing(lines: Any, names: list[str]) -> list[str]:
-    """The requirements that are not fulfilled; their names go to ``names``. Whatever cannot be
-    decided counts as fulfilled.
+    """Return the requirements that are not fulfilled, and add their names to ``names``. A
+    requirement that cannot be decided counts as fulfilled.
     """
     found = []
     for line in lines:
@@ -110,7 +112,7 @@ def _missing(lines: Any, names: list[str]) -> list[str]:
 
 
 def _lines_of(file: str, depth: int) -> Iterator[str]:
-    """The lines of a file of requirements, and of those that it includes."""
+    """Yield the lines of a file of requirements, and of those that it includes."""
     if depth == _DEEPEST:
         return
     try:
@@ -132,14 +134,16 @@ def _without_comment(line: str) -> str:
 
 
 def _split(line: str) -> tuple[str, str]:
-    """A requirement without its own options, and its marker."""
+    """Return a requirement without its own options, and its marker."""
     line = re.split(r"\s--?\w", line)[0] if not line.startswith("-") else line
     requirement, _, marker = line.partition(" ;" if "://" in line else ";")
     return requirement.strip(), marker.strip()
 
 
 def _name_of(requirement: str) -> str:
-    """The package that is required; "" where the line is an option or does not say."""
+    """Return the name of the required package, or "" if the line is an option or does not name
+    it.
+    """
     egg = re.search(r"#(?:.*&)?egg=([\w.-]+)", requirement)
     if egg:
         return egg[1]
@@ -154,14 +158,16 @@ def _name_of(requirement: str) -> str:
 
 
 def _holds(marker: str) -> bool:
-    """Whether a marker is true here, as far as it is a few comparisons joined by "and"."""
+    """Whether a marker is true in this interpreter. Reads comparisons that are joined by "and"; any
+    other marker counts as false.
+    """
     return not marker or all(_compares(part.strip()) for part in re.split(r"\band\b", marker))
 
 
 def _compares(text: str) -> bool:
     import operator
 
-    system = os.uname()  # not the module platform: a model may have one of its own
+    system = os.uname()  # not the module platform, because a model may have a file of that name
     here = {
         "os_name": os.name,
         "platform_machine": system.machine,

@@ -1,5 +1,5 @@
-"""The author's own models and dataclasses of pydantic, versions 1 and 2, as a kind: they describe
-and check themselves.
+"""The author's models and dataclasses of pydantic 1 and 2 as a kind. They describe and check
+themselves.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from cog.internal.contract.fetched import Fetched, decoding
 from cog.internal.contract.kinds import Files, Kind, Mismatch, Schema
 from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 
-#: Keywords whose value is a schema, a list of schemas, or schemas by name. Nothing else holds
-#: schemas.
+#: The keywords whose value is a schema, a list of schemas, or schemas by name. No other keyword
+#: contains schemas.
 _ONE = (
     "items",
     "additionalItems",
@@ -31,17 +31,17 @@ _ONE_MORE = ("contentSchema", "unevaluatedItems", "unevaluatedProperties")
 _MANY = ("anyOf", "oneOf", "allOf", "prefixItems", "items")
 _NAMED = ("properties", "patternProperties", "dependentSchemas")
 
-#: The formats of ``pathlib.Path``, ``FilePath`` and ``DirectoryPath``. A client names no path: it
-#: gives the URL of a file.
+#: The formats of ``pathlib.Path``, ``FilePath`` and ``DirectoryPath``. For these a client must send
+#: the URL of a file, because it must not name a path.
 _PATHS = ("path", "file-path", "directory-path")
 
 
 class SchemaError(Exception):
-    """A model of pydantic has no schema that the server could check."""
+    """A model of pydantic does not have a schema that the server can check."""
 
 
 class Pydantic(Kind):
-    """A model of pydantic; raises SchemaError when it cannot be described."""
+    """A model of pydantic. Raises SchemaError if it does not have a schema."""
 
     def __init__(self, model: Any, output: bool) -> None:
         self._model = model
@@ -93,7 +93,9 @@ class Pydantic(Kind):
 
 
 def _interface(model: Any) -> tuple[Callable[[], Any], Callable[[Any], Any]]:
-    """How a model tells its schema, and how it is made of a value."""
+    """Return the function that makes a model's schema, and the one that makes the model of a
+    value.
+    """
     if hasattr(model, "__dataclass_fields__"):
         if hasattr(model, "__pydantic_validator__"):
             adapter = sys.modules["pydantic"].TypeAdapter(model)
@@ -111,7 +113,7 @@ def _of_fields(model: Any, value: Any) -> Any:
 
 
 def _with_files(value: Any, files: Files) -> Any:
-    """The value with a path in the place of each file of the request."""
+    """Return the value with a path in place of each file of the request."""
     path = files.paths.get(files.pointer)
     if path is not None:
         from cog.types import Path
@@ -127,29 +129,28 @@ def _with_files(value: Any, files: Files) -> Any:
 
 
 class _Reading:
-    """Makes one schema of those that pydantic gives: without references, with OpenAPI 3.0's way of
-    saying that null is allowed, and for an input with marks of what is a file and what is a
-    secret.
+    """Makes one schema of those of pydantic. It does not contain references, and allows null in the
+    way of OpenAPI 3.0. In the schema of an input, files and secrets have marks.
     """
 
     def __init__(self, definitions: Schema, output: bool, unmarked: frozenset[str]) -> None:
-        self.defaults: set[str] = set()  # strings that the author turns into paths
+        self.defaults: set[str] = set()  # defaults that are strings, which may become paths
         self._definitions = definitions
         self._output = output
         self._unmarked = unmarked
         self._open: list[str] = []
 
     def read(self, schema: Any) -> Any:
-        """The schema as it stands in the document; raises SchemaError."""
+        """Return the schema for the document. Raises SchemaError."""
         if not isinstance(schema, dict):
             return schema
         if "$ref" not in schema:
             return self._read(schema)
         name = schema["$ref"].rsplit("/", 1)[-1]
         if name in self._open:
-            raise SchemaError(f"{name} contains itself, which has no schema here")
+            raise SchemaError(f"{name} contains itself, so it does not have a finite schema")
         if name not in self._definitions:
-            raise SchemaError(f"the schema refers to {schema['$ref']}, which is not there")
+            raise SchemaError(f"the schema refers to {schema['$ref']}, which does not exist")
         self._open.append(name)
         try:
             return self.read(
@@ -164,12 +165,11 @@ class _Reading:
             self.defaults.add(out["default"])
         self._mark_file(out)
         out = _nullable(out)
-        if (
-            "discriminator" in out
-        ):  # its mapping refers to definitions, and each member says its own tags
+        # Without its mapping, which refers to definitions. Each member has its own tags.
+        if "discriminator" in out:
             out["discriminator"] = {"propertyName": out["discriminator"]["propertyName"]}
         if "default" in out and any(_secrets(out, out["default"])):
-            del out["default"]  # a secret's default is nobody's business
+            del out["default"]  # the default of a secret is a secret
         return out
 
     def _value(self, key: str, value: Any) -> Any:
@@ -196,7 +196,7 @@ class _Reading:
         if ours or schema.get("format") in _PATHS:
             schema["format"] = "uri"
         elif schema.get("format") == "uri":
-            schema["x-cog-url"] = True  # HttpUrl and its like: the address is what is wanted
+            schema["x-cog-url"] = True  # HttpUrl and the like need the URL itself, not its file
 
 
 def _nullable(schema: Schema) -> Schema:
@@ -209,8 +209,8 @@ def _nullable(schema: Schema) -> Schema:
 
 
 def _unmarked(model: Any) -> frozenset[str]:
-    """The names of the fields, of a model and of those in it, that hold secrets of which their
-    schema does not tell, such as ``pydantic.Secret[int]``.
+    """Return the names of fields that contain secrets without a mark in their schema, such as
+    ``pydantic.Secret[int]``. Reads a model and the models in it.
     """
     names: set[str] = set()
     _look_into(model, names, set())
@@ -218,7 +218,7 @@ def _unmarked(model: Any) -> frozenset[str]:
 
 
 def _look_into(found: Any, names: set[str], seen: set[int]) -> bool:
-    """Whether an annotation is or holds such a secret; the fields of the classes in it go into
+    """Whether an annotation is or contains such a secret. Adds the fields of the classes in it to
     ``names``.
     """
     origin = typing.get_origin(found) or found
@@ -236,7 +236,7 @@ def _look_into(found: Any, names: set[str], seen: set[int]) -> bool:
     for annotation, called in _fields(origin):
         if _look_into(annotation, names, seen):
             names.update(called)
-            holds = holds or issubclass(origin, tuple)  # whose fields have no names in JSON
+            holds = holds or issubclass(origin, tuple)  # in JSON its fields do not have names
     return holds
 
 
@@ -245,7 +245,7 @@ def _is_ours(found: type) -> bool:
 
 
 def _fields(found: type) -> Iterator[tuple[Any, set[str]]]:
-    """The annotation of each field of a class, and the names that it goes by."""
+    """Yield the annotation of each field of a class, and all names of the field."""
     for attribute in ("__pydantic_fields__", "model_fields", "__fields__"):
         fields = getattr(found, attribute, None)
         if isinstance(fields, dict):
@@ -254,7 +254,7 @@ def _fields(found: type) -> Iterator[tuple[Any, set[str]]]:
             return
     try:
         hints = typing.get_type_hints(found, include_extras=True)
-    except Exception:  # pydantic has understood them, or it would have said so
+    except Exception:  # pydantic has read them, or it would have refused the class
         return
     for name, annotation in hints.items():
         yield annotation, {name}
@@ -268,8 +268,8 @@ def _aliases(field: Any) -> Iterator[str]:
 
 
 def _secrets(schema: Any, value: Any) -> Iterator[str]:
-    """The strings in a value that a schema calls secret, also by a member of a union that it is
-    not.
+    """Yield the strings in a value that a schema marks as secret. Any member of a union counts,
+    even if the value is of another member.
     """
     if not isinstance(schema, dict):
         return

@@ -1,4 +1,4 @@
-"""Objects with named fields as a kind: dataclasses, BaseModels, TypedDicts and pydantic models."""
+"""The kind for objects with named fields: dataclasses, BaseModels and TypedDicts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from cog.internal.pristine import json
 
 
 class Slot(NamedTuple):
-    """A field of a Record. ``default`` returns a fresh default; None when the field has none."""
+    """A field of a Record. ``default`` returns a new default; it is None if the field does not have
+    one.
+    """
 
     name: str
     kind: Kind
@@ -23,7 +25,7 @@ class Slot(NamedTuple):
 
 
 def is_json(value: Any) -> bool:
-    """Whether a value has a form in JSON as it is."""
+    """Whether JSON can express a value as it is."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
@@ -32,12 +34,12 @@ def is_json(value: Any) -> bool:
 
 
 def title_of(name: str) -> str:
-    """The title of an input or a field."""
+    """Return the title of an input or a field."""
     return name.replace("_", " ").title().strip()
 
 
 class Record(Kind):
-    """An object with named fields: a dataclass, a BaseModel, a TypedDict, a pydantic model."""
+    """An object with named fields: a dataclass, a BaseModel or a TypedDict."""
 
     def __init__(
         self,

@@ -1,5 +1,5 @@
-"""What to say when a model counts on what came with Cog, on what Cog had in 2021, on a package
-around its file, or on a name that `cog` does not have.
+"""Remedies for models that expect packages that came with Cog, names that Cog had in 2021, a
+package around their file, or a name that `cog` does not have.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from cog.internal.contract.exception_text import is_a
 from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 from cog.internal.pristine import re
 
-#: Modules that were installed along with Cog in one of its releases, with the names of their
-#: packages.
+#: The modules that a release of Cog has installed, with the names of their packages.
 BROUGHT = {
     "annotated_types": "annotated-types",
     "anyio": "anyio",
@@ -41,16 +40,23 @@ BROUGHT = {
 }
 
 _NOW = (
-    "write class Predictor(cog.BasePredictor), and each "
-    "@cog.input(NAME, type=T, help=…, default=…, min=…, max=…, options=…) as a parameter of predict, "
-    "NAME: T = cog.Input(description=…, default=…, ge=…, le=…, choices=…); predict also needs the type of what it returns"
+    "write class Predictor(cog.BasePredictor), and each @cog.input(NAME, type=T, help=…,"
+    " default=…, min=…, max=…, options=…) as a parameter of predict, NAME: T ="
+    " cog.Input(description=…, default=…, ge=…, le=…, choices=…); predict also needs the type of"
+    " its output"
 )
 
-_MISSING = "{0} came with Cog. Coggo brings no packages: install it with those of the model, pip install {0}\n"
+_MISSING = (
+    "{0} came with Cog. Coggo does not install packages:"
+    " install it with those of the model, pip install {0}\n"
+)
 
-_RELATIVE = "the file of the model belongs to no package: write from helper import … for from .helper import …\n"
+_RELATIVE = (
+    "the file of the model is not part of a package:"
+    " write from helper import … for from .helper import …\n"
+)
 
-#: The arguments of `Input` by the names that others give them: Cog of 2021, pydantic, JSON Schema.
+#: The arguments of `Input`, by their names in Cog of 2021, in pydantic and in JSON Schema.
 _SPELLED = {
     "enum": "choices",
     "help": "description",
@@ -62,16 +68,16 @@ _SPELLED = {
     "pattern": "regex",
 }
 
-_DEEPEST = 100  # causes may form a ring
+_DEEPEST = 100  # because causes may form a cycle
 
 
 def replaced(name: str) -> str:
-    """What has taken the place of a name that Cog had until 2021."""
+    """Return the message for a name that Cog had until 2021, with its replacement."""
     return f"{name} was replaced in Cog 0.1: {_NOW}"
 
 
 def remedy(error: BaseException, told: str = "") -> str:
-    """What to do, for the end of a traceback ``told``; "" where nothing is known."""
+    """Return the remedy to add to the end of the traceback ``told``, or "" if there is none."""
     for shown in _causes(error):
         found = _remedy(shown, told)
         if found:
@@ -115,14 +121,14 @@ def _of_module(name: str, told: str) -> str:
 
 
 def _names() -> list[str]:
-    """All that ``cog`` has."""
+    """Return all names and modules of ``cog``."""
     import cog
 
     return [*cog.__all__, *cog._MODULES]
 
 
 def _of_argument(function: str, wrong: str, told: str) -> str:
-    """A keyword argument that a function of ``cog`` does not have."""
+    """Return the remedy for a keyword argument that a function of ``cog`` does not have."""
     import cog
 
     if function not in cog.__all__:
@@ -136,9 +142,9 @@ def _of_argument(function: str, wrong: str, told: str) -> str:
 
 
 def _did_you_mean(wrong: str, known: Iterable[Any], told: str) -> str:
-    import difflib  # takes as long to import as the whole runner
+    import difflib  # local, because its import takes as long as that of the whole runner
 
     for name in difflib.get_close_matches(wrong, known, 1):
-        said = re.search(f"Did you mean:? '{name}'", told)  # newer Pythons say it by themselves
+        said = re.search(f"Did you mean:? '{name}'", told)  # newer Pythons suggest it
         return "" if said else f"Did you mean: '{name}'?\n"
     return ""

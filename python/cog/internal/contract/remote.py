@@ -1,5 +1,5 @@
-"""Opens URLs as the server opens those of inputs (internal/files): it decodes the contents, and an
-error names the URL without its query and user, because both may be credentials.
+"""Opens URLs as the server opens the URLs of inputs (internal/files): it decodes the contents. Its
+errors name the URL without query and user, because both may be credentials.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from urllib.request import Request, urlopen
 from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 from cog.internal.pristine import re
 
-#: Bytes that are read at a time.
+#: The bytes that one call reads.
 _PIECE = 1 << 16
 
 
 def open_url(url: str) -> tuple[Any, io.BufferedReader]:
-    """The response of an http, https or data URL, and the file in it. Both raise the errors of
-    urllib and http.client.
+    """Return the response of an http, https or data URL, and the file in it. Opening and reading
+    raise the errors of urllib and http.client, and OSError if the contents cannot be decoded.
     """
     where = shown(url)
     response = None
@@ -36,7 +36,7 @@ def open_url(url: str) -> tuple[Any, io.BufferedReader]:
 
 
 def shown(url: str) -> str:
-    """What was asked for, without what may be secret."""
+    """Return the request for a message, without the parts of its URL that may be secret."""
     if url.lstrip()[:5].lower() == "data:":
         return "data: URL"
     scheme, authority, rest = re.findall(r"(?s)([^:]*://)([^/?#]*)([^?#]*)", url)[0]
@@ -44,7 +44,9 @@ def shown(url: str) -> str:
 
 
 def named(error: Exception, where: str) -> Exception:
-    """The error with the URL in its text. Its class stays, for models that catch it."""
+    """Add the URL to the text of an error, and return it. The class stays the same, for models that
+    catch it.
+    """
     inner = error.reason if isinstance(error, URLError) else None
     if isinstance(error, IncompleteRead):
         return _BrokenOff(error, where)
@@ -72,9 +74,9 @@ class _BrokenOff(IncompleteRead):
 
 
 def _request(url: str) -> Request:
-    """A URL as it goes out. People write it with spaces, and with percent signs that begin no
-    escape; the server escapes those in inputs by the same rule. urllib takes care of the host, but
-    not of a user.
+    """Make a request for a URL. People write URLs with spaces, and with percent signs that do not
+    begin an escape, so this escapes them. The server escapes the URLs of inputs by the same rule.
+    urllib handles the host, but not a user.
     """
     head, rest = re.findall(r"(?s)(https?://[^/?#]*|data:.*)(.*)", url)[0]
     path = quote(re.sub("%(?![0-9A-Fa-f]{2})", "%25", rest), "%!$&'()*+,;=:@/?#")
@@ -85,7 +87,7 @@ def _request(url: str) -> Request:
 
     scheme, _, user = user.partition("://")
     request = Request(f"{scheme}://{host}{path}")
-    # It is not for the hosts that this one redirects to.
+    # Hosts that this one redirects to must not get the credentials.
     credentials = unquote(user if ":" in user else f"{user}:").encode()
     request.add_unredirected_header("Authorization", f"Basic {b64encode(credentials).decode()}")
     return request
@@ -102,8 +104,8 @@ def _file_in(response: Any) -> Iterator[bytes]:
 
 
 def _sent(response: Any) -> Iterator[bytes]:
-    """The bytes of a response. http.client itself looks for those that are missing only when it
-    reads all at once.
+    """Yield the bytes of a response. Raises IncompleteRead if bytes are missing. http.client itself
+    checks that only when it reads all at once.
     """
     while True:
         piece = response.read(_PIECE)
@@ -116,7 +118,7 @@ def _sent(response: Any) -> Iterator[bytes]:
 
 
 class _Contents(io.RawIOBase):
-    """Pieces as a file."""
+    """Makes a file of pieces. Closing it closes the response."""
 
     def __init__(self, pieces: Iterator[bytes], response: Any, where: str) -> None:
         self._pieces = pieces
@@ -129,7 +131,8 @@ class _Contents(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        if self._error is not None:  # or the next read would take it for the end
+        # because the next read would take the end of the pieces for the end of the file
+        if self._error is not None:
             raise self._error
         try:
             while not self._rest:

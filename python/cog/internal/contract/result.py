@@ -20,14 +20,14 @@ _ITERATORS = (
 
 
 class Result(typing.NamedTuple):
-    """The result of a method: one value of ``kind``, or many."""
+    """The result of a method: one value of ``kind``, or an iterator of such values."""
 
     kind: Kind
     is_iterator: bool
     concatenated: bool
 
     def takes_items(self) -> bool:
-        """Whether the items of a generator may be the value, as a list."""
+        """Whether a list of a generator's items can be the value."""
         if self.kind.schema().get("type") == "array":
             return True
         try:
@@ -37,7 +37,7 @@ class Result(typing.NamedTuple):
         return True
 
     def schema(self) -> dict[str, Any]:
-        """The Output schema."""
+        """Return the schema of the output."""
         if not self.is_iterator:
             described = {} if self.kind.values is None else {"description": "An enumeration."}
             return {**self.kind.schema(), **described, "title": "Output"}

@@ -1,5 +1,5 @@
-"""What `Input` demands of a value beside its type. Read when the model is loaded, checked with each
-request.
+"""The rules of `Input` for a value, apart from its type. They are read when the model is loaded,
+and checked for each request.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from cog.internal.contract.kinds import Integer, Kind, Mismatch, Schema, SecretK
 from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 from cog.internal.pristine import math, re
 
-#: The arguments of `Input` that are rules, apart from choices, and how a schema spells them;
-#: lengths of a list differ.
+#: The arguments of `Input` that are rules, apart from choices, with their keywords in a schema. A
+#: list has other keywords for its lengths than a string.
 _BOUNDS = {"ge": "minimum", "le": "maximum"}
 _LENGTHS = {"min_length": "minLength", "max_length": "maxLength"}
 _COUNTS = {"min_length": "minItems", "max_length": "maxItems"}
@@ -24,12 +24,12 @@ Warn = Callable[[str], None]
 
 
 class Problem(Exception):
-    """What is wrong with an input, and the remedy."""
+    """A problem of an input. The text has the remedy."""
 
 
 class Rules:
-    """The rules that have an effect; None: not said. A plain class: a NamedTuple takes longer to
-    make than all the rest here.
+    """The rules of an input that have an effect. None stands for a rule that the author has not
+    given. It is a plain class, because making a NamedTuple takes longer than all the rest here.
     """
 
     __slots__ = ("choices", "ge", "le", "max_length", "min_length", "pattern", "regex")
@@ -39,7 +39,7 @@ class Rules:
     min_length: int | None
     max_length: int | None
     regex: str | None
-    pattern: Any | None  # regex, compiled
+    pattern: Any | None  # the compiled regex
     choices: list[Any] | None  # plain values
 
     def __init__(self, said: dict[str, Any]) -> None:
@@ -47,7 +47,7 @@ class Rules:
             setattr(self, name, said.get(name))
 
     def check(self, value: Any) -> None:
-        """Raise Mismatch when a value breaks one."""
+        """Raise Mismatch if a value breaks a rule."""
         value = _opened(value)
         if isinstance(value, (str, list)):
             self._length(len(value), "character" if isinstance(value, str) else "item")
@@ -83,8 +83,8 @@ class Rules:
             raise Mismatch("must be one of: " + ", ".join(map(str, self.choices)))
 
     def constrain(self, schema: Schema) -> None:
-        """Write the rules into the schema of the input: of the items of a list, of the members of a
-        Union that they are about.
+        """Write the rules into the schema of the input. In a list they are written into the schema
+        of the items, and in a Union into those of the members that they apply to.
         """
         for member in schema.get("anyOf", [schema]):
             counts = _COUNTS if member.get("type") == "array" else _LENGTHS
@@ -104,12 +104,12 @@ class Rules:
 
 
 def plural(count: int, noun: str) -> str:
-    """``1 item`` or ``2 items``."""
+    """Return ``1 item`` or ``2 items``."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _opened(value: Any) -> Any:
-    """What rules are about in a member of an Enum and in a secret."""
+    """Return the value in a member of an Enum or in a secret, to which rules apply."""
     if isinstance(value, enum.Enum):
         return value.value
     reveal = getattr(value, "get_secret_value", None)
@@ -117,7 +117,7 @@ def _opened(value: Any) -> Any:
 
 
 def _innermost(schema: Schema) -> Iterator[Schema]:
-    """The schema itself, or those of the items of a list, however deep."""
+    """Yield the schema itself, or those of the items of a list, however deep."""
     items = schema.get("items")
     if not isinstance(items, dict):
         yield schema
@@ -127,8 +127,8 @@ def _innermost(schema: Schema) -> Iterator[Schema]:
 
 
 def read_rules(info: FieldInfo, kind: Kind, warn: Warn) -> Rules | None:
-    """The rules of an input, None without. Raises Problem for those that nothing can fit, and warns
-    of those without effect.
+    """Return the rules of an input, or None if there are none. Raises Problem for rules that no
+    value can fit, and warns of rules that have no effect.
     """
     said = {name: getattr(info, name) for name in (*_BOUNDS, *_LENGTHS, "regex", "choices")}
     said = {name: value for name, value in said.items() if value is not None}
@@ -153,7 +153,7 @@ def _check_values(said: dict[str, Any]) -> None:
         if name in _BOUNDS and (
             math.isnan(value) or value == (math.inf if name == "ge" else -math.inf)
         ):
-            raise Problem(f"{name}={value!r} is a bound that no number fits: leave it out")
+            raise Problem(f"{name}={value!r} does not allow any number: leave it out")
         if name in _LENGTHS and not (number and isinstance(value, int) and value >= 0):
             raise Problem(f"{name}={value!r} must be an integer of at least 0")
     if not isinstance(said.get("regex", ""), str):
@@ -161,7 +161,7 @@ def _check_values(said: dict[str, Any]) -> None:
 
 
 def _leave_out_what_says_nothing(said: dict[str, Any], kind: Kind, warn: Warn) -> None:
-    """Warn of rules about values that the input never has, and drop them."""
+    """Warn of rules for values that the input cannot have, and drop them."""
     leaves = list(_leaves(kind))
     strings = any(isinstance(leaf, (Text, SecretKind)) or _has_strings(leaf) for leaf in leaves)
     lists = any(isinstance(outer, ListOf) for outer in _outer(kind))
@@ -173,7 +173,8 @@ def _leave_out_what_says_nothing(said: dict[str, Any], kind: Kind, warn: Warn) -
     for name, (about, has) in needs.items():
         if name in said and not has:
             warn(
-                f"{name}={said.pop(name)!r} is about {about}, this is {kind.text}: it has no effect, leave it out"
+                f"{name}={said.pop(name)!r} applies to {about}, but this is {kind.text}:"
+                " it has no effect, leave it out"
             )
     for name in _BOUNDS:
         if name in said and math.isinf(said[name]):
@@ -185,14 +186,16 @@ def _has_strings(kind: Kind) -> bool:
 
 
 def _outer(kind: Kind) -> list[Kind]:
-    """The members of a Union, or the type itself; what is inside an Optional."""
+    """Return the members of a Union, or the type itself in a list. For an Optional, do so for the
+    type inside.
+    """
     kind = kind.inner if isinstance(kind, Nullable) else kind
     return list(kind.members) or [kind]
 
 
 def _leaves(kind: Kind) -> Iterator[Kind]:
-    """What bounds, patterns and choices are about: the innermost items of a list, each member of a
-    Union.
+    """Yield the types to which bounds, patterns and choices apply: the innermost items of a list,
+    and each member of a Union.
     """
     for member in _outer(kind):
         if isinstance(member, ListOf):
@@ -202,7 +205,7 @@ def _leaves(kind: Kind) -> Iterator[Kind]:
 
 
 def _compare(said: dict[str, Any], kind: Kind, warn: Warn) -> None:
-    """Look at what the rules say of each other."""
+    """Check the rules against each other."""
     for least, most in (tuple(_BOUNDS), tuple(_LENGTHS)):
         if least in said and most in said and said[least] > said[most]:
             raise Problem(
@@ -225,7 +228,9 @@ def _compiled(pattern: str) -> Any:
 
 
 def _strict_end(pattern: str) -> str:
-    """``$`` means the very end, as in JSON Schema, and not also the place before a last newline."""
+    """Make ``$`` match only at the very end, as in JSON Schema. In Python it also matches before a
+    last newline.
+    """
     out, escaped, inside = [], False, False
     for c in pattern:
         if escaped:
@@ -248,7 +253,9 @@ def _choices(choices: Any, kind: Kind, warn: Warn) -> list[Any] | None:
     wanted: dict[type, type[Kind]] = {str: Text, int: Integer}
     types = [t for t, of in wanted.items() if any(isinstance(leaf, of) for leaf in _leaves(kind))]
     if not types:
-        raise Problem(f"choices needs an input that is a string or an integer, this is {kind.text}")
+        raise Problem(
+            f"choices needs an input that is a string or an integer, but this is {kind.text}"
+        )
     values: list[Any] = []
     for choice in choices:
         value = _plain_choice(choice, warn)
@@ -272,6 +279,7 @@ def _plain_choice(choice: Any, warn: Warn) -> Any:
     value = plain(choice)
     if type(value) is not type(choice):
         warn(
-            f"choices has {choice!r:.80} of type {type(choice).__name__}, taken as {value!r:.80}: write that instead"
+            f"choices has {choice!r:.80} of type {type(choice).__name__},"
+            f" taken as {value!r:.80}: write that instead"
         )
     return value

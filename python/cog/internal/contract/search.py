@@ -1,9 +1,9 @@
-"""Where imports are searched: first in the directories of the model, as for a script, so that its
-own ``test.py`` is found.
+"""Makes imports search the directories of the model first, as for a script, so that they find its
+own ``test.py``.
 
-The runner imports some standard modules late, because a cold start is billed. A file of the model
-may have the name of one of them, or of one that they import in turn. Where that can be, they are
-imported before the model.
+The runner imports some standard modules late, because a cold start is billed. If a file of the
+model may have the name of one of them, or of a module that they import in turn, the runner imports
+them before the model.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 from cog.internal.pristine import os
 
-#: What the runner imports once the model runs, and what those modules themselves import late.
+#: The modules that the runner imports once the model runs, and those that they import late.
 LATE = (
     "ast",
     "asyncio",
@@ -55,7 +55,7 @@ LATE = (
 
 
 def search_first(*directories: str) -> None:
-    """Put directories in front of what is searched, the first one foremost."""
+    """Make imports search directories first, in this order."""
     if any(_shadows(directory) for directory in directories):
         _import_late()
     for directory in reversed(directories):
@@ -65,16 +65,16 @@ def search_first(*directories: str) -> None:
 
 
 def _shadows(directory: str) -> bool:
-    """Whether a file there has the name of a standard module that is not imported yet."""
+    """Whether a file in a directory has the name of a standard module that is not yet imported."""
     try:
         names = _modules(directory)
-    except OSError:  # it can be searched, but not listed
+    except OSError:  # the directory can be searched, but not listed
         return True
     return not names.isdisjoint(_standard().difference(sys.modules))
 
 
 def _standard() -> frozenset[str]:
-    """The names of the standard modules."""
+    """Return the names of the standard modules."""
     if sys.version_info >= (3, 10):
         return sys.stdlib_module_names
     library = os.path.dirname(os.__file__)
@@ -82,7 +82,7 @@ def _standard() -> frozenset[str]:
 
 
 def _modules(directory: str) -> set[str]:
-    """The names of the modules that may be in a directory."""
+    """Return the names of the modules that may be in a directory."""
     names = (name for name in os.listdir(directory) if not name.startswith("__"))
     return {
         name.partition(".")[0]
@@ -95,5 +95,5 @@ def _import_late() -> None:
     for name in LATE:
         try:
             __import__(name)
-        except ImportError:  # of a Python that was built without it
+        except ImportError:  # this Python was built without it
             pass

@@ -24,25 +24,25 @@ _VARARGS, _VARKEYWORDS, _COROUTINE, _GENERATOR, _ASYNC_GENERATOR = 0x04, 0x08, 0
 
 
 class Parameter(NamedTuple):
-    """A parameter of a function; ``default`` is UNSET when it has none."""
+    """A parameter of a function. ``default`` is UNSET if it does not have one."""
 
     name: str
     default: Any
 
 
 class Signature(NamedTuple):
-    """The parameters of a function, read from its code: importing ``inspect`` takes as long as
-    everything else.
+    """The parameters of a function. They are read from its code, because importing ``inspect``
+    takes as long as all the rest.
     """
 
     parameters: list[Parameter]
     positional_only: list[str]
     has_args: bool
-    kwargs: str  # the name of **kwargs, empty without
+    kwargs: str  # the name of **kwargs; "" if there is none
 
 
 def signature(function: Any) -> Signature:
-    """Read the signature of a plain function; raises TypeError for other callables."""
+    """Read the signature of a plain function. Raises AttributeError for other callables."""
     code = function.__code__
     count = code.co_argcount
     names = code.co_varnames
@@ -62,8 +62,8 @@ def signature(function: Any) -> Signature:
 
 
 def lacks_self(owner: type, function: Any, reader: Reader) -> str:
-    """The input that stands in the place of ``self``, because its author has forgotten that; ""
-    where there is none. The object may have any name.
+    """Return the input in the place of ``self``, if the author has forgotten ``self``, else "".
+    Because the parameter for the object may have any name, its annotation and default decide.
     """
     code = getattr(function, "__code__", None)
     if code is None or not code.co_argcount or code.co_varnames[0] == "self":
@@ -76,14 +76,14 @@ def lacks_self(owner: type, function: Any, reader: Reader) -> str:
         return ""
     try:
         found, _ = reader.input(annotation)
-    except (Unsupported, Problem):  # Self, or a class of the author's own
+    except (Unsupported, Problem):  # the annotation is Self, or a class of the author
         return ""
     return "" if found.text == Kind.text else first.name
 
 
 def innermost(function: Any, name: str) -> Any:
-    """The function that the author wrote, below decorators: by ``__wrapped__``, else, for a wrapper
-    that takes anything, in its closure.
+    """Return the function that the author has written, below its decorators. It is found by
+    ``__wrapped__``, and for a wrapper that takes any arguments also in its closure.
     """
     seen = set()
     while id(function) not in seen:
@@ -100,19 +100,21 @@ def innermost(function: Any, name: str) -> Any:
 
 
 def raw_attribute(owner: type, name: str) -> Any:
-    """An attribute of a class as it was written there, such as a staticmethod; None without."""
+    """Return an attribute of a class as it was written, such as a staticmethod, or None."""
     return next((vars(base)[name] for base in owner.__mro__ if name in vars(base)), None)
 
 
 def _takes_anything(function: types.FunctionType) -> bool:
-    """Whether it is ``(*args, **kwargs)``, with or without a parameter for the object."""
+    """Whether a function takes ``(*args, **kwargs)``, with or without a parameter for the
+    object.
+    """
     found = signature(function)
     return found.has_args and bool(found.kwargs) and len(found.parameters) < 2
 
 
 def _in_closure(function: types.FunctionType, name: str) -> Any | None:
-    """The function of that name that a wrapper calls, through however many others that take
-    anything.
+    """Return the function of that name that a wrapper calls, directly or through other wrappers
+    that take any arguments.
     """
     wrappers, seen = [function], {function}
     for wrapper in wrappers:
@@ -128,13 +130,12 @@ def _in_closure(function: types.FunctionType, name: str) -> Any | None:
 
 
 def _hider(function: Any, name: str) -> tuple[str, str] | None:
-    """The decorator that stands in the place of a method, and what to write in it; None when it is
-    the method itself.
+    """Return the decorator that has replaced a method, and the line that its author must add to it.
+    Returns None for the method itself.
     """
     if not hasattr(function, "__code__"):
-        return type(
-            function
-        ).__name__, "call functools.update_wrapper(self, function) in its __init__"
+        remedy = "call functools.update_wrapper(self, function) in its __init__"
+        return type(function).__name__, remedy
     decorator, _, inside = function.__qualname__.partition(".<locals>.")
     if not inside or function.__name__ == name:
         return None
@@ -142,7 +143,7 @@ def _hider(function: Any, name: str) -> tuple[str, str] | None:
 
 
 def is_async(function: Any) -> bool:
-    """Whether calling it gives a coroutine or an async generator."""
+    """Whether a call of it returns a coroutine or an async generator."""
     while isinstance(function, functools.partial):
         function = function.func
     function = getattr(function, "__func__", function)
@@ -153,19 +154,21 @@ def is_async(function: Any) -> bool:
     return bool(code.co_flags & (_COROUTINE | _ASYNC_GENERATOR))
 
 
-#: Outputs of these kinds are no files, and have none in them.
+#: Outputs of these kinds cannot be or contain files.
 _PLAIN = (Text, Integer, Number, Boolean)
 
 
 class OutputType:
-    """What a method returns, or what an iterator yields."""
+    """The type of a method's output, or of the items of an iterator."""
 
     def __init__(self, kind: Kind) -> None:
         self._kind = kind
-        self.files = type(kind) not in _PLAIN  # whether there may be some in it
+        self.files = type(kind) not in _PLAIN  # whether the output may contain files
 
     def check(self, value: Any) -> Any:
-        """The value, made exact; raises OutputError with the JSON path."""
+        """Return the value, converted to the type without loss. Raises OutputError with the JSON
+        path.
+        """
         if value is None:
             return None
         try:
@@ -175,8 +178,8 @@ class OutputType:
 
 
 class Method:
-    """``predict`` or ``train``. ``target`` is what is called; it is set when the model has been set
-    up.
+    """``predict`` or ``train``. ``target`` is the callable, which is bound to the object when the
+    model is set up.
     """
 
     def __init__(
@@ -195,11 +198,11 @@ class Method:
         self.target: Callable[..., Any] = function
 
     def call(self, arguments: dict[str, Any]) -> Any:
-        """Run the user's code; whatever it returns."""
+        """Run the user's code, and return its result unchanged."""
         return self.target(**arguments)
 
     def decode(self, values: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
-        """The arguments for the input of a request; raises InputError."""
+        """Return the arguments for the input of a request. Raises InputError."""
         arguments = decode_all(self.fields, values, files)
         if self.open_ended:
             arguments.update({k: v for k, v in values.items() if k not in arguments})
@@ -212,19 +215,19 @@ def _mark(function: Any, name: str, attribute: str) -> Any:
 
 
 def concurrency(function: Any, name: str) -> int | None:
-    """What ``@concurrent(max=N)`` says of a function."""
+    """Return the N of a function's ``@concurrent(max=N)``, or None."""
     limit: int | None = _mark(function, name, "__cog_concurrent__")
     return limit
 
 
 def batching(function: Any, name: str) -> Batching | None:
-    """What ``@batch`` says of a function."""
+    """Return the arguments of a function's ``@batch``, or None."""
     found: Batching | None = _mark(function, name, "__cog_batch__")
     return found
 
 
 class MethodReader:
-    """Reads one function of a model and collects everything that is wrong with it."""
+    """Reads one function of a model, and collects all its problems."""
 
     def __init__(
         self, name: str, function: Any, owner: type | None, scope: Mapping[str, Any]
@@ -232,16 +235,17 @@ class MethodReader:
         self._name = name
         self._function = function
         self._inner = innermost(function, name)
-        self._owner = owner  # whose object is the first parameter; None: there is no such parameter
+        # The class whose object is the first parameter. None if there is no such parameter.
+        self._owner = owner
         self._batched = batching(function, name) is not None
         self._reader = Reader(
             {**getattr(self._inner, "__globals__", {}), **_closure(self._inner), **scope}
         )
-        self.problems: list[tuple[str, str]] = []  # parameter, or "", and text
-        self.warnings: list[tuple[str, str]] = []  # the same
+        self.problems: list[tuple[str, str]] = []  # the parameter, or "", and the text
+        self.warnings: list[tuple[str, str]] = []  # likewise
 
     def read(self) -> Method | None:
-        """The method; None when there are problems."""
+        """Return the method, or None if there are problems."""
         found = self._signature()
         if found is None:
             return None
@@ -266,8 +270,8 @@ class MethodReader:
         self.problems.append((parameter, text))
 
     def _blame_decorator(self) -> None:
-        """Where a wrapper stands for the method, say that alone: its own parameters are nobody's
-        inputs.
+        """If a wrapper has replaced the method, report that alone. Problems of the wrapper's own
+        parameters would mislead, because they are not inputs.
         """
         hider = _hider(self._inner, self._name)
         if hider is not None:
@@ -293,20 +297,18 @@ class MethodReader:
                     parameters=found.parameters[1:], positional_only=found.positional_only[1:]
                 )
         for name in found.positional_only:
-            self._problem("is positional-only, but inputs are given by name: remove the /", name)
+            self._problem("is positional-only, but inputs are passed by name: remove the /", name)
         if found.has_args:
-            self._problem(f"{self._name} has *args: an input needs a name, write each one out")
+            self._problem(f"{self._name} has *args, but an input needs a name: write each one out")
         if found.kwargs and found.parameters:
-            self._problem(
-                f"{self._name} has **{found.kwargs} beside other inputs: write each one out"
-            )
+            self._problem(f"{self._name} has **{found.kwargs} and other inputs: write each one out")
         if self._batched:
             self._check_batched(found)
         return found
 
     def _check_yield(self, result: Result) -> None:
-        """Refuse a generator that declares one value. What wraps a generator may make one value of
-        it.
+        """Refuse a generator whose annotation is one value. A decorated generator is accepted,
+        because its decorator may make one value of the items.
         """
         written = getattr(self._function, "__func__", self._function)
         flags = getattr(getattr(written, "__code__", None), "co_flags", 0)
@@ -320,7 +322,10 @@ class MethodReader:
         if result.takes_items():
             return
         iterator = "AsyncIterator" if flags & _ASYNC_GENERATOR else "Iterator"
-        text = f"{self._name} yields, but declares {result.kind.text}: write -> {iterator}[…], or return in place of yield"
+        text = (
+            f"{self._name} yields, but its output type is {result.kind.text}:"
+            f" write -> {iterator}[…], or return in place of yield"
+        )
         self._problem(text, "return")
 
     def _check_batched(self, found: Signature) -> None:
@@ -328,17 +333,20 @@ class MethodReader:
             self._problem("train cannot be batched: remove @batch")
         if found.kwargs or not found.parameters:
             self._problem(
-                f"{self._name} with @batch needs inputs with names: their lists say how large a batch is"
+                f"{self._name} with @batch needs inputs with names:"
+                " their lists say how large a batch is"
             )
         if getattr(getattr(self._inner, "__code__", None), "co_flags", 0) & (
             _GENERATOR | _ASYNC_GENERATOR
         ):
             self._problem(
-                f"{self._name} with @batch cannot yield: return a list with one result for each prediction"
+                f"{self._name} with @batch cannot yield:"
+                " return a list with one result for each prediction"
             )
         if _mark(self._function, self._name, "__cog_streaming__"):
             self._problem(
-                f"{self._name} has @batch and @streaming: a batch is answered as a whole, keep one of them"
+                f"{self._name} has @batch and @streaming, but a batch is answered as a whole:"
+                " keep one of them"
             )
 
     def _field(self, parameter: Parameter, annotations: Mapping[str, Any]) -> Field | None:
@@ -378,7 +386,7 @@ class MethodReader:
                 return self._result_of_batch(annotations["return"])
             return read_result(annotations["return"], self._reader)
         except Unsupported as error:
-            self._problem(f"{self._name} needs an output type that Cog has: {error}", "return")
+            self._problem(f"{self._name} needs an output type of Cog: {error}", "return")
             return None
 
     def _result_of_batch(self, annotation: Any) -> Result | None:
@@ -392,13 +400,13 @@ class MethodReader:
         return result
 
 
-#: Libraries whose rules in ``Annotated`` are for their own models.
+#: Libraries whose rules in ``Annotated`` have an effect in their own models alone.
 _OTHERS = ("pydantic", "annotated_types", "msgspec")
 
 
 def _default_of(default: Any, said: list[FieldInfo]) -> Any:
-    """The default of a parameter, with the `Input` of its ``Annotated``. Raises Problem where both
-    say the same.
+    """Return the default of a parameter, joined with the `Input` of its ``Annotated``. Raises
+    Problem if both give a default, or if there are two Inputs.
     """
     if not said:
         return default
@@ -407,13 +415,13 @@ def _default_of(default: Any, said: list[FieldInfo]) -> Any:
     if default is UNSET:
         return said[0]
     if said[0].default is not UNSET or said[0].default_factory is not None:
-        raise Problem("has a default in Input(…) and one behind the = sign: keep one of them")
+        raise Problem("has a default in Input(…) and one after the = sign: keep one of them")
     others = {name: getattr(said[0], name) for name in FieldInfo.__slots__[1:]}
     return FieldInfo(default, **others)
 
 
 def _closure(function: Any) -> dict[str, Any]:
-    """The names that a function sees from the functions around it."""
+    """Return the names that a function sees from the functions around it, with their values."""
     code = getattr(function, "__code__", None)
     out = {}
     for name, cell in zip(
@@ -432,8 +440,8 @@ def _annotations_of(target: Any) -> dict[str, Any]:
 
 
 def _odd_signature(target: Any) -> Signature:
-    """The signature of a callable that is no function."""
-    import inspect  # rare
+    """Return the signature of a callable that is not a function."""
+    import inspect  # local, because such callables are rare
 
     parameters, args, kwargs = [], False, ""
     for p in inspect.signature(target).parameters.values():

@@ -1,5 +1,5 @@
-"""What the source of a method tells beside its signature. Only ``coggo-server check`` reads it:
-that takes its time.
+"""Reads the source of a method for oddities that its signature does not show. Because that takes
+time, only ``coggo-server check`` does it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _NESTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 
 def returns_nothing(method: Method) -> bool:
-    """Whether a method never has a value for what it declares. Where it may not be meant to be
-    called, or something around it may have the value, this says no.
+    """Whether a method never returns a value of its output type. False if it may not be meant to be
+    called, or if a decorator may return the value.
     """
     kind = method.result.kind
     if isinstance(kind, (Anything, Nothing, Nullable)):
@@ -38,8 +38,8 @@ def returns_nothing(method: Method) -> bool:
 
 
 def _only_passed_on(outer: Any, inner: Any) -> bool:
-    """Whether the decorators between the two give what the method gives: those of contextlib and
-    torch.
+    """Whether the decorators between the two return the method's result, as those of contextlib and
+    torch do.
     """
     outer, passes = (
         getattr(outer, "__func__", outer),
@@ -54,7 +54,9 @@ def _only_passed_on(outer: Any, inner: Any) -> bool:
 
 
 def _body(function: Any) -> list[ast.stmt]:
-    """The statements of a function without its docstring; empty when nothing is known of them."""
+    """Return the statements of a function without its docstring, or an empty list if its source
+    cannot be read.
+    """
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     except (OSError, TypeError, SyntaxError, ValueError):
@@ -66,14 +68,14 @@ def _body(function: Any) -> list[ast.stmt]:
 
 
 def _is_empty(statement: ast.stmt) -> bool:
-    """Whether it is ``pass`` or ``...``, as in a base class."""
+    """Whether a statement is ``pass`` or ``...``, as in a base class."""
     if isinstance(statement, ast.Expr):
         return isinstance(statement.value, ast.Constant)
     return isinstance(statement, ast.Pass)
 
 
 def _raises(body: list[ast.stmt]) -> bool:
-    """Whether the end of some statements is always an exception."""
+    """Whether statements always end in an exception."""
     last = body[-1]
     if isinstance(last, ast.If):
         return bool(last.orelse) and _raises(last.body) and _raises(last.orelse)
@@ -85,7 +87,7 @@ def _raises(body: list[ast.stmt]) -> bool:
 
 
 def _own(node: ast.AST) -> Iterator[ast.AST]:
-    """A statement and all in it, but for the bodies of functions and classes."""
+    """Yield a statement and all nodes in it, except the bodies of functions and classes."""
     yield node
     for child in ast.iter_child_nodes(node):
         if not isinstance(node, _NESTED):

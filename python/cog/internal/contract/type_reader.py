@@ -1,4 +1,4 @@
-"""Reads annotations: which type is it, and is it one that Cog has?"""
+"""Reads annotations, and refuses types that Cog does not have."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 from cog.internal.pristine import os
 
 SUPPORTED = (
-    "str, int, float, bool, cog.Path, cog.File, cog.Secret, list, dict, Any, Literal, Enum of str or int, TypedDict, dataclass, "
-    "cog.BaseModel, and Optional or Union of these"
+    "str, int, float, bool, cog.Path, cog.File, cog.Secret, list, dict, Any, Literal,"
+    " Enum of str or int, TypedDict, dataclass, cog.BaseModel, and Optional or Union of these"
 )
 
 _FORMATS = {"datetime": "date-time", "date": "date", "time": "time", "UUID": "uuid"}
 
 _SCALARS: dict[Any, type] = {str: Text, int: Integer, float: Number, bool: Boolean}
 
-#: Keys of an object in an output may have these types, and are written as ``json`` writes them.
+#: The types of keys in an object of an output. They are written as ``json`` writes them.
 _KEYS = (str, int, float, bool)
 
 
@@ -52,23 +52,22 @@ _SEQUENCES = (collections.abc.Sequence, collections.abc.Iterable, collections.ab
 
 
 class Unsupported(Exception):
-    """An annotation that is no type of Cog."""
+    """An annotation is not a type of Cog."""
 
 
 class Reader:
-    """Reads the annotations of one module; ``scope`` is where its quoted names are looked up."""
+    """Reads the annotations of one module. ``scope`` has the names that they quote."""
 
     def __init__(self, scope: Mapping[str, Any]) -> None:
         self._scope = scope
-        self._reading: list[
-            Any
-        ] = []  # records and named types being read, to notice one that contains itself
+        # The records and named types that are being read, to notice one that contains itself.
+        self._reading: list[Any] = []
 
     # -- inputs
 
     def input(self, annotation: Any) -> tuple[Kind, tuple[Any, ...]]:
-        """The kind of an input, and what ``Annotated`` says beside it; raises Unsupported with the
-        reason.
+        """Return the kind of an input, and the marks in its ``Annotated``. Raises Unsupported with
+        the reason.
         """
         found, said, names = self._look(annotation)
         return self._kind(found, said, names, output=False), said
@@ -76,22 +75,22 @@ class Reader:
     # -- outputs
 
     def output(self, annotation: Any) -> Kind:
-        """The kind of an output or of a part of one; raises Unsupported with the reason."""
+        """Return the kind of an output or of a part of one. Raises Unsupported with the reason."""
         return self._read(annotation, output=True)
 
     # -- batches
 
     def item_of_batch(self, annotation: Any, place: str, failures: bool = False) -> Any:
-        """The annotation of one item, where a whole batch is a list of them, with what
-        ``Annotated`` says beside that list; with ``failures`` exceptions may stand among them.
+        """Return the annotation of one item of a batch, which is a list of items. Keeps the marks
+        in an ``Annotated`` around the list. With ``failures`` the items may be exceptions too.
         Raises Unsupported.
         """
         found, said = self.resolved(annotation)
         arguments = typing.get_args(found)
         if typing.get_origin(found) is not list or isinstance(arguments[0], typing.TypeVar):
             raise Unsupported(
-                f"with @batch it is a list with one value for each prediction, not {show(found)}: "
-                f"write {place}list[{show(found) if found is not list else 'str'}]"
+                "with @batch it must be a list with one value for each prediction,"
+                f" not {show(found)}: write {place}list[{'str' if found is list else show(found)}]"
             )
         item, _ = self.resolved(arguments[0])
         results = [a for a in members(item) if not _is_failure(a)] if failures else []
@@ -104,8 +103,8 @@ class Reader:
         return found, said
 
     def _look(self, annotation: Any) -> tuple[Any, tuple[Any, ...], list[Any]]:
-        """The type that an annotation means, what ``Annotated`` says beside it, and the names that
-        stand for it.
+        """Return the type that an annotation means, the marks in its ``Annotated``, and the names
+        that stand for it.
         """
         said: tuple[Any, ...] = ()
         names: list[Any] = []
@@ -120,7 +119,9 @@ class Reader:
                 if named is None:
                     return found, said, names
                 if named[0] in names:
-                    raise Unsupported(f"{named[0].__name__} stands for itself, which has no schema")
+                    raise Unsupported(
+                        f"{named[0].__name__} stands for itself, so it does not have a schema"
+                    )
                 names.append(named[0])
                 annotation = named[1]
         except Unresolved as error:
@@ -130,14 +131,15 @@ class Reader:
         found, said, names = self._look(annotation)
         if any(isinstance(mark, FieldInfo) for mark in said):
             raise Unsupported(
-                "Input(…) inside a type says nothing: write Annotated[type, Input(…)] around the whole type"
+                "Input(…) inside a type has no effect:"
+                " write Annotated[type, Input(…)] around the whole type"
             )
         return self._kind(found, said, names, output)
 
     def _kind(self, found: Any, said: tuple[Any, ...], names: list[Any], output: bool) -> Kind:
         for name in names:
             if name in self._reading:
-                raise Unsupported(f"{name.__name__} contains itself, which has no schema here")
+                raise Unsupported(_endless(name))
         self._reading += names
         try:
             if said and _is_opaque(said):
@@ -150,7 +152,7 @@ class Reader:
             del self._reading[len(self._reading) - len(names) :]
 
     def _opaque(self, found: Any, output: bool) -> Kind:
-        """Any JSON, in lists where the annotation has them."""
+        """Return the kind for any JSON value, in lists where the annotation has lists."""
         alternatives = members(found)
         if type(None) in alternatives:
             some = [a for a in alternatives if a is not type(None)]
@@ -161,7 +163,7 @@ class Reader:
         return Anything({"type": "object"} if output else {"type": "object", "x-cog-any": True})
 
     def _union(self, alternatives: tuple[Any, ...], output: bool) -> Kind:
-        from cog.internal.contract.unions import OneOf  # few models have one
+        from cog.internal.contract.unions import OneOf  # local, because few models have one
 
         kinds: list[Kind] = []
         nullable = False
@@ -170,7 +172,7 @@ class Reader:
                 nullable = True
                 continue
             kind = self._read(alternative, output)
-            if isinstance(kind, Nullable):  # a name of such a type, or a Literal with None
+            if isinstance(kind, Nullable):  # a named Optional, or a Literal with None
                 nullable, kind = True, kind.inner
             kinds += kind.members or [kind]
         kind = kinds[0] if len(kinds) == 1 else OneOf(kinds)
@@ -200,7 +202,7 @@ class Reader:
         return ListOf(self._read(item, output))
 
     def _tuple(self, arguments: tuple[Any, ...]) -> Kind:
-        """An output with these types of items."""
+        """Return the kind of an output tuple with items of these types."""
         if not arguments or arguments == ((),):
             return ListOf(Anything())
         if len(arguments) == 2 and arguments[1] is ...:
@@ -245,7 +247,9 @@ class Reader:
         if found in _SCALARS:
             kind: Kind = _SCALARS[found]()
             return kind
-        import pathlib  # not for models of plain values: with what it imports it takes a tenth of a cold start
+        # Local, because models of plain values do not need it, and with its own imports it takes a
+        # tenth of a cold start.
+        import pathlib
 
         from cog.types import File, Path, Secret, URLFile, URLPath
 
@@ -281,7 +285,8 @@ class Reader:
         bases = list(dict.fromkeys(type(v) for v in some))
         if not bases or any(base not in _SCALARS for base in bases):
             raise Unsupported(
-                f"Literal{list(values)!r} has to have strings, numbers or booleans as values, also beside None"
+                f"Literal{list(values)!r} must have strings, numbers or booleans as values,"
+                " apart from None"
             )
         kinds = [_SCALARS[base]() for base in bases]
         base = kinds[0] if len(kinds) == 1 else OneOf(kinds)
@@ -294,7 +299,8 @@ class Reader:
         values = [member.value for member in found]
         if not issubclass(found, (str, int)) or not values:
             raise Unsupported(
-                f"the Enum {found.__name__} must also extend str or int: class {found.__name__}(str, Enum)"
+                f"the Enum {found.__name__} must also extend str or int:"
+                f" write class {found.__name__}(str, Enum)"
             )
         return Choice(
             values, Text() if issubclass(found, str) else Integer(), found, "An enumeration."
@@ -304,7 +310,7 @@ class Reader:
 
     def _record(self, found: Any, output: bool) -> Kind | None:
         if found in self._reading:
-            raise Unsupported(f"{found.__name__} contains itself, which has no schema here")
+            raise Unsupported(_endless(found))
         self._reading.append(found)
         try:
             return self._record_of(found, output)
@@ -325,10 +331,8 @@ class Reader:
         return None
 
     def _pydantic(self, found: Any, output: bool) -> Kind:
-        from cog.internal.contract.pydantic_models import (  # few models need it
-            Pydantic,
-            SchemaError,
-        )
+        # Local, because few models need it.
+        from cog.internal.contract.pydantic_models import Pydantic, SchemaError
 
         try:
             return Pydantic(found, output)
@@ -336,7 +340,7 @@ class Reader:
             raise Unsupported(str(error)) from None
 
     def _scope_of(self, owner: Any) -> dict[str, Any]:
-        """Where the quoted names of a class are looked up."""
+        """Return the names that the annotations of a class may quote."""
         module = sys.modules.get(getattr(owner, "__module__", ""))
         return {**(vars(module) if module else {}), **self._scope}
 
@@ -389,11 +393,13 @@ class Reader:
         return _TypedDict(found.__name__, slots, lambda fields: fields)
 
     def _named_tuple(self, found: Any) -> Kind:
-        """A class of tuples: in JSON its fields have no names."""
+        """Return the kind of a NamedTuple, which JSON writes as a list without the names of its
+        fields.
+        """
         owner = next((base for base in found.__mro__ if "_fields" in vars(base)), None)
         if owner is None:
             return self._tuple(())
-        annotations = raw(owner)  # collections.namedtuple has none
+        annotations = raw(owner)  # empty for a collections.namedtuple
         return _fixed(
             [
                 self._slot(owner, name, annotations.get(name, Any), None, None, True).kind
@@ -402,14 +408,18 @@ class Reader:
         )
 
 
+def _endless(found: Any) -> str:
+    return f"{found.__name__} contains itself, so it does not have a finite schema"
+
+
 def _fixed(items: list[Kind]) -> Kind:
-    from cog.internal.contract.output_kinds import TupleOf  # few models need it
+    from cog.internal.contract.output_kinds import TupleOf  # local, because few models need it
 
     return TupleOf(items)
 
 
 def _lenient(slot: Slot) -> Slot:
-    """A field whose default is None takes None."""
+    """Let a field accept None if that is its default."""
     by_default_none = slot.default is not None and slot.shown is None
     return slot._replace(kind=nullable(slot.kind)) if by_default_none else slot
 
@@ -428,26 +438,27 @@ def _is_opaque(said: tuple[Any, ...]) -> bool:
 
 
 def _docstring(found: type) -> str | None:
-    """What its author wrote about a class, without the indentation."""
+    """Return the docstring of a class without its indentation, or None if its author has not
+    written one.
+    """
     text = vars(found).get("__doc__")
-    if not isinstance(text, str) or text.startswith(
-        f"{found.__name__}("
-    ):  # @dataclass has written the signature there
+    # @dataclass writes the signature into a class without a docstring.
+    if not isinstance(text, str) or text.startswith(f"{found.__name__}("):
         return None
-    import inspect  # few models have one
+    import inspect  # local, because few models have a docstring
 
     return inspect.cleandoc(text)
 
 
 def _without_marks(annotation: Any, scope: Mapping[str, Any], required: bool) -> tuple[Any, bool]:
-    """The type inside Required[...] and NotRequired[...], and whether the key has to be there: as
-    the mark says, which the class itself does not know of a postponed annotation, else as
-    ``required`` says.
+    """Return the type inside Required[...] and NotRequired[...], and whether the key must be
+    present. The mark decides, else ``required``. It is read here, because the class does not know
+    the mark in a postponed annotation.
     """
     try:
         found = resolve(annotation, scope)
     except Unresolved:
-        return annotation, required  # told where the type is read
+        return annotation, required  # reported when the type is read
     while (mark := getattr(typing.get_origin(found), "_name", "")) in (
         "Required",
         "NotRequired",
@@ -459,7 +470,7 @@ def _without_marks(annotation: Any, scope: Mapping[str, Any], required: bool) ->
 
 
 class _TypedDict(Record):
-    """Keys that may be absent stay absent."""
+    """A TypedDict. Keys that are absent stay absent."""
 
     def _build(self, value: Any, f: Any) -> Any:
         made = super()._build(value, f)

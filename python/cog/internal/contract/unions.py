@@ -1,4 +1,4 @@
-"""Types with alternatives as a kind: a Union of types, and one of a few values."""
+"""Kinds for types with alternatives: a Union of types, and one of a few values."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 
 
 class OneOf(Kind):
-    """A Union: the first member that fits exactly, text is not made into anything else."""
+    """A Union. The first member that fits exactly reads the value; a string is not converted."""
 
     def __init__(self, members: Sequence[Kind]) -> None:
         self.members = members
@@ -55,8 +55,8 @@ class OneOf(Kind):
         return self._first(plain(value), lambda kind: kind.default(value))
 
     def _first(self, value: Any, read: Callable[[Kind], Any]) -> Any:
-        """What the first member makes of a value; those whose type it has exactly come before the
-        others.
+        """Return the value as the first member reads it. Members of exactly its Python type come
+        first.
         """
         exact = [kind for kind in self.members if _is_exactly(kind, value)]
         for kind in (*exact, *self.members):
@@ -86,12 +86,12 @@ _EXACT: tuple[tuple[type[Kind], tuple[type[Any], ...]], ...] = (
 
 
 def _is_exactly(kind: Kind, value: Any) -> bool | None:
-    """Whether a value is of the Python type of a simple kind; None for other kinds."""
+    """Whether a value has the Python type of a simple kind, or None for other kinds."""
     return next((type(value) in types for node, types in _EXACT if isinstance(kind, node)), None)
 
 
 def fits(kind: Kind, value: Any, files: Files) -> bool:
-    """Whether a JSON value is of exactly this type."""
+    """Whether a JSON value has exactly this type."""
     if isinstance(kind, PathKind):
         return files.pointer in files.paths
     exactly = _is_exactly(kind, value)
@@ -105,7 +105,7 @@ def fits(kind: Kind, value: Any, files: Files) -> bool:
 
 
 class Choice(Kind):
-    """One of a few values, which ``base`` reads."""
+    """One of a few values, which ``base`` decodes."""
 
     def __init__(
         self,
@@ -123,9 +123,8 @@ class Choice(Kind):
 
     def schema(self) -> Schema:
         described = {} if self._description is None else {"description": self._description}
-        typed = (
-            {} if self.base.members else self.base.schema()
-        )  # of several types the values alone say it
+        # If the values have several types, the values alone tell them.
+        typed = {} if self.base.members else self.base.schema()
         return {"enum": self.values, **typed, **described}
 
     def decode(self, value: Any, files: Files) -> Any:

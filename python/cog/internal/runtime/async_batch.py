@@ -1,4 +1,4 @@
-"""Brings the predictions of an async model with ``@batch`` together in calls."""
+"""Collects the predictions of an async model with ``@batch`` into calls."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class _Member(NamedTuple):
     scope: Scope
     log: Log
     since: float
-    result: asyncio.Future[Any]  # what the model gave, or an exception
+    result: asyncio.Future[Any]  # the model's result, or an exception
 
 
 class Batcher:
-    """Stands where the model's method stood: called by each prediction, it calls the method once
-    for many.
+    """Replaces the model's method. Each prediction calls it, and it calls the method once for many
+    predictions.
 
-    One call runs at a time; who comes meanwhile has a place in the next.
+    One call runs at a time. Predictions that arrive meanwhile are part of the next one.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, model: Any, server_log: Log) -> None:
@@ -41,9 +41,9 @@ class Batcher:
         self._timer: asyncio.TimerHandle | None = None
 
     async def __call__(self, **arguments: Any) -> Any:
-        """The result of one prediction."""
+        """Return the result of one prediction."""
         scope, log = current.get(), current_log.get()
-        assert scope is not None and log is not None  # they are those of a run
+        assert scope is not None and log is not None  # a run has set both
         member = _Member(arguments, scope, log, self._loop.time(), self._loop.create_future())
         self._waiting.append(member)
         self._look()
@@ -57,8 +57,8 @@ class Batcher:
         return found
 
     async def _leave(self, member: _Member) -> None:
-        """A prediction is canceled. The call goes on for the others; it has the files of all, so
-        wait for its end.
+        """Remove a canceled prediction from the next call. If it is in the running call, wait for
+        the end of that one, which goes on for the others and uses the files of all.
         """
         if member in self._waiting:
             self._waiting.remove(member)
@@ -68,7 +68,7 @@ class Batcher:
             await asyncio.wait([self._task])
 
     def _look(self) -> None:
-        """Begin the next call if it is time, else see to it that it will be."""
+        """Begin the next call if it is due, else set a timer for it."""
         if self._task is not None or not self._waiting:
             return
         if len(self._waiting) >= self._size:
@@ -100,7 +100,7 @@ class Batcher:
         try:
             value = self._call(**columns([member.arguments for member in members]))
             found = results(await value if hasattr(value, "__await__") else value, len(members))
-        except BaseException as error:  # whatever it is, it ends these predictions and nothing else
+        except BaseException as error:  # any exception ends these predictions and nothing else
             found = [log.blame(error)] * len(members)
         log.end()
         for member, result in zip(members, found):

@@ -1,4 +1,4 @@
-"""Runs the predictions of an async model: one task for each, in one loop in the main thread."""
+"""Runs each prediction of an async model in a task, all in one loop in the main thread."""
 
 from __future__ import annotations
 
@@ -19,27 +19,28 @@ from cog.internal.wire.spool import Events, Names, Spool, sort_names
 
 _get_ident = threading.get_ident
 
-#: What asyncio says when the model has called ``loop.stop()``.
+#: The message of asyncio's RuntimeError after the model has called ``loop.stop()``.
 _STOPPED = "Event loop stopped before Future completed."
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
-    """The loop in which setup and all predictions run."""
+    """Make the loop in which setup and all predictions run."""
     loop = asyncio.new_event_loop()
     if type(loop).__module__.startswith("asyncio."):
-        loop.time = time.monotonic  # type: ignore[method-assign]  # a model may replace time.monotonic
+        # A model may replace time.monotonic.
+        loop.time = time.monotonic  # type: ignore[method-assign]
     asyncio.set_event_loop(loop)
     return loop
 
 
 def run_setup(loop: asyncio.AbstractEventLoop, setup: Callable[[], Any]) -> None:
-    """Run the model's setup: in the loop if it is async, so that it may start tasks, else outside
-    of it, so that it may call ``asyncio.run()``.
+    """Run the model's setup. An async setup runs in the loop, so that it may start tasks; a
+    synchronous one runs outside of the loop, so that it may call ``asyncio.run()``.
     """
     result = setup()
     if hasattr(result, "__await__"):
         loop.run_until_complete(_awaited(result))
-    asyncio.set_event_loop(loop)  # asyncio.run() leaves none
+    asyncio.set_event_loop(loop)  # because asyncio.run() leaves the thread without one
 
 
 async def _awaited(result: Any) -> None:
@@ -47,8 +48,8 @@ async def _awaited(result: Any) -> None:
 
 
 class Turn:
-    """One turn of the loop. What its predictions have to say is announced at its end: one signal,
-    however many there are. What could not be written before is written then.
+    """One turn of the loop. At its end one signal announces the news of all predictions, however
+    many there are, and events that could not be written before are written.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, spool: Spool) -> None:
@@ -60,7 +61,9 @@ class Turn:
         self._freed = False
 
     def touch(self, events: Events | None = None, freed: bool = False) -> None:
-        """There is something to announce; any thread may say so."""
+        """Announce at the end of the turn that there are new files or ``events``, and with
+        ``freed`` that the model can take more. May be called from any thread.
+        """
         if events is not None:
             self._events[events] = None
         self._freed = self._freed or freed
@@ -73,7 +76,7 @@ class Turn:
             self._loop.call_soon_threadsafe(self.end)
 
     def end(self) -> None:
-        """Announce what there is to announce."""
+        """Announce all that was touched in this turn."""
         if not self._pending:
             return
         self._pending = False
@@ -87,7 +90,9 @@ class Turn:
 
 
 class AsyncRunner:
-    """Takes requests as they come; the server sends no more at once than the model takes."""
+    """Takes each request as it arrives. The server sends at most as many at once as the model
+    takes.
+    """
 
     def __init__(
         self,
@@ -114,14 +119,14 @@ class AsyncRunner:
         self._check = Looped(model.healthcheck, model.has_async_healthcheck)
 
     def serve(self) -> int:
-        """Run until the server says stop and the last prediction has ended. Nothing here is a task:
-        a model may cancel all that there are.
+        """Run until the server says stop and the last prediction has ended. Uses callbacks and not
+        tasks, because a model may cancel all tasks of the loop.
         """
         self._follow(self._names, self._on_names)
         if self._model.has_healthcheck:
             health = watch(self._spool.absolute("health"))
             self._follow(health, lambda: self._on_health(health))
-            self._answer_health()  # it may have asked already
+            self._answer_health()  # the server may have asked before the watch began
         self._act(self._spool.look())
         try:
             return finish(self._loop, self._stopped)
@@ -143,7 +148,7 @@ class AsyncRunner:
         try:
             names = self._names.wait() if self._names.fd is not None else None
             self._act(self._spool.look() if names is None else sort_names(names))
-        except OSError as error:  # the directory is gone, or the watch
+        except OSError as error:  # the model has removed the directory, or closed the watch
             self._fail(error)
 
     def _act(self, found: Names) -> None:
@@ -188,7 +193,9 @@ class AsyncRunner:
             task.cancel()
 
     def _leave(self, fid: str, events: Events, log: Log) -> bool:
-        """The last thing before the response is written: from then on the id may come again."""
+        """Forget a prediction right before its response is written, since the server may send the
+        id again from then on.
+        """
         full = len(self._running) == self._model.max_concurrency
         del self._running[fid]
         self._turn.touch(freed=full)
@@ -199,8 +206,8 @@ class AsyncRunner:
         return events.close()
 
     def _announce(self) -> None:
-        """A response is there. Others that run may soon have something to say too; the last one
-        says it at once.
+        """Announce a response. While others run, it waits for the end of the turn, because they may
+        soon have news too; the last prediction announces at once.
         """
         if not self._running:
             self._turn.end()
@@ -210,12 +217,12 @@ class AsyncRunner:
             run.end_unstarted()
             if not task.cancelled():
                 task.result()
-        except OSError as error:  # not even a short answer can be written
+        except OSError as error:  # even a short answer cannot be written
             self._fail(error)
         self._stop_when_idle()
 
     def _fail(self, error: OSError) -> None:
-        """End this process: the server learns in no other way that an answer will not come."""
+        """End this process, because only its exit tells the server that an answer will not come."""
         if not self._stopped.done():
             self._stopped.set_exception(error)
 
@@ -240,7 +247,7 @@ class AsyncRunner:
 
 
 def finish(loop: asyncio.AbstractEventLoop, ended: asyncio.Future[int]) -> int:
-    """Run until ``ended``, then cancel what the model left running."""
+    """Run until ``ended``, then cancel the tasks that the model has left running."""
     try:
         while True:
             try:
@@ -248,8 +255,8 @@ def finish(loop: asyncio.AbstractEventLoop, ended: asyncio.Future[int]) -> int:
             except (SystemExit, KeyboardInterrupt):
                 if ended.done():
                     raise
-                # A task of the model's own called sys.exit(). Whoever awaits it sees that; asyncio
-                # stops the loop besides.
+                # A task of the model has called sys.exit(), so asyncio has stopped the loop. Code
+                # that awaits the task gets the exception; the loop goes on here.
             except RuntimeError as error:
                 if str(error) != _STOPPED:
                     raise

@@ -1,4 +1,4 @@
-"""What a call for several predictions takes and gives."""
+"""The arguments, results, logs and scope of one call for several predictions."""
 
 from __future__ import annotations
 
@@ -20,28 +20,33 @@ class _WrongResults(OutputError):
 
 
 def columns(arguments: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """The arguments of one call: a list for each input, with one value for each prediction."""
+    """Return the arguments of one call: a list for each input, with one value for each
+    prediction.
+    """
     return {name: [one[name] for one in arguments] for name in arguments[0]}
 
 
 def results(value: Any, count: int) -> list[Any]:
-    """What the call gave, one for each prediction; raises OutputError, whose words are ours."""
+    """Return the results of the call as a list, one for each prediction. Raises OutputError, which
+    tells the author what is wrong, so it needs no traceback.
+    """
     if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__iter__"):
         kind = type(value).__name__
         raise _WrongResults(
-            f"with @batch a list with one result for each prediction is returned, not {kind}"
+            f"with @batch, return a list with one result for each prediction, not {kind}"
         )
     found = list(value)
     if len(found) != count:
         raise _WrongResults(
-            f"a batch of {count} got {len(found)} results: return one for each prediction, in the order of the inputs"
+            f"a batch of {count} got {len(found)} results: return one for each prediction,"
+            " in the order of the inputs"
         )
     return found
 
 
 class CallLog:
-    """Where the text of one call goes. Nothing tells apart of which of several predictions it is:
-    then it is in the server's log, under the name of the call, unless the model shares it.
+    """The log of one call. Because nothing tells which of several predictions a line is about, the
+    lines go to the server's log, under the name of the call, unless the model shares them.
     """
 
     def __init__(self, members: Sequence[Log], server: Log, share: bool) -> None:
@@ -53,17 +58,19 @@ class CallLog:
             self.log = _Shared(members) if share else _Named(server, os.urandom(4).hex())
 
     def blame(self, error: BaseException) -> BaseException:
-        """What each member is told of an exception of the call."""
+        """Return the exception that each member gets for an exception of the call."""
         if not isinstance(self.log, _Named) or is_a(error, (CancelationException, _WrongResults)):
             return error
         self.log.write("stderr", trace(error) or "")
         return BatchError(
-            f"{_name_of(type(error))} in batch {self.log.name}: the text is in the server's log, because it may be about another"
-            " prediction of the batch"
+            f"{_name_of(type(error))} in batch {self.log.name}: the text is in the server's log,"
+            " because it may be about another prediction of the batch"
         )
 
     def end(self) -> None:
-        """The call is over. The log of a single member goes on until its prediction has ended."""
+        """End the log of the call. That of a single member goes on until its prediction has
+        ended.
+        """
         if len(self._members) > 1:
             self.log.end()
 
@@ -82,7 +89,7 @@ class _Named(Log):
 
 
 class _Shared(Log):
-    """Each member gets all."""
+    """Gives each line to every member."""
 
     def __init__(self, members: Sequence[Log]) -> None:
         super().__init__()
@@ -94,7 +101,7 @@ class _Shared(Log):
 
 
 class BatchScope(Scope):
-    """The surroundings of a call for several predictions: what is recorded here is recorded for
+    """The scope of a call for several predictions. A metric that is recorded in it is recorded for
     each of them.
     """
 

@@ -1,5 +1,5 @@
-"""Runs a synchronous model with ``@batch``: one call after the other, each for all predictions that
-are there.
+"""Runs a synchronous model with ``@batch``: one call after another, each for all predictions that
+are waiting.
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ from cog.scope import current
 
 
 class BatchRunner:
-    """Takes requests and calls the model in the main thread, with no loop and no thread of our
-    own.
-    """
+    """Takes requests and calls the model in the main thread, without a loop or another thread."""
 
     def __init__(
         self, spool: Spool, model: Any, names: Watch, doorbell: Doorbell, streams: Streams
@@ -36,9 +34,10 @@ class BatchRunner:
         self._names = names
         self._doorbell = doorbell
         self._size = min(model.predict.batching.max_size, model.max_concurrency)
-        self._found: dict[str, None] = {}  # requests that were seen, in order
-        self._batch: dict[str, Run] = {}  # those that wait for the next call, or are in it
-        self._logs: dict[str, Log] = {}  # of those that have not ended
+        self._found: dict[str, None] = {}  # requests that it has seen and not read, in order
+        # the predictions that wait for the next call, or are in it
+        self._batch: dict[str, Run] = {}
+        self._logs: dict[str, Log] = {}  # the logs of the predictions that have not ended
         self._pools = Pools()
         self._early = Early(spool.canceled)
         self._stop = False
@@ -60,8 +59,8 @@ class BatchRunner:
     # -- before the call
 
     def _fill(self) -> bool:
-        """Take what is there and wait for others; False when there is nothing and the server says
-        stop.
+        """Take the current requests, and wait for others. Returns False if there are none and the
+        server says stop.
         """
         while True:
             self._take()
@@ -74,8 +73,8 @@ class BatchRunner:
             self._note(self._names.wait())
 
     def _wait_for_others(self) -> None:
-        """Until the batch is full, or its first has waited long enough, or everyone has been
-        canceled.
+        """Wait until the batch is full, its first prediction has waited for ``max_wait``, or all
+        have been canceled.
         """
         end = time.monotonic() + self._method.batching.max_wait
         while self._batch and len(self._batch) < self._size and not self._stop:
@@ -86,7 +85,9 @@ class BatchRunner:
             self._take()
 
     def _note(self, names: list[str] | None) -> None:
-        """See what is new; who is canceled before the call has no part in it."""
+        """Look at the files that are new. A prediction that is canceled before the call is not part
+        of it.
+        """
         found = self._spool.look() if names is None else sort_names(names)
         for fid in found.requests:
             if fid not in self._batch:
@@ -106,11 +107,13 @@ class BatchRunner:
             if work is None:
                 continue
             run = self._run(fid, work)
-            if work.method is not self._method:  # train, which has the model for itself
+            if work.method is not self._method:  # train, which runs alone
                 self._streams.mend()
                 if self._early.pop(fid):
                     self._doorbell.ring()
-                self._doorbell.begin(lambda fid=fid: self._spool.canceled(fid))  # type: ignore[misc]
+                self._doorbell.begin(
+                    lambda fid=fid: self._spool.canceled(fid)  # type: ignore[misc]
+                )
                 run.run_sync(self._doorbell, self._logs[fid])
                 self._doorbell.end()
                 self._spool.look_here()
@@ -144,7 +147,7 @@ class BatchRunner:
     # -- the call
 
     def _answer(self) -> None:
-        if self._model.max_concurrency > self._size:  # others may wait for their turn
+        if self._model.max_concurrency > self._size:  # other predictions may wait for the next call
             self._note(self._names.wait_for(0))
         full = len(self._batch) + len(self._found) >= self._model.max_concurrency
         if full:
@@ -161,8 +164,8 @@ class BatchRunner:
             self._spool.ready()
 
     def _decoded(self) -> tuple[list[Run], list[dict[str, Any]]]:
-        """Those that have their part in the call, with their arguments; an input that does not fit
-        ends its own run.
+        """Return the runs of the call, with their arguments. A run whose input is invalid fails,
+        and is not part of the call.
         """
         runs, arguments = [], []
         for run in list(self._batch.values()):
@@ -174,7 +177,7 @@ class BatchRunner:
         return runs, arguments
 
     def _call(self, runs: list[Run], arguments: list[dict[str, Any]]) -> list[Any]:
-        """What each run is answered with, be it an exception."""
+        """Call the model, and return a result or an exception for each run."""
         log = CallLog(
             [self._logs[run.fid] for run in runs],
             self._streams.server,
@@ -188,7 +191,7 @@ class BatchRunner:
             with self._doorbell:
                 value = self._method.call(columns(arguments))
                 return results(value, len(runs))
-        except BaseException as error:  # whatever it is, it ends these predictions and nothing else
+        except BaseException as error:  # any exception ends these predictions and nothing else
             return [log.blame(error)] * len(runs)
         finally:
             self._doorbell.end()
@@ -197,8 +200,8 @@ class BatchRunner:
             log.end()
 
     def _nobody_waits(self, runs: list[Run]) -> bool:
-        """Note who is canceled; the call goes on for the others. It has the files of all, so all
-        are answered at its end.
+        """Note which runs are canceled, and return whether all are. Otherwise the call goes on for
+        the others. It uses the files of all, so even canceled runs are answered only at its end.
         """
         for run in runs:
             run.canceled = run.canceled or self._spool.canceled(run.fid)

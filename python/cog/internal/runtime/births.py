@@ -1,9 +1,9 @@
-"""Tells the files that a run has made from those that were there before, and removes them once
-nobody needs them.
+"""Tells the files that a run has made from those that existed before, and removes them once nobody
+needs them.
 
-The birth of a file says that, and nothing else does: its other times change when it is written,
-renamed or linked. The kernel stamps files by a clock that stands still for some milliseconds, so a
-run begins only when every file to come is stamped later than every file that is there.
+Only a file's birth tells that, because its other times change when it is written, renamed or
+linked. The kernel stamps files by a clock that advances once in some milliseconds. So a run begins
+only when each new file will have a later stamp than each existing one.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 from cog.internal.pristine import ctypes, os, struct, time
 from cog.internal.wire import libc
 
-_modules = sys.modules  # also if the model replaces it
+_modules = sys.modules  # kept, because a model may replace sys.modules
 _memfd = getattr(os, "memfd_create", None)
 
-#: CLOCK_REALTIME_COARSE on Linux, by which it stamps files. Python has no name for it.
+#: CLOCK_REALTIME_COARSE on Linux, the clock that stamps files. Python does not name it.
 _COARSE = 5 if sys.platform == "linux" else time.CLOCK_REALTIME
 
-#: Seconds between two looks at that clock, and how many show that it has been set back.
+#: Seconds between two reads of that clock. If it is still too early after so many reads, it has
+#: been set back, and the run begins anyway.
 _LOOK = 0.0005
 _LOOKS = 100
 
@@ -32,52 +33,54 @@ _AT_FDCWD, _STATX_BTIME, _STATX_SIZE = -100, 0x800, 256
 
 
 class Beginning(NamedTuple):
-    """The beginning of a run. What was born at ``stamp`` or later, in nanoseconds since the epoch,
-    was not there before.
+    """The beginning of a run. A file that was born at ``stamp`` or later, in nanoseconds since the
+    epoch, did not exist before.
     """
 
     number: int
     stamp: int
-    exact: bool  # whether no clock has to reach that moment first
-    given: frozenset[
-        tuple[int, int]
-    ]  # device and inode of the files that came with the request: they are the run's too
-    names: (
-        frozenset[str] | None
-    )  # in the temporary directory, where its file system tells no births
+    exact: bool  # whether the run need not wait for a clock to reach that moment
+    # Device and inode of the files that came with the request, which belong to the run too.
+    given: frozenset[tuple[int, int]]
+    # The names in the temporary directory, if its file system does not record births.
+    names: frozenset[str] | None
 
 
-#: The beginning of a run that returns no files: none is its own, and it is not counted.
+#: The beginning of a run that does not return files. It owns none, and does not count as a live
+#: run.
 _MAKES_NONE = Beginning(-1, sys.maxsize, True, _NOTHING, None)
 
 
 class _Left(NamedTuple):
     """A file that a run has made and returned while others ran."""
 
-    since: int  # runs with a lower number had begun before that one ended: they may return the file too
-    free: Callable[[], bool]  # whether the server has its contents
+    # Runs with a lower number began before that one ended, so they may return the file too.
+    since: int
+    free: Callable[[], bool]  # whether the server has read it
     info: os.stat_result
 
 
 class Births:
-    """Knows the runs of this process and what they leave. Used from the thread that runs them."""
+    """Knows the runs of this process and the files that they leave. Used from the thread that runs
+    them.
+    """
 
     def __init__(self, model: str = "") -> None:
-        self._model = (
-            os.path.realpath(model) + "/" if model else ""
-        )  # its directory, whose files nobody removes
+        # The directory of the model, whose files are never removed.
+        self._model = os.path.realpath(model) + "/" if model else ""
         self._next = 0
         self._live: dict[int, None] = {}  # numbers of runs that have not ended, in order
         self._left: dict[str, _Left] = {}
         self._marker = -1
         self._marked: os.stat_result | None = None
-        self._tells: dict[str, bool] = {}  # whether births can be seen, by temporary directory
+        # by temporary directory: whether its file system records births
+        self._tells: dict[str, bool] = {}
 
     # -- runs
 
     def begin(self, paths: Mapping[str, str], files: bool) -> Beginning:
-        """A run begins, with the files of its request. ``files`` is False if it returns none; else
-        it may make some once `wait` or `looks` is over.
+        """Begin a run, with the paths of the files of its request. ``files`` tells whether it can
+        return files. If so, it may make them only after `wait`, or after the end of `looks`.
         """
         if self._left:
             self._tidy()
@@ -99,8 +102,8 @@ class Births:
         return Beginning(number, max(now, touched), touched >= now, given, self._names())
 
     def looks(self, began: Beginning) -> Iterator[float]:
-        """Seconds to wait, again and again, until every file to come is younger than the run.
-        Mostly none.
+        """Yield the seconds to sleep, again and again, until each new file will be younger than the
+        run. Mostly yields nothing.
         """
         for _ in range(_LOOKS):
             if began.exact or time.clock_gettime_ns(_COARSE) >= began.stamp:
@@ -108,19 +111,19 @@ class Births:
             yield _LOOK
 
     def wait(self, began: Beginning) -> None:
-        """Wait like that in this thread."""
+        """Sleep in this thread for the times that `looks` yields."""
         if began.exact:
             return
         for seconds in self.looks(began):
             time.sleep(seconds)
 
     def shared(self, path: str) -> bool:
-        """Whether other runs can have made a file too that one returns, or can have returned it."""
+        """Whether another run may have made or returned the file that a run returns."""
         return len(self._live) > 1 or path in self._left
 
     def end(self, began: Beginning, made: list[tuple[str, Callable[[], bool]]]) -> None:
-        """A run has ended. Of the files that it has ``made`` each is removed once no other run can
-        return it and the server does not need it any more, as the function beside it says.
+        """End a run that has ``made`` files. Each is removed once no other run can return it, and
+        its function says that the server does not need it any more.
         """
         self._live.pop(began.number, None)
         for path, free in made:
@@ -131,7 +134,7 @@ class Births:
             self._tidy()
 
     def close(self) -> None:
-        """Remove all that is left: no run comes any more."""
+        """Remove all files that are left, after the last run."""
         for path, left in self._left.items():
             _remove(path, left)
         self._left = {}
@@ -146,8 +149,8 @@ class Births:
     # -- births
 
     def made(self, path: str, info: os.stat_result, began: Beginning) -> bool:
-        """Whether a file in the temporary directory is one of the run's own, so that nobody needs
-        it afterwards. None is in the directory of the model, which may lie there too.
+        """Whether the run has made a file in the temporary directory, so that nobody needs it
+        afterwards. False for files in the directory of the model, which may be there too.
         """
         path, directory = os.path.realpath(path), os.path.realpath(_temporary()) + "/"
         if not path.startswith(directory):
@@ -158,19 +161,18 @@ class Births:
             return True
         born = birth(path)
         if born is not None:
-            return (
-                began.stamp <= born <= time.clock_gettime_ns(time.CLOCK_REALTIME)
-            )  # a server of files may have another clock
-        # Its name is new in this run, and so are its contents.
+            # A birth in the future comes from a file server with another clock.
+            return began.stamp <= born <= time.clock_gettime_ns(time.CLOCK_REALTIME)
+        # Without births: the run's own file has a new name and new contents.
         name = path[len(directory) :].partition("/")[0]
         return (
             began.names is not None and name not in began.names and info.st_mtime_ns >= began.stamp
         )
 
     def _touch(self) -> int:
-        """The time of a file that is touched; 0 where there can be none. Since Linux 6.13 it is
-        exact when somebody has looked at a time of the file since the clock of files has moved, and
-        no file is stamped earlier after that.
+        """Touch a file in memory and return its time in nanoseconds, or 0 if there cannot be such a
+        file. Since Linux 6.13 this time is exact if a process has read a time of the file since the
+        clock of files advanced. The kernel does not stamp files earlier than that from then on.
         """
         try:
             if self._marked is None or not os.path.samestat(os.fstat(self._marker), self._marked):
@@ -205,8 +207,8 @@ class Births:
 
 
 def birth(path: str) -> int | None:
-    """When a file was made, in nanoseconds since the epoch; None where the system or the file
-    system does not tell.
+    """Return when a file was made, in nanoseconds since the epoch, or None if the system or the
+    file system does not record it.
     """
     if sys.platform != "linux":
         moment = getattr(_info(path), "st_birthtime", None)
@@ -223,10 +225,9 @@ def birth(path: str) -> int | None:
 
 
 def _temporary() -> str:
-    """The temporary directory of the model."""
-    chosen = getattr(
-        _modules.get("tempfile"), "tempdir", None
-    )  # None until the model has used tempfile
+    """Return the temporary directory of the model."""
+    # None until the model has used tempfile.
+    chosen = getattr(_modules.get("tempfile"), "tempdir", None)
     return str(chosen or os.environ.get("TMPDIR") or "/tmp")
 
 
@@ -242,8 +243,8 @@ def _both(earlier: _Left | None, free: Callable[[], bool]) -> Callable[[], bool]
 
 
 def _remove(path: str, left: _Left) -> None:
-    """Remove a file, unless it is another by now, or was written since: then it is somebody
-    else's.
+    """Remove a file, unless it has been replaced or written since: then it belongs to somebody
+    else.
     """
     info = _info(path)
     if (
@@ -255,4 +256,4 @@ def _remove(path: str, left: _Left) -> None:
     try:
         os.unlink(path)
     except OSError:
-        pass  # it goes with the temporary directory
+        pass  # it is removed with the temporary directory

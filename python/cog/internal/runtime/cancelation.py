@@ -1,11 +1,11 @@
-"""How a cancel is noticed. It reaches synchronous code as an exception in the main thread, raised
-by a signal handler.
+"""Notices cancels. A signal handler raises an exception in the main thread, which interrupts
+synchronous code.
 """
 
 from __future__ import annotations
 
-# What is under the module signal, which makes enums of numbers: that would be 10 microseconds of
-# each prediction.
+# The C module below the module signal, which turns numbers into enums: that would cost each
+# prediction 10 microseconds.
 import _signal  # type: ignore[import-not-found]
 from types import FrameType, TracebackType
 from typing import Callable
@@ -18,12 +18,13 @@ _SIGUSR1, _SIG_UNBLOCK = _signal.SIGUSR1, _signal.SIG_UNBLOCK
 
 
 class Doorbell:
-    """SIGUSR1 from the server says: look whether the current prediction is canceled.
+    """The signal SIGUSR1, by which the server asks the runner to check whether the current
+    prediction is canceled.
 
-    The exception is raised only inside ``with``, which surrounds user code alone, and at most once
-    for a prediction, so that the model's own clean-up is not interrupted. A model may take the
-    signal or block it: then the bell may have rung unheard, and the next time it looks once without
-    having heard it.
+    The handler raises its exception only inside ``with``, which surrounds user code alone. It
+    raises at most once for a prediction, so that it does not interrupt the model's own clean-up. A
+    model may replace the handler or block the signal, and then a signal may have been lost. So the
+    next ``with`` checks once without one.
     """
 
     def __init__(self) -> None:
@@ -34,8 +35,8 @@ class Doorbell:
         self.listen()
 
     def listen(self) -> None:
-        """Be able to hear, whatever the model has done to the signal: after setup and each
-        prediction, when nobody waits.
+        """Install the handler and unblock the signal, whatever the model has done to them. Called
+        after setup and after each prediction, when no client waits for it.
         """
         self._take()
         _sigmask(_SIG_UNBLOCK, (_SIGUSR1,))
@@ -46,23 +47,24 @@ class Doorbell:
             self._rung = True
 
     def ring(self) -> None:
-        """There is a cancel file that the bell may not have rung for: it was there before the
-        request.
+        """Check at the next ``with``, because there is a cancel file. It may have come before the
+        request, so its signal may have been missed.
         """
         self._rung = True
 
     def begin(self, canceled: Callable[[], bool]) -> None:
-        """A new prediction; ``canceled`` looks for its cancel file."""
+        """Begin a prediction; ``canceled`` returns whether its cancel file exists."""
         self._canceled = canceled
         self.raised = False
 
     def end(self) -> None:
-        """No prediction runs."""
+        """End the prediction, and install the handler again."""
         self._canceled = _never
         self.listen()
 
     def __enter__(self) -> None:
-        if not self._listening:  # the model has run since
+        # the model has run since `listen`, and may have replaced the handler
+        if not self._listening:
             self._take()
         self._listening = False
         self._armed = True
@@ -94,14 +96,15 @@ def _never() -> bool:
     return False
 
 
-#: So many cancels of unknown predictions are kept before those are forgotten whose file has gone.
+#: The number of cancels of unknown predictions that are kept. At this number, those whose file has
+#: been removed are forgotten.
 _KEPT = 256
 
 
 class Early:
-    """Cancels of predictions whose request has not been seen. Most are late in truth: the
-    prediction has ended. So the file decides, but it is looked for only where there was one: a look
-    costs each prediction a system call.
+    """Remembers cancels of predictions whose request it has not seen. Most of these predictions
+    have already ended, so the cancel file decides. It is looked for only where there was one,
+    because that costs a system call.
     """
 
     def __init__(self, canceled: Callable[[str], bool]) -> None:
@@ -109,13 +112,15 @@ class Early:
         self._ids: set[str] = set()
 
     def note(self, fid: str) -> None:
-        """There was a cancel file."""
+        """Remember a cancel file."""
         if len(self._ids) >= _KEPT:
             self._ids = {known for known in self._ids if self._canceled(known)}
         self._ids.add(fid)
 
     def pop(self, fid: str) -> bool:
-        """Whether the prediction that is about to run is canceled already."""
+        """Forget the cancel of a prediction that is about to run, and return whether it is
+        canceled.
+        """
         if fid not in self._ids:
             return False
         self._ids.discard(fid)

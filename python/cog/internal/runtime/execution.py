@@ -1,4 +1,4 @@
-"""Runs one prediction and turns every ending into one response."""
+"""Runs one prediction, and turns every way in which it can end into one response."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cog.scope import Scope, current
 
 
 class Method(Protocol):
-    """What is needed of the model's predict or train, see `cog.internal.contract.signature`."""
+    """The part of `cog.internal.contract.signature` that a run needs of predict or train."""
 
     is_async: bool
     is_iterator: bool
@@ -35,15 +35,15 @@ class Method(Protocol):
 
 
 class Work(NamedTuple):
-    """A request and what it runs."""
+    """A request and the method that it calls."""
 
     request: Request
     method: Method
 
 
 def take(spool: Spool, model: Any, fid: str) -> Work | None:
-    """Read a request. None when it is gone, or can't be run: then it was answered as failed, and
-    the loop goes on.
+    """Read a request. Returns None if its file is gone, or if the request cannot be run. In the
+    second case the prediction has been answered as failed, and the loop goes on.
     """
     try:
         request = spool.request(fid)
@@ -54,7 +54,7 @@ def take(spool: Spool, model: Any, fid: str) -> Work | None:
         if method is None:
             raise ValueError(f"the model has no method {request.method!r:.40}")
         return Work(request, method)
-    except Exception as error:  # a file can be wrong in any way
+    except Exception as error:  # a malformed file can fail in any way
         text = f"the request file could not be read: {describe(error)}"
         _put(spool, fid, fid, Response("failed", b"null", False, [], text, None), {}, silent=True)
         spool.look_here()
@@ -62,10 +62,10 @@ def take(spool: Spool, model: Any, fid: str) -> Work | None:
 
 
 class Response(NamedTuple):
-    """What goes into ``response-{id}.json``."""
+    """The contents of ``response-{id}.json``."""
 
     status: str
-    output: bytes | str  # JSON text, or a string that is yet to be encoded
+    output: bytes | str  # bytes are JSON text; a string is encoded when it is written
     streamed: bool
     files: list[dict[str, Any]]
     error: str | None
@@ -73,18 +73,19 @@ class Response(NamedTuple):
 
 
 def _recorder(emit: Callable[[bytes], None]) -> Callable[[str, Any, str, str, Any], None]:
-    """The listener of a scope. It does not know the run, which knows the scope: a ring of the two
-    would keep the input, however large, until Python's collector comes by.
+    """Make the listener of a scope. Because the run refers to the scope, the listener must not
+    refer to the run: such a cycle would keep the input, however large, until Python's garbage
+    collector runs.
     """
     return lambda name, value, mode, key, total: emit(metric_event(name, value, mode, key, total))
 
 
 class Run:
-    """One prediction under way. Nothing that it holds may hold it: it has to go when it has ended,
-    and its input with it.
+    """A running prediction. It must not be part of a reference cycle, so that it and its possibly
+    large input are freed the moment it ends.
 
-    ``emit`` takes lines for its events; ``leave`` is called when there will be none any more, right
-    before the response is written, and says whether there were any.
+    ``emit`` takes the lines of its events. The run calls ``leave`` after the last event, right
+    before it writes the response; ``leave`` returns whether there were events.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class Run:
     ) -> None:
         self.fid = fid
         self.request = work.request
-        self.canceled = False  # told to end; whatever the model returns then does not count
+        self.canceled = False  # once this is set, the status is canceled whatever the model returns
         self._spool = spool
         self._method = work.method
         self.emit = emit
@@ -108,20 +109,19 @@ class Run:
         self._streamed = False
         self._snapshots = 0
         self._births = births
-        self._made: list[
-            tuple[str, Callable[[], bool]]
-        ] = []  # files of the run, and whether the server is done with them
+        # Files of the run, each with a function that says whether the server is done with it.
+        self._made: list[tuple[str, Callable[[], bool]]] = []
         self._began = births.begin(work.request.files, work.method.output.files)
         self._start = time.perf_counter()
 
-    # -- the two ways to run
+    # -- the two ways to run a prediction alone
 
     def run_sync(self, user_code: Doorbell, log: Log) -> None:
-        """Run to the end; ``user_code`` is entered around each call of the model's code."""
+        """Run to the end, with ``user_code`` entered around each call of the model's code."""
         token, log_token = current.set(self.scope), current_log.set(log)
         try:
             response = self._sync(user_code)
-        except BaseException as error:  # whatever it is, it ends this prediction and nothing else
+        except BaseException as error:  # any exception ends this prediction and nothing else
             self.canceled = user_code.raised
             response = self._failed(error)
         finally:
@@ -144,7 +144,7 @@ class Run:
                 and hasattr(value, "__next__")
                 and not hasattr(value, "read")
             ):
-                value = _listed(value)  # here, where it can be canceled
+                value = _listed(value)  # inside the block, where a cancel can interrupt it
         if not self._iterates(value):
             return self._returned(value)
         items = iter(value)
@@ -160,8 +160,8 @@ class Run:
             _close(items)
 
     async def run_async(self, log: Log, answered: Callable[[], None]) -> None:
-        """Run to the end in the loop, then call ``answered``; the task is canceled to cancel the
-        prediction.
+        """Run to the end in the loop, then call ``answered``. To cancel the prediction, cancel the
+        task.
         """
         try:
             current.set(self.scope)
@@ -196,7 +196,7 @@ class Run:
         return self._streamed_out()
 
     async def _follow(self, items: Any) -> Response:
-        """Take the items of an async generator as they come."""
+        """Emit the items of an async generator as it yields them."""
         if not self._method.is_iterator:
             return self._returned([item async for item in items])
         try:
@@ -209,18 +209,18 @@ class Run:
                 await close()
         return self._streamed_out()
 
-    # -- as one of a batch, see `cog.internal.runtime.batch_runner`
+    # -- for a member of a batch, see `cog.internal.runtime.batch_runner`
 
     def wait(self) -> None:
-        """Wait until the files that the run makes can be told from those that are there."""
+        """Wait until a file that the run makes has a later birth than every file that exists."""
         self._births.wait(self._began)
 
     def decode(self) -> dict[str, Any]:
-        """The arguments of the call; raises InputError."""
+        """Return the arguments of the call. Raises InputError."""
         return self._method.decode(self.request.input, self.request.files)
 
     def end(self, result: Any) -> None:
-        """Answer with what the model gave; an exception stands for itself."""
+        """Answer with the result of the model; an exception makes the prediction fail."""
         try:
             response = (
                 self._failed(result)
@@ -231,7 +231,7 @@ class Run:
             response = self._failed(error)
         self._finish(response)
 
-    # -- what the model gives
+    # -- the results of the model
 
     def _iterates(self, value: Any) -> bool:
         return (
@@ -267,7 +267,7 @@ class Run:
     def _check(self, value: Any) -> Any:
         if value is None:
             return None
-        if self._method.is_iterator:  # declared as an iterator, but it returned one thing
+        if self._method.is_iterator:  # its annotation is an iterator, but it returned one value
             value = [value] if isinstance(value, str) else list(value)
             return [self._method.output.check(item) for item in value]
         return self._method.output.check(value)
@@ -284,23 +284,22 @@ class Run:
     # -- the end
 
     def end_unstarted(self) -> None:
-        """Answer for a task that was canceled before its first step; does nothing after any
-        other.
+        """Answer for a task that was canceled before its first step. Does nothing if the run has
+        answered already.
         """
         if not self._ended:
             self._finish(self._failed(CancelationException()))
 
     def _failed(self, error: BaseException) -> Response:
-        """The ladder: every way in which a run can end early."""
+        """Make the response of a run that an exception has ended, whatever the exception."""
         if self._spool.forked:
             leave_fork(error)
-        if (
-            self.canceled
-        ):  # nobody will read why: a traceback takes longer than all the rest of a cancel
+        # Rendering a traceback takes longer than the rest of a cancel, and nobody would read it.
+        if self.canceled:
             return Response("canceled", b"null", self._streamed, [], None, None)
-        own = is_a(
-            error, CogError
-        )  # our words for the author or the client: a traceback would only show us
+        # A CogError explains itself to the author or the client. Its traceback would show only the
+        # runner's own code.
+        own = is_a(error, CogError)
         return Response(
             "failed", b"null", self._streamed, [], describe(error), None if own else trace(error)
         )
@@ -315,13 +314,12 @@ class Run:
         if self._method.batching:
             metrics["batch_size"] = len(self.scope.members)
         self._births.end(self._began, self._made)
-        silent = False  # whether no event was written
+        silent = False  # whether the prediction wrote no events
         try:
             silent = not self._leave()
             self._put(response, {**metrics, **self.scope.metrics.nested()}, silent)
-        except (
-            Exception
-        ) as error:  # most likely a full disk: a short answer may fit, and the loop must not end
+        except Exception as error:
+            # Most likely the disk is full. A short answer may still fit, and the loop must go on.
             text = f"the answer could not be written: {describe(error)}"
             failed = Response("failed", b"null", self._streamed, [], text, None)
             self._put(response if self.canceled else failed, metrics, silent, must=True)
@@ -360,7 +358,7 @@ def _always() -> bool:
 
 
 def _run_alone(value: Awaitable[Any]) -> Any:
-    """Await something that a synchronous model returned, in a loop of its own."""
+    """Await what a synchronous model has returned, in a new loop."""
     import asyncio
 
     async def wait() -> Any:
@@ -378,15 +376,15 @@ def _listed(items: Any) -> list[Any]:
 
 @_coroutine
 def _let_others_run() -> Generator[None, None, None]:
-    """Give the loop a turn: a generator that computes between its items never waits for anything,
-    and without a turn its items would not leave when they are yielded, no cancel would arrive, and
-    the other predictions would stand still.
+    """Let the loop run other tasks once. A generator that computes between its items never waits
+    for anything. Without this, its items would not be sent when it yields them, a cancel would not
+    arrive, and the other predictions would stop.
     """
     yield
 
 
 def _close(items: Any) -> None:
-    """End a generator that is not exhausted, so that its clean-up runs now."""
+    """Close a generator that is not exhausted, so that its clean-up runs now."""
     close = getattr(items, "close", None)
     if close is not None:
         close()

@@ -17,10 +17,10 @@ _TIMED_OUT = f"{_FAILED}user-defined healthcheck timed out after {LIMIT} seconds
 
 
 def verdict(call: Callable[[], Any]) -> str | None:
-    """Why the model is unhealthy, None when it is well."""
+    """Return why the model is unhealthy, or None if it is healthy."""
     try:
         return _judge(call())
-    except BaseException as error:  # whatever user code raises is its answer
+    except BaseException as error:  # any exception of user code means unhealthy
         return _FAILED + describe(error)
 
 
@@ -29,7 +29,7 @@ def _judge(answer: Any) -> str | None:
 
 
 def serve_in_thread(spool: Spool, healthcheck: Callable[[], Any]) -> None:
-    """Answer from a thread of its own, beside a synchronous prediction."""
+    """Answer from a thread, while a synchronous prediction runs."""
     import threading
 
     ask = Threaded(healthcheck)
@@ -50,8 +50,8 @@ def serve_in_thread(spool: Spool, healthcheck: Callable[[], Any]) -> None:
 
 
 class Threaded:
-    """Asks in one more thread, so that a call that hangs is left behind. Until that one returns
-    there is no other: each probe would leave a thread, and what it holds.
+    """Asks in one more thread, so that a call that hangs does not block the answers. There is no
+    second call until that one returns, because each one would leave a thread and its memory behind.
     """
 
     def __init__(self, healthcheck: Callable[[], Any]) -> None:
@@ -86,8 +86,8 @@ def _completed(answer: Any) -> Any:
 
 
 class Looped:
-    """Asks from the loop of an async model. A call that hangs is canceled, where that is possible;
-    until it has ended, there is no other here either.
+    """Asks from the loop of an async model. Cancels a call that hangs, if that is possible. There
+    is no second call until it has ended, as in `Threaded`.
     """
 
     def __init__(self, healthcheck: Callable[[], Any], is_async: bool) -> None:
@@ -117,8 +117,8 @@ async def _awaited(healthcheck: Callable[[], Any]) -> str | None:
 
 
 def _from_thread(healthcheck: Callable[[], Any]) -> Any:
-    """A future of the verdict. The thread is none of the executor's: those that hang keep the
-    process from its end.
+    """Return a future of the verdict. The thread is not one of the executor's, because a thread of
+    the executor that hangs keeps the process from ending.
     """
     import asyncio
     import threading
@@ -135,7 +135,7 @@ def _from_thread(healthcheck: Callable[[], Any]) -> Any:
         try:
             loop.call_soon_threadsafe(answer, found)
         except RuntimeError:
-            pass  # the loop has ended meanwhile
+            pass  # the loop has ended since
 
     threading.Thread(target=run, name="cog-healthcheck", daemon=True).start()
     return future

@@ -1,5 +1,4 @@
-"""What a prediction starts in other threads is its own: it sees the scope, and its text goes to the
-same logs.
+"""Lets a prediction's other threads see its scope and write to its logs.
 
 A new thread belongs to the prediction that starts it, as with Python 3.14's
 ``thread_inherit_context``. Work for a pool of threads belongs to the prediction that submits it,
@@ -21,11 +20,13 @@ _modules = sys.modules
 
 
 def follow_threads() -> None:
-    """Let threads belong to who starts them. Called before the model is imported, because module
-    ``threading``, which takes a millisecond to import, keeps what it finds here.
+    """Let each thread belong to the prediction that starts it. Called before the model is imported,
+    because the module ``threading`` keeps the functions of ``_thread`` that it finds when it is
+    imported. It is not imported here, which would take a millisecond.
     """
     threading = _modules.get("threading")
-    for name in ("start_new_thread", "start_joinable_thread"):  # the second from Python 3.13 on
+    # the second exists since Python 3.13
+    for name in ("start_new_thread", "start_joinable_thread"):
         start = getattr(_thread, name, None)
         if start is None:
             continue
@@ -56,14 +57,15 @@ def _within(
 
 
 class Pools:
-    """Lets what `concurrent.futures` runs in its threads belong to who has submitted it."""
+    """Lets work in the threads of `concurrent.futures` belong to the prediction that submits it."""
 
     def __init__(self) -> None:
         self._followed = False
 
     def follow(self) -> None:
-        """Called before each prediction: the module may have been imported since. A pool that the
-        same prediction has made, and nobody else has used, has its threads from it.
+        """Patch the module once it has been imported; called before each prediction. If a
+        prediction imports it and makes a pool, the pool's threads belong to that prediction anyway,
+        because it has started them.
         """
         if not self._followed and "concurrent.futures.thread" in _modules:
             self._followed = True

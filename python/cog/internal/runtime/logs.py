@@ -1,9 +1,10 @@
-"""Who gets what the model writes.
+"""Sends each line that the model writes to the prediction that it belongs to.
 
-Python's standard streams are wrapped, and each line goes to the prediction whose context wrote it,
-for as long as that prediction runs. What it has left behind writes into the server's log, and so
-does everything that belongs to nobody. `Lent` does the same for what is written without Python,
-where the model runs one prediction at a time.
+The runner wraps Python's standard streams. While a prediction runs, it gets each line that was
+written in its context. Threads and tasks that outlive a prediction write to the server's log, and
+so does code that runs for no prediction. Where the model runs one prediction at a time,
+`Streams.lend` gives that prediction the descriptors too, so that it also gets the text of native
+code and of child processes.
 """
 
 from __future__ import annotations
@@ -26,33 +27,33 @@ _flush_stdio = libc.flush_stdio
 _NAMES = ("stdin", "stdout", "stderr")
 _FDS = {"stdout": 1, "stderr": 2}
 
-#: Characters of a line without an end that are kept back.
+#: The most characters of an unfinished line that are kept back until it ends.
 _LONGEST = 64 << 10
 
 
 class Log:
-    """Takes text in pieces and passes on lines: each at its end, at a carriage return (progress
-    bars), or when its stream is flushed. Each thread has a line of its own, so that two that print
-    at once do not tear each other's.
+    """Takes text in pieces and passes on lines. A line is passed on at its end, at a carriage
+    return (progress bars), or when its stream is flushed. Each thread has its own unfinished line,
+    so that two threads that print at once do not mix theirs.
     """
 
-    #: Whether the prediction has ended: from then on its text belongs to nobody.
+    #: Whether the prediction has ended. Text that is written after that goes to the server's log.
     ended = False
 
-    #: The thread that may write to the descriptors without more ado; 0: none.
+    #: The thread that may write to the descriptors directly; 0 if all must go through `write`.
     thread = 0
 
     def __init__(self) -> None:
-        self._begun: dict[tuple[str, int], str] = {}  # lines without an end, by stream and thread
+        self._begun: dict[tuple[str, int], str] = {}  # unfinished lines, by stream and thread
 
     def put(self, source: str, text: str, copy: bool = False) -> None:
-        """Pass on whole lines, or as much of one as there is. A ``copy`` has been passed on to
-        another prediction already.
+        """Pass on whole lines, or the part of a line that there is. A ``copy`` is text that another
+        prediction has already got.
         """
         raise NotImplementedError
 
     def write(self, source: str, text: str) -> None:
-        """Take text that this thread has written to a stream."""
+        """Take text that this thread writes to a stream."""
         if self._begun:
             text = self._begun.pop((source, _get_ident()), "") + text
         if text.endswith("\n"):
@@ -71,19 +72,19 @@ class Log:
             self.put(source, rest)
 
     def pass_on(self) -> None:
-        """Pass on every line that was begun."""
+        """Pass on the unfinished lines of all threads."""
         while self._begun:
             source, thread = next(iter(self._begun))
             self.put(source, self._begun.pop((source, thread)))
 
     def end(self) -> None:
-        """Pass on the rest, and take no more."""
+        """Pass on the unfinished lines, and mark the prediction as ended."""
         self.pass_on()
         self.ended = True
         self.thread = 0
 
 
-#: Where the text of the prediction goes that runs in this context.
+#: The log of the prediction that runs in this context.
 current: ContextVar[Log | None] = ContextVar("cog_log", default=None)
 
 
@@ -91,8 +92,8 @@ _current_log = current.get
 
 
 class DescriptorLog(Log):
-    """Writes to the standard descriptors, wherever they lead. What the thread of the prediction
-    itself writes goes through the streams of Python's own, which takes half the time.
+    """Writes to the standard descriptors, wherever they lead. Text from the prediction's own thread
+    goes through Python's own streams instead, which takes half the time.
     """
 
     def __init__(self) -> None:
@@ -104,12 +105,12 @@ class DescriptorLog(Log):
 
 
 class ServerLog(Log):
-    """Writes to where the standard descriptors led at the start: into the server's log."""
+    """Writes to the server's log, to which the standard descriptors led at the start."""
 
     def __init__(self) -> None:
         super().__init__()
-        # Duplicates of the descriptors, and what they are: one for both where both lead to the
-        # same.
+        # Duplicates of the descriptors, with their fstat. Where both lead to the same file, there
+        # is one duplicate for both.
         out, err = (os.fstat(fd) for fd in _FDS.values())
         home = os.dup(1), out
         self._homes = {
@@ -118,8 +119,8 @@ class ServerLog(Log):
         }
 
     def home(self, source: str) -> int | None:
-        """The duplicate; None when the model has closed it, with every other descriptor that it
-        found.
+        """Return the duplicate, or None if the model has closed it, for instance together with all
+        other descriptors.
         """
         fd, known = self._homes[source]
         try:
@@ -129,7 +130,7 @@ class ServerLog(Log):
         return fd if now.st_ino == known.st_ino and now.st_dev == known.st_dev else None
 
     def homes(self) -> tuple[int | None, int | None]:
-        """The two duplicates."""
+        """Return the two duplicates."""
         out = self.home("stdout")
         return out, out if self._homes["stderr"] is self._homes["stdout"] else self.home("stderr")
 
@@ -143,13 +144,13 @@ def _write_all(fd: int, data: bytes) -> None:
     while data:
         try:
             data = data[os.write(fd, data) :]
-        except BlockingIOError:  # a child may have set this mode, for all who share the pipe
+        except BlockingIOError:  # a child process may have made the shared pipe non-blocking
             time.sleep(0.001)
 
 
 class RoutedStream(io.TextIOBase):
-    """A text stream like the one that it stands for, whose text goes to the current prediction
-    where there is one.
+    """A text stream in place of a standard one. Its text goes to the current prediction if there is
+    one, else to the server's log.
     """
 
     mode = "w"
@@ -163,8 +164,8 @@ class RoutedStream(io.TextIOBase):
         self.renew()
 
     def renew(self) -> None:
-        """Open Python's own stream, and forget what the one before has not written. Its descriptor
-        must be open.
+        """Open Python's own stream again, and discard the unwritten text of the one before. The
+        descriptor must be open.
         """
         fd = _FDS[self._source]
         raw = io.FileIO(fd, "w", closefd=False)
@@ -199,7 +200,7 @@ class RoutedStream(io.TextIOBase):
             log.flush(self._source)
 
     def write_bytes(self, data: bytes) -> None:
-        """What `RoutedBuffer` gets."""
+        """Write the bytes that a model writes to `RoutedBuffer`."""
         if self._log().thread == _get_ident():
             self.plain.flush()
             self.plain.buffer.write(data)
@@ -208,20 +209,20 @@ class RoutedStream(io.TextIOBase):
             self.write(data.decode("utf-8", "replace"))
 
     def finish(self) -> None:
-        """Write what Python's own stream has kept back; what can't be written must not come up
-        later. The stream is ``broken`` then.
+        """Write what Python's own stream has kept back. If that fails, discard it, so that it does
+        not show up in a later prediction, and mark the stream as ``broken``.
         """
         try:
             self.plain.flush()
         except (OSError, ValueError):
-            self.plain.buffer.raw.close()  # not the descriptor
+            self.plain.buffer.raw.close()  # closes the Python object alone, not the descriptor
             self.broken = True
 
     def close(self) -> None:
-        """A prediction that closes its stream must not close it for the others."""
+        """Do nothing: a prediction that closes its stream must not close it for the others."""
 
     def detach(self) -> Any:
-        """The bytes underneath; this stream stays usable."""
+        """Return the byte stream. This stream stays usable."""
         return self.buffer
 
     def fileno(self) -> int:
@@ -246,11 +247,11 @@ class RoutedStream(io.TextIOBase):
         return f"<{self._source}>"
 
     def reconfigure(self, **_: Any) -> None:
-        """Accepted like on a standard stream; there is nothing to set."""
+        """Accept the settings of a standard stream, and ignore them."""
 
 
 class RoutedBuffer(io.RawIOBase):
-    """The bytes underneath, for those who write to ``sys.stdout.buffer``."""
+    """The byte stream below, for code that writes to ``sys.stdout.buffer``."""
 
     def __init__(self, stream: RoutedStream) -> None:
         self._stream = stream
@@ -282,7 +283,7 @@ class RoutedBuffer(io.RawIOBase):
 
 
 class EventLog(Log):
-    """Writes text into the events of one prediction, which may run beside others."""
+    """Writes text into the events of one prediction, which may run at the same time as others."""
 
     def __init__(self, emit: Callable[[bytes], None]) -> None:
         super().__init__()
@@ -293,9 +294,10 @@ class EventLog(Log):
 
 
 class Streams:
-    """The standard streams, and the descriptors under them: they take any text, and stay. What is
-    missing at the start, or what a prediction has closed, is there again for the next one; or else
-    the next file would get its descriptor, and with it the prints of native code.
+    """The standard streams and their descriptors, which take any text and always exist. A
+    descriptor that is missing at the start, or that a prediction has closed, is opened again before
+    the next prediction. Otherwise the next file that the model opens would get its number, and with
+    it the output of native code.
     """
 
     def __init__(self, lent: str) -> None:
@@ -305,16 +307,15 @@ class Streams:
                 _open_null(fd)
         self.server = ServerLog()
         self._streams: dict[str, Any] = {"stdin": sys.stdin or _open_stdin()}
-        # Where the server tells the streams apart it gives each a pipe of its own, here too.
+        # If the server logs the two streams separately, each has its own pipe, here too.
         out, err = self.server.homes()
         apart = lent + "-stderr"
         self._lent_stderr = apart if out != err and os.path.exists(apart) else None
         self._routed = [RoutedStream(source, self.server) for source in _FDS]
         for source, routed in zip(_FDS, self._routed):
             stream = getattr(sys, source)
-            if isinstance(
-                stream, io.TextIOWrapper
-            ):  # who still has it writes to the descriptor, like native code
+            # Code that has kept the original stream writes to the descriptor, as native code does.
+            if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
             self._streams[source] = routed
         for name, stream in self._streams.items():
@@ -322,11 +323,11 @@ class Streams:
         os.register_at_fork(after_in_child=_disown)
 
     def lend(self) -> Log:
-        """Give the descriptors to a prediction that runs alone. What it writes to them, itself or
-        by its children, arrives in the order of writing, and apart from what others write: they
-        have the descriptors of an earlier time.
+        """Give the descriptors to a prediction that runs alone, and return its log. Its text, and
+        that of child processes that it starts, arrives in the order of writing. Text of earlier
+        child processes does not mix with it, because they have the descriptors of an earlier time.
         """
-        self._flush_others()  # what a prediction writes through the streams here is written when it ends
+        self._flush_others()  # `take_back` flushes what the prediction writes
         try:
             _lead(self._lent, 1)
             _lead(self._lent_stderr, 2)
@@ -334,7 +335,8 @@ class Streams:
             self._go_home()
             self.server.put(
                 "stderr",
-                f"the logs of a prediction follow, because its pipe can't be opened: {error}\n",
+                "the logs of a prediction follow, because the runner cannot open its pipe:"
+                f" {error}\n",
             )
             return self.server
         return DescriptorLog()
@@ -344,7 +346,7 @@ class Streams:
             _restore(fd, home)
 
     def take_back(self, log: Log) -> None:
-        """End what `lend` began: from now on nothing is the prediction's."""
+        """Take the descriptors back from the prediction to which `lend` gave them."""
         self.flush()
         if log is not self.server:
             log.end()
@@ -354,8 +356,8 @@ class Streams:
                 stream.renew()
 
     def mend(self) -> None:
-        """Between predictions: put back what one has closed. A stream of the model's own is left
-        alone.
+        """Open again what the last prediction has closed. Called between predictions. Does not
+        touch a stream that the model has put in place of a standard one.
         """
         self.server.pass_on()
         if not _is_open(0):
@@ -370,7 +372,7 @@ class Streams:
                 setattr(sys, name, stream)
 
     def flush(self) -> None:
-        """Let nothing that was written before this moment be written after it."""
+        """Write everything that the streams have kept back until now."""
         for stream in self._routed:
             stream.finish()
         self._flush_others()
@@ -384,18 +386,21 @@ class Streams:
 
 
 def _lead(path: str | None, to: int) -> None:
-    """Let a standard descriptor lead to a pipe; without one, to where standard output leads."""
+    """Let a standard descriptor lead to a pipe, or without a path to the same as standard
+    output.
+    """
     if path is None:
         os.dup2(1, to)
         return
-    fd = os.open(path, _WRITE)  # does not wait for a reader where the model has put another pipe
+    # O_NONBLOCK: if the model has put a pipe of its own there, do not wait for its reader
+    fd = os.open(path, _WRITE)
     os.set_blocking(fd, True)
     os.dup2(fd, to)
     os.close(fd)
 
 
 def _restore(fd: int, home: int | None) -> None:
-    """Let a descriptor lead home again."""
+    """Let a descriptor lead to the server's log again."""
     if home is None:
         _open_null(fd)
     else:
@@ -403,8 +408,8 @@ def _restore(fd: int, home: int | None) -> None:
 
 
 def _disown() -> None:
-    """In a child that the model has forked: it has the descriptors, but must not write the events
-    of its parent.
+    """Detach a forked child from the events of its parent's prediction, which it must not write. It
+    keeps the descriptors.
     """
     if type(current.get()) is not DescriptorLog:
         current.set(None)
@@ -425,13 +430,13 @@ def _is_open(fd: int) -> bool:
 def _is_closed(stream: Any) -> bool:
     try:
         return stream is None or bool(stream.closed)
-    except Exception:  # a thing of the model's own that has no such attribute
+    except Exception:  # the model's own object has no such attribute
         return False
 
 
 def _open_null(fd: int) -> None:
-    """Let a descriptor lead nowhere."""
-    made = os.open(os.devnull, os.O_RDWR)  # mostly gets the lowest free number: this one
+    """Let a descriptor lead to the null device."""
+    made = os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is mostly this one
     if made != fd:
         os.dup2(made, fd)
         os.close(made)
@@ -439,7 +444,7 @@ def _open_null(fd: int) -> None:
 
 
 def _flush(stream: TextIO | None) -> None:
-    """Flush a stream; a model may have closed or replaced it."""
+    """Flush a stream. Ignores errors, because a model may have closed or replaced it."""
     try:
         if stream is not None:
             stream.flush()

@@ -1,4 +1,4 @@
-"""Turns what a model returns into JSON text, with its files apart in a file table."""
+"""Turns the output of a model into JSON text, and lists its files in a table of their own."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _copy_range = getattr(os, "copy_file_range", None)  # Linux has it
 _FILE_NAMES = "utf-8", "surrogateescape"
 _modules = sys.modules
 
-#: Nesting beyond this is refused: no client could read it.
+#: The encoder refuses deeper nesting, because clients could not read it.
 _MAX_DEPTH = 256
 
-#: A whole Decimal with more digits becomes a float.
+#: The most digits of a whole Decimal that stays an integer. One with more becomes a float.
 _MAX_DIGITS = 5000
 
-#: The most bytes that the kernel is asked to copy at once.
+#: The most bytes that one call asks the kernel to copy.
 _AT_ONCE = 1 << 30
 
 _ATOMS = frozenset((str, int, bool, type(None)))
@@ -33,11 +33,14 @@ _NUMBERS = (bool, int, float)
 class FileTable:
     """The files of one output, by JSON pointer.
 
-    ``directory`` makes the prediction's output directory, ``made`` says whether a file is one that
-    the run has made and that nobody needs afterwards. The server removes those, except with
-    ``shared``, when another run may need them: then they are ``originals``. With ``snapshot``
-    contents are copied at once, because a model that yields may overwrite its file before anyone
-    has read it; what was copied is an original too.
+    ``directory`` makes the prediction's output directory and returns its path. ``made`` returns
+    whether the run has made a file, so that nobody needs it afterwards. The server removes such a
+    file after it has read it. If ``shared`` returns true, another run may need the file: then it is
+    one of the ``originals``, which the runner removes.
+
+    With ``snapshot`` each file is copied at once, because a model that yields may overwrite its
+    file before the server has read it. A file that the run has made and that was copied is an
+    original too.
     """
 
     def __init__(
@@ -62,8 +65,8 @@ class FileTable:
         return self._next
 
     def add_path(self, pointer: str, path: str, where: str, fleeting: bool = False) -> None:
-        """Enter a file of the model; raises OutputError when it is not a regular file. The model
-        removes a ``fleeting`` file itself, at any time.
+        """Enter a file of the model. Raises OutputError if it is not a regular file. A ``fleeting``
+        file is copied at once, because the model may remove it at any time.
         """
         try:
             info = os.stat(path)
@@ -88,7 +91,9 @@ class FileTable:
         self._enter(pointer, copy, True)
 
     def add_stream(self, pointer: str, stream: Any, where: str) -> None:
-        """Enter the contents of an open file or an in-memory one."""
+        """Enter the contents of an open file or of one in memory. Raises OutputError if they cannot
+        be read.
+        """
         name = getattr(stream, "name", None)
         if isinstance(name, str) and _shows(stream, name):
             _flush(stream)
@@ -117,13 +122,13 @@ class FileTable:
     def _enter(self, pointer: str, path: str, temporary: bool, name: str = "") -> None:
         entry = {"pointer": pointer, "path": path, "temporary": temporary}
         if name and name != os.path.basename(path):
-            entry["name"] = name  # of the link that the model has returned
+            entry["name"] = name  # the name of the link that the model has returned
         self.entries.append(entry)
 
 
 def _copy(path: str, to: str) -> None:
-    """Copy what a regular file holds now; one that has become a pipe meanwhile does not block, and
-    one that grows ends.
+    """Copy the present contents of a regular file. Does not block if the file has become a pipe
+    since, and stops at the present size if the file grows.
     """
     source = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -139,8 +144,8 @@ def _copy(path: str, to: str) -> None:
 
 
 def _copy_some(source: int, target: int, most: int) -> int:
-    """Copy the next bytes and return how many; 0 at the end. The kernel can do it alone within a
-    file system, and some then share the blocks instead.
+    """Copy the next bytes and return their number, which is 0 at the end. Within one file system
+    the kernel can copy without this process, and some file systems then share the blocks instead.
     """
     if _copy_range is not None:
         try:
@@ -157,7 +162,7 @@ def _copy_some(source: int, target: int, most: int) -> int:
 
 
 def _shows(stream: Any, name: str) -> bool:
-    """Whether an open file is still the one that its name leads to."""
+    """Whether the name of an open file still leads to that file."""
     try:
         return os.path.samestat(os.fstat(stream.fileno()), os.stat(name))
     except (OSError, ValueError, AttributeError):
@@ -165,8 +170,8 @@ def _shows(stream: Any, name: str) -> bool:
 
 
 def _goes_when_closed(stream: Any) -> bool:
-    """Whether its file is removed with the object, as that of ``tempfile.NamedTemporaryFile`` is:
-    before the server reads it.
+    """Whether closing the object removes its file, which would happen before the server reads it.
+    ``tempfile.NamedTemporaryFile`` is such an object.
     """
     return bool(getattr(getattr(stream, "_closer", None), "delete", False))
 
@@ -175,13 +180,14 @@ def _flush(stream: Any) -> None:
     try:
         stream.flush()
     except (OSError, ValueError, AttributeError):
-        pass  # nothing was written through it
+        pass  # it has no text that could be flushed
 
 
 def encode_output(value: Any, files: FileTable) -> bytes:
-    """The JSON text of ``value`` in UTF-8; files become null and are entered in ``files``.
+    """Return the JSON text of ``value`` in UTF-8. A file becomes null and is entered in ``files``.
 
-    Raises OutputError with the place of what is not JSON, such as ``output.boxes[0].x``.
+    Raises OutputError for a value that JSON cannot express, with its place, such as
+    ``output.boxes[0].x``.
     """
     try:
         return text_json(value) if type(value) is str else utf8(encode(value))
@@ -197,8 +203,8 @@ def _dumps(value: Any) -> str:
     try:
         return encode(value)
     except ValueError:
-        # Python 3.11 and later refuse to write integers of more than 4300 digits, as a guard
-        # against slow input.
+        # As a guard against slow input, Python 3.11 and later refuse to write integers of more than
+        # 4300 digits.
         limit = getattr(sys, "set_int_max_str_digits", None)
         if limit is None:
             raise
@@ -211,12 +217,12 @@ def _dumps(value: Any) -> str:
 
 
 class _Walk:
-    """Makes plain JSON values of what has a natural form in JSON."""
+    """Makes plain JSON values of all values that have a natural form in JSON."""
 
     def __init__(self, files: FileTable) -> None:
         self._files = files
         self._open: list[int] = []  # ids of the containers around the current value
-        self._forms: dict[type, Callable[[Any], Any] | None] = {}  # found once for each type
+        self._forms: dict[type, Callable[[Any], Any] | None] = {}  # looked up once for each type
 
     def plain(self, value: Any, where: str, pointer: str, depth: int) -> Any:
         kind = type(value)
@@ -264,7 +270,8 @@ class _Walk:
         if isinstance(value, (Sequence, MappingView)) and not isinstance(value, _BYTES):
             return self._list(value, where, pointer, depth)
         raise OutputError(
-            f"{where} is a {type(value).__module__}.{type(value).__qualname__}, which has no form in JSON"
+            f"{where} is a {type(value).__module__}.{type(value).__qualname__},"
+            " which has no form in JSON"
         )
 
     def _object(self, items: Any, where: str, pointer: str, depth: int) -> dict[str, Any]:
@@ -286,9 +293,10 @@ class _Walk:
 
 
 def _form(kind: type) -> Callable[[Any], Any] | None:
-    """How a value without parts becomes plain; None for other types.
+    """Return the function that makes a plain value of a value without parts, or None for other
+    types.
 
-    The functions of the base class are called: a subclass of ``str`` may show itself differently.
+    It is the function of the base class, because a subclass of ``str`` may override ``__str__``.
     """
     if _is(kind, "enum", "Enum"):
         return None
@@ -307,7 +315,9 @@ def _form(kind: type) -> Callable[[Any], Any] | None:
 
 
 def _is(kind: type, module: str, name: str) -> bool:
-    """Whether a type is of a class whose module need not be there: then nothing can be of it."""
+    """Whether a type derives from a class. If the model has not imported the class's module, it has
+    no value of that class, so the answer is false.
+    """
     base = getattr(_modules.get(module), name, None)
     return base is not None and issubclass(kind, base)
 
@@ -323,8 +333,10 @@ def _seconds(value: Any) -> float:
 
 
 def _number(value: Any) -> int | float:
-    """A Decimal, exact where it is whole; not 1E+999999999, which would fill the memory."""
-    if value.is_nan():  # one that signals can't be a float
+    """Return a Decimal as an exact integer if it is whole, else as a float. One with more than
+    ``_MAX_DIGITS`` digits becomes a float too: as an integer, 1E+999999999 would fill the memory.
+    """
+    if value.is_nan():  # because float() refuses a signaling NaN
         return math.nan
     whole = value.is_finite() and value.as_tuple().exponent >= 0 and value.adjusted() < _MAX_DIGITS
     return int(value) if whole else float(value)
@@ -335,7 +347,9 @@ def _stars(value: Any) -> str:
 
 
 def _unwrap(value: Any) -> tuple[bool, Any]:
-    """One layer less of objects that know their own parts: enums, models, dataclasses, arrays."""
+    """Return whether an object knows its own parts, and those parts one layer deep. Such objects
+    are enums, models, dataclasses and arrays.
+    """
     if isinstance(value, type):
         return False, None
     kind = type(value)
@@ -355,7 +369,9 @@ def _unwrap(value: Any) -> tuple[bool, Any]:
 
 
 def _key(key: Any, where: str) -> str:
-    """Object keys as ``json.dumps`` writes them; what it refuses is refused here with its place."""
+    """Return an object key as ``json.dumps`` writes it. Raises OutputError, with the place, for
+    keys that ``json.dumps`` refuses.
+    """
     if isinstance(key, str):
         return key.value if hasattr(key, "value") and isinstance(key.value, str) else str(key)
     plain = key if key is None or isinstance(key, _NUMBERS) else _plain_key(key)
@@ -369,8 +385,8 @@ def _key(key: Any, where: str) -> str:
 
 
 def _plain_key(key: Any) -> Any:
-    """What stands for a key in JSON: the value of an Enum, the number of numpy's type, the text of
-    a date or a UUID.
+    """Return the JSON form of a key: the value of an Enum, the number in a numpy scalar, the string
+    of a date or a UUID.
     """
     if _is(type(key), "enum", "Enum"):
         key = key.value

@@ -1,5 +1,5 @@
-"""Takes the items of an asynchronous iterator where there is no loop: in a model whose
-``predict()`` is synchronous.
+"""Takes the items of an asynchronous iterator in a model whose ``predict()`` is synchronous, where
+no loop runs.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 
 
 class Pulled:
-    """An iterator over the items of an asynchronous one, with a loop of its own until `close`."""
+    """Iterates over the items of an asynchronous iterator, in its own loop until `close`."""
 
     def __init__(self, items: Any) -> None:
-        import asyncio  # most synchronous models do without
+        import asyncio  # local, because most synchronous models do not need it
 
         self._asyncio = asyncio
         self._loop = asyncio.new_event_loop()
@@ -29,8 +29,8 @@ class Pulled:
             raise StopIteration from None
 
     def close(self) -> None:
-        """End what is under way, a step that was interrupted too, and run the clean-up of the
-        items.
+        """Cancel the tasks that run, even a step that was interrupted, and run the clean-up of the
+        iterator.
         """
         try:
             left = self._asyncio.all_tasks(self._loop)

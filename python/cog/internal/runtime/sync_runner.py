@@ -14,45 +14,45 @@ from cog.internal.runtime.logs import Streams
 from cog.internal.wire.inotify import Watch, let_others_run, watch
 from cog.internal.wire.spool import Spool, sort_names
 
-#: Seconds within which a server that looks for a response has taken it.
+#: Seconds to wait for a polling server to take a response.
 _TAKING = 0.0001
 
 
 class Pace:
-    """Knows whether it pays to stay awake until the next prediction comes: to be woken takes longer
-    than a short one. Moments and durations in seconds, by the monotonic clock.
+    """Decides whether to poll for the next request instead of sleeping, because waking up takes
+    longer than a short prediction. Times are in seconds, by the monotonic clock.
     """
 
     def __init__(self, busy_poll: float) -> None:
         self._busy_poll = busy_poll
         self._begun = 0.0
         self._ended = 0.0
-        self._prompt = False  # the last one came within busy_poll of the end of the one before
+        self._prompt = False  # the last request came within busy_poll of the end of the one before
 
     def begin(self) -> None:
-        """There is a request."""
+        """Note that a request has come."""
         self._begun = time.monotonic()
         self._prompt = self._begun - self._ended < self._busy_poll
 
     def end(self) -> None:
-        """It is done with."""
+        """Note that it has been answered."""
         self._ended = time.monotonic()
 
     def brief(self) -> bool:
-        """Whether the one that runs has taken less than busy_poll: for that long the server looks
-        for a response.
+        """Whether the running prediction has taken less than busy_poll, so that the server still
+        polls for its response.
         """
         return time.monotonic() - self._begun < self._busy_poll
 
     @property
     def awake_until(self) -> float:
-        """Until when to look for the next one without going to sleep."""
+        """The time until which to poll for the next request; 0 to sleep at once."""
         return self._ended + self._busy_poll if self._prompt else 0.0
 
 
 class SyncRunner:
-    """Runs one prediction at a time in the main thread, with no loop and no thread of our own:
-    models call ``asyncio.run``, install signal handlers and talk to their GPU from there.
+    """Runs one prediction at a time in the main thread, without a loop or another thread, because
+    models call ``asyncio.run``, install signal handlers and use their GPU in the main thread.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class SyncRunner:
     def _wait(self) -> list[str] | None:
         try:
             return self._names.wait(self._pace.awake_until)
-        except OSError:  # the model has closed it, with every other descriptor that it found
+        except OSError:  # the model has closed the watch, perhaps with all other descriptors
             self._names = watch(self._spool.path)
             return None
 
@@ -128,9 +128,9 @@ class SyncRunner:
         self._tidy()
 
     def _taken(self, fid: str, watched: bool) -> bool:
-        """Whether the server needs no signal for a response, because it has taken it: one that
-        looks for it does so before it hears a signal, which would only keep it from what it does
-        then.
+        """Return whether the server has taken the response, so that it does not need a signal. A
+        polling server finds the response before the signal, which would then only interrupt its
+        work on the answer.
         """
         late = time.monotonic() + _TAKING if watched else 0.0
         while not (taken := self._spool.taken(fid)) and time.monotonic() < late:
@@ -138,8 +138,8 @@ class SyncRunner:
         return taken
 
     def _tidy(self) -> None:
-        """Make good what the model has done to this process; not before a prediction, which would
-        wait for it.
+        """Undo the model's changes to signals and streams. Done after each prediction, so that the
+        next one does not wait for it.
         """
         self._doorbell.end()
         self._streams.mend()

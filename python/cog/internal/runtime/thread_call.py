@@ -1,4 +1,4 @@
-"""Runs a synchronous method beside an async one, in a thread: it must not stop the loop."""
+"""Runs a synchronous method of an async model in a thread, because it must not block the loop."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from cog.internal.pristine import ctypes
 
 
 class Threaded:
-    """One call in a thread of its own, which sees the context of the prediction.
+    """One call in its own thread, which sees the context of the prediction.
 
-    A cancel raises CancelationException in the thread, at its next step in Python, and is over when
-    the thread is: what cannot be interrupted must not go on as if nobody knew of it.
+    A cancel raises CancelationException in the thread, at its next step in Python. The cancel is
+    finished only when the thread has ended: code that cannot be interrupted must not run on behind
+    a prediction that counts as finished.
     """
 
     def __init__(self, call: Callable[[], Any]) -> None:
         self._call = call
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[tuple[Any, BaseException | None]] = self._loop.create_future()
-        self._guard = threading.Lock()  # guards the rest
+        self._guard = threading.Lock()  # guards _in_user_code
         self._in_user_code = True
 
     async def run(self) -> Any:
-        """What the call returns or raises."""
+        """Return or raise the result of the call."""
         thread = threading.Thread(
             target=copy_context().run, args=(self._run,), name="cog-call", daemon=True
         )
@@ -56,18 +57,18 @@ class Threaded:
             value = self._call()
             with self._guard:
                 self._in_user_code = False
-        except BaseException as error:  # whatever it is, it is this call's
+        except BaseException as error:  # any exception is the result of this call
             failed = error
         try:
             self._tell(value, failed)
-        except CancelationException:  # sent in the last moment of the call, and here only now
+        except CancelationException:  # one sent at the very end of the call
             self._tell(value, failed)
 
     def _tell(self, value: Any, error: BaseException | None) -> None:
         try:
             self._loop.call_soon_threadsafe(self._settle, value, error)
         except RuntimeError:
-            pass  # the loop has ended meanwhile
+            pass  # the loop has ended since
 
     def _settle(self, value: Any, error: BaseException | None) -> None:
         if not self._ended.done():

@@ -1,4 +1,4 @@
-"""Learns of new files in a directory: by inotify, else by kqueue, else by looking every few
+"""Watches a directory for new files: by inotify, else by kqueue, else by listing it every few
 milliseconds.
 """
 
@@ -16,34 +16,38 @@ _IN_IGNORED = 0x8000
 _IN_CLOEXEC = 0o2000000
 _IN_NONBLOCK = 0o4000
 _HEAD = struct.calcsize("iIII")
-_ROOM = 16384  # for some 60 of the longest names; the rest is read the next time
+_ROOM = 16384  # bytes, for about 60 of the longest names; the next read returns the rest
 
-#: What to do between two looks at something that is about to come: whoever makes it may need this
+#: Call this between two checks for something that another process is about to do: it may need this
 #: processor.
 let_others_run = getattr(os, "sched_yield", lambda: None)  # Linux has it
 
-#: Seconds between two looks where the system can't tell of new files.
+#: Seconds between two listings where the system cannot report new files.
 SCAN_INTERVAL = 0.003
 
 
 class Watch:
-    """New names in one directory. ``fd`` is readable when there are some, or None where that is not
-    known.
+    """Waits for new names in one directory. ``fd`` is readable when there are some; it is None if
+    the system cannot report them.
     """
 
     fd: int | None = None
 
     def wait(self, awake_until: float = 0.0) -> list[str] | None:
-        """Block until something is new and return the names; None means that names were lost and
-        the directory has to be listed. OSError when the watch or the directory is gone. Until the
-        moment ``awake_until`` of time.monotonic() it looks again and again instead of sleeping,
-        where that is possible: to be woken takes longer.
+        """Block until there are new names, and return them. Returns None if names may have been
+        lost, so that the caller must list the directory. Raises OSError if the watch or the
+        directory does not exist any more.
+
+        Because waking up takes longer than polling, it polls instead of sleeping until
+        ``awake_until``, a time of time.monotonic(), where that is possible.
         """
         raise NotImplementedError
 
     def wait_for(self, seconds: float) -> list[str] | None:
-        """Like `wait`, but return no names when nothing was new for that long."""
-        import select  # batches alone need it
+        """Wait like `wait`, but return an empty list if there are no new names within
+        ``seconds``.
+        """
+        import select  # local, because only batches need it
 
         poll = select.poll()
         poll.register(self.fd or 0, select.POLLIN)
@@ -51,7 +55,7 @@ class Watch:
 
 
 class InotifyWatch(Watch):
-    """By the Linux kernel, see inotify(7)."""
+    """Watches by inotify of the Linux kernel, see inotify(7)."""
 
     def __init__(self, path: str) -> None:
         self.fd = libc.call("inotify_init1", _IN_CLOEXEC | _IN_NONBLOCK)
@@ -62,7 +66,7 @@ class InotifyWatch(Watch):
         assert self.fd is not None
         if not os.path.samestat(os.fstat(self.fd), self._info):
             raise OSError(
-                "the model has closed the watch, and its descriptor is another file's now"
+                "the model has closed the watch, and its descriptor now belongs to another file"
             )
         data = _next(self.fd, awake_until)
         names, at = [], 0
@@ -71,7 +75,7 @@ class InotifyWatch(Watch):
             if mask & _IN_Q_OVERFLOW:
                 return None
             if mask & _IN_IGNORED:
-                raise FileNotFoundError("the working directory is gone")
+                raise FileNotFoundError("the working directory does not exist any more")
             start = at + _HEAD
             names.append(
                 data[start : start + length].rstrip(b"\0").decode("utf-8", "surrogateescape")
@@ -96,7 +100,7 @@ def _next(fd: int, awake_until: float) -> bytes:
 
 
 class KqueueWatch(Watch):
-    """By kqueue, which tells that the directory changed but not how."""
+    """Watches by kqueue, which reports that the directory has changed but not how."""
 
     def __init__(self, path: str) -> None:
         import select
@@ -104,9 +108,8 @@ class KqueueWatch(Watch):
         kq = getattr(select, "kqueue")()  # noqa: B009 - typeshed has it for other systems only
         event = getattr(select, "kevent")  # noqa: B009
         self._dir = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        kq.control(
-            [event(self._dir, filter=-4, flags=0x1 | 0x20, fflags=0x2)], 0, 0
-        )  # vnode, add and clear, write
+        # EVFILT_VNODE, EV_ADD and EV_CLEAR, NOTE_WRITE.
+        kq.control([event(self._dir, filter=-4, flags=0x1 | 0x20, fflags=0x2)], 0, 0)
         self._kq = kq
         self.fd = kq.fileno()
 
@@ -116,7 +119,9 @@ class KqueueWatch(Watch):
 
 
 class ScanWatch(Watch):
-    """By looking again and again; for systems and file systems that tell nothing."""
+    """Makes the caller list the directory again and again, on systems and file systems that cannot
+    report new files.
+    """
 
     def wait(self, awake_until: float = 0.0) -> list[str] | None:
         time.sleep(SCAN_INTERVAL)
@@ -130,11 +135,11 @@ class ScanWatch(Watch):
 
 
 def watch(path: str) -> Watch:
-    """The best watch that works here."""
+    """Return the best watch that works on this system."""
     kinds = (InotifyWatch,) if sys.platform.startswith("linux") else (KqueueWatch,)
     for kind in kinds:
         try:
             return kind(path)
         except (OSError, AttributeError):
-            continue  # no inotify instance left, or an odd kernel
+            continue  # the limit of inotify instances is reached, or the kernel is unusual
     return ScanWatch()

@@ -1,4 +1,4 @@
-"""JSON text of messages: to a value and back, with care for long strings.
+"""Converts messages to JSON text and back, with as few copies of long strings as possible.
 
 `large.decode_file` reads the messages that are too large for `decode`.
 """
@@ -11,8 +11,8 @@ from typing import Any, Callable
 from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 from cog.internal.pristine import json
 
-#: Characters. A longer string is encoded in pieces of `_PIECE` characters, and each piece is
-#: searched for bytes that need an escape first.
+#: Characters. A longer string is encoded in pieces of `_PIECE` characters. Each piece is first
+#: searched for bytes that need an escape.
 _LONG = 4096
 _PIECE = 64 << 10
 _UNESCAPED = bytes(0x20 if byte < 0x20 or byte in b'"\\' else byte for byte in range(256))
@@ -26,9 +26,9 @@ def _refuse(value: Any) -> Any:
 
 
 def _make_encode() -> Callable[[Any], str]:
-    """A function like json.dumps: the C code underneath, bound here. json.dumps makes an encoder
-    for each call, and the Python code between the two is where a model can reach it.
-    The function raises RecursionError for a value that contains itself.
+    """Make a function like json.dumps that calls the C encoder directly. json.dumps makes an
+    encoder for each call, and a model can replace the Python code between the two. The function
+    raises RecursionError for a value that contains itself.
     """
     make = getattr(json.encoder, "c_make_encoder", None)
     if make is None:
@@ -42,7 +42,7 @@ encode = _make_encode()
 
 
 def decode(text: str) -> Any:
-    """The value of JSON text. Raises ValueError if it is not JSON."""
+    """Return the value of JSON text. Raises ValueError if it is not JSON."""
     try:
         value, end = _scan(text, 0)
     except StopIteration:
@@ -53,21 +53,21 @@ def decode(text: str) -> Any:
 
 
 def encoded(message: Any) -> bytes:
-    """JSON in UTF-8."""
+    """Return the JSON text of a message, in UTF-8."""
     return utf8(encode(message))
 
 
 def text_json(text: str) -> bytes:
-    """The JSON text of a string, in UTF-8."""
+    """Return the JSON text of a string, in UTF-8."""
     return b"".join(text_pieces(text)) if len(text) > _LONG else utf8(encode(text))
 
 
 def text_pieces(text: str) -> Iterator[bytes]:
-    """The JSON text of a long string, in pieces.
+    """Yield the JSON text of a long string in pieces, in UTF-8.
 
-    The encoder goes through a string twice, character by character. Most pieces have nothing to
-    escape, and finding that out takes a quarter of that time. The whole is never copied, because
-    new memory takes longer to get than to fill.
+    The encoder reads a string twice, character by character. Most pieces do not need an escape, and
+    checking that takes a quarter of the encoder's time. The whole string is never copied, because
+    getting new memory takes longer than filling it.
     """
     yield b'"'
     at = 0
@@ -83,7 +83,7 @@ def text_pieces(text: str) -> Iterator[bytes]:
 
 
 def utf8(text: str) -> bytes:
-    """UTF-8 of JSON text. Lone surrogates become U+FFFD: a reader need not accept them."""
+    """Return JSON text in UTF-8. Lone surrogates become U+FFFD, because readers may reject them."""
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError:

@@ -1,9 +1,11 @@
 """Reads large JSON messages without a copy of the long strings in them.
 
-New memory takes longer to get than to fill, and the ordinary way takes three times the size of a
-long string: for the bytes, for their text, for the value. Here the file is mapped and only the
-value is new. The scanner of ``json`` reads a message in which ``NaN``, which a message never
-contains, stands for each long string; a function that it calls for each ``NaN`` gives the string.
+Because getting new memory takes longer than filling it, this module needs less. ``json`` needs
+three times the size of a long string: for the bytes of the message, for its text and for the value.
+Here the file is mapped, and only the value takes new memory.
+
+The scanner of ``json`` reads the message with ``NaN``, which no message contains, in place of each
+long string. For each ``NaN`` it calls a function, which returns the string.
 """
 
 from __future__ import annotations
@@ -14,10 +16,10 @@ from typing import Any
 from cog.internal.pristine import builtins as __builtins__  # noqa: F401
 from cog.internal.pristine import json
 
-#: Bytes: a longer string is cut out of the message.
+#: Bytes. A longer string is cut out of the message.
 _LONG = 64 << 10
 
-#: How many strings are checked for their length. In a message with more, checking takes longer than
+#: The number of strings whose length is checked. In a message with more, checking takes longer than
 #: it saves.
 _LOOKS = 256
 
@@ -31,15 +33,16 @@ def _next_string(_: str) -> str:
     return _strings.pop()
 
 
-_scan = getattr(json.JSONDecoder(parse_constant=_next_string), "scan_once")  # noqa: B009 - typeshed does not have it
+# getattr, because typeshed does not have it.
+_scan = getattr(json.JSONDecoder(parse_constant=_next_string), "scan_once")  # noqa: B009
 
 
 def decode_file(fd: int, size: int) -> Any:
-    """The value of a file of ``size`` bytes of JSON text in UTF-8.
+    """Return the value of a file of ``size`` bytes of JSON text in UTF-8.
 
-    Raises ValueError if it is not JSON, and OSError if the file can't be mapped.
+    Raises ValueError if it is not JSON, and OSError if the file cannot be mapped.
     """
-    import mmap  # most models never need it
+    import mmap  # local, because most models never need it
 
     with mmap.mmap(fd, size, mmap.MAP_SHARED, mmap.PROT_READ) as data:
         text, found = _without_long_strings(data)
@@ -63,9 +66,10 @@ def _scan_with(text: str, found: list[str]) -> tuple[Any, int]:
 
 
 def _without_long_strings(data: Any) -> tuple[str, list[str]]:
-    """The message with ``NaN`` in place of each long string, and these strings.
+    """Return the message with ``NaN`` in place of each long string, and these strings.
 
-    In a message without a backslash, each quote begins or ends a string.
+    Works for messages without a backslash, in which each quote begins or ends a string. Any other
+    message is returned as it is.
     """
     if data.find(b"\\") >= 0:
         return str(data, "utf-8"), []
@@ -86,5 +90,5 @@ def _without_long_strings(data: Any) -> tuple[str, list[str]]:
 
 
 def _is_value(after: bytes) -> bool:
-    """Whether a string is a value, and not a name of an object, by the bytes after it."""
+    """Whether the bytes after a string show that it is a value, and not a name in an object."""
     return after.lstrip()[:1] in (b",", b"}", b"]")

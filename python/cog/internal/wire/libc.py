@@ -1,4 +1,4 @@
-"""The few functions of the C library that Python does not offer."""
+"""Calls the few functions of the C library that Python does not offer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SIGKILL = 9
 
 
 def call(name: str, *args: Any) -> int:
-    """Call a function that returns a number below zero on failure; raises OSError then."""
+    """Call a function that returns a negative number on failure. Raises OSError in that case."""
     result = int(getattr(_libc, name)(*args))
     if result < 0:
         number = ctypes.get_errno()
@@ -23,11 +23,11 @@ def call(name: str, *args: Any) -> int:
 
 
 def die_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent dies; AttributeError or OSError where it
-    can't.
+    """Ask the kernel to kill this process when its parent dies. Raises AttributeError or OSError if
+    the system does not support that.
     """
     call("prctl", _PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
 
 
-#: Writes out what C code has printed but not flushed.
+#: Flushes the text that C code has printed.
 flush_stdio = _libc.fflush

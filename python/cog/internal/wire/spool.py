@@ -14,8 +14,8 @@ from cog.internal.pristine import errno, os, re, signal, time
 from cog.internal.wire.json_text import decode, encoded, text_json, text_pieces
 from cog.internal.wire.large import decode_file
 
-# The model may have put a pipe or a link in the place of a file: the runner neither waits for the
-# one nor follows the other.
+# Because the model may have put a pipe or a link in the place of a file, the runner does not wait
+# for a pipe and does not follow a link.
 _OWN = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
 _READ = os.O_RDONLY | _OWN
 _FRESH = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OWN
@@ -34,35 +34,37 @@ _LOGS = "logs"
 _JSON, _LINES = ".json", ".jsonl"
 _RESERVE = "reserve"
 
-#: Bytes that are set aside for an answer on a full disk, and the seconds for which the runner
+#: The bytes that are reserved for an answer on a full disk, and the seconds for which the runner
 #: tries to write one without them.
 _ROOM = 4096
 _PATIENCE = 5.0
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
-#: Bytes: most messages fit within the first, and the runner refuses more than the second.
+#: Bytes. Most messages fit within the first limit; the runner refuses a message beyond the second.
 _MOST = 4096
 _MOST_NOTE = 4 << 30
 
-#: Messages of more bytes are mapped and not read.
+#: Bytes. A longer message is mapped instead of read.
 LARGE_INPUT = 256 << 10
 
-#: Output strings of more characters, and outputs of more bytes, are handed over in a separate
+#: An output that is a string of more characters, or that takes more bytes as JSON, gets a separate
 #: file.
 LARGE_OUTPUT = 1 << 20
 
 
 def file_id(id: str) -> str:
-    """The form of an id inside file names: itself when it is harmless, else its hash."""
+    """Return the form of an id in file names: the id itself if it is harmless, else its hash."""
     if _HARMLESS(id):
         return id
-    import hashlib  # odd ids are rare
+    import hashlib  # local, because odd ids are rare
 
     return "~" + hashlib.sha256(id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def timestamp(seconds: float | None = None) -> str:
-    """A moment as RFC 3339 in UTC with microseconds; now by default."""
+    """Return a time as RFC 3339 in UTC with microseconds. ``seconds`` counts from the epoch; the
+    default is now.
+    """
     micros = int((time.time() if seconds is None else seconds) * 1_000_000)
     whole, part = divmod(micros, 1_000_000)
     return f"{_second(whole)}.{part:06}+00:00"
@@ -88,11 +90,12 @@ class Request(NamedTuple):
     files: dict[str, str]  # JSON pointer → absolute path
     context: dict[str, str]
     trace: tuple[str | None, str | None] = (None, None)  # traceparent and tracestate
-    watched: bool = False  # the server looks for the response for a while, and needs no signal then
+    # the server polls for the response for a while, so that it does not need a signal
+    watched: bool = False
 
 
 class Names(NamedTuple):
-    """What is in the directory. Ids are in their form for file names."""
+    """The names in the directory that concern the runner. Ids are in their form for file names."""
 
     requests: list[str]
     cancels: list[str]
@@ -117,8 +120,9 @@ class Spool:
 
     def __init__(self, path: str, server: int) -> None:
         self.path = path
-        self._server = server  # the parent at birth: the only process that is ever signalled
-        self.forked = False  # in a child that the model forked, which must not speak for the runner
+        self._server = server  # the parent at the start, which alone gets signals
+        # true in a child that the model forked, which must not answer for the runner
+        self.forked = False
         os.register_at_fork(after_in_child=self._in_child)
         self._prefix = path + "/"
         self._tmp = os.path.join(path, ".tmp") + "/"
@@ -137,10 +141,11 @@ class Spool:
         return names
 
     def request(self, fid: str) -> Request | None:
-        """Read a request. None if it is gone or was answered; raises ValueError if it is malformed.
+        """Read a request. Returns None if it does not exist or was answered. Raises ValueError if
+        it is malformed.
 
-        A request that was listed can come twice, because inotify reports it too. The server removes
-        the request before the response, so the runner checks them in the other order.
+        The runner can see a request twice: in a list, and then in an event of inotify. The server
+        removes the request before the response, so the runner checks for the response first.
         """
         if fid in self._listed and os.access(f"{self._prefix}{_RESPONSE}{fid}{_JSON}", os.F_OK):
             return None
@@ -167,12 +172,12 @@ class Spool:
         return os.access(f"{self._prefix}{_CANCEL}{fid}{_JSON}", os.F_OK)
 
     def taken(self, fid: str) -> bool:
-        """Whether the server has read the response: it then removes the request."""
+        """Whether the server has read the response, after which it removes the request."""
         return not os.access(f"{self._prefix}{_REQUEST}{fid}{_JSON}", os.F_OK)
 
     def health_request(self) -> int | None:
-        """The sequence number of the newest health request. None if there is not one that can be
-        read.
+        """Return the sequence number of the newest health request, or None if there is not one that
+        can be read.
         """
         try:
             return _typed(self._message("health/request.json"), "sequence", int)
@@ -190,16 +195,16 @@ class Spool:
         self._put("openapi.json", encoded(document))
 
     def put_setup_result(self, result: Mapping[str, Any]) -> None:
-        """Write how loading and setup ended."""
+        """Write the result of loading and setup."""
         self._put("setup-result.json", encoded({"protocol": PROTOCOL, **result}))
 
     def put_response(
         self, fid: str, head: Mapping[str, Any], output: bytes | str, must: bool = False
     ) -> None:
-        """Write how a prediction ended.
+        """Write the response of a prediction.
 
-        ``output`` is JSON text as bytes, or a string that is yet to be encoded. On a full disk, a
-        short answer that ``must`` be written uses the room that `keep_room` has set aside.
+        ``output`` is JSON text as bytes, or a string that is encoded here. On a full disk, a short
+        answer that ``must`` be written uses the space that `keep_room` has reserved.
         """
         path: str | None = None
         if isinstance(output, str) and len(output) < LARGE_OUTPUT:
@@ -215,7 +220,7 @@ class Spool:
         )
 
     def keep_room(self) -> None:
-        """Set aside room for one short answer, unless that was done. Without it, an answer may be
+        """Reserve space for one short answer, if there is none yet. Without it, an answer may be
         lost on a full disk.
         """
         if self._room:
@@ -231,8 +236,8 @@ class Spool:
             pass
 
     def _put_somehow(self, name: str, data: bytes) -> None:
-        """Write into the room that was set aside, or wait until the server has made some by reading
-        other answers.
+        """Write into the reserved space, or wait until the server has freed some by reading other
+        answers.
         """
         late = time.monotonic() + _PATIENCE
         while True:
@@ -253,8 +258,8 @@ class Spool:
             time.sleep(0.02)
 
     def put_health(self, sequence: int, error: str | None) -> None:
-        """Answer a health request. ``error`` is None for a healthy model. Errors of the disk are
-        ignored: the server notices that an answer is missing.
+        """Answer a health request. ``error`` is None for a healthy model. Ignores errors of the
+        disk, because the server notices that an answer is missing.
         """
         message = {"sequence": sequence, "healthy": error is None, "error": error}
         try:
@@ -263,7 +268,7 @@ class Spool:
             pass
 
     def output_dir(self, fid: str) -> str:
-        """The directory for contents of a prediction's outputs, made when it is missing."""
+        """Return the directory for a prediction's outputs. Makes it if it does not exist."""
         path = f"{self._prefix}outputs/{fid}"
         try:
             os.mkdir(path, 0o700)
@@ -272,7 +277,7 @@ class Spool:
         return path
 
     def events(self, fid: str) -> Events:
-        """The appender of a prediction's events."""
+        """Return the object that appends a prediction's events to their file."""
         return Events(self, f"{self._prefix}{_EVENTS}{fid}{_LINES}")
 
     @property
@@ -284,7 +289,7 @@ class Spool:
         self._put_parts(name, (data,))
 
     def _put_parts(self, name: str, parts: Iterable[bytes]) -> None:
-        """Write a whole file: its reader sees it complete or not at all."""
+        """Write a whole file, and rename it, so that its reader sees it complete or not at all."""
         if self.forked:
             os._exit(1)
         tmp = self._tmp + name.replace("/", "-")
@@ -297,24 +302,27 @@ class Spool:
                 os.close(fd)
             try:
                 os.rename(tmp, self._prefix + name)
-            except IsADirectoryError:  # of the model's
+            except IsADirectoryError:  # the model has made a directory of that name
                 os.rmdir(self._prefix + name)
                 os.rename(tmp, self._prefix + name)
         except OSError:
             try:
-                os.unlink(tmp)  # a full disk: do not keep what fills it
+                os.unlink(tmp)  # the disk may be full: do not leave a part of the file on it
             except OSError:
                 pass
             raise
 
     def _message(self, name: str) -> Any:
-        """The value of a JSON file. Raises FileNotFoundError if the file does not exist."""
+        """Return the value of a JSON file. Raises FileNotFoundError if it does not exist, and
+        ValueError if it is too large or is not JSON.
+        """
         fd = os.open(self._prefix + name, _READ)
         try:
             data = os.read(fd, _MOST)
             if len(data) < _MOST:
-                return decode(data.decode("utf-8"))  # a short read of a regular file is its end
-            size = os.fstat(fd).st_size  # final: the file was renamed into place
+                # only the end of a regular file makes a short read
+                return decode(data.decode("utf-8"))
+            size = os.fstat(fd).st_size  # does not change, because the file was renamed into place
             if size > _MOST_NOTE:
                 raise ValueError(
                     f"{name} is {size} bytes long, more than the limit of {_MOST_NOTE}"
@@ -323,7 +331,7 @@ class Spool:
                 try:
                     return decode_file(fd, size)
                 except (OSError, ImportError):
-                    pass  # some file systems map nothing
+                    pass  # some file systems cannot map a file
             data = os.pread(fd, size, 0)
             while len(data) < size and (more := os.pread(fd, size - len(data), len(data))):
                 data += more  # the kernel reads at most 2 GiB at once
@@ -351,7 +359,7 @@ class Spool:
         try:
             os.kill(self._server, number)
         except ProcessLookupError:
-            pass  # the server has gone; the kernel ends this process too
+            pass  # the server has exited; the kernel kills this process too
 
 
 class Events:
@@ -365,18 +373,17 @@ class Events:
     def __init__(self, spool: Spool, path: str) -> None:
         self._spool = spool
         self._path = path
-        self._guard = _lock()  # guards the rest
+        self._guard = _lock()  # guards the fields below
         self._fd = -1
         self._closed = False
         self._unwritten = b""
 
     def append(self, lines: bytes) -> None:
-        """Append whole lines, each with its newline. Bytes that a full disk refuses are written
-        before the next lines: half a line may be in the file already.
+        """Append whole lines, each with its newline. Bytes that a full disk refuses are kept and
+        written before the next lines, because half a line may be in the file already.
         """
-        if (
-            self._spool.forked
-        ):  # before the guard: another thread may have held it at the moment of the fork
+        # Checked before the guard, which another thread may have held at the moment of the fork.
+        if self._spool.forked:
             return
         with self._guard:
             if self._closed:
@@ -394,8 +401,8 @@ class Events:
             self._unwritten = self._unwritten[os.write(self._fd, self._unwritten) :]
 
     def close(self) -> bool:
-        """Close the file, and report whether there is one. Raises OSError if an event could not be
-        written: then the prediction has failed.
+        """Close the file, and return whether there is one. Raises OSError if an event could not be
+        written, which makes the prediction fail.
         """
         with self._guard:
             self._closed = True
@@ -409,22 +416,22 @@ class Events:
 
 
 def output_event(chunk: bytes, files: list[dict[str, Any]]) -> bytes:
-    """The line for one yielded item. ``chunk`` is JSON text."""
+    """Return the line for one yielded item. ``chunk`` is JSON text."""
     table = encoded(files) if files else b"[]"
     return b'{"type":"output","chunk":' + chunk + b',"files":' + table + b"}\n"
 
 
 def log_event(source: str, text: str, copy: bool = False) -> bytes:
-    """The line for text that an async or batched model wrote. A ``copy`` is in the events of
-    another prediction too.
+    """Return the line for text that an async or batched model has written. A ``copy`` is in the
+    events of another prediction too.
     """
     message = {"type": "log", "source": source, "data": text}
     return encoded({**message, "copy": True} if copy else message) + b"\n"
 
 
 def metric_event(name: str, value: Any, mode: str, key: str, total: tuple[Any, ...]) -> bytes:
-    """The line for a recorded metric. ``total`` holds the value of ``key`` afterwards, and is empty
-    if the key was deleted.
+    """Return the line for a recorded metric. ``total`` contains the value of ``key`` after the
+    record, and is empty if the key was deleted.
     """
     message = {"type": "metric", "name": name, "value": value, "mode": mode, "key": key}
     if total:
@@ -433,14 +440,14 @@ def metric_event(name: str, value: Any, mode: str, key: str, total: tuple[Any, .
 
 
 def _typed(message: Any, key: str, kind: type[_T]) -> _T:
-    """A value of a message. Raises ValueError if it is missing or has another type."""
+    """Return a value of a message. Raises ValueError if it is missing or has another type."""
     if type(message) is not dict or type(message.get(key)) is not kind:
         raise ValueError(f"{key!r} must be a {kind.__name__}")
     return message[key]  # type: ignore[no-any-return]
 
 
 def _open_fresh(path: str) -> int:
-    """Create a file. Replaces a file of that name, or whatever the model has put there."""
+    """Create a file. Replaces a file of that name, even one that the model has put there."""
     try:
         return os.open(path, _FRESH, 0o600)
     except FileExistsError:
