@@ -137,7 +137,12 @@ class Fleet:
         return server
 
     def gateway(
-        self, *flags: str, ready: bool = True, address: Sequence[str] | None = None, **options: Any
+        self,
+        *flags: str,
+        ready: bool = True,
+        listens: bool = True,
+        address: Sequence[str] | None = None,
+        **options: Any,
     ) -> Gateway:
         """Start a gateway; ``address`` replaces the flag with the broker's address."""
         made = Gateway(
@@ -147,8 +152,9 @@ class Fleet:
             **options,
         )
         self.gateways.append(made)
-        made.wait_listening()
-        if ready:
+        if listens:
+            made.wait_listening()
+        if listens and ready:
             made.wait_status("READY")
         return made
 

@@ -49,7 +49,7 @@ def test_inputs_are_checked_without_any_worker(deserted):
 
 
 def test_a_gateway_that_starts_later_knows_the_schema(deserted):
-    later = deserted.gateway()
+    later = deserted.gateway("--name", deserted.name)
     assert later.get("/openapi.json").body == deserted.gateways[0].get("/openapi.json").body
     assert later.predict({"s": -1}).status == 422
 
@@ -137,6 +137,6 @@ def test_processes_that_start_before_the_broker_wait_for_it(start_fleet):
 
 def test_a_broker_without_jetstream_ends_the_server_with_the_reason(start_fleet, tmp_path):
     fleet = start_fleet(jetstream=False)
-    gateway = fleet.gateway(ready=False, expect_exit=1)
+    gateway = fleet.gateway(listens=False, expect_exit=1)
     assert gateway.process.wait(20) == 1
     assert "start nats-server with -js" in gateway.log()
