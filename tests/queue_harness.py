@@ -26,18 +26,20 @@ class Broker:
     again.
     """
 
-    def __init__(self, directory: pathlib.Path, jetstream: bool = True) -> None:
+    def __init__(self, directory: pathlib.Path, jetstream: bool = True, password: str = "") -> None:
         assert NATS_SERVER.exists(), f"{NATS_SERVER} is missing: run make .venv/.tests"
         self.directory = directory
         self._flags = ["-js", "-sd", str(directory / "store")] if jetstream else []
+        self._flags += ["--user", "coggo", "--pass", password] if password else []
+        self._user = f"coggo:{password}@" if password else ""
         self._log = tempfile.TemporaryFile()
-        self._port = -1  # any free one
+        self._port = "-1"  # any free one
         self.start()
 
     def start(self) -> None:
         """Start it, or start it again."""
         command = [
-            *(str(NATS_SERVER), "-a", "127.0.0.1", "-p", str(self._port)),
+            *(str(NATS_SERVER), "-a", "127.0.0.1", "-p", self._port),
             *("--ports_file_dir", str(self.directory)),
             *self._flags,
         ]
@@ -53,8 +55,10 @@ class Broker:
             except (FileNotFoundError, json.JSONDecodeError):  # it is being written
                 return ""
 
-        self.url: str = until("the broker listens", url)
-        self._port = int(self.url.rpartition(":")[2])
+        host, self._port = re.fullmatch(
+            r"nats://(.+):(\d+)", until("the broker listens", url)
+        ).groups()
+        self.url = f"nats://{self._user}{host}:{self._port}"
 
     def log(self) -> str:
         size = os.fstat(self._log.fileno()).st_size
@@ -103,10 +107,10 @@ class Fleet:
         binary: pathlib.Path,
         python: str,
         directory: Callable[[str], pathlib.Path],
-        jetstream: bool = True,
+        **broker: Any,
     ) -> None:
         self._binary, self._python, self._directory = binary, python, directory
-        self.broker = Broker(directory("broker"), jetstream)
+        self.broker = Broker(directory("broker"), **broker)
         self.name = ""  # of the model that serve was given
         self.workers: list[Server] = []
         self.gateways: list[Gateway] = []
@@ -177,7 +181,7 @@ class Fleet:
         for worker in self.workers[-workers:]:
             worker.wait_status("READY")
         for _ in range(gateways):
-            self.gateway("--name", name)
+            self.gateway("--name", name, env=options.get("env"))
         self.wait_workers(workers)
         return self
 
