@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from model_sources import model_source
-from queue_harness import ASYNC
+from queue_harness import ASYNC, runs
 
 KIB, MIB = 1 << 10, 1 << 20
 
@@ -60,6 +60,7 @@ def test_a_large_prediction_that_waits_is_shown_and_canceled(fleet, tmp_path):
     one, other = fleet.gateways
     for id in ("busy-0", "busy-1"):
         one.predict({"until": str(tmp_path / "free")}, ASYNC, id=id)
+        runs(other, id)
     text = "y" * (2 * MIB)
     assert one.predict({"text": text}, ASYNC, id="waits").status == 202
     assert same(other.get("/predictions/waits").json["input"]["text"], text)
