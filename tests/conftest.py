@@ -152,7 +152,8 @@ class FleetStarter:
 
     def __call__(self, source: str = "", *flags: str, **options: Any) -> Fleet:
         """Start a fleet: with a source, two workers and two gateways; else a broker alone."""
-        fleet = Fleet(BINARY, real_python(), self._directories.mktemp)
+        given = {} if source else options  # else they are those of the broker
+        fleet = Fleet(BINARY, real_python(), self._directories.mktemp, **given)
         self._fleets.append(fleet)
         return fleet.serve(source, *flags, **options) if source else fleet
 

@@ -26,19 +26,21 @@ class Broker:
     again.
     """
 
-    def __init__(self, directory: pathlib.Path, flags: Sequence[str] = ()) -> None:
+    def __init__(self, directory: pathlib.Path, jetstream: bool = True, password: str = "") -> None:
         assert NATS_SERVER.exists(), f"{NATS_SERVER} is missing: run make .venv/.tests"
         self.directory = directory
-        self._flags = flags
+        self._flags = ["-js", "-sd", str(directory / "store")] if jetstream else []
+        self._flags += ["--user", "coggo", "--pass", password] if password else []
+        self._user = f"coggo:{password}@" if password else ""
         self._log = tempfile.TemporaryFile()
-        self._port = -1  # any free one
+        self._port = "-1"  # any free one
         self.start()
 
     def start(self) -> None:
         """Start it, or start it again."""
         command = [
-            *(str(NATS_SERVER), "-js", "-sd", str(self.directory / "store")),
-            *("-a", "127.0.0.1", "-p", str(self._port), "--ports_file_dir", str(self.directory)),
+            *(str(NATS_SERVER), "-a", "127.0.0.1", "-p", self._port),
+            *("--ports_file_dir", str(self.directory)),
             *self._flags,
         ]
         self.process = subprocess.Popen(
@@ -53,8 +55,10 @@ class Broker:
             except (FileNotFoundError, json.JSONDecodeError):  # it is being written
                 return ""
 
-        self.url: str = until("the broker listens", url)
-        self._port = int(self.url.rpartition(":")[2])
+        host, self._port = re.fullmatch(
+            r"nats://(.+):(\d+)", until("the broker listens", url)
+        ).groups()
+        self.url = f"nats://{self._user}{host}:{self._port}"
 
     def log(self) -> str:
         size = os.fstat(self._log.fileno()).st_size
@@ -103,11 +107,11 @@ class Fleet:
         binary: pathlib.Path,
         python: str,
         directory: Callable[[str], pathlib.Path],
-        broker: Broker | None = None,
+        **broker: Any,
     ) -> None:
         self._binary, self._python, self._directory = binary, python, directory
-        self._owned = broker is None
-        self.broker = broker or Broker(directory("broker"))
+        self.broker = Broker(directory("broker"), **broker)
+        self.name = ""  # of the model that serve was given
         self.workers: list[Server] = []
         self.gateways: list[Gateway] = []
 
@@ -137,7 +141,12 @@ class Fleet:
         return server
 
     def gateway(
-        self, *flags: str, ready: bool = True, address: Sequence[str] | None = None, **options: Any
+        self,
+        *flags: str,
+        ready: bool = True,
+        listens: bool = True,
+        address: Sequence[str] | None = None,
+        **options: Any,
     ) -> Gateway:
         """Start a gateway; ``address`` replaces the flag with the broker's address."""
         made = Gateway(
@@ -147,8 +156,9 @@ class Fleet:
             **options,
         )
         self.gateways.append(made)
-        made.wait_listening()
-        if ready:
+        if listens:
+            made.wait_listening()
+        if listens and ready:
             made.wait_status("READY")
         return made
 
@@ -165,13 +175,13 @@ class Fleet:
         **options: Any,
     ) -> Fleet:
         """Start the workers of a model and gateways for it. The flags are those of the workers."""
-        name = name or unique_name()
+        self.name = name = name or unique_name()
         for _ in range(workers):
             self.worker(source, *flags, name=name, ready=False, **options)
         for worker in self.workers[-workers:]:
             worker.wait_status("READY")
         for _ in range(gateways):
-            self.gateway("--name", name)
+            self.gateway("--name", name, env=options.get("env"))
         self.wait_workers(workers)
         return self
 
@@ -188,8 +198,7 @@ class Fleet:
             for server in [*self.gateways, *self.workers]:
                 server.close()
         finally:
-            if self._owned:
-                self.broker.close()
+            self.broker.close()
 
 
 class Front(Gateway):
@@ -282,3 +291,18 @@ def flags_of_gateways(binary: pathlib.Path, flags: Sequence[str]) -> list[str]:
 def unique_name() -> str:
     """Return the name of a model that no other test uses."""
     return f"test/m{uuid.uuid4().hex[:12]}"
+
+
+#: Header of a request that does not wait for the end.
+ASYNC = {"Prefer": "respond-async"}
+
+
+def runs(server: Server, id: str, kind: str = "predictions") -> None:
+    """Wait until a worker runs what has this id, as this server sees it."""
+
+    def look() -> bool:
+        found = server.get(f"/{kind}/{id}").json["status"]
+        assert found in ("starting", "processing"), found
+        return bool(found == "processing")
+
+    until(f"{id} runs", look)

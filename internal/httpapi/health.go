@@ -69,7 +69,8 @@ func (a *API) health(w http.ResponseWriter, r *http.Request) error {
 	}
 	last := a.lastHealth.Load()
 	same := last != nil && last.health.Summary == h.Summary &&
-		slices.Equal(last.health.Runners, h.Runners)
+		slices.Equal(last.health.Runners, h.Runners) &&
+		sameQueue(last.health.Queue, h.Queue)
 	if !same {
 		data, err := json.Marshal(a.healthBody(h))
 		if err != nil {
@@ -80,6 +81,10 @@ func (a *API) health(w http.ResponseWriter, r *http.Request) error {
 	}
 	writeRaw(w, http.StatusOK, last.body)
 	return nil
+}
+
+func sameQueue(a, b *supervisor.QueueHealth) bool {
+	return a == b || a != nil && b != nil && *a == *b
 }
 
 // healthAnswer is the last answer. It is kept because probes ask often and the answer seldom

@@ -304,10 +304,16 @@ func (b *broker) publish(ctx context.Context, m *nats.Msg, options ...jetstream.
 // again.
 const leastRetention = 10 * time.Second
 
+// follows makes the broker refuse a state unless the latest one with this key has the sequence
+// after, in whatever queue that is: ids are unique over all of them.
+func follows(key string, after uint64) jetstream.PublishOpt {
+	return jetstream.WithExpectLastSequenceForSubject(after, anyState(key))
+}
+
 // put stores the next state of a prediction if the present one has the sequence after. It returns
 // the new sequence. An end is kept for as long as keep says.
 func (b *broker) put(ctx context.Context, s state, after uint64, keep time.Duration) (uint64, error) {
-	options := []jetstream.PublishOpt{jetstream.WithExpectLastSequencePerSubject(after)}
+	options := []jetstream.PublishOpt{follows(s.key, after)}
 	if s.kind == ended {
 		options = append(options, jetstream.WithMsgTTL(max(keep, leastRetention).Round(time.Second)))
 	}

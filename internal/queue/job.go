@@ -148,7 +148,7 @@ func (w *Worker) begin(j *job) (refused func() bool, v verdict) {
 		return func() bool { return false }, w.contend(j)
 	}
 	j.claim = w.claimOf(j, 1)
-	future, err := w.q.broker.js.PublishMsgAsync(j.claim.message(), jetstream.WithExpectLastSequencePerSubject(j.after))
+	future, err := w.q.broker.js.PublishMsgAsync(j.claim.message(), follows(j.key, j.after))
 	if err != nil {
 		return nil, w.contend(j)
 	}

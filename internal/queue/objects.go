@@ -75,8 +75,11 @@ func (b *broker) loadEnd(ctx context.Context, p payload) (s prediction.Stored, o
 	if err != nil {
 		return s, output, err
 	}
+	if p.outputLn == 0 { // it has no output: its input is large
+		return withoutOutput(file)
+	}
 	info, err := file.Stat()
-	if err == nil && (p.outputLn <= 0 || p.outputAt < 0 || int64(p.outputAt+p.outputLn) > info.Size()) {
+	if err == nil && (p.outputLn < 0 || p.outputAt < 0 || int64(p.outputAt+p.outputLn) > info.Size()) {
 		err = fmt.Errorf("the end in %s has no output at %d", p.object, p.outputAt)
 	}
 	if err != nil {
@@ -97,6 +100,20 @@ func (b *broker) loadEnd(ctx context.Context, p payload) (s prediction.Stored, o
 	}
 	text := spool.SectionOf(file, int64(p.outputAt), int64(p.outputLn))
 	return s, prediction.Value{Raw: []byte{}, Inserts: []prediction.Insert{{Text: text}}}, nil
+}
+
+// withoutOutput reads a terminal snapshot that is in memory as a whole, and closes its file.
+func withoutOutput(file *os.File) (s prediction.Stored, output prediction.Value, err error) {
+	var data []byte
+	_, err = file.Seek(0, io.SeekStart)
+	if err == nil {
+		data, err = io.ReadAll(file)
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return s, output, err
+	}
+	s, err = prediction.ReadSnapshot(data)
+	return s, prediction.Value{Raw: s.Output}, err
 }
 
 func appendSection(dst []byte, file *os.File, at, n int64) ([]byte, error) {

@@ -237,7 +237,7 @@ func (s submission) met() (*mirror, bool, error) {
 
 // meet answers a request whose id a worker runs.
 func (s submission) meet(known state) (*mirror, bool, error) {
-	if !s.idempotent || known.method != s.entry.Method {
+	if !s.idempotent || known.model != s.place.model || known.method != s.entry.Method {
 		return nil, false, prediction.Refuse(prediction.Conflict, "a "+known.method.Noun()+" with this id is running")
 	}
 	if known.cancel == string(supervisor.ByDisconnect) {
@@ -255,7 +255,7 @@ func (s submission) join(waiting asked) (*mirror, bool, error) {
 	if err != nil {
 		return nil, false, s.q.unreachable(err)
 	}
-	if !s.idempotent || entry.Method != s.entry.Method {
+	if !s.idempotent || waiting.model != s.place.model || entry.Method != s.entry.Method {
 		return nil, false, prediction.Refuse(prediction.Conflict, "a "+entry.Method.Noun()+" with this id is running")
 	}
 	s.q.keep(waiting.place)
@@ -265,7 +265,7 @@ func (s submission) join(waiting asked) (*mirror, bool, error) {
 // repeats reports whether the request asks for the run that has ended, and whose end may be shown
 // to it.
 func (s submission) repeats(old state) bool {
-	return s.idempotent && old.method == s.entry.Method && old.cancel != string(supervisor.ByDisconnect) &&
+	return s.idempotent && old.model == s.place.model && old.method == s.entry.Method && old.cancel != string(supervisor.ByDisconnect) &&
 		hmac.Equal([]byte(old.input), []byte(inputMark(old.run, s.entry.Request)))
 }
 

@@ -1,0 +1,154 @@
+"""Cancels and deadlines, wherever the prediction is: docs/queue.md."""
+
+from __future__ import annotations
+
+import http.client
+import json
+
+import pytest
+
+from model_sources import model_source
+from queue_harness import ASYNC, runs
+from waiting import until
+
+CANCELED = ("canceled", None)
+
+
+@pytest.fixture(scope="module")
+def fleet(start_fleet_once):
+    return start_fleet_once(model_source("queue/everything"))
+
+
+@pytest.fixture
+def one(fleet):
+    return fleet.gateways[0]
+
+
+@pytest.fixture
+def other(fleet):
+    return fleet.gateways[1]
+
+
+@pytest.fixture
+def busy(one, other, tmp_path):
+    """A gateway whose workers are busy until the test has ended."""
+    for id in ("busy-0", "busy-1"):
+        assert one.predict({"until": str(tmp_path / "free")}, ASYNC, id=id).status == 202
+    for id in ("busy-0", "busy-1"):
+        runs(other, id)
+    yield one
+    (tmp_path / "free").touch()
+    for id in ("busy-0", "busy-1"):
+        other.ended(id)
+
+
+def ended(server, id):
+    found = server.ended(id)
+    assert found["completed_at"]
+    return found["status"], found.get("error")
+
+
+def test_what_runs_is_canceled_at_another_gateway(one, other):
+    one.predict({"s": 60}, ASYNC, id="running")
+    runs(one, "running")
+    assert other.ask("POST", "/predictions/running/cancel").status == 200
+    assert ended(one, "running") == ended(other, "running") == CANCELED
+
+
+def test_what_waits_is_canceled_and_never_runs(busy, other, tmp_path):
+    busy.predict({"runs": str(tmp_path / "runs")}, ASYNC, id="waiting")
+    assert other.ask("POST", "/predictions/waiting/cancel").status == 200
+    assert ended(busy, "waiting") == ended(other, "waiting") == CANCELED
+    (tmp_path / "free").touch()
+    assert other.predict({}).status == 200, "a worker is free"
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_cancel_ends_the_request_that_waits_at_another_gateway(one, other):
+    connection = http.client.HTTPConnection("127.0.0.1", one.port, timeout=30)
+    body = json.dumps({"id": "watched", "input": {"s": 60}})
+    connection.request("POST", "/predictions", body, {"Content-Type": "application/json"})
+    until("it is there", lambda: other.get("/predictions/watched").status == 200)
+    runs(other, "watched")
+    assert other.ask("POST", "/predictions/watched/cancel").status == 200
+    assert json.loads(connection.getresponse().read())["status"] == "canceled"
+    connection.close()
+
+
+def test_a_cancel_again_succeeds_and_that_of_another_end_does_not(one, other):
+    one.predict({"s": 60}, ASYNC, id="again")
+    runs(one, "again")
+    for server in (one, other, one):
+        assert server.ask("POST", "/predictions/again/cancel").status == 200
+        ended(server, "again")
+    one.predict({}, id="succeeded")
+    assert other.ask("POST", "/predictions/succeeded/cancel").status == 404
+    assert other.ask("POST", "/predictions/unknown/cancel").status == 404
+
+
+def test_the_slot_is_free_after_a_cancel(fleet, one, other):
+    for id in ("full-0", "full-1"):
+        one.predict({"s": 60}, ASYNC, id=id)
+        runs(one, id)
+    for id in ("full-0", "full-1"):
+        other.ask("POST", f"/predictions/{id}/cancel")
+    assert one.predict({"name": "next"}).json["output"] == "hello next"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_client_that_leaves_cancels_what_runs(one, other, method):
+    id = f"left-{method}"
+    connection = http.client.HTTPConnection("127.0.0.1", one.port, timeout=30)
+    path = "/predictions" if method == "POST" else f"/predictions/{id}"
+    body = json.dumps({"id": id, "input": {"s": 60}})
+    connection.request(method, path, body, {"Content-Type": "application/json"})
+    until("it is there", lambda: other.get(f"/predictions/{id}").status == 200)
+    runs(other, id)
+    connection.close()
+    assert ended(other, id) == CANCELED
+
+
+def test_a_client_that_leaves_cancels_what_waits(busy, other, tmp_path):
+    connection = http.client.HTTPConnection("127.0.0.1", busy.port, timeout=30)
+    body = json.dumps({"id": "left", "input": {"runs": str(tmp_path / "runs")}})
+    connection.request("POST", "/predictions", body, {"Content-Type": "application/json"})
+    until("it is there", lambda: other.get("/predictions/left").status == 200)
+    connection.close()
+    assert ended(other, "left") == CANCELED
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_client_that_leaves_cancels_nothing_that_was_asked_for_elsewhere(one, other, tmp_path):
+    given = {"until": str(tmp_path / "end")}
+    connection = http.client.HTTPConnection("127.0.0.1", one.port, timeout=30)
+    body = json.dumps({"input": given})
+    connection.request("PUT", "/predictions/kept", body, {"Content-Type": "application/json"})
+    until("it is there", lambda: other.get("/predictions/kept").status == 200)
+    runs(other, "kept")
+    assert other.ask("PUT", "/predictions/kept", {"input": given}, **ASYNC).status == 202
+    connection.close()
+    # It would be canceled as soon as the gateway sees that the client has left. Another client that
+    # leaves this gateway now has been noticed later than the first one.
+    test_a_client_that_leaves_cancels_what_runs(one, other, "POST")
+    assert other.get("/predictions/kept").json["status"] == "processing"
+    (tmp_path / "end").touch()
+    assert ended(other, "kept") == ("succeeded", None)
+
+
+def test_a_deadline_counts_from_the_acceptance_for_what_waits_and_for_what_runs(
+    one, other, tmp_path
+):
+    late = {"s": 60, "runs": str(tmp_path / "runs")}
+    one.predict(late, {"Cancel-After": "8s", **ASYNC}, id="runs")
+    runs(other, "runs")
+    one.predict({"until": str(tmp_path / "free")}, ASYNC, id="first")
+    runs(other, "first")
+    one.predict(late, {"Cancel-After": "8s", **ASYNC}, id="runs later")
+    one.predict(late, {"Cancel-After": "5s", **ASYNC}, id="waits")
+    (tmp_path / "free").touch()
+    runs(other, "runs%20later")
+    assert ended(other, "waits") == ("canceled", "canceled at its deadline of 5s")
+    for id in ("runs", "runs%20later"):
+        assert ended(other, id) == ("canceled", "canceled at its deadline of 8s")
+    assert other.predict({}).status == 200, "a worker is free"
+    assert len((tmp_path / "runs").read_text().split()) == 2, "what waited ran"
