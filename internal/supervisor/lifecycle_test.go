@@ -67,7 +67,7 @@ func TestAResponseIsTheEndOfItsPrediction(t *testing.T) {
 		},
 		{
 			name: "not JSON", answer: `{"id": "x",`,
-			want: end{Status: "failed", Error: "the model's answer could not be read: read response-x.json: unexpected end of JSON input"},
+			want: end{Status: "failed", Error: "the model's response could not be read: read response-x.json: unexpected end of JSON input"},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

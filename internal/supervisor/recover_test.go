@@ -97,17 +97,17 @@ var recoveries = []struct {
 	}, {
 		name:  "an answer whose output is missing fails",
 		found: map[string]string{"request-x.json": requestX, "response-x.json": responseLarge},
-		want:  end{Status: "failed", Error: "the model's answer could not be read: read output of x: outputs/x/output.json: file does not exist"},
+		want:  end{Status: "failed", Error: "the model's response could not be read: read output of x: outputs/x/output.json: file does not exist"},
 		left:  []string{"results/r1.json"},
 	}, {
 		name:  "an answer that is not JSON fails, and does not run again",
 		found: map[string]string{"request-x.json": requestX, "response-x.json": `{"id": "x"`}, rerun: true,
-		want: end{Status: "failed", Error: "the model's answer could not be read: read response-x.json: unexpected end of JSON input"},
+		want: end{Status: "failed", Error: "the model's response could not be read: read response-x.json: unexpected end of JSON input"},
 		left: []string{"results/r1.json"},
 	}, {
 		name:  "a directory in place of the answer fails",
 		found: map[string]string{"request-x.json": requestX, "response-x.json/x": ""},
-		want:  end{Status: "failed", Error: "what the model has written can't be read: response-x.json is a directory, not a regular file"},
+		want:  end{Status: "failed", Error: "a file of the model process can't be read: response-x.json is a directory, not a regular file"},
 		left:  []string{"results/r1.json"},
 	}, {
 		name:  "one that no runner had runs",
