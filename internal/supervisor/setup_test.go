@@ -8,7 +8,7 @@ import (
 	"github.com/coggo/coggo/internal/pool"
 )
 
-func TestSetupFails(t *testing.T) {
+func TestAFailedSetupIsReportedWithItsReason(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		files   [][2]string
