@@ -18,7 +18,7 @@ import (
 type checkCommand struct {
 	Model
 
-	Strict bool `help:"Fail on warnings too: they name what is odd in the model but works."`
+	Strict bool `help:"Fail on warnings too: they name oddities of a model that works."`
 }
 
 // Help returns the text below the flags.

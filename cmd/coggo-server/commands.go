@@ -17,7 +17,7 @@ import (
 type commands struct {
 	Serve   serveCommand     `cmd:"" default:"withargs" help:"Serve a model over HTTP. This is what happens without a command."`
 	Predict predictCommand   `cmd:"" help:"Run one prediction, without a server."`
-	Check   checkCommand     `cmd:"" help:"Load and set up a model, and say what is wrong with it."`
+	Check   checkCommand     `cmd:"" help:"Load and set up a model, and report its problems."`
 	Init    initCommand      `cmd:"" help:"Make a small model to start from."`
 	Gateway gatewayCommand   `cmd:"" help:"Serve the predictions of a queue, without a model of its own."`
 	Schema  schemaCommand    `cmd:"" help:"Print the OpenAPI document of a model."`

@@ -50,18 +50,18 @@ type Config struct {
 	Model
 	Serving
 
-	RunnerUser string `group:"Security:" placeholder:"USER[:GROUP]" help:"Run the model, and everything else once the port is open, as this user. For a server that is started as root. Default: the user who starts the server."`
+	RunnerUser string `group:"Security:" placeholder:"USER[:GROUP]" help:"Run the model as this user, and everything else too once the port is open. For a server that is started as root. Default: the user who starts the server."`
 
 	Runners        int    `group:"Running:" default:"1" placeholder:"N" help:"Runner processes, each with the whole model."`
 	BusyPoll       span   `group:"Running:" default:"500us" help:"How long server and runner poll for each other's next message before they sleep, while short predictions follow each other that closely; twice as long for the end of a canceled one; 0: never. Off with fewer than two processors for each runner."`
 	KeepBootMemory bool   `group:"Running:" help:"Keep memory that only startup needed: garbage, and pages of the program that equal its file. By default the server returns it half a second after setup."`
-	RunnerDevices  string `group:"Running:" placeholder:"LISTS" help:"GPUs of each runner as CUDA_VISIBLE_DEVICES, such as '0;1;2,3' for three. Default: all runners share the GPUs that the server sees."`
+	RunnerDevices  string `group:"Running:" placeholder:"LISTS" help:"GPUs of each runner as CUDA_VISIBLE_DEVICES, such as '0;1;2,3' for three. Default: several runners divide the GPUs that the server sees."`
 	WorkingDir     string `group:"Running:" placeholder:"DIR" help:"Directory shared with the runner. In a directory that is not its own, or to which others may write, the server makes a private one. A server started on the same directory adopts the predictions that an earlier one left. Default: one of this user, model and port, see docs/operating.md."`
 	Ephemeral      bool   `group:"Running:" help:"Use a fresh directory that is removed with the server, so that nothing outlives a crash. Implied by --port 0; ignored with --working-dir."`
 	Recover        string `group:"Running:" enum:"fail,rerun," default:"" help:"What happens to the predictions that a killed server had in flight: fail or rerun. Default: fail, and with --queue rerun."`
 	MaxRestarts    int    `group:"Running:" default:"3" placeholder:"N" help:"How often a crashed runner is restarted within 10 minutes."`
 	Reload         bool   `group:"Running:" help:"For development: reload the model whenever its files change, see docs/operating.md."`
-	MaxFetching    int    `group:"Running:" default:"8" placeholder:"N" help:"Predictions that may fetch input files in addition to those with a free slot; beyond it 409, or the queue."`
+	MaxFetching    int    `group:"Running:" default:"8" placeholder:"N" help:"Predictions that may fetch input files in addition to those with a free slot; further ones get 409, or wait in the queue."`
 	MaxAttempts    int    `group:"Queue:" default:"3" placeholder:"N" help:"How often a prediction of the queue may run whose workers are lost; then it fails."`
 	Retain         int    `group:"Running:" default:"1000" placeholder:"N" help:"Finished predictions to keep for GET; 0: do not keep any."`
 	UploadURL      string `group:"Running:" name:"upload-url" env:"COG_UPLOAD_URL" placeholder:"URL" help:"Upload output files with PUT below this URL. Default: answers contain them as data URLs."`

@@ -21,9 +21,9 @@ import (
 type predictCommand struct {
 	Model
 
-	Input  []string `group:"The prediction:" short:"i" sep:"none" placeholder:"NAME=VALUE" help:"An input. Repeat the flag for more inputs, and repeat a name for the items of a list; a list may also be written as JSON, such as []. NAME=@FILE gives a file, or its contents where the input is not a file. Write @@ for a leading @."`
-	Output string   `group:"The prediction:" short:"o" placeholder:"PATH" help:"Where the output goes: a file, or a directory for the files of the output. Default: standard output, and files here under their own names."`
-	JSON   bool     `group:"The prediction:" help:"Print the whole prediction as the API answers it."`
+	Input  []string `group:"The prediction:" short:"i" sep:"none" placeholder:"NAME=VALUE" help:"An input. Repeat the flag for more inputs, and repeat a name for the items of a list; a list can also be JSON, such as []. NAME=@FILE gives a file, or its contents if the input is not a file. Write @@ for a leading @."`
+	Output string   `group:"The prediction:" short:"o" placeholder:"PATH" help:"Write the output to this file, or its files to this directory. Default: standard output, and files in the current directory under their own names."`
+	JSON   bool     `group:"The prediction:" help:"Print the whole prediction, as the API returns it."`
 }
 
 // Help returns the text below the flags.

@@ -35,10 +35,9 @@ func (c *schemaCommand) Run(status *int) error {
 	if c.Train != "" {
 		refs = append(refs, c.Train)
 	}
-	cmd := exec.Command(c.Python, append([]string{"-m", "cog.command.openapi_schema"}, refs...)...)
+	cmd := exec.Command(c.Python, append(runner.Program("cog.command.openapi_schema"), refs...)...)
 	cmd.Dir = c.ModelDir
-	env := runner.WithPythonPath(host.ModelEnv(os.Environ(), c.RunnerEnv), path)
-	cmd.Env = runner.WithPackages(env, c.Packages)
+	cmd.Env = runner.Environment(host.ModelEnv(os.Environ(), c.RunnerEnv), path, c.Packages)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Run(); cmd.ProcessState == nil {
 		return err

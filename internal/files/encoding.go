@@ -54,6 +54,8 @@ func codingsOf(header http.Header) ([]string, error) {
 	var codings []string
 	for _, line := range header.Values("Content-Encoding") {
 		for coding := range strings.SplitSeq(line, ",") {
+			// Other values aren't encodings. Stores repeat the uploader's header: utf-8, base64,
+			// aws-chunked.
 			switch coding = strings.ToLower(strings.TrimSpace(coding)); coding {
 			case "gzip", "x-gzip", "deflate":
 				codings = append(codings, coding)
@@ -61,11 +63,12 @@ func codingsOf(header http.Header) ([]string, error) {
 				"aes128gcm":
 				return nil, fmt.Errorf("the file comes with the Content-Encoding %q; "+
 					"only gzip and deflate can be decoded", coding)
-			} // Others aren't encodings. Stores repeat the uploader's header: utf-8, base64, aws-chunked.
+			}
 		}
 	}
 	if len(codings) > maxCodings {
-		return nil, fmt.Errorf("the file comes with %d Content-Encodings; at most %d can be decoded",
+		return nil, fmt.Errorf(
+			"the file comes with %d Content-Encodings; at most %d can be decoded",
 			len(codings), maxCodings)
 	}
 	return codings, nil

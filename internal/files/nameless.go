@@ -6,9 +6,9 @@ import (
 	"os"
 )
 
-// Nameless returns a temporary file with what fill writes. Because the file does not have a name,
-// nobody else can open it, and it is gone once it is closed. prefix names its owner while it is
-// being made.
+// Nameless returns a temporary file, written by fill. Because the file does not have a name, nobody
+// else can open it, and it is gone once it is closed. prefix begins its name for the moment before
+// the name is removed.
 func Nameless(prefix string, fill func(io.Writer) (int64, error)) (*os.File, error) {
 	file, err := os.CreateTemp("", prefix)
 	if err != nil {

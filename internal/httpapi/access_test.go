@@ -104,7 +104,7 @@ func TestTheAccessLogSaysThatTheClientHadLeft(t *testing.T) {
 	}
 }
 
-func TestATokenOpensAllPathsAndProbesNeedNone(t *testing.T) {
+func TestATokenOpensAllPathsAndProbesNeedNoToken(t *testing.T) {
 	for name, test := range map[string]struct {
 		path    string
 		headers []string

@@ -7,7 +7,7 @@ import (
 	"github.com/coggo/coggo/internal/httpapi"
 )
 
-func TestPagesOfOtherSitesMayDoWhatTheOriginsSay(t *testing.T) {
+func TestPagesOfOtherSitesMayDoWhatTheAllowedOriginsPermit(t *testing.T) {
 	const page, other = "Origin: https://page.example", "Origin: https://other.example"
 	for name, test := range map[string]struct {
 		origins []string

@@ -99,7 +99,7 @@ func TestTheTextOfAnInternalErrorStaysInTheLog(t *testing.T) {
 	}
 }
 
-func TestWhatHasNoRouteIsAnsweredInJSON(t *testing.T) {
+func TestARequestWithoutARouteIsAnsweredInJSON(t *testing.T) {
 	for _, test := range []struct {
 		method, path string
 		status       int
@@ -125,7 +125,7 @@ func TestWhatHasNoRouteIsAnsweredInJSON(t *testing.T) {
 	}
 }
 
-func TestAPathMeansWhatIsWritten(t *testing.T) {
+func TestPathsAreNotCleaned(t *testing.T) {
 	for path, id := range map[string]string{
 		"/predictions/..":      "..",
 		"/predictions/.":       ".",

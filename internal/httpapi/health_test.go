@@ -40,8 +40,8 @@ func TestTheServerIsReadyWhileItAcceptsPredictions(t *testing.T) {
 	}
 }
 
-// The answer of health is kept until the health changes.
-func TestHealthIsThatOfTheMoment(t *testing.T) {
+// The server caches the answer until the health changes.
+func TestACachedHealthAnswerChangesWithTheHealth(t *testing.T) {
 	a := newAPI(t, nil)
 	for _, current := range []int{0, 1, 1, 0} {
 		a.model.health.Current = current

@@ -41,7 +41,7 @@ func listen(t *testing.T, h http.Handler, patience time.Duration) (*httpapi.List
 	return l, c
 }
 
-func TestTheListenerCountsWhatClientsTake(t *testing.T) {
+func TestTheListenerCountsTheBytesThatClientsRead(t *testing.T) {
 	l, c := listen(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, strings.Repeat("x", 1<<20)) }), longest)
 	io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 	answer, err := io.ReadAll(c)
@@ -50,7 +50,7 @@ func TestTheListenerCountsWhatClientsTake(t *testing.T) {
 	}
 }
 
-// The requests before it on the same connection are answered; it and those after it reach no handler.
+// Requests before it on the same connection are answered. It and those after it reach no handler.
 func TestAnAmbiguousRequestEndsTheConnectionInItsTurn(t *testing.T) {
 	var paths []string
 	_, c := listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestABodyTakesMemoryAsItComes(t *testing.T) {
+func TestABodyTakesMemoryAsItArrives(t *testing.T) {
 	const small, middle, large = 32 << 10, 1 << 20, 3 << 20
 	for _, c := range []struct{ came, length, most int }{
 		{0, large, small},

@@ -9,15 +9,18 @@ import (
 )
 
 // Entry is a prediction as a later server reads it, from the journal or from a queue: its request,
-// and what is known of the run. The raw members of the request are nil if they stand elsewhere:
-// Input in the request file or in Final, Echo if it is the same as Input.
+// and the data of the run. A raw member of the request is nil if it is stored elsewhere: Input in
+// the request file or in Final, Echo in Input if both are the same.
 type Entry struct {
 	Request
 	Final json.RawMessage `json:"-"` // the terminal snapshot
 
-	Run      string   `json:"run,omitzero"`       // an id can run again: this tells the runs apart
-	OutputAt int      `json:"output_at,omitzero"` // where in Final the output belongs, which is in a file next to the entry
-	Unknown  []string `json:"unknown,omitzero"`   // members of the input that the model does not know
+	// Tells the runs of an id apart, because an id can run again.
+	Run string `json:"run,omitzero"`
+	// The offset in Final of an output that is in a file next to the entry.
+	OutputAt int `json:"output_at,omitzero"`
+	// Members of the input that the model does not know.
+	Unknown []string `json:"unknown,omitzero"`
 }
 
 // NewEntry returns the entry of a run.
@@ -29,8 +32,8 @@ func NewEntry(r Request, run string) Entry {
 	return n
 }
 
-// Encode keeps every byte of the raw members: a webhook that is sent again must be the same. Final
-// is written by whoever writes the end.
+// Encode keeps every byte of the raw members, because a webhook that is sent again must be the same.
+// It does not write Final: spool.Journal.PutEnd does.
 func (n Entry) Encode() []byte {
 	head, err := json.Marshal(n)
 	if err != nil {
@@ -50,12 +53,14 @@ func (n Entry) Encode() []byte {
 	return append(out, head[1:]...) // never empty: there is a run
 }
 
-// Raw are the members of an entry that can be large.
+// Raw returns the members of an entry that can be large.
 func (n *Entry) Raw() map[string]*json.RawMessage {
-	return map[string]*json.RawMessage{"input": &n.Input, "echo": &n.Echo, "more": &n.More, "final": &n.Final}
+	return map[string]*json.RawMessage{
+		"input": &n.Input, "echo": &n.Echo, "more": &n.More, "final": &n.Final,
+	}
 }
 
-// Complete is the request of an entry that has been read.
+// Complete returns the request of an entry that was read.
 func (n Entry) Complete() Request {
 	r := n.Request
 	if r.Echo == nil {
@@ -64,7 +69,7 @@ func (n Entry) Complete() Request {
 	return r
 }
 
-// Stored is a Snapshot read back.
+// Stored is a Snapshot that was read from disk.
 type Stored struct {
 	ID          string          `json:"id"`
 	Input       json.RawMessage `json:"input"`
@@ -78,7 +83,7 @@ type Stored struct {
 	CompletedAt time.Time       `json:"completed_at"`
 }
 
-// ReadSnapshot reads what Snapshot wrote. Input and Output are parts of data.
+// ReadSnapshot reads the JSON form of a Snapshot. Input and Output are slices of data.
 func ReadSnapshot(data []byte) (s Stored, err error) {
 	err = Decode(data, &s, map[string]*json.RawMessage{"input": &s.Input, "output": &s.Output})
 	return s, err
@@ -113,9 +118,9 @@ func (s Stored) Restored(r Request, output Value) *Prediction {
 	})
 }
 
-// Decode decodes a JSON object into v, but takes the members that large names as they are:
-// encoding/json would scan each of them several times, and there can be hundreds of megabytes to
-// take up before the server answers.
+// Decode decodes a JSON object into v. It does not decode the members that large names, but sets
+// them to slices of data: encoding/json would scan each of them several times, and there can be
+// hundreds of megabytes to read before the server answers.
 func Decode(data []byte, v any, large map[string]*json.RawMessage) error {
 	rest := []byte{'{'}
 	scan := jsonscan.Scanner{Text: data, MaxDepth: maxEntryDepth}
@@ -127,7 +132,7 @@ func Decode(data []byte, v any, large map[string]*json.RawMessage) error {
 		key, value := data[m.Key.Start:m.Key.End], data[m.Value.Start:m.Value.End:m.Value.End]
 		if to := large[jsonscan.Unquote(key)]; to == nil {
 			rest = append(append(append(append(rest, key...), ':'), value...), ',')
-		} else if value[0] != 'n' { // null is as good as nothing
+		} else if value[0] != 'n' { // null counts as absent
 			*to = value
 		}
 	})
@@ -140,5 +145,5 @@ func Decode(data []byte, v any, large map[string]*json.RawMessage) error {
 	return json.Unmarshal(append(rest, '}'), v)
 }
 
-// maxEntryDepth is as deep as an output can be nested, and more.
+// maxEntryDepth is more than the nesting of any output.
 const maxEntryDepth = 100_000

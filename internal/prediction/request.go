@@ -59,7 +59,7 @@ type Request struct {
 	Method        Method            `json:"method,omitzero"`
 	Webhook       string            `json:"webhook,omitzero"`
 	WebhookEvents []WebhookEvent    `json:"webhook_events_filter,omitzero"` // nil: all; empty: none
-	OutputPrefix  string            `json:"output_file_prefix,omitzero"`    // of URLs for file outputs
+	OutputPrefix  string            `json:"output_file_prefix,omitzero"`    // URL of file outputs
 	Context       map[string]string `json:"context,omitzero"`
 	CreatedAt     string            `json:"created_at,omitzero"`
 	TraceParent   string            `json:"traceparent,omitzero"`

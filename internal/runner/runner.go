@@ -134,8 +134,8 @@ func Start(c Config, sink Sink) (*Process, error) {
 func command(c Config) *exec.Cmd {
 	// Python before 3.14 ignores the option. There the runner makes its threads inherit the
 	// context.
-	args := []string{"-X", "thread_inherit_context=1", "-m", "cog.internal.file_runner",
-		"--working-dir", c.SpoolDir, "--predict", c.Predict}
+	args := slices.Concat([]string{"-X", "thread_inherit_context=1"}, Program("cog.internal.file_runner"),
+		[]string{"--working-dir", c.SpoolDir, "--predict", c.Predict})
 	if c.Named == "run" {
 		args = append(args, "--named", c.Named)
 	}
@@ -153,13 +153,22 @@ func command(c Config) *exec.Cmd {
 	}
 	cmd := exec.Command(c.Python, args...)
 	cmd.Dir = c.ModelDir
-	env := WithPackages(WithPythonPath(c.Env, c.PythonPath), c.Packages)
+	env := Environment(c.Env, c.PythonPath, c.Packages)
 	cmd.Env = slices.Concat(env, noBytecode(c.Env))
 	// The runner has its own group: Ctrl-C in a terminal reaches the server alone, and the server
 	// can kill the whole group.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	dieWithParent(cmd.SysProcAttr)
 	return cmd
+}
+
+// Program returns the arguments of Python that run main of a module of ours in the directory of a
+// model. Python looks for modules in the current directory first, so with -m it would import a file
+// of the model, such as types.py or cog.py, before any of our code runs. Python 3.13 does so with
+// -c too, see safePath.
+func Program(module string) []string {
+	return []string{"-c", "import sys; sys.path[:1] == [''] and sys.path.pop(0); " +
+		"from " + module + " import main; sys.exit(main(sys.argv[1:]))"}
 }
 
 // noBytecode keeps Python from writing __pycache__ into the model's directory, unless it has
@@ -172,16 +181,26 @@ func noBytecode(env []string) []string {
 	return []string{"PYTHONDONTWRITEBYTECODE=1"}
 }
 
-// WithPackages returns env with the packages of cog.yaml; an empty string changes nothing.
-func WithPackages(env []string, packages string) []string {
-	if packages == "" {
-		return env
+// safePath keeps Python 3.11 and later from looking for modules in the current directory. Our code
+// takes it out of the environment again, so that programs of the model do not inherit it.
+const safePath = "PYTHONSAFEPATH=coggo"
+
+// Environment returns env with what a Program needs: the directory of our package, "" if Python
+// finds it by itself, and the packages of cog.yaml, "" if it has none.
+func Environment(env []string, pythonPath, packages string) []string {
+	env = slices.Clone(withPythonPath(env, pythonPath))
+	if packages != "" {
+		env = append(env, "COGGO_PACKAGES="+packages)
 	}
-	return slices.Concat(env, []string{"COGGO_PACKAGES=" + packages})
+	name, _, _ := strings.Cut(safePath, "=")
+	if !slices.ContainsFunc(env, func(entry string) bool { return strings.HasPrefix(entry, name+"=") }) {
+		env = append(env, safePath)
+	}
+	return env
 }
 
-// WithPythonPath returns env with dir in front of PYTHONPATH; an empty dir changes nothing.
-func WithPythonPath(env []string, dir string) []string {
+// withPythonPath returns env with dir in front of PYTHONPATH; an empty dir changes nothing.
+func withPythonPath(env []string, dir string) []string {
 	if dir == "" {
 		return env
 	}

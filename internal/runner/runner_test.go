@@ -184,7 +184,7 @@ func TestTheProcessHasItsOwnGroupAndArguments(t *testing.T) {
 	p, o := start(t, `echo "$@"; cat /proc/$$/stat | cut -d' ' -f5; echo "$PYTHONPATH"`)
 	<-p.Done()
 	lines := strings.Split(string(o.all()), "\n")
-	if !strings.HasPrefix(lines[0], "-X thread_inherit_context=1 -m cog.internal.file_runner --working-dir ") || !strings.HasSuffix(lines[0], "--predict predict.py:Predictor") {
+	if !strings.HasPrefix(lines[0], "-X thread_inherit_context=1 -c import sys; ") || !strings.Contains(lines[0], " cog.internal.file_runner import main; sys.exit(main(sys.argv[1:])) --working-dir ") || !strings.HasSuffix(lines[0], "--predict predict.py:Predictor") {
 		t.Errorf("arguments: %q", lines[0])
 	}
 	if lines[1] != strconv.Itoa(p.PID()) {

@@ -5,8 +5,8 @@
 //   - What it assumes: Go installs its handler once, when signal.Notify is first called for a signal
 //     (runtime/signal_unix.go of Go 1.26), and does not care if the kernel delivers none. The struct
 //     for rt_sigaction(2) starts with the handler and is passed with a mask of 8 bytes.
-//   - If that is false: TestAMutedSignalIsDroppedUntilItIsUnmuted fails. In production the signal would
-//     stay dropped or delivered. Both are harmless here: the signals that are muted carry no
+//   - If that is false: TestAMutedSignalIsDroppedUntilItIsUnmuted fails. In production the signal
+//     would stay dropped or delivered. Both are harmless here: the signals that are muted carry no
 //     information that the files don't, and the supervisor lists the directory once a second anyway.
 //   - What it buys: a caught signal wakes a thread, and waking twice per prediction was 5 % of the
 //     latency of a short one (docs/decisions/0008).

@@ -85,7 +85,7 @@ type flight struct {
 	// another model.
 	recheck  bool
 	deadline time.Duration
-	// Of its output, for a later server; nil for a quick one.
+	// The record of its output, for a later server; nil for a quick one.
 	record  atomic.Pointer[spool.Record]
 	owed    webhook.Body    // the terminal snapshot on disk; nil if it is not there
 	hook    *webhook.Queue  // nil without a webhook; set before the handover

@@ -157,7 +157,7 @@ func (o *follower) read(
 		return o.failed(o.largeOutput()), true, nil
 	}
 	if err != nil && !passing(err) && !odd(err) {
-		return o.failed("the model's answer could not be read: " + err.Error()), true, nil
+		return o.failed("the model's response could not be read: " + err.Error()), true, nil
 	}
 	if err == nil && !response.Silent {
 		err = o.apply(ctx)
@@ -361,7 +361,7 @@ func (o *follower) died(ctx context.Context) prediction.Result {
 	}
 	o.w.lost(o.f)
 	if o.process.Exit().Code == unwritableStatus {
-		text := "the answer could not be written to the working directory"
+		text := "the response could not be written to the working directory"
 		if err := o.dir.Probe(healthRoom); err != nil {
 			text += ": " + errnoOnly(err).Error()
 		}

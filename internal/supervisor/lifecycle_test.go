@@ -67,7 +67,7 @@ func TestAResponseIsTheEndOfItsPrediction(t *testing.T) {
 		},
 		{
 			name: "not JSON", answer: `{"id": "x",`,
-			want: end{Status: "failed", Error: "the model's answer could not be read: read response-x.json: unexpected end of JSON input"},
+			want: end{Status: "failed", Error: "the model's response could not be read: read response-x.json: unexpected end of JSON input"},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -94,7 +94,7 @@ func TestAResponseIsTheEndOfItsPrediction(t *testing.T) {
 
 const responseCanceled = `{"id": "x", "status": "canceled", "completed_at": "2026-01-02T03:04:06+00:00"}`
 
-// reason is why the runner is asked to cancel x.
+// reason is the reason in the cancel file of x.
 func (f *fake) reason() string {
 	f.t.Helper()
 	f.awaitFile("cancel-x.json")
@@ -229,7 +229,7 @@ func TestARunnerThatObeysACancelLateIsKept(t *testing.T) {
 	until(t, "its files are left", func() bool { return slices.Equal(left(t, f.spool), []string{"request-y.json"}) })
 }
 
-func TestThoseThatWaitRunInTheirOrder(t *testing.T) {
+func TestWaitingPredictionsRunInOrder(t *testing.T) {
 	f := served(t, func(c *supervisor.Config) { c.MaxQueue = 2 })
 	for _, id := range []string{"x", "y", "1", "2"} {
 		create(t, f.s, `{"id": "`+id+`"}`)

@@ -20,7 +20,7 @@ import (
 // now is the time of the server that recovers.
 var now = time.Date(2026, 1, 2, 3, 10, 0, 0, time.UTC)
 
-// What an earlier server and its runner have left, byte by byte. HOOK is the address of a receiver.
+// Files of an earlier server and its runner, byte by byte. HOOK is the address of a receiver.
 const (
 	requestX = `{"id": "x", "method": "predict", "files": [], "context": {}, "created_at": "2026-01-02T03:04:05Z",
 		"started_at": "2026-01-02T03:04:05.1+00:00", "server": {"detached": true, "run": "r1"}, "input": {"n": 1}}`
@@ -97,17 +97,17 @@ var recoveries = []struct {
 	}, {
 		name:  "an answer whose output is missing fails",
 		found: map[string]string{"request-x.json": requestX, "response-x.json": responseLarge},
-		want:  end{Status: "failed", Error: "the model's answer could not be read: read output of x: outputs/x/output.json: file does not exist"},
+		want:  end{Status: "failed", Error: "the model's response could not be read: read output of x: outputs/x/output.json: file does not exist"},
 		left:  []string{"results/r1.json"},
 	}, {
 		name:  "an answer that is not JSON fails, and does not run again",
 		found: map[string]string{"request-x.json": requestX, "response-x.json": `{"id": "x"`}, rerun: true,
-		want: end{Status: "failed", Error: "the model's answer could not be read: read response-x.json: unexpected end of JSON input"},
+		want: end{Status: "failed", Error: "the model's response could not be read: read response-x.json: unexpected end of JSON input"},
 		left: []string{"results/r1.json"},
 	}, {
 		name:  "a directory in place of the answer fails",
 		found: map[string]string{"request-x.json": requestX, "response-x.json/x": ""},
-		want:  end{Status: "failed", Error: "what the model has written can't be read: response-x.json is a directory, not a regular file"},
+		want:  end{Status: "failed", Error: "a file of the model process can't be read: response-x.json is a directory, not a regular file"},
 		left:  []string{"results/r1.json"},
 	}, {
 		name:  "one that no runner had runs",
@@ -192,7 +192,7 @@ var recoveries = []struct {
 	},
 }
 
-func TestWhatIsFoundOnDiskLeadsToOneEnd(t *testing.T) {
+func TestEachStateOnDiskLeadsToOneEnd(t *testing.T) {
 	for _, test := range recoveries {
 		t.Run(test.name, func(t *testing.T) {
 			told := make(chan string, 16)
@@ -273,7 +273,7 @@ func left(t *testing.T, dir string) (names []string) {
 		if err == nil && (!entry.IsDir() || strings.HasPrefix(name, "runner-")) && ofPredictions.MatchString(name) {
 			names = append(names, name)
 		}
-		return nil // a file that goes meanwhile is none that is left
+		return nil // a file that is removed meanwhile does not count
 	})
 	return names
 }
@@ -331,7 +331,7 @@ func TestAResultThatIsTooOldIsForgotten(t *testing.T) {
 	}
 }
 
-func TestAServerDoesNotStartWhereItCannotReadWhatIsLeft(t *testing.T) {
+func TestAServerDoesNotStartIfItCannotReadLeftovers(t *testing.T) {
 	c := configured(t)
 	c.Durable = true
 	write(t, c.WorkingDir, "runner-3", "a file where a runner's directory was")

@@ -36,8 +36,8 @@ func (w *worker) notifyListed(list spool.Listing) (ended []*flight) {
 	return ended
 }
 
-// notifyOnly notifies the flight if there is only one. It saves listing the directory then, and
-// reports whether it did.
+// notifyOnly notifies the flight without listing the directory, and reports true, if there is at
+// most one.
 func (w *worker) notifyOnly() bool {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()

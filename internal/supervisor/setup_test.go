@@ -8,7 +8,7 @@ import (
 	"github.com/coggo/coggo/internal/pool"
 )
 
-func TestSetupFails(t *testing.T) {
+func TestAFailedSetupIsReportedWithItsReason(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		files   [][2]string
@@ -127,7 +127,7 @@ func TestARunnerThatCouldNotWriteItsAnswerDoesNotCountAsDead(t *testing.T) {
 	c.MaxRestarts = 0
 	f := newFake(t, c)
 	f.start()
-	if got := crash(t, f, "74"); got != "the answer could not be written to the working directory" {
+	if got := crash(t, f, "74"); got != "the response could not be written to the working directory" {
 		t.Errorf("the prediction failed with %q", got)
 	}
 	f.awaitProcess()

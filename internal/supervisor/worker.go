@@ -238,7 +238,7 @@ func unwritableError(err error) error {
 
 // unreadableError says that a file that the model wrote can't be read.
 func unreadableError(err error) error {
-	return fmt.Errorf("what the model has written can't be read: %w", errnoOnly(err))
+	return fmt.Errorf("a file of the model process can't be read: %w", errnoOnly(err))
 }
 
 // errnoOnly returns the error of the kernel, without the names of files, which mean nothing to a

@@ -52,7 +52,7 @@ func NewMetrics(version string) *Metrics {
 		}),
 		restarts: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "coggo_runner_restarts_total",
-			Help: "Runner processes that died and were started again.",
+			Help: "Runner processes that died and were restarted.",
 		}),
 		bytes: counters("coggo_http_bytes_total",
 			"Bytes of HTTP bodies, by direction.", "direction"),

@@ -97,7 +97,7 @@ def test_only_required_inputs_have_a_star(page, model):
     expect(page.get_by_role("textbox", name="Some Text (required)")).to_be_visible()
 
 
-def test_each_row_of_a_list_has_a_name_of_its_own(page, model):
+def test_each_row_of_a_list_has_its_own_name(page, model):
     open_page(page, model)
     for _ in range(2):
         page.get_by_role("button", name="Add to Tags").click()

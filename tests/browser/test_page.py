@@ -160,7 +160,7 @@ def test_defaults_are_sent_as_they_stand_and_reset_brings_them_back(page, kinds)
     )
 
 
-def test_a_large_file_goes_by_upload(page, kinds, tmp_path):
+def test_a_large_file_is_sent_as_an_upload(page, kinds, tmp_path):
     (tmp_path / "large.txt").write_text("x" * (3 << 20))
     open_page(page, kinds)
     page.fill("#input-text", "x")

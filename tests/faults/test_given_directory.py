@@ -281,7 +281,7 @@ def test_leftovers_of_an_earlier_server_of_root_are_not_skipped(place, serve):
     assert f"chown -R {MODEL}:{MODEL} {given}" in explained(refused(place, given), given, "0700")
 
 
-def test_root_that_may_not_change_owners_says_who_should(place):
+def test_root_that_may_not_change_owners_names_the_remedy(place):
     given = volume(place, 0o755)
     user = ("--runner-user", f"{MODEL}:{MODEL}")
     said = refused(place, f"{given}/", *user, uid=0, without=["chown"])

@@ -82,7 +82,7 @@ def test_a_response_that_stays_unreadable_fails_and_the_runner_is_replaced(start
     end = server.ended("never")
     assert (end["status"], end["error"]) == (
         "failed",
-        "what the model has written can't be read: too many open files",
+        "a file of the model process can't be read: too many open files",
     )
     assert end["output"] == ["first ", "last"], "the events file was already open"
     server.wait_status("READY")

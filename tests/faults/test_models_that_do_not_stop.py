@@ -134,7 +134,7 @@ def test_a_model_that_ignores_cancels_does_not_delay_the_shutdown(start, action)
     assert not alive(runner)
 
 
-def test_text_and_metrics_of_a_thread_that_outlives_its_prediction_reach_no_other(start):
+def test_output_and_metrics_of_a_late_thread_reach_no_other_prediction(start):
     """No event may follow the end, because it would belong to the next prediction with that id."""
     for name in ("late_thread", "late_thread_async"):
         server = start(model_source(f"faults/{name}"))

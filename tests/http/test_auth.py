@@ -191,7 +191,7 @@ def test_the_key_of_a_stream_opens_that_stream_and_nothing_else(start):
         assert server.get(f"{path}?key={wrong}").status == 401
 
 
-def test_the_stream_of_an_id_with_a_slash_has_a_key_of_its_own(start):
+def test_the_stream_of_an_id_with_a_slash_has_its_own_key(start):
     server = start(STREAMS, env={"COGGO_AUTH_TOKEN": TOKEN})
     for id in ("a%2Fstream", "a%2Fb", "%2e", "%2e%2e", "a%25b", "%C3%A9"):
         assert (

@@ -233,7 +233,7 @@ def test_a_deadline_cancels_a_batch_and_not_the_next_one(start: Any, kind: str) 
     assert {a.json["status"] for a in together(server, *items("", "", "", ""))} == {"succeeded"}
 
 
-def test_a_client_that_leaves_is_canceled_alone(server: Server, tmp_path: Any) -> None:
+def test_only_the_member_of_a_client_that_leaves_is_canceled(server: Server, tmp_path: Any) -> None:
     gate = str(tmp_path / "gate")
     leaving = http.client.HTTPConnection("127.0.0.1", server.port)
     body = '{"id": "leaving", "input": {"s": "x", "do": "wait", "path": "%s"}}' % gate
@@ -268,7 +268,7 @@ def test_a_crash_fails_every_member_and_the_next_batch_runs(start: Any) -> None:
     assert server.predict({"s": "next"}).json["output"] == "next of 1"
 
 
-def test_train_runs_beside_a_batched_predict(start: Any) -> None:
+def test_train_runs_at_the_same_time_as_a_batched_predict(start: Any) -> None:
     server = start(
         """
 import cog

@@ -71,7 +71,7 @@ HOWS = [
 
 
 @pytest.mark.parametrize(("how", "log"), HOWS, ids=[how for how, _ in HOWS])
-def test_a_canceled_prediction_ends_canceled_with_what_it_had(server, receiver, how, log):
+def test_a_canceled_prediction_keeps_its_output_and_logs(server, receiver, how, log):
     id = f"how-{how.replace(' ', '-')}"
     server.predict({"how": how}, ASYNC_HEADER, id=id, webhook=receiver.url)
     yielded(server, id)

@@ -73,7 +73,7 @@ def predict(place, *inputs, flags=(), code=0):
     return run(place, "predict", *words, *flags, code=code)
 
 
-def test_the_output_alone_goes_to_standard_output(place):
+def test_only_the_output_goes_to_standard_output(place):
     done = predict(place, "prompt=hi there")
     assert done.stdout == "hi there\n"
     assert done.stderr == "model is set up\npredicting\n"
@@ -294,7 +294,7 @@ def test_a_failed_setup_is_exit_code_1(place):
     )
 
 
-def test_check_shows_what_a_model_is(place):
+def test_check_describes_the_model(place):
     shown = run(place, "check").stdout
     for text in ("import    ", "prompt   string, required  (What to say)", "steps    integer = 3, 1 to 9", "numbers  list of integer = [1]",
                  'how      one of "text", "file"', "setup     ", "python    3.", "runs      1 at a time", "result    all is well"):  # fmt: skip
@@ -342,7 +342,7 @@ def test_check_prints_warnings_and_fails_on_them_only_with_strict(place):
     assert predict(place).stdout == "(9, True)\n"
 
 
-def test_check_shows_warnings_beside_a_setup_that_fails(place):
+def test_check_shows_warnings_next_to_a_setup_that_fails(place):
     (place / "model" / "predict.py").write_text(
         ODD + "    def setup(self):\n        raise OSError('no weights')\n"
     )

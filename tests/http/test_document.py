@@ -45,7 +45,7 @@ def test_an_input_is_required_when_a_parameter_has_no_default(server, demanding)
     assert demanding.predict().status == 422 and server.predict().status == 200
 
 
-def test_the_id_of_a_put_stands_in_its_path_alone(server):
+def test_the_id_of_a_put_is_only_in_its_path(server):
     assert (
         "id"
         not in body_of(document(server), "put", "/predictions/{prediction_id}")[1]["properties"]
@@ -136,7 +136,7 @@ def train(n: int = 1) -> str:
     assert {server.get(path).status for path in served} == {200}
 
 
-def test_v1_has_a_document_of_its_own(start):
+def test_v1_has_its_own_document(start):
     server = start(MODEL.format(name="name: str, "))
     found = server.get("/v1/openapi.json", X_Forwarded_Prefix="/a").json
     assert found["servers"] == [{"url": "/a/v1"}]

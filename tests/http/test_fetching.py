@@ -135,7 +135,7 @@ def test_others_are_served_while_a_slow_source_sends(start, drip, kind):
     no_inputs(server)
 
 
-def test_trainings_and_v1_hold_no_slot_while_they_fetch(start, drip):
+def test_trainings_and_v1_take_no_slot_while_they_fetch(start, drip):
     server = start(MODEL)
     training = server.ask(
         "PUT", "/trainings/t", {"input": {"name": "t", "file": drip("t")}}, **ASYNC
@@ -263,7 +263,7 @@ def test_a_waiting_prediction_ends_by_cancel_deadline_and_disconnect(
     no_inputs(server)
 
 
-def test_a_source_that_fails_fails_its_prediction_alone(start, store, drip):
+def test_a_failing_source_fails_only_its_prediction(start, store, drip):
     server = start(MODEL, "--max-fetching", "1")
     begin(server, drip, "a")
     for _ in range(3):

@@ -114,14 +114,14 @@ def test_the_same_id_after_its_end(server):
         ('{"input": {"s": 0}}', '{"input": {"s": 0}, "webhook": "http://127.0.0.1:1/"}'),
     ],
 )
-def test_what_counts_as_the_same_input(server, first, second):
+def test_these_inputs_count_as_the_same(server, first, second):
     path = f"/predictions/same-{abs(hash(first))}"
     once = server.ask("PUT", path, first, Content_Type="application/json").json
     assert server.ask("PUT", path, second, Content_Type="application/json").json == once
 
 
 @pytest.mark.parametrize("other", ['{"input": {"s": 0.0}}', '{"input": {"s": 0, "more": 1}}', "{}"])
-def test_what_counts_as_another_input(server, other):
+def test_these_inputs_count_as_different(server, other):
     path = f"/predictions/other-{abs(hash(other))}"
     once = server.ask("PUT", path, '{"input": {"s": 0}}', Content_Type="application/json").json
     assert (

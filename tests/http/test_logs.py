@@ -67,7 +67,7 @@ def test_the_logs_of_setup_are_in_the_order_of_writing(start):
 @pytest.mark.parametrize(
     ("what", "tail"), [("no newline", "the tail"), ("only descriptor tail", "raw tail")]
 )
-def test_text_without_a_final_newline_is_kept_and_stays_apart(server, what, tail):
+def test_text_without_a_final_newline_is_kept_and_stays_separate(server, what, tail):
     assert server.predict({"what": what}).json["logs"].rstrip("\n") == tail
     assert server.predict({"what": "print"}).json["logs"] == "one\ntwo\n"
 

@@ -1,4 +1,4 @@
-"""`make lint` and `make fmt` are about the same files: all sources in Go and Python."""
+"""`make lint` and `make fmt` process the same files: all sources in Go and Python."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pytest
 
 from conftest import ROOT
 
-#: What is made, and what others have written.
+#: Generated files, and files of other projects.
 NOT_OURS = {"bin", "dist", "node_modules", "__pycache__"}
 
 
 def commands(target: str) -> str:
-    """What make would run for a target."""
+    """The commands that make would run for a target."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
     return subprocess.run(
         ["make", "-n", target], cwd=ROOT, env=env, capture_output=True, text=True, check=True
@@ -24,7 +24,7 @@ def commands(target: str) -> str:
 
 
 def files_of(target: str, tool: str) -> list[list[str]]:
-    """What each call of a tool is given by a target: files and directories."""
+    """The files and directories of each call of a tool in a target."""
     calls = re.findall(rf"(?:^|[/( ]){tool}((?: [\w./-]+)+)", commands(target), re.MULTILINE)
     words = [[w for w in call.split() if not w.startswith("-")] for call in calls]
     return [[w for w in call if w not in ("check", "format")] for call in words]
@@ -60,5 +60,5 @@ def test_fmt_formats_every_file_that_lint_checks(tool, ends, kind):
     assert missed == set()
 
 
-def test_what_fmt_mends_is_formatted_afterwards():
+def test_code_that_fmt_fixes_is_formatted_afterwards():
     assert re.findall(r"ruff (\w+)", commands("fmt")) == ["check", "format"]

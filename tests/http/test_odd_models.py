@@ -129,7 +129,7 @@ def converted(start_once, tmp_path_factory):
     return start_once(CONVERTED, model_dir=directory)
 
 
-def test_a_default_is_what_a_request_with_it_would_give(converted):
+def test_a_default_is_converted_like_a_value_of_a_request(converted):
     assert converted.health()["setup"]["logs"] == ""
     for _ in range(2):
         output = converted.predict({}).json["output"]

@@ -153,7 +153,7 @@ def frames(start_once):
     return start_once(ITERATOR)
 
 
-def test_each_yielded_file_is_what_it_was_when_it_was_yielded(frames, receiver):
+def test_each_yielded_file_has_the_contents_of_that_moment(frames, receiver):
     body = frames.predict({}, webhook=receiver.url).json
     assert [data_of(url)[0] for url in body["output"]] == FRAMES
     assert receiver.wait_terminal()["output"] == body["output"]

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from conftest import real_python
+from conftest import BINARY, real_python
 from http_harness import Server
+from interpreters import every
 from model_sources import model_source
 
 KINDS = {"sync": "def", "async": "async def"}
@@ -57,21 +58,14 @@ def test_a_model_finds_its_own_modules_before_the_standard_ones(start, tmp_path,
     assert server.predict({}).json["output"] == names
 
 
-#: Prints the modules of a Python that was started with -m.
-LOADED = "import sys, runpy, pkgutil, importlib.util, __future__; print(' '.join([*sys.modules, *sys.builtin_module_names]))"
-
-
 @pytest.fixture
 def poisoned(tmp_path):
-    """A directory with files that can't be imported and hide every standard module, except those
-    that Python loads at its start.
+    """A directory with files that can't be imported and have the names of all standard modules, and
+    of `cog`.
     """
-    loaded = subprocess.run(
-        [real_python(), "-c", LOADED], capture_output=True, text=True, check=True
-    ).stdout.split()
     directory = tmp_path / "model"
     directory.mkdir()
-    for name in sys.stdlib_module_names - set(loaded):
+    for name in {*sys.stdlib_module_names, "cog"}:
         (directory / f"{name}.py").write_text(f"raise ImportError('{name} of the model')\n")
     return directory
 
@@ -108,6 +102,87 @@ def test_the_imports_of_batched_models_are_safe_from_files_of_the_model(start, p
     source = model_source(MODELS[kind].format("busy"))
     server = start(source, model_dir=poisoned, predict="predict.py:Batched", **weights())
     assert server.predict({"n": 3}).json["output"] == 3
+
+
+def run(command, directory, *words, python=None):
+    """The exit status, the output and the errors of a command for the model in a directory."""
+    line = [BINARY, command, "--python", python or real_python()]
+    line += ["--predict", "predict.py:Predictor", directory, *words]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout, done.stderr
+
+
+HELLO = """
+import asyncio, dataclasses, json, signal, types
+from cog import BasePredictor, Input
+
+class Predictor(BasePredictor):
+    def predict(self, name: str = Input(default="world")) -> str:
+        return json.dumps([name, types.__name__, signal.SIGTERM.name])
+"""
+
+
+@pytest.mark.parametrize("version", every())
+def test_files_with_the_names_of_all_standard_modules_stop_no_runner(poisoned, version):
+    (poisoned / "predict.py").write_text(HELLO)
+    python = every()[version]
+    answer = run("predict", poisoned, "-i", "name=you", python=python)
+    assert answer == (0, '["you", "types", "SIGTERM"]\n', "")
+    code, shown, errors = run("schema", poisoned, python=python)
+    assert (code, errors) == (0, "") and '"PredictionRequest"' in shown
+
+
+#: With -m, Python itself would import the first two before any module of the runner.
+NAMESAKES = ["importlib", "types", "json", "signal", "cog"]
+
+
+@pytest.mark.parametrize("form", ["{}.py", "{}/__init__.py"])
+@pytest.mark.parametrize("name", NAMESAKES)
+def test_a_model_runs_next_to_a_file_with_the_name_of_a_module_that_the_runner_uses(
+    tmp_path, name, form
+):
+    file = tmp_path / form.format(name)
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("OWN = 1\n")
+    (tmp_path / "predict.py").write_text(HELLO)
+    oldest = next(iter(every().values()))
+    answer = run("predict", tmp_path, python=oldest)
+    assert answer == (0, '["world", "types", "SIGTERM"]\n', "")
+
+
+WANTED = {
+    "an attribute": "import {0}\n{0}.OWN\n",
+    "a name": "from {0} import OWN\n",
+    "a module": "import {0}.own\n",
+}
+
+
+@pytest.mark.parametrize("way", WANTED)
+@pytest.mark.parametrize("name", NAMESAKES)
+def test_a_model_that_wants_its_own_file_of_such_a_name_is_told_to_rename_it(tmp_path, name, way):
+    (tmp_path / f"{name}.py").write_text("OWN = 1\n")
+    (tmp_path / "predict.py").write_text(WANTED[way].format(name) + HELLO)
+    code, shown, errors = run("schema", tmp_path)
+    owner = (
+        "the package of Coggo" if name == "cog" else "Python's own module, which the runner uses,"
+    )
+    assert (code, shown) == (1, "") and errors.endswith(
+        f"import {name} does not find {tmp_path}/{name}.py: {owner} has that name; rename the file\n"
+    )
+
+
+@pytest.mark.parametrize("version", every())
+def test_a_model_whose_file_hides_a_standard_module_is_told_to_rename_it(tmp_path, version):
+    (tmp_path / "colorsys.py").write_text("OWN = 1\n")
+    (tmp_path / "predict.py").write_text("import colorsys\ncolorsys.rgb_to_hsv\n" + HELLO)
+    code, shown, errors = run("schema", tmp_path, python=every()[version])
+    assert (code, shown) == (1, "")
+    text = (
+        f"import colorsys finds {tmp_path}/colorsys.py in the place of Python's own module, "
+        "which others need too: rename the file\n"
+    )
+    said = f"(consider renaming '{tmp_path}/colorsys.py'" in errors  # by Python, since 3.13
+    assert errors.endswith(text) != said
 
 
 SETUPS = {

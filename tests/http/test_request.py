@@ -232,7 +232,7 @@ def train(steps: int, seed: int = 1) -> str:
     ("method", "path"),
     [("POST", "/predictions"), ("PUT", "/predictions/a"), ("POST", "/v1/predictions")],
 )
-def test_inputs_beside_input_are_refused_with_the_remedy(server, method, path, rest):
+def test_inputs_next_to_input_are_refused_with_the_remedy(server, method, path, rest):
     answer = server.ask(method, path, f'{{{rest}, "name": "me"}}', **JSON)
     told = 'Field required: put the inputs under "input", as in {"input": {"name": …}}'
     assert answer.status == 422
@@ -267,7 +267,7 @@ def test_unknown_members_next_to_an_input_are_ignored(server, body):
     assert (answer.status, answer.json["output"]) == (200, '["you", {}]')
 
 
-def test_inputs_of_a_training_beside_input_are_refused_with_the_remedy(start):
+def test_inputs_of_a_training_next_to_input_are_refused_with_the_remedy(start):
     server = start(OPEN)
     answer = server.ask("POST", "/trainings", {"seed": 3, "steps": 3})
     told = 'Field required: put the inputs under "input", as in {"input": {"seed": …}}'

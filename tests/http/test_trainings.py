@@ -145,7 +145,7 @@ class Trainer:
 """
 
 
-def test_train_of_cog_yaml_may_be_a_class_with_a_setup_of_its_own(start, tmp_path):
+def test_train_of_cog_yaml_may_be_a_class_with_its_own_setup(start, tmp_path):
     (tmp_path / "predict.py").write_text(
         "class Predictor:\n    def predict(self) -> str:\n        return 'p'\n"
     )

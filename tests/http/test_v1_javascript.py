@@ -52,7 +52,7 @@ def test_runs_at_once_wait_for_each_other(server):
     assert seen(server, "atOnce") == ["a", "b", "c", "d", "e"]
 
 
-def test_run_tells_its_progress(server):
+def test_run_reports_its_progress(server):
     assert seen(server, "progress") == ["starting", "succeeded"]
 
 

@@ -70,7 +70,7 @@ def test_run(client, ref):
 
 
 @pytest.mark.parametrize("wait", [False, True, 1])
-def test_run_waits_for_what_takes_long(client, wait):
+def test_run_waits_for_a_long_prediction(client, wait):
     assert (
         client.run(f"acme/thing:{VERSION}", input={"text": "slow", "pause": 1.2}, wait=wait)
         == "slow"

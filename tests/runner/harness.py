@@ -38,7 +38,8 @@ def environment(**more: str) -> dict[str, str]:
 
 def command(python: str, spool: pathlib.Path, ref: str, *options: str) -> list[str]:
     """The command line of a runner, in which a warning of the runner is an error."""
-    runner = [python, "-W", "error", "-m", "cog.internal.file_runner"]
+    program = "import sys; del sys.path[0]; from cog.internal.file_runner import main; sys.exit(main(sys.argv[1:]))"
+    runner = [python, "-W", "error", "-c", program]
     return [*runner, "--working-dir", str(spool), "--predict", ref, *options]
 
 

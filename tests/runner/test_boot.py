@@ -55,7 +55,7 @@ def test_setup_result_describes_the_model(runner: Start) -> None:
     }
 
 
-def test_schema_is_there_before_setup_has_ended(runner: Start) -> None:
+def test_schema_is_written_before_setup_ends(runner: Start) -> None:
     r = runner("boot.py:SlowSetup", ready=False)
     assert (
         r.wait_for("openapi.json")["components"]["schemas"]["Input"]["properties"]["name"][
@@ -143,7 +143,7 @@ def test_stop_ends_an_idle_runner_with_status_0(runner: Start, name: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["Plain", "Async"])
-def test_requests_that_are_there_at_the_start_are_run(runner: Start, name: str) -> None:
+def test_requests_that_exist_at_the_start_are_run(runner: Start, name: str) -> None:
     r = runner(f"boot.py:{name}", ready=False)
     r.send("early")
     assert r.response("early")["output"] == "hello world"

@@ -87,7 +87,7 @@ def test_wrong_input_fails_and_names_the_field(endings: Runner) -> None:
 
 
 @pytest.mark.parametrize("name", ["fails_in_the_middle", "async_fails_in_the_middle"])
-def test_error_in_the_middle_keeps_what_was_yielded(shared: Start, name: str) -> None:
+def test_error_in_the_middle_keeps_the_yielded_items(shared: Start, name: str) -> None:
     r = shared(f"endings.py:{name}")
     response = r.predict()
     assert (response["status"], response["error"], response["streamed"]) == (
@@ -127,7 +127,7 @@ MALFORMED = [
 
 @pytest.mark.parametrize("name", ["greet", "async_greet"])
 @pytest.mark.parametrize("message", MALFORMED, ids=[repr(message[:40]) for message in MALFORMED])
-def test_malformed_request_is_answered_and_the_loop_goes_on(
+def test_malformed_request_is_answered_and_the_loop_continues(
     shared: Start, name: str, message: bytes
 ) -> None:
     r = shared(f"endings.py:{name}")
@@ -139,7 +139,7 @@ def test_malformed_request_is_answered_and_the_loop_goes_on(
 
 
 @pytest.mark.parametrize("name", ["greet", "async_greet"])
-def test_request_that_is_a_directory_is_answered_and_the_loop_goes_on(
+def test_request_that_is_a_directory_is_answered_and_the_loop_continues(
     shared: Start, name: str
 ) -> None:
     r = shared(f"endings.py:{name}")

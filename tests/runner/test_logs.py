@@ -76,7 +76,7 @@ def test_20000_lines_are_all_there_in_order(shared: Start) -> None:
     assert all(len(event["data"]) < 100_000 for event in r.events(id))
 
 
-def test_text_is_there_while_the_prediction_runs(runner: Start) -> None:
+def test_text_arrives_while_the_prediction_runs(runner: Start) -> None:
     r = runner("logs.py:waits", *MANY)
     r.send("a", {"text": "hello"})
     until("the text", lambda: r.log("a") == "hello before\n")
@@ -107,7 +107,7 @@ def test_text_of_setup_and_its_tasks_goes_to_the_pipes(shared: Start) -> None:
     until("the text of the task", lambda: r.stdout.text == "in setup\nof the server's\n")
 
 
-def test_streams_of_an_async_model_do_what_libraries_expect(shared: Start) -> None:
+def test_streams_of_an_async_model_work_like_real_ones(shared: Start) -> None:
     r = shared("logs.py:odd_calls", *MANY)
     for _ in range(2):
         response = r.predict({"text": "é"})

@@ -125,7 +125,7 @@ def test_value_becomes_json(shared: Start, code: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("size", [1 << 20, (1 << 20) + 1, 5_000_000])
-def test_large_output_has_a_file_of_its_own(model: Runner, size: int) -> None:
+def test_large_output_has_its_own_file(model: Runner, size: int) -> None:
     response = model.predict({"code": f"'x' * {size - 2}"})
     if size <= 1 << 20:
         assert (response["output_path"], len(response["output"])) == (None, size - 2)

@@ -1,5 +1,5 @@
-"""Reads URLs in one Python; prints what each holds, or the classes and the text of the error, as
-JSON.
+"""Reads URLs in one Python, and prints the contents of each, or the classes and the text of its
+error, as JSON.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a model reads from a URL itself: decoded like inputs, with errors that name the URL."""
+"""URLs that a model reads itself are decoded like inputs, and errors name the URL."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def raw(data: bytes) -> bytes:
     return stream.compress(data) + stream.flush()
 
 
-#: The header, the body, and the file in it: the rows of internal/files/encoding_test.go.
+#: The header, the body, and its decoded file: the rows of internal/files/encoding_test.go.
 FILES = [
     ("gzip", ZIPPED, TEXT),
     ("GZIP", ZIPPED, TEXT),
@@ -53,7 +53,7 @@ FILES = [
     ("gzip", gzip.compress(bytes(16 << 20)), bytes(16 << 20)),
 ]
 
-#: The header, the body, and what is wrong with it.
+#: The header, the body, and the words of the error.
 FLAWED = [
     (
         "br",
@@ -92,7 +92,7 @@ FLAWED = [
 ]
 
 
-def test_a_file_comes_without_its_content_encoding(store: Store) -> None:
+def test_a_file_is_decoded_from_its_content_encoding(store: Store) -> None:
     urls = [
         store.add(f"/{n}.csv", body, Content_Encoding=coding)
         for n, (coding, body, _) in enumerate(FILES)
@@ -148,7 +148,7 @@ def flaws(store: Store) -> dict[str, list[str]]:
     }
 
 
-def test_an_error_keeps_its_class_and_names_the_url_without_what_may_be_secret(
+def test_an_error_keeps_its_class_and_names_the_url_without_its_secret_parts(
     flaws: dict[str, list[str]],
 ) -> None:
     for version, answers in ask_all(READS, list(flaws)).items():
@@ -156,7 +156,7 @@ def test_an_error_keeps_its_class_and_names_the_url_without_what_may_be_secret(
             assert (kind in kinds.split(), texts) == (True, [text, text]), version
 
 
-def test_a_user_in_the_url_is_sent_to_its_host_alone(store: Store) -> None:
+def test_a_user_in_the_url_is_sent_only_to_its_host(store: Store) -> None:
     other = Store()
     try:
         host = store.url.partition("//")[2]

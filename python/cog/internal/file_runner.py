@@ -1,7 +1,7 @@
 """The runner process: loads a model, sets it up, and runs the predictions that arrive as files.
 
-The server starts it as ``python3 -m cog.internal.file_runner``. docs/protocol.md specifies the
-files that the two exchange.
+The server calls `main` (internal/runner). docs/protocol.md specifies the files that the two
+exchange.
 """
 
 from __future__ import annotations

@@ -1,15 +1,18 @@
 """Remedies for models that expect packages that came with Cog, names that Cog had in 2021, a
-package around their file, or a name that `cog` does not have.
+package around their file, a name that `cog` does not have, or a module of their own that has the
+name of a standard module.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from cog.internal.contract.exception_text import is_a
+from cog.internal.contract.search import namesake
 from cog.internal.pristine import builtins as __builtins__  # noqa: F401
-from cog.internal.pristine import re
+from cog.internal.pristine import os, re
 
 #: The modules that a release of Cog has installed, with the names of their packages.
 BROUGHT = {
@@ -68,6 +71,10 @@ _SPELLED = {
     "pattern": "regex",
 }
 
+_IN_PLACE = "import {0} finds {1} in the place of Python's own module, which others need too: rename the file\n"
+
+_HIDDEN = "import {0} does not find {1}: {2} has that name; rename the file\n"
+
 _DEEPEST = 100  # because causes may form a cycle
 
 
@@ -95,6 +102,9 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _remedy(error: BaseException, told: str) -> str:
+    renamed = _of_namesake(error, told)
+    if renamed:
+        return renamed
     if is_a(error, ModuleNotFoundError):
         return _of_module(getattr(error, "name", None) or "", told)
     text = str(error)
@@ -109,6 +119,24 @@ def _remedy(error: BaseException, told: str) -> str:
         found = re.match(r"(\w+)\(\) got an unexpected keyword argument '(\w+)'", text)
         return _of_argument(found[1], found[2], told) if found else ""
     return ""
+
+
+def _of_namesake(error: BaseException, told: str) -> str:
+    """A name that a module doesn't have, while a file of the model has the name of that module."""
+    if not is_a(error, (ImportError, AttributeError)):
+        return ""
+    said = re.search(r"module '([\w.]+)' has no attribute", str(error))
+    name = (said[1] if said else getattr(error, "name", None) or "").partition(".")[0]
+    path = namesake(name)
+    if path is None or name not in sys.modules or f"consider renaming '{path}'" in told:
+        return ""  # newer Pythons say it by themselves
+    found = getattr(sys.modules[name], "__file__", None) or ""
+    if os.path.realpath(found) == os.path.realpath(path):
+        return _IN_PLACE.format(name, path)
+    owner = (
+        "the package of Coggo" if name == "cog" else "Python's own module, which the runner uses,"
+    )
+    return _HIDDEN.format(name, path, owner)
 
 
 def _of_module(name: str, told: str) -> str:

@@ -1,5 +1,6 @@
 """Makes imports search the directories of the model first, as for a script, so that they find its
-own ``test.py``.
+own ``test.py``. Until then the imports of the runner find none of its files, because the server
+starts Python so that it does not search the current directory (``runner.Program`` in Go).
 
 The runner imports some standard modules late, because a cold start is billed. If a file of the
 model may have the name of one of them, or of a module that they import in turn, the runner imports
@@ -62,6 +63,19 @@ def search_first(*directories: str) -> None:
         if directory in sys.path:
             sys.path.remove(directory)
         sys.path.insert(0, directory)
+
+
+def namesake(name: str) -> str | None:
+    """The file of the model that has the name of a standard module, or of ``cog``."""
+    if name != "cog" and name not in _standard():
+        return None
+    library = os.path.dirname(os.__file__)
+    ours = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
+    for directory in sys.path[: sys.path.index(library)] if library in sys.path else ():
+        for path in (f"{directory}/{name}.py", f"{directory}/{name}/__init__.py"):
+            if directory != ours and os.path.isfile(path):
+                return path
+    return None
 
 
 def _shadows(directory: str) -> bool:
