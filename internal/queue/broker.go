@@ -30,9 +30,9 @@ const (
 // ackWait is how long a worker may be silent about a message before another one gets it.
 const ackWait = 10 * time.Second
 
-// heartbeat is how often a worker says that it still has a message. Three fit into ackWait, so one
-// or two may be lost.
-const heartbeat = 3 * time.Second
+// heartbeat is how often a process says that it still has a message whose consumer has this
+// AckWait. Three fit into it, so one or two may be lost.
+func heartbeat(ackWait time.Duration) time.Duration { return ackWait * 3 / 10 }
 
 // The oldest broker that knows a lifetime for each message, batches of direct gets, and limits of
 // pulls that can be raised.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -89,7 +90,9 @@ func (q *Queue) cancelWaiting(ctx context.Context, a asked, s state, reason supe
 	if err != nil {
 		return err
 	}
-	return q.endUnrun(ctx, a, entry, s, a.expects(s), canceledResult(entry, reason, q.config.Now()))
+	after := a.expects(s)
+	s.cancel = string(reason)
+	return q.endUnrun(ctx, a, entry, s, after, canceledResult(entry, reason, q.config.Now()))
 }
 
 // expects is the sequence that the state has if nobody has claimed the request.
@@ -115,11 +118,11 @@ func (q *Queue) endUnrun(ctx context.Context, a asked, entry prediction.Entry, s
 	p := prediction.New(entry.Complete(), prediction.Limits{})
 	p.Finish(r)
 	next := state{
-		place: a.place, kind: ended, run: a.run, owner: q.process, attempt: s.attempt,
+		place: a.place, kind: ended, run: a.run, owner: q.process, attempt: s.attempt, cancel: s.cancel,
 		input: a.input, method: entry.Method,
 	}
 	var err error
-	if next.payload, err = q.broker.storeEnd(ctx, endObject(a.run), p.Final()); err != nil {
+	if next.payload, err = q.broker.storeEnd(ctx, endObject(a.run, after), p.Final()); err != nil {
 		return err
 	}
 	if _, err = q.broker.put(ctx, next, after, q.config.RetainFor); err != nil {
@@ -141,8 +144,11 @@ func (q *Queue) take(ctx context.Context, a asked) error {
 	return nil
 }
 
-// endObject is the name of the object with the end of a run.
-func endObject(run string) string { return "end-" + run }
+// endObject is the name of the object with the end of a run. The sequence of the claim is in it:
+// what a worker that has lost its claim still writes must not replace the end of another one.
+func endObject(run string, claim uint64) string {
+	return "end-" + run + "-" + strconv.FormatUint(claim, 10)
+}
 
 // expire ends a prediction whose deadline has come, if no worker has it. A worker that has it
 // counts by itself.

@@ -196,12 +196,12 @@ func (w *Worker) contend(j *job) verdict {
 	ctx, cancel := context.WithTimeout(w.q.ctx, patience)
 	defer cancel()
 	for ctx.Err() == nil {
-		s, err := w.q.broker.state(ctx, j.key)
+		s, old, err := w.stateOf(ctx, j)
 		if err != nil {
 			break
 		}
-		if s.run != j.asked.run {
-			s = state{seq: s.seq} // of an earlier run with this id, or nothing
+		if old {
+			return dropIt
 		}
 		attempt := s.attempt + 1
 		switch {
@@ -236,6 +236,23 @@ func (w *Worker) contend(j *job) verdict {
 		}
 	}
 	return putBack
+}
+
+// stateOf returns the state of a job, which has a sequence alone as long as nobody has claimed it. An
+// old message is one that lay in this worker while another one ended the job: the state is of a
+// later run then.
+func (w *Worker) stateOf(ctx context.Context, j *job) (s state, old bool, err error) {
+	s, err = w.q.broker.state(ctx, j.key)
+	if err != nil || s.run == j.asked.run {
+		return s, false, err
+	}
+	if s.seq != j.after {
+		waiting, found, err := w.q.broker.asked(ctx, j.key)
+		if err != nil || !found || waiting.run != j.asked.run {
+			return s, true, err
+		}
+	}
+	return state{seq: s.seq}, false, nil
 }
 
 // unlessCanceled ends a job that was canceled before it could run.
@@ -313,7 +330,7 @@ func (w *Worker) end(j *job, p *prediction.Prediction, err error) {
 	next.kind = ended
 	for w.q.ctx.Err() == nil {
 		ctx, cancel := context.WithTimeout(w.q.ctx, time.Minute)
-		next.payload, err = w.q.broker.storeEnd(ctx, endObject(j.asked.run), final)
+		next.payload, err = w.q.broker.storeEnd(ctx, endObject(j.asked.run, j.claim.seq), final)
 		if err == nil {
 			_, err = w.q.broker.put(ctx, next, j.claim.seq, w.q.config.RetainFor)
 		}
@@ -324,10 +341,13 @@ func (w *Worker) end(j *job, p *prediction.Prediction, err error) {
 			return
 		}
 		if wrongSequence(err) {
-			if done := w.fenced(j, &next); done {
+			var done bool
+			if done, err = w.fenced(j, &next); done {
 				return
 			}
-			continue
+			if err == nil {
+				continue
+			}
 		}
 		w.q.config.Log.Warn("store the end of a prediction: trying again", "id", j.entry.ID, "error", err)
 		select {
@@ -340,25 +360,27 @@ func (w *Worker) end(j *job, p *prediction.Prediction, err error) {
 
 // fenced looks why an end was refused. It reports whether that is all: the end is stored, or
 // another worker has the run.
-func (w *Worker) fenced(j *job, next *state) (done bool) {
+func (w *Worker) fenced(j *job, next *state) (done bool, err error) {
 	ctx, cancel := context.WithTimeout(w.q.ctx, patience)
 	defer cancel()
 	s, err := w.q.broker.state(ctx, j.key)
 	switch {
 	case err != nil:
-		return false
+		return false, err
 	case s.run == j.asked.run && s.kind == claimed && s.owner == w.q.process && s.attempt == j.claim.attempt:
 		j.claim.seq, next.cancel = s.seq, s.cancel // somebody has canceled it
-		return false
+		w.q.broker.discard(ctx, next.payload)
+		return false, nil
 	case s.run == j.asked.run && s.kind == ended && s.owner == w.q.process && s.attempt == j.claim.attempt:
 		j.claim = s
 		w.settle(j, finish) // the answer was lost
-		return true
+		return true, nil
 	default:
 		w.q.counters.Fenced.Add(1)
 		w.q.config.Log.Warn("another worker has taken over: the result is dropped", "id", j.entry.ID)
+		w.q.broker.discard(ctx, next.payload)
 		w.leave(j)
-		return true
+		return true, nil
 	}
 }
 

@@ -55,7 +55,7 @@ func (w *Worker) storeLeftoverOnce(ctx context.Context, p *prediction.Prediction
 	if s.kind == claimed && s.owner == lease.Owner && s.attempt == lease.Attempt {
 		next := s
 		next.kind = ended
-		if next.payload, err = w.q.broker.storeEnd(ctx, endObject(s.run), p.Final()); err != nil {
+		if next.payload, err = w.q.broker.storeEnd(ctx, endObject(s.run, s.seq), p.Final()); err != nil {
 			return err
 		}
 		_, err = w.q.broker.put(ctx, next, s.seq, w.q.config.RetainFor)

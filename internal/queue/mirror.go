@@ -25,7 +25,8 @@ type mirror struct {
 	mu   sync.Mutex // guards the rest
 	seq  uint64     // of the last state that was applied
 	used time.Time
-	over bool // it has ended, or nobody follows it any more
+	over bool          // it has ended, or nobody follows it any more
+	mark chan struct{} // closed when the mark of catchUp has been heard; nil without one
 }
 
 // mirrors are those that somebody follows, or has asked for lately.
@@ -114,10 +115,42 @@ func (m *mirror) drop() {
 // the prediction go on when that client leaves.
 const keepHeader = "Coggo-Keep"
 
+// markHeader marks a message that is neither: its process wants to know what was sent before it.
+const markHeader = "Coggo-Mark"
+
+// catchUp returns when this process has heard everything that was said of the prediction until now.
+// A process that was stopped for a while hears at the same time that its client has left, and that
+// another process was asked to keep the prediction.
+func (m *mirror) catchUp() {
+	heard := make(chan struct{})
+	m.mu.Lock()
+	m.mark = heard
+	m.mu.Unlock()
+	msg := nats.NewMsg(m.stored())
+	msg.Header.Set(markHeader, m.q.process)
+	if m.q.broker.nc.PublishMsg(msg) != nil {
+		return // without a broker there is nothing to cancel either
+	}
+	select {
+	case <-heard:
+	case <-m.prediction.Done():
+	case <-time.After(attempt):
+	}
+}
+
 // hear takes a state that the broker has stored.
 func (m *mirror) hear(msg *nats.Msg) {
 	if msg.Header.Get(keepHeader) != "" {
 		m.prediction.Keep()
+		return
+	}
+	if msg.Header.Get(markHeader) == m.q.process {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.mark != nil {
+			close(m.mark)
+			m.mark = nil
+		}
 		return
 	}
 	seq, err := strconv.ParseUint(msg.Header.Get(jetstream.SequenceHeader), 10, 64)
@@ -210,9 +243,6 @@ func (m *mirror) endIfGone(ctx context.Context) {
 		m.prediction.Publish()
 	}
 }
-
-// refreshMirrors makes up for what was missed while there was no broker.
-func (q *Queue) refreshMirrors() { q.work.Go(func() { q.sweep(false) }) }
 
 // sweepMirrors runs while there are mirrors.
 func (q *Queue) sweepMirrors() {

@@ -175,7 +175,7 @@ func (q *Queue) webhookIn(m jetstream.Msg) (webhook.Target, webhook.Body, error)
 
 // beat tells the broker that deliveries are under way: a receiver may take long.
 func (d *deliveries) beat() {
-	tick := time.NewTicker(heartbeat)
+	tick := time.NewTicker(heartbeat(ackWait))
 	defer tick.Stop()
 	for {
 		select {

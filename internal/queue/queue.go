@@ -61,6 +61,8 @@ type Queue struct {
 	enough context.CancelFunc
 
 	open     chan struct{} // closed once the broker has everything that the queue needs
+	silence  time.Duration // the AckWait of the model's consumer, which operators may change; set before open is closed
+	back     chan struct{} // receives when there is a broker again
 	failed   chan error    // receives why it never will
 	draining atomic.Bool
 	mirrors  mirrors
@@ -83,6 +85,7 @@ func Open(c Config) (*Queue, error) {
 	q := &Queue{
 		config: c, checks: admission.NewChecker(c.CheckedAtOnce), directory: newDirectory(c.Now),
 		process: prediction.NewID(), open: make(chan struct{}), failed: make(chan error, 1),
+		back: make(chan struct{}, 1),
 	}
 	q.troubles = telemetry.NewTally(func(count int, over time.Duration) {
 		c.Log.Warn("more troubles with the queue's broker", "count", count, "period", over)
@@ -92,7 +95,7 @@ func Open(c Config) (*Queue, error) {
 	q.ctx, q.cancel = context.WithCancel(context.Background())
 	q.fetch, q.enough = context.WithCancel(q.ctx)
 	var err error
-	if q.broker, err = dial(c, "coggo-server "+c.Name, c.Log, q.refreshMirrors); err != nil {
+	if q.broker, err = dial(c, "coggo-server "+c.Name, c.Log, q.reconnected); err != nil {
 		return nil, err
 	}
 	q.work.Go(q.begin)
@@ -139,11 +142,22 @@ func (q *Queue) prepare() error {
 	}
 	if q.config.Name != "" {
 		name := token(q.config.Name)
-		if _, err := q.broker.consumer(ctx, askedStream, name, askedPrefix+name+".>"); err != nil {
+		c, err := q.broker.consumer(ctx, askedStream, name, askedPrefix+name+".>")
+		if err != nil {
 			return err
 		}
+		q.silence = c.CachedInfo().Config.AckWait
 	}
 	return q.directory.follow(q.ctx, q.broker)
+}
+
+// reconnected makes up for what was missed while there was no broker.
+func (q *Queue) reconnected() {
+	q.work.Go(func() { q.sweep(false) })
+	select {
+	case q.back <- struct{}{}:
+	default:
+	}
 }
 
 // Failed receives why the broker can't carry a queue: it is too old, has no JetStream, or does not

@@ -55,6 +55,7 @@ func (q *Queue) Perform(watch func() context.Context, r prediction.Request, idem
 	case <-soon.C:
 	}
 	stop := context.AfterFunc(watch(), func() {
+		m.catchUp()
 		if leave() {
 			_ = q.Cancel(p, supervisor.ByDisconnect) // an error says that it has ended
 		}
@@ -155,7 +156,9 @@ func (s submission) publish(chosen bool) (*mirror, bool, error) {
 		return m, true, nil
 	}
 	m.drop()
-	s.q.broker.discard(s.ctx, a.payload)
+	if err == nil || answered(err) { // else it may be in the queue
+		s.q.broker.discard(s.ctx, a.payload)
+	}
 	if err != nil && !wrongSequence(err) {
 		return nil, false, s.q.unreachable(err)
 	}

@@ -53,6 +53,9 @@ type Worker struct {
 	taken   int             // of the slots, by a prediction or by a pull
 	changed chan struct{}   // closed when taken falls
 	late    bool            // the grace period is over: what fails now is handed back
+
+	asking   context.Context // of pulls; done when the broker has forgotten them
+	stopAsks context.CancelFunc
 }
 
 // NewWorker returns a worker that takes nothing before Start.
@@ -62,6 +65,7 @@ func NewWorker(c WorkerConfig) *Worker {
 		jobs: map[string]*job{}, changed: make(chan struct{}),
 	}
 	w.pulling, w.stopPull = context.WithCancel(c.Queue.ctx)
+	w.asking, w.stopAsks = context.WithCancel(w.pulling)
 	return w
 }
 
@@ -89,15 +93,24 @@ func (w *Worker) run() {
 	}
 	defer func() { _ = sub.Unsubscribe() }() // the connection may be closed
 	w.storeLeftovers()
-	beat, presence := time.NewTicker(heartbeat), time.NewTicker(presenceEvery)
+	beat, presence := time.NewTicker(heartbeat(w.q.silence)), time.NewTicker(presenceEvery)
 	defer beat.Stop()
 	defer presence.Stop()
-	for {
+	for last := time.Now(); ; {
 		select {
 		case <-w.ready:
 			w.offer()
 		case <-beat.C:
 			w.beat()
+			if now := time.Now(); now.Sub(last) < w.q.silence {
+				last = now
+				continue
+			}
+			last = time.Now()
+			w.q.work.Go(w.checkClaims) // this process did not run for so long that others have taken over
+		case <-w.q.back:
+			w.askAgain()
+			w.q.work.Go(w.checkClaims)
 		case <-presence.C:
 			w.announce(false)
 		case <-w.q.ctx.Done():
@@ -251,11 +264,14 @@ func (p *puller) next() *nats.Msg {
 		}
 		p.asked = time.Now()
 	}
+	p.w.mu.Lock()
+	asking := p.w.asking
+	p.w.mu.Unlock()
 	for {
-		ctx, cancel := context.WithTimeout(p.w.pulling, 2*pullBeat)
+		ctx, cancel := context.WithTimeout(asking, 2*pullBeat)
 		m, err := p.inbox.NextMsgWithContext(ctx)
 		cancel()
-		if err != nil { // the broker is silent, or the connection was closed, or the worker stops
+		if err != nil { // the broker is silent, or the connection was closed or made again, or the worker stops
 			p.close()
 			return nil
 		}
@@ -273,6 +289,15 @@ func (p *puller) next() *nats.Msg {
 			return nil
 		}
 	}
+}
+
+// askAgain lets all pulls begin anew: a broker that was started again has forgotten them, and a
+// worker would wait for its heartbeats in vain.
+func (w *Worker) askAgain() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stopAsks()
+	w.asking, w.stopAsks = context.WithCancel(w.pulling)
 }
 
 // close withdraws the request: the broker sends nothing to an inbox that nobody reads.

@@ -1,0 +1,307 @@
+"""What clients see when a part of a queue fails: each row of the table in docs/queue.md."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import time
+
+import pytest
+
+from faults_models import ASYNC
+from nats_client import Nats
+from waiting import until
+
+#: Waits for a file, and says which process of the server ran it.
+MODEL = """
+import os, pathlib, time
+SERVER = os.getppid()
+class Predictor:
+    def predict(self, gate: str = "", begun: str = "", poison: bool = False, name: str = "") -> str:
+        if begun:
+            with open(begun, "a") as file:
+                file.write(f"{SERVER}\\n")
+        if poison:
+            os.kill(SERVER, 9)
+        while gate and not pathlib.Path(gate).exists():
+            time.sleep(0.01)
+        return name or str(SERVER)
+"""
+
+#: More than fits into a message: it lies in the object store.
+LARGE = "x" * 600_000
+
+#: How long a worker may be silent in these tests. The default of 10 s is for networks.
+SILENCE = 1.5
+
+
+@pytest.fixture
+def quick(start_fleet):
+    """A fleet without processes, whose broker gives a message of ``test/quick`` to another worker
+    soon.
+    """
+    fleet = start_fleet()
+    quicken(fleet.broker.url)
+    return fleet
+
+
+def quicken(url):
+    """Make the stream and the consumer as a server would, but with a short AckWait."""
+    nats = Nats(url)
+    nats.api(
+        "STREAM.CREATE.COGGO_Q",
+        name="COGGO_Q",
+        subjects=["coggo.q.>"],
+        retention="workqueue",
+        storage="file",
+        discard="new",
+    )
+    config = {
+        "durable_name": "test%2Fquick",
+        "filter_subject": "coggo.q.test%2Fquick.>",
+        "ack_policy": "explicit",
+        "deliver_policy": "all",
+        "ack_wait": int(SILENCE * 1e9),
+        "max_deliver": -1,
+        "max_ack_pending": -1,
+        "max_waiting": 512,
+    }
+    nats.api(
+        "CONSUMER.CREATE.COGGO_Q.test%2Fquick.coggo.q.test%2Fquick.>",
+        stream_name="COGGO_Q",
+        config=config,
+        action="create",
+    )
+    nats.close()
+
+
+def serve(fleet, *flags, workers=2, gateways=1):
+    return fleet.serve(MODEL, *flags, workers=workers, gateways=gateways, name="test/quick")
+
+
+class Gate:
+    """A file that the model waits for, and one that it notes its runs in."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.input = {"gate": str(directory / "gate"), "begun": str(directory / "begun")}
+
+    def runs(self):
+        """The servers that have begun to run it, in order."""
+        try:
+            return [int(line) for line in (self.directory / "begun").read_text().split()]
+        except FileNotFoundError:
+            return []
+
+    def wait(self, count=1):
+        return until(f"it runs {count} times", lambda: len(self.runs()) >= count and self.runs())
+
+    def open(self):
+        (self.directory / "gate").touch()
+
+
+@pytest.fixture
+def gate(tmp_path):
+    return Gate(tmp_path)
+
+
+def of(fleet, pid):
+    """The worker with this process."""
+    return next(worker for worker in fleet.workers if worker.process.pid == pid)
+
+
+def put(server, id, input, **headers):
+    return server.ask("PUT", f"/predictions/{id}", {"input": input}, **headers)
+
+
+def put_async(server, id, input):
+    answer = put(server, id, input, **ASYNC)
+    assert answer.status == 202, answer
+    return answer
+
+
+def test_what_a_killed_worker_had_runs_elsewhere(quick, gate):
+    gateway = serve(quick).gateways[0]
+    put_async(gateway, "a", gate.input)
+    first = gate.wait()[0]
+    of(quick, first).kill()
+    second = gate.wait(2)[1]
+    gate.open()
+    assert second != first
+    assert gateway.ended("a")["output"] == str(second)
+
+
+def test_with_recover_fail_what_a_killed_worker_had_fails(quick, gate):
+    gateway = serve(quick, "--recover", "fail").gateways[0]
+    put_async(gateway, "a", gate.input)
+    of(quick, gate.wait()[0]).kill()
+    ended = gateway.ended("a")
+    assert (ended["status"], ended["error"]) == (
+        "failed",
+        "the worker was lost before the prediction ended",
+    )
+    assert len(gate.runs()) == 1
+
+
+def test_poison_fails_after_so_many_lost_workers(quick, gate):
+    gateway = serve(quick, "--max-attempts", "2", workers=3).gateways[0]
+    put_async(gateway, "a", {**gate.input, "poison": True})
+    ended = gateway.ended("a", 20)
+    assert (ended["status"], ended["error"]) == (
+        "failed",
+        "the worker was lost 2 times while this ran",
+    )
+    assert len(set(gate.runs())) == 2
+    assert gateway.predict({"name": "next"}).json["output"] == "next"
+
+
+def stop(fleet, server):
+    """Stop a worker and its runner; continue both with the function that is returned."""
+    pids = [server.process.pid, server.runner()]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    return lambda: [os.kill(pid, signal.SIGCONT) for pid in pids]
+
+
+def counter(server, name):
+    lines = server.get("/metrics").body.decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
+
+
+@pytest.mark.parametrize("size", [10, 600_000])
+def test_a_worker_that_was_stopped_does_not_overwrite_the_end_of_another_one(start_fleet, size):
+    """Ends of 600,000 bytes lie in the object store."""
+    fleet = start_fleet()
+    quicken(fleet.broker.url)
+    source = MODEL.replace("return name or", f"return {size} * 'x' +")
+    directory = fleet.worker(source, name="test/quick").process.args[-1]
+    fleet.worker(source, name="test/quick")
+    gateway = fleet.gateway("--name", "test/quick")
+
+    gate = Gate(pathlib.Path(directory))
+    put_async(gateway, "a", gate.input)
+    first = of(fleet, gate.wait()[0])
+    proceed = stop(fleet, first)
+    second = gate.wait(2)[1]
+    gate.open()
+    end = gateway.ended("a")
+    assert end["output"].endswith(f"x{second}") and len(end["output"]) > size
+    proceed()
+    until("its end was refused", lambda: counter(first, "coggo_queue_fenced_total") == 1)
+    assert gateway.get("/predictions/a").json == end
+    assert fleet.gateway("--name", "test/quick").get("/predictions/a").json == end
+
+
+def test_a_worker_that_was_stopped_cancels_what_another_one_has_taken_over(quick, gate):
+    gateway = serve(quick).gateways[0]
+    put_async(gateway, "a", gate.input)
+    first = of(quick, gate.wait()[0])
+    proceed = stop(quick, first)
+    gate.wait(2)
+    proceed()
+    until("its run is canceled", lambda: counter(first, "coggo_queue_fenced_total") == 1)
+    gate.open()
+    assert gateway.ended("a")["status"] == "succeeded"
+
+
+def test_a_message_that_lay_in_a_stopped_worker_does_not_replace_a_later_run(quick):
+    serve(quick, gateways=2)
+    gateway = quick.gateways[0]
+    stopped = quick.workers[0]
+    proceed = stop(quick, stopped)
+    for n in range(4):  # one of them goes to the stopped worker, which waits for one
+        put_async(gateway, f"p{n}", {"name": "first"})
+    for n in range(4):
+        assert gateway.ended(f"p{n}")["output"] == "first"
+    for n in range(4):
+        assert put(gateway, f"p{n}", {"name": "later"}).json["output"] == "later"
+    proceed()
+    quick.workers[1].kill()
+    pid = stopped.process.pid
+    assert put(gateway, "next", {}).json["output"] == str(pid), "it has a free slot again"
+    stopped.close()  # which waits until all that it has is stored
+    for n in range(4):
+        for server in quick.gateways:
+            assert server.get(f"/predictions/p{n}").json["output"] == "later"
+
+
+class Left:
+    """A client that waits for a PUT, and goes away."""
+
+    def __init__(self, server, id, input):
+        body = json.dumps({"input": input}).encode()
+        head = f"PUT /predictions/{id} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        self._socket = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+        self._socket.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+
+    def leave(self):
+        self._socket.close()
+
+
+@pytest.fixture
+def idle(quick):
+    """A gateway of a queue whose only worker has gone: all predictions wait."""
+    serve(quick, workers=1)
+    quick.workers[0].close()
+    return quick.gateways[0]
+
+
+def waiting(gateway, count):
+    until(f"{count} wait", lambda: gateway.health()["queue"]["waiting"] == count)
+
+
+def test_a_waiting_prediction_that_was_canceled_with_its_client_is_not_the_answer_to_another_put(
+    idle,
+):
+    client = Left(idle, "a", {"name": "x"})
+    waiting(idle, 1)
+    client.leave()
+    waiting(idle, 0)
+    assert idle.get("/predictions/a").json["status"] == "canceled"
+    assert put_async(idle, "a", {"name": "x"}).json["status"] == "starting"
+
+
+def test_a_large_prediction_that_was_canceled_can_be_read(idle):
+    put_async(idle, "a", {"name": LARGE})
+    assert idle.ask("POST", "/predictions/a/cancel").status == 200
+    end = idle.get("/predictions/a").json
+    assert (end["status"], end["output"], end["input"]) == ("canceled", None, {"name": LARGE})
+
+
+def test_a_put_elsewhere_keeps_what_a_stopped_gateway_would_cancel(quick, gate):
+    serve(quick, gateways=2)
+    stopped, other = quick.gateways
+    clients = [Left(stopped, id, gate.input) for id in ("kept", "left")]
+    gate.wait(2)
+    proceed = stop_one(stopped)
+    for client in clients:
+        client.leave()
+    assert put(other, "kept", gate.input).status == 202
+    time.sleep(1.5)  # so that the gateway looks after its clients as soon as it continues
+    proceed()
+    assert other.ended("left")["status"] == "canceled"
+    gate.open()
+    assert other.ended("kept")["status"] == "succeeded"
+
+
+def stop_one(server):
+    os.kill(server.process.pid, signal.SIGSTOP)
+    return lambda: os.kill(server.process.pid, signal.SIGCONT)
+
+
+def test_workers_ask_for_work_as_soon_as_the_broker_is_back(quick):
+    serve(quick)
+    quick.broker.kill()
+    quick.broker.start()
+
+    def asking():
+        nats = Nats(quick.broker.url)
+        try:
+            return nats.api("CONSUMER.INFO.COGGO_Q.test%2Fquick")["num_waiting"]
+        finally:
+            nats.close()
+
+    until("both ask", lambda: asking() == 2, 8)
