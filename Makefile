@@ -17,7 +17,7 @@ COVER_TESTS ?= tests/http tests/faults
 # Of the tests of test-race and cover, this many run at once.
 JOBS    ?= 4
 
-.PHONY: audit fuzz bench bench-quick bench-batching build run run-queue test test-race test-queue cover release-check test-browser test-openapi test-dist dist docs lint fmt compat clean chaos kills soak
+.PHONY: audit fuzz bench bench-quick bench-batching build run run-queue test test-race test-queue cover release-check test-browser test-openapi test-dist dist docs lint fmt compat clean chaos chaos-queue kills soak
 .DELETE_ON_ERROR:
 
 build: bin/coggo-server bin/.bytecode
@@ -116,6 +116,11 @@ test-dist: build $(VENV)/.tests $(VENV)/.dist $(VENV)/.audit
 # prints alone.
 chaos: build $(VENV)/.tests
 	PYTHONPATH=tests $(PY) tests/faults_load.py chaos 180
+
+# Many servers on one queue, while they and the broker are killed and stopped; then the same with a broker of three nodes.
+# One of them, and fewer predictions: tests/faults_queue.py 1000 --nodes 3 --seed 7
+chaos-queue: build $(VENV)/.tests
+	PYTHONPATH=tests $(PY) tests/faults_queue.py 10000
 
 kills: build $(VENV)/.tests
 	PYTHONPATH=tests $(PY) tests/faults_load.py kills 1000

@@ -158,12 +158,21 @@ def test_poison_fails_after_so_many_lost_workers(quick, gate):
     assert gateway.predict({"name": "next"}).json["output"] == "next"
 
 
-def stop(fleet, server):
-    """Stop a worker and its runner; continue both with the function that is returned."""
-    pids = [server.process.pid, server.runner()]
+def stop(*pids):
+    """Stop processes; the function that is returned continues them."""
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
+        until("all its threads have stopped", lambda pid=pid: stopped_threads(pid))
     return lambda: [os.kill(pid, signal.SIGCONT) for pid in pids]
+
+
+def stopped_threads(pid):
+    threads = pathlib.Path(f"/proc/{pid}/task").glob("*/stat")
+    return all(thread.read_text().rpartition(")")[2].split()[0] == "T" for thread in threads)
+
+
+def stop_worker(server):
+    return stop(server.process.pid, server.runner())
 
 
 def counter(server, name):
@@ -184,7 +193,7 @@ def test_a_worker_that_was_stopped_does_not_overwrite_the_end_of_another_one(sta
     gate = Gate(pathlib.Path(directory))
     put_async(gateway, "a", gate.input)
     first = of(fleet, gate.wait()[0])
-    proceed = stop(fleet, first)
+    proceed = stop_worker(first)
     second = gate.wait(2)[1]
     gate.open()
     end = gateway.ended("a")
@@ -199,7 +208,7 @@ def test_a_worker_that_was_stopped_cancels_what_another_one_has_taken_over(quick
     gateway = serve(quick).gateways[0]
     put_async(gateway, "a", gate.input)
     first = of(quick, gate.wait()[0])
-    proceed = stop(quick, first)
+    proceed = stop_worker(first)
     gate.wait(2)
     proceed()
     until("its run is canceled", lambda: counter(first, "coggo_queue_fenced_total") == 1)
@@ -211,7 +220,7 @@ def test_a_message_that_lay_in_a_stopped_worker_does_not_replace_a_later_run(qui
     serve(quick, gateways=2)
     gateway = quick.gateways[0]
     stopped = quick.workers[0]
-    proceed = stop(quick, stopped)
+    proceed = stop_worker(stopped)
     for n in range(4):  # one of them goes to the stopped worker, which waits for one
         put_async(gateway, f"p{n}", {"name": "first"})
     for n in range(4):
@@ -267,7 +276,7 @@ def test_a_waiting_prediction_that_was_canceled_with_its_client_is_not_the_answe
 def test_a_large_prediction_that_was_canceled_can_be_read(idle):
     put_async(idle, "a", {"name": LARGE})
     assert idle.ask("POST", "/predictions/a/cancel").status == 200
-    end = idle.get("/predictions/a").json
+    end = idle.ended("a")
     assert (end["status"], end["output"], end["input"]) == ("canceled", None, {"name": LARGE})
 
 
@@ -276,7 +285,7 @@ def test_a_put_elsewhere_keeps_what_a_stopped_gateway_would_cancel(quick, gate):
     stopped, other = quick.gateways
     clients = [Left(stopped, id, gate.input) for id in ("kept", "left")]
     gate.wait(2)
-    proceed = stop_one(stopped)
+    proceed = stop(stopped.process.pid)
     for client in clients:
         client.leave()
     assert put(other, "kept", gate.input).status == 202
@@ -285,11 +294,6 @@ def test_a_put_elsewhere_keeps_what_a_stopped_gateway_would_cancel(quick, gate):
     assert other.ended("left")["status"] == "canceled"
     gate.open()
     assert other.ended("kept")["status"] == "succeeded"
-
-
-def stop_one(server):
-    os.kill(server.process.pid, signal.SIGSTOP)
-    return lambda: os.kill(server.process.pid, signal.SIGCONT)
 
 
 def test_workers_ask_for_work_as_soon_as_the_broker_is_back(quick):
