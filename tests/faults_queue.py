@@ -234,7 +234,7 @@ class Chaos:
             others = [f"nats://127.0.0.1:{port}" for port in self._routes]
             flags += ["--cluster_name", "chaos", "--cluster", others[number]]
             flags += ["--routes", ",".join(others)]
-        return lambda _: Broker(directory, flags)
+        return lambda _: Broker(directory, flags=flags)
 
     def _shared(self) -> list[str]:
         urls = ",".join(member.process.url for member in self.brokers)

@@ -26,11 +26,18 @@ class Broker:
     again.
     """
 
-    def __init__(self, directory: pathlib.Path, jetstream: bool = True, password: str = "") -> None:
+    def __init__(
+        self,
+        directory: pathlib.Path,
+        jetstream: bool = True,
+        password: str = "",
+        flags: Sequence[str] = (),
+    ) -> None:
         assert NATS_SERVER.exists(), f"{NATS_SERVER} is missing: run make .venv/.tests"
         self.directory = directory
         self._flags = ["-js", "-sd", str(directory / "store")] if jetstream else []
         self._flags += ["--user", "coggo", "--pass", password] if password else []
+        self._flags += flags
         self._user = f"coggo:{password}@" if password else ""
         self._log = tempfile.TemporaryFile()
         self._port = "-1"  # any free one
