@@ -25,6 +25,11 @@ os.environ.pop("PYTHONUNBUFFERED", None)
 BINARY = pathlib.Path(os.environ.get("COGGO_SERVER") or ROOT / "bin" / "coggo-server")
 
 
+#: For a test with a bound for the memory of the server.
+measures_memory = pytest.mark.no_race(
+    reason="the race detector takes several times the memory of the server"
+)
+
 #: The slowest test files, in this order. scripts/test gives each worker a file at a time, so these
 #: begin first: otherwise one of them would still run after all other workers have finished.
 LONGEST = (

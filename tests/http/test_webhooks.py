@@ -13,6 +13,7 @@ import time
 import pytest
 from standardwebhooks import Webhook
 
+from conftest import measures_memory
 from http_harness import Receiver, Reply
 from model_sources import model_source
 from waiting import until
@@ -385,6 +386,7 @@ def test_a_receiver_that_is_down_costs_no_memory(start):
     server.close_in_a_hurry()
 
 
+@measures_memory
 @pytest.mark.parametrize("durable", [False, True])
 def test_webhooks_for_a_hanging_receiver_are_not_in_memory(start, receiver, tmp_path, durable):
     flags = ["--working-dir", str(tmp_path / "dir")] if durable else []
