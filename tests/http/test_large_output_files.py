@@ -119,7 +119,7 @@ def test_a_large_file_is_never_in_memory_on_any_path(start, receiver, tmp_path, 
     assert data_of(output[0] if how == "yielded" else output)[0] == large_contents(64)
     if how == "yielded":
         with Stream(server.port, "GET", "/predictions/it/stream") as stream:
-            assert data_of([e for e in stream if e.name == "output"][0].data["chunk"])[
+            assert data_of(next(e for e in stream if e.name == "output").data["chunk"])[
                 0
             ] == large_contents(64)
         assert (

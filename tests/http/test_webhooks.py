@@ -251,7 +251,7 @@ def test_partial_events_are_not_retried(server, receiver):
 
 def test_a_receiver_that_hangs_delays_nothing(server, receiver):
     release = threading.Event()
-    receiver.answer = lambda n: 200 if release.wait(30) else 200
+    receiver.answer = lambda n: (release.wait(30), 200)[1]
     for n in range(5):
         assert server.predict({}, webhook=receiver.url, id=f"hang{n}").json["status"] == "succeeded"
         assert server.health()["status"] == "READY"
@@ -436,7 +436,7 @@ def test_a_prediction_that_runs_at_shutdown_sends_its_webhook(start, receiver):
 
 def test_a_receiver_that_hangs_does_not_delay_a_second_signal(start, receiver):
     release = threading.Event()
-    receiver.answer = lambda n: 200 if release.wait(60) else 200
+    receiver.answer = lambda n: (release.wait(60), 200)[1]
     server = start(MODEL, "--runner-shutdown-grace-period", "1")
     server.predict({}, webhook=receiver.url)
     receiver.wait(1)
