@@ -52,7 +52,7 @@ test-race: build $(VENV)/.tests
 	CGO_ENABLED=1 $(GO) build -race -ldflags "-X main.version=$(VERSION)" -o bin/coggo-server-race ./cmd/coggo-server
 	rm -f bin/race.*
 	COGGO_SERVER=$(CURDIR)/bin/coggo-server-race GORACE="log_path=$(CURDIR)/bin/race halt_on_error=1 exitcode=66" \
-		$(PY) -m pytest -q -n $(JOBS) --dist loadfile -m "not timed" $(RACE_TESTS); status=$$?; \
+		$(PY) -m pytest -q -n $(JOBS) --dist loadfile -m "not timed and not no_race" $(RACE_TESTS); status=$$?; \
 		! cat bin/race.* 2>/dev/null && exit $$status
 
 # The tests of a shared queue, and those of HTTP once more with a gateway and two workers in place of

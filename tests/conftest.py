@@ -29,6 +29,11 @@ BINARY = pathlib.Path(os.environ.get("COGGO_SERVER") or ROOT / "bin" / "coggo-se
 #: Whether the tests of HTTP run through a gateway with workers in place of one server.
 THROUGH_A_QUEUE = os.environ.get("COGGO_TEST_QUEUE") == "1"
 
+#: For a test with a bound for the memory of the server.
+measures_memory = pytest.mark.no_race(
+    reason="the race detector takes several times the memory of the server"
+)
+
 #: The slowest test files, in this order. scripts/test gives each worker a file at a time, so these
 #: begin first: otherwise one of them would still run after all other workers have finished.
 LONGEST = (
@@ -58,10 +63,14 @@ LONGEST = (
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first; the order within a file stays. Through a queue some tests are
-    left out.
+    left out. A test that the race detector does not see says why.
     """
     if THROUGH_A_QUEUE:
         items[:] = [item for item in items if not listed(LEFT_OUT, node_below_tests(item))]
+    for item in items:
+        for mark in item.iter_markers("no_race"):
+            if not mark.kwargs.get("reason"):
+                raise pytest.UsageError(f"{item.nodeid}: no_race needs a reason")
     order = {ROOT / "tests" / name: n for n, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path, len(order)))
 

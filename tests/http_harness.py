@@ -81,7 +81,7 @@ class Server:
     ) -> None:
         assert binary.exists(), f"{binary} is missing: run make build"
         self.expect_exit = expect_exit
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the server
         if not command:
             refs = [] if (model_dir / "cog.yaml").exists() else ["--predict", predict]
             command = [

@@ -15,11 +15,11 @@ func (c *Serving) listen() (net.Listener, error) {
 	}
 	host := fmt.Sprintf("host %s (%s)", c.Host, c.HostFrom)
 	port := fmt.Sprintf("port %s (%s)", c.Port, c.PortFrom)
-	switch reason := reasonOf(err); reason {
-	case syscall.EADDRINUSE:
+	switch reason := reasonOf(err); {
+	case errors.Is(reason, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("%s: %w; stop the program that has it, "+
 			"or choose another with --port or PORT (0 picks a free one)", port, reason)
-	case syscall.EACCES:
+	case errors.Is(reason, syscall.EACCES):
 		return nil, fmt.Errorf("%s: %w; without root's rights choose one from 1024 up, "+
 			"with --port or PORT", port, reason)
 	default:

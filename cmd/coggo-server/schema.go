@@ -23,7 +23,7 @@ func (c *schemaCommand) Run(status *int) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(work)
+	defer func() { _ = os.RemoveAll(work) }() // on the way out, with nobody to report to
 	path, err := host.PythonPath(c.Python, work)
 	if err != nil {
 		return err

@@ -24,8 +24,8 @@ LOOK_OF_LAYER = [0, 0, 1, 1, 1, 2, 2, 2]
 
 
 def place_bias():
-    """What is added to the attention for each distance: look, distance, head. The last entry is for
-    what is not there yet.
+    """Return what is added to the attention for each distance: look, distance, head. The last entry
+    is for what is not there yet.
     """
     distance = np.arange(WINDOW + 1)[:, None]
     biases = [-sharpness * np.abs(distance - np.array(reach)) for reach, sharpness in LOOKS]
@@ -144,7 +144,7 @@ def normal(x):
 
 
 def sample(logits, temperatures, chances):
-    """The next token of each row; ``chances`` are numbers from 0 to 1, one for each row.
+    """Return the next token of each row; ``chances`` are numbers from 0 to 1, one for each row.
     Temperature 0 takes the likeliest.
     """
     cold = temperatures <= 0

@@ -10,10 +10,10 @@ os.environ.setdefault(
     "OPENBLAS_NUM_THREADS", "1"
 )  # the matrices are small, and the server needs a core too
 
-from engine import Engine  # noqa: E402
-from model import Transformer  # noqa: E402
+from engine import Engine
+from model import Transformer
 
-from cog import AsyncConcatenateIterator, BasePredictor, Input, concurrent, streaming  # noqa: E402
+from cog import AsyncConcatenateIterator, BasePredictor, Input, concurrent, streaming
 
 ROWS = 64
 
@@ -38,7 +38,7 @@ class Predictor(BasePredictor):
         ),
         seed: int = Input(description="The same seed gives the same text", default=0, ge=0),
     ) -> AsyncConcatenateIterator[str]:
-        """The text of the transformer, letter by letter."""
+        """Yield the text of the transformer, letter by letter."""
         async for token in self.engine.generate(
             self.model.encode(prompt), max_tokens, temperature, seed
         ):

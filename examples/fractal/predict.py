@@ -66,7 +66,7 @@ def colour(step: int, limit: int, palette: list) -> bytes:
 
 
 def png(width: int, height: int, rows: bytes) -> bytes:
-    """A PNG file of 8-bit RGB rows, each led by its filter byte."""
+    """Return a PNG file of 8-bit RGB rows, each led by its filter byte."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return (

@@ -118,7 +118,7 @@ func (c *conn) Write(p []byte) (int, error) {
 			return len(p), c.writeOwnError(status)
 		}
 	}
-	defer c.SetWriteDeadline(time.Time{})
+	defer func() { _ = c.SetWriteDeadline(time.Time{}) }() // fails only if the connection is closed
 	written, queued, waited := 0, 0, false
 	for {
 		if err := c.SetWriteDeadline(time.Now().Add(c.listener.StreamTimeout / 2)); err != nil {

@@ -88,6 +88,41 @@ type Lease struct {
 	Queued time.Time `json:"-"` // when the broker stored the request
 }
 
+// field reads one member of a body into the request. It is here so that an option has one file.
+func (e *envelope) field(key string, value json.RawMessage) {
+	r := e.request
+	switch key {
+	case "input":
+		if value[0] != '{' {
+			e.bad("dict_type", "must be an object", key)
+			return
+		}
+		r.Input = value
+	case "id":
+		if id, ok := e.text(key, value); ok {
+			if msg := badID(id); msg != "" {
+				e.bad("value_error", msg, key)
+			}
+			r.ID = id
+		}
+	case "webhook":
+		r.Webhook = e.url(key, value)
+	case "output_file_prefix":
+		r.OutputPrefix = e.url(key, value)
+	case "webhook_events_filter":
+		e.events(key, value)
+	case "context":
+		e.context(key, value)
+	case "created_at":
+		e.created(key, value)
+	case "version", "model", "stream", "webhook_completed": // members of Replicate's API
+	default:
+		if len(e.strays) < maxStrays {
+			e.strays = append(e.strays, key)
+		}
+	}
+}
+
 // WantsWebhook reports whether the webhook receiver subscribes to event.
 func (r Request) WantsWebhook(event WebhookEvent) bool {
 	return r.Webhook != "" && (r.WebhookEvents == nil || slices.Contains(r.WebhookEvents, event))

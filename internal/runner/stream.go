@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"errors"
 	"math"
 	"os"
 	"sync"
@@ -29,7 +30,7 @@ func (r *reader) take(fd, most int) (ended bool) {
 	for most > 0 {
 		n, err := r.step(fd)
 		if n <= 0 {
-			return err != syscall.EAGAIN
+			return !errors.Is(err, syscall.EAGAIN)
 		}
 		most -= n
 	}

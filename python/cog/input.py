@@ -56,7 +56,7 @@ class FieldInfo:
 
     __dataclass_fields__ = _DataclassFields()
 
-    __slots__ = (
+    __slots__ = (  # noqa: RUF023 - in the order of the arguments
         "default",
         "default_factory",
         "description",

@@ -117,8 +117,8 @@ class URLPath(Path):
             "convert",
             "unlink",
             "validate",
+            *("_fileobj", "_local", "_lock", "_accept", "_format", "_mark", "_OF_URL"),
         )
-        + ("_fileobj", "_local", "_lock", "_accept", "_format", "_mark", "_OF_URL")
     )
 
     source: str

@@ -21,6 +21,7 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
+from conftest import measures_memory
 from http2_client import PREFACE, Http2, Raw
 from waiting import until
 
@@ -93,6 +94,7 @@ def test_a_connection_announces_its_limit_of_streams_and_keeps_it(server):
     works(server)
 
 
+@measures_memory
 @pytest.mark.parametrize("what", ["POST", "PUT", "GET", "events"])
 def test_streams_that_are_reset_at_once_do_not_delay_others(fresh, what):
     """Rapid reset: a stream that is reset at once does not count toward the limit of streams. The

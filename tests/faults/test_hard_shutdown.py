@@ -75,7 +75,7 @@ def test_the_end_after_the_grace_period_fits_into_eight_seconds(start, receiver,
     that reads nothing. There are 4 s more, because the machine may be busy.
     """
     release = threading.Event()
-    receiver.answer = lambda n: 200 if receivers == "answer" or release.wait(60) else 200
+    receiver.answer = lambda n: (receivers == "answer" or release.wait(60), 200)[1]
     server = start(SLOW_TO_TELL, "--runner-shutdown-grace-period", "1", "--runners", "2")
     until("both are ready", lambda: server.health()["concurrency"]["max"] == 2)
     with socket.create_connection(("127.0.0.1", server.port)) as client:

@@ -9,12 +9,14 @@ import threading
 
 import pytest
 
+from conftest import measures_memory
 from faults_memory import BODIES, LOADS, MIB, one_body, send
 from waiting import until
 
 PAGE = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "reliability.md").read_text()
 
 
+@measures_memory
 @pytest.mark.parametrize(
     "load", LOADS[1:], ids=lambda load: load.name
 )  # the next test measures the first one
@@ -23,6 +25,7 @@ def test_the_memory_of_the_server_is_bounded(start, load):
     assert row.rss <= load.bound(row.sent), load.line(row)
 
 
+@measures_memory
 @pytest.mark.parametrize("shape", BODIES)
 def test_a_body_takes_a_small_multiple_of_its_size(start, shape):
     row = one_body(start, shape, LOADS[0].small)

@@ -230,6 +230,7 @@ def nobody(public) -> dict[str, object]:
     return {"model_dir": public / "model", "env": env, "python": python}
 
 
+@pytest.mark.no_race(reason="Go cannot set no_new_privs for all threads of a build with cgo")
 def test_the_model_runs_as_another_user(start, public):
     """Root can do this; for any other user the error says that it needs root."""
     (public / "model" / "predict.py").write_text(MODEL)

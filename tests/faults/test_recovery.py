@@ -35,6 +35,7 @@ def idle_files(where):
 BARE = ["lock", "logs", "openapi.json", "setup-result.json"]
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("action", ["", "child,session,daemon", "stubborn,child", "gil"])
 def test_a_killed_server_leaves_no_process(start, action):
     hold = "ctypes.PyDLL(None).sleep(600)" if action == "gil" else "None"

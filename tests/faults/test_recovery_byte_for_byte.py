@@ -135,7 +135,7 @@ def test_a_put_that_was_in_flight_fails_or_runs_once_more(serve, tmp_path, what,
     first.ask(
         "PUT", "/predictions/it", f'{{"input": {input}}}', Content_Type="application/json", **ASYNC
     )
-    until("it runs", lambda: (tmp_path / "runs").exists())
+    until("it runs", lambda: (tmp_path / "runs").exists() and runs(first))
     first.kill()
     gate.touch()
     second = serve("--recover", recover, ready=False)

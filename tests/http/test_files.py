@@ -16,6 +16,7 @@ import threading
 
 import pytest
 
+from conftest import measures_memory
 from http_harness import Reply
 from model_sources import model_source
 from waiting import until
@@ -329,6 +330,7 @@ class Predictor(BasePredictor):
     assert asset.exists()
 
 
+@measures_memory
 def test_a_large_data_url_is_in_memory_once(start):
     server = start(MODEL)
     server.predict({"one": "data:,x"})

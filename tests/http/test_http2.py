@@ -202,7 +202,8 @@ def test_a_body_that_is_too_large_is_refused_while_it_arrives(client):
     client.body(stream, b'{"x": "' + b"a" * (20 << 20), end=False)
     client.until(lambda: stream.body)
     assert stream.status == 413 and json.loads(stream.body)["error"]
-    client.reset(stream)
+    if stream.reset is None:  # the server resets it too, because it does not want the rest
+        client.reset(stream)
     assert client.ask("GET", "/livez").status == 200, "the connection goes on"
 
 

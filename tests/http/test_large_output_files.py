@@ -6,6 +6,7 @@ import pathlib
 
 import pytest
 
+from conftest import measures_memory
 from http_events import Stream
 from http_harness import data_of
 from model_sources import model_source
@@ -98,6 +99,7 @@ def test_a_large_file_outlives_the_server(start, tmp_path):
 YIELDED = model_source("http/output_files_yielded")
 
 
+@measures_memory
 @pytest.mark.parametrize("how", ["yielded", "webhook", "kept", "recovered"])
 def test_a_large_file_is_never_in_memory_on_any_path(start, receiver, tmp_path, how):
     flags = ["--working-dir", str(tmp_path / "dir")] if how in ("kept", "recovered") else []
@@ -117,7 +119,7 @@ def test_a_large_file_is_never_in_memory_on_any_path(start, receiver, tmp_path, 
     assert data_of(output[0] if how == "yielded" else output)[0] == large_contents(64)
     if how == "yielded":
         with Stream(server.port, "GET", "/predictions/it/stream") as stream:
-            assert data_of([e for e in stream if e.name == "output"][0].data["chunk"])[
+            assert data_of(next(e for e in stream if e.name == "output").data["chunk"])[
                 0
             ] == large_contents(64)
         assert (

@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from conftest import measures_memory
 from faults_memory import SHAPES
 from model_sources import model_source
 
@@ -75,6 +76,7 @@ def members(count: int) -> str:
     return ",".join(f'"{n:x}": 1' for n in range(count))
 
 
+@measures_memory
 @pytest.mark.parametrize(
     ("body", "loc", "bound"),
     [
@@ -203,6 +205,7 @@ def test_a_very_large_history_capacity_means_no_limit(start, capacity):
     assert server.predict({"times": 5000}).json["status"] == "succeeded"
 
 
+@measures_memory
 @pytest.mark.parametrize("path", ["/predictions", "/v1/predictions"])
 def test_a_list_copies_only_what_it_shows(start, path):
     server = start(MODEL.replace('"done"', "name * 300_000"))

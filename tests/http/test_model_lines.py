@@ -148,7 +148,7 @@ def test_several_runners_are_distinguishable(start):
     until(
         "both", lambda: {x["runner"] for x in lines(server) if x["msg"] == "from setup"} == {0, 1}
     )
-    assert [x["runner"] for x in lines(server) if x.get("id") == "it"][0] in (0, 1)
+    assert next(x["runner"] for x in lines(server) if x.get("id") == "it") in (0, 1)
 
 
 def test_the_logs_of_a_prediction_are_complete(server):

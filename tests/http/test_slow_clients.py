@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from conftest import measures_memory
 from http_events import Stream
 from http_harness import asking, hung_up_on
 from waiting import until
@@ -168,6 +169,7 @@ class Predictor(BasePredictor):
 """
 
 
+@measures_memory
 @pytest.mark.parametrize("what", [{"lines": 120_000}, {"size": 12 << 20}], ids=["logs", "output"])
 def test_an_unread_answer_is_held_once_and_given_up(start, what):
     server = start(LARGE, "--stream-timeout", "2s")

@@ -271,7 +271,7 @@ def test_a_reader_continues_after_its_last_event_id(server):
 def test_an_unknown_last_event_id_begins_at_the_start(server, last):
     server.ask("PUT", "/predictions/start", {"input": {"n": 1}})
     with join(server, "start", last) as s:
-        assert list(s)[0].name == "start"
+        assert next(iter(s)).name == "start"
 
 
 def test_head_does_not_wait_for_events(server, gate):

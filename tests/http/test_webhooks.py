@@ -13,6 +13,7 @@ import time
 import pytest
 from standardwebhooks import Webhook
 
+from conftest import measures_memory
 from http_harness import Receiver, Reply
 from model_sources import model_source
 from waiting import until
@@ -250,7 +251,7 @@ def test_partial_events_are_not_retried(server, receiver):
 
 def test_a_receiver_that_hangs_delays_nothing(server, receiver):
     release = threading.Event()
-    receiver.answer = lambda n: 200 if release.wait(30) else 200
+    receiver.answer = lambda n: (release.wait(30), 200)[1]
     for n in range(5):
         assert server.predict({}, webhook=receiver.url, id=f"hang{n}").json["status"] == "succeeded"
         assert server.health()["status"] == "READY"
@@ -385,6 +386,7 @@ def test_a_receiver_that_is_down_costs_no_memory(start):
     server.close_in_a_hurry()
 
 
+@measures_memory
 @pytest.mark.parametrize("durable", [False, True])
 def test_webhooks_for_a_hanging_receiver_are_not_in_memory(start, receiver, tmp_path, durable):
     flags = ["--working-dir", str(tmp_path / "dir")] if durable else []
@@ -434,7 +436,7 @@ def test_a_prediction_that_runs_at_shutdown_sends_its_webhook(start, receiver):
 
 def test_a_receiver_that_hangs_does_not_delay_a_second_signal(start, receiver):
     release = threading.Event()
-    receiver.answer = lambda n: 200 if release.wait(60) else 200
+    receiver.answer = lambda n: (release.wait(60), 200)[1]
     server = start(MODEL, "--runner-shutdown-grace-period", "1")
     server.predict({}, webhook=receiver.url)
     receiver.wait(1)

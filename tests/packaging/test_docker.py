@@ -38,9 +38,8 @@ def test_the_image_follows_the_practices_of_production_images():
         assert ":" in image and not image.endswith(":latest"), "the base image has a version"
     assert "COPY . ." not in STAGES[-1], "the sources stay in the first stage"
     assert int(instruction("USER")) > 0
-    assert (
-        STAGES[-1].index(f"USER {instruction('USER')}")
-        < [i for i, line in enumerate(STAGES[-1]) if line.startswith("ENTRYPOINT")][0]
+    assert STAGES[-1].index(f"USER {instruction('USER')}") < next(
+        i for i, line in enumerate(STAGES[-1]) if line.startswith("ENTRYPOINT")
     )
     assert instruction("STOPSIGNAL") == "SIGTERM"
     assert json.loads(instruction("ENTRYPOINT")) == ["coggo-server"], (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -153,6 +154,15 @@ def test_the_release_workflow_publishes_what_release_check_makes(dist):
     assert len(used) == 3
     for pattern in used:
         assert list(dist.glob(pattern.removeprefix("dist/"))), f"nothing makes {pattern}"
+
+
+def test_the_nightly_benchmark_is_kept():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/nightly.yml").read_text())
+    *_, bench, keep = workflow["jobs"]["bench"]["steps"]
+    assert bench["run"] == "make bench-quick"
+    written = re.search(r'flag\.String\("out", "(.+?)"', (ROOT / "bench/main.go").read_text())
+    assert written and keep["with"]["path"] == written[1]
+    assert keep["with"]["if-no-files-found"] == "error"
 
 
 def test_the_workflows_are_valid():

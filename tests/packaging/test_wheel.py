@@ -93,7 +93,7 @@ def test_another_interpreter_gets_the_cog_package_and_no_other_module(environmen
         "import importlib.util, sys\ndef predict() -> str:\n    return f'{sys.prefix} {importlib.util.find_spec(\"only_in_ours\")}'\n"
     )
     (model / "cog.yaml").write_text("predict: predict.py:predict\n")
-    other = Environment(tmp_path / "other", list(PYTHONS.values())[0])
+    other = Environment(tmp_path / "other", next(iter(PYTHONS.values())))
     done = environment.run(environment.server, "predict", model, "--python", other.python)
     assert (done.returncode, done.stdout) == (0, f"{other.directory} None\n"), done.stderr
 

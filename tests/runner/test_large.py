@@ -18,9 +18,9 @@ from runner.harness import ROOT
 
 sys.path.insert(0, str(ROOT / "python"))
 
-from cog.internal.wire import large  # noqa: E402
-from cog.internal.wire import spool as spool_module  # noqa: E402
-from cog.internal.wire.spool import LARGE_INPUT, Spool  # noqa: E402
+from cog.internal.wire import large
+from cog.internal.wire import spool as spool_module
+from cog.internal.wire.spool import LARGE_INPUT, Spool
 
 LONG = 70_000
 

@@ -18,8 +18,8 @@ from waiting import until
 
 sys.path.insert(0, str(ROOT / "python"))
 
-from cog.internal.runtime import sync_runner  # noqa: E402
-from cog.internal.wire.inotify import Watch, watch  # noqa: E402
+from cog.internal.runtime import sync_runner
+from cog.internal.wire.inotify import Watch, watch
 
 
 @pytest.mark.parametrize("watched", [False, True])

@@ -73,7 +73,7 @@ def test_a_string_that_is_not_json_is_a_value_error(text):
         got = decode(text)
     except (ValueError, RecursionError):
         return
-    assert got == want or (got != got and want != want)
+    assert got == want or (math.isnan(got) and math.isnan(want))
 
 
 @given(

@@ -18,7 +18,7 @@ class Predictor(BasePredictor):
         prompt: str,
         steps: int = Input(default=2, ge=1),
         file: Path = Input(default="a.txt"),
-        items: list = Input(default=[1]),  # noqa: B008
+        items: list = Input(default=[1]),
         made: list = Input(default_factory=list),
         mask: Optional[Path] = Input(description="May be left out."),  # noqa: UP045
         need: str = Input(description="Must be given."),

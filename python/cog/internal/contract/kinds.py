@@ -330,7 +330,7 @@ class FileKind(PathKind):
     """A file as an open binary file."""
 
     def __init__(self) -> None:
-        super().__init__(lambda path: open(path, "rb"))
+        super().__init__(lambda path: open(path, "rb"))  # noqa: SIM115 - the model closes it
 
     def default(self, value: Any) -> Any:
         if not isinstance(value, str) or not value or is_url(value):

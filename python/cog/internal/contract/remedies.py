@@ -122,7 +122,7 @@ def _remedy(error: BaseException, told: str) -> str:
 
 
 def _of_namesake(error: BaseException, told: str) -> str:
-    """A name that a module doesn't have, while a file of the model has the name of that module."""
+    """Remedy a name that a module lacks while a file of the model has the name of that module."""
     if not is_a(error, (ImportError, AttributeError)):
         return ""
     said = re.search(r"module '([\w.]+)' has no attribute", str(error))

@@ -66,7 +66,7 @@ def search_first(*directories: str) -> None:
 
 
 def namesake(name: str) -> str | None:
-    """The file of the model that has the name of a standard module, or of ``cog``."""
+    """Return the file of the model that has the name of a standard module, or of ``cog``."""
     if name != "cog" and name not in _standard():
         return None
     library = os.path.dirname(os.__file__)

@@ -53,8 +53,10 @@ def signature(function: Any) -> Signature:
         for i, n in enumerate(names[:count])
     ]
     keyword_defaults = function.__kwdefaults__ or {}
-    for name in names[count : count + code.co_kwonlyargcount]:
-        parameters.append(Parameter(name, keyword_defaults.get(name, UNSET)))
+    parameters += [
+        Parameter(name, keyword_defaults.get(name, UNSET))
+        for name in names[count : count + code.co_kwonlyargcount]
+    ]
     after = count + code.co_kwonlyargcount
     has_args = bool(code.co_flags & _VARARGS)
     kwargs = names[after + has_args] if code.co_flags & _VARKEYWORDS else ""
@@ -149,7 +151,7 @@ def is_async(function: Any) -> bool:
     function = getattr(function, "__func__", function)
     code = getattr(function, "__code__", None)
     if code is None:
-        call = getattr(type(function), "__call__", None)
+        call = getattr(type(function), "__call__", None)  # noqa: B004 - of the type alone
         return hasattr(call, "__code__") and is_async(call)
     return bool(code.co_flags & (_COROUTINE | _ASYNC_GENERATOR))
 
@@ -435,7 +437,7 @@ def _closure(function: Any) -> dict[str, Any]:
 
 
 def _annotations_of(target: Any) -> dict[str, Any]:
-    call = getattr(type(target), "__call__", None)
+    call = getattr(type(target), "__call__", None)  # noqa: B004 - of the type alone
     return raw(call) if hasattr(call, "__code__") else {}
 
 
