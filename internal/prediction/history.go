@@ -84,6 +84,12 @@ func (e Event) small() (d []byte) {
 // Chunk returns the item of a KindOutput.
 func (e Event) Chunk() Value { return Value{e.raw, e.inserts} }
 
+// Source is the stream of a KindLog.
+func (e Event) Source() string { return e.name }
+
+// Metric is that of a KindMetric.
+func (e Event) Metric() Metric { return *e.metric }
+
 // Text returns the text that a KindLog adds, as the model wrote it.
 func (e Event) Text() []byte { return e.raw }
 

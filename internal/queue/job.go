@@ -28,6 +28,7 @@ type job struct {
 	mu       sync.Mutex // guards the rest
 	run      *prediction.Prediction
 	canceled supervisor.Reason // before there was a run
+	sent     chan struct{}     // closed when all events are sent; nil if nobody follows the run
 }
 
 // cancel ends the run, now or as soon as there is one.
@@ -311,8 +312,11 @@ func (w *Worker) start(j *job) (*prediction.Prediction, error) {
 	}
 	j.mu.Lock()
 	j.run = p
-	canceled := j.canceled
+	canceled, sent := j.canceled, j.sent
 	j.mu.Unlock()
+	if sent != nil {
+		go w.send(j, p, sent)
+	}
 	if canceled != "" {
 		_ = w.Supervisor.Cancel(p, canceled) // an error says that it has ended
 	}
@@ -326,8 +330,11 @@ func (w *Worker) end(j *job, p *prediction.Prediction, err error) {
 		w.handBack(j, p != nil)
 		return
 	}
+	if p != nil {
+		j.awaitEvents()
+	}
 	next := j.claim
-	next.kind = ended
+	next.kind, next.streamed = ended, len(final.Items) > 0
 	for w.q.ctx.Err() == nil {
 		ctx, cancel := context.WithTimeout(w.q.ctx, time.Minute)
 		next.payload, err = w.q.broker.storeEnd(ctx, endObject(j.asked.run, j.claim.seq), final)
@@ -357,6 +364,27 @@ func (w *Worker) end(j *job, p *prediction.Prediction, err error) {
 	}
 	w.leave(j)
 }
+
+// awaitEvents returns when those who follow the run have been sent all of its events: the end comes
+// after them.
+func (j *job) awaitEvents() {
+	j.mu.Lock()
+	sent := j.sent
+	if sent == nil {
+		j.sent = closed // nobody begins to follow it now
+	}
+	j.mu.Unlock()
+	if sent != nil {
+		<-sent
+	}
+}
+
+// closed is a channel that is closed.
+var closed = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
 
 // fenced looks why an end was refused. It reports whether that is all: the end is stored, or
 // another worker has the run.

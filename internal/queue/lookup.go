@@ -22,6 +22,7 @@ func (q *Queue) Get(id string) (*prediction.Prediction, error) {
 	}
 	key := token(id)
 	if m := q.known(key); m != nil && m.prediction.Request.ID == id {
+		m.seen()
 		return m.prediction, nil
 	}
 	ctx, cancel := context.WithTimeout(q.ctx, patience)
@@ -39,6 +40,7 @@ func (q *Queue) Get(id string) (*prediction.Prediction, error) {
 			if err != nil {
 				return nil, err
 			}
+			m.seen()
 			return m.prediction, nil
 		}
 		if p, err := q.queued(ctx, key, s); p != nil || err != nil {

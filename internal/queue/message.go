@@ -43,14 +43,15 @@ const (
 // fencing token of the claim.
 type state struct {
 	place
-	seq     uint64 // 0: there is no state yet
-	kind    stateKind
-	run     string
-	owner   string
-	attempt int
-	cancel  string // the reason of a cancel; empty if nobody has canceled it
-	input   string
-	method  prediction.Method
+	seq      uint64 // 0: there is no state yet
+	kind     stateKind
+	run      string
+	owner    string
+	attempt  int
+	cancel   string // the reason of a cancel; empty if nobody has canceled it
+	input    string
+	method   prediction.Method
+	streamed bool // of an end: the output is the list of what was yielded
 	payload
 }
 
@@ -98,6 +99,9 @@ func (s state) message() *nats.Msg {
 	if s.cancel != "" {
 		h.Set(headerCancel, s.cancel)
 	}
+	if s.streamed {
+		h.Set(headerStreamed, "1")
+	}
 	s.payload.header(h)
 	return m
 }
@@ -110,7 +114,7 @@ func stateOf(subject string, seq uint64, h nats.Header, data []byte) (s state, e
 	s = state{
 		place: placeIn(subject), seq: seq, kind: stateKind(h.Get(headerState)), run: h.Get(headerRun),
 		owner: h.Get(headerOwner), cancel: h.Get(headerCancel), input: h.Get(headerInput),
-		method: prediction.Method(h.Get(headerMethod)),
+		method: prediction.Method(h.Get(headerMethod)), streamed: h.Get(headerStreamed) != "",
 	}
 	if s.attempt, err = strconv.Atoi(h.Get(headerAttempt)); err != nil {
 		return s, fmt.Errorf("%s: %w", headerAttempt, err)

@@ -21,12 +21,16 @@ type mirror struct {
 	run        string
 	prediction *prediction.Prediction
 	sub        *nats.Subscription // nil: nobody follows it
+	fed        chan struct{}      // closed when the first events have come
+	once       sync.Once          // closes it
 
-	mu   sync.Mutex // guards the rest
-	seq  uint64     // of the last state that was applied
-	used time.Time
-	over bool          // it has ended, or nobody follows it any more
-	mark chan struct{} // closed when the mark of catchUp has been heard; nil without one
+	mu      sync.Mutex // guards the rest
+	wanted  bool       // somebody reads its events
+	attempt int        // that the events are of; 0 before the first
+	seq     uint64     // of the last state that was applied
+	used    time.Time
+	over    bool          // it has ended, or nobody follows it any more
+	mark    chan struct{} // closed when the mark of catchUp has been heard; nil without one
 }
 
 // mirrors are those that somebody follows, or has asked for lately.
@@ -46,7 +50,7 @@ const (
 
 // mirror returns a mirror of a run. It follows the broker if the request says that somebody waits.
 func (q *Queue) mirror(at place, run string, r prediction.Request) *mirror {
-	m := &mirror{place: at, q: q, run: run, prediction: prediction.New(r, prediction.Limits{History: history}), used: q.config.Now()}
+	m := &mirror{place: at, q: q, run: run, fed: make(chan struct{}), prediction: prediction.New(r, prediction.Limits{History: history}), used: q.config.Now()}
 	if !r.Followed {
 		return m
 	}
@@ -153,6 +157,10 @@ func (m *mirror) hear(msg *nats.Msg) {
 		}
 		return
 	}
+	if msg.Header.Get(headerFirst) != "" {
+		m.hearEvents(msg)
+		return
+	}
 	seq, err := strconv.ParseUint(msg.Header.Get(jetstream.SequenceHeader), 10, 64)
 	if err != nil {
 		return
@@ -170,11 +178,15 @@ func (m *mirror) apply(s state) {
 		return
 	}
 	m.seq = s.seq
+	wanted := m.wanted
 	m.mu.Unlock()
 	switch s.kind {
 	case claimed:
 		if stored, err := prediction.ReadSnapshot(s.body); err == nil {
 			m.prediction.Start(stored.StartedAt)
+		}
+		if wanted {
+			m.ask()
 		}
 	case ended:
 		ctx, cancel := context.WithTimeout(m.q.ctx, largePatience)
@@ -203,8 +215,12 @@ func (m *mirror) finish(ctx context.Context, s state) error {
 	if seen := len(p.Snapshot().Logs); seen < len(end.Logs) {
 		p.Log("stdout", []byte(end.Logs[seen:]))
 	}
+	streamed := s.streamed && m.yieldRest(output)
+	if streamed {
+		output = prediction.Value{}
+	}
 	if !p.Finish(prediction.Result{
-		Status: end.Status, Output: output, Error: end.Error, Metrics: end.Metrics,
+		Status: end.Status, Output: output, Streamed: streamed, Error: end.Error, Metrics: end.Metrics,
 		StartedAt: end.StartedAt, CompletedAt: end.CompletedAt,
 	}) {
 		return nil

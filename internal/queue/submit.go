@@ -30,6 +30,9 @@ func (q *Queue) Create(r prediction.Request, idempotent bool) (p *prediction.Pre
 	if err != nil {
 		return nil, false, err
 	}
+	if r.Followed {
+		m.seen()
+	}
 	return m.prediction, created, nil
 }
 

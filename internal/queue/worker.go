@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 
@@ -170,14 +171,19 @@ func (w *Worker) beat() {
 	}
 }
 
-// hearControl cancels a run of this worker.
+// hearControl cancels a run of this worker, or sends its events.
 func (w *Worker) hearControl(m *nats.Msg) {
 	w.mu.Lock()
 	j := w.jobs[m.Header.Get(headerRun)]
 	w.mu.Unlock()
-	if j != nil {
-		j.cancel(w.Supervisor, supervisor.Reason(m.Header.Get(headerCancel)))
+	if j == nil {
+		return
 	}
+	if after, err := strconv.Atoi(m.Header.Get(headerFollow)); err == nil {
+		w.follow(j, after)
+		return
+	}
+	j.cancel(w.Supervisor, supervisor.Reason(m.Header.Get(headerCancel)))
 }
 
 // pull takes one prediction after the other into one slot.
