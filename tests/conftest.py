@@ -14,7 +14,7 @@ import pytest
 from http_harness import Receiver, Server
 from http_store import Store
 from leftovers import no_leftovers
-from queue_harness import Broker, Fleet, start_front
+from queue_harness import Fleet, Front
 from queue_left_out import LEFT_OUT, ONE_WORKER, listed
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -99,14 +99,12 @@ def start_error(*words: object, code: int = 1, env: Mapping[str, str] | None = N
 class Starter:
     """Starts servers and stops them at the end. They must leave nothing behind.
 
-    With a broker a server is a gateway with workers.
+    With workers a server is a gateway with a broker and so many workers.
     """
 
-    def __init__(
-        self, directories: pytest.TempPathFactory, broker: Broker | None = None, workers: int = 0
-    ) -> None:
+    def __init__(self, directories: pytest.TempPathFactory, workers: int = 0) -> None:
         self._directories = directories
-        self._broker, self._workers = broker, workers
+        self._workers = workers
         self._servers: list[Server] = []
 
     def __call__(self, source: str = "", *flags: str, ready: bool = True, **options: Any) -> Server:
@@ -115,7 +113,7 @@ class Starter:
         if source:
             (directory / "predict.py").write_text(source)
         python = options.pop("python", None) or real_python()
-        if self._broker:
+        if self._workers:
             return self._start_front(directory, python, flags, ready, **options)
         server = Server(BINARY, directory, python, flags, **options)
         self._servers.append(server)
@@ -132,17 +130,8 @@ class Starter:
         ready: bool,
         **options: Any,
     ) -> Server:
-        assert self._broker
-        front = start_front(
-            BINARY,
-            python,
-            directory,
-            self._directories.mktemp("gateway"),
-            self._broker,
-            flags,
-            self._workers,
-            **options,
-        )
+        gateway = self._directories.mktemp("gateway")
+        front = Front(BINARY, python, directory, gateway, flags, self._workers, **options)
         self._servers.append(front)
         front.wait_listening(ready)
         return front
@@ -181,19 +170,11 @@ def leave_nothing(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """The broker that all tests share which run through a queue."""
-    made = Broker(tmp_path_factory.mktemp("broker"))
-    yield made
-    made.close()
-
-
 def starter(request: pytest.FixtureRequest, directories: pytest.TempPathFactory) -> Starter:
     if not THROUGH_A_QUEUE:
         return Starter(directories)
     workers = 1 if listed(ONE_WORKER, node_below_tests(request.node)) else 2
-    return Starter(directories, request.getfixturevalue("broker"), workers)
+    return Starter(directories, workers)
 
 
 @pytest.fixture

@@ -209,9 +209,31 @@ class Fleet:
 
 
 class Front(Gateway):
-    """A gateway that stands for one server in the tests of HTTP, with the workers behind it."""
+    """A gateway that stands for one server in the tests of HTTP, with a broker and workers of its
+    own. The files of the first worker are those of the server, and each worker has its own
+    ``--working-dir``.
+    """
 
-    workers: Sequence[Server] = ()
+    def __init__(
+        self,
+        binary: pathlib.Path,
+        python: str,
+        model_dir: pathlib.Path,
+        gateway_dir: pathlib.Path,
+        flags: Sequence[str],
+        workers: int,
+        **options: Any,
+    ) -> None:
+        self.workers: list[Server] = []
+        self.broker = Broker(gateway_dir)
+        queue = ["--queue", self.broker.url, "--name", unique_name()]
+        for n in range(workers):
+            given = [*queue, *with_own_directory(flags, n)]
+            self.workers.append(Server(binary, model_dir, python, given, **options))
+        options.pop("predict", None)
+        super().__init__(
+            binary, gateway_dir, [*queue, *flags_of_gateways(binary, flags)], **options
+        )
 
     def wait_listening(self, ready: bool = False) -> None:
         """Wait for the gateway and its workers, and if they are to be ready also for that."""
@@ -223,8 +245,8 @@ class Front(Gateway):
         for worker in self.workers:
             worker.wait_status("READY")
         self.wait_status("READY")
-        count = len(self.workers)
-        until(f"it knows {count} workers", lambda: self.health()["queue"]["workers"] == count)
+        gauge = re.compile(rf"^coggo_queue_workers\S* {len(self.workers)}$", re.MULTILINE)
+        until("it knows the workers", lambda: gauge.search(self.get("/metrics").body.decode()))
 
     def log(self) -> str:
         workers = self.workers if self.port else ()  # their addresses are not that of the gateway
@@ -247,38 +269,21 @@ class Front(Gateway):
             worker.kill()
         super().kill()
 
-    def close_in_a_hurry(self) -> None:
-        for worker in self.workers:
-            worker.close_in_a_hurry()
-        super().close_in_a_hurry()
-
     def close(self) -> None:
         try:
             super().close()
-        finally:
             for worker in self.workers:
                 worker.close()
+        finally:
+            self.broker.close()
 
 
-def start_front(
-    binary: pathlib.Path,
-    python: str,
-    model_dir: pathlib.Path,
-    gateway_dir: pathlib.Path,
-    broker: Broker,
-    flags: Sequence[str],
-    workers: int,
-    **options: Any,
-) -> Front:
-    """Start workers with these flags, and a gateway with those among them that it has too."""
-    name = ["--queue", broker.url, "--name", unique_name()]
-    started = [
-        Server(binary, model_dir, python, [*name, *flags], **options) for _ in range(workers)
-    ]
-    options.pop("predict", None)
-    front = Front(binary, gateway_dir, [*name, *flags_of_gateways(binary, flags)], **options)
-    front.workers = started
-    return front
+def with_own_directory(flags: Sequence[str], worker: int) -> list[str]:
+    """Return the flags of a worker: two servers can't share a working directory."""
+    own = list(flags)
+    if worker > 0 and "--working-dir" in own:
+        own[own.index("--working-dir") + 1] += f"-{worker}"
+    return own
 
 
 def flags_of_gateways(binary: pathlib.Path, flags: Sequence[str]) -> list[str]:

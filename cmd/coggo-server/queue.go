@@ -45,6 +45,7 @@ func (b *built) shareQueue(c Config, s *supervisor.Config, log *slog.Logger) (er
 	}
 	b.worker = queue.NewWorker(queue.WorkerConfig{
 		Queue: b.queue, MaxAttempts: c.MaxAttempts, Rerun: s.Rerun, Version: version,
+		MaxInputFiles: c.MaxInputFiles,
 	})
 	options := s.Webhooks.Options
 	options.Elsewhere = b.worker.Flushed

@@ -34,6 +34,7 @@ type modelEntry struct {
 	OpenAPI json.RawMessage `json:"openapi"`
 	Python  string          `json:"python,omitempty"`
 	Cog     string          `json:"cog,omitempty"`
+	Files   int             `json:"max_input_files,omitempty"` // of one prediction; 0: no limit
 }
 
 // workerEntry is what a worker says of itself.
@@ -131,14 +132,16 @@ func (d *directory) hearModelLocked(data []byte) {
 	if json.Unmarshal(data, &e) != nil {
 		return
 	}
-	if known := d.models[e.Name]; known != nil && string(known.entry.OpenAPI) == string(e.OpenAPI) {
-		known.entry = e
+	known := d.models[e.Name]
+	if known != nil && string(known.entry.OpenAPI) == string(e.OpenAPI) && known.entry.Files == e.Files {
+		d.models[e.Name] = &model{entry: e, document: known.document, since: known.since} // others read the old one
 		return
 	}
 	document, err := schema.Parse(e.OpenAPI)
 	if err != nil {
 		return
 	}
+	document.LimitFiles(e.Files)
 	d.models[e.Name] = &model{entry: e, document: document, since: d.now()}
 }
 

@@ -38,7 +38,6 @@ type Config struct {
 	RetainFor     time.Duration // how long ends are kept
 	CheckedAtOnce int64         // bytes of large inputs that are checked at once; 0: no limit
 	CheckWait     time.Duration // for room to check a large input
-	MaxInputFiles int           // of one prediction; 0: no limit
 
 	Webhooks *webhook.Sender // of terminal webhooks
 	Log      *slog.Logger

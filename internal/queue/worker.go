@@ -36,6 +36,8 @@ type WorkerConfig struct {
 	MaxAttempts int    // runs of a prediction whose workers are lost; at least 1
 	Rerun       bool   // run again what a lost worker had, instead of failing it
 	Version     string // of the server
+
+	MaxInputFiles int // of one prediction; 0: no limit
 }
 
 // Worker takes predictions off a queue, as many as it has free slots, and runs them.
@@ -130,7 +132,7 @@ func (w *Worker) offer() {
 	defer cancel()
 	h := w.Supervisor.Health(ctx)
 	err = w.q.broker.announceModel(ctx, modelEntry{
-		Name: w.q.config.Name, OpenAPI: document.JSON(), Python: h.Python, Cog: h.Cog,
+		Name: w.q.config.Name, OpenAPI: document.JSON(), Python: h.Python, Cog: h.Cog, Files: w.MaxInputFiles,
 	})
 	if err != nil {
 		w.q.config.Log.Error("publish the schema of the model: trying again", "error", err)

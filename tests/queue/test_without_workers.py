@@ -54,6 +54,15 @@ def test_a_gateway_that_starts_later_knows_the_schema(deserted):
     assert later.predict({"s": -1}).status == 422
 
 
+def test_a_gateway_keeps_the_limit_of_files_that_the_workers_have(start_fleet):
+    source = "from cog import File\nclass Predictor:\n    def predict(self, files: list[File]) -> int:\n        return len(files)\n"
+    one, other = start_fleet(source, "--max-input-files", "2").gateways
+    assert one.predict({"files": ["data:,"] * 2}).json["output"] == 2
+    for gateway in (one, other):
+        refused = gateway.predict({"files": ["data:,"] * 3})
+        assert refused.status == 422 and "--max-input-files" in refused.json["error"]
+
+
 def test_predictions_wait_for_a_worker(start_fleet):
     fleet = start_fleet(MODEL, workers=1)
     fleet.workers[0].close()
