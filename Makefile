@@ -97,11 +97,13 @@ dist: $(VENV)/.tests $(VENV)/.dist
 	WHEELS=dist $(PY) -m pytest -q tests/packaging -k every_wheel
 
 # All of a release that can be done on this machine, into dist/; TAG=v1.2.3 is checked as well.
+# make expands the whole recipe before its first line runs, so the commit is that of the build.
 release-check: bin/cyclonedx-gomod $(VENV)/.tests $(VENV)/.dist
 	$(PY) scripts/release-check --version $(VERSION) --tag "$(TAG)"
 	$(MAKE) dist
 	bin/cyclonedx-gomod app -json -output-version 1.6 -licenses -packages -main cmd/coggo-server -output dist/coggo.cdx.json .
-	$(PY) scripts/release-check --version $(VERSION) --tag "$(TAG)" --go $(GO) --dist dist --notes bin/release-notes.md
+	$(PY) scripts/release-check --version $(VERSION) --tag "$(TAG)" --commit "$(shell git rev-parse HEAD)" \
+		--go $(GO) --dist dist --notes bin/release-notes.md
 
 bin/cyclonedx-gomod: tools/cyclonedx-gomod.mod tools/cyclonedx-gomod.sum
 	@mkdir -p bin

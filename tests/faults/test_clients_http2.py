@@ -151,6 +151,7 @@ def flood(raw: Raw, frame: Frame, count: int) -> None:
         pass
 
 
+@measures_memory
 @pytest.mark.parametrize(
     "frame",
     [

@@ -381,7 +381,7 @@ def test_the_id_of_a_canceled_prediction_is_refused_while_its_code_still_runs(st
     cancel(server, "it")
     assert server.ended("it")["status"] == "canceled"
     refused = server.predict({"until": str(there)}, id="it")
-    assert refused.status == 409 and "still goes on" in refused.json["error"]
+    assert refused.status == 409 and "is still running" in refused.json["error"]
     assert refused.headers["retry-after"] == "1"
     old.touch()
     until("the model has ended it", lambda: server.health()["concurrency"]["current"] == 1)

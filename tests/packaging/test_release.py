@@ -120,6 +120,13 @@ def test_a_wrong_version_is_refused(dist, changelog, more, error):
     assert error in done.stderr
 
 
+def test_a_tree_that_has_moved_on_since_the_build_is_refused(dist):
+    done = check(dist, "## 1.2.3 - 2026-01-02\n", "--commit", "0" * 40)
+    assert done.returncode == 1
+    assert f"but was {'0' * 40} when the build began" in done.stderr
+    assert not (dist / "SHA256SUMS").exists()
+
+
 def test_a_changed_wheel_is_refused(dist):
     wheel(dist, b"x = 2\n")
     done = check(dist)
