@@ -290,7 +290,7 @@ class Chaos:
         for number in range(name, count, clients):
             try:
                 self._ask(f"c{number}", dice)
-            except Exception as failed:  # noqa: BLE001 - shown, and the client goes on
+            except Exception as failed:
                 print("client:", number, repr(failed), flush=True)
             due += pace
             time.sleep(max(0.0, due - time.monotonic()) * dice.uniform(0.5, 1))

@@ -269,6 +269,11 @@ class Front(Gateway):
             worker.kill()
         super().kill()
 
+    def close_in_a_hurry(self) -> None:
+        super().close_in_a_hurry()
+        for worker in self.workers:
+            worker.close_in_a_hurry()
+
     def close(self) -> None:
         try:
             super().close()

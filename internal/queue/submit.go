@@ -99,24 +99,21 @@ func (q *Queue) submit(r prediction.Request, idempotent bool) (_ *mirror, create
 	}
 	ctx, cancel := context.WithTimeout(q.ctx, limit)
 	defer cancel()
-	if err := q.room(ctx, target.entry.Name); err != nil {
-		return nil, false, err
-	}
 	entry := prediction.NewEntry(r, prediction.NewID())
 	entry.Unknown = checked.Unknown
-	s := submission{q: q, ctx: ctx, entry: entry, place: placeOf(target.entry.Name, r.ID), idempotent: idempotent}
+	s := submission{q: q, model: target.entry.Name, ctx: ctx, entry: entry, place: placeOf(target.entry.Name, r.ID), idempotent: idempotent}
 	return s.publish(chosen)
 }
 
 // room refuses a prediction if too many wait already.
 func (q *Queue) room(ctx context.Context, name string) error {
-	d, err := q.depths.of(ctx, name)
+	waiting, ok, err := q.depths.admit(ctx, name, q.config.MaxQueue)
 	if err != nil {
 		return q.unreachable(err)
 	}
-	if d.waiting >= q.config.MaxQueue {
+	if !ok {
 		return prediction.RefuseFor(pool.RetrySoon, prediction.QueueFull,
-			fmt.Sprintf("%d predictions wait in the queue, and no more may, see --max-queue; try again later", d.waiting))
+			fmt.Sprintf("%d predictions wait in the queue, and no more may, see --max-queue; try again later", waiting))
 	}
 	return nil
 }
@@ -124,6 +121,7 @@ func (q *Queue) room(ctx context.Context, name string) error {
 // submission is a request on its way into the queue.
 type submission struct {
 	q          *Queue
+	model      string // its name
 	ctx        context.Context
 	entry      prediction.Entry
 	place      place
@@ -147,6 +145,9 @@ func (s submission) publish(chosen bool) (*mirror, bool, error) {
 			return m, false, err
 		}
 	}
+	if full := s.q.room(s.ctx, s.model); full != nil {
+		return s.joinOr(full)
+	}
 	a := asked{place: s.place, run: s.entry.Run, after: before.seq, input: inputMark(s.entry.Run, s.entry.Request)}
 	var err error
 	if a.payload, err = s.q.broker.store(s.ctx, "in-"+s.entry.Run, s.entry.Encode()); err != nil {
@@ -166,6 +167,16 @@ func (s submission) publish(chosen bool) (*mirror, bool, error) {
 		return nil, false, s.q.unreachable(err)
 	}
 	return s.met()
+}
+
+// joinOr answers a request for which there is no room: one whose id waits already needs none.
+func (s submission) joinOr(full error) (*mirror, bool, error) {
+	if s.idempotent {
+		if waiting, found, err := s.q.broker.asked(s.ctx, s.place.key); err == nil && found {
+			return s.join(waiting)
+		}
+	}
+	return nil, false, full
 }
 
 // send publishes the request until the broker answers. It reports whether the broker had the same
