@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -55,6 +56,7 @@ type broker struct {
 	retain   time.Duration // how long ends are kept
 	replicas int
 	refused  atomic.Pointer[string] // the last thing that the broker did not permit
+	since    atomic.Int64           // when there was a connection again, in nanoseconds since 1970; without one in the far future
 	log      *slog.Logger
 }
 
@@ -75,12 +77,14 @@ func dial(c Config, name string, log *slog.Logger, onReconnect func()) (*broker,
 		nats.ReconnectBufSize(-1),
 		nats.ErrorHandler(b.onError),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			b.since.Store(math.MaxInt64)
 			if err != nil {
 				log.Warn("the queue's broker is gone", "error", err)
 			}
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
 			log.Info("the queue's broker is back", "broker", nc.ConnectedUrlRedacted())
+			b.since.Store(time.Now().UnixNano())
 			onReconnect()
 		}),
 	}

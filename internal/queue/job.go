@@ -214,6 +214,8 @@ func (w *Worker) contend(j *job) verdict {
 			return w.unlessCanceled(ctx, j, s)
 		case s.kind == claimed && j.delivered == 1:
 			return dropIt
+		case s.kind == claimed && w.stillHas(ctx, s):
+			return dropIt
 		case s.kind == claimed:
 			w.q.counters.TakenOver.Add(1)
 			if v, over := w.endLost(ctx, j, s); over {
