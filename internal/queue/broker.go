@@ -225,7 +225,29 @@ func (b *broker) objects(ctx context.Context, name string, keep time.Duration, w
 			store, err = b.js.ObjectStore(ctx, name)
 		}
 	}
+	if err == nil {
+		err = b.readLeader(ctx, "OBJ_"+name)
+	}
+	if err == nil {
+		store, err = b.js.ObjectStore(ctx, name) // which remembers how the stream is to be read
+	}
 	return store, b.explain("object store "+name, err)
+}
+
+// readLeader makes that reads of a replicated stream are answered by its leader. Object stores are
+// made otherwise: then an object that was just stored may not be found.
+func (b *broker) readLeader(ctx context.Context, stream string) error {
+	s, err := b.js.Stream(ctx, stream)
+	if err != nil {
+		return err
+	}
+	c := s.CachedInfo().Config
+	if c.Replicas <= 1 || !c.AllowDirect {
+		return nil
+	}
+	c.AllowDirect = false
+	_, err = b.js.UpdateStream(ctx, c)
+	return err
 }
 
 func (b *broker) stream(ctx context.Context, c jetstream.StreamConfig) (jetstream.Stream, error) {
