@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 import urllib.request
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, ClassVar, NamedTuple
 
 from conftest import BINARY, real_python
 from faults_load import when_and_where
@@ -117,7 +117,7 @@ def send(pid: int, what: signal.Signals) -> None:
 class Logged(Server):
     """A server whose log outlives it."""
 
-    logs: dict[str, str] = {}
+    logs: ClassVar[dict[str, str]] = {}
 
     def keep(self) -> None:
         self.logs[f"{self.process.pid}"] = self.log()
@@ -232,8 +232,9 @@ class Chaos:
 
     def _shared(self) -> list[str]:
         urls = ",".join(member.process.url for member in self.brokers)
-        return ["--queue", urls, "--queue-replicas", str(self._nodes), "--name", NAME] + [
-            *("--webhook-secret", SECRET, "--runner-shutdown-grace-period", "2s")
+        return [
+            *("--queue", urls, "--queue-replicas", str(self._nodes), "--name", NAME),
+            *("--webhook-secret", SECRET, "--runner-shutdown-grace-period", "2s"),
         ]
 
     def _worker(self, port: str) -> Logged:
@@ -284,7 +285,7 @@ class Chaos:
         for number in range(name, count, clients):
             try:
                 self._ask(f"c{number}", dice)
-            except Exception as failed:
+            except Exception as failed:  # shown, and the client goes on
                 print("client:", number, repr(failed), flush=True)
             due += pace
             time.sleep(max(0.0, due - time.monotonic()) * dice.uniform(0.5, 1))

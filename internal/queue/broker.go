@@ -132,6 +132,8 @@ func (b *broker) usable(ctx context.Context) error {
 	if version := b.nc.ConnectedServerVersion(); olderThan(version, oldestMajor, oldestMinor) {
 		return unfit{fmt.Errorf("the broker is nats-server %s; the queue needs %d.%d or later", version, oldestMajor, oldestMinor)}
 	}
+	ctx, cancel := context.WithTimeout(ctx, attempt) // a cluster without a leader does not answer
+	defer cancel()
 	_, err := b.js.AccountInfo(ctx)
 	switch {
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
@@ -149,9 +151,11 @@ func (u unfit) Unwrap() error { return u.error }
 // hopeless reports whether an error of the preparation will be the same next time: the broker is
 // not fit, or does not permit what is needed.
 func (b *broker) hopeless(err error) bool {
+	const noPeers, noCluster = 10005, 10074 // nodes of the cluster are missing now; it isn't a cluster
 	var refusal *jetstream.APIError
 	return b.connected() && (errors.As(err, new(unfit)) || b.refused.Load() != nil ||
-		errors.As(err, &refusal) && refusal.Code >= 400 && refusal.Code < 500)
+		errors.As(err, &refusal) && refusal.ErrorCode != noPeers &&
+			(refusal.ErrorCode == noCluster || refusal.Code >= 400 && refusal.Code < 500))
 }
 
 // olderThan compares the start of a version such as 2.15.1-beta.
@@ -216,6 +220,8 @@ const requestsFor = 7 * 24 * time.Hour
 
 // objects returns an object store.
 func (b *broker) objects(ctx context.Context, name string, keep time.Duration, what string) (jetstream.ObjectStore, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	store, err := b.js.ObjectStore(ctx, name)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		store, err = b.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
@@ -251,6 +257,8 @@ func (b *broker) readLeader(ctx context.Context, stream string) error {
 }
 
 func (b *broker) stream(ctx context.Context, c jetstream.StreamConfig) (jetstream.Stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	c.Storage, c.Replicas = jetstream.FileStorage, b.replicas
 	s, err := b.js.Stream(ctx, c.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -264,6 +272,8 @@ func (b *broker) stream(ctx context.Context, c jetstream.StreamConfig) (jetstrea
 
 // consumer returns the consumer of a stream that many processes share.
 func (b *broker) consumer(ctx context.Context, stream, name, filter string) (jetstream.Consumer, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	c, err := b.js.Consumer(ctx, stream, name)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		c, err = b.js.CreateConsumer(ctx, stream, jetstream.ConsumerConfig{

@@ -338,7 +338,7 @@ func (w *Worker) end(j *job, p *prediction.Prediction, err error) {
 	next := j.claim
 	next.kind, next.streamed = ended, len(final.Items) > 0
 	for w.q.ctx.Err() == nil {
-		ctx, cancel := context.WithTimeout(w.q.ctx, time.Minute)
+		ctx, cancel := context.WithTimeout(w.q.ctx, storing(final))
 		next.payload, err = w.q.broker.storeEnd(ctx, endObject(j.asked.run, j.claim.seq), final)
 		if err == nil {
 			_, err = w.q.broker.put(ctx, next, j.claim.seq, w.q.config.RetainFor)
