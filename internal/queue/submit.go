@@ -146,7 +146,7 @@ func (s submission) publish(chosen bool) (*mirror, bool, error) {
 		}
 	}
 	if full := s.q.room(s.ctx, s.model); full != nil {
-		return s.joinOr(full)
+		return s.joinOr(full, chosen)
 	}
 	a := asked{place: s.place, run: s.entry.Run, after: before.seq, input: inputMark(s.entry.Run, s.entry.Request)}
 	var err error
@@ -170,8 +170,8 @@ func (s submission) publish(chosen bool) (*mirror, bool, error) {
 }
 
 // joinOr answers a request for which there is no room: one whose id waits already needs none.
-func (s submission) joinOr(full error) (*mirror, bool, error) {
-	if s.idempotent {
+func (s submission) joinOr(full error, chosen bool) (*mirror, bool, error) {
+	if chosen {
 		if waiting, found, err := s.q.broker.asked(s.ctx, s.place.key); err == nil && found {
 			return s.join(waiting)
 		}

@@ -94,6 +94,7 @@ def test_more_waiting_than_max_queue_is_429(start_fleet, tmp_path):
     for id in ("runs", "w1"):
         again = small.ask("PUT", f"/predictions/{id}", {"input": {}}, **ASYNC)
         assert again.status == 202, "it needs no place"
+        assert small.predict({}, ASYNC, id=id).status == 409
     unbounded = fleet.gateway()
     assert unbounded.predict({}, ASYNC).status == 202
     (tmp_path / "end").touch()
