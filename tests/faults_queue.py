@@ -21,14 +21,14 @@ import tempfile
 import threading
 import time
 import urllib.request
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, ClassVar, NamedTuple
 
 from conftest import BINARY, real_python
 from faults_load import when_and_where
-from faults_models import TERMINAL, free_port
+from faults_models import TERMINAL
 from http_harness import Answer, Receiver, Server
 from model_sources import model_source
-from queue_harness import Broker
+from queue_harness import Broker, cluster_flags
 from waiting import until
 
 MODEL = model_source("queue/ledger")
@@ -117,7 +117,7 @@ def send(pid: int, what: signal.Signals) -> None:
 class Logged(Server):
     """A server whose log outlives it."""
 
-    logs: dict[str, str] = {}
+    logs: ClassVar[dict[str, str]] = {}
 
     def keep(self) -> None:
         self.logs[f"{self.process.pid}"] = self.log()
@@ -215,6 +215,7 @@ class Chaos:
         self._runs = base / "runs"
         self._runs.touch()
         receiver.answer = self._answer
+        self._broker_flags = cluster_flags(nodes)
         self.brokers = [Member("broker", self._broker_starter(n)) for n in range(nodes)]
         self.workers = [Member("worker", self._worker) for _ in range(3)]
         for member in self.workers:
@@ -226,20 +227,14 @@ class Chaos:
     def _broker_starter(self, number: int) -> Callable[[str], Broker]:
         directory = self._base / f"broker{number}"
         directory.mkdir()
-        if number == 0:
-            self._monitors = [free_port() for _ in range(self._nodes)]
-            self._routes = [free_port() for _ in range(self._nodes)]
-        flags = ["-m", self._monitors[number], "-n", f"node{number}"]
-        if self._nodes > 1:
-            others = [f"nats://127.0.0.1:{port}" for port in self._routes]
-            flags += ["--cluster_name", "chaos", "--cluster", others[number]]
-            flags += ["--routes", ",".join(others)]
+        flags = self._broker_flags[number]
         return lambda _: Broker(directory, flags=flags)
 
     def _shared(self) -> list[str]:
         urls = ",".join(member.process.url for member in self.brokers)
-        return ["--queue", urls, "--queue-replicas", str(self._nodes), "--name", NAME] + [
-            *("--webhook-secret", SECRET, "--runner-shutdown-grace-period", "2s")
+        return [
+            *("--queue", urls, "--queue-replicas", str(self._nodes), "--name", NAME),
+            *("--webhook-secret", SECRET, "--runner-shutdown-grace-period", "2s"),
         ]
 
     def _worker(self, port: str) -> Logged:
@@ -290,7 +285,7 @@ class Chaos:
         for number in range(name, count, clients):
             try:
                 self._ask(f"c{number}", dice)
-            except Exception as failed:  # noqa: BLE001 - shown, and the client goes on
+            except Exception as failed:  # shown, and the client goes on
                 print("client:", number, repr(failed), flush=True)
             due += pace
             time.sleep(max(0.0, due - time.monotonic()) * dice.uniform(0.5, 1))
@@ -467,7 +462,8 @@ class Chaos:
     def _left_over(self) -> dict[str, int]:
         """What the broker has still to do, by stream."""
         counts = {}
-        for port in self._monitors:
+        for flags in self._broker_flags:
+            port = flags[flags.index("-m") + 1]
             url = f"http://127.0.0.1:{port}/jsz?streams=true&config=false"
             with urllib.request.urlopen(url, timeout=10) as answer:
                 found = json.load(answer)

@@ -184,8 +184,9 @@ class Server:
         """Wait until the prediction has finished, and return it."""
 
         def look() -> Any:
-            found = self.get(f"/predictions/{id}").json
-            return found if found["status"] in ("succeeded", "failed", "canceled") else None
+            answer = self.get(f"/predictions/{id}")
+            ended = answer.json.get("status") in ("succeeded", "failed", "canceled")
+            return answer.json if ended and answer.status == 200 else None
 
         return until(f"{id} ends", look, seconds)
 

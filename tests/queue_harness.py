@@ -10,10 +10,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import urllib.request
 import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from faults_models import free_port
 from http_harness import Server
 from waiting import until
 
@@ -91,6 +93,39 @@ class Broker:
             self._log.close()
 
 
+def cluster_flags(nodes: int) -> list[list[str]]:
+    """The flags of each node of a broker with so many; one node is no cluster."""
+    monitors, routes = ([free_port() for _ in range(nodes)] for _ in range(2))
+    flags = [["-n", f"node{n}", "-m", monitors[n]] for n in range(nodes)]
+    urls = [f"nats://127.0.0.1:{port}" for port in routes]
+    if nodes > 1:
+        for given, url in zip(flags, urls):
+            given += ["--cluster_name", "test", "--cluster", url, "--routes", ",".join(urls)]
+    return flags
+
+
+class Cluster:
+    """A broker of several nodes."""
+
+    def __init__(self, directory: Callable[[str], pathlib.Path], nodes: int) -> None:
+        flags = cluster_flags(nodes)
+        self.nodes = [Broker(directory(f"node{n}"), flags=given) for n, given in enumerate(flags)]
+        self.url = ",".join(node.url for node in self.nodes)
+        self._monitor = flags[0][flags[0].index("-m") + 1]
+
+    def streams(self) -> dict[str, Any]:
+        """Return the configuration of each stream."""
+        url = f"http://127.0.0.1:{self._monitor}/jsz?streams=true&config=true"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            found = json.load(answer)
+        accounts = found.get("account_details", ())
+        return {s["name"]: s["config"] for a in accounts for s in a["stream_detail"]}
+
+    def close(self) -> None:
+        for node in self.nodes:
+            node.close()
+
+
 class Gateway(Server):
     """One ``coggo-server gateway`` process."""
 
@@ -114,10 +149,13 @@ class Fleet:
         binary: pathlib.Path,
         python: str,
         directory: Callable[[str], pathlib.Path],
+        nodes: int = 1,
         **broker: Any,
     ) -> None:
         self._binary, self._python, self._directory = binary, python, directory
-        self.broker = Broker(directory("broker"), **broker)
+        self.broker: Any = (
+            Cluster(directory, nodes) if nodes > 1 else Broker(directory("broker"), **broker)
+        )
         self.name = ""  # of the model that serve was given
         self.workers: list[Server] = []
         self.gateways: list[Gateway] = []
@@ -268,6 +306,11 @@ class Front(Gateway):
         for worker in self.workers:
             worker.kill()
         super().kill()
+
+    def close_in_a_hurry(self) -> None:
+        super().close_in_a_hurry()
+        for worker in self.workers:
+            worker.close_in_a_hurry()
 
     def close(self) -> None:
         try:

@@ -66,6 +66,7 @@ func (c *gatewayCommand) run(console *console) error {
 	go func() { serving <- listener.Serve(server) }()
 	log.Info("listening", "address", listener.Addr().String(), "gateway", cmp.Or(c.Name, "every model"))
 	err = waitForEnd(stop, nil, built.queue.Failed(), serving, c.AwaitExplicitShutdown)
+	log.Info("shutting down", "grace", time.Duration(c.ShutdownGrace))
 	late := time.Now().Add(time.Duration(c.ShutdownGrace))
 	built.queue.Drain()
 	closeServer(server, listener, stop, late)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -55,6 +56,7 @@ type broker struct {
 	retain   time.Duration // how long ends are kept
 	replicas int
 	refused  atomic.Pointer[string] // the last thing that the broker did not permit
+	since    atomic.Int64           // when there was a connection again, in nanoseconds since 1970; without one in the far future
 	log      *slog.Logger
 }
 
@@ -75,12 +77,14 @@ func dial(c Config, name string, log *slog.Logger, onReconnect func()) (*broker,
 		nats.ReconnectBufSize(-1),
 		nats.ErrorHandler(b.onError),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			b.since.Store(math.MaxInt64)
 			if err != nil {
 				log.Warn("the queue's broker is gone", "error", err)
 			}
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
 			log.Info("the queue's broker is back", "broker", nc.ConnectedUrlRedacted())
+			b.since.Store(time.Now().UnixNano())
 			onReconnect()
 		}),
 	}
@@ -128,6 +132,8 @@ func (b *broker) usable(ctx context.Context) error {
 	if version := b.nc.ConnectedServerVersion(); olderThan(version, oldestMajor, oldestMinor) {
 		return unfit{fmt.Errorf("the broker is nats-server %s; the queue needs %d.%d or later", version, oldestMajor, oldestMinor)}
 	}
+	ctx, cancel := context.WithTimeout(ctx, attempt) // a cluster without a leader does not answer
+	defer cancel()
 	_, err := b.js.AccountInfo(ctx)
 	switch {
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
@@ -145,9 +151,11 @@ func (u unfit) Unwrap() error { return u.error }
 // hopeless reports whether an error of the preparation will be the same next time: the broker is
 // not fit, or does not permit what is needed.
 func (b *broker) hopeless(err error) bool {
+	const noPeers, noCluster = 10005, 10074 // nodes of the cluster are missing now; it isn't a cluster
 	var refusal *jetstream.APIError
 	return b.connected() && (errors.As(err, new(unfit)) || b.refused.Load() != nil ||
-		errors.As(err, &refusal) && refusal.Code >= 400 && refusal.Code < 500)
+		errors.As(err, &refusal) && refusal.ErrorCode != noPeers &&
+			(refusal.ErrorCode == noCluster || refusal.Code >= 400 && refusal.Code < 500))
 }
 
 // olderThan compares the start of a version such as 2.15.1-beta.
@@ -212,6 +220,8 @@ const requestsFor = 7 * 24 * time.Hour
 
 // objects returns an object store.
 func (b *broker) objects(ctx context.Context, name string, keep time.Duration, what string) (jetstream.ObjectStore, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	store, err := b.js.ObjectStore(ctx, name)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		store, err = b.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
@@ -221,10 +231,34 @@ func (b *broker) objects(ctx context.Context, name string, keep time.Duration, w
 			store, err = b.js.ObjectStore(ctx, name)
 		}
 	}
+	if err == nil {
+		err = b.readLeader(ctx, "OBJ_"+name)
+	}
+	if err == nil {
+		store, err = b.js.ObjectStore(ctx, name) // which remembers how the stream is to be read
+	}
 	return store, b.explain("object store "+name, err)
 }
 
+// readLeader makes that reads of a replicated stream are answered by its leader. Object stores are
+// made otherwise: then an object that was just stored may not be found.
+func (b *broker) readLeader(ctx context.Context, stream string) error {
+	s, err := b.js.Stream(ctx, stream)
+	if err != nil {
+		return err
+	}
+	c := s.CachedInfo().Config
+	if c.Replicas <= 1 || !c.AllowDirect {
+		return nil
+	}
+	c.AllowDirect = false
+	_, err = b.js.UpdateStream(ctx, c)
+	return err
+}
+
 func (b *broker) stream(ctx context.Context, c jetstream.StreamConfig) (jetstream.Stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	c.Storage, c.Replicas = jetstream.FileStorage, b.replicas
 	s, err := b.js.Stream(ctx, c.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -238,6 +272,8 @@ func (b *broker) stream(ctx context.Context, c jetstream.StreamConfig) (jetstrea
 
 // consumer returns the consumer of a stream that many processes share.
 func (b *broker) consumer(ctx context.Context, stream, name, filter string) (jetstream.Consumer, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	c, err := b.js.Consumer(ctx, stream, name)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		c, err = b.js.CreateConsumer(ctx, stream, jetstream.ConsumerConfig{

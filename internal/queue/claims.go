@@ -2,7 +2,10 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"github.com/coggo/coggo/internal/supervisor"
 )
@@ -48,4 +51,41 @@ func (w *Worker) checkClaim(j *job) bool {
 		_ = w.Supervisor.Cancel(run, supervisor.ByClient) // an error says that it has ended
 	}
 	return true
+}
+
+// allBack is how long after a broker has come back all workers are connected again, if they live.
+const allBack = 2 * time.Second
+
+// stillHas asks the owner of a claim whether it still has the run. After a while without a broker
+// messages come again although their workers were not silent: nobody could hear them.
+func (w *Worker) stillHas(ctx context.Context, s state) bool {
+	question := nats.NewMsg(ownerSubject(s.model, s.owner))
+	question.Header.Set(headerRun, s.run)
+	for {
+		asking, cancel := context.WithTimeout(ctx, attempt)
+		_, err := w.q.broker.nc.RequestMsgWithContext(asking, question)
+		cancel()
+		if err == nil {
+			return true
+		}
+		if !errors.Is(err, nats.ErrNoResponders) || time.Since(time.Unix(0, w.q.broker.since.Load())) > allBack {
+			return false
+		}
+		select {
+		case <-time.After(allBack / 20):
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// hearQuestion answers if this worker has the run. Who asks for another one hears nothing, and takes
+// it over.
+func (w *Worker) hearQuestion(m *nats.Msg) {
+	w.mu.Lock()
+	_, has := w.jobs[m.Header.Get(headerRun)]
+	w.mu.Unlock()
+	if has {
+		_ = m.Respond(nil) // without an answer another worker takes over
+	}
 }

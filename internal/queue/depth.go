@@ -20,24 +20,49 @@ type depths struct {
 	q *Queue
 
 	mu   sync.Mutex // guards the rest
-	seen map[string]seenDepth
+	seen map[string]*seenDepth
 }
 
 type seenDepth struct {
 	depth
-	at  time.Time
-	err error
+	at    time.Time
+	err   error
+	added int // predictions that this process has let in since
 }
 
 // of returns the length of the queue of a model, as it was depthFor ago at most.
 func (d *depths) of(ctx context.Context, name string) (depth, error) {
-	now := d.q.config.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock() // while one looks the others wait for what it sees
-	if seen, ok := d.seen[name]; ok && now.Sub(seen.at) < depthFor {
-		return seen.depth, seen.err
+	seen := d.recentLocked(ctx, name)
+	return seen.depth, seen.err
+}
+
+// admit reports whether fewer than most predictions of a model wait, and how many do. It looks
+// anew once those that it has let in since its last look may have filled the queue.
+func (d *depths) admit(ctx context.Context, name string, most int) (waiting int, ok bool, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	seen := d.recentLocked(ctx, name)
+	if seen.waiting < most && seen.waiting+seen.added >= most {
+		seen = d.lookLocked(ctx, name)
 	}
-	seen := seenDepth{at: now}
+	if seen.err != nil || seen.waiting >= most {
+		return seen.waiting, false, seen.err
+	}
+	seen.added++
+	return seen.waiting, true, nil
+}
+
+func (d *depths) recentLocked(ctx context.Context, name string) *seenDepth {
+	if seen := d.seen[name]; seen != nil && d.q.config.Now().Sub(seen.at) < depthFor {
+		return seen
+	}
+	return d.lookLocked(ctx, name)
+}
+
+func (d *depths) lookLocked(ctx context.Context, name string) *seenDepth {
+	seen := &seenDepth{at: d.q.config.Now()}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	c, err := d.q.broker.js.Consumer(ctx, askedStream, token(name)) // which also asks for its state
@@ -47,8 +72,8 @@ func (d *depths) of(ctx context.Context, name string) (depth, error) {
 	}
 	seen.err = err
 	if d.seen == nil {
-		d.seen = map[string]seenDepth{}
+		d.seen = map[string]*seenDepth{}
 	}
 	d.seen[name] = seen
-	return seen.depth, err
+	return seen
 }

@@ -16,7 +16,7 @@ import (
 // missed a message. What is left at the end is in the end itself.
 
 const (
-	headerFollow   = "Coggo-Follow"   // to a worker: send the events after this number, and those to come
+	headerFollow   = "Coggo-Follow"   // to a worker, or of a request: send the events after this number, and those to come
 	headerFirst    = "Coggo-First"    // of events: the number of the first one
 	headerStreamed = "Coggo-Streamed" // of an end: the output is the list of what was yielded
 )
@@ -75,19 +75,22 @@ func (e event) apply(p *prediction.Prediction, now time.Time) {
 // follow sends the events of a job after a number, and from now on all others.
 func (w *Worker) follow(j *job, after int) {
 	j.mu.Lock()
-	run, sent := j.run, j.sent
-	if sent == nil {
-		sent = make(chan struct{})
-		j.sent = sent
-		if run != nil {
-			go w.send(j, run, sent)
-		}
-		j.mu.Unlock()
-		return
+	if j.sent == nil {
+		j.sent = make(chan struct{})
 	}
+	run, late := j.run, j.sending
+	w.sendLocked(j)
 	j.mu.Unlock()
-	if run != nil { // somebody comes late, or has missed a message
+	if late { // somebody comes late, or has missed a message
 		w.sendAfter(j, run, after)
+	}
+}
+
+// sendLocked begins to send the events of a job once it runs, if somebody follows it.
+func (w *Worker) sendLocked(j *job) {
+	if j.run != nil && j.sent != nil && !j.sending {
+		j.sending = true
+		go w.send(j, j.run, j.sent)
 	}
 }
 

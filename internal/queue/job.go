@@ -29,6 +29,7 @@ type job struct {
 	run      *prediction.Prediction
 	canceled supervisor.Reason // before there was a run
 	sent     chan struct{}     // closed when all events are sent; nil if nobody follows the run
+	sending  bool              // they are being sent
 }
 
 // cancel ends the run, now or as soon as there is one.
@@ -115,6 +116,9 @@ func (w *Worker) read(msg *nats.Msg) (*job, error) {
 	}
 	j := &job{asked: a, msg: msg, delivered: about.NumDelivered, queued: about.Timestamp, entry: entry, flushed: make(chan struct{})}
 	j.flush = sync.OnceFunc(func() { close(j.flushed) })
+	if a.follow {
+		j.sent = make(chan struct{})
+	}
 	return j, nil
 }
 
@@ -126,54 +130,95 @@ func (w *Worker) perform(j *job) {
 		if err == nil {
 			<-p.Done()
 		}
-		if lost := claim(); lost {
-			claim, v = nil, w.contend(j)
-			if v == runIt {
-				claim = func() bool { return false }
-			}
-			continue
+		switch claim() {
+		case claimHeld:
+			w.free()
+			go w.end(j, p, err)
+			return
+		case claimUnanswered:
+			w.free()
+			go w.endUnclaimed(j, p, err)
+			return
+		case claimRefused:
+			claim, v = alreadyHeld, w.contend(j)
 		}
-		w.free()
-		go w.end(j, p, err)
-		return
 	}
 	w.free()
 	go w.settle(j, v)
 }
 
-// begin claims a job. At its first delivery that happens beside the handover to the model: claimed
-// waits for the answer, and reports whether the claim was refused.
-func (w *Worker) begin(j *job) (refused func() bool, v verdict) {
+// claimAnswer is what has become of a claim.
+type claimAnswer int
+
+const (
+	claimHeld       claimAnswer = iota
+	claimRefused                // the run was canceled: its result is of no use
+	claimUnanswered             // the broker has not answered, or has gone: the run went on
+)
+
+func alreadyHeld() claimAnswer { return claimHeld }
+
+// begin claims a job. At its first delivery that happens beside the handover to the model: claim
+// waits for the answer.
+func (w *Worker) begin(j *job) (claim func() claimAnswer, v verdict) {
 	if j.delivered > 1 {
 		w.q.counters.Redelivered.Add(1)
-		return func() bool { return false }, w.contend(j)
+		return alreadyHeld, w.contend(j)
 	}
 	j.claim = w.claimOf(j, 1)
 	future, err := w.q.broker.js.PublishMsgAsync(j.claim.message(), follows(j.key, j.after))
 	if err != nil {
-		return nil, w.contend(j)
+		return alreadyHeld, w.contend(j)
 	}
-	lost := make(chan bool, 1)
-	go func() {
-		late := time.NewTimer(patience)
-		defer late.Stop()
-		select {
-		case ack := <-future.Ok():
-			j.claim.seq = ack.Sequence
-			lost <- false
-		case <-future.Err():
-			j.mu.Lock()
-			run := j.run
-			j.mu.Unlock()
-			if run != nil {
-				_ = w.Supervisor.Cancel(run, supervisor.ByClient) // its result is of no use; an error says that it has ended
-			}
-			lost <- true
-		case <-late.C:
-			lost <- true
+	answer := make(chan claimAnswer, 1)
+	go func() { answer <- w.awaitClaim(j, future) }()
+	return func() claimAnswer { return <-answer }, runIt
+}
+
+// awaitClaim returns the broker's answer to a claim. If it is refused the run is canceled.
+func (w *Worker) awaitClaim(j *job, future jetstream.PubAckFuture) claimAnswer {
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case ack := <-future.Ok():
+		j.claim.seq = ack.Sequence
+		return claimHeld
+	case err := <-future.Err():
+		if !wrongSequence(err) {
+			return claimUnanswered
 		}
-	}()
-	return func() bool { return <-lost }, runIt
+		j.mu.Lock()
+		run := j.run
+		j.mu.Unlock()
+		if run != nil {
+			_ = w.Supervisor.Cancel(run, supervisor.ByClient) // an error says that it has ended
+		}
+		return claimRefused
+	case <-late.C:
+		return claimUnanswered
+	}
+}
+
+// endUnclaimed stores how a run has ended whose claim was not answered, unless another worker has
+// claimed it meanwhile.
+func (w *Worker) endUnclaimed(j *job, p *prediction.Prediction, err error) {
+	for {
+		switch v := w.contend(j); v {
+		case runIt:
+			w.end(j, p, err)
+			return
+		case dropIt, finish:
+			w.settle(j, v)
+			return
+		case putBack:
+		}
+		select {
+		case <-time.After(attempt):
+		case <-w.q.ctx.Done():
+			w.leave(j)
+			return
+		}
+	}
 }
 
 // claimOf is the claim of this worker.
@@ -215,8 +260,7 @@ func (w *Worker) contend(j *job) verdict {
 		case s.kind == claimed && j.delivered == 1:
 			return dropIt
 		case s.kind == claimed:
-			w.q.counters.TakenOver.Add(1)
-			if v, over := w.endLost(ctx, j, s); over {
+			if v, over := w.takeOver(ctx, j, s); over {
 				return v
 			}
 		case s.kind == returned:
@@ -265,9 +309,14 @@ func (w *Worker) unlessCanceled(ctx context.Context, j *job, s state) verdict {
 	return w.endUnrun(ctx, j, s, canceledResult(j.entry, reason, w.q.config.Now()))
 }
 
-// endLost ends a job whose worker was lost, if it may not run again.
-func (w *Worker) endLost(ctx context.Context, j *job, s state) (v verdict, over bool) {
-	why := ""
+// takeOver ends a job whose worker was lost, if it may not run again. It drops one whose worker is
+// still there.
+func (w *Worker) takeOver(ctx context.Context, j *job, s state) (v verdict, over bool) {
+	if w.stillHas(ctx, s) {
+		return dropIt, true
+	}
+	w.q.counters.TakenOver.Add(1)
+	var why string
 	switch {
 	case s.cancel != "":
 		return 0, false
@@ -312,11 +361,9 @@ func (w *Worker) start(j *job) (*prediction.Prediction, error) {
 	}
 	j.mu.Lock()
 	j.run = p
-	canceled, sent := j.canceled, j.sent
+	canceled := j.canceled
+	w.sendLocked(j)
 	j.mu.Unlock()
-	if sent != nil {
-		go w.send(j, p, sent)
-	}
 	if canceled != "" {
 		_ = w.Supervisor.Cancel(p, canceled) // an error says that it has ended
 	}
@@ -336,7 +383,7 @@ func (w *Worker) end(j *job, p *prediction.Prediction, err error) {
 	next := j.claim
 	next.kind, next.streamed = ended, len(final.Items) > 0
 	for w.q.ctx.Err() == nil {
-		ctx, cancel := context.WithTimeout(w.q.ctx, time.Minute)
+		ctx, cancel := context.WithTimeout(w.q.ctx, storing(final))
 		next.payload, err = w.q.broker.storeEnd(ctx, endObject(j.asked.run, j.claim.seq), final)
 		if err == nil {
 			_, err = w.q.broker.put(ctx, next, j.claim.seq, w.q.config.RetainFor)
@@ -371,7 +418,7 @@ func (j *job) awaitEvents() {
 	j.mu.Lock()
 	sent := j.sent
 	if sent == nil {
-		j.sent = closed // nobody begins to follow it now
+		j.sent, j.sending = closed, true // nobody begins to follow it now
 	}
 	j.mu.Unlock()
 	if sent != nil {

@@ -126,10 +126,11 @@ func stateOf(subject string, seq uint64, h nats.Header, data []byte) (s state, e
 // asked is a request as it waits in the queue.
 type asked struct {
 	place
-	seq   uint64 // in the stream
-	run   string
-	after uint64
-	input string // see inputMark
+	seq    uint64 // in the stream
+	run    string
+	after  uint64
+	input  string // see inputMark
+	follow bool   // somebody reads the events of the run, from the start
 	payload
 }
 
@@ -141,6 +142,9 @@ func (a asked) message() *nats.Msg {
 	h.Set(headerRun, a.run)
 	h.Set(headerAfter, strconv.FormatUint(a.after, 10))
 	h.Set(headerInput, a.input)
+	if a.follow {
+		h.Set(headerFollow, "0")
+	}
 	a.payload.header(h)
 	return m
 }
@@ -149,7 +153,7 @@ func askedOf(subject string, seq uint64, h nats.Header, data []byte) (a asked, e
 	if h.Get(headerFormat) != format {
 		return a, errFormat
 	}
-	a = asked{place: placeIn(subject), seq: seq, run: h.Get(headerRun), input: h.Get(headerInput)}
+	a = asked{place: placeIn(subject), seq: seq, run: h.Get(headerRun), input: h.Get(headerInput), follow: h.Get(headerFollow) != ""}
 	if a.after, err = strconv.ParseUint(h.Get(headerAfter), 10, 64); err != nil {
 		return a, fmt.Errorf("%s: %w", headerAfter, err)
 	}

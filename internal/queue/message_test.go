@@ -139,6 +139,20 @@ func TestDirectoryEntriesAreReadAndWrittenAsDocumented(t *testing.T) {
 	}
 }
 
+func TestTheEntryOfAModelIsReadAndWrittenAsDocumented(t *testing.T) {
+	_, _, body := readGolden(t, "model")
+	want := modelEntry{
+		Name: "acme/hello", OpenAPI: json.RawMessage(`{"openapi":"3.0.2"}`), Python: "3.12.1", Cog: "1.2.3", Files: 64,
+	}
+	var read modelEntry
+	if err := json.Unmarshal(body, &read); err != nil || !reflect.DeepEqual(read, want) {
+		t.Errorf("read %+v, %v", read, err)
+	}
+	if wrote, _ := json.Marshal(want); string(wrote) != string(body) {
+		t.Errorf("wrote %s\nwant %s", wrote, body)
+	}
+}
+
 func TestAMessageOfALaterFormatIsNotRead(t *testing.T) {
 	subject, h, body := readGolden(t, "state.claimed")
 	h.Set(headerFormat, "2")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -62,6 +63,12 @@ func (b *broker) load(ctx context.Context, p payload) ([]byte, error) {
 		return p.body, nil
 	}
 	return b.inputs.GetBytes(ctx, p.object)
+}
+
+// storing is how long storeEnd may take before it is tried again. A node of a cluster that dies
+// meanwhile answers nothing.
+func storing(final prediction.Snapshot) time.Duration {
+	return patience + time.Duration(final.Len()>>20)*time.Second
 }
 
 // loadEnd returns a terminal snapshot. The output of one from the object store is in a file without

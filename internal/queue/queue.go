@@ -105,7 +105,7 @@ func Open(c Config) (*Queue, error) {
 func (q *Queue) begin() {
 	again := time.NewTicker(250 * time.Millisecond)
 	defer again.Stop()
-	for {
+	for said := ""; ; {
 		if q.broker.connected() {
 			err := q.prepare()
 			if err == nil {
@@ -115,7 +115,8 @@ func (q *Queue) begin() {
 				q.failed <- err
 				return
 			}
-			if q.ctx.Err() == nil {
+			if q.ctx.Err() == nil && err.Error() != said {
+				said = err.Error()
 				q.config.Log.Warn("the queue's broker is not ready: trying again", "error", err)
 			}
 		}

@@ -59,6 +59,12 @@ func (p place) stored() string  { return storedPrefix + p.model + "." + p.key }
 func (p place) control() string { return controlPrefix + p.model + "." + p.key }
 func (p place) hook() string    { return hookPrefix + p.model + "." + p.key }
 
+// ownerSubject is where a worker answers which runs it still has. It is a level deeper than what
+// controls these runs, so that the broker says at once if that worker has gone.
+func ownerSubject(model, process string) string {
+	return controlPrefix + model + ".owner." + token(process)
+}
+
 // anyAsked matches the request with this key in whatever queue it is: ids are unique over all.
 func anyAsked(key string) string { return askedPrefix + "*.*." + key }
 

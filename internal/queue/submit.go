@@ -26,7 +26,7 @@ const watchAfter = 10 * time.Millisecond
 // id, under way or finished with the same input. It is stored in the broker when Create returns.
 // The error is a *prediction.Error.
 func (q *Queue) Create(r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error) {
-	m, created, err := q.submit(r, idempotent)
+	m, created, err := q.submit(r, idempotent, r.Followed)
 	if err != nil {
 		return nil, false, err
 	}
@@ -41,7 +41,7 @@ func (q *Queue) Create(r prediction.Request, idempotent bool) (p *prediction.Pre
 // when the client leaves.
 func (q *Queue) Perform(watch func() context.Context, r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error) {
 	r.Followed = true
-	m, created, err := q.submit(r, idempotent)
+	m, created, err := q.submit(r, idempotent, false)
 	if err != nil {
 		return nil, false, err
 	}
@@ -70,7 +70,7 @@ func (q *Queue) Perform(watch func() context.Context, r prediction.Request, idem
 
 // submit checks a request and publishes it. The mirror that it returns follows the prediction if
 // the request says that somebody does.
-func (q *Queue) submit(r prediction.Request, idempotent bool) (_ *mirror, created bool, err error) {
+func (q *Queue) submit(r prediction.Request, idempotent, follow bool) (_ *mirror, created bool, err error) {
 	if q.draining.Load() {
 		return nil, false, prediction.RefuseFor(pool.RetrySoon, prediction.Draining, pool.ShuttingDown)
 	}
@@ -99,24 +99,21 @@ func (q *Queue) submit(r prediction.Request, idempotent bool) (_ *mirror, create
 	}
 	ctx, cancel := context.WithTimeout(q.ctx, limit)
 	defer cancel()
-	if err := q.room(ctx, target.entry.Name); err != nil {
-		return nil, false, err
-	}
 	entry := prediction.NewEntry(r, prediction.NewID())
 	entry.Unknown = checked.Unknown
-	s := submission{q: q, ctx: ctx, entry: entry, place: placeOf(target.entry.Name, r.ID), idempotent: idempotent}
+	s := submission{q: q, model: target.entry.Name, ctx: ctx, entry: entry, place: placeOf(target.entry.Name, r.ID), idempotent: idempotent, follow: follow}
 	return s.publish(chosen)
 }
 
 // room refuses a prediction if too many wait already.
 func (q *Queue) room(ctx context.Context, name string) error {
-	d, err := q.depths.of(ctx, name)
+	waiting, ok, err := q.depths.admit(ctx, name, q.config.MaxQueue)
 	if err != nil {
 		return q.unreachable(err)
 	}
-	if d.waiting >= q.config.MaxQueue {
+	if !ok {
 		return prediction.RefuseFor(pool.RetrySoon, prediction.QueueFull,
-			fmt.Sprintf("%d predictions wait in the queue, and no more may, see --max-queue; try again later", d.waiting))
+			fmt.Sprintf("%d predictions wait in the queue, and no more may, see --max-queue; try again later", waiting))
 	}
 	return nil
 }
@@ -124,10 +121,12 @@ func (q *Queue) room(ctx context.Context, name string) error {
 // submission is a request on its way into the queue.
 type submission struct {
 	q          *Queue
+	model      string // its name
 	ctx        context.Context
 	entry      prediction.Entry
 	place      place
 	idempotent bool
+	follow     bool // somebody reads the events
 }
 
 // publish puts the request into the queue, unless its id is there already. chosen says that the
@@ -147,7 +146,10 @@ func (s submission) publish(chosen bool) (*mirror, bool, error) {
 			return m, false, err
 		}
 	}
-	a := asked{place: s.place, run: s.entry.Run, after: before.seq, input: inputMark(s.entry.Run, s.entry.Request)}
+	if full := s.q.room(s.ctx, s.model); full != nil {
+		return s.joinOr(full, chosen)
+	}
+	a := asked{place: s.place, run: s.entry.Run, after: before.seq, follow: s.follow, input: inputMark(s.entry.Run, s.entry.Request)}
 	var err error
 	if a.payload, err = s.q.broker.store(s.ctx, "in-"+s.entry.Run, s.entry.Encode()); err != nil {
 		return nil, false, s.q.unreachable(err)
@@ -166,6 +168,16 @@ func (s submission) publish(chosen bool) (*mirror, bool, error) {
 		return nil, false, s.q.unreachable(err)
 	}
 	return s.met()
+}
+
+// joinOr answers a request for which there is no room: one whose id waits already needs none.
+func (s submission) joinOr(full error, chosen bool) (*mirror, bool, error) {
+	if chosen {
+		if waiting, found, err := s.q.broker.asked(s.ctx, s.place.key); err == nil && found {
+			return s.join(waiting)
+		}
+	}
+	return nil, false, full
 }
 
 // send publishes the request until the broker answers. It reports whether the broker had the same

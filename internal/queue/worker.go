@@ -89,12 +89,17 @@ func (w *Worker) run() {
 	case <-w.q.ctx.Done():
 		return
 	}
-	sub, err := w.q.broker.nc.Subscribe(controlPrefix+token(w.q.config.Name)+".*", w.hearControl)
-	if err != nil {
-		w.q.config.Log.Error("subscribe to cancels", "error", err)
-		return
+	for subject, hear := range map[string]nats.MsgHandler{
+		controlPrefix + token(w.q.config.Name) + ".*":     w.hearControl,
+		ownerSubject(token(w.q.config.Name), w.q.process): w.hearQuestion,
+	} {
+		sub, err := w.q.broker.nc.Subscribe(subject, hear)
+		if err != nil {
+			w.q.config.Log.Error("subscribe to cancels and questions", "error", err)
+			return
+		}
+		defer func() { _ = sub.Unsubscribe() }() // the connection may be closed
 	}
-	defer func() { _ = sub.Unsubscribe() }() // the connection may be closed
 	w.storeLeftovers()
 	beat, presence := time.NewTicker(heartbeat(w.q.silence)), time.NewTicker(presenceEvery)
 	defer beat.Stop()
@@ -112,6 +117,7 @@ func (w *Worker) run() {
 			last = time.Now()
 			w.q.work.Go(w.checkClaims) // this process did not run for so long that others have taken over
 		case <-w.q.back:
+			w.beat()
 			w.askAgain()
 			w.q.work.Go(w.checkClaims)
 		case <-presence.C:

@@ -309,3 +309,73 @@ def test_workers_ask_for_work_as_soon_as_the_broker_is_back(quick):
             nats.close()
 
     until("both ask", lambda: asking() == 2, 8)
+
+
+@pytest.mark.parametrize("flags", [(), ("--recover", "fail")], ids=["rerun", "fail"])
+def test_what_runs_while_the_broker_is_down_goes_on_and_its_end_is_stored_later(quick, gate, flags):
+    gateway = serve(quick, *flags).gateways[0]
+    put_async(gateway, "a", gate.input)
+    (first,) = gate.wait()
+    quick.broker.kill()
+    until("it has heard", lambda: gateway.get("/readyz").status == 503)
+    refused = put(gateway, "b", {})
+    assert refused.status == 503 and int(refused.headers["retry-after"]) >= 1
+    time.sleep(2 * SILENCE)  # so that the broker takes the worker for lost when it is back
+    quick.broker.start()
+    waits_for_redelivery(quick)
+    gate.open()
+    until("it is back", lambda: gateway.get("/readyz").status == 200)
+    end = gateway.ended("a")
+    assert (end["status"], end["output"]) == ("succeeded", str(first))
+    assert len(gate.runs()) == 1
+
+
+def waits_for_redelivery(fleet):
+    """Wait until the broker has given what is under way to a worker again."""
+
+    def again():
+        return sum(counter(worker, "coggo_queue_redelivered_total") for worker in fleet.workers)
+
+    until("it comes again", again)
+
+
+def test_an_end_that_comes_while_the_broker_is_down_is_stored_later(quick, gate):
+    gateway = serve(quick, workers=1).gateways[0]
+    put_async(gateway, "a", gate.input)
+    gate.wait()
+    quick.broker.kill()
+    gate.open()
+    worker = quick.workers[0]
+    until("it has ended", lambda: 'status="succeeded"} 1' in worker.get("/metrics").body.decode())
+    quick.broker.start()
+    until("it is back", lambda: gateway.get("/readyz").status == 200)
+    assert gateway.ended("a")["status"] == "succeeded"
+    assert len(gate.runs()) == 1
+
+
+def test_a_message_that_comes_twice_runs_once(quick, gate):
+    gateway = serve(quick).gateways[0]
+    put_async(gateway, "a", gate.input)
+    gate.wait()
+    nats = Nats(quick.broker.url)
+    # Stream and consumer count from 1; the time of the delivery is not looked at.
+    nats.publish("$JS.ACK.COGGO_Q.test%2Fquick.1.1.1.0.0", b"-NAK")
+    waits_for_redelivery(quick)
+    nats.close()
+    gate.open()
+    assert gateway.ended("a")["status"] == "succeeded"
+    assert len(gate.runs()) == 1
+
+
+def test_after_its_gateway_was_killed_a_put_elsewhere_joins(quick, gate):
+    serve(quick, gateways=2)
+    first, other = quick.gateways
+    client = Left(first, "a", gate.input)
+    gate.wait()
+    first.kill()
+    assert put(other, "a", gate.input).status == 202
+    gate.open()
+    assert other.ended("a")["status"] == "succeeded"
+    assert put(other, "a", gate.input).status == 200
+    assert len(gate.runs()) == 1
+    client.leave()
