@@ -11,6 +11,7 @@ PROCESS = "one process: its runner, its memory, its metrics or its end"
 STATE = "a gateway has no model whose setup, state or healthcheck it could show"
 WAITS = "on a queue every prediction waits for a worker, so there is no 409 for lack of a slot"
 RETAIN = "on a queue --retain-for alone says how long ends are kept"
+REPLAY = "an ended prediction of a queue has no events but its end"
 FILES = "servers that share a queue keep no files"
 SPANS = "with a queue a prediction has a span more"
 
@@ -26,6 +27,10 @@ LEFT_OUT: dict[str, str] = {
     "http/test_batch.py::test_cancel_during_the_call_lets_the_others_finish": WAITS,
     "http/test_cancel.py::test_a_cancel_signal_that_a_model_missed_is_sent_again": PROCESS,
     "http/test_cancel.py::test_a_canceled_prediction_that_is_not_retained_is_not_found": RETAIN,
+    "http/test_cancel.py::test_a_client_that_asked_to_wait_can_leave_and_come_back": WAITS,
+    "http/test_cancel.py::test_a_model_that_ignores_a_cancel_is_replaced": PROCESS,
+    "http/test_cancel.py::test_other_predictions_continue_when_one_of_many_is_canceled": PROCESS,
+    "http/test_cancel.py::test_the_id_of_a_canceled_prediction_is_refused_while_its_code_still_runs": WAITS,
     "http/test_check.py": COMMAND,
     "http/test_cli.py": COMMAND,
     "http/test_cog_commands.py": COMMAND,
@@ -102,10 +107,20 @@ LEFT_OUT: dict[str, str] = {
     "http/test_shutdown.py": PROCESS,
     "http/test_shutdown_no_restart.py": PROCESS,
     "http/test_slow_clients.py::test_an_unread_answer_is_held_once_and_given_up": FILES,
+    "http/test_slow_clients.py::test_text_of_any_kind_is_streamed_as_it_is": REPLAY,
     "http/test_status_codes.py::test_503_after_a_failed_setup": STATE,
     "http/test_status_codes.py::test_503_and_never_409_while_the_runner_restarts": STATE,
     "http/test_status_codes.py::test_503_once_the_runner_is_given_up": STATE,
     "http/test_status_codes.py::test_503_while_shutting_down": PROCESS,
+    "http/test_streams.py::test_a_finished_prediction_can_be_joined": REPLAY,
+    "http/test_streams.py::test_a_put_of_a_finished_id_replays_its_events": REPLAY,
+    "http/test_streams.py::test_a_reader_continues_after_its_last_event_id": REPLAY,
+    "http/test_streams.py::test_a_reader_of_a_v1_stream_gets_dropped_events_as_a_comment": REPLAY,
+    "http/test_streams.py::test_a_reader_that_has_seen_the_end_is_told_not_to_reconnect": REPLAY,
+    "http/test_streams.py::test_a_reader_that_reconnects_to_the_next_server_sees_the_end": PROCESS,
+    "http/test_streams.py::test_an_unknown_last_event_id_begins_at_the_start": REPLAY,
+    "http/test_streams.py::test_many_slow_readers_share_one_memory": REPLAY,
+    "http/test_streams.py::test_the_history_has_the_configured_length": REPLAY,
     "http/test_terminal.py": COMMAND,
     "http/test_traces.py::test_a_collector_that_fails_affects_no_prediction": PROCESS,
     "http/test_traces.py::test_a_failure_is_an_error": SPANS,
@@ -117,6 +132,7 @@ LEFT_OUT: dict[str, str] = {
     "http/test_usage.py": COMMAND,
     "http/test_v1_python.py::test_a_file_as_input": FILES,
     "http/test_v1_python.py::test_forms_of_files": FILES,
+    "http/test_v1_python.py::test_stream_of_a_prediction_that_has_ended": REPLAY,
     "http/test_v1_python.py::test_uploaded_files": FILES,
     "http/test_webhooks.py::test_a_prediction_that_runs_at_shutdown_sends_its_webhook": PROCESS,
     "http/test_webhooks.py::test_the_token_goes_to_the_named_hosts": PROCESS,
