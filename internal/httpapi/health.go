@@ -147,7 +147,7 @@ func (a *API) ready(w http.ResponseWriter, r *http.Request) error {
 	}
 	lost := h.Queue != nil && !h.Queue.Connected
 	if lost {
-		body.Detail = "the queue can't be reached"
+		body.Detail = "the queue can't be reached; try again later"
 	}
 	if h.Draining || lost || !h.Status.Accepting() {
 		code = http.StatusServiceUnavailable

@@ -32,10 +32,6 @@ func (q *Queue) Cancel(p *prediction.Prediction, reason supervisor.Reason) error
 	return q.cancelRun(ctx, key, run, reason)
 }
 
-func errEnded() error {
-	return prediction.Refuse(prediction.NotFound, "no running prediction has this id")
-}
-
 // cancelTries is how often a cancel looks again when the state has changed in the meantime.
 const cancelTries = 10
 

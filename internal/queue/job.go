@@ -321,9 +321,9 @@ func (w *Worker) takeOver(ctx context.Context, j *job, s state) (v verdict, over
 	case s.cancel != "":
 		return 0, false
 	case !w.Rerun:
-		why = "the worker was lost before the prediction ended"
+		why = workerLost
 	case s.attempt >= w.MaxAttempts:
-		why = fmt.Sprintf("the worker was lost %d times while this ran", s.attempt)
+		why = lostTooOften(s.attempt)
 	default:
 		w.q.config.Log.Warn("running again what a lost worker had", "id", j.entry.ID, "attempt", s.attempt+1)
 		return 0, false
@@ -483,19 +483,11 @@ func (w *Worker) unrun(j *job, err error) (prediction.Snapshot, error) {
 	case errors.Is(err, supervisor.ByDeadline):
 		p.Finish(canceledResult(j.entry, supervisor.ByDeadline, w.q.config.Now()))
 	case errors.As(err, &why) && (why.Code == prediction.Invalid || why.Code == prediction.NotFound):
-		p.Finish(prediction.Result{Status: prediction.Failed, Error: "the input no longer fits the model: " + inWords(why), CompletedAt: w.q.config.Now()})
+		p.Finish(prediction.Result{Status: prediction.Failed, Error: noLongerFits(why), CompletedAt: w.q.config.Now()})
 	default:
 		return prediction.Snapshot{}, errHandedBack
 	}
 	return p.Final(), nil
-}
-
-// inWords is a refusal with its first problem.
-func inWords(e *prediction.Error) string {
-	if len(e.Problems) == 0 {
-		return e.Message
-	}
-	return fmt.Sprintf("%v %s", e.Problems[0].Loc, e.Problems[0].Msg)
 }
 
 // handBack lets another worker run a job, at once or after a moment: this worker itself may be the

@@ -44,7 +44,7 @@ func parseCursor(text string) (c cursor, ok bool) {
 func (q *Queue) List(only prediction.Method, after string, limit int) (page []*prediction.Prediction, next string, err error) {
 	at, ok := parseCursor(after)
 	if !ok {
-		return nil, "", prediction.Refuse(prediction.NotFound, "no page has this cursor: it must be the `next` of an earlier page")
+		return nil, "", errCursor()
 	}
 	if err := q.usable(); err != nil {
 		return nil, "", err

@@ -9,11 +9,6 @@ import (
 	"github.com/coggo/coggo/internal/supervisor"
 )
 
-// errGone is the refusal for an id that nobody knows.
-func errGone() error {
-	return prediction.Refuse(prediction.NotFound, "no prediction has this id; finished ones are kept for a while, see --retain-for")
-}
-
 // Get returns a prediction that waits, runs, or has ended and is kept, whichever process took it
 // on. The error is a *prediction.Error with code NotFound or NotReady.
 func (q *Queue) Get(id string) (*prediction.Prediction, error) {

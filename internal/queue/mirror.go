@@ -254,7 +254,7 @@ func (m *mirror) endIfGone(ctx context.Context) {
 	}
 	m.drop()
 	if m.prediction.Finish(prediction.Result{
-		Status: prediction.Failed, Error: "the prediction is no longer in the queue", CompletedAt: m.q.config.Now(),
+		Status: prediction.Failed, Error: notQueued, CompletedAt: m.q.config.Now(),
 	}) {
 		m.prediction.Publish()
 	}

@@ -12,14 +12,12 @@ package queue
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/coggo/coggo/internal/admission"
-	"github.com/coggo/coggo/internal/pool"
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/schema"
 	"github.com/coggo/coggo/internal/telemetry"
@@ -202,14 +200,13 @@ func (q *Queue) usable() error {
 
 // unreachable is the refusal while there is no broker, or while it does not answer.
 func (q *Queue) unreachable(err error) error {
-	text := "the queue can't be reached now; try again later"
-	if full(err) {
-		text = "the queue has no room now; try again later"
-	}
 	if err != nil && q.ctx.Err() == nil && q.troubles.Tell() {
 		q.config.Log.Warn("the queue's broker does not do what it is asked for", "error", err)
 	}
-	return prediction.RefuseFor(pool.RetrySoon, prediction.NotReady, text)
+	if full(err) {
+		return errNoRoom()
+	}
+	return errUnreachable()
 }
 
 // route returns the model that a request without a name means.
@@ -218,16 +215,15 @@ func (q *Queue) route() (*model, error) {
 		if m := q.directory.model(name); m != nil {
 			return m, nil
 		}
-		return nil, prediction.RefuseFor(pool.RetrySoon, prediction.NotReady,
-			"no worker has ever served "+name+" on this queue, so its inputs are unknown; try again later")
+		return nil, errUnknownModel(name)
 	}
 	switch names := q.directory.names(); len(names) {
 	case 0:
-		return nil, prediction.RefuseFor(pool.RetrySoon, prediction.NotReady, "no worker has ever served a model on this queue; try again later")
+		return nil, errNoModel()
 	case 1:
 		return q.directory.model(names[0]), nil
 	default:
-		return nil, prediction.Refuse(prediction.NotFound, fmt.Sprintf("this queue has several models: start the gateway with --name and one of %q", names))
+		return nil, errSeveralModels(names)
 	}
 }
 

@@ -6,14 +6,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/coggo/coggo/internal/admission"
-	"github.com/coggo/coggo/internal/pool"
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/supervisor"
 )
@@ -72,7 +70,7 @@ func (q *Queue) Perform(watch func() context.Context, r prediction.Request, idem
 // the request says that somebody does.
 func (q *Queue) submit(r prediction.Request, idempotent, follow bool) (_ *mirror, created bool, err error) {
 	if q.draining.Load() {
-		return nil, false, prediction.RefuseFor(pool.RetrySoon, prediction.Draining, pool.ShuttingDown)
+		return nil, false, errDraining()
 	}
 	if err := q.usable(); err != nil {
 		return nil, false, err
@@ -112,8 +110,7 @@ func (q *Queue) room(ctx context.Context, name string) error {
 		return q.unreachable(err)
 	}
 	if !ok {
-		return prediction.RefuseFor(pool.RetrySoon, prediction.QueueFull,
-			fmt.Sprintf("%d predictions wait in the queue, and no more may, see --max-queue; try again later", waiting))
+		return errFull(waiting)
 	}
 	return nil
 }
@@ -243,24 +240,23 @@ func (s submission) met() (*mirror, bool, error) {
 				m, err := s.q.restore(s.ctx, known)
 				return m, false, err
 			}
-			return nil, false, prediction.RefuseFor(pool.RetrySoon, prediction.Conflict, "a "+string(known.method.Noun())+" with this id has just ended; try again")
+			return nil, false, errJustEnded(known.method)
 		case known.kind != "" && known.kind != ended:
 			return s.meet(known)
 		case found:
 			return s.join(waiting)
 		}
 	}
-	return nil, false, prediction.RefuseFor(pool.RetrySoon, prediction.Conflict, "the id is in use; try again")
+	return nil, false, errInUse()
 }
 
 // meet answers a request whose id a worker runs.
 func (s submission) meet(known state) (*mirror, bool, error) {
 	if !s.idempotent || known.model != s.place.model || known.method != s.entry.Method {
-		return nil, false, prediction.Refuse(prediction.Conflict, "a "+known.method.Noun()+" with this id is running")
+		return nil, false, errRunning(known.method)
 	}
 	if known.cancel == string(supervisor.ByDisconnect) {
-		return nil, false, prediction.RefuseFor(pool.RetrySoon, prediction.Conflict,
-			"the "+known.method.Noun()+" with this id is being canceled, because its client has left; try again later")
+		return nil, false, errBeingCanceled(known.method)
 	}
 	s.q.keep(known.place)
 	m, err := s.q.restore(s.ctx, known)
@@ -274,7 +270,7 @@ func (s submission) join(waiting asked) (*mirror, bool, error) {
 		return nil, false, s.q.unreachable(err)
 	}
 	if !s.idempotent || waiting.model != s.place.model || entry.Method != s.entry.Method {
-		return nil, false, prediction.Refuse(prediction.Conflict, "a "+entry.Method.Noun()+" with this id is running")
+		return nil, false, errRunning(entry.Method)
 	}
 	s.q.keep(waiting.place)
 	return s.q.mirror(waiting.place, waiting.run, followed(entry.Complete())), false, nil
