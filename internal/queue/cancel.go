@@ -51,6 +51,8 @@ func (q *Queue) cancelRun(ctx context.Context, key, run string, reason superviso
 			return q.unreachable(err)
 		}
 		switch {
+		case reason == supervisor.ByDisconnect && q.wantedElsewhere(key):
+			return nil
 		case s.kind == claimed && (run == "" || s.run == run):
 			err = q.cancelClaimed(ctx, s, reason)
 		case found && (run == "" || a.run == run) && (s.kind != ended || s.run != a.run):

@@ -258,13 +258,26 @@ func (s submission) meet(known state) (*mirror, bool, error) {
 	if !s.idempotent || known.model != s.place.model || known.method != s.entry.Method {
 		return nil, false, prediction.Refuse(prediction.Conflict, "a "+known.method.Noun()+" with this id is running")
 	}
-	if known.cancel == string(supervisor.ByDisconnect) {
-		return nil, false, prediction.RefuseFor(pool.RetrySoon, prediction.Conflict,
-			"the "+known.method.Noun()+" with this id is being canceled, because its client has left; try again later")
+	if err := s.keep(known.place, known.run); err != nil {
+		return nil, false, err
 	}
-	s.q.keep(known.place)
 	m, err := s.q.restore(s.ctx, known)
 	return m, false, err
+}
+
+// keep lets a run go on although the clients of other processes leave, unless it is being canceled
+// because they have left.
+func (s submission) keep(at place, run string) error {
+	s.q.keep(at)
+	now, err := s.q.broker.state(s.ctx, at.key)
+	if err != nil {
+		return s.q.unreachable(err)
+	}
+	if now.run == run && now.cancel == string(supervisor.ByDisconnect) {
+		return prediction.RefuseFor(pool.RetrySoon, prediction.Conflict,
+			"the "+s.entry.Method.Noun()+" with this id is being canceled, because its client has left; try again later")
+	}
+	return nil
 }
 
 // join answers a request whose id waits.
@@ -276,7 +289,9 @@ func (s submission) join(waiting asked) (*mirror, bool, error) {
 	if !s.idempotent || waiting.model != s.place.model || entry.Method != s.entry.Method {
 		return nil, false, prediction.Refuse(prediction.Conflict, "a "+entry.Method.Noun()+" with this id is running")
 	}
-	s.q.keep(waiting.place)
+	if err := s.keep(waiting.place, waiting.run); err != nil {
+		return nil, false, err
+	}
 	return s.q.mirror(waiting.place, waiting.run, followed(entry.Complete())), false, nil
 }
 
