@@ -611,7 +611,9 @@ class Runs:
         )
 
     def unexplained(self, again: set[str]) -> list[str]:
-        """Ids that ran again although nothing had happened to the worker or the broker."""
+        """Ids that ran again although nothing had happened to the broker or to one of the workers.
+        What lay in a worker that was stopped begins there beside its claim, and is canceled.
+        """
         return [
             id
             for id, runs in self._by_id.items()
@@ -620,7 +622,7 @@ class Runs:
             if not any(
                 fault.begin <= second.begin and fault.end >= first.begin
                 for fault in self._faults
-                if fault.whom == "broker" or fault.pid == first.server
+                if fault.whom == "broker" or fault.pid in (first.server, second.server)
             )
         ]
 

@@ -65,7 +65,7 @@ class Broker:
                 return ""
 
         host, self._port = re.fullmatch(
-            r"nats://(.+):(\d+)", until("the broker listens", url)
+            r"(?:nats|tls)://(.+):(\d+)", until("the broker listens", url)
         ).groups()
         self.url = f"nats://{self._user}{host}:{self._port}"
 

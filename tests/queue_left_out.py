@@ -21,6 +21,7 @@ LEFT_OUT: dict[str, str] = {
     "http/test_addresses.py::test_an_uploaded_file_is_an_input_by_its_returned_url": FILES,
     "http/test_addresses.py::test_urls_go_through_the_proxies_of_the_request": FILES,
     "http/test_architecture.py": "documents",
+    "http/test_auth.py::test_the_model_never_sees_the_token": STATE,
     "http/test_auth.py::test_without_a_token_only_the_state_of_the_model_is_visible": STATE,
     "http/test_banner.py": COMMAND,
     "http/test_batch.py::test_a_failing_setup_of_a_batched_model_is_reported": STATE,
@@ -28,8 +29,7 @@ LEFT_OUT: dict[str, str] = {
     "http/test_cancel.py::test_a_cancel_signal_that_a_model_missed_is_sent_again": PROCESS,
     "http/test_cancel.py::test_a_canceled_prediction_that_is_not_retained_is_not_found": RETAIN,
     "http/test_cancel.py::test_a_client_that_asked_to_wait_can_leave_and_come_back": WAITS,
-    "http/test_cancel.py::test_a_model_that_ignores_a_cancel_is_replaced": PROCESS,
-    "http/test_cancel.py::test_other_predictions_continue_when_one_of_many_is_canceled": PROCESS,
+    "http/test_cancel.py::test_other_predictions_continue_when_one_of_many_is_canceled": STATE,
     "http/test_cancel.py::test_the_id_of_a_canceled_prediction_is_refused_while_its_code_still_runs": WAITS,
     "http/test_check.py": COMMAND,
     "http/test_cli.py": COMMAND,
@@ -40,6 +40,7 @@ LEFT_OUT: dict[str, str] = {
     "http/test_direct_calls.py": MODEL,
     "http/test_docs.py": "documents",
     "http/test_document.py::test_the_document_describes_the_model_and_every_request": "the model has another name",
+    "http/test_ended.py::test_an_upload_is_complete_although_the_model_keeps_writing": PROCESS,
     "http/test_ended.py::test_the_model_gets_a_copy_of_an_uploaded_file": FILES,
     "http/test_endpoints.py::test_a_model_that_does_not_load_has_no_schema": STATE,
     "http/test_endpoints.py::test_the_schema_is_served_while_setup_runs": STATE,
@@ -143,6 +144,7 @@ LEFT_OUT: dict[str, str] = {
 #: Files and tests with one worker in place of two.
 ONE_WORKER: dict[str, str] = {
     "http/test_batch.py": "a batch is of one worker",
+    "http/test_cancel.py": "they look for the process that has ended",
     "http/test_concurrency.py": "they count slots",
     "http/test_ended.py": "they look at files of the run before",
     "http/test_files.py::test_a_directory_open_to_others_gets_no_file": "it changes a directory of the worker",
@@ -152,6 +154,7 @@ ONE_WORKER: dict[str, str] = {
     "http/test_many.py": "they count slots",
     "http/test_queue.py": "they wait for the only slot",
     "http/test_retention.py": "the model counts its runs",
+    "http/test_secrets.py": "they look at the files of the only worker",
     "http/test_trainings.py": "they look for state of the model that a training shares",
 }
 

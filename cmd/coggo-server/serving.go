@@ -53,9 +53,9 @@ type Logging struct {
 	LogFormat string `group:"Logs:" env:"LOG_FORMAT" placeholder:"FORMAT" help:"text, json, or console for people. Default: console on a terminal, else text."`
 }
 
-func (l Logging) check() error {
-	if _, known := parseLevel(l.LogLevel); !known && l.LogLevel != "" {
-		return fmt.Errorf("--log-level is %q: it must be debug, info, warning, error, off or a number", l.LogLevel)
+func (m Logging) check() error {
+	if _, known := parseLevel(m.LogLevel); !known && m.LogLevel != "" {
+		return fmt.Errorf("--log-level is %q: it must be debug, info, warning, error, off or a number", m.LogLevel)
 	}
 	return nil
 }

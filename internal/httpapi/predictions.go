@@ -58,15 +58,7 @@ func (a *API) start(
 	}
 	req.Followed = stream || prefer.wait > 0
 	req.Detached = !stream && (prefer.async || prefer.wait > 0)
-	var p *prediction.Prediction
-	var created bool
-	var err error
-	if stream || req.Detached {
-		watch()
-		p, created, err = a.Supervisor.Create(req, idempotent)
-	} else {
-		p, created, err = a.Supervisor.Perform(watch, req, idempotent)
-	}
+	p, created, err := a.accept(req, idempotent, stream || req.Detached, watch)
 	if err != nil {
 		return err
 	}

@@ -2,11 +2,13 @@ package queue
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -63,6 +65,7 @@ type broker struct {
 // dial connects in the background: the broker may start after this process, and come and go.
 func dial(c Config, name string, log *slog.Logger, onReconnect func()) (*broker, error) {
 	b := &broker{replicas: max(1, c.Replicas), retain: c.RetainFor, log: log}
+	said := map[string]bool{} // failures of this outage; the callbacks run one after the other
 	options := []nats.Option{
 		nats.Name(name),
 		nats.RetryOnFailedConnect(true),
@@ -76,6 +79,13 @@ func dial(c Config, name string, log *slog.Logger, onReconnect func()) (*broker,
 		// go out later, when its client has long been told that it was not accepted.
 		nats.ReconnectBufSize(-1),
 		nats.ErrorHandler(b.onError),
+		nats.IgnoreAuthErrorAbort(), // the user may be added later
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
+			if text := hinted(err); !said[text] {
+				said[text] = true
+				log.Warn("the queue's broker can't be reached: trying again", "error", text)
+			}
+		}),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			b.since.Store(math.MaxInt64)
 			if err != nil {
@@ -84,6 +94,7 @@ func dial(c Config, name string, log *slog.Logger, onReconnect func()) (*broker,
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
 			log.Info("the queue's broker is back", "broker", nc.ConnectedUrlRedacted())
+			clear(said)
 			b.since.Store(time.Now().UnixNano())
 			onReconnect()
 		}),
@@ -100,6 +111,18 @@ func dial(c Config, name string, log *slog.Logger, onReconnect func()) (*broker,
 	}
 	b.js, err = jetstream.New(b.nc)
 	return b, err
+}
+
+// hinted returns why there is no connection, with the setting that may be wrong.
+func hinted(err error) string {
+	hint := ""
+	switch {
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired):
+		hint = ": give a user and a password in --queue, or --queue-creds"
+	case errors.As(err, new(*tls.CertificateVerificationError)):
+		hint = ": name who has signed its certificate with --queue-ca"
+	}
+	return err.Error() + hint
 }
 
 // credentials reads a file with a JWT and its key, or with the seed of an NKey alone.
@@ -313,12 +336,12 @@ func full(err error) bool {
 	if !errors.As(err, &e) {
 		return false
 	}
-	switch e.ErrorCode {
-	case 10023, 10028, 10047, 10077: // insufficient resources, memory, storage; the store failed
-		return true
-	}
-	return false
+	return slices.Contains(noRoom, e.ErrorCode)
 }
+
+// noRoom are the codes of the broker for it, which the client has no names for: insufficient
+// resources, memory and storage, and a store that has failed.
+var noRoom = []jetstream.ErrorCode{10023, 10028, 10047, 10077}
 
 // attempt is how long one publish waits for its answer, before it is made again.
 const attempt = time.Second

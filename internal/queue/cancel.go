@@ -47,10 +47,14 @@ func (q *Queue) cancelRun(ctx context.Context, key, run string, reason superviso
 			return q.unreachable(err)
 		}
 		switch {
+		case reason == supervisor.ByDisconnect && q.wantedElsewhere(key):
+			return nil
 		case s.kind == claimed && (run == "" || s.run == run):
 			err = q.cancelClaimed(ctx, s, reason)
 		case found && (run == "" || a.run == run) && (s.kind != ended || s.run != a.run):
 			err = q.cancelWaiting(ctx, a, s, reason)
+		case (run == "" || s.run == run) && s.canceled():
+			return nil // since the caller has looked
 		default:
 			return errEnded()
 		}
@@ -62,6 +66,15 @@ func (q *Queue) cancelRun(ctx context.Context, key, run string, reason superviso
 		}
 	}
 	return q.unreachable(nil)
+}
+
+// canceled reports whether the run has ended so.
+func (s state) canceled() bool {
+	if s.kind != ended {
+		return false
+	}
+	end, err := prediction.ReadSnapshot(s.body)
+	return err == nil && end.Status == prediction.Canceled
 }
 
 // cancelClaimed notes the cancel in the claim, so that a later holder ends the run too, and tells

@@ -38,13 +38,16 @@ func (d *depths) of(ctx context.Context, name string) (depth, error) {
 	return seen.depth, seen.err
 }
 
+// refusalFor is how long a look counts that has found a full queue: there may be room again.
+const refusalFor = 20 * time.Millisecond
+
 // admit reports whether fewer than most predictions of a model wait, and how many do. It looks
 // anew once those that it has let in since its last look may have filled the queue.
 func (d *depths) admit(ctx context.Context, name string, most int) (waiting int, ok bool, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	seen := d.recentLocked(ctx, name)
-	if seen.waiting < most && seen.waiting+seen.added >= most {
+	if seen.waiting+seen.added >= most && (seen.waiting < most || d.q.config.Now().Sub(seen.at) >= refusalFor) {
 		seen = d.lookLocked(ctx, name)
 	}
 	if seen.err != nil || seen.waiting >= most {

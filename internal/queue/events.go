@@ -47,6 +47,7 @@ func eventOf(e prediction.Event) event {
 	case prediction.KindMetric:
 		m := e.Metric()
 		out.Metric = &metric{m, m.Key, m.Total}
+	default: // the kind says it all
 	}
 	return out
 }
@@ -69,6 +70,7 @@ func (e event) apply(p *prediction.Prediction, now time.Time) {
 			m.Key, m.Total = e.Metric.Key, e.Metric.Total
 			p.Record(m)
 		}
+	default: // of the end, which comes as a state
 	}
 }
 

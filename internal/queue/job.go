@@ -518,6 +518,7 @@ func (w *Worker) settle(j *job, v verdict) {
 		w.acknowledgeEnd(j)
 	case putBack:
 		w.acknowledge(j.msg, "-NAK")
+	default: // it has no message any more, or another worker answers
 	}
 }
 

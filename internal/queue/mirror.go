@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -21,6 +22,7 @@ type mirror struct {
 	run        string
 	prediction *prediction.Prediction
 	sub        *nats.Subscription // nil: nobody follows it
+	kept       atomic.Bool        // it was asked for elsewhere
 	fed        chan struct{}      // closed when the first events have come
 	once       sync.Once          // closes it
 
@@ -145,6 +147,7 @@ func (m *mirror) catchUp() {
 // hear takes a state that the broker has stored.
 func (m *mirror) hear(msg *nats.Msg) {
 	if msg.Header.Get(keepHeader) != "" {
+		m.kept.Store(true)
 		m.prediction.Keep()
 		return
 	}
@@ -199,6 +202,7 @@ func (m *mirror) apply(s state) {
 			return
 		}
 		m.drop()
+	default: // it waits again
 	}
 }
 
@@ -323,6 +327,13 @@ func (q *Queue) keep(at place) {
 	msg := nats.NewMsg(at.stored())
 	msg.Header.Set(keepHeader, "1")
 	_ = q.broker.nc.PublishMsg(msg) // who has left cancels it, as if it had not been asked for again
+}
+
+// wantedElsewhere reports whether another process was asked for a prediction that clients of this
+// one wait for.
+func (q *Queue) wantedElsewhere(key string) bool {
+	m := q.known(key)
+	return m != nil && m.kept.Load()
 }
 
 // restore returns a prediction as a state says it is. One that has not ended is followed.

@@ -255,12 +255,25 @@ func (s submission) meet(known state) (*mirror, bool, error) {
 	if !s.idempotent || known.model != s.place.model || known.method != s.entry.Method {
 		return nil, false, errRunning(known.method)
 	}
-	if known.cancel == string(supervisor.ByDisconnect) {
-		return nil, false, errBeingCanceled(known.method)
+	if err := s.keep(known.place, known.run); err != nil {
+		return nil, false, err
 	}
-	s.q.keep(known.place)
 	m, err := s.q.restore(s.ctx, known)
 	return m, false, err
+}
+
+// keep lets a run go on although the clients of other processes leave, unless it is being canceled
+// because they have left.
+func (s submission) keep(at place, run string) error {
+	s.q.keep(at)
+	now, err := s.q.broker.state(s.ctx, at.key)
+	if err != nil {
+		return s.q.unreachable(err)
+	}
+	if now.run == run && now.cancel == string(supervisor.ByDisconnect) {
+		return errBeingCanceled(s.entry.Method)
+	}
+	return nil
 }
 
 // join answers a request whose id waits.
@@ -272,7 +285,9 @@ func (s submission) join(waiting asked) (*mirror, bool, error) {
 	if !s.idempotent || waiting.model != s.place.model || entry.Method != s.entry.Method {
 		return nil, false, errRunning(entry.Method)
 	}
-	s.q.keep(waiting.place)
+	if err := s.keep(waiting.place, waiting.run); err != nil {
+		return nil, false, err
+	}
 	return s.q.mirror(waiting.place, waiting.run, followed(entry.Complete())), false, nil
 }
 

@@ -86,6 +86,14 @@ def test_a_cancel_again_succeeds_and_that_of_another_end_does_not(one, other):
     assert other.ask("POST", "/predictions/unknown/cancel").status == 404
 
 
+def test_cancels_go_on_to_succeed_while_the_prediction_ends(one):
+    for n in range(20):
+        one.predict({"s": 60}, ASYNC, id=f"many-{n}")
+        runs(one, f"many-{n}")
+        answers = [one.ask("POST", f"/predictions/many-{n}/cancel").status for _ in range(30)]
+        assert set(answers) == {200}, answers
+
+
 def test_the_slot_is_free_after_a_cancel(fleet, one, other):
     for id in ("full-0", "full-1"):
         one.predict({"s": 60}, ASYNC, id=id)
