@@ -81,6 +81,18 @@ func (a *API) start(
 	return nil
 }
 
+// accept creates a prediction, and waits for its end unless the client does something else
+// meanwhile.
+func (a *API) accept(
+	req prediction.Request, idempotent, meanwhile bool, watch func() context.Context,
+) (*prediction.Prediction, bool, error) {
+	if !meanwhile {
+		return a.Supervisor.Perform(watch, req, idempotent)
+	}
+	watch()
+	return a.Supervisor.Create(req, idempotent)
+}
+
 // waitDone waits until the prediction has finished, limit is over, or the client has left. It
 // reports whether the prediction has finished.
 func (a *API) waitDone(r *http.Request, p *prediction.Prediction, limit time.Duration) bool {
