@@ -41,7 +41,7 @@ class Broker:
         self._flags += ["--user", "coggo", "--pass", password] if password else []
         self._flags += flags
         self._user = f"coggo:{password}@" if password else ""
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - close() closes it
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the broker
         self._port = "-1"  # any free one
         self.start()
 

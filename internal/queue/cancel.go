@@ -38,43 +38,38 @@ const cancelTries = 10
 // cancelRun cancels what has this key; run restricts it to one run.
 func (q *Queue) cancelRun(ctx context.Context, key, run string, reason supervisor.Reason) error {
 	for range cancelTries {
-		s, err := q.broker.state(ctx, key)
-		if err != nil {
-			return q.unreachable(err)
-		}
-		a, found, err := q.broker.asked(ctx, key)
-		if err != nil {
-			return q.unreachable(err)
-		}
+		err := q.cancelOnce(ctx, key, run, reason)
 		switch {
-		case reason == supervisor.ByDisconnect && q.wantedElsewhere(key):
-			return nil
-		case s.kind == claimed && (run == "" || s.run == run):
-			err = q.cancelClaimed(ctx, s, reason)
-		case found && (run == "" || a.run == run) && (s.kind != ended || s.run != a.run):
-			err = q.cancelWaiting(ctx, a, s, reason)
-		case (run == "" || s.run == run) && s.canceled():
-			return nil // since the caller has looked
-		default:
-			return errEnded()
+		case wrongSequence(err):
+			continue
+		case err != nil && !refused(err):
+			return q.unreachable(err)
 		}
-		if !wrongSequence(err) {
-			if err != nil && !refused(err) {
-				return q.unreachable(err)
-			}
-			return err
-		}
+		return err
 	}
 	return q.unreachable(nil)
 }
 
-// canceled reports whether the run has ended so.
-func (s state) canceled() bool {
-	if s.kind != ended {
-		return false
+// cancelOnce looks once, and cancels what it sees. An error with a wrong sequence says that it has
+// changed meanwhile.
+func (q *Queue) cancelOnce(ctx context.Context, key, run string, reason supervisor.Reason) error {
+	s, err := q.broker.state(ctx, key)
+	if err != nil {
+		return err
 	}
-	end, err := prediction.ReadSnapshot(s.body)
-	return err == nil && end.Status == prediction.Canceled
+	a, found, err := q.broker.asked(ctx, key)
+	if err != nil {
+		return err
+	}
+	switch {
+	case reason == supervisor.ByDisconnect && q.wantedElsewhere(key):
+		return nil
+	case s.kind == claimed && (run == "" || s.run == run):
+		return q.cancelClaimed(ctx, s, reason)
+	case found && (run == "" || a.run == run) && (s.kind != ended || s.run != a.run):
+		return q.cancelWaiting(ctx, a, s, reason)
+	}
+	return errEnded()
 }
 
 // cancelClaimed notes the cancel in the claim, so that a later holder ends the run too, and tells
