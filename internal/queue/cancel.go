@@ -68,8 +68,19 @@ func (q *Queue) cancelOnce(ctx context.Context, key, run string, reason supervis
 		return q.cancelClaimed(ctx, s, reason)
 	case found && (run == "" || a.run == run) && (s.kind != ended || s.run != a.run):
 		return q.cancelWaiting(ctx, a, s, reason)
+	case (run == "" || s.run == run) && s.canceled():
+		return nil // since the caller has looked
 	}
 	return errEnded()
+}
+
+// canceled reports whether the run has ended so.
+func (s state) canceled() bool {
+	if s.kind != ended {
+		return false
+	}
+	end, err := prediction.ReadSnapshot(s.body)
+	return err == nil && end.Status == prediction.Canceled
 }
 
 // cancelClaimed notes the cancel in the claim, so that a later holder ends the run too, and tells
