@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/coggo/coggo/internal/prediction"
@@ -93,10 +92,7 @@ func (q *Queue) cancelClaimed(ctx context.Context, s state, reason supervisor.Re
 			return err
 		}
 	}
-	m := nats.NewMsg(s.place.control())
-	m.Header.Set(headerRun, s.run)
-	m.Header.Set(headerCancel, string(reason))
-	return q.broker.nc.PublishMsg(m)
+	return q.broker.nc.PublishMsg(s.place.tell(s.run, headerCancel, string(reason)))
 }
 
 // cancelWaiting ends a prediction that no worker has.

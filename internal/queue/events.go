@@ -171,10 +171,8 @@ func (m *mirror) want() {
 
 // ask asks the worker for the events that are not known yet.
 func (m *mirror) ask() {
-	msg := nats.NewMsg(m.control())
-	msg.Header.Set(headerRun, m.run)
-	msg.Header.Set(headerFollow, strconv.Itoa(m.prediction.LastEvent()))
-	_ = m.q.broker.nc.PublishMsg(msg) // the end has what is missing
+	// If the message is lost, the end has what is missing.
+	_ = m.q.broker.nc.PublishMsg(m.place.tell(m.run, headerFollow, strconv.Itoa(m.prediction.LastEvent())))
 }
 
 // eventsSoon bounds how long a reader waits for the events of a run that nobody has followed yet.

@@ -123,6 +123,14 @@ func stateOf(subject string, seq uint64, h nats.Header, data []byte) (s state, e
 	return s, err
 }
 
+// tell returns a message to the worker that runs a prediction.
+func (p place) tell(run, header, value string) *nats.Msg {
+	m := nats.NewMsg(p.control())
+	m.Header.Set(headerRun, run)
+	m.Header.Set(header, value)
+	return m
+}
+
 // asked is a request as it waits in the queue.
 type asked struct {
 	place

@@ -153,6 +153,11 @@ func TestTheEntryOfAModelIsReadAndWrittenAsDocumented(t *testing.T) {
 	}
 }
 
+func TestAWorkerIsToldAsDocumented(t *testing.T) {
+	isGolden(t, "cancel", order7.tell("r1", headerCancel, "client"))
+	isGolden(t, "follow", order7.tell("r1", headerFollow, "3"))
+}
+
 func TestAMessageOfALaterFormatIsNotRead(t *testing.T) {
 	subject, h, body := readGolden(t, "state.claimed")
 	h.Set(headerFormat, "2")

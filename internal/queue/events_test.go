@@ -1,0 +1,107 @@
+package queue
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/coggo/coggo/internal/prediction"
+)
+
+// running is a prediction that has started.
+func running() *prediction.Prediction {
+	p := prediction.New(prediction.Request{ID: "order-7/b", Method: prediction.Predict}, prediction.Limits{History: 10})
+	p.Start(time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC))
+	return p
+}
+
+func TestEventsAreReadAndWrittenAsDocumented(t *testing.T) {
+	p := running()
+	p.Yield(prediction.Value{Raw: json.RawMessage(`"Once "`)})
+	p.Log("stderr", []byte("warning\n"))
+	p.Record(prediction.Metric{
+		Name: "tokens", Value: json.RawMessage("1"), Mode: "increment", Key: "tokens", Total: json.RawMessage("4"),
+	})
+	events, _, _ := p.After(1)
+	var batch []event
+	for _, e := range events {
+		batch = append(batch, eventOf(e))
+	}
+	wrote, err := json.Marshal(batch)
+	_, _, want := readGolden(t, "events")
+	if err != nil || string(wrote) != string(want) {
+		t.Errorf("wrote %s, %v\nwant %s", wrote, err, want)
+	}
+}
+
+// hears returns a mirror of a run, and a function that lets it hear the golden events from a number
+// on.
+func hears(t *testing.T) (m *mirror, hear func(first string)) {
+	m = &mirror{
+		q: &Queue{config: Config{Now: time.Now}}, run: "r1", prediction: running(), fed: make(chan struct{}),
+	}
+	subject, h, body := readGolden(t, "events")
+	return m, func(first string) {
+		h.Set(headerFirst, first)
+		m.hearEvents(&nats.Msg{Subject: subject, Header: h, Data: body})
+	}
+}
+
+func TestAMirrorTakesEachEventOnce(t *testing.T) {
+	m, hear := hears(t)
+	hear("2")
+	hear("2")
+	hear("1") // of which only the first is older
+	s := m.prediction.Snapshot()
+	got := string(s.AppendJSON(nil))
+	if !strings.Contains(got, `"output":["Once "]`) || !strings.Contains(got, `"logs":"warning\n"`) || !strings.Contains(got, `"metrics":{"tokens":4}`) {
+		t.Errorf("got %s", got)
+	}
+	if last := m.prediction.LastEvent(); last != 4 {
+		t.Errorf("the last event is %d", last)
+	}
+	select {
+	case <-m.fed:
+	default:
+		t.Error("those who wait for the events are not told")
+	}
+}
+
+func TestAMirrorDropsEventsOfAnotherRunOrAttempt(t *testing.T) {
+	m, hear := hears(t)
+	m.attempt = 1
+	hear("2")
+	m.attempt, m.run = 0, "r2"
+	hear("2")
+	if last := m.prediction.LastEvent(); last != 1 {
+		t.Errorf("the last event is %d", last)
+	}
+}
+
+func TestItemsThatDidNotComeAsEventsAreYieldedAtTheEnd(t *testing.T) {
+	for name, row := range map[string]struct {
+		output prediction.Value
+		ok     bool
+		items  int
+	}{
+		"some are known":      {prediction.Value{Raw: json.RawMessage(` ["a", {"b": [1]}, "c"]`)}, true, 3},
+		"all are known":       {prediction.Value{Raw: json.RawMessage(`["a"]`)}, true, 1},
+		"fewer than known":    {prediction.Value{Raw: json.RawMessage(`[]`)}, false, 1},
+		"the output is large": {prediction.Value{Inserts: []prediction.Insert{{}}}, false, 1},
+		"it is not a list":    {prediction.Value{Raw: json.RawMessage(`"a"`)}, false, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := &mirror{prediction: running()}
+			m.prediction.Yield(prediction.Value{Raw: json.RawMessage(`"a"`)})
+			if ok := m.yieldRest(row.output); ok != row.ok {
+				t.Errorf("it says %v", ok)
+			}
+			if got := len(m.prediction.Snapshot().Items); got != row.items {
+				t.Errorf("%d items", got)
+			}
+		})
+	}
+}
