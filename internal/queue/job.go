@@ -122,29 +122,37 @@ func (w *Worker) read(msg *nats.Msg) (*job, error) {
 	return j, nil
 }
 
-// perform runs a job until its slot is free.
+// perform runs a job until its slot is free. What follows goes on in the background.
 func (w *Worker) perform(j *job) {
 	claim, v := w.begin(j)
-	for v == runIt {
-		p, err := w.start(j)
-		if err == nil {
-			<-p.Done()
-		}
-		switch claim() {
-		case claimHeld:
-			w.free()
-			go w.end(j, p, err)
-			return
-		case claimUnanswered:
-			w.free()
-			go w.endUnclaimed(j, p, err)
-			return
-		case claimRefused:
-			claim, v = alreadyHeld, w.contend(j)
-		}
+	if v != runIt {
+		w.free()
+		go w.settle(j, v)
+		return
 	}
-	w.free()
-	go w.settle(j, v)
+	p, err := w.start(j)
+	if err == nil {
+		<-p.Done()
+	}
+	w.free() // the next prediction need not wait until the broker has answered the claim
+	go func() { w.conclude(j, claim(), p, err) }()
+}
+
+// conclude ends a run as the broker has answered its claim.
+func (w *Worker) conclude(j *job, claim claimAnswer, p *prediction.Prediction, err error) {
+	switch claim {
+	case claimHeld:
+		w.end(j, p, err)
+	case claimUnanswered:
+		w.endUnclaimed(j, p, err)
+	case claimRefused:
+		v := w.contend(j)
+		if v == runIt { // it is this worker's after all, and has no slot any more
+			w.handBack(j, true)
+			return
+		}
+		w.settle(j, v)
+	}
 }
 
 // claimAnswer is what has become of a claim.
