@@ -60,14 +60,15 @@ func (q *Queue) cancelOnce(ctx context.Context, key, run string, reason supervis
 	if err != nil {
 		return err
 	}
+	meant := func(other string) bool { return run == "" || other == run }
 	switch {
 	case reason == supervisor.ByDisconnect && q.wantedElsewhere(key):
 		return nil
-	case s.kind == claimed && (run == "" || s.run == run):
+	case s.kind == claimed && meant(s.run):
 		return q.cancelClaimed(ctx, s, reason)
-	case found && (run == "" || a.run == run) && (s.kind != ended || s.run != a.run):
+	case found && meant(a.run) && (s.kind != ended || s.run != a.run):
 		return q.cancelWaiting(ctx, a, s, reason)
-	case (run == "" || s.run == run) && s.canceled():
+	case meant(s.run) && s.canceled():
 		return nil // since the caller has looked
 	}
 	return errEnded()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
 import signal
 import socket
+import threading
 import time
 
 import pytest
@@ -379,3 +381,61 @@ def test_after_its_gateway_was_killed_a_put_elsewhere_joins(quick, gate):
     assert put(other, "a", gate.input).status == 200
     assert len(gate.runs()) == 1
     client.leave()
+
+
+class Line:
+    """A line to the broker that can be cut: nothing comes through, and nobody is told."""
+
+    def __init__(self, url):
+        self._broker = int(url.rpartition(":")[2])
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"nats://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.whole = threading.Event()
+        self.whole.set()
+        self._open = [self._listener]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                broker = socket.create_connection(("127.0.0.1", self._broker))
+                self._open += [client, broker]
+                for ends in [(client, broker), (broker, client)]:
+                    threading.Thread(target=self._carry, args=ends, daemon=True).start()
+
+    def _carry(self, source, target):
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                self.whole.wait()
+                target.sendall(data)
+
+    def close(self):
+        self.whole.set()
+        for end in self._open:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
+@pytest.fixture
+def line(quick):
+    made = Line(quick.broker.url)
+    yield made
+    made.close()
+
+
+def test_a_worker_that_is_cut_off_from_the_broker_ends_nothing(quick, line, gate):
+    cut_off = quick.worker(MODEL, name="test/quick", address=["--queue", line.url])
+    gateway = quick.gateway("--name", "test/quick")
+    put_async(gateway, "a", gate.input)
+    gate.wait()
+    line.whole.clear()
+    other = quick.worker(MODEL, name="test/quick")
+    gate.wait(2)
+    gate.open()
+    end = gateway.ended("a")
+    assert end["output"] == str(other.process.pid)
+    line.whole.set()
+    until("its end was refused", lambda: counter(cut_off, "coggo_queue_fenced_total") == 1)
+    assert gateway.get("/predictions/a").json == end
