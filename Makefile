@@ -12,7 +12,8 @@ JS_CLIENT := $(if $(shell command -v npm),tests/v1js/node_modules/.package-lock.
 MODEL   ?= examples/hello
 PORT    ?= 5000
 HOST    := 127.0.0.1
-RACE_TESTS  ?= tests/http tests/faults
+RACE_TESTS  ?= tests/http tests/faults tests/queue
+QUEUE_TESTS ?= tests/queue tests/http
 COVER_TESTS ?= tests/http tests/faults
 # Of the tests of test-race and cover, this many run at once.
 JOBS    ?= 4
@@ -58,7 +59,7 @@ test-race: build $(VENV)/.tests
 # The tests of a shared queue, and those of HTTP once more with a gateway and two workers in place of
 # one server. tests/queue_left_out.py says which of them are about one server alone.
 test-queue: build $(VENV)/.tests
-	COGGO_TEST_QUEUE=1 $(PY) -m pytest -q -n 4 --dist loadfile -m "not timed" tests/queue tests/http
+	COGGO_TEST_QUEUE=1 $(PY) -m pytest -q -n 4 --dist loadfile -m "not timed" $(QUEUE_TESTS)
 
 # Which statements run in the Go tests and in the servers of the Python tests, by package.
 cover: build $(VENV)/.tests
