@@ -2,14 +2,18 @@ package queue
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/coggo/coggo/internal/prediction"
 )
 
 // storeLeftovers stores the ends that an earlier server on the same directory could not. What it had
-// in flight without an end comes again from the broker, to any worker.
+// in flight without an end comes again from the broker, to any worker. It returns when they are
+// stored, or after a while: this worker would otherwise take over from itself.
 func (w *Worker) storeLeftovers() {
+	var stored sync.WaitGroup
+	defer func() { waitFor(&stored, patience) }()
 	for cursor := ""; ; {
 		page, next, err := w.Supervisor.List("", cursor, 100)
 		if err != nil {
@@ -17,12 +21,29 @@ func (w *Worker) storeLeftovers() {
 		}
 		for _, p := range page {
 			if p.Request.Lease != nil && p.Status().Terminal() {
-				w.work.Go(func() { w.storeLeftover(p) })
+				stored.Add(1)
+				w.work.Go(func() {
+					defer stored.Done()
+					w.storeLeftover(p)
+				})
 			}
 		}
 		if cursor = next; cursor == "" {
 			return
 		}
+	}
+}
+
+// waitFor waits until the group is done, at most for a limit.
+func waitFor(group *sync.WaitGroup, limit time.Duration) {
+	done := make(chan struct{})
+	go func() {
+		group.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(limit):
 	}
 }
 

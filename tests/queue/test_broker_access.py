@@ -145,7 +145,7 @@ def test_a_full_broker_refuses_new_predictions_until_there_is_room(start_fleet, 
 
     refused = until("it is full", fill, 30)
     assert refused.status == 503 and int(refused.headers["retry-after"]) >= 1
-    assert refused.json["detail"] == "the queue has no room now; try again later"
+    assert refused.json["detail"] == "the queue's broker has no room left; try again later"
     assert len(ids) > 5
     gate.touch()
     fleet.broker.stop()
