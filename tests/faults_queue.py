@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 import urllib.request
+from collections.abc import Iterator
 from typing import Any, Callable, ClassVar, NamedTuple
 
 from conftest import BINARY, real_python
@@ -65,12 +66,15 @@ class Member:
     something happens to it.
     """
 
+    started: ClassVar[list[Member]] = []
+
     def __init__(self, kind: str, start: Callable[[str], Any]) -> None:
         self.kind = kind
         self._start = start
         self.busy = threading.Lock()
         self.port = "0"
         self.process = start("0")
+        self.started.append(self)
         if kind != "broker":
             self.process.wait_listening()
             self.port = str(self.process.port)
@@ -634,7 +638,7 @@ STORED = 1.0
 def hold(count: int, nodes: int, seed: int, rate: float, logs: str) -> bool:
     """Whether nothing was lost or doubled; prints the ledger."""
     receiver = Receiver()
-    with tempfile.TemporaryDirectory() as base:
+    with tempfile.TemporaryDirectory() as base, none_left():
         chaos = Chaos(pathlib.Path(base), receiver, seed, nodes)
         try:
             ledger = chaos.run(count, rate)
@@ -647,6 +651,18 @@ def hold(count: int, nodes: int, seed: int, rate: float, logs: str) -> bool:
                 if logs:
                     keep_logs(pathlib.Path(logs), chaos)
     return ledger.good()
+
+
+@contextlib.contextmanager
+def none_left() -> Iterator[None]:
+    """Kill what is left of the members when something fails."""
+    try:
+        yield
+    finally:
+        for member in Member.started:
+            member.process.process.kill()
+            member.process.process.wait(10)
+        Member.started.clear()
 
 
 def keep_logs(directory: pathlib.Path, chaos: Chaos) -> None:

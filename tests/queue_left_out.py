@@ -22,6 +22,7 @@ LEFT_OUT: dict[str, str] = {
     "http/test_addresses.py::test_urls_go_through_the_proxies_of_the_request": FILES,
     "http/test_architecture.py": "documents",
     "http/test_auth.py::test_the_model_never_sees_the_token": STATE,
+    "http/test_auth.py::test_the_stream_of_an_id_with_a_slash_has_its_own_key": REPLAY,
     "http/test_auth.py::test_without_a_token_only_the_state_of_the_model_is_visible": STATE,
     "http/test_banner.py": COMMAND,
     "http/test_batch.py::test_a_failing_setup_of_a_batched_model_is_reported": STATE,

@@ -152,6 +152,7 @@ func (q *Queue) take(ctx context.Context, a asked) error {
 	if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
 		return err
 	}
+	q.depths.forget()
 	q.broker.discard(ctx, a.payload)
 	return nil
 }

@@ -57,6 +57,13 @@ func (d *depths) admit(ctx context.Context, name string, most int) (waiting int,
 	return seen.waiting, true, nil
 }
 
+// forget makes the next look a new one: there is room that the last ones have not seen.
+func (d *depths) forget() {
+	d.mu.Lock()
+	d.seen = nil
+	d.mu.Unlock()
+}
+
 func (d *depths) recentLocked(ctx context.Context, name string) *seenDepth {
 	if seen := d.seen[name]; seen != nil && d.q.config.Now().Sub(seen.at) < depthFor {
 		return seen

@@ -67,6 +67,7 @@ func (q *Queue) queued(ctx context.Context, key string, s state) (*prediction.Pr
 	r := followed(entry.Complete())
 	r.Detached = true
 	m := q.mirror(a.place, a.run, r)
+	m.want() // a reader of its stream does not come again
 	m.refresh(ctx)
 	return m.prediction, nil
 }

@@ -124,6 +124,7 @@ type submission struct {
 	place      place
 	idempotent bool
 	follow     bool // somebody reads the events
+	anew       bool // the broker remembers the same request, but nothing of it is left
 }
 
 // publish puts the request into the queue, unless its id is there already. chosen says that the
@@ -214,7 +215,7 @@ func (s submission) ours() bool {
 // messageID is the same for two requests that ask for the same run and have seen the same state: of
 // two PUTs that race only one is stored.
 func (s submission) messageID(before state) string {
-	if !s.idempotent {
+	if !s.idempotent || s.anew {
 		return s.entry.Run
 	}
 	sum := sha256.New()
@@ -246,6 +247,10 @@ func (s submission) met() (*mirror, bool, error) {
 		case found:
 			return s.join(waiting)
 		}
+	}
+	if s.idempotent && !s.anew { // its end has expired sooner than the broker forgets the request
+		s.anew = true
+		return s.publish(true)
 	}
 	return nil, false, errInUse()
 }

@@ -383,6 +383,16 @@ def test_after_its_gateway_was_killed_a_put_elsewhere_joins(quick, gate):
     client.leave()
 
 
+def test_a_put_whose_end_has_expired_runs_anew(quick):
+    """The broker remembers for two minutes that it had the same request."""
+    short = ["--retain-for", "1s"]
+    quick.worker(MODEL, *short, name="test/quick")
+    gateway = quick.gateway(*short, "--name", "test/quick")
+    for _ in range(2):
+        assert put(gateway, "a", {"name": "x"}).json["output"] == "x"
+        until("it has expired", lambda: gateway.get("/predictions/a").status == 404)
+
+
 class Line:
     """A line to the broker that can be cut: nothing comes through, and nobody is told."""
 
