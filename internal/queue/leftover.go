@@ -66,17 +66,34 @@ func (w *Worker) storeLeftover(p *prediction.Prediction) {
 	}
 }
 
+// storeLeftoverOnce stores one end if the run is still that of the earlier server: it has the
+// claim, or nobody has claimed the run because the broker had gone before it could.
 func (w *Worker) storeLeftoverOnce(ctx context.Context, p *prediction.Prediction) error {
 	lease := *p.Request.Lease
 	key := token(p.Request.ID)
 	s, err := w.q.broker.state(ctx, key)
-	if err != nil || s.run != lease.Run {
+	if err != nil {
 		return err
 	}
-	if s.kind == claimed && s.owner == lease.Owner && s.attempt == lease.Attempt {
-		next := s
-		next.kind = ended
-		if next.payload, err = w.q.broker.storeEnd(ctx, endObject(s.run, s.seq), p.Final()); err != nil {
+	a, found, err := w.q.broker.asked(ctx, key)
+	if err != nil || !found || a.run != lease.Run {
+		return err
+	}
+	entry, err := w.q.entry(ctx, a)
+	if err != nil {
+		return err
+	}
+	mine := s.run == lease.Run && s.kind == claimed && s.owner == lease.Owner && s.attempt == lease.Attempt
+	switch {
+	case mine, s.run != lease.Run && s.seq == a.after:
+		next := state{
+			place: a.place, kind: ended, run: a.run, owner: lease.Owner, attempt: lease.Attempt, input: a.input,
+			method: entry.Method,
+		}
+		if mine {
+			next.cancel = s.cancel
+		}
+		if next.payload, err = w.q.broker.storeEnd(ctx, endObject(a.run, s.seq), p.Final()); err != nil {
 			return err
 		}
 		_, err = w.q.broker.put(ctx, next, s.seq, w.q.config.RetainFor)
@@ -88,20 +105,11 @@ func (w *Worker) storeLeftoverOnce(ctx context.Context, p *prediction.Prediction
 		}
 		s = next
 		w.q.config.Log.Info("stored the end of a prediction of an earlier server", "id", p.Request.ID)
+	case s.run != lease.Run || s.kind != ended:
+		return nil // another worker has it
 	}
-	if s.kind != ended {
-		return nil
-	}
-	a, found, err := w.q.broker.asked(ctx, key)
-	if err != nil || !found || a.run != s.run {
+	if err := w.q.owe(ctx, a.place, entry, s.payload); err != nil {
 		return err
 	}
-	entry, err := w.q.entry(ctx, a)
-	if err == nil {
-		err = w.q.owe(ctx, a.place, entry, s.payload)
-	}
-	if err == nil {
-		err = w.q.take(ctx, a)
-	}
-	return err
+	return w.q.take(ctx, a)
 }
