@@ -3,7 +3,6 @@ package queue
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"strconv"
 	"sync"
@@ -241,92 +240,6 @@ func (w *Worker) free() {
 	w.taken--
 	close(w.changed)
 	w.changed = make(chan struct{})
-}
-
-// puller asks the broker for one message at a time. None is fetched in advance: it would lie in a
-// busy worker while another one is free.
-type puller struct {
-	w     *Worker
-	inbox *nats.Subscription
-	asked time.Time // when the request under way ends; zero if there is none
-}
-
-// pullFor is how long one request for a message waits in the broker, and pullBeat how often the
-// broker says that it still does.
-const (
-	pullFor  = 30 * time.Second
-	pullBeat = 5 * time.Second
-)
-
-// next returns the next message, nil after a request that has brought none.
-func (p *puller) next() *nats.Msg {
-	if p.inbox == nil || !p.inbox.IsValid() {
-		inbox, err := p.w.q.broker.nc.SubscribeSync(nats.NewInbox())
-		if err != nil {
-			p.pause()
-			return nil
-		}
-		p.inbox, p.asked = inbox, time.Time{}
-	}
-	if p.asked.IsZero() {
-		name := token(p.w.q.config.Name)
-		request := fmt.Sprintf(`{"batch":1,"expires":%d,"idle_heartbeat":%d}`, pullFor, pullBeat)
-		err := p.w.q.broker.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+askedStream+"."+name, p.inbox.Subject, []byte(request))
-		if err != nil {
-			p.pause()
-			return nil
-		}
-		p.asked = time.Now()
-	}
-	p.w.mu.Lock()
-	asking := p.w.asking
-	p.w.mu.Unlock()
-	for {
-		ctx, cancel := context.WithTimeout(asking, 2*pullBeat)
-		m, err := p.inbox.NextMsgWithContext(ctx)
-		cancel()
-		if err != nil { // the broker is silent, or the connection was closed or made again, or the worker stops
-			p.close()
-			return nil
-		}
-		switch m.Header.Get("Status") {
-		case "":
-			p.asked = time.Time{}
-			return m
-		case "100": // a heartbeat
-		case "404", "408": // nothing came in time
-			p.asked = time.Time{}
-			return nil
-		default: // the consumer has gone or moved, or there is no broker for it now
-			p.close()
-			p.pause()
-			return nil
-		}
-	}
-}
-
-// askAgain lets all pulls begin anew: a broker that was started again has forgotten them, and a
-// worker would wait for its heartbeats in vain.
-func (w *Worker) askAgain() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.stopAsks()
-	w.asking, w.stopAsks = context.WithCancel(w.pulling)
-}
-
-// close withdraws the request: the broker sends nothing to an inbox that nobody reads.
-func (p *puller) close() {
-	if p.inbox != nil {
-		_ = p.inbox.Unsubscribe() // the connection may be closed
-		p.inbox, p.asked = nil, time.Time{}
-	}
-}
-
-func (p *puller) pause() {
-	select {
-	case <-time.After(200 * time.Millisecond):
-	case <-p.w.pulling.Done():
-	}
 }
 
 // Health is how this worker's model is, and how the queue is.
