@@ -1,0 +1,196 @@
+package queue
+
+import (
+	"context"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/coggo/coggo/internal/prediction"
+	"github.com/coggo/coggo/internal/supervisor"
+)
+
+// verdict is what is to be done with a message whose state has been looked at.
+type verdict int
+
+const (
+	runIt   verdict = iota // the claim is this worker's
+	dropIt                 // another worker has it: no answer, its heartbeats go on
+	finish                 // it has ended: owe the webhook, and acknowledge
+	putBack                // the broker does not answer: let it come again
+)
+
+// claimAnswer is what has become of a claim.
+type claimAnswer int
+
+const (
+	claimHeld       claimAnswer = iota
+	claimRefused                // the run was canceled: its result is of no use
+	claimUnanswered             // the broker has not answered, or has gone: the run went on
+)
+
+func alreadyHeld() claimAnswer { return claimHeld }
+
+// begin claims a job. At its first delivery that happens beside the handover to the model: claim
+// waits for the answer.
+func (w *Worker) begin(j *job) (claim func() claimAnswer, v verdict) {
+	if j.delivered > 1 {
+		w.q.counters.Redelivered.Add(1)
+		return alreadyHeld, w.contend(j)
+	}
+	j.claim = w.claimOf(j, 1)
+	future, err := w.q.broker.js.PublishMsgAsync(j.claim.message(), follows(j.key, j.after))
+	if err != nil {
+		return alreadyHeld, w.contend(j)
+	}
+	answer := make(chan claimAnswer, 1)
+	go func() { answer <- w.awaitClaim(j, future) }()
+	return func() claimAnswer { return <-answer }, runIt
+}
+
+// awaitClaim returns the broker's answer to a claim. If it is refused the run is canceled.
+func (w *Worker) awaitClaim(j *job, future jetstream.PubAckFuture) claimAnswer {
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case ack := <-future.Ok():
+		j.claim.seq = ack.Sequence
+		return claimHeld
+	case err := <-future.Err():
+		if !wrongSequence(err) {
+			return claimUnanswered
+		}
+		j.mu.Lock()
+		run := j.run
+		j.mu.Unlock()
+		if run != nil {
+			_ = w.Supervisor.Cancel(run, supervisor.ByClient) // an error says that it has ended
+		}
+		return claimRefused
+	case <-late.C:
+		return claimUnanswered
+	}
+}
+
+// claimOf is the claim of this worker.
+func (w *Worker) claimOf(j *job, attempt int) state {
+	p := prediction.New(j.entry.Complete(), prediction.Limits{})
+	p.Start(w.q.config.Now())
+	shown := p.Snapshot()
+	if !w.q.broker.fits(shown.Len()) {
+		shown = shown.Short()
+	}
+	return state{
+		place: j.place, kind: claimed, run: j.asked.run, owner: w.q.process, attempt: attempt,
+		input: j.asked.input, method: j.entry.Method,
+		payload: payload{body: shown.AppendJSON(nil)},
+	}
+}
+
+// contend looks at the state of a job whose claim was refused, or that came again, and claims it if
+// nobody has it.
+func (w *Worker) contend(j *job) verdict {
+	ctx, cancel := context.WithTimeout(w.q.ctx, patience)
+	defer cancel()
+	for ctx.Err() == nil {
+		s, old, err := w.stateOf(ctx, j)
+		if err != nil {
+			break
+		}
+		if old {
+			return dropIt
+		}
+		attempt := s.attempt + 1
+		switch {
+		case s.kind == ended:
+			j.claim = s
+			return finish
+		case s.kind == claimed && s.owner == w.q.process:
+			j.claim = s // the answer to the claim was lost
+			return w.unlessCanceled(ctx, j, s)
+		case s.kind == claimed && j.delivered == 1:
+			return dropIt
+		case s.kind == claimed:
+			if v, over := w.takeOver(ctx, j, s); over {
+				return v
+			}
+		case s.kind == returned:
+			attempt = max(1, s.attempt) // to be handed back counts as no attempt
+		}
+		if s.cancel != "" {
+			return w.unlessCanceled(ctx, j, s)
+		}
+		next := w.claimOf(j, attempt)
+		seq, err := w.q.broker.put(ctx, next, s.seq, 0)
+		if err == nil {
+			next.seq = seq
+			j.claim = next
+			return runIt
+		}
+		if !wrongSequence(err) {
+			break
+		}
+	}
+	return putBack
+}
+
+// stateOf returns the state of a job, which has a sequence alone as long as nobody has claimed it. An
+// old message is one that lay in this worker while another one ended the job: the state is of a
+// later run then.
+func (w *Worker) stateOf(ctx context.Context, j *job) (s state, old bool, err error) {
+	s, err = w.q.broker.state(ctx, j.key)
+	if err != nil || s.run == j.asked.run {
+		return s, false, err
+	}
+	if s.seq != j.after {
+		waiting, found, err := w.q.broker.asked(ctx, j.key)
+		if err != nil || !found || waiting.run != j.asked.run {
+			return s, true, err
+		}
+	}
+	return state{seq: s.seq}, false, nil
+}
+
+// unlessCanceled ends a job that was canceled before it could run.
+func (w *Worker) unlessCanceled(ctx context.Context, j *job, s state) verdict {
+	if s.cancel == "" {
+		return runIt
+	}
+	reason := supervisor.Reason(s.cancel)
+	return w.endUnrun(ctx, j, s, canceledResult(j.entry, reason, w.q.config.Now()))
+}
+
+// takeOver ends a job whose worker was lost, if it may not run again. It drops one whose worker is
+// still there.
+func (w *Worker) takeOver(ctx context.Context, j *job, s state) (v verdict, over bool) {
+	if w.stillHas(ctx, s) {
+		return dropIt, true
+	}
+	w.q.counters.TakenOver.Add(1)
+	var why string
+	switch {
+	case s.cancel != "":
+		return 0, false
+	case !w.Rerun:
+		why = workerLost
+	case s.attempt >= w.MaxAttempts:
+		why = lostTooOften(s.attempt)
+	default:
+		w.q.config.Log.Warn("running again what a lost worker had", "id", j.entry.ID, "attempt", s.attempt+1)
+		return 0, false
+	}
+	return w.endUnrun(ctx, j, s, prediction.Result{Status: prediction.Failed, Error: why, CompletedAt: w.q.config.Now()}), true
+}
+
+// endUnrun stores the end of a job that does not run.
+func (w *Worker) endUnrun(ctx context.Context, j *job, s state, r prediction.Result) verdict {
+	err := w.q.endUnrun(ctx, j.asked, j.entry, s, s.seq, r)
+	switch {
+	case err == nil:
+		return dropIt // the message is deleted
+	case wrongSequence(err):
+		return w.contend(j)
+	default:
+		return putBack
+	}
+}

@@ -1,0 +1,253 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/coggo/coggo/internal/prediction"
+	"github.com/coggo/coggo/internal/supervisor"
+)
+
+// conclude ends a run as the broker has answered its claim.
+func (w *Worker) conclude(j *job, claim claimAnswer, p *prediction.Prediction, err error) {
+	switch claim {
+	case claimHeld:
+		w.end(j, p, err)
+	case claimUnanswered:
+		w.endUnclaimed(j, p, err)
+	case claimRefused:
+		v := w.contend(j)
+		if v == runIt { // it is this worker's after all, and has no slot any more
+			w.handBack(j, true)
+			return
+		}
+		w.settle(j, v)
+	}
+}
+
+// endUnclaimed stores how a run has ended whose claim was not answered, unless another worker has
+// claimed it meanwhile.
+func (w *Worker) endUnclaimed(j *job, p *prediction.Prediction, err error) {
+	for {
+		switch v := w.contend(j); v {
+		case runIt:
+			w.end(j, p, err)
+			return
+		case dropIt, finish:
+			w.settle(j, v)
+			return
+		case putBack:
+		}
+		select {
+		case <-time.After(attempt):
+		case <-w.q.ctx.Done():
+			w.leave(j)
+			return
+		}
+	}
+}
+
+// end stores how a run has ended, until the broker answers. err is why there was no run.
+func (w *Worker) end(j *job, p *prediction.Prediction, err error) {
+	final, err := w.final(j, p, err)
+	if err != nil {
+		w.handBack(j, p != nil)
+		return
+	}
+	if p != nil {
+		j.awaitEvents()
+	}
+	next := j.claim
+	next.kind, next.streamed = ended, len(final.Items) > 0
+	for w.q.ctx.Err() == nil {
+		ctx, cancel := context.WithTimeout(w.q.ctx, storing(final))
+		next.payload, err = w.q.broker.storeEnd(ctx, endObject(j.asked.run, j.claim.seq), final)
+		if err == nil {
+			_, err = w.q.broker.put(ctx, next, j.claim.seq, w.q.config.RetainFor)
+		}
+		cancel()
+		if err == nil {
+			j.claim = next
+			w.settle(j, finish)
+			return
+		}
+		if wrongSequence(err) {
+			var done bool
+			if done, err = w.fenced(j, &next); done {
+				return
+			}
+			if err == nil {
+				continue
+			}
+		}
+		w.q.config.Log.Warn("store the end of a prediction: trying again", "id", j.entry.ID, "error", err)
+		select {
+		case <-time.After(attempt):
+		case <-w.q.ctx.Done():
+		}
+	}
+	w.leave(j)
+}
+
+// awaitEvents returns when those who follow the run have been sent all of its events: the end comes
+// after them.
+func (j *job) awaitEvents() {
+	j.mu.Lock()
+	sent := j.sent
+	if sent == nil {
+		j.sent, j.sending = closed, true // nobody begins to follow it now
+	}
+	j.mu.Unlock()
+	if sent != nil {
+		<-sent
+	}
+}
+
+// closed is a channel that is closed.
+var closed = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
+// fenced looks why an end was refused. It reports whether that is all: the end is stored, or
+// another worker has the run.
+func (w *Worker) fenced(j *job, next *state) (done bool, err error) {
+	ctx, cancel := context.WithTimeout(w.q.ctx, patience)
+	defer cancel()
+	s, err := w.q.broker.state(ctx, j.key)
+	switch {
+	case err != nil:
+		return false, err
+	case s.run == j.asked.run && s.kind == claimed && s.owner == w.q.process && s.attempt == j.claim.attempt:
+		j.claim.seq, next.cancel = s.seq, s.cancel // somebody has canceled it
+		w.q.broker.discard(ctx, next.payload)
+		return false, nil
+	case s.run == j.asked.run && s.kind == ended && s.owner == w.q.process && s.attempt == j.claim.attempt:
+		j.claim = s
+		w.settle(j, finish) // the answer was lost
+		return true, nil
+	default:
+		w.q.counters.Fenced.Add(1)
+		w.q.config.Log.Warn("another worker has taken over: the result is dropped", "id", j.entry.ID)
+		w.q.broker.discard(ctx, next.payload)
+		w.leave(j)
+		return true, nil
+	}
+}
+
+// final is the end of a run; an error says that it has none, and must run elsewhere.
+func (w *Worker) final(j *job, p *prediction.Prediction, err error) (prediction.Snapshot, error) {
+	if p == nil {
+		return w.unrun(j, err)
+	}
+	final := p.Final()
+	w.mu.Lock()
+	late := w.late
+	w.mu.Unlock()
+	if late && w.Rerun && final.Status == prediction.Failed {
+		return final, errHandedBack
+	}
+	return final, nil
+}
+
+// unrun is the end of a run that the supervisor did not take. What another worker may take is
+// handed back.
+func (w *Worker) unrun(j *job, err error) (prediction.Snapshot, error) {
+	p := prediction.New(j.entry.Complete(), prediction.Limits{})
+	var why *prediction.Error
+	switch {
+	case errors.Is(err, supervisor.ByDeadline):
+		p.Finish(canceledResult(j.entry, supervisor.ByDeadline, w.q.config.Now()))
+	case errors.As(err, &why) && (why.Code == prediction.Invalid || why.Code == prediction.NotFound):
+		p.Finish(prediction.Result{Status: prediction.Failed, Error: noLongerFits(why), CompletedAt: w.q.config.Now()})
+	default:
+		return prediction.Snapshot{}, errHandedBack
+	}
+	return p.Final(), nil
+}
+
+// handBack lets another worker run a job, at once or after a moment: this worker itself may be the
+// only one, and have no slot yet. It counts as no attempt.
+func (w *Worker) handBack(j *job, atOnce bool) {
+	defer w.leave(j)
+	next := j.claim
+	next.kind = returned
+	ctx, cancel := context.WithTimeout(w.q.ctx, patience)
+	defer cancel()
+	if _, err := w.q.broker.put(ctx, next, j.claim.seq, 0); err != nil {
+		w.q.config.Log.Warn("hand a prediction back: another worker takes it in a while", "id", j.entry.ID, "error", err)
+		return
+	}
+	w.q.counters.Returned.Add(1)
+	answer := "-NAK"
+	if !atOnce {
+		answer = fmt.Sprintf(`-NAK {"delay": %d}`, attempt)
+	}
+	w.acknowledge(j.msg, answer)
+}
+
+// settle does what is left to do for a message.
+func (w *Worker) settle(j *job, v verdict) {
+	defer w.leave(j)
+	switch v {
+	case finish:
+		w.acknowledgeEnd(j)
+	case putBack:
+		w.acknowledge(j.msg, "-NAK")
+	default: // it has no message any more, or another worker answers
+	}
+}
+
+// acknowledgeEnd owes the webhook of a stored end and takes the message off the queue, until the
+// broker answers.
+func (w *Worker) acknowledgeEnd(j *job) {
+	if j.hasRun() && j.entry.Webhook != "" {
+		select {
+		case <-j.flushed:
+		case <-w.q.ctx.Done():
+			return
+		}
+	}
+	for {
+		ctx, cancel := context.WithTimeout(w.q.ctx, patience)
+		err := w.oweAndAck(ctx, j)
+		cancel()
+		if err == nil {
+			return
+		}
+		select {
+		case <-time.After(attempt):
+		case <-w.q.ctx.Done():
+			return
+		}
+	}
+}
+
+func (j *job) hasRun() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.run != nil
+}
+
+func (w *Worker) oweAndAck(ctx context.Context, j *job) error {
+	if err := w.q.owe(ctx, j.place, j.entry, j.claim.payload); err != nil {
+		return err
+	}
+	if _, err := w.q.broker.nc.RequestWithContext(ctx, j.msg.Reply, []byte("+ACK")); err != nil {
+		return err
+	}
+	w.q.broker.discard(ctx, j.payload)
+	return nil
+}
+
+// acknowledge answers for a message, without waiting whether that arrives.
+func (w *Worker) acknowledge(m *nats.Msg, answer string) {
+	if err := w.q.broker.nc.Publish(m.Reply, []byte(answer)); err != nil {
+		w.q.config.Log.Debug("answer for a message of the queue", "error", err)
+	}
+}
