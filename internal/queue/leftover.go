@@ -70,12 +70,7 @@ func (w *Worker) storeLeftover(p *prediction.Prediction) {
 // claim, or nobody has claimed the run because the broker had gone before it could.
 func (w *Worker) storeLeftoverOnce(ctx context.Context, p *prediction.Prediction) error {
 	lease := *p.Request.Lease
-	key := token(p.Request.ID)
-	s, err := w.q.broker.state(ctx, key)
-	if err != nil {
-		return err
-	}
-	a, found, err := w.q.broker.asked(ctx, key)
+	s, a, found, err := w.lookUp(ctx, token(p.Request.ID))
 	if err != nil || !found || a.run != lease.Run {
 		return err
 	}
@@ -86,25 +81,11 @@ func (w *Worker) storeLeftoverOnce(ctx context.Context, p *prediction.Prediction
 	mine := s.run == lease.Run && s.kind == claimed && s.owner == lease.Owner && s.attempt == lease.Attempt
 	switch {
 	case mine, s.run != lease.Run && s.seq == a.after:
-		next := state{
-			place: a.place, kind: ended, run: a.run, owner: lease.Owner, attempt: lease.Attempt, input: a.input,
-			method: entry.Method,
-		}
-		if mine {
-			next.cancel = s.cancel
-		}
-		if next.payload, err = w.q.broker.storeEnd(ctx, endObject(a.run, s.seq), p.Final()); err != nil {
-			return err
-		}
-		_, err = w.q.broker.put(ctx, next, s.seq, w.q.config.RetainFor)
-		if wrongSequence(err) {
+		if s, err = w.endLeftover(ctx, p, a, s); wrongSequence(err) {
 			return w.storeLeftoverOnce(ctx, p) // it was canceled, or taken over
-		}
-		if err != nil {
+		} else if err != nil {
 			return err
 		}
-		s = next
-		w.q.config.Log.Info("stored the end of a prediction of an earlier server", "id", p.Request.ID)
 	case s.run != lease.Run || s.kind != ended:
 		return nil // another worker has it
 	}
@@ -112,4 +93,33 @@ func (w *Worker) storeLeftoverOnce(ctx context.Context, p *prediction.Prediction
 		return err
 	}
 	return w.q.take(ctx, a)
+}
+
+// lookUp returns the state with this key, and the request if it has not ended.
+func (w *Worker) lookUp(ctx context.Context, key string) (s state, a asked, found bool, err error) {
+	if s, err = w.q.broker.state(ctx, key); err == nil {
+		a, found, err = w.q.broker.asked(ctx, key)
+	}
+	return s, a, found, err
+}
+
+// endLeftover stores the end of a run whose state is s.
+func (w *Worker) endLeftover(ctx context.Context, p *prediction.Prediction, a asked, s state) (state, error) {
+	lease := p.Request.Lease
+	next := state{
+		place: a.place, kind: ended, run: a.run, owner: lease.Owner, attempt: lease.Attempt, input: a.input,
+		method: p.Request.Method,
+	}
+	if s.run == a.run {
+		next.cancel = s.cancel
+	}
+	var err error
+	if next.payload, err = w.q.broker.storeEnd(ctx, endObject(a.run, s.seq), p.Final()); err != nil {
+		return s, err
+	}
+	if _, err = w.q.broker.put(ctx, next, s.seq, w.q.config.RetainFor); err != nil {
+		return s, err
+	}
+	w.q.config.Log.Info("stored the end of a prediction of an earlier server", "id", p.Request.ID)
+	return next, nil
 }
