@@ -6,7 +6,7 @@ GO      := $(shell sh scripts/find-go $(VENV))
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' python/cog/__init__.py)
 # What `make lint` checks and `make fmt` formats. By itself ruff finds only the files that end in .py.
 GO_DIRS  := bench cmd internal
-PY_FILES := . scripts/dist scripts/release-check scripts/sizes
+PY_FILES := . scripts/dist scripts/release-check scripts/run-queue scripts/sizes
 SOURCES := go.mod go.sum $(shell find cmd internal -type f -not -name '*_test.go')
 JS_CLIENT := $(if $(shell command -v npm),tests/v1js/node_modules/.package-lock.json)
 MODEL   ?= examples/hello
