@@ -80,6 +80,9 @@ func (q *Queue) Health(ctx context.Context) supervisor.Health {
 	h.RetryAfter = pool.RetrySoon
 	if err := q.usable(); err != nil {
 		h.Status, h.Unhealthy = pool.Unhealthy, err.Error()
+		if !q.opened() {
+			h.Status, h.Setup.Status = pool.Starting, "starting"
+		}
 		return h
 	}
 	m, err := q.route()

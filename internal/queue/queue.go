@@ -166,10 +166,13 @@ func (q *Queue) Failed() <-chan error { return q.failed }
 func (q *Queue) Counters() *Counters { return &q.counters }
 
 // Connected reports whether there is a broker that has everything that the queue needs.
-func (q *Queue) Connected() bool {
+func (q *Queue) Connected() bool { return q.opened() && q.broker.connected() }
+
+// opened reports whether there ever was one.
+func (q *Queue) opened() bool {
 	select {
 	case <-q.open:
-		return q.broker.connected()
+		return true
 	default:
 		return false
 	}

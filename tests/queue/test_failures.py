@@ -14,24 +14,12 @@ import time
 import pytest
 
 from faults_models import ASYNC
+from model_sources import model_source
 from nats_client import Nats
 from waiting import until
 
 #: Waits for a file, and says which process of the server ran it.
-MODEL = """
-import os, pathlib, time
-SERVER = os.getppid()
-class Predictor:
-    def predict(self, gate: str = "", begun: str = "", poison: bool = False, name: str = "") -> str:
-        if begun:
-            with open(begun, "a") as file:
-                file.write(f"{SERVER}\\n")
-        if poison:
-            os.kill(SERVER, 9)
-        while gate and not pathlib.Path(gate).exists():
-            time.sleep(0.01)
-        return name or str(SERVER)
-"""
+MODEL = model_source("queue/gated")
 
 #: More than fits into a message: it lies in the object store.
 LARGE = "x" * 600_000
