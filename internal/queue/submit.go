@@ -123,8 +123,9 @@ type submission struct {
 	entry      prediction.Entry
 	place      place
 	idempotent bool
-	follow     bool // somebody reads the events
-	anew       bool // the broker remembers the same request, but nothing of it is left
+	waited     time.Duration // for the request of a run that has ended, see afterEnd
+	follow     bool          // somebody reads the events
+	anew       bool          // the broker remembers the same request, but nothing of it is left
 }
 
 // publish puts the request into the queue, unless its id is there already. chosen says that the
@@ -241,7 +242,7 @@ func (s submission) met() (*mirror, bool, error) {
 				m, err := s.q.restore(s.ctx, known)
 				return m, false, err
 			}
-			return nil, false, errJustEnded(known.method)
+			return s.afterEnd(known)
 		case known.kind != "" && known.kind != ended:
 			return s.meet(known)
 		case found:
@@ -253,6 +254,27 @@ func (s submission) met() (*mirror, bool, error) {
 		return s.publish(true)
 	}
 	return nil, false, errInUse()
+}
+
+// An end is visible a moment before its worker has taken the request off the queue: it owes the
+// webhook in between. A new run of the id waits for that, for endWait at most.
+const (
+	endWait  = 3 * time.Second
+	endAgain = 20 * time.Millisecond
+)
+
+// afterEnd publishes the request once that of the run before is off the queue.
+func (s submission) afterEnd(known state) (*mirror, bool, error) {
+	if s.waited >= endWait {
+		return nil, false, errJustEnded(known.method)
+	}
+	s.waited += endAgain
+	select {
+	case <-time.After(endAgain):
+	case <-s.ctx.Done():
+		return nil, false, s.q.unreachable(nil)
+	}
+	return s.publish(true)
 }
 
 // meet answers a request whose id a worker runs.

@@ -129,3 +129,9 @@ def test_any_id_works(one, other, id):
     answer = one.predict({"name": "odd"}, id=id)
     assert answer.status == 200 and answer.json["id"] == id
     assert other.get(f"/predictions/{quote(id, safe='')}").json == answer.json
+
+
+def test_an_id_can_run_anew_as_soon_as_its_end_is_known(one, other):
+    for n in range(30):
+        answer = put((one, other)[n % 2], "again", name=str(n))
+        assert answer.status == 200 and answer.json["output"] == f"hello {n}"
