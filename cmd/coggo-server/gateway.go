@@ -25,7 +25,7 @@ type gatewayCommand struct {
 // Help stands below the flags.
 func (c *gatewayCommand) Help() string {
 	return `A gateway has no model and no state: any number of them serve the predictions of the workers on a queue, which are
-servers with the same --queue. It checks inputs by the schema that workers have published, also while there is none.`
+servers with the same --queue. It checks inputs by the schema that workers have published, even while no worker runs.`
 }
 
 // Run is the command.

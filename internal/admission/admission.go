@@ -27,7 +27,8 @@ type Checker struct {
 	room *semaphore.Weighted
 }
 
-// NewChecker returns a Checker for most bytes of inputs at once; 0 is no limit.
+// NewChecker returns a Checker that checks at most this many bytes of inputs at once. 0 means no
+// limit.
 func NewChecker(most int64) Checker { return Checker{most, semaphore.NewWeighted(most)} }
 
 // Input returns the part of a model's document that describes the input of a method. It returns a

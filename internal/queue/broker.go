@@ -197,7 +197,7 @@ func olderThan(version string, major, minor int) bool {
 
 // assets makes what is missing in the broker.
 func (b *broker) assets(ctx context.Context) (err error) {
-	// A direct get may be answered by a replica that lags behind. One broker has none.
+	// A replica that lags behind may answer a direct get. A single broker does not have replicas.
 	direct := b.replicas == 1
 	if b.requests, err = b.stream(ctx, jetstream.StreamConfig{
 		Name: askedStream, Subjects: []string{askedPrefix + ">"}, Retention: jetstream.WorkQueuePolicy,
@@ -346,7 +346,7 @@ var noRoom = []jetstream.ErrorCode{10023, 10028, 10047, 10077}
 // attempt is how long one publish waits for its answer, before it is made again.
 const attempt = time.Second
 
-// errAway is why nothing can be asked of the broker while there is none.
+// errAway is the error of every request while the process is not connected to a broker.
 var errAway = errors.New("there is no connection to the broker")
 
 // publish publishes once.

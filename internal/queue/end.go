@@ -140,7 +140,7 @@ func (w *Worker) fenced(j *job, next *state) (done bool, err error) {
 	}
 }
 
-// final is the end of a run; an error says that it has none, and must run elsewhere.
+// final returns the end of a run, or an error if another worker has to run it.
 func (w *Worker) final(j *job, p *prediction.Prediction, err error) (prediction.Snapshot, error) {
 	if p == nil {
 		return w.unrun(j, err)

@@ -13,7 +13,11 @@ import (
 // stored, or after a while: this worker would otherwise take over from itself.
 func (w *Worker) storeLeftovers() {
 	var stored sync.WaitGroup
-	defer func() { waitFor(&stored, patience) }()
+	defer func() {
+		ctx, cancel := context.WithTimeout(w.q.ctx, patience)
+		defer cancel()
+		waitFor(ctx, &stored)
+	}()
 	for cursor := ""; ; {
 		page, next, err := w.Supervisor.List("", cursor, 100)
 		if err != nil {
@@ -34,8 +38,8 @@ func (w *Worker) storeLeftovers() {
 	}
 }
 
-// waitFor waits until the group is done, at most for a limit.
-func waitFor(group *sync.WaitGroup, limit time.Duration) {
+// waitFor waits until the group or ctx is done. It reports whether the group is.
+func waitFor(ctx context.Context, group *sync.WaitGroup) bool {
 	done := make(chan struct{})
 	go func() {
 		group.Wait()
@@ -43,7 +47,9 @@ func waitFor(group *sync.WaitGroup, limit time.Duration) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(limit):
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

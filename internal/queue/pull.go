@@ -23,7 +23,7 @@ const (
 	pullBeat = 5 * time.Second
 )
 
-// next returns the next message, nil after a request that has brought none.
+// next returns the next message, or nil if the broker had no message to give.
 func (p *puller) next() *nats.Msg {
 	if p.inbox == nil || !p.inbox.IsValid() {
 		inbox, err := p.w.q.broker.nc.SubscribeSync(nats.NewInbox())

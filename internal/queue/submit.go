@@ -169,7 +169,7 @@ func (s submission) publish(chosen bool) (*mirror, bool, error) {
 	return s.met()
 }
 
-// joinOr answers a request for which there is no room: one whose id waits already needs none.
+// joinOr answers a request that finds the queue full. It can still join a prediction that waits.
 func (s submission) joinOr(full error, chosen bool) (*mirror, bool, error) {
 	if chosen {
 		if waiting, found, err := s.q.broker.asked(s.ctx, s.place.key); err == nil && found {

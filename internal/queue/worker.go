@@ -287,14 +287,7 @@ func (w *Worker) Drain(grace context.Context) {
 
 // Finish waits until what has ended is stored in the broker, or until ctx is done.
 func (w *Worker) Finish(ctx context.Context) {
-	done := make(chan struct{})
-	go func() {
-		w.work.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
+	if !waitFor(ctx, &w.work) {
 		w.mu.Lock()
 		left := len(w.jobs)
 		w.mu.Unlock()
