@@ -59,6 +59,7 @@ func (c *gatewayCommand) run(console *console) error {
 	}
 	stop := newStop()
 	api := built.front(c.Serving, stop.ask, log)
+	api.Queue = built.queue.Look
 	api.Supervisor, api.Store, api.Model = built.queue, noStore{}, cmp.Or(c.Name, "coggo/gateway")
 	server := c.server(httpapi.New(api), log)
 	defer watchStop(stop, c.AwaitExplicitShutdown, log)()
@@ -85,7 +86,7 @@ func (c *gatewayCommand) build(log *slog.Logger) (*built, error) {
 	if err != nil {
 		return nil, usage(err)
 	}
-	if b.queue, err = c.openQueue(hooks, log); err != nil {
+	if b.queue, err = c.openQueue(hooks, b.metrics, log); err != nil {
 		return nil, usage(err)
 	}
 	b.queueMetrics()

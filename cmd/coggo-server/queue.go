@@ -12,6 +12,7 @@ import (
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/queue"
 	"github.com/coggo/coggo/internal/supervisor"
+	"github.com/coggo/coggo/internal/telemetry"
 	"github.com/coggo/coggo/internal/webhook"
 )
 
@@ -19,7 +20,7 @@ import (
 const waitingByDefault = 10_000
 
 // openQueue connects to the broker in the background. hooks delivers terminal webhooks.
-func (c Serving) openQueue(hooks *webhook.Sender, log *slog.Logger) (*queue.Queue, error) {
+func (c Serving) openQueue(hooks *webhook.Sender, metrics *telemetry.Metrics, log *slog.Logger) (*queue.Queue, error) {
 	most := waitingByDefault
 	if c.MaxQueue != nil {
 		most = *c.MaxQueue
@@ -29,6 +30,7 @@ func (c Serving) openQueue(hooks *webhook.Sender, log *slog.Logger) (*queue.Queu
 		MaxQueue: most, RetainFor: time.Duration(c.RetainFor),
 		CheckedAtOnce: 2 * int64(c.MaxBody), CheckWait: time.Duration(c.BodyTimeout),
 		Webhooks: hooks, Log: log, Now: time.Now,
+		Stored: metrics.Seconds("coggo_queue_publish_seconds", "Time that the queue's broker took to store a message."),
 	})
 }
 
@@ -40,7 +42,7 @@ const unstoredEnds = 100_000
 // ended; the supervisor keeps an end on disk, if there is a directory for it, until the broker has
 // it.
 func (b *built) shareQueue(c Config, s *supervisor.Config, log *slog.Logger) (err error) {
-	if b.queue, err = c.openQueue(s.Webhooks, log); err != nil {
+	if b.queue, err = c.openQueue(s.Webhooks, b.metrics, log); err != nil {
 		return usage(err)
 	}
 	b.worker = queue.NewWorker(queue.WorkerConfig{
@@ -74,24 +76,32 @@ func (b *built) queueMetrics() {
 	} {
 		b.metrics.Counter(name, counter.help, func() float64 { return float64(counter.value()) })
 	}
-	report := func() supervisor.QueueHealth { return b.queue.Report(context.Background()) }
-	for name, gauge := range map[string]struct {
-		help  string
-		value func() int
-	}{
-		"coggo_queue_connected": {"Whether there is a connection to the queue's broker: 1 or 0.", func() int {
-			if b.queue.Connected() {
-				return 1
+	b.metrics.Gauge("coggo_queue_connected", "Whether there is a connection to the queue's broker: 1 or 0.", func() float64 {
+		if b.queue.Connected() {
+			return 1
+		}
+		return 0
+	})
+	b.metrics.ByModel(queueGauges, func() map[string][]float64 {
+		values := map[string][]float64{}
+		for _, s := range b.queue.Each(context.Background()) {
+			values[s.Model] = []float64{
+				float64(s.Waiting), float64(s.Running), s.Oldest.Seconds(), float64(s.Workers), float64(s.Slots),
+				float64(s.Stuck),
 			}
-			return 0
-		}},
-		"coggo_queue_waiting": {"Predictions of the model that no worker has.", func() int { return report().Waiting }},
-		"coggo_queue_running": {"Predictions of the model that a worker has.", func() int { return report().Running }},
-		"coggo_queue_workers": {"Workers of the model that take predictions.", func() int { return report().Workers }},
-		"coggo_queue_slots":   {"Predictions that these workers run at once.", func() int { return report().Slots }},
-	} {
-		b.metrics.Gauge(name, gauge.help, func() float64 { return float64(gauge.value()) })
-	}
+		}
+		return values
+	})
+}
+
+// queueGauges are the metrics of each model on the queue.
+var queueGauges = []telemetry.Family{
+	{Name: "coggo_queue_waiting", Help: "Predictions that no worker has."},
+	{Name: "coggo_queue_running", Help: "Predictions that a worker has."},
+	{Name: "coggo_queue_oldest_seconds", Help: "How long the first of those that no worker has had has waited."},
+	{Name: "coggo_queue_workers", Help: "Workers that take predictions."},
+	{Name: "coggo_queue_slots", Help: "Predictions that these workers run at once."},
+	{Name: "coggo_queue_stuck", Help: "Predictions that the broker did not give out, when this process looked last."},
 }
 
 // noStore stands for the files of /v1/files where several servers share a queue: a file that one of

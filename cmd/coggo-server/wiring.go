@@ -195,6 +195,7 @@ func (b *built) api(c Config, shutdown func(), log *slog.Logger) httpapi.Config 
 	api.Supervisor, api.Store, api.ModelDir, api.Model = b.supervisor, b.store, c.ModelDir, c.Name
 	if b.queue != nil {
 		api.Supervisor, api.Store = queue.API{Queue: b.queue, Worker: b.worker}, noStore{}
+		api.Queue = b.queue.Look
 	}
 	return api
 }

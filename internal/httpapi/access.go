@@ -12,7 +12,7 @@ const statusClientGone = 499
 
 // probes are the paths that the access log leaves out while they succeed: they would fill it.
 var probes = map[string]bool{
-	"/livez": true, "/readyz": true, "/health-check": true, "/metrics": true,
+	"/livez": true, "/readyz": true, "/health-check": true, "/metrics": true, "/queue": true,
 }
 
 // exchange is one request with its answer, for the access log. It passes everything on.

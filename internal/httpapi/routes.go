@@ -42,9 +42,12 @@ type Config struct {
 	Rejected   func(reason string) // called for each prediction that is not accepted
 	Refusals   *Refusals           // gets every refusal
 	Store      Store
-	ModelDir   string // of the model, with its examples
-	Model      string // owner/name for clients of Replicate's API
-	Version    string // of the server
+	// How the queue of a model is that servers share, of the only model if the name is empty; nil
+	// without a queue.
+	Queue    func(ctx context.Context, name string) (supervisor.QueueState, error)
+	ModelDir string // of the model, with its examples
+	Model    string // owner/name for clients of Replicate's API
+	Version  string // of the server
 	// When the server started: for those clients, the model's one version was made then.
 	Started      time.Time
 	MaxBody      int64
@@ -77,6 +80,7 @@ func New(c Config) http.Handler {
 		"GET /health-check":             a.health,
 		"GET /livez":                    a.live,
 		"GET /readyz":                   a.ready,
+		"GET /queue":                    a.queueState,
 		"GET /openapi.json":             a.openapi,
 		"GET /docs":                     a.docs,
 		"GET /docs/media":               a.media,

@@ -59,12 +59,13 @@ type broker struct {
 	replicas int
 	refused  atomic.Pointer[string] // the last thing that the broker did not permit
 	since    atomic.Int64           // when there was a connection again, in nanoseconds since 1970; without one in the far future
+	stored   func(time.Duration)    // called with how long a publish took
 	log      *slog.Logger
 }
 
 // dial connects in the background: the broker may start after this process, and come and go.
 func dial(c Config, name string, log *slog.Logger, onReconnect func()) (*broker, error) {
-	b := &broker{replicas: max(1, c.Replicas), retain: c.RetainFor, log: log}
+	b := &broker{replicas: max(1, c.Replicas), retain: c.RetainFor, stored: c.Stored, log: log}
 	said := map[string]bool{} // failures of this outage; the callbacks run one after the other
 	options := []nats.Option{
 		nats.Name(name),
@@ -356,7 +357,12 @@ func (b *broker) publish(ctx context.Context, m *nats.Msg, options ...jetstream.
 	}
 	ctx, cancel := context.WithTimeout(ctx, attempt)
 	defer cancel()
-	return b.js.PublishMsg(ctx, m, options...)
+	begun := time.Now()
+	ack, err := b.js.PublishMsg(ctx, m, options...)
+	if err == nil {
+		b.stored(time.Since(begun))
+	}
+	return ack, err
 }
 
 // leastRetention is how long an end is kept at least, for those who wait for it and have to connect

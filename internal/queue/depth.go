@@ -11,8 +11,9 @@ const depthFor = 250 * time.Millisecond
 
 // depth is how much there is in the queue of a model.
 type depth struct {
-	waiting int // no worker has them
-	running int // a worker has them
+	waiting   int    // no worker has them
+	running   int    // a worker has them
+	delivered uint64 // sequence of the last request that a worker has had
 }
 
 // depths looks at the lengths of queues, not too often.
@@ -78,7 +79,9 @@ func (d *depths) lookLocked(ctx context.Context, name string) *seenDepth {
 	c, err := d.q.broker.js.Consumer(ctx, askedStream, token(name)) // which also asks for its state
 	if err == nil {
 		info := c.CachedInfo()
-		seen.depth = depth{waiting: int(info.NumPending), running: info.NumAckPending}
+		seen.depth = depth{
+			waiting: int(info.NumPending), running: info.NumAckPending, delivered: info.Delivered.Stream,
+		}
 	}
 	seen.err = err
 	if d.seen == nil {

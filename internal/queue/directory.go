@@ -25,6 +25,7 @@ const (
 const (
 	modelKey     = "model"
 	workerPrefix = "worker-"
+	janitorKey   = "janitor"
 )
 
 // modelEntry is what a worker says of its model. It stays when all workers have gone, so that
@@ -115,8 +116,11 @@ func (d *directory) hear(subject string, _ nats.Header, data []byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	parts := strings.Split(subject, ".")
-	if name := parts[len(parts)-1]; name == modelKey {
+	switch parts[len(parts)-1] {
+	case modelKey:
 		d.hearModelLocked(data)
+		return
+	case janitorKey:
 		return
 	}
 	var w workerEntry

@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"time"
 
 	"github.com/coggo/coggo/internal/pool"
 	"github.com/coggo/coggo/internal/prediction"
@@ -96,26 +95,4 @@ func (q *Queue) Health(ctx context.Context) supervisor.Health {
 	h.Queue = &found
 	h.Max, h.Current = found.Slots, found.Running
 	return h
-}
-
-// Report is what the queue of this model has.
-func (q *Queue) Report(ctx context.Context) supervisor.QueueHealth {
-	report := supervisor.QueueHealth{Connected: q.Connected()}
-	m, err := q.route()
-	if err != nil || !report.Connected {
-		return report
-	}
-	report.Model = m.entry.Name
-	for _, w := range q.directory.present(m.entry.Name) {
-		if !w.Draining {
-			report.Workers++
-			report.Slots += w.Slots
-		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	if d, err := q.depths.of(ctx, m.entry.Name); err == nil {
-		report.Waiting, report.Running = d.waiting, d.running
-	}
-	return report
 }

@@ -37,7 +37,8 @@ type Config struct {
 	CheckedAtOnce int64         // bytes of large inputs that are checked at once; 0: no limit
 	CheckWait     time.Duration // for room to check a large input
 
-	Webhooks *webhook.Sender // of terminal webhooks
+	Webhooks *webhook.Sender     // of terminal webhooks
+	Stored   func(time.Duration) // called with how long the broker took to store a message
 	Log      *slog.Logger
 	Now      func() time.Time
 }
@@ -64,6 +65,8 @@ type Queue struct {
 	draining atomic.Bool
 	mirrors  mirrors
 	depths   depths
+	heads    heads
+	stuck    stuck
 	counters Counters
 	troubles *telemetry.Tally
 }
@@ -127,6 +130,7 @@ func (q *Queue) begin() {
 	close(q.open)
 	q.config.Log.Info("connected to the queue", "broker", q.broker.nc.ConnectedUrlRedacted(), "model", q.config.Name)
 	q.work.Go(q.deliverWebhooks)
+	q.work.Go(q.keepClean)
 }
 
 func (q *Queue) prepare() error {

@@ -42,6 +42,16 @@ func errSeveralModels(names []string) error {
 		strings.Join(names, ", ")))
 }
 
+func errWhichQueue(names []string) error {
+	return prediction.Refuse(prediction.NotFound, fmt.Sprintf(
+		"this queue has several models: add ?name= with one of %s", strings.Join(names, ", ")))
+}
+
+func errNoQueue(name string, names []string) error {
+	return prediction.Refuse(prediction.NotFound, fmt.Sprintf(
+		"no worker has ever served %q on this queue: the name must be one of %s", name, strings.Join(names, ", ")))
+}
+
 func errFull(waiting int) error {
 	return refuse(prediction.QueueFull, fmt.Sprintf(
 		"%d predictions wait in the queue, and no more may, see --max-queue; try again later", waiting))

@@ -103,9 +103,13 @@ func (q *Queue) submit(r prediction.Request, idempotent, follow bool) (_ *mirror
 	return s.publish(chosen)
 }
 
-// room refuses a prediction if too many wait already.
+// room refuses a prediction if too many wait already. It lets one in whose queue has no consumer:
+// the stream keeps it until the janitor has made one.
 func (q *Queue) room(ctx context.Context, name string) error {
 	waiting, ok, err := q.depths.admit(ctx, name, q.config.MaxQueue)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return nil
+	}
 	if err != nil {
 		return q.unreachable(err)
 	}

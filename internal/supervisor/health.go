@@ -29,6 +29,13 @@ type QueueHealth struct {
 	Running   int    // predictions that a worker has
 }
 
+// QueueState is how the queue of one model is, for those who scale its workers.
+type QueueState struct {
+	QueueHealth
+	Oldest time.Duration // how long the first of those that no worker has had yet has waited; 0 if none waits
+	Stuck  int           // those that the broker did not give out, when this process looked last
+}
+
 // RunnerHealth is the health of one of several runners.
 type RunnerHealth struct {
 	Status       pool.Status

@@ -4,6 +4,7 @@ package telemetry
 import (
 	"net/http"
 	"runtime"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -106,6 +107,47 @@ func (m *Metrics) Gauge(name, help string, f func() float64) {
 func (m *Metrics) Counter(name, help string, f func() float64) {
 	counter := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, f)
 	m.registry.MustRegister(counter)
+}
+
+// Seconds registers a histogram of durations, and returns what records one.
+func (m *Metrics) Seconds(name, help string) func(time.Duration) {
+	h := histogram(name, help)
+	m.registry.MustRegister(h)
+	return func(d time.Duration) { h.Observe(d.Seconds()) }
+}
+
+// Family is a gauge that has a value for each model.
+type Family struct{ Name, Help string }
+
+// ByModel registers gauges with the label model. look is called once for each scrape, and returns
+// the values of each model in the order of families.
+func (m *Metrics) ByModel(families []Family, look func() map[string][]float64) {
+	c := byModel{look: look}
+	for _, f := range families {
+		c.families = append(c.families, prometheus.NewDesc(f.Name, f.Help, []string{"model"}, nil))
+	}
+	m.registry.MustRegister(c)
+}
+
+type byModel struct {
+	families []*prometheus.Desc
+	look     func() map[string][]float64
+}
+
+// Describe is of prometheus.Collector.
+func (c byModel) Describe(to chan<- *prometheus.Desc) {
+	for _, f := range c.families {
+		to <- f
+	}
+}
+
+// Collect is of prometheus.Collector.
+func (c byModel) Collect(to chan<- prometheus.Metric) {
+	for model, values := range c.look() {
+		for i, value := range values {
+			to <- prometheus.MustNewConstMetric(c.families[i], prometheus.GaugeValue, value, model)
+		}
+	}
 }
 
 // PredictionFinished counts a finished prediction.

@@ -181,26 +181,72 @@ def test_restarts_of_the_runner_are_counted(server):
     server.wait_status("READY")
 
 
-def test_the_dashboard_uses_only_metrics_that_exist(server):
+#: Those that only a server with --queue has.
+QUEUE_KINDS = {
+    "coggo_queue_connected": "gauge",
+    "coggo_queue_waiting": "gauge",
+    "coggo_queue_running": "gauge",
+    "coggo_queue_oldest_seconds": "gauge",
+    "coggo_queue_workers": "gauge",
+    "coggo_queue_slots": "gauge",
+    "coggo_queue_stuck": "gauge",
+    "coggo_queue_redelivered": "counter",
+    "coggo_queue_taken_over": "counter",
+    "coggo_queue_fenced": "counter",
+    "coggo_queue_returned": "counter",
+    "coggo_queue_publish_seconds": "histogram",
+}
+
+
+@pytest.fixture
+def known(server, start_fleet):
+    """Every sample of a server, and of one on a queue."""
+    worker = start_fleet().worker(MODEL, name="acme/model")
+    until("it knows its model", lambda: "coggo_queue_slots" in families(worker))
+    found = families(worker)
+    assert {name: f.type for name, f in found.items() if name.startswith("coggo_queue_")} == {
+        "coggo_queue_seconds": "histogram",
+        **QUEUE_KINDS,
+    }
+    both = [*families(server).values(), *found.values()]
+    return {sample.name for family in both for sample in family.samples}
+
+
+def expressions():
+    """Those of the alerts."""
+    [rules] = re.findall(
+        r"```yaml\n(groups:.*?)```", (ROOT / "docs/operating.md").read_text(), re.DOTALL
+    )
+    names = re.findall(r"- alert: (\w+)\n", rules)
+    assert len(set(names)) == len(names) == rules.count('annotations: {summary: "')
+    return re.findall(r"expr: (.*)", rules)
+
+
+def test_the_dashboard_uses_only_metrics_that_exist(known):
     dashboard = json.loads((ROOT / "deploy" / "grafana-dashboard.json").read_text())
     queries = [
         target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])
     ]
     assert len(queries) >= 12 and dashboard["title"] == "Coggo"
-    known = {sample.name for family in families(server).values() for sample in family.samples}
     asked = {name for query in queries for name in re.findall(r"\b(?:coggo|process|go)_\w+", query)}
     assert asked <= known, asked - known
-    shown = {name.removesuffix("_total") for name in KINDS}
-    missing = {name for name in shown if not any(name in query for query in queries)}
+    shown = {name.removesuffix("_total") for name in (*KINDS, *QUEUE_KINDS)}
+    missing = {
+        name for name in shown if not any(re.search(rf"{name}(_|\b)", query) for query in queries)
+    }
     assert missing == set(), "the dashboard shows every metric"
     positions = [tuple(panel["gridPos"].values()) for panel in dashboard["panels"]]
     assert len(set(positions)) == len(positions)
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(positions)
 
 
-def test_the_alerts_use_only_metrics_that_exist(server):
-    text = (ROOT / "docs" / "operating.md").read_text()
-    rules = re.findall(r"expr: (.*)", text)
-    known = {sample.name for family in families(server).values() for sample in family.samples}
+def test_the_alerts_use_only_metrics_that_exist(known):
+    rules = expressions()
     asked = {name for rule in rules for name in re.findall(r"\bcoggo_\w+", rule)}
-    assert len(rules) >= 5 and asked <= known, asked - known
+    assert len(rules) >= 10 and asked <= known, asked - known
+
+
+def test_the_page_lists_every_metric(known):
+    page = (ROOT / "docs/operating.md").read_text() + (ROOT / "docs/queue.md").read_text()
+    for name, kind in {**KINDS, **QUEUE_KINDS}.items():
+        assert f"`{name}{'_total' if kind == 'counter' else ''}" in page

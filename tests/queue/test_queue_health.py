@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from model_sources import model_source
@@ -58,8 +60,37 @@ def test_a_worker_shows_its_own_model(fleet, tmp_path):
 def test_the_metrics_of_every_process_have_the_queue(fleet):
     for process in [*fleet.gateways, *fleet.workers]:
         metrics = process.get("/metrics").body.decode()
-        for line in ("coggo_queue_connected 1", "coggo_queue_workers 2", "coggo_queue_slots 2"):
-            assert line in metrics
+        assert "coggo_queue_connected 1" in metrics
+        for name, value in {
+            "waiting": 0,
+            "running": 0,
+            "oldest_seconds": 0,
+            "workers": 2,
+            "slots": 2,
+            "stuck": 0,
+        }.items():
+            assert f'coggo_queue_{name}{{model="{fleet.name}"}} {value}' in metrics
+
+
+def test_a_gateway_for_several_models_has_the_metrics_of_each(start_fleet):
+    fleet = start_fleet()
+    for name in ("acme/one", "acme/two:2"):
+        fleet.worker(model_source("queue/everything"), name=name, ready=False)
+    gateway = fleet.gateway(ready=False)
+    for name in ("acme/one", "acme/two:2"):
+        line = f'coggo_queue_workers{{model="{name}"}} 1'
+        until(f"it has {name}", lambda s=line: s in gateway.get("/metrics").body.decode())
+    for worker in fleet.workers:
+        assert "acme/" in worker.get("/metrics").body.decode()
+
+
+def test_the_time_that_the_broker_takes_is_measured(start_fleet):
+    fleet = start_fleet(model_source("queue/everything"), workers=1, gateways=1)
+    fleet.gateways[0].predict({})
+    for process in (*fleet.gateways, *fleet.workers):
+        found = process.get("/metrics").body.decode()
+        count = re.search(r"^coggo_queue_publish_seconds_count (\d+)$", found, re.MULTILINE)
+        assert count and int(count[1]) >= 1, found
 
 
 def test_a_worker_that_has_left_is_not_counted(start_fleet):

@@ -57,6 +57,15 @@ def server_paths() -> Schema:
         "/shutdown": _simple("post", "Start Shutdown", "start_shutdown_shutdown_post"),
         "/livez": _simple("get", "Livez", "livez_livez_get"),
         "/readyz": _simple("get", "Readyz", "readyz_readyz_get", _503=""),
+        "/queue": {
+            "get": {
+                "summary": "Queue",
+                "description": "How many predictions wait for the workers of a model, with --queue",
+                "operationId": "queue_queue_get",
+                "parameters": [_NAME],
+                "responses": _answers({"title": "Response Queue"}, _404="Error", _503="Error"),
+            }
+        },
         "/metrics": {
             "get": {
                 "summary": "Metrics",
@@ -101,6 +110,14 @@ _PREFER: Schema = {
     "in": "header",
     "required": False,
     "schema": {"title": "Prefer", "type": "string"},
+}
+
+
+_NAME: Schema = {
+    "name": "name",
+    "in": "query",
+    "required": False,
+    "schema": {"title": "Name", "type": "string"},
 }
 
 

@@ -1,0 +1,36 @@
+package httpapi
+
+import (
+	"math"
+	"net/http"
+
+	"github.com/coggo/coggo/internal/prediction"
+)
+
+// queueStateBody is the queue of one model, for those who scale its workers.
+type queueStateBody struct {
+	Model   string  `json:"model"`
+	Waiting int     `json:"waiting"`
+	Running int     `json:"running"`
+	Backlog int     `json:"backlog"` // both together
+	Workers int     `json:"workers"`
+	Slots   int     `json:"slots"`
+	Oldest  float64 `json:"oldest_seconds"`
+}
+
+// queueState answers how long the queue of a model is. Its numbers are those of /metrics, so it
+// needs no token either.
+func (a *API) queueState(w http.ResponseWriter, r *http.Request) error {
+	if a.Queue == nil {
+		return prediction.Refuse(prediction.NotFound, "this server shares no queue with others, see --queue")
+	}
+	s, err := a.Queue(r.Context(), r.URL.Query().Get("name"))
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, queueStateBody{
+		Model: s.Model, Waiting: s.Waiting, Running: s.Running, Backlog: s.Waiting + s.Running,
+		Workers: s.Workers, Slots: s.Slots, Oldest: math.Round(s.Oldest.Seconds()*1000) / 1000,
+	})
+	return nil
+}

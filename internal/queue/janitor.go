@@ -1,0 +1,247 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// A broker may lose track of messages: they are in a stream, but its consumer neither gives them out
+// nor waits for their ack. The janitor finds them and makes the consumer anew, which gives out again
+// all that is there. Claims keep a prediction that runs from running twice.
+//
+// What nobody refers to any more needs no janitor: objects and the entries of workers have a
+// lifetime in the broker.
+
+// Each process tries every janitorEvery to be the janitor of what it knows, and looks a second time
+// after janitorAgain when it has found something. The key of a janitor that was killed is free after
+// janitorFor.
+const (
+	janitorEvery = time.Minute
+	janitorAgain = 5 * time.Second
+	janitorFor   = 90 * time.Second
+)
+
+// chore is a consumer that the janitor looks after.
+type chore struct {
+	stream, consumer, filter string
+	model                    string // its name; empty for the webhooks of all
+}
+
+// key is the subject that says who looks after it.
+func (c chore) key() string { return directoryPrefix + c.consumer + "." + janitorKey }
+
+// chores are the consumers of the models that this process serves, and that of the webhooks.
+func (q *Queue) chores() []chore {
+	names := []string{q.config.Name}
+	if q.config.Name == "" {
+		names = q.directory.names()
+	}
+	all := []chore{{stream: hookStream, consumer: hookConsumer, filter: hookPrefix + ">"}}
+	for _, name := range names {
+		all = append(all, chore{askedStream, token(name), askedPrefix + token(name) + ".>", name})
+	}
+	return all
+}
+
+// janitor is the work of this process as one.
+type janitor struct {
+	q    *Queue
+	held map[string]uint64 // sequences of the keys that this process has
+	seen map[string]glance // last glances, by key, if there is to be a second one
+}
+
+// keepClean looks after the queues until this one is closed.
+func (q *Queue) keepClean() {
+	j := janitor{q: q, held: map[string]uint64{}, seen: map[string]glance{}}
+	defer j.release()
+	for {
+		wait := janitorEvery
+		for _, c := range q.chores() {
+			if q.broker.connected() && j.mayDo(c) && j.do(c) {
+				wait = janitorAgain
+			}
+		}
+		select {
+		case <-time.After(wait):
+		case <-q.ctx.Done():
+			return
+		}
+	}
+}
+
+// mayDo reports whether this process is the one that looks after a consumer, and makes it so if
+// nobody is.
+func (j *janitor) mayDo(c chore) bool {
+	ack, err := j.q.broker.publish(j.q.ctx, nats.NewMsg(c.key()),
+		jetstream.WithExpectLastSequencePerSubject(j.held[c.key()]), jetstream.WithMsgTTL(janitorFor))
+	if err != nil {
+		delete(j.held, c.key())
+		delete(j.seen, c.key())
+		j.q.stuck.set(c.model, 0)
+		return false
+	}
+	j.held[c.key()] = ack.Sequence
+	return true
+}
+
+// release lets others be the janitor at once.
+func (j *janitor) release() {
+	ctx, cancel := context.WithTimeout(context.Background(), attempt)
+	defer cancel()
+	for key, seq := range j.held {
+		_, err := j.q.broker.publish(ctx, nats.NewMsg(key),
+			jetstream.WithExpectLastSequencePerSubject(seq), jetstream.WithMsgTTL(time.Second))
+		if err != nil {
+			return // the key has a lifetime
+		}
+	}
+}
+
+// do looks for stuck messages once. It reports whether it has to look a second time.
+func (j *janitor) do(c chore) (again bool) {
+	ctx, cancel := context.WithTimeout(j.q.ctx, 4*patience)
+	defer cancel()
+	before, second := j.seen[c.key()]
+	delete(j.seen, c.key())
+	now, err := j.q.glance(ctx, c)
+	if err != nil {
+		j.q.complain("look after a queue", c, err)
+		return false
+	}
+	if !second {
+		if now.suspicious() {
+			j.seen[c.key()] = now
+			return true
+		}
+		j.q.stuck.set(c.model, 0)
+		return false
+	}
+	lost := now.lost(before)
+	j.q.stuck.set(c.model, lost)
+	if lost > 0 {
+		j.q.config.Log.Warn("the queue's broker does not give out what it has: making its consumer anew",
+			"consumer", c.consumer, "stream", c.stream, "count", lost)
+		if err := j.q.remake(ctx, c); err != nil {
+			j.q.complain("make a consumer anew", c, err)
+		}
+	}
+	return false
+}
+
+// glance is what a consumer and its stream say at one time.
+type glance struct {
+	tracked int             // messages that the consumer has still to give out, or waits for the ack of
+	there   map[string]bool // subjects of the messages in the stream; each has one of its own
+	passed  uint64          // sequence of the first message, if the consumer takes it for acknowledged
+}
+
+// suspicious reports whether messages may be stuck. The numbers are not of one moment, so only a
+// second glance tells.
+func (g glance) suspicious() bool { return len(g.there) > g.tracked || g.passed > 0 }
+
+// lost is how many messages are stuck at least. What was there at both glances was there when the
+// consumer was asked at this one. In a busy queue new messages hide what is stuck, but soon it is
+// the first message and the consumer has passed it.
+func (g glance) lost(before glance) int {
+	lost := -g.tracked
+	for subject := range g.there {
+		if before.there[subject] {
+			lost++
+		}
+	}
+	if g.passed > 0 && g.passed == before.passed {
+		return max(1, lost)
+	}
+	return max(0, lost)
+}
+
+// glance asks the consumer first, and then the stream.
+func (q *Queue) glance(ctx context.Context, c chore) (g glance, err error) {
+	found, err := q.broker.js.Consumer(ctx, c.stream, c.consumer)
+	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return g, err
+	}
+	var floor uint64
+	if err == nil {
+		info := found.CachedInfo()
+		g.tracked, floor = int(info.NumPending)+info.NumAckPending, info.AckFloor.Stream
+	}
+	s, err := q.broker.js.Stream(ctx, c.stream)
+	if err != nil {
+		return g, err
+	}
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(c.filter))
+	if err != nil {
+		return g, err
+	}
+	g.there = make(map[string]bool, len(info.State.Subjects))
+	for subject := range info.State.Subjects {
+		g.there[subject] = true
+	}
+	if len(g.there) == 0 || floor == 0 {
+		return g, nil
+	}
+	first, err := s.GetMsg(ctx, 1, jetstream.WithGetMsgSubject(c.filter))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return g, nil
+	}
+	if err == nil && first.Sequence <= floor {
+		g.passed = first.Sequence
+	}
+	return g, err
+}
+
+func (q *Queue) complain(what string, c chore, err error) {
+	if q.ctx.Err() == nil {
+		q.config.Log.Warn(what, "consumer", c.consumer, "stream", c.stream, "error", err)
+	}
+}
+
+// remake replaces a consumer by one with the same settings that begins with the first message. What
+// workers have comes again, and they drop it; their acks still count.
+func (q *Queue) remake(ctx context.Context, c chore) error {
+	old, err := q.broker.js.Consumer(ctx, c.stream, c.consumer)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		_, err = q.broker.consumer(ctx, c.stream, c.consumer, c.filter)
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	settings := old.CachedInfo().Config
+	settings.FilterSubject, settings.FilterSubjects = c.filter, nil
+	settings.DeliverPolicy, settings.OptStartSeq, settings.OptStartTime = jetstream.DeliverAllPolicy, 0, nil
+	if err := q.broker.js.DeleteConsumer(ctx, c.stream, c.consumer); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return err
+	}
+	if _, err = q.broker.js.CreateConsumer(ctx, c.stream, settings); err != nil {
+		_, err = q.broker.consumer(ctx, c.stream, c.consumer, c.filter) // its settings may no longer do
+	}
+	return err
+}
+
+// stuck are the numbers of messages that the janitor of this process found last.
+type stuck struct {
+	mu    sync.Mutex // guards found
+	found map[string]int
+}
+
+func (s *stuck) set(model string, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.found == nil {
+		s.found = map[string]int{}
+	}
+	s.found[model] = n
+}
+
+func (s *stuck) of(model string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.found[model]
+}
