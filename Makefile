@@ -18,7 +18,7 @@ COVER_TESTS ?= tests/http tests/faults
 # Of the tests of test-race and cover, this many run at once.
 JOBS    ?= 4
 
-.PHONY: audit fuzz bench bench-quick bench-batching build run run-queue test test-race test-queue cover release-check test-browser test-openapi test-dist dist docs lint fmt compat clean chaos chaos-queue kills soak
+.PHONY: audit fuzz bench bench-quick bench-queue bench-curves bench-batching build run run-queue test test-race test-queue cover release-check test-browser test-openapi test-dist dist docs lint fmt compat clean chaos chaos-queue kills soak
 .DELETE_ON_ERROR:
 
 build: bin/coggo-server bin/.bytecode
@@ -169,6 +169,12 @@ compat: build .venv-compat/.done .venv-compat-public/.done .venv-compat-coglet/.
 bench bench-quick: build $(addprefix bench/.venv-,$(addsuffix /.done,coggo coglet fastapi mosec litserve))
 	$(GO) build -o bin/bench ./bench
 	bin/bench $(if $(filter bench-quick,$@),-quick) $(BENCH)
+
+# Coggo's queue and its peers side by side. Some need redis-server, Debian's package of that name; peers that are not
+# installed are left out. About ten minutes.
+bench-queue: build $(addprefix bench/.venv-,$(addsuffix /.done,broker celery rq taskiq))
+	$(GO) build -o bin/bench ./bench
+	bin/bench -queue -out bench/results/queue $(BENCH)
 
 bench/.venv-%/.done: bench/requirements/%.txt
 	python3 -m venv bench/.venv-$*

@@ -18,6 +18,7 @@ func main() {
 	out := flag.String("out", "bench/results", "directory for the table, its JSON and the plots")
 	publish := flag.Bool("publish", false,
 		"put the table and the plots of -out into docs/performance.md, and do not measure")
+	queue := flag.Bool("queue", false, "compare queues, of which -only chooses by name")
 	port := flag.String("serve", "", "be the bare server on this port")
 	least := flag.String("floor", "", "be the server of the bare protocol on this port")
 	flag.Parse()
@@ -27,11 +28,18 @@ func main() {
 	if *least != "" {
 		exit(serveFloor(*least))
 	}
+	if *queue && *publish {
+		exit(publishResults(*out, queueBoard))
+	}
 	if *publish {
-		exit(publishResults(*out))
+		exit(publishResults(*out, runtimeBoard))
 	}
 	if *rounds == 0 {
 		*rounds = map[bool]int{true: 3, false: 7}[*quick]
+	}
+	if *queue {
+		q := queueRun{quick: *quick, rounds: *rounds, only: regexp.MustCompile(*only), out: *out}
+		exit(q.run())
 	}
 	exit(run(*quick, *rounds, regexp.MustCompile(*only), *out))
 }
@@ -53,9 +61,14 @@ func run(quick bool, rounds int, only *regexp.Regexp, out string) error {
 	defer b.stop()
 	all := slices.Concat(
 		bootWorkloads, requestWorkloads, streamWorkloads, controlWorkloads(k), largeWorkloads(k))
-	report := report{Began: time.Now().UTC().Format(time.RFC3339), Rounds: rounds, Quick: quick}
+	report := report{
+		Began: time.Now().UTC().Format(time.RFC3339), Rounds: rounds, Quick: quick, board: runtimeBoard,
+	}
+	for _, sys := range systems {
+		report.Systems = append(report.Systems, sys.name)
+	}
 	if only.String() != "" { // keep the results of the workloads that do not run
-		if old, err := readReport(out); err == nil {
+		if old, err := readReport(out, runtimeBoard); err == nil {
 			report.Results = old.Results
 		}
 	}
@@ -67,7 +80,7 @@ func run(quick bool, rounds int, only *regexp.Regexp, out string) error {
 		r := b.measure(w)
 		report.add(r)
 		took := time.Since(start).Round(time.Second)
-		fmt.Printf("%s (%s, %s)\n%s\n", w.name, w.unit, took, r.line())
+		fmt.Printf("%s (%s, %s)\n%s\n", w.name, w.unit, took, report.lines(r))
 		// Written after each workload, so that an interrupted run has a table too.
 		if err := report.write(out); err != nil {
 			return err

@@ -28,6 +28,8 @@ var plots = map[string][]string{
 var colors = map[string]string{
 	"coggo": "#2f7d4f", "coglet": "#b3541e", "fastapi": "#3b6ea5", "mosec": "#8a5fa8",
 	"litserve": "#8c8c3a", "floor": "#b0a040", "bare": "#777777",
+	"celery": "#6b8e23", "rq": "#b3541e", "taskiq": "#3b6ea5", "rayserve": "#8a5fa8",
+	"bentoml": "#8c8c3a",
 }
 
 const (
@@ -36,13 +38,13 @@ const (
 
 // plot draws bars on a logarithmic scale, with one group for each workload. Thin lines show the
 // spread.
-func plot(results []result, wanted []string) string {
+func plot(r report, wanted []string) string {
 	var rows strings.Builder
 	y := 20
 	for _, prefix := range wanted {
-		for _, w := range results {
+		for _, w := range r.Results {
 			if strings.HasPrefix(w.Workload, prefix) {
-				y = group(&rows, w, y)
+				y = group(&rows, w, r.Systems, y)
 			}
 		}
 	}
@@ -53,7 +55,7 @@ func plot(results []result, wanted []string) string {
 }
 
 // group draws one workload from y on and returns the y of the next one.
-func group(out *strings.Builder, w result, y int) int {
+func group(out *strings.Builder, w result, systems []string, y int) int {
 	low, high := math.Inf(1), 0.0
 	for _, samples := range w.Samples {
 		for _, v := range samples {
@@ -73,8 +75,8 @@ func group(out *strings.Builder, w result, y int) int {
 		`<text x="10" y="%d" fill="#555">%s, %s; log scale</text>`,
 		y+4, html.EscapeString(w.Workload), y+20, w.Unit, better)
 	y += 8
-	for _, sys := range systems {
-		samples := w.Samples[sys.name]
+	for _, name := range systems {
+		samples := w.Samples[name]
 		if len(samples) == 0 {
 			continue
 		}
@@ -84,9 +86,9 @@ func group(out *strings.Builder, w result, y int) int {
 			low, high = math.Min(low, v), math.Max(high, v)
 		}
 		y += rowHeight
-		fmt.Fprintf(out, `<text x="%d" y="%d" text-anchor="end">%s</text>`, left-8, y+4, sys.name)
+		fmt.Fprintf(out, `<text x="%d" y="%d" text-anchor="end">%s</text>`, left-8, y+4, name)
 		fmt.Fprintf(out, `<rect x="%d" y="%d" width="%.1f" height="12" fill="%s"/>`,
-			left, y-6, math.Max(1, x(m)-left), colors[sys.name])
+			left, y-6, math.Max(1, x(m)-left), colors[name])
 		fmt.Fprintf(out, `<path d="M%.1f %dH%.1f" stroke="black" stroke-width="1.5"/>`,
 			x(low), y, x(high))
 		fmt.Fprintf(out, `<text x="%.1f" y="%d">%s</text>`, x(high)+6, y+4, short(m))

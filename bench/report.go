@@ -16,7 +16,24 @@ type report struct {
 	Began   string   `json:"began"`
 	Rounds  int      `json:"rounds"`
 	Quick   bool     `json:"quick"`
+	Systems []string `json:"systems"` // in the order of their columns
 	Results []result `json:"results"`
+	board   board
+}
+
+// board is how and where the results of a set of systems are shown.
+type board struct {
+	command  string              // what measures it; it marks the place in docs/performance.md
+	pictures string              // directory of its results and pictures, below docs
+	plots    map[string][]string // prefixes of the workloads in each picture
+	bounds   []string            // systems that only bound the others
+	beside   string              // the peer with a ratio of its own, if any
+}
+
+// runtimeBoard shows the results of `make bench`.
+var runtimeBoard = board{
+	command: "make bench", pictures: "performance", plots: plots, beside: "coglet",
+	bounds: []string{"floor", "bare"},
 }
 
 // add adds a result. It replaces an earlier one of the same workload.
@@ -29,7 +46,8 @@ func (r *report) add(w result) {
 	}
 }
 
-func readReport(dir string) (r report, err error) {
+func readReport(dir string, b board) (report, error) {
+	r := report{board: b}
 	data, err := os.ReadFile(filepath.Join(dir, "results.json"))
 	if err == nil {
 		err = json.Unmarshal(data, &r)
@@ -37,16 +55,11 @@ func readReport(dir string) (r report, err error) {
 	return r, err
 }
 
-// The table is between these lines of docs/performance.md.
-const (
-	tableBegins = "<!-- results of make bench -->\n"
-	tableEnds   = "<!-- end of results -->\n"
-)
-
 // publishResults writes a run into the documentation.
-func publishResults(dir string) error {
-	const page, pictures = "docs/performance.md", "docs/performance"
-	r, err := readReport(dir)
+func publishResults(dir string, b board) error {
+	const page = "docs/performance.md"
+	pictures := filepath.Join("docs", b.pictures)
+	r, err := readReport(dir, b)
 	if err != nil {
 		return err
 	}
@@ -56,16 +69,22 @@ func publishResults(dir string) error {
 	if err := os.Remove(filepath.Join(pictures, "results.md")); err != nil {
 		return err
 	}
+	return publish(page, b.command, r.markdown())
+}
+
+// publish puts a text where a page has the results of a command.
+func publish(page, command, results string) error {
 	text, err := os.ReadFile(page)
 	if err != nil {
 		return err
 	}
-	before, rest, found := strings.Cut(string(text), tableBegins)
-	_, after, ended := strings.Cut(rest, tableEnds)
+	begins, ends := "<!-- results of "+command+" -->\n", "<!-- end of results -->\n"
+	before, rest, found := strings.Cut(string(text), begins)
+	_, after, ended := strings.Cut(rest, ends)
 	if !found || !ended {
-		return fmt.Errorf("%s has no place for the table", page)
+		return fmt.Errorf("%s has no place for the results of %s", page, command)
 	}
-	return os.WriteFile(page, []byte(before+tableBegins+r.markdown()+tableEnds+after), 0o644)
+	return os.WriteFile(page, []byte(before+begins+results+ends+after), 0o644)
 }
 
 // write makes results.json, results.md and the plots.
@@ -81,8 +100,8 @@ func (r report) write(dir string) error {
 		"results.json": append(data, '\n'),
 		"results.md":   []byte(r.markdown()),
 	}
-	for name, wanted := range plots {
-		files[name] = []byte(plot(r.Results, wanted))
+	for name, wanted := range r.board.plots {
+		files[name] = []byte(plot(r, wanted))
 	}
 	for name, data := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
@@ -98,32 +117,59 @@ func (r report) markdown() string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s, %d processors, %d rounds in turns.\n\n",
 		r.Began, runtime.NumCPU(), r.Rounds)
-	out.WriteString("| workload | unit | to reach | ")
-	for _, sys := range systems {
-		out.WriteString(sys.name + " | ")
+	heads := append([]string{"workload", "unit"}, r.Systems...)
+	if r.board.beside != "" {
+		heads = slices.Insert(heads, 2, "to reach")
+		heads = append(heads, "Coggo / "+r.board.beside)
 	}
-	out.WriteString("Coggo / coglet | Coggo / best peer |\n")
-	out.WriteString("|---|---|---|" + strings.Repeat("---|", len(systems)+2) + "\n")
+	heads = append(heads, "Coggo / best peer")
+	fmt.Fprintf(&out, "| %s |\n|%s\n", strings.Join(heads, " | "), strings.Repeat("---|", len(heads)))
 	for _, w := range r.Results {
-		fmt.Fprintf(&out, "| %s | %s | %s | ", w.Workload, w.Unit, w.Target)
-		for _, sys := range systems {
-			out.WriteString(w.cell(sys.name) + " | ")
-		}
-		coglet := "–"
-		if own, other := w.Samples["coggo"], w.Samples["coglet"]; len(own) > 0 && len(other) > 0 {
-			coglet = fmt.Sprintf("%.2f", against(own, other))
-		}
-		out.WriteString(coglet + " | " + w.ratio() + " |\n")
+		fmt.Fprintf(&out, "| %s |\n", strings.Join(r.cells(w), " | "))
 	}
 	return out.String()
 }
 
+// cells returns the row of a workload.
+func (r report) cells(w result) []string {
+	cells := []string{w.Workload, w.Unit}
+	if r.board.beside != "" {
+		cells = append(cells, w.Target)
+	}
+	for _, name := range r.Systems {
+		cells = append(cells, w.cell(name))
+	}
+	if r.board.beside != "" {
+		beside := "–"
+		own, other := w.Samples["coggo"], w.Samples[r.board.beside]
+		if len(own) > 0 && len(other) > 0 {
+			beside = fmt.Sprintf("%.2f", against(own, other))
+		}
+		cells = append(cells, beside)
+	}
+	return append(cells, r.ratio(w))
+}
+
+// tasks is the unit of a count, and unable the error of a system that does not do a workload.
+const (
+	tasks  = "tasks"
+	unable = "it does not"
+)
+
 func (w result) cell(name string) string {
 	text := "–"
-	if samples := w.Samples[name]; len(samples) > 0 {
+	samples := w.Samples[name]
+	switch {
+	case len(samples) == 1 && w.Unit == tasks:
+		text = fmt.Sprintf("%.0f", samples[0])
+	case len(samples) == 1:
+		text = short(samples[0])
+	case len(samples) > 0:
 		text = fmt.Sprintf("%s (%s … %s)",
 			short(middle(samples)), short(slices.Min(samples)), short(slices.Max(samples)))
-	} else if w.Errors[name] != "" {
+	case w.Errors[name] == unable:
+		text = unable
+	case w.Errors[name] != "":
 		text = "failed"
 	}
 	if w.Wrong[name] > 0 {
@@ -133,21 +179,21 @@ func (w result) cell(name string) string {
 }
 
 // ratio returns the median over the rounds of Coggo's figure divided by that of the best other
-// runtime in the same round.
-func (w result) ratio() string {
+// system in the same round.
+func (r report) ratio(w result) string {
 	own := w.Samples["coggo"]
 	best := ""
-	for _, sys := range systems {
-		other := w.Samples[sys.name]
-		bound := sys.bound && !strings.HasPrefix(w.Workload, "health, 8")
-		if sys.name == "coggo" || bound || len(other) == 0 {
+	for _, name := range r.Systems {
+		other := w.Samples[name]
+		bound := slices.Contains(r.board.bounds, name) && !strings.HasPrefix(w.Workload, "health, 8")
+		if name == "coggo" || bound || len(other) == 0 {
 			continue
 		}
 		if best == "" || w.Higher == (middle(other) > middle(w.Samples[best])) {
-			best = sys.name
+			best = name
 		}
 	}
-	if best == "" || len(own) == 0 {
+	if best == "" || len(own) == 0 || w.Unit == tasks {
 		return "–"
 	}
 	return fmt.Sprintf("%.2f × %s", against(own, w.Samples[best]), best)
@@ -165,14 +211,15 @@ func against(a, b []float64) float64 {
 	return middle(ratios)
 }
 
-func (w result) line() string {
+// lines returns the row of a workload for a terminal.
+func (r report) lines(w result) string {
 	var out strings.Builder
-	for _, sys := range systems {
-		if cell := w.cell(sys.name); cell != "–" {
-			fmt.Fprintf(&out, "  %-9s %s\n", sys.name, cell)
+	for _, name := range r.Systems {
+		if cell := w.cell(name); cell != "–" {
+			fmt.Fprintf(&out, "  %-9s %s\n", name, cell)
 		}
 	}
-	return out.String() + "  " + w.ratio()
+	return out.String() + "  " + r.ratio(w)
 }
 
 // short formats a number with three digits.
