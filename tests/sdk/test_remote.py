@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hashlib
 import pathlib
 import zlib
 from collections.abc import Callable
@@ -13,6 +14,9 @@ import pytest
 from http_harness import Reply
 from http_store import Store
 from interpreters import ask_all
+
+#: Each test asks every Python side by side.
+pytestmark = pytest.mark.timeout(300)
 
 READS = pathlib.Path(__file__).with_name("remote.py")
 TEXT = b"a,b\n" * 1000
@@ -99,7 +103,7 @@ def test_a_file_is_decoded_from_its_content_encoding(store: Store) -> None:
     ]
     for version, answers in ask_all(READS, urls).items():
         for (coding, body, file), answer in zip(FILES, answers):
-            assert answer == ["", file.decode()], f"{version}: {coding} of {len(body)} bytes"
+            assert answer == ["", hashlib.sha256(file).hexdigest()], f"{version}: {coding} of {len(body)} bytes"
     assert {got.headers["accept-encoding"] for got in store.got} == {"identity"}
 
 
@@ -164,7 +168,7 @@ def test_a_user_in_the_url_is_sent_only_to_its_host(store: Store) -> None:
         store.redirect("/x", other.url + "/x")
         urls = [f"http://{user}@{host}/x" for user in ("me:p%40ss", "token")]
         for answers in ask_all(READS, urls).values():
-            assert answers == [["", "text"]] * 2
+            assert answers == [["", hashlib.sha256(b"text").hexdigest()]] * 2
         sent = {got.headers["authorization"] for got in store.got}
         assert sent == {
             "Basic " + base64.b64encode(user).decode() for user in (b"me:p@ss", b"token:")
