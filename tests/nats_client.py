@@ -4,23 +4,45 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import uuid
 from typing import Any
 
 
 class Nats:
-    """One connection to a broker."""
+    """One connection to a broker; with ``ca`` by TLS. ``inboxes`` is where answers may come."""
 
-    def __init__(self, url: str) -> None:
-        host, _, port = url.removeprefix("nats://").rpartition(":")
-        self._socket = socket.create_connection((host.rpartition("@")[2], int(port)), timeout=10)
+    def __init__(
+        self, url: str, user: str = "", password: str = "", ca: str = "", inboxes: str = "_INBOX"
+    ) -> None:
+        host, _, port = url.partition("://")[2].rpartition(":")
+        host = host.rpartition("@")[2]
+        self._socket = socket.create_connection((host, int(port)), timeout=10)
+        info = b""
+        while not info.endswith(b"\r\n"):
+            info += self._socket.recv(1)  # TLS begins right after it
+        if ca:
+            context = ssl.create_default_context(cafile=ca)
+            self._socket = context.wrap_socket(self._socket, server_hostname=host)
         self._file = self._socket.makefile("rb")
-        self._file.readline()  # INFO
-        self._inbox = f"_INBOX.{uuid.uuid4().hex}"
-        self._socket.sendall(
-            b'CONNECT {"verbose":false,"headers":true,"no_responders":true}\r\n'
-            + f"SUB {self._inbox} 1\r\n".encode()
-        )
+        self._inbox = f"{inboxes}.{uuid.uuid4().hex}"
+        given = {"verbose": False, "headers": True, "no_responders": True}
+        given |= {"user": user, "pass": password} if user else {}
+        self._socket.sendall(f"CONNECT {json.dumps(given)}\r\nSUB {self._inbox} 1\r\n".encode())
+
+    def refused(self, line: str, body: bytes | None = None) -> bool:
+        """Send a line of the protocol, and tell whether this user has no right to."""
+        text = f"{line}\r\n" if body is None else f"{line} {len(body)}\r\n{body.decode()}\r\n"
+        self._socket.sendall(text.encode() + b"PING\r\n")
+        violated = False
+        while True:
+            words = self._file.readline().decode().split()
+            assert words, "the broker has closed the connection"
+            if words[0] == "PONG":
+                return violated
+            violated |= words[0] == "-ERR" and "Permissions" in words[1]
+            if words[0] in ("MSG", "HMSG"):
+                self._file.read(int(words[-1]) + 2)
 
     def publish(self, subject: str, body: bytes = b"", **headers: str) -> None:
         """Publish without an answer; underscores in header names become dashes."""

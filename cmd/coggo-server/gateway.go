@@ -86,7 +86,7 @@ func (c *gatewayCommand) build(log *slog.Logger) (*built, error) {
 	if err != nil {
 		return nil, usage(err)
 	}
-	if b.queue, err = c.openQueue(hooks, b.metrics, log); err != nil {
+	if b.queue, err = c.openQueue(false, hooks, b.metrics, log); err != nil {
 		return nil, usage(err)
 	}
 	b.queueMetrics()

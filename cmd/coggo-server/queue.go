@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"time"
 
@@ -19,14 +20,15 @@ import (
 // waitingByDefault is how many predictions of a model may wait in a shared queue.
 const waitingByDefault = 10_000
 
-// openQueue connects to the broker in the background. hooks delivers terminal webhooks.
-func (c Serving) openQueue(hooks *webhook.Sender, metrics *telemetry.Metrics, log *slog.Logger) (*queue.Queue, error) {
+// openQueue connects to the broker in the background, for a worker or for a gateway. hooks delivers
+// terminal webhooks.
+func (c Serving) openQueue(worker bool, hooks *webhook.Sender, metrics *telemetry.Metrics, log *slog.Logger) (*queue.Queue, error) {
 	most := waitingByDefault
 	if c.MaxQueue != nil {
 		most = *c.MaxQueue
 	}
 	return queue.Open(queue.Config{
-		URL: c.Queue, Creds: c.QueueCreds, CA: c.QueueCA, Replicas: c.QueueReplicas, Name: c.Name,
+		URL: c.Queue, Creds: c.QueueCreds, CA: c.QueueCA, Replicas: c.QueueReplicas, Worker: worker, Name: c.Name,
 		MaxQueue: most, RetainFor: time.Duration(c.RetainFor),
 		CheckedAtOnce: 2 * int64(c.MaxBody), CheckWait: time.Duration(c.BodyTimeout),
 		Webhooks: hooks, Log: log, Now: time.Now,
@@ -42,7 +44,7 @@ const unstoredEnds = 100_000
 // ended; the supervisor keeps an end on disk, if there is a directory for it, until the broker has
 // it.
 func (b *built) shareQueue(c Config, s *supervisor.Config, log *slog.Logger) (err error) {
-	if b.queue, err = c.openQueue(s.Webhooks, b.metrics, log); err != nil {
+	if b.queue, err = c.openQueue(true, s.Webhooks, b.metrics, log); err != nil {
 		return usage(err)
 	}
 	b.worker = queue.NewWorker(queue.WorkerConfig{
@@ -85,8 +87,12 @@ func (b *built) queueMetrics() {
 	b.metrics.ByModel(queueGauges, func() map[string][]float64 {
 		values := map[string][]float64{}
 		for _, s := range b.queue.Each(context.Background()) {
+			oldest := s.Oldest.Seconds()
+			if s.Oldest < 0 {
+				oldest = math.NaN()
+			}
 			values[s.Model] = []float64{
-				float64(s.Waiting), float64(s.Running), s.Oldest.Seconds(), float64(s.Workers), float64(s.Slots),
+				float64(s.Waiting), float64(s.Running), oldest, float64(s.Workers), float64(s.Slots),
 				float64(s.Stuck),
 			}
 		}

@@ -57,6 +57,9 @@ type broker struct {
 	ends     jetstream.ObjectStore
 	retain   time.Duration // how long ends are kept
 	replicas int
+	narrow   bool                   // this user has rights for one model only, see rights.go
+	models   string                 // the token of that model, else *; set before the queue is open
+	probing  atomic.Bool            // a refusal is an answer
 	refused  atomic.Pointer[string] // the last thing that the broker did not permit
 	since    atomic.Int64           // when there was a connection again, in nanoseconds since 1970; without one in the far future
 	stored   func(time.Duration)    // called with how long a publish took
@@ -65,7 +68,7 @@ type broker struct {
 
 // dial connects in the background: the broker may start after this process, and come and go.
 func dial(c Config, name string, log *slog.Logger, onReconnect func()) (*broker, error) {
-	b := &broker{replicas: max(1, c.Replicas), retain: c.RetainFor, stored: c.Stored, log: log}
+	b := &broker{replicas: max(1, c.Replicas), retain: c.RetainFor, stored: c.Stored, models: "*", log: log}
 	said := map[string]bool{} // failures of this outage; the callbacks run one after the other
 	options := []nats.Option{
 		nats.Name(name),
@@ -99,6 +102,9 @@ func dial(c Config, name string, log *slog.Logger, onReconnect func()) (*broker,
 			b.since.Store(time.Now().UnixNano())
 			onReconnect()
 		}),
+	}
+	if c.Worker {
+		options = append(options, nats.CustomInboxPrefix(inboxes(token(c.Name))))
 	}
 	if c.Creds != "" {
 		options = append(options, credentials(c.Creds))
@@ -144,6 +150,9 @@ func (b *broker) onError(_ *nats.Conn, _ *nats.Subscription, err error) {
 	if errors.Is(err, nats.ErrPermissionViolation) {
 		text := err.Error()
 		b.refused.Store(&text)
+		if b.probing.Load() {
+			return
+		}
 	}
 	b.log.Warn("the queue's broker reports an error", "error", err)
 }
@@ -202,7 +211,7 @@ func (b *broker) assets(ctx context.Context) (err error) {
 	direct := b.replicas == 1
 	if b.requests, err = b.stream(ctx, jetstream.StreamConfig{
 		Name: askedStream, Subjects: []string{askedPrefix + ">"}, Retention: jetstream.WorkQueuePolicy,
-		Discard: jetstream.DiscardNew, Description: "Coggo: predictions that have not ended",
+		AllowDirect: direct, Discard: jetstream.DiscardNew, Description: "Coggo: predictions that have not ended",
 	}); err != nil {
 		return err
 	}
@@ -372,7 +381,7 @@ const leastRetention = 10 * time.Second
 // follows makes the broker refuse a state unless the latest one with this key has the sequence
 // after, in whatever queue that is: ids are unique over all of them.
 func follows(key string, after uint64) jetstream.PublishOpt {
-	return jetstream.WithExpectLastSequenceForSubject(after, anyState(key))
+	return jetstream.WithExpectLastSequenceForSubject(after, stateIn("*", key))
 }
 
 // put stores the next state of a prediction if the present one has the sequence after. It returns
@@ -392,7 +401,7 @@ func (b *broker) put(ctx context.Context, s state, after uint64, keep time.Durat
 // state returns the state of the prediction with this key, in whatever queue it is. Its sequence is
 // 0 if there is none.
 func (b *broker) state(ctx context.Context, key string) (state, error) {
-	m, err := b.states.GetLastMsgForSubject(ctx, anyState(key))
+	m, err := b.states.GetLastMsgForSubject(ctx, stateIn(b.models, key))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return state{}, nil
 	}
@@ -404,7 +413,7 @@ func (b *broker) state(ctx context.Context, key string) (state, error) {
 
 // asked returns the request with this key that has not ended; found is false if there is none.
 func (b *broker) asked(ctx context.Context, key string) (a asked, found bool, err error) {
-	m, err := b.requests.GetLastMsgForSubject(ctx, anyAsked(key))
+	m, err := b.requests.GetLastMsgForSubject(ctx, askedIn(b.models, key))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return a, false, nil
 	}

@@ -122,6 +122,9 @@ func (w *Worker) contend(j *job) verdict {
 		}
 		next := w.claimOf(j, attempt)
 		seq, err := w.q.broker.put(ctx, next, s.seq, 0)
+		if wrongSequence(err) && w.q.broker.narrow && s.run == "" {
+			seq, err = w.q.broker.put(ctx, next, j.after, 0) // the state before is of another model
+		}
 		if err == nil {
 			next.seq = seq
 			j.claim = next
@@ -186,6 +189,9 @@ func (w *Worker) takeOver(ctx context.Context, j *job, s state) (v verdict, over
 func (w *Worker) endUnrun(ctx context.Context, j *job, s state, r prediction.Result) verdict {
 	err := w.q.endUnrun(ctx, j.asked, j.entry, s, s.seq, r)
 	switch {
+	case err == nil && w.q.broker.narrow:
+		w.acknowledge(j.msg, "+ACK") // if it is lost, the message comes again
+		return dropIt
 	case err == nil:
 		return dropIt // the message is deleted
 	case wrongSequence(err):

@@ -77,12 +77,13 @@ func (d *directory) follow(ctx context.Context, b *broker) error {
 	if err != nil {
 		return err
 	}
-	info, err := s.Info(ctx)
+	filter := directoryPrefix + b.models + ".>"
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(filter))
 	if err != nil {
 		return err
 	}
 	c, err := b.js.OrderedConsumer(ctx, directoryStream, jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
+		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, FilterSubjects: []string{filter},
 	})
 	if err != nil {
 		return err
@@ -90,7 +91,7 @@ func (d *directory) follow(ctx context.Context, b *broker) error {
 	read := make(chan struct{})
 	var once sync.Once
 	done := func() { once.Do(func() { close(read) }) }
-	if info.State.Msgs == 0 {
+	if len(info.State.Subjects) == 0 {
 		done()
 	}
 	consuming, err := c.Consume(func(m jetstream.Msg) {

@@ -41,7 +41,10 @@ func (q *Queue) chores() []chore {
 	if q.config.Name == "" {
 		names = q.directory.names()
 	}
-	all := []chore{{stream: hookStream, consumer: hookConsumer, filter: hookPrefix + ">"}}
+	var all []chore
+	if !q.broker.narrow {
+		all = append(all, chore{stream: hookStream, consumer: hookConsumer, filter: hookPrefix + ">"})
+	}
 	for _, name := range names {
 		all = append(all, chore{askedStream, token(name), askedPrefix + token(name) + ".>", name})
 	}
@@ -183,7 +186,7 @@ func (q *Queue) glance(ctx context.Context, c chore) (g glance, err error) {
 	for subject := range info.State.Subjects {
 		g.there[subject] = true
 	}
-	if len(g.there) == 0 || floor == 0 {
+	if len(g.there) == 0 || floor == 0 || q.broker.narrow {
 		return g, nil
 	}
 	first, err := s.GetMsg(ctx, 1, jetstream.WithGetMsgSubject(c.filter))

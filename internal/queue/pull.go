@@ -26,7 +26,7 @@ const (
 // next returns the next message, or nil if the broker had no message to give.
 func (p *puller) next() *nats.Msg {
 	if p.inbox == nil || !p.inbox.IsValid() {
-		inbox, err := p.w.q.broker.nc.SubscribeSync(nats.NewInbox())
+		inbox, err := p.w.q.broker.nc.SubscribeSync(p.w.q.broker.nc.NewInbox())
 		if err != nil {
 			p.pause()
 			return nil

@@ -31,6 +31,7 @@ type Config struct {
 	CA       string // file with the certificates that the broker's is checked against; empty for those of the system
 	Replicas int    // of what this process has to make in the broker
 
+	Worker        bool          // this process runs the model of the name, so it may have rights for that alone
 	Name          string        // of the model, OWNER/MODEL[:VERSION]; empty: the only one there is
 	MaxQueue      int           // predictions of the model that may wait
 	RetainFor     time.Duration // how long ends are kept
@@ -129,7 +130,9 @@ func (q *Queue) begin() {
 	}
 	close(q.open)
 	q.config.Log.Info("connected to the queue", "broker", q.broker.nc.ConnectedUrlRedacted(), "model", q.config.Name)
-	q.work.Go(q.deliverWebhooks)
+	if !q.broker.narrow {
+		q.work.Go(q.deliverWebhooks)
+	}
 	q.work.Go(q.keepClean)
 }
 
@@ -141,6 +144,11 @@ func (q *Queue) prepare() error {
 	}
 	if err := q.broker.assets(ctx); err != nil {
 		return err
+	}
+	if q.config.Worker {
+		if err := q.broker.findRights(ctx, token(q.config.Name)); err != nil {
+			return err
+		}
 	}
 	if q.config.Name != "" {
 		name := token(q.config.Name)

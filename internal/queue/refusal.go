@@ -22,6 +22,11 @@ func errUnreachable() error {
 	return refuse(prediction.NotReady, "the queue can't be reached; try again later")
 }
 
+func errOnlyGateways() error {
+	return refuse(prediction.NotReady,
+		"this worker has rights for its own part of the queue only: send predictions to a gateway")
+}
+
 func errNoRoom() error {
 	return refuse(prediction.NotReady, "the queue's broker has no room left; try again later")
 }

@@ -82,7 +82,12 @@ func (q *Queue) named(name string) (string, error) {
 }
 
 func (q *Queue) look(ctx context.Context, name string) (s supervisor.QueueState, err error) {
-	if s.QueueHealth, err = q.report(ctx, name); err == nil && s.Waiting > 0 {
+	s.QueueHealth, err = q.report(ctx, name)
+	switch {
+	case err != nil:
+	case q.broker.narrow:
+		s.Oldest = -1
+	case s.Waiting > 0:
 		s.Oldest, err = q.oldest(ctx, name)
 	}
 	s.Stuck = q.stuck.of(name)

@@ -65,11 +65,16 @@ func ownerSubject(model, process string) string {
 	return controlPrefix + model + ".owner." + token(process)
 }
 
-// anyAsked matches the request with this key in whatever queue it is: ids are unique over all.
-func anyAsked(key string) string { return askedPrefix + "*.*." + key }
+// askedIn matches the request with this key in the queue of a model, or with * in whatever queue it
+// is: ids are unique over all.
+func askedIn(model, key string) string { return askedPrefix + model + ".*." + key }
 
-// anyState matches the state with this key.
-func anyState(key string) string { return statePrefix + "*." + key }
+// stateIn matches the state with this key.
+func stateIn(model, key string) string { return statePrefix + model + "." + key }
+
+// inboxes is the prefix of the subjects on which the workers of a model get their answers. It is
+// not that of others, because who may listen to all inboxes hears what all are given.
+func inboxes(model string) string { return "_INBOX." + model }
 
 // placeIn returns the place that the subject of a request, a state or a control message names.
 func placeIn(subject string) place {

@@ -75,6 +75,9 @@ func (q *Queue) submit(r prediction.Request, idempotent, follow bool) (_ *mirror
 	if err := q.usable(); err != nil {
 		return nil, false, err
 	}
+	if q.broker.narrow {
+		return nil, false, errOnlyGateways()
+	}
 	target, err := q.route()
 	if err != nil {
 		return nil, false, err
@@ -189,7 +192,7 @@ func (s submission) send(a asked, before state) (duplicate bool, err error) {
 	m := a.message()
 	options := []jetstream.PublishOpt{
 		jetstream.WithMsgID(s.messageID(before)),
-		jetstream.WithExpectLastSequenceForSubject(0, anyAsked(s.place.key)),
+		jetstream.WithExpectLastSequenceForSubject(0, askedIn("*", s.place.key)),
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, patience)
 	defer cancel()

@@ -32,7 +32,7 @@ type QueueHealth struct {
 // QueueState is how the queue of one model is, for those who scale its workers.
 type QueueState struct {
 	QueueHealth
-	Oldest time.Duration // how long the first of those that no worker has had yet has waited; 0 if none waits
+	Oldest time.Duration // how long the first of those that no worker has had yet has waited; 0 if none waits, -1 if this server may not see it
 	Stuck  int           // those that the broker did not give out, when this process looked last
 }
 
