@@ -65,6 +65,11 @@ class Pipe:
         """Return what has arrived so far."""
         return bytes(self._data).decode(errors="replace")
 
+    @property
+    def size(self) -> int:
+        """Return how many bytes have arrived so far."""
+        return len(self._data)
+
     def join(self) -> None:
         """Wait for the end of the pipe."""
         self._thread.join(10)

@@ -29,7 +29,6 @@ ACTIONS = [
     "blocked",
     "ignored",
     "long line",
-    "50 MB",
     "native text",
     "fork",
     "fork and exit",
@@ -83,10 +82,12 @@ def test_cancel_works_in_the_prediction_after_a_misbehaving_one(runner: Start, a
     assert r.response("a")["status"] == "canceled"
 
 
-def test_50_mb_of_text_arrive_complete_on_the_pipe(runner: Start) -> None:
-    r = runner("misbehaves.py:misbehaves")
+@pytest.mark.parametrize("name", ["misbehaves", "async_misbehaves"])
+def test_50_mb_of_text_arrive_complete_on_the_pipe(runner: Start, name: str) -> None:
+    r = runner(f"misbehaves.py:{name}")
     assert r.predict({"action": "50 MB"})["output"] == "done"
-    until("the text", lambda: len(r.lent.text) == 50_000_000)
+    until("the text", lambda: r.lent.size == 50_000_000)
+    assert r.predict({"action": ""})["output"] == "done"
 
 
 def test_task_that_calls_exit_fails_its_prediction_only(runner: Start) -> None:
