@@ -66,8 +66,6 @@ type Config struct {
 	Retain         int    `group:"Running:" default:"1000" placeholder:"N" help:"Finished predictions to keep for GET; 0: do not keep any."`
 	UploadURL      string `group:"Running:" name:"upload-url" env:"COG_UPLOAD_URL" placeholder:"URL" help:"Upload output files with PUT below this URL. Default: answers contain them as data URLs."`
 
-	MaxUploads size `group:"Limits:" default:"16GiB" help:"Most bytes that the files uploaded to /v1/files take together; 0: no limit."`
-
 	XMode   string `name:"x-mode" enum:"predict,train," default:"" hidden:"" help:"Accepted for Cog's sake: train is served next to predict."`
 	Threads int    `hidden:"" help:"Accepted for Cog's sake: a runner has one thread."`
 

@@ -20,6 +20,8 @@ type gatewayCommand struct {
 	Logging
 	Network
 	Serving
+
+	MaxInputFile size `group:"Limits:" default:"8GiB" help:"Largest file that can be uploaded to /v1/files."`
 }
 
 // Help stands below the flags.
@@ -60,7 +62,7 @@ func (c *gatewayCommand) run(console *console) error {
 	stop := newStop()
 	api := built.front(c.Serving, stop.ask, log)
 	api.Queue = built.queue.Look
-	api.Supervisor, api.Store, api.Model = built.queue, noStore{}, cmp.Or(c.Name, "coggo/gateway")
+	api.Supervisor, api.Store, api.Model = built.queue, c.uploads(built.queue, c.MaxInputFile), cmp.Or(c.Name, "coggo/gateway")
 	server := c.server(httpapi.New(api), log)
 	defer watchStop(stop, c.AwaitExplicitShutdown, log)()
 	serving := make(chan error, 1)

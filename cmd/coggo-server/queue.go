@@ -2,15 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"io"
 	"log/slog"
 	"math"
-	"os"
 	"time"
 
-	"github.com/coggo/coggo/internal/files"
-	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/queue"
 	"github.com/coggo/coggo/internal/supervisor"
 	"github.com/coggo/coggo/internal/telemetry"
@@ -60,6 +55,9 @@ func (b *built) shareQueue(c Config, s *supervisor.Config, log *slog.Logger) (er
 	if s.Retain = 0; s.Durable {
 		s.Retain = unstoredEnds
 	}
+	b.publisher.KeepOpen = rawFiles
+	b.uploads = c.uploads(b.queue, c.MaxInputFile)
+	s.Fetcher.Store = b.uploads
 	b.queueMetrics()
 	return nil
 }
@@ -110,27 +108,13 @@ var queueGauges = []telemetry.Family{
 	{Name: "coggo_queue_stuck", Help: "Predictions that the broker did not give out, when this process looked last."},
 }
 
-// noStore stands for the files of /v1/files where several servers share a queue: a file that one of
-// them keeps is unknown to the others.
-type noStore struct{}
-
-func (noStore) refusal() error {
-	return prediction.Refuse(prediction.NotFound,
-		"servers that share a queue keep no files: give the input as a URL that the workers reach, or as a data URL")
+// uploads are the files of /v1/files, which all servers of a queue share.
+func (c Serving) uploads(q *queue.Queue, largest size) *queue.Uploads {
+	return &queue.Uploads{
+		Queue: q, MaxBytes: int64(largest), MaxTotal: int64(c.MaxUploads), Keep: uploadsKeep,
+	}
 }
 
-func (n noStore) Put(string, string, io.Reader) (files.Stored, error) {
-	return files.Stored{}, n.refusal()
-}
-
-func (n noStore) Get(string) (files.Stored, error) { return files.Stored{}, n.refusal() }
-
-func (n noStore) Open(string) (*os.File, error) { return nil, n.refusal() }
-
-func (n noStore) Describe(files.Stored, json.RawMessage) (files.Stored, error) {
-	return files.Stored{}, n.refusal()
-}
-
-func (noStore) List() []files.Stored { return nil }
-
-func (n noStore) Delete(string) error { return n.refusal() }
+// rawFiles is the size from which a worker keeps an output file as it is until the broker has it.
+// Smaller ones are data URLs in the output at once: a part of an object costs more than they do.
+const rawFiles = 64 << 10

@@ -28,6 +28,7 @@ type Serving struct {
 	RetainFor             span           `group:"Running:" default:"1h" help:"How long to keep them."`
 	ShutdownGrace         span           `group:"Running:" name:"runner-shutdown-grace-period" default:"20s" help:"How long predictions may continue after the server was asked to stop."`
 	MaxBody               size           `group:"Limits:" default:"128MiB" help:"Largest request body."`
+	MaxUploads            size           `group:"Limits:" default:"16GiB" help:"Most bytes that the files uploaded to /v1/files take together; 0: no limit."`
 	HeaderTimeout         span           `group:"Limits:" default:"10s" help:"How long a client may take to send its headers."`
 	BodyTimeout           span           `group:"Limits:" default:"30s" help:"How long a client may pause while it sends a body."`
 	IdleTimeout           span           `group:"Limits:" default:"2m" help:"How long an idle connection is kept."`

@@ -34,6 +34,7 @@ type built struct {
 	refusals   *httpapi.Refusals
 	queue      *queue.Queue  // nil if the server is alone
 	worker     *queue.Worker // of the queue
+	uploads    *queue.Uploads
 }
 
 // build wires the packages together, and starts nothing. output gets the output of the model. apart
@@ -194,8 +195,8 @@ func (b *built) api(c Config, shutdown func(), log *slog.Logger) httpapi.Config 
 	api := b.front(c.Serving, shutdown, log)
 	api.Supervisor, api.Store, api.ModelDir, api.Model = b.supervisor, b.store, c.ModelDir, c.Name
 	if b.queue != nil {
-		api.Supervisor, api.Store = queue.API{Queue: b.queue, Worker: b.worker}, noStore{}
 		api.Queue = b.queue.Look
+		api.Supervisor, api.Store = queue.API{Queue: b.queue, Worker: b.worker}, b.uploads
 	}
 	return api
 }

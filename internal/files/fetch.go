@@ -26,7 +26,7 @@ type Fetcher struct {
 	Attempts  uint          // for one file; 0: 4
 	RetryWait time.Duration // before the second attempt, growing after it; 0: 200 ms
 	Stall     time.Duration // a download fails after so long without a byte; 0: one minute
-	Store     *Store        // uploaded files, taken from here instead of over HTTP; may be nil
+	Store     Finder        // uploaded files, taken from here instead of over HTTP; may be nil
 }
 
 // Source is the URL of a file and the JSON pointer of its input.
@@ -89,13 +89,19 @@ func (f *Fetcher) place(
 	if err != nil {
 		return "", &Error{file, "fetch", "", err}
 	}
-	if about, contents, ok := f.Store.find(target); ok {
-		defer contents.Close()
-		path := filepath.Join(dir, about.Name)
-		if err := f.write(path, contents); err != nil {
-			return "", &Error{file, "write", "", cause(err)}
+	if f.Store != nil {
+		about, contents, err := f.Store.Find(target)
+		if err == nil {
+			defer contents.Close()
+			path := filepath.Join(dir, about.Name)
+			if err := f.write(path, contents); err != nil {
+				return "", &Error{file, "write", "", cause(err)}
+			}
+			return path, nil
 		}
-		return path, nil
+		if !errors.Is(err, ErrNotStored) {
+			return "", &Error{file, "read", shown(target), cause(err)}
+		}
 	}
 	if mayBeStored(target) {
 		target = target.JoinPath(storedDownload)

@@ -171,11 +171,11 @@ func (p *Publisher) inline(entries []Entry) ([]filling, error) {
 			if err != nil {
 				return nil, c.fail("read", c.Path, cause(err))
 			}
-			fillings[i] = filling{left: &DataURL{c.head(), file, c.size}}
+			fillings[i] = filling{left: NewDataURL(c.mediaType, file, 0, c.size)}
 			continue
 		}
 		_ = c.file.Close() // there may be more files than can be open at once
-		head := c.head()
+		head := head(c.mediaType)
 		size := len(head) + base64.StdEncoding.EncodedLen(int(c.size)) + len(`"`)
 		fillings[i] = filling{size: size, fill: func(dst []byte) error {
 			copy(dst, head)
@@ -185,9 +185,6 @@ func (p *Publisher) inline(entries []Entry) ([]filling, error) {
 	}
 	return fillings, nil
 }
-
-// head returns the JSON text before the contents.
-func (c *contents) head() string { return `"data:` + c.mediaType + ";base64," }
 
 // inlinedAtOnce is like encodedAtOnce, for a file that is encoded into the output itself.
 const inlinedAtOnce = 3 << 14

@@ -10,11 +10,9 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
-	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -35,18 +33,6 @@ type Store struct {
 	count sync.Once  // counts the files that an earlier server has stored
 }
 
-// Stored describes an uploaded file.
-type Stored struct {
-	ID          string          `json:"id"`
-	Name        string          `json:"name"`
-	ContentType string          `json:"content_type"`
-	Metadata    json.RawMessage `json:"metadata,omitempty"` // an object of the client's own
-	Size        int64           `json:"size"`
-	SHA256      string          `json:"sha256"`
-	CreatedAt   time.Time       `json:"created_at"`
-	ExpiresAt   time.Time       `json:"expires_at"`
-}
-
 const (
 	storedContents = "contents"
 	storedAbout    = "about.json"
@@ -56,9 +42,6 @@ const (
 // metadata.
 const mostAbout = 1 << 20
 
-// storedID ensures that ids are names of directories and not paths.
-var storedID = regexp.MustCompile(`^[a-z0-9]{8,64}$`)
-
 // ErrNotStored says that there isn't a file with an id, or that it has expired.
 var ErrNotStored = errors.New("no file has this id; uploaded files are kept for a while")
 
@@ -67,6 +50,14 @@ type FullError int64
 
 func (e FullError) Error() string {
 	return fmt.Sprintf("the uploads together would be larger than %d bytes", int64(e))
+}
+
+// ErrNoRoom is the error of an upload for which the broker of a queue has no room.
+var ErrNoRoom = errors.New("the broker is full")
+
+// NewestFirst sorts stored files by the time of their upload.
+func NewestFirst(all []Stored) {
+	slices.SortStableFunc(all, func(a, b Stored) int { return b.CreatedAt.Compare(a.CreatedAt) })
 }
 
 // room reads an upload while the store has room for it. It reserves room piece by piece, because a
@@ -120,7 +111,8 @@ func (s *Store) use(bytes int64) {
 
 // countStored counts the files of an earlier server.
 func (s *Store) countStored() {
-	for _, about := range s.List() {
+	all, _ := s.List() // it never fails
+	for _, about := range all {
 		s.use(about.Size + storedRoom)
 	}
 }
@@ -144,14 +136,7 @@ const storedRoom = 4 << 10
 func (s *Store) Put(name, contentType string, body io.Reader) (_ Stored, err error) {
 	s.count.Do(s.countStored)
 	s.sweep()
-	now := s.Now().UTC()
-	about := Stored{
-		ID: s.NewID(), Name: safeName(name), ContentType: contentType,
-		CreatedAt: now, ExpiresAt: now.Add(s.Keep),
-	}
-	if about.Name == "" {
-		about.Name = "file" + extension(contentType)
-	}
+	about := NewStored(s.NewID(), name, contentType, s.Now(), s.Keep)
 	dir := filepath.Join(s.Dir, about.ID)
 	defer func() {
 		if err != nil {
@@ -183,7 +168,7 @@ func (s *Store) Put(name, contentType string, body io.Reader) (_ Stored, err err
 
 // Get returns the description of the file with an id, or ErrNotStored.
 func (s *Store) Get(id string) (about Stored, err error) {
-	if !storedID.MatchString(id) {
+	if !StoredID(id) {
 		return about, ErrNotStored
 	}
 	file, err := open(filepath.Join(s.Dir, id, storedAbout))
@@ -204,30 +189,25 @@ func (s *Store) Get(id string) (about Stored, err error) {
 }
 
 // Open opens the contents of the file with an id.
-func (s *Store) Open(id string) (*os.File, error) {
+func (s *Store) Open(id string) (io.ReadSeekCloser, error) {
 	if _, err := s.Get(id); err != nil {
 		return nil, err
 	}
 	return open(filepath.Join(s.Dir, id, storedContents))
 }
 
-// StoredPath is the path below which the API serves stored files.
-const StoredPath = "/v1/files/"
-
-// find opens the stored file that a URL means. It ignores the host and the beginning of the path,
-// because clients and proxies know this server by different ones. Ids can't be guessed, so the URL
-// of another server does not match one by chance.
-func (s *Store) find(target *url.URL) (Stored, *os.File, bool) {
-	dir, id := path.Split(target.Path)
-	if s == nil || !strings.HasSuffix(dir, StoredPath) {
-		return Stored{}, nil, false
+// Find opens the stored file that a URL means.
+func (s *Store) Find(target *url.URL) (Stored, io.ReadCloser, error) {
+	id, ok := StoredIn(target)
+	if !ok {
+		return Stored{}, nil, ErrNotStored
 	}
 	about, err := s.Get(id)
 	if err != nil {
-		return Stored{}, nil, false
+		return about, nil, err
 	}
 	file, err := open(filepath.Join(s.Dir, id, storedContents))
-	return about, file, err == nil
+	return about, file, err
 }
 
 // storedDownload is the path of the contents below that of the stored file, at which its
@@ -237,7 +217,7 @@ const storedDownload = "download"
 // storedURL matches the path of a stored file with an id that a server has made.
 var storedURL = regexp.MustCompile("(^|/)v1/files/[a-z2-7]{26}$")
 
-// mayBeStored reports whether a URL that find does not know may mean a file of another server.
+// mayBeStored reports whether a URL that Find does not know may mean a file of another server.
 func mayBeStored(target *url.URL) bool { return storedURL.MatchString(target.Path) }
 
 // Describe adds the client's metadata to the description of a stored file.
@@ -265,7 +245,7 @@ func (s *Store) writeMeta(about Stored) error {
 }
 
 // List returns the descriptions of all stored files, the newest first.
-func (s *Store) List() []Stored {
+func (s *Store) List() ([]Stored, error) {
 	entries, _ := os.ReadDir(s.Dir) // an error means that nothing was ever stored
 	var all []Stored
 	for _, entry := range entries {
@@ -273,8 +253,8 @@ func (s *Store) List() []Stored {
 			all = append(all, about)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b Stored) int { return b.CreatedAt.Compare(a.CreatedAt) })
-	return all
+	NewestFirst(all)
+	return all, nil
 }
 
 // Delete removes the file with an id. It returns ErrNotStored if there isn't one.

@@ -41,7 +41,7 @@ func TestUploadsExpireAndAreRemoved(t *testing.T) {
 	if _, err := store.Get(first.ID); !errors.Is(err, files.ErrNotStored) {
 		t.Errorf("after its time: %v", err)
 	}
-	if list := store.List(); len(list) != 1 || list[0].ID != second.ID {
+	if list, _ := store.List(); len(list) != 1 || list[0].ID != second.ID {
 		t.Errorf("listed: %+v", list)
 	}
 	put()

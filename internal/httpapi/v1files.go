@@ -20,9 +20,9 @@ import (
 type Store interface {
 	Put(name, contentType string, body io.Reader) (files.Stored, error)
 	Get(id string) (files.Stored, error)
-	Open(id string) (*os.File, error)
+	Open(id string) (io.ReadSeekCloser, error)
 	Describe(about files.Stored, metadata json.RawMessage) (files.Stored, error)
-	List() []files.Stored
+	List() ([]files.Stored, error)
 	Delete(id string) error
 }
 
@@ -136,6 +136,11 @@ func (a *API) store(part *multipart.Part) (files.Stored, error) {
 			http.StatusInsufficientStorage, fmt.Sprintf("%v, see --max-uploads", full),
 		}
 	}
+	if errors.Is(err, files.ErrNoRoom) {
+		return stored, &httpError{
+			http.StatusInsufficientStorage, "the queue's broker has no room left for the file",
+		}
+	}
 	if disk, ok := errors.AsType[*fs.PathError](err); ok {
 		return stored, &httpError{
 			http.StatusInsufficientStorage,
@@ -159,8 +164,12 @@ func readMetadata(part *multipart.Part) (json.RawMessage, error) {
 }
 
 func (a *API) filesV1(w http.ResponseWriter, r *http.Request) error {
-	results := []fileV1{}
-	for _, stored := range a.Store.List() {
+	all, err := a.Store.List()
+	if err != nil {
+		return err
+	}
+	results := make([]fileV1, 0, len(all))
+	for _, stored := range all {
 		results = append(results, a.showFile(r, stored))
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"previous": nil, "next": nil, "results": results})

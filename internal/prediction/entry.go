@@ -3,6 +3,7 @@ package prediction
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"time"
 
 	"github.com/coggo/coggo/internal/jsonscan"
@@ -35,22 +36,53 @@ func NewEntry(r Request, run string) Entry {
 // Encode keeps every byte of the raw members, because a webhook that is sent again must be the same.
 // It does not write Final: spool.Journal.PutEnd does.
 func (n Entry) Encode() []byte {
+	parts := n.encoded()
+	out := make([]byte, 0, length(parts))
+	for _, part := range parts {
+		out = append(out, part...)
+	}
+	return out
+}
+
+// Len returns the length of what Encode returns.
+func (n Entry) Len() int { return length(n.encoded()) }
+
+// WriteTo writes what Encode returns. It copies nothing that is large.
+func (n Entry) WriteTo(w io.Writer) (written int64, err error) {
+	for _, part := range n.encoded() {
+		m, err := w.Write(part)
+		written += int64(m)
+		if err != nil {
+			return written, err
+		}
+	}
+	return written, nil
+}
+
+// encoded returns the text of the entry in parts. It copies nothing that is large.
+func (n Entry) encoded() [][]byte {
 	head, err := json.Marshal(n)
 	if err != nil {
 		panic(err) // it has only strings, numbers and booleans
 	}
-	out := make([]byte, 1, len(head)+len(n.Input)+len(n.Echo)+len(n.More)+64)
-	out[0] = '{'
+	parts, between := [][]byte{}, "{"
 	for _, m := range []struct {
 		name  string
 		value []byte
 	}{{"input", n.Input}, {"echo", n.Echo}, {"more", n.More}} {
 		if m.value != nil {
-			out = append(append(append(append(out, '"'), m.name...), `":`...), m.value...)
-			out = append(out, ',')
+			parts = append(parts, []byte(between+`"`+m.name+`":`), m.value)
+			between = ","
 		}
 	}
-	return append(out, head[1:]...) // never empty: there is a run
+	return append(parts, []byte(between), head[1:]) // never empty: there is a run
+}
+
+func length(parts [][]byte) (n int) {
+	for _, part := range parts {
+		n += len(part)
+	}
+	return n
 }
 
 // Raw returns the members of an entry that can be large.

@@ -126,6 +126,33 @@ func (s Snapshot) OutputAt() int {
 	return len(s.appendHead(nil)) + cmp.Or(len(s.Input), len("{}")) + len(outputKey)
 }
 
+// Decoded returns the snapshot with the contents of each Encoded text in the place of it, and where
+// in the result they are. What it writes is not JSON.
+func (s Snapshot) Decoded() (Snapshot, []Part) {
+	at := int64(s.OutputAt())
+	if len(s.Items) == 0 {
+		var parts []Part
+		s.Output, parts = s.Output.decoded(at)
+		return s, parts
+	}
+	var parts []Part
+	items := make([]Value, len(s.Items))
+	for i, item := range s.Items {
+		at++ // the bracket or the comma before it
+		var more []Part
+		items[i], more = item.decoded(at)
+		parts = append(parts, more...)
+		at += int64(items[i].Len())
+	}
+	s.Items = items
+	return s, parts
+}
+
+// InputAt returns the offset of the input in the JSON object, and its length.
+func (s Snapshot) InputAt() (at, n int) {
+	return len(s.appendHead(nil)), cmp.Or(len(s.Input), len("{}"))
+}
+
 // OnDisk reports whether a part of the output is not in memory.
 func (s Snapshot) OnDisk() bool {
 	onDisk := func(item Value) bool { return len(item.Inserts) > 0 }

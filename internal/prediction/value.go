@@ -25,6 +25,42 @@ type Text interface {
 	io.WriterTo
 }
 
+// Encoded is a Text that is made of shorter contents, as a data URL is made of a file.
+type Encoded interface {
+	Text
+	Size() int64 // of the contents
+	MediaType() string
+	WriteContents(w io.Writer) (int64, error)
+}
+
+// Part is the contents of an Encoded text in the place of the text.
+type Part struct {
+	At   int64
+	Text Encoded
+}
+
+// contents is the Text of what an Encoded text is made of.
+type contents struct{ Encoded }
+
+func (c contents) Len() int                           { return int(c.Size()) }
+func (c contents) WriteTo(w io.Writer) (int64, error) { return c.WriteContents(w) }
+
+// decoded returns v with the contents of each Encoded text in the place of it, and where in the
+// result they are; at is the offset of v.
+func (v Value) decoded(at int64) (Value, []Part) {
+	var parts []Part
+	out := Value{Raw: v.Raw}
+	for _, in := range v.Inserts {
+		if e, ok := in.Text.(Encoded); ok {
+			parts = append(parts, Part{at + int64(in.At), e})
+			in.Text = contents{e}
+		}
+		at += int64(in.Text.Len())
+		out.Inserts = append(out.Inserts, in)
+	}
+	return out, parts
+}
+
 // Len returns the length of the text, 0 if there is no value.
 func (v Value) Len() int {
 	n := len(v.Raw)

@@ -25,8 +25,8 @@ const (
 	stateStream     = "COGGO_P" // the state of each prediction
 	hookStream      = "COGGO_H" // terminal webhooks that are owed
 	directoryStream = "COGGO_W" // models and workers
-	inputStore      = "COGGO_F" // requests that are too large for a message
-	endStore        = "COGGO_R" // ends that are
+	largeStream     = "COGGO_F" // requests and ends that are too large for a message
+	uploadStream    = "COGGO_U" // files of /v1/files
 	hookConsumer    = "hooks"
 )
 
@@ -44,7 +44,7 @@ const oldestMajor, oldestMinor = 2, 12
 // patience is how long a request to the broker may take before it counts as lost.
 const patience = 5 * time.Second
 
-// largePatience is the same for a body in the object store.
+// largePatience is the same for a request with a large body.
 const largePatience = time.Minute
 
 // broker is the connection to the broker, and what is asked of it.
@@ -53,8 +53,8 @@ type broker struct {
 	js       jetstream.JetStream
 	states   jetstream.Stream
 	requests jetstream.Stream
-	inputs   jetstream.ObjectStore
-	ends     jetstream.ObjectStore
+	large    jetstream.Stream
+	uploads  jetstream.Stream
 	retain   time.Duration // how long ends are kept
 	replicas int
 	narrow   bool                   // this user has rights for one model only, see rights.go
@@ -239,54 +239,21 @@ func (b *broker) assets(ctx context.Context) (err error) {
 	if _, err = b.consumer(ctx, hookStream, hookConsumer, hookPrefix+">"); err != nil {
 		return err
 	}
-	if b.inputs, err = b.objects(ctx, inputStore, requestsFor, "requests"); err != nil {
-		return err
-	}
-	// Twice, because the end may be stored a while before its state.
-	b.ends, err = b.objects(ctx, endStore, 2*max(b.retain, leastRetention, time.Minute), "ends")
-	return err
-}
-
-// requestsFor is how long a large request is kept at most. It is removed with its prediction; this
-// is for those that were left behind.
-const requestsFor = 7 * 24 * time.Hour
-
-// objects returns an object store.
-func (b *broker) objects(ctx context.Context, name string, keep time.Duration, what string) (jetstream.ObjectStore, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	store, err := b.js.ObjectStore(ctx, name)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		store, err = b.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
-			Bucket: name, Replicas: b.replicas, TTL: keep, Description: "Coggo: large " + what,
-		})
-		if errors.Is(err, jetstream.ErrBucketExists) {
-			store, err = b.js.ObjectStore(ctx, name)
+	for _, pieces := range []struct {
+		name, prefix, what string
+		stream             *jetstream.Stream
+	}{
+		{largeStream, objectPrefix, "large requests and ends", &b.large},
+		{uploadStream, uploadPrefix, "uploaded files", &b.uploads},
+	} {
+		if *pieces.stream, err = b.stream(ctx, jetstream.StreamConfig{
+			Name: pieces.name, Subjects: []string{pieces.prefix + ">"}, MaxMsgsPerSubject: 1, AllowMsgTTL: true,
+			AllowDirect: direct, Discard: jetstream.DiscardNew, Description: "Coggo: " + pieces.what,
+		}); err != nil {
+			return err
 		}
 	}
-	if err == nil {
-		err = b.readLeader(ctx, "OBJ_"+name)
-	}
-	if err == nil {
-		store, err = b.js.ObjectStore(ctx, name) // which remembers how the stream is to be read
-	}
-	return store, b.explain("object store "+name, err)
-}
-
-// readLeader makes that reads of a replicated stream are answered by its leader. Object stores are
-// made otherwise: then an object that was just stored may not be found.
-func (b *broker) readLeader(ctx context.Context, stream string) error {
-	s, err := b.js.Stream(ctx, stream)
-	if err != nil {
-		return err
-	}
-	c := s.CachedInfo().Config
-	if c.Replicas <= 1 || !c.AllowDirect {
-		return nil
-	}
-	c.AllowDirect = false
-	_, err = b.js.UpdateStream(ctx, c)
-	return err
+	return nil
 }
 
 func (b *broker) stream(ctx context.Context, c jetstream.StreamConfig) (jetstream.Stream, error) {

@@ -134,10 +134,13 @@ func (q *Queue) endUnrun(ctx context.Context, a asked, entry prediction.Entry, s
 		input: a.input, method: entry.Method,
 	}
 	var err error
-	if next.payload, err = q.broker.storeEnd(ctx, endObject(a.run, after), p.Final()); err != nil {
+	if next.payload, err = q.broker.storeEnd(ctx, a.place, endObject(a.run, after), p.Final()); err != nil {
 		return err
 	}
 	if _, err = q.broker.put(ctx, next, after, q.config.RetainFor); err != nil {
+		if wrongSequence(err) {
+			q.broker.discard(ctx, a.place, next.payload)
+		}
 		return err
 	}
 	if err := q.owe(ctx, a.place, entry, next.payload); err != nil {
@@ -156,7 +159,7 @@ func (q *Queue) take(ctx context.Context, a asked) error {
 		return err
 	}
 	q.depths.forget()
-	q.broker.discard(ctx, a.payload)
+	q.broker.discard(ctx, a.place, a.payload)
 	return nil
 }
 

@@ -64,12 +64,10 @@ func (w *Worker) end(j *job, p *prediction.Prediction, err error) {
 	next := j.claim
 	next.kind, next.streamed = ended, len(final.Items) > 0
 	for w.q.ctx.Err() == nil {
-		ctx, cancel := context.WithTimeout(w.q.ctx, storing(final))
-		next.payload, err = w.q.broker.storeEnd(ctx, endObject(j.asked.run, j.claim.seq), final)
+		next.payload, err = w.q.broker.storeEnd(w.q.ctx, j.place, endObject(j.asked.run, j.claim.seq), final)
 		if err == nil {
-			_, err = w.q.broker.put(ctx, next, j.claim.seq, w.q.config.RetainFor)
+			_, err = w.q.broker.put(w.q.ctx, next, j.claim.seq, w.q.config.RetainFor)
 		}
-		cancel()
 		if err == nil {
 			j.claim = next
 			w.settle(j, finish)
@@ -125,7 +123,7 @@ func (w *Worker) fenced(j *job, next *state) (done bool, err error) {
 		return false, err
 	case s.run == j.asked.run && s.kind == claimed && s.owner == w.q.process && s.attempt == j.claim.attempt:
 		j.claim.seq, next.cancel = s.seq, s.cancel // somebody has canceled it
-		w.q.broker.discard(ctx, next.payload)
+		w.q.broker.discard(ctx, j.place, next.payload)
 		return false, nil
 	case s.run == j.asked.run && s.kind == ended && s.owner == w.q.process && s.attempt == j.claim.attempt:
 		j.claim = s
@@ -134,7 +132,7 @@ func (w *Worker) fenced(j *job, next *state) (done bool, err error) {
 	default:
 		w.q.counters.Fenced.Add(1)
 		w.q.config.Log.Warn("another worker has taken over: the result is dropped", "id", j.entry.ID)
-		w.q.broker.discard(ctx, next.payload)
+		w.q.broker.discard(ctx, j.place, next.payload)
 		w.leave(j)
 		return true, nil
 	}
@@ -241,7 +239,7 @@ func (w *Worker) oweAndAck(ctx context.Context, j *job) error {
 	if _, err := w.q.broker.nc.RequestWithContext(ctx, j.msg.Reply, []byte("+ACK")); err != nil {
 		return err
 	}
-	w.q.broker.discard(ctx, j.payload)
+	w.q.broker.discard(ctx, j.place, j.payload)
 	return nil
 }
 

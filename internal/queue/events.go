@@ -133,6 +133,9 @@ func (w *Worker) sendAfter(j *job, run *prediction.Prediction, number int) (next
 		if e.Kind == prediction.KindCompleted {
 			return number, more, false
 		}
+		if e.Kind == prediction.KindOutput && !w.q.broker.fits(e.Chunk().Len()) { // a file is not even read
+			return number, more, false
+		}
 		wired := eventOf(e)
 		if !w.q.broker.fits(wired.size()) {
 			return number, more, false
@@ -229,21 +232,44 @@ func (m *mirror) hearEvents(msg *nats.Msg) {
 // yieldRest adds the items of an output that did not come as events. It reports whether the output
 // is now the list of what was yielded.
 func (m *mirror) yieldRest(output prediction.Value) bool {
-	if len(output.Inserts) > 0 {
-		return false
-	}
-	var items []json.RawMessage
-	scan := jsonscan.Scanner{Text: output.Raw, MaxDepth: outputDepth}
-	scan.Space()
-	err := scan.Array(func(at jsonscan.Span) { items = append(items, output.Raw[at.Start:at.End]) })
+	items, ok := itemsOf(output)
 	known := len(m.prediction.Snapshot().Items)
-	if err != nil || known > len(items) {
+	if !ok || known > len(items) {
 		return false
 	}
 	for _, item := range items[known:] {
-		m.prediction.Yield(prediction.Value{Raw: item})
+		m.prediction.Yield(item)
 	}
 	return true
+}
+
+// itemsOf returns the items of a list. It reports false if the list itself is on disk, and not only
+// files in it.
+func itemsOf(list prediction.Value) (items []prediction.Value, ok bool) {
+	text := make([]byte, 0, len(list.Raw)+len(list.Inserts))
+	from := 0
+	for _, in := range list.Inserts {
+		text = append(append(text, list.Raw[from:in.At]...), '0') // any value in the place of the file
+		from = in.At
+	}
+	text = append(text, list.Raw[from:]...)
+	scan := jsonscan.Scanner{Text: text, MaxDepth: outputDepth}
+	scan.Space()
+	if scan.Peek() != '[' {
+		return nil, false
+	}
+	before := 0 // files of the items so far
+	err := scan.Array(func(at jsonscan.Span) {
+		start := at.Start - before // in Raw
+		var inserts []prediction.Insert
+		for ; before < len(list.Inserts) && list.Inserts[before].At+before < at.End; before++ {
+			in := list.Inserts[before]
+			inserts = append(inserts, prediction.Insert{At: in.At - start, Text: in.Text})
+		}
+		end := at.End - before
+		items = append(items, prediction.Value{Raw: list.Raw[start:end:end], Inserts: inserts})
+	})
+	return items, err == nil
 }
 
 // outputDepth is as deep as an output can be nested, and more.

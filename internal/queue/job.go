@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/supervisor"
@@ -92,8 +91,8 @@ func (w *Worker) read(msg *nats.Msg) (*job, error) {
 	}
 	ctx, cancel := context.WithTimeout(w.q.ctx, time.Minute)
 	defer cancel()
-	data, err := w.q.broker.load(ctx, a.payload)
-	if errors.Is(err, jetstream.ErrObjectNotFound) {
+	data, err := w.q.broker.load(ctx, a.place, a.payload)
+	if errors.Is(err, errObjectGone) {
 		return nil, errors.Join(errLost, err)
 	}
 	if err != nil {

@@ -120,10 +120,13 @@ func (w *Worker) endLeftover(ctx context.Context, p *prediction.Prediction, a as
 		next.cancel = s.cancel
 	}
 	var err error
-	if next.payload, err = w.q.broker.storeEnd(ctx, endObject(a.run, s.seq), p.Final()); err != nil {
+	if next.payload, err = w.q.broker.storeEnd(w.q.ctx, a.place, endObject(a.run, s.seq), p.Final()); err != nil {
 		return s, err
 	}
-	if _, err = w.q.broker.put(ctx, next, s.seq, w.q.config.RetainFor); err != nil {
+	if _, err = w.q.broker.put(w.q.ctx, next, s.seq, w.q.config.RetainFor); err != nil {
+		if wrongSequence(err) {
+			w.q.broker.discard(ctx, a.place, next.payload)
+		}
 		return s, err
 	}
 	w.q.config.Log.Info("stored the end of a prediction of an earlier server", "id", p.Request.ID)

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -22,8 +23,8 @@ const (
 	headerCancel  = "Coggo-Cancel"  // the reason why the run must end
 	headerInput   = "Coggo-Input"   // tells whether two requests ask for the same run
 	headerMethod  = "Coggo-Method"
-	headerObject  = "Coggo-Object" // the body lies in the object store, by this name
-	headerOutput  = "Coggo-Output" // offset and length of the output in such a body
+	headerObject  = "Coggo-Object" // the body lies in pieces: the name, the length, and that of a piece
+	headerParts   = "Coggo-Parts"  // of an end in pieces: where in it is what, as JSON
 	headerHook    = "Coggo-Hook"   // of a webhook: its receiver, as JSON
 )
 
@@ -55,30 +56,58 @@ type state struct {
 	payload
 }
 
-// payload is the body of a message, in it or in the object store.
+// payload is the body of a message, in it or in pieces.
 type payload struct {
-	body     []byte // of an end in the object store, what lists show of it
-	object   string // name in the object store; empty if the body is the whole
-	outputAt int    // of an object: where in it the output begins
-	outputLn int    // and its length
+	body   []byte // of an end in pieces, what lists show of it
+	object object // empty if the body is the whole
+	parts  parts  // of an end in pieces
+}
+
+// inPieces reports whether the body is not in the message.
+func (p payload) inPieces() bool { return p.object.name != "" }
+
+// parts says where in the object of an end is what.
+type parts struct {
+	Text   span `json:"text"`           // the prediction as JSON, but with files in place of their data URLs
+	Input  span `json:"input"`          // in the text
+	Output span `json:"output"`         // in the text
+	Files  span `json:"files,omitzero"` // the table of the files, see fileIn
+}
+
+// span is the offset of something and its length.
+type span [2]int64
+
+func (s span) at() int64   { return s[0] }
+func (s span) size() int64 { return s[1] }
+func (s span) end() int64  { return s[0] + s[1] }
+
+// within reports whether s is a part of other.
+func (s span) within(other span) bool {
+	return s.at() >= other.at() && s.size() >= 0 && s.at() <= other.end() && s.size() <= other.end()-s.at()
 }
 
 func (p payload) header(h nats.Header) {
-	if p.object == "" {
+	if !p.inPieces() {
 		return
 	}
-	h.Set(headerObject, p.object)
-	if p.outputLn > 0 {
-		h.Set(headerOutput, fmt.Sprintf("%d %d", p.outputAt, p.outputLn))
+	h.Set(headerObject, p.object.String())
+	if p.parts != (parts{}) {
+		text, _ := json.Marshal(p.parts) // it has only numbers
+		h.Set(headerParts, string(text))
 	}
 }
 
 func payloadOf(h nats.Header, data []byte) (p payload, err error) {
-	p = payload{body: data, object: h.Get(headerObject)}
-	if text := h.Get(headerOutput); text != "" {
-		_, err = fmt.Sscanf(text, "%d %d", &p.outputAt, &p.outputLn)
+	p.body = data
+	if p.object, err = parseObject(h.Get(headerObject)); err != nil {
+		return p, fmt.Errorf("%s: %w", headerObject, err)
 	}
-	return p, err
+	if text := h.Get(headerParts); text != "" {
+		if err = json.Unmarshal([]byte(text), &p.parts); err != nil {
+			return p, fmt.Errorf("%s: %w", headerParts, err)
+		}
+	}
+	return p, nil
 }
 
 // errFormat is a message of a version that this one does not know.

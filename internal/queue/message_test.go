@@ -67,7 +67,10 @@ func TestStatesAreReadAndWrittenAsDocumented(t *testing.T) {
 	canceled := stateOfRun(claimed)
 	canceled.cancel = "client"
 	large := stateOfRun(ended)
-	large.payload = payload{object: "end-r1", outputAt: 74, outputLn: 1048578}
+	large.payload = payload{
+		object: object{"end-r1-9", 379, 262144},
+		parts:  parts{Text: span{0, 301}, Input: span{47, 14}, Output: span{71, 24}, Files: span{301, 78}},
+	}
 	for name, want := range map[string]state{
 		"state.claimed": stateOfRun(claimed), "state.claimed.canceled": canceled, "state.returned": stateOfRun(returned),
 		"state.ended": stateOfRun(ended), "state.ended.large": large,
@@ -87,7 +90,7 @@ func TestStatesAreReadAndWrittenAsDocumented(t *testing.T) {
 func TestRequestsAreReadAndWrittenAsDocumented(t *testing.T) {
 	for name, want := range map[string]asked{
 		"request":       {place: order7, seq: 9, run: "r1", after: 17, input: "5f0c"},
-		"request.large": {place: order7, seq: 9, run: "r1", input: "5f0c", payload: payload{object: "in-r1"}},
+		"request.large": {place: order7, seq: 9, run: "r1", input: "5f0c", payload: payload{object: object{"in-r1", 1048576, 262144}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			subject, h, body := readGolden(t, name)

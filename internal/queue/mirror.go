@@ -192,9 +192,7 @@ func (m *mirror) apply(s state) {
 			m.ask()
 		}
 	case ended:
-		ctx, cancel := context.WithTimeout(m.q.ctx, largePatience)
-		defer cancel()
-		if err := m.finish(ctx, s); err != nil {
+		if err := m.finish(s); err != nil {
 			m.q.config.Log.Error("read the end of a prediction", "id", m.prediction.Request.ID, "error", err)
 			m.mu.Lock()
 			m.seq = 0 // the next sweep tries again
@@ -207,8 +205,8 @@ func (m *mirror) apply(s state) {
 }
 
 // finish ends the prediction as the state says.
-func (m *mirror) finish(ctx context.Context, s state) error {
-	end, output, err := m.q.broker.loadEnd(ctx, s.payload)
+func (m *mirror) finish(s state) error {
+	end, output, err := m.q.broker.loadEnd(m.q.ctx, s.place, s.payload, false)
 	if err != nil {
 		return err
 	}
@@ -341,8 +339,8 @@ func (q *Queue) restore(ctx context.Context, s state) (*mirror, error) {
 	if s.kind != ended {
 		return q.follow(ctx, s)
 	}
-	end, output, err := q.broker.loadEnd(ctx, s.payload)
-	if errors.Is(err, jetstream.ErrObjectNotFound) {
+	end, output, err := q.broker.loadEnd(q.ctx, s.place, s.payload, true)
+	if errors.Is(err, errObjectGone) {
 		return nil, errGone()
 	}
 	if err != nil {

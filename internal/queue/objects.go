@@ -1,22 +1,21 @@
 package queue
 
 import (
-	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
+	"github.com/coggo/coggo/internal/files"
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/spool"
 )
 
-// largeBody is from where on a body lies in the object store: a broker carries small messages best,
-// and by default none over 1 MiB.
+// largeBody is from where on a body lies in pieces: a broker carries small messages best, and by
+// default none over 1 MiB.
 const largeBody = 512 << 10
 
 // headerRoom is what the headers of a message may take of the broker's limit.
@@ -31,133 +30,228 @@ func (b *broker) fits(n int) bool {
 	return n <= most
 }
 
-// store returns the payload for a body, which lies in the object store under name if it is large.
-func (b *broker) store(ctx context.Context, name string, body []byte) (payload, error) {
-	if b.fits(len(body)) {
-		return payload{body: body}, nil
-	}
-	_, err := b.inputs.Put(ctx, jetstream.ObjectMeta{Name: name}, bytes.NewReader(body))
-	return payload{object: name}, err
+// objects is the drawer of the large requests and ends of a model.
+func (b *broker) objects(model string) drawer {
+	return drawer{b, b.large, objectPrefix + model + "."}
 }
 
-// storeEnd returns the payload for a terminal snapshot. A large one is written to the object store
-// as it is rendered, so it is in memory no more than it was; what lists show of it is in the message.
-func (b *broker) storeEnd(ctx context.Context, name string, final prediction.Snapshot) (payload, error) {
-	if !final.OnDisk() && b.fits(final.Len()) {
-		return payload{body: final.AppendJSON(nil)}, nil
+// requestsFor is how long a large request is kept at most. It is removed with its prediction; this
+// is for those that were left behind.
+const requestsFor = 7 * 24 * time.Hour
+
+// storeRequest returns the payload for a request.
+func (b *broker) storeRequest(ctx context.Context, at place, entry prediction.Entry) (p payload, err error) {
+	if b.fits(entry.Len()) {
+		return payload{body: entry.Encode()}, nil
 	}
-	p := payload{body: final.Short().AppendJSON(nil), object: name, outputAt: final.OutputAt(), outputLn: final.OutputLen()}
-	r, w := io.Pipe()
-	go func() {
-		_, err := final.WriteTo(w)
-		_ = w.CloseWithError(err)
-	}()
-	_, err := b.ends.Put(ctx, jetstream.ObjectMeta{Name: name}, r)
-	_ = r.Close() // ends the writer if the store has not read it all
+	p.object, err = b.objects(at.model).put(ctx, "in-"+entry.Run, requestsFor, func(w *objectWriter) error {
+		_, err := entry.WriteTo(w)
+		return err
+	})
 	return p, err
 }
 
 // load returns the body of a request, wherever it is.
-func (b *broker) load(ctx context.Context, p payload) ([]byte, error) {
-	if p.object == "" {
+func (b *broker) load(ctx context.Context, at place, p payload) ([]byte, error) {
+	if !p.inPieces() {
 		return p.body, nil
 	}
-	return b.inputs.GetBytes(ctx, p.object)
+	body := make([]byte, p.object.size)
+	_, err := io.ReadFull(b.objects(at.model).reader(ctx, p.object), body)
+	return body, err
 }
 
-// storing is how long storeEnd may take before it is tried again. A node of a cluster that dies
-// meanwhile answers nothing.
-func storing(final prediction.Snapshot) time.Duration {
-	return patience + time.Duration(final.Len()>>20)*time.Second
+// discard removes what a payload has in pieces.
+func (b *broker) discard(ctx context.Context, at place, p payload) {
+	if p.inPieces() {
+		b.objects(at.model).remove(ctx, p.object)
+	}
 }
 
-// loadEnd returns a terminal snapshot. The output of one from the object store is in a file without
-// a name, and stays there.
-func (b *broker) loadEnd(ctx context.Context, p payload) (s prediction.Stored, output prediction.Value, err error) {
-	if p.object == "" {
+// fileIn is a file in the object of an end. It is there as it is, and becomes a data URL when the
+// end is shown.
+type fileIn struct {
+	At   int64  `json:"at"` // in the object
+	Size int64  `json:"size"`
+	Type string `json:"type"` // its media type
+}
+
+// endsFor is how long the object of an end is kept. The end itself may be stored a while later, and
+// its webhook delivered later still.
+func (b *broker) endsFor() time.Duration { return max(2*b.retain, time.Hour) }
+
+// storeEnd returns the payload for a terminal snapshot. A large one is written to the broker as it
+// is rendered, with its files as they are. What lists show of it is in the message.
+func (b *broker) storeEnd(ctx context.Context, at place, name string, final prediction.Snapshot) (p payload, err error) {
+	if !final.OnDisk() && b.fits(final.Len()) {
+		return payload{body: final.AppendJSON(nil)}, nil
+	}
+	p.body = final.Short().AppendJSON(nil)
+	p.object, err = b.objects(at.model).put(ctx, name, b.endsFor(), func(w *objectWriter) (err error) {
+		p.parts, err = writeEnd(w, final)
+		return err
+	})
+	return p, err
+}
+
+// writeEnd writes the object of an end.
+func writeEnd(w io.Writer, final prediction.Snapshot) (parts, error) {
+	plain, decoded := final.Decoded()
+	n, err := plain.WriteTo(w)
+	p := partsOf(plain, n)
+	if err != nil || len(decoded) == 0 {
+		return p, err
+	}
+	table := tableOf(decoded)
+	p.Files = span{n, int64(len(table))}
+	_, err = w.Write(table)
+	return p, err
+}
+
+// partsOf returns where in a rendered snapshot is what.
+func partsOf(s prediction.Snapshot, n int64) parts {
+	inputAt, inputLen := s.InputAt()
+	outputLen := s.OutputLen()
+	if outputLen == 0 {
+		outputLen = len("null")
+	}
+	return parts{
+		Text:   span{0, n},
+		Input:  span{int64(inputAt), int64(inputLen)},
+		Output: span{int64(s.OutputAt()), int64(outputLen)},
+	}
+}
+
+func tableOf(decoded []prediction.Part) []byte {
+	table := make([]fileIn, len(decoded))
+	for i, part := range decoded {
+		table[i] = fileIn{At: part.At, Size: part.Text.Size(), Type: part.Text.MediaType()}
+	}
+	text, err := json.Marshal(table)
+	if err != nil {
+		panic(err) // it has only strings and numbers
+	}
+	return text
+}
+
+// loadEnd returns a terminal snapshot. What is large of the output of one in pieces is in a file
+// without a name, and stays there. The input of such a one is left out unless it is wanted.
+func (b *broker) loadEnd(ctx context.Context, at place, p payload, input bool) (s prediction.Stored, output prediction.Value, err error) {
+	if !p.inPieces() {
 		s, err = prediction.ReadSnapshot(p.body)
 		return s, prediction.Value{Raw: s.Output}, err
 	}
-	file, err := b.download(ctx, p.object)
+	end, err := b.openEnd(ctx, at, p)
 	if err != nil {
 		return s, output, err
 	}
-	if p.outputLn == 0 { // it has no output: its input is large
-		return withoutOutput(file)
+	if s, err = end.snapshot(input); err == nil {
+		output, err = end.value(end.parts.Output, largeBody)
 	}
-	info, err := file.Stat()
-	if err == nil && (p.outputLn < 0 || p.outputAt < 0 || int64(p.outputAt+p.outputLn) > info.Size()) {
-		err = fmt.Errorf("the end in %s has no output at %d", p.object, p.outputAt)
-	}
-	if err != nil {
-		return s, output, errors.Join(err, file.Close())
-	}
-	around := make([]byte, 0, int(info.Size())-p.outputLn+len("null"))
-	around, err = appendSection(around, file, 0, int64(p.outputAt))
-	if err == nil {
-		around = append(around, "null"...)
-		end := int64(p.outputAt + p.outputLn)
-		around, err = appendSection(around, file, end, info.Size()-end)
-	}
-	if err == nil {
-		s, err = prediction.ReadSnapshot(around)
-	}
-	if err != nil {
-		return s, output, errors.Join(err, file.Close())
-	}
-	text := spool.SectionOf(file, int64(p.outputAt), int64(p.outputLn))
-	return s, prediction.Value{Raw: []byte{}, Inserts: []prediction.Insert{{Text: text}}}, nil
+	return s, output, err
 }
 
-// withoutOutput reads a terminal snapshot that is in memory as a whole, and closes its file.
-func withoutOutput(file *os.File) (s prediction.Stored, output prediction.Value, err error) {
-	var data []byte
-	_, err = file.Seek(0, io.SeekStart)
-	if err == nil {
-		data, err = io.ReadAll(file)
-	}
-	if err = errors.Join(err, file.Close()); err != nil {
-		return s, output, err
-	}
-	s, err = prediction.ReadSnapshot(data)
-	return s, prediction.Value{Raw: s.Output}, err
+// largeEnd is an end in pieces that was copied to a file. The garbage collector closes the file.
+type largeEnd struct {
+	parts
+	file  *os.File
+	files []fileIn // in the order of their places
 }
 
-func appendSection(dst []byte, file *os.File, at, n int64) ([]byte, error) {
+// openEnd copies an end in pieces to a file without a name.
+func (b *broker) openEnd(ctx context.Context, at place, p payload) (e largeEnd, err error) {
+	e.parts = p.parts
+	whole := span{0, p.object.size}
+	if !e.Text.within(whole) || !e.Input.within(e.Text) || !e.Output.within(e.Text) || !e.Files.within(whole) || e.Output.at() < e.Input.end() {
+		return e, errors.Join(errLost, fmt.Errorf("the parts of %s do not fit: %v", p.object.name, p.parts))
+	}
+	if e.file, err = b.objects(at.model).download(ctx, p.object); err != nil {
+		return e, err
+	}
+	if err = e.readTable(); err != nil {
+		return e, errors.Join(errLost, fmt.Errorf("the files of %s: %w", p.object.name, err), e.file.Close())
+	}
+	return e, nil
+}
+
+// readTable reads the table of the files.
+func (e *largeEnd) readTable() error {
+	table, err := e.read(nil, e.Files)
+	if err == nil && len(table) > 0 {
+		err = json.Unmarshal(table, &e.files)
+	}
+	next := e.Output.at()
+	for _, f := range e.files {
+		if f.At < next || !(span{f.At, f.Size}).within(e.Output) {
+			return fmt.Errorf("one at %d is not in the output", f.At)
+		}
+		next = f.At + f.Size
+	}
+	return err
+}
+
+// read appends a section of the file to dst.
+func (e largeEnd) read(dst []byte, s span) ([]byte, error) {
 	from := len(dst)
-	dst = dst[:from+int(n)]
-	_, err := file.ReadAt(dst[from:], at)
+	dst = append(dst, make([]byte, s.size())...)
+	_, err := io.ReadFull(io.NewSectionReader(e.file, s.at(), s.size()), dst[from:])
 	return dst, err
 }
 
-// download copies a large end to a file without a name.
-func (b *broker) download(ctx context.Context, name string) (*os.File, error) {
-	object, err := b.ends.Get(ctx, name)
-	if err != nil {
-		return nil, err
+// snapshot returns the end without its output.
+func (e largeEnd) snapshot(input bool) (s prediction.Stored, err error) {
+	between := span{e.Input.end(), e.Output.at() - e.Input.end()}
+	after := span{e.Output.end(), e.Text.end() - e.Output.end()}
+	text, err := e.read(nil, span{0, e.Input.at()})
+	for _, next := range []span{between, after} {
+		if err == nil {
+			text, err = e.read(append(text, "null"...), next)
+		}
 	}
-	defer object.Close()
-	file, err := os.CreateTemp("", "coggo-queue-")
-	if err != nil {
-		return nil, err
-	}
-	err = os.Remove(file.Name())
 	if err == nil {
-		_, err = io.Copy(file, object)
+		s, err = prediction.ReadSnapshot(text)
 	}
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
+	if err == nil && input {
+		s.Input, err = e.read(make([]byte, 0, e.Input.size()), e.Input)
 	}
-	return file, nil
+	return s, err
 }
 
-// discard removes a request that nobody needs any more. A worker with rights for its model only may
-// not: who may purge a store can purge what is of others.
-func (b *broker) discard(ctx context.Context, p payload) {
-	if p.object == "" || b.narrow {
-		return
+// value returns a section as JSON. Its files stay on disk and become data URLs; so does the text
+// between them if it is longer than most.
+func (e largeEnd) value(s span, most int64) (prediction.Value, error) {
+	v, text := prediction.Value{Raw: []byte{}}, s.size()
+	for _, f := range e.files {
+		if (span{f.At, f.Size}).within(s) {
+			text -= f.Size
+		}
 	}
-	if err := b.inputs.Delete(ctx, p.object); err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
-		b.log.Warn("remove an object of the queue", "object", p.object, "error", err)
+	from := s.at()
+	add := func(to int64) (err error) {
+		switch {
+		case to == from:
+		case text <= most:
+			v.Raw, err = e.read(v.Raw, span{from, to - from})
+		default:
+			v.Inserts = append(v.Inserts, prediction.Insert{At: len(v.Raw), Text: spool.SectionOf(e.file, from, to-from)})
+		}
+		return err
 	}
+	for _, f := range e.files {
+		if err := add(f.At); err != nil {
+			return v, err
+		}
+		v.Inserts = append(v.Inserts, prediction.Insert{At: len(v.Raw), Text: files.NewDataURL(f.Type, e.file, f.At, f.Size)})
+		from = f.At + f.Size
+	}
+	if err := add(s.end()); err != nil {
+		return v, err
+	}
+	if string(v.Raw) == "null" && len(v.Inserts) == 0 {
+		return prediction.Value{}, nil
+	}
+	return v, nil
 }
+
+// text is the whole end as JSON. All of it stays on disk.
+func (e largeEnd) text() (prediction.Value, error) { return e.value(e.Text, -1) }

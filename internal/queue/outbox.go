@@ -12,7 +12,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/coggo/coggo/internal/prediction"
-	"github.com/coggo/coggo/internal/spool"
 	"github.com/coggo/coggo/internal/webhook"
 )
 
@@ -157,19 +156,17 @@ func (q *Queue) webhookIn(m jetstream.Msg) (webhook.Target, webhook.Body, error)
 	if err != nil {
 		return target, nil, errors.Join(errLost, err)
 	}
-	if p.object == "" {
+	if !p.inPieces() {
 		return target, webhook.Bytes(p.body), nil
 	}
-	ctx, cancel := context.WithTimeout(q.ctx, time.Minute)
-	defer cancel()
-	file, err := q.broker.download(ctx, p.object)
-	if errors.Is(err, jetstream.ErrObjectNotFound) {
+	end, err := q.broker.openEnd(q.ctx, placeIn(m.Subject()), p)
+	if errors.Is(err, errObjectGone) {
 		return target, nil, errors.Join(errLost, err)
 	}
 	if err != nil {
 		return target, nil, err
 	}
-	body, err := spool.TextIn(file)
+	body, err := end.text()
 	return target, body, err
 }
 

@@ -14,6 +14,8 @@ const (
 	controlPrefix   = "coggo.c." // to the worker that runs a prediction: model, prediction
 	hookPrefix      = "coggo.h." // terminal webhooks: model, prediction
 	directoryPrefix = "coggo.w." // what workers say of themselves: model, and a name
+	objectPrefix    = "coggo.f." // large requests and ends: model, object, number of the piece
+	uploadPrefix    = "coggo.u." // uploaded files: id, and the number of the piece or aboutKey
 )
 
 // lane is the only one there is. The token keeps the place of lanes for urgent or for cheap work.

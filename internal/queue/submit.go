@@ -102,7 +102,7 @@ func (q *Queue) submit(r prediction.Request, idempotent, follow bool) (_ *mirror
 	defer cancel()
 	entry := prediction.NewEntry(r, prediction.NewID())
 	entry.Unknown = checked.Unknown
-	s := submission{q: q, model: target.entry.Name, ctx: ctx, entry: entry, place: placeOf(target.entry.Name, r.ID), idempotent: idempotent, follow: follow}
+	s := submission{q: q, model: target.entry.Name, ctx: ctx, entry: entry, digest: entry.Digest(), place: placeOf(target.entry.Name, r.ID), idempotent: idempotent, follow: follow}
 	return s.publish(chosen)
 }
 
@@ -128,6 +128,7 @@ type submission struct {
 	model      string // its name
 	ctx        context.Context
 	entry      prediction.Entry
+	digest     [sha256.Size]byte // of its input
 	place      place
 	idempotent bool
 	waited     time.Duration // for the request of a run that has ended, see afterEnd
@@ -155,9 +156,9 @@ func (s submission) publish(chosen bool) (*mirror, bool, error) {
 	if full := s.q.room(s.ctx, s.model); full != nil {
 		return s.joinOr(full, chosen)
 	}
-	a := asked{place: s.place, run: s.entry.Run, after: before.seq, follow: s.follow, input: inputMark(s.entry.Run, s.entry.Request)}
+	a := asked{place: s.place, run: s.entry.Run, after: before.seq, follow: s.follow, input: inputMark(s.entry.Run, s.digest)}
 	var err error
-	if a.payload, err = s.q.broker.store(s.ctx, "in-"+s.entry.Run, s.entry.Encode()); err != nil {
+	if a.payload, err = s.q.broker.storeRequest(s.ctx, s.place, s.entry); err != nil {
 		return nil, false, s.q.unreachable(err)
 	}
 	m := s.q.mirror(s.place, s.entry.Run, s.entry.Complete())
@@ -168,7 +169,7 @@ func (s submission) publish(chosen bool) (*mirror, bool, error) {
 	}
 	m.drop()
 	if err == nil || answered(err) { // else it may be in the queue
-		s.q.broker.discard(s.ctx, a.payload)
+		s.q.broker.discard(s.ctx, s.place, a.payload)
 	}
 	if err != nil && !wrongSequence(err) {
 		return nil, false, s.q.unreachable(err)
@@ -228,7 +229,7 @@ func (s submission) messageID(before state) string {
 	}
 	sum := sha256.New()
 	sum.Write([]byte(s.place.model + "." + s.place.key + "." + strconv.FormatUint(before.seq, 10) + "." + string(s.entry.Method) + "."))
-	sum.Write([]byte(s.entry.Seal(nil)))
+	sum.Write(s.digest[:])
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
@@ -329,19 +330,23 @@ func (s submission) join(waiting asked) (*mirror, bool, error) {
 // to it.
 func (s submission) repeats(old state) bool {
 	return s.idempotent && old.model == s.place.model && old.method == s.entry.Method && old.cancel != string(supervisor.ByDisconnect) &&
-		hmac.Equal([]byte(old.input), []byte(inputMark(old.run, s.entry.Request)))
+		hmac.Equal([]byte(old.input), []byte(inputMark(old.run, s.digest)))
 }
 
 // inputMark is the same for inputs that ask for the same run. It is salted with the run, because a
 // secret in the input may be short enough to be guessed.
-func inputMark(run string, r prediction.Request) string { return r.Seal([]byte(run)) }
+func inputMark(run string, digest [sha256.Size]byte) string {
+	mac := hmac.New(sha256.New, []byte(run))
+	mac.Write(digest[:])
+	return hex.EncodeToString(mac.Sum(nil))
+}
 
 // answered reports whether the broker has answered, so that the same request again would not help.
 func answered(err error) bool { return errors.As(err, new(*jetstream.APIError)) }
 
 // entry reads the request in a message.
 func (q *Queue) entry(ctx context.Context, a asked) (prediction.Entry, error) {
-	data, err := q.broker.load(ctx, a.payload)
+	data, err := q.broker.load(ctx, a.place, a.payload)
 	if err != nil {
 		return prediction.Entry{}, err
 	}

@@ -7,7 +7,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import pathlib
 import shutil
 import socket
 import stat
@@ -381,7 +380,7 @@ def test_a_model_may_rename_and_link_its_input(shared_memory, start, store, form
         for how in ("os.rename", "os.replace", "rename", "replace", "os.link"):
             answer = server.predict({"file": url, "how": how}).json
             assert answer["output"] == ["the file"] * 2, (url, how, answer["error"])
-            for left in pathlib.Path(server.process.args[-1]).rglob("moved.txt"):
+            for left in server.temporary_files():
                 left.unlink()
     assert server.inputs() == []
 

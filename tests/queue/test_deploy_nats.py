@@ -87,6 +87,7 @@ def test_everything_works_with_the_rights_of_one_conf(fleet, receiver, tmp_path)
     large = hello.predict({"text": "x" * 2_000_000, "bytes_out": 0}, id="large-in")
     assert large.json["output"] == "2000000"
     assert len(hello.predict({"bytes_out": 2_000_000}, id="large-out").json["output"]) == 2_000_000
+    assert len(every.get("/v1/files").json["results"]) == 0
     gate = tmp_path / "gate"
     hello.predict({"until": str(gate)}, ASYNC, id="c")
     runs(hello, "c")
@@ -142,6 +143,9 @@ FORBIDDEN = [
     f"PUB coggo.p.{OTHER}.x",
     f"PUB coggo.s.{OTHER}.x",
     f"PUB coggo.h.{OTHER}.x",
+    f"PUB coggo.f.{OTHER}.in-x.0",
+    f"PUB $JS.API.DIRECT.GET.COGGO_F.coggo.f.{OTHER}.in-x.0",
+    "PUB $JS.API.DIRECT.GET.COGGO_F.coggo.f.*.in-x.0",
     f"PUB coggo.w.{OTHER}.model",
     f"PUB coggo.c.{OTHER}.x",
     f"PUB $JS.API.CONSUMER.MSG.NEXT.COGGO_Q.{OTHER}",
@@ -164,10 +168,12 @@ FORBIDDEN = [
     "PUB $JS.API.DIRECT.GET.COGGO_P",
     "PUB $JS.API.STREAM.MSG.GET.COGGO_Q",
     "PUB $JS.API.STREAM.MSG.GET.COGGO_P",
-    "PUB $JS.API.STREAM.MSG.GET.OBJ_COGGO_R",
+    "PUB $JS.API.STREAM.MSG.GET.COGGO_F",
     "PUB $JS.API.STREAM.MSG.DELETE.COGGO_Q",
     "PUB $JS.API.STREAM.PURGE.COGGO_Q",
-    "PUB $JS.API.STREAM.PURGE.OBJ_COGGO_F",
+    "PUB $JS.API.STREAM.PURGE.COGGO_F",
+    "PUB $JS.API.STREAM.PURGE.COGGO_U",
+    "PUB coggo.u.x.about",
     "PUB $JS.API.STREAM.DELETE.COGGO_Q",
     "PUB $JS.API.STREAM.UPDATE.COGGO_Q",
     "PUB $JS.API.STREAM.CREATE.MINE",

@@ -33,7 +33,7 @@ def test_all_is_stored_three_times_and_read_from_the_leader(fleet):
     """Another node may not have it yet: what was just stored would be missing."""
     streams = fleet.broker.streams()
     assert {name: c["num_replicas"] for name, c in streams.items()} == dict.fromkeys(streams, 3)
-    assert {"COGGO_Q", "COGGO_P", "COGGO_H", "OBJ_COGGO_F"} <= set(streams)
+    assert {"COGGO_Q", "COGGO_P", "COGGO_H", "COGGO_F", "COGGO_U"} <= set(streams)
     assert not [name for name, config in streams.items() if config.get("allow_direct")]
 
 

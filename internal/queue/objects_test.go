@@ -1,0 +1,116 @@
+package queue
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/coggo/coggo/internal/files"
+	"github.com/coggo/coggo/internal/prediction"
+)
+
+// withFiles returns the end of order-7/b with two files in its output.
+func withFiles(t *testing.T) prediction.Snapshot {
+	t.Helper()
+	file, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = file.Close() })
+	if _, err := file.WriteString("hello, world\n"); err != nil {
+		t.Fatal(err)
+	}
+	p := prediction.New(prediction.Request{
+		ID: "order-7/b", Method: prediction.Predict, Echo: json.RawMessage(`{"name":"you"}`),
+		CreatedAt: "2026-01-02T03:04:05.000000+00:00",
+	}, prediction.Limits{})
+	p.Start(time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC))
+	p.Finish(prediction.Result{
+		Status: prediction.Succeeded, CompletedAt: time.Date(2026, 1, 2, 3, 4, 6, 5e8, time.UTC),
+		Output: prediction.Value{Raw: json.RawMessage(`[{"a":},,"b"]`), Inserts: []prediction.Insert{
+			{At: 6, Text: files.NewDataURL("text/plain", file, 0, 5)},
+			{At: 8, Text: files.NewDataURL("image/png", file, 7, 6)},
+		}},
+	})
+	return p.Final()
+}
+
+func TestTheObjectOfAnEndIsReadAndWrittenAsDocumented(t *testing.T) {
+	final := withFiles(t)
+	file, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	wrote, err := writeEnd(file, final)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, _ := os.ReadFile(file.Name())
+	want, err := os.ReadFile(filepath.Join(golden, "end.object.txt"))
+	if err != nil || string(got) != string(want) {
+		t.Errorf("wrote %q\nwant  %q, %v", got, want, err)
+	}
+	_, h, body := readGolden(t, "state.ended.large")
+	p, err := payloadOf(h, body)
+	if err != nil || p.parts != wrote || p.object.size != int64(len(got)) {
+		t.Errorf("the parts of %d bytes are %v\nwant %v, %v", len(got), wrote, p, err)
+	}
+
+	end := largeEnd{parts: p.parts, file: file}
+	if err := end.readTable(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := end.text()
+	if all := string(final.AppendJSON(nil)); err != nil || string(text.Append(nil)) != all {
+		t.Errorf("read %s, %v\nwant %s", text.Append(nil), err, all)
+	}
+	read, err := end.snapshot(true)
+	if err != nil || string(read.Input) != `{"name":"you"}` || read.Status != prediction.Succeeded || read.ID != "order-7/b" {
+		t.Errorf("read %+v, %v", read, err)
+	}
+	for _, most := range []int64{0, 1 << 20} {
+		output, err := end.value(end.Output, most)
+		if shown := string(final.AppendOutput(nil)); err != nil || string(output.Append(nil)) != shown {
+			t.Errorf("the output is %s, %v\nwant %s", output.Append(nil), err, shown)
+		}
+	}
+}
+
+func TestTheItemsOfAListKeepTheirFiles(t *testing.T) {
+	items, ok := itemsOf(withFiles(t).Output)
+	want := []string{`{"a":"data:text/plain;base64,aGVsbG8="}`, `"data:image/png;base64,d29ybGQK"`, `"b"`}
+	if !ok || len(items) != len(want) {
+		t.Fatalf("%d items, %v", len(items), ok)
+	}
+	for i, item := range items {
+		if got := string(item.Append(nil)); got != want[i] {
+			t.Errorf("item %d is %s, want %s", i, got, want[i])
+		}
+	}
+	text := prediction.Value{Raw: []byte{}} // as a list that is on disk
+	for _, in := range withFiles(t).Output.Inserts {
+		text.Inserts = append(text.Inserts, prediction.Insert{Text: in.Text})
+	}
+	if items, ok := itemsOf(text); ok {
+		t.Errorf("%d items of a list that is on disk", len(items))
+	}
+}
+
+func TestThePartsOfAnEndMustFit(t *testing.T) {
+	for name, end := range map[string]parts{
+		"text":   {Text: span{0, 11}, Input: span{1, 1}, Output: span{2, 1}},
+		"input":  {Text: span{0, 10}, Input: span{-1, 1}, Output: span{2, 1}},
+		"order":  {Text: span{0, 10}, Input: span{3, 2}, Output: span{2, 1}},
+		"length": {Text: span{0, 10}, Input: span{1, 1}, Output: span{2, -1}},
+		"sum":    {Text: span{0, 10}, Input: span{1, 1}, Output: span{2, 1<<63 - 1}},
+		"files":  {Text: span{0, 9}, Input: span{1, 1}, Output: span{2, 1}, Files: span{9, 2}},
+	} {
+		b := &broker{}
+		if _, err := b.openEnd(t.Context(), order7, payload{object: object{"x", 10, 10}, parts: end}); err == nil {
+			t.Errorf("%s: opened", name)
+		}
+	}
+}
