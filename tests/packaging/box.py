@@ -53,6 +53,8 @@ class Spec:
     #: The build steps of an image, run in its root directory.
     prepare: list[str] = dataclasses.field(default_factory=list)
     copies: dict[str, str] = dataclasses.field(default_factory=dict)
+    #: The pid of a process whose network it shares; 0 for a network of its own.
+    network: int = 0
     #: Control groups too, which a manager of services needs.
     manager: bool = False
     environment: str = ""
@@ -69,11 +71,12 @@ class Box:
             "--mount",
             "--pid",
             "--ipc",
-            "--net",
+            *([] if spec.network else ["--net"]),
             "--uts",
             *(["--cgroup"] if spec.manager else []),
         ]
-        words = ["unshare", *kinds, "--fork", "--kill-child", sys.executable, __file__]
+        join = ["nsenter", f"--target={spec.network}", "--net", "--"] if spec.network else []
+        words = [*join, "unshare", *kinds, "--fork", "--kill-child", sys.executable, __file__]
         with log.open("w") as out:
             self._outer = subprocess.Popen(
                 [*words, json.dumps(dataclasses.asdict(spec))],

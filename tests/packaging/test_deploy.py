@@ -31,13 +31,28 @@ KUBERNETES = [*documents("kubernetes/coggo.yaml"), *documents("kubernetes/hpa.ya
 [KEDA] = documents("kubernetes/keda.yaml")
 [KNATIVE] = documents("knative/service.yaml")
 
+#: The same for servers on a queue.
+QUEUE = [*documents("kubernetes/queue-broker.yaml"), *documents("kubernetes/queue.yaml")]
+[QUEUE_KEDA] = documents("kubernetes/queue-keda.yaml")
+
 
 def named(kind):
     [found] = [d for d in KUBERNETES if d["kind"] == kind]
     return found
 
 
-@pytest.mark.parametrize("document", KUBERNETES, ids=lambda d: d["kind"])
+def of_queue(kind, name):
+    [found] = [d for d in QUEUE if d["kind"] == kind and d["metadata"]["name"] == name]
+    return found
+
+
+def pod(document):
+    return document["spec"]["template"]["spec"]
+
+
+@pytest.mark.parametrize(
+    "document", [*KUBERNETES, *QUEUE], ids=lambda d: f"{d['kind']}-{d['metadata']['name']}"
+)
 @pytest.mark.parametrize("version", ["1.32", "1.37"])
 def test_kubernetes_manifests_are_valid(document, version):
     kubernetes_validate.validate(document, version, strict=True)
@@ -184,7 +199,9 @@ def closed(schema):
     return made
 
 
-@pytest.mark.parametrize("document", [KEDA, KNATIVE], ids=lambda d: d["kind"])
+@pytest.mark.parametrize(
+    "document", [KEDA, QUEUE_KEDA, KNATIVE], ids=lambda d: f"{d['kind']}-{d['metadata']['name']}"
+)
 def test_resources_match_their_published_schemas(document, schemas):
     schema = schemas[document["apiVersion"], document["kind"]]
     jsonschema.validate(document, schema)
@@ -239,9 +256,65 @@ def test_files_that_scale_name_the_page_about_several_servers(path):
     )
 
 
-def test_the_compose_file_is_valid():
+def test_the_parts_of_a_queue_fit_together():
+    for kind, name in (
+        ("Deployment", "coggo-gateway"),
+        ("Deployment", "coggo-worker"),
+        ("StatefulSet", "nats"),
+    ):
+        labels = of_queue(kind, name)["spec"]["template"]["metadata"]["labels"].items()
+        assert of_queue(kind, name)["spec"]["selector"]["matchLabels"].items() <= labels
+        for other in ("Service", "PodDisruptionBudget"):
+            if name != "coggo-worker":
+                selector = of_queue(other, name)["spec"]["selector"]
+                assert selector.get("matchLabels", selector).items() <= labels
+    broker = of_queue("StatefulSet", "nats")["spec"]
+    assert broker["serviceName"] == of_queue("Service", "nats")["metadata"]["name"]
+    [container] = pod(of_queue("StatefulSet", "nats"))["containers"]
+    env = {entry["name"]: entry for entry in container["env"]}
+    routes = re.findall(r"tls://([\w.-]+):6222", env["NATS_ROUTES"]["value"])
+    assert routes == [f"nats-{n}.nats" for n in range(broker["replicas"])]
+    conf = of_queue("ConfigMap", "nats")["data"]["cluster.conf"]
+    assert conf == (DEPLOY / "nats/cluster.conf").read_text()
+    variables = set(re.findall(r"\$(\w+)", re.sub(r"(?m)^#.*", "", conf)))
+    assert variables <= set(env)
+    for name in ("coggo-gateway", "coggo-worker"):
+        [server] = pod(of_queue("Deployment", name))["containers"]
+        url = next(e["value"] for e in server["env"] if e["name"] == "COGGO_QUEUE")
+        assert url == "tls://acme:$(NATS_PASSWORD)@nats:4222" and "user: acme" in conf
+        assert f"--queue-replicas={broker['replicas']}" in server["args"]
+
+
+def test_the_autoscaler_of_a_queue_asks_the_gateways():
+    trigger = QUEUE_KEDA["spec"]["triggers"][0]["metadata"]
+    service = of_queue("Service", "coggo-gateway")["metadata"]["name"]
+    [worker] = pod(of_queue("Deployment", QUEUE_KEDA["spec"]["scaleTargetRef"]["name"]))[
+        "containers"
+    ]
+    [name] = [arg.partition("=")[2] for arg in worker["args"] if arg.startswith("--name=")]
+    assert trigger["url"] == f"http://{service}.default.svc/queue?name={name}"
+    body = (ROOT / "internal/httpapi/queue.go").read_text()
+    assert f'`json:"{trigger["valueLocation"]}"`' in body
+
+
+def test_the_parts_of_a_queue_have_the_time_that_their_shutdown_takes():
+    given = default_grace() + REST
+    worker, gateway = (pod(of_queue("Deployment", f"coggo-{n}")) for n in ("worker", "gateway"))
+    assert worker["terminationGracePeriodSeconds"] == given
+    before = gateway["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert gateway["terminationGracePeriodSeconds"] == before + given
+    for part in (worker, gateway):
+        grace = f"--runner-shutdown-grace-period={default_grace()}s"
+        assert grace in part["containers"][0]["args"]
+    [compose] = documents("compose/queue.yaml")
+    for name in ("gateway", "worker"):
+        assert compose["services"][name]["stop_grace_period"] == f"{given}s"
+
+
+@pytest.mark.parametrize("name", ["compose", "queue"])
+def test_the_compose_file_is_valid(name):
     check = pathlib.Path(sys.executable).with_name("check-jsonschema")
-    schema = ["--builtin-schema", "vendor.compose-spec", DEPLOY / "compose/compose.yaml"]
+    schema = ["--builtin-schema", "vendor.compose-spec", DEPLOY / f"compose/{name}.yaml"]
     done = subprocess.run([check, *schema], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout
 
@@ -387,4 +460,12 @@ def test_every_flag_that_is_used_exists():
     used = flags_of(named("Deployment")["spec"]["template"]["spec"]["containers"][0]["args"])
     used |= flags_of(compose["services"]["model"]["command"]) | flags_of(unit)
     used |= flags_of(KNATIVE["spec"]["template"]["spec"]["containers"][0]["args"])
+    [queue] = documents("compose/queue.yaml")
+    for container in (
+        *pod(of_queue("Deployment", "coggo-gateway"))["containers"],
+        *pod(of_queue("Deployment", "coggo-worker"))["containers"],
+    ):
+        used |= flags_of(container["args"])
+    for name in ("gateway", "worker"):
+        used |= flags_of(queue["services"][name]["command"])
     assert len(used) >= 3 and all(flag in known for flag in used)

@@ -23,14 +23,13 @@ import shlex
 import shutil
 import signal
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import yaml
-from box import Box, Layers, Spec, possible
+from box import Box, Spec, possible
 from dockerfile import STAGES, TEXT, instruction
-from packages import ROOT, Environment
+from packages import ROOT
 
 from model_sources import model_source
 from waiting import until
@@ -40,25 +39,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 DEPLOY = ROOT / "deploy"
-
-#: The interpreter of the machine: every user must be able to run it, even without /root.
-PYTHON = next(p for p in ("/usr/bin/python3", "/usr/local/bin/python3") if os.path.exists(p))
-
-
-@pytest.fixture(scope="module")
-def environment(wheel, tmp_path_factory) -> str:
-    """The environment with the installed wheel."""
-    made = Environment(tmp_path_factory.mktemp("start") / "coggo", PYTHON)
-    made.pip("install", "--no-index", wheel)
-    made.directory.chmod(0o755)
-    return str(made.directory)
-
-
-@pytest.fixture
-def layers() -> Iterator[Layers]:
-    made = Layers()
-    yield made
-    made.close()
 
 
 @dataclasses.dataclass
