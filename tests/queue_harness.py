@@ -246,6 +246,10 @@ class Fleet:
             self.broker.close()
 
 
+#: The name of the model behind a Front: that of the clients' tests.
+FRONT = "acme/thing:" + "0" * 64
+
+
 class Front(Gateway):
     """A gateway that stands for one server in the tests of HTTP, with a broker and workers of its
     own. The files of the first worker are those of the server, and each worker has its own
@@ -264,7 +268,7 @@ class Front(Gateway):
     ) -> None:
         self.workers: list[Server] = []
         self.broker = Broker(gateway_dir)
-        queue = ["--queue", self.broker.url, "--name", unique_name()]
+        queue = ["--queue", self.broker.url, "--name", FRONT]
         for n in range(workers):
             given = [*queue, *with_own_directory(flags, n)]
             self.workers.append(Server(binary, model_dir, python, given, **options))

@@ -12,10 +12,12 @@ STATE = "a gateway has no model whose setup, state or healthcheck it could show"
 WAITS = "on a queue every prediction waits for a worker, so there is no 409 for lack of a slot"
 RETAIN = "on a queue --retain-for alone says how long ends are kept"
 REPLAY = "an ended prediction of a queue has no events but its end"
+NAMES = "on a queue the name chooses the model, and /models has them all"
 SPANS = "with a queue a prediction has a span more"
 
 #: Files and tests that are about one process, or about what a queue does otherwise.
 LEFT_OUT: dict[str, str] = {
+    "http/test_addresses.py::test_every_path_is_served_with_and_without_the_prefix": NAMES,
     "http/test_architecture.py": "documents",
     "http/test_auth.py::test_the_model_never_sees_the_token": STATE,
     "http/test_auth.py::test_the_stream_of_an_id_with_a_slash_has_its_own_key": REPLAY,
@@ -120,6 +122,7 @@ LEFT_OUT: dict[str, str] = {
     "http/test_trainings.py::test_an_invalid_train_that_was_configured_fails_the_setup": STATE,
     "http/test_urls.py::test_a_webhook_sent_again_after_a_kill_has_the_same_url": PROCESS,
     "http/test_usage.py": COMMAND,
+    "http/test_v1_python.py::test_create_by_model_and_by_deployment": NAMES,
     "http/test_v1_python.py::test_stream": REPLAY,
     "http/test_v1_python.py::test_stream_of_a_prediction_that_has_ended": REPLAY,
     "http/test_v1_python.py::test_the_token_is_the_one_of_the_server": REPLAY,

@@ -62,7 +62,8 @@ func (c *gatewayCommand) run(console *console) error {
 	stop := newStop()
 	api := built.front(c.Serving, stop.ask, log)
 	api.Queue = built.queue.Look
-	api.Supervisor, api.Store, api.Model = built.queue, c.uploads(built.queue, c.MaxInputFile), cmp.Or(c.Name, "coggo/gateway")
+	api.Supervisor, api.Store = built.queue, c.uploads(built.queue, c.MaxInputFile)
+	api.Model, api.Shared = c.Name, true
 	server := c.server(httpapi.New(api), log)
 	defer watchStop(stop, c.AwaitExplicitShutdown, log)()
 	serving := make(chan error, 1)

@@ -193,10 +193,11 @@ func (b *built) gauges() {
 // api returns the configuration of the HTTP side.
 func (b *built) api(c Config, shutdown func(), log *slog.Logger) httpapi.Config {
 	api := b.front(c.Serving, shutdown, log)
-	api.Supervisor, api.Store, api.ModelDir, api.Model = b.supervisor, b.store, c.ModelDir, c.Name
+	api.Supervisor = httpapi.OneModel{One: b.supervisor, Name: c.Name, Since: time.Now()}
+	api.Store, api.ModelDir, api.Model = b.store, c.ModelDir, c.Name
 	if b.queue != nil {
 		api.Queue = b.queue.Look
-		api.Supervisor, api.Store = queue.API{Queue: b.queue, Worker: b.worker}, b.uploads
+		api.Supervisor, api.Store, api.Shared = queue.API{Queue: b.queue, Worker: b.worker}, b.uploads, true
 	}
 	return api
 }
@@ -204,7 +205,7 @@ func (b *built) api(c Config, shutdown func(), log *slog.Logger) httpapi.Config 
 // front returns the part of it that does not depend on a model.
 func (b *built) front(c Serving, shutdown func(), log *slog.Logger) httpapi.Config {
 	return httpapi.Config{
-		Shutdown: shutdown, Version: version, Started: time.Now(),
+		Shutdown: shutdown, Version: version,
 		Metrics: b.metrics.Handler(), Bytes: b.metrics.Bytes, Rejected: b.metrics.Rejected,
 		Refusals: b.refusals,
 		MaxBody:  int64(c.MaxBody), BodyTimeout: time.Duration(c.BodyTimeout),

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strings"
 )
@@ -38,10 +37,13 @@ var Prefix = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$`)
 // maxPrefix bounds the prefix that a header gives, because every answer repeats it.
 const maxPrefix = 512
 
-// prefix returns the part of the client's path that the proxies removed. Each proxy that removes a
+// prefix returns the part of the client's path before the path that the routes see.
+func (a *API) prefix(r *http.Request) string { return a.outerPrefix(r) + chosen(r).path }
+
+// outerPrefix returns the part of the client's path that the proxies removed. Each proxy that removes a
 // part appends it to X-Forwarded-Prefix, the outermost first. Because anybody can send the header,
 // a value that is not a prefix is ignored.
-func (a *API) prefix(r *http.Request) string {
+func (a *API) outerPrefix(r *http.Request) string {
 	said := r.Header["X-Forwarded-Prefix"]
 	if a.PathPrefix != "" || len(said) == 0 {
 		return a.PathPrefix
@@ -64,11 +66,7 @@ func (a *API) below(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rest, found := strings.CutPrefix(r.URL.EscapedPath(), a.PathPrefix)
 		if found && (rest == "" || rest[0] == '/') {
-			copied, address := *r, *r.URL
-			address.RawPath = "/" + strings.TrimPrefix(rest, "/")
-			address.Path, _ = url.PathUnescape(address.RawPath) // it was parsed before
-			copied.URL = &address
-			r = &copied
+			r = at(r, "/"+strings.TrimPrefix(rest, "/"))
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -20,7 +20,11 @@ func (a *API) discovery(w http.ResponseWriter, r *http.Request) error {
 		"predictions_idempotent_url": "/predictions/{prediction_id}",
 		"predictions_cancel_url":     "/predictions/{prediction_id}/cancel",
 	}
-	if doc, err := a.Supervisor.Schema(); err == nil && doc.Train() != nil {
+	m, err := a.model(r)
+	if err != nil && chosen(r).name != "" {
+		return err
+	}
+	if err == nil && m.Train() != nil {
 		links["trainings_url"] = "/trainings"
 		links["trainings_idempotent_url"] = "/trainings/{training_id}"
 		links["trainings_cancel_url"] = "/trainings/{training_id}/cancel"
@@ -34,13 +38,13 @@ func (a *API) discovery(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) openapi(w http.ResponseWriter, r *http.Request) error {
-	doc, err := a.Supervisor.Schema()
+	m, err := a.model(r)
 	if err != nil {
 		return err
 	}
-	data := doc.JSON()
+	data := m.JSON()
 	// At the end, so that the rest is as in Cog.
-	name := prediction.AppendString(nil, path.Base(a.Model))
+	name := prediction.AppendString(nil, a.shownName(m.Name))
 	data = bytes.TrimSuffix(bytes.TrimSpace(data), []byte("}"))
 	data = slices.Concat(data, []byte(`,"x-coggo-model":`), name, []byte("}"))
 	if prefix := a.prefix(r); prefix != "" { // without it, the paths would begin at the origin
@@ -49,6 +53,14 @@ func (a *API) openapi(w http.ResponseWriter, r *http.Request) error {
 	}
 	writeRaw(w, http.StatusOK, data)
 	return nil
+}
+
+// shownName is the name of a model for people: of one of several, the whole.
+func (a *API) shownName(name string) string {
+	if a.Shared {
+		return name
+	}
+	return path.Base(name)
 }
 
 // shutdown answers before the server stops listening.

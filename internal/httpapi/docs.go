@@ -89,9 +89,9 @@ func (a *API) media(w http.ResponseWriter, r *http.Request) error {
 }
 
 // makePage assembles the page when a client first asks for it. A client without the token does not
-// learn the model's name.
+// learn the model's name. Where there may be several models the script adds it.
 func (a *API) makePage() document {
-	if a.AuthToken != "" {
+	if a.AuthToken != "" || a.Shared {
 		return newDocsPage("Coggo")
 	}
 	return newDocsPage(path.Base(a.Model))

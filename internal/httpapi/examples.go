@@ -12,7 +12,7 @@ import (
 
 // examples lists the example inputs that the author of the model wrote.
 func (a *API) examples(w http.ResponseWriter, r *http.Request) error {
-	doc, err := a.Supervisor.Schema()
+	doc, err := a.model(r)
 	if err != nil {
 		return err
 	}
@@ -22,7 +22,7 @@ func (a *API) examples(w http.ResponseWriter, r *http.Request) error {
 
 // exampleFile serves a file that an example names, and no other file of the model.
 func (a *API) exampleFile(w http.ResponseWriter, r *http.Request) error {
-	doc, err := a.Supervisor.Schema()
+	doc, err := a.model(r)
 	if err != nil {
 		return err
 	}

@@ -100,10 +100,10 @@ func newAPI(t *testing.T, change func(*httpapi.Config)) *api {
 	refusals := httpapi.NewRefusals(log)
 	t.Cleanup(refusals.Close)
 	c := httpapi.Config{
-		Supervisor: a.model, Shutdown: func() { a.shutDown = true }, Metrics: http.NotFoundHandler(),
+		Supervisor: httpapi.OneModel{One: a.model, Name: "owner/name", Since: at}, Shutdown: func() { a.shutDown = true }, Metrics: http.NotFoundHandler(),
 		Bytes:    func(in, out int64) { a.in, a.out = in, out },
 		Rejected: func(reason string) { a.rejected = append(a.rejected, reason) },
-		Refusals: refusals, Model: "owner/name", Version: "1.2.3", Started: at,
+		Refusals: refusals, Model: "owner/name", Version: "1.2.3",
 		MaxBody: 1 << 20, BodyTimeout: 10 * time.Second, KeepAlive: time.Second, Log: log,
 	}
 	if change != nil {

@@ -62,7 +62,7 @@ type concurrencyBody struct {
 // health always answers 200: the state is in the body. A client without the token does not read any
 // text that the model wrote.
 func (a *API) health(w http.ResponseWriter, r *http.Request) error {
-	h := a.Supervisor.Health(r.Context())
+	h := a.Supervisor.Health(r.Context(), a.named(r))
 	if !a.showsToken(r) {
 		writeJSON(w, http.StatusOK, readyBody{Status: h.Status})
 		return nil
@@ -137,7 +137,7 @@ type readyBody struct {
 
 // ready answers 200 if the server accepts predictions, even if they have to wait for a slot.
 func (a *API) ready(w http.ResponseWriter, r *http.Request) error {
-	h := a.Supervisor.Health(r.Context())
+	h := a.Supervisor.Health(r.Context(), a.named(r))
 	body, code := readyBody{Status: h.Status}, http.StatusOK
 	if a.showsToken(r) {
 		body.Detail = h.Unhealthy

@@ -18,7 +18,7 @@ type page struct {
 // and shows only the ends of long logs.
 func (a *API) list(only prediction.Method) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		predictions, next, err := a.Supervisor.List(only, r.URL.Query().Get("cursor"), pageSize)
+		predictions, next, err := a.Supervisor.List(a.named(r), only, r.URL.Query().Get("cursor"), pageSize)
 		if err != nil {
 			return err
 		}

@@ -51,8 +51,9 @@ func (a *API) start(
 	watch func() context.Context,
 ) error {
 	stream, prefer := wantsStream(r.Header), preferred(r.Header)
+	req.Model = a.named(r)
 	if stream {
-		if err := a.streams(req.Method); err != nil {
+		if err := a.streams(r, req.Method); err != nil {
 			return err
 		}
 	}
@@ -145,7 +146,7 @@ func writeCurrent(w http.ResponseWriter, p *prediction.Prediction) {
 // training refuses requests for trainings if the model has no train function.
 func (a *API) training(next handler) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if doc, err := a.Supervisor.Schema(); err == nil && doc.Train() == nil {
+		if doc, err := a.model(r); err == nil && doc.Train() == nil {
 			return prediction.Refuse(prediction.NotFound, "this model has no train")
 		}
 		return next(w, r)

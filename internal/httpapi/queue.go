@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"math"
 	"net/http"
 
@@ -24,7 +25,7 @@ func (a *API) queueState(w http.ResponseWriter, r *http.Request) error {
 	if a.Queue == nil {
 		return prediction.Refuse(prediction.NotFound, "this server shares no queue with others, see --queue")
 	}
-	s, err := a.Queue(r.Context(), r.URL.Query().Get("name"))
+	s, err := a.Queue(r.Context(), cmp.Or(r.URL.Query().Get("name"), chosen(r).name))
 	if err != nil {
 		return err
 	}

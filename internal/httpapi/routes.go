@@ -16,8 +16,21 @@ import (
 	"github.com/coggo/coggo/internal/supervisor"
 )
 
-// Supervisor is the rest of the server as the API sees it.
+// Supervisor is the rest of the server as the API sees it. A name is OWNER/NAME[:VERSION].
 type Supervisor interface {
+	predictions
+	// List lists the predictions of a model, of all without a name.
+	List(name string, only prediction.Method, cursor string, limit int) (
+		page []*prediction.Prediction, next string, err error,
+	)
+	// Model returns the model that a name or a version mean; both may be empty.
+	Model(name, version string) (schema.Model, error)
+	Models() []schema.Model
+	Health(ctx context.Context, name string) supervisor.Health
+}
+
+// predictions are the calls that concern one prediction. Request.Model names the model of a new one.
+type predictions interface {
 	Create(r prediction.Request, idempotent bool) (
 		p *prediction.Prediction, created bool, err error,
 	)
@@ -26,11 +39,6 @@ type Supervisor interface {
 	)
 	Cancel(p *prediction.Prediction, reason supervisor.Reason) error
 	Get(id string) (*prediction.Prediction, error)
-	List(only prediction.Method, cursor string, limit int) (
-		page []*prediction.Prediction, next string, err error,
-	)
-	Schema() (*schema.Document, error)
-	Health(ctx context.Context) supervisor.Health
 }
 
 // Config is what the API needs from the rest of the server.
@@ -44,12 +52,11 @@ type Config struct {
 	Store      Store
 	// How the queue of a model is that servers share, of the only model if the name is empty; nil
 	// without a queue.
-	Queue    func(ctx context.Context, name string) (supervisor.QueueState, error)
-	ModelDir string // of the model, with its examples
-	Model    string // owner/name for clients of Replicate's API
-	Version  string // of the server
-	// When the server started: for those clients, the model's one version was made then.
-	Started      time.Time
+	Queue        func(ctx context.Context, name string) (supervisor.QueueState, error)
+	ModelDir     string // of the model, with its examples
+	Model        string // OWNER/NAME[:VERSION] that paths without a name mean; empty: the only one
+	Shared       bool   // there may be several models
+	Version      string // of the server
 	MaxBody      int64
 	BodyTimeout  time.Duration // how long a body may pause
 	AuthToken    string        // empty: anybody may ask
@@ -105,6 +112,7 @@ func New(c Config) http.Handler {
 		"GET /v1/predictions/{id}":                         a.getV1,
 		"GET /v1/predictions/{id}/stream":                  a.streamV1,
 		"POST /v1/predictions/{id}/cancel":                 a.cancelV1,
+		"GET /v1/models":                                   a.modelsV1,
 		"GET /v1/models/{owner}/{name}":                    a.modelV1,
 		"GET /v1/models/{owner}/{name}/versions":           a.versionsV1,
 		"GET /v1/models/{owner}/{name}/versions/{version}": a.versionV1,
@@ -123,6 +131,9 @@ func New(c Config) http.Handler {
 		mux.HandleFunc(pattern, a.handle(a.concerned(pattern, h)))
 	}
 	mux.Handle("GET /metrics", c.Metrics)
+	if c.Shared {
+		mux.HandleFunc("GET /models", a.handle(a.models))
+	}
 	return a.outside(mux)
 }
 
@@ -136,7 +147,7 @@ func (a *API) outside(next http.Handler) http.Handler {
 	if len(a.CORSOrigins) > 0 {
 		next = a.cors(next)
 	}
-	next = a.below(a.counted(next))
+	next = a.below(a.ofModel(a.counted(next)))
 	if a.AccessLog {
 		next = a.logged(next)
 	}

@@ -13,11 +13,11 @@ import (
 )
 
 // streams refuses a stream that the model or the method does not offer.
-func (a *API) streams(m prediction.Method) error {
+func (a *API) streams(r *http.Request, m prediction.Method) error {
 	if m == prediction.Train {
 		return prediction.Refuse(prediction.NotAcceptable, "trainings are not streamed")
 	}
-	doc, err := a.Supervisor.Schema()
+	doc, err := a.model(r)
 	if err != nil {
 		return err
 	}

@@ -1,11 +1,12 @@
 package httpapi
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/coggo/coggo/internal/prediction"
@@ -15,7 +16,7 @@ import (
 
 // The paths under /v1 are the HTTP API of Replicate (https://replicate.com/docs/reference/http), as
 // far as its published clients need it: the same client code runs against this server and in
-// production. This server has one model, so any owner, name and version mean it.
+// production. A server with one model takes any owner, name and version for it.
 
 // cancelPatience is how long the answer to a cancel waits for the end, so that most clients see the
 // end at once.
@@ -25,13 +26,6 @@ const cancelPatience = time.Second
 // list was an iterator.
 const schemaVersion = "0.16.12"
 
-// version returns the id of the model's version: a hash of its interface, as long as Replicate's
-// ids.
-func version(doc *schema.Document) string {
-	sum := sha256.Sum256(doc.JSON())
-	return hex.EncodeToString(sum[:])
-}
-
 // createV1 answers POST /v1/predictions and its variants: at once, unless the client prefers to
 // wait.
 func (a *API) createV1(w http.ResponseWriter, r *http.Request) error {
@@ -39,9 +33,14 @@ func (a *API) createV1(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	m, err := a.modelV1Of(r, req)
+	if err != nil {
+		return err
+	}
+	req.Model = m.Name
 	req.ID = prediction.NewID()            // Replicate chooses ids itself
 	req.Detached, req.Patient = true, true // Replicate does not refuse for lack of a slot
-	if req.More, err = a.moreV1(r, req.ID); err != nil {
+	if req.More, err = a.moreV1(r, req.ID, m); err != nil {
 		return err
 	}
 	limit := preferred(r.Header).wait
@@ -56,7 +55,7 @@ func (a *API) createV1(w http.ResponseWriter, r *http.Request) error {
 	if limit > 0 && a.waitDone(r, p, limit) {
 		s = p.Snapshot()
 	}
-	return a.writeV1(w, r, http.StatusCreated, s)
+	return a.writeV1(w, r, http.StatusCreated, p, s)
 }
 
 func (a *API) getV1(w http.ResponseWriter, r *http.Request) error {
@@ -64,7 +63,7 @@ func (a *API) getV1(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.writeV1(w, r, http.StatusOK, p.Snapshot())
+	return a.writeV1(w, r, http.StatusOK, p, p.Snapshot())
 }
 
 // cancelV1 answers with the prediction, even if it has already finished.
@@ -75,17 +74,17 @@ func (a *API) cancelV1(w http.ResponseWriter, r *http.Request) error {
 	}
 	_ = a.Supervisor.Cancel(p, supervisor.ByClient) // NotFound: it has finished
 	a.waitDone(r, p, cancelPatience)
-	return a.writeV1(w, r, http.StatusOK, p.Snapshot())
+	return a.writeV1(w, r, http.StatusOK, p, p.Snapshot())
 }
 
 func (a *API) listV1(w http.ResponseWriter, r *http.Request) error {
-	predictions, next, err := a.Supervisor.List("", r.URL.Query().Get("cursor"), pageSize)
+	predictions, next, err := a.Supervisor.List(chosen(r).name, "", r.URL.Query().Get("cursor"), pageSize)
 	if err != nil {
 		return err
 	}
 	results := make([]json.RawMessage, 0, len(predictions))
 	for _, p := range predictions {
-		s, err := a.viewV1(r, p.Snapshot().Short())
+		s, err := a.viewV1(r, p, p.Snapshot().Short())
 		if err != nil {
 			return err
 		}
@@ -105,34 +104,38 @@ func (a *API) listV1(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) writeV1(
-	w http.ResponseWriter, r *http.Request, status int, s prediction.Snapshot,
+	w http.ResponseWriter, r *http.Request, status int,
+	p *prediction.Prediction, s prediction.Snapshot,
 ) error {
-	s, err := a.viewV1(r, s)
+	s, err := a.viewV1(r, p, s)
 	if err == nil {
 		writeSnapshot(w, status, s)
 	}
 	return err
 }
 
-// viewV1 returns the prediction as Replicate shows it, even if it was not created under /v1.
-func (a *API) viewV1(r *http.Request, s prediction.Snapshot) (_ prediction.Snapshot, err error) {
-	if s.More == nil {
-		s.More, err = a.moreV1(r, s.ID)
+// viewV1 returns a snapshot of a prediction as Replicate shows it, even if it was not created under
+// /v1.
+func (a *API) viewV1(
+	r *http.Request, p *prediction.Prediction, s prediction.Snapshot,
+) (prediction.Snapshot, error) {
+	if s.More != nil {
+		return s, nil
 	}
+	m, err := a.Supervisor.Model(cmp.Or(p.Request.Model, a.Model), "")
+	if err != nil && p.Request.Model == "" {
+		return s, err
+	}
+	if err != nil { // its model has gone
+		m.Name = p.Request.Model
+	}
+	s.More, err = a.moreV1(r, s.ID, m)
 	return s, err
 }
 
 // moreV1 returns the members that only Replicate's object has. A prediction that was created under
 // /v1 has them everywhere, also in its webhooks.
-func (a *API) moreV1(r *http.Request, id string) (json.RawMessage, error) {
-	doc, err := a.Supervisor.Schema()
-	if err != nil {
-		return nil, err
-	}
-	model := a.Model
-	if owner, name := r.PathValue("owner"), r.PathValue("name"); name != "" {
-		model = owner + "/" + name
-	}
+func (a *API) moreV1(r *http.Request, id string, m schema.Model) (json.RawMessage, error) {
 	base := a.address(r, "/v1/predictions/"+url.PathEscape(id))
 	stream := base + "/stream"
 	if key := a.streamKey(id); key != "" {
@@ -145,7 +148,7 @@ func (a *API) moreV1(r *http.Request, id string) (json.RawMessage, error) {
 		Removed bool              `json:"data_removed"`
 		URLs    map[string]string `json:"urls"`
 	}{
-		model, version(doc), "api", false,
+		m.Base(), m.Version(), "api", false,
 		map[string]string{
 			"get": base, "cancel": base + "/cancel", "stream": stream, "web": a.address(r, "/docs"),
 		},
@@ -175,47 +178,81 @@ type versionV1 struct {
 }
 
 func (a *API) modelV1(w http.ResponseWriter, r *http.Request) error {
-	v, err := a.theVersion()
-	if err != nil {
-		return err
+	m, err := a.modelV1Of(r, prediction.Request{})
+	if err == nil {
+		writeJSON(w, http.StatusOK, a.describeV1(r, m))
 	}
-	owner, name := r.PathValue("owner"), r.PathValue("name")
-	writeJSON(w, http.StatusOK, modelV1{
-		URL:   a.address(r, "/v1/models/"+url.PathEscape(owner)+"/"+url.PathEscape(name)),
-		Owner: owner, Name: name, Visibility: "private", LatestVersion: &v,
-	})
+	return err
+}
+
+// modelsV1 lists the models, each with the version that a request without one means.
+func (a *API) modelsV1(w http.ResponseWriter, r *http.Request) error {
+	results := []modelV1{}
+	for _, m := range a.Supervisor.Models() {
+		if n := len(results); n > 0 && results[n-1].Owner+"/"+results[n-1].Name == m.Base() {
+			continue
+		}
+		latest, err := a.Supervisor.Model(m.Base(), "")
+		if err != nil {
+			continue // it has just gone
+		}
+		results = append(results, a.describeV1(r, latest))
+	}
+	writePageV1(w, results)
 	return nil
 }
 
+// describeV1 is a model as Replicate shows it.
+func (a *API) describeV1(r *http.Request, m schema.Model) modelV1 {
+	owner, name, _ := strings.Cut(m.Base(), "/")
+	v := describeVersionV1(m)
+	return modelV1{
+		URL:   a.address(r, "/v1/models/"+url.PathEscape(owner)+"/"+url.PathEscape(name)),
+		Owner: owner, Name: name, Visibility: "private", LatestVersion: &v,
+	}
+}
+
 func (a *API) versionV1(w http.ResponseWriter, r *http.Request) error {
-	v, err := a.theVersion()
+	m, err := a.modelV1Of(r, prediction.Request{})
 	if err != nil {
 		return err
 	}
-	if id := r.PathValue("version"); id != "" {
-		v.ID = id // any id means the one model
+	v := describeVersionV1(m)
+	if !a.Shared {
+		v.ID = r.PathValue("version") // any id means the one model
 	}
 	writeJSON(w, http.StatusOK, v)
 	return nil
 }
 
+// versionsV1 lists the versions of a model, newest first.
 func (a *API) versionsV1(w http.ResponseWriter, r *http.Request) error {
-	v, err := a.theVersion()
+	m, err := a.modelV1Of(r, prediction.Request{})
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK,
-		map[string]any{"previous": nil, "next": nil, "results": []versionV1{v}})
+	all := []schema.Model{m}
+	if a.Shared {
+		all = slices.DeleteFunc(a.Supervisor.Models(), func(other schema.Model) bool {
+			return other.Base() != m.Base()
+		})
+		slices.SortStableFunc(all, func(a, b schema.Model) int { return b.Since.Compare(a.Since) })
+	}
+	results := []versionV1{}
+	for _, one := range all {
+		results = append(results, describeVersionV1(one))
+	}
+	writePageV1(w, results)
 	return nil
 }
 
-func (a *API) theVersion() (versionV1, error) {
-	doc, err := a.Supervisor.Schema()
-	if err != nil {
-		return versionV1{}, err
-	}
+func writePageV1[T any](w http.ResponseWriter, results []T) {
+	writeJSON(w, http.StatusOK, map[string]any{"previous": nil, "next": nil, "results": results})
+}
+
+func describeVersionV1(m schema.Model) versionV1 {
 	return versionV1{
-		ID: version(doc), CreatedAt: prediction.Time(a.Started),
-		CogVersion: schemaVersion, Schema: doc.JSON(),
-	}, nil
+		ID: m.Version(), CreatedAt: prediction.Time(m.Since),
+		CogVersion: schemaVersion, Schema: m.JSON(),
+	}
 }

@@ -18,11 +18,11 @@ var documentV1 string
 
 // openapiV1 answers with documentV1 and the model's schemas.
 func (a *API) openapiV1(w http.ResponseWriter, r *http.Request) error {
-	doc, err := a.Supervisor.Schema()
+	m, err := a.model(r)
 	if err != nil {
 		return err
 	}
-	whole, err := completeV1(doc, a.path(r, "/v1"))
+	whole, err := completeV1(m.Document, a.path(r, "/v1"))
 	if err == nil {
 		writeJSON(w, http.StatusOK, whole)
 	}
@@ -48,7 +48,7 @@ func completeV1(doc *schema.Document, base string) (whole map[string]any, err er
 		"{{demanding}}", fmt.Sprint(len(request.Required) > 0),
 		"{{object}}", object,
 		"{{created}}", `{"201":`+prediction+
-			refusedV1("400", "401", "408", "409", "413", "415", "422", "429", "503")+`}`,
+			refusedV1("400", "401", "404", "408", "409", "413", "415", "422", "429", "503")+`}`,
 		"{{found}}", `{"200":`+prediction+refusedV1("401", "404", "503")+`}`,
 	).Replace(documentV1)
 	if err := json.Unmarshal([]byte(text), &whole); err != nil {

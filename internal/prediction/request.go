@@ -72,9 +72,13 @@ type Request struct {
 	Detached bool   `json:"detached,omitzero"`
 	Lease    *Lease `json:"lease,omitzero"` // of a queue that keeps the request and its end; nil without one
 
+	Followed bool `json:"-"` // somebody waits for its end or reads its events, from the start
 	// Unknown members of a body without input: perhaps inputs in the wrong place.
-	Followed bool     `json:"-"` // somebody waits for its end or reads its events, from the start
-	Strays   []string `json:"-"`
+	Strays []string `json:"-"`
+	// What chooses the model where there are several: OWNER/NAME[:VERSION], and the members of
+	// Replicate's API. The queue makes Model the whole name.
+	Model   string          `json:"-"`
+	Version json.RawMessage `json:"-"`
 	// It may wait for a slot where others may not, because its client cannot handle a refusal.
 	Patient bool `json:"-"`
 }
@@ -115,12 +119,22 @@ func (e *envelope) field(key string, value json.RawMessage) {
 		e.context(key, value)
 	case "created_at":
 		e.created(key, value)
-	case "version", "model", "stream", "webhook_completed": // members of Replicate's API
+	case "version":
+		r.Version = value
+	case "model", "stream", "webhook_completed": // members of Replicate's API
 	default:
 		if len(e.strays) < maxStrays {
 			e.strays = append(e.strays, key)
 		}
 	}
+}
+
+// AskedVersion returns Version as text, empty if there is none.
+func (r Request) AskedVersion() (version string, err error) {
+	if r.Version == nil || json.Unmarshal(r.Version, &version) == nil {
+		return version, nil
+	}
+	return "", InvalidRequest(Problem{[]any{"body", "version"}, "must be a string", "string_type"})
 }
 
 // WantsWebhook reports whether the webhook receiver subscribes to event.

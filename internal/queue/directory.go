@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -36,6 +37,7 @@ type modelEntry struct {
 	Python  string          `json:"python,omitempty"`
 	Cog     string          `json:"cog,omitempty"`
 	Files   int             `json:"max_input_files,omitempty"` // of one prediction; 0: no limit
+	Since   time.Time       `json:"since,omitzero"`            // when the first worker offered it
 }
 
 // workerEntry is what a worker says of itself.
@@ -52,17 +54,17 @@ type workerEntry struct {
 
 // model is one queue as this process knows it.
 type model struct {
-	entry    modelEntry
-	document *schema.Document
-	since    time.Time
+	schema.Model
+	entry modelEntry
+	heard time.Time // when its document came
 }
 
 // directory knows which models and workers there are. It follows the stream of the same name.
 type directory struct {
 	now func() time.Time
 
-	mu      sync.Mutex // guards the rest
-	models  map[string]*model
+	mu      sync.Mutex             // guards the rest
+	models  map[string]*model      // by token
 	workers map[string]workerEntry // by subject
 }
 
@@ -112,14 +114,15 @@ func (d *directory) follow(ctx context.Context, b *broker) error {
 	return nil
 }
 
-// hear takes one entry. An empty one says that the worker has gone.
+// hear takes one entry. An empty one says that the worker has gone, or that an operator has removed
+// the model.
 func (d *directory) hear(subject string, _ nats.Header, data []byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	parts := strings.Split(subject, ".")
 	switch parts[len(parts)-1] {
 	case modelKey:
-		d.hearModelLocked(data)
+		d.hearModelLocked(parts[len(parts)-2], data)
 		return
 	case janitorKey:
 		return
@@ -132,36 +135,58 @@ func (d *directory) hear(subject string, _ nats.Header, data []byte) {
 	d.workers[subject] = w
 }
 
-func (d *directory) hearModelLocked(data []byte) {
+func (d *directory) hearModelLocked(key string, data []byte) {
+	if len(data) == 0 {
+		delete(d.models, key)
+		return
+	}
 	var e modelEntry
-	if json.Unmarshal(data, &e) != nil {
+	if json.Unmarshal(data, &e) != nil || token(e.Name) != key {
 		return
 	}
-	known := d.models[e.Name]
+	next := &model{entry: e, heard: d.now()} // others read the old one
+	known := d.models[key]
 	if known != nil && string(known.entry.OpenAPI) == string(e.OpenAPI) && known.entry.Files == e.Files {
-		d.models[e.Name] = &model{entry: e, document: known.document, since: known.since} // others read the old one
-		return
+		next.Document, next.heard = known.Document, known.heard
+	} else {
+		document, err := schema.Parse(e.OpenAPI)
+		if err != nil {
+			return
+		}
+		document.LimitFiles(e.Files)
+		next.Document = document
 	}
-	document, err := schema.Parse(e.OpenAPI)
-	if err != nil {
-		return
-	}
-	document.LimitFiles(e.Files)
-	d.models[e.Name] = &model{entry: e, document: document, since: d.now()}
+	// Models with the same interface, such as two fine-tunes, have different ids.
+	next.Model = schema.Model{Name: e.Name, ID: schema.Hash([]byte(e.Name), e.OpenAPI), Since: e.Since, Document: next.Document}
+	d.models[key] = next
 }
 
 // model returns what is known of a model, nil for an unknown one.
 func (d *directory) model(name string) *model {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.models[name]
+	return d.models[token(name)]
 }
 
-// names returns the names of all models, in order.
-func (d *directory) names() []string {
+// nameOf returns the name of the model that a subject names.
+func (d *directory) nameOf(key string) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.Sorted(maps.Keys(d.models))
+	if m := d.models[key]; m != nil {
+		return m.Name
+	}
+	name, err := url.PathUnescape(key)
+	if err != nil {
+		return key
+	}
+	return name
+}
+
+// all returns all models, by name.
+func (d *directory) all() []*model {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.SortedFunc(maps.Values(d.models), func(a, b *model) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // present returns the workers of a model that are there now.
@@ -180,6 +205,9 @@ func (d *directory) present(name string) []workerEntry {
 	}
 	return there
 }
+
+// names returns the names of all models, in order.
+func (d *directory) names() []string { return namesOf(d.all()) }
 
 // announceModel publishes what a model is.
 func (b *broker) announceModel(ctx context.Context, e modelEntry) error {

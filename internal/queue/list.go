@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"math"
 	"strconv"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -38,10 +39,11 @@ func parseCursor(text string) (c cursor, ok bool) {
 	return cursor{text[0] == 'q', before}, err == nil && (text[0] == 'q' || text[0] == 'p')
 }
 
-// List returns up to limit predictions of the model, and a cursor for those that follow, empty at
-// the end. It lists one method only, or all if that is empty. What waits comes before what runs or
-// has ended; each part begins with the latest.
-func (q *Queue) List(only prediction.Method, after string, limit int) (page []*prediction.Prediction, next string, err error) {
+// List returns up to limit predictions of a model, in all versions unless the name has one, and a
+// cursor for those that follow, empty at the end. It lists those of all models without a name, and
+// one method only, or all if that is empty. What waits comes before what runs or has ended; each part
+// begins with the latest.
+func (q *Queue) List(name string, only prediction.Method, after string, limit int) (page []*prediction.Prediction, next string, err error) {
 	at, ok := parseCursor(after)
 	if !ok {
 		return nil, "", errCursor()
@@ -49,13 +51,17 @@ func (q *Queue) List(only prediction.Method, after string, limit int) (page []*p
 	if err := q.usable(); err != nil {
 		return nil, "", err
 	}
-	target, err := q.route()
-	if err != nil {
+	models := among(q.directory.all(), name)
+	if len(models) == 0 {
+		_, err := q.choose(name, "")
 		return nil, "", err
 	}
 	ctx, cancel := context.WithTimeout(q.ctx, 2*patience)
 	defer cancel()
-	l := listing{q: q, ctx: ctx, model: token(target.entry.Name), only: only, limit: limit, looks: listLooks}
+	l := listing{q: q, ctx: ctx, models: map[string]string{}, only: only, limit: limit, looks: listLooks}
+	for _, m := range models {
+		l.models[token(m.Name)] = m.Name
+	}
 	if at.waiting {
 		if at, err = l.waiting(at); err != nil {
 			return nil, "", q.unreachable(err)
@@ -74,34 +80,44 @@ func (q *Queue) List(only prediction.Method, after string, limit int) (page []*p
 
 // listing is one page in the making.
 type listing struct {
-	q     *Queue
-	ctx   context.Context
-	model string
-	only  prediction.Method
-	limit int
-	looks int // that are left
-	page  []*prediction.Prediction
+	q      *Queue
+	ctx    context.Context
+	models map[string]string // name by token
+	only   prediction.Method
+	limit  int
+	looks  int // that are left
+	page   []*prediction.Prediction
 }
 
 // waiting lists what no worker has had yet: in the stream of requests it follows what the consumer
-// has delivered.
+// of the model has delivered.
 func (l *listing) waiting(at cursor) (cursor, error) {
-	c, err := l.q.broker.js.Consumer(l.ctx, askedStream, l.model)
-	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+	first := map[string]uint64{} // sequence of what may wait, by token
+	lowest := uint64(math.MaxUint64)
+	for key := range l.models {
+		c, err := l.q.broker.js.Consumer(l.ctx, askedStream, key)
+		if errors.Is(err, jetstream.ErrConsumerNotFound) {
+			continue
+		}
+		if err != nil {
+			return at, err
+		}
+		if info := c.CachedInfo(); info.NumPending > 0 {
+			first[key] = info.Delivered.Stream + 1
+			lowest = min(lowest, first[key])
+		}
+	}
+	if len(first) == 0 {
 		return cursor{}, nil
 	}
-	if err != nil {
-		return at, err
-	}
-	first := c.CachedInfo().Delivered.Stream + 1
-	return l.backwards(l.q.broker.requests, at, first, func(m *jetstream.RawStreamMsg) {
+	return l.backwards(l.q.broker.requests, at, lowest, func(m *jetstream.RawStreamMsg) {
 		a, err := askedOf(m.Subject, m.Sequence, m.Header, m.Data)
-		if err != nil || a.model != l.model {
+		if err != nil || first[a.model] == 0 || a.seq < first[a.model] {
 			return
 		}
 		entry, err := l.q.entry(l.ctx, a)
 		if err == nil {
-			l.add(prediction.New(entry.Complete(), prediction.Limits{}))
+			l.add(prediction.New(l.q.request(a, entry), prediction.Limits{}))
 		}
 	})
 }
@@ -110,10 +126,10 @@ func (l *listing) waiting(at cursor) (cursor, error) {
 func (l *listing) states(at cursor) (cursor, error) {
 	return l.backwards(l.q.broker.states, at, 1, func(m *jetstream.RawStreamMsg) {
 		s, err := stateOf(m.Subject, m.Sequence, m.Header, m.Data)
-		if err != nil || s.model != l.model {
+		if err != nil || l.models[s.model] == "" {
 			return
 		}
-		if p, err := s.view(); err == nil {
+		if p, err := l.q.view(s); err == nil {
 			l.add(p)
 		}
 	})
@@ -155,12 +171,12 @@ func (l *listing) backwards(s jetstream.Stream, at cursor, first uint64, show fu
 }
 
 // view is the prediction as a list shows it.
-func (s state) view() (*prediction.Prediction, error) {
+func (q *Queue) view(s state) (*prediction.Prediction, error) {
 	stored, err := prediction.ReadSnapshot(s.body)
 	if err != nil {
 		return nil, err
 	}
-	r := s.request(stored)
+	r := q.requestOf(s, stored)
 	if s.kind == ended {
 		return stored.Restored(r, prediction.Value{Raw: stored.Output}), nil
 	}
@@ -171,10 +187,10 @@ func (s state) view() (*prediction.Prediction, error) {
 	return p, nil
 }
 
-// request is as much of a request as its state says.
-func (s state) request(stored prediction.Stored) prediction.Request {
+// requestOf is as much of a request as its state says.
+func (q *Queue) requestOf(s state, stored prediction.Stored) prediction.Request {
 	return prediction.Request{
-		ID: stored.ID, Method: s.method, CreatedAt: stored.CreatedAt, Input: stored.Input, Echo: stored.Input,
+		Model: q.directory.nameOf(s.model), ID: stored.ID, Method: s.method, CreatedAt: stored.CreatedAt, Input: stored.Input, Echo: stored.Input,
 		More: prediction.ReadMore(s.body), Detached: true,
 	}
 }

@@ -63,7 +63,7 @@ func (q *Queue) queued(ctx context.Context, key string, s state) (*prediction.Pr
 	if err != nil {
 		return nil, q.unreachable(err)
 	}
-	r := followed(entry.Complete())
+	r := followed(q.request(a, entry))
 	r.Detached = true
 	m := q.mirror(a.place, a.run, r)
 	m.want() // a reader of its stream does not come again
@@ -71,9 +71,9 @@ func (q *Queue) queued(ctx context.Context, key string, s state) (*prediction.Pr
 	return m.prediction, nil
 }
 
-// Health is how the queue is, for a process without a model of its own. Its slots are those of all
-// workers.
-func (q *Queue) Health(ctx context.Context) supervisor.Health {
+// Health is how a model of the queue is, for a process without a model of its own; without a name, how
+// all are. Its slots are those of all workers.
+func (q *Queue) Health(ctx context.Context, name string) supervisor.Health {
 	h := supervisor.Health{Summary: supervisor.Summary{Status: pool.Ready, Draining: q.draining.Load()}}
 	h.Setup.Status = "succeeded"
 	h.RetryAfter = pool.RetrySoon
@@ -84,15 +84,16 @@ func (q *Queue) Health(ctx context.Context) supervisor.Health {
 		}
 		return h
 	}
-	m, err := q.route()
-	if err != nil {
-		h.Status, h.Setup.Status, h.Setup.Logs = pool.Starting, "starting", err.Error()
-		return h
-	}
-	h.Python, h.Cog = m.entry.Python, m.entry.Cog
-	h.Setup.StartedAt, h.Setup.CompletedAt = m.since, m.since
-	found := q.Report(ctx)
+	found := q.Report(ctx, name)
 	h.Queue = &found
 	h.Max, h.Current = found.Slots, found.Running
+	m, err := q.choose(name, "")
+	switch {
+	case err == nil:
+		h.Python, h.Cog = m.entry.Python, m.entry.Cog
+		h.Setup.StartedAt, h.Setup.CompletedAt = m.heard, m.heard
+	case name != "" || len(q.directory.all()) == 0: // else there are several
+		h.Status, h.Setup.Status, h.Setup.Logs = pool.Starting, "starting", err.Error()
+	}
 	return h
 }

@@ -146,6 +146,7 @@ func TestTheEntryOfAModelIsReadAndWrittenAsDocumented(t *testing.T) {
 	_, _, body := readGolden(t, "model")
 	want := modelEntry{
 		Name: "acme/hello", OpenAPI: json.RawMessage(`{"openapi":"3.0.2"}`), Python: "3.12.1", Cog: "1.2.3", Files: 64,
+		Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 	}
 	var read modelEntry
 	if err := json.Unmarshal(body, &read); err != nil || !reflect.DeepEqual(read, want) {

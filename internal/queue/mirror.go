@@ -346,7 +346,7 @@ func (q *Queue) restore(ctx context.Context, s state) (*mirror, error) {
 	if err != nil {
 		return nil, q.unreachable(err)
 	}
-	r := s.request(end)
+	r := q.requestOf(s, end)
 	return &mirror{place: s.place, q: q, run: s.run, prediction: end.Restored(r, output), over: true}, nil
 }
 
@@ -356,7 +356,7 @@ func (q *Queue) follow(ctx context.Context, s state) (*mirror, error) {
 	if err != nil {
 		return nil, q.unreachable(err)
 	}
-	m := q.mirror(s.place, s.run, followed(s.request(stored)))
+	m := q.mirror(s.place, s.run, followed(q.requestOf(s, stored)))
 	m.apply(s)
 	m.refresh(ctx) // it may have ended before the subscription began
 	return m, nil

@@ -19,7 +19,6 @@ import (
 
 	"github.com/coggo/coggo/internal/admission"
 	"github.com/coggo/coggo/internal/prediction"
-	"github.com/coggo/coggo/internal/schema"
 	"github.com/coggo/coggo/internal/telemetry"
 	"github.com/coggo/coggo/internal/webhook"
 )
@@ -32,8 +31,8 @@ type Config struct {
 	Replicas int    // of what this process has to make in the broker
 
 	Worker        bool          // this process runs the model of the name, so it may have rights for that alone
-	Name          string        // of the model, OWNER/MODEL[:VERSION]; empty: the only one there is
-	MaxQueue      int           // predictions of the model that may wait
+	Name          string        // of the model that is served here, OWNER/MODEL[:VERSION]; may be empty
+	MaxQueue      int           // predictions of each model that may wait
 	RetainFor     time.Duration // how long ends are kept
 	CheckedAtOnce int64         // bytes of large inputs that are checked at once; 0: no limit
 	CheckWait     time.Duration // for room to check a large input
@@ -222,34 +221,6 @@ func (q *Queue) unreachable(err error) error {
 		return errNoRoom()
 	}
 	return errUnreachable()
-}
-
-// route returns the model that a request without a name means.
-func (q *Queue) route() (*model, error) {
-	if name := q.config.Name; name != "" {
-		if m := q.directory.model(name); m != nil {
-			return m, nil
-		}
-		return nil, errUnknownModel(name)
-	}
-	switch names := q.directory.names(); len(names) {
-	case 0:
-		return nil, errNoModel()
-	case 1:
-		return q.directory.model(names[0]), nil
-	default:
-		return nil, errSeveralModels(names)
-	}
-}
-
-// Schema returns the OpenAPI document of the model, or a *prediction.Error with code NotReady or
-// NotFound.
-func (q *Queue) Schema() (*schema.Document, error) {
-	m, err := q.route()
-	if err != nil {
-		return nil, err
-	}
-	return m.document, nil
 }
 
 // refused reports whether err is a *prediction.Error, which clients are told as it is.

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/coggo/coggo/internal/pool"
@@ -36,30 +37,54 @@ func errNoModel() error {
 		"no worker has ever served a model on this queue; try again later")
 }
 
-func errUnknownModel(name string) error {
+func errNeverServed(name string) error {
 	return refuse(prediction.NotReady, fmt.Sprintf(
 		"no worker has ever served %s on this queue, so its inputs are unknown; try again later", name))
 }
 
-func errSeveralModels(names []string) error {
+func errUnknownModel(name string, names []string) error {
 	return prediction.Refuse(prediction.NotFound, fmt.Sprintf(
-		"this queue has several models: start the gateway with --name and one of %s",
-		strings.Join(names, ", ")))
+		"this queue has no model %s; it has %s", name, listed(names)))
 }
 
 func errWhichQueue(names []string) error {
 	return prediction.Refuse(prediction.NotFound, fmt.Sprintf(
-		"this queue has several models: add ?name= with one of %s", strings.Join(names, ", ")))
+		"this queue has several models: add ?name= with one of %s", listed(names)))
 }
 
-func errNoQueue(name string, names []string) error {
+func errUnknownVersion(version string, names []string) error {
 	return prediction.Refuse(prediction.NotFound, fmt.Sprintf(
-		"no worker has ever served %q on this queue: the name must be one of %s", name, strings.Join(names, ", ")))
+		"no model of this queue has the version %s; there are %s", version, listed(names)))
 }
 
-func errFull(waiting int) error {
+func errOtherModel(name, version string) error {
+	return prediction.Refuse(prediction.NotFound, fmt.Sprintf("%s is not a version of %s", version, name))
+}
+
+func errSeveralVersions(version string, names []string) error {
+	return prediction.Refuse(prediction.NotFound, fmt.Sprintf(
+		"several models have the version %s: give `version` as one of %s", version, listed(names)))
+}
+
+func errSeveralModels(names []string) error {
+	return prediction.Refuse(prediction.NotFound, fmt.Sprintf(
+		"this queue has several models: ask below /models/OWNER/NAME, or start the gateway with --name; there are %s",
+		listed(names)))
+}
+
+// mostNames bounds the names in a message. GET /models has all.
+const mostNames = 20
+
+func listed(names []string) string {
+	if len(names) > mostNames {
+		names = append(slices.Clone(names[:mostNames]), "…")
+	}
+	return strings.Join(names, ", ")
+}
+
+func errFull(model string, waiting int) error {
 	return refuse(prediction.QueueFull, fmt.Sprintf(
-		"%d predictions wait in the queue, and no more may, see --max-queue; try again later", waiting))
+		"%d predictions wait in the queue of %s, and no more may, see --max-queue; try again later", waiting, model))
 }
 
 func errRunning(m prediction.Method) error {

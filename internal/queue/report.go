@@ -14,17 +14,27 @@ import (
 // lookFor is how long a health check waits for the numbers of a queue.
 const lookFor = time.Second
 
-// Report is what the queue of this model has.
-func (q *Queue) Report(ctx context.Context) supervisor.QueueHealth {
-	report := supervisor.QueueHealth{Connected: q.Connected()}
-	m, err := q.route()
-	if err != nil || !report.Connected {
-		return report
+// Report is what the queue has of a model, in all versions unless the name has one; without a name,
+// of all models. Without an answer of the broker it has no numbers.
+func (q *Queue) Report(ctx context.Context, name string) supervisor.QueueHealth {
+	sum := supervisor.QueueHealth{Connected: q.Connected()}
+	if !sum.Connected {
+		return sum
+	}
+	models := among(q.directory.all(), name)
+	if len(models) == 1 {
+		sum.Model = models[0].Name
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
-	report, _ = q.report(ctx, m.entry.Name) // without an answer it has no numbers
-	return report
+	for _, m := range models {
+		one, _ := q.report(ctx, m.Name)
+		sum.Workers += one.Workers
+		sum.Slots += one.Slots
+		sum.Waiting += one.Waiting
+		sum.Running += one.Running
+	}
+	return sum
 }
 
 // report is what the queue of a model has.
@@ -61,22 +71,23 @@ func (q *Queue) Look(ctx context.Context, name string) (supervisor.QueueState, e
 	return state, nil
 }
 
-// named returns the name of a model that is known.
+// named returns the name of a model that is known. A name that is given is that of one queue: who
+// scales its workers does not mean another version.
 func (q *Queue) named(name string) (string, error) {
-	names := q.directory.names()
+	all := q.directory.all()
 	switch {
-	case len(names) == 0:
+	case len(all) == 0:
 		return "", errNoModel()
-	case name == "" && q.config.Name == "" && len(names) > 1:
-		return "", errWhichQueue(names)
+	case name == "" && q.config.Name == "" && len(all) > 1:
+		return "", errWhichQueue(namesOf(all))
 	case name == "":
-		m, err := q.route()
+		m, err := q.choose(q.config.Name, "")
 		if err != nil {
 			return "", err
 		}
-		return m.entry.Name, nil
+		return m.Name, nil
 	case q.directory.model(name) == nil:
-		return "", errNoQueue(name, names)
+		return "", errUnknownModel(name, namesOf(all))
 	}
 	return name, nil
 }

@@ -78,11 +78,12 @@ func (q *Queue) submit(r prediction.Request, idempotent, follow bool) (_ *mirror
 	if q.broker.narrow {
 		return nil, false, errOnlyGateways()
 	}
-	target, err := q.route()
+	target, err := q.choose(r.Model, "")
 	if err != nil {
 		return nil, false, err
 	}
-	input, err := admission.Input(target.document, r.Method)
+	r.Model = target.Name
+	input, err := admission.Input(target.Document, r.Method)
 	if err != nil {
 		return nil, false, err
 	}
@@ -102,7 +103,7 @@ func (q *Queue) submit(r prediction.Request, idempotent, follow bool) (_ *mirror
 	defer cancel()
 	entry := prediction.NewEntry(r, prediction.NewID())
 	entry.Unknown = checked.Unknown
-	s := submission{q: q, model: target.entry.Name, ctx: ctx, entry: entry, digest: entry.Digest(), place: placeOf(target.entry.Name, r.ID), idempotent: idempotent, follow: follow}
+	s := submission{q: q, ctx: ctx, entry: entry, digest: entry.Digest(), place: placeOf(target.Name, r.ID), idempotent: idempotent, follow: follow}
 	return s.publish(chosen)
 }
 
@@ -117,7 +118,7 @@ func (q *Queue) room(ctx context.Context, name string) error {
 		return q.unreachable(err)
 	}
 	if !ok {
-		return errFull(waiting)
+		return errFull(name, waiting)
 	}
 	return nil
 }
@@ -125,7 +126,6 @@ func (q *Queue) room(ctx context.Context, name string) error {
 // submission is a request on its way into the queue.
 type submission struct {
 	q          *Queue
-	model      string // its name
 	ctx        context.Context
 	entry      prediction.Entry
 	digest     [sha256.Size]byte // of its input
@@ -153,7 +153,7 @@ func (s submission) publish(chosen bool) (*mirror, bool, error) {
 			return m, false, err
 		}
 	}
-	if full := s.q.room(s.ctx, s.model); full != nil {
+	if full := s.q.room(s.ctx, s.entry.Model); full != nil {
 		return s.joinOr(full, chosen)
 	}
 	a := asked{place: s.place, run: s.entry.Run, after: before.seq, follow: s.follow, input: inputMark(s.entry.Run, s.digest)}
@@ -323,7 +323,7 @@ func (s submission) join(waiting asked) (*mirror, bool, error) {
 	if err := s.keep(waiting.place, waiting.run); err != nil {
 		return nil, false, err
 	}
-	return s.q.mirror(waiting.place, waiting.run, followed(entry.Complete())), false, nil
+	return s.q.mirror(waiting.place, waiting.run, followed(s.q.request(waiting, entry))), false, nil
 }
 
 // repeats reports whether the request asks for the run that has ended, and whose end may be shown
@@ -351,6 +351,13 @@ func (q *Queue) entry(ctx context.Context, a asked) (prediction.Entry, error) {
 		return prediction.Entry{}, err
 	}
 	return readEntry(data)
+}
+
+// request returns the request of a message.
+func (q *Queue) request(a asked, entry prediction.Entry) prediction.Request {
+	r := entry.Complete()
+	r.Model = q.directory.nameOf(a.model)
+	return r
 }
 
 func readEntry(data []byte) (entry prediction.Entry, err error) {

@@ -136,8 +136,13 @@ func (w *Worker) offer() {
 	ctx, cancel := context.WithTimeout(w.q.ctx, patience)
 	defer cancel()
 	h := w.Supervisor.Health(ctx)
+	since := w.q.config.Now()
+	if known := w.q.directory.model(w.q.config.Name); known != nil && !known.Since.IsZero() {
+		since = known.Since
+	}
 	err = w.q.broker.announceModel(ctx, modelEntry{
 		Name: w.q.config.Name, OpenAPI: document.JSON(), Python: h.Python, Cog: h.Cog, Files: w.MaxInputFiles,
+		Since: since,
 	})
 	if err != nil {
 		w.q.config.Log.Error("publish the schema of the model: trying again", "error", err)
@@ -246,19 +251,24 @@ func (w *Worker) free() {
 func (w *Worker) Health(ctx context.Context) supervisor.Health {
 	h := w.Supervisor.Health(ctx)
 	h.Draining = h.Draining || w.q.draining.Load()
-	found := w.q.Report(ctx)
+	found := w.q.Report(ctx, w.q.config.Name)
 	h.Queue = &found
 	return h
 }
 
-// API is what the HTTP API needs: the queue, with the health of this worker.
+// API is what the HTTP API needs: the queue, with the health of this worker for its model.
 type API struct {
 	*Queue
 	Worker *Worker
 }
 
-// Health is that of the worker.
-func (a API) Health(ctx context.Context) supervisor.Health { return a.Worker.Health(ctx) }
+// Health is that of the worker, or of another model of the queue.
+func (a API) Health(ctx context.Context, name string) supervisor.Health {
+	if name != a.config.Name {
+		return a.Queue.Health(ctx, name)
+	}
+	return a.Worker.Health(ctx)
+}
 
 // Flushed tells the worker that every webhook of a run before the terminal one has gone out.
 func (w *Worker) Flushed(t webhook.Target) {

@@ -49,7 +49,7 @@ def given_out(server, **headers):
         f"/v1/predictions/{server.predict({}).json['id']}", **headers
     ).json["urls"]["get"]
     found["next"] = server.get("/v1/predictions", **headers).json["next"]
-    found["the model"] = server.get("/v1/models/x/y", **headers).json["url"]
+    found["the model"] = server.get("/v1/models/acme/thing", **headers).json["url"]
     found["a file"] = stored["urls"]["get"]
     found["files"] = server.get("/v1/files", **headers).json["results"][0]["urls"]["get"]
     return found
@@ -236,9 +236,9 @@ def test_an_uploaded_file_is_an_input_by_its_returned_url(server, prefix):
 
 def test_a_client_without_a_host_header_gets_urls_of_the_address_it_connected_to(server):
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
-        client.sendall(b"GET /v1/models/x/y HTTP/1.0\r\n\r\n")
+        client.sendall(b"GET /v1/models/acme/thing HTTP/1.0\r\n\r\n")
         body = b"".join(iter(lambda: client.recv(65536), b"")).partition(b"\r\n\r\n")[2]
-    assert json.loads(body)["url"] == f"http://127.0.0.1:{server.port}/v1/models/x/y"
+    assert json.loads(body)["url"] == f"http://127.0.0.1:{server.port}/v1/models/acme/thing"
 
 
 def test_a_webhook_has_the_urls_of_the_client(server, receiver):

@@ -176,8 +176,8 @@ def test_only_the_health_path_calls_the_healthcheck(start, tmp_path):
     )
     before = len(asked.read_text())
     for path in (
-        "/v1/models/a/b",
-        "/v1/models/a/b/versions",
+        "/v1/models/acme/thing",
+        "/v1/models/acme/thing/versions",
         "/v1/predictions",
         "/predictions",
         "/openapi.json",

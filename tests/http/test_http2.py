@@ -80,10 +80,10 @@ ALIKE = [
     (
         "POST",
         "/v1/predictions",
-        {"version": "x", "input": {"n": 99999999999}, "webhook": "nope"},
+        {"version": "0" * 64, "input": {"n": 99999999999}, "webhook": "nope"},
         {},
     ),
-    ("GET", "/v1/models/a/b", None, {}),
+    ("GET", "/v1/models/acme/thing", None, {}),
     ("POST", "/v1/files", b"x", {"content_type": "text/plain"}),
     ("POST", "/predictions", b"{}", {"origin": "https://evil.example"}),
     ("POST", "/predictions", b"{}", {"sec_fetch_site": "cross-site", **JSON}),

@@ -120,7 +120,7 @@ def taken(default):
 
 
 def v1(server, input=None, path="/v1/predictions", **headers):
-    return server.ask("POST", path, {"version": "any", "input": input or {}}, **headers)
+    return server.ask("POST", path, {"version": "0" * 64, "input": input or {}}, **headers)
 
 
 @pytest.mark.parametrize("prefer", ["", "respond-async", "wait"])
@@ -131,7 +131,8 @@ def test_without_max_queue_the_answer_is_409_and_names_the_flag(taken, prefer):
 
 
 def test_64_predictions_of_v1_wait_in_order_without_the_flag(taken):
-    paths = ["/v1/predictions", "/v1/models/a/b/predictions", "/v1/deployments/a/b/predictions"]
+    named = [f"/v1/{kind}/acme/thing/predictions" for kind in ("models", "deployments")]
+    paths = ["/v1/predictions", *named]
     made = [v1(taken, {"name": str(n)}, paths[n % 3]) for n in range(64)]
     assert {(answer.status, answer.json["status"]) for answer in made} == {(201, "starting")}
     for path in ("/v1/predictions", paths[1]):

@@ -66,7 +66,8 @@ def test_every_time_has_the_same_format(server, receiver):
         "/v1/predictions",
         "/v1/files",
     ]
-    paths += ["/v1/models/a/b", "/v1/models/a/b/versions", "/v1/models/a/b/versions/x"]
+    model = "/v1/models/acme/thing"
+    paths += ["/v1/models", model, f"{model}/versions", f"{model}/versions/{'0' * 64}"]
     for name, body in {**shown, **{path: server.get(path).json for path in paths}}.items():
         found = times(body)
         assert found and all(TIME.fullmatch(time) for time in found), (name, found)

@@ -318,12 +318,12 @@ def test_other_headers_than_the_clients_own(server):
     when the prediction has ended.
     """
     answer = server.ask(
-        "POST", "/v1/predictions", {"version": "v", "input": {"text": "hi", "pause": 0.2}}
+        "POST", "/v1/predictions", {"version": VERSION, "input": {"text": "hi", "pause": 0.2}}
     )
     assert (answer.status, answer.json["status"], answer.json["source"]) == (201, "starting", "api")
     server.ended(answer.json["id"])
     answer = server.ask(
-        "POST", "/v1/predictions", {"version": "v", "input": {"text": "hi"}}, Prefer="wait=5"
+        "POST", "/v1/predictions", {"version": VERSION, "input": {"text": "hi"}}, Prefer="wait=5"
     )
     assert (answer.status, answer.json["output"]) == (201, "hi")
     answer = server.ask("POST", "/v1/files", b"x", Content_Type="text/plain")

@@ -72,7 +72,7 @@ def test_of_several_models_one_has_to_be_named(start_fleet, tmp_path):
     for wrong in ("acme/three", "acme/two", "x%20y", "..%2F.."):
         answer = gateway.get(f"/queue?name={wrong}")
         assert answer.status == 404
-        assert "must be one of acme/one, acme/two:2" in answer.json["detail"]
+        assert "it has acme/one, acme/two:2" in answer.json["detail"]
 
 
 def test_without_a_broker_there_are_no_numbers(start_fleet):

@@ -90,7 +90,7 @@ def test_more_waiting_than_max_queue_is_429(start_fleet, tmp_path):
         assert small.predict({}, ASYNC, id=id).status == 202
     answer = small.predict({}, ASYNC)
     assert answer.status == 429 and int(answer.headers["retry-after"]) >= 1
-    assert re.search(r"\d+ predictions wait in the queue, .*--max-queue", answer.json["detail"])
+    assert re.search(r"\d+ predictions wait in the queue of .*--max-queue", answer.json["detail"])
     for id in ("runs", "w1"):
         again = small.ask("PUT", f"/predictions/{id}", {"input": {}}, **ASYNC)
         assert again.status == 202, "it needs no place"
