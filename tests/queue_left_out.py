@@ -44,7 +44,6 @@ LEFT_OUT: dict[str, str] = {
     "http/test_endpoints.py::test_the_schema_is_served_while_setup_runs": STATE,
     "http/test_examples.py": COMMAND,
     "http/test_fetching.py": "on a queue a prediction has a slot while its files are fetched",
-    "http/test_files.py::test_a_large_data_url_is_in_memory_once": PROCESS,
     "http/test_from_cog.py": "documents",
     "http/test_health.py::test_a_failed_setup_is_reported_with_its_logs": STATE,
     "http/test_health.py::test_a_setup_that_takes_too_long_is_ended_and_killed": STATE,

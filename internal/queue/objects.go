@@ -141,7 +141,7 @@ func (b *broker) loadEnd(ctx context.Context, at place, p payload, input bool) (
 		s, err = prediction.ReadSnapshot(p.body)
 		return s, prediction.Value{Raw: s.Output}, err
 	}
-	end, err := b.openEnd(ctx, at, p)
+	end, err := b.openEnd(ctx, at, p, input)
 	if err != nil {
 		return s, output, err
 	}
@@ -158,14 +158,18 @@ type largeEnd struct {
 	files []fileIn // in the order of their places
 }
 
-// openEnd copies an end in pieces to a file without a name.
-func (b *broker) openEnd(ctx context.Context, at place, p payload) (e largeEnd, err error) {
+// openEnd copies an end in pieces to a file without a name, and its input only if that is wanted.
+func (b *broker) openEnd(ctx context.Context, at place, p payload, input bool) (e largeEnd, err error) {
 	e.parts = p.parts
 	whole := span{0, p.object.size}
 	if !e.Text.within(whole) || !e.Input.within(e.Text) || !e.Output.within(e.Text) || !e.Files.within(whole) || e.Output.at() < e.Input.end() {
 		return e, errors.Join(errLost, fmt.Errorf("the parts of %s do not fit: %v", p.object.name, p.parts))
 	}
-	if e.file, err = b.objects(at.model).download(ctx, p.object); err != nil {
+	sections := []span{whole}
+	if !input {
+		sections = []span{{0, e.Input.at()}, {e.Input.end(), p.object.size - e.Input.end()}}
+	}
+	if e.file, err = b.objects(at.model).download(ctx, p.object, sections...); err != nil {
 		return e, err
 	}
 	if err = e.readTable(); err != nil {

@@ -109,7 +109,7 @@ func TestThePartsOfAnEndMustFit(t *testing.T) {
 		"files":  {Text: span{0, 9}, Input: span{1, 1}, Output: span{2, 1}, Files: span{9, 2}},
 	} {
 		b := &broker{}
-		if _, err := b.openEnd(t.Context(), order7, payload{object: object{"x", 10, 10}, parts: end}); err == nil {
+		if _, err := b.openEnd(t.Context(), order7, payload{object: object{"x", 10, 10}, parts: end}, true); err == nil {
 			t.Errorf("%s: opened", name)
 		}
 	}

@@ -159,7 +159,7 @@ func (q *Queue) webhookIn(m jetstream.Msg) (webhook.Target, webhook.Body, error)
 	if !p.inPieces() {
 		return target, webhook.Bytes(p.body), nil
 	}
-	end, err := q.broker.openEnd(q.ctx, placeIn(m.Subject()), p)
+	end, err := q.broker.openEnd(q.ctx, placeIn(m.Subject()), p, true)
 	if errors.Is(err, errObjectGone) {
 		return target, nil, errors.Join(errLost, err)
 	}

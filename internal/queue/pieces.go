@@ -278,9 +278,21 @@ func (r *objectReader) load(number int64) error {
 	}
 }
 
-// download copies an object to a file without a name.
-func (d drawer) download(ctx context.Context, o object) (*os.File, error) {
-	return files.Nameless("coggo-queue-", func(w io.Writer) (int64, error) {
-		return io.Copy(w, d.reader(ctx, o))
-	})
+// download copies sections of an object to a file without a name, to the places that they have in
+// the object.
+func (d drawer) download(ctx context.Context, o object, sections ...span) (*os.File, error) {
+	file, err := files.Nameless("coggo-queue-", func(io.Writer) (int64, error) { return 0, nil })
+	if err != nil {
+		return nil, err
+	}
+	r := d.reader(ctx, o)
+	for _, s := range sections {
+		if _, err = r.Seek(s.at(), io.SeekStart); err == nil {
+			_, err = io.Copy(io.NewOffsetWriter(file, s.at()), io.LimitReader(r, s.size()))
+		}
+		if err != nil {
+			return nil, errors.Join(err, file.Close())
+		}
+	}
+	return file, nil
 }
