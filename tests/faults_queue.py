@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import collections
 import contextlib
+import hashlib
 import http.client
 import json
 import os
@@ -27,7 +28,7 @@ from typing import Any, Callable, ClassVar, NamedTuple
 from conftest import BINARY, real_python
 from faults_load import when_and_where
 from faults_models import TERMINAL
-from http_harness import Answer, Receiver, Server
+from http_harness import Answer, Receiver, Server, data_of
 from model_sources import model_source
 from queue_harness import Broker, cluster_flags
 from waiting import until
@@ -35,7 +36,7 @@ from waiting import until
 MODEL = model_source("queue/ledger")
 NAME = "chaos/ledger"
 SECRET = "whsec_" + "c2VjcmV0IG9mIGFsbCBzZXJ2ZXJzIG9mIGEgcXVldWU="
-LARGE = 600_000  # bytes; messages above 512 KiB lie in the object store
+LARGE = 600_000  # bytes; what is above 512 KiB lies in pieces
 
 #: What can happen, to whom, and how often in proportion.
 FAULTS = [
@@ -142,6 +143,8 @@ class Asked:
         self.left = 0  # how often the client went away while it waited: that cancels the run
         self.canceled = False  # a cancel was answered with 200
         self.answer: Any = None  # the end, as it was answered to a client that waited
+        #: Whether a successful end has the files that it must have.
+        self.whole: Callable[[Any], bool] = lambda end: True
 
 
 class Ledger(NamedTuple):
@@ -154,6 +157,7 @@ class Ledger(NamedTuple):
     lost: list[str]  # accepted, and without an end
     differing: list[str]  # with two different ends
     untold: list[str]  # without a terminal webhook for the end
+    damaged: list[str]  # with other files than their own, of one run
     repeated: int  # webhooks that came again after they were acknowledged
     twice: int  # runs beyond the first of an id
     in_flight: int  # runs that were under way as something happened to their worker or the broker
@@ -170,6 +174,7 @@ class Ledger(NamedTuple):
             self.lost
             or self.differing
             or self.untold
+            or self.damaged
             or self.unexplained
             or self.deserted
             or any(self.left_over.values())
@@ -188,6 +193,7 @@ class Ledger(NamedTuple):
             ("lost", some(self.lost)),
             ("with two different ends", some(self.differing)),
             ("without their webhook", some(self.untold)),
+            ("with files that are not theirs", some(self.damaged)),
             ("webhooks that came again after 200", f"{self.repeated:,}"),
             ("run again", f"{self.twice:,} of {self.in_flight:,} in flight at faults"),
             ("run again without a reason", some(self.unexplained)),
@@ -213,6 +219,7 @@ class Chaos:
         self._count = threading.Lock()  # guards what clients write together
         self._refused: collections.Counter[int] = collections.Counter()
         self._asked: list[Asked] = []
+        self._damaged: list[str] = []  # files that were read otherwise than they were stored
         self._faults: list[Fault] = []
         self._told: dict[str, list[tuple[bool, Any]]] = {}  # terminal webhooks by id
         self._broken = threading.Lock()  # held while something happens to a node of the broker
@@ -314,9 +321,9 @@ class Chaos:
     ) -> Answer | None:
         """One request to any gateway; None when it has failed."""
         given = {name.replace("_", "-"): value for name, value in headers.items()}
-        text = None
-        if body is not None:
-            text, given["Content-Type"] = json.dumps(body), "application/json"
+        text = body if isinstance(body, bytes) else None
+        if body is not None and text is None:
+            text, given["Content-Type"] = json.dumps(body).encode(), "application/json"
         port = int(dice.choice(self.gateways).port)
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=8)
         try:
@@ -384,6 +391,38 @@ class Chaos:
         seconds = dice.choice([0.1, 4.9, 5.1, 20])
         asked = self.put(id, dice, wait=False, s=seconds, Cancel_After="5s")
         asked.kind = "deadline"
+
+    def files_out(self, id: str, dice: random.Random) -> None:
+        """Output files: all are of the one run that the end is of."""
+        size = dice.choice([20_000, 80_000, 80_000, LARGE])
+        asked = self.put(id, dice, dice.random() < 0.5, s=dice.uniform(0, 0.3), made=size)
+
+        def whole(output: Any) -> bool:
+            texts = [f"{id} {output['run']} {n}\n".encode() for n in range(2)]
+            want = [text * (size // len(text)) for text in texts]
+            return [data_of(url)[0] for url in output["files"]] == want
+
+        asked.whole = whole
+
+    def file_in(self, id: str, dice: random.Random) -> None:
+        """A file that is uploaded at one gateway, read at another, and an input of a worker."""
+        data = f"{id}\n".encode() * (dice.choice([5_000, 80_000, LARGE]) // (len(id) + 1))
+        form = (
+            b'--b\r\nContent-Disposition: form-data; name="content"\r\n\r\n' + data + b"\r\n--b--"
+        )
+        limit = time.monotonic() + 120
+        stored = None
+        while time.monotonic() < limit and not (stored and stored.status == 201):
+            stored = self._send(dice, "POST", "/v1/files", form, Content_Type=FORM)
+            time.sleep(dice.uniform(0, 0.2))
+        assert stored and stored.status == 201, stored
+        path = f"/v1/files/{stored.json['id']}"
+        again = self._send(dice, "GET", path + "/download")
+        if again and again.status != 503 and again.body != data:
+            self._damaged.append(f"{id} {again.status}")
+        sha = hashlib.sha256(data).hexdigest()
+        asked = self.put(id, dice, dice.random() < 0.5, file="http://any" + path)
+        asked.kind, asked.whole = "file", lambda output: bool(output[1] == sha)
 
     def invalid(self, id: str, dice: random.Random) -> None:
         answer = self._send(dice, "POST", "/predictions", {"input": {"name": 1, "s": "x"}})
@@ -483,6 +522,7 @@ class Chaos:
         accepted = [asked for asked in self._asked if asked.accepted]
         ends: collections.Counter[str] = collections.Counter()
         lost, untold, differing, deserted = [], [], [], []
+        damaged = list(self._damaged)
         for asked in accepted:
             found = self._ends.get(asked.id, [])
             if not found:
@@ -491,12 +531,16 @@ class Chaos:
             ends[found[0]["status"]] += 1
             if asked.id in left:
                 untold.append(asked.id)
+            if found[0]["status"] == "succeeded" and not asked.whole(found[0]["output"]):
+                damaged.append(asked.id)
+            if asked.kind == "file" and found[0]["status"] == "failed":
+                damaged.append(f"{asked.id}: {found[0]['error']}")
             if not one_end(asked, found, [body for _, body in self._told.get(asked.id, ())]):
                 differing.append(asked.id)
             if (
                 found[0]["status"] == "canceled"
                 and not found[0]["error"]
-                and asked.kind in ("put", "post")
+                and asked.kind in ("put", "post", "file")
             ):
                 deserted.append(asked.id)
         runs = Runs(self._runs.read_text(), self._faults)
@@ -509,6 +553,7 @@ class Chaos:
             lost=lost,
             differing=differing,
             untold=untold,
+            damaged=damaged,
             repeated=sum(
                 max(0, sum(good for good, _ in told) - len({text(b) for _, b in told}))
                 for told in self._told.values()
@@ -543,6 +588,8 @@ class Chaos:
             member.process.close()
 
 
+FORM = "multipart/form-data; boundary=b"
+
 #: What clients do, and how often in proportion.
 KINDS: dict[str, tuple[float, Callable[[Chaos, str, random.Random], Any]]] = {
     "put, waits": (20, lambda c, id, dice: c.put(id, dice, True)),
@@ -554,6 +601,8 @@ KINDS: dict[str, tuple[float, Callable[[Chaos, str, random.Random], Any]]] = {
     "post": (5, lambda c, id, dice: c.post(id, dice, False)),
     "canceled": (8, Chaos.cancel),
     "with a deadline": (5, Chaos.deadline),
+    "returns files": (3, Chaos.files_out),
+    "takes a file": (3, Chaos.file_in),
     "invalid": (2, Chaos.invalid),
 }
 
