@@ -54,10 +54,24 @@ def loopback(*addresses: str) -> None:
     inside of namespaces.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        set_flags, set_address, is_up = 0x8914, 0x8916, 1
-        fcntl.ioctl(control, set_flags, struct.pack("16sh14x", b"lo", is_up))
-        for n, address in enumerate(addresses):
-            packed = struct.pack(
-                "16sHH4s8x", f"lo:{n}".encode(), socket.AF_INET, 0, socket.inet_aton(address)
-            )
-            fcntl.ioctl(control, set_address, packed)
+        fcntl.ioctl(control, SET_FLAGS, struct.pack("16sh14x", b"lo", 1))  # up
+    for n, address in enumerate(addresses):
+        plug(n, address)
+
+
+SET_FLAGS, SET_ADDRESS = 0x8914, 0x8916
+
+
+def plug(n: int, address: str) -> None:
+    """Give the loopback interface an additional address, the one with this number."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        packed = struct.pack(
+            "16sHH4s8x", f"lo:{n}".encode(), socket.AF_INET, 0, socket.inet_aton(address)
+        )
+        fcntl.ioctl(control, SET_ADDRESS, packed)
+
+
+def unplug(n: int) -> None:
+    """Take it away again: connections over it stay open, and nothing comes through any more."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        fcntl.ioctl(control, SET_FLAGS, struct.pack("16sh14x", f"lo:{n}".encode(), 0))
