@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,11 +36,11 @@ type chore struct {
 // key is the subject that says who looks after it.
 func (c chore) key() string { return directoryPrefix + c.consumer + "." + janitorKey }
 
-// chores are the consumers of the models that this process serves, and that of the webhooks.
+// chores are the consumers of all models that this process knows, and that of the webhooks.
 func (q *Queue) chores() []chore {
-	names := []string{q.config.Name}
-	if q.config.Name == "" {
-		names = q.directory.names()
+	names := q.directory.names()
+	if own := q.config.Name; own != "" && !slices.Contains(names, own) {
+		names = append(names, own) // its model is being set up
 	}
 	var all []chore
 	if !q.broker.narrow {

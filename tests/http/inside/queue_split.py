@@ -1,5 +1,5 @@
-"""A split between a worker and the broker, in a network of its own: no packet arrives, and nobody is
-told. Run by tests/queue/test_split.py.
+"""A split between a worker and the broker, in a network of its own: no packet arrives, and nobody
+is told. Run by tests/queue/test_split.py.
 """
 
 from __future__ import annotations
