@@ -176,7 +176,7 @@ var logs = map[string]bool{"Debug": true, "Info": true, "Warn": true, "Error": t
 // otherwise are strings that are not the `error` of anything: headers, events, log lines, and what
 // ends the server.
 var otherwise = []string{
-	"\n", "-src '", "-src http", "Content-Type, Prefer", "GET, HEAD", "Input validation failed",
+	"\n", "-src '", "-src http", "Content-Type, Prefer", "Retry-After, Location", "GET, HEAD", "Input validation failed",
 	"events were dropped", "recover …: …", "request … has no journal entry: …",
 	"complete the document: …", "read the model's document: …", // of an internal error
 	// why the server killed a runner

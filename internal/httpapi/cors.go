@@ -25,7 +25,7 @@ func (a *API) cors(next http.Handler) http.Handler {
 			return
 		}
 		h.Set("Access-Control-Allow-Origin", origin)
-		h.Set("Access-Control-Expose-Headers", "Retry-After, Location")
+		h.Set("Access-Control-Expose-Headers", "Retry-After, Location, Coggo-Worker")
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 			h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE")
 			h.Set("Access-Control-Allow-Headers", strings.Join(requestHeaders, ", "))

@@ -17,7 +17,7 @@ var pageFiles embed.FS
 
 // pageScripts are the parts of the page's script. A part uses only parts before it.
 var pageScripts = []string{
-	"dom.js", "words.js", "files.js", "fields.js", "form.js", "examples.js", "output.js", "code.js",
+	"dom.js", "models.js", "words.js", "files.js", "fields.js", "form.js", "examples.js", "output.js", "code.js",
 	"logs.js", "raw.js", "recent.js",
 	"kept.js", "run.js", "page.js",
 }

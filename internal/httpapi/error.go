@@ -135,6 +135,9 @@ func writeRaw(w http.ResponseWriter, status int, data []byte) {
 
 // writeSnapshot answers with a prediction. It may read output files only now.
 func writeSnapshot(w http.ResponseWriter, status int, s prediction.Snapshot) {
+	if s.Worker != "" {
+		w.Header().Set("Coggo-Worker", s.Worker)
+	}
 	if !s.Large() {
 		writeRaw(w, status, s.AppendJSON(nil))
 		return

@@ -51,6 +51,7 @@ type Prediction struct {
 
 	mu        sync.Mutex // guards everything below
 	status    Status
+	worker    string
 	ending    *Result // set by Finish
 	startedAt time.Time
 	logs      []byte
@@ -98,6 +99,13 @@ func (p *Prediction) Start(at time.Time) {
 	p.status = Processing
 	p.startedAt = at
 	p.history.add(Event{Kind: KindStart, name: p.Request.ID})
+}
+
+// RunBy says which of several servers runs the prediction; empty if none does.
+func (p *Prediction) RunBy(worker string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.worker = worker
 }
 
 // Yield appends one item to an iterator's output.
@@ -236,6 +244,7 @@ func (p *Prediction) viewLocked() Snapshot {
 		CreatedAt: p.Request.CreatedAt,
 		StartedAt: p.startedAt,
 		More:      p.Request.More,
+		Worker:    p.worker,
 	}
 }
 

@@ -34,6 +34,7 @@ type Snapshot struct {
 	StartedAt   time.Time
 	CompletedAt time.Time
 	More        json.RawMessage // a non-empty object whose members are appended; may be nil
+	Worker      string          // which of several servers runs it, or has run it; not in the JSON form
 }
 
 // shortBytes is how much of an input, an output or a log Short leaves.

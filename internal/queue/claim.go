@@ -81,7 +81,7 @@ func (w *Worker) claimOf(j *job, attempt int) state {
 		shown = shown.Short()
 	}
 	return state{
-		place: j.place, kind: claimed, run: j.asked.run, owner: w.q.process, attempt: attempt,
+		place: j.place, kind: claimed, run: j.asked.run, owner: w.q.process, host: w.host, attempt: attempt,
 		input: j.asked.input, method: j.entry.Method,
 		payload: payload{body: shown.AppendJSON(nil)},
 	}

@@ -113,7 +113,7 @@ func (w *Worker) lookUp(ctx context.Context, key string) (s state, a asked, foun
 func (w *Worker) endLeftover(ctx context.Context, p *prediction.Prediction, a asked, s state) (state, error) {
 	lease := p.Request.Lease
 	next := state{
-		place: a.place, kind: ended, run: a.run, owner: lease.Owner, attempt: lease.Attempt, input: a.input,
+		place: a.place, kind: ended, run: a.run, owner: lease.Owner, host: w.host, attempt: lease.Attempt, input: a.input,
 		method: p.Request.Method,
 	}
 	if s.run == a.run {

@@ -20,6 +20,7 @@ const (
 	headerState   = "Coggo-State"   // claimed, returned or ended
 	headerAttempt = "Coggo-Attempt" // counts from 1
 	headerOwner   = "Coggo-Owner"   // of a claim: the process
+	headerHost    = "Coggo-Host"    // of a claim: the machine, for people
 	headerCancel  = "Coggo-Cancel"  // the reason why the run must end
 	headerInput   = "Coggo-Input"   // tells whether two requests ask for the same run
 	headerMethod  = "Coggo-Method"
@@ -48,6 +49,7 @@ type state struct {
 	kind     stateKind
 	run      string
 	owner    string
+	host     string // of the worker that runs it, or has run it; empty if none has
 	attempt  int
 	cancel   string // the reason of a cancel; empty if nobody has canceled it
 	input    string
@@ -125,6 +127,9 @@ func (s state) message() *nats.Msg {
 	h.Set(headerAttempt, strconv.Itoa(s.attempt))
 	h.Set(headerInput, s.input)
 	h.Set(headerMethod, string(s.method))
+	if s.host != "" {
+		h.Set(headerHost, s.host)
+	}
 	if s.cancel != "" {
 		h.Set(headerCancel, s.cancel)
 	}
@@ -142,7 +147,7 @@ func stateOf(subject string, seq uint64, h nats.Header, data []byte) (s state, e
 	}
 	s = state{
 		place: placeIn(subject), seq: seq, kind: stateKind(h.Get(headerState)), run: h.Get(headerRun),
-		owner: h.Get(headerOwner), cancel: h.Get(headerCancel), input: h.Get(headerInput),
+		owner: h.Get(headerOwner), host: h.Get(headerHost), cancel: h.Get(headerCancel), input: h.Get(headerInput),
 		method: prediction.Method(h.Get(headerMethod)), streamed: h.Get(headerStreamed) != "",
 	}
 	if s.attempt, err = strconv.Atoi(h.Get(headerAttempt)); err != nil {
@@ -150,6 +155,14 @@ func stateOf(subject string, seq uint64, h nats.Header, data []byte) (s state, e
 	}
 	s.payload, err = payloadOf(h, data)
 	return s, err
+}
+
+// worker names the worker that runs it, or has run it, for people. It is empty if none has.
+func (s state) worker() string {
+	if s.host == "" || s.kind == returned {
+		return ""
+	}
+	return s.host + "/" + s.owner
 }
 
 // tell returns a message to the worker that runs a prediction.

@@ -60,7 +60,7 @@ func isGolden(t *testing.T, name string, m *nats.Msg) {
 var order7 = placeOf("acme/hello", "order-7/b")
 
 func stateOfRun(kind stateKind) state {
-	return state{place: order7, seq: 9, kind: kind, run: "r1", owner: "w1", attempt: 2, input: "5f0c", method: prediction.Predict}
+	return state{place: order7, seq: 9, kind: kind, run: "r1", owner: "w1", host: "gpu-1", attempt: 2, input: "5f0c", method: prediction.Predict}
 }
 
 func TestStatesAreReadAndWrittenAsDocumented(t *testing.T) {

@@ -187,6 +187,7 @@ func (m *mirror) apply(s state) {
 	case claimed:
 		if stored, err := prediction.ReadSnapshot(s.body); err == nil {
 			m.prediction.Start(stored.StartedAt)
+			m.prediction.RunBy(s.worker())
 		}
 		if wanted {
 			m.ask()
@@ -201,6 +202,7 @@ func (m *mirror) apply(s state) {
 		}
 		m.drop()
 	default: // it waits again
+		m.prediction.RunBy("")
 	}
 }
 
@@ -211,6 +213,7 @@ func (m *mirror) finish(s state) error {
 		return err
 	}
 	p := m.prediction
+	p.RunBy(s.worker())
 	if !end.StartedAt.IsZero() {
 		p.Start(end.StartedAt)
 	}
@@ -347,7 +350,9 @@ func (q *Queue) restore(ctx context.Context, s state) (*mirror, error) {
 		return nil, q.unreachable(err)
 	}
 	r := q.requestOf(s, end)
-	return &mirror{place: s.place, q: q, run: s.run, prediction: end.Restored(r, output), over: true}, nil
+	p := end.Restored(r, output)
+	p.RunBy(s.worker())
+	return &mirror{place: s.place, q: q, run: s.run, prediction: p, over: true}, nil
 }
 
 // follow returns the mirror of a prediction that a worker runs, or has given back.

@@ -128,7 +128,7 @@ func (q *Queue) begin() {
 		}
 	}
 	close(q.open)
-	q.config.Log.Info("connected to the queue", "broker", q.broker.nc.ConnectedUrlRedacted(), "model", q.config.Name)
+	q.config.Log.Info("connected to the queue", "broker", q.broker.nc.ConnectedUrlRedacted(), "model", q.config.Name, "process", q.process)
 	if !q.broker.narrow {
 		q.work.Go(q.deliverWebhooks)
 	}

@@ -42,7 +42,8 @@ type WorkerConfig struct {
 // Worker takes predictions off a queue, as many as it has free slots, and runs them.
 type Worker struct {
 	WorkerConfig
-	q *Queue
+	q    *Queue
+	host string // for people
 
 	ready    chan struct{}   // receives when the model is set up
 	pulling  context.Context // done when no more predictions are taken
@@ -66,6 +67,7 @@ func NewWorker(c WorkerConfig) *Worker {
 		WorkerConfig: c, q: c.Queue, ready: make(chan struct{}, 1),
 		jobs: map[string]*job{}, changed: make(chan struct{}),
 	}
+	w.host, _ = os.Hostname() // without it nobody is told who ran what
 	w.pulling, w.stopPull = context.WithCancel(c.Queue.ctx)
 	w.asking, w.stopAsks = context.WithCancel(w.pulling)
 	return w
@@ -161,12 +163,11 @@ func (w *Worker) offer() {
 func (w *Worker) announce(gone bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), attempt)
 	defer cancel()
-	host, _ := os.Hostname() // for people only
 	w.mu.Lock()
 	running := len(w.jobs)
 	w.mu.Unlock()
 	err := w.q.broker.announceWorker(ctx, workerEntry{
-		Name: w.q.config.Name, Worker: w.q.process, Host: host, Version: w.Version, Slots: w.Supervisor.Slots(),
+		Name: w.q.config.Name, Worker: w.q.process, Host: w.host, Version: w.Version, Slots: w.Supervisor.Slots(),
 		Running: running, Draining: w.pulling.Err() != nil, At: w.q.config.Now(),
 	}, gone)
 	if err != nil && !gone {

@@ -57,6 +57,7 @@ func TestEachMemberOfARequestIsInTheJournal(t *testing.T) {
 	elsewhere := map[string]bool{
 		"Input": true, "Echo": true, "More": true, // written separately
 		"Strays": true, "Patient": true, "Followed": true, // not needed once a prediction is accepted
+		"Model": true, "Version": true, // the subject of a message of a queue has the model
 	}
 	for f := range reflect.TypeFor[prediction.Request]().Fields() {
 		if name := f.Tag.Get("json"); name == "" || (name == "-") != elsewhere[f.Name] {

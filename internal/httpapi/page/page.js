@@ -5,6 +5,7 @@ function signIn() {
   show($("login"), true);
   show($("token-problem"), token.get() !== null);
   $("token").focus();
+  return null;
 }
 
 $("login").addEventListener("submit", (event) => {
@@ -30,12 +31,15 @@ async function health() {
   ]
     .filter(Boolean)
     .join(" · ");
+  models.depth(state.queue);
   const unset = ["STARTING", "SETUP_FAILED", "DEFUNCT"].includes(state.status);
   show($("setup"), unset);
   runButton.set({ usable: !unset });
   if (unset) {
     const starting = state.status === "STARTING";
     $("setup-title").textContent = starting ? "Setting up the model" : "The model can't be used";
+    if (starting && state.queue && !state.queue.workers)
+      $("setup-title").textContent = "Waiting for the first worker";
     $("setup-next").replaceChildren(...nextStep(state.status));
     show($("setup").querySelector("progress"), starting);
     $("setup-logs").textContent = state.setup?.logs ?? ""; // not without the token
@@ -85,13 +89,17 @@ async function watchHealth() {
 }
 addEventListener("focus", watchHealth); // back from the editor: show the state after the save
 
-/** The model's schema once there is one; null if the server requires a token first. */
+/**
+ * The model's schema once there is one; null if the user has to do something first: sign in, or
+ * choose a model.
+ */
 async function schema() {
   for (;;) {
     try {
       return await (await ask("/openapi.json")).json();
     } catch (error) {
-      if (error.status === 401) return null;
+      if (error.status === 401) return signIn();
+      if (error.status === 404) return models.choose(error.message).then(() => null);
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
   }
@@ -144,7 +152,8 @@ function watchModel(described, keep) {
 async function start() {
   watchHealth();
   const described = await schema();
-  if (!described) return signIn();
+  if (!described) return;
+  models.show(described).catch(() => {}); // the page works without the others
   $("about").textContent = described.info?.description ?? "";
   show($("about"), $("about").textContent !== "");
   const form = new Form($("fields"), described);

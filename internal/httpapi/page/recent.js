@@ -35,16 +35,17 @@ class Recent {
     return (await (await ask(path)).json()).results;
   }
 
-  /**
-   * How many predictions wait for a slot before this one; undefined if it does not wait, or is too
-   * far down the list.
-   */
-  async ahead(id) {
-    const { concurrency } = await (await ask("/health-check")).json();
-    if (!concurrency || concurrency.current < concurrency.max) return undefined;
+  /** What a prediction waits for, in words; empty if it does not wait, or is too far down the list. */
+  async place(id) {
+    const { concurrency, queue } = await (await ask("/health-check")).json();
+    models.depth(queue);
+    const [taken, slots] = queue
+      ? [queue.running, queue.slots]
+      : [concurrency?.current, concurrency?.max];
+    if (!concurrency || taken < slots) return "";
     const waiting = (await this.all()).filter(({ status }) => status === "starting");
     const place = waiting.findIndex((p) => p.id === id);
-    return place < 0 ? undefined : waiting.length - 1 - place;
+    return place < 0 ? "" : models.place(queue, waiting.length - 1 - place);
   }
 
   async draw() {

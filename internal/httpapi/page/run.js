@@ -192,7 +192,10 @@ class Runner {
 
   #apply(event) {
     const data = JSON.parse(event.data);
-    if (event.type === "start") this.#status("processing");
+    if (event.type === "start") {
+      this.#status("processing");
+      this.#worker(data.id);
+    }
     if (event.type === "output") this.growing.add(data.chunk);
     if (event.type === "log") this.logs.add(data.data);
     if (event.type === "metric") this.#metric(data.name, data.value);
@@ -205,18 +208,23 @@ class Runner {
     for (;;) {
       await new Promise((resolve) => setTimeout(resolve, 1000));
       if (signal.aborted || $("status").textContent !== "starting") return;
-      const ahead = await this.recent.ahead(id).catch(() => undefined);
+      const place = await this.recent.place(id).catch(() => "");
       if (signal.aborted || $("status").textContent !== "starting") return;
-      const place = ahead
-        ? `Waiting for a free slot: ${ahead} ${ahead === 1 ? "is" : "are"} before it.`
-        : "Next when a slot is free.";
-      this.#place(ahead === undefined ? "" : place);
+      this.#place(place);
     }
   }
 
   #place(text) {
     $("place").textContent = text;
     show($("place"), text !== "");
+  }
+
+  /** Say which worker of a queue has the prediction. */
+  async #worker(id) {
+    const worker = await models.worker(id).catch(() => ""); // it may be gone
+    if (this.id !== id) return;
+    $("worker").textContent = worker && `on ${worker}`;
+    show($("worker"), worker !== "");
   }
 
   async cancel() {
@@ -243,7 +251,7 @@ class Runner {
     this.metrics.clear();
     this.frame.now();
     $("progress").removeAttribute("value");
-    for (const id of ["error", "download", "keep"]) show($(id), false);
+    for (const id of ["error", "download", "keep", "worker"]) show($(id), false);
     show($("progress"), true);
     show($("cancel"), true);
     $("cancel").disabled = false;
@@ -280,6 +288,7 @@ class Runner {
   finished(prediction, json) {
     this.#ended();
     this.#status(prediction.status);
+    this.#worker(prediction.id);
     this.shown = prediction;
     this.growing.stop();
     $("output").replaceChildren(resultNode(prediction, this.output));
