@@ -116,7 +116,7 @@ func (d drawer) empty(ctx context.Context, o object) error {
 
 // reader reads an object piece by piece. It can seek.
 func (d drawer) reader(ctx context.Context, o object) *objectReader {
-	return &objectReader{ctx: ctx, in: d, object: o, loaded: -1}
+	return &objectReader{ctx: ctx, in: d, object: o, loaded: -1, patience: patience}
 }
 
 // objectWriter sends an object in pieces.
@@ -133,13 +133,10 @@ type objectWriter struct {
 // Write sends each piece once it is full.
 func (w *objectWriter) Write(p []byte) (n int, err error) {
 	for n < len(p) && err == nil {
-		if w.buffer == nil {
-			w.buffer = make([]byte, 0, w.piece)
-		}
-		step := min(len(p)-n, cap(w.buffer)-len(w.buffer))
-		w.buffer = append(w.buffer, p[n:n+step]...)
+		step := min(len(p)-n, int(w.piece)-len(w.buffer))
+		w.buffer = append(w.buffer, p[n:n+step]...) // it grows with what comes: many may send slowly
 		n += step
-		if len(w.buffer) == cap(w.buffer) {
+		if len(w.buffer) == int(w.piece) {
 			err = w.send()
 		}
 	}
@@ -211,11 +208,12 @@ func (w *objectWriter) hear() ([]byte, error) {
 // objectReader holds one piece at a time.
 type objectReader struct {
 	object
-	ctx    context.Context
-	in     drawer
-	at     int64
-	loaded int64 // number of the piece in data; -1: none
-	data   []byte
+	ctx      context.Context
+	in       drawer
+	at       int64
+	loaded   int64 // number of the piece in data; -1: none
+	data     []byte
+	patience time.Duration // for each piece, while the broker does not answer
 }
 
 // Read returns errObjectGone if the broker has removed the object.
@@ -254,12 +252,12 @@ func (r *objectReader) Close() error { return nil }
 // errObjectGone is the error of reading an object that the broker does not have any more.
 var errObjectGone = errors.New("the queue's broker no longer has it")
 
-// load gets a piece. While the broker is away it tries again for a moment.
+// load gets a piece. While the broker is away it tries again.
 func (r *objectReader) load(number int64) error {
-	ctx, cancel := context.WithTimeout(r.ctx, patience)
+	ctx, cancel := context.WithTimeout(r.ctx, r.patience)
 	defer cancel()
 	for {
-		m, err := r.in.stream.GetLastMsgForSubject(ctx, r.in.subject(r.name, number))
+		m, err := r.get(ctx, number)
 		switch {
 		case err == nil:
 			if want := min(r.piece, r.size-number*r.piece); int64(len(m.Data)) != want {
@@ -276,6 +274,13 @@ func (r *objectReader) load(number int64) error {
 			return errors.Join(err, context.Cause(ctx))
 		}
 	}
+}
+
+// get asks the broker once for a piece: what it was asked before it died it never answers.
+func (r *objectReader) get(ctx context.Context, number int64) (*jetstream.RawStreamMsg, error) {
+	ctx, cancel := context.WithTimeout(ctx, attempt)
+	defer cancel()
+	return r.in.stream.GetLastMsgForSubject(ctx, r.in.subject(r.name, number))
 }
 
 // download copies sections of an object to a file without a name, to the places that they have in

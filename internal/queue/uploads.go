@@ -57,7 +57,7 @@ func (u *Uploads) Put(name, contentType string, body io.Reader) (files.Stored, e
 		return about, err
 	}
 	sum := sha256.New()
-	in := incoming{u: u, body: bufio.NewReaderSize(body, 64<<10), sum: sum}
+	in := incoming{u: u, body: bufio.NewReader(body), sum: sum}
 	o, err := u.drawer().put(u.Queue.ctx, about.ID, u.Keep+uploadSlack, in.copyTo)
 	if err == nil {
 		about.Size, about.SHA256 = o.size, hex.EncodeToString(sum.Sum(nil))
@@ -272,7 +272,8 @@ func (u *Uploads) Delete(id string) error {
 	return nil
 }
 
-// findFor is how long a worker looks for an uploaded file while the broker is away.
+// findFor is how long a worker waits for an uploaded file, and for each piece of it, while the broker
+// is away.
 const findFor = time.Minute
 
 // Find opens the file that the URL of an input means.
@@ -286,7 +287,9 @@ func (u *Uploads) Find(target *url.URL) (files.Stored, io.ReadCloser, error) {
 	for {
 		about, o, err := u.get(id)
 		if err == nil {
-			return about, u.drawer().reader(u.Queue.ctx, o), nil
+			r := u.drawer().reader(u.Queue.ctx, o)
+			r.patience = findFor
+			return about, r, nil
 		}
 		if !refused(err) {
 			return about, nil, err

@@ -7,7 +7,9 @@ import hashlib
 import http.client
 import json
 import os
+import signal
 import socket
+import time
 
 import pytest
 
@@ -130,7 +132,7 @@ def test_two_attempts_never_mix_their_files(start_fleet, tmp_path, how):
     if how == "kill":
         first.kill()
     else:
-        first.process.send_signal(19)
+        first.process.send_signal(signal.SIGSTOP)
     second = fleet.workers[1]
     until("the other has it", lambda: "running again what" in second.log(), 30)
     (tmp_path / "go").touch()
@@ -139,7 +141,7 @@ def test_two_attempts_never_mix_their_files(start_fleet, tmp_path, how):
     assert data_of(output["a.bin"])[0] == made(MIB, seed)
     assert data_of(output["b.png"])[0] == made(80 * KIB, seed)
     if how == "stopped":
-        first.process.send_signal(18)
+        first.process.send_signal(signal.SIGCONT)
         until("it is fenced", lambda: "another worker has taken over" in first.log(), 30)
         assert gateway.get("/predictions/mixed").json["output"] == output
 
@@ -374,6 +376,21 @@ def test_a_worker_waits_for_the_broker_when_it_needs_a_file(start_fleet, tmp_pat
     fleet.broker.start()
     until("it is back", lambda: gateway.get("/readyz").status == 200, 30)
     assert gateway.ended("reads", 40)["output"]["read"][1] == 4
+
+
+def test_a_broker_that_pauses_while_a_file_is_read_fails_no_prediction(start_fleet):
+    fleet = start_fleet(MODEL, workers=1, gateways=1)
+    gateway, worker = fleet.gateways[0], fleet.workers[0]
+    data = bytes(48 * MIB)
+    file = upload(gateway, data).json["urls"]["get"]
+    assert gateway.predict({"file": file}, ASYNC, id="reads").status == 202
+    until(
+        "it is read", lambda: any(p.stat().st_size for d in worker.inputs() for p in d.rglob("*"))
+    )
+    fleet.broker.process.send_signal(signal.SIGSTOP)
+    time.sleep(7)  # longer than a request to the broker may take
+    fleet.broker.process.send_signal(signal.SIGCONT)
+    assert gateway.ended("reads", 60)["output"]["read"][1] == len(data)
 
 
 def test_a_removed_file_fails_the_prediction_that_needs_it(fleet):
