@@ -146,7 +146,8 @@ func writeCurrent(w http.ResponseWriter, p *prediction.Prediction) {
 // training refuses requests for trainings if the model has no train function.
 func (a *API) training(next handler) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if doc, err := a.model(r); err == nil && doc.Train() == nil {
+		other := a.Shared && r.PathValue("id") != "" && r.Method != http.MethodPut // of any model
+		if m, err := a.model(r); err == nil && m.Train() == nil && !other {
 			return prediction.Refuse(prediction.NotFound, "this model has no train")
 		}
 		return next(w, r)

@@ -133,8 +133,9 @@ def train(n: int = 1) -> str:
         for path in (f"/{noun}s", f"/{noun}s/{{{noun}_id}}", f"/{noun}s/{{{noun}_id}}/stream"):
             assert "get" in paths[path]
     served = {path for path in paths if "{" not in path and "get" in paths[path]}
-    assert {server.get(path).status for path in served - {"/queue"}} == {200}
-    assert server.get("/queue").status in (200, 404), "404 without --queue"
+    assert {server.get(path).status for path in served - {"/queue", "/models"}} == {200}
+    for path in ("/queue", "/models"):
+        assert server.get(path).status in (200, 404), "404 without --queue"
 
 
 def test_v1_has_its_own_document(start):

@@ -5,7 +5,13 @@ docs/queue.md#many-models.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
 
 import httpx
 import pytest
@@ -15,6 +21,8 @@ from replicate.exceptions import ReplicateError
 from nats_client import Nats
 from queue_harness import ASYNC, runs
 from waiting import until
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 MODEL = """
 import os, time
@@ -430,3 +438,81 @@ def test_models_with_the_same_interface_have_different_ids(start_fleet):
         for name in ("acme/a", "acme/b"):
             id = client.models.get(name).latest_version.id
             assert client.run(f"{name}:{id}", input={}) == name
+
+
+def test_a_program_for_one_model_runs_below_the_path_of_a_model(start_fleet, tmp_path):
+    """A program of docs/clients.md, with another URL."""
+    fleet = start_fleet()
+    (tmp_path / "model").mkdir()
+    shutil.copytree(ROOT / "examples/hello", tmp_path / "model", dirs_exist_ok=True)
+    fleet.worker(model_dir=tmp_path / "model", name="acme/hello:2")
+    start_worker(fleet, "acme/one")
+    gateway = fleet.gateway()
+    until("it knows both", lambda: len(gateway.get("/models").json["results"]) == 2)
+    page = (ROOT / "docs/clients.md").read_text()
+    [program] = re.findall(r"```python\n(.*?)```", page.partition("## Polling")[2], re.DOTALL)[:1]
+    url = f"http://127.0.0.1:{gateway.port}/models/acme/hello:2"
+    assert "http://localhost:5000" in program
+    done = subprocess.run(
+        [sys.executable, "-c", program.replace("http://localhost:5000", url)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0 and "hello you" in done.stdout, done.stderr
+
+
+def test_secrets_are_those_of_the_chosen_model(start_fleet):
+    fleet = start_fleet()
+    for name, kind in (("acme/hides", "cog.Secret"), ("acme/shows", "str")):
+        fleet.worker(
+            f"import cog\nclass Predictor:\n    def predict(self, key: {kind}) -> str:\n        return 'done'\n",
+            name=name,
+        )
+    gateway = fleet.gateway()
+    until("it knows both", lambda: len(gateway.get("/models").json["results"]) == 2)
+    for name, shown in (("acme/hides", "**********"), ("acme/shows", "s3cret")):
+        given = {"input": {"key": "s3cret"}}
+        id = gateway.ask("POST", f"/models/{name}/predictions", given).json["id"]
+        made = wait(gateway, f"/v1/models/{name}/predictions", given).json
+        for one in (gateway.get(f"/predictions/{id}").json, made):
+            assert one["input"]["key"] == shown
+    listed = gateway.get("/v1/predictions").json["results"]
+    assert {(p["model"], p["input"]["key"]) for p in listed} == {
+        ("acme/hides", "**********"),
+        ("acme/shows", "s3cret"),
+    }
+
+
+def test_a_training_is_found_at_a_gateway_whose_model_has_no_train(start_fleet):
+    fleet = start_fleet()
+    start_worker(fleet, "acme/plain")
+    fleet.worker(
+        "class Predictor:\n    def predict(self) -> str:\n        return 'p'\n    def train(self) -> str:\n        return 't'\n",
+        name="acme/trains",
+    )
+    gateway = fleet.gateway("--name", "acme/plain")
+    until("it knows both", lambda: len(gateway.get("/models").json["results"]) == 2)
+    assert gateway.ask("POST", "/trainings", {}).status == 404
+    made = gateway.ask("PUT", "/models/acme/trains/trainings/t1", {"input": {}})
+    assert (made.status, made.json["output"]) == (200, "t")
+    assert gateway.get("/trainings/t1").json == made.json
+    assert "trainings_url" in gateway.get("/models/acme/trains").json
+    assert "trainings_url" not in gateway.get("/").json
+
+
+def test_a_file_uploaded_below_the_path_of_a_model_is_an_input(start_fleet):
+    fleet = start_fleet()
+    fleet.worker(
+        "from cog import Path\nclass Predictor:\n    def predict(self, file: Path) -> str:\n        return file.read_text()\n",
+        name="acme/reads",
+    )
+    start_worker(fleet, "acme/one")
+    gateway = fleet.gateway()
+    until("it knows both", lambda: len(gateway.get("/models").json["results"]) == 2)
+    with client_of(gateway, "/models/acme/reads") as client:
+        made = client.files.create(io.BytesIO(b"contents"), filename="a.txt")
+    answer = gateway.ask(
+        "POST", "/models/acme/reads/predictions", {"input": {"file": made.urls["get"]}}
+    )
+    assert answer.json["output"] == "contents", answer.json

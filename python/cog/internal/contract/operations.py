@@ -66,6 +66,14 @@ def server_paths() -> Schema:
                 "responses": _answers({"title": "Response Queue"}, _404="Error", _503="Error"),
             }
         },
+        "/models": {
+            "get": {
+                "summary": "Models",
+                "description": "The models that servers share, with --queue",
+                "operationId": "models_models_get",
+                "responses": _answers({"title": "Response Models"}, _404="Error"),
+            }
+        },
         "/metrics": {
             "get": {
                 "summary": "Metrics",
