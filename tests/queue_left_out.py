@@ -11,7 +11,6 @@ PROCESS = "one process: its runner, its memory, its metrics or its end"
 STATE = "a gateway has no model whose setup, state or healthcheck it could show"
 WAITS = "on a queue every prediction waits for a worker, so there is no 409 for lack of a slot"
 RETAIN = "on a queue --retain-for alone says how long ends are kept"
-REPLAY = "an ended prediction of a queue has no events but its end"
 NAMES = "on a queue the name chooses the model, and /models has them all"
 SPANS = "with a queue a prediction has a span more"
 
@@ -20,7 +19,6 @@ LEFT_OUT: dict[str, str] = {
     "http/test_addresses.py::test_every_path_is_served_with_and_without_the_prefix": NAMES,
     "http/test_architecture.py": "documents",
     "http/test_auth.py::test_the_model_never_sees_the_token": STATE,
-    "http/test_auth.py::test_the_stream_of_an_id_with_a_slash_has_its_own_key": REPLAY,
     "http/test_auth.py::test_without_a_token_only_the_state_of_the_model_is_visible": STATE,
     "http/test_banner.py": COMMAND,
     "http/test_batch.py::test_a_failing_setup_of_a_batched_model_is_reported": STATE,
@@ -97,21 +95,11 @@ LEFT_OUT: dict[str, str] = {
     "http/test_sequence.py": PROCESS,
     "http/test_shutdown.py": PROCESS,
     "http/test_shutdown_no_restart.py": PROCESS,
-    "http/test_slow_clients.py::test_an_unread_answer_is_held_once_and_given_up[logs": REPLAY,
-    "http/test_slow_clients.py::test_text_of_any_kind_is_streamed_as_it_is": REPLAY,
     "http/test_status_codes.py::test_503_after_a_failed_setup": STATE,
     "http/test_status_codes.py::test_503_and_never_409_while_the_runner_restarts": STATE,
     "http/test_status_codes.py::test_503_once_the_runner_is_given_up": STATE,
     "http/test_status_codes.py::test_503_while_shutting_down": PROCESS,
-    "http/test_streams.py::test_a_finished_prediction_can_be_joined": REPLAY,
-    "http/test_streams.py::test_a_put_of_a_finished_id_replays_its_events": REPLAY,
-    "http/test_streams.py::test_a_reader_continues_after_its_last_event_id": REPLAY,
-    "http/test_streams.py::test_a_reader_of_a_v1_stream_gets_dropped_events_as_a_comment": REPLAY,
-    "http/test_streams.py::test_a_reader_that_has_seen_the_end_is_told_not_to_reconnect": REPLAY,
     "http/test_streams.py::test_a_reader_that_reconnects_to_the_next_server_sees_the_end": PROCESS,
-    "http/test_streams.py::test_an_unknown_last_event_id_begins_at_the_start": REPLAY,
-    "http/test_streams.py::test_many_slow_readers_share_one_memory": REPLAY,
-    "http/test_streams.py::test_the_history_has_the_configured_length": REPLAY,
     "http/test_terminal.py": COMMAND,
     "http/test_traces.py::test_a_collector_that_fails_affects_no_prediction": PROCESS,
     "http/test_traces.py::test_a_failure_is_an_error": SPANS,
@@ -122,9 +110,6 @@ LEFT_OUT: dict[str, str] = {
     "http/test_urls.py::test_a_webhook_sent_again_after_a_kill_has_the_same_url": PROCESS,
     "http/test_usage.py": COMMAND,
     "http/test_v1_python.py::test_create_by_model_and_by_deployment": NAMES,
-    "http/test_v1_python.py::test_stream": REPLAY,
-    "http/test_v1_python.py::test_stream_of_a_prediction_that_has_ended": REPLAY,
-    "http/test_v1_python.py::test_the_token_is_the_one_of_the_server": REPLAY,
     "http/test_webhooks.py::test_a_prediction_that_runs_at_shutdown_sends_its_webhook": PROCESS,
     "http/test_webhooks.py::test_the_token_goes_to_the_named_hosts": PROCESS,
     "http/test_weights.py": MODEL,

@@ -71,7 +71,6 @@ type Config struct {
 
 	Given   Model        `kong:"-"` // from flags and environment, without cog.yaml
 	Account host.Account `kong:"-"` // of RunnerUser
-	History int          `kong:"-"` // events that a late reader of a stream is shown
 }
 
 // complete fills in values from cog.yaml and files, and rejects invalid settings.
@@ -97,7 +96,6 @@ func (c *Config) read() error {
 			return err
 		}
 	}
-	c.History = historyCapacity(os.Getenv("COG_STREAM_HISTORY_CAPACITY"))
 	switch {
 	case c.Runners < 1:
 		return fmt.Errorf("--runners is %d: it must be at least 1", c.Runners)

@@ -24,7 +24,7 @@ func (c Serving) openQueue(worker bool, hooks *webhook.Sender, metrics *telemetr
 	}
 	return queue.Open(queue.Config{
 		URL: c.Queue, Creds: c.QueueCreds, CA: c.QueueCA, Replicas: c.QueueReplicas, Worker: worker, Name: c.Name,
-		MaxQueue: most, RetainFor: time.Duration(c.RetainFor),
+		MaxQueue: most, RetainFor: time.Duration(c.RetainFor), History: c.History,
 		CheckedAtOnce: 2 * int64(c.MaxBody), CheckWait: time.Duration(c.BodyTimeout),
 		Webhooks: hooks, Log: log, Now: time.Now,
 		Stored: metrics.Seconds("coggo_queue_publish_seconds", "Time that the queue's broker took to store a message."),

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -38,6 +39,7 @@ type Serving struct {
 	HostFrom              string         `kong:"-"` // the source of Host, see sourceOf
 	PortFrom              string         `kong:"-"` // the source of Port
 	AuthToken             string         `kong:"-"` // from AuthTokenFile or the environment
+	History               int            `kong:"-"` // events that a late reader of a stream is shown
 	HookToken             string         `kong:"-"` // sent with webhooks, from the environment
 	WebhookHosts          []webhook.Host `kong:"-"` // the hosts that get HookToken, from WebhookAuthHost
 
@@ -73,6 +75,7 @@ func (c *Serving) read() error {
 	if err := c.checkAddresses(); err != nil {
 		return err
 	}
+	c.History = historyCapacity(os.Getenv("COG_STREAM_HISTORY_CAPACITY"))
 	switch {
 	case c.StreamKeepAlive <= 0 || c.StreamTimeout <= 0:
 		return errors.New("--stream-keep-alive and --stream-timeout must be positive")

@@ -46,7 +46,7 @@ func openSession(m Model) (*session, error) {
 	// A slow reader of the output holds up the reading of events, and must miss nothing.
 	c := Config{
 		Model: m, Runners: 1, Recover: "fail",
-		Retain: 1, Serving: Serving{RetainFor: span(time.Hour)}, History: wholeHistory,
+		Retain: 1, Serving: Serving{RetainFor: span(time.Hour), History: wholeHistory},
 	}
 	output := func(_ supervisor.Origin, text []byte) { _, _ = s.console.Write(text) }
 	if s.built, err = build(c, s.dir, output, false, log); err != nil {

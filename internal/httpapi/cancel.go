@@ -13,7 +13,7 @@ import (
 // running, the body is an empty object, as in Cog.
 func (a *API) cancel(only prediction.Method) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		p, err := a.find(r, only)
+		p, err := find(r, only, a.Supervisor.Get)
 		if err == nil {
 			err = a.Supervisor.Cancel(p, supervisor.ByClient)
 		}

@@ -63,6 +63,8 @@ func (m *model) Get(id string) (*prediction.Prediction, error) {
 	return nil, prediction.Refuse(prediction.NotFound, "no prediction has this id")
 }
 
+func (m *model) Stream(id string) (*prediction.Prediction, error) { return m.Get(id) }
+
 func (m *model) List(prediction.Method, string, int) ([]*prediction.Prediction, string, error) {
 	if m.running == nil {
 		return nil, "", m.refuses

@@ -112,7 +112,7 @@ func (a *API) waitDone(r *http.Request, p *prediction.Prediction, limit time.Dur
 // get answers with a prediction or training; with only set, with one of that method.
 func (a *API) get(only prediction.Method) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		p, err := a.find(r, only)
+		p, err := find(r, only, a.Supervisor.Get)
 		if err != nil {
 			return err
 		}
@@ -124,8 +124,10 @@ func (a *API) get(only prediction.Method) handler {
 // find returns the prediction or training with the id of the path. Both share their ids, and a
 // client that polls an id need not know which it is. Only the paths of trainings refuse
 // predictions.
-func (a *API) find(r *http.Request, only prediction.Method) (*prediction.Prediction, error) {
-	p, err := a.Supervisor.Get(r.PathValue("id"))
+func find(
+	r *http.Request, only prediction.Method, get func(id string) (*prediction.Prediction, error),
+) (*prediction.Prediction, error) {
+	p, err := get(r.PathValue("id"))
 	if err == nil && only != "" && p.Request.Method != only {
 		return nil, prediction.Refuse(prediction.NotFound,
 			"no "+only.Noun()+" has this id, but a "+p.Request.Method.Noun())

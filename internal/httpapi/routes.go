@@ -39,6 +39,8 @@ type predictions interface {
 	)
 	Cancel(p *prediction.Prediction, reason supervisor.Reason) error
 	Get(id string) (*prediction.Prediction, error)
+	// Stream is Get for a reader of the events.
+	Stream(id string) (*prediction.Prediction, error)
 }
 
 // Config is what the API needs from the rest of the server.

@@ -44,7 +44,7 @@ func (a *API) attach(only prediction.Method) handler {
 func (a *API) join(
 	w http.ResponseWriter, r *http.Request, only prediction.Method,
 ) (*prediction.Prediction, int, error) {
-	p, err := a.find(r, only)
+	p, err := find(r, only, a.Supervisor.Stream)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -97,23 +97,24 @@ func (a *API) stream(
 		number, skipped = p.ReplayFrom()
 		e.skipped(skipped)
 	}
-	return a.follow(r, p, number, e, e.skipped, func(ev prediction.Event) {
-		if ev.Kind == prediction.KindCompleted {
-			e.event(ev, func(w io.Writer) error {
-				_, err := p.Snapshot().WriteTo(w)
-				return err
-			})
-		} else {
+	return a.follow(r, p, number, e, e.skipped, func(ev prediction.Event) (over bool) {
+		if ev.Kind != prediction.KindCompleted {
 			e.event(ev, ev.WriteData)
+			return false
 		}
+		e.event(ev, func(w io.Writer) error {
+			_, err := p.Snapshot().WriteTo(w)
+			return err
+		})
+		return true
 	})
 }
 
-// follow calls write for the events after number as they come, until the prediction has finished or
-// the client leaves. It calls skipped with the number of events that a slow reader has missed.
+// follow calls write for the events after number as they come, until write reports that the stream
+// is over or the client leaves. It calls skipped with the number of events that a slow reader has missed.
 func (a *API) follow(
 	r *http.Request, p *prediction.Prediction, number int, e *eventWriter,
-	skipped func(int), write func(prediction.Event),
+	skipped func(int), write func(prediction.Event) (over bool),
 ) error {
 	quiet := time.NewTicker(a.KeepAlive)
 	defer quiet.Stop()
@@ -123,8 +124,7 @@ func (a *API) follow(
 		skipped(lost)
 		for _, event := range events {
 			number = event.Number
-			write(event)
-			if event.Kind == prediction.KindCompleted {
+			if write(event) {
 				return e.flush()
 			}
 			if e.err != nil {

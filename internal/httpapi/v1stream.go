@@ -21,29 +21,49 @@ func (a *API) streamV1(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	e := newEventWriter(w)
-	items := 0
+	seen := number > 0        // the client has some of the output or of the logs
 	aside := func(lost int) { // clients take any event named "error" for the end
 		if lost > 0 {
 			e.comment(strconv.Itoa(lost) + " events were dropped: the history is bounded")
 		}
 	}
-	return a.follow(r, p, number, e, aside, func(ev prediction.Event) {
+	return a.follow(r, p, number, e, aside, func(ev prediction.Event) (over bool) {
 		switch ev.Kind {
 		case prediction.KindOutput:
-			items++
 			e.value(ev.Number, ev.Chunk())
+			seen = true
 		case prediction.KindLog:
 			e.text(ev.Number, "logs", bytes.ToValidUTF8(ev.Text(), []byte("\uFFFD")))
+			seen = true
 		case prediction.KindCompleted:
-			e.end(ev.Number, p.Snapshot(), items)
-		case prediction.KindStart, prediction.KindMetric: // Replicate's streams do not have them
+			e.end(ev.Number, p.Snapshot())
+			return true
+		case prediction.KindStart:
+			if seen {
+				e.begunAnew()
+			}
+			return seen
+		case prediction.KindMetric: // Replicate's streams do not have them
 		}
+		return false
 	})
 }
 
+// begunAnew ends the stream of a client that has seen what an earlier run has done: it would append
+// the output of the next one. The events have no id, so that to come back has the same answer.
+func (e *eventWriter) begunAnew() {
+	const why = `{"detail":"the worker was lost, and the prediction has begun anew: read its output from the start"}`
+	for _, event := range [][2]string{{"error", why}, {"done", `{"reason":"error"}`}} {
+		e.named(event[0], func(w io.Writer) error {
+			_, err := io.WriteString(w, event[1])
+			return err
+		})
+	}
+}
+
 // end writes the events after the last item. If a model returns one value, that is its only item.
-func (e *eventWriter) end(number int, s prediction.Snapshot, items int) {
-	returned := items == 0 && s.Status == prediction.Succeeded
+func (e *eventWriter) end(number int, s prediction.Snapshot) {
+	returned := len(s.Items) == 0 && s.Status == prediction.Succeeded
 	if returned && s.OutputLen() > 0 && string(s.Output.Raw) != "[]" {
 		e.value(number, s.JustOutput())
 	}

@@ -84,6 +84,9 @@ func (e Event) small() (d []byte) {
 // Chunk returns the item of a KindOutput.
 func (e Event) Chunk() Value { return Value{e.raw, e.inserts} }
 
+// Index is the place of a KindOutput in the output.
+func (e Event) Index() int { return e.index }
+
 // Source is the stream of a KindLog.
 func (e Event) Source() string { return e.name }
 
@@ -118,6 +121,11 @@ func (h *history) add(e Event) {
 	if keep := max(h.replay, liveEvents); len(h.events) >= 2*keep {
 		h.events = append([]Event(nil), h.events[len(h.events)-keep:]...)
 	}
+	h.wake()
+}
+
+// wake tells the readers that the history has changed.
+func (h *history) wake() {
 	if h.changed != nil {
 		close(h.changed)
 		h.changed = nil

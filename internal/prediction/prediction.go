@@ -57,6 +57,7 @@ type Prediction struct {
 	logs      []byte
 	logsCut   bool
 	items     []Value
+	folded    int // items that the first one stands for besides itself, see Skip
 	itemBytes int // their memory
 	recorded  []metric
 	history   history
@@ -69,6 +70,10 @@ type Prediction struct {
 func New(r Request, l Limits) *Prediction {
 	p := &Prediction{Request: r, limits: l, status: Starting, done: make(chan struct{})}
 	p.history = history{replay: l.History, next: 1}
+	if r.Lease != nil {
+		p.history.before = beforeTurn(r.Lease.Turn)
+		p.history.next = p.history.before + 1
+	}
 	return p
 }
 
@@ -116,7 +121,7 @@ func (p *Prediction) Yield(item Value) {
 		return
 	}
 	p.history.add(Event{
-		Kind: KindOutput, raw: item.Raw, inserts: item.Inserts, index: len(p.items),
+		Kind: KindOutput, raw: item.Raw, inserts: item.Inserts, index: len(p.items) + p.folded,
 	})
 	p.items = append(p.items, item)
 	p.itemBytes += item.held() + valueBytes

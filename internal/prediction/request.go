@@ -88,6 +88,7 @@ type Lease struct {
 	Run     string `json:"run"`
 	Owner   string `json:"owner"` // the process
 	Attempt int    `json:"attempt"`
+	Turn    int    `json:"turn,omitzero"` // counts all claims, also of workers that gave the run back
 
 	Queued time.Time `json:"-"` // when the broker stored the request
 }

@@ -70,6 +70,15 @@ func (v Value) Len() int {
 	return n
 }
 
+// StoredLen returns the length with the contents of each Encoded text in the place of it.
+func (v Value) StoredLen() int {
+	if len(v.Inserts) == 0 {
+		return len(v.Raw)
+	}
+	plain, _ := v.decoded(0)
+	return plain.Len()
+}
+
 // held returns the number of bytes in memory.
 func (v Value) held() int { return len(v.Raw) + insertBytes*len(v.Inserts) }
 

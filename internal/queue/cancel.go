@@ -115,6 +115,14 @@ func (a asked) expects(s state) uint64 {
 	return a.after
 }
 
+// turns is how often the request has been claimed.
+func (a asked) turns(s state) int {
+	if s.run == a.run {
+		return s.turn
+	}
+	return 0
+}
+
 // canceledResult is the end of a prediction that was canceled before it ran.
 func canceledResult(entry prediction.Entry, reason supervisor.Reason, now time.Time) prediction.Result {
 	r := prediction.Result{Status: prediction.Canceled, CompletedAt: now}
@@ -127,14 +135,15 @@ func canceledResult(entry prediction.Entry, reason supervisor.Reason, now time.T
 // endUnrun stores the end of a prediction that does not run, takes it off the queue, and owes its
 // webhook.
 func (q *Queue) endUnrun(ctx context.Context, a asked, entry prediction.Entry, s state, after uint64, r prediction.Result) error {
-	p := prediction.New(entry.Complete(), prediction.Limits{})
-	p.Finish(r)
 	next := state{
-		place: a.place, kind: ended, run: a.run, owner: q.process, attempt: s.attempt, cancel: s.cancel,
-		input: a.input, method: entry.Method,
+		place: a.place, kind: ended, run: a.run, owner: q.process, attempt: s.attempt, turn: a.turns(s) + 1,
+		cancel: s.cancel, input: a.input, method: entry.Method,
 	}
+	p := prediction.New(entry.Complete(), prediction.Limits{})
+	p.Reset(next.turn) // its end comes after all that readers may have seen of a lost worker
+	p.Finish(r)
 	var err error
-	if next.payload, err = q.broker.storeEnd(ctx, a.place, endObject(a.run, after), p.Final()); err != nil {
+	if next.payload, err = q.broker.storePast(ctx, a.place, endObject(a.run, after), p.Past(), next.turn); err != nil {
 		return err
 	}
 	if _, err = q.broker.put(ctx, next, after, q.config.RetainFor); err != nil {

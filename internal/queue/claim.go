@@ -38,7 +38,7 @@ func (w *Worker) begin(j *job) (claim func() claimAnswer, v verdict) {
 		w.q.counters.Redelivered.Add(1)
 		return alreadyHeld, w.contend(j)
 	}
-	j.claim = w.claimOf(j, 1)
+	j.claim = w.claimOf(j, 1, 1)
 	future, err := w.q.broker.js.PublishMsgAsync(j.claim.message(), follows(j.key, j.after))
 	if err != nil {
 		return alreadyHeld, w.contend(j)
@@ -73,7 +73,7 @@ func (w *Worker) awaitClaim(j *job, future jetstream.PubAckFuture) claimAnswer {
 }
 
 // claimOf is the claim of this worker.
-func (w *Worker) claimOf(j *job, attempt int) state {
+func (w *Worker) claimOf(j *job, attempt, turn int) state {
 	p := prediction.New(j.entry.Complete(), prediction.Limits{})
 	p.Start(w.q.config.Now())
 	shown := p.Snapshot()
@@ -81,7 +81,7 @@ func (w *Worker) claimOf(j *job, attempt int) state {
 		shown = shown.Short()
 	}
 	return state{
-		place: j.place, kind: claimed, run: j.asked.run, owner: w.q.process, host: w.host, attempt: attempt,
+		place: j.place, kind: claimed, run: j.asked.run, owner: w.q.process, host: w.host, attempt: attempt, turn: turn,
 		input: j.asked.input, method: j.entry.Method,
 		payload: payload{body: shown.AppendJSON(nil)},
 	}
@@ -120,7 +120,7 @@ func (w *Worker) contend(j *job) verdict {
 		if s.cancel != "" {
 			return w.unlessCanceled(ctx, j, s)
 		}
-		next := w.claimOf(j, attempt)
+		next := w.claimOf(j, attempt, s.turn+1)
 		seq, err := w.q.broker.put(ctx, next, s.seq, 0)
 		if wrongSequence(err) && w.q.broker.narrow && s.run == "" {
 			seq, err = w.q.broker.put(ctx, next, j.after, 0) // the state before is of another model

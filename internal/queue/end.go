@@ -58,13 +58,10 @@ func (w *Worker) end(j *job, p *prediction.Prediction, err error) {
 		w.handBack(j, p != nil)
 		return
 	}
-	if p != nil {
-		j.awaitEvents()
-	}
 	next := j.claim
-	next.kind, next.streamed = ended, len(final.Items) > 0
+	next.kind = ended
 	for w.q.ctx.Err() == nil {
-		next.payload, err = w.q.broker.storeEnd(w.q.ctx, j.place, endObject(j.asked.run, j.claim.seq), final)
+		next.payload, err = w.q.broker.storePast(w.q.ctx, j.place, endObject(j.asked.run, j.claim.seq), final, next.turn)
 		if err == nil {
 			_, err = w.q.broker.put(w.q.ctx, next, j.claim.seq, w.q.config.RetainFor)
 		}
@@ -91,27 +88,6 @@ func (w *Worker) end(j *job, p *prediction.Prediction, err error) {
 	w.leave(j)
 }
 
-// awaitEvents returns when those who follow the run have been sent all of its events: the end comes
-// after them.
-func (j *job) awaitEvents() {
-	j.mu.Lock()
-	sent := j.sent
-	if sent == nil {
-		j.sent, j.sending = closed, true // nobody begins to follow it now
-	}
-	j.mu.Unlock()
-	if sent != nil {
-		<-sent
-	}
-}
-
-// closed is a channel that is closed.
-var closed = func() chan struct{} {
-	c := make(chan struct{})
-	close(c)
-	return c
-}()
-
 // fenced looks why an end was refused. It reports whether that is all: the end is stored, or
 // another worker has the run.
 func (w *Worker) fenced(j *job, next *state) (done bool, err error) {
@@ -121,11 +97,11 @@ func (w *Worker) fenced(j *job, next *state) (done bool, err error) {
 	switch {
 	case err != nil:
 		return false, err
-	case s.run == j.asked.run && s.kind == claimed && s.owner == w.q.process && s.attempt == j.claim.attempt:
+	case s.run == j.asked.run && s.kind == claimed && s.owner == w.q.process && s.turn == j.claim.turn:
 		j.claim.seq, next.cancel = s.seq, s.cancel // somebody has canceled it
 		w.q.broker.discard(ctx, j.place, next.payload)
 		return false, nil
-	case s.run == j.asked.run && s.kind == ended && s.owner == w.q.process && s.attempt == j.claim.attempt:
+	case s.run == j.asked.run && s.kind == ended && s.owner == w.q.process && s.turn == j.claim.turn:
 		j.claim = s
 		w.settle(j, finish) // the answer was lost
 		return true, nil
@@ -139,11 +115,11 @@ func (w *Worker) fenced(j *job, next *state) (done bool, err error) {
 }
 
 // final returns the end of a run, or an error if another worker has to run it.
-func (w *Worker) final(j *job, p *prediction.Prediction, err error) (prediction.Snapshot, error) {
+func (w *Worker) final(j *job, p *prediction.Prediction, err error) (prediction.Past, error) {
 	if p == nil {
 		return w.unrun(j, err)
 	}
-	final := p.Final()
+	final := p.Past()
 	w.mu.Lock()
 	late := w.late
 	w.mu.Unlock()
@@ -155,8 +131,9 @@ func (w *Worker) final(j *job, p *prediction.Prediction, err error) (prediction.
 
 // unrun is the end of a run that the supervisor did not take. What another worker may take is
 // handed back.
-func (w *Worker) unrun(j *job, err error) (prediction.Snapshot, error) {
+func (w *Worker) unrun(j *job, err error) (prediction.Past, error) {
 	p := prediction.New(j.entry.Complete(), prediction.Limits{})
+	p.Reset(j.claim.turn)
 	var why *prediction.Error
 	switch {
 	case errors.Is(err, supervisor.ByDeadline):
@@ -164,9 +141,9 @@ func (w *Worker) unrun(j *job, err error) (prediction.Snapshot, error) {
 	case errors.As(err, &why) && (why.Code == prediction.Invalid || why.Code == prediction.NotFound):
 		p.Finish(prediction.Result{Status: prediction.Failed, Error: noLongerFits(why), CompletedAt: w.q.config.Now()})
 	default:
-		return prediction.Snapshot{}, errHandedBack
+		return prediction.Past{}, errHandedBack
 	}
-	return p.Final(), nil
+	return p.Past(), nil
 }
 
 // handBack lets another worker run a job, at once or after a moment: this worker itself may be the

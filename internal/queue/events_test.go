@@ -41,7 +41,8 @@ func TestEventsAreReadAndWrittenAsDocumented(t *testing.T) {
 // on.
 func hears(t *testing.T) (m *mirror, hear func(first string)) {
 	m = &mirror{
-		q: &Queue{config: Config{Now: time.Now}}, run: "r1", prediction: running(), fed: make(chan struct{}),
+		q: &Queue{config: Config{Now: time.Now}}, run: "r1", turn: 2, owner: "w1", prediction: running(),
+		fed: make(chan struct{}),
 	}
 	subject, h, body := readGolden(t, "events")
 	return m, func(first string) {
@@ -70,37 +71,20 @@ func TestAMirrorTakesEachEventOnce(t *testing.T) {
 	}
 }
 
-func TestAMirrorDropsEventsOfAnotherRunOrAttempt(t *testing.T) {
-	m, hear := hears(t)
-	m.attempt = 1
-	hear("2")
-	m.attempt, m.run = 0, "r2"
-	hear("2")
-	if last := m.prediction.LastEvent(); last != 1 {
-		t.Errorf("the last event is %d", last)
-	}
-}
-
-func TestItemsThatDidNotComeAsEventsAreYieldedAtTheEnd(t *testing.T) {
-	for name, row := range map[string]struct {
-		output prediction.Value
-		ok     bool
-		items  int
-	}{
-		"some are known":      {prediction.Value{Raw: json.RawMessage(` ["a", {"b": [1]}, "c"]`)}, true, 3},
-		"all are known":       {prediction.Value{Raw: json.RawMessage(`["a"]`)}, true, 1},
-		"fewer than known":    {prediction.Value{Raw: json.RawMessage(`[]`)}, false, 1},
-		"the output is large": {prediction.Value{Inserts: []prediction.Insert{{}}}, false, 1},
-		"it is not a list":    {prediction.Value{Raw: json.RawMessage(`"a"`)}, false, 1},
+func TestAMirrorDropsEventsOfAnotherRunOrClaim(t *testing.T) {
+	for name, change := range map[string]func(m *mirror){
+		"another run":            func(m *mirror) { m.run = "r2" },
+		"another turn":           func(m *mirror) { m.turn = 3 },
+		"another worker":         func(m *mirror) { m.owner = "w2" },
+		"no claim is known":      func(m *mirror) { m.turn, m.owner = 0, "" },
+		"nobody follows it more": func(m *mirror) { m.over = true },
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := &mirror{prediction: running()}
-			m.prediction.Yield(prediction.Value{Raw: json.RawMessage(`"a"`)})
-			if ok := m.yieldRest(row.output); ok != row.ok {
-				t.Errorf("it says %v", ok)
-			}
-			if got := len(m.prediction.Snapshot().Items); got != row.items {
-				t.Errorf("%d items", got)
+			m, hear := hears(t)
+			change(m)
+			hear("2")
+			if last := m.prediction.LastEvent(); last != 1 {
+				t.Errorf("the last event is %d", last)
 			}
 		})
 	}

@@ -26,8 +26,9 @@ type job struct {
 	mu       sync.Mutex // guards the rest
 	run      *prediction.Prediction
 	canceled supervisor.Reason // before there was a run
-	sent     chan struct{}     // closed when all events are sent; nil if nobody follows the run
-	sending  bool              // they are being sent
+	followed bool              // somebody follows the run
+	sending  bool              // its events are being sent
+	objects  map[string]object // what is stored for those who follow it, by name
 }
 
 // cancel ends the run, now or as soon as there is one.
@@ -70,6 +71,7 @@ func (w *Worker) leave(j *job) {
 	if j.run != nil && j.run.Status().Terminal() && w.q.ctx.Err() == nil {
 		w.Supervisor.Stored(j.run) // or of no use: another worker has it
 	}
+	w.forgetObjects(j)
 	w.mu.Lock()
 	delete(w.jobs, j.asked.run)
 	w.mu.Unlock()
@@ -104,9 +106,7 @@ func (w *Worker) read(msg *nats.Msg) (*job, error) {
 	}
 	j := &job{asked: a, msg: msg, delivered: about.NumDelivered, queued: about.Timestamp, entry: entry, flushed: make(chan struct{})}
 	j.flush = sync.OnceFunc(func() { close(j.flushed) })
-	if a.follow {
-		j.sent = make(chan struct{})
-	}
+	j.followed = a.follow
 	return j, nil
 }
 
@@ -135,7 +135,7 @@ func (w *Worker) start(j *job) (*prediction.Prediction, error) {
 		j.canceled = supervisor.ByDeadline
 		return nil, supervisor.ByDeadline
 	}
-	r.Lease = &prediction.Lease{Run: j.asked.run, Owner: w.q.process, Attempt: j.claim.attempt, Queued: j.queued}
+	r.Lease = &prediction.Lease{Run: j.asked.run, Owner: w.q.process, Attempt: j.claim.attempt, Turn: j.claim.turn, Queued: j.queued}
 	r.Detached = false // the broker has it: nothing has to be on this disk before it runs
 	p, _, err := w.Supervisor.Create(r, false)
 	if err != nil {

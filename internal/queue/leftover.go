@@ -113,14 +113,14 @@ func (w *Worker) lookUp(ctx context.Context, key string) (s state, a asked, foun
 func (w *Worker) endLeftover(ctx context.Context, p *prediction.Prediction, a asked, s state) (state, error) {
 	lease := p.Request.Lease
 	next := state{
-		place: a.place, kind: ended, run: a.run, owner: lease.Owner, host: w.host, attempt: lease.Attempt, input: a.input,
-		method: p.Request.Method,
+		place: a.place, kind: ended, run: a.run, owner: lease.Owner, host: w.host, attempt: lease.Attempt,
+		turn: lease.Turn, input: a.input, method: p.Request.Method,
 	}
 	if s.run == a.run {
 		next.cancel = s.cancel
 	}
 	var err error
-	if next.payload, err = w.q.broker.storeEnd(w.q.ctx, a.place, endObject(a.run, s.seq), p.Final()); err != nil {
+	if next.payload, err = w.q.broker.storePast(w.q.ctx, a.place, endObject(a.run, s.seq), p.Past(), next.turn); err != nil {
 		return s, err
 	}
 	if _, err = w.q.broker.put(w.q.ctx, next, s.seq, w.q.config.RetainFor); err != nil {

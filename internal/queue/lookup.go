@@ -10,7 +10,12 @@ import (
 
 // Get returns a prediction that waits, runs, or has ended and is kept, whichever process took it
 // on. The error is a *prediction.Error with code NotFound or NotReady.
-func (q *Queue) Get(id string) (*prediction.Prediction, error) {
+func (q *Queue) Get(id string) (*prediction.Prediction, error) { return q.find(id, false) }
+
+// Stream is Get for a reader of the events.
+func (q *Queue) Stream(id string) (*prediction.Prediction, error) { return q.find(id, true) }
+
+func (q *Queue) find(id string, events bool) (*prediction.Prediction, error) {
 	if err := q.usable(); err != nil {
 		return nil, err
 	}
@@ -30,7 +35,7 @@ func (q *Queue) Get(id string) (*prediction.Prediction, error) {
 			if newer, err := q.queued(ctx, key, s); newer != nil || err != nil {
 				return newer, err
 			}
-			m, err := q.restore(ctx, s)
+			m, err := q.restore(ctx, s, events)
 			if err != nil {
 				return nil, err
 			}

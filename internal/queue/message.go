@@ -19,6 +19,7 @@ const (
 	headerAfter   = "Coggo-After"   // of a request: sequence of the state that this run replaces, 0 for none
 	headerState   = "Coggo-State"   // claimed, returned or ended
 	headerAttempt = "Coggo-Attempt" // counts from 1
+	headerTurn    = "Coggo-Turn"    // counts all claims, also those that were given back
 	headerOwner   = "Coggo-Owner"   // of a claim: the process
 	headerHost    = "Coggo-Host"    // of a claim: the machine, for people
 	headerCancel  = "Coggo-Cancel"  // the reason why the run must end
@@ -45,16 +46,16 @@ const (
 // fencing token of the claim.
 type state struct {
 	place
-	seq      uint64 // 0: there is no state yet
-	kind     stateKind
-	run      string
-	owner    string
-	host     string // of the worker that runs it, or has run it; empty if none has
-	attempt  int
-	cancel   string // the reason of a cancel; empty if nobody has canceled it
-	input    string
-	method   prediction.Method
-	streamed bool // of an end: the output is the list of what was yielded
+	seq     uint64 // 0: there is no state yet
+	kind    stateKind
+	run     string
+	owner   string
+	host    string // of the worker that runs it, or has run it; empty if none has
+	attempt int
+	turn    int    // counts all claims of the run, also those that were given back; 0 before the first
+	cancel  string // the reason of a cancel; empty if nobody has canceled it
+	input   string
+	method  prediction.Method
 	payload
 }
 
@@ -63,6 +64,9 @@ type payload struct {
 	body   []byte // of an end in pieces, what lists show of it
 	object object // empty if the body is the whole
 	parts  parts  // of an end in pieces
+
+	record   []byte // of the events, behind the body; nil if there is none here
+	recordIn object // a large record, in pieces
 }
 
 // inPieces reports whether the body is not in the message.
@@ -99,8 +103,31 @@ func (p payload) header(h nats.Header) {
 	}
 }
 
+// fill makes the payload that of a message.
+func (p payload) fill(m *nats.Msg) {
+	m.Data = p.body
+	p.header(m.Header)
+	if p.recordIn.name != "" {
+		m.Header.Set(headerRecord, p.recordIn.String())
+	}
+	if p.record != nil {
+		m.Header.Set(headerEvents, strconv.Itoa(len(p.body)))
+		m.Data = append(m.Data[:len(p.body):len(p.body)], p.record...)
+	}
+}
+
 func payloadOf(h nats.Header, data []byte) (p payload, err error) {
 	p.body = data
+	if text := h.Get(headerEvents); text != "" {
+		at, err := strconv.Atoi(text)
+		if err != nil || at < 0 || at > len(data) {
+			return p, fmt.Errorf("%s: %q of %d bytes", headerEvents, text, len(data))
+		}
+		p.body, p.record = data[:at:at], data[at:]
+	}
+	if p.recordIn, err = parseObject(h.Get(headerRecord)); err != nil {
+		return p, fmt.Errorf("%s: %w", headerRecord, err)
+	}
 	if p.object, err = parseObject(h.Get(headerObject)); err != nil {
 		return p, fmt.Errorf("%s: %w", headerObject, err)
 	}
@@ -118,13 +145,14 @@ var errFormat = errors.New("the message has a format that this version does not 
 // message returns s as a message, without what it expects of the stream.
 func (s state) message() *nats.Msg {
 	m := nats.NewMsg(s.place.state())
-	m.Data = s.body
+	s.payload.fill(m)
 	h := m.Header
 	h.Set(headerFormat, format)
 	h.Set(headerState, string(s.kind))
 	h.Set(headerRun, s.run)
 	h.Set(headerOwner, s.owner)
 	h.Set(headerAttempt, strconv.Itoa(s.attempt))
+	h.Set(headerTurn, strconv.Itoa(s.turn))
 	h.Set(headerInput, s.input)
 	h.Set(headerMethod, string(s.method))
 	if s.host != "" {
@@ -133,10 +161,6 @@ func (s state) message() *nats.Msg {
 	if s.cancel != "" {
 		h.Set(headerCancel, s.cancel)
 	}
-	if s.streamed {
-		h.Set(headerStreamed, "1")
-	}
-	s.payload.header(h)
 	return m
 }
 
@@ -148,10 +172,13 @@ func stateOf(subject string, seq uint64, h nats.Header, data []byte) (s state, e
 	s = state{
 		place: placeIn(subject), seq: seq, kind: stateKind(h.Get(headerState)), run: h.Get(headerRun),
 		owner: h.Get(headerOwner), host: h.Get(headerHost), cancel: h.Get(headerCancel), input: h.Get(headerInput),
-		method: prediction.Method(h.Get(headerMethod)), streamed: h.Get(headerStreamed) != "",
+		method: prediction.Method(h.Get(headerMethod)),
 	}
 	if s.attempt, err = strconv.Atoi(h.Get(headerAttempt)); err != nil {
 		return s, fmt.Errorf("%s: %w", headerAttempt, err)
+	}
+	if s.turn, err = strconv.Atoi(h.Get(headerTurn)); err != nil {
+		return s, fmt.Errorf("%s: %w", headerTurn, err)
 	}
 	s.payload, err = payloadOf(h, data)
 	return s, err

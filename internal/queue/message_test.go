@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ type goldenMessage struct {
 	Subject string            `json:"subject"`
 	Headers map[string]string `json:"headers"`
 	Body    json.RawMessage   `json:"body"`
+	Record  json.RawMessage   `json:"record"` // behind the body
 }
 
 func readGolden(t *testing.T, name string) (subject string, h nats.Header, body []byte) {
@@ -43,6 +45,9 @@ func readGolden(t *testing.T, name string) (subject string, h nats.Header, body 
 		if err := json.Compact(&flat, m.Body); err != nil {
 			t.Fatal(err)
 		}
+		if err := json.Compact(&flat, m.Record); m.Record != nil && err != nil {
+			t.Fatal(err)
+		}
 		body = flat.Bytes()
 	}
 	return m.Subject, h, body
@@ -60,7 +65,10 @@ func isGolden(t *testing.T, name string, m *nats.Msg) {
 var order7 = placeOf("acme/hello", "order-7/b")
 
 func stateOfRun(kind stateKind) state {
-	return state{place: order7, seq: 9, kind: kind, run: "r1", owner: "w1", host: "gpu-1", attempt: 2, input: "5f0c", method: prediction.Predict}
+	return state{
+		place: order7, seq: 9, kind: kind, run: "r1", owner: "w1", host: "gpu-1", attempt: 2, turn: 3, input: "5f0c",
+		method: prediction.Predict,
+	}
 }
 
 func TestStatesAreReadAndWrittenAsDocumented(t *testing.T) {
@@ -71,13 +79,19 @@ func TestStatesAreReadAndWrittenAsDocumented(t *testing.T) {
 		object: object{"end-r1-9", 379, 262144},
 		parts:  parts{Text: span{0, 301}, Input: span{47, 14}, Output: span{71, 24}, Files: span{301, 78}},
 	}
+	events := stateOfRun(ended)
+	events.turn = 2
 	for name, want := range map[string]state{
 		"state.claimed": stateOfRun(claimed), "state.claimed.canceled": canceled, "state.returned": stateOfRun(returned),
 		"state.ended": stateOfRun(ended), "state.ended.large": large,
+		"state.ended.events": events,
 	} {
 		t.Run(name, func(t *testing.T) {
 			subject, h, body := readGolden(t, name)
 			want.body = body
+			if at, err := strconv.Atoi(h.Get(headerEvents)); err == nil {
+				want.body, want.record = body[:at], body[at:]
+			}
 			got, err := stateOf(subject, 9, h, body)
 			if err != nil || !reflect.DeepEqual(got, want) {
 				t.Errorf("read %+v, %v\nwant %+v", got, err, want)

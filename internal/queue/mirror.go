@@ -28,7 +28,10 @@ type mirror struct {
 
 	mu      sync.Mutex // guards the rest
 	wanted  bool       // somebody reads its events
-	attempt int        // that the events are of; 0 before the first
+	asked   int        // the last event that was known when the worker was asked
+	askedAt time.Time  // when that was
+	turn    int        // of the claim that the events are of; 0 before the first
+	owner   string     // of that claim
 	seq     uint64     // of the last state that was applied
 	used    time.Time
 	over    bool          // it has ended, or nobody follows it any more
@@ -52,7 +55,7 @@ const (
 
 // mirror returns a mirror of a run. It follows the broker if the request says that somebody waits.
 func (q *Queue) mirror(at place, run string, r prediction.Request) *mirror {
-	m := &mirror{place: at, q: q, run: run, fed: make(chan struct{}), prediction: prediction.New(r, prediction.Limits{History: history}), used: q.config.Now()}
+	m := &mirror{place: at, q: q, run: run, fed: make(chan struct{}), prediction: prediction.New(r, prediction.Limits{History: q.config.History}), used: q.config.Now()}
 	if !r.Followed {
 		return m
 	}
@@ -74,9 +77,6 @@ func (q *Queue) mirror(at place, run string, r prediction.Request) *mirror {
 	}
 	return m
 }
-
-// history is how many events a late reader of a stream is shown.
-const history = 1024
 
 // known returns the mirror of a prediction that is followed already, nil if there is none.
 func (q *Queue) known(key string) *mirror {
@@ -164,6 +164,10 @@ func (m *mirror) hear(msg *nats.Msg) {
 		m.hearEvents(msg)
 		return
 	}
+	if msg.Header.Get(headerState) == "" {
+		m.hearPast(msg)
+		return
+	}
 	seq, err := strconv.ParseUint(msg.Header.Get(jetstream.SequenceHeader), 10, 64)
 	if err != nil {
 		return
@@ -182,55 +186,64 @@ func (m *mirror) apply(s state) {
 	}
 	m.seq = s.seq
 	wanted := m.wanted
-	m.mu.Unlock()
-	switch s.kind {
-	case claimed:
-		if stored, err := prediction.ReadSnapshot(s.body); err == nil {
-			m.prediction.Start(stored.StartedAt)
-			m.prediction.RunBy(s.worker())
-		}
-		if wanted {
-			m.ask()
-		}
-	case ended:
-		if err := m.finish(s); err != nil {
-			m.q.config.Log.Error("read the end of a prediction", "id", m.prediction.Request.ID, "error", err)
-			m.mu.Lock()
-			m.seq = 0 // the next sweep tries again
-			m.mu.Unlock()
-			return
-		}
-		m.drop()
-	default: // it waits again
-		m.prediction.RunBy("")
+	if s.kind != ended {
+		m.turnLocked(s)
 	}
+	m.mu.Unlock()
+	switch {
+	case s.kind == ended:
+		m.applyEnd(s)
+	case s.kind == claimed && wanted:
+		m.ask()
+	}
+}
+
+// turnLocked notes who has the run now. What an earlier worker has done of it is void.
+func (m *mirror) turnLocked(s state) {
+	m.turn, m.owner = s.turn, s.owner
+	if s.kind == returned { // nobody has it
+		m.owner = ""
+		m.prediction.Reset(s.turn + 1)
+		m.prediction.RunBy("")
+		return
+	}
+	m.prediction.Reset(s.turn)
+	if stored, err := prediction.ReadSnapshot(s.body); err == nil {
+		m.prediction.Start(stored.StartedAt)
+		m.prediction.RunBy(s.worker())
+	}
+}
+
+// applyEnd ends the prediction. If the end can't be read, the next sweep tries again.
+func (m *mirror) applyEnd(s state) {
+	if err := m.finish(s); err != nil {
+		m.q.config.Log.Error("read the end of a prediction", "id", m.prediction.Request.ID, "error", err)
+		m.mu.Lock()
+		m.seq = 0
+		m.mu.Unlock()
+		return
+	}
+	m.drop()
 }
 
 // finish ends the prediction as the state says.
 func (m *mirror) finish(s state) error {
-	end, output, err := m.q.broker.loadEnd(m.q.ctx, s.place, s.payload, false)
+	end, err := m.q.broker.loadPast(m.q.ctx, s.place, s.payload, false)
 	if err != nil {
 		return err
 	}
-	p := m.prediction
-	p.RunBy(s.worker())
-	if !end.StartedAt.IsZero() {
-		p.Start(end.StartedAt)
+	shadow := prediction.New(m.prediction.Request, prediction.Limits{})
+	streamed, err := end.play(shadow, s.turn)
+	if err != nil {
+		return err
 	}
-	if seen := len(p.Snapshot().Logs); seen < len(end.Logs) {
-		p.Log("stdout", []byte(end.Logs[seen:]))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.prediction.RunBy(s.worker())
+	m.prediction.Adopt(shadow)
+	if m.prediction.Finish(end.result(streamed)) {
+		m.prediction.Publish()
 	}
-	streamed := s.streamed && m.yieldRest(output)
-	if streamed {
-		output = prediction.Value{}
-	}
-	if !p.Finish(prediction.Result{
-		Status: end.Status, Output: output, Streamed: streamed, Error: end.Error, Metrics: end.Metrics,
-		StartedAt: end.StartedAt, CompletedAt: end.CompletedAt,
-	}) {
-		return nil
-	}
-	p.Publish()
 	return nil
 }
 
@@ -296,9 +309,10 @@ func (q *Queue) sweep(drop bool) (none bool) {
 	now := q.config.Now()
 	for _, m := range all {
 		m.mu.Lock()
-		age := now.Sub(m.used)
+		age, wanted := now.Sub(m.used), m.wanted
 		m.mu.Unlock()
-		if drop && age > mirrorFor && !m.prediction.Watched() {
+		watched := m.prediction.Watched()
+		if drop && age > mirrorFor && !watched {
 			m.drop()
 			continue
 		}
@@ -306,6 +320,9 @@ func (q *Queue) sweep(drop bool) (none bool) {
 			ctx, cancel := context.WithTimeout(q.ctx, patience)
 			m.refresh(ctx)
 			cancel()
+			if wanted && (watched || !drop) {
+				m.ask()
+			}
 		}
 	}
 	return none
@@ -337,20 +354,30 @@ func (q *Queue) wantedElsewhere(key string) bool {
 	return m != nil && m.kept.Load()
 }
 
-// restore returns a prediction as a state says it is. One that has not ended is followed.
-func (q *Queue) restore(ctx context.Context, s state) (*mirror, error) {
+// restore returns a prediction as a state says it is, with its events only if they are asked for.
+// One that has not ended is followed.
+func (q *Queue) restore(ctx context.Context, s state, events bool) (*mirror, error) {
 	if s.kind != ended {
 		return q.follow(ctx, s)
 	}
-	end, output, err := q.broker.loadEnd(q.ctx, s.place, s.payload, true)
+	load := q.broker.loadEnd
+	if events {
+		load = q.broker.loadPast
+	}
+	end, err := load(q.ctx, s.place, s.payload, true)
 	if errors.Is(err, errObjectGone) {
 		return nil, errGone()
 	}
 	if err != nil {
 		return nil, q.unreachable(err)
 	}
-	r := q.requestOf(s, end)
-	p := end.Restored(r, output)
+	r := q.requestOf(s, end.Stored)
+	p := end.Restored(r, end.output)
+	if events {
+		if p, err = end.ended(r, s.turn, q.config.History); err != nil {
+			return nil, q.unreachable(err)
+		}
+	}
 	p.RunBy(s.worker())
 	return &mirror{place: s.place, q: q, run: s.run, prediction: p, over: true}, nil
 }

@@ -63,8 +63,10 @@ func (b *broker) load(ctx context.Context, at place, p payload) ([]byte, error) 
 
 // discard removes what a payload has in pieces.
 func (b *broker) discard(ctx context.Context, at place, p payload) {
-	if p.inPieces() {
-		b.objects(at.model).remove(ctx, p.object)
+	for _, o := range []object{p.object, p.recordIn} {
+		if o.name != "" {
+			b.objects(at.model).remove(ctx, o)
+		}
 	}
 }
 
@@ -80,18 +82,34 @@ type fileIn struct {
 // its webhook delivered later still.
 func (b *broker) endsFor() time.Duration { return max(2*b.retain, time.Hour) }
 
-// storeEnd returns the payload for a terminal snapshot. A large one is written to the broker as it
-// is rendered, with its files as they are. What lists show of it is in the message.
-func (b *broker) storeEnd(ctx context.Context, at place, name string, final prediction.Snapshot) (p payload, err error) {
-	if !final.OnDisk() && b.fits(final.Len()) {
-		return payload{body: final.AppendJSON(nil)}, nil
+// storePast returns the payload for what a run has done until now, in a turn. A large snapshot is
+// written to the broker as it is rendered, with its files as they are. What lists show of it is in
+// the message.
+func (b *broker) storePast(ctx context.Context, at place, name string, until prediction.Past, turn int) (p payload, err error) {
+	if !until.OnDisk() && b.fits(until.Len()) {
+		p.body = until.AppendJSON(nil)
+	} else {
+		p.body = until.Short().AppendJSON(nil)
+		p.object, err = b.putLarge(ctx, at, name, func(w *objectWriter) (err error) {
+			p.parts, err = writeEnd(w, until.Snapshot)
+			return err
+		})
 	}
-	p.body = final.Short().AppendJSON(nil)
-	p.object, err = b.objects(at.model).put(ctx, name, b.endsFor(), func(w *objectWriter) (err error) {
-		p.parts, err = writeEnd(w, final)
+	record := recordOf(until, turn, mostRecord)
+	if err != nil || b.fits(len(p.body)+len(record)) {
+		p.record = record
+		return p, err
+	}
+	p.recordIn, err = b.putLarge(ctx, at, name+"-events", func(w *objectWriter) error {
+		_, err := w.Write(record)
 		return err
 	})
 	return p, err
+}
+
+// putLarge stores an object for as long as ends are kept.
+func (b *broker) putLarge(ctx context.Context, at place, name string, write func(w *objectWriter) error) (object, error) {
+	return b.objects(at.model).put(ctx, name, b.endsFor(), write)
 }
 
 // writeEnd writes the object of an end.
@@ -134,21 +152,57 @@ func tableOf(decoded []prediction.Part) []byte {
 	return text
 }
 
-// loadEnd returns a terminal snapshot. What is large of the output of one in pieces is in a file
-// without a name, and stays there. The input of such a one is left out unless it is wanted.
-func (b *broker) loadEnd(ctx context.Context, at place, p payload, input bool) (s prediction.Stored, output prediction.Value, err error) {
+// loadPast returns what a run has done, with its events. What is large of the output of a snapshot
+// in pieces is in a file without a name, and stays there. The input of such a one is left out unless
+// it is wanted.
+func (b *broker) loadPast(ctx context.Context, at place, p payload, input bool) (past, error) {
+	if o := p.recordIn; o.name != "" {
+		p.record = make([]byte, o.size)
+		if _, err := io.ReadFull(b.objects(at.model).reader(ctx, o), p.record); err != nil {
+			return past{}, err
+		}
+	}
+	return b.loadEnd(ctx, at, p, input)
+}
+
+// loadEnd is loadPast for who needs no events.
+func (b *broker) loadEnd(ctx context.Context, at place, p payload, input bool) (past, error) {
 	if !p.inPieces() {
-		s, err = prediction.ReadSnapshot(p.body)
-		return s, prediction.Value{Raw: s.Output}, err
+		return inMemory(p.body, p.record)
 	}
 	end, err := b.openEnd(ctx, at, p, input)
 	if err != nil {
-		return s, output, err
+		return past{}, err
 	}
-	if s, err = end.snapshot(input); err == nil {
-		output, err = end.value(end.parts.Output, largeBody)
+	return end.past(p.record, input)
+}
+
+// past is what the end says, with the record of its events.
+func (e largeEnd) past(record []byte, input bool) (s past, err error) {
+	s = past{record: record, size: int(e.Output.size())}
+	s.cut = func(at, n int) (prediction.Value, error) {
+		return e.value(span{e.Output.at() + int64(at), int64(n)}, -1)
 	}
-	return s, output, err
+	if s.Stored, err = e.snapshot(input); err == nil {
+		s.output, err = e.value(e.Output, largeBody)
+	}
+	return s, err
+}
+
+// inMemory reads a snapshot.
+func inMemory(body, record []byte) (s past, err error) {
+	s.record = record
+	s.Stored, err = prediction.ReadSnapshot(body)
+	s.output.Raw, s.size = s.Output, len(s.Output)
+	s.cut = func(at, n int) (prediction.Value, error) {
+		return prediction.Value{Raw: s.output.Raw[at : at+n : at+n]}, nil
+	}
+	return s, err
+}
+
+// inFile is JSON in a file that is not in memory.
+func inFile(file *os.File, at, n int64) prediction.Value {
+	return prediction.Value{Raw: []byte{}, Inserts: []prediction.Insert{{Text: spool.SectionOf(file, at, n)}}}
 }
 
 // largeEnd is an end in pieces that was copied to a file. The garbage collector closes the file.
@@ -242,6 +296,9 @@ func (e largeEnd) value(s span, most int64) (prediction.Value, error) {
 		return err
 	}
 	for _, f := range e.files {
+		if !(span{f.At, f.Size}).within(s) {
+			continue
+		}
 		if err := add(f.At); err != nil {
 			return v, err
 		}

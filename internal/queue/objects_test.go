@@ -79,23 +79,37 @@ func TestTheObjectOfAnEndIsReadAndWrittenAsDocumented(t *testing.T) {
 	}
 }
 
-func TestTheItemsOfAListKeepTheirFiles(t *testing.T) {
-	items, ok := itemsOf(withFiles(t).Output)
-	want := []string{`{"a":"data:text/plain;base64,aGVsbG8="}`, `"data:image/png;base64,d29ybGQK"`, `"b"`}
-	if !ok || len(items) != len(want) {
-		t.Fatalf("%d items, %v", len(items), ok)
+func TestAReplayedItemKeepsItsFiles(t *testing.T) {
+	output := withFiles(t).Output
+	p := begun(1)
+	p.Yield(prediction.Value{Raw: json.RawMessage(`{"a":}`), Inserts: []prediction.Insert{{At: 5, Text: output.Inserts[0].Text}}})
+	p.Yield(prediction.Value{Raw: json.RawMessage{}, Inserts: []prediction.Insert{{Text: output.Inserts[1].Text}}})
+	p.Yield(prediction.Value{Raw: json.RawMessage(`"b"`)})
+	end(p)
+	file, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for i, item := range items {
-		if got := string(item.Append(nil)); got != want[i] {
-			t.Errorf("item %d is %s, want %s", i, got, want[i])
-		}
+	defer file.Close()
+	until := p.Past()
+	wrote, err := writeEnd(file, until.Snapshot)
+	if err != nil {
+		t.Fatal(err)
 	}
-	text := prediction.Value{Raw: []byte{}} // as a list that is on disk
-	for _, in := range withFiles(t).Output.Inserts {
-		text.Inserts = append(text.Inserts, prediction.Insert{Text: in.Text})
+	stored := largeEnd{parts: wrote, file: file}
+	if err := stored.readTable(); err != nil {
+		t.Fatal(err)
 	}
-	if items, ok := itemsOf(text); ok {
-		t.Errorf("%d items of a list that is on disk", len(items))
+	read, err := stored.past(recordOf(until, 1, mostRecord), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := read.ended(p.Request, 1, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := told(t, got, 0), told(t, p, 0); a != b {
+		t.Errorf("%s\nwant\n%s", a, b)
 	}
 }
 

@@ -34,6 +34,7 @@ type Config struct {
 	Name          string        // of the model that is served here, OWNER/MODEL[:VERSION]; may be empty
 	MaxQueue      int           // predictions of each model that may wait
 	RetainFor     time.Duration // how long ends are kept
+	History       int           // events that a late reader of a stream is shown
 	CheckedAtOnce int64         // bytes of large inputs that are checked at once; 0: no limit
 	CheckWait     time.Duration // for room to check a large input
 

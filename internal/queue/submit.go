@@ -28,7 +28,7 @@ func (q *Queue) Create(r prediction.Request, idempotent bool) (p *prediction.Pre
 	if err != nil {
 		return nil, false, err
 	}
-	if r.Followed {
+	if r.Followed || !created {
 		m.seen()
 	}
 	return m.prediction, created, nil
@@ -45,6 +45,7 @@ func (q *Queue) Perform(watch func() context.Context, r prediction.Request, idem
 	}
 	p = m.prediction
 	if !created {
+		m.seen()
 		return p, false, nil
 	}
 	leave := p.Attach()
@@ -149,7 +150,7 @@ func (s submission) publish(chosen bool) (*mirror, bool, error) {
 			return s.meet(before)
 		}
 		if before.kind == ended && s.repeats(before) {
-			m, err := s.q.restore(s.ctx, before)
+			m, err := s.q.restore(s.ctx, before, s.follow)
 			return m, false, err
 		}
 	}
@@ -247,7 +248,7 @@ func (s submission) met() (*mirror, bool, error) {
 		switch {
 		case known.kind == ended && (!found || waiting.run == known.run):
 			if s.repeats(known) {
-				m, err := s.q.restore(s.ctx, known)
+				m, err := s.q.restore(s.ctx, known, s.follow)
 				return m, false, err
 			}
 			return s.afterEnd(known)
@@ -293,7 +294,7 @@ func (s submission) meet(known state) (*mirror, bool, error) {
 	if err := s.keep(known.place, known.run); err != nil {
 		return nil, false, err
 	}
-	m, err := s.q.restore(s.ctx, known)
+	m, err := s.q.restore(s.ctx, known, s.follow)
 	return m, false, err
 }
 

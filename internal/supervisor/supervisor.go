@@ -285,6 +285,9 @@ func (s *Supervisor) Get(id string) (*prediction.Prediction, error) {
 		"no prediction has this id; finished ones are kept for a while, see --retain")
 }
 
+// Stream is Get: a retained prediction has its events.
+func (s *Supervisor) Stream(id string) (*prediction.Prediction, error) { return s.Get(id) }
+
 // List returns up to limit predictions, live and retained, newest first, and a cursor for the next
 // ones, "" at the end. It lists one method only, or all if only is empty. It returns a
 // *prediction.Error with code NotFound for a string that is not a cursor.

@@ -1,0 +1,204 @@
+package queue
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/coggo/coggo/internal/prediction"
+)
+
+// follow sends the events of a job after a number, and from now on all others.
+func (w *Worker) follow(j *job, after int) {
+	j.mu.Lock()
+	j.followed = true
+	run, late := j.run, j.sending
+	w.sendLocked(j)
+	j.mu.Unlock()
+	if late { // somebody comes late, or has missed a message
+		s := sender{w: w, j: j, run: run, answers: true}
+		s.after(after)
+	}
+}
+
+// sendLocked begins to send the events of a job once it runs, if somebody follows it.
+func (w *Worker) sendLocked(j *job) {
+	if j.run != nil && j.followed && !j.sending {
+		j.sending = true
+		go w.send(j, j.run)
+	}
+}
+
+// send sends the events of a run as they come, until it has ended.
+func (w *Worker) send(j *job, run *prediction.Prediction) {
+	for number := 0; ; {
+		s := sender{w: w, j: j, run: run}
+		next, more, ended := s.after(number)
+		if ended {
+			return
+		}
+		number = next
+		select {
+		case <-more:
+		case <-w.q.ctx.Done():
+			return
+		}
+	}
+}
+
+// sender sends some events of a run, as many in a message as fit.
+type sender struct {
+	w       *Worker
+	j       *job
+	run     *prediction.Prediction
+	answers bool // send a message even if there is no event
+	batch   []event
+	size    int
+	last    int // number of the last event of the batch
+}
+
+// after sends the events after a number. It returns the number of the last one, and a channel that
+// is closed when there are more. ended says that none can follow.
+func (s *sender) after(number int) (next int, more <-chan struct{}, ended bool) {
+	events, lost, more := s.run.After(number)
+	if lost > 0 {
+		if number, ended = s.past(); ended {
+			return number, more, true
+		}
+		events, _, more = s.run.After(number)
+	}
+	s.last = number
+	for _, e := range events {
+		if e.Kind == prediction.KindCompleted {
+			ended = true
+			break
+		}
+		s.add(e)
+	}
+	if len(s.batch) > 0 || s.answers {
+		s.flush()
+	}
+	return s.last, more, ended
+}
+
+func (s *sender) add(e prediction.Event) {
+	wired, size := s.wired(e)
+	if len(s.batch) > 0 && !s.w.q.broker.fits(s.size+size) {
+		s.flush()
+	}
+	s.batch, s.size, s.last = append(s.batch, wired), s.size+size, e.Number
+}
+
+// wired returns an event as it is sent, and about its length. What does not fit into a message goes
+// to the object store. If that fails, those who follow learn it, and what comes after it, at the
+// end.
+func (s *sender) wired(e prediction.Event) (wired event, size int) {
+	if e.Kind == prediction.KindOutput && (len(e.Chunk().Inserts) > 0 || !s.w.q.broker.fits(e.Chunk().Len()+eventRoom)) {
+		return s.put(e, event{Kind: e.Kind}, e.Chunk()), eventRoom
+	}
+	wired = eventOf(e)
+	size = wired.size()
+	if e.Kind == prediction.KindLog && !s.w.q.broker.fits(size) {
+		return s.put(e, event{Kind: e.Kind, Source: e.Source()}, bytes.NewReader(e.Text())), eventRoom
+	}
+	return wired, size
+}
+
+// eventRoom is more than an event takes besides its data.
+const eventRoom = 512
+
+// put stores the data of an event, once, and returns the event with its name.
+func (s *sender) put(e prediction.Event, wired event, data io.WriterTo) event {
+	name := fmt.Sprintf("event-%s-%d", s.j.asked.run, e.Number)
+	stored, known := s.j.stored(name)
+	if !known {
+		var err error
+		stored, err = s.w.q.broker.putLarge(s.w.q.ctx, s.j.place, name, func(w *objectWriter) error {
+			_, err := data.WriteTo(w)
+			return err
+		})
+		if err != nil {
+			s.w.q.config.Log.Warn("store a large event: readers get it with the end", "id", s.j.entry.ID, "error", err)
+		}
+		s.j.keep(name, stored)
+	}
+	wired.Object = stored.String()
+	return wired
+}
+
+// stored returns what was stored under a name for those who follow the run.
+func (j *job) stored(name string) (o object, known bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	o, known = j.objects[name]
+	return o, known
+}
+
+// keep notes what was stored under a name.
+func (j *job) keep(name string, o object) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.objects == nil {
+		j.objects = map[string]object{}
+	}
+	j.objects[name] = o
+}
+
+// forgetObjects removes what was stored for those who followed the run: the end has all of it.
+func (w *Worker) forgetObjects(j *job) {
+	j.mu.Lock()
+	objects := j.objects
+	j.objects = nil
+	j.mu.Unlock()
+	for _, o := range objects {
+		w.q.broker.discard(w.q.ctx, j.place, payload{object: o})
+	}
+}
+
+// flush sends the events of the batch.
+func (s *sender) flush() {
+	data, err := json.Marshal(append([]event{}, s.batch...))
+	if err != nil {
+		return // a chunk is JSON already
+	}
+	m := s.message()
+	m.Data = data
+	m.Header.Set(headerFirst, strconv.Itoa(s.last-len(s.batch)+1))
+	_ = s.w.q.broker.nc.PublishMsg(m) // who misses it asks again, or learns it at the end
+	s.batch, s.size = nil, 0
+}
+
+// message returns a message to those who follow the run.
+func (s *sender) message() *nats.Msg {
+	m := nats.NewMsg(s.j.place.stored())
+	m.Header.Set(headerRun, s.j.asked.run)
+	m.Header.Set(headerTurn, strconv.Itoa(s.run.Request.Lease.Turn))
+	m.Header.Set(headerOwner, s.run.Request.Lease.Owner)
+	return m
+}
+
+// past sends what the run has done so far, because events that somebody asks for were dropped. It
+// returns the number of the last event that this tells of; ended says that none can follow.
+func (s *sender) past() (last int, ended bool) {
+	until := s.run.Past()
+	last = until.First - 1 + len(until.Events)
+	if until.Status.Terminal() {
+		return last, true
+	}
+	name := fmt.Sprintf("past-%s-%d", s.j.asked.run, last)
+	p, err := s.w.q.broker.storePast(s.w.q.ctx, s.j.place, name, until, s.run.Request.Lease.Turn)
+	if err != nil {
+		s.w.q.config.Log.Warn("store the events of a prediction: late readers get them with the end", "id", s.j.entry.ID, "error", err)
+		return last, false
+	}
+	s.j.keep(name, p.object)
+	s.j.keep(name+"-events", p.recordIn)
+	m := s.message()
+	p.fill(m)
+	_ = s.w.q.broker.nc.PublishMsg(m) // who misses it asks again
+	return last, false
+}
