@@ -170,9 +170,14 @@ bench bench-quick: build $(addprefix bench/.venv-,$(addsuffix /.done,coggo cogle
 	$(GO) build -o bin/bench ./bench
 	bin/bench $(if $(filter bench-quick,$@),-quick) $(BENCH)
 
+# How the costs of one server and of a queue grow. About ten minutes.
+bench-curves: build $(addprefix bench/.venv-,$(addsuffix /.done,coggo broker mosec))
+	$(GO) build -o bin/bench ./bench
+	bin/bench -curves -out bench/results/curves $(BENCH)
+
 # Coggo's queue and its peers side by side. Some need redis-server, Debian's package of that name; peers that are not
-# installed are left out. About ten minutes.
-bench-queue: build $(addprefix bench/.venv-,$(addsuffix /.done,broker celery rq taskiq))
+# installed are left out. About fifteen minutes.
+bench-queue: build $(addprefix bench/.venv-,$(addsuffix /.done,broker celery rq taskiq rayserve bentoml))
 	$(GO) build -o bin/bench ./bench
 	bin/bench -queue -out bench/results/queue $(BENCH)
 

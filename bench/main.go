@@ -19,6 +19,7 @@ func main() {
 	publish := flag.Bool("publish", false,
 		"put the table and the plots of -out into docs/performance.md, and do not measure")
 	queue := flag.Bool("queue", false, "compare queues, of which -only chooses by name")
+	curve := flag.Bool("curves", false, "show how costs grow, of one server and of a queue")
 	port := flag.String("serve", "", "be the bare server on this port")
 	least := flag.String("floor", "", "be the server of the bare protocol on this port")
 	flag.Parse()
@@ -28,6 +29,9 @@ func main() {
 	if *least != "" {
 		exit(serveFloor(*least))
 	}
+	if *curve && *publish {
+		exit(publishCurves(*out))
+	}
 	if *queue && *publish {
 		exit(publishResults(*out, queueBoard))
 	}
@@ -36,6 +40,10 @@ func main() {
 	}
 	if *rounds == 0 {
 		*rounds = map[bool]int{true: 3, false: 7}[*quick]
+	}
+	if *curve {
+		q := curves{quick: *quick, rounds: *rounds, out: *out}
+		exit(q.measure(regexp.MustCompile(*only).MatchString))
 	}
 	if *queue {
 		q := queueRun{quick: *quick, rounds: *rounds, only: regexp.MustCompile(*only), out: *out}

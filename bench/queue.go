@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +25,9 @@ type peer struct {
 	client  string // module of its client
 	worker  func(f *fleet, n int) *exec.Cmd
 	gateway func(f *fleet) *exec.Cmd // between client and broker, or nil
+	// inner is in the command of the processes that run tasks, where the only worker starts two of
+	// them, and starts them again.
+	inner string
 }
 
 var peers = []*peer{
@@ -55,11 +59,23 @@ var peers = []*peer{
 				"--workers", "1", "--max-async-tasks", "1")
 		},
 	},
+	{
+		name: "rayserve", broker: "redis-server", client: "rayserve_tasks",
+		inner:  "ray::ServeReplica",
+		worker: func(f *fleet, _ int) *exec.Cmd { return f.module("rayserve_tasks") },
+	},
+	{
+		name: "bentoml", client: "bentoml_tasks", inner: "_bentoml_impl.worker.service",
+		worker: func(f *fleet, _ int) *exec.Cmd {
+			return f.module("bentoml", "serve", "bentoml_tasks:Work", "--host", "127.0.0.1",
+				"--port", f.port("gateway"))
+		},
+	},
 }
 
 // missing says why a peer cannot run here, or is empty.
 func (p *peer) missing() string {
-	if _, err := program(p.broker); err != nil {
+	if _, err := program(p.broker); p.broker != "" && err != nil {
 		return p.broker + " is not installed"
 	}
 	if _, err := os.Stat(python(p.name)); p.name != "coggo" && err != nil {
@@ -96,6 +112,42 @@ type fleet struct {
 // deploy starts the members of a fleet. It returns when each worker has run a task, and leaves it
 // to the caller to stop what has started.
 func (f *fleet) deploy() error {
+	if err := f.startMembers(); err != nil {
+		return err
+	}
+	if err := f.startDriver(); err != nil {
+		return err
+	}
+	return f.warm()
+}
+
+// startMembers starts the broker, the workers and the gateway.
+func (f *fleet) startMembers() error {
+	if err := f.startBroker(); err != nil {
+		return err
+	}
+	for n := range 2 {
+		f.workers = append(f.workers, nil)
+		if f.inner != "" && n > 0 {
+			break
+		}
+		if err := f.startWorker(n); err != nil {
+			return err
+		}
+	}
+	if f.gateway == nil {
+		return nil
+	}
+	if err := f.start("gateway", f.gateway(f)); err != nil {
+		return err
+	}
+	return f.listens("gateway")
+}
+
+func (f *fleet) startBroker() error {
+	if f.broker == "" {
+		return nil
+	}
 	path, err := program(f.broker)
 	if err != nil {
 		return err
@@ -107,27 +159,7 @@ func (f *fleet) deploy() error {
 	if err := f.start("broker", broker); err != nil {
 		return err
 	}
-	if err := f.listens("broker"); err != nil {
-		return err
-	}
-	for n := range 2 {
-		f.workers = append(f.workers, nil)
-		if err := f.startWorker(n); err != nil {
-			return err
-		}
-	}
-	if f.gateway != nil {
-		if err := f.start("gateway", f.gateway(f)); err != nil {
-			return err
-		}
-		if err := f.listens("gateway"); err != nil {
-			return err
-		}
-	}
-	if err := f.startDriver(); err != nil {
-		return err
-	}
-	return f.warm()
+	return f.listens("broker")
 }
 
 // port returns the port of a member as text, the same each time.
@@ -164,7 +196,8 @@ func (f *fleet) start(name string, cmd *exec.Cmd) error {
 	}
 	cmd.Stderr = log
 	cmd.Env = append(os.Environ(), "LEDGER="+f.dir, "REDIS_URL="+f.redis(), "NATS_URL="+f.nats(),
-		"GATEWAY_PORT="+f.port("gateway"), "PYTHONDONTWRITEBYTECODE=1")
+		"GATEWAY_PORT="+f.port("gateway"), "PYTHONDONTWRITEBYTECODE=1",
+		"RAY_USAGE_STATS_ENABLED=0", "BENTOML_DO_NOT_TRACK=True")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return err
@@ -253,17 +286,17 @@ func (f *fleet) ask(do string, given fields, answer any) error {
 
 // warm lets tasks run until each worker has had one.
 func (f *fleet) warm() error {
-	ready := map[int]bool{}
+	ready := [2]bool{}
 	for try := range 300 {
 		names := []string{fmt.Sprintf("warm%d-0", try), fmt.Sprintf("warm%d-1", try)}
 		if _, err := f.finish(names, 0.1, 60); err != nil {
 			return err
 		}
-		for n, cmd := range f.workers {
-			pids := tree(cmd.Process.Pid)
+		for n := range ready {
+			pids := f.processes(n)
 			ready[n] = ready[n] || slices.ContainsFunc(f.runs(), func(r taskRun) bool { return r.of(pids) })
 		}
-		if ready[0] && ready[1] {
+		if ready[0] && ready[1] || f.inner != "" && (ready[0] || ready[1]) { // the kernel may prefer one
 			return nil
 		}
 	}
@@ -280,14 +313,34 @@ func (f *fleet) finish(names []string, seconds, limit float64) (map[string]strin
 	return done.Ends, err
 }
 
+// processes returns those of a worker.
+func (f *fleet) processes(n int) (pids []int) {
+	if f.inner == "" {
+		return tree(f.workers[n].Process.Pid)
+	}
+	for _, pid := range tree(f.workers[0].Process.Pid) {
+		command, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if bytes.Contains(command, []byte(f.inner)) {
+			pids = append(pids, pid)
+		}
+	}
+	if n < len(pids) {
+		return pids[n : n+1]
+	}
+	return nil
+}
+
 // kill kills a worker with all its processes, as the end of a machine does, and starts it again.
 // It returns the processes.
 func (f *fleet) kill(n int) ([]int, error) {
-	cmd := f.workers[n]
-	pids := tree(cmd.Process.Pid)
+	pids := f.processes(n)
 	for _, pid := range pids {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
+	if f.inner != "" {
+		return pids, nil
+	}
+	cmd := f.workers[n]
 	_ = cmd.Wait() // says that it was killed
 	f.members = slices.DeleteFunc(f.members, func(m *exec.Cmd) bool { return m == cmd })
 	return pids, f.startWorker(n)

@@ -219,7 +219,7 @@ func (q *queueRun) speed(f *fleet, counts bool) error {
 		Accepted, Seconds float64
 		Wrong             int
 	}
-	n, crowd := q.n(20, 300), q.n(50, 1000)
+	n, crowd := q.n(20, 100), q.n(50, 300)
 	err := f.ask("run", fields{"n": n, "in_flight": 1}, &alone)
 	if err == nil {
 		err = f.ask("run", fields{"n": crowd, "in_flight": 32}, &many)

@@ -29,6 +29,7 @@ type system struct {
 type options struct {
 	concurrency int
 	uploadURL   string
+	flags       string // more of them for Coggo
 }
 
 var systems = []*system{
@@ -101,6 +102,7 @@ func coggo(model string, port int, o options) (*exec.Cmd, error) {
 	if o.uploadURL != "" {
 		args = append(args, "--upload-url", o.uploadURL)
 	}
+	args = append(args, strings.Fields(o.flags)...)
 	return exec.Command("bin/coggo-server", append(args, dir)...), err
 }
 

@@ -95,6 +95,18 @@ class AsyncTokens(BasePredictor):
             yield f"token{i} "
 
 
+class Held(BasePredictor):
+    """Yields a token and waits for its cancel."""
+
+    async def setup(self) -> None:
+        pass
+
+    @streaming
+    async def predict(self) -> AsyncIterator[str]:
+        yield "token "
+        await asyncio.sleep(3600)
+
+
 class Engine(BasePredictor):
     """Continuous batching: every 4 ms, a step makes a token for each current request, whenever it
     came. As on a GPU, the next step does not wait until the tokens of the last one have been sent.
