@@ -47,7 +47,7 @@ type Serving struct {
 	QueueCreds    string `group:"Queue:" type:"existingfile" env:"COGGO_QUEUE_CREDS" placeholder:"FILE" help:"File that proves to the broker who this is: a JWT with its key, or the seed of an NKey. Default: none."`
 	QueueCA       string `group:"Queue:" name:"queue-ca" type:"existingfile" env:"COGGO_QUEUE_CA" placeholder:"FILE" help:"Certificates that may have signed that of the broker. Default: those of the system."`
 	QueueReplicas int    `group:"Queue:" default:"1" placeholder:"N" help:"How many nodes of the broker store each message, where this server is the first to need them: 1, 3 or 5."`
-	Name          string `group:"Queue:" env:"COGGO_NAME" placeholder:"OWNER/MODEL" help:"Name of the model, with :VERSION if it takes other inputs than the one before. Servers with the same name share a queue. Default: coggo/ and the name of the directory; for a gateway, the only model on the queue."`
+	Name          string `group:"Queue:" env:"COGGO_NAME" placeholder:"OWNER/MODEL" help:"Name of the model, with :VERSION if it takes other inputs than the one before. Servers with the same name share a queue. Default: coggo/ and the name of the directory; for a gateway, the only model on the queue. Others are below /models/OWNER/MODEL, see docs/queue.md."`
 }
 
 // Logging says what is logged and how.

@@ -30,11 +30,15 @@ func (q *Queue) Models() []schema.Model {
 }
 
 func (q *Queue) choose(name, version string) (*model, error) {
-	if m := q.directory.model(name); m != nil && version == "" {
-		return m, nil
+	if name != "" && version == "" {
+		if m := q.directory.model(name); m != nil {
+			return m, nil
+		}
 	}
 	all := q.directory.all()
 	switch {
+	case len(all) == 1 && name == "" && version == "":
+		return all[0], nil
 	case !q.opened():
 		return nil, errUnreachable()
 	case len(all) == 0 && name == "":

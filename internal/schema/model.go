@@ -36,7 +36,9 @@ func (m Model) Version() string {
 
 // SplitName splits OWNER/NAME:VERSION. The version is empty if there is none.
 func SplitName(name string) (base, version string) {
-	base, version, _ = strings.Cut(name, ":")
+	if base, version, _ = strings.Cut(name, ":"); version == "" {
+		return name, ""
+	}
 	return base, version
 }
 
