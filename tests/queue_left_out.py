@@ -39,6 +39,7 @@ LEFT_OUT: dict[str, str] = {
     "http/test_document.py::test_the_document_describes_the_model_and_every_request": "the model has another name",
     "http/test_ended.py::test_an_upload_is_complete_although_the_model_keeps_writing": PROCESS,
     "http/test_endpoints.py::test_a_model_that_does_not_load_has_no_schema": STATE,
+    "http/test_endpoints.py::test_a_server_without_a_queue_says_so": PROCESS,
     "http/test_endpoints.py::test_the_schema_is_served_while_setup_runs": STATE,
     "http/test_examples.py": COMMAND,
     "http/test_fetching.py": "on a queue a prediction has a slot while its files are fetched",

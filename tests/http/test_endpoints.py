@@ -110,3 +110,9 @@ def test_shutdown_works_in_every_state(start):
         server = start(source, ready=False)
         assert server.ask("POST", "/shutdown").body == b"{}"
         assert server.process.wait(20) == 0
+
+
+def test_a_server_without_a_queue_says_so(server):
+    answer = server.get("/queue")
+    assert answer.status == 404
+    assert answer.json["detail"] == "this server shares no queue with others, see --queue"

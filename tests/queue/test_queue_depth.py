@@ -83,10 +83,3 @@ def test_without_a_broker_there_are_no_numbers(start_fleet):
     until("it says so", lambda: fleet.gateways[0].get("/queue").status == 503)
     fleet.broker.start()
     until("it is back", lambda: fleet.gateways[0].get("/queue").status == 200)
-
-
-def test_a_server_without_a_queue_says_so(start):
-    answer = start("class Predictor:\n    def predict(self) -> int:\n        return 1\n").get(
-        "/queue"
-    )
-    assert answer.status == 404 and "see --queue" in answer.json["detail"]
