@@ -124,6 +124,7 @@ chaos: build $(VENV)/.tests
 # One of them, and fewer predictions: tests/faults_queue.py 1000 --nodes 3 --seed 7
 chaos-queue: build $(VENV)/.tests
 	PYTHONPATH=tests $(PY) tests/faults_queue.py 10000
+	PYTHONPATH=tests $(PY) tests/faults_streams.py 500
 
 kills: build $(VENV)/.tests
 	PYTHONPATH=tests $(PY) tests/faults_load.py kills 1000

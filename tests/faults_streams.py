@@ -1,6 +1,6 @@
-"""Many streams through two gateways while workers and gateways are killed, and a ledger of what each
-reader has collected. As a program it is a part of ``make chaos-queue``; with ``--kills 0`` it
-measures what a machine carries.
+"""Many streams through two gateways while workers, gateways and the broker are killed and stopped,
+and a ledger of what each reader has collected. As a program it is a part of ``make chaos-queue``;
+with ``--faults 0`` it measures what a machine carries.
 """
 
 from __future__ import annotations
@@ -27,6 +27,15 @@ from model_sources import model_source
 from queue_harness import Broker
 
 NAME = "chaos/streams"
+
+#: What can happen, to whom, and how often in proportion.
+FAULTS = [
+    ("kill", "worker", 5),
+    ("kill", "gateway", 3),
+    ("kill", "broker", 1),
+    ("stop", "worker", 2),
+    ("stop", "gateway", 1),
+]
 
 
 class Event(NamedTuple):
@@ -150,13 +159,21 @@ class Fleet:
         command = [str(BINARY), "gateway", "--port", port, *self._queue()]
         return Logged(BINARY, directory, "", (), command=command)
 
-    def break_for(self, over: threading.Event, kills: int, dice: random.Random) -> int:
-        """Kill a member every few seconds; return how many were killed."""
-        killed = 0
-        while killed < kills and not over.wait(dice.uniform(1, 4)):
-            dice.choice([*self.workers, *self.workers, *self.gateways]).kill()
-            killed += 1
-        return killed
+    def break_for(self, over: threading.Event, faults: int, dice: random.Random) -> int:
+        """Do something to a member every few seconds, first kill a worker; return how often."""
+        done = 0
+        while done < faults and not over.wait(dice.uniform(0.5, 1.5) if done == 0 else dice.uniform(1, 4)):
+            what, whom, _ = dice.choices(FAULTS, [share for *_, share in FAULTS])[0]
+            if done == 0:
+                what, whom = "kill", "worker"
+            members = {"worker": self.workers, "gateway": self.gateways, "broker": [self.broker]}
+            member = dice.choice(members[whom])
+            if what == "kill":
+                member.kill()
+            else:
+                member.stop(dice.uniform(0.5, 3), model_too=dice.random() < 0.5)
+            done += 1
+        return done
 
 
 class Ledger(NamedTuple):
@@ -165,7 +182,7 @@ class Ledger(NamedTuple):
     verdicts: collections.Counter[str]
     begun_anew: int  # streams with more than one run
     resumed: int  # streams with more than one connection
-    killed: int
+    killed: int  # or stopped for a while
     tokens: int
     seconds: float
     first: list[float]
@@ -176,7 +193,7 @@ class Ledger(NamedTuple):
     def __str__(self) -> str:
         first = sorted(self.first) or [0.0]
         return (
-            f"  {sum(self.verdicts.values()):,} streams in {self.seconds:.0f} s, {self.killed} kills: "
+            f"  {sum(self.verdicts.values()):,} streams in {self.seconds:.0f} s, {self.killed} faults: "
             + ", ".join(f"{count:,} {verdict}" for verdict, count in self.verdicts.most_common())
             + f"\n  {self.begun_anew:,} began anew, {self.resumed:,} were resumed; "
             f"{self.tokens / self.seconds:,.0f} tokens/s; first token p50 "
@@ -200,7 +217,7 @@ def hold(
     streams: int,
     n: int = 100,
     pause: float = 0.02,
-    kills: int = 4,
+    faults: int = 4,
     recover: str = "rerun",
     seed: int = 1,
     limit: float = 120,
@@ -214,7 +231,7 @@ def hold(
         over, killed = threading.Event(), [0]
 
         def break_it() -> None:
-            killed[0] = fleet.break_for(over, kills, dice)
+            killed[0] = fleet.break_for(over, faults, dice)
 
         breaking = threading.Thread(target=break_it)
         stack.callback(breaking.join)
@@ -239,7 +256,7 @@ def main() -> int:
     options.add_argument("streams", type=int, nargs="?", default=200)
     options.add_argument("--tokens", type=int, default=500, help="of each stream")
     options.add_argument("--rate", type=float, default=50, help="tokens a second of each stream")
-    options.add_argument("--kills", type=int, default=8)
+    options.add_argument("--faults", type=int, default=8)
     options.add_argument("--recover", default="rerun", choices=["rerun", "fail"])
     options.add_argument("--seed", type=int, default=1)
     given = options.parse_args()
@@ -248,7 +265,7 @@ def main() -> int:
         given.streams,
         given.tokens,
         1 / given.rate,
-        given.kills,
+        given.faults,
         given.recover,
         given.seed,
         limit=300 + given.tokens / given.rate,

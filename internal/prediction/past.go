@@ -58,6 +58,7 @@ type Dropped struct {
 	Items   int             // yielded before
 	Joined  Value           // these items, with commas between them
 	Logs    []byte          // written before
+	LogRoom int             // length of all logs
 	Started time.Time       // zero if it has not started, or if its start was kept
 	Metrics json.RawMessage // an object; of the end if that is known; may be nil
 }
@@ -71,7 +72,7 @@ func (p *Prediction) Skip(d Dropped) {
 		p.items, p.folded = []Value{d.Joined}, d.Items-1
 		p.itemBytes = d.Joined.held() + valueBytes
 	}
-	p.logs = append([]byte(nil), d.Logs...)
+	p.logs = append(make([]byte, 0, max(len(d.Logs), d.LogRoom)), d.Logs...)
 	if !d.Started.IsZero() {
 		p.status, p.startedAt = Processing, d.Started
 	}

@@ -71,6 +71,10 @@ func (m *mirror) ofClaimLocked(msg *nats.Msg) bool {
 		msg.Header.Get(headerTurn) == strconv.Itoa(m.turn)
 }
 
+// mostEarly bounds the messages that are held until the claim is known, which says whether they
+// count. A first claim is stored beside the run.
+const mostEarly = 8
+
 // hearEvents takes events of the run.
 func (m *mirror) hearEvents(msg *nats.Msg) {
 	first, err := strconv.Atoi(msg.Header.Get(headerFirst))
@@ -80,6 +84,9 @@ func (m *mirror) hearEvents(msg *nats.Msg) {
 	}
 	m.mu.Lock()
 	known, last := m.ofClaimLocked(msg), m.prediction.LastEvent()
+	if !known && m.turn == 0 && !m.over && len(m.early) < mostEarly {
+		m.early = append(m.early, msg)
+	}
 	m.mu.Unlock()
 	if !known { // what is missing then is asked for once the claim is known
 		return

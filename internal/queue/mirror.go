@@ -26,13 +26,14 @@ type mirror struct {
 	fed        chan struct{}      // closed when the first events have come
 	once       sync.Once          // closes it
 
-	mu      sync.Mutex // guards the rest
-	wanted  bool       // somebody reads its events
-	asked   int        // the last event that was known when the worker was asked
-	askedAt time.Time  // when that was
-	turn    int        // of the claim that the events are of; 0 before the first
-	owner   string     // of that claim
-	seq     uint64     // of the last state that was applied
+	mu      sync.Mutex  // guards the rest
+	wanted  bool        // somebody reads its events
+	asked   int         // the last event that was known when the worker was asked
+	askedAt time.Time   // when that was
+	turn    int         // of the claim that the events are of; 0 before the first
+	owner   string      // of that claim
+	early   []*nats.Msg // events that came before the first claim
+	seq     uint64      // of the last state that was applied
 	used    time.Time
 	over    bool          // it has ended, or nobody follows it any more
 	mark    chan struct{} // closed when the mark of catchUp has been heard; nil without one
@@ -185,11 +186,15 @@ func (m *mirror) apply(s state) {
 		return
 	}
 	m.seq = s.seq
-	wanted := m.wanted
+	wanted, early := m.wanted, m.early
+	m.early = nil
 	if s.kind != ended {
 		m.turnLocked(s)
 	}
 	m.mu.Unlock()
+	for _, msg := range early {
+		m.hearEvents(msg)
+	}
 	switch {
 	case s.kind == ended:
 		m.applyEnd(s)
@@ -360,26 +365,42 @@ func (q *Queue) restore(ctx context.Context, s state, events bool) (*mirror, err
 	if s.kind != ended {
 		return q.follow(ctx, s)
 	}
-	load := q.broker.loadEnd
-	if events {
-		load = q.broker.loadPast
+	read := func() (*prediction.Prediction, error) { return q.readEnd(s, events) }
+	var p *prediction.Prediction
+	var err error
+	if s.payload.inPieces() {
+		events = true // for all who read it
+		p, err = q.ends.get(s.payload.object.name, read)
+	} else {
+		p, err = read()
 	}
-	end, err := load(q.ctx, s.place, s.payload, true)
 	if errors.Is(err, errObjectGone) {
 		return nil, errGone()
 	}
 	if err != nil {
 		return nil, q.unreachable(err)
 	}
-	r := q.requestOf(s, end.Stored)
-	p := end.Restored(r, end.output)
+	return &mirror{place: s.place, q: q, run: s.run, prediction: p, over: true}, nil
+}
+
+// readEnd reads an end from the broker.
+func (q *Queue) readEnd(s state, events bool) (p *prediction.Prediction, err error) {
+	load := q.broker.loadEnd
 	if events {
-		if p, err = end.ended(r, s.turn, q.config.History); err != nil {
-			return nil, q.unreachable(err)
-		}
+		load = q.broker.loadPast
+	}
+	end, err := load(q.ctx, s.place, s.payload, true)
+	if err != nil {
+		return nil, err
+	}
+	r := q.requestOf(s, end.Stored)
+	if !events {
+		p = end.Restored(r, end.output)
+	} else if p, err = end.ended(r, s.turn, q.config.History); err != nil {
+		return nil, err
 	}
 	p.RunBy(s.worker())
-	return &mirror{place: s.place, q: q, run: s.run, prediction: p, over: true}, nil
+	return p, nil
 }
 
 // follow returns the mirror of a prediction that a worker runs, or has given back.

@@ -140,7 +140,9 @@ func (s past) play(p *prediction.Prediction, turn int) (streamed bool, err error
 
 func (s past) playRecord(p *prediction.Prediction, r record) (streamed bool, err error) {
 	logs := []byte(s.Logs)
-	dropped := prediction.Dropped{First: r.First, Before: r.Before, Items: r.Items, Metrics: s.Metrics}
+	dropped := prediction.Dropped{
+		First: r.First, Before: r.Before, Items: r.Items, Metrics: s.Metrics, LogRoom: len(logs),
+	}
 	if dropped.Logs, err = part(logs, 0, r.LogAt); err != nil {
 		return false, err
 	}

@@ -65,6 +65,7 @@ type Queue struct {
 	failed   chan error    // receives why it never will
 	draining atomic.Bool
 	mirrors  mirrors
+	ends     sharedEnds
 	depths   depths
 	heads    heads
 	stuck    stuck
