@@ -226,7 +226,7 @@ def train(steps: int, seed: int = 1) -> str:
 
 
 @pytest.mark.parametrize(
-    "rest", ['"webhook": null', '"version": "x"', '"other": 1', '"input": null']
+    "rest", ['"webhook": null', f'"version": "{0:064}"', '"other": 1', '"input": null']
 )
 @pytest.mark.parametrize(
     ("method", "path"),

@@ -233,6 +233,25 @@ def test_the_lists_of_models_and_versions(speaker):
     assert times == sorted(times, reverse=True) and len(set(times)) == 2
 
 
+def test_the_path_of_a_model_is_below_that_of_a_proxy(fleet):
+    gateway = fleet.gateway("--path-prefix", "/gw")
+    until("it knows all", lambda: len(gateway.get("/models").json["results"]) == len(NAMES))
+    for server, outside, headers in (
+        (gateway, "/gw", {}),
+        (gateway, "", {}),
+        (fleet.gateways[0], "", {"X_Forwarded_Prefix": "/gw"}),
+    ):
+        found = server.get(f"{outside}/models/acme/one/openapi.json", **headers).json
+        assert found["servers"] == [{"url": "/gw/models/acme/one"}]
+        listed = server.get(f"{outside}/models/acme/two/models", **headers).json["results"]
+        assert listed[0]["url"].endswith(f"/gw/models/{listed[0]['name']}")
+        made = wait(server, f"{outside}/models/acme/one/v1/predictions", {}, **headers)
+        path = made.json["urls"]["get"].partition(str(server.port))[2]
+        assert path.startswith("/gw/models/acme/one/v1/predictions/")
+        reached = path if outside else path.removeprefix("/gw")
+        assert server.get(reached).json["id"] == made.json["id"]
+
+
 def test_an_id_is_found_at_every_process_with_its_model(fleet, speaker, tmp_path):
     given = {"input": {"until": str(tmp_path / "never")}}
     id = f"find-{speaker.port}"

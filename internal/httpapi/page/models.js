@@ -7,8 +7,12 @@ const models = {
   /** The base of the paths of the server, without the model that the page is about. */
   site: ROOT,
 
+  /** The name that the address of the page has; empty if it has none. */
+  chosen: "",
+
   async list() {
     const { chosen, results } = await (await ask("/models")).json();
+    models.chosen = chosen;
     if (chosen) models.site = ROOT.split("/").slice(0, -3).join("/"); // /models/OWNER/NAME
     return results.map(({ name }) => name);
   },
@@ -33,7 +37,7 @@ const models = {
   /** Let the user choose a model, because the path names none that there is. */
   async choose(why) {
     const names = await models.list();
-    $("choose-why").textContent = why;
+    $("choose-why").textContent = models.chosen ? why : "Several models share this queue.";
     $("choose-list").replaceChildren(
       ...names.map((name) =>
         el("li", {}, el("a", { href: models.page(name), textContent: name })),

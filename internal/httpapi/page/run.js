@@ -223,7 +223,9 @@ class Runner {
   async #worker(id) {
     const worker = await models.worker(id).catch(() => ""); // it may be gone
     if (this.id !== id) return;
-    $("worker").textContent = worker && `on ${worker}`;
+    const [host, process = ""] = worker.split("/");
+    $("worker").textContent = `on ${host}/${process.slice(0, 6)}`;
+    $("worker").title = worker;
     show($("worker"), worker !== "");
   }
 
