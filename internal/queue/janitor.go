@@ -18,10 +18,13 @@ import (
 // What nobody refers to any more needs no janitor: objects and the entries of workers have a
 // lifetime in the broker.
 
-// Each process tries every janitorEvery to be the janitor of what it knows, and looks a second time
-// after janitorAgain when it has found something. The key of a janitor that was killed is free after
+// Each process tries every janitorEvery to be the janitor of what it knows, and looks again every
+// janitorAgain while something seems to be stuck. It believes so after janitorSure comparisons in a
+// row: in a cluster an acknowledged message may be there for a moment longer, and to make a consumer
+// anew for nothing would deliver webhooks twice. The key of a janitor that was killed is free after
 // janitorFor.
 const (
+	janitorSure  = 2
 	janitorEvery = time.Minute
 	janitorAgain = 5 * time.Second
 	janitorFor   = 90 * time.Second
@@ -56,7 +59,7 @@ func (q *Queue) chores() []chore {
 type janitor struct {
 	q    *Queue
 	held map[string]uint64 // sequences of the keys that this process has
-	seen map[string]glance // last glances, by key, if there is to be a second one
+	seen map[string]glance // last glances, by key, if there is to be another one
 }
 
 // keepClean looks after the queues until this one is closed.
@@ -110,22 +113,25 @@ func (j *janitor) release() {
 func (j *janitor) do(c chore) (again bool) {
 	ctx, cancel := context.WithTimeout(j.q.ctx, 4*patience)
 	defer cancel()
-	before, second := j.seen[c.key()]
+	before, known := j.seen[c.key()]
 	delete(j.seen, c.key())
 	now, err := j.q.glance(ctx, c)
 	if err != nil {
 		j.q.complain("look after a queue", c, err)
 		return false
 	}
-	if !second {
+	if !known {
+		j.q.stuck.set(c.model, 0)
 		if now.suspicious() {
 			j.seen[c.key()] = now
-			return true
 		}
-		j.q.stuck.set(c.model, 0)
-		return false
+		return now.suspicious()
 	}
 	lost := now.lost(before)
+	if now.times = before.times + 1; lost > 0 && now.times < janitorSure {
+		j.seen[c.key()] = now
+		return true
+	}
 	j.q.stuck.set(c.model, lost)
 	if lost > 0 {
 		j.q.config.Log.Warn("the queue's broker does not give out what it has: making its consumer anew",
@@ -141,6 +147,7 @@ func (j *janitor) do(c chore) (again bool) {
 type glance struct {
 	tracked int             // messages that the consumer has still to give out, or waits for the ack of
 	there   map[string]bool // subjects of the messages in the stream; each has one of its own
+	times   int             // comparisons with earlier glances that found something
 	passed  uint64          // sequence of the first message, if the consumer takes it for acknowledged
 }
 

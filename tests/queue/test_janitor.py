@@ -92,7 +92,7 @@ def test_what_the_broker_does_not_give_out_runs_all_the_same(start_fleet, nats, 
     until("nothing waits", lambda: one.get("/queue").json["waiting"] == 0)
     forget_the_janitors(client)
     janitor = fleet.gateway("--name", fleet.name)
-    until("it has seen it", lambda: "making its consumer anew" in janitor.log(), 20)
+    until("it has seen it", lambda: "making its consumer anew" in janitor.log(), 30)
     assert "count=2" in janitor.log(), janitor.log()
     until("it tells", lambda: stuck(janitor) == [2])
     (tmp_path / "end").touch()
@@ -112,7 +112,7 @@ def test_a_consumer_that_somebody_has_removed_is_made_again(start_fleet, nats):
     assert answer.status == 202, answer.body
     forget_the_janitors(client)
     other = fleet.gateway()
-    assert other.ended("meanwhile", 20)["status"] == "succeeded"
+    assert other.ended("meanwhile", 30)["status"] == "succeeded"
 
 
 def test_webhooks_that_the_broker_does_not_give_out_are_delivered(start_fleet, nats, receiver):
