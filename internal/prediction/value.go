@@ -45,8 +45,11 @@ type contents struct{ Encoded }
 func (c contents) Len() int                           { return int(c.Size()) }
 func (c contents) WriteTo(w io.Writer) (int64, error) { return c.WriteContents(w) }
 
-// decoded returns v with the contents of each Encoded text in the place of it, and where in the
-// result they are; at is the offset of v.
+// Decoded returns v with the contents of each Encoded text in the place of it, and where in the
+// result they are. What it writes is not JSON.
+func (v Value) Decoded() (Value, []Part) { return v.decoded(0) }
+
+// decoded is Decoded for a value at an offset.
 func (v Value) decoded(at int64) (Value, []Part) {
 	var parts []Part
 	out := Value{Raw: v.Raw}

@@ -23,7 +23,8 @@ type event struct {
 	Source string          `json:"source,omitempty"` // of log
 	Text   []byte          `json:"text,omitempty"`   // of log, in base64: it need not be UTF-8
 	Metric *metric         `json:"metric,omitempty"`
-	Object string          `json:"object,omitempty"` // the data is large, and in the object store by this name
+	Object string          `json:"object,omitempty"` // the data is large, and in this object
+	Files  span            `json:"files,omitzero"`   // of an output in an object: the table of its files behind it
 	Len    int             `json:"len,omitempty"`    // of log in a record: the text is in the logs
 }
 

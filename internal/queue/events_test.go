@@ -2,6 +2,7 @@ package queue
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +35,21 @@ func TestEventsAreReadAndWrittenAsDocumented(t *testing.T) {
 	_, _, want := readGolden(t, "events")
 	if err != nil || string(wrote) != string(want) {
 		t.Errorf("wrote %s, %v\nwant %s", wrote, err, want)
+	}
+}
+
+func TestLargeEventsAreReadAndWrittenAsDocumented(t *testing.T) {
+	_, _, body := readGolden(t, "events.large")
+	want := []event{
+		{Kind: prediction.KindOutput, Object: "event-r1-5 1048700 262144", Files: span{1048578, 122}},
+		{Kind: prediction.KindLog, Source: "stdout", Object: "event-r1-6 600000 262144"},
+	}
+	var read []event
+	if err := json.Unmarshal(body, &read); err != nil || !reflect.DeepEqual(read, want) {
+		t.Errorf("read %+v, %v\nwant %+v", read, err, want)
+	}
+	if wrote, _ := json.Marshal(want); string(wrote) != string(body) {
+		t.Errorf("wrote %s\nwant %s", wrote, body)
 	}
 }
 

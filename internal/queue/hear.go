@@ -146,7 +146,7 @@ func (e *event) take(file *os.File, size int64) (chunk prediction.Value, err err
 		e.Text, err = io.ReadAll(io.NewSectionReader(file, 0, size))
 		return chunk, err
 	}
-	return inFile(file, 0, size), nil
+	return chunkIn(file, size, e.Files)
 }
 
 // hearPast takes what the run has done so far: this process is so late that events which it does

@@ -25,10 +25,10 @@ type job struct {
 
 	mu       sync.Mutex // guards the rest
 	run      *prediction.Prediction
-	canceled supervisor.Reason // before there was a run
-	followed bool              // somebody follows the run
-	sending  bool              // its events are being sent
-	objects  map[string]object // what is stored for those who follow it, by name
+	canceled supervisor.Reason     // before there was a run
+	followed bool                  // somebody follows the run
+	sending  bool                  // its events are being sent
+	objects  map[string]lentObject // what is stored for those who follow it, by name
 }
 
 // cancel ends the run, now or as soon as there is one.

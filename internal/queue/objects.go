@@ -117,13 +117,29 @@ func writeEnd(w io.Writer, final prediction.Snapshot) (parts, error) {
 	plain, decoded := final.Decoded()
 	n, err := plain.WriteTo(w)
 	p := partsOf(plain, n)
-	if err != nil || len(decoded) == 0 {
-		return p, err
+	if err == nil {
+		p.Files, err = writeTable(w, n, decoded)
 	}
-	table := tableOf(decoded)
-	p.Files = span{n, int64(len(table))}
-	_, err = w.Write(table)
 	return p, err
+}
+
+// writeChunk writes the object of an item, and returns where in it the table of its files is.
+func writeChunk(w io.Writer, chunk prediction.Value) (span, error) {
+	plain, decoded := chunk.Decoded()
+	n, err := plain.WriteTo(w)
+	if err != nil {
+		return span{}, err
+	}
+	return writeTable(w, n, decoded)
+}
+
+// writeTable writes the table of files at an offset, if there are any.
+func writeTable(w io.Writer, at int64, decoded []prediction.Part) (span, error) {
+	if len(decoded) == 0 {
+		return span{}, nil
+	}
+	n, err := w.Write(tableOf(decoded))
+	return span{at, int64(n)}, err
 }
 
 // partsOf returns where in a rendered snapshot is what.
@@ -200,9 +216,20 @@ func inMemory(body, record []byte) (s past, err error) {
 	return s, err
 }
 
-// inFile is JSON in a file that is not in memory.
-func inFile(file *os.File, at, n int64) prediction.Value {
-	return prediction.Value{Raw: []byte{}, Inserts: []prediction.Insert{{Text: spool.SectionOf(file, at, n)}}}
+// chunkIn returns an item whose object was copied to a file.
+func chunkIn(file *os.File, size int64, table span) (prediction.Value, error) {
+	text := span{0, size}
+	if table != (span{}) {
+		text = span{0, table.at()}
+	}
+	if whole := (span{0, size}); !text.within(whole) || !table.within(whole) {
+		return prediction.Value{}, fmt.Errorf("the files of an item of %d bytes are at %v", size, table)
+	}
+	e := largeEnd{parts: parts{Output: text, Files: table}, file: file}
+	if err := e.readTable(); err != nil {
+		return prediction.Value{}, err
+	}
+	return e.value(text, largeBody)
 }
 
 // largeEnd is an end in pieces that was copied to a file. The garbage collector closes the file.

@@ -128,3 +128,29 @@ func TestThePartsOfAnEndMustFit(t *testing.T) {
 		}
 	}
 }
+
+func TestTheObjectOfAnItemHasItsFilesAsTheyAre(t *testing.T) {
+	chunk := withFiles(t).Output
+	file, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	table, err := writeChunk(file, chunk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, _ := os.ReadFile(file.Name())
+	if text := string(got[:table.at()]); text != "[{\"a\":hello},world\n,\"b\"]" {
+		t.Errorf("wrote %q", text)
+	}
+	read, err := chunkIn(file, int64(len(got)), table)
+	if want := string(chunk.Append(nil)); err != nil || string(read.Append(nil)) != want {
+		t.Errorf("read %s, %v\nwant %s", read.Append(nil), err, want)
+	}
+	for _, bad := range []span{{-1, 2}, {int64(len(got)), 1}, {3, int64(len(got))}, {1, 4}} {
+		if _, err := chunkIn(file, int64(len(got)), bad); err == nil {
+			t.Errorf("read a table at %v", bad)
+		}
+	}
+}

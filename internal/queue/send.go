@@ -1,7 +1,6 @@
 package queue
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -98,12 +97,17 @@ func (s *sender) add(e prediction.Event) {
 // end.
 func (s *sender) wired(e prediction.Event) (wired event, size int) {
 	if e.Kind == prediction.KindOutput && (len(e.Chunk().Inserts) > 0 || !s.w.q.broker.fits(e.Chunk().Len()+eventRoom)) {
-		return s.put(e, event{Kind: e.Kind}, e.Chunk()), eventRoom
+		wired = event{Kind: e.Kind}
+		return s.put(e, wired, func(w io.Writer) (span, error) { return writeChunk(w, e.Chunk()) }), eventRoom
 	}
 	wired = eventOf(e)
 	size = wired.size()
 	if e.Kind == prediction.KindLog && !s.w.q.broker.fits(size) {
-		return s.put(e, event{Kind: e.Kind, Source: e.Source()}, bytes.NewReader(e.Text())), eventRoom
+		wired = event{Kind: e.Kind, Source: e.Source()}
+		return s.put(e, wired, func(w io.Writer) (_ span, err error) {
+			_, err = w.Write(e.Text())
+			return span{}, err
+		}), eventRoom
 	}
 	return wired, size
 }
@@ -111,14 +115,15 @@ func (s *sender) wired(e prediction.Event) (wired event, size int) {
 // eventRoom is more than an event takes besides its data.
 const eventRoom = 512
 
-// put stores the data of an event, once, and returns the event with its name.
-func (s *sender) put(e prediction.Event, wired event, data io.WriterTo) event {
+// put stores the data of an event, once, and returns the event with its name. write returns where in
+// the data a table of files is.
+func (s *sender) put(e prediction.Event, wired event, write func(w io.Writer) (span, error)) event {
 	name := fmt.Sprintf("event-%s-%d", s.j.asked.run, e.Number)
 	stored, known := s.j.stored(name)
 	if !known {
 		var err error
-		stored, err = s.w.q.broker.putLarge(s.w.q.ctx, s.j.place, name, func(w *objectWriter) error {
-			_, err := data.WriteTo(w)
+		stored.object, err = s.w.q.broker.putLarge(s.w.q.ctx, s.j.place, name, func(w *objectWriter) (err error) {
+			stored.files, err = write(w)
 			return err
 		})
 		if err != nil {
@@ -126,12 +131,18 @@ func (s *sender) put(e prediction.Event, wired event, data io.WriterTo) event {
 		}
 		s.j.keep(name, stored)
 	}
-	wired.Object = stored.String()
+	wired.Object, wired.Files = stored.String(), stored.files
 	return wired
 }
 
+// lentObject is an object for those who follow a run, until its end.
+type lentObject struct {
+	object
+	files span // of an item: the table of its files
+}
+
 // stored returns what was stored under a name for those who follow the run.
-func (j *job) stored(name string) (o object, known bool) {
+func (j *job) stored(name string) (o lentObject, known bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	o, known = j.objects[name]
@@ -139,11 +150,11 @@ func (j *job) stored(name string) (o object, known bool) {
 }
 
 // keep notes what was stored under a name.
-func (j *job) keep(name string, o object) {
+func (j *job) keep(name string, o lentObject) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.objects == nil {
-		j.objects = map[string]object{}
+		j.objects = map[string]lentObject{}
 	}
 	j.objects[name] = o
 }
@@ -155,7 +166,7 @@ func (w *Worker) forgetObjects(j *job) {
 	j.objects = nil
 	j.mu.Unlock()
 	for _, o := range objects {
-		w.q.broker.discard(w.q.ctx, j.place, payload{object: o})
+		w.q.broker.discard(w.q.ctx, j.place, payload{object: o.object})
 	}
 }
 
@@ -195,8 +206,8 @@ func (s *sender) past() (last int, ended bool) {
 		s.w.q.config.Log.Warn("store the events of a prediction: late readers get them with the end", "id", s.j.entry.ID, "error", err)
 		return last, false
 	}
-	s.j.keep(name, p.object)
-	s.j.keep(name+"-events", p.recordIn)
+	s.j.keep(name, lentObject{object: p.object})
+	s.j.keep(name+"-events", lentObject{object: p.recordIn})
 	m := s.message()
 	p.fill(m)
 	_ = s.w.q.broker.nc.PublishMsg(m) // who misses it asks again
