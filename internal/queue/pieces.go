@@ -80,7 +80,7 @@ func (d drawer) put(ctx context.Context, name string, keep time.Duration, write 
 		err = w.finish()
 	}
 	if err != nil {
-		d.remove(context.WithoutCancel(ctx), w.object)
+		w.abandon()
 	}
 	return w.object, err
 }
@@ -161,6 +161,18 @@ func (w *objectWriter) settle() error {
 		}
 	}
 	return nil
+}
+
+// abandon removes what was stored, once nothing of it is on its way any more: a piece that came
+// after the removal would stay.
+func (w *objectWriter) abandon() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), patience)
+	defer cancel()
+	w.ctx = ctx
+	for len(w.unheard) > 0 && ctx.Err() == nil && w.in.b.connected() {
+		_, _ = w.hear() // whether it is stored or not
+	}
+	w.in.remove(context.WithoutCancel(ctx), w.object)
 }
 
 // length is that of what was written so far.
