@@ -178,7 +178,10 @@ func (q *Queue) view(s state) (*prediction.Prediction, error) {
 	}
 	r := q.requestOf(s, stored)
 	if s.kind == ended {
-		return stored.Restored(r, prediction.Value{Raw: stored.Output}), nil
+		p := stored.Restored(r, prediction.Value{Raw: stored.Output})
+		// A page would hold the whole messages of all ends otherwise, until it is written.
+		stored, err = prediction.ReadSnapshot(p.Snapshot().Short().AppendJSON(nil))
+		return stored.Restored(q.requestOf(s, stored), prediction.Value{Raw: stored.Output}), err
 	}
 	p := prediction.New(r, prediction.Limits{})
 	if s.kind == claimed {
