@@ -185,10 +185,11 @@ func (u unfit) Unwrap() error { return u.error }
 // not fit, or does not permit what is needed.
 func (b *broker) hopeless(err error) bool {
 	const noPeers, noCluster = 10005, 10074 // nodes of the cluster are missing now; it isn't a cluster
+	const notFound = 404                    // another process is making it at this moment
 	var refusal *jetstream.APIError
 	return b.connected() && (errors.As(err, new(unfit)) || b.refused.Load() != nil ||
 		errors.As(err, &refusal) && refusal.ErrorCode != noPeers &&
-			(refusal.ErrorCode == noCluster || refusal.Code >= 400 && refusal.Code < 500))
+			(refusal.ErrorCode == noCluster || refusal.Code >= 400 && refusal.Code < 500 && refusal.Code != notFound))
 }
 
 // olderThan compares the start of a version such as 2.15.1-beta.
@@ -281,7 +282,7 @@ func (b *broker) consumer(ctx context.Context, stream, name, filter string) (jet
 			MaxDeliver:    -1,
 			MaxAckPending: -1,   // the default of 1,000 would stop a large fleet
 			MaxWaiting:    8192, // pulls at once, one for each free slot; the default is 512
-			Replicas:      b.replicas,
+			Replicas:      0,    // as many as the stream has, whoever made that
 		})
 		if errors.Is(err, jetstream.ErrConsumerExists) {
 			c, err = b.js.Consumer(ctx, stream, name)

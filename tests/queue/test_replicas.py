@@ -37,6 +37,24 @@ def test_all_is_stored_three_times_and_read_from_the_leader(fleet):
     assert not [name for name, config in streams.items() if config.get("allow_direct")]
 
 
+def test_a_server_without_the_flag_joins(fleet):
+    """The flag is about streams that are missing; a consumer is like its stream."""
+    worker = fleet.worker(MODEL, name="test/joins")
+    assert fleet.gateway("--name", "test/joins").predict({"s": "a"}).json["output"] == "a"
+    assert "connected to the queue" in worker.log()
+
+
+@pytest.mark.timeout(120)
+def test_servers_that_start_together_make_one_queue(start_fleet):
+    """Some find what another one is making at that moment, with another number of replicas."""
+    fleet = start_fleet(nodes=3)
+    for n in range(6):
+        flags = ["--queue-replicas", "3"] if n % 2 else []
+        fleet.gateway(*flags, "--name", "test/together", ready=False, listens=False)
+    for gateway in fleet.gateways:
+        until("it is connected", lambda g=gateway: "connected to the queue" in g.log(), 60)
+
+
 @pytest.mark.timeout(180)
 def test_predictions_go_on_without_a_node(fleet, tmp_path):
     gate = tmp_path / "gate"
