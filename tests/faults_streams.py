@@ -162,7 +162,9 @@ class Fleet:
     def break_for(self, over: threading.Event, faults: int, dice: random.Random) -> int:
         """Do something to a member every few seconds, first kill a worker; return how often."""
         done = 0
-        while done < faults and not over.wait(dice.uniform(0.5, 1.5) if done == 0 else dice.uniform(1, 4)):
+        while done < faults and not over.wait(
+            dice.uniform(0.5, 1.5) if done == 0 else dice.uniform(1, 4)
+        ):
             what, whom, _ = dice.choices(FAULTS, [share for *_, share in FAULTS])[0]
             if done == 0:
                 what, whom = "kill", "worker"

@@ -79,7 +79,8 @@ func (p *Prediction) Skip(d Dropped) {
 	p.recorded = readMetrics(d.Metrics)
 }
 
-// ShowLogs makes text the logs: put together, events whose text is not UTF-8 would be shown otherwise.
+// ShowLogs makes text the logs: put together, events whose text is not UTF-8 would be shown
+// otherwise.
 func (p *Prediction) ShowLogs(text []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -56,7 +56,9 @@ def test_get_shows_output_and_logs_so_far_at_every_process(fleet, tmp_path, how)
         kind, output = "trainings", None
         one.ask("PUT", f"/trainings/{id}", body, **ASYNC)
     else:
-        answer = one.ask("POST", "/v1/predictions", {"version": fleet.name, **body}, Prefer="wait=1")
+        answer = one.ask(
+            "POST", "/v1/predictions", {"version": fleet.name, **body}, Prefer="wait=1"
+        )
         assert answer.status == 201
         id = answer.json["id"]
     runs(other, id, kind)
@@ -65,6 +67,10 @@ def test_get_shows_output_and_logs_so_far_at_every_process(fleet, tmp_path, how)
         seen_everywhere(fleet, f"/v1/predictions/{id}", output)
     if how == "put":
         again = other.ask("PUT", f"/predictions/{id}", body, **ASYNC)
-        assert (again.status, again.json["output"], again.json["logs"]) == (202, ["one"], "so far\n")
+        assert (again.status, again.json["output"], again.json["logs"]) == (
+            202,
+            ["one"],
+            "so far\n",
+        )
     (tmp_path / "end").touch()
     assert other.ended(id)["status"] == "succeeded"

@@ -113,7 +113,9 @@ def test_an_item_above_the_size_of_a_message_comes_live(fleet, tmp_path):
 def test_who_comes_after_events_were_dropped_gets_the_whole_output_so_far(fleet, tmp_path):
     one, other = fleet.gateways
     one.predict({"n": MANY, "until": str(tmp_path / "end")}, ASYNC, id="late")
-    until("it has yielded", lambda: len(one.get("/predictions/late").json["output"] or ()) == MANY, 60)
+    until(
+        "it has yielded", lambda: len(one.get("/predictions/late").json["output"] or ()) == MANY, 60
+    )
     with Stream(other.port, "GET", "/predictions/late/stream") as stream:
         assert stream.until("error")[-1].data["skipped"] > 0
         whole = one.get("/predictions/late").json

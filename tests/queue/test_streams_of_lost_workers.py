@@ -82,7 +82,9 @@ def test_a_v1_reader_of_a_lost_attempt_gets_an_error_and_the_end(lost):
             assert [event.name for event in told] == ["error", "done"]
             assert "begun anew" in told[0].data["detail"] and told[1].data == {"reason": "error"}
     path = "/v1/predictions/lost/stream"
-    with Stream(fleet.gateways[1].port, "GET", path, headers={"Last-Event-ID": seen[0][-1].id}) as back:
+    with Stream(
+        fleet.gateways[1].port, "GET", path, headers={"Last-Event-ID": seen[0][-1].id}
+    ) as back:
         assert [event.name for event in back] == ["error", "done"]
     with Stream(fleet.gateways[1].port, "GET", path) as new:
         assert new.until("output")[-1].text == "2.0 "

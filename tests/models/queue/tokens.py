@@ -10,7 +10,13 @@ from cog import BasePredictor, current_scope, streaming
 class Predictor(BasePredictor):
     @streaming
     def predict(
-        self, name: str = "", n: int = 3, size: int = 0, pause: float = 0.0, until: str = "", runs: str = ""
+        self,
+        name: str = "",
+        n: int = 3,
+        size: int = 0,
+        pause: float = 0.0,
+        until: str = "",
+        runs: str = "",
     ) -> Iterator[str]:
         run = 0
         if runs:
