@@ -351,6 +351,16 @@ def test_max_queue_counts_each_model(start_fleet, tmp_path):
     until("all have run", lambda: gateway.health()["queue"]["waiting"] == 0)
 
 
+def wait_served(gateway, **workers):
+    """Wait until the gateway knows so many workers of each version of acme/it."""
+    for version, count in workers.items():
+        path = f"/models/acme/it:{version}/health-check"
+        until(
+            f"{count} workers of {version}",
+            lambda p=path, n=count: gateway.get(p).json["queue"]["workers"] == n,
+        )
+
+
 def test_a_rollout_moves_requests_to_the_new_version_and_back(start_fleet):
     fleet = start_fleet()
     old = start_worker(fleet, "acme/it:z1")
@@ -361,20 +371,19 @@ def test_a_rollout_moves_requests_to_the_new_version_and_back(start_fleet):
     named = gateway.ask("POST", "/models/acme/it:z1/predictions", {})
     assert named.json["output"] == "acme/it:z1 "
     again = start_worker(fleet, "acme/it:z1")
-    gateway.wait_status("READY")
+    wait_served(gateway, z1=2, a2=1)
     assert gateway.predict({}).json["output"] == "acme/it:a2 ", "a restart makes nothing newer"
     new.close()
-    until("it goes back", lambda: gateway.predict({}, timeout=5).json["output"] == "acme/it:z1 ")
+    wait_served(gateway, a2=0)
+    assert gateway.predict({}).json["output"] == "acme/it:z1 ", "it goes back"
     old.close()
     again.close()
     until("no worker is left", lambda: gateway.health()["queue"]["workers"] == 0)
     waits = gateway.predict({}, ASYNC, id="waits")
     assert waits.status == 202 and gateway.get("/v1/predictions/waits").json["version"] == "a2"
     plain = start_worker(fleet, "acme/it")
-    until(
-        "the one without a version goes first",
-        lambda: gateway.predict({}, timeout=5).json["output"] == "acme/it ",
-    )
+    until("it knows it", lambda: len(gateway.get("/models").json["results"]) == 3)
+    assert gateway.predict({}).json["output"] == "acme/it ", "the one without a version goes first"
     plain.close()
     until(
         "its worker has gone",
