@@ -37,7 +37,7 @@ var arrows = map[string]string{
 	// The life of a prediction, its HTTP API, and the wiring of both.
 	"internal/supervisor": "admission files pool prediction runner schema sigmute spool telemetry " +
 		"webhook",
-	"internal/queue":   "admission files jsonscan pool prediction schema spool supervisor telemetry webhook",
+	"internal/queue":   "admission files pool prediction schema spool supervisor telemetry webhook",
 	"internal/httpapi": "examples files pool prediction schema supervisor telemetry unsafenet",
 	"cmd/coggo-server": "examples files host httpapi outbound pool prediction queue runner " +
 		"runner/orphan schema supervisor telemetry watch webhook weburl",
