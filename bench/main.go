@@ -20,6 +20,8 @@ func main() {
 		"put the table and the plots of -out into docs/performance.md, and do not measure")
 	queue := flag.Bool("queue", false, "compare queues, of which -only chooses by name")
 	curve := flag.Bool("curves", false, "show how costs grow, of one server and of a queue")
+	shared := flag.Bool("shared", false,
+		"measure a shared queue of each binary that follows, beside one server of it")
 	port := flag.String("serve", "", "be the bare server on this port")
 	least := flag.String("floor", "", "be the server of the bare protocol on this port")
 	flag.Parse()
@@ -48,6 +50,9 @@ func main() {
 	if *queue {
 		q := queueRun{quick: *quick, rounds: *rounds, only: regexp.MustCompile(*only), out: *out}
 		exit(q.run())
+	}
+	if *shared {
+		exit(runShared(flag.Args(), *quick, *rounds, regexp.MustCompile(*only), *out))
 	}
 	exit(run(*quick, *rounds, regexp.MustCompile(*only), *out))
 }
