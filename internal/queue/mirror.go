@@ -23,6 +23,7 @@ type mirror struct {
 	prediction *prediction.Prediction
 	sub        *nats.Subscription // nil: nobody follows it
 	kept       atomic.Bool        // it was asked for elsewhere
+	accepted   atomic.Bool        // the broker has, or had, the request
 	fed        chan struct{}      // closed when the first events have come
 	once       sync.Once          // closes it
 
@@ -267,6 +268,9 @@ func (m *mirror) refresh(ctx context.Context) {
 // endIfGone ends a prediction that is in no queue any more: an operator has removed it, or its end
 // was not kept for as long as somebody has waited.
 func (m *mirror) endIfGone(ctx context.Context) {
+	if !m.accepted.Load() {
+		return // its request is still under way to a broker that has just come back
+	}
 	a, found, err := m.q.broker.asked(ctx, m.key)
 	if err != nil || found && a.run == m.run {
 		return
@@ -410,6 +414,7 @@ func (q *Queue) follow(ctx context.Context, s state) (*mirror, error) {
 		return nil, q.unreachable(err)
 	}
 	m := q.mirror(s.place, s.run, followed(q.requestOf(s, stored)))
+	m.accepted.Store(true)
 	m.apply(s)
 	m.refresh(ctx) // it may have ended before the subscription began
 	return m, nil

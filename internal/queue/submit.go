@@ -142,7 +142,15 @@ type submission struct {
 func (s submission) publish(chosen bool) (*mirror, bool, error) {
 	var before state
 	if chosen {
-		var err error
+		// The requests come first: one leaves the queue only after its end is stored, so its end is
+		// seen below.
+		_, found, err := s.q.broker.asked(s.ctx, s.place.key)
+		if err != nil {
+			return nil, false, s.q.unreachable(err)
+		}
+		if found {
+			return s.met()
+		}
 		if before, err = s.q.broker.state(s.ctx, s.place.key); err != nil {
 			return nil, false, s.q.unreachable(err)
 		}
@@ -165,6 +173,7 @@ func (s submission) publish(chosen bool) (*mirror, bool, error) {
 	m := s.q.mirror(s.place, s.entry.Run, s.entry.Complete())
 	duplicate, err := s.send(a, before)
 	if err == nil && !duplicate {
+		m.accepted.Store(true)
 		s.q.startDeadline(s.entry.Request)
 		return m, true, nil
 	}
@@ -324,13 +333,15 @@ func (s submission) join(waiting asked) (*mirror, bool, error) {
 	if err := s.keep(waiting.place, waiting.run); err != nil {
 		return nil, false, err
 	}
-	return s.q.mirror(waiting.place, waiting.run, followed(s.q.request(waiting, entry))), false, nil
+	m := s.q.mirror(waiting.place, waiting.run, followed(s.q.request(waiting, entry)))
+	m.accepted.Store(true)
+	return m, false, nil
 }
 
 // repeats reports whether the request asks for the run that has ended, and whose end may be shown
 // to it.
 func (s submission) repeats(old state) bool {
-	return s.idempotent && old.model == s.place.model && old.method == s.entry.Method && old.cancel != string(supervisor.ByDisconnect) &&
+	return s.idempotent && old.model == s.place.model && old.method == s.entry.Method && !(old.cancel == string(supervisor.ByDisconnect) && old.canceled()) &&
 		hmac.Equal([]byte(old.input), []byte(inputMark(old.run, s.digest)))
 }
 
