@@ -9,12 +9,15 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -40,6 +43,9 @@ type curves struct {
 	quick  bool
 	rounds int
 	out    string
+
+	mu sync.Mutex // guards up
+	up []*site    // what runs now
 }
 
 func allCurves() []*curve {
@@ -64,6 +70,8 @@ func allCurves() []*curve {
 }
 
 func (q *curves) measure(only func(string) bool) error {
+	go q.heed()
+	defer q.stopAll()
 	var done []*curve
 	for _, c := range allCurves() {
 		if !only(c.Name) {
@@ -76,6 +84,7 @@ func (q *curves) measure(only func(string) bool) error {
 		if err := c.run(c, q); err != nil {
 			return fmt.Errorf("%s: %w", c.Name, err)
 		}
+		q.stopAll()
 		fmt.Printf("%s (%s)\n", c.markdown(), time.Since(start).Round(time.Second))
 		done = append(done, c)
 		if err := q.write(done); err != nil {
@@ -83,6 +92,33 @@ func (q *curves) measure(only func(string) bool) error {
 		}
 	}
 	return nil
+}
+
+// heed ends the run at a signal.
+func (q *curves) heed() {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	<-signals
+	q.stopAll()
+	exit(errStopped)
+}
+
+// add keeps a site for stopAll.
+func (q *curves) add(s *site) *site {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.up = append(q.up, s)
+	return s
+}
+
+// stopAll stops all sites.
+func (q *curves) stopAll() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, s := range q.up {
+		s.stop()
+	}
+	q.up = nil
 }
 
 // note adds a figure of a level.
@@ -190,46 +226,36 @@ type site struct {
 
 // sites starts one server, and a queue if there is a broker, with the same model. The slots are
 // those of all workers together. Both get the flags, and those of alone are for one server.
-func sites(model string, slots int, flags, alone []string) (up []*site, err error) {
-	one, err := startAlone(model, slots, append(alone, flags...))
-	if err != nil {
+func (q *curves) sites(model string, slots int, flags, alone []string) ([]*site, error) {
+	one := options{concurrency: slots, flags: strings.Join(append(alone, flags...), " ")}
+	if err := q.start(systems[0], "one server", model, one); err != nil {
 		return nil, err
 	}
-	up = append(up, one)
 	if _, err := program("nats-server"); err != nil {
 		fmt.Println("without a queue: nats-server is not installed")
-		return up, nil
+		return q.up, nil
 	}
-	queue, err := startQueue(model, slots, flags)
-	if err != nil {
-		one.stop()
-		return nil, err
-	}
-	return append(up, queue), nil
+	err := q.startQueue(model, slots, flags)
+	return q.up, err
 }
 
-func stopAll(up []*site) {
-	for _, s := range up {
-		s.stop()
+// start starts a system as a site.
+func (q *curves) start(sys *system, name, model string, o options) error {
+	s, err := sys.start(model, o)
+	if err == nil {
+		q.add(&site{name: name, server: s, trees: []int{s.cmd.Process.Pid}, stop: s.stop})
 	}
+	return err
 }
 
-func startAlone(model string, slots int, flags []string) (*site, error) {
-	s, err := systems[0].start(model, options{concurrency: slots, flags: strings.Join(flags, " ")})
-	if err != nil {
-		return nil, err
-	}
-	return &site{name: "one server", server: s, trees: []int{s.cmd.Process.Pid}, stop: s.stop}, nil
-}
-
-func startQueue(model string, slots int, flags []string) (*site, error) {
+func (q *curves) startQueue(model string, slots int, flags []string) error {
 	model, err := modelDir(model, options{concurrency: max(1, slots/2)})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	dir, err := os.MkdirTemp("", "bench-queue-")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	f := &fleet{dir: dir, ports: map[string]int{}, peer: &peer{
 		name: "coggo", broker: "nats-server",
@@ -240,15 +266,14 @@ func startQueue(model string, slots int, flags []string) (*site, error) {
 			return f.coggo(append([]string{"gateway", "--port", f.port("gateway")}, flags...)...)
 		},
 	}}
-	s := &site{name: "queue", stop: func() {
+	s := q.add(&site{name: "queue", stop: func() {
 		if err := f.stop(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 		}
 		_ = os.RemoveAll(model)
-	}}
+	}})
 	if err := f.startMembers(); err != nil {
-		s.stop()
-		return nil, err
+		return err
 	}
 	s.broker = f.members[0].Process.Pid
 	for _, cmd := range f.members[1:] {
@@ -263,11 +288,7 @@ func startQueue(model string, slots int, flags []string) (*site, error) {
 		return err == nil && strings.Contains(body, `"workers":2`)
 	}
 	s.server.system = &system{name: "coggo", path: "/predictions", ready: knowsBoth}
-	if err := s.await(5*time.Millisecond, time.Minute); err != nil {
-		s.stop()
-		return nil, err
-	}
-	return s, nil
+	return s.await(5*time.Millisecond, time.Minute)
 }
 
 // memory returns the PSS of the processes of Coggo, and that of the broker, in KiB.
@@ -294,25 +315,21 @@ func (s *site) cpu() (sum float64) {
 
 // runningAtOnce lets more and more clients ask for no-ops, in turns.
 func runningAtOnce(c *curve, q *curves) error {
-	up, err := sites("AsyncNoop", 256, nil, nil)
-	if err != nil {
+	if _, err := q.sites("AsyncNoop", 256, nil, nil); err != nil {
 		return err
 	}
-	defer func() { stopAll(up) }()
 	for _, sys := range systems {
 		model, wanted := map[string]string{"mosec": "Batched", "floor": ""}[sys.name]
 		if _, err := os.Stat(python(sys.name)); !wanted || (sys.name == "mosec" && err != nil) {
 			continue
 		}
-		s, err := sys.start(model, options{concurrency: 256})
-		if err != nil {
+		if err := q.start(sys, sys.name, model, options{concurrency: 256}); err != nil {
 			return err
 		}
-		up = append(up, &site{name: sys.name, server: s, trees: []int{s.cmd.Process.Pid}, stop: s.stop})
 	}
 	for round := range q.rounds + 1 {
 		for _, level := range c.Levels {
-			for _, s := range up {
+			for _, s := range q.up {
 				before := s.cpu()
 				t := s.load(level, q.n(60, max(600, 8*level)), hello(s.server))
 				if err := tooManyWrong(t); err != nil {
@@ -341,11 +358,10 @@ func (q *curves) n(quick, whole int) int {
 // openStreams keeps streams open whose model has sent a token and waits.
 func openStreams(c *curve, q *curves) error {
 	most := slices.Max(c.Levels)
-	up, err := sites("Held", 2*most+40, nil, nil) // each worker of the queue may get them all
+	up, err := q.sites("Held", 2*most+40, nil, nil) // each worker of the queue may get them all
 	if err != nil {
 		return err
 	}
-	defer stopAll(up)
 	for _, s := range up {
 		s.wires.block(false)
 		var open []io.Closer
@@ -430,11 +446,10 @@ func (s *site) held() (io.Closer, error) {
 
 // pileUp keeps the slots busy while predictions pile up, and then lets them run.
 func pileUp(c *curve, q *curves) error {
-	up, err := sites("Sleep", 1, []string{"--max-queue", "200000"}, nil)
+	up, err := q.sites("Sleep", 1, []string{"--max-queue", "200000"}, nil)
 	if err != nil {
 		return err
 	}
-	defer stopAll(up)
 	for _, s := range up {
 		if err := s.pile(c); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
@@ -480,20 +495,28 @@ func (s *site) pile(c *curve) error {
 			return err
 		}
 	}
-	start := time.Now()
-	for {
-		body, err := s.get(fmt.Sprintf("%s/w%d", s.path, waiting-1))
-		if err != nil {
-			return err
+	rate, err := s.drain(waiting)
+	c.note(s.name+": then they run, one slot for each worker", "/s", waiting, rate)
+	return err
+}
+
+// drain returns how many of the waiting predictions begin per second, first come first served, until
+// the last one has begun or half a minute is over.
+func (s *site) drain(waiting int) (float64, error) {
+	var failed error
+	waits := func(n int) bool {
+		body, err := s.get(fmt.Sprintf("%s/w%d", s.path, n))
+		if err != nil && !strings.HasPrefix(err.Error(), "404") { // ended, and retained no more
+			failed = err
 		}
-		if strings.Contains(body, `"succeeded"`) {
-			break
-		}
-		pause(20 * time.Millisecond)
+		return strings.Contains(body, `"starting"`)
 	}
-	c.note(s.name+": then run to the last, one slot for each worker", "/s", waiting,
-		float64(waiting)/time.Since(start).Seconds())
-	return nil
+	start := time.Now()
+	for waits(waiting-1) && time.Since(start) < 30*time.Second {
+		pause(10 * time.Millisecond)
+	}
+	took := time.Since(start)
+	return float64(sort.Search(waiting, waits)) / took.Seconds(), failed
 }
 
 // accept hands in one prediction.
@@ -518,12 +541,11 @@ func (s *site) acceptAll(from, to int) error {
 }
 
 // retained lets no-ops end and looks at them.
-func retained(c *curve, _ *curves) error {
-	up, err := sites("AsyncNoop", 64, nil, []string{"--retain", "200000"})
+func retained(c *curve, q *curves) error {
+	up, err := q.sites("AsyncNoop", 64, nil, []string{"--retain", "200000"})
 	if err != nil {
 		return err
 	}
-	defer stopAll(up)
 	for _, s := range up {
 		if err := s.retain(c); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)

@@ -16,12 +16,16 @@ class Client:
     def __init__(self) -> None:
         self.port = int(os.environ["GATEWAY_PORT"])
         self.idle: list[http.client.HTTPConnection] = []
+        self.used = time.monotonic()
         # A gateway checks inputs by the schema of the workers, so one of them has to be there.
         while not self.answer(self.ask("GET", "/health-check")).get("queue", {}).get("workers"):
             time.sleep(0.02)
 
     def ask(self, method: str, path: str, body: str | None = None, **more: str) -> Any:
         """Send a request and return its connection."""
+        if time.monotonic() - self.used > 30:  # the server closes what is idle for two minutes
+            self.idle.clear()
+        self.used = time.monotonic()
         connection = (
             self.idle.pop() if self.idle else http.client.HTTPConnection("127.0.0.1", self.port)
         )
