@@ -90,13 +90,19 @@ func (q *queueRun) run() error {
 		return err
 	}
 	fleets := q.fleets
+	broken := map[*fleet]bool{}
 	for round := range q.rounds + 1 {
 		for _, f := range fleets {
+			if broken[f] {
+				continue
+			}
 			if err := q.speed(f, round > 0); err != nil { // the first one warms up
-				return fmt.Errorf("%s: %w", f.name, err)
+				fmt.Fprintf(os.Stderr, "%s: %v\n", f.name, err)
+				broken[f] = true
 			}
 		}
 	}
+	fleets = slices.DeleteFunc(slices.Clone(fleets), func(f *fleet) bool { return broken[f] })
 	if err := q.report.write(q.out); err != nil {
 		return err
 	}

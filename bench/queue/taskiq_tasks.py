@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from typing import Any
 
 import work as tasks
 from nats.js.api import ConsumerConfig
-from taskiq import TaskiqResultTimeoutError
+from taskiq import ResultIsReadyError, TaskiqResultTimeoutError
 from taskiq_nats import NATSObjectStoreResultBackend, PullBasedJetStreamBroker
 
 URL = os.environ["NATS_URL"]
@@ -44,12 +45,16 @@ class Client:
         return self.loop.run_until_complete(work.kiq(name, seconds))
 
     def wait(self, handle: Any, seconds: float) -> Any:
-        waits = handle.wait_result(check_interval=0.001, timeout=seconds)
-        try:
-            found = self.loop.run_until_complete(waits)
-        except TaskiqResultTimeoutError:
-            raise TimeoutError from None
-        return found.return_value
+        deadline = time.monotonic() + seconds
+        while True:
+            waits = handle.wait_result(check_interval=0.001, timeout=seconds)
+            try:
+                return self.loop.run_until_complete(waits).return_value
+            except TaskiqResultTimeoutError:
+                raise TimeoutError from None
+            except ResultIsReadyError:  # the broker was busy; the client asks again
+                if time.monotonic() > deadline:
+                    raise
 
     def again(self, handle: Any) -> Any:
         return self.loop.run_until_complete(asyncio.wait_for(handle.get_result(), 10)).return_value
