@@ -176,8 +176,8 @@ bench-curves: build $(addprefix bench/.venv-,$(addsuffix /.done,coggo broker mos
 	$(GO) build -o bin/bench ./bench
 	bin/bench -curves -out bench/results/curves $(BENCH)
 
-# Coggo's queue and its peers side by side. Some need redis-server, Debian's package of that name; peers that are not
-# installed are left out. About fifteen minutes.
+# Coggo's queue and its peers side by side. Some need redis-server, the package of Debian with that
+# name; the benchmark leaves out a peer whose broker is not installed. About fifteen minutes.
 bench-queue: build $(addprefix bench/.venv-,$(addsuffix /.done,broker celery rq taskiq rayserve bentoml))
 	$(GO) build -o bin/bench ./bench
 	bin/bench -queue -out bench/results/queue $(BENCH)

@@ -40,9 +40,9 @@ const maxPrefix = 512
 // prefix returns the part of the client's path before the path that the routes see.
 func (a *API) prefix(r *http.Request) string { return a.outerPrefix(r) + chosen(r).path }
 
-// outerPrefix returns the part of the client's path that the proxies removed. Each proxy that removes a
-// part appends it to X-Forwarded-Prefix, the outermost first. Because anybody can send the header,
-// a value that is not a prefix is ignored.
+// outerPrefix returns the part of the client's path that the proxies removed. Each proxy that
+// removes a part appends it to X-Forwarded-Prefix, the outermost first. Because anybody can send
+// the header, a value that is not a prefix is ignored.
 func (a *API) outerPrefix(r *http.Request) string {
 	said := r.Header["X-Forwarded-Prefix"]
 	if a.PathPrefix != "" || len(said) == 0 {

@@ -29,7 +29,7 @@ type Supervisor interface {
 	Health(ctx context.Context, name string) supervisor.Health
 }
 
-// predictions are the calls that concern one prediction. Request.Model names the model of a new one.
+// predictions are the calls that concern one prediction. Request.Model is that of a new one.
 type predictions interface {
 	Create(r prediction.Request, idempotent bool) (
 		p *prediction.Prediction, created bool, err error,

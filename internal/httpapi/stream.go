@@ -111,7 +111,8 @@ func (a *API) stream(
 }
 
 // follow calls write for the events after number as they come, until write reports that the stream
-// is over or the client leaves. It calls skipped with the number of events that a slow reader has missed.
+// is over or the client leaves. It calls skipped with the number of events that a slow reader has
+// missed.
 func (a *API) follow(
 	r *http.Request, p *prediction.Prediction, number int, e *eventWriter,
 	skipped func(int), write func(prediction.Event) (over bool),

@@ -13,8 +13,8 @@ import (
 )
 
 // Digest is the same for inputs that ask for the same run: white space, the order of members and
-// the way in which text is escaped make no difference. An absent input equals an empty one. It takes
-// no copy of the input, which can be large.
+// the way in which text is escaped make no difference. An absent input equals an empty one. It
+// takes no copy of the input, which can be large.
 func (r Request) Digest() [sha256.Size]byte {
 	input := r.Input
 	if input == nil {

@@ -33,8 +33,8 @@ func NewEntry(r Request, run string) Entry {
 	return n
 }
 
-// Encode keeps every byte of the raw members, because a webhook that is sent again must be the same.
-// It does not write Final: spool.Journal.PutEnd does.
+// Encode keeps every byte of the raw members, because a webhook that is sent again must be the
+// same. It does not write Final: spool.Journal.PutEnd does.
 func (n Entry) Encode() []byte {
 	parts := n.encoded()
 	out := make([]byte, 0, length(parts))

@@ -21,7 +21,7 @@ from waiting import until
 #: Waits for a file, and says which process of the server ran it.
 MODEL = model_source("queue/gated")
 
-#: More than fits into a message: it lies in the object store.
+#: More than fits into a message: it lies in pieces.
 LARGE = "x" * 600_000
 
 #: How long a worker may be silent in these tests. The default of 10 s is for networks.
@@ -172,7 +172,7 @@ def counter(server, name):
 
 @pytest.mark.parametrize("size", [10, 600_000])
 def test_a_worker_that_was_stopped_does_not_overwrite_the_end_of_another_one(start_fleet, size):
-    """Ends of 600,000 bytes lie in the object store."""
+    """Ends of 600,000 bytes lie in pieces."""
     fleet = start_fleet()
     quicken(fleet.broker.url)
     source = MODEL.replace("return name or", f"return {size} * 'x' +")

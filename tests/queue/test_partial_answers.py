@@ -4,26 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from model_sources import model_source
 from queue_harness import ASYNC, runs
 from waiting import until
 
-MODEL = """
-import os, time
-from typing import Iterator
-
-class Predictor:
-    def predict(self, until: str) -> Iterator[str]:
-        print("so far", flush=True)
-        yield "one"
-        while not os.path.exists(until):
-            time.sleep(0.01)
-        yield "two"
-    def train(self, until: str) -> str:
-        print("so far", flush=True)
-        while not os.path.exists(until):
-            time.sleep(0.01)
-        return "weights"
-"""
+MODEL = model_source("queue/so_far")
 
 
 @pytest.fixture(scope="module")

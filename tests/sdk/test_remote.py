@@ -103,7 +103,9 @@ def test_a_file_is_decoded_from_its_content_encoding(store: Store) -> None:
     ]
     for version, answers in ask_all(READS, urls).items():
         for (coding, body, file), answer in zip(FILES, answers):
-            assert answer == ["", hashlib.sha256(file).hexdigest()], f"{version}: {coding} of {len(body)} bytes"
+            assert answer == ["", hashlib.sha256(file).hexdigest()], (
+                f"{version}: {coding} of {len(body)} bytes"
+            )
     assert {got.headers["accept-encoding"] for got in store.got} == {"identity"}
 
 
