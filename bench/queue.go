@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -105,6 +106,7 @@ type fleet struct {
 	members []*exec.Cmd // the broker, the gateway and the workers of the beginning
 	workers []*exec.Cmd // as they run now
 	driver  *exec.Cmd
+	stopped atomic.Bool // by a signal
 	in      io.WriteCloser
 	out     *bufio.Reader
 }

@@ -159,6 +159,7 @@ func (q *queueRun) heed() {
 	defer q.mu.Unlock()
 	q.stopped = true
 	for _, f := range q.fleets {
+		f.stopped.Store(true)
 		if f.driver != nil {
 			_ = f.driver.Process.Kill()
 		}
@@ -294,6 +295,9 @@ func (q *queueRun) cancels(f *fleet) error {
 // quiet waits until no run holds its lock.
 func (f *fleet) quiet(limit time.Duration) error {
 	for end := time.Now().Add(limit); time.Now().Before(end); pause(20 * time.Millisecond) {
+		if f.stopped.Load() {
+			return errStopped
+		}
 		if !slices.ContainsFunc(f.runs(), func(r taskRun) bool { return r.end == 0 && f.going(r) }) {
 			return nil
 		}
