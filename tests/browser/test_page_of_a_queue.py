@@ -8,22 +8,12 @@ import pytest
 from playwright.sync_api import expect
 from test_accessible import violations
 
-from queue_harness import ASYNC
+from queue_harness import ASYNC, answers
 from waiting import until
-
-MODEL = """
-import os, time
-from cog import BasePredictor
-class Predictor(BasePredictor):
-    def predict(self, {name}: str = "", until: str = "") -> str:
-        while until and not os.path.exists(until):
-            time.sleep(0.01)
-        return "{label} " + {name}
-"""
 
 
 def start_worker(fleet, name, field):
-    return fleet.worker(MODEL.format(name=field, label=name), name=name)
+    return fleet.worker(answers(name, field), name=name)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +25,7 @@ def fleet(start_fleet_once):
     fleet.gateway()
     fleet.gateway("--name", "acme/one")
     for gateway in fleet.gateways:
-        until("it knows all", lambda g=gateway: len(g.get("/models").json["results"]) == 3)
+        gateway.wait_models(3)
     return fleet
 
 

@@ -21,6 +21,7 @@ from box import Box, possible
 from packages import ROOT
 from test_start import DEPLOY, Example, answers, image, pod_of, up
 
+from certificates import tls_directory
 from waiting import until
 
 pytestmark = pytest.mark.skipif(
@@ -131,14 +132,7 @@ def kubernetes(tmp_path, tls) -> Queue:
 
 @pytest.fixture
 def tls(tmp_path):
-    made = tmp_path / "tls"
-    made.mkdir()
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    command += ["-nodes", "-days", "2", "-subj", "/CN=nats", "-addext"]
-    command += ["subjectAltName=IP:127.0.0.1", "-keyout", str(made / "tls.key")]
-    subprocess.run([*command, "-out", str(made / "tls.crt")], check=True, capture_output=True)
-    (made / "ca.crt").write_bytes((made / "tls.crt").read_bytes())
-    return made
+    return tls_directory(tmp_path / "tls")
 
 
 def start_broker(box: Box, queue: Queue, log: pathlib.Path) -> subprocess.Popen[bytes]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import socket
-import subprocess
 import threading
 
 import pytest
 
+from certificates import sign_itself
 from faults_models import ASYNC
 from waiting import until
 
@@ -105,10 +105,7 @@ def test_a_broker_that_is_too_old_ends_the_server(start_fleet):
 def certificate(tmp_path):
     """The files of a certificate for 127.0.0.1 that has signed itself, and of its key."""
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    command += ["-nodes", "-days", "2", "-subj", "/CN=broker", "-addext"]
-    command += ["subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)]
-    subprocess.run(command, check=True, capture_output=True)
+    sign_itself(cert, key)
     return cert, key
 
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import pathlib
 import re
-import subprocess
 
 import pytest
 
+from certificates import tls_directory
 from faults_models import free_port
 from model_sources import model_source
 from nats_client import Nats
@@ -25,15 +25,7 @@ HELLO, OTHER = "acme%2Fhello", "acme%2Fother"
 @pytest.fixture
 def tls(tmp_path):
     """A directory with a certificate for this machine, as the files expect it."""
-    made = tmp_path / "tls"
-    made.mkdir()
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    command += ["-nodes", "-days", "2", "-subj", "/CN=broker", "-addext"]
-    command += ["subjectAltName=IP:127.0.0.1", "-addext", "extendedKeyUsage=serverAuth,clientAuth"]
-    command += ["-keyout", str(made / "tls.key"), "-out", str(made / "tls.crt")]
-    subprocess.run(command, check=True, capture_output=True)
-    (made / "ca.crt").write_bytes((made / "tls.crt").read_bytes())
-    return made
+    return tls_directory(tmp_path / "tls")
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import pytest
 from faults_models import ASYNC
 from model_sources import model_source
 from nats_client import Nats
+from queue_harness import counter
 from waiting import until
 
 #: Waits for a file, and says which process of the server ran it.
@@ -163,11 +164,6 @@ def stopped_threads(pid):
 
 def stop_worker(server):
     return stop(server.process.pid, server.runner())
-
-
-def counter(server, name):
-    lines = server.get("/metrics").body.decode().splitlines()
-    return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
 
 
 @pytest.mark.parametrize("size", [10, 600_000])

@@ -18,20 +18,12 @@ import pytest
 import replicate
 from replicate.exceptions import ReplicateError
 
+from model_sources import model_source
 from nats_client import Nats
-from queue_harness import ASYNC, runs
+from queue_harness import ASYNC, answers, runs
 from waiting import until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-MODEL = """
-import os, time
-class Predictor:
-    def predict(self, {name}: str = "", until: str = "") -> str:
-        while until and not os.path.exists(until):
-            time.sleep(0.01)
-        return "{label} " + {name}
-"""
 
 #: The queues, with the name of the input that only this model has. The first version of acme/pair
 #: is older than the second one. The two of acme/mixed have a queue without a version beside them.
@@ -49,7 +41,7 @@ OF_THE_VERSION = {"acme/pair": "acme/pair:a", "acme/mixed": "acme/mixed"}
 
 
 def start_worker(fleet, name, **options):
-    return fleet.worker(MODEL.format(name=QUEUES.get(name, "x"), label=name), name=name, **options)
+    return fleet.worker(answers(name, QUEUES.get(name, "x")), name=name, **options)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +55,7 @@ def fleet(start_fleet_once):
     fleet.gateway()
     fleet.gateway("--name", "acme/one")
     for gateway in fleet.gateways:
-        until("it knows all", lambda g=gateway: len(g.get("/models").json["results"]) == 7)
+        gateway.wait_models(7)
     return fleet
 
 
@@ -235,7 +227,7 @@ def test_the_lists_of_models_and_versions(speaker):
 
 def test_the_path_of_a_model_is_below_that_of_a_proxy(fleet):
     gateway = fleet.gateway("--path-prefix", "/gw")
-    until("it knows all", lambda: len(gateway.get("/models").json["results"]) == len(NAMES))
+    gateway.wait_models(len(NAMES))
     for server, outside, headers in (
         (gateway, "/gw", {}),
         (gateway, "", {}),
@@ -315,15 +307,12 @@ def test_a_list_shows_what_waits_in_each_queue(fleet, tmp_path):
 
 def test_a_stream_below_the_path_of_a_model(start_fleet):
     fleet = start_fleet()
-    fleet.worker(
-        "import cog\nclass Predictor:\n    @cog.streaming\n    def predict(self) -> cog.ConcatenateIterator[str]:\n        yield 'a'\n        yield 'b'\n",
-        name="acme/talks",
-    )
-    fleet.worker(MODEL.format(name="x", label="quiet"), name="acme/quiet")
+    fleet.worker(model_source("queue/tokens"), name="acme/talks")
+    start_worker(fleet, "acme/quiet")
     gateway = fleet.gateway()
-    until("it knows both", lambda: len(gateway.get("/models").json["results"]) == 2)
+    gateway.wait_models(2)
     events = {"Accept": "text/event-stream"}
-    talks = gateway.ask("POST", "/models/acme/talks/predictions", {"input": {}}, **events)
+    talks = gateway.ask("POST", "/models/acme/talks/predictions", {"input": {"n": 1}}, **events)
     assert talks.status == 200 and talks.body.count(b"event: output") == 2
     assert gateway.ask("POST", "/models/acme/quiet/predictions", {}, **events).status == 406
 
@@ -338,7 +327,7 @@ def test_max_queue_counts_each_model(start_fleet, tmp_path):
     for name in ("acme/one", "acme/two"):
         start_worker(fleet, name)
     gateway = fleet.gateway("--max-queue", "1")
-    until("it knows both", lambda: len(gateway.get("/models").json["results"]) == 2)
+    gateway.wait_models(2)
     given = {"input": {"until": str(tmp_path / "end")}}
     for name in ("one", "two"):
         path = f"/models/acme/{name}/predictions"
@@ -382,7 +371,7 @@ def test_a_rollout_moves_requests_to_the_new_version_and_back(start_fleet):
     waits = gateway.predict({}, ASYNC, id="waits")
     assert waits.status == 202 and gateway.get("/v1/predictions/waits").json["version"] == "a2"
     plain = start_worker(fleet, "acme/it")
-    until("it knows it", lambda: len(gateway.get("/models").json["results"]) == 3)
+    gateway.wait_models(3)
     assert gateway.predict({}).json["output"] == "acme/it ", "the one without a version goes first"
     plain.close()
     until(
@@ -392,7 +381,7 @@ def test_a_rollout_moves_requests_to_the_new_version_and_back(start_fleet):
     assert gateway.predict({}, ASYNC, id="kept").status == 202
     client = Nats(fleet.broker.url)
     client.publish("coggo.w.acme%2Fit.model")
-    until("it has forgotten it", lambda: len(gateway.get("/models").json["results"]) == 2)
+    gateway.wait_models(2)
     assert gateway.predict({}, ASYNC, id="kept-2").status == 202
     assert gateway.get("/v1/predictions/kept-2").json["version"] == "a2"
     assert gateway.get("/v1/predictions/kept").json["model"] == "acme/it", "it waits still"
@@ -403,7 +392,7 @@ def test_a_gateway_serves_its_name_before_any_worker_has(start_fleet):
     fleet = start_fleet()
     start_worker(fleet, "acme/other")
     gateway = fleet.gateway("--name", "acme/later", ready=False)
-    until("it knows the other", lambda: len(gateway.get("/models").json["results"]) == 1)
+    gateway.wait_models(1)
     assert gateway.predict({}).status == 503 and gateway.get("/readyz").status == 503
     assert gateway.ask("POST", "/models/acme/other/predictions", {}).status == 200
     assert gateway.ask("POST", "/models/acme/never/predictions", {}).status == 404
@@ -447,7 +436,7 @@ def test_a_version_that_several_models_have_is_refused_with_their_names(start_fl
     for name in ("acme/a:2", "acme/b:2"):
         start_worker(fleet, name)
     gateway = fleet.gateway("--name", "acme/a")
-    until("it knows both", lambda: len(gateway.get("/models").json["results"]) == 2)
+    gateway.wait_models(2)
     with client_of(gateway) as client, pytest.raises(ReplicateError, match="acme/a:2, acme/b:2"):
         client.run("acme/b:2", input={})
     for name in ("acme/a:2", "acme/b:2"):
@@ -457,15 +446,14 @@ def test_a_version_that_several_models_have_is_refused_with_their_names(start_fl
 
 def test_models_with_the_same_interface_have_different_ids(start_fleet):
     fleet = start_fleet()
-    source = "class Predictor:\n    def predict(self) -> str:\n        import os\n        return os.environ['WHICH']\n"
     for name in ("acme/a", "acme/b"):
-        fleet.worker(source, name=name, env={"WHICH": name})
+        fleet.worker(answers(name, "x"), name=name)
     gateway = fleet.gateway()
-    until("it knows both", lambda: len(gateway.get("/models").json["results"]) == 2)
+    gateway.wait_models(2)
     with client_of(gateway) as client:
         for name in ("acme/a", "acme/b"):
             id = client.models.get(name).latest_version.id
-            assert client.run(f"{name}:{id}", input={}) == name
+            assert client.run(f"{name}:{id}", input={}) == f"{name} "
 
 
 def test_a_program_for_one_model_runs_below_the_path_of_a_model(start_fleet, tmp_path):
@@ -476,7 +464,7 @@ def test_a_program_for_one_model_runs_below_the_path_of_a_model(start_fleet, tmp
     fleet.worker(model_dir=tmp_path / "model", name="acme/hello:2")
     start_worker(fleet, "acme/one")
     gateway = fleet.gateway()
-    until("it knows both", lambda: len(gateway.get("/models").json["results"]) == 2)
+    gateway.wait_models(2)
     page = (ROOT / "docs/clients.md").read_text()
     [program] = re.findall(r"```python\n(.*?)```", page.partition("## Polling")[2], re.DOTALL)[:1]
     url = f"http://127.0.0.1:{gateway.port}/models/acme/hello:2"
@@ -490,15 +478,20 @@ def test_a_program_for_one_model_runs_below_the_path_of_a_model(start_fleet, tmp
     assert done.returncode == 0 and "hello you" in done.stdout, done.stderr
 
 
+KEEPS_A_KEY = """
+import cog
+class Predictor:
+    def predict(self, key: {kind}) -> str:
+        return "done"
+"""
+
+
 def test_secrets_are_those_of_the_chosen_model(start_fleet):
     fleet = start_fleet()
     for name, kind in (("acme/hides", "cog.Secret"), ("acme/shows", "str")):
-        fleet.worker(
-            f"import cog\nclass Predictor:\n    def predict(self, key: {kind}) -> str:\n        return 'done'\n",
-            name=name,
-        )
+        fleet.worker(KEEPS_A_KEY.format(kind=kind), name=name)
     gateway = fleet.gateway()
-    until("it knows both", lambda: len(gateway.get("/models").json["results"]) == 2)
+    gateway.wait_models(2)
     for name, shown in (("acme/hides", "**********"), ("acme/shows", "s3cret")):
         given = {"input": {"key": "s3cret"}}
         id = gateway.ask("POST", f"/models/{name}/predictions", given).json["id"]
@@ -515,15 +508,12 @@ def test_secrets_are_those_of_the_chosen_model(start_fleet):
 def test_a_training_is_found_at_a_gateway_whose_model_has_no_train(start_fleet):
     fleet = start_fleet()
     start_worker(fleet, "acme/plain")
-    fleet.worker(
-        "class Predictor:\n    def predict(self) -> str:\n        return 'p'\n    def train(self) -> str:\n        return 't'\n",
-        name="acme/trains",
-    )
+    fleet.worker(model_source("queue/everything"), name="acme/trains")
     gateway = fleet.gateway("--name", "acme/plain")
-    until("it knows both", lambda: len(gateway.get("/models").json["results"]) == 2)
+    gateway.wait_models(2)
     assert gateway.ask("POST", "/trainings", {}).status == 404
     made = gateway.ask("PUT", "/models/acme/trains/trainings/t1", {"input": {}})
-    assert (made.status, made.json["output"]) == (200, "t")
+    assert (made.status, made.json["output"]) == (200, {"weights": "w"})
     assert gateway.get("/trainings/t1").json == made.json
     assert "trainings_url" in gateway.get("/models/acme/trains").json
     assert "trainings_url" not in gateway.get("/").json
@@ -531,16 +521,13 @@ def test_a_training_is_found_at_a_gateway_whose_model_has_no_train(start_fleet):
 
 def test_a_file_uploaded_below_the_path_of_a_model_is_an_input(start_fleet):
     fleet = start_fleet()
-    fleet.worker(
-        "from cog import Path\nclass Predictor:\n    def predict(self, file: Path) -> str:\n        return file.read_text()\n",
-        name="acme/reads",
-    )
+    fleet.worker(model_source("queue/files"), name="acme/reads")
     start_worker(fleet, "acme/one")
     gateway = fleet.gateway()
-    until("it knows both", lambda: len(gateway.get("/models").json["results"]) == 2)
+    gateway.wait_models(2)
     with client_of(gateway, "/models/acme/reads") as client:
         made = client.files.create(io.BytesIO(b"contents"), filename="a.txt")
     answer = gateway.ask(
         "POST", "/models/acme/reads/predictions", {"input": {"file": made.urls["get"]}}
     )
-    assert answer.json["output"] == "contents", answer.json
+    assert answer.json["output"]["read"][:2] == ["a.txt", len("contents")], answer.json

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from http_events import Stream
+from http_events import Stream, chunks
 from model_sources import model_source
 from queue_harness import ASYNC, runs
 from waiting import until
@@ -40,10 +40,6 @@ def shape(events):
     assert [int(e.id) for e in events] == list(range(1, len(events) + 1))
     logs = "".join(e.data["data"] for e in events if e.name == "log")
     return [(e.name, e.text) for e in events if e.name in ("output", "metric")], logs
-
-
-def chunks(events):
-    return [event.data["chunk"] for event in events if event.name == "output"]
 
 
 @pytest.mark.parametrize("size", [0, 100_000, 700_000], ids=["small", "large", "large items"])

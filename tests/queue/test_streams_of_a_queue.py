@@ -6,7 +6,7 @@ import contextlib
 
 import pytest
 
-from http_events import Stream
+from http_events import Stream, chunks
 from queue_harness import ASYNC, runs
 
 MODEL = """
@@ -26,10 +26,6 @@ class Predictor:
 @pytest.fixture(scope="module")
 def fleet(start_fleet_once):
     return start_fleet_once(MODEL, workers=1)
-
-
-def chunks(events):
-    return [event.data["chunk"] for event in events if event.name == "output"]
 
 
 def test_a_stream_that_begins_before_the_prediction_runs_has_every_event(fleet, tmp_path):

@@ -8,16 +8,12 @@ import signal
 
 import pytest
 
-from http_events import Stream
+from http_events import Stream, chunks
 from model_sources import model_source
 from queue_harness import with_a_second_worker
 from waiting import until
 
 MODEL = model_source("queue/tokens")
-
-
-def chunks(events):
-    return [event.data["chunk"] for event in events if event.name == "output"]
 
 
 @pytest.fixture

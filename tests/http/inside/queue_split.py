@@ -4,20 +4,13 @@ is told. Run by tests/queue/test_split.py.
 
 from __future__ import annotations
 
-import re
-
 from model_sources import model_source
 from namespaces import loopback, plug, unplug
-from queue_harness import ASYNC, runs
+from queue_harness import ASYNC, counter, runs
 from waiting import until
 
 MODEL = model_source("queue/everything")
 ADDRESS, NAME = "10.9.0.1", "test/split"
-
-
-def fenced(worker):
-    found = worker.get("/metrics").body.decode()
-    return int(re.search(r"^coggo_queue_fenced_total (\d+)$", found, re.MULTILINE)[1])
 
 
 def test_a_worker_behind_a_split_ends_nothing(start_fleet, receiver, tmp_path):
@@ -41,7 +34,11 @@ def test_a_worker_behind_a_split_ends_nothing(start_fleet, receiver, tmp_path):
     until("the receiver is told", lambda: receiver.got)
     plug(0, ADDRESS)
 
-    until("its end is refused", lambda: fenced(cut_off) == 1 or "taken over" in cut_off.log(), 25)
+    until(
+        "its end is refused",
+        lambda: counter(cut_off, "coggo_queue_fenced_total") == 1 or "taken over" in cut_off.log(),
+        25,
+    )
     assert gateway.get("/predictions/it").json == receiver.got[0]
     fleet.wait_workers(2)
     assert gateway.predict({}).status == 200
