@@ -40,9 +40,7 @@ type line struct {
 
 // curves is one run of `make bench-curves`.
 type curves struct {
-	quick  bool
-	rounds int
-	out    string
+	extent
 
 	mu sync.Mutex // guards up
 	up []*site    // what runs now
@@ -160,7 +158,7 @@ func thousands(n int) string {
 	return fmt.Sprintf("%d,%03d", n/1000, n%1000)
 }
 
-// The files of a run of curves.
+// curvesCommand is the command whose results publishCurves puts into the page.
 const curvesCommand = "make bench-curves"
 
 func (q *curves) write(done []*curve) error {
@@ -279,27 +277,39 @@ func (q *curves) startQueue(model string, slots int, flags []string) error {
 	for _, cmd := range f.members[1:] {
 		s.trees = append(s.trees, cmd.Process.Pid)
 	}
-	s.server = &server{
-		system: systems[0], cmd: f.members[len(f.members)-1],
-		wires: wires{address: "127.0.0.1:" + f.port("gateway")},
-	}
 	knowsBoth := func(s *server) bool {
 		body, err := s.get("/health-check")
 		return err == nil && strings.Contains(body, `"workers":2`)
 	}
-	s.server.system = &system{name: "coggo", path: "/predictions", ready: knowsBoth}
+	s.server = &server{
+		system: &system{name: "coggo", path: "/predictions", ready: knowsBoth},
+		cmd:    f.members[len(f.members)-1],
+		wires:  wires{address: "127.0.0.1:" + f.port("gateway")},
+	}
 	return s.await(5*time.Millisecond, time.Minute)
 }
 
-// memory returns the PSS of the processes of Coggo, and that of the broker, in KiB.
-func (s *site) memory() (own, broker float64) {
+// memory is the PSS of the processes of Coggo, and that of the broker, in KiB.
+type memory struct{ own, broker float64 }
+
+func (s *site) memory() (m memory) {
 	for _, root := range s.trees {
-		own += float64(field(tree(root), "smaps_rollup", "Pss"))
+		m.own += float64(field(tree(root), "smaps_rollup", "Pss"))
 	}
 	if s.broker != 0 {
-		broker = float64(field([]int{s.broker}, "smaps_rollup", "Pss"))
+		m.broker = float64(field([]int{s.broker}, "smaps_rollup", "Pss"))
 	}
-	return own, broker
+	return m
+}
+
+// noteMemory adds what a site takes beyond what it took idle, for each of those that it has now.
+func (c *curve) noteMemory(s *site, level int, idle memory) {
+	now := s.memory()
+	c.note(s.name+": memory for each", "KiB", level, (now.own-idle.own)/float64(level))
+	if s.broker != 0 {
+		c.note(s.name+": memory of the broker for each", "KiB", level,
+			(now.broker-idle.broker)/float64(level))
+	}
 }
 
 // cpu returns the CPU time of all processes, those of the broker included, in milliseconds.
@@ -348,13 +358,6 @@ func runningAtOnce(c *curve, q *curves) error {
 	return nil
 }
 
-func (q *curves) n(quick, whole int) int {
-	if q.quick {
-		return quick
-	}
-	return whole
-}
-
 // openStreams keeps streams open whose model has sent a token and waits.
 func openStreams(c *curve, q *curves) error {
 	most := slices.Max(c.Levels)
@@ -365,7 +368,7 @@ func openStreams(c *curve, q *curves) error {
 	for _, s := range up {
 		s.wires.block(false)
 		var open []io.Closer
-		idle, idleBroker := s.memory()
+		idle := s.memory()
 		for _, level := range c.Levels {
 			more, err := s.hold(level - len(open))
 			open = append(open, more...)
@@ -373,11 +376,7 @@ func openStreams(c *curve, q *curves) error {
 				return fmt.Errorf("%s: %d streams: %w", s.name, level, err)
 			}
 			pause(time.Second)
-			own, broker := s.memory()
-			c.note(s.name+": memory for each", "KiB", level, (own-idle)/float64(level))
-			if s.broker != 0 {
-				c.note(s.name+": memory of the broker for each", "KiB", level, (broker-idleBroker)/float64(level))
-			}
+			c.noteMemory(s, level, idle)
 			var first []float64
 			for range q.n(3, 40) {
 				start := time.Now()
@@ -467,7 +466,7 @@ func (s *site) pile(c *curve) error {
 		}
 	}
 	pause(500 * time.Millisecond)
-	idle, idleBroker := s.memory()
+	idle := s.memory()
 	waiting := 0
 	for _, level := range c.Levels {
 		start, before := time.Now(), waiting
@@ -476,19 +475,11 @@ func (s *site) pile(c *curve) error {
 		}
 		waiting = level
 		c.note(s.name+": accepted, 32 clients", "/s", level, float64(level-before)/time.Since(start).Seconds())
-		own, broker := s.memory()
-		c.note(s.name+": memory for each", "KiB", level, (own-idle)/float64(level))
-		if s.broker != 0 {
-			c.note(s.name+": memory of the broker for each", "KiB", level, (broker-idleBroker)/float64(level))
-		}
-		look := s.load(1, 50, func() error {
-			_, err := s.get(fmt.Sprintf("%s/w%d", s.path, rand.IntN(waiting)))
-			return err
-		})
-		if err := tooManyWrong(look); err != nil {
+		c.noteMemory(s, level, idle)
+		one := func() string { return fmt.Sprintf("%s/w%d", s.path, rand.IntN(waiting)) }
+		if err := c.noteLook(s, "GET of one that waits, p50", level, one); err != nil {
 			return err
 		}
-		c.note(s.name+": GET of one that waits, p50", "ms", level, look.at(0.5))
 	}
 	for n := range slots {
 		if _, err := s.send("POST", fmt.Sprintf("%s/busy%d/cancel", s.path, n), ""); err != nil {
@@ -560,7 +551,7 @@ func (s *site) retain(c *curve) error {
 		return t.first
 	}
 	pause(time.Second)
-	idle, idleBroker := s.memory()
+	idle := s.memory()
 	var mu sync.Mutex // guards next
 	next := 0
 	for _, level := range c.Levels {
@@ -577,26 +568,27 @@ func (s *site) retain(c *curve) error {
 		}
 		c.note(s.name+": finished meanwhile, 32 clients", "/s", level, t.rate())
 		pause(time.Second)
-		own, broker := s.memory()
-		c.note(s.name+": memory for each", "KiB", level, (own-idle)/float64(level))
-		if s.broker != 0 {
-			c.note(s.name+": memory of the broker for each", "KiB", level, (broker-idleBroker)/float64(level))
+		c.noteMemory(s, level, idle)
+		one := func() string { return fmt.Sprintf("%s/r%d", s.path, rand.IntN(next)) }
+		if err := c.noteLook(s, "GET of one, p50", level, one); err != nil {
+			return err
 		}
-		for what, path := range map[string]func() string{
-			"GET of one, p50":         func() string { return fmt.Sprintf("%s/r%d", s.path, rand.IntN(next)) },
-			"a page of the list, p50": func() string { return s.path },
-		} {
-			look := s.load(1, 50, func() error {
-				_, err := s.get(path())
-				return err
-			})
-			if err := tooManyWrong(look); err != nil {
-				return err
-			}
-			c.note(s.name+": "+what, "ms", level, look.at(0.5))
+		list := func() string { return s.path }
+		if err := c.noteLook(s, "a page of the list, p50", level, list); err != nil {
+			return err
 		}
 		alone := s.load(1, 200, hello(s.server))
 		c.note(s.name+": a no-op, one client, p50", "ms", level, alone.at(0.5))
 	}
 	return nil
+}
+
+// noteLook adds how long one client waits for a path.
+func (c *curve) noteLook(s *site, name string, level int, path func() string) error {
+	look := s.load(1, 50, func() error {
+		_, err := s.get(path())
+		return err
+	})
+	c.note(s.name+": "+name, "ms", level, look.at(0.5))
+	return tooManyWrong(look)
 }

@@ -44,11 +44,11 @@ func main() {
 		*rounds = map[bool]int{true: 3, false: 7}[*quick]
 	}
 	if *curve {
-		q := curves{quick: *quick, rounds: *rounds, out: *out}
+		q := curves{extent: extent{*quick, *rounds, *out}}
 		exit(q.measure(regexp.MustCompile(*only).MatchString))
 	}
 	if *queue {
-		q := queueRun{quick: *quick, rounds: *rounds, only: regexp.MustCompile(*only), out: *out}
+		q := queueRun{extent: extent{*quick, *rounds, *out}, only: regexp.MustCompile(*only)}
 		exit(q.run())
 	}
 	if *shared {

@@ -25,10 +25,8 @@ var queueBoard = board{
 
 // queueRun is one run of `make bench-queue`.
 type queueRun struct {
-	quick  bool
-	rounds int
-	only   *regexp.Regexp
-	out    string
+	extent
+	only *regexp.Regexp
 
 	mu      sync.Mutex // guards the fields below
 	report  report
@@ -208,8 +206,15 @@ func (q *queueRun) row(name string) *result {
 	return &q.report.Results[i]
 }
 
-func (q *queueRun) n(quick, whole int) int {
-	if q.quick {
+// extent is how much a run measures, and where its results go.
+type extent struct {
+	quick  bool
+	rounds int
+	out    string
+}
+
+func (e extent) n(quick, whole int) int {
+	if e.quick {
 		return quick
 	}
 	return whole

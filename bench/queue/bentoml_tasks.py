@@ -50,9 +50,3 @@ class Client:
 
     def cancel(self, handle: Any) -> None:
         raise NotImplementedError("the server answers that it does not support it")
-
-    def call(self, name: str) -> Any:
-        return self.submit(name, 0.0)
-
-    def result(self, handle: Any) -> Any:
-        return self.wait(handle, 60)

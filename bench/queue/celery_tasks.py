@@ -53,9 +53,3 @@ class Client:
 
     def cancel(self, handle: Any) -> None:
         handle.revoke(terminate=True)
-
-    def call(self, name: str) -> Any:
-        return work.delay(name)
-
-    def result(self, handle: Any) -> Any:
-        return handle.get(timeout=60)

@@ -70,12 +70,6 @@ class Client:
     def cancel(self, id: str) -> None:
         self.adapter.cancel_task_sync(id)
 
-    def call(self, name: str) -> Any:
-        return self.submit(name, 0.0)
-
-    def result(self, id: str) -> Any:
-        return self.wait(id, 60)
-
 
 if __name__ == "__main__":
     import ray

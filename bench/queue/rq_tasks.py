@@ -47,9 +47,3 @@ class Client:
 
     def cancel(self, handle: Any) -> None:
         send_stop_job_command(self.redis, handle.id)
-
-    def call(self, name: str) -> Any:
-        return self.submit(name, 0.0)
-
-    def result(self, handle: Any) -> Any:
-        return self.wait(handle, 60)

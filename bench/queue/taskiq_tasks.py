@@ -61,9 +61,3 @@ class Client:
 
     def cancel(self, handle: Any) -> None:
         raise NotImplementedError("taskiq has no cancel")
-
-    def call(self, name: str) -> Any:
-        return self.submit(name, 0.0)
-
-    def result(self, handle: Any) -> Any:
-        return self.wait(handle, 60)
