@@ -178,15 +178,15 @@ func endObject(run string, claim uint64) string {
 	return "end-" + run + "-" + strconv.FormatUint(claim, 10)
 }
 
-// expire ends a prediction whose deadline has come, if no worker has it. A worker that has it
-// counts by itself.
-func (q *Queue) expire(id string) {
+// expire ends a run whose deadline has come, if no worker has it. A worker that has it counts by
+// itself.
+func (q *Queue) expire(id, run string) {
 	ctx, cancel := context.WithTimeout(q.ctx, patience)
 	defer cancel()
 	key := token(id)
 	a, found, err := q.broker.asked(ctx, key)
-	if err != nil || !found {
-		return
+	if err != nil || !found || a.run != run {
+		return // a later run of the id has a deadline of its own
 	}
 	s, err := q.broker.state(ctx, key)
 	if err != nil || s.kind == claimed || s.kind == ended && s.run == a.run {

@@ -60,12 +60,7 @@ func (w *Worker) awaitClaim(j *job, future jetstream.PubAckFuture) claimAnswer {
 		if !wrongSequence(err) {
 			return claimUnanswered
 		}
-		j.mu.Lock()
-		run := j.run
-		j.mu.Unlock()
-		if run != nil {
-			_ = w.Supervisor.Cancel(run, supervisor.ByClient) // an error says that it has ended
-		}
+		j.cancel(w.Supervisor, supervisor.ByClient)
 		return claimRefused
 	case <-late.C:
 		return claimUnanswered

@@ -45,10 +45,7 @@ func (w *Worker) checkClaim(j *job) bool {
 	case s.kind == claimed && s.owner == w.q.process && s.cancel != "":
 		j.cancel(w.Supervisor, supervisor.Reason(s.cancel))
 	case s.kind == claimed && s.owner != w.q.process, s.kind == ended:
-		j.mu.Lock()
-		run := j.run
-		j.mu.Unlock()
-		_ = w.Supervisor.Cancel(run, supervisor.ByClient) // an error says that it has ended
+		j.cancel(w.Supervisor, supervisor.ByClient)
 	}
 	return true
 }

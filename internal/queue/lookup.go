@@ -71,7 +71,6 @@ func (q *Queue) queued(ctx context.Context, key string, s state) (*prediction.Pr
 	r := followed(q.request(a, entry))
 	r.Detached = true
 	m := q.mirror(a.place, a.run, r)
-	m.accepted.Store(true)
 	m.want() // a reader of its stream does not come again
 	m.refresh(ctx)
 	return m.prediction, nil

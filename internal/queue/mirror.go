@@ -3,6 +3,8 @@ package queue
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -21,20 +23,19 @@ type mirror struct {
 	q          *Queue
 	run        string
 	prediction *prediction.Prediction
-	sub        *nats.Subscription // nil: nobody follows it
-	kept       atomic.Bool        // it was asked for elsewhere
-	accepted   atomic.Bool        // the broker has, or had, the request
-	fed        chan struct{}      // closed when the first events have come
-	once       sync.Once          // closes it
+	kept       atomic.Bool   // it was asked for elsewhere
+	fed        chan struct{} // closed when the first events have come
+	once       sync.Once     // closes it
 
-	mu      sync.Mutex  // guards the rest
-	wanted  bool        // somebody reads its events
-	asked   int         // the last event that was known when the worker was asked
-	askedAt time.Time   // when that was
-	turn    int         // of the claim that the events are of; 0 before the first
-	owner   string      // of that claim
-	early   []*nats.Msg // events that came before the first claim
-	seq     uint64      // of the last state that was applied
+	mu      sync.Mutex         // guards the rest
+	sub     *nats.Subscription // nil: nobody follows it
+	wanted  bool               // somebody reads its events
+	asked   int                // the last event that was known when the worker was asked
+	askedAt time.Time          // when that was
+	turn    int                // of the claim that the events are of; 0 before the first
+	owner   string             // of that claim
+	early   []*nats.Msg        // events that came before the first claim
+	seq     uint64             // of the last state that was applied
 	used    time.Time
 	over    bool          // it has ended, or nobody follows it any more
 	mark    chan struct{} // closed when the mark of catchUp has been heard; nil without one
@@ -43,7 +44,8 @@ type mirror struct {
 // mirrors are those that somebody follows, or has asked for lately.
 type mirrors struct {
 	mu       sync.Mutex         // guards the rest
-	all      map[string]*mirror // by key
+	all      map[string]*mirror // by run
+	latest   map[string]*mirror // by key; an earlier run of the id may still have its own
 	sweeping bool
 }
 
@@ -55,35 +57,90 @@ const (
 	sweepEvery = 5 * time.Second
 )
 
-// mirror returns a mirror of a run. It follows the broker if the request says that somebody waits.
+// mirror returns the mirror of a run that the broker has, which others may use already.
 func (q *Queue) mirror(at place, run string, r prediction.Request) *mirror {
-	m := &mirror{place: at, q: q, run: run, fed: make(chan struct{}), prediction: prediction.New(r, prediction.Limits{History: q.config.History}), used: q.config.Now()}
-	if !r.Followed {
+	if m := q.known(at.key); m != nil && m.run == run {
 		return m
 	}
-	q.mirrors.mu.Lock()
-	if known := q.mirrors.all[at.key]; known != nil && known.run == run && !known.isOver() {
-		q.mirrors.mu.Unlock()
-		known.touch()
-		return known
+	return q.newMirror(at, run, r).share()
+}
+
+// newMirror returns a mirror of a run. It follows the broker if the request says that somebody
+// waits. Until it is shared no other request finds it, because the broker may not accept the run.
+func (q *Queue) newMirror(at place, run string, r prediction.Request) *mirror {
+	m := &mirror{
+		place: at, q: q, run: run, fed: make(chan struct{}), used: q.config.Now(),
+		prediction: prediction.New(r, prediction.Limits{History: q.config.History}),
 	}
-	q.mirrors.all[at.key] = m
-	if !q.mirrors.sweeping {
-		q.mirrors.sweeping = true
-		q.work.Go(q.sweepMirrors)
-	}
-	q.mirrors.mu.Unlock()
-	sub, err := q.broker.nc.Subscribe(at.stored(), m.hear)
-	if err == nil {
-		m.sub = sub
+	if r.Followed {
+		m.subscribe()
 	}
 	return m
+}
+
+// subscribe lets the mirror hear of the prediction. Its end may come, and drop the mirror, before
+// Subscribe has returned.
+func (m *mirror) subscribe() {
+	sub, err := m.q.broker.nc.Subscribe(m.stored(), m.hear)
+	if err != nil {
+		return // the connection is closed
+	}
+	m.mu.Lock()
+	m.sub = sub
+	over := m.over
+	m.mu.Unlock()
+	if over {
+		_ = sub.Unsubscribe() // the connection may be closed
+	}
+}
+
+// share lets other requests find the mirror of a run that the broker has, and the sweep look after
+// it. If another request was faster it drops this mirror, and returns that of the other one.
+func (m *mirror) share() *mirror {
+	if !m.prediction.Request.Followed {
+		return m
+	}
+	shared := m.q.mirrors.add(m)
+	if shared != m {
+		m.drop()
+		shared.touch()
+	} else if m.isOver() {
+		m.drop() // its end came before it was added
+	}
+	return shared
+}
+
+// add returns the mirror of the run that is there now: m, or one that was there before.
+func (ms *mirrors) add(m *mirror) *mirror {
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	if known := ms.all[m.run]; known != nil {
+		return known
+	}
+	ms.all[m.run], ms.latest[m.key] = m, m
+	if !ms.sweeping {
+		ms.sweeping = true
+		m.q.work.Go(m.q.sweepMirrors)
+	}
+	return m
+}
+
+// remove removes a mirror, if it is there.
+func (ms *mirrors) remove(m *mirror) {
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	if ms.all[m.run] == m {
+		delete(ms.all, m.run)
+	}
+	if ms.latest[m.key] == m {
+		delete(ms.latest, m.key)
+	}
 }
 
 // known returns the mirror of a prediction that is followed already, nil if there is none.
 func (q *Queue) known(key string) *mirror {
 	q.mirrors.mu.Lock()
-	m := q.mirrors.all[key]
+	m := q.mirrors.latest[key]
 	q.mirrors.mu.Unlock()
 	if m == nil || m.isOver() {
 		return nil
@@ -108,15 +165,12 @@ func (m *mirror) isOver() bool {
 func (m *mirror) drop() {
 	m.mu.Lock()
 	m.over = true
+	sub := m.sub
 	m.mu.Unlock()
-	if m.sub != nil {
-		_ = m.sub.Unsubscribe() // the connection may be closed
+	if sub != nil {
+		_ = sub.Unsubscribe() // the connection may be closed
 	}
-	m.q.mirrors.mu.Lock()
-	if m.q.mirrors.all[m.key] == m {
-		delete(m.q.mirrors.all, m.key)
-	}
-	m.q.mirrors.mu.Unlock()
+	m.q.mirrors.remove(m)
 }
 
 // keepHeader marks a message that no state is in: it asks the process whose client waits to let
@@ -268,9 +322,6 @@ func (m *mirror) refresh(ctx context.Context) {
 // endIfGone ends a prediction that is in no queue any more: an operator has removed it, or its end
 // was not kept for as long as somebody has waited.
 func (m *mirror) endIfGone(ctx context.Context) {
-	if !m.accepted.Load() {
-		return // its request is still under way to a broker that has just come back
-	}
 	a, found, err := m.q.broker.asked(ctx, m.key)
 	if err != nil || found && a.run == m.run {
 		return
@@ -310,10 +361,7 @@ func (q *Queue) sweep(drop bool) (none bool) {
 	if none = len(q.mirrors.all) == 0; none && drop {
 		q.mirrors.sweeping = false
 	}
-	all := make([]*mirror, 0, len(q.mirrors.all))
-	for _, m := range q.mirrors.all {
-		all = append(all, m)
-	}
+	all := slices.Collect(maps.Values(q.mirrors.all))
 	q.mirrors.mu.Unlock()
 	now := q.config.Now()
 	for _, m := range all {
@@ -339,13 +387,10 @@ func (q *Queue) sweep(drop bool) (none bool) {
 
 func (ms *mirrors) close() {
 	ms.mu.Lock()
-	all := ms.all
-	ms.all = map[string]*mirror{}
+	all := slices.Collect(maps.Values(ms.all))
 	ms.mu.Unlock()
 	for _, m := range all {
-		if m.sub != nil {
-			_ = m.sub.Unsubscribe()
-		}
+		m.drop()
 	}
 }
 
@@ -414,7 +459,6 @@ func (q *Queue) follow(ctx context.Context, s state) (*mirror, error) {
 		return nil, q.unreachable(err)
 	}
 	m := q.mirror(s.place, s.run, followed(q.requestOf(s, stored)))
-	m.accepted.Store(true)
 	m.apply(s)
 	m.refresh(ctx) // it may have ended before the subscription began
 	return m, nil

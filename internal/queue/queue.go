@@ -92,7 +92,7 @@ func Open(c Config) (*Queue, error) {
 	q.troubles = telemetry.NewTally(func(count int, over time.Duration) {
 		c.Log.Warn("more troubles with the queue's broker", "count", count, "period", over)
 	})
-	q.mirrors.all = map[string]*mirror{}
+	q.mirrors.all, q.mirrors.latest = map[string]*mirror{}, map[string]*mirror{}
 	q.depths.q = q
 	q.ctx, q.cancel = context.WithCancel(context.Background())
 	q.fetch, q.enough = context.WithCancel(q.ctx)

@@ -170,12 +170,11 @@ func (s submission) publish(chosen bool) (*mirror, bool, error) {
 	if a.payload, err = s.q.broker.storeRequest(s.ctx, s.place, s.entry); err != nil {
 		return nil, false, s.q.unreachable(err)
 	}
-	m := s.q.mirror(s.place, s.entry.Run, s.entry.Complete())
+	m := s.q.newMirror(s.place, s.entry.Run, s.entry.Complete())
 	duplicate, err := s.send(a, before)
 	if err == nil && !duplicate {
-		m.accepted.Store(true)
-		s.q.startDeadline(s.entry.Request)
-		return m, true, nil
+		s.q.startDeadline(s.entry)
+		return m.share(), true, nil
 	}
 	m.drop()
 	if err == nil || answered(err) { // else it may be in the queue
@@ -334,7 +333,7 @@ func (s submission) join(waiting asked) (*mirror, bool, error) {
 		return nil, false, err
 	}
 	m := s.q.mirror(waiting.place, waiting.run, followed(s.q.request(waiting, entry)))
-	m.accepted.Store(true)
+	m.refresh(s.ctx) // it may have ended before the subscription began
 	return m, false, nil
 }
 
@@ -379,11 +378,12 @@ func readEntry(data []byte) (entry prediction.Entry, err error) {
 
 // startDeadline ends a prediction at its deadline if no worker has it by then. A worker that has it
 // counts by itself.
-func (q *Queue) startDeadline(r prediction.Request) {
-	if r.Deadline.IsZero() {
+func (q *Queue) startDeadline(entry prediction.Entry) {
+	if entry.Deadline.IsZero() {
 		return
 	}
-	time.AfterFunc(r.Deadline.Sub(q.config.Now()), func() { q.expire(r.ID) })
+	id, run := entry.ID, entry.Run // not the input: a deadline may be far away
+	time.AfterFunc(entry.Deadline.Sub(q.config.Now()), func() { q.expire(id, run) })
 }
 
 func followed(r prediction.Request) prediction.Request {

@@ -160,3 +160,17 @@ def test_a_deadline_counts_from_the_acceptance_for_what_waits_and_for_what_runs(
         assert ended(other, id) == ("canceled", "canceled at its deadline of 8s")
     assert other.predict({}).status == 200, "a worker is free"
     assert len((tmp_path / "runs").read_text().split()) == 2, "what waited ran"
+
+
+def test_the_deadline_of_a_run_does_not_end_a_later_one_of_the_same_id(one, other, tmp_path):
+    one.ask("PUT", "/predictions/reused", {"input": {}}, **{"Cancel-After": "5s"})
+    for id in ("full-0", "full-1"):
+        one.predict({"until": str(tmp_path / "free")}, ASYNC, id=id)
+        runs(other, id)
+    again = {"input": {"name": "again"}}
+    one.ask("PUT", "/predictions/reused", again, **{"Cancel-After": "60s", **ASYNC})
+    one.predict({}, {"Cancel-After": "6s", **ASYNC}, id="last")
+    assert ended(other, "last") == ("canceled", "canceled at its deadline of 6s")
+    assert other.get("/predictions/reused").json["status"] == "starting"
+    (tmp_path / "free").touch()
+    assert ended(other, "reused") == ("succeeded", None)

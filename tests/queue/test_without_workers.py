@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import re
 
 import pytest
 
+from http_events import Stream
 from model_sources import model_source
+from nats_client import Nats
 from queue_harness import ASYNC, runs, unique_name
 from waiting import until
 
@@ -145,3 +148,16 @@ def test_a_broker_without_jetstream_ends_the_server_with_the_reason(start_fleet,
     gateway = fleet.gateway(listens=False, expect_exit=1)
     assert gateway.process.wait(20) == 1
     assert "start nats-server with -js" in gateway.log()
+
+
+def test_who_waits_is_told_when_an_operator_empties_the_queue(deserted):
+    """Also if another request has joined the prediction at the same gateway."""
+    gateway, nats = deserted.gateways[0], Nats(deserted.broker.url)
+    with concurrent.futures.ThreadPoolExecutor(1) as client:
+        waits = client.submit(gateway.predict, {}, id="both")
+        until("it waits", lambda: gateway.get("/predictions/both").status == 200)
+        joins = Stream(gateway.port, "PUT", "/predictions/both", {"input": {}})
+        nats.api("STREAM.PURGE.COGGO_Q")
+        nats.close()
+        assert "no longer in the queue" in waits.result(30).json["error"]
+        joins.close()
