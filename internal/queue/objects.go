@@ -56,9 +56,7 @@ func (b *broker) load(ctx context.Context, at place, p payload) ([]byte, error) 
 	if !p.inPieces() {
 		return p.body, nil
 	}
-	body := make([]byte, p.object.size)
-	_, err := io.ReadFull(b.objects(at.model).reader(ctx, p.object), body)
-	return body, err
+	return b.objects(at.model).reader(ctx, p.object).all()
 }
 
 // discard removes what a payload has in pieces.
@@ -172,9 +170,9 @@ func tableOf(decoded []prediction.Part) []byte {
 // in pieces is in a file without a name, and stays there. The input of such a one is left out unless
 // it is wanted.
 func (b *broker) loadPast(ctx context.Context, at place, p payload, input bool) (past, error) {
-	if o := p.recordIn; o.name != "" {
-		p.record = make([]byte, o.size)
-		if _, err := io.ReadFull(b.objects(at.model).reader(ctx, o), p.record); err != nil {
+	if p.recordIn.name != "" {
+		var err error
+		if p.record, err = b.objects(at.model).reader(ctx, p.recordIn).all(); err != nil {
 			return past{}, err
 		}
 	}
@@ -239,11 +237,18 @@ type largeEnd struct {
 	files []fileIn // in the order of their places
 }
 
+// fit reports whether the parts are where writeEnd puts them: all else is not to be read.
+func (p parts) fit(whole span) bool {
+	return p.Text.within(whole) && p.Files.within(whole) &&
+		p.Input.within(p.Text) && p.Output.within(p.Text) && p.Output.at() >= p.Input.end() &&
+		(p.Files == span{} || p.Files.at() >= p.Text.end())
+}
+
 // openEnd copies an end in pieces to a file without a name, and its input only if that is wanted.
 func (b *broker) openEnd(ctx context.Context, at place, p payload, input bool) (e largeEnd, err error) {
 	e.parts = p.parts
 	whole := span{0, p.object.size}
-	if !e.Text.within(whole) || !e.Input.within(e.Text) || !e.Output.within(e.Text) || !e.Files.within(whole) || e.Output.at() < e.Input.end() {
+	if !e.fit(whole) {
 		return e, errors.Join(errLost, fmt.Errorf("the parts of %s do not fit: %v", p.object.name, p.parts))
 	}
 	sections := []span{whole}

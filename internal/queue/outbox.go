@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -85,16 +88,14 @@ func (d *deliveries) fetch(c jetstream.Consumer) {
 	<-d.room // nobody else takes room
 	batch, err := c.Fetch(hooksAtOnce-len(d.room), jetstream.FetchMaxWait(fetchFor))
 	if err != nil {
-		select {
-		case <-time.After(attempt):
-		case <-d.q.ctx.Done():
-		}
+		d.pauseAfter(err)
 		return
 	}
 	for {
 		select {
 		case m, ok := <-batch.Messages():
 			if !ok {
+				d.pauseAfter(batch.Error())
 				return
 			}
 			d.room <- struct{}{}
@@ -102,6 +103,18 @@ func (d *deliveries) fetch(c jetstream.Consumer) {
 		case <-d.q.fetch.Done():
 			return
 		}
+	}
+}
+
+// pauseAfter waits a moment if the last request for webhooks has failed: while there is no
+// consumer, the broker says so at once.
+func (d *deliveries) pauseAfter(err error) {
+	if err == nil {
+		return
+	}
+	select {
+	case <-time.After(attempt):
+	case <-d.q.fetch.Done():
 	}
 }
 
@@ -120,11 +133,11 @@ func (d *deliveries) deliver(m jetstream.Msg) {
 	target, body, err := d.q.webhookIn(m)
 	if err != nil {
 		done()
+		d.q.config.Log.Error("a webhook of the queue can't be read", "subject", m.Subject(), "error", err)
 		if errors.Is(err, errLost) {
-			d.q.config.Log.Error("a webhook in the queue can't be read and is given up", "subject", m.Subject(), "error", err)
 			_ = m.Term() // it would come again for ever
 		}
-		return
+		return // it comes again, and may be read then, or by a later version
 	}
 	d.q.config.Webhooks.Redeliver(target, body, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -142,8 +155,11 @@ var errLost = errors.New("the message is damaged")
 // webhookIn reads a webhook.
 func (q *Queue) webhookIn(m jetstream.Msg) (webhook.Target, webhook.Body, error) {
 	var t hookTarget
-	if m.Headers().Get(headerFormat) != format || json.Unmarshal([]byte(m.Headers().Get(headerHook)), &t) != nil {
-		return webhook.Target{}, nil, errLost
+	if m.Headers().Get(headerFormat) != format {
+		return webhook.Target{}, nil, errFormat
+	}
+	if err := json.Unmarshal([]byte(m.Headers().Get(headerHook)), &t); err != nil {
+		return webhook.Target{}, nil, errors.Join(errLost, fmt.Errorf("%s: %w", headerHook, err))
 	}
 	target := webhook.Target{ID: t.ID, URL: t.URL, Header: http.Header{}}
 	if t.TraceParent != "" {
@@ -181,9 +197,10 @@ func (d *deliveries) beat() {
 			return
 		}
 		d.mu.Lock()
-		for _, m := range d.held {
+		held := slices.Collect(maps.Values(d.held))
+		d.mu.Unlock()
+		for _, m := range held {
 			_ = m.InProgress() // else it comes again, to somebody
 		}
-		d.mu.Unlock()
 	}
 }

@@ -180,7 +180,7 @@ func (s past) playRecord(p *prediction.Prediction, r record) (streamed bool, err
 
 // items returns what is at an offset of the list that is the output.
 func (s past) items(at, n int) (prediction.Value, error) {
-	if at < len("[") || n < 0 || at+n >= s.size {
+	if at < len("[") || n < 0 || at >= s.size || n >= s.size-at {
 		return prediction.Value{}, errRecord
 	}
 	return s.cut(at, n)
@@ -207,7 +207,7 @@ func (s past) replay(p *prediction.Prediction, data, logs []byte, at int) (next 
 var errRecord = errors.New("the record of the events does not fit the snapshot before it")
 
 func part(text []byte, at, n int) ([]byte, error) {
-	if at < 0 || n < 0 || at+n > len(text) {
+	if at < 0 || n < 0 || at > len(text) || n > len(text)-at {
 		return nil, errRecord
 	}
 	return text[at : at+n : at+n], nil

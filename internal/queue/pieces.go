@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -72,7 +73,8 @@ func (d drawer) writer(ctx context.Context, name string, keep time.Duration) *ob
 	return &objectWriter{ctx: ctx, in: d, keep: keep, object: object{name: name, piece: most}}
 }
 
-// put stores what write writes.
+// put stores what write writes. With an error there is no object: readers must not take the pieces
+// that the broker may still have for all of it.
 func (d drawer) put(ctx context.Context, name string, keep time.Duration, write func(w *objectWriter) error) (object, error) {
 	w := d.writer(ctx, name, keep)
 	err := write(w)
@@ -81,8 +83,9 @@ func (d drawer) put(ctx context.Context, name string, keep time.Duration, write 
 	}
 	if err != nil {
 		w.abandon()
+		return object{}, err
 	}
-	return w.object, err
+	return w.object, nil
 }
 
 // remove removes an object, or what there is of it.
@@ -256,6 +259,15 @@ func (r *objectReader) Seek(offset int64, whence int) (int64, error) {
 	}
 	r.at = offset
 	return offset, nil
+}
+
+// all reads the whole object. A message may claim any length, so its memory grows with the pieces
+// that there are.
+func (r *objectReader) all() ([]byte, error) {
+	var body bytes.Buffer
+	body.Grow(int(min(r.size, mostPiece)) + bytes.MinRead)
+	_, err := io.CopyN(&body, r, r.size)
+	return body.Bytes(), err
 }
 
 // Close exists for callers that close files.

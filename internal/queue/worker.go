@@ -3,7 +3,9 @@ package queue
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -178,8 +180,9 @@ func (w *Worker) announce(gone bool) {
 // beat tells the broker that the worker still has its messages.
 func (w *Worker) beat() {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, j := range w.jobs {
+	jobs := slices.Collect(maps.Values(w.jobs))
+	w.mu.Unlock()
+	for _, j := range jobs {
 		_ = w.q.broker.nc.Publish(j.msg.Reply, []byte("+WPI")) // one or two may be lost
 	}
 }
@@ -196,7 +199,9 @@ func (w *Worker) hearControl(m *nats.Msg) {
 		w.follow(j, after)
 		return
 	}
-	j.cancel(w.Supervisor, supervisor.Reason(m.Header.Get(headerCancel)))
+	if reason := m.Header.Get(headerCancel); reason != "" { // else a later version says something else
+		j.cancel(w.Supervisor, supervisor.Reason(reason))
+	}
 }
 
 // pull takes one prediction after the other into one slot.

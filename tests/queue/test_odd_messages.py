@@ -1,0 +1,128 @@
+"""Messages that another version, or a user of the broker with few rights, may have written:
+docs/protocol.md, "The queue".
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+
+from http_events import Stream
+from model_sources import model_source
+from nats_client import Nats
+from queue_harness import ASYNC, runs
+from waiting import until
+
+#: More bytes than any machine has.
+HUGE = 1 << 60
+
+
+@pytest.fixture(scope="module")
+def fleet(start_fleet_once):
+    return start_fleet_once(model_source("queue/everything"), workers=1, gateways=1)
+
+
+@pytest.fixture
+def gateway(fleet):
+    return fleet.gateways[0]
+
+
+@pytest.fixture
+def nats(fleet):
+    client = Nats(fleet.broker.url)
+    yield client
+    client.close()
+
+
+def token(name):
+    return name.replace("/", "%2F")
+
+
+def end(fleet, nats, id, body, **headers):
+    """Store an end with these headers, as a worker might."""
+    nats.request(
+        f"coggo.p.{token(fleet.name)}.{id}",
+        body,
+        Coggo_Format="1",
+        Coggo_State="ended",
+        Coggo_Run=id,
+        Coggo_Attempt="1",
+        Coggo_Turn="1",
+        Coggo_Method="predict",
+        **headers,
+    )
+
+
+def snapshot(id):
+    found = {"id": id, "input": {}, "output": ["a"], "logs": "", "status": "succeeded"}
+    return json.dumps(found | {"created_at": "2026-01-02T03:04:05.000000+00:00"}).encode()
+
+
+RECORDS = [
+    {"first": 2, "log_at": (1 << 63) - 1, "events": []},
+    {"first": 2, "item_at": (1 << 63) - 1, "events": [(1 << 63) - 1]},
+    {"first": 2, "items": 1, "item_at": (1 << 63) - 1, "events": []},
+    {"first": 2, "log_at": 1, "events": [{"kind": "log", "len": (1 << 63) - 1}]},
+]
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=range(len(RECORDS)))
+def test_a_record_that_does_not_fit_its_end_ends_no_gateway(fleet, gateway, nats, record):
+    id = f"record-{RECORDS.index(record)}"
+    body = snapshot(id)
+    end(fleet, nats, id, body + json.dumps(record).encode(), Coggo_Events=str(len(body)))
+    assert gateway.get(f"/predictions/{id}").json["output"] == ["a"]
+    with Stream(gateway.port, "GET", f"/predictions/{id}/stream") as stream:
+        assert stream.status >= 500
+    assert gateway.predict({}).status == 200
+
+
+@pytest.mark.parametrize("header", ["Coggo_Object", "Coggo_Record"])
+def test_an_end_that_claims_to_be_huge_ends_no_gateway(fleet, gateway, nats, header):
+    parts = {"text": [0, HUGE], "input": [10, HUGE - 100], "output": [HUGE - 50, 10]}
+    parts["files"] = [20, HUGE - 200]
+    id = header
+    given = {header: f"nothing {HUGE} 1000", "Coggo_Parts": json.dumps(parts)}
+    end(fleet, nats, id, snapshot(id), **given)
+    with Stream(gateway.port, "GET", f"/predictions/{id}/stream") as stream:
+        assert stream.status >= 400
+    assert gateway.predict({}).status == 200
+
+
+def test_a_request_that_claims_to_be_huge_ends_no_worker(fleet, gateway, nats):
+    nats.request(
+        f"coggo.q.{token(fleet.name)}.0.huge",
+        Coggo_Format="1",
+        Coggo_Run="huge",
+        Coggo_After="0",
+        Coggo_Object=f"nothing {HUGE} 1000",
+    )
+    assert gateway.predict({}).status == 200
+    until("it is gone", lambda: gateway.get("/queue").json["backlog"] == 0)
+    assert fleet.workers[0].predict({}).status == 200
+
+
+def test_a_control_message_of_a_later_version_cancels_nothing(fleet, gateway, nats, tmp_path):
+    gateway.predict({"until": str(tmp_path / "gate")}, ASYNC, id="later")
+    runs(gateway, "later")
+    subject = f"coggo.p.{token(fleet.name)}.later"
+    claim = nats.api("STREAM.MSG.GET.COGGO_P", last_by_subj=subject)["message"]
+    run = header(claim, "Coggo-Run")
+    nats.publish(f"coggo.c.{token(fleet.name)}.later", Coggo_Run=run, Coggo_Pause="1")
+    nats.publish(f"coggo.c.{token(fleet.name)}.later", Coggo_Run=run, Coggo_Follow="all")
+    (tmp_path / "gate").touch()
+    assert gateway.ended("later")["status"] == "succeeded"
+
+
+def header(message, name):
+    lines = base64.b64decode(message["hdrs"]).decode().split("\r\n")
+    return dict(line.split(": ", 1) for line in lines if ": " in line)[name]
+
+
+def test_a_webhook_of_a_later_version_is_left_to_others(fleet, gateway, nats):
+    nats.request("coggo.h.other.later", Coggo_Format="2", Coggo_Run="later", Coggo_Hook="{}")
+    logs = lambda: gateway.log() + fleet.workers[0].log()  # noqa: E731
+    until("it was looked at", lambda: "format that this version does not know" in logs())
+    assert nats.api("STREAM.INFO.COGGO_H")["state"]["messages"] == 1
