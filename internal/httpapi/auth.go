@@ -12,7 +12,8 @@ import (
 
 // open are the paths that need no token, because probes, scrapers and frames do not have one.
 var open = map[string]bool{
-	"/health-check": true, "/livez": true, "/readyz": true, "/metrics": true, "/queue": true, "/docs/media": true,
+	"/health-check": true, "/livez": true, "/readyz": true, "/metrics": true, "/queue": true,
+	"/docs/media": true,
 }
 
 // authorized requires the token.

@@ -17,9 +17,8 @@ var pageFiles embed.FS
 
 // pageScripts are the parts of the page's script. A part uses only parts before it.
 var pageScripts = []string{
-	"dom.js", "models.js", "words.js", "files.js", "fields.js", "form.js", "examples.js", "output.js", "code.js",
-	"logs.js", "raw.js", "recent.js",
-	"kept.js", "run.js", "page.js",
+	"dom.js", "models.js", "words.js", "files.js", "fields.js", "form.js", "examples.js", "output.js",
+	"code.js", "logs.js", "raw.js", "recent.js", "kept.js", "run.js", "page.js",
 }
 
 // ownCode allows a document its own script and style, and nothing else. The two %s are their

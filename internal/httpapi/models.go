@@ -63,15 +63,15 @@ func (o OneModel) Health(ctx context.Context, _ string) supervisor.Health {
 	return o.One.Health(ctx)
 }
 
-// below is the beginning of the paths of one of several models: /models/OWNER/NAME[:VERSION].
+// belowModels begins the paths of one of several models: /models/OWNER/NAME[:VERSION].
 const belowModels = "/models/"
 
 type chosenKey struct{}
 
-// choice is the model that the path of a request names.
+// choice is the model that the path of a request names, and the part of the path that names it.
 type choice struct{ name, path string }
 
-// chosen returns it; it is empty if the path names no model.
+// chosen returns the choice of a request. It is empty if the path does not name a model.
 func chosen(r *http.Request) choice {
 	c, _ := r.Context().Value(chosenKey{}).(choice)
 	return c
@@ -122,8 +122,12 @@ func cutModel(path string) (c choice, rest string, ok bool) {
 	if len(parts) == 3 {
 		rest += parts[2]
 	}
-	c = choice{owner + "/" + name, belowModels + url.PathEscape(owner) + "/" + url.PathEscape(name)}
-	return c, rest, true
+	return choice{owner + "/" + name, modelPath(owner, name)}, rest, true
+}
+
+// modelPath is the path below which the API of one of several models is.
+func modelPath(owner, name string) string {
+	return belowModels + url.PathEscape(owner) + "/" + url.PathEscape(name)
 }
 
 // at returns r with another escaped path.
@@ -148,8 +152,8 @@ func (a *API) models(w http.ResponseWriter, r *http.Request) error {
 	list := []listedModel{}
 	for _, m := range a.Supervisor.Models() {
 		owner, name, _ := strings.Cut(m.Name, "/")
-		path := belowModels + url.PathEscape(owner) + "/" + url.PathEscape(name)
-		list = append(list, listedModel{m.Name, m.Base(), m.Version(), origin(r) + a.outerPrefix(r) + path})
+		address := origin(r) + a.outerPrefix(r) + modelPath(owner, name)
+		list = append(list, listedModel{m.Name, m.Base(), m.Version(), address})
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"chosen": chosen(r).name, "results": list})
 	return nil

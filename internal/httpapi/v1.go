@@ -207,7 +207,7 @@ func (a *API) describeV1(r *http.Request, m schema.Model) modelV1 {
 	owner, name, _ := strings.Cut(m.Base(), "/")
 	v := describeVersionV1(m)
 	return modelV1{
-		URL:   a.address(r, "/v1/models/"+url.PathEscape(owner)+"/"+url.PathEscape(name)),
+		URL:   a.address(r, "/v1"+modelPath(owner, name)),
 		Owner: owner, Name: name, Visibility: "private", LatestVersion: &v,
 	}
 }

@@ -32,8 +32,10 @@ type QueueHealth struct {
 // QueueState is how the queue of one model is, for those who scale its workers.
 type QueueState struct {
 	QueueHealth
-	Oldest time.Duration // how long the first of those that no worker has had yet has waited; 0 if none waits, -1 if this server may not see it
-	Stuck  int           // those that the broker did not give out, when this process looked last
+	// How long the first of those that no worker has had yet has waited. It is 0 if there is not
+	// one, and -1 if this server may not see it.
+	Oldest time.Duration
+	Stuck  int // those that the broker did not give out, when this process looked last
 }
 
 // RunnerHealth is the health of one of several runners.

@@ -65,7 +65,7 @@ const models = {
     return before ? `Waiting for a free slot: ${before}` : "Next when a slot is free.";
   },
 
-  /** The worker that runs a prediction, or has run it; empty if none has, or there is one server. */
+  /** The worker that runs a prediction or has run it; empty without one, and on one server. */
   async worker(id) {
     if (!models.shared) return "";
     const response = await ask(`/predictions/${encodeURIComponent(id)}`, { method: "HEAD" });

@@ -35,7 +35,7 @@ class Recent {
     return (await (await ask(path)).json()).results;
   }
 
-  /** What a prediction waits for, in words; empty if it does not wait, or is too far down the list. */
+  /** What a prediction waits for, in words; empty if it runs, or is too far down the list. */
   async place(id) {
     const { concurrency, queue } = await (await ask("/health-check")).json();
     models.depth(queue);
