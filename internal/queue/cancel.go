@@ -62,8 +62,8 @@ func (q *Queue) cancelOnce(ctx context.Context, key, run string, reason supervis
 	}
 	meant := func(other string) bool { return run == "" || other == run }
 	switch {
-	case reason == supervisor.ByDisconnect && q.wantedElsewhere(key):
-		return nil
+	case reason == supervisor.ByDisconnect && s.kept && s.kind != ended && meant(s.run):
+		return nil // another client waits for it
 	case s.kind == claimed && meant(s.run):
 		return q.cancelClaimed(ctx, s, reason)
 	case found && meant(a.run) && (s.kind != ended || s.run != a.run):
@@ -102,17 +102,19 @@ func (q *Queue) cancelWaiting(ctx context.Context, a asked, s state, reason supe
 	if err != nil {
 		return err
 	}
-	after := a.expects(s)
+	after := q.broker.expects(a, s)
 	s.cancel = string(reason)
 	return q.endUnrun(ctx, a, entry, s, after, canceledResult(entry, reason, q.config.Now()))
 }
 
-// expects is the sequence that the state has if nobody has claimed the request.
-func (a asked) expects(s state) uint64 {
-	if s.run == a.run {
-		return s.seq // it was given back
+// expects is the sequence that the broker has to have for the next state of a request whose state
+// was read as s. The end of a run before may have expired meanwhile; a user with rights for one model
+// does not see one of another model.
+func (b *broker) expects(a asked, s state) uint64 {
+	if s.run != a.run && b.narrow {
+		return a.after
 	}
-	return a.after
+	return s.seq
 }
 
 // turns is how often the request has been claimed.

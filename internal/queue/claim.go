@@ -60,11 +60,32 @@ func (w *Worker) awaitClaim(j *job, future jetstream.PubAckFuture) claimAnswer {
 		if !wrongSequence(err) {
 			return claimUnanswered
 		}
+		if w.claimKept(j) {
+			return claimHeld
+		}
 		j.cancel(w.Supervisor, supervisor.ByClient)
 		return claimRefused
 	case <-late.C:
 		return claimUnanswered
 	}
+}
+
+// claimKept claims a run whose first claim was refused, if that was only because somebody has asked
+// for it again.
+func (w *Worker) claimKept(j *job) bool {
+	ctx, cancel := context.WithTimeout(w.q.ctx, patience)
+	defer cancel()
+	s, err := w.q.broker.state(ctx, j.key)
+	if err != nil || s.run != j.asked.run || s.kind != returned || s.turn > 0 || s.cancel != "" {
+		return false
+	}
+	next := w.claimOf(j, 1, 1)
+	next.kept = s.kept
+	if next.seq, err = w.q.broker.put(ctx, next, s.seq, 0); err != nil {
+		return false
+	}
+	j.claim = next
+	return true
 }
 
 // claimOf is the claim of this worker.
@@ -116,6 +137,7 @@ func (w *Worker) contend(j *job) verdict {
 			return w.unlessCanceled(ctx, j, s)
 		}
 		next := w.claimOf(j, attempt, s.turn+1)
+		next.kept = s.kept
 		seq, err := w.q.broker.put(ctx, next, s.seq, 0)
 		if wrongSequence(err) && w.q.broker.narrow && s.run == "" {
 			seq, err = w.q.broker.put(ctx, next, j.after, 0) // the state before is of another model

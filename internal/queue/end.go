@@ -97,8 +97,8 @@ func (w *Worker) fenced(j *job, next *state) (done bool, err error) {
 	switch {
 	case err != nil:
 		return false, err
-	case s.run == j.asked.run && s.kind == claimed && s.owner == w.q.process && s.turn == j.claim.turn:
-		j.claim.seq, next.cancel = s.seq, s.cancel // somebody has canceled it
+	case w.holds(j, s):
+		j.claim.seq, next.cancel = s.seq, s.cancel // somebody has canceled it, or asked for it again
 		w.q.broker.discard(ctx, j.place, next.payload)
 		return false, nil
 	case s.run == j.asked.run && s.kind == ended && s.owner == w.q.process && s.turn == j.claim.turn:
@@ -112,6 +112,12 @@ func (w *Worker) fenced(j *job, next *state) (done bool, err error) {
 		w.leave(j)
 		return true, nil
 	}
+}
+
+// holds reports whether a state is the claim of this worker, which others may have noted something
+// in.
+func (w *Worker) holds(j *job, s state) bool {
+	return s.run == j.asked.run && s.kind == claimed && s.owner == w.q.process && s.turn == j.claim.turn
 }
 
 // final returns the end of a run, or an error if another worker has to run it.
@@ -154,7 +160,15 @@ func (w *Worker) handBack(j *job, atOnce bool) {
 	next.kind = returned
 	ctx, cancel := context.WithTimeout(w.q.ctx, patience)
 	defer cancel()
-	if _, err := w.q.broker.put(ctx, next, j.claim.seq, 0); err != nil {
+	_, err := w.q.broker.put(ctx, next, j.claim.seq, 0)
+	if wrongSequence(err) {
+		s, _ := w.q.broker.state(ctx, j.key)
+		if w.holds(j, s) {
+			next.kept, next.cancel = s.kept, s.cancel
+			_, err = w.q.broker.put(ctx, next, s.seq, 0)
+		}
+	}
+	if err != nil {
 		w.q.config.Log.Warn("hand a prediction back: another worker takes it in a while", "id", j.entry.ID, "error", err)
 		return
 	}

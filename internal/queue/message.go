@@ -23,6 +23,7 @@ const (
 	headerOwner   = "Coggo-Owner"   // of a claim: the process
 	headerHost    = "Coggo-Host"    // of a claim: the machine, for people
 	headerCancel  = "Coggo-Cancel"  // the reason why the run must end
+	headerKept    = "Coggo-Kept"    // it was asked for again: a client that leaves does not cancel it
 	headerInput   = "Coggo-Input"   // tells whether two requests ask for the same run
 	headerMethod  = "Coggo-Method"
 	headerObject  = "Coggo-Object" // the body lies in pieces: the name, the length, and that of a piece
@@ -54,6 +55,7 @@ type state struct {
 	attempt int
 	turn    int    // counts all claims of the run, also those that were given back; 0 before the first
 	cancel  string // the reason of a cancel; empty if nobody has canceled it
+	kept    bool   // it was asked for again, so it goes on when a client leaves
 	input   string
 	method  prediction.Method
 	payload
@@ -161,6 +163,9 @@ func (s state) message() *nats.Msg {
 	if s.cancel != "" {
 		h.Set(headerCancel, s.cancel)
 	}
+	if s.kept {
+		h.Set(headerKept, "1")
+	}
 	return m
 }
 
@@ -172,7 +177,7 @@ func stateOf(subject string, seq uint64, h nats.Header, data []byte) (s state, e
 	s = state{
 		place: placeIn(subject), seq: seq, kind: stateKind(h.Get(headerState)), run: h.Get(headerRun),
 		owner: h.Get(headerOwner), host: h.Get(headerHost), cancel: h.Get(headerCancel), input: h.Get(headerInput),
-		method: prediction.Method(h.Get(headerMethod)),
+		method: prediction.Method(h.Get(headerMethod)), kept: h.Get(headerKept) != "",
 	}
 	if s.attempt, err = strconv.Atoi(h.Get(headerAttempt)); err != nil {
 		return s, fmt.Errorf("%s: %w", headerAttempt, err)

@@ -74,6 +74,8 @@ func stateOfRun(kind stateKind) state {
 func TestStatesAreReadAndWrittenAsDocumented(t *testing.T) {
 	canceled := stateOfRun(claimed)
 	canceled.cancel = "client"
+	kept := stateOfRun(claimed)
+	kept.kept = true
 	large := stateOfRun(ended)
 	large.payload = payload{
 		object: object{"end-r1-9", 379, 262144},
@@ -82,8 +84,9 @@ func TestStatesAreReadAndWrittenAsDocumented(t *testing.T) {
 	events := stateOfRun(ended)
 	events.turn = 2
 	for name, want := range map[string]state{
-		"state.claimed": stateOfRun(claimed), "state.claimed.canceled": canceled, "state.returned": stateOfRun(returned),
-		"state.ended": stateOfRun(ended), "state.ended.large": large,
+		"state.claimed": stateOfRun(claimed), "state.claimed.canceled": canceled, "state.claimed.kept": kept,
+		"state.returned": stateOfRun(returned),
+		"state.ended":    stateOfRun(ended), "state.ended.large": large,
 		"state.ended.events": events,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -225,6 +228,26 @@ func TestACursorIsReadAsItWasWritten(t *testing.T) {
 	for _, text := range []string{"x", "q!", "77", "é"} {
 		if _, ok := parseCursor(text); ok {
 			t.Errorf("%q was taken for a cursor", text)
+		}
+	}
+}
+
+func TestTheNextStateExpectsWhatTheBrokerHas(t *testing.T) {
+	waiting := asked{place: order7, run: "r2", after: 17}
+	for name, row := range map[string]struct {
+		narrow bool
+		state  state
+		want   uint64
+	}{
+		"nothing has happened":              {false, state{}, 0},
+		"the end of a run before":           {false, state{seq: 17, run: "r1"}, 17},
+		"a worker has given it back":        {false, state{seq: 21, run: "r2"}, 21},
+		"one model: the end is not visible": {true, state{}, 17},
+		"one model: it was given back":      {true, state{seq: 21, run: "r2"}, 21},
+	} {
+		b := &broker{narrow: row.narrow}
+		if got := b.expects(waiting, row.state); got != row.want {
+			t.Errorf("%s: %d, not %d", name, got, row.want)
 		}
 	}
 }

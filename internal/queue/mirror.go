@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -23,7 +22,6 @@ type mirror struct {
 	q          *Queue
 	run        string
 	prediction *prediction.Prediction
-	kept       atomic.Bool   // it was asked for elsewhere
 	fed        chan struct{} // closed when the first events have come
 	once       sync.Once     // closes it
 
@@ -37,8 +35,7 @@ type mirror struct {
 	early   []*nats.Msg        // events that came before the first claim
 	seq     uint64             // of the last state that was applied
 	used    time.Time
-	over    bool          // it has ended, or nobody follows it any more
-	mark    chan struct{} // closed when the mark of catchUp has been heard; nil without one
+	over    bool // it has ended, or nobody follows it any more
 }
 
 // mirrors are those that somebody follows, or has asked for lately.
@@ -173,49 +170,8 @@ func (m *mirror) drop() {
 	m.q.mirrors.remove(m)
 }
 
-// keepHeader marks a message that no state is in: it asks the process whose client waits to let
-// the prediction go on when that client leaves.
-const keepHeader = "Coggo-Keep"
-
-// markHeader marks a message that is neither: its process wants to know what was sent before it.
-const markHeader = "Coggo-Mark"
-
-// catchUp returns when this process has heard everything that was said of the prediction until now.
-// A process that was stopped for a while hears at the same time that its client has left, and that
-// another process was asked to keep the prediction.
-func (m *mirror) catchUp() {
-	heard := make(chan struct{})
-	m.mu.Lock()
-	m.mark = heard
-	m.mu.Unlock()
-	msg := nats.NewMsg(m.stored())
-	msg.Header.Set(markHeader, m.q.process)
-	if m.q.broker.nc.PublishMsg(msg) != nil {
-		return // without a broker there is nothing to cancel either
-	}
-	select {
-	case <-heard:
-	case <-m.prediction.Done():
-	case <-time.After(attempt):
-	}
-}
-
 // hear takes a state that the broker has stored.
 func (m *mirror) hear(msg *nats.Msg) {
-	if msg.Header.Get(keepHeader) != "" {
-		m.kept.Store(true)
-		m.prediction.Keep()
-		return
-	}
-	if msg.Header.Get(markHeader) == m.q.process {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		if m.mark != nil {
-			close(m.mark)
-			m.mark = nil
-		}
-		return
-	}
 	if msg.Header.Get(headerFirst) != "" {
 		m.hearEvents(msg)
 		return
@@ -392,20 +348,6 @@ func (ms *mirrors) close() {
 	for _, m := range all {
 		m.drop()
 	}
-}
-
-// keep asks the processes whose clients wait for a prediction to let it go on without them.
-func (q *Queue) keep(at place) {
-	msg := nats.NewMsg(at.stored())
-	msg.Header.Set(keepHeader, "1")
-	_ = q.broker.nc.PublishMsg(msg) // who has left cancels it, as if it had not been asked for again
-}
-
-// wantedElsewhere reports whether another process was asked for a prediction that clients of this
-// one wait for.
-func (q *Queue) wantedElsewhere(key string) bool {
-	m := q.known(key)
-	return m != nil && m.kept.Load()
 }
 
 // restore returns a prediction as a state says it is, with its events only if they are asked for.

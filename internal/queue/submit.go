@@ -57,7 +57,6 @@ func (q *Queue) Perform(watch func() context.Context, r prediction.Request, idem
 	case <-soon.C:
 	}
 	stop := context.AfterFunc(watch(), func() {
-		m.catchUp()
 		if leave() {
 			_ = q.Cancel(p, supervisor.ByDisconnect) // an error says that it has ended
 		}
@@ -142,25 +141,11 @@ type submission struct {
 func (s submission) publish(chosen bool) (*mirror, bool, error) {
 	var before state
 	if chosen {
-		// The requests come first: one leaves the queue only after its end is stored, so its end is
-		// seen below.
-		_, found, err := s.q.broker.asked(s.ctx, s.place.key)
-		if err != nil {
-			return nil, false, s.q.unreachable(err)
+		m, created, old, err := s.known()
+		if m != nil || err != nil {
+			return m, created, err
 		}
-		if found {
-			return s.met()
-		}
-		if before, err = s.q.broker.state(s.ctx, s.place.key); err != nil {
-			return nil, false, s.q.unreachable(err)
-		}
-		if before.kind != "" && before.kind != ended {
-			return s.meet(before)
-		}
-		if before.kind == ended && s.repeats(before) {
-			m, err := s.q.restore(s.ctx, before, s.follow)
-			return m, false, err
-		}
+		before = old
 	}
 	if full := s.q.room(s.ctx, s.entry.Model); full != nil {
 		return s.joinOr(full, chosen)
@@ -186,11 +171,31 @@ func (s submission) publish(chosen bool) (*mirror, bool, error) {
 	return s.met()
 }
 
+// known answers a request whose id is in the queue already, or has an end that the client may have.
+// Otherwise it returns the state of the run before, if there was one.
+func (s submission) known() (m *mirror, created bool, before state, err error) {
+	// The requests come first: one leaves the queue only after its end is stored, so its end is seen
+	// below.
+	_, found, err := s.q.broker.asked(s.ctx, s.place.key)
+	if err == nil && !found {
+		before, err = s.q.broker.state(s.ctx, s.place.key)
+	}
+	switch {
+	case err != nil:
+		return nil, false, before, s.q.unreachable(err)
+	case found, before.kind != "" && before.kind != ended:
+		m, created, err = s.met()
+	case before.kind == ended && s.repeats(before):
+		m, err = s.q.restore(s.ctx, before, s.follow)
+	}
+	return m, created, before, err
+}
+
 // joinOr answers a request that finds the queue full. It can still join a prediction that waits.
 func (s submission) joinOr(full error, chosen bool) (*mirror, bool, error) {
 	if chosen {
-		if waiting, found, err := s.q.broker.asked(s.ctx, s.place.key); err == nil && found {
-			return s.join(waiting)
+		if _, found, err := s.q.broker.asked(s.ctx, s.place.key); err == nil && found {
+			return s.met()
 		}
 	}
 	return nil, false, full
@@ -242,9 +247,12 @@ func (s submission) messageID(before state) string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
+// looks is how often met looks at a prediction that begins to run or ends at the same time.
+const looks = 10
+
 // met answers a request whose id is in the queue already.
 func (s submission) met() (*mirror, bool, error) {
-	for range 3 { // between two looks it may begin to run, or end
+	for range looks {
 		known, err := s.q.broker.state(s.ctx, s.place.key)
 		if err != nil {
 			return nil, false, s.q.unreachable(err)
@@ -253,17 +261,26 @@ func (s submission) met() (*mirror, bool, error) {
 		if err != nil {
 			return nil, false, s.q.unreachable(err)
 		}
+		var m *mirror
 		switch {
 		case known.kind == ended && (!found || waiting.run == known.run):
-			if s.repeats(known) {
-				m, err := s.q.restore(s.ctx, known, s.follow)
-				return m, false, err
+			if !s.repeats(known) {
+				return s.afterEnd(known)
 			}
-			return s.afterEnd(known)
+			m, err = s.q.restore(s.ctx, known, s.follow)
 		case known.kind != "" && known.kind != ended:
-			return s.meet(known)
+			m, err = s.meet(known)
 		case found:
-			return s.join(waiting)
+			m, err = s.join(waiting, known)
+		default:
+			continue
+		}
+		switch {
+		case wrongSequence(err): // it has changed meanwhile
+		case err != nil && !refused(err):
+			return nil, false, s.q.unreachable(err)
+		default:
+			return m, false, err
 		}
 	}
 	if s.idempotent && !s.anew { // its end has expired sooner than the broker forgets the request
@@ -294,47 +311,66 @@ func (s submission) afterEnd(known state) (*mirror, bool, error) {
 	return s.publish(true)
 }
 
-// meet answers a request whose id a worker runs.
-func (s submission) meet(known state) (*mirror, bool, error) {
+// meet answers a request whose id a worker runs. An error with a wrong sequence says that the state
+// has changed since it was read.
+func (s submission) meet(known state) (*mirror, error) {
 	if !s.idempotent || known.model != s.place.model || known.method != s.entry.Method {
-		return nil, false, errRunning(known.method)
+		return nil, errRunning(known.method)
 	}
-	if err := s.keep(known.place, known.run); err != nil {
-		return nil, false, err
-	}
-	m, err := s.q.restore(s.ctx, known, s.follow)
-	return m, false, err
-}
-
-// keep lets a run go on although the clients of other processes leave, unless it is being canceled
-// because they have left.
-func (s submission) keep(at place, run string) error {
-	s.q.keep(at)
-	now, err := s.q.broker.state(s.ctx, at.key)
+	known, err := s.keep(known)
 	if err != nil {
-		return s.q.unreachable(err)
+		return nil, err
 	}
-	if now.run == run && now.cancel == string(supervisor.ByDisconnect) {
-		return errBeingCanceled(s.entry.Method)
-	}
-	return nil
+	return s.q.restore(s.ctx, known, s.follow)
 }
 
-// join answers a request whose id waits.
-func (s submission) join(waiting asked) (*mirror, bool, error) {
+// keep notes in the state of a run that it was asked for again: a client that leaves does not cancel
+// it any more. It returns errBeingCanceled if one that has left was first. Both are a compare-and-set
+// on the state, so one of them comes first.
+func (s submission) keep(known state) (state, error) {
+	switch {
+	case known.cancel == string(supervisor.ByDisconnect):
+		return known, errBeingCanceled(s.entry.Method)
+	case known.kept:
+		return known, nil
+	}
+	next := known
+	next.kept = true
+	var err error
+	next.seq, err = s.q.broker.put(s.ctx, next, known.seq, 0)
+	return next, err
+}
+
+// join answers a request whose id waits; before is the state of the run before, if there was one. An
+// error with a wrong sequence says that a worker has claimed it meanwhile, or that it was canceled.
+func (s submission) join(waiting asked, before state) (*mirror, error) {
 	entry, err := s.q.entry(s.ctx, waiting)
 	if err != nil {
-		return nil, false, s.q.unreachable(err)
+		return nil, err
 	}
 	if !s.idempotent || waiting.model != s.place.model || entry.Method != s.entry.Method {
-		return nil, false, errRunning(entry.Method)
+		return nil, errRunning(entry.Method)
 	}
-	if err := s.keep(waiting.place, waiting.run); err != nil {
-		return nil, false, err
+	if err := s.q.keepWaiting(s.ctx, waiting, entry, before.seq); err != nil {
+		return nil, err
 	}
 	m := s.q.mirror(waiting.place, waiting.run, followed(s.q.request(waiting, entry)))
 	m.refresh(s.ctx) // it may have ended before the subscription began
-	return m, false, nil
+	return m, nil
+}
+
+// keepWaiting is keep for a run that no worker has claimed. Its first state says that it waits, as
+// one that a worker has given back does.
+func (q *Queue) keepWaiting(ctx context.Context, a asked, entry prediction.Entry, after uint64) error {
+	shown := prediction.New(entry.Complete(), prediction.Limits{}).Snapshot()
+	if !q.broker.fits(shown.Len()) {
+		shown = shown.Short()
+	}
+	_, err := q.broker.put(ctx, state{
+		place: a.place, kind: returned, run: a.run, input: a.input, method: entry.Method, kept: true,
+		payload: payload{body: shown.AppendJSON(nil)},
+	}, after, 0)
+	return err
 }
 
 // repeats reports whether the request asks for the run that has ended, and whose end may be shown

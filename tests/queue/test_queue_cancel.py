@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 
 import pytest
 
@@ -101,6 +102,26 @@ def test_the_slot_is_free_after_a_cancel(fleet, one, other):
     for id in ("full-0", "full-1"):
         other.ask("POST", f"/predictions/{id}/cancel")
     assert one.predict({"name": "next"}).json["output"] == "hello next"
+
+
+def test_a_put_and_a_client_that_leaves_at_once_agree(busy, other):
+    """Whichever comes first: a PUT that was accepted is not canceled by somebody else's leaving."""
+    headers = {"Content-Type": "application/json"}
+    accepted = []
+    for n in range(30):
+        path = f"/predictions/both-{n}"
+        connection = http.client.HTTPConnection("127.0.0.1", busy.port, timeout=30)
+        connection.request("PUT", path, json.dumps({"input": {}}), headers)
+        until("it is there", lambda path=path: other.get(path).status == 200)
+        connection.close()
+        time.sleep(n / 10_000)  # from before the gateway has noticed to after it has canceled
+        answer = other.ask("PUT", path, {"input": {}}, **ASYNC)
+        assert answer.status in (202, 409), answer
+        if answer.status == 202:
+            accepted.append(path)
+    for path in accepted:
+        assert other.get(path).json["status"] == "starting"
+        other.ask("POST", f"{path}/cancel")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
