@@ -29,6 +29,8 @@ type job struct {
 	followed bool                  // somebody follows the run
 	sending  bool                  // its events are being sent
 	objects  map[string]lentObject // what is stored for those who follow it, by name
+	pasts    []lentPast            // and for those who came late, the latest last
+	left     bool                  // nothing more is lent
 }
 
 // cancel ends the run, now or as soon as there is one.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 
 	"github.com/nats-io/nats.go"
@@ -20,7 +21,7 @@ func (w *Worker) follow(j *job, after int) {
 	j.mu.Unlock()
 	if late { // somebody comes late, or has missed a message
 		s := sender{w: w, j: j, run: run, answers: true}
-		s.after(after)
+		go s.after(after) // it may have much to store, and cancels come after this question
 	}
 }
 
@@ -129,7 +130,7 @@ func (s *sender) put(e prediction.Event, wired event, write func(w io.Writer) (s
 		if err != nil {
 			s.w.q.config.Log.Warn("store a large event: readers get it with the end", "id", s.j.entry.ID, "error", err)
 		}
-		s.j.keep(name, stored)
+		s.w.lend(s.j, name, stored)
 	}
 	wired.Object, wired.Files = stored.String(), stored.files
 	return wired
@@ -149,24 +150,72 @@ func (j *job) stored(name string) (o lentObject, known bool) {
 	return o, known
 }
 
-// keep notes what was stored under a name.
-func (j *job) keep(name string, o lentObject) {
+// lend notes what was stored under a name. If the run has ended meanwhile it removes it.
+func (w *Worker) lend(j *job, name string, o lentObject) {
 	j.mu.Lock()
-	defer j.mu.Unlock()
+	left := j.left
 	if j.objects == nil {
 		j.objects = map[string]lentObject{}
 	}
-	j.objects[name] = o
+	if !left {
+		j.objects[name] = o
+	}
+	j.mu.Unlock()
+	if left {
+		w.q.broker.discard(w.q.ctx, j.place, payload{object: o.object})
+	}
+}
+
+// lentPast is what a run has done so far, for those who came late.
+type lentPast struct {
+	name string
+	payload
+}
+
+// pastsLent is how many of them are in the broker: somebody may be about to read the one before the
+// last. Each has the whole output so far, and a run may be asked for hundreds of times.
+const pastsLent = 2
+
+// lentPast returns the payload that was stored under a name.
+func (j *job) lentPast(name string) (p payload, known bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, lent := range j.pasts {
+		if lent.name == name {
+			return lent.payload, true
+		}
+	}
+	return p, false
+}
+
+// lendPast notes what was stored under a name, and returns what is to be removed.
+func (j *job) lendPast(name string, p payload) (void []lentPast) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	next := lentPast{name, p}
+	switch {
+	case j.left:
+		return []lentPast{next}
+	case slices.ContainsFunc(j.pasts, func(l lentPast) bool { return l.name == name }):
+		return nil // two were asked for at once
+	}
+	j.pasts = append(j.pasts, next)
+	old := max(0, len(j.pasts)-pastsLent)
+	void, j.pasts = j.pasts[:old:old], j.pasts[old:]
+	return void
 }
 
 // forgetObjects removes what was stored for those who followed the run: the end has all of it.
 func (w *Worker) forgetObjects(j *job) {
 	j.mu.Lock()
-	objects := j.objects
-	j.objects = nil
+	objects, pasts := j.objects, j.pasts
+	j.objects, j.pasts, j.left = nil, nil, true
 	j.mu.Unlock()
 	for _, o := range objects {
 		w.q.broker.discard(w.q.ctx, j.place, payload{object: o.object})
+	}
+	for _, p := range pasts {
+		w.q.broker.discard(w.q.ctx, j.place, p.payload)
 	}
 }
 
@@ -201,13 +250,21 @@ func (s *sender) past() (last int, ended bool) {
 		return last, true
 	}
 	name := fmt.Sprintf("past-%s-%d", s.j.asked.run, last)
-	p, err := s.w.q.broker.storePast(s.w.q.ctx, s.j.place, name, until, s.run.Request.Lease.Turn)
-	if err != nil {
-		s.w.q.config.Log.Warn("store the events of a prediction: late readers get them with the end", "id", s.j.entry.ID, "error", err)
-		return last, false
+	p, known := s.j.lentPast(name)
+	if !known {
+		var err error
+		p, err = s.w.q.broker.storePast(s.w.q.ctx, s.j.place, name, until, s.run.Request.Lease.Turn)
+		if err != nil {
+			s.w.q.config.Log.Warn("store the events of a prediction: late readers get them with the end",
+				"id", s.j.entry.ID, "error", err)
+			return last, false
+		}
+		if p.inPieces() || p.recordIn.name != "" {
+			for _, old := range s.j.lendPast(name, p) {
+				s.w.q.broker.discard(s.w.q.ctx, s.j.place, old.payload)
+			}
+		}
 	}
-	s.j.keep(name, lentObject{object: p.object})
-	s.j.keep(name+"-events", lentObject{object: p.recordIn})
 	m := s.message()
 	p.fill(m)
 	_ = s.w.q.broker.nc.PublishMsg(m) // who misses it asks again
