@@ -154,8 +154,8 @@ func (w *Worker) contend(j *job) verdict {
 	return putBack
 }
 
-// stateOf returns the state of a job, which has a sequence alone as long as nobody has claimed it. An
-// old message is one that lay in this worker while another one ended the job: the state is of a
+// stateOf returns the state of a job, which has a sequence alone as long as nobody has claimed it.
+// An old message is one that lay in this worker while another one ended the job: the state is of a
 // later run then.
 func (w *Worker) stateOf(ctx context.Context, j *job) (s state, old bool, err error) {
 	s, err = w.q.broker.state(ctx, j.key)

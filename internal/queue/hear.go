@@ -64,8 +64,8 @@ func (m *mirror) seen() {
 	}
 }
 
-// ofClaimLocked reports whether a message is from the worker that has the run. Another one may not know
-// yet that it has lost it.
+// ofClaimLocked reports whether a message is from the worker that has the run. Another one may not
+// know yet that it has lost it.
 func (m *mirror) ofClaimLocked(msg *nats.Msg) bool {
 	return !m.over && msg.Header.Get(headerRun) == m.run && msg.Header.Get(headerOwner) == m.owner &&
 		msg.Header.Get(headerTurn) == strconv.Itoa(m.turn)

@@ -11,18 +11,18 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// A broker may lose track of messages: they are in a stream, but its consumer neither gives them out
-// nor waits for their ack. The janitor finds them and makes the consumer anew, which gives out again
-// all that is there. Claims keep a prediction that runs from running twice.
+// A broker may lose track of messages: they are in a stream, but its consumer neither gives them
+// out nor waits for their ack. The janitor finds them and makes the consumer anew, which gives out
+// again all that is there. Claims keep a prediction that runs from running twice.
 //
 // What nobody refers to any more needs no janitor: objects and the entries of workers have a
 // lifetime in the broker.
 
 // Each process tries every janitorEvery to be the janitor of what it knows, and looks again every
 // janitorAgain while something seems to be stuck. It believes so after janitorSure comparisons in a
-// row: in a cluster an acknowledged message may be there for a moment longer, and to make a consumer
-// anew for nothing would deliver webhooks twice. The key of a janitor that was killed is free after
-// janitorFor.
+// row: in a cluster an acknowledged message may be there for a moment longer, and to make a
+// consumer anew for nothing would deliver webhooks twice. The key of a janitor that was killed is
+// free after janitorFor.
 const (
 	janitorSure  = 2
 	janitorEvery = time.Minute

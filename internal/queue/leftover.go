@@ -8,8 +8,8 @@ import (
 	"github.com/coggo/coggo/internal/prediction"
 )
 
-// storeLeftovers stores the ends that an earlier server on the same directory could not. What it had
-// in flight without an end comes again from the broker, to any worker. It returns when they are
+// storeLeftovers stores the ends that an earlier server on the same directory could not. What it
+// had in flight without an end comes again from the broker, to any worker. It returns when they are
 // stored, or after a while: this worker would otherwise take over from itself.
 func (w *Worker) storeLeftovers() {
 	var stored sync.WaitGroup

@@ -9,8 +9,8 @@ import (
 )
 
 // Model returns the model that a name and a version choose; both may be empty. A name is
-// OWNER/NAME[:VERSION]; a version is an id, or a name. Without a version it is the queue of the name
-// alone if there is one, else the newest version that workers serve. The error is a
+// OWNER/NAME[:VERSION]; a version is an id, or a name. Without a version it is the queue of the
+// name alone if there is one, else the newest version that workers serve. The error is a
 // *prediction.Error with code NotFound or NotReady.
 func (q *Queue) Model(name, version string) (schema.Model, error) {
 	m, err := q.choose(name, version)

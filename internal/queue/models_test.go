@@ -10,8 +10,8 @@ import (
 	"github.com/coggo/coggo/internal/prediction"
 )
 
-// knowing returns a queue that has heard of models, in this order, a second apart. A name with ! has
-// a worker.
+// knowing returns a queue that has heard of models, in this order, a second apart. A name with !
+// has a worker.
 func knowing(own string, names ...string) *Queue {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	q := &Queue{config: Config{Name: own}, directory: newDirectory(func() time.Time { return now }), open: make(chan struct{})}

@@ -167,8 +167,8 @@ func tableOf(decoded []prediction.Part) []byte {
 }
 
 // loadPast returns what a run has done, with its events. What is large of the output of a snapshot
-// in pieces is in a file without a name, and stays there. The input of such a one is left out unless
-// it is wanted.
+// in pieces is in a file without a name, and stays there. The input of such a one is left out
+// unless it is wanted.
 func (b *broker) loadPast(ctx context.Context, at place, p payload, input bool) (past, error) {
 	if p.recordIn.name != "" {
 		var err error

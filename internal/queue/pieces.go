@@ -17,9 +17,9 @@ import (
 )
 
 // What is too large for a message lies in the broker in pieces, one message for each, so nobody has
-// it in memory as a whole. Whoever reads it is told by another message how long it is: what a killed
-// process has left of one that it wrote is never read. The broker removes each piece when its time
-// has come, without any process.
+// it in memory as a whole. Whoever reads it is told by another message how long it is: what a
+// killed process has left of one that it wrote is never read. The broker removes each piece when
+// its time has come, without any process.
 
 // pieceBytes is the length of a piece, and piecesAtOnce how many of one object may be on their way
 // to the broker.
@@ -63,8 +63,8 @@ func (d drawer) subject(name string, piece int64) string {
 	return d.prefix + name + "." + strconv.FormatInt(piece, 10)
 }
 
-// writer returns a writer of a new object that the broker keeps for a while. Close it: with an error
-// it leaves nothing.
+// writer returns a writer of a new object that the broker keeps for a while. Close it: with an
+// error it leaves nothing.
 func (d drawer) writer(ctx context.Context, name string, keep time.Duration) *objectWriter {
 	most := int64(pieceBytes)
 	if limit := d.b.nc.MaxPayload() - headerRoom; limit > 0 {

@@ -51,8 +51,8 @@ func (q *Queue) report(ctx context.Context, name string) (supervisor.QueueHealth
 	return report, err
 }
 
-// Look is how the queue of a model is; an empty name means the model of requests without a name. The
-// error is a *prediction.Error: NotFound names the models that there are. Without numbers it is
+// Look is how the queue of a model is; an empty name means the model of requests without a name.
+// The error is a *prediction.Error: NotFound names the models that there are. Without numbers it is
 // NotReady, because who scales by them must not take a broker that is away for an empty queue.
 func (q *Queue) Look(ctx context.Context, name string) (supervisor.QueueState, error) {
 	if err := q.usable(); err != nil {
@@ -119,8 +119,8 @@ func (q *Queue) oldest(ctx context.Context, name string) (time.Duration, error) 
 	return max(0, now.Sub(at)), nil
 }
 
-// headFor is how long a look at the first request that waits counts: each costs the broker its whole
-// body. The request may be canceled meanwhile.
+// headFor is how long a look at the first request that waits counts: each costs the broker its
+// whole body. The request may be canceled meanwhile.
 const headFor = 5 * time.Second
 
 // heads remember when the first of the requests that wait was stored.

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// The user of a worker may have rights for its own model only, as in deploy/nats/access.conf. Such a
-// worker takes predictions off the queue, but it neither puts any into it, nor looks at those of
+// The user of a worker may have rights for its own model only, as in deploy/nats/access.conf. Such
+// a worker takes predictions off the queue, but it neither puts any into it, nor looks at those of
 // other models, nor delivers webhooks: gateways do. Everything it reads names its model in the
 // subject of the request, because that is what the broker checks.
 

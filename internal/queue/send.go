@@ -116,8 +116,8 @@ func (s *sender) wired(e prediction.Event) (wired event, size int) {
 // eventRoom is more than an event takes besides its data.
 const eventRoom = 512
 
-// put stores the data of an event, once, and returns the event with its name. write returns where in
-// the data a table of files is.
+// put stores the data of an event, once, and returns the event with its name. write returns where
+// in the data a table of files is.
 func (s *sender) put(e prediction.Event, wired event, write func(w io.Writer) (span, error)) event {
 	name := fmt.Sprintf("event-%s-%d", s.j.asked.run, e.Number)
 	stored, known := s.j.stored(name)

@@ -272,8 +272,8 @@ func (u *Uploads) Delete(id string) error {
 	return nil
 }
 
-// findFor is how long a worker waits for an uploaded file, and for each piece of it, while the broker
-// is away.
+// findFor is how long a worker waits for an uploaded file, and for each piece of it, while the
+// broker is away.
 const findFor = time.Minute
 
 // Find opens the file that the URL of an input means.
