@@ -2,6 +2,7 @@ package prediction
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/coggo/coggo/internal/jsonscan"
@@ -36,7 +37,7 @@ func (p *Prediction) Past() Past {
 	if n := len(past.Events); n > 0 && past.Events[n-1].Kind == KindCompleted {
 		past.Events = past.Events[:n-1]
 	}
-	past.Events = past.Events[:len(past.Events):len(past.Events)]
+	past.Events = slices.Clip(past.Events)
 	return past
 }
 

@@ -62,7 +62,7 @@ func (q *Queue) cancelOnce(ctx context.Context, key, run string, reason supervis
 	}
 	meant := func(other string) bool { return run == "" || other == run }
 	switch {
-	case reason == supervisor.ByDisconnect && s.kept && s.kind != ended && meant(s.run):
+	case reason == supervisor.ByDisconnect && s.kept && s.underway():
 		return nil // another client waits for it
 	case s.kind == claimed && meant(s.run):
 		return q.cancelClaimed(ctx, s, reason)

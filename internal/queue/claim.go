@@ -79,13 +79,21 @@ func (w *Worker) claimKept(j *job) bool {
 	if err != nil || s.run != j.asked.run || s.kind != returned || s.turn > 0 || s.cancel != "" {
 		return false
 	}
-	next := w.claimOf(j, 1, 1)
+	return w.claimAfter(ctx, j, s, 1) == nil
+}
+
+// claimAfter claims a job whose state is s.
+func (w *Worker) claimAfter(ctx context.Context, j *job, s state, attempt int) (err error) {
+	next := w.claimOf(j, attempt, s.turn+1)
 	next.kept = s.kept
-	if next.seq, err = w.q.broker.put(ctx, next, s.seq, 0); err != nil {
-		return false
+	next.seq, err = w.q.broker.put(ctx, next, s.seq, 0)
+	if wrongSequence(err) && w.q.broker.narrow && s.run == "" {
+		next.seq, err = w.q.broker.put(ctx, next, j.after, 0) // the state before is of another model
 	}
-	j.claim = next
-	return true
+	if err == nil {
+		j.claim = next
+	}
+	return err
 }
 
 // claimOf is the claim of this worker.
@@ -136,15 +144,7 @@ func (w *Worker) contend(j *job) verdict {
 		if s.cancel != "" {
 			return w.unlessCanceled(ctx, j, s)
 		}
-		next := w.claimOf(j, attempt, s.turn+1)
-		next.kept = s.kept
-		seq, err := w.q.broker.put(ctx, next, s.seq, 0)
-		if wrongSequence(err) && w.q.broker.narrow && s.run == "" {
-			seq, err = w.q.broker.put(ctx, next, j.after, 0) // the state before is of another model
-		}
-		if err == nil {
-			next.seq = seq
-			j.claim = next
+		if err = w.claimAfter(ctx, j, s, attempt); err == nil {
 			return runIt
 		}
 		if !wrongSequence(err) {

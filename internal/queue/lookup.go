@@ -54,7 +54,7 @@ func (q *Queue) find(id string, events bool) (*prediction.Prediction, error) {
 // queued returns the prediction that waits under this key, nil if there is none, or if it is the
 // run that s is about.
 func (q *Queue) queued(ctx context.Context, key string, s state) (*prediction.Prediction, error) {
-	if s.kind != "" && s.kind != ended {
+	if s.underway() {
 		return nil, nil // it is the one that is in the queue too
 	}
 	a, found, err := q.broker.asked(ctx, key)

@@ -189,6 +189,9 @@ func stateOf(subject string, seq uint64, h nats.Header, data []byte) (s state, e
 	return s, err
 }
 
+// underway reports whether the run has a state that is not its end.
+func (s state) underway() bool { return s.kind == claimed || s.kind == returned }
+
 // worker names the worker that runs it, or has run it, for people. It is empty if none has.
 func (s state) worker() string {
 	if s.host == "" || s.kind == returned {

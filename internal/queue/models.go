@@ -46,6 +46,11 @@ func (q *Queue) choose(name, version string) (*model, error) {
 	case len(all) == 0:
 		return nil, errNeverServed(name)
 	}
+	return q.chooseFrom(all, name, version)
+}
+
+// chooseFrom returns the model that a name and a version mean; version may be a whole name.
+func (q *Queue) chooseFrom(all []*model, name, version string) (*model, error) {
 	if strings.Contains(version, "/") {
 		if name != "" && !within(version, name) {
 			return nil, errOtherModel(name, version)

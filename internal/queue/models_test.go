@@ -71,8 +71,7 @@ func TestANameAndAVersionChooseAModel(t *testing.T) {
 	} {
 		m, err := knowing(c.own, c.there...).Model(c.name, c.version)
 		got := m.Name
-		var refused *prediction.Error
-		if errors.As(err, &refused) {
+		if refused, ok := errors.AsType[*prediction.Error](err); ok {
 			got = string(refused.Code)
 		}
 		if got != c.want {

@@ -183,7 +183,7 @@ func (s submission) known() (m *mirror, created bool, before state, err error) {
 	switch {
 	case err != nil:
 		return nil, false, before, s.q.unreachable(err)
-	case found, before.kind != "" && before.kind != ended:
+	case found, before.underway():
 		m, created, err = s.met()
 	case before.kind == ended && s.repeats(before):
 		m, err = s.q.restore(s.ctx, before, s.follow)
@@ -268,7 +268,7 @@ func (s submission) met() (*mirror, bool, error) {
 				return s.afterEnd(known)
 			}
 			m, err = s.q.restore(s.ctx, known, s.follow)
-		case known.kind != "" && known.kind != ended:
+		case known.underway():
 			m, err = s.meet(known)
 		case found:
 			m, err = s.join(waiting, known)
