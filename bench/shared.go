@@ -25,7 +25,7 @@ type sharedWorkload struct {
 // sharedRow is a row of the table.
 type sharedRow struct{ name, unit, goal string }
 
-// sharedWorkloads are the goals of docs/shared.md.
+// sharedWorkloads are the rows of the table that `bin/bench -shared` prints, with their goals.
 var sharedWorkloads = []sharedWorkload{
 	{
 		rows: []sharedRow{

@@ -14,9 +14,6 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// natsServer is the broker of the tests, which `make .venv/.tests` installs.
-const natsServer = ".venv/bin/nats-server"
-
 // queueName is the name of the model of each fleet: each has a broker of its own.
 const queueName = "bench/queue"
 
@@ -89,6 +86,10 @@ func startShared(binary string, o sharedOptions) (f *sharedQueue, err error) {
 func (f *sharedQueue) url() string { return "nats://" + f.broker.wires.address }
 
 func (f *sharedQueue) startBroker() (err error) {
+	broker, err := program("nats-server")
+	if err != nil {
+		return err
+	}
 	port, err := freePort()
 	if err == nil {
 		f.store, err = os.MkdirTemp("", "bench-broker-")
@@ -96,7 +97,8 @@ func (f *sharedQueue) startBroker() (err error) {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(natsServer, "-js", "-sd", f.store, "-a", "127.0.0.1", "-p", strconv.Itoa(port), "-l", os.DevNull)
+	cmd := exec.Command(broker, "-js", "-sd", f.store, "-a", "127.0.0.1",
+		"-p", strconv.Itoa(port), "-l", os.DevNull)
 	f.broker = child(cmd, port, func(*server) bool {
 		f.nc, err = nats.Connect(f.url())
 		return err == nil
