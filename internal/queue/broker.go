@@ -61,7 +61,7 @@ type broker struct {
 	models   string                 // the token of that model, else *; set before the queue is open
 	probing  atomic.Bool            // a refusal is an answer
 	refused  atomic.Pointer[string] // the last thing that the broker did not permit
-	since    atomic.Int64           // when there was a connection again, in nanoseconds since 1970; without one in the far future
+	since    atomic.Int64           // nanoseconds from 1970 to the last reconnect; without a connection MaxInt64
 	stored   func(time.Duration)    // called with how long a publish took
 	log      *slog.Logger
 }
@@ -163,14 +163,17 @@ func (b *broker) connected() bool { return b.nc.IsConnected() }
 // usable returns why this broker can't carry a queue: it is too old, or has no JetStream.
 func (b *broker) usable(ctx context.Context) error {
 	if version := b.nc.ConnectedServerVersion(); olderThan(version, oldestMajor, oldestMinor) {
-		return unfit{fmt.Errorf("the broker is nats-server %s; the queue needs %d.%d or later", version, oldestMajor, oldestMinor)}
+		return unfit{fmt.Errorf("the broker is nats-server %s; the queue needs %d.%d or later",
+			version, oldestMajor, oldestMinor)}
 	}
 	ctx, cancel := context.WithTimeout(ctx, attempt) // a cluster without a leader does not answer
 	defer cancel()
 	_, err := b.js.AccountInfo(ctx)
 	switch {
-	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
-		return unfit{fmt.Errorf("the broker has no JetStream for this user: start nats-server with -js, or enable it for the account: %w", err)}
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabled),
+		errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+		return unfit{fmt.Errorf("the broker has no JetStream for this user: "+
+			"start nats-server with -js, or enable it for the account: %w", err)}
 	}
 	return nil // other errors say nothing of the broker: this user may only not be permitted to ask
 }
@@ -305,7 +308,8 @@ func (b *broker) explain(asset string, err error) error {
 // wrongSequence reports that somebody else has changed the state, or asked for the id, before.
 func wrongSequence(err error) bool {
 	var e *jetstream.APIError
-	return errors.As(err, &e) && (e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+	return errors.As(err, &e) && (e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
+		e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
 // full reports that the broker has no room, or no more than it was given.
@@ -328,7 +332,9 @@ const attempt = time.Second
 var errAway = errors.New("there is no connection to the broker")
 
 // publish publishes once.
-func (b *broker) publish(ctx context.Context, m *nats.Msg, options ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
+func (b *broker) publish(
+	ctx context.Context, m *nats.Msg, options ...jetstream.PublishOpt,
+) (*jetstream.PubAck, error) {
 	if !b.connected() {
 		return nil, errAway
 	}

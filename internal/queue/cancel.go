@@ -136,7 +136,9 @@ func canceledResult(entry prediction.Entry, reason supervisor.Reason, now time.T
 
 // endUnrun stores the end of a prediction that does not run, takes it off the queue, and owes its
 // webhook.
-func (q *Queue) endUnrun(ctx context.Context, a asked, entry prediction.Entry, s state, after uint64, r prediction.Result) error {
+func (q *Queue) endUnrun(
+	ctx context.Context, a asked, entry prediction.Entry, s state, after uint64, r prediction.Result,
+) error {
 	next := state{
 		place: a.place, kind: ended, run: a.run, owner: q.process, attempt: s.attempt, turn: a.turns(s) + 1,
 		cancel: s.cancel, input: a.input, method: entry.Method,
@@ -145,7 +147,8 @@ func (q *Queue) endUnrun(ctx context.Context, a asked, entry prediction.Entry, s
 	p.Reset(next.turn) // its end comes after all that readers may have seen of a lost worker
 	p.Finish(r)
 	var err error
-	if next.payload, err = q.broker.storePast(ctx, a.place, endObject(a.run, after), p.Past(), next.turn); err != nil {
+	next.payload, err = q.broker.storePast(ctx, a.place, endObject(a.run, after), p.Past(), next.turn)
+	if err != nil {
 		return err
 	}
 	if _, err = q.broker.put(ctx, next, after, q.config.RetainFor); err != nil {
@@ -194,7 +197,8 @@ func (q *Queue) expire(id, run string) {
 	if err != nil || s.kind == claimed || s.kind == ended && s.run == a.run {
 		return
 	}
-	if err := q.cancelWaiting(ctx, a, s, supervisor.ByDeadline); err != nil && !wrongSequence(err) && q.ctx.Err() == nil {
+	err = q.cancelWaiting(ctx, a, s, supervisor.ByDeadline)
+	if err != nil && !wrongSequence(err) && q.ctx.Err() == nil {
 		q.config.Log.Warn("end a prediction at its deadline", "id", id, "error", err)
 	}
 }

@@ -105,8 +105,8 @@ func (w *Worker) claimOf(j *job, attempt, turn int) state {
 		shown = shown.Short()
 	}
 	return state{
-		place: j.place, kind: claimed, run: j.asked.run, owner: w.q.process, host: w.host, attempt: attempt, turn: turn,
-		input: j.asked.input, method: j.entry.Method,
+		place: j.place, kind: claimed, run: j.asked.run, owner: w.q.process, host: w.host,
+		attempt: attempt, turn: turn, input: j.asked.input, method: j.entry.Method,
 		payload: payload{body: shown.AppendJSON(nil)},
 	}
 }
@@ -199,7 +199,9 @@ func (w *Worker) takeOver(ctx context.Context, j *job, s state) (v verdict, over
 		w.q.config.Log.Warn("running again what a lost worker had", "id", j.entry.ID, "attempt", s.attempt+1)
 		return 0, false
 	}
-	return w.endUnrun(ctx, j, s, prediction.Result{Status: prediction.Failed, Error: why, CompletedAt: w.q.config.Now()}), true
+	return w.endUnrun(ctx, j, s, prediction.Result{
+		Status: prediction.Failed, Error: why, CompletedAt: w.q.config.Now(),
+	}), true
 }
 
 // endUnrun stores the end of a job that does not run.

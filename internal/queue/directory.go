@@ -157,7 +157,9 @@ func (d *directory) hearModelLocked(key string, data []byte) {
 		next.Document = document
 	}
 	// Models with the same interface, such as two fine-tunes, have different ids.
-	next.Model = schema.Model{Name: e.Name, ID: schema.Hash([]byte(e.Name), e.OpenAPI), Since: e.Since, Document: next.Document}
+	next.Model = schema.Model{
+		Name: e.Name, ID: schema.Hash([]byte(e.Name), e.OpenAPI), Since: e.Since, Document: next.Document,
+	}
 	d.models[key] = next
 }
 
@@ -186,7 +188,9 @@ func (d *directory) nameOf(key string) string {
 func (d *directory) all() []*model {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.SortedFunc(maps.Values(d.models), func(a, b *model) int { return strings.Compare(a.Name, b.Name) })
+	return slices.SortedFunc(maps.Values(d.models), func(a, b *model) int {
+		return strings.Compare(a.Name, b.Name)
+	})
 }
 
 // present returns the workers of a model that are there now.
@@ -228,6 +232,7 @@ func (b *broker) announceWorker(ctx context.Context, e workerEntry, gone bool) e
 	if gone {
 		data, keep = nil, time.Second
 	}
-	_, err = b.js.Publish(ctx, directoryPrefix+token(e.Name)+"."+workerPrefix+token(e.Worker), data, jetstream.WithMsgTTL(keep))
+	subject := directoryPrefix + token(e.Name) + "." + workerPrefix + token(e.Worker)
+	_, err = b.js.Publish(ctx, subject, data, jetstream.WithMsgTTL(keep))
 	return err
 }

@@ -61,7 +61,8 @@ func (w *Worker) end(j *job, p *prediction.Prediction, err error) {
 	next := j.claim
 	next.kind = ended
 	for w.q.ctx.Err() == nil {
-		next.payload, err = w.q.broker.storePast(w.q.ctx, j.place, endObject(j.asked.run, j.claim.seq), final, next.turn)
+		object := endObject(j.asked.run, j.claim.seq)
+		next.payload, err = w.q.broker.storePast(w.q.ctx, j.place, object, final, next.turn)
 		if err == nil {
 			_, err = w.q.broker.put(w.q.ctx, next, j.claim.seq, w.q.config.RetainFor)
 		}
@@ -145,7 +146,9 @@ func (w *Worker) unrun(j *job, err error) (prediction.Past, error) {
 	case errors.Is(err, supervisor.ByDeadline):
 		p.Finish(canceledResult(j.entry, supervisor.ByDeadline, w.q.config.Now()))
 	case errors.As(err, &why) && (why.Code == prediction.Invalid || why.Code == prediction.NotFound):
-		p.Finish(prediction.Result{Status: prediction.Failed, Error: noLongerFits(why), CompletedAt: w.q.config.Now()})
+		p.Finish(prediction.Result{
+			Status: prediction.Failed, Error: noLongerFits(why), CompletedAt: w.q.config.Now(),
+		})
 	default:
 		return prediction.Past{}, errHandedBack
 	}
@@ -169,7 +172,8 @@ func (w *Worker) handBack(j *job, atOnce bool) {
 		}
 	}
 	if err != nil {
-		w.q.config.Log.Warn("hand a prediction back: another worker takes it in a while", "id", j.entry.ID, "error", err)
+		w.q.config.Log.Warn("hand a prediction back: another worker takes it in a while",
+			"id", j.entry.ID, "error", err)
 		return
 	}
 	w.q.counters.Returned.Add(1)

@@ -12,7 +12,7 @@ import (
 // missed a message. The end has it too, see past.go.
 
 const (
-	headerFollow = "Coggo-Follow" // to a worker, or of a request: send the events after this number, and those to come
+	headerFollow = "Coggo-Follow" // to a worker, or of a request: send the events after this number
 	headerFirst  = "Coggo-First"  // of events: the number of the first one
 )
 
@@ -24,7 +24,7 @@ type event struct {
 	Text   []byte          `json:"text,omitempty"`   // of log, in base64: it need not be UTF-8
 	Metric *metric         `json:"metric,omitempty"`
 	Object string          `json:"object,omitempty"` // the data is large, and in this object
-	Files  span            `json:"files,omitzero"`   // of an output in an object: the table of its files behind it
+	Files  span            `json:"files,omitzero"`   // of an output in an object: the table of files
 	Len    int             `json:"len,omitempty"`    // of log in a record: the text is in the logs
 }
 

@@ -163,7 +163,8 @@ func (m *mirror) hearPast(msg *nats.Msg) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	shadow := prediction.New(m.prediction.Request, prediction.Limits{})
-	if _, err := until.play(shadow, m.turn); err != nil || !m.ofClaimLocked(msg) || shadow.LastEvent() <= m.prediction.LastEvent() {
+	_, err = until.play(shadow, m.turn)
+	if err != nil || !m.ofClaimLocked(msg) || shadow.LastEvent() <= m.prediction.LastEvent() {
 		return
 	}
 	m.prediction.Adopt(shadow)

@@ -227,7 +227,8 @@ func (q *Queue) remake(ctx context.Context, c chore) error {
 	settings := old.CachedInfo().Config
 	settings.FilterSubject, settings.FilterSubjects = c.filter, nil
 	settings.DeliverPolicy, settings.OptStartSeq, settings.OptStartTime = jetstream.DeliverAllPolicy, 0, nil
-	if err := q.broker.js.DeleteConsumer(ctx, c.stream, c.consumer); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+	err = q.broker.js.DeleteConsumer(ctx, c.stream, c.consumer)
+	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return err
 	}
 	if _, err = q.broker.js.CreateConsumer(ctx, c.stream, settings); err != nil {

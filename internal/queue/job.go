@@ -106,9 +106,11 @@ func (w *Worker) read(msg *nats.Msg) (*job, error) {
 	if err != nil {
 		return nil, errors.Join(errLost, err)
 	}
-	j := &job{asked: a, msg: msg, delivered: about.NumDelivered, queued: about.Timestamp, entry: entry, flushed: make(chan struct{})}
+	j := &job{
+		asked: a, msg: msg, delivered: about.NumDelivered, queued: about.Timestamp, entry: entry,
+		flushed: make(chan struct{}), followed: a.follow,
+	}
 	j.flush = sync.OnceFunc(func() { close(j.flushed) })
-	j.followed = a.follow
 	return j, nil
 }
 
@@ -137,7 +139,9 @@ func (w *Worker) start(j *job) (*prediction.Prediction, error) {
 		j.canceled = supervisor.ByDeadline
 		return nil, supervisor.ByDeadline
 	}
-	r.Lease = &prediction.Lease{Run: j.asked.run, Owner: w.q.process, Attempt: j.claim.attempt, Turn: j.claim.turn, Queued: j.queued}
+	r.Lease = &prediction.Lease{
+		Run: j.asked.run, Owner: w.q.process, Attempt: j.claim.attempt, Turn: j.claim.turn, Queued: j.queued,
+	}
 	r.Detached = false // the broker has it: nothing has to be on this disk before it runs
 	p, _, err := w.Supervisor.Create(r, false)
 	if err != nil {

@@ -64,7 +64,8 @@ func (w *Worker) storeLeftover(p *prediction.Prediction) {
 			w.Supervisor.Stored(p)
 			return
 		}
-		w.q.config.Log.Warn("store the end of a prediction of an earlier server: trying again", "id", p.Request.ID, "error", err)
+		w.q.config.Log.Warn("store the end of a prediction of an earlier server: trying again",
+			"id", p.Request.ID, "error", err)
 		select {
 		case <-time.After(attempt):
 		case <-w.q.ctx.Done():
@@ -120,7 +121,9 @@ func (w *Worker) endLeftover(ctx context.Context, p *prediction.Prediction, a as
 		next.cancel = s.cancel
 	}
 	var err error
-	if next.payload, err = w.q.broker.storePast(w.q.ctx, a.place, endObject(a.run, s.seq), p.Past(), next.turn); err != nil {
+	object := endObject(a.run, s.seq)
+	next.payload, err = w.q.broker.storePast(w.q.ctx, a.place, object, p.Past(), next.turn)
+	if err != nil {
 		return s, err
 	}
 	if _, err = w.q.broker.put(w.q.ctx, next, s.seq, w.q.config.RetainFor); err != nil {

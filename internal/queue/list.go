@@ -43,7 +43,9 @@ func parseCursor(text string) (c cursor, ok bool) {
 // cursor for those that follow, empty at the end. It lists those of all models without a name, and
 // one method only, or all if that is empty. What waits comes before what runs or has ended; each
 // part begins with the latest.
-func (q *Queue) List(name string, only prediction.Method, after string, limit int) (page []*prediction.Prediction, next string, err error) {
+func (q *Queue) List(
+	name string, only prediction.Method, after string, limit int,
+) (page []*prediction.Prediction, next string, err error) {
 	at, ok := parseCursor(after)
 	if !ok {
 		return nil, "", errCursor()
@@ -143,7 +145,9 @@ func (l *listing) add(p *prediction.Prediction) {
 
 // backwards shows each message of a stream before the cursor, latest first, until the page is full,
 // and returns where it stopped.
-func (l *listing) backwards(s jetstream.Stream, at cursor, first uint64, show func(*jetstream.RawStreamMsg)) (cursor, error) {
+func (l *listing) backwards(
+	s jetstream.Stream, at cursor, first uint64, show func(*jetstream.RawStreamMsg),
+) (cursor, error) {
 	info, err := s.Info(l.ctx)
 	if err != nil {
 		return at, err
@@ -193,7 +197,7 @@ func (q *Queue) view(s state) (*prediction.Prediction, error) {
 // requestOf is as much of a request as its state says.
 func (q *Queue) requestOf(s state, stored prediction.Stored) prediction.Request {
 	return prediction.Request{
-		Model: q.directory.nameOf(s.model), ID: stored.ID, Method: s.method, CreatedAt: stored.CreatedAt, Input: stored.Input, Echo: stored.Input,
-		More: prediction.ReadMore(s.body), Detached: true,
+		Model: q.directory.nameOf(s.model), ID: stored.ID, Method: s.method, CreatedAt: stored.CreatedAt,
+		Input: stored.Input, Echo: stored.Input, More: prediction.ReadMore(s.body), Detached: true,
 	}
 }

@@ -238,7 +238,10 @@ func askedOf(subject string, seq uint64, h nats.Header, data []byte) (a asked, e
 	if h.Get(headerFormat) != format {
 		return a, errFormat
 	}
-	a = asked{place: placeIn(subject), seq: seq, run: h.Get(headerRun), input: h.Get(headerInput), follow: h.Get(headerFollow) != ""}
+	a = asked{
+		place: placeIn(subject), seq: seq, run: h.Get(headerRun), input: h.Get(headerInput),
+		follow: h.Get(headerFollow) != "",
+	}
 	if a.after, err = strconv.ParseUint(h.Get(headerAfter), 10, 64); err != nil {
 		return a, fmt.Errorf("%s: %w", headerAfter, err)
 	}

@@ -83,7 +83,9 @@ func (b *broker) endsFor() time.Duration { return max(2*b.retain, time.Hour) }
 // storePast returns the payload for what a run has done until now, in a turn. A large snapshot is
 // written to the broker as it is rendered, with its files as they are. What lists show of it is in
 // the message.
-func (b *broker) storePast(ctx context.Context, at place, name string, until prediction.Past, turn int) (p payload, err error) {
+func (b *broker) storePast(
+	ctx context.Context, at place, name string, until prediction.Past, turn int,
+) (p payload, err error) {
 	if !until.OnDisk() && b.fits(until.Len()) {
 		p.body = until.AppendJSON(nil)
 	} else {
@@ -106,7 +108,9 @@ func (b *broker) storePast(ctx context.Context, at place, name string, until pre
 }
 
 // putLarge stores an object for as long as ends are kept.
-func (b *broker) putLarge(ctx context.Context, at place, name string, write func(w *objectWriter) error) (object, error) {
+func (b *broker) putLarge(
+	ctx context.Context, at place, name string, write func(w *objectWriter) error,
+) (object, error) {
 	return b.objects(at.model).put(ctx, name, b.endsFor(), write)
 }
 
@@ -323,7 +327,8 @@ func (e largeEnd) value(s span, most int64) (prediction.Value, error) {
 		case text <= most:
 			v.Raw, err = e.read(v.Raw, span{from, to - from})
 		default:
-			v.Inserts = append(v.Inserts, prediction.Insert{At: len(v.Raw), Text: spool.SectionOf(e.file, from, to-from)})
+			part := spool.SectionOf(e.file, from, to-from)
+			v.Inserts = append(v.Inserts, prediction.Insert{At: len(v.Raw), Text: part})
 		}
 		return err
 	}
@@ -334,7 +339,8 @@ func (e largeEnd) value(s span, most int64) (prediction.Value, error) {
 		if err := add(f.At); err != nil {
 			return v, err
 		}
-		v.Inserts = append(v.Inserts, prediction.Insert{At: len(v.Raw), Text: files.NewDataURL(f.Type, e.file, f.At, f.Size)})
+		dataURL := files.NewDataURL(f.Type, e.file, f.At, f.Size)
+		v.Inserts = append(v.Inserts, prediction.Insert{At: len(v.Raw), Text: dataURL})
 		from = f.At + f.Size
 	}
 	if err := add(s.end()); err != nil {

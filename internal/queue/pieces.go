@@ -75,7 +75,9 @@ func (d drawer) writer(ctx context.Context, name string, keep time.Duration) *ob
 
 // put stores what write writes. With an error there is no object: readers must not take the pieces
 // that the broker may still have for all of it.
-func (d drawer) put(ctx context.Context, name string, keep time.Duration, write func(w *objectWriter) error) (object, error) {
+func (d drawer) put(
+	ctx context.Context, name string, keep time.Duration, write func(w *objectWriter) error,
+) (object, error) {
 	w := d.writer(ctx, name, keep)
 	err := write(w)
 	if err == nil {
@@ -97,7 +99,8 @@ func (d drawer) remove(ctx context.Context, o object) {
 		remove = d.empty
 	}
 	if err := remove(ctx, o); err != nil && d.b.connected() {
-		d.b.log.Warn("remove an object of the queue: it stays until its time has come", "object", o.name, "error", err)
+		d.b.log.Warn("remove an object of the queue: it stays until its time has come",
+			"object", o.name, "error", err)
 	}
 }
 

@@ -36,7 +36,8 @@ func (p *puller) next() *nats.Msg {
 	if !p.asked {
 		name := token(p.w.q.config.Name)
 		request := fmt.Sprintf(`{"batch":1,"expires":%d,"idle_heartbeat":%d}`, pullFor, pullBeat)
-		err := p.w.q.broker.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+askedStream+"."+name, p.inbox.Subject, []byte(request))
+		subject := "$JS.API.CONSUMER.MSG.NEXT." + askedStream + "." + name
+		err := p.w.q.broker.nc.PublishRequest(subject, p.inbox.Subject, []byte(request))
 		if err != nil {
 			p.pause()
 			return nil

@@ -27,7 +27,7 @@ import (
 type Config struct {
 	URL      string // of the broker; several with commas
 	Creds    string // file with a JWT and its key, or with the seed of an NKey; empty for none
-	CA       string // file with the certificates that the broker's is checked against; empty for those of the system
+	CA       string // file with the certificates that the broker's is checked against; empty: the system's
 	Replicas int    // of what this process has to make in the broker
 
 	Worker        bool          // this process runs the model of the name, so it may have rights for that alone
@@ -60,7 +60,7 @@ type Queue struct {
 	enough context.CancelFunc
 
 	open     chan struct{} // closed once the broker has everything that the queue needs
-	silence  time.Duration // the AckWait of the model's consumer, which operators may change; set before open is closed
+	silence  time.Duration // AckWait of the model's consumer, which operators may change; set before open closes
 	back     chan struct{} // receives when there is a broker again
 	failed   chan error    // receives why it never will
 	draining atomic.Bool
@@ -130,7 +130,8 @@ func (q *Queue) begin() {
 		}
 	}
 	close(q.open)
-	q.config.Log.Info("connected to the queue", "broker", q.broker.nc.ConnectedUrlRedacted(), "model", q.config.Name, "process", q.process)
+	q.config.Log.Info("connected to the queue",
+		"broker", q.broker.nc.ConnectedUrlRedacted(), "model", q.config.Name, "process", q.process)
 	if !q.broker.narrow {
 		q.work.Go(q.deliverWebhooks)
 	}

@@ -138,7 +138,9 @@ type head struct {
 
 // of returns when the first request of a model after a sequence was stored; it is zero if there is
 // none.
-func (h *heads) of(ctx context.Context, s jetstream.Stream, name string, after uint64, now time.Time) (time.Time, error) {
+func (h *heads) of(
+	ctx context.Context, s jetstream.Stream, name string, after uint64, now time.Time,
+) (time.Time, error) {
 	h.mu.Lock()
 	known, ok := h.seen[name]
 	h.mu.Unlock()

@@ -97,13 +97,14 @@ func (s *sender) add(e prediction.Event) {
 // to the object store. If that fails, those who follow learn it, and what comes after it, at the
 // end.
 func (s *sender) wired(e prediction.Event) (wired event, size int) {
-	if e.Kind == prediction.KindOutput && (len(e.Chunk().Inserts) > 0 || !s.w.q.broker.fits(e.Chunk().Len()+eventRoom)) {
+	fits := s.w.q.broker.fits
+	if e.Kind == prediction.KindOutput && (len(e.Chunk().Inserts) > 0 || !fits(e.Chunk().Len()+eventRoom)) {
 		wired = event{Kind: e.Kind}
 		return s.put(e, wired, func(w io.Writer) (span, error) { return writeChunk(w, e.Chunk()) }), eventRoom
 	}
 	wired = eventOf(e)
 	size = wired.size()
-	if e.Kind == prediction.KindLog && !s.w.q.broker.fits(size) {
+	if e.Kind == prediction.KindLog && !fits(size) {
 		wired = event{Kind: e.Kind, Source: e.Source()}
 		return s.put(e, wired, func(w io.Writer) (_ span, err error) {
 			_, err = w.Write(e.Text())

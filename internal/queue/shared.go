@@ -22,7 +22,9 @@ type sharedEnd struct {
 }
 
 // get returns the end with this name, and reads it only if nobody has it.
-func (s *sharedEnds) get(name string, read func() (*prediction.Prediction, error)) (*prediction.Prediction, error) {
+func (s *sharedEnds) get(
+	name string, read func() (*prediction.Prediction, error),
+) (*prediction.Prediction, error) {
 	s.mu.Lock()
 	one := s.all[name]
 	if one == nil {

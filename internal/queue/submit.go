@@ -23,7 +23,9 @@ const watchAfter = 10 * time.Millisecond
 // Create puts a prediction into the queue; created is false if an idempotent request met the same
 // id, under way or finished with the same input. It is stored in the broker when Create returns.
 // The error is a *prediction.Error.
-func (q *Queue) Create(r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error) {
+func (q *Queue) Create(
+	r prediction.Request, idempotent bool,
+) (p *prediction.Prediction, created bool, err error) {
 	m, created, err := q.submit(r, idempotent, r.Followed)
 	if err != nil {
 		return nil, false, err
@@ -37,7 +39,9 @@ func (q *Queue) Create(r prediction.Request, idempotent bool) (p *prediction.Pre
 // Perform is Create for a caller that waits for the end: a created prediction has finished when it
 // returns, by itself or because its client left. watch is called at most once; its context is done
 // when the client leaves.
-func (q *Queue) Perform(watch func() context.Context, r prediction.Request, idempotent bool) (p *prediction.Prediction, created bool, err error) {
+func (q *Queue) Perform(
+	watch func() context.Context, r prediction.Request, idempotent bool,
+) (p *prediction.Prediction, created bool, err error) {
 	r.Followed = true
 	m, created, err := q.submit(r, idempotent, false)
 	if err != nil {
@@ -103,7 +107,10 @@ func (q *Queue) submit(r prediction.Request, idempotent, follow bool) (_ *mirror
 	defer cancel()
 	entry := prediction.NewEntry(r, prediction.NewID())
 	entry.Unknown = checked.Unknown
-	s := submission{q: q, ctx: ctx, entry: entry, digest: entry.Digest(), place: placeOf(target.Name, r.ID), idempotent: idempotent, follow: follow}
+	s := submission{
+		q: q, ctx: ctx, entry: entry, digest: entry.Digest(), place: placeOf(target.Name, r.ID),
+		idempotent: idempotent, follow: follow,
+	}
 	return s.publish(chosen)
 }
 
@@ -150,7 +157,10 @@ func (s submission) publish(chosen bool) (*mirror, bool, error) {
 	if full := s.q.room(s.ctx, s.entry.Model); full != nil {
 		return s.joinOr(full, chosen)
 	}
-	a := asked{place: s.place, run: s.entry.Run, after: before.seq, follow: s.follow, input: inputMark(s.entry.Run, s.digest)}
+	a := asked{
+		place: s.place, run: s.entry.Run, after: before.seq, follow: s.follow,
+		input: inputMark(s.entry.Run, s.digest),
+	}
 	var err error
 	if a.payload, err = s.q.broker.storeRequest(s.ctx, s.place, s.entry); err != nil {
 		return nil, false, s.q.unreachable(err)
@@ -242,7 +252,8 @@ func (s submission) messageID(before state) string {
 		return s.entry.Run
 	}
 	sum := sha256.New()
-	sum.Write([]byte(s.place.model + "." + s.place.key + "." + strconv.FormatUint(before.seq, 10) + "." + string(s.entry.Method) + "."))
+	seen := strconv.FormatUint(before.seq, 10)
+	sum.Write([]byte(s.place.model + "." + s.place.key + "." + seen + "." + string(s.entry.Method) + "."))
 	sum.Write(s.digest[:])
 	return hex.EncodeToString(sum.Sum(nil))
 }
@@ -376,7 +387,8 @@ func (q *Queue) keepWaiting(ctx context.Context, a asked, entry prediction.Entry
 // repeats reports whether the request asks for the run that has ended, and whose end may be shown
 // to it.
 func (s submission) repeats(old state) bool {
-	return s.idempotent && old.model == s.place.model && old.method == s.entry.Method && !(old.cancel == string(supervisor.ByDisconnect) && old.canceled()) &&
+	return s.idempotent && old.model == s.place.model && old.method == s.entry.Method &&
+		!(old.cancel == string(supervisor.ByDisconnect) && old.canceled()) &&
 		hmac.Equal([]byte(old.input), []byte(inputMark(old.run, s.digest)))
 }
 

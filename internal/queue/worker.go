@@ -307,7 +307,8 @@ func (w *Worker) Finish(ctx context.Context) {
 		w.mu.Lock()
 		left := len(w.jobs)
 		w.mu.Unlock()
-		w.q.config.Log.Error("the queue does not take the ends of predictions: other workers will run them again", "count", left)
+		w.q.config.Log.Error("the queue does not take the ends of predictions: other workers will run them again",
+			"count", left)
 	}
 	w.announce(true)
 }
