@@ -19,7 +19,7 @@ import (
 // Without a record the only event before the end is the start.
 const (
 	headerEvents = "Coggo-Events" // the offset in the body at which the record begins
-	headerRecord = "Coggo-Record" // a large record lies in the object store, by this name
+	headerRecord = "Coggo-Record" // a large record lies in pieces, by this name
 )
 
 // mostRecord bounds a record. It is more than the events of one server take that are kept, unless

@@ -93,9 +93,8 @@ func (s *sender) add(e prediction.Event) {
 	s.batch, s.size, s.last = append(s.batch, wired), s.size+size, e.Number
 }
 
-// wired returns an event as it is sent, and about its length. What does not fit into a message goes
-// to the object store. If that fails, those who follow learn it, and what comes after it, at the
-// end.
+// wired returns an event as it is sent, and about its length. It stores in pieces what does not fit
+// into a message. If that fails, those who follow learn it, and what comes after it, at the end.
 func (s *sender) wired(e prediction.Event) (wired event, size int) {
 	fits := s.w.q.broker.fits
 	if e.Kind == prediction.KindOutput && (len(e.Chunk().Inserts) > 0 || !fits(e.Chunk().Len()+eventRoom)) {
