@@ -116,7 +116,8 @@ func dial(c Config, name string, log *slog.Logger, onReconnect func()) (*broker,
 	if b.nc, err = nats.Connect(c.URL, options...); err != nil {
 		return nil, fmt.Errorf("--queue: %w", err)
 	}
-	b.js, err = jetstream.New(b.nc)
+	// The client bounds its unanswered publishes, and forgets those whose answer was lost only so.
+	b.js, err = jetstream.New(b.nc, jetstream.WithPublishAsyncTimeout(patience))
 	return b, err
 }
 

@@ -117,18 +117,19 @@ func (q *Queue) versionOf(found []*model, version string) (*model, error) {
 	return nil, errUnknownVersion(version, namesOf(found))
 }
 
-// newest returns the version that a request without one gets.
+// newest returns the version that a request without one gets: the model without a version if there
+// is one, else, of those that workers serve, the one whose first worker came last.
 func (q *Queue) newest(versions []*model) *model {
+	for _, m := range versions {
+		if m.Name == m.Base() {
+			return m
+		}
+	}
 	served := slices.DeleteFunc(slices.Clone(versions), func(m *model) bool {
 		return !slices.ContainsFunc(q.directory.present(m.Name), func(w workerEntry) bool { return !w.Draining })
 	})
 	if len(served) == 0 {
 		served = versions
-	}
-	for _, m := range versions {
-		if m.Name == m.Base() {
-			return m
-		}
 	}
 	return slices.MaxFunc(served, func(a, b *model) int {
 		return cmp.Or(a.Since.Compare(b.Since), strings.Compare(a.Name, b.Name))
