@@ -100,7 +100,6 @@ func (m *mirror) share() *mirror {
 	shared := m.q.mirrors.add(m)
 	if shared != m {
 		m.drop()
-		shared.touch()
 	} else if m.isOver() {
 		m.drop() // its end came before it was added
 	}
@@ -111,7 +110,7 @@ func (m *mirror) share() *mirror {
 func (ms *mirrors) add(m *mirror) *mirror {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
-	if known := ms.all[m.run]; known != nil {
+	if known := ms.all[m.run]; known != nil && known.touch() {
 		return known
 	}
 	ms.all[m.run], ms.latest[m.key] = m, m
@@ -139,17 +138,30 @@ func (q *Queue) known(key string) *mirror {
 	q.mirrors.mu.Lock()
 	m := q.mirrors.latest[key]
 	q.mirrors.mu.Unlock()
-	if m == nil || m.isOver() {
+	if m == nil || !m.touch() {
 		return nil
 	}
-	m.touch()
 	return m
 }
 
-func (m *mirror) touch() {
+// touch lets the mirror go on for mirrorFor. It reports false if it is over.
+func (m *mirror) touch() bool {
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.used = m.q.config.Now()
-	m.mu.Unlock()
+	return !m.over
+}
+
+// retire ends the mirror unless somebody has touched it within mirrorFor. It reports whether it has:
+// nobody gets it any more then.
+func (m *mirror) retire(now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if now.Sub(m.used) <= mirrorFor {
+		return false
+	}
+	m.over = true
+	return true
 }
 
 func (m *mirror) isOver() bool {
@@ -325,7 +337,7 @@ func (q *Queue) sweep(drop bool) (none bool) {
 		age, wanted := now.Sub(m.used), m.wanted
 		m.mu.Unlock()
 		watched := m.prediction.Watched()
-		if drop && age > mirrorFor && !watched {
+		if drop && !watched && m.retire(now) {
 			m.drop()
 			continue
 		}
