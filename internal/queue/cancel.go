@@ -108,8 +108,8 @@ func (q *Queue) cancelWaiting(ctx context.Context, a asked, s state, reason supe
 }
 
 // expects is the sequence that the broker has to have for the next state of a request whose state
-// was read as s. The end of a run before may have expired meanwhile; a user with rights for one model
-// does not see one of another model.
+// was read as s. The end of a run before may have expired meanwhile; a user with rights for one
+// model does not see one of another model.
 func (b *broker) expects(a asked, s state) uint64 {
 	if s.run != a.run && b.narrow {
 		return a.after

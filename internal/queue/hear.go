@@ -114,8 +114,8 @@ func (m *mirror) hearEvents(msg *nats.Msg) {
 	m.once.Do(func() { close(m.fed) })
 }
 
-// fetch reads the data of events that lies in pieces. It returns chunks by name, and puts texts into
-// their events.
+// fetch reads the data of events that lies in pieces. It returns chunks by name, and puts texts
+// into their events.
 func (m *mirror) fetch(events []event) (large map[string]prediction.Value, err error) {
 	for i, e := range events {
 		if e.Object == "" {

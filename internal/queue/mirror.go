@@ -152,8 +152,8 @@ func (m *mirror) touch() bool {
 	return !m.over
 }
 
-// retire ends the mirror unless somebody has touched it within mirrorFor. It reports whether it has:
-// nobody gets it any more then.
+// retire ends the mirror unless somebody has touched it within mirrorFor. It reports whether it
+// has: nobody gets it any more then.
 func (m *mirror) retire(now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -335,9 +335,9 @@ func (s submission) meet(known state) (*mirror, error) {
 	return s.q.restore(s.ctx, known, s.follow)
 }
 
-// keep notes in the state of a run that it was asked for again: a client that leaves does not cancel
-// it any more. It returns errBeingCanceled if one that has left was first. Both are a compare-and-set
-// on the state, so one of them comes first.
+// keep notes in the state of a run that it was asked for again: a client that leaves does not
+// cancel it any more. It returns errBeingCanceled if one that has left was first. Both are a
+// compare-and-set on the state, so one of them comes first.
 func (s submission) keep(known state) (state, error) {
 	switch {
 	case known.cancel == string(supervisor.ByDisconnect):
@@ -352,8 +352,9 @@ func (s submission) keep(known state) (state, error) {
 	return next, err
 }
 
-// join answers a request whose id waits; before is the state of the run before, if there was one. An
-// error with a wrong sequence says that a worker has claimed it meanwhile, or that it was canceled.
+// join answers a request whose id waits; before is the state of the run before, if there was one.
+// An error with a wrong sequence says that a worker has claimed it meanwhile, or that it was
+// canceled.
 func (s submission) join(waiting asked, before state) (*mirror, error) {
 	entry, err := s.q.entry(s.ctx, waiting)
 	if err != nil {
