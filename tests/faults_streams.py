@@ -227,7 +227,8 @@ def hold(
     """Read so many streams while members are killed."""
     dice = random.Random(seed)
     with tempfile.TemporaryDirectory() as base, none_left(), contextlib.ExitStack() as stack:
-        fleet = Fleet(pathlib.Path(base), streams, recover)
+        # One worker has slots for two thirds of them, so that each of the two has some to lose.
+        fleet = Fleet(pathlib.Path(base), -(-streams * 2 // 3), recover)
         ports = [int(member.port) for member in fleet.gateways]
         readers = [Reader(f"s{seed}-{number}", n, pause) for number in range(streams)]
         over, killed = threading.Event(), [0]

@@ -66,7 +66,7 @@ func (c Checker) Admit(
 	if r.CreatedAt == "" {
 		r.CreatedAt = prediction.Time(now)
 	}
-	r.Echo = checked.Echo
+	r.MaskedInput = checked.MaskedInput
 	return checked, nil
 }
 

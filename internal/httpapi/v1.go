@@ -40,7 +40,7 @@ func (a *API) createV1(w http.ResponseWriter, r *http.Request) error {
 	req.Model = m.Name
 	req.ID = prediction.NewID()            // Replicate chooses ids itself
 	req.Detached, req.Patient = true, true // Replicate does not refuse for lack of a slot
-	if req.More, err = a.moreV1(r, req.ID, m); err != nil {
+	if req.Extra, err = a.extraV1(r, req.ID, m); err != nil {
 		return err
 	}
 	limit := preferred(r.Header).wait
@@ -119,7 +119,7 @@ func (a *API) writeV1(
 func (a *API) viewV1(
 	r *http.Request, p *prediction.Prediction, s prediction.Snapshot,
 ) (prediction.Snapshot, error) {
-	if s.More != nil {
+	if s.Extra != nil {
 		return s, nil
 	}
 	m, err := a.Supervisor.Model(cmp.Or(p.Request.Model, a.Model), "")
@@ -129,13 +129,13 @@ func (a *API) viewV1(
 	if err != nil { // its model has gone
 		m.Name = p.Request.Model
 	}
-	s.More, err = a.moreV1(r, s.ID, m)
+	s.Extra, err = a.extraV1(r, s.ID, m)
 	return s, err
 }
 
-// moreV1 returns the members that only Replicate's object has. A prediction that was created under
+// extraV1 returns the members that only Replicate's object has. A prediction that was created under
 // /v1 has them everywhere, also in its webhooks.
-func (a *API) moreV1(r *http.Request, id string, m schema.Model) (json.RawMessage, error) {
+func (a *API) extraV1(r *http.Request, id string, m schema.Model) (json.RawMessage, error) {
 	base := a.address(r, "/v1/predictions/"+url.PathEscape(id))
 	stream := base + "/stream"
 	if key := a.streamKey(id); key != "" {

@@ -11,7 +11,7 @@ import (
 
 // Entry is a prediction as a later server reads it, from the journal or from a queue: its request,
 // and the data of the run. A raw member of the request is nil if it is stored elsewhere: Input in
-// the request file or in Final, Echo in Input if both are the same.
+// the request file or in Final, MaskedInput in Input if both are the same.
 type Entry struct {
 	Request
 	Final json.RawMessage `json:"-"` // the terminal snapshot
@@ -27,8 +27,8 @@ type Entry struct {
 // NewEntry returns the entry of a run.
 func NewEntry(r Request, run string) Entry {
 	n := Entry{Request: r, Run: run}
-	if bytes.Equal(r.Echo, r.Input) {
-		n.Echo = nil
+	if bytes.Equal(r.MaskedInput, r.Input) {
+		n.MaskedInput = nil
 	}
 	return n
 }
@@ -69,7 +69,7 @@ func (n Entry) encoded() [][]byte {
 	for _, m := range []struct {
 		name  string
 		value []byte
-	}{{"input", n.Input}, {"echo", n.Echo}, {"more", n.More}} {
+	}{{"input", n.Input}, {"echo", n.MaskedInput}, {"more", n.Extra}} {
 		if m.value != nil {
 			parts = append(parts, []byte(between+`"`+m.name+`":`), m.value)
 			between = ","
@@ -88,15 +88,15 @@ func length(parts [][]byte) (n int) {
 // Raw returns the members of an entry that can be large.
 func (n *Entry) Raw() map[string]*json.RawMessage {
 	return map[string]*json.RawMessage{
-		"input": &n.Input, "echo": &n.Echo, "more": &n.More, "final": &n.Final,
+		"input": &n.Input, "echo": &n.MaskedInput, "more": &n.Extra, "final": &n.Final,
 	}
 }
 
 // Complete returns the request of an entry that was read.
 func (n Entry) Complete() Request {
 	r := n.Request
-	if r.Echo == nil {
-		r.Echo = r.Input
+	if r.MaskedInput == nil {
+		r.MaskedInput = r.Input
 	}
 	return r
 }
@@ -121,9 +121,9 @@ func ReadSnapshot(data []byte) (s Stored, err error) {
 	return s, err
 }
 
-// ReadMore returns the members of a snapshot that Snapshot.More has added: those after the last one
+// ReadExtra returns the members of a snapshot that Snapshot.Extra has added: those after the last one
 // that every snapshot has.
-func ReadMore(data []byte) json.RawMessage {
+func ReadExtra(data []byte) json.RawMessage {
 	var more []byte
 	scan := jsonscan.Scanner{Text: data, MaxDepth: maxEntryDepth}
 	scan.Space()
@@ -143,7 +143,7 @@ func ReadMore(data []byte) json.RawMessage {
 }
 
 // Restored returns the finished prediction of a snapshot that was read back. r is its request,
-// whose Echo is what clients are shown of the input.
+// whose MaskedInput is what clients are shown of the input.
 func (s Stored) Restored(r Request, output Value) *Prediction {
 	return Restore(r, s.StartedAt, s.Logs, Result{
 		Status: s.Status, Output: output, Error: s.Error, Metrics: s.Metrics, CompletedAt: s.CompletedAt,

@@ -13,7 +13,7 @@ func ExampleSnapshot() {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 678901000, time.UTC)
 	p := prediction.New(prediction.Request{
 		ID: "greeting", Method: prediction.Predict, CreatedAt: prediction.Time(at),
-		Input: json.RawMessage(`{"name": "you"}`), Echo: json.RawMessage(`{"name": "you"}`),
+		Input: json.RawMessage(`{"name": "you"}`), MaskedInput: json.RawMessage(`{"name": "you"}`),
 	}, prediction.Limits{})
 	p.Start(at)
 	p.Log("stdout", []byte("done\n"))

@@ -82,7 +82,7 @@ func FuzzSnapshot(f *testing.F) {
 		if _, err := prediction.ParseRequest(fmt.Appendf(nil, `{"input": %s}`, input)); err != nil || !json.Valid(input) || !utf8.ValidString(id) {
 			return // refused before a prediction exists, such as invalid UTF-8
 		}
-		p := prediction.New(prediction.Request{ID: id, Input: input, Echo: input}, prediction.Limits{LogBytes: 1 << 10, History: 4})
+		p := prediction.New(prediction.Request{ID: id, Input: input, MaskedInput: input}, prediction.Limits{LogBytes: 1 << 10, History: 4})
 		p.Log("stdout", []byte(log))
 		p.Finish(prediction.Result{Status: prediction.Failed, Error: text})
 		shown := p.Final().AppendJSON(nil)

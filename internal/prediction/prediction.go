@@ -211,8 +211,8 @@ func (p *Prediction) Accepted() Snapshot {
 	defer p.mu.Unlock()
 	r := p.Request
 	return Snapshot{
-		ID: r.ID, Status: Starting, Input: r.Echo,
-		CreatedAt: r.CreatedAt, StartedAt: p.startedAt, More: r.More,
+		ID: r.ID, Status: Starting, Input: r.MaskedInput,
+		CreatedAt: r.CreatedAt, StartedAt: p.startedAt, Extra: r.Extra,
 	}
 }
 
@@ -242,13 +242,13 @@ func (p *Prediction) viewLocked() Snapshot {
 	return Snapshot{
 		ID:        p.Request.ID,
 		Status:    p.status,
-		Input:     p.Request.Echo,
+		Input:     p.Request.MaskedInput,
 		Items:     slices.Clip(p.items),
 		Logs:      slices.Clip(p.logs),
 		Metrics:   joinMetrics(p.recorded),
 		CreatedAt: p.Request.CreatedAt,
 		StartedAt: p.startedAt,
-		More:      p.Request.More,
+		Extra:     p.Request.Extra,
 		Worker:    p.worker,
 	}
 }

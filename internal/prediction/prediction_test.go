@@ -12,7 +12,7 @@ import (
 var t0 = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func newPrediction(l prediction.Limits) *prediction.Prediction {
-	return prediction.New(prediction.Request{ID: "abc", Echo: json.RawMessage(`{"n":1}`), CreatedAt: "2026-01-02T03:04:05Z"}, l)
+	return prediction.New(prediction.Request{ID: "abc", MaskedInput: json.RawMessage(`{"n":1}`), CreatedAt: "2026-01-02T03:04:05Z"}, l)
 }
 
 func snapshot(t *testing.T, p *prediction.Prediction) map[string]any {
@@ -196,8 +196,8 @@ func TestTheSizeCountsEverythingThatARequestCanMakeLarge(t *testing.T) {
 	large := strings.Repeat("x", 1<<20)
 	input := json.RawMessage(`"` + large + `"`)
 	for name, r := range map[string]prediction.Request{
-		"input":              {Input: input, Echo: input},
-		"a secret input":     {Input: input, Echo: json.RawMessage(`"**********"`)},
+		"input":              {Input: input, MaskedInput: input},
+		"a secret input":     {Input: input, MaskedInput: json.RawMessage(`"**********"`)},
 		"context":            {Context: map[string]string{"a": large}},
 		"a name in context":  {Context: map[string]string{large: ""}},
 		"webhook":            {Webhook: "http://h/" + large},

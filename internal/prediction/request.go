@@ -50,10 +50,10 @@ var WebhookEvents = []WebhookEvent{WebhookStart, WebhookOutput, WebhookLogs, Web
 // Its JSON form is an entry of the server's journal. Because a later version has to read it, a
 // member keeps its name. The raw members, which can be large, are written and read apart.
 type Request struct {
-	Input json.RawMessage `json:"-"` // as sent; nil if absent
-	Echo  json.RawMessage `json:"-"` // Input as clients see it: with secrets masked
+	Input       json.RawMessage `json:"-"` // as sent; nil if absent
+	MaskedInput json.RawMessage `json:"-"` // Input as clients see it: with secrets masked
 	// Extra members that every view gets, as an object, for a client of another API; may be nil.
-	More json.RawMessage `json:"-"`
+	Extra json.RawMessage `json:"-"`
 
 	ID            string            `json:"id,omitzero"`
 	Method        Method            `json:"method,omitzero"`
@@ -148,10 +148,10 @@ const contextBytes = 64
 
 // size returns the approximate number of bytes that the request holds.
 func (r Request) size() int {
-	n := len(r.Echo) + len(r.More) + len(r.Webhook) + len(r.OutputPrefix) + len(r.CreatedAt) +
+	n := len(r.MaskedInput) + len(r.Extra) + len(r.Webhook) + len(r.OutputPrefix) + len(r.CreatedAt) +
 		len(r.TraceParent) + len(r.TraceState)
-	// With secrets, Input and Echo are different bytes; without, they share them.
-	if len(r.Input) > 0 && (len(r.Echo) == 0 || &r.Input[0] != &r.Echo[0]) {
+	// With secrets, Input and MaskedInput are different bytes; without, they share them.
+	if len(r.Input) > 0 && (len(r.MaskedInput) == 0 || &r.Input[0] != &r.MaskedInput[0]) {
 		n += len(r.Input)
 	}
 	for name, value := range r.Context {

@@ -33,7 +33,7 @@ type Snapshot struct {
 	CreatedAt   string // the client's own text if it sent one
 	StartedAt   time.Time
 	CompletedAt time.Time
-	More        json.RawMessage // a non-empty object whose members are appended; may be nil
+	Extra       json.RawMessage // a non-empty object whose members are appended; may be nil
 	Worker      string          // which of several servers runs it, or has run it; not in the JSON form
 }
 
@@ -66,7 +66,7 @@ func (s Snapshot) MarshalJSON() ([]byte, error) { return s.AppendJSON(nil), nil 
 
 // AppendJSON appends the JSON object to dst.
 func (s Snapshot) AppendJSON(dst []byte) []byte {
-	if need := s.bodies() + len(s.Logs)/8 + len(s.More) + 512; cap(dst)-len(dst) < need {
+	if need := s.bodies() + len(s.Logs)/8 + len(s.Extra) + 512; cap(dst)-len(dst) < need {
 		dst = append(make([]byte, 0, len(dst)+need), dst...)
 	}
 	dst = s.appendHead(dst)
@@ -255,8 +255,8 @@ func (s Snapshot) appendTail(dst []byte) []byte {
 	dst = appendTime(dst, s.StartedAt)
 	dst = append(dst, `,"completed_at":`...)
 	dst = appendTime(dst, s.CompletedAt)
-	if len(s.More) > 0 {
-		dst = append(append(dst, ','), s.More[1:len(s.More)-1]...)
+	if len(s.Extra) > 0 {
+		dst = append(append(dst, ','), s.Extra[1:len(s.Extra)-1]...)
 	}
 	return append(dst, '}')
 }

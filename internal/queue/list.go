@@ -198,6 +198,6 @@ func (q *Queue) view(s state) (*prediction.Prediction, error) {
 func (q *Queue) requestOf(s state, stored prediction.Stored) prediction.Request {
 	return prediction.Request{
 		Model: q.directory.nameOf(s.model), ID: stored.ID, Method: s.method, CreatedAt: stored.CreatedAt,
-		Input: stored.Input, Echo: stored.Input, More: prediction.ReadMore(s.body), Detached: true,
+		Input: stored.Input, MaskedInput: stored.Input, Extra: prediction.ReadExtra(s.body), Detached: true,
 	}
 }

@@ -23,7 +23,7 @@ func withFiles(t *testing.T) prediction.Snapshot {
 		t.Fatal(err)
 	}
 	p := prediction.New(prediction.Request{
-		ID: "order-7/b", Method: prediction.Predict, Echo: json.RawMessage(`{"name":"you"}`),
+		ID: "order-7/b", Method: prediction.Predict, MaskedInput: json.RawMessage(`{"name":"you"}`),
 		CreatedAt: "2026-01-02T03:04:05.000000+00:00",
 	}, prediction.Limits{})
 	p.Start(time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC))

@@ -50,7 +50,7 @@ func TestARecordIsReadAndWrittenAsDocumented(t *testing.T) {
 // begun is a prediction of a turn that has started.
 func begun(turn int) *prediction.Prediction {
 	p := prediction.New(prediction.Request{
-		ID: "order-7/b", Method: prediction.Predict, Echo: json.RawMessage("{}"), Lease: &prediction.Lease{Turn: turn},
+		ID: "order-7/b", Method: prediction.Predict, MaskedInput: json.RawMessage("{}"), Lease: &prediction.Lease{Turn: turn},
 		CreatedAt: "2026-01-02T03:04:05.000000+00:00",
 	}, prediction.Limits{History: 1 << 20})
 	p.Start(at)

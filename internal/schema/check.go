@@ -22,9 +22,9 @@ type Checked struct {
 	// order of keys and every digit are the client's. If nothing had to change, it is the slice
 	// that was checked. Long URLs of files are only in Files.
 	Input json.RawMessage
-	// Echo is the client's input with stars for secrets. Without secrets it is the slice that was
+	// MaskedInput is the client's input with stars for secrets. Without secrets it is the slice that was
 	// checked.
-	Echo json.RawMessage
+	MaskedInput json.RawMessage
 	// Files are the values that stand for files, in the order of Input.
 	Files []FileInput
 	// Unknown are the dropped keys.

@@ -13,8 +13,8 @@ func TestAMissingInputIsReadAsAnEmptyOne(t *testing.T) {
 	in := inputOf(t, `"v": {"type": "string", "default": "x"}`)
 	for _, raw := range []json.RawMessage{nil, {}, json.RawMessage("null"), json.RawMessage(" null\n"), json.RawMessage("{}")} {
 		checked, problems := in.Check(raw)
-		if problems != nil || string(checked.Input) != "{}" || string(checked.Echo) != "{}" {
-			t.Errorf("Check(%q) = %s, %s, %v", raw, checked.Input, checked.Echo, problems)
+		if problems != nil || string(checked.Input) != "{}" || string(checked.MaskedInput) != "{}" {
+			t.Errorf("Check(%q) = %s, %s, %v", raw, checked.Input, checked.MaskedInput, problems)
 		}
 	}
 }
@@ -22,11 +22,11 @@ func TestAMissingInputIsReadAsAnEmptyOne(t *testing.T) {
 func TestAnInputThatNeedsNoChangeIsPassedOnWithoutACopy(t *testing.T) {
 	raw := json.RawMessage(` { "v" : "a\u0062c", "n":1.50 , "o": {"b":1,"a":2} } `)
 	checked := accept(t, inputOf(t, `"v": {"type": "string"}, "n": {"type": "number"}, "o": {"type": "object"}`), string(raw))
-	if string(checked.Input) != string(raw) || string(checked.Echo) != string(raw) {
-		t.Errorf("Input = %s, Echo = %s", checked.Input, checked.Echo)
+	if string(checked.Input) != string(raw) || string(checked.MaskedInput) != string(raw) {
+		t.Errorf("Input = %s, MaskedInput = %s", checked.Input, checked.MaskedInput)
 	}
 	same, _ := inputOf(t, `"v": {}, "n": {}, "o": {}`).Check(raw)
-	if &same.Input[0] != &raw[0] || &same.Echo[0] != &raw[0] {
+	if &same.Input[0] != &raw[0] || &same.MaskedInput[0] != &raw[0] {
 		t.Error("the bytes were copied")
 	}
 }
@@ -54,8 +54,8 @@ func TestUnknownAndRepeatedKeysAreDropped(t *testing.T) {
 			if string(checked.Input) != row.want || !reflect.DeepEqual(checked.Unknown, row.unknown) {
 				t.Errorf("Input = %s, Unknown = %q", checked.Input, checked.Unknown)
 			}
-			if string(checked.Echo) != row.raw {
-				t.Errorf("Echo = %s; want what the client sent", checked.Echo)
+			if string(checked.MaskedInput) != row.raw {
+				t.Errorf("MaskedInput = %s; want what the client sent", checked.MaskedInput)
 			}
 		})
 	}
@@ -113,8 +113,8 @@ func TestSecretsReachTheModelAndNothingElse(t *testing.T) {
 	} {
 		t.Run(row.raw, func(t *testing.T) {
 			checked := accept(t, in, row.raw)
-			if string(checked.Echo) != row.echo {
-				t.Errorf("Echo = %s\nwant   %s", checked.Echo, row.echo)
+			if string(checked.MaskedInput) != row.echo {
+				t.Errorf("MaskedInput = %s\nwant   %s", checked.MaskedInput, row.echo)
 			}
 		})
 	}
@@ -194,8 +194,8 @@ func TestALongDataURLIsPassedOnAsAFileOnly(t *testing.T) {
 	in := inputOf(t, `"image": {"type": "string", "format": "uri"}`)
 	url := "data:text/plain," + strings.Repeat("x", 5000)
 	checked := accept(t, in, `{"image":"`+url+`"}`)
-	if string(checked.Input) != `{"image":"data:"}` || string(checked.Echo) != `{"image":"`+url+`"}` {
-		t.Errorf("%.60s %.60s", checked.Input, checked.Echo)
+	if string(checked.Input) != `{"image":"data:"}` || string(checked.MaskedInput) != `{"image":"`+url+`"}` {
+		t.Errorf("%.60s %.60s", checked.Input, checked.MaskedInput)
 	}
 	if len(checked.Files) != 1 || checked.Files[0].URL != url {
 		t.Errorf("files: %.60v", checked.Files)

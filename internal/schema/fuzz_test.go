@@ -48,8 +48,8 @@ func FuzzCheck(f *testing.F) {
 		if problems != nil {
 			return
 		}
-		if !json.Valid(checked.Input) || !json.Valid(checked.Echo) || !utf8.Valid(checked.Input) {
-			t.Fatalf("Input = %q, Echo = %q", checked.Input, checked.Echo)
+		if !json.Valid(checked.Input) || !json.Valid(checked.MaskedInput) || !utf8.Valid(checked.Input) {
+			t.Fatalf("Input = %q, MaskedInput = %q", checked.Input, checked.MaskedInput)
 		}
 		again, problems := in.Check(checked.Input)
 		if problems != nil || !bytes.Equal(again.Input, checked.Input) || again.Unknown != nil {

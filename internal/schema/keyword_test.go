@@ -192,8 +192,8 @@ func TestSecretsAreMaskedAtAnyDepth(t *testing.T) {
 		{`{"some": 4711}`, `{"some": ` + stars + `}`},
 	} {
 		t.Run(row.raw, func(t *testing.T) {
-			if checked := accept(t, in, row.raw); string(checked.Echo) != row.echo {
-				t.Errorf("Echo = %s\nwant   %s", checked.Echo, row.echo)
+			if checked := accept(t, in, row.raw); string(checked.MaskedInput) != row.echo {
+				t.Errorf("MaskedInput = %s\nwant   %s", checked.MaskedInput, row.echo)
 			}
 		})
 	}

@@ -44,7 +44,7 @@ func requestEntry(f *flight) json.RawMessage {
 	n := prediction.NewEntry(f.prediction.Request, f.run)
 	n.ID, n.Method, n.Context, n.CreatedAt = "", "", nil, ""
 	n.Unknown = f.checked.Unknown
-	if n.Echo == nil && bytes.Equal(n.Input, f.checked.Input) {
+	if n.MaskedInput == nil && bytes.Equal(n.Input, f.checked.Input) {
 		n.Input = nil
 	}
 	return n.Encode()

@@ -19,7 +19,7 @@ const entry01 = `{"id":"a/ö","method":"train","webhook":"https://example.com/?a
 func entryOf01() prediction.Entry {
 	return prediction.Entry{
 		Request: prediction.Request{
-			Input: json.RawMessage(`{"n": 1.0}`), Echo: json.RawMessage(`{"n":"***"}`), More: json.RawMessage(`{"model":"m"}`),
+			Input: json.RawMessage(`{"n": 1.0}`), MaskedInput: json.RawMessage(`{"n":"***"}`), Extra: json.RawMessage(`{"model":"m"}`),
 			ID: "a/ö", Method: prediction.Train, Webhook: "https://example.com/?a=1&b=<2>", WebhookEvents: []prediction.WebhookEvent{},
 			OutputPrefix: "https://example.com/out", Context: map[string]string{"user": "u1"},
 			CreatedAt: "2026-01-02T03:04:05Z", TraceParent: "00-1-2-01", TraceState: "a=b",
@@ -55,7 +55,7 @@ func TestAnEntryIsReadAsItWasWritten(t *testing.T) {
 
 func TestEachMemberOfARequestIsInTheJournal(t *testing.T) {
 	elsewhere := map[string]bool{
-		"Input": true, "Echo": true, "More": true, // written separately
+		"Input": true, "MaskedInput": true, "Extra": true, // written separately
 		"Strays": true, "Patient": true, "Followed": true, // not needed once a prediction is accepted
 		"Model": true, "Version": true, // the subject of a message of a queue has the model
 	}

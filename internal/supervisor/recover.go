@@ -72,11 +72,11 @@ func (s *Supervisor) keepRoom(f *flight) {
 // for the same run again.
 func (s *Supervisor) endEntry(f *flight, end spool.End) (head []byte, err error) {
 	n := prediction.NewEntry(f.prediction.Request, f.run)
-	if n.Echo != nil && n.Input != nil {
+	if n.MaskedInput != nil && n.Input != nil {
 		n.Sealed = f.prediction.Request.Seal(s.key)
 		err = s.root.PutKey(s.key)
 	}
-	n.Input, n.Echo, n.OutputAt = nil, nil, end.OutputAt
+	n.Input, n.MaskedInput, n.OutputAt = nil, nil, end.OutputAt
 	return n.Encode(), err
 }
 
