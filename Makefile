@@ -59,7 +59,7 @@ test-race: build $(VENV)/.tests
 # The tests of a shared queue, and those of HTTP once more with a gateway and two workers in place of
 # one server. tests/queue_left_out.py says which of them are about one server alone.
 test-queue: build $(VENV)/.tests
-	COGGO_TEST_QUEUE=1 $(PY) -m pytest -q -n 4 --dist loadfile -m "not timed" $(QUEUE_TESTS)
+	COGGO_TEST_QUEUE=1 $(PY) -m pytest -q -n 6 --dist loadfile -m "not timed" $(QUEUE_TESTS)
 
 # Which statements run in the Go tests and in the servers of the Python tests, by package.
 cover: build $(VENV)/.tests

@@ -34,7 +34,7 @@ func alreadyHeld() claimAnswer { return claimHeld }
 // begin claims a job. At its first delivery that happens beside the handover to the model: claim
 // waits for the answer.
 func (w *Worker) begin(j *job) (claim func() claimAnswer, v verdict) {
-	if j.delivered > 1 {
+	if j.delivered > 1 || j.again {
 		w.q.counters.Redelivered.Add(1)
 		return alreadyHeld, w.contend(j)
 	}

@@ -17,6 +17,7 @@ type job struct {
 	asked
 	msg       *nats.Msg
 	delivered uint64    // how often the message came, this time included
+	again     bool      // this worker has stored the end of the run lately
 	queued    time.Time // when the broker stored it
 	entry     prediction.Entry
 	claim     state         // what this worker has stored last; its sequence is the fencing token
@@ -62,6 +63,7 @@ func (w *Worker) handle(msg *nats.Msg) {
 		w.free()
 		return // it came again although this worker has it
 	}
+	j.again = w.ended.has(j.asked.run)
 	w.jobs[j.asked.run] = j
 	w.work.Add(1)
 	w.mu.Unlock()
@@ -76,9 +78,31 @@ func (w *Worker) leave(j *job) {
 	w.forgetObjects(j)
 	w.mu.Lock()
 	delete(w.jobs, j.asked.run)
+	if j.claim.kind == ended {
+		w.ended.add(j.asked.run)
+	}
 	w.mu.Unlock()
 	w.work.Done()
 }
+
+// recentRuns are the runs that ended last. If the broker gives a message out again, it may be on its
+// way while the run ends, and it may come as a first delivery.
+type recentRuns struct {
+	latest [256]string // the oldest one at next
+	next   int
+	known  map[string]bool
+}
+
+func (r *recentRuns) add(run string) {
+	if r.known == nil {
+		r.known = map[string]bool{}
+	}
+	delete(r.known, r.latest[r.next])
+	r.latest[r.next], r.known[run] = run, true
+	r.next = (r.next + 1) % len(r.latest)
+}
+
+func (r *recentRuns) has(run string) bool { return r.known[run] }
 
 // read reads a message.
 func (w *Worker) read(msg *nats.Msg) (*job, error) {

@@ -54,10 +54,11 @@ type Worker struct {
 
 	mu      sync.Mutex      // guards the rest
 	jobs    map[string]*job // by run
-	slots   int             // goroutines that pull, one for each slot there ever was
-	taken   int             // of the slots, by a prediction or by a pull
-	changed chan struct{}   // closed when taken falls
-	late    bool            // the grace period is over: what fails now is handed back
+	ended   recentRuns
+	slots   int           // goroutines that pull, one for each slot there ever was
+	taken   int           // of the slots, by a prediction or by a pull
+	changed chan struct{} // closed when taken falls
+	late    bool          // the grace period is over: what fails now is handed back
 
 	asking   context.Context // of pulls; done when the broker has forgotten them
 	stopAsks context.CancelFunc
