@@ -18,7 +18,7 @@ COVER_TESTS ?= tests/http tests/faults
 # Of the tests of test-race and cover, this many run at once.
 JOBS    ?= 4
 
-.PHONY: audit fuzz bench bench-quick bench-queue bench-curves bench-batching build run run-queue test test-race test-queue cover release-check test-browser test-openapi test-dist dist docs lint fmt compat clean chaos chaos-queue kills soak
+.PHONY: audit fuzz bench bench-quick bench-queue bench-shared bench-curves bench-batching build run run-queue test test-race test-queue cover release-check test-browser test-openapi test-dist dist docs lint fmt compat clean chaos chaos-queue kills soak
 .DELETE_ON_ERROR:
 
 build: bin/coggo-server bin/.bytecode
@@ -181,6 +181,12 @@ bench-curves: build $(addprefix bench/.venv-,$(addsuffix /.done,coggo broker mos
 bench-queue: build $(addprefix bench/.venv-,$(addsuffix /.done,broker celery rq taskiq rayserve bentoml))
 	$(GO) build -o bin/bench ./bench
 	bin/bench -queue -out bench/results/queue $(BENCH)
+
+# The queue beside one server, both of the same binary. With BENCH='-rounds 4 /path/to/another' it
+# compares binaries in turns.
+bench-shared: build $(VENV)/.tests
+	$(GO) build -o bin/bench ./bench
+	bin/bench -shared $(BENCH) bin/coggo-server
 
 bench/.venv-%/.done: bench/requirements/%.txt
 	python3 -m venv bench/.venv-$*

@@ -68,7 +68,7 @@ func allCurves() []*curve {
 }
 
 func (q *curves) measure(only func(string) bool) error {
-	go q.heed()
+	go q.endAtSignal()
 	defer q.stopAll()
 	var done []*curve
 	for _, c := range allCurves() {
@@ -92,8 +92,8 @@ func (q *curves) measure(only func(string) bool) error {
 	return nil
 }
 
-// heed ends the run at a signal.
-func (q *curves) heed() {
+// endAtSignal ends the run at a signal.
+func (q *curves) endAtSignal() {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	<-signals

@@ -83,7 +83,7 @@ func (q *queueRun) run() error {
 		q.report.Results = append(q.report.Results, row)
 	}
 	defer q.stop()
-	go q.heed()
+	go q.endAtSignal()
 	if err := q.deploy(); err != nil {
 		return err
 	}
@@ -148,8 +148,9 @@ func (q *queueRun) deploy() error {
 
 var errStopped = errors.New("stopped by a signal")
 
-// heed ends the run at a signal: without its client, each part of it fails, and run stops the rest.
-func (q *queueRun) heed() {
+// endAtSignal ends the run at a signal: without its client each part of the run fails, and run stops
+// the rest.
+func (q *queueRun) endAtSignal() {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	<-signals

@@ -182,7 +182,7 @@ class Ledger(NamedTuple):
     """What became of all streams."""
 
     verdicts: collections.Counter[str]
-    begun_anew: int  # streams with more than one run
+    started_again: int  # streams with more than one run
     resumed: int  # streams with more than one connection
     killed: int  # or stopped for a while
     tokens: int
@@ -197,7 +197,7 @@ class Ledger(NamedTuple):
         return (
             f"  {sum(self.verdicts.values()):,} streams in {self.seconds:.0f} s, {self.killed} faults: "
             + ", ".join(f"{count:,} {verdict}" for verdict, count in self.verdicts.most_common())
-            + f"\n  {self.begun_anew:,} began anew, {self.resumed:,} were resumed; "
+            + f"\n  {self.started_again:,} started again, {self.resumed:,} were resumed; "
             f"{self.tokens / self.seconds:,.0f} tokens/s; first token p50 "
             f"{statistics.median(first) * 1e3:.0f} ms, p99 {first[len(first) * 99 // 100] * 1e3:.0f} ms"
         )
@@ -245,7 +245,7 @@ def hold(
         seconds = time.monotonic() - begin
     return Ledger(
         verdicts=collections.Counter(reader.verdict() for reader in readers),
-        begun_anew=sum(reader.begun > 1 for reader in readers),
+        started_again=sum(reader.begun > 1 for reader in readers),
         resumed=sum(reader.broken > 0 for reader in readers),
         killed=killed[0],
         tokens=sum(len(reader.items) for reader in readers),

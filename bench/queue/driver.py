@@ -5,7 +5,7 @@ MODULE has a class ``Client`` with the client library of the queue:
 
 - ``submit(name, seconds)`` returns a handle as soon as the queue has taken the task,
 - ``wait(handle, seconds)`` returns the output, or raises if the task failed or has not ended,
-- ``again(handle)`` reads the output anew,
+- ``again(handle)`` reads the output again,
 - ``cancel(handle)`` asks the queue to cancel the task, and raises NotImplementedError if it can't,
 - ``call(name)`` and ``result(handle)``, if it has them, are the ``submit`` and ``wait`` of a client
   that waits for the output.
@@ -95,7 +95,7 @@ class Driver:
 
 def main() -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # what a library prints is no answer
+    os.dup2(2, 1)  # a library may print, which is not an answer
     driver = Driver(importlib.import_module(sys.argv[1]).Client())
     print("{}", file=answers)
     for line in sys.stdin:

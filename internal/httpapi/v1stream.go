@@ -52,7 +52,7 @@ func (a *API) streamV1(w http.ResponseWriter, r *http.Request) error {
 // begunAnew ends the stream of a client that has seen what an earlier run has done: it would append
 // the output of the next one. The events have no id, so that to come back has the same answer.
 func (e *eventWriter) begunAnew() {
-	const why = "the worker was lost, and the prediction has begun anew: read its output from the start"
+	const why = "the worker was lost, and the prediction has started again: read its output from the start"
 	for _, event := range [][2]string{{"error", `{"detail":"` + why + `"}`}, {"done", `{"reason":"error"}`}} {
 		e.named(event[0], func(w io.Writer) error {
 			_, err := io.WriteString(w, event[1])

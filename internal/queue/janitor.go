@@ -12,7 +12,7 @@ import (
 )
 
 // A broker may lose track of messages: they are in a stream, but its consumer neither gives them
-// out nor waits for their ack. The janitor finds them and makes the consumer anew, which gives out
+// out nor waits for their ack. The janitor finds them and recreates the consumer, which gives out
 // again all that is there. Claims keep a prediction that runs from running twice.
 //
 // What nobody refers to any more needs no janitor: objects and the entries of workers have a
@@ -21,7 +21,7 @@ import (
 // Each process tries every janitorEvery to be the janitor of what it knows, and looks again every
 // janitorAgain while something seems to be stuck. It believes so after janitorSure comparisons in a
 // row: in a cluster an acknowledged message may be there for a moment longer, and to make a
-// consumer anew for nothing would deliver webhooks twice. The key of a janitor that was killed is
+// consumer again for nothing would deliver webhooks twice. The key of a janitor that was killed is
 // free after janitorFor.
 const (
 	janitorSure  = 2
@@ -134,10 +134,10 @@ func (j *janitor) do(c chore) (again bool) {
 	}
 	j.q.stuck.set(c.model, lost)
 	if lost > 0 {
-		j.q.config.Log.Warn("the queue's broker does not give out what it has: making its consumer anew",
+		j.q.config.Log.Warn("the queue's broker does not give out what it has: recreating its consumer",
 			"consumer", c.consumer, "stream", c.stream, "count", lost)
 		if err := j.q.remake(ctx, c); err != nil {
-			j.q.complain("make a consumer anew", c, err)
+			j.q.complain("recreate a consumer", c, err)
 		}
 	}
 	return false

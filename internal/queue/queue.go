@@ -76,7 +76,7 @@ type Queue struct {
 // Counters count what operators want to know of a queue.
 type Counters struct {
 	Redelivered atomic.Int64 // messages that came again, because their worker was silent
-	TakenOver   atomic.Int64 // runs that began anew, because their worker was lost
+	TakenOver   atomic.Int64 // runs that started again, because their worker was lost
 	Fenced      atomic.Int64 // ends that were refused, because another worker had taken over
 	Returned    atomic.Int64 // runs that were handed back
 }

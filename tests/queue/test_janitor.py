@@ -92,7 +92,7 @@ def test_what_the_broker_does_not_give_out_runs_all_the_same(start_fleet, nats, 
     until("nothing waits", lambda: one.get("/queue").json["waiting"] == 0)
     forget_the_janitors(client)
     janitor = fleet.gateway("--name", fleet.name)
-    until("it has seen it", lambda: "making its consumer anew" in janitor.log(), 30)
+    until("it has seen it", lambda: "recreating its consumer" in janitor.log(), 30)
     assert "count=2" in janitor.log(), janitor.log()
     until("it tells", lambda: stuck(janitor) == [2])
     (tmp_path / "end").touch()

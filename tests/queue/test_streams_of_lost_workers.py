@@ -76,7 +76,7 @@ def test_a_v1_reader_of_a_lost_attempt_gets_an_error_and_the_end(lost):
         for reader in readers:
             told = [event for event in reader if event.name != "logs"]
             assert [event.name for event in told] == ["error", "done"]
-            assert "begun anew" in told[0].data["detail"] and told[1].data == {"reason": "error"}
+            assert "started again" in told[0].data["detail"] and told[1].data == {"reason": "error"}
     path = "/v1/predictions/lost/stream"
     with Stream(
         fleet.gateways[1].port, "GET", path, headers={"Last-Event-ID": seen[0][-1].id}
@@ -89,7 +89,7 @@ def test_a_v1_reader_of_a_lost_attempt_gets_an_error_and_the_end(lost):
 
 
 @pytest.mark.timeout(120)
-def test_readers_see_a_run_that_was_handed_back_begin_anew(lost):
+def test_readers_see_a_run_that_was_handed_back_start_again(lost):
     fleet, first, end = lost
     with contextlib.ExitStack() as stack:
         readers = open_streams(stack, fleet)
