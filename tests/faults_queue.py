@@ -126,7 +126,7 @@ class Logged(Server):
 
     def keep(self) -> None:
         self.logs[f"{self.process.pid}"] = self.log()
-        self._log.close()
+        self.close_log()
 
 
 def end_in(answer: Answer) -> Any:
@@ -704,13 +704,13 @@ def hold(count: int, nodes: int, seed: int, rate: float, logs: str) -> bool:
 
 @contextlib.contextmanager
 def none_left() -> Iterator[None]:
-    """Kill what is left of the members when something fails."""
+    """Kill what is left of the members in the end, and close their logs."""
     try:
         yield
     finally:
         for member in Member.started:
-            member.process.process.kill()
-            member.process.process.wait(10)
+            member.process.kill()
+            member.process.close_log()
         Member.started.clear()
 
 

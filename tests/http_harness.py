@@ -238,7 +238,10 @@ class Server:
         try:
             self._stop()
         finally:
-            self._log.close()
+            self.close_log()
+
+    def close_log(self) -> None:
+        self._log.close()
 
     def _stop(self) -> None:
         if self.process.poll() is None:

@@ -91,7 +91,10 @@ class Broker:
             if self.process.poll() is None:
                 self.stop()
         finally:
-            self._log.close()
+            self.close_log()
+
+    def close_log(self) -> None:
+        self._log.close()
 
 
 def cluster_flags(nodes: int) -> list[list[str]]:
