@@ -156,10 +156,7 @@ func (d *directory) hearModelLocked(key string, data []byte) {
 		document.LimitFiles(e.Files)
 		next.Document = document
 	}
-	// Models with the same interface, such as two fine-tunes, have different ids.
-	next.Model = schema.Model{
-		Name: e.Name, ID: schema.Hash([]byte(e.Name), e.OpenAPI), Since: e.Since, Document: next.Document,
-	}
+	next.Model = schema.Model{Name: e.Name, Since: e.Since, Document: next.Document}
 	d.models[key] = next
 }
 

@@ -66,6 +66,8 @@ func (c contents) checked() Components {
 	return c.Components.Schemas
 }
 
+func (c contents) streaming() bool { return c.Paths["/predictions"].Post.Streaming }
+
 // contents parses the document again, because to keep all components would double its memory.
 func (d *Document) contents() (c contents) {
 	_ = json.Unmarshal(d.text, &c) // Parse has parsed it before

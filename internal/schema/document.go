@@ -32,6 +32,7 @@ type Document struct {
 	predict   *Input
 	train     *Input
 	streaming bool
+	digest    string
 }
 
 // Input is the schema of the input of one method.
@@ -60,9 +61,9 @@ func Parse(doc []byte) (*Document, error) {
 	if _, ok := parsed.Components.Schemas[PredictInput]; !ok {
 		return nil, fmt.Errorf("OpenAPI document: components.schemas.%s is missing", PredictInput)
 	}
-	components := parsed.checked()
-	d := &Document{text: doc, streaming: parsed.Paths["/predictions"].Post.Streaming}
+	d := &Document{text: doc, streaming: parsed.streaming(), digest: parsed.digest()}
 	var err error
+	components := parsed.checked()
 	if d.predict, err = newInput(components, PredictInput); err != nil {
 		return nil, err
 	}
@@ -95,6 +96,11 @@ func (i *Input) Has(name string) bool { return i.root.properties[name] != nil }
 
 // JSON returns the document as it was parsed.
 func (d *Document) JSON() []byte { return d.text }
+
+// Interface returns a hash of what the model takes and returns: a SHA-256 in hexadecimal. The paths
+// and components that the server adds to every document are no part of it, so it stays the same
+// when they change.
+func (d *Document) Interface() string { return d.digest }
 
 // Predict returns the schema of the input of predictions.
 func (d *Document) Predict() *Input { return d.predict }

@@ -10,7 +10,7 @@ import (
 // Model is a model that predictions can be asked of.
 type Model struct {
 	Name  string    // OWNER/NAME, with :VERSION if it has one
-	ID    string    // of a version without a name; empty: the hash of the interface
+	ID    string    // of the version if it has no name; empty: what Version computes
 	Since time.Time // when it was first served
 
 	*Document // its interface
@@ -22,7 +22,8 @@ func (m Model) Base() string {
 	return base
 }
 
-// Version returns the id of the version: the one in the name, else one as long as Replicate's.
+// Version returns the id of the version: the one in the name, else one as long as Replicate's. That
+// one is a hash of the name and the interface, so two fine-tunes of one model have different ids.
 func (m Model) Version() string {
 	_, version := SplitName(m.Name)
 	switch {
@@ -31,7 +32,8 @@ func (m Model) Version() string {
 	case m.ID != "" || m.Document == nil:
 		return m.ID
 	}
-	return Hash(m.JSON())
+	sum := sha256.Sum256([]byte(m.Name + m.Interface()))
+	return hex.EncodeToString(sum[:])
 }
 
 // SplitName splits OWNER/NAME:VERSION. The version is empty if there is none.
@@ -40,13 +42,4 @@ func SplitName(name string) (base, version string) {
 		return name, ""
 	}
 	return base, version
-}
-
-// Hash returns the SHA-256 of what tells a version apart, in hexadecimal.
-func Hash(parts ...[]byte) string {
-	sum := sha256.New()
-	for _, part := range parts {
-		sum.Write(part)
-	}
-	return hex.EncodeToString(sum.Sum(nil))
 }

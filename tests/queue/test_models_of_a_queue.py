@@ -119,6 +119,13 @@ def test_version_chooses_the_queue(speaker, name):
         assert (made.status, made.json["output"]) == (201, f"{name} x"), made.json
 
 
+def test_a_model_without_a_version_has_the_same_id_on_one_server(speaker, start):
+    alone = start(answers("acme/one", "one"), "--name", "acme/one").get("/v1/models/acme/one").json
+    shared = speaker.get("/v1/models/acme/one").json
+    assert alone["latest_version"]["id"] == shared["latest_version"]["id"]
+    assert len(alone["latest_version"]["id"]) == 64
+
+
 @pytest.mark.parametrize("base", OF_THE_VERSION)
 def test_without_a_version_it_is_the_queue_without_one_or_else_the_newest(speaker, base):
     name = OF_THE_VERSION[base]
