@@ -65,10 +65,10 @@ type Pool[M Member] struct {
 	limits   Limits
 	workers  []worker[M]
 	members  map[string]entry[M] // by id: live and retained
-	queue    []M                 // waiting for a slot, or until they may fetch, in order
+	queue    line[M]             // waiting for a slot, or until they may fetch, in order
 	fetching map[M]struct{}      // admitted, without a slot because of their files
 	// Those of fetching that have their files and wait for a slot, in order.
-	fetched  []M
+	fetched  line[M]
 	retained retention
 	draining bool
 }
@@ -85,8 +85,10 @@ func New[M Member](workers int, limits Limits) *Pool[M] {
 		limits:   limits,
 		workers:  make([]worker[M], workers),
 		members:  map[string]entry[M]{},
+		queue:    newLine[M](),
 		fetching: map[M]struct{}{},
-		retained: retention{max: limits.Retain, age: limits.RetainFor, bytes: limits.RetainBytes},
+		fetched:  newLine[M](),
+		retained: newRetention(limits),
 	}
 	for i := range p.workers {
 		p.workers[i].running = map[M]struct{}{}
@@ -159,23 +161,19 @@ func (p *Pool[M]) enqueue(m M, now time.Time) error {
 	if !p.mayWait(m) {
 		return p.fullError(m)
 	}
-	p.queue = append(p.queue, m)
+	p.queue.push(m)
 	return nil
 }
 
 // mayWait reports whether the queue has a place for m.
 func (p *Pool[M]) mayWait(m M) bool {
-	if len(p.queue) < p.limits.Queue {
+	if p.queue.len() < p.limits.Queue {
 		return true
 	}
-	if !m.Patient() || len(p.queue) >= p.limits.PatientQueue {
+	if !m.Patient() || p.queue.len() >= p.limits.PatientQueue {
 		return false
 	}
-	size := m.Size()
-	for _, waiting := range p.queue {
-		size += waiting.Size()
-	}
-	return size <= p.limits.PatientBytes
+	return p.queue.bytes+m.Size() <= p.limits.PatientBytes
 }
 
 // fullError returns the refusal of m if the queue has no place for it, or if there is no queue.
@@ -226,22 +224,22 @@ func (p *Pool[M]) mayFetch() bool {
 // free while a member waits that could have it. Call it after anything that may free a slot.
 // Methods that return grants have called it.
 func (p *Pool[M]) Dispatch() (grants []Grant[M]) {
-	for len(p.fetched) > 0 {
+	for m := range p.fetched.all() {
 		i := p.freest()
 		if i < 0 {
 			return grants
 		}
-		m := p.fetched[0]
-		p.fetched = slices.Delete(p.fetched, 0, 1)
+		p.fetched.remove(m)
 		delete(p.fetching, m)
 		grants = append(grants, p.take(m, i))
 	}
-	for i := 0; i < len(p.queue) && p.freest() >= 0; {
-		if g, ok := p.begin(p.queue[i]); ok {
+	for m := range p.queue.all() {
+		if p.freest() < 0 {
+			return grants
+		}
+		if g, ok := p.begin(m); ok {
 			grants = append(grants, g)
-			p.queue = slices.Delete(p.queue, i, i+1)
-		} else {
-			i++
+			p.queue.remove(m)
 		}
 	}
 	return grants
@@ -250,7 +248,7 @@ func (p *Pool[M]) Dispatch() (grants []Grant[M]) {
 // FetchDone lets m, whose files are fetched, wait for a slot, before every member that has not
 // fetched.
 func (p *Pool[M]) FetchDone(m M) []Grant[M] {
-	p.fetched = append(p.fetched, m)
+	p.fetched.push(m)
 	return p.Dispatch()
 }
 
@@ -262,21 +260,14 @@ func (p *Pool[M]) StepAside(m M, s Slot, now time.Time) ([]Grant[M], error) {
 	if status := p.Status(); status == SetupFailed || status == Defunct {
 		return nil, p.Refusal(now)
 	}
-	place := 0
-	for place < len(p.queue) && p.queue[place].Recovered() && p.queue[place].Fetches() {
-		place++
-	}
-	p.queue = slices.Insert(p.queue, place, m)
+	p.queue.pushBefore(m, func(other M) bool { return other.Recovered() && other.Fetches() })
 	return p.Dispatch(), nil
 }
 
 // Withdraw removes a member that gave up from the line in which it waits.
 func (p *Pool[M]) Withdraw(m M) {
-	for _, line := range []*[]M{&p.queue, &p.fetched} {
-		if i := slices.Index(*line, m); i >= 0 {
-			*line = slices.Delete(*line, i, i+1)
-		}
-	}
+	p.queue.remove(m)
+	p.fetched.remove(m)
 }
 
 // Recover registers a member of an earlier server. It replaces another member with its id, and
@@ -296,7 +287,7 @@ func (p *Pool[M]) Recover(m M, finished bool) (replaced M, found bool) {
 // Requeue lets a recovered member wait for a slot, however many members wait already.
 func (p *Pool[M]) Requeue(m M) {
 	p.members[m.ID()] = entry[M]{member: m}
-	p.queue = append(p.queue, m)
+	p.queue.push(m)
 }
 
 // Finished is the outcome of Finish.
@@ -377,14 +368,14 @@ func (p *Pool[M]) Live() iter.Seq[M] {
 func (p *Pool[M]) Retains() bool { return p.limits.Retain > 0 }
 
 // Waiting returns the number of members that wait for a slot.
-func (p *Pool[M]) Waiting() int { return len(p.queue) + len(p.fetched) }
+func (p *Pool[M]) Waiting() int { return p.queue.len() + p.fetched.len() }
 
 // Fetching returns the number of members whose files are being fetched without a slot.
-func (p *Pool[M]) Fetching() int { return len(p.fetching) - len(p.fetched) }
+func (p *Pool[M]) Fetching() int { return len(p.fetching) - p.fetched.len() }
 
 // InFlight returns the number of admitted members that have not finished.
 func (p *Pool[M]) InFlight() int {
-	n := len(p.queue) + len(p.fetching)
+	n := p.queue.len() + len(p.fetching)
 	for i := range p.workers {
 		n += len(p.workers[i].running)
 	}
@@ -398,6 +389,6 @@ func (p *Pool[M]) Hopeless() (waiting []M, defunct bool) {
 	if count[PhaseStarting]+count[PhaseReady]+count[PhaseEnding] > 0 {
 		return nil, false
 	}
-	waiting = slices.AppendSeq(slices.Clone(p.queue), maps.Keys(p.fetching))
+	waiting = slices.AppendSeq(slices.Collect(p.queue.all()), maps.Keys(p.fetching))
 	return waiting, count[PhaseDefunct] == len(p.workers)
 }
