@@ -15,7 +15,7 @@ import (
 const (
 	// The server kills the processes of models that ignore the cancel.
 	killAt = 2500 * time.Millisecond
-	// It stops waiting for predictions whose process hangs in the kernel.
+	// It stops waiting for predictions: a process hangs in the kernel, or the disk is slow.
 	flushAt = 4500 * time.Millisecond
 	// It leaves undelivered webhooks on disk, and asks the runners to stop.
 	stopAt = 6 * time.Second
@@ -116,7 +116,11 @@ func (s *Supervisor) drainPredictions(grace, hurry context.Context, late time.Ti
 	select {
 	case <-idle:
 	case <-time.After(time.Until(sooner(late.Add(flushAt), flushAt-killAt))):
-		s.config.Log.Error("predictions do not finish: a killed model process hangs in the kernel")
+		s.mu.Lock()
+		left := s.pool.InFlight()
+		s.mu.Unlock()
+		s.config.Log.Error("predictions have not finished in time: "+
+			"a killed model process hangs in the kernel, or the disk is slow", "count", left)
 	}
 }
 
