@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -21,20 +22,28 @@ func (w *Worker) checkClaims() {
 		}
 	}
 	w.mu.Unlock()
-	for _, j := range jobs {
-		for !w.checkClaim(j) && w.q.broker.connected() { // if it is not, all are checked again later
-			select {
-			case <-time.After(attempt):
-			case <-w.q.ctx.Done():
-				return
-			}
+	for {
+		jobs = slices.DeleteFunc(jobs, w.checkClaim)
+		if len(jobs) == 0 || !w.q.broker.connected() { // once it is, all are checked again
+			return
+		}
+		select {
+		case <-time.After(attempt):
+		case <-w.q.ctx.Done():
+			return
 		}
 	}
 }
 
-// checkClaim ends a run that was canceled, or whose end would be refused. It reports whether the
-// broker has answered.
+// checkClaim ends a run that was canceled, or whose end would be refused. It reports whether that
+// is known now: a broker may not answer, and a later version may have written the state.
 func (w *Worker) checkClaim(j *job) bool {
+	w.mu.Lock()
+	_, there := w.jobs[j.asked.run]
+	w.mu.Unlock()
+	if !there {
+		return true
+	}
 	ctx, cancel := context.WithTimeout(w.q.ctx, patience)
 	defer cancel()
 	s, err := w.q.broker.state(ctx, j.key)

@@ -109,16 +109,16 @@ def test_a_control_message_of_a_later_version_cancels_nothing(fleet, gateway, na
     runs(gateway, "later")
     subject = f"coggo.p.{token(fleet.name)}.later"
     claim = nats.api("STREAM.MSG.GET.COGGO_P", last_by_subj=subject)["message"]
-    run = header(claim, "Coggo-Run")
+    run = headers_of(claim)["Coggo-Run"]
     nats.publish(f"coggo.c.{token(fleet.name)}.later", Coggo_Run=run, Coggo_Pause="1")
     nats.publish(f"coggo.c.{token(fleet.name)}.later", Coggo_Run=run, Coggo_Follow="all")
     (tmp_path / "gate").touch()
     assert gateway.ended("later")["status"] == "succeeded"
 
 
-def header(message, name):
+def headers_of(message):
     lines = base64.b64decode(message["hdrs"]).decode().split("\r\n")
-    return dict(line.split(": ", 1) for line in lines if ": " in line)[name]
+    return dict(line.split(": ", 1) for line in lines if ": " in line)
 
 
 def test_a_webhook_of_a_later_version_is_left_to_others(fleet, gateway, nats):
@@ -126,3 +126,40 @@ def test_a_webhook_of_a_later_version_is_left_to_others(fleet, gateway, nats):
     logs = lambda: gateway.log() + fleet.workers[0].log()  # noqa: E731
     until("it was looked at", lambda: "format that this version does not know" in logs())
     assert nats.api("STREAM.INFO.COGGO_H")["state"]["messages"] == 1
+
+
+WAITS = """
+import asyncio, os
+class Predictor:
+    async def predict(self, until: str) -> str:
+        while not os.path.exists(until):
+            await asyncio.sleep(0.01)
+        return "x"
+"""
+
+
+def test_a_cancel_that_was_missed_counts_beside_states_of_a_later_version(start_fleet, tmp_path):
+    """A worker looks at all that it runs once its broker is back."""
+    fleet = start_fleet(WAITS, "--max-concurrency", "13", workers=1, gateways=1)
+    gateway = fleet.gateways[0]
+    nats = Nats(fleet.broker.url)
+    changes = {f"later{n}": {"Coggo_Format": "2"} for n in range(12)}
+    changes["canceled"] = {"Coggo_Cancel": "client"}
+    for id, changed in changes.items():
+        assert gateway.predict({"until": str(tmp_path / "gate")}, ASYNC, id=id).status == 202
+        runs(gateway, id)
+        change(fleet, nats, id, **changed)
+    nats.close()
+    fleet.broker.kill()
+    fleet.broker.start()
+    assert gateway.ended("canceled")["status"] == "canceled"
+
+
+def change(fleet, nats, id, **changed):
+    """Store the state of a prediction again, with other headers."""
+    subject = f"coggo.p.{token(fleet.name)}.{id}"
+    claim = nats.api("STREAM.MSG.GET.COGGO_P", last_by_subj=subject)["message"]
+    headers = {k: v for k, v in headers_of(claim).items() if not k.startswith("Nats-")}
+    given = {name.replace("-", "_"): value for name, value in headers.items()}
+    stored = nats.request(subject, base64.b64decode(claim["data"]), **given | changed)
+    assert "error" not in json.loads(stored), stored
