@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from model_sources import model_source
 from queue_harness import ASYNC, runs
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -23,11 +22,6 @@ class Predictor:
         out.write_bytes(bytes(size))
         return Path(out)
 """
-
-
-@pytest.fixture(scope="module")
-def fleet(start_fleet_once):
-    return start_fleet_once(model_source("queue/everything"))
 
 
 def same(a, b):

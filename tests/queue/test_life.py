@@ -4,26 +4,8 @@ from __future__ import annotations
 
 import threading
 
-import pytest
-
-from model_sources import model_source
 from queue_harness import ASYNC, runs
 from waiting import until
-
-
-@pytest.fixture(scope="module")
-def fleet(start_fleet_once):
-    return start_fleet_once(model_source("queue/everything"))
-
-
-@pytest.fixture
-def one(fleet):
-    return fleet.gateways[0]
-
-
-@pytest.fixture
-def other(fleet):
-    return fleet.gateways[1]
 
 
 def test_every_process_takes_predictions_on(fleet):

@@ -8,26 +8,10 @@ import time
 
 import pytest
 
-from model_sources import model_source
 from queue_harness import ASYNC, runs
 from waiting import until
 
 CANCELED = ("canceled", None)
-
-
-@pytest.fixture(scope="module")
-def fleet(start_fleet_once):
-    return start_fleet_once(model_source("queue/everything"))
-
-
-@pytest.fixture
-def one(fleet):
-    return fleet.gateways[0]
-
-
-@pytest.fixture
-def other(fleet):
-    return fleet.gateways[1]
 
 
 @pytest.fixture

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import re
 
-import pytest
-
 from model_sources import model_source
 from queue_harness import ASYNC, runs
 from waiting import until
-
-
-@pytest.fixture(scope="module")
-def fleet(start_fleet_once):
-    return start_fleet_once(model_source("queue/everything"))
 
 
 def test_every_process_shows_the_queue(fleet):

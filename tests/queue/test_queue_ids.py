@@ -7,23 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from model_sources import model_source
 from queue_harness import ASYNC, runs
-
-
-@pytest.fixture(scope="module")
-def fleet(start_fleet_once):
-    return start_fleet_once(model_source("queue/everything"))
-
-
-@pytest.fixture
-def one(fleet):
-    return fleet.gateways[0]
-
-
-@pytest.fixture
-def other(fleet):
-    return fleet.gateways[1]
 
 
 def put(server, id, headers=None, **given):
