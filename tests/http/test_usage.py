@@ -5,9 +5,9 @@ error.
 from __future__ import annotations
 
 import os
+import pathlib
 import re
 import subprocess
-import sys
 
 import pytest
 
@@ -181,11 +181,12 @@ def test_the_module_runs_the_model_in_its_own_interpreter_unless_another_is_name
         [real_python(), "-m", "venv", "--without-pip", tmp_path / "v"], check=True, timeout=60
     )
     here, other = tmp_path / "v" / "bin" / "python", real_python()
+    prefix = str(pathlib.Path(other).parents[1])
     for flags, env, expected in (
         ([], {}, str(tmp_path / "v")),
         ([], {"COGGO_PYTHON": ""}, str(tmp_path / "v")),
-        (["--python", other], {}, sys.base_prefix),
-        ([], {"COGGO_PYTHON": other}, sys.base_prefix),
+        (["--python", other], {}, prefix),
+        ([], {"COGGO_PYTHON": other}, prefix),
     ):
         done = by_module("predict", tmp_path, *flags, python=here, **env)
         assert (done.returncode, done.stdout) == (0, f"{expected}\n"), done.stderr
