@@ -29,10 +29,12 @@ bin/coggo-server: $(SOURCES) | $(GO_READY)
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $@ ./cmd/coggo-server
 
 # Where Python may not write bytecode (PYTHONDONTWRITEBYTECODE, a read-only image), each cold start would compile the runner
-# anew, which takes longer than all the rest of it. Pythons that are not there, or too old, are passed over.
+# anew, which takes longer than all the rest of it. Pythons that are not there, or too old, are passed over. Those of pyenv
+# are named by their paths, because its python3.9 works only where that version is the chosen one.
 bin/.bytecode: $(shell find python/cog -name '*.py')
 	@mkdir -p bin
-	@for p in python3 $(VENV)/bin/python python3.9 python3.10 python3.11 python3.12 python3.13 python3.14; do \
+	@for p in python3 $(VENV)/bin/python python3.9 python3.10 python3.11 python3.12 python3.13 python3.14 \
+			$(wildcard $(addprefix $(or $(PYENV_ROOT),~/.pyenv)/versions/,$(addsuffix /bin/python,3.9.* 3.1?.*))); do \
 		$$p -m compileall -q python/cog >/dev/null 2>&1 || true; done
 	@touch $@
 
