@@ -214,12 +214,11 @@ class Server:
 
     def temporary_files(self) -> set[pathlib.Path]:
         """Return the files that the model made in its temporary directory."""
-        found = (path for path in self.temporary.rglob("*") if path.is_file())
-        return {
-            path
-            for path in found
-            if not any(p.name.startswith("coggo-inputs-") for p in path.parents)
-        }
+        found: set[pathlib.Path] = set()
+        for place, directories, names in os.walk(self.temporary):
+            directories[:] = [d for d in directories if not d.startswith("coggo-inputs-")]
+            found.update(path for name in names if (path := pathlib.Path(place, name)).is_file())
+        return found
 
     def kill(self) -> None:
         """Kill the server with SIGKILL."""

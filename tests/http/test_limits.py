@@ -14,8 +14,8 @@ from model_sources import model_source
 MODEL = """
 class Predictor:
     def predict(self, lines: int = 0, name: str = "") -> str:
-        for n in range(lines):
-            print("line", n)
+        if lines:
+            print("\\n".join(f"line {n}" for n in range(lines)))
         return "done"
 """
 
