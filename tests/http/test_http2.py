@@ -318,6 +318,7 @@ def test_shutdown_sends_a_running_answer_and_accepts_nothing_new(start, tmp_path
     with Http2(server.port) as idle, Http2(server.port) as client:
         assert idle.ask("GET", "/livez").status == 200
         running = client.begin("POST", "/predictions", {"input": {"wait": str(gate)}})
+        until("it runs", lambda: server.health()["concurrency"]["current"] == 1)
         stream = client.begin("POST", "/predictions", {"input": {}}, **EVENTS)
         assert client.finish(stream).status == 409
         server.process.send_signal(signal.SIGTERM)
