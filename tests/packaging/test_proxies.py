@@ -54,16 +54,14 @@ def free_port() -> int:
 
 
 class Proxy:
-    """A proxy with its own port, certificate, and directory for everything that it writes."""
+    """A proxy with its own port, and a directory for everything that it writes, in which its
+    certificate is.
+    """
 
     def __init__(self, directory: pathlib.Path) -> None:
         self.directory = directory
         self.port = free_port()
         self.url = f"https://{NAME}:{self.port}"
-        make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj"]
-        files = ["-keyout", directory / "model.key", "-out", directory / "model.pem"]
-        subject = [f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}"]
-        subprocess.run([*make, *subject, *files], check=True, capture_output=True, timeout=60)
 
     def start(self, *command: object) -> None:
         self._log = (self.directory / "log").open("wb")
@@ -146,10 +144,20 @@ def needed(command: str, package: str) -> pytest.MarkDecorator:
     )
 
 
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory) -> pathlib.Path:
+    """The directory of a key and its certificate. Such a key takes long to find."""
+    directory = tmp_path_factory.mktemp("certificate")
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj"]
+    files = ["-keyout", directory / "model.key", "-out", directory / "model.pem"]
+    subject = [f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}"]
+    subprocess.run([*make, *subject, *files], check=True, capture_output=True, timeout=60)
+    return directory
+
+
 @pytest.fixture
-def proxy(tmp_path) -> Iterator[Proxy]:
-    (tmp_path / "proxy").mkdir()
-    made = Proxy(tmp_path / "proxy")
+def proxy(certificate, tmp_path) -> Iterator[Proxy]:
+    made = Proxy(shutil.copytree(certificate, tmp_path / "proxy"))
     yield made
     made.close()
 
