@@ -83,10 +83,8 @@ func (p *Pool[M]) Running(worker int) iter.Seq[M] { return maps.Keys(p.workers[w
 // RunningCount returns the number of members that have a slot of a worker.
 func (p *Pool[M]) RunningCount(worker int) int { return len(p.workers[worker].running) }
 
-// Abandoned yields the finished members that a worker's process is still running, in any order.
-func (p *Pool[M]) Abandoned(worker int) iter.Seq[M] {
-	return maps.Keys(p.workers[worker].abandoned)
-}
+// AbandonedCount returns the number of finished members that a worker's process is still running.
+func (p *Pool[M]) AbandonedCount(worker int) int { return len(p.workers[worker].abandoned) }
 
 // Abandon marks a member that finishes although the process of its worker is still running it: it
 // takes a slot until Settle. Abandon reports whether the process runs nothing else. Then it marks

@@ -166,12 +166,13 @@ func (d *Dir) List() (Listing, error) {
 	return l, nil
 }
 
-func cut(name, prefix, suffix string) (string, bool) {
-	rest, ok := strings.CutPrefix(name, prefix)
-	if !ok {
-		return "", false
+// cut returns the id in a name.
+func cut[T string | []byte](name T, prefix, suffix string) (id T, ok bool) {
+	n := len(name) - len(suffix)
+	if n < len(prefix) || string(name[:len(prefix)]) != prefix || string(name[n:]) != suffix {
+		return id, false
 	}
-	return strings.CutSuffix(rest, suffix)
+	return name[len(prefix):n], true
 }
 
 // Remove deletes every file of a finished prediction. It deletes the request first, so that a

@@ -70,8 +70,8 @@ type flight struct {
 	// Starts to watch for a disconnect; nil if no client waits, or after the call.
 	watch func()
 	news  notifier // there is something to read
-	// Only events are new: the goroutine need not look for the response at each token of a stream.
-	eventsOnly  atomic.Bool
+	// There may be a response. At each token of a stream the goroutine need not look for it.
+	response    atomic.Bool
 	onDurable   sync.Once // closes durable
 	journaled   bool      // it is in the journal of the queue
 	noSideFiles bool      // it left only its request and response in the spool
@@ -234,10 +234,12 @@ func (n notifier) notify() {
 	}
 }
 
-// notify wakes the flight's goroutine. eventsOnly says that there was no response when the
-// directory was listed.
-func (f *flight) notify(eventsOnly bool) {
-	f.eventsOnly.Store(eventsOnly)
+// notify wakes the flight's goroutine. response says that there may be a response, and not only
+// events.
+func (f *flight) notify(response bool) {
+	if response {
+		f.response.Store(true)
+	}
 	f.news.notify()
 }
 

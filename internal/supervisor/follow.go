@@ -82,8 +82,10 @@ func (o *follower) run(ctx context.Context) prediction.Result {
 	canceled := ctx.Done()
 	gone := o.process.Gone() // nil once it is closed
 	for {
+		look := true
 		select {
 		case <-o.f.news:
+			look = o.f.response.Load() || o.again != nil
 		case <-lasts:
 			o.f.startDisconnectWatch()
 			o.keepRecord()
@@ -104,7 +106,7 @@ func (o *follower) run(ctx context.Context) prediction.Result {
 			gone = nil
 		}
 		dead := gone == nil
-		result, ended, err := o.read(ctx, o.f.eventsOnly.Swap(false) && !dead)
+		result, ended, err := o.read(ctx, look || dead)
 		if ended {
 			return result
 		}
@@ -130,7 +132,7 @@ func (o *follower) poll(ctx context.Context, limit time.Duration) {
 		}
 		yield()
 	}
-	o.f.news.notify()
+	o.f.notify(true)
 }
 
 // pollAfterCancel stays awake for the end of a canceled prediction that runs alone; several would
@@ -143,14 +145,15 @@ func (o *follower) pollAfterCancel() {
 	}
 }
 
-// read applies what is new, and reports whether the prediction has ended. It looks for the response
-// before it reads the events, because the runner writes all events before the response. After an
-// error that may pass, the next call reads the rest.
+// read applies what is new, and reports whether the prediction has ended. With look, it looks for
+// the response before it reads the events, because the runner writes all events before the
+// response. After an error that may pass, the next call reads the rest.
 func (o *follower) read(
-	ctx context.Context, eventsOnly bool,
+	ctx context.Context, look bool,
 ) (result prediction.Result, ended bool, err error) {
 	var response spool.Response
-	if !eventsOnly {
+	if look {
+		o.f.response.Store(false)
 		response, ended, err = o.dir.Response(o.f.fileID)
 	}
 	if errors.As(err, new(*spool.LargeOutputError)) {

@@ -229,6 +229,26 @@ func TestARunnerThatObeysACancelLateIsKept(t *testing.T) {
 	until(t, "its files are left", func() bool { return slices.Equal(left(t, f.spool), []string{"request-y.json"}) })
 }
 
+func TestLostSignalsLoseNothing(t *testing.T) {
+	f := served(t, nil)
+	x, y := create(t, f.s, `{"id": "x"}`), create(t, f.s, `{"id": "y"}`)
+	f.awaitFile("request-x.json")
+	f.awaitFile("request-y.json")
+	f.write("events-y.jsonl", eventsX)
+	until(t, "the output is missing", func() bool { return len(y.Snapshot().Items) == 1 })
+	f.write("events-x.jsonl", eventsX)
+	f.write("response-x.json", responseStreamed)
+	f.write("response-y.json", strings.ReplaceAll(responseStreamed, `"x"`, `"y"`))
+	for _, p := range []*prediction.Prediction{x, y} {
+		if status := ended(t, p); status != prediction.Succeeded {
+			t.Error(status)
+		}
+		if n := len(p.Snapshot().Items); n != 1 {
+			t.Errorf("%d items", n)
+		}
+	}
+}
+
 func TestWaitingPredictionsRunInOrder(t *testing.T) {
 	f := served(t, func(c *supervisor.Config) { c.MaxQueue = 2 })
 	for _, id := range []string{"x", "y", "1", "2"} {

@@ -446,7 +446,7 @@ func (s *Supervisor) leftoverResult(l leftover) (prediction.Result, bool) {
 	}
 	defer o.events.Close()
 	l.log("stdout", l.dir.Recorded(l.ID()))
-	result, ended, err := o.read(l.ctx, false)
+	result, ended, err := o.read(l.ctx, true)
 	switch {
 	case ended:
 		return result, true

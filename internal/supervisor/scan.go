@@ -1,39 +1,63 @@
 package supervisor
 
-import "github.com/coggo/coggo/internal/spool"
+import (
+	"iter"
+
+	"github.com/coggo/coggo/internal/spool"
+)
 
 // scan notifies the flights, and the healthcheck, if there may be something to read for them.
 func (w *worker) scan() {
 	w.check.news.notify()
-	if w.notifyOnly() {
+	if w.notifyOnly() && !w.news.Watching() {
 		return
 	}
-	list, err := w.dir.List()
-	if err != nil {
-		w.s.config.Log.Error("list the working directory", "error", err)
-		return
-	}
-	for _, f := range w.notifyListed(list) {
-		w.sweep(f)
+	if !w.news.Read(w.notifyNew) {
+		w.list()
 	}
 }
 
-// notifyListed notifies the flights that have files in list. It returns the abandoned flights that
-// the process has ended after all.
-func (w *worker) notifyListed(list spool.Listing) (ended []*flight) {
+// notifyNew notifies the flights that have new files.
+func (w *worker) notifyNew(all iter.Seq[spool.New]) {
+	var ended []*flight
 	w.s.mu.Lock()
-	defer w.s.mu.Unlock()
-	for f := range w.s.pool.Running(w.index) {
-		if list.Responses[f.fileID] || list.Events[f.fileID] {
-			f.notify(!list.Responses[f.fileID])
-		}
-	}
-	for f := range w.s.pool.Abandoned(w.index) {
-		if list.Responses[f.fileID] {
+	for found := range all {
+		f := w.handed[string(found.FileID)]
+		if f != nil && w.notifyLocked(f, found.Response) {
 			ended = append(ended, f)
 		}
 	}
-	return ended
+	w.s.mu.Unlock()
+	w.sweep(ended)
+}
+
+// list notifies the flights that have files in the directory, all if it can't be listed.
+func (w *worker) list() {
+	list, err := w.dir.List()
+	if err != nil {
+		w.s.config.Log.Error("list the working directory", "error", err)
+	}
+	var ended []*flight
+	w.s.mu.Lock()
+	for id, f := range w.handed {
+		if response := list.Responses[id]; response || list.Events[id] || err != nil {
+			if w.notifyLocked(f, response || err != nil) && response {
+				ended = append(ended, f)
+			}
+		}
+	}
+	w.s.mu.Unlock()
+	w.sweep(ended)
+}
+
+// notifyLocked notifies f. It reports whether f is abandoned and the process has ended it after
+// all.
+func (w *worker) notifyLocked(f *flight, response bool) (ended bool) {
+	if f.stage == stageAbandoned {
+		return response
+	}
+	f.notify(response)
+	return false
 }
 
 // notifyOnly notifies the flight without listing the directory, and reports true, if there is at
@@ -41,24 +65,35 @@ func (w *worker) notifyListed(list spool.Listing) (ended []*flight) {
 func (w *worker) notifyOnly() bool {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
-	all := w.s.pool.RunningCount(w.index)
-	if all > 1 {
-		return false
-	}
-	for range w.s.pool.Abandoned(w.index) {
+	if w.s.pool.RunningCount(w.index) > 1 || w.s.pool.AbandonedCount(w.index) > 0 {
 		return false
 	}
 	for f := range w.s.pool.Running(w.index) {
-		f.notify(false)
+		f.notify(true)
 	}
 	return true
 }
 
-// sweep removes the files of an abandoned flight that the process has ended after all. Only then
-// are its slot and its id free.
-func (w *worker) sweep(f *flight) {
-	w.s.removeFiles(f)
+// rescan makes up for lost signals. It reports whether the process has flights.
+func (w *worker) rescan() bool {
+	w.scan()
 	w.s.mu.Lock()
-	defer w.s.mu.Unlock()
-	w.s.grantLocked(w.s.pool.Settle(f, w.index)...)
+	running, abandoned := w.s.pool.RunningCount(w.index), w.s.pool.AbandonedCount(w.index)
+	w.s.mu.Unlock()
+	if abandoned > 0 { // a response may have come right before its flight was abandoned
+		w.list()
+	}
+	return running > 0
+}
+
+// sweep removes the files of abandoned flights that the process has ended after all. Only then are
+// their slots and ids free.
+func (w *worker) sweep(ended []*flight) {
+	for _, f := range ended {
+		w.s.removeFiles(f)
+		w.s.mu.Lock()
+		delete(w.handed, f.fileID)
+		w.s.grantLocked(w.s.pool.Settle(f, w.index)...)
+		w.s.mu.Unlock()
+	}
 }

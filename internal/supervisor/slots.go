@@ -22,6 +22,7 @@ func (w *worker) hand(ctx context.Context, f *flight) (*runner.Process, error) {
 				return nil, err
 			}
 			f.stage, f.expectQuick = stageHanded, w.wasQuick
+			w.handed[f.fileID] = f
 		}
 		w.s.mu.Unlock()
 		switch phase {
@@ -79,6 +80,9 @@ func (w *worker) abandon(f *flight) (alone bool) {
 // leftLocked handles the end of a flight that had a slot. abandoned are the ids that the process is
 // still running, if it runs nothing else: then another process replaces it.
 func (w *worker) leftLocked(f *flight, abandoned []string) {
+	if f.stage != stageAbandoned {
+		delete(w.handed, f.fileID)
+	}
 	w.wasQuick = f.wasQuick && w.setup.MaxConcurrency == 1
 	w.slotFreed.notify()
 	if len(abandoned) > 0 {

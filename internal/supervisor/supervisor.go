@@ -127,7 +127,7 @@ type Supervisor struct {
 	schema  *schema.Document
 	ready   *sigmute.Signal // SIGUSR1
 	busy    *sigmute.Signal // SIGUSR2
-	ticking bool            // something is in flight: notifyAll makes up for lost signals
+	ticking bool            // something is in flight: rescanAll makes up for lost signals
 	// Closed when no process will run again because they died too often or do not exit.
 	defunct chan struct{}
 	giveUp  sync.Once // closes it
@@ -375,7 +375,7 @@ func (s *Supervisor) failHopelessLocked(err error) {
 	}
 }
 
-// watch lists the directories after a signal, and from time to time. Only SIGHUP triggers a scan:
+// watch looks for new files after a signal, and from time to time. Only SIGHUP triggers a scan:
 // SIGUSR1 and SIGUSR2 carry no information that the files don't; see updateSignalMaskLocked.
 func (s *Supervisor) watch() {
 	for {
@@ -388,8 +388,11 @@ func (s *Supervisor) watch() {
 				}
 			}
 		case <-s.rescan.C:
-			s.notifyAll()
+			s.rescanAll()
 		case <-s.stopping.Done():
+			for _, w := range s.workers {
+				w.news.Close()
+			}
 			return
 		}
 	}
@@ -407,17 +410,20 @@ func (s *Supervisor) updateSignalMaskLocked() {
 	s.busy.Mute(mute)
 }
 
-// notifyAll makes up for lost signals. One timer serves all predictions. It does not run when there
+// rescanAll makes up for lost signals. One timer serves all predictions. It does not run when there
 // are none.
-func (s *Supervisor) notifyAll() {
+func (s *Supervisor) rescanAll() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.ticking = false
+	s.mu.Unlock()
+	running := false
 	for _, w := range s.workers {
-		for f := range s.pool.Running(w.index) {
-			f.notify(false)
-			s.tickLocked()
-		}
+		running = w.rescan() || running
+	}
+	if running {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.tickLocked()
 	}
 }
 

@@ -38,9 +38,11 @@ type worker struct {
 	slotFreed notifier // a flight has left its slot
 	check     *checker
 	probe     atomic.Pointer[probed]
+	news      *spool.News // belongs to the goroutine of watch
 
 	// Guarded by Supervisor.mu:
 	process      *runner.Process
+	handed       map[string]*flight // by fileID, those that the process runs
 	setup        spool.SetupResult
 	setupLogs    []byte
 	replaced     bool          // the server killed the process
@@ -68,6 +70,8 @@ func newWorker(s *Supervisor, index int, dir *spool.Dir) *worker {
 		setupNews:    newNotifier(),
 		slotFreed:    newNotifier(),
 		check:        newChecker(),
+		news:         dir.News(),
+		handed:       map[string]*flight{},
 		phaseChanged: make(chan struct{}),
 	}
 }
@@ -355,6 +359,9 @@ func (w *worker) awaitFlights() {
 	w.s.mu.Lock()
 	w.process = nil
 	abandoned := w.s.pool.Reap(w.index)
+	for _, f := range abandoned {
+		delete(w.handed, f.fileID)
+	}
 	w.s.mu.Unlock()
 	for w.handedFlights() > 0 {
 		<-w.slotFreed
