@@ -53,6 +53,19 @@ func eventOf(e prediction.Event) event {
 // size is about the length of the event on the wire.
 func (e event) size() int { return len(e.Chunk) + len(e.Text)*4/3 + 64 }
 
+// append appends the JSON of the event.
+func (e event) append(dst []byte) []byte {
+	if e.Kind == prediction.KindOutput && len(e.Chunk) > 0 { // a token of a stream, as a rule
+		dst = append(append(dst, `{"kind":"output","chunk":`...), e.Chunk...)
+		return append(dst, '}')
+	}
+	data, err := json.Marshal(e)
+	if err != nil {
+		return append(dst, `{}`...) // a value is JSON already
+	}
+	return append(dst, data...)
+}
+
 // apply adds the event to a prediction. large is the chunk if it is not in the event.
 func (e event) apply(p *prediction.Prediction, large prediction.Value, now time.Time) {
 	switch e.Kind {

@@ -1,7 +1,6 @@
 package queue
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -35,8 +34,8 @@ func (w *Worker) sendLocked(j *job) {
 
 // send sends the events of a run as they come, until it has ended.
 func (w *Worker) send(j *job, run *prediction.Prediction) {
+	s := sender{w: w, j: j, run: run}
 	for number := 0; ; {
-		s := sender{w: w, j: j, run: run}
 		next, more, ended := s.after(number)
 		if ended {
 			return
@@ -56,7 +55,9 @@ type sender struct {
 	j       *job
 	run     *prediction.Prediction
 	answers bool // send a message even if there is no event
-	batch   []event
+	msg     *nats.Msg
+	batch   []byte // JSON of the events, each with a comma before it
+	count   int    // of the events of the batch
 	size    int
 	last    int // number of the last event of the batch
 }
@@ -79,7 +80,7 @@ func (s *sender) after(number int) (next int, more <-chan struct{}, ended bool) 
 		}
 		s.add(e)
 	}
-	if len(s.batch) > 0 || s.answers {
+	if s.count > 0 || s.answers {
 		s.flush()
 	}
 	return s.last, more, ended
@@ -87,10 +88,11 @@ func (s *sender) after(number int) (next int, more <-chan struct{}, ended bool) 
 
 func (s *sender) add(e prediction.Event) {
 	wired, size := s.wired(e)
-	if len(s.batch) > 0 && !s.w.q.broker.fits(s.size+size) {
+	if s.count > 0 && !s.w.q.broker.fits(s.size+size) {
 		s.flush()
 	}
-	s.batch, s.size, s.last = append(s.batch, wired), s.size+size, e.Number
+	s.batch = wired.append(append(s.batch, ','))
+	s.count, s.size, s.last = s.count+1, s.size+size, e.Number
 }
 
 // wired returns an event as it is sent, and about its length. It stores in pieces what does not fit
@@ -219,17 +221,25 @@ func (w *Worker) forgetObjects(j *job) {
 	}
 }
 
-// flush sends the events of the batch.
+// mostBatchHeld is how large the memory of a batch is that the next one gets.
+const mostBatchHeld = 16 << 10
+
+// flush sends the events of the batch. The client of the broker copies the message.
 func (s *sender) flush() {
-	data, err := json.Marshal(append([]event{}, s.batch...))
-	if err != nil {
-		return // a chunk is JSON already
+	if s.msg == nil {
+		s.msg = s.message()
 	}
-	m := s.message()
-	m.Data = data
-	m.Header.Set(headerFirst, strconv.Itoa(s.last-len(s.batch)+1))
-	_ = s.w.q.broker.nc.PublishMsg(m) // who misses it asks again, or learns it at the end
-	s.batch, s.size = nil, 0
+	if s.count == 0 {
+		s.batch = append(s.batch, ',')
+	}
+	s.batch[0] = '['
+	s.msg.Data = append(s.batch, ']')
+	s.msg.Header.Set(headerFirst, strconv.Itoa(s.last-s.count+1))
+	_ = s.w.q.broker.nc.PublishMsg(s.msg) // who misses it asks again, or learns it at the end
+	s.batch, s.count, s.size = s.msg.Data[:0], 0, 0
+	if cap(s.batch) > mostBatchHeld {
+		s.batch, s.msg.Data = nil, nil
+	}
 }
 
 // message returns a message to those who follow the run.
