@@ -18,7 +18,8 @@ import pytest
 from http_harness import Receiver, Server
 from http_store import Store
 from leftovers import no_leftovers
-from queue_harness import Fleet, Front
+from model_sources import model_source
+from queue_harness import Fleet, Front, Gateway
 from queue_left_out import LEFT_OUT, ONE_WORKER, listed
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -240,6 +241,22 @@ def start_fleet_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet
     made = FleetStarter(tmp_path_factory)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def fleet(start_fleet_once: FleetStarter) -> Fleet:
+    """What most tests of a queue need: two gateways and two workers of one model."""
+    return start_fleet_once(model_source("queue/everything"))
+
+
+@pytest.fixture
+def one(fleet: Fleet) -> Gateway:
+    return fleet.gateways[0]
+
+
+@pytest.fixture
+def other(fleet: Fleet) -> Gateway:
+    return fleet.gateways[1]
 
 
 @pytest.fixture
