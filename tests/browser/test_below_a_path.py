@@ -44,10 +44,15 @@ class Proxy(http.server.BaseHTTPRequestHandler):
             if name.lower() not in ("connection", "transfer-encoding"):
                 self.send_header(name, value)
         self.send_header("Connection", "close")
-        self.end_headers()
-        while piece := answer.read1(65536):
-            self.wfile.write(piece)
-        connection.close()
+        try:
+            self.end_headers()
+            while piece := answer.read1(65536):
+                self.wfile.write(piece)
+        except OSError:  # the page has left meanwhile
+            self.close_connection = True
+        finally:
+            answer.close()
+            connection.close()
 
     do_POST = do_GET  # noqa: N815
 
