@@ -359,18 +359,33 @@ func follows(key string, after uint64) jetstream.PublishOpt {
 	return jetstream.WithExpectLastSequenceForSubject(after, stateIn("*", key))
 }
 
+// putSoon is put for who waits for the answer later.
+func (b *broker) putSoon(
+	s state, after uint64, keep time.Duration,
+) (jetstream.PubAckFuture, error) {
+	if !b.connected() {
+		return nil, errAway
+	}
+	return b.js.PublishMsgAsync(s.message(), expecting(s, after, keep)...)
+}
+
 // put stores the next state of a prediction if the present one has the sequence after. It returns
 // the new sequence. An end is kept for as long as keep says.
 func (b *broker) put(ctx context.Context, s state, after uint64, keep time.Duration) (uint64, error) {
-	options := []jetstream.PublishOpt{follows(s.key, after)}
-	if s.kind == ended {
-		options = append(options, jetstream.WithMsgTTL(max(keep, leastRetention).Round(time.Second)))
-	}
-	ack, err := b.publish(ctx, s.message(), options...)
+	ack, err := b.publish(ctx, s.message(), expecting(s, after, keep)...)
 	if err != nil {
 		return 0, err
 	}
 	return ack.Sequence, nil
+}
+
+// expecting are the options of put.
+func expecting(s state, after uint64, keep time.Duration) []jetstream.PublishOpt {
+	options := []jetstream.PublishOpt{follows(s.key, after)}
+	if s.kind == ended {
+		options = append(options, jetstream.WithMsgTTL(max(keep, leastRetention).Round(time.Second)))
+	}
+	return options
 }
 
 // state returns the state of the prediction with this key, in whatever queue it is. Its sequence is

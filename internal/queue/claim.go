@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -26,32 +27,115 @@ type claimAnswer int
 const (
 	claimHeld       claimAnswer = iota
 	claimRefused                // the run was canceled: its result is of no use
-	claimUnanswered             // the broker has not answered, or has gone: the run went on
+	claimUnanswered             // the broker has not answered, or was not asked: the run went on
 )
 
-func alreadyHeld() claimAnswer { return claimHeld }
+// heldBack is how long the claim of a run that is expected to be short is held back. Most of what
+// such a run costs is messages: if it is over by then, its end takes the place of the claim. That
+// saves the broker a write, and all processes that hear of it a message: with one client a no-op
+// took 1.60 ms instead of 1.94, and 32 clients of 64 slots had 2,811 ends per second instead of
+// 2,483, on two processors that had other work. 5 ms gained about half as much for the latter,
+// because runs take longer when there are many.
+const heldBack = 20 * time.Millisecond
 
-// begin claims a job. At its first delivery that happens beside the handover to the model: claim
-// waits for the answer.
-func (w *Worker) begin(j *job) (claim func() claimAnswer, v verdict) {
+// begin claims a job. At its first delivery that happens beside the run.
+func (w *Worker) begin(j *job) verdict {
 	if j.delivered > 1 || j.again {
 		w.q.counters.Redelivered.Add(1)
-		return alreadyHeld, w.contend(j)
+		return w.contend(j)
 	}
-	j.claim = w.claimOf(j, 1, 1)
-	future, err := w.q.broker.js.PublishMsgAsync(j.claim.message(), follows(j.key, j.after))
+	j.claim = w.claimOf(j, 1, 1) // without a body: claimNow adds it
+	j.mu.Lock()
+	j.unclaimed = true
+	j.mu.Unlock()
+	if w.mayHoldBack(j) {
+		w.claimLater(j)
+	} else {
+		w.claimNow(j)
+	}
+	return runIt
+}
+
+// mayHoldBack reports whether a first claim may be held back: the run before was short, and nobody
+// but this worker can know that the run has begun. If the worker is lost, others take a run without
+// a claim for one that has not begun. So it claims at once if they must not run it again.
+func (w *Worker) mayHoldBack(j *job) bool {
+	return w.short.Load() && w.Rerun && w.MaxAttempts > 1 && !j.asked.follow && j.entry.Webhook == ""
+}
+
+// claimLater claims a job after heldBack, unless it is over by then. One timer serves all jobs,
+// because most of them need none.
+func (w *Worker) claimLater(j *job) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.unclaimed = append(w.unclaimed, j)
+	if len(w.unclaimed) == 1 {
+		time.AfterFunc(heldBack, w.claimDue)
+	}
+}
+
+// claimDue claims the jobs that have run for heldBack.
+func (w *Worker) claimDue() {
+	w.mu.Lock()
+	n := 0
+	for n < len(w.unclaimed) && time.Since(w.unclaimed[n].begun) >= heldBack {
+		n++
+	}
+	due := w.unclaimed[:n]
+	w.unclaimed = slices.Clone(w.unclaimed[n:])
+	if len(w.unclaimed) > 0 {
+		time.AfterFunc(heldBack-time.Since(w.unclaimed[0].begun), w.claimDue)
+	}
+	w.mu.Unlock()
+	for _, j := range due {
+		w.claimNow(j)
+	}
+}
+
+// claimNow publishes the claim of a first delivery, unless it is published or the run is over.
+func (w *Worker) claimNow(j *job) {
+	j.mu.Lock()
+	first := j.unclaimed
+	if first {
+		j.unclaimed, j.claiming = false, make(chan claimAnswer, 1)
+	}
+	j.mu.Unlock()
+	if !first {
+		return
+	}
+	claim := j.claim
+	claim.body = w.shownOf(j)
+	future, err := w.q.broker.js.PublishMsgAsync(claim.message(), follows(j.key, j.after))
 	if err != nil {
-		return alreadyHeld, w.contend(j)
+		j.claiming <- claimUnanswered
+		return
 	}
-	answer := make(chan claimAnswer, 1)
-	go func() { answer <- w.awaitClaim(j, future) }()
-	return func() claimAnswer { return <-answer }, runIt
+	go func() { j.claiming <- w.awaitClaim(j, future) }()
+}
+
+// unclaim lets nobody claim a job any more whose run is over. It reports whether nobody has.
+func (j *job) unclaim() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	unclaimed := j.unclaimed
+	j.unclaimed = false
+	return unclaimed
+}
+
+// claimed returns what has become of the claim of a job whose run is over.
+func (j *job) claimed() claimAnswer {
+	switch {
+	case j.claiming != nil:
+		return <-j.claiming
+	case j.claim.seq > 0: // it was claimed before it ran
+		return claimHeld
+	default:
+		return claimUnanswered
+	}
 }
 
 // awaitClaim returns the broker's answer to a claim. If it is refused the run is canceled.
 func (w *Worker) awaitClaim(j *job, future jetstream.PubAckFuture) claimAnswer {
-	late := time.NewTimer(patience)
-	defer late.Stop()
 	select {
 	case ack := <-future.Ok():
 		j.claim.seq = ack.Sequence
@@ -65,8 +149,6 @@ func (w *Worker) awaitClaim(j *job, future jetstream.PubAckFuture) claimAnswer {
 		}
 		j.cancel(w.Supervisor, supervisor.ByClient)
 		return claimRefused
-	case <-late.C:
-		return claimUnanswered
 	}
 }
 
@@ -85,7 +167,7 @@ func (w *Worker) claimKept(j *job) bool {
 // claimAfter claims a job whose state is s.
 func (w *Worker) claimAfter(ctx context.Context, j *job, s state, attempt int) (err error) {
 	next := w.claimOf(j, attempt, s.turn+1)
-	next.kept = s.kept
+	next.body, next.kept = w.shownOf(j), s.kept
 	next.seq, err = w.q.broker.put(ctx, next, s.seq, 0)
 	if wrongSequence(err) && w.q.broker.narrow && s.run == "" {
 		next.seq, err = w.q.broker.put(ctx, next, j.after, 0) // the state before is of another model
@@ -96,19 +178,23 @@ func (w *Worker) claimAfter(ctx context.Context, j *job, s state, attempt int) (
 	return err
 }
 
-// claimOf is the claim of this worker.
+// claimOf is the claim of this worker, without its body.
 func (w *Worker) claimOf(j *job, attempt, turn int) state {
+	return state{
+		place: j.place, kind: claimed, run: j.asked.run, owner: w.q.process, host: w.host,
+		attempt: attempt, turn: turn, input: j.asked.input, method: j.entry.Method,
+	}
+}
+
+// shownOf is what clients are shown of a job that runs.
+func (w *Worker) shownOf(j *job) []byte {
 	p := prediction.New(j.entry.Complete(), prediction.Limits{})
-	p.Start(w.q.config.Now())
+	p.Start(j.begun)
 	shown := p.Snapshot()
 	if !w.q.broker.fits(shown.Len()) {
 		shown = shown.Short()
 	}
-	return state{
-		place: j.place, kind: claimed, run: j.asked.run, owner: w.q.process, host: w.host,
-		attempt: attempt, turn: turn, input: j.asked.input, method: j.entry.Method,
-		payload: payload{body: shown.AppendJSON(nil)},
-	}
+	return shown.AppendJSON(nil)
 }
 
 // contend looks at the state of a job whose claim was refused, or that came again, and claims it if
@@ -138,6 +224,8 @@ func (w *Worker) contend(j *job) verdict {
 			if v, over := w.takeOver(ctx, j, s); over {
 				return v
 			}
+		case s.turn == 0 && j.delivered > 1:
+			attempt = 2 // a worker was lost while it held the claim back
 		case s.kind == returned:
 			attempt = max(1, s.attempt) // to be handed back counts as no attempt
 		}

@@ -7,14 +7,66 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/supervisor"
 )
 
-// conclude ends a run as the broker has answered its claim.
-func (w *Worker) conclude(j *job, claim claimAnswer, p *prediction.Prediction, err error) {
-	switch claim {
+// firstEnd is an end that was published in place of a claim, and has not been answered.
+type firstEnd struct {
+	state
+	answer jetstream.PubAckFuture
+	sent   time.Time
+}
+
+// endFirst publishes how a run has ended if nobody has claimed it. It returns nil if the run has a
+// claim, or no end that fits into a message.
+func (w *Worker) endFirst(j *job, p *prediction.Prediction, err error) *firstEnd {
+	if !j.unclaim() {
+		return nil
+	}
+	final, err := w.final(j, p, err)
+	if err != nil || final.OnDisk() || final.Large() {
+		return nil
+	}
+	end := &firstEnd{state: j.claim, sent: time.Now()}
+	end.kind = ended
+	end.payload = payload{
+		body: final.AppendJSON(nil), record: recordOf(final, end.turn, mostRecord),
+	}
+	if !w.q.broker.fits(len(end.body) + len(end.record)) {
+		return nil
+	}
+	end.answer, err = w.q.broker.putSoon(end.state, j.after, w.q.config.RetainFor)
+	if err != nil {
+		return nil
+	}
+	return end
+}
+
+// concludeFirst waits until the broker has answered a first end. If it does not, or refuses it, the
+// state says what there is to do.
+func (w *Worker) concludeFirst(j *job, first *firstEnd, p *prediction.Prediction, err error) {
+	select {
+	case <-first.answer.Ok():
+		w.q.broker.stored(time.Since(first.sent))
+		j.claim = first.state
+		w.settle(j, finish)
+	case <-first.answer.Err():
+		w.endUnclaimed(j, p, err)
+	case <-w.q.ctx.Done():
+		w.leave(j)
+	}
+}
+
+// conclude ends a run as the broker has answered its claim, or the end in its place.
+func (w *Worker) conclude(j *job, first *firstEnd, p *prediction.Prediction, err error) {
+	if first != nil {
+		w.concludeFirst(j, first, p, err)
+		return
+	}
+	switch j.claimed() {
 	case claimHeld:
 		w.end(j, p, err)
 	case claimUnanswered:
@@ -160,7 +212,7 @@ func (w *Worker) unrun(j *job, err error) (prediction.Past, error) {
 func (w *Worker) handBack(j *job, atOnce bool) {
 	defer w.leave(j)
 	next := j.claim
-	next.kind = returned
+	next.kind, next.payload = returned, payload{body: w.shownOf(j)}
 	ctx, cancel := context.WithTimeout(w.q.ctx, patience)
 	defer cancel()
 	_, err := w.q.broker.put(ctx, next, j.claim.seq, 0)

@@ -19,19 +19,23 @@ type job struct {
 	delivered uint64    // how often the message came, this time included
 	again     bool      // this worker has stored the end of the run lately
 	queued    time.Time // when the broker stored it
+	begun     time.Time // when this worker had read it
 	entry     prediction.Entry
 	claim     state         // what this worker has stored last; its sequence is the fencing token
 	flushed   chan struct{} // closed when all webhooks before the terminal one have gone out
 	flush     func()        // closes it
 
-	mu       sync.Mutex // guards the rest
-	run      *prediction.Prediction
-	canceled supervisor.Reason     // before there was a run
-	followed bool                  // somebody follows the run
-	sending  bool                  // its events are being sent
-	objects  map[string]lentObject // what is stored for those who follow it, by name
-	pasts    []lentPast            // and for those who came late, the latest last
-	left     bool                  // nothing more is lent
+	claiming chan claimAnswer // receives what has become of a claim beside the run; nil before
+
+	mu        sync.Mutex // guards the rest
+	unclaimed bool       // its claim is held back
+	run       *prediction.Prediction
+	canceled  supervisor.Reason     // before there was a run
+	followed  bool                  // somebody follows the run
+	sending   bool                  // its events are being sent
+	objects   map[string]lentObject // what is stored for those who follow it, by name
+	pasts     []lentPast            // and for those who came late, the latest last
+	left      bool                  // nothing more is lent
 }
 
 // cancel ends the run, now or as soon as there is one.
@@ -131,8 +135,8 @@ func (w *Worker) read(msg *nats.Msg) (*job, error) {
 		return nil, errors.Join(errLost, err)
 	}
 	j := &job{
-		asked: a, msg: msg, delivered: about.NumDelivered, queued: about.Timestamp, entry: entry,
-		flushed: make(chan struct{}), followed: a.follow,
+		asked: a, msg: msg, delivered: about.NumDelivered, queued: about.Timestamp,
+		begun: w.q.config.Now(), entry: entry, flushed: make(chan struct{}), followed: a.follow,
 	}
 	j.flush = sync.OnceFunc(func() { close(j.flushed) })
 	return j, nil
@@ -140,8 +144,7 @@ func (w *Worker) read(msg *nats.Msg) (*job, error) {
 
 // perform runs a job until its slot is free. What follows goes on in the background.
 func (w *Worker) perform(j *job) {
-	claim, v := w.begin(j)
-	if v != runIt {
+	if v := w.begin(j); v != runIt {
 		w.free()
 		go w.settle(j, v)
 		return
@@ -150,8 +153,10 @@ func (w *Worker) perform(j *job) {
 	if err == nil {
 		<-p.Done()
 	}
-	w.free() // the next prediction need not wait until the broker has answered the claim
-	go func() { w.conclude(j, claim(), p, err) }()
+	w.short.Store(err == nil && w.q.config.Now().Sub(j.begun) < heldBack)
+	first := w.endFirst(j, p, err) // before the next prediction is asked for: a client waits for it
+	w.free()                       // the next one need not wait until the broker has answered
+	go w.conclude(j, first, p, err)
 }
 
 // start hands a job to the supervisor.

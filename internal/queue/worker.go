@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -47,18 +48,20 @@ type Worker struct {
 	q    *Queue
 	host string // for people
 
+	short    atomic.Bool     // the last run was over before heldBack
 	ready    chan struct{}   // receives when the model is set up
 	pulling  context.Context // done when no more predictions are taken
 	stopPull context.CancelFunc
 	work     sync.WaitGroup // one for each job
 
-	mu      sync.Mutex      // guards the rest
-	jobs    map[string]*job // by run
-	ended   recentRuns
-	slots   int           // goroutines that pull, one for each slot there ever was
-	taken   int           // of the slots, by a prediction or by a pull
-	changed chan struct{} // closed when taken falls
-	late    bool          // the grace period is over: what fails now is handed back
+	mu        sync.Mutex      // guards the rest
+	jobs      map[string]*job // by run
+	ended     recentRuns
+	unclaimed []*job        // whose claims are held back, in the order of their begin
+	slots     int           // goroutines that pull, one for each slot there ever was
+	taken     int           // of the slots, by a prediction or by a pull
+	changed   chan struct{} // closed when taken falls
+	late      bool          // the grace period is over: what fails now is handed back
 
 	asking   context.Context // of pulls; done when the broker has forgotten them
 	stopAsks context.CancelFunc
