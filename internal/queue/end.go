@@ -180,7 +180,7 @@ func (w *Worker) final(j *job, p *prediction.Prediction, err error) (prediction.
 	}
 	final := p.Past()
 	w.mu.Lock()
-	late := w.late
+	late := w.grace != nil && w.grace.Err() != nil
 	w.mu.Unlock()
 	if late && w.Rerun && final.Status == prediction.Failed {
 		return final, errHandedBack

@@ -57,11 +57,11 @@ type Worker struct {
 	mu        sync.Mutex      // guards the rest
 	jobs      map[string]*job // by run
 	ended     recentRuns
-	unclaimed []*job        // whose claims are held back, in the order of their begin
-	slots     int           // goroutines that pull, one for each slot there ever was
-	taken     int           // of the slots, by a prediction or by a pull
-	changed   chan struct{} // closed when taken falls
-	late      bool          // the grace period is over: what fails now is handed back
+	unclaimed []*job          // whose claims are held back, in the order of their begin
+	slots     int             // goroutines that pull, one for each slot there ever was
+	taken     int             // of the slots, by a prediction or by a pull
+	changed   chan struct{}   // closed when taken falls
+	grace     context.Context // once it is done, what fails is handed back; nil before Drain
 
 	asking   context.Context // of pulls; done when the broker has forgotten them
 	stopAsks context.CancelFunc
@@ -295,14 +295,12 @@ func (w *Worker) Flushed(t webhook.Target) {
 // afterwards because it was cut short is handed back to the queue. The supervisor is to be drained
 // at the same time.
 func (w *Worker) Drain(grace context.Context) {
+	w.mu.Lock()
+	w.grace = grace
+	w.mu.Unlock()
 	w.stopPull()
 	w.q.Drain()
 	w.announce(false)
-	context.AfterFunc(grace, func() {
-		w.mu.Lock()
-		w.late = true
-		w.mu.Unlock()
-	})
 }
 
 // Finish waits until what has ended is stored in the broker, or until ctx is done.

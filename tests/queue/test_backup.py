@@ -32,4 +32,5 @@ def test_a_copy_of_the_brokers_directory_is_a_backup(start_fleet, receiver):
     assert restored.get("/queue").json["waiting"] == 1
     other.worker(MODEL, name=fleet.name)
     assert restored.ended("waits")["output"] == "hello b"
+    receiver.wait(1)
     assert [got["id"] for got in receiver.got] == ["waits"]
