@@ -61,6 +61,7 @@ type broker struct {
 	models   string                 // the token of that model, else *; set before the queue is open
 	probing  atomic.Bool            // a refusal is an answer
 	refused  atomic.Pointer[string] // the last thing that the broker did not permit
+	silent   atomic.Bool            // it is connected, and does not answer: see watchBroker
 	since    atomic.Int64           // nanoseconds from 1970 to the last reconnect; without a connection MaxInt64
 	stored   func(time.Duration)    // called with how long a publish took
 	log      *slog.Logger
@@ -100,6 +101,7 @@ func dial(c Config, name string, log *slog.Logger, onReconnect func()) (*broker,
 			log.Info("the queue's broker is back", "broker", nc.ConnectedUrlRedacted())
 			clear(said)
 			b.since.Store(time.Now().UnixNano())
+			b.silent.Store(false) // it is another one, perhaps
 			onReconnect()
 		}),
 	}
@@ -160,6 +162,21 @@ func (b *broker) onError(_ *nats.Conn, _ *nats.Subscription, err error) {
 
 // connected reports whether there is a broker now.
 func (b *broker) connected() bool { return b.nc.IsConnected() }
+
+// lookEvery is how often a process looks whether the broker answers.
+const lookEvery = 5 * time.Second
+
+// noKey is the key of no prediction: a % in a token has two digits behind it.
+const noKey = "%"
+
+// answers asks the broker for a state that does not exist. A cluster without a majority of its
+// nodes keeps its connections, and does not answer.
+func (b *broker) answers(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	_, err := b.state(ctx, noKey)
+	return err
+}
 
 // usable returns why this broker can't carry a queue: it is too old, or has no JetStream.
 func (b *broker) usable(ctx context.Context) error {

@@ -136,6 +136,32 @@ func (q *Queue) begin() {
 		q.work.Go(q.deliverWebhooks)
 	}
 	q.work.Go(q.keepClean)
+	q.work.Go(q.watchBroker)
+}
+
+// watchBroker notes whether the broker does what it is asked for while it is connected.
+func (q *Queue) watchBroker() {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-q.ctx.Done():
+			return
+		}
+		if !q.broker.connected() {
+			continue
+		}
+		err := q.broker.answers(q.ctx)
+		switch {
+		case err == nil && q.broker.silent.Swap(false):
+			q.config.Log.Info("the queue's broker answers again")
+			q.reconnected()
+		case err != nil && q.ctx.Err() == nil && q.broker.connected() && !q.broker.silent.Swap(true):
+			q.config.Log.Warn("the queue's broker is connected and does not answer: "+
+				"a cluster needs more than half of its nodes", "error", err)
+		}
+	}
 }
 
 func (q *Queue) prepare() error {
@@ -179,8 +205,11 @@ func (q *Queue) Failed() <-chan error { return q.failed }
 // Counters returns the counters.
 func (q *Queue) Counters() *Counters { return &q.counters }
 
-// Connected reports whether there is a broker that has everything that the queue needs.
-func (q *Queue) Connected() bool { return q.opened() && q.broker.connected() }
+// Connected reports whether there is a broker that has everything that the queue needs, and
+// answers.
+func (q *Queue) Connected() bool {
+	return q.opened() && q.broker.connected() && !q.broker.silent.Load()
+}
 
 // opened reports whether there ever was one.
 func (q *Queue) opened() bool {

@@ -66,3 +66,21 @@ def test_predictions_go_on_without_a_node(fleet, tmp_path):
     gate.touch()
     assert other.ended("through", 60)["output"] == "x" * 600_000
     assert other.ended("next", 60)["status"] == "succeeded"
+
+
+@pytest.mark.timeout(180)
+def test_without_a_majority_of_the_nodes_nothing_is_ready(fleet):
+    one, other = fleet.gateways
+    assert one.predict({"s": "before"}).status == 200
+    for node in fleet.broker.nodes[1:]:
+        node.kill()
+    for process in [one, other]:
+        until("it is not ready", lambda p=process: p.get("/readyz").status == 503, 60)
+        assert "\ncoggo_queue_connected 0" in process.get("/metrics").body.decode()
+        assert process.health()["status"] == "UNHEALTHY"
+        assert process.predict({}).status == 503
+    for node in fleet.broker.nodes[1:]:
+        node.start()
+    for process in [one, other]:
+        until("it is ready", lambda p=process: p.get("/readyz").status == 200, 60)
+    assert other.predict({"s": "after"}).json["output"] == "after"
