@@ -210,7 +210,6 @@ func (w *Worker) contend(j *job) verdict {
 		if old {
 			return dropIt
 		}
-		attempt := s.attempt + 1
 		switch {
 		case s.kind == ended:
 			j.claim = s
@@ -224,15 +223,11 @@ func (w *Worker) contend(j *job) verdict {
 			if v, over := w.takeOver(ctx, j, s); over {
 				return v
 			}
-		case s.turn == 0 && j.delivered > 1:
-			attempt = 2 // a worker was lost while it held the claim back
-		case s.kind == returned:
-			attempt = max(1, s.attempt) // to be handed back counts as no attempt
 		}
 		if s.cancel != "" {
 			return w.unlessCanceled(ctx, j, s)
 		}
-		if err = w.claimAfter(ctx, j, s, attempt); err == nil {
+		if err = w.claimAfter(ctx, j, s, j.nextAttempt(s)); err == nil {
 			return runIt
 		}
 		if !wrongSequence(err) {
@@ -240,6 +235,17 @@ func (w *Worker) contend(j *job) verdict {
 		}
 	}
 	return putBack
+}
+
+// nextAttempt is the number of the run that begins with a claim of a job whose state is s.
+func (j *job) nextAttempt(s state) int {
+	switch {
+	case s.turn == 0 && j.delivered > 1:
+		return 2 // a worker was lost while it held the claim back
+	case s.kind == returned:
+		return max(1, s.attempt) // to be handed back counts as no attempt
+	}
+	return s.attempt + 1
 }
 
 // stateOf returns the state of a job, which has a sequence alone as long as nobody has claimed it.

@@ -53,7 +53,8 @@ func (w *Worker) concludeFirst(j *job, first *firstEnd, p *prediction.Prediction
 		w.q.broker.stored(time.Since(first.sent))
 		j.claim = first.state
 		w.settle(j, finish)
-	case <-first.answer.Err():
+	case why := <-first.answer.Err():
+		w.q.config.Log.Debug("store an end in place of a claim", "id", j.entry.ID, "error", why)
 		w.endUnclaimed(j, p, err)
 	case <-w.q.ctx.Done():
 		w.leave(j)
