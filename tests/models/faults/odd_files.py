@@ -28,8 +28,10 @@ def make(kind, name):
     elif kind == "link":
         os.symlink("/dev/zero", path)
     elif kind == "vast":
-        with open(path, "wb") as file:
-            os.truncate(path, 1 << 40)
+        half = path + ".half"  # the server may look at any moment
+        with open(half, "wb") as file:
+            file.truncate(1 << 40)
+        os.replace(half, path)
     else:
         raise ValueError(kind)
     os.kill(os.getppid(), signal.SIGHUP)
