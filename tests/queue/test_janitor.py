@@ -120,6 +120,7 @@ def test_webhooks_that_the_broker_does_not_give_out_are_delivered(start_fleet, n
     one, client = fleet.gateways[0], nats(fleet)
     with skipping(client, "COGGO_H", "hooks", "coggo.h.none.bait"):
         one.predict({}, id="it", webhook=receiver.url, webhook_events_filter=["completed"])
+        until("it is owed", lambda: client.api("STREAM.INFO.COGGO_H")["state"]["messages"] == 1)
     forget_the_janitors(client)
     fleet.gateway("--name", fleet.name)
     until("it is delivered", lambda: [got["id"] for got in receiver.got] == ["it"], 30)
