@@ -169,12 +169,15 @@ const lookEvery = 5 * time.Second
 // noKey is the key of no prediction: a % in a token has two digits behind it.
 const noKey = "%"
 
-// answers asks the broker for a state that does not exist. A cluster without a majority of its
+// answers asks the broker for a state and a request that do not exist. A cluster without a majority of its
 // nodes keeps its connections, and does not answer.
 func (b *broker) answers(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	_, err := b.state(ctx, noKey)
+	if err == nil {
+		_, _, err = b.asked(ctx, noKey)
+	}
 	return err
 }
 
