@@ -5,8 +5,8 @@ import (
 	"iter"
 )
 
-// line is members that wait, in order. Each method takes the same time however many there are: of
-// 100,000 that wait, all may be withdrawn at once.
+// line is members that wait, in order. To push and to remove one takes the same time however many
+// there are: 100,000 may wait, and all of them may be withdrawn at once.
 type line[M Member] struct {
 	order list.List // of waiting[M]
 	at    map[M]*list.Element

@@ -101,7 +101,7 @@ func dial(c Config, name string, log *slog.Logger, onReconnect func()) (*broker,
 			log.Info("the queue's broker is back", "broker", nc.ConnectedUrlRedacted())
 			clear(said)
 			b.since.Store(time.Now().UnixNano())
-			b.silent.Store(false) // it is another one, perhaps
+			b.silent.Store(false) // this may be another node
 			onReconnect()
 		}),
 	}
@@ -169,8 +169,8 @@ const lookEvery = 5 * time.Second
 // noKey is the key of no prediction: a % in a token has two digits behind it.
 const noKey = "%"
 
-// answers asks the broker for a state and a request that do not exist. A cluster without a majority of its
-// nodes keeps its connections, and does not answer.
+// answers asks the broker for a state and a request that do not exist. A cluster that has lost the
+// majority of its nodes keeps its connections, and does not answer.
 func (b *broker) answers(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

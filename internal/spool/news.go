@@ -9,7 +9,7 @@ import (
 // belongs to one goroutine.
 type News struct {
 	dir *Dir
-	fd  int // of the watch; -1 while there is none
+	fd  int // of the inotify watch, or -1
 	buf []byte
 }
 
@@ -39,6 +39,6 @@ func named(name []byte) (found New, ok bool) {
 }
 
 // Read calls take with what is new since the last call, in some batches, oldest first. It reports
-// false if there may be more than that, so that the caller has to list the directory: after the
-// first call, or when there is no watch, or when the directory was replaced.
+// false if it may have missed something, so that the caller has to list the directory: on the first
+// call, without inotify, when the kernel's queue was full, or when the directory was replaced.
 func (n *News) Read(take func(iter.Seq[New])) (all bool) { return n.read(take) }

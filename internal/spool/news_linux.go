@@ -23,7 +23,7 @@ func (n *News) read(take func(iter.Seq[New])) (all bool) {
 	}
 	for {
 		size, err := read(n.fd, n.buf)
-		if err != nil || size == 0 { // EAGAIN: there is no more
+		if err != nil || size == 0 { // EAGAIN: everything has been read
 			return true
 		}
 		lost := uint32(0)
