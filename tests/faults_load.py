@@ -362,7 +362,7 @@ def when_and_where() -> str:
 @contextlib.contextmanager
 def starter() -> Iterator[Callable[..., Server]]:
     """Starts servers in a directory that is removed after them."""
-    from conftest import Starter
+    from servers import Starter
 
     class Directories:
         def mktemp(self, name: str) -> pathlib.Path:

@@ -25,12 +25,12 @@ import urllib.request
 from collections.abc import Iterator
 from typing import Any, Callable, ClassVar, NamedTuple
 
-from conftest import BINARY, real_python
 from faults_load import when_and_where
 from faults_models import TERMINAL
 from http_harness import Answer, Receiver, Server, data_of
 from model_sources import model_source
 from queue_harness import Broker, cluster_flags
+from servers import BINARY, real_python
 from waiting import until
 
 MODEL = model_source("queue/ledger")

@@ -20,11 +20,11 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
-from conftest import BINARY, real_python
 from faults_load import when_and_where
 from faults_queue import Logged, Member, none_left
 from model_sources import model_source
 from queue_harness import Broker
+from servers import BINARY, real_python
 
 NAME = "chaos/streams"
 

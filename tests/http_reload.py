@@ -6,9 +6,9 @@ import pathlib
 import threading
 from typing import Any
 
-from conftest import Starter
 from http_harness import Answer, Server
 from model_sources import model_source
+from servers import Starter
 from waiting import until
 
 ECHO = """

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from conftest import BINARY, real_python
 from model_sources import model_source
+from servers import BINARY, real_python
 from waiting import alive, until
 
 #: Starts a process in one of several ways, with a cleared environment, and returns its pid and that

@@ -21,8 +21,8 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
-from conftest import measures_memory
 from http2_client import PREFACE, Http2, Raw
+from servers import measures_memory
 from waiting import until
 
 MODEL = """

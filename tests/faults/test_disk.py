@@ -10,10 +10,10 @@ import resource
 
 import pytest
 
-from conftest import start_error
 from faults_disk import FULL, READ_ONLY, TOO_LARGE, Disk, small_disks, unhealthy, well
 from faults_models import ASYNC, ASYNC_MODEL, MODEL, asked, begun, ends, files_in
 from http_harness import Answer, Receiver, Server
+from servers import start_error
 from waiting import until
 
 #: Writes a temporary file of ``size`` bytes and returns it.

@@ -12,11 +12,11 @@ import subprocess
 
 import pytest
 
-from conftest import BINARY, start_error
 from faults_models import MODEL, asked, begun, ends, files_in, free_port
 from http_harness import Server
 from model_sources import model_source
 from namespaces import run_inside
+from servers import BINARY, start_error
 from waiting import until
 
 QUIET = {"webhook_events_filter": ["completed"]}

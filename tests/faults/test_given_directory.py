@@ -11,9 +11,9 @@ import tempfile
 
 import pytest
 
-from conftest import BINARY, ROOT
 from http_harness import Server
 from namespaces import run_inside
+from servers import BINARY, ROOT
 from waiting import until
 
 pytestmark = pytest.mark.skipif(

@@ -9,8 +9,8 @@ import threading
 
 import pytest
 
-from conftest import measures_memory
 from faults_memory import BODIES, LOADS, MIB, one_body, send
+from servers import measures_memory
 from waiting import until
 
 PAGE = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "reliability.md").read_text()

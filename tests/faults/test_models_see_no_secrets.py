@@ -14,9 +14,9 @@ import tempfile
 
 import pytest
 
-from conftest import BINARY, ROOT, start_error
 from faults_models import free_port
 from model_sources import model_source
+from servers import BINARY, ROOT, start_error
 from waiting import until
 
 SECRETS = {

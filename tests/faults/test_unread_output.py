@@ -9,8 +9,8 @@ import signal
 
 import pytest
 
-from conftest import BINARY, real_python
 from http_harness import Server, processes
+from servers import BINARY, real_python
 from waiting import alive, until
 
 MODEL = """

@@ -9,7 +9,7 @@ import urllib.parse
 
 import pytest
 
-from conftest import start_error
+from servers import start_error
 
 MODEL = """
 from cog import BasePredictor, Path

@@ -8,9 +8,9 @@ import pathlib
 
 import pytest
 
-from conftest import start_error
 from http_events import Stream
 from model_sources import model_source
+from servers import start_error
 from waiting import until
 
 TOKEN = "a-token-of-4711"

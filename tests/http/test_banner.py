@@ -11,9 +11,9 @@ import subprocess
 
 import pytest
 
-from conftest import BINARY, ROOT, real_python
 from http_terminal import Terminal
 from model_sources import model_source
+from servers import BINARY, ROOT, real_python
 
 HEAD = model_source("http/banner")
 

@@ -10,10 +10,10 @@ import venv
 
 import pytest
 
-from conftest import BINARY, real_python
 from http_harness import Server
 from interpreters import every, interpreter
 from model_sources import model_source
+from servers import BINARY, real_python
 
 HEAD = "import cog\nfrom typing import Any, AsyncIterator, Iterator, List, Optional\n"
 FINE = "class Predictor:\n    def predict(self, s: str = 'x') -> str:\n        return s\n"

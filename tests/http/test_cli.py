@@ -11,9 +11,9 @@ import subprocess
 
 import pytest
 
-from conftest import BINARY, real_python
 from http_harness import processes
 from model_sources import model_source
+from servers import BINARY, real_python
 from waiting import until
 
 MODEL = model_source("http/cli")

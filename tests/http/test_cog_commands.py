@@ -14,8 +14,8 @@ import subprocess
 
 import pytest
 
-from conftest import BINARY, ROOT, real_python
 from model_sources import model_source
+from servers import BINARY, ROOT, real_python
 from waiting import until
 
 MODEL = model_source("http/cog_commands")

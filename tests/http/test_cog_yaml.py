@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from conftest import BINARY, ROOT, real_python
+from servers import BINARY, ROOT, real_python
 
 MODEL = """
 from cog import BasePredictor

@@ -11,9 +11,9 @@ from typing import Any
 import numpy
 import pytest
 
-from conftest import ROOT
 from http_events import Stream
 from http_harness import Server
+from servers import ROOT
 from waiting import until
 
 #: The path of numpy for the model, because the server's Python has no packages.

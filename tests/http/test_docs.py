@@ -19,7 +19,7 @@ from typing import NamedTuple
 import pytest
 from PIL import Image
 
-from conftest import BINARY, real_python
+from servers import BINARY, real_python
 from waiting import until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -11,8 +11,8 @@ import subprocess
 
 import pytest
 
-from conftest import BINARY, ROOT, real_python
 from model_sources import model_source
+from servers import BINARY, ROOT, real_python
 
 MODEL = model_source("http/examples")
 

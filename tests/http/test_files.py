@@ -15,9 +15,9 @@ import threading
 
 import pytest
 
-from conftest import measures_memory
 from http_harness import Reply
 from model_sources import model_source
+from servers import measures_memory
 from waiting import until
 
 MODEL = model_source("http/files")

@@ -10,7 +10,7 @@ import pytest
 
 import cog
 from cog.internal.contract.remedies import BROUGHT
-from conftest import BINARY, ROOT
+from servers import BINARY, ROOT
 
 TEXT = (ROOT / "docs/from-cog.md").read_text()
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from conftest import ROOT
+from servers import ROOT
 from waiting import until
 
 MODEL = (ROOT / "tests/models/counts.py").read_text()

@@ -10,8 +10,8 @@ import subprocess
 
 import pytest
 
-from conftest import BINARY, Starter
 from interpreters import interpreter
+from servers import BINARY, Starter
 
 
 def init(*words: str, cwd: pathlib.Path) -> subprocess.CompletedProcess[str]:

@@ -6,10 +6,10 @@ import pathlib
 
 import pytest
 
-from conftest import measures_memory
 from http_events import Stream
 from http_harness import data_of
 from model_sources import model_source
+from servers import measures_memory
 from waiting import until
 
 LARGE = model_source("http/output_files_large")

@@ -7,9 +7,9 @@ import socket
 
 import pytest
 
-from conftest import measures_memory
 from faults_memory import SHAPES
 from model_sources import model_source
+from servers import measures_memory
 
 MODEL = """
 class Predictor:

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from conftest import ROOT
+from servers import ROOT
 
 #: Generated files, and files of other projects.
 NOT_OURS = {"bin", "dist", "node_modules", "__pycache__"}

@@ -10,8 +10,8 @@ import subprocess
 
 import pytest
 
-from conftest import BINARY, real_python
 from model_sources import model_source
+from servers import BINARY, real_python
 from waiting import until
 
 SHAPES = model_source("http/null_shapes")

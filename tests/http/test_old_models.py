@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from cog.internal.contract.remedies import BROUGHT
-from conftest import BINARY, real_python
+from servers import BINARY, real_python
 
 #: Hides everything except the standard library, whatever this interpreter has.
 ALONE = "import sys\nsys.path[:] = [p for p in sys.path if not p.endswith('-packages')]\n"

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from conftest import BINARY
+from servers import BINARY
 from waiting import until
 
 MODEL = """

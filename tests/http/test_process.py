@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from conftest import BINARY, real_python
 from http_harness import Server
 from interpreters import every
 from model_sources import model_source
+from servers import BINARY, real_python
 
 KINDS = {"sync": "def", "async": "async def"}
 MODELS = {"sync": "http/process_{}", "async": "http/process_{}_async"}

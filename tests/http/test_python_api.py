@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from conftest import ROOT
+from servers import ROOT
 
 DOCUMENT = (ROOT / "docs" / "python-api.md").read_text(encoding="utf-8")
 

@@ -7,9 +7,9 @@ import signal
 
 import pytest
 
-from conftest import Starter
 from http_reload import ECHO, NEW, SLOW, Model, asked, busy, inputs, served_directory
 from model_sources import model_source
+from servers import Starter
 from waiting import until
 
 

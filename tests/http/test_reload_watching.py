@@ -11,9 +11,9 @@ import subprocess
 
 import pytest
 
-from conftest import BINARY, Starter, real_python
 from http_reload import ECHO, NEW, Model, served_directory
 from model_sources import model_source
+from servers import BINARY, Starter, real_python
 from waiting import until
 
 

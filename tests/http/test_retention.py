@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import ROOT
+from servers import ROOT
 from waiting import until
 
 MODEL = (ROOT / "tests/models/counts.py").read_text()

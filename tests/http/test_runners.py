@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from conftest import start_error
 from http_harness import Server
+from servers import start_error
 from waiting import alive, until
 
 MODEL = """

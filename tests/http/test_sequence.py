@@ -13,8 +13,8 @@ import time
 
 import pytest
 
-from conftest import start_error
 from model_sources import model_source
+from servers import start_error
 from waiting import alive, until
 
 JSON = {"Content-Type": "application/json"}

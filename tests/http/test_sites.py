@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from conftest import start_error
+from servers import start_error
 
 MODEL = """
 from typing import Iterator

@@ -8,9 +8,9 @@ import threading
 
 import pytest
 
-from conftest import measures_memory
 from http_events import Stream
 from http_harness import asking, hung_up_on
+from servers import measures_memory
 from waiting import until
 
 MODEL = "class Predictor:\n    def predict(self, name: str = 'you') -> str:\n        return 'hello ' + name\n"

@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from conftest import BINARY
 from http_events import Stream
 from model_sources import model_source
+from servers import BINARY
 from waiting import until
 
 MODEL = model_source("http/streams")

@@ -11,8 +11,8 @@ import urllib.request
 
 import pytest
 
-from conftest import BINARY, real_python
 from http_terminal import Terminal
+from servers import BINARY, real_python
 from waiting import until
 
 SLOW = """

@@ -8,10 +8,10 @@ import subprocess
 
 import pytest
 
-from conftest import BINARY, real_python, start_error
 from http_harness import Reply
 from http_store import Store
 from model_sources import model_source
+from servers import BINARY, real_python, start_error
 
 MODEL = model_source("http/urls")
 ASYNC = {"Prefer": "respond-async"}

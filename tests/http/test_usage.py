@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from conftest import BINARY, ROOT, real_python
+from servers import BINARY, ROOT, real_python
 
 HELLO = ROOT / "examples/hello"
 COMMANDS = re.findall(

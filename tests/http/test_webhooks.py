@@ -13,9 +13,9 @@ import time
 import pytest
 from standardwebhooks import Webhook
 
-from conftest import measures_memory
 from http_harness import Receiver, Reply
 from model_sources import model_source
+from servers import measures_memory
 from waiting import until
 
 MODEL = model_source("http/webhooks")

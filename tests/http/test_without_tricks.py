@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from conftest import BINARY, ROOT
+from servers import BINARY, ROOT
 from waiting import until
 
 TRICKS = ["ballast", "unmap", "disconnect", "sigmute", "pristine"]

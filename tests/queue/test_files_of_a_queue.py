@@ -13,12 +13,12 @@ import time
 
 import pytest
 
-from conftest import measures_memory
 from http_events import Stream
 from http_harness import data_of
 from model_sources import model_source
 from nats_client import Nats
 from queue_harness import ASYNC, runs, unique_name, with_a_second_worker
+from servers import measures_memory
 from waiting import until
 
 KIB, MIB = 1 << 10, 1 << 20

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from conftest import BINARY, real_python
+from servers import BINARY, real_python
 
 
 @pytest.fixture

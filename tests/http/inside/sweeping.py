@@ -9,9 +9,9 @@ import subprocess
 
 import pytest
 
-from conftest import BINARY
 from faults_models import MODEL, TERMINAL, asked, files_in
 from namespaces import loopback
+from servers import BINARY
 
 SHM = pathlib.Path("/dev/shm")
 CHOSEN = SHM / "coggo-ephemeral-data"
