@@ -59,6 +59,21 @@ class Nats:
                 head = int(words[-2]) if words[0] == "HMSG" else 0
                 return self._file.read(int(words[-1]) + 2)[head:-2]
 
+    def subscribe(self, subject: str) -> None:
+        """Hear what is published from now on."""
+        assert not self.refused(f"SUB {subject} 2")
+
+    def heard(self) -> list[bytes]:
+        """Return what has come since, each with its headers before it."""
+        self._socket.sendall(b"PING\r\n")
+        messages = []
+        while (words := self._file.readline().decode().split())[0] != "PONG":
+            if words[0] in ("MSG", "HMSG"):
+                messages.append(self._file.read(int(words[-1]) + 2)[:-2])
+            elif words[0] == "PING":
+                self._socket.sendall(b"PONG\r\n")
+        return messages
+
     def api(self, subject: str, **request: Any) -> Any:
         """Ask the API of JetStream."""
         answer = json.loads(

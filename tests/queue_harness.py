@@ -375,6 +375,11 @@ def unique_name() -> str:
 ASYNC = {"Prefer": "respond-async"}
 
 
+def token(name: str) -> str:
+    """Return the name of a model as it stands in the subjects of the broker."""
+    return name.replace("/", "%2F")
+
+
 def runs(server: Server, id: str, kind: str = "predictions") -> None:
     """Wait until a worker runs what has this id, as this server sees it."""
 

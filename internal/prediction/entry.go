@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/coggo/coggo/internal/jsonscan"
@@ -35,37 +36,12 @@ func NewEntry(r Request, run string) Entry {
 
 // Encode keeps every byte of the raw members, because a webhook that is sent again must be the
 // same. It does not write Final: spool.Journal.PutEnd does.
-func (n Entry) Encode() []byte {
-	parts := n.encoded()
-	out := make([]byte, 0, length(parts))
-	for _, part := range parts {
-		out = append(out, part...)
-	}
-	return out
-}
-
-// Len returns the length of what Encode returns.
-func (n Entry) Len() int { return length(n.encoded()) }
-
-// WriteTo writes what Encode returns. It copies nothing that is large.
-func (n Entry) WriteTo(w io.Writer) (written int64, err error) {
-	for _, part := range n.encoded() {
-		m, err := w.Write(part)
-		written += int64(m)
-		if err != nil {
-			return written, err
-		}
-	}
-	return written, nil
-}
-
-// encoded returns the text of the entry in parts. It copies nothing that is large.
-func (n Entry) encoded() [][]byte {
+func (n Entry) Encode() EntryText {
 	head, err := json.Marshal(n)
 	if err != nil {
 		panic(err) // it has only strings, numbers and booleans
 	}
-	parts, between := [][]byte{}, "{"
+	parts, between := EntryText{}, "{"
 	for _, m := range []struct {
 		name  string
 		value []byte
@@ -78,11 +54,30 @@ func (n Entry) encoded() [][]byte {
 	return append(parts, []byte(between), head[1:]) // never empty: there is a run
 }
 
-func length(parts [][]byte) (n int) {
-	for _, part := range parts {
+// EntryText is the text of an entry in parts, because some of them are large.
+type EntryText [][]byte
+
+// Len returns the length of the text in bytes.
+func (e EntryText) Len() (n int) {
+	for _, part := range e {
 		n += len(part)
 	}
 	return n
+}
+
+// Bytes returns the text in one piece.
+func (e EntryText) Bytes() []byte { return slices.Concat(e...) }
+
+// WriteTo writes the text.
+func (e EntryText) WriteTo(w io.Writer) (written int64, err error) {
+	for _, part := range e {
+		m, err := w.Write(part)
+		written += int64(m)
+		if err != nil {
+			return written, err
+		}
+	}
+	return written, nil
 }
 
 // Raw returns the members of an entry that can be large.

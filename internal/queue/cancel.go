@@ -56,16 +56,17 @@ func (q *Queue) cancelOnce(ctx context.Context, key, run string, reason supervis
 	if err != nil {
 		return err
 	}
-	a, found, err := q.broker.asked(ctx, key)
-	if err != nil {
-		return err
-	}
 	meant := func(other string) bool { return run == "" || other == run }
 	switch {
 	case reason == supervisor.ByDisconnect && s.kept && s.underway():
 		return nil // another client waits for it
 	case s.kind == claimed && meant(s.run):
 		return q.cancelClaimed(ctx, s, reason)
+	}
+	a, found, err := q.broker.asked(ctx, key)
+	switch {
+	case err != nil:
+		return err
 	case found && meant(a.run) && (s.kind != ended || s.run != a.run):
 		return q.cancelWaiting(ctx, a, s, reason)
 	case meant(s.run) && s.canceled():
@@ -85,15 +86,15 @@ func (s state) canceled() bool {
 
 // cancelClaimed notes the cancel in the claim, so that a later holder ends the run too, and tells
 // the present one.
-func (q *Queue) cancelClaimed(ctx context.Context, s state, reason supervisor.Reason) error {
+func (q *Queue) cancelClaimed(ctx context.Context, s state, reason supervisor.Reason) (err error) {
 	if s.cancel == "" {
-		next := s
-		next.cancel = string(reason)
-		if _, err := q.broker.put(ctx, next, s.seq, 0); err != nil {
+		before := s.seq
+		s.cancel = string(reason)
+		if s.seq, err = q.broker.put(ctx, s, before, 0); err != nil {
 			return err
 		}
 	}
-	return q.broker.nc.PublishMsg(s.place.tell(s.run, headerCancel, string(reason)))
+	return q.broker.nc.PublishMsg(s.tellCanceled())
 }
 
 // cancelWaiting ends a prediction that no worker has.

@@ -111,6 +111,7 @@ func (w *Worker) end(j *job, p *prediction.Prediction, err error) {
 		w.handBack(j, p != nil)
 		return
 	}
+	j.takeNoted()
 	next := j.claim
 	next.kind = ended
 	for w.q.ctx.Err() == nil {

@@ -31,11 +31,30 @@ type job struct {
 	unclaimed bool       // its claim is held back
 	run       *prediction.Prediction
 	canceled  supervisor.Reason     // before there was a run
+	noted     state                 // the claim that a cancel is noted in, as far as it was told
 	followed  bool                  // somebody follows the run
 	sending   bool                  // its events are being sent
 	objects   map[string]lentObject // what is stored for those who follow it, by name
 	pasts     []lentPast            // and for those who came late, the latest last
 	left      bool                  // nothing more is lent
+}
+
+// hearCancel ends the run because of a message.
+func (j *job) hearCancel(s Supervisor, m *nats.Msg) {
+	j.mu.Lock()
+	j.noted = notedIn(m.Header)
+	j.mu.Unlock()
+	j.cancel(s, supervisor.Reason(m.Header.Get(headerCancel)))
+}
+
+// takeNoted takes the sequence that the claim has since a cancel was noted in it. Otherwise the
+// broker would refuse the end, and the worker would have to look for that sequence.
+func (j *job) takeNoted() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if s := j.noted; s.seq > j.claim.seq && s.owner == j.claim.owner && s.turn == j.claim.turn {
+		j.claim.seq, j.claim.cancel = s.seq, s.cancel
+	}
 }
 
 // cancel ends the run, now or as soon as there is one.

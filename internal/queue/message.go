@@ -23,6 +23,7 @@ const (
 	headerOwner   = "Coggo-Owner"   // of a claim: the process
 	headerHost    = "Coggo-Host"    // of a claim: the machine, for people
 	headerCancel  = "Coggo-Cancel"  // the reason why the run must end
+	headerClaim   = "Coggo-Claim"   // of a cancel: sequence of the claim in which it is noted
 	headerKept    = "Coggo-Kept"    // it was asked for again: a client that leaves does not cancel it
 	headerInput   = "Coggo-Input"   // tells whether two requests ask for the same run
 	headerMethod  = "Coggo-Method"
@@ -206,6 +207,23 @@ func (p place) tell(run, header, value string) *nats.Msg {
 	m.Header.Set(headerRun, run)
 	m.Header.Set(header, value)
 	return m
+}
+
+// tellCanceled returns the message that the claim s, in which a cancel is noted, is to end.
+func (s state) tellCanceled() *nats.Msg {
+	m := s.place.tell(s.run, headerCancel, s.cancel)
+	m.Header.Set(headerOwner, s.owner)
+	m.Header.Set(headerTurn, strconv.Itoa(s.turn))
+	m.Header.Set(headerClaim, strconv.FormatUint(s.seq, 10))
+	return m
+}
+
+// notedIn reads what tellCanceled has written. An older gateway tells the reason alone.
+func notedIn(h nats.Header) (s state) {
+	s.owner, s.cancel = h.Get(headerOwner), h.Get(headerCancel)
+	s.turn, _ = strconv.Atoi(h.Get(headerTurn))
+	s.seq, _ = strconv.ParseUint(h.Get(headerClaim), 10, 64)
+	return s
 }
 
 // asked is a request as it waits in the queue.

@@ -134,7 +134,7 @@ func TestTheBodyOfARequestIsAnEntryOfTheJournal(t *testing.T) {
 		t.Fatalf("read %+v, %v\nwant %+v", entry, err, want)
 	}
 	var wrote, golden any
-	if json.Unmarshal(entry.Encode(), &wrote) != nil || json.Unmarshal(body, &golden) != nil || !reflect.DeepEqual(wrote, golden) {
+	if json.Unmarshal(entry.Encode().Bytes(), &wrote) != nil || json.Unmarshal(body, &golden) != nil || !reflect.DeepEqual(wrote, golden) {
 		t.Errorf("wrote %s\nwant %s", entry.Encode(), body)
 	}
 }
@@ -175,7 +175,13 @@ func TestTheEntryOfAModelIsReadAndWrittenAsDocumented(t *testing.T) {
 }
 
 func TestAWorkerIsToldAsDocumented(t *testing.T) {
-	isGolden(t, "cancel", order7.tell("r1", headerCancel, "client"))
+	canceled := stateOfRun(claimed)
+	canceled.cancel = "client"
+	told := canceled.tellCanceled()
+	isGolden(t, "cancel", told)
+	if got, want := notedIn(told.Header), (state{seq: 9, owner: "w1", turn: 3, cancel: "client"}); !reflect.DeepEqual(got, want) {
+		t.Errorf("read %+v, want %+v", got, want)
+	}
 	isGolden(t, "follow", order7.tell("r1", headerFollow, "3"))
 }
 

@@ -41,11 +41,12 @@ const requestsFor = 7 * 24 * time.Hour
 
 // storeRequest returns the payload for a request.
 func (b *broker) storeRequest(ctx context.Context, at place, entry prediction.Entry) (p payload, err error) {
-	if b.fits(entry.Len()) {
-		return payload{body: entry.Encode()}, nil
+	encoded := entry.Encode()
+	if b.fits(encoded.Len()) {
+		return payload{body: encoded.Bytes()}, nil
 	}
 	p.object, err = b.objects(at.model).put(ctx, "in-"+entry.Run, requestsFor, func(w *objectWriter) error {
-		_, err := entry.WriteTo(w)
+		_, err := encoded.WriteTo(w)
 		return err
 	})
 	return p, err

@@ -166,7 +166,11 @@ func (s submission) publish(chosen bool) (*mirror, bool, error) {
 		return nil, false, s.q.unreachable(err)
 	}
 	m := s.q.newMirror(s.place, s.entry.Run, s.entry.Complete())
-	duplicate, err := s.send(a, before)
+	twin := a.place.asked() // what would be in the queue under the same id
+	if chosen {
+		twin = askedIn("*", s.place.key)
+	}
+	duplicate, err := s.send(a, before, twin)
 	if err == nil && !duplicate {
 		s.q.startDeadline(s.entry)
 		return m.share(), true, nil
@@ -211,13 +215,13 @@ func (s submission) joinOr(full error, chosen bool) (*mirror, bool, error) {
 	return nil, false, full
 }
 
-// send publishes the request until the broker answers. It reports whether the broker had the same
-// request already.
-func (s submission) send(a asked, before state) (duplicate bool, err error) {
+// send publishes the request until the broker answers, which refuses it if twin matches one that is
+// there. It reports whether the broker had the same request already.
+func (s submission) send(a asked, before state, twin string) (duplicate bool, err error) {
 	m := a.message()
 	options := []jetstream.PublishOpt{
 		jetstream.WithMsgID(s.messageID(before)),
-		jetstream.WithExpectLastSequenceForSubject(0, askedIn("*", s.place.key)),
+		jetstream.WithExpectLastSequenceForSubject(0, twin),
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, patience)
 	defer cancel()

@@ -203,8 +203,8 @@ func (w *Worker) hearControl(m *nats.Msg) {
 		w.follow(j, after)
 		return
 	}
-	if reason := m.Header.Get(headerCancel); reason != "" { // else a later version says something else
-		j.cancel(w.Supervisor, supervisor.Reason(reason))
+	if m.Header.Get(headerCancel) != "" { // else a later version says something else
+		j.hearCancel(w.Supervisor, m)
 	}
 }
 

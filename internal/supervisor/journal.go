@@ -47,5 +47,5 @@ func requestEntry(f *flight) json.RawMessage {
 	if n.MaskedInput == nil && bytes.Equal(n.Input, f.checked.Input) {
 		n.Input = nil
 	}
-	return n.Encode()
+	return n.Encode().Bytes()
 }

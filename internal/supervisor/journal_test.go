@@ -45,7 +45,7 @@ func TestAnEntryIsReadAsItWasWritten(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			want.Final = nil // spool.Journal.PutEnd writes it
-			got, _, err := readEntry(want.Encode())
+			got, _, err := readEntry(want.Encode().Bytes())
 			if err != nil || !reflect.DeepEqual(got, want) {
 				t.Errorf("got %+v, %v\nwant %+v", got, err, want)
 			}

@@ -24,7 +24,7 @@ func (s *Supervisor) journalQueued(f *flight) error {
 		return nil
 	}
 	f.journaled = true
-	entry := prediction.NewEntry(f.prediction.Request, f.run).Encode()
+	entry := prediction.NewEntry(f.prediction.Request, f.run).Encode().Bytes()
 	if err := s.queued.Put(f.ID(), entry); err != nil {
 		return unwritableError(err)
 	}
@@ -77,7 +77,7 @@ func (s *Supervisor) endEntry(f *flight, end spool.End) (head []byte, err error)
 		err = s.root.PutKey(s.key)
 	}
 	n.Input, n.MaskedInput, n.OutputAt = nil, nil, end.OutputAt
-	return n.Encode(), err
+	return n.Encode().Bytes(), err
 }
 
 // endOf returns the end of a prediction for a journal entry.

@@ -13,14 +13,10 @@ import pytest
 
 from model_sources import model_source
 from nats_client import Nats
-from queue_harness import ASYNC, runs
+from queue_harness import ASYNC, runs, token
 from waiting import until
 
 MODEL = model_source("queue/everything")
-
-
-def token(name):
-    return name.replace("/", "%2F")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from http_events import Stream
 from model_sources import model_source
 from nats_client import Nats
-from queue_harness import ASYNC, runs
+from queue_harness import ASYNC, runs, token
 from waiting import until
 
 #: More bytes than any machine has.
@@ -34,10 +34,6 @@ def nats(fleet):
     client = Nats(fleet.broker.url)
     yield client
     client.close()
-
-
-def token(name):
-    return name.replace("/", "%2F")
 
 
 def end(fleet, nats, id, body, **headers):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
+import re
 import time
 
 import pytest
 
-from queue_harness import ASYNC, runs
+from nats_client import Nats
+from queue_harness import ASYNC, runs, token
 from waiting import until
 
 CANCELED = ("canceled", None)
@@ -38,6 +41,32 @@ def test_what_runs_is_canceled_at_another_gateway(one, other):
     runs(one, "running")
     assert other.ask("POST", "/predictions/running/cancel").status == 200
     assert ended(one, "running") == ended(other, "running") == CANCELED
+
+
+def test_the_broker_refuses_no_end_of_what_was_canceled(fleet, one, other):
+    """The worker is told which sequence its claim has since the cancel is noted in it."""
+    one.predict({"s": 60}, ASYNC, id="told")
+    runs(one, "told")
+    broker = Nats(fleet.broker.url)
+    broker.subscribe("coggo.p.*.told")
+    assert other.ask("POST", "/predictions/told/cancel").status == 200
+    assert ended(one, "told") == CANCELED
+    states = [re.search(rb"Coggo-State: (\w+)", m)[1].decode() for m in broker.heard()]
+    assert states == ["claimed", "ended"]
+    broker.close()
+
+
+def test_a_gateway_that_tells_the_reason_alone_is_understood(fleet, one):
+    one.predict({"s": 60}, ASYNC, id="reason")
+    runs(one, "reason")
+    broker = Nats(fleet.broker.url)
+    broker.subscribe("coggo.c.*.reason")
+    run = broker.api("STREAM.MSG.GET.COGGO_P", last_by_subj=f"coggo.p.{token(fleet.name)}.reason")
+    headers = base64.b64decode(run["message"]["hdrs"]).decode()
+    run = re.search(r"Coggo-Run: (\S+)", headers)[1]
+    broker.publish(f"coggo.c.{token(fleet.name)}.reason", Coggo_Run=run, Coggo_Cancel="client")
+    assert ended(one, "reason") == CANCELED
+    broker.close()
 
 
 def test_what_waits_is_canceled_and_never_runs(busy, other, tmp_path):
