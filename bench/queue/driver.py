@@ -1,5 +1,5 @@
 """Be the client of one queue: ``driver.py MODULE`` reads commands as lines of JSON, and answers
-each with a line. ``bench/queue.go`` starts it and says what to do.
+each with a line. ``bench/queueclient.go`` starts it and says what to do.
 
 MODULE has a class ``Client`` with the client library of the queue:
 
