@@ -113,6 +113,33 @@ func (q *curves) stopAll() {
 	q.up = nil
 }
 
+// sites starts one server, and a queue if there is a broker, with the same model. The slots are
+// those of both workers together. Both sites get the flags, and those of alone are for one server.
+func (q *curves) sites(model string, slots int, flags, alone []string) ([]*site, error) {
+	one := options{concurrency: slots, flags: strings.Join(append(alone, flags...), " ")}
+	if err := q.start(systems[0], "one server", model, one); err != nil {
+		return nil, err
+	}
+	if _, err := program("nats-server"); err != nil {
+		fmt.Println("without a queue: nats-server is not installed")
+		return q.up, nil
+	}
+	s, err := newQueue("queue", "bin/coggo-server", model, max(1, slots/2), flags...)
+	if err == nil {
+		err = q.add(s).startQueue(2)
+	}
+	return q.up, err
+}
+
+// start starts a system as a site.
+func (q *curves) start(sys *system, name, model string, o options) error {
+	s, err := sys.start(model, o)
+	if err == nil {
+		q.add(&site{name: name, server: s})
+	}
+	return err
+}
+
 // note adds a figure of a level.
 func (c *curve) note(name, unit string, level int, figure float64) {
 	i := slices.IndexFunc(c.Lines, func(l *line) bool { return l.Name == name })
@@ -127,7 +154,7 @@ func (c *curve) note(name, unit string, level int, figure float64) {
 func (c *curve) noteMemory(s *site, level int, idle memory) {
 	now := s.memory()
 	c.note(s.name+": memory for each", "KiB", level, (now.own-idle.own)/float64(level))
-	if s.broker != 0 {
+	if s.queue != nil {
 		c.note(s.name+": memory of the broker for each", "KiB", level,
 			(now.broker-idle.broker)/float64(level))
 	}

@@ -25,7 +25,10 @@ func pileUp(c *curve, q *curves) error {
 
 // pile measures one site of pileUp.
 func (s *site) pile(c *curve) error {
-	slots := max(1, len(s.trees)-1)
+	slots := 1
+	if s.queue != nil {
+		slots = len(s.queue.workers)
+	}
 	for n := range slots {
 		if err := s.accept(fmt.Sprintf("busy%d", n), 3600); err != nil {
 			return err

@@ -20,18 +20,28 @@ type fleet struct {
 	*peer
 	dir     string // logs, the ledger, and what the broker keeps
 	ports   map[string]int
-	members []*exec.Cmd // the broker, the gateway and the workers of the beginning
-	workers []*exec.Cmd // as they run now
+	members []*exec.Cmd // what runs, the broker first
+	workers []*exec.Cmd // of those
 	driver  *exec.Cmd
 	stopped atomic.Bool // by a signal
 	in      io.WriteCloser
 	out     *bufio.Reader
 }
 
+// newFleet returns a fleet of which nothing runs yet.
+func newFleet(p *peer) (*fleet, error) {
+	dir, err := os.MkdirTemp("", "bench-queue-")
+	return &fleet{peer: p, dir: dir, ports: map[string]int{}}, err
+}
+
 // deploy starts the members of a fleet. It returns when each worker has run a task, and leaves it
 // to the caller to stop what has started.
 func (f *fleet) deploy() error {
-	if err := f.startMembers(); err != nil {
+	workers := 2
+	if f.inner != "" {
+		workers = 1
+	}
+	if err := f.startMembers(workers); err != nil {
 		return err
 	}
 	if err := f.startDriver(); err != nil {
@@ -41,15 +51,11 @@ func (f *fleet) deploy() error {
 }
 
 // startMembers starts the broker, the workers and the gateway.
-func (f *fleet) startMembers() error {
+func (f *fleet) startMembers(workers int) error {
 	if err := f.startBroker(); err != nil {
 		return err
 	}
-	for n := range 2 {
-		f.workers = append(f.workers, nil)
-		if f.inner != "" && n > 0 {
-			break
-		}
+	for n := range workers {
 		if err := f.startWorker(n); err != nil {
 			return err
 		}
@@ -92,11 +98,6 @@ func (f *fleet) port(of string) string {
 func (f *fleet) redis() string { return "redis://127.0.0.1:" + f.port("broker") + "/0" }
 func (f *fleet) nats() string  { return "nats://127.0.0.1:" + f.port("broker") }
 
-func (f *fleet) coggo(args ...string) *exec.Cmd {
-	return exec.Command("bin/coggo-server", append(args, "--host", "127.0.0.1",
-		"--queue", f.nats(), "--name", "bench/work")...)
-}
-
 // module runs a Python module in the environment of the peer, beside the modules of bench/queue.
 func (f *fleet) module(args ...string) *exec.Cmd {
 	cmd := exec.Command(python(f.name), append([]string{"-m"}, args...)...)
@@ -125,10 +126,25 @@ func (f *fleet) start(name string, cmd *exec.Cmd) error {
 	return nil
 }
 
+// startWorker starts a worker that does not run: the one after the last, or one that was killed.
 func (f *fleet) startWorker(n int) error {
 	cmd := f.worker(f, n)
+	if n == len(f.workers) {
+		f.workers = append(f.workers, nil)
+	}
 	f.workers[n] = cmd
-	return f.start(fmt.Sprintf("worker%d", n), cmd)
+	return f.start(worker(n), cmd)
+}
+
+// worker is the name of a worker among the members.
+func worker(n int) string { return fmt.Sprintf("worker%d", n) }
+
+// server returns a member as a client of its HTTP API meets it.
+func (f *fleet) server(name string, cmd *exec.Cmd, ready func(*server) bool) *server {
+	return &server{
+		system: &system{name: name, path: "/predictions", ready: ready}, cmd: cmd, began: time.Now(),
+		wires: wires{address: "127.0.0.1:" + f.port(name)},
+	}
 }
 
 // listens waits until a member accepts connections.
@@ -165,20 +181,39 @@ func (f *fleet) processes(n int) (pids []int) {
 	return nil
 }
 
-// kill kills a worker with all its processes, as the end of a machine does, and starts it again.
-// It returns the processes.
-func (f *fleet) kill(n int) ([]int, error) {
+// crash kills a worker with all its processes, as the end of a machine does. It returns them.
+func (f *fleet) crash(n int) []int {
 	pids := f.processes(n)
 	for _, pid := range pids {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
+	if f.inner == "" {
+		_ = f.workers[n].Wait() // says that it was killed
+		f.forget(f.workers[n])
+	}
+	return pids
+}
+
+// kill crashes a worker and starts it again. It returns the processes.
+func (f *fleet) kill(n int) ([]int, error) {
+	pids := f.crash(n)
 	if f.inner != "" {
 		return pids, nil
 	}
-	cmd := f.workers[n]
-	_ = cmd.Wait() // says that it was killed
-	f.members = slices.DeleteFunc(f.members, func(m *exec.Cmd) bool { return m == cmd })
 	return pids, f.startWorker(n)
+}
+
+func (f *fleet) forget(cmd *exec.Cmd) {
+	f.members = slices.DeleteFunc(f.members, func(m *exec.Cmd) bool { return m == cmd })
+}
+
+// stopWorkers ends all workers, and none is left to start again.
+func (f *fleet) stopWorkers() {
+	for _, cmd := range f.workers {
+		end(cmd)
+		f.forget(cmd)
+	}
+	f.workers = nil
 }
 
 // stop ends all members, the broker last.
@@ -187,19 +222,24 @@ func (f *fleet) stop() error {
 		_ = f.in.Close()
 	}
 	for _, cmd := range slices.Backward(f.members) {
-		pids := tree(cmd.Process.Pid)
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		ended := make(chan struct{})
-		go func() { _ = cmd.Wait(); close(ended) }()
-		select {
-		case <-ended:
-			pids = pids[1:]
-		case <-time.After(3 * time.Second):
-		}
-		for _, pid := range pids {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
-		}
-		<-ended
+		end(cmd)
 	}
 	return os.RemoveAll(f.dir)
+}
+
+// end asks a program to end, and kills what is left of its processes.
+func end(cmd *exec.Cmd) {
+	pids := tree(cmd.Process.Pid)
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	select {
+	case <-ended:
+		pids = pids[1:]
+	case <-time.After(3 * time.Second):
+	}
+	for _, pid := range pids {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+	<-ended
 }

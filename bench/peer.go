@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 )
 
 // peer is a queue that `make bench-queue` compares: a broker, two workers that run one task at a
@@ -21,13 +22,7 @@ type peer struct {
 }
 
 var peers = []*peer{
-	{
-		name: "coggo", broker: "nats-server", client: "coggo_client",
-		worker: func(f *fleet, _ int) *exec.Cmd {
-			return f.coggo("bench/queue", "--python", python("coggo"), "--port", "0")
-		},
-		gateway: func(f *fleet) *exec.Cmd { return f.coggo("gateway", "--port", f.port("gateway")) },
-	},
+	coggoQueue("bin/coggo-server", "bench/queue"),
 	{
 		name: "celery", broker: "redis-server", client: "celery_tasks",
 		worker: func(f *fleet, n int) *exec.Cmd {
@@ -61,6 +56,22 @@ var peers = []*peer{
 				"--port", f.port("gateway"))
 		},
 	},
+}
+
+// coggoQueue is the queue of a binary with this model. Its workers and its gateway get the flags.
+func coggoQueue(binary, model string, flags ...string) *peer {
+	run := func(f *fleet, args ...string) *exec.Cmd {
+		return exec.Command(binary, slices.Concat(args, flags, []string{
+			"--host", "127.0.0.1", "--queue", f.nats(), "--name", "bench/work",
+		})...)
+	}
+	return &peer{
+		name: "coggo", broker: "nats-server", client: "coggo_client",
+		worker: func(f *fleet, n int) *exec.Cmd {
+			return run(f, model, "--python", python("coggo"), "--port", f.port(worker(n)))
+		},
+		gateway: func(f *fleet) *exec.Cmd { return run(f, "gateway", "--port", f.port("gateway")) },
+	}
 }
 
 // missing says why a peer cannot run here, or is empty.

@@ -65,10 +65,12 @@ func (s *server) peak() float64 {
 	return float64(field(tree(s.cmd.Process.Pid), "status", "VmHWM")) / 1024
 }
 
+func (s *server) activity() (cpu float64, sleeps int) { return activity(s.cmd.Process.Pid) }
+
 // activity returns the CPU time in milliseconds, and the number of times that a thread of the tree
 // went to sleep.
-func (s *server) activity() (cpu float64, sleeps int) {
-	for _, pid := range tree(s.cmd.Process.Pid) {
+func activity(root int) (cpu float64, sleeps int) {
+	for _, pid := range tree(root) {
 		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
 		for _, task := range tasks {
 			data, err := os.ReadFile(task + "/schedstat")

@@ -124,11 +124,10 @@ func (q *queueRun) deploy() error {
 			fmt.Printf("without %s: %s\n", p.name, why)
 			continue
 		}
-		dir, err := os.MkdirTemp("", "bench-queue-")
+		f, err := newFleet(p)
 		if err != nil {
 			return err
 		}
-		f := &fleet{peer: p, dir: dir, ports: map[string]int{}}
 		q.mu.Lock()
 		q.fleets = append(q.fleets, f)
 		stopped := q.stopped

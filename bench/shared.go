@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -54,7 +53,7 @@ var sharedWorkloads = []sharedWorkload{
 		fleet: sharedOptions{class: "Noop"},
 		run: func(c *contender, n func(int) int) ([]float64, error) {
 			t := c.load(32, n(20_000), later(c.server))
-			return []float64{t.rate()}, errors.Join(tooManyWrong(t), c.fleet.purge())
+			return []float64{t.rate()}, errors.Join(tooManyWrong(t), c.purge())
 		},
 	},
 	{
@@ -76,7 +75,7 @@ var sharedWorkloads = []sharedWorkload{
 		rows:  []sharedRow{{"kill -9 of a worker → another one runs it", "s", "≤ 10"}},
 		fleet: sharedOptions{class: "Sleep", workers: 2}, once: true,
 		run: func(c *contender, _ func(int) int) ([]float64, error) {
-			late, err := c.fleet.loseWorker(c.server)
+			late, err := c.loseWorker()
 			return []float64{late}, err
 		},
 	},
@@ -115,47 +114,27 @@ func later(s *server) func() error {
 // waiting100k lets many predictions wait, and a worker run them.
 func waiting100k(c *contender, n func(int) int) ([]float64, error) {
 	count := n(100_000)
-	before := c.fleet.memory()
+	before := c.brokerMemory()
 	t := c.load(32, count, later(c.server))
 	if t.wrong > 0 {
 		return nil, t.first
 	}
-	each := float64(c.fleet.memory()-before) * 1024 / float64(count)
+	each := float64(c.brokerMemory()-before) * 1024 / float64(count)
 	began := time.Now()
-	err := c.fleet.addWorker()
+	err := c.queue.startWorker(0)
 	if err == nil {
 		err = c.drained()
 	}
 	rate := float64(count) / time.Since(began).Seconds()
-	return []float64{each, rate}, errors.Join(err, c.fleet.removeWorkers())
-}
-
-// contender is what a column of the table is about.
-type contender struct {
-	*server              // that clients ask
-	name    string       // of the column
-	fleet   *sharedQueue // nil: one server alone
-}
-
-// cpu returns the processor time of all servers, in milliseconds.
-func (c *contender) cpu() float64 {
-	all := []*server{c.server}
-	if c.fleet != nil {
-		all = append(append(all, c.fleet.broker), c.fleet.workers...)
-	}
-	sum := 0.0
-	for _, s := range all {
-		ms, _ := s.activity()
-		sum += ms
-	}
-	return sum
+	c.queue.stopWorkers()
+	return []float64{each, rate}, err
 }
 
 // drained returns when nothing waits or runs any more.
 func (c *contender) drained() error {
 	left := c.inFlight
-	if c.fleet != nil {
-		left = c.fleet.left
+	if c.queue != nil {
+		left = c.left
 	}
 	for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); pause(2 * time.Millisecond) {
 		if n, err := left(); err != nil || n == 0 {
@@ -224,16 +203,20 @@ func (b *sharedBench) serve(w sharedWorkload) error {
 	b.stop()
 	b.serving = w.fleet
 	for _, binary := range b.binaries {
-		s, err := launchAlone(binary, w.fleet)
+		s, err := startAlone(binary, w.fleet)
 		if err != nil {
 			return err
 		}
-		b.up = append(b.up, &contender{server: s, name: b.column("alone", binary)})
-		f, err := startShared(binary, w.fleet)
+		b.up = append(b.up, &contender{site: &site{name: b.column("alone", binary), server: s}})
+		q, err := newQueue(b.column("queue", binary), binary, w.fleet.class, w.fleet.concurrency, sharedFlags...)
 		if err != nil {
 			return err
 		}
-		b.up = append(b.up, &contender{server: f.gateway, name: b.column("queue", binary), fleet: f})
+		c := &contender{site: q}
+		b.up = append(b.up, c)
+		if err := c.start(w.fleet.workers); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -247,11 +230,7 @@ func (b *sharedBench) column(kind, binary string) string {
 
 func (b *sharedBench) stop() {
 	for _, c := range b.up {
-		if c.fleet != nil {
-			c.fleet.stop()
-		} else {
-			c.stop()
-		}
+		c.stop()
 	}
 	b.up = nil
 }
@@ -274,7 +253,7 @@ func (b *sharedBench) measure(w sharedWorkload) (string, error) {
 	}
 	for round := range b.rounds + first {
 		for _, c := range b.up {
-			if c.fleet == nil && !w.alone {
+			if c.queue == nil && !w.alone {
 				continue
 			}
 			figures, err := w.run(c, n)
@@ -333,13 +312,4 @@ type sharedOptions struct {
 	class       string
 	concurrency int
 	workers     int
-}
-
-// modelPython is the Python of the models: that of the other workloads, or any, because these
-// models need nothing.
-func modelPython() string {
-	if _, err := os.Stat(python("coggo")); err == nil {
-		return python("coggo")
-	}
-	return cmp.Or(os.Getenv("PYTHON"), "python3")
 }

@@ -4,147 +4,49 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strconv"
-	"syscall"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 )
 
-// queueName is the name of the model of each fleet: each has a broker of its own.
-const queueName = "bench/queue"
-
-// sharedQueue is a queue: a broker, workers and a gateway.
-type sharedQueue struct {
-	binary  string
-	options sharedOptions
-	broker  *server
-	workers []*server
-	gateway *server
-	store   string
-	nc      *nats.Conn
+// contender is what a column of the table is about: one server alone, or a queue.
+type contender struct {
+	*site
+	nc *nats.Conn // to the broker of the queue
 }
 
-// launchAlone starts a server without a queue.
-func launchAlone(binary string, o sharedOptions) (*server, error) {
-	dir, err := modelDir(o.class, options{concurrency: o.concurrency})
-	if err != nil {
-		return nil, err
-	}
-	return launch(binary, saysReady, "--max-queue", "1000000", "--python", modelPython(), dir)
+// sharedFlags are those of all servers.
+var sharedFlags = []string{"--log-level", "error", "--max-queue", "1000000"}
+
+// startAlone starts a server without a queue.
+func startAlone(binary string, o sharedOptions) (*server, error) {
+	alone := system{name: "coggo", path: "/predictions", ready: saysReady, command: coggo(binary)}
+	return alone.start(o.class, options{concurrency: o.concurrency, flags: strings.Join(sharedFlags, " ")})
 }
 
-// launch starts a server that serves HTTP, and waits for it.
-func launch(binary string, ready func(*server) bool, flags ...string) (*server, error) {
-	port, err := freePort()
-	if err != nil {
-		return nil, err
-	}
-	command := []string{"--host", "127.0.0.1", "--port", strconv.Itoa(port), "--log-level", "error"}
-	if flags[0] == "gateway" {
-		command, flags = append([]string{"gateway"}, command...), flags[1:]
-	}
-	s := child(exec.Command(binary, append(command, flags...)...), port, ready)
-	if err := s.cmd.Start(); err != nil {
-		return nil, err
-	}
-	return s, s.await(5*time.Millisecond, time.Minute)
-}
-
-func child(cmd *exec.Cmd, port int, ready func(*server) bool) *server {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	cmd.Stderr = os.Stderr
-	return &server{
-		system: &system{name: filepath.Base(cmd.Path), path: "/predictions", ready: ready}, cmd: cmd,
-		began: time.Now(), wires: wires{address: "127.0.0.1:" + strconv.Itoa(port)},
-	}
-}
-
-// startShared starts a queue. Without workers, one is started for a moment, so that the gateway
-// knows the model.
-func startShared(binary string, o sharedOptions) (f *sharedQueue, err error) {
-	f = &sharedQueue{binary: binary, options: o}
-	if err := f.startBroker(); err != nil {
-		return nil, err
-	}
-	for range max(1, o.workers) {
-		if err := f.addWorker(); err != nil {
-			return nil, err
-		}
-	}
-	f.gateway, err = launch(binary, saysReady,
-		"gateway", "--queue", f.url(), "--name", queueName, "--max-queue", "1000000")
-	if err == nil && o.workers == 0 {
-		err = f.removeWorkers()
-	}
-	return f, err
-}
-
-func (f *sharedQueue) url() string { return "nats://" + f.broker.wires.address }
-
-func (f *sharedQueue) startBroker() (err error) {
-	broker, err := program("nats-server")
-	if err != nil {
+// start starts the queue of a contender and connects to its broker.
+func (c *contender) start(workers int) (err error) {
+	if err := c.startQueue(workers); err != nil {
 		return err
 	}
-	port, err := freePort()
-	if err == nil {
-		f.store, err = os.MkdirTemp("", "bench-broker-")
-	}
-	if err != nil {
-		return err
-	}
-	cmd := exec.Command(broker, "-js", "-sd", f.store, "-a", "127.0.0.1",
-		"-p", strconv.Itoa(port), "-l", os.DevNull)
-	f.broker = child(cmd, port, func(*server) bool {
-		f.nc, err = nats.Connect(f.url())
-		return err == nil
-	})
-	if err := f.broker.cmd.Start(); err != nil {
-		return err
-	}
-	return f.broker.await(5*time.Millisecond, time.Minute)
-}
-
-func (f *sharedQueue) addWorker() error {
-	dir, err := modelDir(f.options.class, options{concurrency: f.options.concurrency})
-	if err != nil {
-		return err
-	}
-	w, err := launch(f.binary, saysReady, "--queue", f.url(), "--name", queueName, "--python", modelPython(), dir)
-	f.workers = append(f.workers, w)
+	c.nc, err = nats.Connect(c.queue.nats())
 	return err
 }
 
-func (f *sharedQueue) removeWorkers() error {
-	for _, w := range f.workers {
-		w.stop()
+func (c *contender) stop() {
+	if c.nc != nil {
+		c.nc.Close()
 	}
-	f.workers = nil
-	return nil
+	c.site.stop()
 }
 
-func (f *sharedQueue) stop() {
-	if f.gateway != nil {
-		f.gateway.stop()
-	}
-	_ = f.removeWorkers()
-	f.nc.Close()
-	f.broker.stop()
-	_ = os.RemoveAll(f.store)
-}
-
-// memory returns the resident memory of the broker in KiB.
-func (f *sharedQueue) memory() int {
-	return field([]int{f.broker.cmd.Process.Pid}, "status", "VmRSS")
-}
+// brokerMemory returns the resident memory of the broker in KiB.
+func (c *contender) brokerMemory() int { return field(c.roots()[:1], "status", "VmRSS") }
 
 // left returns how many predictions have not ended. It asks the broker.
-func (f *sharedQueue) left() (int, error) {
-	m, err := f.nc.Request("$JS.API.STREAM.INFO.COGGO_Q", nil, 5*time.Second)
+func (c *contender) left() (int, error) {
+	m, err := c.nc.Request("$JS.API.STREAM.INFO.COGGO_Q", nil, 5*time.Second)
 	if err != nil {
 		return 0, err
 	}
@@ -156,40 +58,43 @@ func (f *sharedQueue) left() (int, error) {
 }
 
 // purge takes everything off the queue.
-func (f *sharedQueue) purge() error {
-	_, err := f.nc.Request("$JS.API.STREAM.PURGE.COGGO_Q", nil, 30*time.Second)
+func (c *contender) purge() error {
+	_, err := c.nc.Request("$JS.API.STREAM.PURGE.COGGO_Q", nil, 30*time.Second)
 	return err
 }
 
 // loseWorker kills the worker that runs a prediction, and returns the seconds until another one has
 // claimed it.
-func (f *sharedQueue) loseWorker(gateway *server) (float64, error) {
+func (c *contender) loseWorker() (float64, error) {
 	claims := make(chan *nats.Msg, 16)
-	sub, err := f.nc.ChanSubscribe("coggo.s.>", claims)
+	sub, err := c.nc.ChanSubscribe("coggo.s.>", claims)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { _ = sub.Unsubscribe() }() // the connection may be closed
 	nextID++
 	path := fmt.Sprintf("/predictions/bench%d", nextID)
-	if _, err := gateway.send("PUT", path, `{"input": {"seconds": 60}}`, "Prefer", "respond-async"); err != nil {
+	if _, err := c.send("PUT", path, `{"input": {"seconds": 60}}`, "Prefer", "respond-async"); err != nil {
 		return 0, err
 	}
 	if err := awaitClaim(claims, "1"); err != nil {
 		return 0, err
 	}
-	for i, w := range f.workers {
+	for i, cmd := range c.queue.workers {
+		w := c.queue.server(worker(i), cmd, saysReady)
 		if n, err := w.inFlight(); err != nil || n == 0 {
 			continue
 		}
 		began := time.Now()
-		_ = w.cmd.Process.Kill()
+		c.queue.crash(i)
 		err := awaitClaim(claims, "2")
 		late := time.Since(began).Seconds()
-		f.workers = append(f.workers[:i], f.workers[i+1:]...)
-		w.stop()
-		_, canceled := gateway.send("POST", path+"/cancel", "")
-		return late, errors.Join(err, canceled, f.addWorker())
+		_, canceled := c.send("POST", path+"/cancel", "")
+		started := c.queue.startWorker(i)
+		if started == nil {
+			started = w.await(5*time.Millisecond, time.Minute)
+		}
+		return late, errors.Join(err, canceled, started)
 	}
 	return 0, errors.New("no worker runs the prediction")
 }

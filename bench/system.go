@@ -33,7 +33,7 @@ type options struct {
 }
 
 var systems = []*system{
-	{name: "coggo", path: "/predictions", ready: saysReady, command: coggo},
+	{name: "coggo", path: "/predictions", ready: saysReady, command: coggo("bin/coggo-server")},
 	{name: "coglet", path: "/predictions", ready: saysReady, command: cogHTTP("coglet")},
 	{
 		name: "fastapi", path: "/predictions", slow: true,
@@ -94,16 +94,18 @@ func modelDir(class string, o options) (string, error) {
 	return dir, err
 }
 
-func coggo(model string, port int, o options) (*exec.Cmd, error) {
-	dir, err := modelDir(model, o)
-	args := []string{
-		"--host", "127.0.0.1", "--port", strconv.Itoa(port), "--python", python("coggo"),
+func coggo(binary string) func(string, int, options) (*exec.Cmd, error) {
+	return func(model string, port int, o options) (*exec.Cmd, error) {
+		dir, err := modelDir(model, o)
+		args := []string{
+			"--host", "127.0.0.1", "--port", strconv.Itoa(port), "--python", python("coggo"),
+		}
+		if o.uploadURL != "" {
+			args = append(args, "--upload-url", o.uploadURL)
+		}
+		args = append(args, strings.Fields(o.flags)...)
+		return exec.Command(binary, append(args, dir)...), err
 	}
-	if o.uploadURL != "" {
-		args = append(args, "--upload-url", o.uploadURL)
-	}
-	args = append(args, strings.Fields(o.flags)...)
-	return exec.Command("bin/coggo-server", append(args, dir)...), err
 }
 
 // cogHTTP starts the server of a release of Cog, as the images of `cog build` do.
