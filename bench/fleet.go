@@ -224,6 +224,7 @@ func (f *fleet) stop() error {
 	for _, cmd := range slices.Backward(f.members) {
 		end(cmd)
 	}
+	f.members = nil
 	return os.RemoveAll(f.dir)
 }
 

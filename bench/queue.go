@@ -28,8 +28,9 @@ type queueRun struct {
 
 	mu      sync.Mutex // guards the fields below
 	report  report
-	fleets  []*fleet
+	fleets  []*fleet // what has to be stopped
 	stopped bool
+	failed  error // of Coggo
 }
 
 // The rows of the table. Those of one round come from one measurement, in turns; the others are
@@ -40,6 +41,7 @@ const (
 	rowFinished = "no-op, 32 in flight: finished"
 	rowAccepted = "no-ops accepted by one client"
 	rowDrained  = "the same until all have finished"
+	rowUnended  = "no-ops without an end, in all rounds"
 	rowLost     = "kill -9 of a worker: tasks without an end"
 	rowFailed   = "kill -9: tasks that failed"
 	rowAgain    = "kill -9: runs beyond the first"
@@ -59,9 +61,10 @@ var queueRows = []result{
 	{Workload: rowFinished, Unit: "/s", Higher: true},
 	{Workload: rowAccepted, Unit: "/s", Higher: true},
 	{Workload: rowDrained, Unit: "/s", Higher: true},
+	{Workload: rowUnended, Unit: tasks},
 	{Workload: rowLost, Unit: tasks},
 	{Workload: rowFailed, Unit: tasks},
-	{Workload: rowAgain, Unit: tasks},
+	{Workload: rowAgain, Unit: tasks, Neutral: true}, // whoever runs none again loses them
 	{Workload: rowNeedless, Unit: tasks},
 	{Workload: rowChanged, Unit: tasks},
 	{Workload: rowMedian, Unit: "s"},
@@ -72,50 +75,65 @@ var queueRows = []result{
 	{Workload: rowLongEnds, Unit: tasks},
 }
 
-func (q *queueRun) run() error {
+// begin makes an empty report.
+func (q *queueRun) begin() {
 	q.report = report{
 		Began: time.Now().UTC().Format(time.RFC3339), Rounds: q.rounds, Quick: q.quick, board: queueBoard,
 	}
 	for _, row := range queueRows {
 		row.Samples, row.Wrong, row.Errors = map[string][]float64{}, map[string]int{}, map[string]string{}
+		row.Why, row.LeftOut = map[string]string{}, map[string][]int{}
 		q.report.Results = append(q.report.Results, row)
 	}
-	defer q.stop()
-	go q.endAtSignal()
-	if err := q.deploy(); err != nil {
-		return err
-	}
-	fleets := q.fleets
-	broken := map[*fleet]bool{}
-	for round := range q.rounds + 1 {
-		for _, f := range fleets {
-			if broken[f] {
-				continue
-			}
-			if err := q.speed(f, round > 0); err != nil { // the first one warms up
-				fmt.Fprintf(os.Stderr, "%s: %v\n", f.name, err)
-				broken[f] = true
-			}
-		}
-	}
-	fleets = slices.DeleteFunc(slices.Clone(fleets), func(f *fleet) bool { return broken[f] })
-	if err := q.report.write(q.out); err != nil {
-		return err
-	}
-	for _, part := range []func(*fleet) error{q.cancels, q.kills, q.long} {
-		if err := together(fleets, part); err != nil {
-			return err
-		}
-		if err := q.report.write(q.out); err != nil {
-			return err
-		}
-	}
-	fmt.Println(q.report.markdown())
-	return nil
 }
 
-// deploy starts the peers that are here, and names the others.
-func (q *queueRun) deploy() error {
+func (q *queueRun) run() error {
+	q.begin()
+	defer q.stop()
+	go q.endAtSignal()
+	fleets, err := q.deploy()
+	if err != nil {
+		return err
+	}
+	for round := range q.rounds + 1 {
+		if err := q.finished(); err != nil {
+			return err
+		}
+		for _, f := range fleets {
+			q.speed(f, round-1) // the first one warms up
+		}
+	}
+	for _, p := range []part{
+		{q.cancels, []string{rowStopped}},
+		{q.kills, []string{
+			rowLost, rowFailed, rowAgain, rowNeedless, rowChanged, rowMedian, rowLongest, rowSettled,
+		}},
+		{q.long, []string{rowLong, rowLongEnds}},
+	} {
+		if err := q.finished(); err != nil {
+			return err
+		}
+		q.together(fleets, p)
+	}
+	if err := q.finished(); err != nil {
+		return err
+	}
+	fmt.Println(q.report.markdown())
+	return q.failed
+}
+
+// finished writes what has been measured, unless a signal has stopped it.
+func (q *queueRun) finished() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.stopped {
+		return errStopped
+	}
+	return q.report.write(q.out)
+}
+
+// deploy starts the peers that are here, and names the others. It returns those that run.
+func (q *queueRun) deploy() (up []*fleet, err error) {
 	for _, p := range peers {
 		if !q.only.MatchString(p.name) {
 			continue
@@ -126,21 +144,26 @@ func (q *queueRun) deploy() error {
 		}
 		f, err := newFleet(p)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		q.mu.Lock()
 		q.fleets = append(q.fleets, f)
 		stopped := q.stopped
 		q.mu.Unlock()
 		if stopped {
-			return errStopped
+			return nil, errStopped
 		}
 		if err := f.deploy(); err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
+			if f.stopped.Load() || p.name == "coggo" {
+				return nil, fmt.Errorf("%s: %w", p.name, err)
+			}
+			fmt.Printf("without %s: %v\n", p.name, errors.Join(err, f.stop()))
+			continue
 		}
+		up = append(up, f)
 		q.report.Systems = append(q.report.Systems, p.name)
 	}
-	return nil
+	return up, nil
 }
 
 var errStopped = errors.New("stopped by a signal")
@@ -171,25 +194,37 @@ func (q *queueRun) stop() {
 	}
 }
 
+// part is a workload that is done once, and its rows.
+type part struct {
+	do   func(*fleet) error
+	rows []string
+}
+
 // together does one part for all peers at once: tasks of this part sleep, and take no processor.
-func together(fleets []*fleet, part func(*fleet) error) error {
-	failed := make(chan error, len(fleets))
+func (q *queueRun) together(fleets []*fleet, p part) {
+	var all sync.WaitGroup
 	for _, f := range fleets {
-		go func() {
-			if err := part(f); err != nil {
-				failed <- fmt.Errorf("%s: %w", f.name, err)
-				return
+		all.Go(func() {
+			if err := p.do(f); err != nil {
+				q.fail(f, p.rows, err)
 			}
-			failed <- nil
-		}()
+		})
 	}
-	var first error
-	for range fleets {
-		if err := <-failed; err != nil && first == nil {
-			first = err
-		}
+	all.Wait()
+}
+
+// fail notes that a peer failed in a workload. Its other rows are not affected.
+func (q *queueRun) fail(f *fleet, rows []string, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, row := range rows {
+		q.row(row).Errors[f.name] = err.Error()
 	}
-	return first
+	err = fmt.Errorf("%s: %s: %w", f.name, rows[0], err)
+	fmt.Fprintln(os.Stderr, err)
+	if f.name == "coggo" && q.failed == nil {
+		q.failed = err
+	}
 }
 
 // note adds a figure to a row.
@@ -197,6 +232,13 @@ func (q *queueRun) note(f *fleet, row string, figure float64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.row(row).Samples[f.name] = append(q.row(row).Samples[f.name], figure)
+}
+
+// lacks says why a peer has no figure in a row.
+func (q *queueRun) lacks(f *fleet, row, why string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.row(row).Why[f.name] = why
 }
 
 func (q *queueRun) row(name string) *result {

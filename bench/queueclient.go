@@ -49,6 +49,7 @@ func (f *fleet) ask(do string, given fields, answer any) error {
 	if _, err := f.in.Write(append(line, '\n')); err != nil {
 		return err
 	}
+	// Every command has a limit of less; this is for a client that hangs.
 	late := time.AfterFunc(10*time.Minute, func() { _ = f.driver.Process.Kill() })
 	defer late.Stop()
 	text, err := f.out.ReadString('\n')

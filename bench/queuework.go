@@ -22,38 +22,74 @@ func (e extent) n(quick, whole int) int {
 	return whole
 }
 
-// speed measures no-ops.
-func (q *queueRun) speed(f *fleet, counts bool) error {
-	var alone, many struct {
-		Took    []float64
-		Wrong   int
-		Seconds float64
-	}
-	var pile struct {
-		Accepted, Seconds float64
-		Wrong             int
-	}
+// noOps is what the client says about no-ops.
+type noOps struct {
+	Took              []float64
+	Accepted, Seconds float64
+	Unended, Wrong    int
+}
+
+// speed measures no-ops. A client that misses an output leaves a measurement out of this round.
+func (q *queueRun) speed(f *fleet, round int) {
 	n, crowd := q.n(20, 100), q.n(50, 300)
-	err := f.ask("run", fields{"n": n, "in_flight": 1}, &alone)
-	if err == nil {
-		err = f.ask("run", fields{"n": crowd, "in_flight": 32}, &many)
+	const limit = 120 // seconds, of which the slowest peer needs a fraction
+	for _, m := range []struct {
+		do      string
+		given   fields
+		rows    []string
+		figures func(noOps) []float64
+	}{
+		{"run", fields{"n": n, "in_flight": 1, "limit": limit}, []string{rowP50, rowP99}, func(r noOps) []float64 {
+			slices.Sort(r.Took)
+			return []float64{1e3 * r.Took[n/2], 1e3 * r.Took[n*99/100]}
+		}},
+		{"run", fields{"n": crowd, "in_flight": 32, "limit": limit}, []string{rowFinished}, func(r noOps) []float64 {
+			return []float64{float64(crowd) / r.Seconds}
+		}},
+		{"pile", fields{"n": crowd, "limit": limit}, []string{rowAccepted, rowDrained}, func(r noOps) []float64 {
+			return []float64{float64(crowd) / r.Accepted, float64(crowd) / r.Seconds}
+		}},
+	} {
+		var r noOps
+		err := f.ask(m.do, m.given, &r)
+		q.missed(f, r)
+		if r.Unended+r.Wrong > 0 {
+			err = fmt.Errorf("%d no-ops without an end, %d with a wrong one", r.Unended, r.Wrong)
+		}
+		if err != nil {
+			q.leaveOut(f, m.rows, round, err)
+			continue
+		}
+		for i, figure := range m.figures(r) {
+			if round >= 0 {
+				q.note(f, m.rows[i], figure)
+			}
+		}
 	}
-	if err == nil {
-		err = f.ask("pile", fields{"n": crowd}, &pile)
+}
+
+// missed counts the no-ops that have no end, or a wrong one.
+func (q *queueRun) missed(f *fleet, r noOps) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	row := q.row(rowUnended)
+	row.Wrong[f.name] += r.Wrong
+	if len(row.Samples[f.name]) == 0 {
+		row.Samples[f.name] = []float64{0}
 	}
-	if wrong := alone.Wrong + many.Wrong + pile.Wrong; err == nil && wrong > 0 {
-		err = fmt.Errorf("%d wrong outputs", wrong)
+	row.Samples[f.name][0] += float64(r.Unended)
+}
+
+// leaveOut leaves one round of a peer out of some rows.
+func (q *queueRun) leaveOut(f *fleet, rows []string, round int, err error) {
+	q.fail(f, rows, fmt.Errorf("round %d: %w", round+1, err))
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, row := range rows {
+		if round >= 0 {
+			q.row(row).LeftOut[f.name] = append(q.row(row).LeftOut[f.name], round)
+		}
 	}
-	if err != nil || !counts {
-		return err
-	}
-	slices.Sort(alone.Took)
-	q.note(f, rowP50, 1e3*alone.Took[n/2])
-	q.note(f, rowP99, 1e3*alone.Took[n*99/100])
-	q.note(f, rowFinished, float64(crowd)/many.Seconds)
-	q.note(f, rowAccepted, float64(crowd)/pile.Accepted)
-	q.note(f, rowDrained, float64(crowd)/pile.Seconds)
-	return nil
 }
 
 // cancels measures the time from a cancel of a task that runs until it has stopped.
@@ -77,9 +113,7 @@ func (q *queueRun) cancels(f *fleet) error {
 			pause(100 * time.Microsecond)
 		}
 		if f.going(r) {
-			q.mu.Lock()
-			q.row(rowStopped).Errors[f.name] = unable
-			q.mu.Unlock()
+			q.lacks(f, rowStopped, "it does not")
 			break
 		}
 		q.note(f, rowStopped, ms(time.Since(start)))
@@ -137,16 +171,7 @@ func (q *queueRun) kills(f *fleet) error {
 
 // count notes what the ledger and the client say after kills.
 func (q *queueRun) count(f *fleet, names []string, deaths []killed, first, last map[string]string) {
-	runs := map[string][]taskRun{}
-	settled := 0.0
-	for _, r := range f.runs() {
-		if slices.Contains(names, r.name) {
-			runs[r.name] = append(runs[r.name], r)
-			settled = max(settled, r.end)
-		}
-	}
-	var lost, failed, again, needless, changed float64
-	var late []float64
+	var lost, failed, changed float64
 	for _, name := range names {
 		switch end := first[name]; {
 		case end == "":
@@ -156,29 +181,59 @@ func (q *queueRun) count(f *fleet, names []string, deaths []killed, first, last 
 		case last[name] != end:
 			changed++
 		}
-		for i, r := range runs[name] {
-			death := slices.IndexFunc(deaths, func(k killed) bool { return r.end == 0 && r.of(k.pids) })
-			if i+1 == len(runs[name]) {
-				continue
-			}
-			again++
-			if death < 0 {
-				needless++
-				continue
-			}
-			late = append(late, runs[name][i+1].begin-deaths[death].at)
+	}
+	q.note(f, rowLost, lost)
+	q.note(f, rowFailed, failed)
+	q.note(f, rowChanged, changed)
+	runs := slices.DeleteFunc(f.runs(), func(r taskRun) bool { return !slices.Contains(names, r.name) })
+	q.countRuns(f, runs, deaths)
+	settled := 0.0
+	for _, r := range runs {
+		settled = max(settled, r.end-deaths[len(deaths)-1].at)
+	}
+	switch {
+	case lost > 0:
+		q.lacks(f, rowSettled, fmt.Sprintf("%.0f without an end", lost))
+	case settled <= 0:
+		q.lacks(f, rowSettled, "all had ended before it")
+	default:
+		q.note(f, rowSettled, settled)
+	}
+}
+
+// countRuns notes which of the runs, in the order of their begin, were not the only one of their
+// task.
+func (q *queueRun) countRuns(f *fleet, runs []taskRun, deaths []killed) {
+	var again, needless float64
+	var late []float64
+	met := false // whether a task was running in a worker that was killed
+	for i, r := range runs {
+		death := slices.IndexFunc(deaths, func(k killed) bool { return r.end == 0 && r.of(k.pids) })
+		met = met || death >= 0
+		next := slices.IndexFunc(runs[i+1:], func(o taskRun) bool { return o.name == r.name })
+		if next < 0 {
+			continue
 		}
+		again++
+		if death < 0 {
+			needless++
+			continue
+		}
+		late = append(late, runs[i+1+next].begin-deaths[death].at)
 	}
-	for row, figure := range map[string]float64{
-		rowLost: lost, rowFailed: failed, rowAgain: again, rowNeedless: needless, rowChanged: changed,
-		rowSettled: settled - deaths[len(deaths)-1].at,
-	} {
-		q.note(f, row, figure)
-	}
+	q.note(f, rowAgain, again)
+	q.note(f, rowNeedless, needless)
 	if len(late) > 0 {
 		q.note(f, rowMedian, middle(late))
 		q.note(f, rowLongest, slices.Max(late))
+		return
 	}
+	why := "no kill met a task"
+	if met {
+		why = "none ran again"
+	}
+	q.lacks(f, rowMedian, why)
+	q.lacks(f, rowLongest, why)
 }
 
 // long runs a task that takes longer than the broker waits for a word of its worker.
@@ -203,11 +258,14 @@ func (q *queueRun) long(f *fleet) error {
 			count++
 		}
 	}
-	different := 1
-	if last.Ends[names[0]] != ends[names[0]] {
-		different = 2
-	}
 	q.note(f, rowLong, float64(count))
-	q.note(f, rowLongEnds, float64(different))
+	switch end := ends[names[0]]; {
+	case end == "":
+		q.lacks(f, rowLongEnds, "without an end")
+	case last.Ends[names[0]] != end:
+		q.note(f, rowLongEnds, 2)
+	default:
+		q.note(f, rowLongEnds, 1)
+	}
 	return nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -140,21 +141,13 @@ func (r report) cells(w result) []string {
 		cells = append(cells, w.cell(name))
 	}
 	if r.board.beside != "" {
-		beside := "–"
-		own, other := w.Samples["coggo"], w.Samples[r.board.beside]
-		if len(own) > 0 && len(other) > 0 {
-			beside = fmt.Sprintf("%.2f", against(own, other))
-		}
-		cells = append(cells, beside)
+		cells = append(cells, w.compare(r.board.beside, ""))
 	}
 	return append(cells, r.ratio(w))
 }
 
-// tasks is the unit of a count, and unable the error of a system that does not do a workload.
-const (
-	tasks  = "tasks"
-	unable = "it does not"
-)
+// tasks is the unit of a count.
+const tasks = "tasks"
 
 func (w result) cell(name string) string {
 	text := "–"
@@ -167,10 +160,13 @@ func (w result) cell(name string) string {
 	case len(samples) > 0:
 		text = fmt.Sprintf("%s (%s … %s)",
 			short(middle(samples)), short(slices.Min(samples)), short(slices.Max(samples)))
-	case w.Errors[name] == unable:
-		text = unable
-	case w.Errors[name] != "":
+	case w.Why[name] != "":
+		text = "– (" + w.Why[name] + ")"
+	case w.Errors[name] != "" || len(w.LeftOut[name]) > 0:
 		text = "failed"
+	}
+	if left := len(w.LeftOut[name]); left > 0 && len(samples) > 0 {
+		text += fmt.Sprintf(", %d left out", left)
 	}
 	if w.Wrong[name] > 0 {
 		text += fmt.Sprintf(", %d wrong", w.Wrong[name])
@@ -178,10 +174,8 @@ func (w result) cell(name string) string {
 	return text
 }
 
-// ratio returns the median over the rounds of Coggo's figure divided by that of the best other
-// system in the same round.
+// ratio compares Coggo with the best other system.
 func (r report) ratio(w result) string {
-	own := w.Samples["coggo"]
 	best := ""
 	for _, name := range r.Systems {
 		other := w.Samples[name]
@@ -193,10 +187,31 @@ func (r report) ratio(w result) string {
 			best = name
 		}
 	}
-	if best == "" || len(own) == 0 || w.Unit == tasks {
+	return w.compare(best, " × "+best)
+}
+
+// compare returns Coggo's figure divided by that of another system, as the median over the rounds,
+// and its unit. Of two that cannot be divided, or need not be, it says how they compare.
+func (w result) compare(other, unit string) string {
+	own, its := w.Samples["coggo"], w.Samples[other]
+	switch {
+	case len(own) == 0 || len(its) == 0 || w.Neutral:
 		return "–"
+	case middle(own) == middle(its) && (middle(own) == 0 || w.Unit == tasks):
+		return "equal"
+	case middle(its) == 0:
+		return fmt.Sprintf("%.3g against 0", middle(own))
 	}
-	return fmt.Sprintf("%.2f × %s", against(own, w.Samples[best]), best)
+	return fmt.Sprintf("%.2f", against(w.rounds("coggo"), w.rounds(other))) + unit
+}
+
+// rounds returns the figures of a system by round. One that is left out is not a number.
+func (w result) rounds(name string) []float64 {
+	all := slices.Clone(w.Samples[name])
+	for _, at := range w.LeftOut[name] {
+		all = slices.Insert(all, at, math.NaN())
+	}
+	return all
 }
 
 // against returns the median of the ratios of each round. Because a round takes a short time, a
@@ -204,7 +219,7 @@ func (r report) ratio(w result) string {
 func against(a, b []float64) float64 {
 	var ratios []float64
 	for i := range min(len(a), len(b)) {
-		if b[i] != 0 {
+		if b[i] != 0 && !math.IsNaN(a[i]) && !math.IsNaN(b[i]) {
 			ratios = append(ratios, a[i]/b[i])
 		}
 	}

@@ -55,6 +55,10 @@ type result struct {
 	Samples  map[string][]float64 `json:"samples"`
 	Wrong    map[string]int       `json:"wrong"`
 	Errors   map[string]string    `json:"errors,omitempty"`
+	// Of a system by name: why it has no figure, and the rounds without one.
+	Why     map[string]string `json:"why,omitempty"`
+	LeftOut map[string][]int  `json:"left_out,omitempty"`
+	Neutral bool              `json:"neutral,omitempty"` // neither more nor less is better
 }
 
 // serve starts the systems of a workload and stops all others.
@@ -111,8 +115,8 @@ func (b *bench) stop() {
 // measure runs a workload. All systems are up, and each round asks one after another.
 func (b *bench) measure(w workload) result {
 	r := result{
-		w.name, w.unit, w.higher, w.target, w.limit,
-		map[string][]float64{}, map[string]int{}, map[string]string{},
+		Workload: w.name, Unit: w.unit, Higher: w.higher, Target: w.target, Limit: w.limit,
+		Samples: map[string][]float64{}, Wrong: map[string]int{}, Errors: map[string]string{},
 	}
 	servers := b.serve(w, &r)
 	rounds := b.rounds

@@ -32,7 +32,8 @@ class Client:
         connection.request(method, path, body, {**HEADERS, **more})
         return connection
 
-    def answer(self, connection: http.client.HTTPConnection) -> Any:
+    def answer(self, connection: http.client.HTTPConnection, seconds: float = 60.0) -> Any:
+        connection.sock.settimeout(seconds)
         response = connection.getresponse()
         found = json.loads(response.read())
         if response.status // 100 != 2:
@@ -43,8 +44,8 @@ class Client:
     def call(self, name: str) -> Any:
         return self.ask("POST", "/predictions", json.dumps({"input": {"name": name}}))
 
-    def result(self, connection: http.client.HTTPConnection) -> Any:
-        return self.answer(connection)["output"]
+    def result(self, connection: http.client.HTTPConnection, seconds: float) -> Any:
+        return self.answer(connection, seconds)["output"]
 
     def submit(self, name: str, seconds: float) -> str:
         path = f"/predictions/{uuid.uuid4().hex}"

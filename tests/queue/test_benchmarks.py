@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 import tempfile
 
 import pytest
@@ -39,6 +40,7 @@ def bench(tmp_path_factory):
 def test_the_benchmark_of_queues_counts_what_becomes_of_tasks(bench, tmp_path):
     found = bench(tmp_path, "-queue", "-only", "^coggo$")["results"]
     counts = {row["workload"]: row["samples"].get("coggo") for row in found}
+    assert counts["no-ops without an end, in all rounds"] == [0]
     assert counts["no-op, one client: p50"] and counts["cancel → it has stopped"]
     assert counts["kill -9 of a worker: tasks without an end"] == [0]
     assert counts["kill -9: tasks that failed"] == [0]
@@ -56,3 +58,32 @@ def test_the_benchmark_of_curves_has_each_line_for_one_server_and_for_a_queue(be
             own = [line for line in lines if line["name"].startswith(site)]
             assert len(own) >= 2 and all(line["samples"] for line in own), (name, lines)
     assert (tmp_path / "streams.svg").exists()
+
+
+def test_the_client_counts_a_task_without_an_end_and_goes_on(tmp_path):
+    (tmp_path / "losing.py").write_text(
+        "class Client:\n"
+        "    def submit(self, name, seconds):\n"
+        "        return name\n"
+        "    def wait(self, name, seconds):\n"
+        "        if name == 'n1':\n"
+        "            raise TimeoutError\n"
+        "        if name == 'n2':\n"
+        "            raise ValueError('no') from KeyError('why')\n"
+        "        return 'hello ' + name\n"
+    )
+    commands = [
+        {"do": "run", "n": 4, "in_flight": 2, "limit": 5},
+        {"do": "pile", "n": 4, "limit": 5},
+        {"do": "begin", "names": ["n0", "n1", "n2"], "seconds": 0},
+        {"do": "ends", "names": ["n0", "n1", "n2"], "limit": 1},
+    ]
+    done = subprocess.run(
+        [sys.executable, ROOT / "bench/queue/driver.py", "losing"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True,
+        input="".join(json.dumps(command) + "\n" for command in commands),
+    )  # fmt: skip
+    _, run, pile, _, ends = map(json.loads, done.stdout.splitlines())
+    assert (run["unended"], run["wrong"]) == (pile["unended"], pile["wrong"]) == (1, 1)
+    failed = "error: ValueError: no, because of KeyError: 'why'"
+    assert ends["ends"] == {"n0": "hello n0", "n1": "", "n2": failed}
