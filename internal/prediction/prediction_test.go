@@ -38,7 +38,7 @@ func TestOnlyTheFirstFinishCounts(t *testing.T) {
 	p.Log("stdout", []byte("late"))
 	got := snapshot(t, p)
 	if got["status"] != "succeeded" || got["output"] != 1.0 || got["error"] != nil || got["logs"] != "" {
-		t.Errorf("late news changed the end: %v", got)
+		t.Errorf("a late event changed the end: %v", got)
 	}
 	select {
 	case <-p.Done():

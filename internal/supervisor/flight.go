@@ -68,8 +68,8 @@ type flight struct {
 	// Receives the worker that gave it a slot; nil: it has to fetch its files first.
 	turn chan *worker
 	// Starts to watch for a disconnect; nil if no client waits, or after the call.
-	watch func()
-	news  notifier // there is something to read
+	watch   func()
+	changed notifier // there is something to read
 	// There may be a response. At each token of a stream the goroutine need not look for it.
 	response    atomic.Bool
 	onDurable   sync.Once // closes durable
@@ -106,7 +106,7 @@ func (s *Supervisor) newFlight(
 		fileID:     spool.FileID(r.ID),
 		durable:    make(chan struct{}),
 		turn:       make(chan *worker, 1),
-		news:       newNotifier(),
+		changed:    newNotifier(),
 	}
 	if r.Lease != nil && !r.Lease.Queued.IsZero() {
 		f.accepted = r.Lease.Queued
@@ -240,7 +240,7 @@ func (f *flight) notify(response bool) {
 	if response {
 		f.response.Store(true)
 	}
-	f.news.notify()
+	f.changed.notify()
 }
 
 // log appends text that the model wrote.

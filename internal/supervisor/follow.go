@@ -84,7 +84,7 @@ func (o *follower) run(ctx context.Context) prediction.Result {
 	for {
 		look := true
 		select {
-		case <-o.f.news:
+		case <-o.f.changed:
 			look = o.f.response.Load() || o.again != nil
 		case <-lasts:
 			o.f.startDisconnectWatch()
@@ -127,7 +127,7 @@ func (o *follower) poll(ctx context.Context, limit time.Duration) {
 	until := o.s.config.Now().Add(limit)
 	answered := o.dir.Answered(o.f.fileID)
 	for !answered() {
-		if len(o.f.news) > 0 || ctx.Err() != nil || o.s.config.Now().After(until) {
+		if len(o.f.changed) > 0 || ctx.Err() != nil || o.s.config.Now().After(until) {
 			return
 		}
 		yield()

@@ -192,7 +192,7 @@ func (w *worker) healthLocked() RunnerHealth {
 // checker runs the model's healthcheck at most once at a time. Everyone who asks meanwhile shares
 // the answer.
 type checker struct {
-	news notifier
+	changed notifier
 
 	mu       sync.Mutex // guards the rest
 	sequence int
@@ -204,7 +204,7 @@ type checkRun struct {
 	text string // why the model is unhealthy; valid once done is closed
 }
 
-func newChecker() *checker { return &checker{news: newNotifier()} }
+func newChecker() *checker { return &checker{changed: newNotifier()} }
 
 // healthcheck returns why the model says that it is unhealthy, "" if it is healthy or gone.
 func (w *worker) healthcheck(ctx context.Context, turned <-chan struct{}) string {
@@ -251,7 +251,7 @@ func (w *worker) answer(sequence int, turned <-chan struct{}) string {
 			return r.Error
 		}
 		select {
-		case <-w.check.news:
+		case <-w.check.changed:
 		case <-tick.C:
 		case <-late:
 			if err != nil {

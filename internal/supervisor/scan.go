@@ -8,17 +8,17 @@ import (
 
 // scan notifies the flights, and the healthcheck, if there may be something to read for them.
 func (w *worker) scan() {
-	w.check.news.notify()
-	if w.notifyOnly() && !w.news.Watching() {
+	w.check.changed.notify()
+	if w.notifyOnly() && !w.changes.Watching() {
 		return
 	}
-	if !w.news.Read(w.notifyNew) {
+	if !w.changes.Read(w.notifyChanged) {
 		w.list()
 	}
 }
 
-// notifyNew notifies the flights that have new files.
-func (w *worker) notifyNew(all iter.Seq[spool.New]) {
+// notifyChanged notifies the flights that have new files.
+func (w *worker) notifyChanged(all iter.Seq[spool.Change]) {
 	var ended []*flight
 	w.s.mu.Lock()
 	for found := range all {

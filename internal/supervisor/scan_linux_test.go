@@ -9,7 +9,7 @@ import (
 	"github.com/coggo/coggo/internal/prediction"
 )
 
-// A file that is written under another name has no news, so its prediction must not look for any.
+// A file that is written under another name is not a change, so its prediction must not look for one.
 func TestNewsOfOnePredictionLeaveTheOthersAlone(t *testing.T) {
 	const item = `{"type": "output", "chunk": "a", "files": []}` + "\n"
 	f := served(t, nil)

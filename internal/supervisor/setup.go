@@ -31,7 +31,7 @@ func (w *worker) awaitSetup(process *runner.Process) (spool.SetupResult, error) 
 	for {
 		ended := false
 		select {
-		case <-w.setupNews:
+		case <-w.setupChanged:
 		case <-tick.C:
 		case <-process.Done():
 			ended = true

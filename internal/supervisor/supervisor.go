@@ -382,7 +382,7 @@ func (s *Supervisor) watch() {
 		select {
 		case got := <-s.signals:
 			for _, w := range s.workers {
-				w.setupNews.notify()
+				w.setupChanged.notify()
 				if got == syscall.SIGHUP {
 					w.scan()
 				}
@@ -391,7 +391,7 @@ func (s *Supervisor) watch() {
 			s.rescanAll()
 		case <-s.stopping.Done():
 			for _, w := range s.workers {
-				w.news.Close()
+				w.changes.Close()
 			}
 			return
 		}

@@ -31,14 +31,14 @@ const unwritableStatus = 74
 
 // worker runs one runner process after another on one directory.
 type worker struct {
-	s         *Supervisor
-	index     int
-	dir       *spool.Dir
-	setupNews notifier // there is something to read about setup
-	slotFreed notifier // a flight has left its slot
-	check     *checker
-	probe     atomic.Pointer[probed]
-	news      *spool.News // belongs to the goroutine of watch
+	s            *Supervisor
+	index        int
+	dir          *spool.Dir
+	setupChanged notifier // there is something to read about setup
+	slotFreed    notifier // a flight has left its slot
+	check        *checker
+	probe        atomic.Pointer[probed]
+	changes      *spool.Changes // belongs to the goroutine of watch
 
 	// Guarded by Supervisor.mu:
 	process      *runner.Process
@@ -67,10 +67,10 @@ func newWorker(s *Supervisor, index int, dir *spool.Dir) *worker {
 	s.pool.Explain(index, settingUp)
 	return &worker{
 		s: s, index: index, dir: dir,
-		setupNews:    newNotifier(),
+		setupChanged: newNotifier(),
 		slotFreed:    newNotifier(),
 		check:        newChecker(),
-		news:         dir.News(),
+		changes:      dir.Changes(),
 		handed:       map[string]*flight{},
 		phaseChanged: make(chan struct{}),
 	}

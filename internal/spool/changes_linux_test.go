@@ -12,9 +12,9 @@ import (
 	"github.com/coggo/coggo/internal/spool"
 )
 
-// heard returns what is new, as names of files.
-func heard(n *spool.News) (names []string, all bool) {
-	all = n.Read(func(batch iter.Seq[spool.New]) {
+// changed returns what has changed, as names of files.
+func changed(c *spool.Changes) (names []string, all bool) {
+	all = c.Read(func(batch iter.Seq[spool.Change]) {
 		for found := range batch {
 			kind := "events"
 			if found.Response {
@@ -41,21 +41,21 @@ func add(t *testing.T, path, text string) {
 	}
 }
 
-// news is a report that watches.
-func news(t *testing.T, d *spool.Dir) *spool.News {
+// watched returns a report whose watch has begun.
+func watched(t *testing.T, d *spool.Dir) *spool.Changes {
 	t.Helper()
-	n := d.News()
-	t.Cleanup(n.Close)
-	if names, all := heard(n); names != nil || all || !n.Watching() {
+	c := d.Changes()
+	t.Cleanup(c.Close)
+	if names, all := changed(c); names != nil || all || !c.Watching() {
 		t.Fatalf("the first call returned %v, %v", names, all)
 	}
-	return n
+	return c
 }
 
-func TestNewsHaveThePredictionsWithNewFiles(t *testing.T) {
+func TestChangesNameThePredictionsWithNewFiles(t *testing.T) {
 	d := open(t)
 	add(t, filepath.Join(d.Path(), "events-old.jsonl"), "{}\n")
-	n := news(t, d)
+	c := watched(t, d)
 	long := "~" + strings.Repeat("0123456789abcdef", 4)
 	for _, id := range []string{"x", long, "x"} {
 		add(t, filepath.Join(d.Path(), "events-"+id+".jsonl"), "{}\n")
@@ -69,15 +69,15 @@ func TestNewsHaveThePredictionsWithNewFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{"events x", "events " + long, "events x", "response y"}
-	if got, all := heard(n); !slices.Equal(got, want) || !all {
+	if got, all := changed(c); !slices.Equal(got, want) || !all {
 		t.Errorf("got %v, %v", got, all)
 	}
-	if got, all := heard(n); got != nil || !all {
+	if got, all := changed(c); got != nil || !all {
 		t.Errorf("then there was %v, %v", got, all)
 	}
 }
 
-func TestNewsSayWhenThereMayBeMore(t *testing.T) {
+func TestChangesSayWhenThereMayBeMore(t *testing.T) {
 	for name, lose := range map[string]func(t *testing.T, d *spool.Dir){
 		"the queue of the kernel is full": func(t *testing.T, d *spool.Dir) {
 			most := strings.TrimSpace(string(kernel(t, "max_queued_events")))
@@ -106,18 +106,18 @@ func TestNewsSayWhenThereMayBeMore(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := open(t)
-			n := news(t, d)
+			c := watched(t, d)
 			lose(t, d)
-			if _, all := heard(n); all {
+			if _, all := changed(c); all {
 				t.Fatal("there may be more")
 			}
 			for {
-				if _, all := heard(n); all {
+				if _, all := changed(c); all {
 					break
 				}
 			}
 			add(t, filepath.Join(d.Path(), "events-z.jsonl"), "{}\n")
-			if got, all := heard(n); !slices.Equal(got, []string{"events z"}) || !all {
+			if got, all := changed(c); !slices.Equal(got, []string{"events z"}) || !all {
 				t.Errorf("then there was %v, %v", got, all)
 			}
 		})
