@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import time
-import uuid
 from typing import Any
 
 HEADERS = {"Content-Type": "application/json"}
@@ -48,20 +47,21 @@ class Client:
         return self.answer(connection, seconds)["output"]
 
     def submit(self, name: str, seconds: float) -> str:
-        path = f"/predictions/{uuid.uuid4().hex}"
         body = json.dumps({"input": {"name": name, "seconds": seconds}})
-        self.answer(self.ask("PUT", path, body, Prefer="respond-async"))
-        return path
+        begun = self.answer(self.ask("POST", "/predictions", body, Prefer="respond-async"))
+        return f"/predictions/{begun['id']}"
 
     def wait(self, path: str, seconds: float) -> Any:
-        """Look, and if it has not ended, follow its events until it has."""
-        found = self.answer(self.ask("GET", path))
-        if found["status"] in ("starting", "processing"):
-            events = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
-            events.request("GET", path + "/stream")
-            events.getresponse().read()
-            events.close()
-            found = self.answer(self.ask("GET", path))
+        """Follow the events, the last of which is the end."""
+        connection = self.ask("GET", path + "/stream")
+        connection.sock.settimeout(seconds)
+        response = connection.getresponse()
+        events = response.read()
+        if response.status != 200:
+            raise RuntimeError(f"{response.status} {events.decode()}")
+        connection.sock.settimeout(None)
+        self.idle.append(connection)
+        found = json.loads(events[events.rindex(b"\ndata: ") + len("\ndata: ") :])
         if found["status"] != "succeeded":
             raise RuntimeError(f"{found['status']} {found.get('error')}")
         return found["output"]
