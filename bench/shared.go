@@ -37,6 +37,14 @@ var sharedWorkloads = []sharedWorkload{
 			return []float64{t.at(0.5), t.at(0.99)}, tooManyWrong(t)
 		},
 	},
+	{
+		rows:  []sharedRow{{"a request and its end through the broker alone, p50", "ms", ""}},
+		fleet: sharedOptions{class: "Noop", workers: 1},
+		run: func(c *contender, n func(int) int) ([]float64, error) {
+			t, err := throughBroker(c, n(1500))
+			return []float64{t.at(0.5)}, err
+		},
+	},
 	backlog("Noop, 1 slot", sharedOptions{class: "Noop", workers: 1}, 32, ""),
 	backlog("async def, 64 slots", sharedOptions{class: "AsyncNoop", workers: 1, concurrency: 64}, 32, "≥ 4000"),
 	backlog("async def, 64 slots", sharedOptions{class: "AsyncNoop", workers: 1, concurrency: 64}, 256, "≥ 4000"),
