@@ -134,9 +134,10 @@ kills: build $(VENV)/.tests
 soak: build $(VENV)/.tests
 	PYTHONPATH=tests $(PY) tests/faults_load.py soak 20000
 
+# With the flags of the build, because the linter reads the packages that the build has compiled.
 lint: $(VENV)/.lint bin/golangci-lint
 	@test -z "$$($(GO)fmt -l $(GO_DIRS))" || { $(GO)fmt -l $(GO_DIRS); echo "gofmt: run make fmt"; exit 1; }
-	bin/golangci-lint run
+	CGO_ENABLED=0 GOFLAGS="$(shell $(GO) env GOFLAGS) -trimpath" bin/golangci-lint run
 	$(VENV)/bin/ruff format --check $(PY_FILES)
 	$(VENV)/bin/ruff check $(PY_FILES)
 	$(VENV)/bin/mypy
