@@ -85,7 +85,8 @@ test-openapi: build $(VENV)/.tests .venv-openapi/.done
 	.venv-openapi/bin/python -m pip install --quiet -r tests/requirements-openapi.txt
 	@touch $@
 
-# The page at /docs in a real browser: Debian's chromium, or CHROMIUM=/path/to/one.
+# The page at /docs in a real browser: Debian's chromium-headless-shell or chromium, or another by
+# CHROMIUM=/path/to/one.
 test-browser: build $(VENV)/.tests $(VENV)/.browser
 	$(PY) -m pytest -q -n 2 tests/browser
 
