@@ -38,6 +38,8 @@ LONGEST = (
     "http/test_health.py",
     "faults/test_disk.py",
     "http/test_shutdown.py",
+    "runner/test_cancel.py",
+    "sdk/test_schemas.py",
 )
 
 
