@@ -4,7 +4,8 @@ VENV    := .venv
 PY      := $(VENV)/bin/python
 GO      := $(shell sh scripts/find-go $(VENV))
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' python/cog/__init__.py)
-# What `make lint` checks and `make fmt` formats. By itself ruff finds only the files that end in .py.
+# The files that `make lint` checks and `make fmt` formats. By itself ruff finds only the files that
+# end in .py.
 GO_DIRS  := bench cmd internal
 PY_FILES := . scripts/dist scripts/release-check scripts/run-queue scripts/sizes
 SOURCES := go.mod go.sum $(shell find cmd internal -type f -not -name '*_test.go')
@@ -28,9 +29,10 @@ bin/coggo-server: $(SOURCES) | $(GO_READY)
 	@mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $@ ./cmd/coggo-server
 
-# Where Python may not write bytecode (PYTHONDONTWRITEBYTECODE, a read-only image), each cold start would compile the runner
-# anew, which takes longer than all the rest of it. Pythons that are not there, or too old, are passed over. Those of pyenv
-# are named by their paths, because its python3.9 works only where that version is the chosen one.
+# Where Python may not write bytecode (PYTHONDONTWRITEBYTECODE, a read-only image), each cold start
+# would compile the runner again, which takes longer than all the rest of it. Pythons that are not
+# there, or too old, are passed over. Those of pyenv are named by their paths, because its python3.9
+# works only where that version is the chosen one.
 bin/.bytecode: $(shell find python/cog -name '*.py')
 	@mkdir -p bin
 	@for p in python3 $(VENV)/bin/python python3.9 python3.10 python3.11 python3.12 python3.13 python3.14 \
@@ -90,7 +92,7 @@ test-openapi: build $(VENV)/.tests .venv-openapi/.done
 test-browser: build $(VENV)/.tests $(VENV)/.browser
 	$(PY) -m pytest -q -n 2 tests/browser
 
-# What docs/operating.md says of the flags.
+# The table of flags in docs/operating.md.
 docs:
 	$(GO) test ./cmd/coggo-server -run TestTheTableOfFlags -update
 
@@ -113,18 +115,20 @@ bin/cyclonedx-gomod: tools/cyclonedx-gomod.mod tools/cyclonedx-gomod.sum
 	@mkdir -p bin
 	$(GO) build -modfile=tools/cyclonedx-gomod.mod -o $@ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
 
-# The wheel in fresh environments, the image, and what is in deploy/ against the schemas of those who read it.
+# The wheel in fresh environments, the image, and the files of deploy/ against the schemas of the
+# programs that read them.
 test-dist: build $(VENV)/.tests $(VENV)/.dist $(VENV)/.audit
 	GO=$(GO) $(PY) -m pytest -q -n 2 --dist loadfile --timeout 600 tests/packaging
 
-# What docs/reliability.md measures, in the words of that page. chaos: requests of all sorts while server and runner are killed, for
-# three minutes with --working-dir and three without. soak ends with the table of memory, which tests/faults_load.py memory 0
-# prints alone.
+# The measurements of docs/reliability.md, in the words of that page. chaos: requests of all sorts
+# while server and runner are killed, for three minutes with --working-dir and three without. soak
+# ends with the table of memory, which tests/faults_load.py memory 0 prints alone.
 chaos: build $(VENV)/.tests
 	PYTHONPATH=tests $(PY) tests/faults_load.py chaos 180
 
-# Many servers on one queue, while they and the broker are killed and stopped; then the same with a broker of three nodes.
-# One of them, and fewer predictions: tests/faults_queue.py 1000 --nodes 3 --seed 7
+# Many servers on one queue, while they and the broker are killed and stopped; then the same with a
+# broker of three nodes. One of them, and fewer predictions:
+# tests/faults_queue.py 1000 --nodes 3 --seed 7
 chaos-queue: build $(VENV)/.tests
 	PYTHONPATH=tests $(PY) tests/faults_queue.py 10000
 	PYTHONPATH=tests $(PY) tests/faults_streams.py 500
@@ -170,7 +174,8 @@ compat: build .venv-compat/.done .venv-compat-public/.done .venv-compat-coglet/.
 	.venv-compat-$*/bin/python -m pip install --quiet -r $<
 	@touch $@
 
-# Coggo and its peers side by side; each has an environment of its own. bench-quick takes less than three minutes.
+# Coggo and its peers side by side, each in its own environment. bench-quick takes less than three
+# minutes.
 bench bench-quick: build $(addprefix bench/.venv-,$(addsuffix /.done,coggo coglet fastapi mosec litserve))
 	$(GO) build -o bin/bench ./bench
 	bin/bench $(if $(filter bench-quick,$@),-quick) $(BENCH)
@@ -196,7 +201,8 @@ bench/.venv-%/.done: bench/requirements/%.txt
 	python3 -m venv bench/.venv-$*
 	bench/.venv-$*/bin/python -m pip install --quiet -r $<
 	@touch $@
-# 30 seconds for every reader of what clients and models send.
+
+# 30 seconds for every reader of bytes that clients and models send.
 fuzz: build $(VENV)/.tests
 	@GO="$(GO)" VENV=$(VENV) sh scripts/fuzz
 
@@ -204,8 +210,8 @@ fuzz: build $(VENV)/.tests
 audit: $(VENV)/.tests $(VENV)/.audit
 	@GO="$(GO)" VENV=$(VENV) sh scripts/audit
 
-# Tokens per second of examples/continuous-batching for 1 to 64 clients, and the plot of it. OPENBLAS_CORETYPE, where it is
-# set for the sake of other tools, would choose slower kernels.
+# Tokens per second of examples/continuous-batching for 1 to 64 clients, and the plot of it. If
+# OPENBLAS_CORETYPE is set for the sake of other tools, it would choose slower kernels.
 bench-batching: build .venv-batching/.done
 	env -u OPENBLAS_CORETYPE $(GO) run ./bench/batching --python .venv-batching/bin/python
 

@@ -60,8 +60,8 @@ func (s *site) pile(c *curve) error {
 	return err
 }
 
-// drain returns how many of the waiting predictions begin per second, first come first served, until
-// the last one has begun or half a minute is over.
+// drain returns how many of the waiting predictions begin per second, first come first served,
+// until the last one has begun or half a minute is over.
 func (s *site) drain(waiting int) (float64, error) {
 	var failed error
 	waits := func(n int) bool {

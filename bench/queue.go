@@ -168,8 +168,8 @@ func (q *queueRun) deploy() (up []*fleet, err error) {
 
 var errStopped = errors.New("stopped by a signal")
 
-// endAtSignal ends the run at a signal: without its client each part of the run fails, and run stops
-// the rest.
+// endAtSignal ends the run at a signal: without its client each part of the run fails, and run
+// stops the rest.
 func (q *queueRun) endAtSignal() {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)

@@ -107,12 +107,12 @@ func (c Serving) server(handler http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-// storeEnds is how long after the grace period the ends of predictions are stored in the queue.
-// What is not stored then runs again elsewhere.
+// storeEnds is how long after the grace period the ends of predictions are stored in the queue. A
+// prediction whose end is not stored by then runs again elsewhere.
 const storeEnds = 8 * time.Second
 
-// flushHooks is how long after the grace period webhooks that are being delivered may go on.
-// What is left then is delivered by other processes.
+// flushHooks is how long after the grace period webhooks that are being delivered may go on. Other
+// processes deliver the rest.
 const flushHooks = 2 * time.Second
 
 // queueFailed receives why the broker can't carry a queue; nil without one.

@@ -15,9 +15,9 @@ var needed = []string{
 	"COG_WEIGHTS", "CUDA_*", "NVIDIA_*",
 }
 
-// withheld reports whether the model must not get an entry of the server's environment: a secret or,
-// if allowed (the entries of --runner-env) is not nil, a variable that neither needed nor allowed
-// names.
+// withheld reports whether the model must not get an entry of the server's environment: a secret
+// or, if allowed (the entries of --runner-env) is not nil, a variable that neither needed nor
+// allowed names.
 func withheld(entry string, allowed []string) bool {
 	name, value, _ := strings.Cut(entry, "=")
 	if isSecret(name, value) {

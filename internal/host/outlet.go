@@ -34,8 +34,8 @@ type Outlet struct {
 	drained chan struct{} // closed when the buffer is empty; nil while it is
 }
 
-// NewOutlet returns an Outlet for a standard stream. Streams that may be the same pipe share mu. With
-// json, the line about lost output is a JSON object.
+// NewOutlet returns an Outlet for a standard stream. Streams that may be the same pipe share mu.
+// With json, the line about lost output is a JSON object.
 func NewOutlet(file *os.File, mu *sync.Mutex, json bool) *Outlet {
 	o := &Outlet{fd: int(file.Fd()), lacks: missing, mu: mu}
 	if json {

@@ -116,8 +116,8 @@ func ReadSnapshot(data []byte) (s Stored, err error) {
 	return s, err
 }
 
-// ReadExtra returns the members of a snapshot that Snapshot.Extra has added: those after the last one
-// that every snapshot has.
+// ReadExtra returns the members of a snapshot that Snapshot.Extra has added: those after the last
+// one that every snapshot has.
 func ReadExtra(data []byte) json.RawMessage {
 	var more []byte
 	scan := jsonscan.Scanner{Text: data, MaxDepth: maxEntryDepth}

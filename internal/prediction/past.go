@@ -123,8 +123,8 @@ func (p *Prediction) Adopt(other *Prediction) {
 	p.history.replay = replay
 }
 
-// Reset forgets what an earlier turn has done, because the run starts again. Events of the turn have
-// larger numbers than those before. It does nothing for the present turn, or an earlier one.
+// Reset forgets what an earlier turn has done, because the run starts again. Events of the turn
+// have larger numbers than those before. It does nothing for the present turn, or an earlier one.
 func (p *Prediction) Reset(turn int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

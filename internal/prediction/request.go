@@ -75,7 +75,7 @@ type Request struct {
 	Followed bool `json:"-"` // somebody waits for its end or reads its events, from the start
 	// Unknown members of a body without input: perhaps inputs in the wrong place.
 	Strays []string `json:"-"`
-	// What chooses the model where there are several: OWNER/NAME[:VERSION], and the members of
+	// These choose the model where there are several: OWNER/NAME[:VERSION], and the members of
 	// Replicate's API. The queue makes Model the whole name.
 	Model   string          `json:"-"`
 	Version json.RawMessage `json:"-"`

@@ -18,8 +18,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// The assets in the broker. Whoever starts makes those that are missing, and leaves the others as
-// they are.
+// The assets in the broker. A process that starts makes those that are missing, and leaves the
+// others as they are.
 const (
 	askedStream     = "COGGO_Q" // requests that have not ended
 	stateStream     = "COGGO_P" // the state of each prediction
@@ -243,8 +243,8 @@ func (b *broker) assets(ctx context.Context) (err error) {
 	if b.states, err = b.stream(ctx, jetstream.StreamConfig{
 		Name: stateStream, Subjects: []string{statePrefix + ">"}, MaxMsgsPerSubject: 1, AllowMsgTTL: true,
 		AllowDirect: direct, Discard: jetstream.DiscardNew, Description: "Coggo: the state of each prediction",
-		// Those who wait hear of a state only once it is stored: the end of a worker that has lost
-		// its claim never reaches them.
+		// The broker announces a state only once it is stored, so the end of a worker that has lost
+		// its claim never reaches a client.
 		RePublish: &jetstream.RePublish{Source: statePrefix + ">", Destination: storedPrefix + ">"},
 	}); err != nil {
 		return err
@@ -369,8 +369,8 @@ func (b *broker) publish(
 	return ack, err
 }
 
-// leastRetention is how long an end is kept at least, for those who wait for it and have to connect
-// again.
+// leastRetention is how long an end is kept at least, for a process that waits for it and has to
+// connect again.
 const leastRetention = 10 * time.Second
 
 // follows makes the broker refuse a state unless the latest one with this key has the sequence
@@ -379,7 +379,7 @@ func follows(key string, after uint64) jetstream.PublishOpt {
 	return jetstream.WithExpectLastSequenceForSubject(after, stateIn("*", key))
 }
 
-// putSoon is put for who waits for the answer later.
+// putSoon is put for a caller that waits for the answer later.
 func (b *broker) putSoon(
 	s state, after uint64, keep time.Duration,
 ) (jetstream.PubAckFuture, error) {

@@ -113,7 +113,8 @@ func (w *Worker) claimNow(j *job) {
 	go func() { j.claiming <- w.awaitClaim(j, future) }()
 }
 
-// unclaim lets nobody claim a job any more whose run is over. It reports whether nobody has.
+// unclaim prevents any later claim of a job, because its run is over. It reports whether there was
+// no claim before.
 func (j *job) unclaim() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()

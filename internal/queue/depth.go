@@ -43,7 +43,7 @@ func (d *depths) of(ctx context.Context, name string) (depth, error) {
 const refusalFor = 20 * time.Millisecond
 
 // admit reports whether fewer than most predictions of a model wait, and how many do. It looks
-// anew once those that it has let in since its last look may have filled the queue.
+// again once those that it has let in since its last look may have filled the queue.
 func (d *depths) admit(ctx context.Context, name string, most int) (waiting int, ok bool, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

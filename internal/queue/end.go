@@ -190,8 +190,8 @@ func (w *Worker) final(j *job, p *prediction.Prediction, err error) (prediction.
 	return final, nil
 }
 
-// unrun is the end of a run that the supervisor did not take. What another worker may take is
-// handed back.
+// unrun is the end of a run that the supervisor did not take. It hands back a run that another
+// worker may take.
 func (w *Worker) unrun(j *job, err error) (prediction.Past, error) {
 	p := prediction.New(j.entry.Complete(), prediction.Limits{})
 	p.Reset(j.claim.turn)

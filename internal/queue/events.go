@@ -7,9 +7,9 @@ import (
 	"github.com/coggo/coggo/internal/prediction"
 )
 
-// What a run does on its way goes through the broker only while somebody follows it, and is not
-// stored there: the worker has its history, and sends it again to those who come late or have
-// missed a message. The end has it too, see past.go.
+// The events of a run go through the broker only while somebody follows it. The broker does not
+// store them: the worker has their history, and sends it again to a process that comes late or has
+// missed a message. The end contains them too, see past.go.
 
 const (
 	headerFollow = "Coggo-Follow" // to a worker, or of a request: send the events after this number

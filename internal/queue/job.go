@@ -108,8 +108,8 @@ func (w *Worker) leave(j *job) {
 	w.work.Done()
 }
 
-// recentRuns are the runs that ended last. If the broker gives a message out again, it may be on its
-// way while the run ends, and it may come as a first delivery.
+// recentRuns are the runs that ended last. If the broker gives a message out again, it may be on
+// its way while the run ends, and it may come as a first delivery.
 type recentRuns struct {
 	latest [256]string // the oldest one at next
 	next   int
@@ -161,7 +161,7 @@ func (w *Worker) read(msg *nats.Msg) (*job, error) {
 	return j, nil
 }
 
-// perform runs a job until its slot is free. What follows goes on in the background.
+// perform runs a job until its slot is free. The rest goes on in the background.
 func (w *Worker) perform(j *job) {
 	if v := w.begin(j); v != runIt {
 		w.free()

@@ -85,8 +85,8 @@ func (w *Worker) stillHas(ctx context.Context, s state) bool {
 	}
 }
 
-// hearQuestion answers if this worker has the run. Who asks for another one hears nothing, and
-// takes it over.
+// hearQuestion answers if this worker has the run. A process that asks for another run gets no
+// answer, and takes the run over.
 func (w *Worker) hearQuestion(m *nats.Msg) {
 	w.mu.Lock()
 	_, has := w.jobs[m.Header.Get(headerRun)]

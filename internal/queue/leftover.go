@@ -8,9 +8,9 @@ import (
 	"github.com/coggo/coggo/internal/prediction"
 )
 
-// storeLeftovers stores the ends that an earlier server on the same directory could not. What it
-// had in flight without an end comes again from the broker, to any worker. It returns when they are
-// stored, or after a while: this worker would otherwise take over from itself.
+// storeLeftovers stores the ends that an earlier server on the same directory could not. If a
+// prediction of that server has no end, the broker gives it out again, to any worker. It returns
+// when they are stored, or after a while: this worker would otherwise take over from itself.
 func (w *Worker) storeLeftovers() {
 	var stored sync.WaitGroup
 	defer func() {

@@ -41,8 +41,8 @@ func parseCursor(text string) (c cursor, ok bool) {
 
 // List returns up to limit predictions of a model, in all versions unless the name has one, and a
 // cursor for those that follow, empty at the end. It lists those of all models without a name, and
-// one method only, or all if that is empty. What waits comes before what runs or has ended; each
-// part begins with the latest.
+// one method only, or all if that is empty. Predictions that wait come before those that run or
+// have ended; each part begins with the latest.
 func (q *Queue) List(
 	name string, only prediction.Method, after string, limit int,
 ) (page []*prediction.Prediction, next string, err error) {

@@ -76,8 +76,8 @@ func (q *Queue) queued(ctx context.Context, key string, s state) (*prediction.Pr
 	return m.prediction, nil
 }
 
-// Health is how a model of the queue is, for a process without a model of its own; without a name,
-// how all are. Its slots are those of all workers.
+// Health returns the health of one model of the queue, or of all without a name, for a process
+// without a model of its own. Its slots are those of all workers.
 func (q *Queue) Health(ctx context.Context, name string) supervisor.Health {
 	h := supervisor.Health{Summary: supervisor.Summary{Status: pool.Ready, Draining: q.draining.Load()}}
 	h.Setup.Status = "succeeded"

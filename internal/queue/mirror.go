@@ -170,7 +170,7 @@ func (m *mirror) isOver() bool {
 	return m.over
 }
 
-// drop ends the mirror. Who has the prediction keeps it as it is.
+// drop ends the mirror. Readers that have the prediction keep it as it is.
 func (m *mirror) drop() {
 	m.mu.Lock()
 	m.over = true
@@ -226,7 +226,7 @@ func (m *mirror) apply(s state) {
 	}
 }
 
-// turnLocked notes who has the run now. What an earlier worker has done of it is void.
+// turnLocked notes which worker has the run now. The work of an earlier one is void.
 func (m *mirror) turnLocked(s state) {
 	m.turn, m.owner = s.turn, s.owner
 	if s.kind == returned { // nobody has it
@@ -322,8 +322,7 @@ func (q *Queue) sweepMirrors() {
 	}
 }
 
-// sweep refreshes the mirrors, and drops those that nobody needs. It reports whether there is none
-// any more.
+// sweep refreshes the mirrors, and drops those that nobody needs. It reports whether none is left.
 func (q *Queue) sweep(drop bool) (none bool) {
 	q.mirrors.mu.Lock()
 	if none = len(q.mirrors.all) == 0; none && drop {

@@ -82,8 +82,8 @@ type fileIn struct {
 func (b *broker) endsFor() time.Duration { return max(2*b.retain, time.Hour) }
 
 // storePast returns the payload for what a run has done until now, in a turn. A large snapshot is
-// written to the broker as it is rendered, with its files as they are. What lists show of it is in
-// the message.
+// written to the broker as it is rendered, with its files as they are. The message has the part of
+// it that lists show.
 func (b *broker) storePast(
 	ctx context.Context, at place, name string, until prediction.Past, turn int,
 ) (p payload, err error) {
@@ -171,9 +171,9 @@ func tableOf(decoded []prediction.Part) []byte {
 	return text
 }
 
-// loadPast returns what a run has done, with its events. What is large of the output of a snapshot
-// in pieces is in a file without a name, and stays there. The input of such a one is left out
-// unless it is wanted.
+// loadPast returns what a run has done, with its events. If a snapshot lies in pieces, the large
+// parts of its output go to a file without a name and stay there, and its input is left out unless
+// it is wanted.
 func (b *broker) loadPast(ctx context.Context, at place, p payload, input bool) (past, error) {
 	if p.recordIn.name != "" {
 		var err error

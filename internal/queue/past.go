@@ -11,10 +11,10 @@ import (
 	"github.com/coggo/coggo/internal/prediction"
 )
 
-// What a run has done so far is stored with its end, so that any process can replay its events, and
-// is sent to who comes late. It is a snapshot with a record of the events behind it. The record
-// does not repeat the output and the logs: it has the length of each of their parts. Output files
-// count as they are stored, not as data URLs.
+// The past of a run is stored with its end, so that any process can replay its events, and sent to
+// a reader that comes late. It is a snapshot with a record of the events behind it. The record does
+// not repeat the output and the logs: it has the length of each of their parts. Output files count
+// as they are stored, not as data URLs.
 
 // Without a record the only event before the end is the start.
 const (

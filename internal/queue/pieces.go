@@ -16,9 +16,9 @@ import (
 	"github.com/coggo/coggo/internal/files"
 )
 
-// What is too large for a message lies in the broker in pieces, one message for each, so nobody has
-// it in memory as a whole. Whoever reads it is told by another message how long it is: what a
-// killed process has left of one that it wrote is never read. The broker removes each piece when
+// An object that is too large for a message lies in the broker in pieces, one message for each, so
+// no process has it in memory as a whole. Another message tells readers how long it is, so they
+// never read the pieces that a killed process has left behind. The broker removes each piece when
 // its time has come, without any process.
 
 // pieceBytes is the length of a piece, and piecesAtOnce how many of one object may be on their way
@@ -108,8 +108,9 @@ func (d drawer) purge(ctx context.Context, o object) error {
 	return d.stream.Purge(ctx, jetstream.WithPurgeSubject(d.prefix+o.name+".>"))
 }
 
-// empty replaces each piece by nothing, which the broker removes a moment later. Whoever has rights
-// for one model only does so: who may purge a stream can purge what is of others.
+// empty replaces each piece by nothing, which the broker removes a moment later. A process with
+// rights for one model only does so, because a user that may purge a stream can purge the messages
+// of other models too.
 func (d drawer) empty(ctx context.Context, o object) error {
 	w := d.writer(ctx, o.name, time.Second)
 	for at := int64(0); at < o.size; at += o.piece {

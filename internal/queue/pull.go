@@ -71,8 +71,8 @@ func (p *puller) next() *nats.Msg {
 	}
 }
 
-// askAgain lets all pulls begin anew: a broker that was started again has forgotten them, and a
-// worker would wait for its heartbeats in vain.
+// askAgain starts all pulls again: a broker that was restarted has forgotten them, and a worker
+// would wait for its heartbeats in vain.
 func (w *Worker) askAgain() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

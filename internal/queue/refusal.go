@@ -9,7 +9,7 @@ import (
 	"github.com/coggo/coggo/internal/prediction"
 )
 
-// What clients are told: refusals, and why a prediction of a queue failed. docs/errors.md lists
+// The answers to clients: refusals, and why a prediction of a queue failed. docs/errors.md lists
 // them.
 
 // refuse refuses a request that may be accepted in a moment.

@@ -51,9 +51,9 @@ func (q *Queue) report(ctx context.Context, name string) (supervisor.QueueHealth
 	return report, err
 }
 
-// Look is how the queue of a model is; an empty name means the model of requests without a name.
-// The error is a *prediction.Error: NotFound names the models that there are. Without numbers it is
-// NotReady, because who scales by them must not take a broker that is away for an empty queue.
+// Look returns the state of a model's queue; an empty name means the model of requests without a
+// name. The error is a *prediction.Error: NotFound names the models that there are. Without numbers
+// it is NotReady, because an autoscaler must not take a broker that is away for an empty queue.
 func (q *Queue) Look(ctx context.Context, name string) (supervisor.QueueState, error) {
 	if err := q.usable(); err != nil {
 		return supervisor.QueueState{}, err
@@ -163,8 +163,8 @@ func (h *heads) of(
 	return m.Time, nil
 }
 
-// Each returns how the queue of each model is that this process knows. Those whose numbers the
-// broker does not tell are left out.
+// Each returns the state of the queue of each model that this process knows. It leaves out the
+// models whose numbers the broker does not tell.
 func (q *Queue) Each(ctx context.Context) []supervisor.QueueState {
 	if !q.Connected() {
 		return nil

@@ -13,7 +13,7 @@ import (
 
 // follow sends the events of a job after a number, and from now on all others.
 func (w *Worker) follow(j *job, after int) {
-	w.claimNow(j) // who follows takes no events before it knows the claim
+	w.claimNow(j) // a follower takes no events before it knows the claim
 	j.mu.Lock()
 	j.followed = true
 	run, late := j.run, j.sending

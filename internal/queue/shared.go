@@ -50,7 +50,7 @@ func (s *sharedEnds) get(
 	return p, nil
 }
 
-// forget forgets an end. Who reads it at this moment does not notice.
+// forget forgets an end. A reader of it at this moment does not notice.
 func (s *sharedEnds) forget(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -26,7 +26,7 @@ const lane = "0"
 const maxToken = 96
 
 // token returns s as one token of a subject. Bytes other than letters, digits, - and _ are
-// percent-encoded, because dots, stars and blanks mean something in subjects. A text that would
+// percent-encoded, because dots, stars and blanks mean something in subjects. A string that would
 // become too long is replaced by = and its SHA-256.
 func token(s string) string {
 	const hexDigits = "0123456789ABCDEF"
@@ -74,8 +74,8 @@ func askedIn(model, key string) string { return askedPrefix + model + ".*." + ke
 // stateIn matches the state with this key.
 func stateIn(model, key string) string { return statePrefix + model + "." + key }
 
-// inboxes is the prefix of the subjects on which the workers of a model get their answers. It is
-// not that of others, because who may listen to all inboxes hears what all are given.
+// inboxes is the prefix of the subjects on which the workers of a model get their answers. Each
+// model has its own, because a user that may listen to all inboxes gets the messages of all models.
 func inboxes(model string) string { return "_INBOX." + model }
 
 // placeIn returns the place that the subject of a request, a state or a control message names.

@@ -140,7 +140,7 @@ type submission struct {
 	idempotent bool
 	waited     time.Duration // for the request of a run that has ended, see afterEnd
 	follow     bool          // somebody reads the events
-	anew       bool          // the broker remembers the same request, but nothing of it is left
+	newRun     bool          // the broker remembers the same request, but nothing of it is left
 }
 
 // publish puts the request into the queue, unless its id is there already. chosen says that the
@@ -252,7 +252,7 @@ func (s submission) ours() bool {
 // messageID is the same for two requests that ask for the same run and have seen the same state: of
 // two PUTs that race only one is stored.
 func (s submission) messageID(before state) string {
-	if !s.idempotent || s.anew {
+	if !s.idempotent || s.newRun {
 		return s.entry.Run
 	}
 	sum := sha256.New()
@@ -298,8 +298,8 @@ func (s submission) met() (*mirror, bool, error) {
 			return m, false, err
 		}
 	}
-	if s.idempotent && !s.anew { // its end has expired sooner than the broker forgets the request
-		s.anew = true
+	if s.idempotent && !s.newRun { // its end has expired sooner than the broker forgets the request
+		s.newRun = true
 		return s.publish(true)
 	}
 	return nil, false, errInUse()

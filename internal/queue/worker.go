@@ -73,7 +73,7 @@ func NewWorker(c WorkerConfig) *Worker {
 		WorkerConfig: c, q: c.Queue, ready: make(chan struct{}, 1),
 		jobs: map[string]*job{}, changed: make(chan struct{}),
 	}
-	w.host, _ = os.Hostname() // without it nobody is told who ran what
+	w.host, _ = os.Hostname() // without it nobody can see which worker ran what
 	w.pulling, w.stopPull = context.WithCancel(c.Queue.ctx)
 	w.asking, w.stopAsks = context.WithCancel(w.pulling)
 	return w
@@ -257,7 +257,7 @@ func (w *Worker) free() {
 	w.changed = make(chan struct{})
 }
 
-// Health is how this worker's model is, and how the queue is.
+// Health returns the health of this worker's model, and of the queue.
 func (w *Worker) Health(ctx context.Context) supervisor.Health {
 	h := w.Supervisor.Health(ctx)
 	h.Draining = h.Draining || w.q.draining.Load()
@@ -291,9 +291,9 @@ func (w *Worker) Flushed(t webhook.Target) {
 	}
 }
 
-// Drain stops taking predictions, and lets those that run go on until grace is done. What fails
-// afterwards because it was cut short is handed back to the queue. The supervisor is to be drained
-// at the same time.
+// Drain stops taking predictions, and lets those that run go on until grace is done. A prediction
+// that is cut short afterwards goes back to the queue. The supervisor is to be drained at the same
+// time.
 func (w *Worker) Drain(grace context.Context) {
 	w.mu.Lock()
 	w.grace = grace

@@ -22,8 +22,8 @@ type Checked struct {
 	// order of keys and every digit are the client's. If nothing had to change, it is the slice
 	// that was checked. Long URLs of files are only in Files.
 	Input json.RawMessage
-	// MaskedInput is the client's input with stars for secrets. Without secrets it is the slice that was
-	// checked.
+	// MaskedInput is the client's input with stars for secrets. Without secrets it is the slice
+	// that was checked.
 	MaskedInput json.RawMessage
 	// Files are the values that stand for files, in the order of Input.
 	Files []FileInput

@@ -14,8 +14,8 @@ type modelsOwn struct {
 	Streaming      bool
 }
 
-// digest returns the hash of the model's interface: of the inputs and outputs of its methods, and of
-// all that they refer to. The order of keys and the white space do not count.
+// digest returns the hash of the model's interface: of the inputs and outputs of its methods, and
+// of all that they refer to. The order of keys and the white space do not count.
 func (c contents) digest() string {
 	own := modelsOwn{map[string]any{}, map[string]any{}, c.streaming()}
 	for _, name := range []string{PredictInput, PredictOutput, TrainInput, TrainOutput} {

@@ -29,7 +29,7 @@ type QueueHealth struct {
 	Running   int    // predictions that a worker has
 }
 
-// QueueState is how the queue of one model is, for those who scale its workers.
+// QueueState is the state of one model's queue, for an autoscaler of its workers.
 type QueueState struct {
 	QueueHealth
 	// How long the first of those that no worker has had yet has waited. It is 0 if there is not

@@ -9,7 +9,8 @@ import (
 	"github.com/coggo/coggo/internal/prediction"
 )
 
-// A file that is written under another name is not a change, so its prediction must not look for one.
+// A file that is written under another name is not a change, so its prediction must not look for
+// one.
 func TestNewsOfOnePredictionLeaveTheOthersAlone(t *testing.T) {
 	const item = `{"type": "output", "chunk": "a", "files": []}` + "\n"
 	f := served(t, nil)

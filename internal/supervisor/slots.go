@@ -8,7 +8,7 @@ import (
 	"github.com/coggo/coggo/internal/runner"
 )
 
-// What a worker does with the flights that have a slot.
+// The work of a worker for the flights that have a slot.
 
 // hand marks f as given to the process, once the process is ready.
 func (w *worker) hand(ctx context.Context, f *flight) (*runner.Process, error) {

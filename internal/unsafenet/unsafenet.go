@@ -23,9 +23,9 @@ import (
 	"unsafe"
 )
 
-// DeferWatch keeps net/http from watching for a disconnect once body, that of a server's request, is
-// read to its end. The returned function starts the watch, unless it runs already. Call it at most
-// once, and not after the handler has returned.
+// DeferWatch keeps net/http from watching for a disconnect once body, that of a server's request,
+// is read to its end. The returned function starts the watch, unless it runs already. Call it at
+// most once, and not after the handler has returned.
 func DeferWatch(body io.ReadCloser) (start func()) {
 	if end := endOf(body); end != nil && *end != nil {
 		start, *end = *end, nil

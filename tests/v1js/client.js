@@ -1,5 +1,5 @@
-// Runs one scenario of the published JavaScript client: node client.js SCENARIO BASE_URL [TOKEN]. What it saw is printed
-// as JSON; tests/http/test_v1_javascript.py knows what is right.
+// Runs one scenario of the published JavaScript client: node client.js SCENARIO BASE_URL [TOKEN]. It
+// prints its results as JSON; tests/http/test_v1_javascript.py knows the right ones.
 import Replicate, { validateWebhook } from "replicate";
 
 const [scenario, baseUrl, argument = "any"] = process.argv.slice(2);

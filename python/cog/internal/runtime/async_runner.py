@@ -48,7 +48,7 @@ async def _awaited(result: Any) -> None:
 
 
 class Turn:
-    """One turn of the loop. At its end one signal announces the news of all predictions, however
+    """One turn of the loop. At its end one signal announces the changes of all predictions, however
     many there are, and events that could not be written before are written.
     """
 
@@ -207,7 +207,7 @@ class AsyncRunner:
 
     def _announce(self) -> None:
         """Announce a response. While others run, it waits for the end of the turn, because they may
-        soon have news too; the last prediction announces at once.
+        soon have changes too; the last prediction announces at once.
         """
         if not self._running:
             self._turn.end()
