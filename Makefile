@@ -15,7 +15,7 @@ PORT    ?= 5000
 HOST    := 127.0.0.1
 RACE_TESTS  ?= tests/http tests/faults tests/queue
 QUEUE_TESTS ?= tests/queue tests/http
-COVER_TESTS ?= tests/http tests/faults
+COVER_TESTS ?= tests/http tests/faults tests/queue
 # Of the tests of test-race and cover, this many run at once.
 JOBS    ?= 4
 

@@ -265,14 +265,17 @@ def test_the_commands_of_contributing_work():
         assert "no tests to run" not in said
 
 
-def test_the_files_that_contributing_names_exist():
+@pytest.mark.parametrize(
+    ("pages", "at_least"), [("CONTRIBUTING.md", 30), ("README.md", 30), ("docs/**/*.md", 60)]
+)
+def test_the_files_that_a_page_names_exist(pages, at_least):
+    text = "\n".join(path.read_text() for path in ROOT.glob(pages))
     named = set(
         re.findall(
-            r"`((?:cmd|internal|python|docs|tests|deploy|examples)/[\w./-]+)`",
-            (ROOT / "CONTRIBUTING.md").read_text(),
+            r"`((?:bench|cmd|internal|python|docs|tests|deploy|examples|scripts)/[\w./-]+)`", text
         )
     )
-    assert len(named) > 30
+    assert len(named) > at_least
     assert {name for name in named if not (ROOT / name).exists()} == set()
 
 
