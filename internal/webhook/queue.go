@@ -8,7 +8,8 @@ import (
 	"github.com/coggo/coggo/internal/prediction"
 )
 
-// Queue has the events of one prediction, in order. Every queue must be finished.
+// Queue has the events of one prediction, in order. Every queue must be finished, unless its sender
+// stops before.
 type Queue struct {
 	s      *Sender
 	target Target
@@ -122,7 +123,9 @@ func (q *Queue) run() {
 			q.finish()
 			return
 		default:
-			q.sleep(due)
+			if !q.sleep(due) {
+				return
+			}
 		}
 	}
 }
@@ -146,21 +149,27 @@ func (q *Queue) take(due time.Time) (next piece, ended bool) {
 	return next, q.ended
 }
 
-// sleep waits for a notification, or for the time when a throttled update may be sent.
-func (q *Queue) sleep(due time.Time) {
+// sleep waits for a notification, or for the time when a throttled update may be sent. It reports
+// false if the sender has stopped, and the prediction has not finished.
+func (q *Queue) sleep(due time.Time) (more bool) {
 	q.mu.Lock()
 	held := q.changed != "" && q.begun
 	q.mu.Unlock()
-	if !held {
-		<-q.wake
-		return
+	var free <-chan time.Time
+	if held {
+		timer := time.NewTimer(time.Until(due))
+		defer timer.Stop()
+		free = timer.C
 	}
-	timer := time.NewTimer(time.Until(due))
-	defer timer.Stop()
 	select {
 	case <-q.wake:
-	case <-timer.C:
+	case <-free:
+	case <-q.s.stopping.Done():
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		return q.ended
 	}
+	return true
 }
 
 // once makes the only attempt at an event before the terminal one. If the prediction has already

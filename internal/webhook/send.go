@@ -52,6 +52,9 @@ func (s *Sender) deliver(t Target, body Body) bool {
 	attempt := 0
 	var last error
 	_, _ = backoff.Retry(s.stopping, func() (struct{}, error) {
+		if err := s.stopping.Err(); err != nil { // thousands may end now, and each attempt costs time
+			return struct{}{}, backoff.Permanent(err)
+		}
 		attempt++
 		ctx, cancel := context.WithTimeout(s.stopping, s.Timeout)
 		defer cancel()

@@ -119,7 +119,8 @@ func (s *Sender) Redeliver(t Target, body Body, onDelivered func()) {
 }
 
 // Drain waits until every queue has ended. If ctx is done before that, it gives up the rest without
-// calling onDelivered, and returns what is undelivered.
+// calling onDelivered, and returns what is undelivered. It does not wait for predictions that have
+// not finished then.
 func (s *Sender) Drain(ctx context.Context) []Undelivered {
 	done := make(chan struct{})
 	go func() {

@@ -476,6 +476,36 @@ func TestADrainWithoutTimeReportsNothingIfEverythingIsDelivered(t *testing.T) {
 	}
 }
 
+func TestADrainWithoutTimeDoesNotWaitForPredictionsThatHaveNotFinished(t *testing.T) {
+	s := newSender(t, webhook.Options{})
+	q := s.Open(webhook.Target{ID: "a"}, func() webhook.Body { return nil })
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	drained := make(chan []webhook.Undelivered)
+	go func() { drained <- s.Drain(ctx) }()
+	select {
+	case left := <-drained:
+		if left != nil {
+			t.Errorf("left %v", left)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it waits")
+		q.Finish(body("end"), nil)
+	}
+}
+
+func TestAStoppedSenderMakesNoAttempt(t *testing.T) {
+	s := newSender(t, webhook.Options{})
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	s.Drain(ctx)
+	s.Redeliver(webhook.Target{ID: "a", URL: "http://receiver.example/hook"}, body("end"), nil)
+	want := []webhook.Undelivered{{ID: "a", Host: "receiver.example"}}
+	if left := s.Drain(ctx); !slices.Equal(left, want) {
+		t.Errorf("left %v, not %v", left, want)
+	}
+}
+
 func TestNoUpdateIsSentBeforeTheStart(t *testing.T) {
 	rc := newReceiver(t, nil)
 	q := newSender(t, webhook.Options{}).Open(webhook.Target{ID: "a", URL: rc.URL}, func() webhook.Body { return webhook.Bytes("partial") })
