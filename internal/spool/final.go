@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 )
 
 // An entry with the end of a prediction has it as its last member, "final". If a part of the output
@@ -129,10 +130,18 @@ func (j *Journal) path(id, suffix string) string { return j.dir.join(j.file(id, 
 
 func (j *Journal) forget(id, suffix string) error { return remove(j.path(id, suffix)) }
 
+// buffers are for write: thousands of predictions may end one after the other.
+var buffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 64<<10) }}
+
 // write writes a file of these parts. The parts need not be in memory.
 func (j *Journal) write(id, suffix string, parts ...io.WriterTo) error {
 	return j.dir.place(j.file(id, suffix), func(fd int) error {
-		out := bufio.NewWriterSize(fdWriter(fd), 64<<10)
+		out := buffers.Get().(*bufio.Writer)
+		defer func() {
+			out.Reset(nil)
+			buffers.Put(out)
+		}()
+		out.Reset(fdWriter(fd))
 		for _, part := range parts {
 			if _, err := part.WriteTo(out); err != nil {
 				return err
