@@ -15,7 +15,10 @@ import (
 const (
 	// The server kills the processes of models that ignore the cancel.
 	killAt = 2500 * time.Millisecond
-	// It stops waiting for predictions: a process hangs in the kernel, or the disk is slow.
+	// It leaves waiting predictions whose ends are not written to the next server: there are too
+	// many for this machine, or the disk is slow.
+	writtenAt = 4 * time.Second
+	// It stops waiting for predictions: a process hangs in the kernel, or a write does.
 	flushAt = 4500 * time.Millisecond
 	// It leaves undelivered webhooks on disk, and asks the runners to stop.
 	stopAt = 6 * time.Second
@@ -113,15 +116,20 @@ func (s *Supervisor) drainPredictions(grace, hurry context.Context, late time.Ti
 	case <-time.After(time.Until(late.Add(killAt))):
 	}
 	s.killAll()
+	writing := time.NewTimer(time.Until(sooner(late.Add(writtenAt), writtenAt-killAt)))
+	defer writing.Stop()
 	select {
 	case <-idle:
-	case <-time.After(time.Until(sooner(late.Add(flushAt), flushAt-killAt))):
-		s.mu.Lock()
-		left := s.pool.InFlight()
-		s.mu.Unlock()
-		s.config.Log.Error("predictions have not finished in time: "+
-			"a killed model process hangs in the kernel, or the disk is slow", "count", left)
+		return
+	case <-hurry.Done(): // the rest takes hurryWait
+	case <-writing.C:
 	}
+	s.turns.end()
+	select {
+	case <-idle:
+	case <-time.After(flushAt - writtenAt):
+	}
+	s.reportUnfinished()
 }
 
 // sooner returns t, or the time most from now if that comes first.

@@ -44,6 +44,14 @@ func (s *Supervisor) run(f *flight) {
 	}
 	f.tellUnknown()
 	w, result := s.execute(ctx, f)
+	if w == nil && s.writesEnd(f) {
+		if s.turns.take() {
+			defer s.turns.give()
+		} else if f.journaled && reasonOf(ctx) == ByShutdown {
+			s.left.Add(1) // its entry is on disk: the next server runs it
+			return
+		}
+	}
 	s.finish(f, w, result)
 }
 
@@ -391,7 +399,14 @@ func (s *Supervisor) forgetLocked(expired []*flight) {
 		}
 	}
 	if len(journaled) > 0 {
-		go s.forgetResults(journaled...)
+		go s.forgetInTurn(journaled)
+	}
+}
+
+func (s *Supervisor) forgetInTurn(runs []string) {
+	if s.turns.take() { // otherwise the next server does it
+		defer s.turns.give()
+		s.forgetResults(runs...)
 	}
 }
 

@@ -130,14 +130,14 @@ func TestACancelReachesTheRunner(t *testing.T) {
 }
 
 func TestADeadlineCancels(t *testing.T) {
-	f := served(t, func(c *supervisor.Config) { c.PredictTimeout = time.Millisecond })
+	f := served(t, func(c *supervisor.Config) { c.PredictTimeout = 300 * time.Millisecond })
 	p := create(t, f.s, `{"id": "x"}`)
 	if got := f.reason(); got != "deadline" {
 		t.Errorf("the runner is told %q", got)
 	}
 	f.answer("x", responseCanceled)
 	ended(t, p)
-	if got := seen(t, f.s, "x"); got != (end{Status: "canceled", Error: "canceled at its deadline of 1ms"}) {
+	if got := seen(t, f.s, "x"); got != (end{Status: "canceled", Error: "canceled at its deadline of 300ms"}) {
 		t.Errorf("it ended as %+v", got)
 	}
 }

@@ -23,11 +23,11 @@ func (s *Supervisor) journalQueued(f *flight) error {
 	if !s.config.Durable || f.journaled || !f.prediction.Request.Detached {
 		return nil
 	}
-	f.journaled = true
 	entry := prediction.NewEntry(f.prediction.Request, f.run).Encode().Bytes()
 	if err := s.queued.Put(f.ID(), entry); err != nil {
 		return unwritableError(err)
 	}
+	f.journaled = true
 	return nil
 }
 
@@ -58,6 +58,11 @@ func (s *Supervisor) journalEnd(f *flight) error {
 		err = errors.Join(err, s.queued.Remove(f.ID()))
 	}
 	return err
+}
+
+// writesEnd reports whether the end of f changes a journal.
+func (s *Supervisor) writesEnd(f *flight) bool {
+	return s.config.Durable && (f.journaled || f.keepResult || f.owes())
 }
 
 // keepRoom reserves disk space for the end of f, if it must be journaled.

@@ -91,6 +91,24 @@ func whyReplaced(ids []string, grace time.Duration) string {
 		strings.Join(named(ids), ", "), grace)
 }
 
+// reportUnfinished logs how many predictions the shutdown did not wait for.
+func (s *Supervisor) reportUnfinished() {
+	left := int(s.left.Load())
+	if left > 0 {
+		s.config.Log.Warn("predictions left to the next server", "count", left)
+	}
+	hanging := -left
+	s.mu.Lock()
+	for range s.pool.Live() {
+		hanging++
+	}
+	s.mu.Unlock()
+	if hanging > 0 {
+		s.config.Log.Error("predictions have not finished in time: "+
+			"a killed model process hangs in the kernel, or the disk is slow", "count", hanging)
+	}
+}
+
 // reportUndelivered names the webhooks that are left to the next server on the directory.
 func (s *Supervisor) reportUndelivered(left []webhook.Undelivered) {
 	slices.SortFunc(left, func(a, b webhook.Undelivered) int { return cmp.Compare(a.ID, b.ID) })

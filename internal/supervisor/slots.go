@@ -13,6 +13,9 @@ import (
 // hand marks f as given to the process, once the process is ready.
 func (w *worker) hand(ctx context.Context, f *flight) (*runner.Process, error) {
 	for {
+		if ctx.Err() != nil { // many may be canceled at once: none of them needs to run
+			return nil, context.Cause(ctx)
+		}
 		w.s.mu.Lock()
 		phase, why := w.s.pool.Phase(w.index), w.s.pool.Reason(w.index)
 		process, changed := w.process, w.phaseChanged

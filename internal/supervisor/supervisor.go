@@ -118,6 +118,8 @@ type Supervisor struct {
 	idle     sync.WaitGroup // one for each prediction under way
 	workersn sync.WaitGroup
 	owing    atomic.Int64 // bytes in memory that terminal webhooks wait with
+	turns    turns        // to write ends
+	left     atomic.Int64 // predictions that the next server runs
 	failures *telemetry.Tally
 
 	mu      sync.Mutex // guards everything below, and the fields of workers and flights that say so
@@ -148,6 +150,7 @@ func New(c Config) (*Supervisor, error) {
 		signals: make(chan os.Signal, 16),
 		ready:   sigmute.New(syscall.SIGUSR1), busy: sigmute.New(syscall.SIGUSR2),
 		rescan: time.NewTimer(rescan), ticking: true, defunct: make(chan struct{}),
+		turns: newTurns(),
 		pool: pool.New[*flight](c.Runners, pool.Limits{
 			Queue: c.MaxQueue, PatientQueue: c.PatientQueue, PatientBytes: patientBytes,
 			Fetching: c.MaxFetching,

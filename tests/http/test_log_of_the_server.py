@@ -326,6 +326,7 @@ def test_each_line_is_in_the_docs_with_its_keys(start, receiver):
         "recovered",
         "no runner",
         "webhook left undelivered",
+        "predictions left to the next server",
         "stopping at once",
         "runner ended while the server ends",
     }
