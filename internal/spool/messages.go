@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -174,6 +175,9 @@ func (d *Dir) PutStop() error {
 	return nil
 }
 
+// endings are the statuses of a response.
+var endings = []string{"succeeded", "failed", "canceled"}
+
 // LargeOutputError says that the output of a response exceeds the limit of Most bytes.
 type LargeOutputError struct{ Most int64 }
 
@@ -181,11 +185,26 @@ func (e *LargeOutputError) Error() string {
 	return fmt.Sprintf("the output is larger than %d bytes", e.Most)
 }
 
-// Response reads the response of a prediction, if it exists.
+// ForeignError says that the file in the place of a response is not one. Because the runner writes
+// whole responses, the model has written it, and its prediction may go on.
+type ForeignError struct{ why error }
+
+func (e *ForeignError) Error() string { return e.why.Error() }
+
+// Response reads the response of a prediction, if it exists. It returns a *ForeignError or an
+// *OddError if something else is in its place. After any other error that is not about a file, the
+// runner has ended the prediction.
 func (d *Dir) Response(fileID string) (r Response, ok bool, err error) {
-	ok, err = d.getJSON(responsePrefix+fileID+jsonSuffix, mostMessage, &r)
+	name := responsePrefix + fileID + jsonSuffix
+	data, ok, err := d.get(name, mostMessage)
 	if !ok || err != nil {
 		return Response{}, false, err
+	}
+	if err := json.Unmarshal(data, &r); err != nil {
+		return Response{}, false, &ForeignError{fmt.Errorf("read %s: %w", name, err)}
+	}
+	if r.ID == "" || FileID(r.ID) != fileID || !slices.Contains(endings, r.Status) {
+		return Response{}, false, &ForeignError{fmt.Errorf("read %s: not a response", name)}
 	}
 	if r.OutputPath != "" {
 		data, found, err := d.get(r.OutputPath, d.maxOutput())

@@ -159,8 +159,8 @@ func (o *follower) read(
 	if errors.As(err, new(*spool.LargeOutputError)) {
 		return o.failed(o.largeOutput()), true, nil
 	}
-	if err != nil && !passing(err) && !odd(err) {
-		return o.failed("the model's response could not be read: " + err.Error()), true, nil
+	if err != nil && !passing(err) && !odd(err) && (!foreign(err) || o.w == nil) {
+		return o.failed(unreadableResponse(err)), true, nil
 	}
 	if err == nil && !response.Silent {
 		err = o.apply(ctx)
@@ -178,6 +178,13 @@ func passing(err error) bool { return errors.As(err, new(*fs.PathError)) }
 // odd reports whether the model has put something in the place of a file that can never be read.
 func odd(err error) bool { return errors.As(err, new(*spool.OddError)) }
 
+// foreign reports whether the model has put something in the place of the response.
+func foreign(err error) bool { return errors.As(err, new(*spool.ForeignError)) }
+
+func unreadableResponse(err error) string {
+	return "the model's response could not be read: " + err.Error()
+}
+
 // unreadable schedules another look after an error that may pass. It reports true if the error
 // cannot pass, or has lasted too long: then the prediction fails, and the runner is asked to end
 // it.
@@ -185,6 +192,10 @@ func (o *follower) unreadable(err error) (lasting bool) {
 	if err == nil {
 		o.again = nil
 		return false
+	}
+	if foreign(err) {
+		o.fail(unreadableResponse(err))
+		return true
 	}
 	if odd(err) {
 		o.fail(unreadableError(err).Error())

@@ -87,9 +87,12 @@ func (w *worker) rescan() bool {
 }
 
 // sweep removes the files of abandoned flights that the process has ended after all. Only then are
-// their slots and ids free.
+// their slots and ids free. A file that the model has put in the place of a response ends nothing.
 func (w *worker) sweep(ended []*flight) {
 	for _, f := range ended {
+		if _, _, err := w.dir.Response(f.fileID); odd(err) || foreign(err) || passing(err) {
+			continue
+		}
 		w.s.removeFiles(f)
 		w.s.mu.Lock()
 		delete(w.handed, f.fileID)
