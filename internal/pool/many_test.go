@@ -63,6 +63,33 @@ func TestTheMemoryOfThoseThatLeftIsFree(t *testing.T) {
 	}
 }
 
+func TestMembersThatMayNotFetchAreSkippedUnseen(t *testing.T) {
+	p := ready(pool.Limits{Queue: 1000, Fetching: 1}, 1)
+	var all []*member
+	for n := range 100 {
+		m := fetching(fmt.Sprint(n))
+		admit(t, p, m)
+		all = append(all, m)
+	}
+	looks := func() (n int) {
+		for _, m := range all {
+			n += m.looks
+		}
+		return n
+	}
+	before := looks()
+	if got := granted(p.Dispatch()); got != "" {
+		t.Errorf("granted %s", got)
+	}
+	if n := looks() - before; n > 2 {
+		t.Errorf("%d looks at 98 members that wait", n)
+	}
+	p.Requeue(predict("behind them"))
+	if got := granted(p.Dispatch()); got != "behind them@0" {
+		t.Errorf("granted %s", got)
+	}
+}
+
 // BenchmarkMany is one of many members that wait: its admission, its slot, its end, and the end of
 // the oldest one that is retained.
 func BenchmarkMany(b *testing.B) {
@@ -107,6 +134,24 @@ func BenchmarkWithdraw(b *testing.B) {
 		m := all[len(all)-1]
 		p.Withdraw(m)
 		p.Requeue(m)
+	}
+}
+
+// BenchmarkFetchers is a search for grants while many members wait until they may fetch, and a slot
+// is free.
+func BenchmarkFetchers(b *testing.B) {
+	for _, waiting := range []int{10, 20_000} {
+		b.Run(fmt.Sprint(waiting), func(b *testing.B) {
+			p := ready(pool.Limits{Queue: 1 << 30, Fetching: 8}, 1)
+			for n := range 9 + waiting {
+				if _, err := p.Admit(fetching(fmt.Sprint(n)), nil, start); err != nil {
+					b.Fatal(err)
+				}
+			}
+			for b.Loop() {
+				p.Dispatch()
+			}
+		})
 	}
 }
 

@@ -233,14 +233,14 @@ func (p *Pool[M]) Dispatch() (grants []Grant[M]) {
 		delete(p.fetching, m)
 		grants = append(grants, p.take(m, i))
 	}
-	for m := range p.queue.all() {
-		if p.freest() < 0 {
+	for p.freest() >= 0 {
+		m, ok := p.queue.first(p.mayFetch())
+		if !ok {
 			return grants
 		}
-		if g, ok := p.begin(m); ok {
-			grants = append(grants, g)
-			p.queue.remove(m)
-		}
+		g, _ := p.begin(m)
+		grants = append(grants, g)
+		p.queue.remove(m)
 	}
 	return grants
 }

@@ -21,15 +21,20 @@ type member struct {
 	patient   bool
 	recovered bool
 	accepted  time.Time
+	looks     int // of the pool at fetches
 }
 
 func (m *member) ID() string                { return m.id }
 func (m *member) Method() prediction.Method { return m.method }
 func (m *member) Size() int                 { return m.size }
-func (m *member) Fetches() bool             { return m.fetches }
 func (m *member) Patient() bool             { return m.patient }
 func (m *member) Recovered() bool           { return m.recovered }
 func (m *member) Accepted() time.Time       { return m.accepted }
+
+func (m *member) Fetches() bool {
+	m.looks++
+	return m.fetches
+}
 
 var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
