@@ -41,6 +41,7 @@ WORDS = [
 ]
 
 MODEL = model_source("faults/models_see_no_secrets")
+LINKS = model_source("faults/models_see_no_secrets_links")
 
 TOKEN = {"Authorization": "Bearer token-4711"}
 
@@ -265,31 +266,17 @@ def test_the_server_reads_nothing_that_the_model_could_not(start, public):
     secret = public / "secret"
     secret.write_text("of root")
     secret.chmod(0o600)
-    source = f"""
-import os
-from cog import BasePredictor, Path
-class Predictor(BasePredictor):
-    def predict(self, how: str) -> Path:
-        words = open("/proc/self/cmdline").read().split(chr(0))
-        spool = words[words.index("--working-dir") + 1]
-        if how == "link":
-            [request] = [n for n in os.listdir(spool) if n.startswith("request-")]
-            os.symlink({str(secret)!r}, spool + "/response-" + request[len("request-"):])
-        if how == "pending":
-            os.symlink({str(public / "victim")!r}, spool + "/.tmp/request-next.json")
-        return Path({str(secret)!r})
-"""
     victim = public / "victim"
     victim.write_text("untouched")
     victim.chmod(0o600)
-    (public / "model" / "predict.py").write_text(source)
+    (public / "model" / "predict.py").write_text(LINKS)
     server = start("", "--runner-user", "nobody:nogroup", **nobody(public))
     for how in ("path", "link", "pending"):
         server.wait_status("READY")
-        answer = server.predict({"how": how}, TOKEN)
+        answer = server.predict({"how": how, "below": str(public)}, TOKEN)
         assert answer.json["status"] == "failed" and b"of root" not in answer.body, answer
     until("it is ready", lambda: server.health()["status"] == "READY")
-    server.predict({"how": "path"}, TOKEN, id="next")
+    server.predict({"how": "path", "below": str(public)}, TOKEN, id="next")
     assert victim.read_text() == "untouched"
 
 

@@ -29,11 +29,6 @@ INPUTS = """
 NAMES = re.findall(r"(\w+): [A-Za-z]+[ \[]", INPUTS)
 
 MODEL = f"""{SHAPES}
-def shown(given) -> str:
-    while given["gate"] and not os.path.exists(given["gate"]):
-        time.sleep(0.01)
-    return repr({{name: value for name, value in given.items() if value is not None and name not in ("self", "gate")}})
-
 class Predictor(BasePredictor):
     def predict(self, {INPUTS}) -> str:
         return shown(locals())

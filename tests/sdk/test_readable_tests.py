@@ -21,9 +21,13 @@ _MODEL = re.compile(r"^\s*(class \w+|(async )?def (predict|run|train|setup)\b)",
 
 def flaws(source: str) -> Iterator[str]:
     """The parts of a file that are hard to read, each with its line."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if len(node.value.strip().splitlines()) > LONGEST and is_model(node.value):
+    nodes = list(ast.walk(ast.parse(source)))
+    parts = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in nodes:
+        if id(node) in parts:
+            continue
+        if (text := text_of(node)) is not None:
+            if len(text.strip().splitlines()) > LONGEST and is_model(text):
                 yield f"{node.lineno}: a model above {LONGEST} lines: move it to tests/models"
         elif isinstance(node, ast.Call) and makes_twin(node):
             yield f"{node.lineno}: an async twin by text replacement: write it in tests/models"
@@ -31,6 +35,15 @@ def flaws(source: str) -> Iterator[str]:
             heading = ast.get_docstring(node) or ""
             if re.match(r"Sections? \d", heading):
                 yield f"{heading[:20]!r}: name a page and its heading, as in docs/http-api.md#cancel"
+
+
+def text_of(node: ast.AST) -> str | None:
+    """Return the text of a string, with a name in place of each value of an f-string."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(p.value if isinstance(p, ast.Constant) else "value" for p in node.values)
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    return None
 
 
 def is_model(text: str) -> bool:
@@ -72,6 +85,7 @@ OFFENCES = {
     "a long model": f"MODEL = {_PREDICT + '#' * 8 + chr(10) * 8 + 'x = 1'!r}",
     "a long template": "M = "
     + repr("class A:\n    {kind} predict(self): ...\n" + "    x = 1\n" * 10),
+    "a long f-string": f"""M = f{_PREDICT + "{x}" * 8 + chr(10) * 8 + "y = 1"!r}""",
     "a twin": "B = A.replace('def predict', 'async def predict')",
     "a twin by a pattern": "B = re.sub('time.sleep', 'await asyncio.sleep', A)",
     "a heading": '"""Section 10: cancel."""',

@@ -20,3 +20,15 @@ class Inner(BaseModel):
 class Box:
     width: int = None
     inner: Inner = dataclasses.field(default=None)
+
+
+def shown(given) -> str:
+    while given["gate"] and not os.path.exists(given["gate"]):
+        time.sleep(0.01)
+    return repr(
+        {
+            name: value
+            for name, value in given.items()
+            if value is not None and name not in ("self", "gate")
+        }
+    )
