@@ -65,10 +65,12 @@ func (m *mirror) seen() {
 }
 
 // ofClaimLocked reports whether a message is from the worker that has the run. Another one may not
-// know yet that it has lost it.
+// know yet that it has lost it. Writers that do not know of turns do not say who they are.
 func (m *mirror) ofClaimLocked(msg *nats.Msg) bool {
-	return !m.over && msg.Header.Get(headerRun) == m.run && msg.Header.Get(headerOwner) == m.owner &&
-		msg.Header.Get(headerTurn) == strconv.Itoa(m.turn)
+	turn, err := turnIn(msg.Header)
+	owner, named := msg.Header[headerOwner]
+	return !m.over && err == nil && msg.Header.Get(headerRun) == m.run && turn == m.turn &&
+		(named && owner[0] == m.owner || !named && m.owner != "" && msg.Header.Get(headerTurn) == "")
 }
 
 // mostEarly bounds the messages that are held until the claim is known, which says whether they

@@ -19,7 +19,7 @@ const (
 	headerAfter   = "Coggo-After"   // of a request: sequence of the state that this run replaces, 0 for none
 	headerState   = "Coggo-State"   // claimed, returned or ended
 	headerAttempt = "Coggo-Attempt" // counts from 1
-	headerTurn    = "Coggo-Turn"    // counts all claims, also those that were given back
+	headerTurn    = "Coggo-Turn"    // counts all claims, also those that were given back; see turnIn
 	headerOwner   = "Coggo-Owner"   // of a claim: the process
 	headerHost    = "Coggo-Host"    // of a claim: the machine, for people
 	headerCancel  = "Coggo-Cancel"  // the reason why the run must end
@@ -145,6 +145,26 @@ func payloadOf(h nats.Header, data []byte) (p payload, err error) {
 // errFormat is a message of a version that this one does not know.
 var errFormat = errors.New("the message has a format that this version does not know")
 
+// unreadable is why a message can't be read.
+type unreadable struct{ error }
+
+// Unwrap returns the error itself.
+func (u unreadable) Unwrap() error { return u.error }
+
+// turnIn reads the turn of a state or of events. Writers that do not know of turns count attempts
+// alone.
+func turnIn(h nats.Header) (int, error) {
+	name := headerTurn
+	if h.Get(name) == "" {
+		name = headerAttempt
+	}
+	turn, err := strconv.Atoi(h.Get(name))
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", name, err)
+	}
+	return turn, nil
+}
+
 // message returns s as a message, without what it expects of the stream.
 func (s state) message() *nats.Msg {
 	m := nats.NewMsg(s.place.state())
@@ -170,8 +190,16 @@ func (s state) message() *nats.Msg {
 	return m
 }
 
-// stateOf reads a state. seq is its sequence in the stream.
-func stateOf(subject string, seq uint64, h nats.Header, data []byte) (s state, err error) {
+// stateOf reads a state. seq is its sequence in the stream. An error is unreadable.
+func stateOf(subject string, seq uint64, h nats.Header, data []byte) (state, error) {
+	s, err := readState(subject, seq, h, data)
+	if err != nil {
+		return s, unreadable{err}
+	}
+	return s, nil
+}
+
+func readState(subject string, seq uint64, h nats.Header, data []byte) (s state, err error) {
 	if h.Get(headerFormat) != format {
 		return s, errFormat
 	}
@@ -183,8 +211,14 @@ func stateOf(subject string, seq uint64, h nats.Header, data []byte) (s state, e
 	if s.attempt, err = strconv.Atoi(h.Get(headerAttempt)); err != nil {
 		return s, fmt.Errorf("%s: %w", headerAttempt, err)
 	}
-	if s.turn, err = strconv.Atoi(h.Get(headerTurn)); err != nil {
-		return s, fmt.Errorf("%s: %w", headerTurn, err)
+	if s.turn, err = turnIn(h); err != nil {
+		return s, err
+	}
+	if s.run == "" {
+		return s, fmt.Errorf("%s is missing", headerRun)
+	}
+	if s.kind != ended && !s.underway() {
+		return s, fmt.Errorf("%s: %q", headerState, s.kind)
 	}
 	s.payload, err = payloadOf(h, data)
 	return s, err
@@ -252,7 +286,16 @@ func (a asked) message() *nats.Msg {
 	return m
 }
 
-func askedOf(subject string, seq uint64, h nats.Header, data []byte) (a asked, err error) {
+// askedOf reads a request. seq is its sequence in the stream. An error is unreadable.
+func askedOf(subject string, seq uint64, h nats.Header, data []byte) (asked, error) {
+	a, err := readAsked(subject, seq, h, data)
+	if err != nil {
+		return a, unreadable{err}
+	}
+	return a, nil
+}
+
+func readAsked(subject string, seq uint64, h nats.Header, data []byte) (a asked, err error) {
 	if h.Get(headerFormat) != format {
 		return a, errFormat
 	}
@@ -262,6 +305,9 @@ func askedOf(subject string, seq uint64, h nats.Header, data []byte) (a asked, e
 	}
 	if a.after, err = strconv.ParseUint(h.Get(headerAfter), 10, 64); err != nil {
 		return a, fmt.Errorf("%s: %w", headerAfter, err)
+	}
+	if a.run == "" {
+		return a, fmt.Errorf("%s is missing", headerRun)
 	}
 	a.payload, err = payloadOf(h, data)
 	return a, err

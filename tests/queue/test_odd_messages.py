@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -112,6 +113,29 @@ def test_a_control_message_of_a_later_version_cancels_nothing(fleet, gateway, na
     assert gateway.ended("later")["status"] == "succeeded"
 
 
+def test_an_end_of_the_oldest_form_ends_who_waits_at_any_gateway(fleet, gateway, nats, tmp_path):
+    """Workers that do not know of turns leave their header out: docs/protocol.md, The queue."""
+    with ThreadPoolExecutor() as threads:
+        waits = threads.submit(
+            gateway.ask, "PUT", "/predictions/old", {"input": {"until": str(tmp_path / "gate")}}
+        )
+        until("it is there", lambda: gateway.get("/predictions/old").status == 200)
+        runs(gateway, "old")
+        store_again(
+            fleet,
+            nats,
+            "old",
+            body=snapshot("old"),
+            Coggo_Turn=None,
+            Coggo_Host=None,
+            Coggo_State="ended",
+        )
+        assert waits.result(20).json["output"] == ["a"]
+    (tmp_path / "gate").touch()
+    assert gateway.get("/predictions/old").json["output"] == ["a"]
+    assert fleet.gateway().get("/predictions/old").json["output"] == ["a"]
+
+
 def headers_of(message):
     lines = base64.b64decode(message["hdrs"]).decode().split("\r\n")
     return dict(line.split(": ", 1) for line in lines if ": " in line)
@@ -144,18 +168,19 @@ def test_a_cancel_that_was_missed_counts_beside_states_of_a_later_version(start_
     for id, changed in changes.items():
         assert gateway.predict({"until": str(tmp_path / "gate")}, ASYNC, id=id).status == 202
         runs(gateway, id)
-        change(fleet, nats, id, **changed)
+        store_again(fleet, nats, id, **changed)
     nats.close()
     fleet.broker.kill()
     fleet.broker.start()
     assert gateway.ended("canceled")["status"] == "canceled"
 
 
-def change(fleet, nats, id, **changed):
-    """Store the state of a prediction again, with other headers."""
+def store_again(fleet, nats, id, body=None, **changed):
+    """Store the state of a prediction again, with other headers; None leaves one out."""
     subject = f"coggo.p.{token(fleet.name)}.{id}"
     claim = nats.api("STREAM.MSG.GET.COGGO_P", last_by_subj=subject)["message"]
     headers = {k: v for k, v in headers_of(claim).items() if not k.startswith("Nats-")}
-    given = {name.replace("-", "_"): value for name, value in headers.items()}
-    stored = nats.request(subject, base64.b64decode(claim["data"]), **given | changed)
+    given = {name.replace("-", "_"): value for name, value in headers.items()} | changed
+    given = {name: value for name, value in given.items() if value is not None}
+    stored = nats.request(subject, body or base64.b64decode(claim["data"]), **given)
     assert "error" not in json.loads(stored), stored
