@@ -47,6 +47,7 @@ type runnerBody struct {
 // queueBody is the queue that the server shares with others.
 type queueBody struct {
 	Connected bool   `json:"connected"`
+	Why       string `json:"-"` // /readyz has it
 	Model     string `json:"model,omitempty"`
 	Workers   int    `json:"workers"`
 	Slots     int    `json:"slots"`
@@ -147,7 +148,7 @@ func (a *API) ready(w http.ResponseWriter, r *http.Request) error {
 	}
 	lost := h.Queue != nil && !h.Queue.Connected
 	if lost {
-		body.Detail = "the queue can't be reached; try again later"
+		body.Detail = h.Queue.Why
 	}
 	if h.Draining || lost || !h.Status.Accepting() {
 		code = http.StatusServiceUnavailable

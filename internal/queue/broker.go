@@ -49,22 +49,23 @@ const largePatience = time.Minute
 
 // broker is the connection to the broker, and what is asked of it.
 type broker struct {
-	nc       *nats.Conn
-	js       jetstream.JetStream
-	states   jetstream.Stream
-	requests jetstream.Stream
-	large    jetstream.Stream
-	uploads  jetstream.Stream
-	retain   time.Duration // how long ends are kept
-	replicas int
-	narrow   bool                   // this user has rights for one model only, see rights.go
-	models   string                 // the token of that model, else *; set before the queue is open
-	probing  atomic.Bool            // a refusal is an answer
-	refused  atomic.Pointer[string] // the last thing that the broker did not permit
-	silent   atomic.Bool            // it is connected, and does not answer: see watchBroker
-	since    atomic.Int64           // nanoseconds from 1970 to the last reconnect; without a connection MaxInt64
-	stored   func(time.Duration)    // called with how long a publish took
-	log      *slog.Logger
+	nc        *nats.Conn
+	js        jetstream.JetStream
+	states    jetstream.Stream
+	requests  jetstream.Stream
+	large     jetstream.Stream
+	uploads   jetstream.Stream
+	retain    time.Duration // how long ends are kept
+	replicas  int
+	narrow    bool                   // this user has rights for one model only, see rights.go
+	models    string                 // the token of that model, else *; set before the queue is open
+	probing   atomic.Bool            // a refusal is an answer
+	refused   atomic.Pointer[string] // the last thing that the broker did not permit
+	refusedAt atomic.Int64           // nanoseconds from 1970 to that
+	silent    atomic.Pointer[error]  // it is connected and does not do what it is asked for: see watchBroker
+	since     atomic.Int64           // nanoseconds from 1970 to the last reconnect; without a connection MaxInt64
+	stored    func(time.Duration)    // called with how long a publish took
+	log       *slog.Logger
 }
 
 // dial connects in the background: the broker may start after this process, and come and go.
@@ -101,7 +102,7 @@ func dial(c Config, name string, log *slog.Logger, onReconnect func()) (*broker,
 			log.Info("the queue's broker is back", "broker", nc.ConnectedUrlRedacted())
 			clear(said)
 			b.since.Store(time.Now().UnixNano())
-			b.silent.Store(false) // this may be another node
+			b.silent.Store(nil) // this may be another node
 			onReconnect()
 		}),
 	}
@@ -156,6 +157,7 @@ func (b *broker) onError(_ *nats.Conn, _ *nats.Subscription, err error) {
 		if b.probing.Load() {
 			return
 		}
+		b.refusedAt.Store(time.Now().UnixNano())
 	}
 	b.log.Warn("the queue's broker reports an error", "error", err)
 }
@@ -333,6 +335,55 @@ func wrongSequence(err error) bool {
 		e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
+// missing is an error because the broker does not have an asset.
+type missing struct {
+	asset string // such as "stream COGGO_P"
+	error
+}
+
+// Unwrap returns the error itself.
+func (m missing) Unwrap() error { return m.error }
+
+// lacks names the asset in the error of a request to it, if that says that it is not there. The
+// node of a cluster that has it may be away.
+func lacks(asset string, err error) error {
+	for _, absent := range []error{
+		jetstream.ErrStreamNotFound, jetstream.ErrConsumerNotFound, jetstream.ErrNoStreamResponse, nats.ErrNoResponders,
+	} {
+		if errors.Is(err, absent) {
+			return missing{asset, err}
+		}
+	}
+	return err
+}
+
+// lacksConsumer is lacks for a request to a consumer.
+func lacksConsumer(stream, name string, err error) error {
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return missing{"consumer " + name + " of the stream " + stream, err}
+	}
+	return lacks("stream "+stream, err)
+}
+
+// forbidden reports whether a request had no answer because the broker does not permit it: it only
+// tells of that beside the request.
+func (b *broker) forbidden(err error) bool {
+	unanswered := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)
+	return unanswered && time.Since(time.Unix(0, b.refusedAt.Load())) < 2*patience+attempt
+}
+
+// why says for people why a broker does not answer although it is connected.
+func (b *broker) why(err error) string {
+	var lost missing
+	switch {
+	case errors.As(err, &lost):
+		return "does not have the " + lost.asset + ": processes make what is missing as they start"
+	case b.forbidden(err):
+		return "does not permit this server what it needs"
+	}
+	return "does not answer: a cluster needs more than half of its nodes"
+}
+
 // full reports that the broker has no room, or no more than it was given.
 func full(err error) bool {
 	var e *jetstream.APIError
@@ -394,7 +445,7 @@ func (b *broker) putSoon(
 func (b *broker) put(ctx context.Context, s state, after uint64, keep time.Duration) (uint64, error) {
 	ack, err := b.publish(ctx, s.message(), expecting(s, after, keep)...)
 	if err != nil {
-		return 0, err
+		return 0, lacks("stream "+stateStream, err)
 	}
 	return ack.Sequence, nil
 }
@@ -416,7 +467,7 @@ func (b *broker) state(ctx context.Context, key string) (state, error) {
 		return state{}, nil
 	}
 	if err != nil {
-		return state{}, err
+		return state{}, lacks("stream "+stateStream, err)
 	}
 	return stateOf(m.Subject, m.Sequence, m.Header, m.Data)
 }
@@ -428,7 +479,7 @@ func (b *broker) asked(ctx context.Context, key string) (a asked, found bool, er
 		return a, false, nil
 	}
 	if err != nil {
-		return a, false, err
+		return a, false, lacks("stream "+askedStream, err)
 	}
 	a, err = askedOf(m.Subject, m.Sequence, m.Header, m.Data)
 	return a, err == nil, err

@@ -83,7 +83,7 @@ func (d *depths) lookLocked(ctx context.Context, name string) *seenDepth {
 			waiting: int(info.NumPending), running: info.NumAckPending, delivered: info.Delivered.Stream,
 		}
 	}
-	seen.err = err
+	seen.err = lacksConsumer(askedStream, token(name), err)
 	if d.seen == nil {
 		d.seen = map[string]*seenDepth{}
 	}

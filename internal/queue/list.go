@@ -53,6 +53,9 @@ func (q *Queue) List(
 	if err := q.usable(); err != nil {
 		return nil, "", err
 	}
+	if q.broker.narrow {
+		return nil, "", errOnlyGateways(listElsewhere)
+	}
 	models := among(q.directory.all(), name)
 	if len(models) == 0 {
 		_, err := q.choose(name, "")
@@ -102,7 +105,7 @@ func (l *listing) waiting(at cursor) (cursor, error) {
 			continue
 		}
 		if err != nil {
-			return at, err
+			return at, lacks("stream "+askedStream, err)
 		}
 		if info := c.CachedInfo(); info.NumPending > 0 {
 			first[key] = info.Delivered.Stream + 1
@@ -150,7 +153,7 @@ func (l *listing) backwards(
 ) (cursor, error) {
 	info, err := s.Info(l.ctx)
 	if err != nil {
-		return at, err
+		return at, lacks("stream "+s.CachedInfo().Config.Name, err)
 	}
 	if last := info.State.LastSeq; at.before == 0 || at.before > last {
 		at.before = last + 1

@@ -196,9 +196,12 @@ func (m *mirror) hear(msg *nats.Msg) {
 	if err != nil {
 		return
 	}
-	if s, err := stateOf(msg.Subject, seq, msg.Header, msg.Data); err == nil {
-		m.apply(s)
+	s, err := stateOf(msg.Subject, seq, msg.Header, msg.Data)
+	if err != nil {
+		_ = m.q.unreachable(err) // writes into the log why those who wait learn nothing
+		return
 	}
+	m.apply(s)
 }
 
 // apply takes a state, unless it is of another run or older than what is known.
@@ -399,7 +402,7 @@ func (q *Queue) readEnd(s state, events bool) (p *prediction.Prediction, err err
 	if !events {
 		p = end.Restored(r, end.output)
 	} else if p, err = end.ended(r, s.turn, q.config.History); err != nil {
-		return nil, err
+		return nil, unreadable{err}
 	}
 	p.RunBy(s.worker())
 	return p, nil
@@ -409,7 +412,7 @@ func (q *Queue) readEnd(s state, events bool) (p *prediction.Prediction, err err
 func (q *Queue) follow(ctx context.Context, s state) (*mirror, error) {
 	stored, err := prediction.ReadSnapshot(s.body)
 	if err != nil {
-		return nil, q.unreachable(err)
+		return nil, q.unreachable(unreadable{err})
 	}
 	m := q.mirror(s.place, s.run, followed(q.requestOf(s, stored)))
 	m.apply(s)

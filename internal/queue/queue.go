@@ -154,12 +154,11 @@ func (q *Queue) watchBroker() {
 		}
 		err := q.broker.answers(q.ctx)
 		switch {
-		case err == nil && q.broker.silent.Swap(false):
+		case err == nil && q.broker.silent.Swap(nil) != nil:
 			q.config.Log.Info("the queue's broker answers again")
 			q.reconnected()
-		case err != nil && q.ctx.Err() == nil && q.broker.connected() && !q.broker.silent.Swap(true):
-			q.config.Log.Warn("the queue's broker is connected and does not answer: "+
-				"a cluster needs more than half of its nodes", "error", err)
+		case err != nil && q.ctx.Err() == nil && q.broker.connected() && q.broker.silent.Swap(&err) == nil:
+			q.config.Log.Warn("the queue's broker is connected and "+q.broker.why(err), "error", err)
 		}
 	}
 }
@@ -208,7 +207,7 @@ func (q *Queue) Counters() *Counters { return &q.counters }
 // Connected reports whether there is a broker that has everything that the queue needs, and
 // answers.
 func (q *Queue) Connected() bool {
-	return q.opened() && q.broker.connected() && !q.broker.silent.Load()
+	return q.opened() && q.broker.connected() && q.broker.silent.Load() == nil
 }
 
 // opened reports whether there ever was one.
@@ -238,19 +237,31 @@ func (q *Queue) Close(ctx context.Context) {
 
 // usable returns a *prediction.Error while nothing can be asked of the queue.
 func (q *Queue) usable() error {
-	if !q.Connected() {
-		return q.unreachable(nil)
+	if q.Connected() {
+		return nil
 	}
-	return nil
+	if why := q.broker.silent.Load(); why != nil && q.opened() && q.broker.connected() {
+		return q.unreachable(*why)
+	}
+	return q.unreachable(nil)
 }
 
-// unreachable is the refusal while there is no broker, or while it does not answer.
+// unreachable is the refusal of what the broker has not done: it says why if that is known, and
+// otherwise that there is no broker, or no answer.
 func (q *Queue) unreachable(err error) error {
 	if err != nil && q.ctx.Err() == nil && q.troubles.Tell() {
 		q.config.Log.Warn("the queue's broker does not do what it is asked for", "error", err)
 	}
-	if full(err) {
+	var lost missing
+	switch {
+	case full(err):
 		return errNoRoom()
+	case errors.As(err, &lost):
+		return errMissing(lost.asset)
+	case errors.As(err, new(unreadable)):
+		return errUnreadable()
+	case q.broker.forbidden(err):
+		return errNotPermitted()
 	}
 	return errUnreachable()
 }

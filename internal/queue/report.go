@@ -17,10 +17,10 @@ const lookFor = time.Second
 // Report is what the queue has of a model, in all versions unless the name has one; without a name,
 // of all models. Without an answer of the broker it has no numbers.
 func (q *Queue) Report(ctx context.Context, name string) supervisor.QueueHealth {
-	sum := supervisor.QueueHealth{Connected: q.Connected()}
-	if !sum.Connected {
-		return sum
+	if err := q.usable(); err != nil {
+		return supervisor.QueueHealth{Why: err.Error()}
 	}
+	sum := supervisor.QueueHealth{Connected: true}
 	models := among(q.directory.all(), name)
 	if len(models) == 1 {
 		sum.Model = models[0].Name

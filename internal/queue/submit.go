@@ -80,7 +80,7 @@ func (q *Queue) submit(r prediction.Request, idempotent, follow bool) (_ *mirror
 		return nil, false, err
 	}
 	if q.broker.narrow {
-		return nil, false, errOnlyGateways()
+		return nil, false, errOnlyGateways(askElsewhere)
 	}
 	target, err := q.choose(r.Model, "")
 	if err != nil {
@@ -227,6 +227,7 @@ func (s submission) send(a asked, before state, twin string) (duplicate bool, er
 	defer cancel()
 	for sent := 0; ; sent++ {
 		ack, err := s.q.broker.publish(ctx, m, options...)
+		err = lacks("stream "+askedStream, err)
 		switch {
 		case err == nil:
 			// A repetition of our own, whose answer was lost, is not a duplicate.
@@ -425,8 +426,10 @@ func (q *Queue) request(a asked, entry prediction.Entry) prediction.Request {
 }
 
 func readEntry(data []byte) (entry prediction.Entry, err error) {
-	err = prediction.Decode(data, &entry, entry.Raw())
-	return entry, err
+	if err = prediction.Decode(data, &entry, entry.Raw()); err != nil {
+		return entry, unreadable{err}
+	}
+	return entry, nil
 }
 
 // startDeadline ends a prediction at its deadline if no worker has it by then. A worker that has it

@@ -44,7 +44,7 @@ func (u *Uploads) drawer() drawer {
 // mayChange returns a *prediction.Error if files can't be stored, listed or removed here.
 func (u *Uploads) mayChange() error {
 	if u.Queue.broker.narrow {
-		return errOnlyGateways()
+		return errOnlyGateways(filesElsewhere)
 	}
 	return u.Queue.usable()
 }
@@ -143,7 +143,7 @@ func (in *incoming) room(w *objectWriter) (int64, error) {
 	defer cancel()
 	info, err := in.u.Queue.broker.uploads.Info(ctx)
 	if err != nil {
-		return 0, err
+		return 0, lacks("stream "+uploadStream, err)
 	}
 	if room = min(room, in.u.MaxTotal-int64(info.State.Bytes)-int64(len(w.buffer))); room <= 0 {
 		in.refused = files.FullError(in.u.MaxTotal)
@@ -165,7 +165,7 @@ func (u *Uploads) describe(about files.Stored, o object) error {
 	ctx, cancel := context.WithTimeout(u.Queue.ctx, patience)
 	defer cancel()
 	_, err = u.Queue.broker.publish(ctx, m, jetstream.WithMsgTTL(keep))
-	return err
+	return lacks("stream "+uploadStream, err)
 }
 
 // Describe adds the client's metadata to the description of a file.
@@ -201,7 +201,7 @@ func (u *Uploads) get(id string) (about files.Stored, o object, err error) {
 		return about, o, files.ErrNotStored
 	}
 	if err != nil {
-		return about, o, u.Queue.unreachable(err)
+		return about, o, u.Queue.unreachable(lacks("stream "+uploadStream, err))
 	}
 	about, o, err = storedIn(m)
 	if err == nil && u.Queue.config.Now().After(about.ExpiresAt) {
@@ -213,7 +213,7 @@ func (u *Uploads) get(id string) (about files.Stored, o object, err error) {
 // storedIn reads the description of a file.
 func storedIn(m *jetstream.RawStreamMsg) (about files.Stored, o object, err error) {
 	if m.Header.Get(headerFormat) != format {
-		return about, o, errFormat
+		return about, o, unreadable{errFormat}
 	}
 	if o, err = parseObject(m.Header.Get(headerObject)); err == nil {
 		err = json.Unmarshal(m.Data, &about)
@@ -239,7 +239,7 @@ func (u *Uploads) List() ([]files.Stored, error) {
 	defer cancel()
 	info, err := u.Queue.broker.uploads.Info(ctx, jetstream.WithSubjectFilter(uploadPrefix+"*."+aboutKey))
 	if err != nil {
-		return nil, u.Queue.unreachable(err)
+		return nil, u.Queue.unreachable(lacks("stream "+uploadStream, err))
 	}
 	var all []files.Stored
 	for subject := range info.State.Subjects {
@@ -267,7 +267,7 @@ func (u *Uploads) Delete(id string) error {
 	ctx, cancel := context.WithTimeout(u.Queue.ctx, patience)
 	defer cancel()
 	if err := u.Queue.broker.uploads.Purge(ctx, jetstream.WithPurgeSubject(uploadPrefix+id+".>")); err != nil {
-		return u.Queue.unreachable(err)
+		return u.Queue.unreachable(lacks("stream "+uploadStream, err))
 	}
 	return nil
 }

@@ -113,8 +113,12 @@ def test_a_worker_with_narrow_rights_sends_clients_to_a_gateway(fleet):
     worker = fleet.workers[0]
     answer = worker.predict({})
     assert answer.status == 503 and "send predictions to a gateway" in answer.json["detail"]
+    for path in ("/predictions", "/v1/predictions", "/v1/files"):
+        answer = worker.get(path)
+        assert answer.status == 503 and "at a gateway" in answer.json["detail"], path
     assert worker.get("/queue").json["oldest_seconds"] is None
     assert worker.get("/queue?name=acme/other").status == 404
+    assert "Violation" not in worker.log(), "it has asked the broker in vain"
 
 
 def client(fleet, tls, user, inboxes="_INBOX"):

@@ -136,6 +136,26 @@ def test_an_end_of_the_oldest_form_ends_who_waits_at_any_gateway(fleet, gateway,
     assert fleet.gateway().get("/predictions/old").json["output"] == ["a"]
 
 
+UNREADABLE = {
+    "format": {"Coggo_Format": "2"},
+    "kind": {"Coggo_State": "paused"},
+    "run": {"Coggo_Run": None},
+    "attempt": {"Coggo_Attempt": None},
+}
+
+
+@pytest.mark.parametrize("why", UNREADABLE)
+def test_a_state_that_can_not_be_read_is_an_error_that_says_so(fleet, gateway, nats, why):
+    id = f"unreadable-{why}"
+    end(fleet, nats, id, snapshot(id))
+    assert gateway.get(f"/predictions/{id}").status == 200
+    store_again(fleet, nats, id, **UNREADABLE[why])
+    for path in (f"/predictions/{id}", f"/predictions/{id}/stream"):
+        answer = gateway.get(path)
+        assert answer.status == 503 and "can't read" in answer.json["detail"], answer
+    assert gateway.ask("PUT", f"/predictions/{id}", {"input": {}}).status == 503
+
+
 def headers_of(message):
     lines = base64.b64decode(message["hdrs"]).decode().split("\r\n")
     return dict(line.split(": ", 1) for line in lines if ": " in line)
