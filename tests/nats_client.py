@@ -59,9 +59,10 @@ class Nats:
                 head = int(words[-2]) if words[0] == "HMSG" else 0
                 return self._file.read(int(words[-1]) + 2)[head:-2]
 
-    def subscribe(self, subject: str) -> None:
+    def subscribe(self, *subjects: str) -> None:
         """Hear what is published from now on."""
-        assert not self.refused(f"SUB {subject} 2")
+        for number, subject in enumerate(subjects, 2):
+            assert not self.refused(f"SUB {subject} {number}")
 
     def heard(self) -> list[bytes]:
         """Return what has come since, each with its headers before it."""
@@ -73,6 +74,17 @@ class Nats:
             elif words[0] == "PING":
                 self._socket.sendall(b"PONG\r\n")
         return messages
+
+    def hear(self) -> tuple[str, bytes]:
+        """Return the subject and the body of the next message."""
+        while True:
+            words = self._file.readline().decode().split()
+            assert words, "the broker has closed the connection"
+            if words[0] == "PING":
+                self._socket.sendall(b"PONG\r\n")
+            elif words[0] in ("MSG", "HMSG"):
+                head = int(words[-2]) if words[0] == "HMSG" else 0
+                return words[1], self._file.read(int(words[-1]) + 2)[head:-2]
 
     def api(self, subject: str, **request: Any) -> Any:
         """Ask the API of JetStream."""

@@ -99,6 +99,38 @@ def test_what_the_broker_does_not_give_out_runs_all_the_same(start_fleet, nats, 
     assert one.predict({}).status == 200
 
 
+def lists_of_a_new_janitor(fleet, client):
+    """How many lists of the waiting requests a janitor asks for in its first round."""
+    watcher = Nats(fleet.broker.url)
+    key, last = f"coggo.w.{token(fleet.name)}.janitor", "$JS.API.DIRECT.GET.COGGO_Q"
+    watcher.subscribe(key, last, "$JS.API.STREAM.INFO.COGGO_Q")
+    forget_the_janitors(client)
+    janitor = fleet.gateway("--name", fleet.name)
+    heard = [watcher.hear()]
+    while heard[-1][0] != last or key not in dict(heard):
+        heard.append(watcher.hear())
+    watcher.close()
+    assert "recreating" not in janitor.log()
+    return sum(b"subjects_filter" in body for _, body in heard)
+
+
+def test_a_queue_is_listed_only_if_its_consumers_do_not_track_all_of_it(
+    start_fleet, nats, tmp_path
+):
+    """A list costs the broker more the longer the queue is; the numbers of its consumers do not."""
+    fleet = start_fleet(MODEL, workers=1, gateways=1)
+    one, client = fleet.gateways[0], nats(fleet)
+    one.predict({})
+    one.predict({"until": str(tmp_path / "end")}, ASYNC, id="runs")
+    runs(one, "runs")
+    one.predict({}, ASYNC, id="waits")
+    assert lists_of_a_new_janitor(fleet, client) == 0
+    client.request("coggo.q.removed.0.it", b"{}")
+    assert lists_of_a_new_janitor(fleet, client) == 1
+    (tmp_path / "end").touch()
+    assert one.ended("waits")["status"] == "succeeded"
+
+
 def test_a_consumer_that_somebody_has_removed_is_made_again(start_fleet, nats):
     fleet = start_fleet(MODEL, workers=1, gateways=1)
     fleet.gateways[0].predict({})
