@@ -21,7 +21,7 @@ LONGEST = (
     "runner/test_misbehaving.py",
     "faults/test_kernel_troubles.py",
     "faults/test_odd_files.py",
-    "queue/test_lost_workers.py",
+    "queue/test_failures.py",
     "http/test_slow_clients.py",
     "runner/test_health.py",
     "http/test_large_output_files.py",

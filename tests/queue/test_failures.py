@@ -108,21 +108,31 @@ def put(server, id, input, **headers):
     return server.ask("PUT", f"/predictions/{id}", {"input": input}, **headers)
 
 
-def put_async(server, id, input):
-    answer = put(server, id, input, **ASYNC)
+def put_async(server, id, input, **envelope):
+    body = {"input": input, **envelope}
+    answer = server.ask("PUT", f"/predictions/{id}", body, **ASYNC)
     assert answer.status == 202, answer
     return answer
 
 
-def test_what_a_killed_worker_had_runs_elsewhere(quick, gate):
-    gateway = serve(quick).gateways[0]
-    put_async(gateway, "a", gate.input)
+def completed(receiver):
+    """The members of a request that wants the terminal webhook."""
+    return {"webhook": receiver.url, "webhook_events_filter": ["completed"]}
+
+
+def test_what_a_killed_worker_had_runs_again(quick, receiver, gate):
+    gateway, other = serve(quick, gateways=2).gateways
+    put_async(gateway, "a", gate.input, **completed(receiver))
     first = gate.wait()[0]
     of(quick, first).kill()
     second = gate.wait(2)[1]
     gate.open()
     assert second != first
-    assert gateway.ended("a")["output"] == str(second)
+    end = other.ended("a")
+    assert end["output"] == str(second)
+    receiver.wait(1)
+    assert receiver.got == [end]
+    assert counter(of(quick, second), "coggo_queue_taken_over_total") == 1
 
 
 def test_with_recover_fail_what_a_killed_worker_had_fails(quick, gate):
@@ -167,7 +177,9 @@ def stop_worker(server):
 
 
 @pytest.mark.parametrize("size", [10, 600_000])
-def test_a_worker_that_was_stopped_does_not_overwrite_the_end_of_another_one(start_fleet, size):
+def test_a_worker_that_was_stopped_does_not_overwrite_the_end_of_another_one(
+    start_fleet, receiver, size
+):
     """Ends of 600,000 bytes lie in pieces."""
     fleet = start_fleet()
     quicken(fleet.broker.url)
@@ -177,7 +189,7 @@ def test_a_worker_that_was_stopped_does_not_overwrite_the_end_of_another_one(sta
     gateway = fleet.gateway("--name", "test/quick")
 
     gate = Gate(pathlib.Path(directory))
-    put_async(gateway, "a", gate.input)
+    put_async(gateway, "a", gate.input, **completed(receiver))
     first = of(fleet, gate.wait()[0])
     proceed = stop_worker(first)
     second = gate.wait(2)[1]
@@ -186,8 +198,12 @@ def test_a_worker_that_was_stopped_does_not_overwrite_the_end_of_another_one(sta
     assert end["output"].endswith(f"x{second}") and len(end["output"]) > size
     proceed()
     until("its end was refused", lambda: counter(first, "coggo_queue_fenced_total") == 1)
+    assert "another worker has taken over" in first.log()
     assert gateway.get("/predictions/a").json == end
     assert fleet.gateway("--name", "test/quick").get("/predictions/a").json == end
+    assert gateway.predict({}).status == 200
+    receiver.wait(1)
+    assert receiver.got == [end]
 
 
 def test_a_worker_that_was_stopped_cancels_what_another_one_has_taken_over(quick, gate):
