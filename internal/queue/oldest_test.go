@@ -10,6 +10,7 @@ import (
 
 	"github.com/coggo/coggo/internal/prediction"
 	"github.com/coggo/coggo/internal/schema"
+	"github.com/coggo/coggo/internal/supervisor"
 )
 
 // The oldest form of the messages that is supported: docs/protocol.md says what readers take for
@@ -36,6 +37,16 @@ func TestARequestOfTheOldestFormIsRead(t *testing.T) {
 	want := asked{place: order7, seq: 9, run: "r1", after: 17, payload: payload{body: body}}
 	if got, err := askedOf(subject, 9, h, body); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("read %+v, %v\nwant %+v", got, err, want)
+	}
+}
+
+func TestACancelOfTheOldestFormChangesNoSequence(t *testing.T) {
+	subject, h, _ := readGolden(t, "oldest/cancel")
+	j := &job{claim: stateOfRun(claimed)}
+	j.hearCancel(nil, &nats.Msg{Subject: subject, Header: h})
+	j.takeNoted()
+	if want := stateOfRun(claimed); !reflect.DeepEqual(j.claim, want) || j.canceled != supervisor.ByClient {
+		t.Errorf("the claim is %+v, canceled by %q", j.claim, j.canceled)
 	}
 }
 
