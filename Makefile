@@ -191,8 +191,8 @@ bench-queue: build $(addprefix bench/.venv-,$(addsuffix /.done,broker celery rq 
 	$(GO) build -o bin/bench ./bench
 	bin/bench -queue -out bench/results/queue $(BENCH)
 
-# The queue beside one server, both of the same binary. With BENCH='-rounds 4 /path/to/another' it
-# compares binaries in turns.
+# The queue compared with one server, both of the same binary. It compares binaries in turns with
+# BENCH='-rounds 4 /path/to/another'.
 bench-shared: build $(VENV)/.tests
 	$(GO) build -o bin/bench ./bench
 	bin/bench -shared $(BENCH) bin/coggo-server

@@ -21,7 +21,7 @@ func main() {
 	queue := flag.Bool("queue", false, "compare queues, of which -only chooses by name")
 	curve := flag.Bool("curves", false, "show how costs grow, of one server and of a queue")
 	shared := flag.Bool("shared", false,
-		"measure a shared queue of each binary that follows, beside one server of it")
+		"measure a shared queue of each binary that follows, and compare it with one server of it")
 	port := flag.String("serve", "", "be the bare server on this port")
 	least := flag.String("floor", "", "be the server of the bare protocol on this port")
 	flag.Parse()

@@ -177,7 +177,7 @@ type sharedBench struct {
 	serving  sharedOptions
 }
 
-// runShared measures a queue of each binary beside the binary alone, and writes shared.md.
+// runShared compares a queue of each binary with the binary alone, and writes shared.md.
 func runShared(binaries []string, quick bool, rounds int, only *regexp.Regexp, out string) error {
 	b := &sharedBench{rounds: rounds, quick: quick, binaries: binaries}
 	if len(binaries) == 0 {

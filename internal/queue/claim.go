@@ -38,7 +38,7 @@ const (
 // because runs take longer when there are many.
 const heldBack = 20 * time.Millisecond
 
-// begin claims a job. At its first delivery that happens beside the run.
+// begin claims a job. At its first delivery the run does not wait for that.
 func (w *Worker) begin(j *job) verdict {
 	if j.delivered > 1 || j.again {
 		w.q.counters.Redelivered.Add(1)

@@ -74,7 +74,7 @@ func (m *mirror) ofClaimLocked(msg *nats.Msg) bool {
 }
 
 // mostEarly bounds the messages that are held until the claim is known, which says whether they
-// count. A first claim is stored beside the run.
+// count. The run does not wait for its first claim.
 const mostEarly = 8
 
 // hearEvents takes events of the run.

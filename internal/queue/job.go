@@ -25,7 +25,7 @@ type job struct {
 	flushed   chan struct{} // closed when all webhooks before the terminal one have gone out
 	flush     func()        // closes it
 
-	claiming chan claimAnswer // receives what has become of a claim beside the run; nil before
+	claiming chan claimAnswer // receives the result of a claim that the run does not wait for; nil before
 
 	mu        sync.Mutex // guards the rest
 	unclaimed bool       // its claim is held back

@@ -37,7 +37,7 @@ type record struct {
 	Events []json.RawMessage `json:"events"`
 }
 
-// recordRoom is more than a record takes besides its events.
+// recordRoom is more than a record takes in addition to its events.
 const recordRoom = 256
 
 // recordOf returns the record of what a turn has done so far, in at most so many bytes: the oldest

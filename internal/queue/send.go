@@ -116,7 +116,7 @@ func (s *sender) wired(e prediction.Event) (wired event, size int) {
 	return wired, size
 }
 
-// eventRoom is more than an event takes besides its data.
+// eventRoom is more than an event takes in addition to its data.
 const eventRoom = 512
 
 // put stores the data of an event, once, and returns the event with its name. write returns where
