@@ -158,9 +158,10 @@ func (w *Worker) offer() {
 		return
 	}
 	w.announce(false)
+	slots := w.Supervisor.Slots()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for ; w.slots < w.Supervisor.Slots(); w.slots++ {
+	for ; w.slots < slots; w.slots++ {
 		w.q.work.Go(w.pull)
 	}
 }
