@@ -476,7 +476,7 @@ func TestAnAbandonedMemberKeepsItsSlotAndItsID(t *testing.T) {
 		t.Error(err)
 	}
 	admit(t, p, predict("next"))
-	if got := granted(p.Settle(stuck, 0)); got != "next@0" {
+	if got := granted(p.Release(stuck, 0)); got != "next@0" {
 		t.Error(got)
 	}
 }

@@ -87,7 +87,7 @@ func (p *Pool[M]) RunningCount(worker int) int { return len(p.workers[worker].ru
 func (p *Pool[M]) AbandonedCount(worker int) int { return len(p.workers[worker].abandoned) }
 
 // Abandon marks a member that finishes although the process of its worker is still running it: it
-// takes a slot until Settle. Abandon reports whether the process runs nothing else. Then it marks
+// takes a slot until Release. Abandon reports whether the process runs nothing else. Then it marks
 // nothing, the worker gets PhaseEnding, and the caller replaces the process.
 func (p *Pool[M]) Abandon(m M, s Slot) (alone bool) {
 	w := &p.workers[s.Worker]
@@ -127,8 +127,8 @@ func (p *Pool[M]) abandonedID(id string) bool {
 	return false
 }
 
-// Settle frees the slot and the id of an abandoned member that the process has ended after all.
-func (p *Pool[M]) Settle(m M, worker int) []Grant[M] {
+// Release frees the slot and the id of an abandoned member that the process has ended after all.
+func (p *Pool[M]) Release(m M, worker int) []Grant[M] {
 	delete(p.workers[worker].abandoned, m)
 	return p.Dispatch()
 }

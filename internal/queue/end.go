@@ -238,7 +238,7 @@ func (w *Worker) handBack(j *job, atOnce bool) {
 	w.acknowledge(j.msg, answer)
 }
 
-// settle does what is left to do for a message.
+// settle answers for the message of a job as the verdict says, and forgets the job.
 func (w *Worker) settle(j *job, v verdict) {
 	defer w.leave(j)
 	switch v {

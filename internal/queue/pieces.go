@@ -118,7 +118,7 @@ func (d drawer) empty(ctx context.Context, o object) error {
 			return err
 		}
 	}
-	return w.settle()
+	return w.awaitStored()
 }
 
 // reader reads an object piece by piece. It can seek.
@@ -157,11 +157,11 @@ func (w *objectWriter) finish() error {
 			return err
 		}
 	}
-	return w.settle()
+	return w.awaitStored()
 }
 
-// settle returns when the broker has stored all pieces that were sent.
-func (w *objectWriter) settle() error {
+// awaitStored returns when the broker has stored all pieces that were sent.
+func (w *objectWriter) awaitStored() error {
 	for len(w.unheard) > 0 {
 		if _, err := w.hear(); err != nil {
 			return err

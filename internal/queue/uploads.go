@@ -136,7 +136,7 @@ func (in *incoming) room(w *objectWriter) (int64, error) {
 	if in.u.MaxTotal == 0 {
 		return room, nil
 	}
-	if err := w.settle(); err != nil {
+	if err := w.awaitStored(); err != nil {
 		return 0, err
 	}
 	ctx, cancel := context.WithTimeout(in.u.Queue.ctx, patience)

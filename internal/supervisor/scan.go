@@ -96,7 +96,7 @@ func (w *worker) sweep(ended []*flight) {
 		w.s.removeFiles(f)
 		w.s.mu.Lock()
 		delete(w.handed, f.fileID)
-		w.s.grantLocked(w.s.pool.Settle(f, w.index)...)
+		w.s.grantLocked(w.s.pool.Release(f, w.index)...)
 		w.s.mu.Unlock()
 	}
 }

@@ -66,10 +66,10 @@ class Threaded:
 
     def _tell(self, value: Any, error: BaseException | None) -> None:
         try:
-            self._loop.call_soon_threadsafe(self._settle, value, error)
+            self._loop.call_soon_threadsafe(self._set_result, value, error)
         except RuntimeError:
             pass  # the loop has ended since
 
-    def _settle(self, value: Any, error: BaseException | None) -> None:
+    def _set_result(self, value: Any, error: BaseException | None) -> None:
         if not self._ended.done():
             self._ended.set_result((value, error))
