@@ -665,7 +665,8 @@ class Runs:
 
     def unexplained(self, again: set[str]) -> list[str]:
         """Ids that ran again although nothing had happened to the broker or to one of the workers.
-        What lay in a worker that was stopped begins there beside its claim, and is canceled.
+        What lay in a worker that was stopped begins there beside its claim, once it goes on, and is
+        canceled. By then another worker may have got it, and begins it at the same time.
         """
         return [
             id
@@ -673,7 +674,7 @@ class Runs:
             if id not in again
             for first, second in zip(runs, runs[1:])
             if not any(
-                fault.begin <= second.begin and fault.end >= first.begin
+                fault.begin <= second.begin and fault.end + GOES_ON >= first.begin
                 for fault in self._faults
                 if fault.whom == "broker" or fault.pid in (first.server, second.server)
             )
@@ -682,6 +683,9 @@ class Runs:
 
 #: How long after its run an end is stored at the latest, if nothing happens.
 STORED = 1.0
+
+#: How long after it goes on a worker that was stopped has begun what lies in it.
+GOES_ON = 0.5
 
 
 def hold(count: int, nodes: int, seed: int, rate: float, logs: str) -> bool:
