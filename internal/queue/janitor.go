@@ -61,7 +61,7 @@ type janitor struct {
 	q         *Queue
 	held      map[string]uint64 // sequences of the keys that this process has
 	seen      map[string]glance // last glances, by key, if there is to be another one
-	explained map[string]int    // by stream: see mayHaveLost
+	explained map[string]int    // by key: see mayHaveLost
 }
 
 // keepClean looks after the queues until this one is closed.
@@ -105,23 +105,20 @@ func (j *janitor) clean(stream string, all []chore) (again bool) {
 		j.q.complain("count what its stream has", mine[0], err)
 		return false
 	}
-	list := j.mayHaveLost(stream, untracked)
 	for _, c := range mine {
-		again = j.do(c, list) || again
-	}
-	if list && !again {
-		j.explained[stream] = untracked
+		again = j.do(c, untracked) || again
 	}
 	return again
 }
 
-// mayHaveLost reports whether a stream may have messages that its consumers have lost track of, so
-// that it is worth a list of its subjects: one of 100,000 costs the broker 121 ms, and the numbers
-// cost it less than 1 ms. What is of no consumer that this process knows is untracked too, for
-// instance the requests of a model that was removed: the lists before have explained so many.
-func (j *janitor) mayHaveLost(stream string, untracked int) bool {
-	j.explained[stream] = min(j.explained[stream], untracked)
-	return untracked > j.explained[stream]
+// mayHaveLost reports whether a consumer may have lost track of messages, so that it is worth a
+// list of its subjects: one of 100,000 costs the broker 121 ms, and the numbers cost it less than
+// 1 ms. untracked counts the messages of the whole stream. Those of consumers that this process
+// does not know are among them, for instance the requests of a model that was removed: the lists of
+// this consumer before have explained so many.
+func (j *janitor) mayHaveLost(key string, untracked int) bool {
+	j.explained[key] = min(j.explained[key], untracked)
+	return untracked > j.explained[key]
 }
 
 // countAgain is how often the messages of a stream are counted that its consumers do not track. The
@@ -167,6 +164,7 @@ func (j *janitor) mayDo(c chore) bool {
 	if err != nil {
 		delete(j.held, c.key())
 		delete(j.seen, c.key())
+		delete(j.explained, c.key()) // another janitor may leave a message that it has seen
 		j.q.stuck.set(c.model, 0)
 		return false
 	}
@@ -189,11 +187,12 @@ func (j *janitor) release() {
 
 // do looks for stuck messages once, in a list of all if that is worth its cost. It reports whether
 // it has to look a second time.
-func (j *janitor) do(c chore, list bool) (again bool) {
+func (j *janitor) do(c chore, untracked int) (again bool) {
 	ctx, cancel := context.WithTimeout(j.q.ctx, 4*patience)
 	defer cancel()
 	before, known := j.seen[c.key()]
 	delete(j.seen, c.key())
+	list := j.mayHaveLost(c.key(), untracked)
 	now, err := j.q.glance(ctx, c, list || known)
 	if err != nil {
 		j.q.complain("look after a queue", c, err)
@@ -203,6 +202,8 @@ func (j *janitor) do(c chore, list bool) (again bool) {
 		j.q.stuck.set(c.model, 0)
 		if now.suspicious() {
 			j.seen[c.key()] = now
+		} else if list {
+			j.explained[c.key()] = untracked
 		}
 		return now.suspicious()
 	}
@@ -218,6 +219,8 @@ func (j *janitor) do(c chore, list bool) (again bool) {
 		if err := j.q.remake(ctx, c); err != nil {
 			j.q.complain("recreate a consumer", c, err)
 		}
+	} else if before.there != nil { // two lists were compared
+		j.explained[c.key()] = untracked
 	}
 	return false
 }
