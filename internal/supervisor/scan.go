@@ -88,9 +88,11 @@ func (w *worker) rescan() bool {
 
 // sweep removes the files of abandoned flights that the process has ended after all. Only then are
 // their slots and ids free. A file that the model has put in the place of a response ends nothing.
+// A flight may be among them twice: it has no response any more after the first time.
 func (w *worker) sweep(ended []*flight) {
 	for _, f := range ended {
-		if _, _, err := w.dir.Response(f.fileID); odd(err) || foreign(err) || passing(err) {
+		_, found, err := w.dir.Response(f.fileID)
+		if !found && err == nil || odd(err) || foreign(err) || passing(err) {
 			continue
 		}
 		w.s.removeFiles(f)
