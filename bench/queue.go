@@ -64,7 +64,7 @@ var queueRows = []result{
 	{Workload: rowUnended, Unit: tasks},
 	{Workload: rowLost, Unit: tasks},
 	{Workload: rowFailed, Unit: tasks},
-	{Workload: rowAgain, Unit: tasks, Neutral: true}, // whoever runs none again loses them
+	{Workload: rowAgain, Unit: tasks, Neutral: true}, // a queue without any loses tasks
 	{Workload: rowNeedless, Unit: tasks},
 	{Workload: rowChanged, Unit: tasks},
 	{Workload: rowMedian, Unit: "s"},

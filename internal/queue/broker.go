@@ -379,7 +379,7 @@ func (b *broker) why(err error) string {
 	case errors.As(err, &lost):
 		return "does not have the " + lost.asset + ": processes make what is missing as they start"
 	case b.forbidden(err):
-		return "does not permit this server what it needs"
+		return "does not permit what this server needs"
 	}
 	return "does not answer: a cluster needs more than half of its nodes"
 }

@@ -198,7 +198,7 @@ func (m *mirror) hear(msg *nats.Msg) {
 	}
 	s, err := stateOf(msg.Subject, seq, msg.Header, msg.Data)
 	if err != nil {
-		_ = m.q.unreachable(err) // writes into the log why those who wait learn nothing
+		m.q.trouble(err) // those who wait learn nothing
 		return
 	}
 	m.apply(s)

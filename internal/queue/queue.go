@@ -246,11 +246,18 @@ func (q *Queue) usable() error {
 	return q.unreachable(nil)
 }
 
+// trouble logs what the broker has not done, at most so often as troubles tells.
+func (q *Queue) trouble(err error) {
+	if q.ctx.Err() == nil && q.troubles.Tell() {
+		q.config.Log.Warn("the queue's broker does not do what it is asked for", "error", err)
+	}
+}
+
 // unreachable is the refusal of what the broker has not done: it says why if that is known, and
 // otherwise that there is no broker, or no answer.
 func (q *Queue) unreachable(err error) error {
-	if err != nil && q.ctx.Err() == nil && q.troubles.Tell() {
-		q.config.Log.Warn("the queue's broker does not do what it is asked for", "error", err)
+	if err != nil {
+		q.trouble(err)
 	}
 	var lost missing
 	switch {

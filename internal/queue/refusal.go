@@ -41,12 +41,12 @@ func errMissing(asset string) error {
 
 func errNotPermitted() error {
 	return refuse(prediction.NotReady,
-		"the queue's broker does not permit this server what the request needs, see its log; try another server")
+		"the queue's broker does not permit what this server needs for the request, see its log; try another server")
 }
 
 func errUnreadable() error {
 	return refuse(prediction.NotReady,
-		"this server can't read what the queue has of this: a later version may have written it; try another server")
+		"this server can't read what the queue has stored here: a later version may have written it; try another server")
 }
 
 func errNoRoom() error {

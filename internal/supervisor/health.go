@@ -22,7 +22,7 @@ type Health struct {
 // QueueHealth is the health of a queue that many servers share.
 type QueueHealth struct {
 	Connected bool
-	Why       string // it is not connected, or of no use
+	Why       string // the reason if it is not Connected
 	Model     string // OWNER/MODEL[:VERSION]; empty while no worker has served one
 	Workers   int    // that take predictions
 	Slots     int    // of all of them
