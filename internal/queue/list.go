@@ -54,7 +54,7 @@ func (q *Queue) List(
 		return nil, "", err
 	}
 	if q.broker.narrow {
-		return nil, "", errOnlyGateways(listElsewhere)
+		return nil, "", errOnlyGateways("list predictions at a gateway")
 	}
 	models := among(q.directory.all(), name)
 	if len(models) == 0 {

@@ -23,17 +23,11 @@ func errUnreachable() error {
 	return refuse(prediction.NotReady, "the queue can't be reached; try again later")
 }
 
-// errOnlyGateways refuses what a worker has no rights for; hint says what a client does instead.
+// errOnlyGateways refuses what a worker has no rights for; hint says what a client does at a
+// gateway instead.
 func errOnlyGateways(hint string) error {
 	return refuse(prediction.NotReady, "this worker has rights for its own part of the queue only: "+hint)
 }
-
-// What clients do at a gateway in place of a worker with rights for one model.
-const (
-	askElsewhere   = "send predictions to a gateway"
-	listElsewhere  = "list predictions at a gateway"
-	filesElsewhere = "send, list and remove files at a gateway"
-)
 
 func errMissing(asset string) error {
 	return refuse(prediction.NotReady, fmt.Sprintf("the queue's broker does not have the %s; try again later", asset))

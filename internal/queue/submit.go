@@ -80,7 +80,7 @@ func (q *Queue) submit(r prediction.Request, idempotent, follow bool) (_ *mirror
 		return nil, false, err
 	}
 	if q.broker.narrow {
-		return nil, false, errOnlyGateways(askElsewhere)
+		return nil, false, errOnlyGateways("send predictions to a gateway")
 	}
 	target, err := q.choose(r.Model, "")
 	if err != nil {

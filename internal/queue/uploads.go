@@ -44,7 +44,7 @@ func (u *Uploads) drawer() drawer {
 // mayChange returns a *prediction.Error if files can't be stored, listed or removed here.
 func (u *Uploads) mayChange() error {
 	if u.Queue.broker.narrow {
-		return errOnlyGateways(filesElsewhere)
+		return errOnlyGateways("send, list and remove files at a gateway")
 	}
 	return u.Queue.usable()
 }
