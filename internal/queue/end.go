@@ -233,10 +233,13 @@ func (w *Worker) handBack(j *job, atOnce bool) {
 	w.q.counters.Returned.Add(1)
 	answer := "-NAK"
 	if !atOnce {
-		answer = fmt.Sprintf(`-NAK {"delay": %d}`, attempt)
+		answer = laterAgain
 	}
 	w.acknowledge(j.msg, answer)
 }
+
+// laterAgain lets a message come again after a moment.
+var laterAgain = fmt.Sprintf(`-NAK {"delay": %d}`, attempt)
 
 // settle answers for the message of a job as the verdict says, and forgets the job.
 func (w *Worker) settle(j *job, v verdict) {
@@ -245,7 +248,7 @@ func (w *Worker) settle(j *job, v verdict) {
 	case finish:
 		w.acknowledgeEnd(j)
 	case putBack:
-		w.acknowledge(j.msg, "-NAK")
+		w.acknowledge(j.msg, laterAgain) // what can't be read now would come again at once, and again
 	default: // it has no message any more, or another worker answers
 	}
 }

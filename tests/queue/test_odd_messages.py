@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -154,6 +155,26 @@ def test_a_state_that_can_not_be_read_is_an_error_that_says_so(fleet, gateway, n
         answer = gateway.get(path)
         assert answer.status == 503 and "can't read" in answer.json["detail"], answer
     assert gateway.ask("PUT", f"/predictions/{id}", {"input": {}}).status == 503
+
+
+def test_what_a_worker_can_not_read_comes_again_after_a_moment(start_fleet, tmp_path):
+    """And not at once, again and again, when the worker that had it is lost."""
+    model = model_source("queue/everything")
+    fleet = start_fleet(model, workers=1, gateways=1)
+    nats = Nats(fleet.broker.url)
+    fleet.gateways[0].predict({"until": str(tmp_path / "gate")}, ASYNC, id="later")
+    runs(fleet.gateways[0], "later")
+    store_again(fleet, nats, "later", Coggo_Format="2")
+    fleet.workers[0].kill()
+    second = fleet.worker(model, name=fleet.name)
+    consumer = f"CONSUMER.INFO.COGGO_Q.{token(fleet.name)}"
+    delivered = lambda: nats.api(consumer)["delivered"]["consumer_seq"]  # noqa: E731
+    until("it comes again", lambda: delivered() > 2, 30)
+    before = delivered()
+    time.sleep(2)
+    assert delivered() - before <= 3
+    second.kill()
+    nats.close()
 
 
 def headers_of(message):
