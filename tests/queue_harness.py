@@ -391,10 +391,10 @@ def runs(server: Server, id: str, kind: str = "predictions") -> None:
     until(f"{id} runs", look)
 
 
-def with_a_second_worker(fleet: Fleet, source: str, id: str, given: Any) -> Server:
+def with_a_second_worker(fleet: Fleet, source: str, id: str, given: Any, **envelope: Any) -> Server:
     """Run a prediction at the only worker, start a second one then, and return the first."""
     gateway = fleet.gateways[0]
-    assert gateway.predict(given, ASYNC, id=id).status == 202
+    assert gateway.predict(given, ASYNC, id=id, **envelope).status == 202
     runs(gateway, id)
     fleet.worker(source, name=fleet.name)
     fleet.wait_workers(2)

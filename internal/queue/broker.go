@@ -68,6 +68,9 @@ type broker struct {
 	log       *slog.Logger
 }
 
+// connectFor is how long one attempt to connect may take.
+const connectFor = 2 * time.Second
+
 // dial connects in the background: the broker may start after this process, and come and go.
 func dial(c Config, name string, log *slog.Logger, onReconnect func()) (*broker, error) {
 	b := &broker{replicas: max(1, c.Replicas), retain: c.RetainFor, stored: c.Stored, models: "*", log: log}
@@ -78,7 +81,7 @@ func dial(c Config, name string, log *slog.Logger, onReconnect func()) (*broker,
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(250 * time.Millisecond),
 		nats.ReconnectJitter(100*time.Millisecond, 100*time.Millisecond),
-		nats.Timeout(2 * time.Second),
+		nats.Timeout(connectFor),
 		nats.PingInterval(5 * time.Second), // a broker that hangs is left after 10 s
 		nats.MaxPingsOutstanding(2),
 		// Without a buffer a request fails at once while there is no broker. From a buffer it would

@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -59,8 +58,12 @@ func (w *Worker) checkClaim(j *job) bool {
 	return true
 }
 
-// allBack is how long after a broker has come back all workers are connected again, if they live.
-const allBack = 2 * time.Second
+// allBack is how long after a broker has come back all workers are connected again, if they live: an
+// attempt to connect that began too early takes up to connectFor, and the next one comes soon after.
+const allBack = 2 * connectFor
+
+// askOwnerAgain is how soon an owner that did not answer is asked again.
+const askOwnerAgain = 100 * time.Millisecond
 
 // stillHas asks the owner of a claim whether it still has the run. After a while without a broker
 // messages come again although their workers were not silent: nobody could hear them.
@@ -74,11 +77,11 @@ func (w *Worker) stillHas(ctx context.Context, s state) bool {
 		if err == nil {
 			return true
 		}
-		if !errors.Is(err, nats.ErrNoResponders) || time.Since(time.Unix(0, w.q.broker.since.Load())) > allBack {
+		if time.Since(time.Unix(0, w.q.broker.since.Load())) > allBack {
 			return false
 		}
 		select {
-		case <-time.After(allBack / 20):
+		case <-time.After(askOwnerAgain):
 		case <-ctx.Done():
 			return false
 		}
