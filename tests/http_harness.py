@@ -190,18 +190,15 @@ class Server:
 
         return until(f"{id} ends", look, seconds)
 
+    def runners(self) -> list[int]:
+        """Return the pids of the runners that there are now."""
+        children = pathlib.Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        pids = [int(c) for f in children for c in f.read_text().split()]
+        return [p for p in pids if is_runner(p)]  # the others are processes that a runner left
+
     def runner(self) -> int:
         """Return the pid of the runner."""
-
-        def find() -> int:
-            pid = self.process.pid
-            children = pathlib.Path(f"/proc/{pid}/task").glob("*/children")
-            pids = [int(c) for f in children for c in f.read_text().split()]
-            return next(
-                (p for p in pids if is_runner(p)), 0
-            )  # the others are processes that a runner left behind
-
-        return int(until("there is a runner", find))
+        return int(until("there is a runner", self.runners)[0])
 
     def spool(self) -> pathlib.Path:
         """Return the working directory."""

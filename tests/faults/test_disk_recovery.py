@@ -9,7 +9,7 @@ import pytest
 from faults_disk import FULL, Disk, small_disks, well
 from faults_models import MODEL, asked, begun, ends
 from http_harness import Receiver
-from waiting import until
+from waiting import alive, until
 
 
 @pytest.fixture
@@ -59,8 +59,11 @@ def test_a_server_that_starts_on_a_full_disk_keeps_accepted_predictions(
         )
         if id != "waits":
             begun(first, id)
+    runners = first.runners()
+    assert len(runners) == (2 if more else 1)
     first.kill()
     gate.touch()
+    until("the runners have exited", lambda: not any(map(alive, runners)))  # that frees space
     for record in (disk.path / "spool").rglob("logs-*.txt"):
         record.unlink()  # otherwise the next server frees its space
     disk.fill()
