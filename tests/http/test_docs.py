@@ -83,6 +83,8 @@ def test_the_commands_print_the_documented_answers(start, tmp_path, block):
         assert re.fullmatch(pattern, shown.stdout.strip(), re.DOTALL), (
             f"{command}\n{shown.stdout}\nwant {want}"
         )
+    if block.commands[-1][0].endswith("/shutdown"):
+        assert server.process.wait(20) == 0
 
 
 class Program(NamedTuple):
