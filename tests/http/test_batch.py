@@ -201,6 +201,7 @@ def test_cancel_during_the_call_lets_the_others_finish(server: Server, tmp_path:
     until("the call runs", lambda: os.path.exists(gate + ".running"))
     assert server.predict({"s": "late"}).status == 409
     server.ask("POST", "/predictions/c2/cancel")
+    until("the runner is told", lambda: list(server.spool().glob("cancel-*")))
     open(gate, "w").close()
     ended = [server.ended(f"c{n}") for n in range(4)]
     assert [e["status"] for e in ended] == ["succeeded", "succeeded", "canceled", "succeeded"]
