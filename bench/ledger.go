@@ -24,7 +24,7 @@ func (r taskRun) of(pids []int) bool {
 
 // runs returns the runs that have begun, in that order.
 func (f *fleet) runs() (all []taskRun) {
-	data, _ := os.ReadFile(filepath.Join(f.dir, "runs")) // without a run there is no file
+	data, _ := os.ReadFile(filepath.Join(f.dir, "runs")) // missing until something has run
 	for line := range strings.Lines(string(data)) {
 		words := strings.Fields(line)
 		at, _ := strconv.ParseFloat(words[5], 64)

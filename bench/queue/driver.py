@@ -4,8 +4,8 @@ each with a line. ``bench/queueclient.go`` starts it and says what to do.
 MODULE has a class ``Client`` with the client library of the queue:
 
 - ``submit(name, seconds)`` returns a handle as soon as the queue has taken the task,
-- ``wait(handle, seconds)`` returns the output, or raises: TimeoutError if there is no end within
-  these seconds, and anything else if the task failed,
+- ``wait(handle, seconds)`` returns the output. It raises TimeoutError if the task has not ended
+  within these seconds, and another exception if it failed,
 - ``again(handle)`` reads the output again,
 - ``cancel(handle)`` asks the queue to cancel the task, and raises NotImplementedError if it can't,
 - ``call(name)`` and ``result(handle)``, if it has them, are the ``submit`` and ``wait`` of a client

@@ -368,8 +368,8 @@ func lacksConsumer(stream, name string, err error) error {
 	return lacks("stream "+stream, err)
 }
 
-// forbidden reports whether a request had no answer because the broker does not permit it: the
-// broker reports that apart from the request.
+// forbidden reports whether a request had no answer because the broker does not permit it. The
+// broker does not say so in an answer, but in an error of the connection.
 func (b *broker) forbidden(err error) bool {
 	unanswered := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)
 	return unanswered && time.Since(time.Unix(0, b.refusedAt.Load())) < 2*patience+attempt

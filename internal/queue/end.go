@@ -248,7 +248,7 @@ func (w *Worker) settle(j *job, v verdict) {
 	case finish:
 		w.acknowledgeEnd(j)
 	case putBack:
-		w.acknowledge(j.msg, laterAgain) // what can't be read now would come again at once, and again
+		w.acknowledge(j.msg, laterAgain) // at once, a state that can't be read would keep it in a loop
 	default: // it has no message any more, or another worker answers
 	}
 }

@@ -111,7 +111,7 @@ func TestAConsumerThatAnotherJanitorHadMeanwhileIsListedAgain(t *testing.T) {
 	j := janitorOf(t, &lossyStream{})
 	j.explained[aChore.key()] = 1
 	if j.mayDo(aChore) {
-		t.Fatal("it has the key, although there is no broker")
+		t.Fatal("it has the key without a broker")
 	}
 	if !j.mayHaveLost(aChore.key(), 1) {
 		t.Error("it takes the message for explained")

@@ -243,7 +243,8 @@ func (p place) tell(run, header, value string) *nats.Msg {
 	return m
 }
 
-// tellCanceled returns the message that the claim s, in which a cancel is noted, is to end.
+// tellCanceled returns the message that tells a worker to end its run. s is its claim, in which the
+// cancel is noted.
 func (s state) tellCanceled() *nats.Msg {
 	m := s.place.tell(s.run, headerCancel, s.cancel)
 	m.Header.Set(headerOwner, s.owner)

@@ -246,15 +246,15 @@ func (q *Queue) usable() error {
 	return q.unreachable(nil)
 }
 
-// trouble logs what the broker has not done, at most so often as troubles tells.
+// trouble logs what the broker has not done, as often as troubles allows.
 func (q *Queue) trouble(err error) {
 	if q.ctx.Err() == nil && q.troubles.Tell() {
 		q.config.Log.Warn("the queue's broker does not do what it is asked for", "error", err)
 	}
 }
 
-// unreachable is the refusal of what the broker has not done: it says why if that is known, and
-// otherwise that there is no broker, or no answer.
+// unreachable is the refusal of a request because of an error of the broker. It gives the reason if
+// that is known.
 func (q *Queue) unreachable(err error) error {
 	if err != nil {
 		q.trouble(err)

@@ -191,10 +191,15 @@ type ForeignError struct{ why error }
 
 func (e *ForeignError) Error() string { return e.why.Error() }
 
-// Response reads the response of a prediction, if it exists. It returns a *ForeignError or an
-// *OddError if something else is in its place. After any other error that is not about a file, the
-// runner has ended the prediction.
-func (d *Dir) Response(fileID string) (r Response, ok bool, err error) {
+// Ended reports whether the runner has ended a prediction. It returns a *ForeignError or an
+// *OddError if something else is in the place of the response.
+func (d *Dir) Ended(fileID string) (bool, error) {
+	_, ok, err := d.response(fileID)
+	return ok, err
+}
+
+// response reads a response without an output that has a file of its own.
+func (d *Dir) response(fileID string) (r Response, ok bool, err error) {
 	name := responsePrefix + fileID + jsonSuffix
 	data, ok, err := d.get(name, mostMessage)
 	if !ok || err != nil {
@@ -205,6 +210,16 @@ func (d *Dir) Response(fileID string) (r Response, ok bool, err error) {
 	}
 	if r.ID == "" || FileID(r.ID) != fileID || !slices.Contains(endings, r.Status) {
 		return Response{}, false, &ForeignError{fmt.Errorf("read %s: not a response", name)}
+	}
+	return r, true, nil
+}
+
+// Response reads the response of a prediction, if it exists. It returns a *ForeignError or an
+// *OddError if something else is in its place. After any other error that is not about a file, the
+// runner has ended the prediction.
+func (d *Dir) Response(fileID string) (r Response, ok bool, err error) {
+	if r, ok, err = d.response(fileID); !ok || err != nil {
+		return r, false, err
 	}
 	if r.OutputPath != "" {
 		data, found, err := d.get(r.OutputPath, d.maxOutput())

@@ -171,6 +171,9 @@ func TestGoldenResponsesAreRead(t *testing.T) {
 func TestLargeOutputIsReadFromItsFile(t *testing.T) {
 	d := open(t)
 	place(t, d, "response.large.json", "response-abc.json")
+	if ended, err := d.Ended("abc"); !ended || err != nil {
+		t.Errorf("the runner has ended it, wherever its output is: %v, %v", ended, err)
+	}
 	if _, _, err := d.Response("abc"); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatalf("the output is missing, but the error says %v", err)
 	}

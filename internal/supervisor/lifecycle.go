@@ -45,12 +45,13 @@ func (s *Supervisor) run(f *flight) {
 	f.tellUnknown()
 	w, result := s.execute(ctx, f)
 	if w == nil && s.writesEnd(f) {
-		if s.turns.take() {
-			defer s.turns.give()
-		} else if f.journaled && reasonOf(ctx) == ByShutdown {
+		if !f.journaled || reasonOf(ctx) != ByShutdown {
+			s.turns.take()
+		} else if !s.turns.takeInTime() {
 			s.left.Add(1) // its entry is on disk: the next server runs it
 			return
 		}
+		defer s.turns.give()
 	}
 	s.finish(f, w, result)
 }
@@ -404,7 +405,7 @@ func (s *Supervisor) forgetLocked(expired []*flight) {
 }
 
 func (s *Supervisor) forgetInTurn(runs []string) {
-	if s.turns.take() { // otherwise the next server does it
+	if s.turns.takeInTime() { // otherwise the next server does it
 		defer s.turns.give()
 		s.forgetResults(runs...)
 	}

@@ -91,8 +91,7 @@ func (w *worker) rescan() bool {
 // A flight may be among them twice: it has no response any more after the first time.
 func (w *worker) sweep(ended []*flight) {
 	for _, f := range ended {
-		_, found, err := w.dir.Response(f.fileID)
-		if !found && err == nil || odd(err) || foreign(err) || passing(err) {
+		if found, err := w.dir.Ended(f.fileID); !found || err != nil {
 			continue
 		}
 		w.s.removeFiles(f)

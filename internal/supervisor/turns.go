@@ -11,7 +11,7 @@ const endsAtOnce = 32
 type turns struct {
 	taken chan struct{} // one for each
 	over  context.Context
-	end   context.CancelFunc // nobody gets a turn any more
+	end   context.CancelFunc // takeInTime gives no turns any more
 }
 
 func newTurns() turns {
@@ -20,8 +20,11 @@ func newTurns() turns {
 	return t
 }
 
-// take waits for a turn, which give ends. It reports false if there are no turns any more.
-func (t turns) take() bool {
+// take waits for a turn, which give ends.
+func (t turns) take() { t.taken <- struct{}{} }
+
+// takeInTime is take, and reports false if the time for turns is over before.
+func (t turns) takeInTime() bool {
 	if t.over.Err() != nil {
 		return false
 	}

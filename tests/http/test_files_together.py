@@ -11,7 +11,7 @@ from servers import ROOT
 
 TESTS = ROOT / "tests"
 
-#: A file of each directory that needs no packages besides those of tests/requirements.txt. The
+#: One file of each directory, and only files for which tests/requirements.txt is enough. The
 #: directories with a conftest.py of their own are first, last and in between.
 FILES = (
     "packaging/test_wheel.py",
